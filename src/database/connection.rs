@@ -1,0 +1,239 @@
+//! One connection, to either database, and how it is opened.
+
+use std::fmt;
+use std::str::FromStr;
+
+use diesel::Connection as _;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::pg::PgConnection;
+use diesel::r2d2::ManageConnection;
+use diesel::sqlite::SqliteConnection;
+
+use super::error::DatabaseError;
+
+/// A connection to PostgreSQL or to SQLite. (The derive breaks if it is called `Connection`.)
+#[derive(diesel::MultiConnection)]
+pub enum AnyConnection {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// Where the database is: `sqlite:PATH` or `postgres://…`. May hold a password: its `Debug` and
+/// `Display` leave that out.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(String),
+    Postgres(String),
+}
+
+/// Why a text is no database URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseUrlError {
+    #[error("a database is `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
+    Scheme,
+    #[error("an in-memory SQLite database can't be shared by connections: name a file")]
+    InMemory,
+    #[error(
+        "this build has no TLS for PostgreSQL, so `sslmode={0}` can't be kept: build with `--features postgres-tls`, or take it out of the URL"
+    )]
+    Tls(String),
+}
+
+impl DatabaseUrl {
+    /// Which database it is.
+    #[must_use]
+    pub const fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path {
+                "" => Err(DatabaseUrlError::Scheme),
+                ":memory:" => Err(DatabaseUrlError::InMemory),
+                path => Ok(Self::Sqlite(path.to_owned())),
+            };
+        }
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Err(DatabaseUrlError::Scheme);
+        }
+        let sslmode = text.split(['?', '&']).find_map(|part| part.strip_prefix("sslmode="));
+        match sslmode {
+            // Never silently plain: whoever asks for TLS gets it or an error.
+            Some(mode @ ("require" | "verify-ca" | "verify-full")) if !cfg!(feature = "postgres-tls") => {
+                Err(DatabaseUrlError::Tls(mode.to_owned()))
+            }
+            _ => Ok(Self::Postgres(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{path}"),
+            Self::Postgres(url) => {
+                let place = url
+                    .rsplit_once('@')
+                    .map_or_else(|| url.split_once("://").map_or("", |(_, rest)| rest), |(_, place)| place);
+                write!(f, "postgres://{}", place.split('?').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Opens connections for a pool.
+pub(super) struct Opener(pub DatabaseUrl);
+
+impl ManageConnection for Opener {
+    type Connection = AnyConnection;
+    type Error = DatabaseError;
+
+    fn connect(&self) -> Result<AnyConnection, DatabaseError> {
+        open(&self.0)
+    }
+
+    fn is_valid(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+        match conn {
+            // A file does not go away; PostgreSQL does, and the first query would find out too late.
+            AnyConnection::Sqlite(_) => Ok(()),
+            AnyConnection::Postgres(conn) => Ok(conn.batch_execute("SELECT 1")?),
+        }
+    }
+
+    fn has_broken(&self, _: &mut AnyConnection) -> bool {
+        // A panic inside a transaction leaves it open.
+        std::thread::panicking()
+    }
+}
+
+/// Says in the log why a pool could not open a connection, without the URL's password.
+#[derive(Debug)]
+pub(super) struct LogErrors;
+
+impl diesel::r2d2::HandleError<DatabaseError> for LogErrors {
+    fn handle_error(&self, error: DatabaseError) {
+        tracing::warn!(%error, "could not open a database connection");
+    }
+}
+
+/// Opens one connection and sets it up.
+///
+/// # Errors
+/// [`DatabaseError::Unavailable`] when nothing answers.
+pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
+    let unavailable = |e: diesel::ConnectionError| DatabaseError::Unavailable(e.to_string());
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let mut conn = SqliteConnection::establish(path).map_err(unavailable)?;
+            // busy_timeout first: switching to WAL takes a lock too. FULL, because in WAL mode
+            // NORMAL loses the last commits at a power cut, and a token may be out already.
+            conn.batch_execute(
+                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                 PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+            )?;
+            Ok(AnyConnection::Sqlite(conn))
+        }
+        DatabaseUrl::Postgres(url) => {
+            let joint = if url.contains('?') { '&' } else { '?' };
+            let with_timeout =
+                if url.contains("connect_timeout=") { url.clone() } else { format!("{url}{joint}connect_timeout=3") };
+            let mut conn = PgConnection::establish(&with_timeout).map_err(unavailable)?;
+            // A server or role may default to less; a grant must be on disk when its token leaves.
+            conn.batch_execute("SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;")?;
+            Ok(AnyConnection::Postgres(conn))
+        }
+    }
+}
+
+/// Runs `f` in one transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`): a
+/// deferred transaction that reads first can't be upgraded when another wrote in between.
+///
+/// # Errors
+/// What `f` returns, after rolling back, or the commit's own error.
+pub fn transaction<T, E: From<DatabaseError>>(
+    conn: &mut AnyConnection,
+    f: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    match conn {
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
+        AnyConnection::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
+    }
+    .map_err(DatabaseError::from)?;
+    let result = f(conn);
+    let end = |conn: &mut AnyConnection, keep: bool| match (conn, keep) {
+        (AnyConnection::Sqlite(c), true) => AnsiTransactionManager::commit_transaction(c),
+        (AnyConnection::Sqlite(c), false) => AnsiTransactionManager::rollback_transaction(c),
+        (AnyConnection::Postgres(c), true) => AnsiTransactionManager::commit_transaction(c),
+        (AnyConnection::Postgres(c), false) => AnsiTransactionManager::rollback_transaction(c),
+    };
+    match result {
+        Ok(value) => {
+            end(conn, true).map_err(DatabaseError::from)?;
+            Ok(value)
+        }
+        Err(error) => {
+            if let Err(rollback) = end(conn, false) {
+                tracing::warn!(error = %rollback, "could not roll back");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Runs the same body with the concrete connection of either backend bound to `$conn`: batch
+/// inserts and `ON CONFLICT` don't compile through the enum.
+#[macro_export]
+macro_rules! on_either {
+    ($any:expr, |$conn:ident| $body:expr) => {
+        match $any {
+            $crate::database::AnyConnection::Postgres($conn) => $body,
+            $crate::database::AnyConnection::Sqlite($conn) => $body,
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_shows_no_password() {
+        let url: DatabaseUrl = "postgres://perk:s3cret@db.example/perkgate?application_name=x".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://db.example/perkgate");
+        assert_eq!(format!("{url:?}"), "postgres://db.example/perkgate");
+    }
+
+    #[test]
+    fn a_url_is_sqlite_or_postgres_and_keeps_its_tls() {
+        assert_eq!("sqlite:perkgate.db".parse::<DatabaseUrl>().unwrap(), DatabaseUrl::Sqlite("perkgate.db".into()));
+        assert_eq!("mysql://x".parse::<DatabaseUrl>(), Err(DatabaseUrlError::Scheme));
+        assert_eq!("sqlite::memory:".parse::<DatabaseUrl>(), Err(DatabaseUrlError::InMemory));
+        #[cfg(not(feature = "postgres-tls"))]
+        assert_eq!(
+            "postgres://h/d?sslmode=require".parse::<DatabaseUrl>(),
+            Err(DatabaseUrlError::Tls("require".into()))
+        );
+    }
+}

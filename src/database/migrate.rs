@@ -1,0 +1,86 @@
+//! Brings the schema to what this program needs, safely when several start at once.
+
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::Database;
+use super::connection::AnyConnection;
+use super::error::DatabaseError;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// The advisory lock that migrating processes take: "perkgate" in ASCII.
+const LOCK: i64 = 0x7065_726b_6761_7465;
+
+impl Database {
+    /// Applies what is pending and returns the names of it. The migrations themselves don't guard
+    /// against a second process, so a lock is held around them.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Schema`] when a migration fails.
+    pub fn migrate(&self) -> Result<Vec<String>, DatabaseError> {
+        let _turn = self.turn(true);
+        let mut conn = self.dedicated()?;
+        let failed =
+            |e: Box<dyn std::error::Error + Send + Sync>| DatabaseError::Schema(format!("a migration failed: {e}"));
+        let applied = match &mut conn {
+            AnyConnection::Postgres(conn) => {
+                conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
+                // The lock is the session's: it goes with the connection, whatever happens.
+                conn.run_pending_migrations(POSTGRES).map(|done| done.iter().map(ToString::to_string).collect())
+            }
+            AnyConnection::Sqlite(conn) => {
+                // One exclusive lock over all of it; each migration's own transaction is a savepoint.
+                conn.exclusive_transaction(|conn| {
+                    conn.run_pending_migrations(SQLITE)
+                        .map(|done| done.iter().map(ToString::to_string).collect())
+                        .map_err(MigrationFailure)
+                })
+                .map_err(|MigrationFailure(e)| e)
+            }
+        };
+        applied.map_err(failed)
+    }
+
+    /// The names of the migrations that are not applied yet.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when the database can't say.
+    pub fn pending_migrations(&self) -> Result<Vec<String>, DatabaseError> {
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+            DatabaseError::Schema(format!("the applied migrations can't be read: {e}"))
+        };
+        let mut conn = self.dedicated()?;
+        match &mut conn {
+            AnyConnection::Postgres(conn) => {
+                conn.pending_migrations(POSTGRES).map(|all| all.iter().map(|m| m.name().to_string()).collect())
+            }
+            AnyConnection::Sqlite(conn) => {
+                conn.pending_migrations(SQLITE).map(|all| all.iter().map(|m| m.name().to_string()).collect())
+            }
+        }
+        .map_err(failed)
+    }
+
+    /// Takes every migration back, newest first: it empties the database. For tests of `down.sql`.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Schema`] when one can't be taken back.
+    pub fn revert_all(&self) -> Result<(), DatabaseError> {
+        let mut conn = self.dedicated()?;
+        match &mut conn {
+            AnyConnection::Postgres(conn) => conn.revert_all_migrations(POSTGRES).map(drop),
+            AnyConnection::Sqlite(conn) => conn.revert_all_migrations(SQLITE).map(drop),
+        }
+        .map_err(|e| DatabaseError::Schema(format!("a migration could not be taken back: {e}")))
+    }
+}
+
+struct MigrationFailure(Box<dyn std::error::Error + Send + Sync>);
+
+impl From<diesel::result::Error> for MigrationFailure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(Box::new(error))
+    }
+}

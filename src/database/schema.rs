@@ -1,0 +1,209 @@
+//! The tables as diesel sees them: the same on both databases.
+
+diesel::table! {
+    epochs (name) {
+        name -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    merchants (id) {
+        id -> Text,
+        slug -> Text,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        merchant_id -> Nullable<Text>,
+        hash -> Binary,
+        role -> Text,
+        label -> Text,
+        location -> Nullable<Text>,
+        kiosk -> Nullable<Text>,
+        audience -> Nullable<Text>,
+        created_by -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    keyring_keys (kid) {
+        kid -> Text,
+        purpose -> Text,
+        public_key -> Nullable<Binary>,
+        wrapped -> Binary,
+        created_at -> BigInt,
+        signs_from -> BigInt,
+        retires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    perks (id) {
+        id -> Text,
+        merchant_id -> Text,
+        slug -> Text,
+        name -> Text,
+        status -> Text,
+        latest_version -> Integer,
+        published_version -> Nullable<Integer>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    rule_versions (perk_id, version) {
+        merchant_id -> Text,
+        perk_id -> Text,
+        version -> Integer,
+        status -> Text,
+        rule -> Text,
+        rule_hash -> Text,
+        change_note -> Nullable<Text>,
+        author -> Text,
+        created_at -> BigInt,
+        published_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sources (merchant_id, name) {
+        merchant_id -> Text,
+        name -> Text,
+        minimum -> BigInt,
+        maximum -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    scores (merchant_id, source, subject_ref) {
+        merchant_id -> Text,
+        source -> Text,
+        subject_ref -> Binary,
+        value -> BigInt,
+        observed_at -> BigInt,
+        recorded_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    subjects (merchant_id, subject_ref) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        sealed -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    limit_counters (merchant_id, perk_id, limit_id, scope_key, window_key) {
+        merchant_id -> Text,
+        perk_id -> Text,
+        limit_id -> Text,
+        scope_key -> Text,
+        window_key -> Text,
+        used -> BigInt,
+        last_used_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    grants (id) {
+        id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        check_id -> Text,
+        kid -> Text,
+        claims -> Text,
+        audience -> Text,
+        single_use -> Bool,
+        granted_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    redemptions (grant_id, slot) {
+        grant_id -> Text,
+        slot -> Text,
+        merchant_id -> Text,
+        key_id -> Text,
+        door -> Text,
+        attempt -> Text,
+        redeemed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency (merchant_id, key_id, operation, idempotency_key) {
+        merchant_id -> Text,
+        key_id -> Text,
+        operation -> Text,
+        idempotency_key -> Text,
+        request_hash -> Binary,
+        outcome -> Binary,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    logs (id) {
+        id -> Text,
+        merchant_id -> Nullable<Text>,
+        name -> Text,
+        size -> BigInt,
+        frontier -> Binary,
+        root -> Binary,
+        checkpoint -> Text,
+    }
+}
+
+diesel::table! {
+    events (log_id, log_index) {
+        log_id -> Text,
+        log_index -> BigInt,
+        id -> Text,
+        kind -> Text,
+        about -> Text,
+        at -> BigInt,
+        leaf_hash -> Binary,
+        body -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    checkpoints (log_id, size) {
+        log_id -> Text,
+        size -> BigInt,
+        note -> Text,
+        signed_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    epochs,
+    merchants,
+    api_keys,
+    keyring_keys,
+    perks,
+    rule_versions,
+    sources,
+    scores,
+    subjects,
+    limit_counters,
+    grants,
+    redemptions,
+    idempotency,
+    logs,
+    events,
+    checkpoints
+);

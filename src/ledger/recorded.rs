@@ -1,0 +1,18 @@
+//! The proof that something was committed.
+
+/// A value that stands in the database, durably, with its audit event. Only the ledger can make
+/// one, and it makes it after the commit: whoever holds it may act on it (promise 1).
+#[derive(Debug, Clone)]
+pub struct Recorded<T>(T);
+
+impl<T> Recorded<T> {
+    /// Only after the commit that holds `value`, or when reading back what an earlier one held.
+    pub(super) const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// What was recorded.
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+}

@@ -1,0 +1,9 @@
+//! perkgate.
+pub mod clock;
+pub mod database;
+pub mod decimal;
+pub mod entropy;
+pub mod ids;
+pub mod json;
+pub mod ledger;
+pub mod subject;
