@@ -6,4 +6,5 @@ pub mod entropy;
 pub mod ids;
 pub mod json;
 pub mod ledger;
+pub mod settings;
 pub mod subject;

@@ -1,0 +1,70 @@
+//! Settings: the only reader of the environment and of settings files.
+//!
+//! To add a setting: a constant in `table.rs` and its line in `TABLE`, a field of the section it
+//! belongs to below, read and judged in that section's `read`, and its lines in
+//! `deploy/perkgate.example.toml` (a test compares the two).
+
+pub mod error;
+pub mod master_key;
+mod parse;
+mod sections;
+mod sources;
+pub mod table;
+
+pub use error::{Origin, SettingError};
+pub use parse::Network;
+pub use sections::{Bounds, LogFormat, Logs, Rates, Redis, Server, Storage, Timeouts};
+pub use sources::Sources;
+
+use sources::Reader;
+use table::Setting;
+
+/// Every setting, parsed and judged.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub server: Server,
+    pub logs: Logs,
+    pub storage: Storage,
+    /// None without a `redis_url`.
+    pub redis: Option<Redis>,
+    pub rates: Rates,
+    pub bounds: Bounds,
+    pub timeouts: Timeouts,
+    /// Where each value came from; settings that nobody gave are not listed.
+    pub origins: Vec<(&'static Setting, Origin)>,
+}
+
+impl Settings {
+    /// Reads and judges all of it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, not only the first.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<SettingError>> {
+        let mut reader = Reader::open(sources);
+        let server = Server::read(&mut reader);
+        let logs = Logs::read(&mut reader);
+        let storage = Storage::read(&mut reader);
+        let redis = Redis::read(&mut reader);
+        let rates = Rates::read(&mut reader);
+        let bounds = Bounds::read(&mut reader);
+        let timeouts = Timeouts::read(&mut reader);
+        let Reader { errors, origins, .. } = reader;
+        match (server, logs, storage, rates, bounds, timeouts) {
+            (Some(server), Some(logs), Some(storage), Some(rates), Some(bounds), Some(timeouts))
+                if errors.is_empty() =>
+            {
+                Ok(Self { server, logs, storage, redis, rates, bounds, timeouts, origins })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    /// Whether somebody gave this setting, rather than the default.
+    #[must_use]
+    pub fn is_given(&self, setting: &Setting) -> bool {
+        self.origins.iter().any(|(given, origin)| given.name == setting.name && *origin != Origin::Default)
+    }
+}
+
+#[cfg(test)]
+mod tests;

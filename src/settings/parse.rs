@@ -1,0 +1,177 @@
+//! Texts into values: bounded numbers, durations, networks and URLs. Each says what it wants.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+
+/// A whole number from `minimum` to `maximum`; `_` may part the digits.
+pub(super) fn number(text: &str, minimum: u64, maximum: u64) -> Result<u64, String> {
+    let wanted = || format!("it must be a whole number from {minimum} to {maximum}");
+    let digits: String = text.chars().filter(|c| *c != '_').collect();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wanted());
+    }
+    let value = digits.parse().map_err(|_| wanted())?;
+    if (minimum..=maximum).contains(&value) { Ok(value) } else { Err(wanted()) }
+}
+
+/// A duration such as `100ms`, `10s`, `1m30s` or `PT10S`, from 1 ms to `maximum`.
+pub(super) fn duration(text: &str, maximum: Duration) -> Result<Duration, String> {
+    let wanted = || format!("it must be a duration such as `250ms`, `10s` or `5m`, from 1ms to {}s", maximum.as_secs());
+    let parsed: SignedDuration = text.parse().map_err(|_| wanted())?;
+    let value = Duration::try_from(parsed).map_err(|_| wanted())?;
+    if (Duration::from_millis(1)..=maximum).contains(&value) { Ok(value) } else { Err(wanted()) }
+}
+
+/// An IP address and a port.
+pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse().map_err(|_| "it must be an IP address and a port")
+}
+
+/// The URL that stands as `iss` in tokens: compared byte by byte, so there is one way to write it.
+pub(super) fn issuer(text: &str) -> Result<String, &'static str> {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return Err("it must be an http:// or https:// URL");
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    if host.is_empty() || host.starts_with(':') {
+        return Err("it must name a host");
+    }
+    if host.contains('@') {
+        return Err("it must hold no name or password, as every token shows it");
+    }
+    if rest.contains(['?', '#']) {
+        return Err("it must have no query and no fragment");
+    }
+    if rest.ends_with('/') {
+        return Err("it must not end in `/`");
+    }
+    if !rest.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("it must be plain ASCII without spaces");
+    }
+    Ok(text.to_owned())
+}
+
+/// A Redis URL. The words of the error never repeat it: it may hold a password.
+pub(super) fn redis_url(text: &str) -> Result<SecretString, &'static str> {
+    let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
+    match rest {
+        Some(rest) if !place_of(rest).is_empty() => Ok(SecretString::from(text)),
+        Some(_) => Err("it must name a host"),
+        None => Err("it must begin with redis:// or rediss://"),
+    }
+}
+
+/// `host:port` of what stands after a URL's scheme.
+pub(super) fn place_of(rest: &str) -> &str {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+/// Addresses that belong together: one address, or a network in CIDR form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+impl Network {
+    /// Whether `address` is one of them. `::ffff:10.0.0.1` is 10.0.0.1, as a socket that listens on
+    /// both families reports it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let masked = |bits: u128, width: u32| bits.checked_shr(width - u32::from(self.prefix_bits)).unwrap_or(0);
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => masked(a.to_bits().into(), 32) == masked(b.to_bits().into(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => masked(a.to_bits(), 128) == masked(b.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = || format!("`{text}` is no address and no network");
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| wanted())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = match prefix {
+            Some(prefix) => prefix.parse().map_err(|_| wanted())?,
+            None => width,
+        };
+        if prefix_bits > width { Err(wanted()) } else { Ok(Self { address, prefix_bits }) }
+    }
+}
+
+/// Networks with commas between.
+pub(super) fn networks(text: &str) -> Result<Vec<Network>, String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_durations_are_bounded() {
+        assert_eq!(number("65_536", 1, 1_000_000), Ok(65_536));
+        for bad in ["", "-1", "0", "1.5", "11", "0x1", "99999999999999999999999"] {
+            assert!(number(bad, 1, 10).is_err(), "{bad}");
+        }
+        let hour = Duration::from_hours(1);
+        assert_eq!(duration("100ms", hour), Ok(Duration::from_millis(100)));
+        assert_eq!(duration("1m30s", hour), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("PT10S", hour), Ok(Duration::from_secs(10)));
+        for bad in ["10", "0s", "-5s", "2h", "soon", "1 day"] {
+            assert!(duration(bad, hour).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_written_one_way() {
+        for good in ["https://perks.example.com", "http://127.0.0.1:8080", "https://example.com/perks"] {
+            assert_eq!(issuer(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "perks.example.com",
+            "https://",
+            "https://:8080",
+            "https://example.com/",
+            "https://example.com?x=1",
+            "https://example.com#x",
+            "https://me:pw@example.com",
+            "https://exa mple.com",
+            "ftp://example.com",
+        ] {
+            assert!(issuer(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_network_holds_its_addresses_and_no_others() {
+        let all = networks("10.0.0.0/8, 192.168.1.7, 2001:db8::/32, 0.0.0.0/0").unwrap();
+        let holds = |at: usize, address: &str| all[at].contains(address.parse().unwrap());
+        assert!(holds(0, "10.255.0.1") && holds(0, "::ffff:10.1.2.3") && !holds(0, "11.0.0.1") && !holds(0, "::1"));
+        assert!(holds(1, "192.168.1.7") && !holds(1, "192.168.1.8"));
+        assert!(holds(2, "2001:db8:1::1") && !holds(2, "2001:db9::1"));
+        assert!(holds(3, "203.0.113.9"));
+        for bad in ["10.0.0.0/33", "::/129", "10.0.0", "example.com", "10.0.0.0/x"] {
+            assert!(networks(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_url_leaves_its_password_out() {
+        assert_eq!(place_of("me:s3cret@cache.example:6379/0"), "cache.example:6379");
+        assert!(redis_url("redis://").is_err() && redis_url("http://x").is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! The sections of [`super::Settings`]; each reads and judges its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::EnvFilter;
+
+use super::parse::{self, Network};
+use super::sources::Reader;
+use super::table;
+use crate::database::DatabaseUrl;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Where and how requests are answered.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// What was given; see [`Server::issuer_at`].
+    pub issuer: Option<String>,
+    pub metrics_listen: Option<SocketAddr>,
+    /// Threads.
+    pub workers: usize,
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Server {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let listen = from.get(&table::LISTEN, parse::address);
+        let this = Self {
+            issuer: from.get(&table::ISSUER, parse::issuer),
+            metrics_listen: from.get(&table::METRICS_LISTEN, parse::address),
+            workers: from.get(&table::WORKERS, |text| size(text, 1, 1024)).unwrap_or_else(cores),
+            trusted_proxies: from.get(&table::TRUSTED_PROXIES, parse::networks).unwrap_or_default(),
+            listen: listen?,
+        };
+        Some(this)
+    }
+
+    /// The tokens' `iss`: the one that was given, or `http://` and the address that was bound (which
+    /// is not `listen` when that says port 0).
+    #[must_use]
+    pub fn issuer_at(&self, bound: SocketAddr) -> String {
+        self.issuer.clone().unwrap_or_else(|| format!("http://{bound}"))
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// A `tracing` filter that parses.
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Logs {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let filter = from.get(&table::LOG, |text| match EnvFilter::try_new(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(_) => Err("it must be a level (error, warn, info, debug, trace) or levels by target such as `info,perkgate=debug`"),
+        });
+        let format = from.get(&table::LOG_FORMAT, |text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("it must be `text` or `json`"),
+        });
+        Some(Self { filter: filter?, format: format? })
+    }
+}
+
+/// The database and the key that opens its secrets.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    pub database_url: DatabaseUrl,
+    pub database_connections: u32,
+    /// What was given; see [`super::master_key::resolve`].
+    pub master_key: Option<SecretString>,
+}
+
+impl Storage {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let database_url = from.get(&table::DATABASE_URL, str::parse);
+        let database_connections = from.get(&table::DATABASE_CONNECTIONS, |text| count(text, 1, 1000));
+        let master_key = from.get(&table::MASTER_KEY, super::master_key::parse);
+        Some(Self { database_url: database_url?, database_connections: database_connections?, master_key })
+    }
+}
+
+/// The cache that replicas share.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    pub url: SecretString,
+    pub prefix: String,
+    pub timeout: Duration,
+}
+
+impl Redis {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let url = from.get(&table::REDIS_URL, parse::redis_url);
+        let prefix = from.get(&table::REDIS_PREFIX, |text| {
+            let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic());
+            if fits {
+                Ok(text.to_owned())
+            } else {
+                Err("it must be at most 64 characters of plain ASCII without spaces")
+            }
+        });
+        let timeout = from.get(&table::REDIS_TIMEOUT, |text| parse::duration(text, Duration::from_secs(10)));
+        Some(Self { url: url?, prefix: prefix?, timeout: timeout? })
+    }
+
+    /// `host:port`, fit to be shown.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let url = self.url.expose_secret();
+        let place = parse::place_of(url.split_once("://").map_or(url, |(_, rest)| rest));
+        let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        if has_port { place.to_owned() } else { format!("{place}:6379") }
+    }
+}
+
+/// Requests a second; none when it is turned off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    pub per_key: Option<std::num::NonZeroU32>,
+    /// For one address.
+    pub failed_keys: Option<std::num::NonZeroU32>,
+}
+
+impl Rates {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let per_key = from.get(&table::RATE_PER_KEY, |text| count(text, 0, 1_000_000));
+        let failed_keys = from.get(&table::RATE_FAILED_KEYS, |text| count(text, 0, 1_000_000));
+        Some(Self {
+            per_key: std::num::NonZeroU32::new(per_key?),
+            failed_keys: std::num::NonZeroU32::new(failed_keys?),
+        })
+    }
+}
+
+/// How much of anything is held at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub body_limit_bytes: usize,
+    pub import_limit_bytes: u64,
+    pub ledger_queue: usize,
+    pub ledger_batch: usize,
+    pub score_cache_entries: u64,
+    pub score_cache_ttl: Duration,
+}
+
+impl Bounds {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let body_limit_bytes = from.get(&table::BODY_LIMIT_BYTES, |text| size(text, 1024, 16 << 20));
+        let import_limit_bytes = from.get(&table::IMPORT_LIMIT_BYTES, |text| parse::number(text, 1024, 1 << 40));
+        let ledger_queue = from.get(&table::LEDGER_QUEUE, |text| size(text, 1, 1_000_000));
+        let ledger_batch = from.get(&table::LEDGER_BATCH, |text| size(text, 1, 10_000));
+        let score_cache_entries = from.get(&table::SCORE_CACHE_ENTRIES, |text| parse::number(text, 0, 1_000_000_000));
+        let score_cache_ttl = from.get(&table::SCORE_CACHE_TTL, |text| parse::duration(text, 24 * HOUR));
+        Some(Self {
+            body_limit_bytes: body_limit_bytes?,
+            import_limit_bytes: import_limit_bytes?,
+            ledger_queue: ledger_queue?,
+            ledger_batch: ledger_batch?,
+            score_cache_entries: score_cache_entries?,
+            score_cache_ttl: score_cache_ttl?,
+        })
+    }
+}
+
+/// How long clients may take, and how long we do. Redis's own stands with Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub body: Duration,
+    pub request_head: Duration,
+    pub shutdown: Duration,
+}
+
+impl Timeouts {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let body = from.get(&table::BODY_TIMEOUT, |text| parse::duration(text, HOUR));
+        let request_head = from.get(&table::REQUEST_HEAD_TIMEOUT, |text| parse::duration(text, HOUR));
+        let shutdown = from.get(&table::SHUTDOWN_TIMEOUT, |text| parse::duration(text, HOUR));
+        Some(Self { body: body?, request_head: request_head?, shutdown: shutdown? })
+    }
+}
+
+fn count(text: &str, minimum: u32, maximum: u32) -> Result<u32, String> {
+    let value = parse::number(text, minimum.into(), maximum.into())?;
+    Ok(u32::try_from(value).unwrap_or(maximum))
+}
+
+fn size(text: &str, minimum: u64, maximum: u64) -> Result<usize, String> {
+    let value = parse::number(text, minimum, maximum)?;
+    Ok(usize::try_from(value).unwrap_or(usize::MAX))
+}

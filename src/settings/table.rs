@@ -1,0 +1,254 @@
+//! The one table of settings: names, defaults and words. Flags, variables, the TOML file, the
+//! example file and `perkgate doctor` all follow it.
+
+use std::fmt;
+
+/// Which commands take a setting as a flag. Every setting has a variable and a TOML key anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flag {
+    /// No flag: bounds that nobody changes from one start to the next.
+    None,
+    /// Every command: what they need to find the same gateway.
+    Everywhere,
+    /// The commands that serve.
+    Serving,
+    /// Every command, but only as `--NAME-file`: an argument can be read by every process of the machine.
+    FileOnly,
+}
+
+/// One setting: `name` in TOML, `PERKGATE_NAME` in the environment, `--name` as a flag.
+#[derive(Debug)]
+pub struct Setting {
+    /// Snake case; the TOML key.
+    pub name: &'static str,
+    /// What holds when nobody says anything, if something does.
+    pub default: Option<&'static str>,
+    /// One sentence.
+    pub doc: &'static str,
+    /// A value that works.
+    pub example: &'static str,
+    pub flag: Flag,
+    /// Never shown, in no error and no log.
+    pub secret: bool,
+}
+
+impl Setting {
+    const fn with_default(name: &'static str, default: &'static str, doc: &'static str) -> Self {
+        Self { name, default: Some(default), doc, example: default, flag: Flag::None, secret: false }
+    }
+
+    const fn optional(name: &'static str, example: &'static str, doc: &'static str) -> Self {
+        Self { name, default: None, doc, example, flag: Flag::None, secret: false }
+    }
+
+    const fn flag(mut self, flag: Flag) -> Self {
+        self.flag = flag;
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// Its environment variable: `PERKGATE_LISTEN`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Its flag without the dashes, if it has one: `metrics-listen`, `master-key-file`.
+    #[must_use]
+    pub fn long_flag(&self) -> Option<String> {
+        let dashed = self.name.replace('_', "-");
+        match self.flag {
+            Flag::None => None,
+            Flag::Everywhere | Flag::Serving => Some(dashed),
+            Flag::FileOnly => Some(format!("{dashed}-file")),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What every variable of this program begins with.
+pub const PREFIX: &str = "PERKGATE_";
+
+/// Variables with the prefix that are no settings: where the TOML file is, and what the test
+/// suite asks for.
+pub const OTHER_VARIABLES: [&str; 2] = ["PERKGATE_CONFIG", "PERKGATE_REQUIRE_SERVICES"];
+
+pub const LISTEN: Setting =
+    Setting::with_default("listen", "127.0.0.1:8080", "The address and port to serve on.").flag(Flag::Serving);
+pub const ISSUER: Setting = Setting::optional("issuer", "https://perks.example.com", "The `iss` of every token: the URL under which doors and kiosks reach this gateway. Without it, http:// and the listen address.").flag(Flag::Serving);
+pub const METRICS_LISTEN: Setting = Setting::optional(
+    "metrics_listen",
+    "127.0.0.1:9464",
+    "The address and port of /metrics. Without it there are no metrics.",
+)
+.flag(Flag::Serving);
+pub const WORKERS: Setting =
+    Setting::optional("workers", "4", "How many threads answer requests. Without it, one a core.").flag(Flag::Serving);
+pub const TRUSTED_PROXIES: Setting = Setting::optional(
+    "trusted_proxies",
+    "10.0.0.0/8, ::1",
+    "Addresses and networks whose X-Forwarded-For is believed. Without it, nobody's.",
+)
+.flag(Flag::Serving);
+
+pub const LOG: Setting =
+    Setting::with_default("log", "info", "What to log, as a tracing filter: a level, or levels by target.")
+        .flag(Flag::Everywhere);
+pub const LOG_FORMAT: Setting =
+    Setting::with_default("log_format", "text", "How to log: `text` for people, `json` for machines.")
+        .flag(Flag::Everywhere);
+
+pub const DATABASE_URL: Setting = Setting::with_default(
+    "database_url",
+    "sqlite:perkgate.db",
+    "Where the database is: `sqlite:PATH`, or `postgres://` for production.",
+)
+.flag(Flag::Everywhere)
+.secret();
+pub const DATABASE_CONNECTIONS: Setting = Setting::with_default(
+    "database_connections",
+    "8",
+    "The most connections to the database at once, the ledger's own aside.",
+);
+pub const MASTER_KEY: Setting = Setting::optional("master_key", "the output of `perkgate key master`", "The key that all other keys are stored under: 32 bytes in base64. Required with PostgreSQL; made beside a new SQLite database.").flag(Flag::FileOnly).secret();
+
+pub const REDIS_URL: Setting = Setting::optional(
+    "redis_url",
+    "redis://127.0.0.1:6379",
+    "The Redis or Valkey that replicas share. Without it, each caches for itself.",
+)
+.flag(Flag::Everywhere)
+.secret();
+pub const REDIS_PREFIX: Setting =
+    Setting::with_default("redis_prefix", "perkgate:", "What every key and channel in Redis begins with.")
+        .flag(Flag::Everywhere);
+pub const REDIS_TIMEOUT: Setting =
+    Setting::with_default("redis_timeout", "100ms", "How long to wait for Redis before going on without it.");
+
+pub const RATE_PER_KEY: Setting = Setting::with_default(
+    "rate_per_key",
+    "500",
+    "Requests a second for one API key, with bursts of twice that; per replica. 0 turns it off.",
+);
+pub const RATE_FAILED_KEYS: Setting = Setting::with_default(
+    "rate_failed_keys",
+    "10",
+    "Requests a second with a wrong key from one address; valid keys behind it are not slowed. 0 turns it off.",
+);
+
+pub const BODY_LIMIT_BYTES: Setting = Setting::with_default("body_limit_bytes", "65_536", "The largest request body.");
+pub const IMPORT_LIMIT_BYTES: Setting = Setting::with_default(
+    "import_limit_bytes",
+    "1_073_741_824",
+    "The largest body of one score import, which is streamed.",
+);
+pub const LEDGER_QUEUE: Setting = Setting::with_default(
+    "ledger_queue",
+    "4096",
+    "How many entries may wait for the ledger before callers are told to come back later.",
+);
+pub const LEDGER_BATCH: Setting =
+    Setting::with_default("ledger_batch", "512", "The most entries in one commit of the ledger.");
+pub const SCORE_CACHE_ENTRIES: Setting =
+    Setting::with_default("score_cache_entries", "1_000_000", "How many scores are kept in memory.");
+pub const SCORE_CACHE_TTL: Setting = Setting::with_default(
+    "score_cache_ttl",
+    "60s",
+    "How long a score may be answered from memory before it is looked up again.",
+);
+
+pub const BODY_TIMEOUT: Setting = Setting::with_default(
+    "body_timeout",
+    "10s",
+    "How long a client may take to send a request's body; an import, how long between two pieces of it.",
+);
+pub const REQUEST_HEAD_TIMEOUT: Setting =
+    Setting::with_default("request_head_timeout", "5s", "How long a client may take to send a request's head.");
+pub const SHUTDOWN_TIMEOUT: Setting =
+    Setting::with_default("shutdown_timeout", "30s", "How long requests in flight may go on after the signal to stop.");
+
+/// Every setting, in the order in which they are explained.
+pub const TABLE: [&Setting; 24] = [
+    &LISTEN,
+    &ISSUER,
+    &METRICS_LISTEN,
+    &WORKERS,
+    &TRUSTED_PROXIES,
+    &LOG,
+    &LOG_FORMAT,
+    &DATABASE_URL,
+    &DATABASE_CONNECTIONS,
+    &MASTER_KEY,
+    &REDIS_URL,
+    &REDIS_PREFIX,
+    &REDIS_TIMEOUT,
+    &RATE_PER_KEY,
+    &RATE_FAILED_KEYS,
+    &BODY_LIMIT_BYTES,
+    &IMPORT_LIMIT_BYTES,
+    &LEDGER_QUEUE,
+    &LEDGER_BATCH,
+    &SCORE_CACHE_ENTRIES,
+    &SCORE_CACHE_TTL,
+    &BODY_TIMEOUT,
+    &REQUEST_HEAD_TIMEOUT,
+    &SHUTDOWN_TIMEOUT,
+];
+
+/// The setting of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Setting> {
+    TABLE.into_iter().find(|setting| setting.name == name)
+}
+
+/// The one of `known` that `name` was most likely meant to be: at most two letters apart, or one
+/// in four of a longer name.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.len() / 4).max(2);
+    known
+        .map(|other| (distance(name, other), other))
+        .filter(|(apart, _)| *apart <= allowed)
+        .min()
+        .map(|(_, other)| other)
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, above) in b.bytes().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(x != y)).min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_finds_the_one_that_was_meant() {
+        let names = || TABLE.into_iter().map(|setting| setting.name);
+        assert_eq!(nearest("databse_url", names()), Some("database_url"));
+        assert_eq!(nearest("listenn", names()), Some("listen"));
+        assert_eq!(nearest("zebra", names()), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}
