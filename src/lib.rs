@@ -1,4 +1,5 @@
 //! perkgate.
+pub mod cli;
 pub mod clock;
 pub mod database;
 pub mod decimal;
@@ -8,3 +9,4 @@ pub mod json;
 pub mod ledger;
 pub mod settings;
 pub mod subject;
+pub mod telemetry;

@@ -73,6 +73,38 @@ pub(super) fn parse(text: &str) -> Result<SecretString, &'static str> {
     }
 }
 
+/// Whether nothing has been stored there yet: the SQLite file is absent or empty. PostgreSQL has no
+/// key file, so the question never matters there.
+#[must_use]
+pub fn is_new(database: &DatabaseUrl) -> bool {
+    match database {
+        DatabaseUrl::Sqlite(path) => std::fs::metadata(path).map_or(true, |file| file.len() == 0),
+        DatabaseUrl::Postgres(_) => false,
+    }
+}
+
+/// The master key in base64, or `None` when one is to be made beside a new SQLite database.
+///
+/// # Errors
+/// [`MasterKeyError`] when it can't be read or must have been there.
+pub fn find(settings: &Settings, database_is_new: bool) -> Result<Option<SecretString>, MasterKeyError> {
+    if let Some(given) = &settings.storage.master_key {
+        return Ok(Some(given.clone()));
+    }
+    let DatabaseUrl::Sqlite(database) = &settings.storage.database_url else {
+        return Err(MasterKeyError::Required);
+    };
+    let path = path_beside(Path::new(database));
+    match read(&path) {
+        Ok(text) => parse(text.trim()).map(Some).map_err(|reason| MasterKeyError::Wrong { path, reason }),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(MasterKeyError::Unreadable { path, reason: error.to_string() })
+        }
+        Err(_) if database_is_new => Ok(None),
+        Err(_) => Err(MasterKeyError::Lost { path }),
+    }
+}
+
 /// The master key in base64. For a SQLite database that is new and has no key given, one is made
 /// beside it: call this before the database's file is made, or a crash between the two leaves a
 /// database without its key.
@@ -80,49 +112,53 @@ pub(super) fn parse(text: &str) -> Result<SecretString, &'static str> {
 /// # Errors
 /// [`MasterKeyError`]; nothing was changed then.
 pub fn resolve(settings: &Settings, database_is_new: bool, entropy: &Entropy) -> Result<SecretString, MasterKeyError> {
-    if let Some(given) = &settings.storage.master_key {
-        return Ok(given.clone());
+    if let Some(key) = find(settings, database_is_new)? {
+        return Ok(key);
     }
     let DatabaseUrl::Sqlite(database) = &settings.storage.database_url else {
         return Err(MasterKeyError::Required);
     };
     let path = path_beside(Path::new(database));
-    match std::fs::File::open(&path) {
-        Ok(file) => {
-            let mut text = String::new();
-            file.take(4096)
-                .read_to_string(&mut text)
-                .map_err(|e| MasterKeyError::Unreadable { path: path.clone(), reason: e.to_string() })?;
-            parse(text.trim()).map_err(|reason| MasterKeyError::Wrong { path, reason })
-        }
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(MasterKeyError::Unreadable { path, reason: error.to_string() })
-        }
-        Err(_) if !database_is_new => Err(MasterKeyError::Lost { path }),
-        Err(_) => {
-            let key = fresh(entropy);
-            write_new(&path, key.expose_secret())
-                .map_err(|e| MasterKeyError::Unwritable { path: path.clone(), reason: e.to_string() })?;
+    let key = fresh(entropy);
+    match write_new(&path, key.expose_secret(), entropy) {
+        Ok(()) => {
             tracing::warn!(path = %path.display(), "made a master key beside the new database: back it up, apart from the database");
             Ok(key)
         }
+        // Another process began on the same new database; its key is the one that counts.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            find(settings, false)?.ok_or(MasterKeyError::Lost { path })
+        }
+        Err(error) => Err(MasterKeyError::Unwritable { path, reason: error.to_string() }),
     }
 }
 
-/// Never over an existing file, readable by its owner only from the first moment, and on disk
-/// before anything is closed with it.
-fn write_new(path: &Path, key: &str) -> std::io::Result<()> {
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Never over an existing file, never half written, and readable by its owner only from the first
+/// moment: written under another name, then linked to its own, which fails when that is taken.
+fn write_new(path: &Path, key: &str, entropy: &Entropy) -> std::io::Result<()> {
+    let draft = path.with_extension(format!("key.{}", crate::subject::hex(&entropy.bytes::<8>())));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(key.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
+    let mut file = options.open(&draft)?;
+    let linked = (|| {
+        file.write_all(key.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        std::fs::hard_link(&draft, path)
+    })();
+    std::fs::remove_file(&draft)?;
+    linked?;
     #[cfg(unix)]
     {
-        // The name is in the directory: that must be on disk too.
+        // The name stands in the directory: that must be on disk too.
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::File::open(directory)?.sync_all()?;
     }
@@ -156,6 +192,19 @@ mod tests {
 
         std::fs::write(&path, "c2hvcnQ=\n").unwrap();
         assert!(matches!(resolve(&settings, false, &Entropy::System), Err(MasterKeyError::Wrong { .. })));
+    }
+
+    #[test]
+    fn all_who_start_at_once_on_a_new_database_get_one_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(&format!("sqlite:{}/perkgate.db", directory.path().display()));
+        let keys: Vec<String> = std::thread::scope(|scope| {
+            let start = || resolve(&settings, true, &Entropy::System).unwrap().expose_secret().to_owned();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no draft was left");
     }
 
     #[test]

@@ -1,0 +1,298 @@
+//! `perkgate doctor`: checks every setting and what it points at, and says how to mend it.
+//!
+//! To add a check: a function from [`Settings`] to a [`Finding`], and its line in `CHECKS`.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::error::CliError;
+use super::flags::ServingFlags;
+use super::{Ended, Invocation};
+use crate::database::{Backend, Database, DatabaseUrl};
+use crate::settings::{Origin, Settings, master_key};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    serving: ServingFlags,
+}
+
+/// Every check, in the order in which they are told.
+const CHECKS: [fn(&Settings) -> Finding; 7] =
+    [given_settings, database, master_key_at_hand, redis, issuer, listen, metrics_listen];
+
+/// Long enough for another data centre, short enough to wait for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    /// It works, but likely not as meant.
+    Warning,
+    Wrong,
+}
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    state: State,
+    detail: String,
+    #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+        Self { check, state: State::Ok, detail: detail.into(), remedy: None }
+    }
+
+    fn warning(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn wrong(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Wrong, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+#[derive(Serialize)]
+struct Diagnosis {
+    healthy: bool,
+    findings: Vec<Finding>,
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { check, state, detail, remedy } in &self.findings {
+            let mark = match state {
+                State::Ok => "ok     ",
+                State::Warning => "warning",
+                State::Wrong => "wrong  ",
+            };
+            writeln!(f, "{mark}  {check}: {detail}")?;
+            if let Some(remedy) = remedy {
+                writeln!(f, "         try: {remedy}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let findings = match invocation.serving_settings(&args.serving) {
+        Ok(settings) => CHECKS.iter().map(|check| check(&settings)).collect(),
+        Err(CliError::Settings(all)) => {
+            all.iter().map(|each| Finding::wrong("settings", each.to_string(), each.remedy())).collect()
+        }
+        Err(other) => return Err(other),
+    };
+    let diagnosis = diagnose(findings);
+    invocation.output.show(&diagnosis)?;
+    Ok(if diagnosis.healthy { Ended::Well } else { Ended::Badly })
+}
+
+fn diagnose(findings: Vec<Finding>) -> Diagnosis {
+    Diagnosis { healthy: findings.iter().all(|finding| finding.state != State::Wrong), findings }
+}
+
+fn given_settings(settings: &Settings) -> Finding {
+    let given: Vec<String> = settings
+        .origins
+        .iter()
+        .filter(|(_, origin)| *origin != Origin::Default)
+        .map(|(setting, origin)| format!("{setting} from {origin}"))
+        .collect();
+    let detail = if given.is_empty() { "none given, the defaults hold".to_owned() } else { given.join(", ") };
+    Finding::ok("settings", detail)
+}
+
+fn database(settings: &Settings) -> Finding {
+    const CHECK: &str = "database";
+    let url = &settings.storage.database_url;
+    if let DatabaseUrl::Sqlite(path) = url
+        && master_key::is_new(url)
+    {
+        // Looking must not make the file.
+        let path = std::path::Path::new(path);
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        return match directory {
+            Some(directory) if !directory.is_dir() => Finding::wrong(
+                CHECK,
+                format!("{} is no directory", directory.display()),
+                format!("mkdir -p {}", directory.display()),
+            ),
+            _ => Finding::ok(CHECK, format!("{url} is not there yet; `perkgate serve` makes it")),
+        };
+    }
+    let pending = Database::connect(url, 1).and_then(|database| database.pending_migrations());
+    match pending {
+        Ok(pending) if pending.is_empty() => Finding::ok(CHECK, format!("{url} answers and is up to date")),
+        Ok(pending) if url.backend() == Backend::Sqlite => {
+            Finding::ok(CHECK, format!("{url} answers; `perkgate serve` will apply {} migrations", pending.len()))
+        }
+        Ok(pending) => {
+            Finding::wrong(CHECK, format!("{url} answers, but lacks {} migrations", pending.len()), "perkgate migrate")
+        }
+        Err(error) => Finding::wrong(
+            CHECK,
+            error.to_string(),
+            format!(
+                "see that the database at {url} is up, and that PERKGATE_DATABASE_URL names its host, database, role and password"
+            ),
+        ),
+    }
+}
+
+fn master_key_at_hand(settings: &Settings) -> Finding {
+    const CHECK: &str = "master key";
+    match master_key::find(settings, master_key::is_new(&settings.storage.database_url)) {
+        Ok(Some(_)) => Finding::ok(CHECK, "there"),
+        Ok(None) => Finding::ok(CHECK, "will be made beside the new database"),
+        Err(error) => Finding::wrong(CHECK, error.to_string(), error.remedy()),
+    }
+}
+
+fn redis(settings: &Settings) -> Finding {
+    const CHECK: &str = "redis";
+    let Some(redis) = &settings.redis else {
+        return Finding::ok(CHECK, "none given; each replica caches for itself");
+    };
+    let place = redis.place();
+    let addresses = match place.to_socket_addrs() {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            return Finding::wrong(
+                CHECK,
+                format!("{place} is not known: {error}"),
+                "mend the host in PERKGATE_REDIS_URL",
+            );
+        }
+    };
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(_) => return Finding::ok(CHECK, format!("{place} answers")),
+            Err(error) => last = Some(error),
+        }
+    }
+    let reason = last.map_or_else(|| "it has no address".to_owned(), |error| error.to_string());
+    Finding::wrong(
+        CHECK,
+        format!("{place} can't be reached: {reason}"),
+        "start it, or mend PERKGATE_REDIS_URL; checks go on without it, only slower",
+    )
+}
+
+fn issuer(settings: &Settings) -> Finding {
+    const CHECK: &str = "issuer";
+    let server = &settings.server;
+    let issuer = server.issuer_at(server.listen);
+    match &server.issuer {
+        None if server.listen.ip().is_unspecified() => Finding::wrong(
+            CHECK,
+            format!("tokens would be issued by {issuer}, which no door can reach"),
+            "PERKGATE_ISSUER='https://perks.example.com', the URL under which doors reach this gateway",
+        ),
+        Some(given) if given.starts_with("http://") && !is_local(given) => Finding::warning(
+            CHECK,
+            format!("{given} is not https: whoever sits between can hand doors other keys"),
+            "put TLS before the gateway and set PERKGATE_ISSUER to its https:// URL",
+        ),
+        _ => Finding::ok(CHECK, issuer),
+    }
+}
+
+fn is_local(url: &str) -> bool {
+    let host = url.strip_prefix("http://").unwrap_or(url);
+    ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+fn listen(settings: &Settings) -> Finding {
+    port("listen", "PERKGATE_LISTEN", settings.server.listen)
+}
+
+fn metrics_listen(settings: &Settings) -> Finding {
+    const CHECK: &str = "metrics_listen";
+    match settings.server.metrics_listen {
+        None => Finding::ok(CHECK, "none given; there are no metrics"),
+        Some(address) if address == settings.server.listen && address.port() != 0 => Finding::wrong(
+            CHECK,
+            format!("{address} is where requests are answered, too"),
+            "PERKGATE_METRICS_LISTEN='127.0.0.1:9464'",
+        ),
+        Some(address) => port(CHECK, "PERKGATE_METRICS_LISTEN", address),
+    }
+}
+
+fn port(check: &'static str, variable: &str, address: SocketAddr) -> Finding {
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::ok(check, format!("{address} is free")),
+        // Most often it is this very gateway, already running.
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Finding::warning(
+            check,
+            format!("something listens on {address} already"),
+            format!("nothing if it is this gateway, else stop it or set {variable} to another port"),
+        ),
+        Err(error) => Finding::wrong(
+            check,
+            format!("{address} can't be listened on: {error}"),
+            format!("set {variable} to an address of this machine and a port above 1023"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Sources;
+
+    fn settings(given: &[(&str, &str)]) -> Settings {
+        let flags = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::load(&Sources { flags, ..Sources::default() }).unwrap()
+    }
+
+    #[test]
+    fn a_new_database_is_well_and_looking_makes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/perkgate.db", directory.path().display());
+        let settings = settings(&[("database_url", &url)]);
+        assert_eq!(database(&settings).state, State::Ok);
+        assert_eq!(master_key_at_hand(&settings).state, State::Ok);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_and_comes_with_a_remedy() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap().to_string();
+        let all = settings(&[
+            ("database_url", "postgres://perk:s3cret@127.0.0.1:1/perkgate"),
+            ("redis_url", "redis://:s3cret@127.0.0.1:1"),
+            ("listen", "0.0.0.0:0"),
+        ]);
+        for found in [database(&all), master_key_at_hand(&all), redis(&all), issuer(&all)] {
+            assert_eq!(found.state, State::Wrong, "{found:?}");
+            assert!(found.remedy.is_some());
+            assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
+        }
+        let same = settings(&[("listen", &taken), ("metrics_listen", &taken)]);
+        assert_eq!(metrics_listen(&same).state, State::Wrong);
+        let plain = settings(&[("issuer", "http://perks.example.com")]);
+        assert_eq!(issuer(&plain).state, State::Warning);
+        assert!(diagnose(vec![issuer(&plain)]).healthy);
+        assert!(!diagnose(vec![issuer(&all)]).healthy);
+    }
+
+    #[test]
+    fn a_port_in_use_is_only_a_warning() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = settings(&[("listen", &taken.local_addr().unwrap().to_string())]);
+        assert_eq!(listen(&settings).state, State::Warning);
+    }
+}

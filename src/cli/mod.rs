@@ -1,0 +1,165 @@
+//! The command line: one file a subcommand.
+//!
+//! To add one: a file here with a `clap` struct `Args` and `pub fn run(args, &Invocation) ->
+//! Result<Ended, CliError>`; its line in `Command` and in `dispatch` below. What it answers is a
+//! struct that is `Serialize` (for `--json`) and `Display` (for people), given to
+//! `invocation.output.show` once. What can go wrong is a variant of [`CliError`], with a remedy.
+//! A command that serves takes [`flags::ServingFlags`] flattened into its `Args`, and asks for
+//! `invocation.serving_settings(&args.serving)`; the others ask for `invocation.settings()`.
+
+mod doctor;
+pub mod error;
+pub mod flags;
+mod key;
+mod migrate;
+pub mod output;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::settings::{Settings, Sources, table};
+use crate::telemetry::logs;
+use error::CliError;
+use flags::{EverywhereFlags, ServingFlags};
+use output::Output;
+
+/// Who may have a perk? Rules over cached scores, answered with signed tokens and a provable record.
+#[derive(Parser)]
+#[command(name = "perkgate", version, max_term_width = 100)]
+struct Cli {
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[arg(long, global = true, value_name = "FILE", help = "Read settings from this TOML file (or PERKGATE_CONFIG)")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    everywhere: EverywhereFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the database to the schema that this version needs.
+    Migrate(migrate::Args),
+    /// Make keys.
+    Key(key::Args),
+    /// Check every setting and all that they point at, and say how to mend it.
+    Doctor(doctor::Args),
+}
+
+fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError> {
+    match command {
+        Command::Migrate(args) => migrate::run(&args, invocation),
+        Command::Key(args) => key::run(&args, invocation),
+        Command::Doctor(args) => doctor::run(&args, invocation),
+    }
+}
+
+/// How a command that said its piece ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Exit code 0.
+    Well,
+    /// Exit code 1: the answer itself is bad news, and has been told.
+    Badly,
+}
+
+/// What every subcommand is handed.
+pub struct Invocation {
+    pub output: Output,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    config: Option<PathBuf>,
+    flags: Vec<(String, String)>,
+}
+
+impl Invocation {
+    /// The settings for a command that does one thing and ends. It logs warnings only, unless told
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`CliError::Settings`] with all that is wrong.
+    pub fn settings(&self) -> Result<Settings, CliError> {
+        let mut settings = self.load(&[])?;
+        if !settings.is_given(&table::LOG) {
+            "warn".clone_into(&mut settings.logs.filter);
+        }
+        logs::start(&settings.logs);
+        Ok(settings)
+    }
+
+    /// The settings for a command that serves.
+    ///
+    /// # Errors
+    /// [`CliError::Settings`] with all that is wrong.
+    pub fn serving_settings(&self, serving: &ServingFlags) -> Result<Settings, CliError> {
+        let settings = self.load(&serving.given)?;
+        logs::start(&settings.logs);
+        Ok(settings)
+    }
+
+    fn load(&self, serving: &[(String, String)]) -> Result<Settings, CliError> {
+        let flags = self.flags.iter().chain(serving).cloned().collect();
+        Settings::load(&Sources::of_process(self.config.clone(), flags)).map_err(CliError::Settings)
+    }
+}
+
+/// Runs one command line. Exit codes: 0 done, 1 refused or failed, 2 usage.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    // Before clap has read anything: its own complaints have to be JSON too.
+    let output = Output { json: arguments.iter().any(|argument| argument == "--json") };
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(told) if matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            let _ = told.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(usage) => {
+            output.refuse_usage(&usage);
+            return ExitCode::from(2);
+        }
+    };
+    let invocation = Invocation {
+        output: Output { json: cli.json },
+        clock: Clock::System,
+        entropy: Entropy::System,
+        config: cli.config,
+        flags: cli.everywhere.given,
+    };
+    match dispatch(cli.command, &invocation) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Badly) => ExitCode::FAILURE,
+        Err(error) => {
+            invocation.output.refuse(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_has_no_clashes() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_given_as_flags_stand_before_or_after_the_subcommand() {
+        for line in ["perkgate --database-url sqlite:x.db migrate", "perkgate migrate --database-url sqlite:x.db"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(cli.everywhere.given, [("database_url".to_owned(), "sqlite:x.db".to_owned())], "{line}");
+        }
+        assert!(Cli::try_parse_from(["perkgate", "migrate", "--master-key", "x"]).is_err(), "never as an argument");
+    }
+}

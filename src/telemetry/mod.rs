@@ -1,0 +1,8 @@
+//! What the gateway says about itself: logs to stderr, metrics for Prometheus.
+//!
+//! Neither carries a key, a token, a handle, a raw path or a query; metrics name no merchant.
+
+pub mod logs;
+pub mod metrics;
+
+pub use metrics::Metrics;
