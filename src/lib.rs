@@ -8,5 +8,7 @@ pub mod ids;
 pub mod json;
 pub mod ledger;
 pub mod settings;
+pub mod redis_link;
+pub mod scores;
 pub mod subject;
 pub mod telemetry;

@@ -1,0 +1,118 @@
+//! The score cache as a port: memory alone, or memory before Redis.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::database::DatabaseError;
+use crate::redis_link::{Heard, RedisLink, Subscription};
+
+use super::memory::{Memory, ScoreKey};
+use super::redis::{Known, RedisScores, stripes};
+use super::score::Score;
+
+/// How much is kept, and for how long what other processes write may go unseen.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheConfig {
+    /// The most scores (and absences) kept in memory; about 250 bytes each.
+    pub entries: u64,
+    /// For writes that nobody announced: of a process without Redis, or while Redis was down.
+    pub memory_ttl: Duration,
+    /// How long Redis keeps a score.
+    pub redis_ttl: Duration,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { entries: 1_000_000, memory_ttl: Duration::from_secs(5), redis_ttl: Duration::from_secs(60) }
+    }
+}
+
+/// Where scores are kept between the database and a check; cheap to clone.
+#[derive(Clone)]
+pub enum ScoreCache {
+    Memory(Memory),
+    Tiered { memory: Memory, redis: RedisScores, subscription: Arc<Subscription> },
+}
+
+impl ScoreCache {
+    /// In this process only.
+    #[must_use]
+    pub fn memory(config: &CacheConfig) -> Self {
+        Self::Memory(Memory::new(config.entries, config.memory_ttl))
+    }
+
+    /// In this process, then in Redis; hears what other replicas write.
+    #[must_use]
+    pub fn tiered(config: &CacheConfig, link: RedisLink) -> Self {
+        let memory = Memory::new(config.entries, config.memory_ttl);
+        let told = memory.clone();
+        let subscription = link.subscribe(RedisScores::channel(), move |heard| match heard {
+            Heard::Connected => told.forget_all(),
+            Heard::Message(message) => stripes(&message).for_each(|stripe| told.forget(stripe)),
+        });
+        Self::Tiered { memory, redis: RedisScores::new(link, config.redis_ttl), subscription: Arc::new(subscription) }
+    }
+
+    /// What is kept under `key`, or what `load` finds in the database. Those who ask for one key at
+    /// one time share one load; its error goes to all of them and is not kept. No I/O when the
+    /// answer is in memory. Redis being down costs at most one response time, and no wrong answer.
+    ///
+    /// # Errors
+    /// What `load` returns.
+    pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<Option<Score>, DatabaseError>>,
+    {
+        match self {
+            Self::Memory(memory) => memory.find(key, load).await,
+            Self::Tiered { memory, redis, .. } => {
+                let load = &load;
+                memory
+                    .find(key, || async move {
+                        match redis.find(key).await {
+                            Known::Found(found) => Ok(found),
+                            Known::Written => load().await,
+                            Known::Nothing => {
+                                let found = load().await?;
+                                redis.fill(key, found.as_ref()).await;
+                                Ok(found)
+                            }
+                        }
+                    })
+                    .await
+            }
+        }
+    }
+
+    /// These keys were written and committed: no look-up that begins after this answers with what
+    /// was before, here at once, on other replicas as soon as they hear of it.
+    pub async fn forget(&self, keys: &[ScoreKey]) {
+        if keys.is_empty() {
+            return;
+        }
+        let mut stripes: Vec<_> = keys.iter().map(ScoreKey::stripe).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        match self {
+            Self::Memory(memory) => stripes.into_iter().for_each(|stripe| memory.forget(stripe)),
+            Self::Tiered { memory, redis, .. } => {
+                // Redis before memory and before the announcement: whoever drops its slot first
+                // could load the old one from Redis again, as a new one.
+                redis.mark(keys).await;
+                stripes.iter().for_each(|stripe| memory.forget(*stripe));
+                redis.announce(&stripes).await;
+            }
+        }
+    }
+
+    /// Whether the cache is whole: false when there is a Redis and it is down.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Tiered { redis, .. } => redis.link().is_up(),
+        }
+    }
+}

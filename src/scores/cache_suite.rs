@@ -1,0 +1,239 @@
+//! What every score cache must hold to, run on each of them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use tokio::sync::Semaphore;
+
+use super::cache::{CacheConfig, ScoreCache};
+use super::memory::ScoreKey;
+use super::redis::{Known, RedisScores};
+use super::score::Score;
+use crate::clock::from_micros;
+use crate::database::DatabaseError;
+use crate::decimal::Decimal;
+use crate::redis_link::testing::{RedisServer, config, free_port};
+use crate::redis_link::{RedisLink, RedisLinkError};
+use crate::subject::SubjectRef;
+
+type Answer = Result<Option<Score>, DatabaseError>;
+
+/// Nothing is late by more than this only because a test waited for it.
+const NEVER: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn lasting() -> CacheConfig {
+    CacheConfig { entries: 10_000, memory_ttl: NEVER, redis_ttl: NEVER }
+}
+
+fn key(number: u8) -> ScoreKey {
+    ScoreKey {
+        merchant: "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap(),
+        source: "klout".parse().unwrap(),
+        subject: SubjectRef([number; 32]),
+    }
+}
+
+fn score(value: i64) -> Score {
+    Score::new(Decimal::from_whole(value), from_micros(value))
+}
+
+#[expect(clippy::unused_async, reason = "a load is a future")]
+async fn loads(value: Option<Score>) -> Answer {
+    Ok(value)
+}
+
+async fn not_asked() -> Answer {
+    panic!("the database was asked for what is cached")
+}
+
+async fn found(cache: &ScoreCache, number: u8, load: Option<Score>) -> Option<Score> {
+    cache.find(&key(number), || loads(load)).await.unwrap()
+}
+
+async fn kept(cache: &ScoreCache, number: u8) -> Option<Score> {
+    cache.find(&key(number), not_asked).await.unwrap()
+}
+
+pub(super) async fn cache_holds(cache: ScoreCache) {
+    concurrent_misses_share_one_look_up(&cache).await;
+    an_error_goes_to_all_and_is_not_kept(&cache).await;
+
+    assert_eq!(found(&cache, 3, None).await, None);
+    assert_eq!(kept(&cache, 3).await, None, "that there is none is kept too");
+
+    assert_eq!(found(&cache, 4, Some(score(40))).await, Some(score(40)));
+    assert_eq!(found(&cache, 5, Some(score(50))).await, Some(score(50)));
+    cache.forget(&[key(4)]).await;
+    assert_eq!(found(&cache, 4, Some(score(41))).await, Some(score(41)), "a write is seen at once");
+    assert_eq!(kept(&cache, 4).await, Some(score(41)));
+    assert_eq!(kept(&cache, 5).await, Some(score(50)), "others keep their place");
+
+    cache.forget(&[key(4)]).await;
+    assert_eq!(found(&cache, 4, None).await, None, "so is a deletion");
+
+    a_load_that_a_write_overtook_is_not_kept(&cache).await;
+}
+
+async fn concurrent_misses_share_one_look_up(cache: &ScoreCache) {
+    let (asked, gate) = (AtomicUsize::new(0), Semaphore::new(0));
+    let load = || async {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let _open = gate.acquire().await;
+        Ok(Some(score(10)))
+    };
+    let wanted = key(1);
+    let everyone = join_all((0..100).map(|_| cache.find(&wanted, load)));
+    // Polled after all of them have asked.
+    let (answers, ()) = join(everyone, async { gate.add_permits(100) }).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap() == Some(score(10))));
+    assert_eq!(asked.into_inner(), 1);
+    assert_eq!(kept(cache, 1).await, Some(score(10)));
+}
+
+async fn an_error_goes_to_all_and_is_not_kept(cache: &ScoreCache) {
+    let (asked, gate) = (AtomicUsize::new(0), Semaphore::new(0));
+    let load = || async {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let _open = gate.acquire().await;
+        Err(DatabaseError::Busy)
+    };
+    let wanted = key(2);
+    let everyone = join_all((0..10).map(|_| cache.find(&wanted, load)));
+    let (answers, ()) = join(everyone, async { gate.add_permits(10) }).await;
+    assert!(answers.into_iter().all(|answer| matches!(*answer.unwrap_err(), DatabaseError::Busy)));
+    assert_eq!(asked.into_inner(), 1);
+    assert_eq!(found(cache, 2, Some(score(20))).await, Some(score(20)));
+}
+
+async fn a_load_that_a_write_overtook_is_not_kept(cache: &ScoreCache) {
+    let gate = Semaphore::new(0);
+    let (loading, load_began) = (AtomicUsize::new(0), tokio::sync::Notify::new());
+    let wanted = key(6);
+    let reader = cache.find(&wanted, || async {
+        loading.fetch_add(1, Ordering::SeqCst);
+        load_began.notify_one();
+        let _open = gate.acquire().await;
+        Ok(Some(score(60)))
+    });
+    let writer = async {
+        load_began.notified().await;
+        cache.forget(&[key(6)]).await;
+        gate.add_permits(10);
+    };
+    let (before, ()) = join(reader, writer).await;
+    assert_eq!(before.unwrap(), Some(score(60)), "who asked before the write may have what was before");
+    assert_eq!(found(cache, 6, Some(score(61))).await, Some(score(61)), "who asks after it may not");
+    assert_eq!(kept(cache, 6).await, Some(score(61)));
+}
+
+#[tokio::test]
+async fn memory_alone_holds() {
+    cache_holds(ScoreCache::memory(&lasting())).await;
+}
+
+#[tokio::test]
+async fn what_nobody_announced_is_seen_after_the_time_to_live() {
+    let cache = ScoreCache::memory(&CacheConfig { memory_ttl: Duration::from_millis(5), ..lasting() });
+    assert_eq!(found(&cache, 1, Some(score(1))).await, Some(score(1)));
+    until(async || found(&cache, 1, Some(score(2))).await == Some(score(2))).await;
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let cache = ScoreCache::memory(&CacheConfig { entries: 10, ..lasting() });
+    for number in 0..200 {
+        found(&cache, number, None).await;
+    }
+    let ScoreCache::Memory(memory) = cache else { panic!("that is memory alone") };
+    assert!(memory.entries().await <= 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn memory_before_redis_holds() {
+    let Some(server) = RedisServer::start(None) else { return };
+    cache_holds(ScoreCache::tiered(&lasting(), server.link().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn memory_before_a_dead_redis_holds() {
+    let dead = config(&format!("redis://127.0.0.1:{}/", free_port()));
+    let cache = ScoreCache::tiered(&lasting(), RedisLink::new(dead, tokio::runtime::Handle::current()).unwrap());
+    assert!(!cache.is_whole());
+    cache_holds(cache).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn replicas_share_what_one_of_them_loaded_and_hear_of_writes() {
+    let Some(mut server) = RedisServer::start(None) else { return };
+    let (link, other) = (server.link().await, server.link().await);
+    let (one, two) = (ScoreCache::tiered(&lasting(), link.clone()), ScoreCache::tiered(&lasting(), other));
+
+    assert_eq!(found(&one, 1, Some(score(10))).await, Some(score(10)));
+    assert_eq!(kept(&two, 1).await, Some(score(10)));
+    // The second replica may only be subscribing now, and so be told to drop everything; by the
+    // second round it is subscribed, and nothing but the announcement can tell it.
+    for value in [11, 12] {
+        one.forget(&[key(1)]).await;
+        until(async || found(&two, 1, Some(score(value))).await == Some(score(value))).await;
+    }
+
+    // A write while Redis is down can't be announced; coming back, all that may be old is dropped.
+    server.stop();
+    until(async || link.get("k").await == Err(RedisLinkError::Down)).await;
+    one.forget(&[key(1)]).await;
+    assert_eq!(kept(&two, 1).await, Some(score(12)));
+    server.start_again();
+    until(async || found(&two, 1, Some(score(13))).await == Some(score(13))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reader_does_not_fill_redis_over_a_write() {
+    let Some(server) = RedisServer::start(None) else { return };
+    let redis = RedisScores::new(server.link().await, NEVER);
+    redis.fill(&key(1), Some(&score(1))).await;
+    assert_eq!(redis.find(&key(1)).await, Known::Found(Some(score(1))));
+    redis.mark(&[key(1), key(2)]).await;
+    redis.fill(&key(1), Some(&score(1))).await;
+    redis.fill(&key(2), None).await;
+    assert_eq!(redis.find(&key(1)).await, Known::Written);
+    assert_eq!(redis.find(&key(2)).await, Known::Written);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_write_that_redis_missed_is_not_read_back_from_it() {
+    let Some(mut server) = RedisServer::start(None) else { return };
+    let link = server.link().await;
+    let redis = RedisScores::new(link.clone(), NEVER);
+    server.stop();
+    until(async || link.get("k").await == Err(RedisLinkError::Down)).await;
+    redis.mark(&[key(1)]).await;
+    server.start_again();
+    assert!(link.wait_until_up(PATIENCE).await);
+    // What was there before the write is there still: another replica's view of it.
+    RedisScores::new(link.clone(), NEVER).fill(&key(1), Some(&score(1))).await;
+    assert_eq!(redis.find(&key(1)).await, Known::Written);
+    assert_eq!(RedisScores::new(link, NEVER).find(&key(1)).await, Known::Written, "and it is mended for all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_broken_value_in_redis_is_a_miss_and_is_mended() {
+    let Some(server) = RedisServer::start(None) else { return };
+    let link = server.link().await;
+    let cache = ScoreCache::tiered(&lasting(), link.clone());
+    let name = format!("score:{}:klout:{}", key(1).merchant, key(1).subject);
+    link.set(&name, b"\x01\x01nonsense", NEVER).await.unwrap();
+    assert_eq!(found(&cache, 1, Some(score(1))).await, Some(score(1)));
+    assert_eq!(RedisScores::new(link, NEVER).find(&key(1)).await, Known::Found(Some(score(1))));
+}
+
+/// Asks until the answer is yes.
+async fn until(yes: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !yes().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect("it never came");
+}

@@ -1,0 +1,121 @@
+//! The score cache's first tier, in this process: bounded, short-lived, and never older than a
+//! write that this process was told of.
+//!
+//! The race it must not lose: a reader loads the old row, a writer commits and drops the key, and
+//! the reader then fills the cache with what it read. So nothing is dropped by removing it. Every
+//! key belongs to a stripe with a counter; a write moves the counter on, a slot carries the count
+//! from before it was loaded, and a slot behind its stripe is not served. That holds for loads
+//! that are still under way too. What writes elsewhere don't tell us of lives for one `ttl`.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use moka::future::Cache;
+
+use crate::database::DatabaseError;
+use crate::ids::{MerchantId, SourceName};
+use crate::subject::SubjectRef;
+
+use super::score::Score;
+
+/// One per value of a reference's first two bytes. Many, because a write unseats the whole stripe:
+/// an import of a thousand scores costs about one slot in 65 its place.
+const STRIPES: usize = 1 << 16;
+
+/// A write may overtake a load; after so many the load's own answer is given and not kept.
+const TRIES: usize = 3;
+
+/// What a score is kept under. It names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ScoreKey {
+    pub merchant: MerchantId,
+    pub source: SourceName,
+    pub subject: SubjectRef,
+}
+
+impl ScoreKey {
+    /// The same on every replica: the reference is a keyed hash, so its bytes are spread already.
+    pub(super) const fn stripe(&self) -> u16 {
+        let SubjectRef([first, second, ..]) = self.subject;
+        u16::from_be_bytes([first, second])
+    }
+}
+
+/// Scores, and that there are none, kept in this process; cheap to clone.
+#[derive(Clone)]
+pub struct Memory {
+    slots: Cache<ScoreKey, Slot>,
+    stripes: Arc<[AtomicU64]>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    found: Option<Score>,
+    /// What the stripe's counter showed before the load began.
+    count: u64,
+}
+
+impl Memory {
+    /// Keeps up to `entries` of them, each for `ttl`.
+    #[must_use]
+    pub fn new(entries: u64, ttl: Duration) -> Self {
+        Self {
+            slots: Cache::builder().max_capacity(entries).time_to_live(ttl).build(),
+            stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// What is kept under `key`, or what `load` finds. Those who ask for one key at one time share
+    /// one load; its error goes to all of them and is not kept.
+    ///
+    /// # Errors
+    /// What `load` returns.
+    pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<Option<Score>, DatabaseError>>,
+    {
+        for _ in 0..TRIES {
+            let asked_at = self.count(key.stripe());
+            let slot = self
+                .slots
+                .try_get_with_by_ref(key, async {
+                    let count = self.count(key.stripe());
+                    let found = load().await?;
+                    Ok(Slot { found, count })
+                })
+                .await?;
+            if slot.count >= asked_at {
+                return Ok(slot.found);
+            }
+            self.slots.invalidate(key).await;
+        }
+        Ok(load().await?)
+    }
+
+    /// A write to this stripe is committed: what was loaded before is served no more.
+    pub fn forget(&self, stripe: u16) {
+        if let Some(counter) = self.stripes.get(usize::from(stripe)) {
+            counter.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Writes may have been missed: nothing that was loaded before is served any more.
+    pub fn forget_all(&self) {
+        for counter in self.stripes.iter() {
+            counter.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) async fn entries(&self) -> u64 {
+        self.slots.run_pending_tasks().await;
+        self.slots.entry_count()
+    }
+
+    fn count(&self, stripe: u16) -> u64 {
+        self.stripes.get(usize::from(stripe)).map_or(0, |counter| counter.load(Ordering::Acquire))
+    }
+}
