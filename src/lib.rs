@@ -1,5 +1,6 @@
 //! perkgate.
 pub mod cli;
+pub mod access;
 pub mod clock;
 pub mod database;
 pub mod decimal;

@@ -1,0 +1,121 @@
+//! The writes of this room, each inside one transaction with its event and the epoch's bump.
+
+use jiff::Timestamp;
+
+use super::error::{AccessError, Flaw};
+use super::key::{ApiKey, KeyHash, NewKey};
+use super::merchant::Merchant;
+use super::store;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::entropy::Entropy;
+use crate::ids::{self, KeyId, MerchantId, MerchantSlug};
+use crate::json::Json;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+
+pub(super) fn new_merchant(
+    slug: MerchantSlug,
+    name: &str,
+    now: Timestamp,
+    entropy: &Entropy,
+) -> Result<Merchant, AccessError> {
+    let name = ids::label(name, Merchant::NAME_MAX)
+        .map_err(|e| AccessError::Unfit(vec![Flaw::new("/name", "invalid_value", e.to_string())]))?;
+    Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now })
+}
+
+/// The operator's log says that the merchant was made, and so does the merchant's own log as its
+/// first event: an auditor of either sees where it began.
+pub(super) fn create_merchant(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: Merchant,
+    actor: &Actor,
+) -> Result<Merchant, AccessError> {
+    if store::find_merchant(conn, &merchant.slug)?.is_some() {
+        return Err(AccessError::MerchantExists(merchant.slug));
+    }
+    store::insert_merchant(conn, &merchant).map_err(|error| match error {
+        // Another replica made it between the look and the insert.
+        DatabaseError::Duplicate(_) => AccessError::MerchantExists(merchant.slug.clone()),
+        error => error.into(),
+    })?;
+    store::bump_epoch(conn)?;
+    let facts = object([("slug", merchant.slug.as_str()), ("name", &merchant.name)]);
+    for log in [LogOwner::Operator, LogOwner::Merchant(merchant.id.clone())] {
+        events.push(EventDraft {
+            log,
+            kind: "merchant.created",
+            about: merchant.id.to_string(),
+            actor: actor.clone(),
+            facts: facts.clone(),
+        });
+    }
+    Ok(merchant)
+}
+
+pub(super) fn create_key(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    id: KeyId,
+    new: NewKey,
+    hash: &KeyHash,
+    now: Timestamp,
+    actor: &Actor,
+) -> Result<ApiKey, AccessError> {
+    let key = ApiKey {
+        id,
+        merchant: new.merchant,
+        role: new.role,
+        label: new.label,
+        location: new.location,
+        kiosk: new.kiosk,
+        audience: new.audience,
+        created_by: actor.key.clone(),
+        created_at: now,
+        expires_at: new.expires_at,
+        revoked_at: None,
+    };
+    store::insert_key(conn, &key, hash).map_err(|error| match error {
+        DatabaseError::Constraint(_) => AccessError::UnknownMerchant,
+        error => error.into(),
+    })?;
+    store::bump_epoch(conn)?;
+    events.push(event("key.created", &key, actor.clone()));
+    Ok(key)
+}
+
+pub(super) fn revoke_key(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: Option<&MerchantId>,
+    id: &KeyId,
+    now: Timestamp,
+    actor: &Actor,
+) -> Result<ApiKey, AccessError> {
+    let revoked_now = store::update_revoked(conn, merchant, id, now)?;
+    let key = store::find_key(conn, merchant, id)?.ok_or(AccessError::UnknownKey)?;
+    if revoked_now {
+        store::bump_epoch(conn)?;
+        events.push(event("key.revoked", &key, actor.clone()));
+    }
+    Ok(key)
+}
+
+fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {
+    let log = key.merchant.clone().map_or(LogOwner::Operator, LogOwner::Merchant);
+    let expires_at = key.expires_at.map(|at| at.to_string());
+    let bound = [
+        ("role", Some(key.role.as_str())),
+        ("label", Some(key.label.as_str())),
+        ("location", key.location.as_deref()),
+        ("kiosk", key.kiosk.as_deref()),
+        ("audience", key.audience.as_deref()),
+        ("expires_at", expires_at.as_deref()),
+    ];
+    let facts = object(bound.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    EventDraft { log, kind, about: key.id.to_string(), actor, facts }
+}
+
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> Json {
+    Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), Json::Text(value.to_owned()))).collect())
+}

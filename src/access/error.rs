@@ -1,0 +1,59 @@
+//! What can go wrong in this room, as facts.
+
+use super::principal::Forbidden;
+use crate::database::DatabaseError;
+use crate::ids::MerchantSlug;
+use crate::ledger::LedgerError;
+
+/// Why a key was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("no key was given")]
+    Missing,
+    #[error("the key has the wrong form or checksum")]
+    Malformed,
+    #[error("no such key")]
+    Unknown,
+    #[error("the key has expired")]
+    Expired,
+    #[error("the key was revoked")]
+    Revoked,
+    /// Not known here, and the database can't be asked: nobody can say that it is wrong.
+    #[error("the key is not known here, and the database can't be asked")]
+    Unchecked,
+}
+
+/// One field of a request that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Where (RFC 6901).
+    pub pointer: &'static str,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl Flaw {
+    pub fn new(pointer: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer, code, detail: detail.into() }
+    }
+}
+
+/// Why the directory did not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("there is a merchant `{0}` already")]
+    MerchantExists(MerchantSlug),
+    #[error("no such merchant")]
+    UnknownMerchant,
+    #[error("no such key")]
+    UnknownKey,
+    /// What was asked for doesn't fit together.
+    #[error("{} field(s) don't fit", .0.len())]
+    Unfit(Vec<Flaw>),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}

@@ -1,0 +1,27 @@
+//! Who may call, and for whom: merchants, API keys, roles and what each role may do.
+//!
+//! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
+//! I/O; the database stays the truth, and the row `directory` of `epochs` says when it moved.
+//!
+//! To let a role do something new, add a line to the table in `role.rs`; the doors ask for it by
+//! name and nothing else changes. To change what a key or a merchant is: the pure type (`key.rs`,
+//! `merchant.rs`), its row in `store.rs`, and the write in `directory.rs`. Every write goes through
+//! `Ledger::change`, so that it stands in one transaction with its audit event, and bumps the epoch
+//! there: a bump before the commit would let a replica reload the old content and call it new.
+
+mod change;
+pub mod directory;
+mod error;
+pub mod key;
+pub mod merchant;
+pub mod principal;
+pub mod role;
+mod snapshot;
+mod store;
+
+pub use directory::Directory;
+pub use error::{AccessError, Flaw, Refused};
+pub use key::{ApiKey, KeySecret, NewKey};
+pub use merchant::Merchant;
+pub use principal::{Forbidden, Principal};
+pub use role::{Permission, Role};

@@ -1,0 +1,204 @@
+//! What each role may do: one table, and nothing else decides it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What a key is for. A key has one role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the gateway: makes merchants and their first admin keys. Belongs to no merchant.
+    Operator,
+    /// Runs a merchant's perks, rules, sources and keys.
+    Admin,
+    /// Asks for one person at a time.
+    Kiosk,
+    /// Spends tokens of its own audience.
+    Door,
+    /// Writes scores.
+    Feeder,
+    /// Reads what was granted, and proves it.
+    Auditor,
+}
+
+/// A name that is no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a role is `operator`, `admin`, `kiosk`, `door`, `feeder` or `auditor`")]
+pub struct UnknownRole;
+
+impl Role {
+    pub const ALL: [Self; 6] = [Self::Operator, Self::Admin, Self::Kiosk, Self::Door, Self::Feeder, Self::Auditor];
+
+    /// The role's name on the wire and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Kiosk => "kiosk",
+            Self::Door => "door",
+            Self::Feeder => "feeder",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// Whether keys of this role belong to a merchant. The operator's belong to none, so that no
+    /// merchant's question can be asked with them.
+    #[must_use]
+    pub const fn has_merchant(self) -> bool {
+        !matches!(self, Self::Operator)
+    }
+
+    /// Whether the role may do `permission`.
+    #[must_use]
+    pub fn may(self, permission: Permission) -> bool {
+        permission.roles().contains(&self)
+    }
+
+    /// Whether a key of this role may make, see and revoke keys of `other`: operators hand a
+    /// merchant its admin keys, admins do the rest within their merchant.
+    #[must_use]
+    pub const fn may_manage(self, other: Self) -> bool {
+        match self {
+            Self::Operator => matches!(other, Self::Operator | Self::Admin),
+            Self::Admin => other.has_merchant(),
+            Self::Kiosk | Self::Door | Self::Feeder | Self::Auditor => false,
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = [$($role:ident),+];)*) => {
+        /// Something that a role may or may not do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Permission {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Permission {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The roles that may.
+            #[must_use]
+            pub const fn roles(self) -> &'static [Role] {
+                match self {
+                    $(Self::$name => &[$(Role::$role),+],)*
+                }
+            }
+        }
+
+        /// The same permissions as types, for a door's signatures.
+        pub mod permit {
+            use super::Permission;
+
+            /// A type that stands for a permission.
+            pub trait Permit {
+                const PERMISSION: Permission;
+            }
+            $(
+                $(#[$doc])*
+                #[derive(Debug, Clone, Copy)]
+                pub struct $name;
+                impl Permit for $name {
+                    const PERMISSION: Permission = Permission::$name;
+                }
+            )*
+        }
+    };
+}
+
+permissions! {
+    /// Make and list merchants.
+    ManageMerchants = [Operator];
+    /// Make, list and revoke keys (whose: [`Role::may_manage`]).
+    ManageKeys = [Operator, Admin];
+    /// Perks, their rules and versions.
+    ManagePerks = [Admin];
+    /// Make and list score sources.
+    ManageSources = [Admin];
+    /// Check (dry runs too), check a batch, read one's own checks.
+    Check = [Admin, Kiosk];
+    /// Redeem a token (a door: of its own audience).
+    Redeem = [Admin, Kiosk, Door];
+    /// Say that a guest left.
+    Release = [Admin, Kiosk, Door];
+    /// Take a mistaken grant back.
+    Void = [Admin];
+    /// Revoke a token.
+    RevokeTokens = [Admin];
+    /// Ask whether a token is alive.
+    Introspect = [Admin, Kiosk, Door];
+    /// Put, delete and import scores.
+    WriteScores = [Admin, Feeder];
+    /// See a score's value.
+    ReadScores = [Admin, Feeder, Auditor];
+    /// Reports, audit events, exports and proofs.
+    Audit = [Admin, Auditor];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_one_in_the_design() {
+        let lines: Vec<String> = Permission::ALL
+            .iter()
+            .map(|p| {
+                let marks: String = Role::ALL.iter().map(|role| if role.may(*p) { '+' } else { '.' }).collect();
+                format!("{marks} {p:?}")
+            })
+            .collect();
+        // operator, admin, kiosk, door, feeder, auditor
+        assert_eq!(
+            lines,
+            [
+                "+..... ManageMerchants",
+                "++.... ManageKeys",
+                ".+.... ManagePerks",
+                ".+.... ManageSources",
+                ".++... Check",
+                ".+++.. Redeem",
+                ".+++.. Release",
+                ".+.... Void",
+                ".+.... RevokeTokens",
+                ".+++.. Introspect",
+                ".+..+. WriteScores",
+                ".+..++ ReadScores",
+                ".+...+ Audit",
+            ]
+        );
+    }
+
+    #[test]
+    fn operators_hand_out_admin_keys_and_admins_never_operator_keys() {
+        let managed = |by: Role| Role::ALL.into_iter().filter(|role| by.may_manage(*role)).collect::<Vec<_>>();
+        assert_eq!(managed(Role::Operator), [Role::Operator, Role::Admin]);
+        assert_eq!(managed(Role::Admin), [Role::Admin, Role::Kiosk, Role::Door, Role::Feeder, Role::Auditor]);
+        assert_eq!(managed(Role::Kiosk), []);
+    }
+
+    #[test]
+    fn a_role_reads_back_from_its_name() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+            assert_eq!(serde_json::to_string(&role).unwrap(), format!("\"{role}\""));
+        }
+        assert_eq!("root".parse::<Role>(), Err(UnknownRole));
+    }
+}

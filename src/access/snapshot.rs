@@ -1,0 +1,86 @@
+//! All merchants and keys at one epoch, indexed for the hot path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::Refused;
+use super::key::{ApiKey, KeyHash};
+use super::merchant::Merchant;
+use super::principal::Principal;
+use crate::ids::{MerchantId, MerchantSlug};
+
+/// What the directory answers from.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    /// None before the first load.
+    pub epoch: Option<i64>,
+    by_id: HashMap<MerchantId, Arc<Merchant>>,
+    by_slug: HashMap<MerchantSlug, Arc<Merchant>>,
+    keys: HashMap<KeyHash, Entry>,
+}
+
+struct Entry {
+    principal: Arc<Principal>,
+    expires_at: Option<Timestamp>,
+    revoked: bool,
+}
+
+impl Snapshot {
+    pub fn of(epoch: i64, merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>) -> Self {
+        let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
+        let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
+        let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
+        let keys = keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, &by_id)?))).collect();
+        Self { epoch: Some(epoch), by_id, by_slug, keys }
+    }
+
+    /// Whose key this is. The map compares hashes of what was sent, which a caller can't steer
+    /// byte by byte, so the time it takes says nothing about the keys that exist.
+    pub fn recognize(&self, hash: &KeyHash, now: Timestamp) -> Result<Arc<Principal>, Refused> {
+        let entry = self.keys.get(hash).ok_or(Refused::Unknown)?;
+        if entry.revoked {
+            return Err(Refused::Revoked);
+        }
+        if entry.expires_at.is_some_and(|at| at <= now) {
+            return Err(Refused::Expired);
+        }
+        Ok(entry.principal.clone())
+    }
+
+    pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {
+        self.by_id.get(id).cloned()
+    }
+
+    pub fn merchant_by_slug(&self, slug: &MerchantSlug) -> Option<Arc<Merchant>> {
+        self.by_slug.get(slug).cloned()
+    }
+}
+
+impl Entry {
+    /// None when the key's merchant is not there, or the key breaks the rule that operators have
+    /// none and everyone else has one: such a key opens nothing.
+    fn of(key: ApiKey, merchants: &HashMap<MerchantId, Arc<Merchant>>) -> Option<Self> {
+        let merchant = match &key.merchant {
+            Some(id) => Some(Merchant::clone(merchants.get(id)?)),
+            None => None,
+        };
+        if merchant.is_some() != key.role.has_merchant() {
+            tracing::error!(key = %key.id, role = %key.role, "a key's role and merchant don't fit: it is left out");
+            return None;
+        }
+        Some(Self {
+            principal: Arc::new(Principal {
+                key: key.id,
+                role: key.role,
+                merchant,
+                location: key.location,
+                kiosk: key.kiosk,
+                audience: key.audience,
+            }),
+            expires_at: key.expires_at,
+            revoked: key.revoked_at.is_some(),
+        })
+    }
+}

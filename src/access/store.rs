@@ -1,0 +1,241 @@
+//! The rows of merchants and keys.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+
+use super::key::{ApiKey, KeyHash};
+use super::merchant::Merchant;
+use super::role::Role;
+use crate::clock::from_micros;
+use crate::database::schema::{api_keys, epochs, merchants};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{KeyId, MerchantId, MerchantSlug};
+
+const EPOCH: &str = "directory";
+
+/// The number that every change of merchants or keys moves on.
+pub(super) fn get_epoch(conn: &mut AnyConnection) -> Result<i64, DatabaseError> {
+    Ok(epochs::table.find(EPOCH).select(epochs::value).first(conn)?)
+}
+
+/// Moves the epoch on, inside the transaction of the change: seen together or not at all.
+pub(super) fn bump_epoch(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    diesel::update(epochs::table.find(EPOCH)).set(epochs::value.eq(epochs::value + 1)).execute(conn)?;
+    Ok(())
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = merchants)]
+struct MerchantRow {
+    id: String,
+    slug: String,
+    name: String,
+    created_at: i64,
+}
+
+impl TryFrom<MerchantRow> for Merchant {
+    type Error = DatabaseError;
+
+    fn try_from(row: MerchantRow) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            id: row.id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?,
+            slug: row.slug.parse().map_err(|e| DatabaseError::corrupt("merchant slug", e))?,
+            name: row.name,
+            created_at: from_micros(row.created_at),
+        })
+    }
+}
+
+pub(super) fn insert_merchant(conn: &mut AnyConnection, merchant: &Merchant) -> Result<(), DatabaseError> {
+    let row = MerchantRow {
+        id: merchant.id.as_str().to_owned(),
+        slug: merchant.slug.as_str().to_owned(),
+        name: merchant.name.clone(),
+        created_at: merchant.created_at.as_microsecond(),
+    };
+    diesel::insert_into(merchants::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn find_merchant(conn: &mut AnyConnection, slug: &MerchantSlug) -> Result<Option<Merchant>, DatabaseError> {
+    let row: Option<MerchantRow> = merchants::table
+        .filter(merchants::slug.eq(slug.as_str()))
+        .select(MerchantRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Merchant::try_from).transpose()
+}
+
+/// Up to `limit` merchants in the order they were made, after the one with id `after`.
+pub(super) fn list_merchants(
+    conn: &mut AnyConnection,
+    after: Option<&MerchantId>,
+    limit: i64,
+) -> Result<Vec<Merchant>, DatabaseError> {
+    let rows: Vec<MerchantRow> = merchants::table
+        .filter(merchants::id.gt(after.map_or("", MerchantId::as_str).to_owned()))
+        .order(merchants::id)
+        .limit(limit)
+        .select(MerchantRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Merchant::try_from).collect()
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = api_keys, treat_none_as_default_value = false)]
+struct KeyRow {
+    id: String,
+    merchant_id: Option<String>,
+    hash: Vec<u8>,
+    role: String,
+    label: String,
+    location: Option<String>,
+    kiosk: Option<String>,
+    audience: Option<String>,
+    created_by: Option<String>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl KeyRow {
+    fn of(key: &ApiKey, hash: &KeyHash) -> Self {
+        Self {
+            id: key.id.as_str().to_owned(),
+            merchant_id: key.merchant.as_ref().map(ToString::to_string),
+            hash: hash.to_vec(),
+            role: key.role.as_str().to_owned(),
+            label: key.label.clone(),
+            location: key.location.clone(),
+            kiosk: key.kiosk.clone(),
+            audience: key.audience.clone(),
+            created_by: key.created_by.as_ref().map(ToString::to_string),
+            created_at: key.created_at.as_microsecond(),
+            expires_at: key.expires_at.map(Timestamp::as_microsecond),
+            revoked_at: key.revoked_at.map(Timestamp::as_microsecond),
+        }
+    }
+}
+
+impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
+    type Error = DatabaseError;
+
+    fn try_from(row: KeyRow) -> Result<Self, DatabaseError> {
+        let hash = row.hash.try_into().map_err(|_| DatabaseError::corrupt("key hash", "not 32 bytes"))?;
+        let merchant = row
+            .merchant_id
+            .map(|id| id.parse())
+            .transpose()
+            .map_err(|e| DatabaseError::corrupt("merchant id of a key", e))?;
+        let created_by =
+            row.created_by.map(|id| id.parse()).transpose().map_err(|e| DatabaseError::corrupt("maker of a key", e))?;
+        let key = ApiKey {
+            id: row.id.parse().map_err(|e| DatabaseError::corrupt("key id", e))?,
+            merchant,
+            role: row.role.parse().map_err(|e| DatabaseError::corrupt("role", e))?,
+            label: row.label,
+            location: row.location,
+            kiosk: row.kiosk,
+            audience: row.audience,
+            created_by,
+            created_at: from_micros(row.created_at),
+            expires_at: row.expires_at.map(from_micros),
+            revoked_at: row.revoked_at.map(from_micros),
+        };
+        Ok((hash, key))
+    }
+}
+
+pub(super) fn insert_key(conn: &mut AnyConnection, key: &ApiKey, hash: &KeyHash) -> Result<(), DatabaseError> {
+    diesel::insert_into(api_keys::table).values(KeyRow::of(key, hash)).execute(conn)?;
+    Ok(())
+}
+
+/// The keys of one merchant, or of the operator: what both kinds of query start from.
+macro_rules! keys_of {
+    ($merchant:expr, |$keys:ident| $body:expr) => {
+        match $merchant {
+            Some(merchant) => {
+                let $keys = api_keys::table.filter(api_keys::merchant_id.eq(merchant.as_str().to_owned()));
+                $body
+            }
+            None => {
+                let $keys = api_keys::table.filter(api_keys::merchant_id.is_null());
+                $body
+            }
+        }
+    };
+}
+
+pub(super) fn find_key(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    id: &KeyId,
+) -> Result<Option<ApiKey>, DatabaseError> {
+    let row: Option<KeyRow> = keys_of!(merchant, |keys| keys
+        .filter(api_keys::id.eq(id.as_str().to_owned()))
+        .select(KeyRow::as_select())
+        .first(conn)
+        .optional()?);
+    Ok(row.map(<(KeyHash, ApiKey)>::try_from).transpose()?.map(|(_, key)| key))
+}
+
+/// Up to `limit` keys of the merchant (none: of the operator) in the order they were made, after
+/// the one with id `after`, of one role or of all; revoked ones too.
+pub(super) fn list_keys(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    role: Option<Role>,
+    after: Option<&KeyId>,
+    limit: i64,
+) -> Result<Vec<ApiKey>, DatabaseError> {
+    let after = after.map_or("", KeyId::as_str).to_owned();
+    let roles: Vec<_> = role.map_or(Role::ALL.to_vec(), |role| vec![role]).into_iter().map(Role::as_str).collect();
+    let rows: Vec<KeyRow> = keys_of!(merchant, |keys| keys
+        .filter(api_keys::id.gt(after))
+        .filter(api_keys::role.eq_any(roles))
+        .order(api_keys::id)
+        .limit(limit)
+        .select(KeyRow::as_select())
+        .load(conn)?);
+    rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
+}
+
+/// Says that a key is revoked since `at`. False when it was already: the first instant stays.
+pub(super) fn update_revoked(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    id: &KeyId,
+    at: Timestamp,
+) -> Result<bool, DatabaseError> {
+    let changed = keys_of!(merchant, |keys| diesel::update(
+        keys.filter(api_keys::id.eq(id.as_str().to_owned())).filter(api_keys::revoked_at.is_null())
+    )
+    .set(api_keys::revoked_at.eq(at.as_microsecond()))
+    .execute(conn)?);
+    Ok(changed > 0)
+}
+
+/// Everything that the snapshot is made of.
+pub(super) struct Content {
+    pub epoch: i64,
+    pub merchants: Vec<Merchant>,
+    pub keys: Vec<(KeyHash, ApiKey)>,
+}
+
+/// Reads the whole directory. The epoch comes first: a change that commits between these queries
+/// is then under an older number, and the next poll reloads. The other way round it would be lost.
+/// A row that can't be read is left out and said, so that one can't lock everybody out.
+pub(super) fn list_everything(conn: &mut AnyConnection) -> Result<Content, DatabaseError> {
+    fn readable<T>(row: Result<T, DatabaseError>) -> Option<T> {
+        row.inspect_err(|error| tracing::error!(%error, "a row of the directory is left out")).ok()
+    }
+    let epoch = get_epoch(conn)?;
+    let merchants: Vec<MerchantRow> = merchants::table.select(MerchantRow::as_select()).load(conn)?;
+    let keys: Vec<KeyRow> = api_keys::table.select(KeyRow::as_select()).load(conn)?;
+    Ok(Content {
+        epoch,
+        merchants: merchants.into_iter().map(Merchant::try_from).filter_map(readable).collect(),
+        keys: keys.into_iter().map(<(KeyHash, ApiKey)>::try_from).filter_map(readable).collect(),
+    })
+}
