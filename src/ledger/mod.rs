@@ -1,6 +1,8 @@
 //! The one writer of grants, limits, redemptions and audit events.
 
 pub mod entry;
+pub mod merkle;
+pub mod note;
 mod recorded;
 
 pub use recorded::Recorded;
