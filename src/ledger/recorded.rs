@@ -16,3 +16,11 @@ impl<T> Recorded<T> {
         &self.0
     }
 }
+
+#[cfg(test)]
+impl<T> Recorded<T> {
+    /// For the unit tests of rooms that are handed one.
+    pub(crate) const fn for_test(value: T) -> Self {
+        Self(value)
+    }
+}

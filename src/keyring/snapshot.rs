@@ -1,0 +1,111 @@
+//! The keys, unwrapped: what one reading of the table gives.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::log_key::{LogKey, log_key_name};
+use super::master::{MasterKey, UnwrapError};
+use super::store::KeyRow;
+use super::subject_key::HashKey;
+use super::token_key::{SigningPair, TokenKey};
+use super::{KeyringError, Purpose};
+use crate::clock::from_micros;
+use crate::entropy::Entropy;
+use crate::tokens::jwks::thumbprint;
+
+/// There is only ever one, so its name is fixed: a second can't be inserted.
+const HASH_KID: &str = "hash-1";
+
+/// Every key that the table holds, in the order they take over from each other.
+pub(super) struct Snapshot {
+    /// At least one.
+    pub tokens: Vec<Arc<TokenKey>>,
+    pub logs: Vec<Arc<LogKey>>,
+    pub first_token: Arc<TokenKey>,
+    pub newest_log: Arc<LogKey>,
+    pub hash: Arc<HashKey>,
+}
+
+impl Snapshot {
+    /// Unwraps all rows.
+    ///
+    /// # Errors
+    /// [`KeyringError::WrongMasterKey`], [`KeyringError::Damaged`], [`KeyringError::Missing`].
+    pub(super) fn build(rows: &[KeyRow], master: &MasterKey) -> Result<Self, KeyringError> {
+        let (mut tokens, mut logs, mut hash) = (Vec::new(), Vec::new(), None);
+        for row in rows {
+            let damaged = || KeyringError::Damaged { kid: row.kid.clone() };
+            let purpose = Purpose::parse(&row.purpose).ok_or_else(damaged)?;
+            let secret = master.unwrap(purpose, &row.kid, &row.wrapped).map_err(|e| match e {
+                UnwrapError::OtherMasterKey => KeyringError::WrongMasterKey { kid: row.kid.clone() },
+                UnwrapError::Damaged => damaged(),
+            })?;
+            if purpose == Purpose::Hash {
+                hash = Some(Arc::new(HashKey::new(&secret)));
+                continue;
+            }
+            let pair = SigningPair::from_seed(&secret)
+                .filter(|pair| row.public_key.as_deref() == Some(pair.public_key()))
+                .ok_or_else(damaged)?;
+            if purpose == Purpose::Token {
+                let retires_at = row.retires_at.map(from_micros);
+                tokens.push(Arc::new(TokenKey::new(pair, from_micros(row.signs_from), retires_at)));
+            } else {
+                logs.push(Arc::new(LogKey::new(pair).map_err(|_| damaged())?));
+            }
+        }
+        let missing = |purpose| KeyringError::Missing { purpose };
+        Ok(Self {
+            first_token: tokens.first().cloned().ok_or_else(|| missing(Purpose::Token))?,
+            newest_log: logs.last().cloned().ok_or_else(|| missing(Purpose::Log))?,
+            hash: hash.ok_or_else(|| missing(Purpose::Hash))?,
+            tokens,
+            logs,
+        })
+    }
+
+    /// The latest token key whose time has come. Before any has, as when another replica's clock
+    /// runs ahead of this one's, the first.
+    pub(super) fn signing_at(&self, now: Timestamp) -> &Arc<TokenKey> {
+        self.tokens.iter().rev().find(|key| key.signs_from() <= now).unwrap_or(&self.first_token)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("tokens", &self.tokens).field("logs", &self.logs).finish_non_exhaustive()
+    }
+}
+
+/// A row with a new random key in it.
+pub(super) fn new_row(
+    purpose: Purpose,
+    now: Timestamp,
+    signs_from: Timestamp,
+    master: &MasterKey,
+    entropy: &Entropy,
+) -> Result<KeyRow, KeyringError> {
+    let secret = secrecy::zeroize::Zeroizing::new(entropy.bytes::<32>());
+    let public_key = match purpose {
+        Purpose::Hash => None,
+        Purpose::Token | Purpose::Log => {
+            Some(*SigningPair::from_seed(&secret).ok_or(KeyringError::Missing { purpose })?.public_key())
+        }
+    };
+    let kid = match (purpose, &public_key) {
+        (Purpose::Token, Some(public_key)) => thumbprint(public_key),
+        (Purpose::Log, Some(public_key)) => log_key_name(public_key),
+        _ => HASH_KID.to_owned(),
+    };
+    Ok(KeyRow {
+        wrapped: master.wrap(purpose, &kid, &secret, entropy),
+        kid,
+        purpose: purpose.to_string(),
+        public_key: public_key.map(|key| key.to_vec()),
+        created_at: now.as_microsecond(),
+        signs_from: signs_from.as_microsecond(),
+        retires_at: None,
+    })
+}

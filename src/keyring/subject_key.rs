@@ -1,0 +1,213 @@
+//! What keeps people nameless: the gateway's hash key, and the secret that each subject has.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use secrecy::zeroize::Zeroizing;
+
+use super::KeyringError;
+use super::seal::{SealKey, mac};
+use crate::entropy::Entropy;
+use crate::ids::{EventId, MerchantId};
+use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
+
+/// The gateway's hash key and the keys derived from it. It is never rotated: every score and
+/// counter is kept under what it makes.
+pub(super) struct HashKey {
+    mac: hmac::Key,
+    subjects: SealKey,
+    outcomes: SealKey,
+}
+
+impl HashKey {
+    pub(super) fn new(secret: &Zeroizing<[u8; 32]>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_slice());
+        Self {
+            subjects: SealKey::new(mac(&key, &[b"perkgate subjects v1\0"])),
+            outcomes: SealKey::new(mac(&key, &[b"perkgate outcomes v1\0"])),
+            mac: key,
+        }
+    }
+
+    pub(super) fn subject_ref(&self, merchant: &MerchantId, handle: &SubjectHandle) -> SubjectRef {
+        let parts: [&[u8]; 4] =
+            [b"perkgate subject ref v1\0", merchant.as_str().as_bytes(), b"\0", handle.as_str().as_bytes()];
+        SubjectRef(*mac(&self.mac, &parts))
+    }
+
+    pub(super) fn new_subject(
+        &self,
+        merchant: &MerchantId,
+        subject: &SubjectRef,
+        handle: &SubjectHandle,
+        entropy: &Entropy,
+    ) -> (SubjectSecret, Vec<u8>) {
+        let secret = SubjectSecret::new(Zeroizing::new(entropy.bytes()), handle.clone());
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(32 + handle.as_str().len()));
+        plaintext.extend_from_slice(secret.bytes.as_slice());
+        plaintext.extend_from_slice(handle.as_str().as_bytes());
+        let sealed = self.subjects.seal(&subject_aad(merchant, subject), &plaintext, entropy);
+        (secret, sealed)
+    }
+
+    pub(super) fn open_subject(
+        &self,
+        merchant: &MerchantId,
+        subject: &SubjectRef,
+        sealed: &[u8],
+    ) -> Result<SubjectSecret, KeyringError> {
+        let unreadable = KeyringError::Unreadable { what: "subject" };
+        let Ok(plaintext) = self.subjects.open(&subject_aad(merchant, subject), sealed) else { return Err(unreadable) };
+        let Some((bytes, handle)) = plaintext.split_first_chunk::<32>() else { return Err(unreadable) };
+        let Some(handle) = std::str::from_utf8(handle).ok().and_then(|text| text.parse().ok()) else {
+            return Err(unreadable);
+        };
+        Ok(SubjectSecret::new(Zeroizing::new(*bytes), handle))
+    }
+
+    pub(super) fn seal_outcome(&self, aad: &[u8], plaintext: &[u8], entropy: &Entropy) -> Vec<u8> {
+        self.outcomes.seal(aad, plaintext, entropy)
+    }
+
+    pub(super) fn open_outcome(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        self.outcomes.open(aad, sealed).map_err(|_| KeyringError::Unreadable { what: "idempotent outcome" })
+    }
+}
+
+fn subject_aad(merchant: &MerchantId, subject: &SubjectRef) -> Vec<u8> {
+    let mut aad = merchant.as_str().as_bytes().to_vec();
+    aad.push(0);
+    aad.extend_from_slice(&subject.0);
+    aad
+}
+
+/// What ties a person to their events: a random secret and the handle it is kept with. Once its
+/// row is destroyed, the pseudonym is nobody's and the sealed fields can't be opened.
+pub struct SubjectSecret {
+    bytes: Zeroizing<[u8; 32]>,
+    handle: SubjectHandle,
+}
+
+impl SubjectSecret {
+    fn new(bytes: Zeroizing<[u8; 32]>, handle: SubjectHandle) -> Self {
+        Self { bytes, handle }
+    }
+
+    /// The name: personal; never log it.
+    #[must_use]
+    pub const fn handle(&self) -> &SubjectHandle {
+        &self.handle
+    }
+
+    /// What this merchant's events and tokens call the person.
+    #[must_use]
+    pub fn pseudonym(&self, merchant: &MerchantId) -> Pseudonym {
+        let mac = mac(&self.hmac_key(), &[b"perkgate pseudonym v1\0", merchant.as_str().as_bytes()]);
+        let mut half = [0; 16];
+        half.iter_mut().zip(mac.iter()).for_each(|(to, from)| *to = *from);
+        Pseudonym::from_bytes(&half)
+    }
+
+    /// Seals the personal fields of one event: 41 bytes more than `plaintext`.
+    #[must_use]
+    pub fn seal(&self, event: &EventId, plaintext: &[u8], entropy: &Entropy) -> Vec<u8> {
+        self.event_key().seal(event.as_str().as_bytes(), plaintext, entropy)
+    }
+
+    /// The personal fields of one event.
+    ///
+    /// # Errors
+    /// [`KeyringError::Unreadable`] when they are another event's or another person's, or changed.
+    pub fn open(&self, event: &EventId, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        self.event_key()
+            .open(event.as_str().as_bytes(), sealed)
+            .map_err(|_| KeyringError::Unreadable { what: "event's personal field" })
+    }
+
+    fn event_key(&self) -> SealKey {
+        SealKey::new(mac(&self.hmac_key(), &[b"perkgate event v1\0"]))
+    }
+
+    fn hmac_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice())
+    }
+}
+
+impl fmt::Debug for SubjectSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SubjectSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn merchant(seed: u64) -> MerchantId {
+        MerchantId::new(Timestamp::UNIX_EPOCH, &Entropy::seeded(seed))
+    }
+
+    fn hash_key(byte: u8) -> HashKey {
+        HashKey::new(&Zeroizing::new([byte; 32]))
+    }
+
+    #[test]
+    fn a_reference_is_the_merchants_and_the_persons_and_frozen() {
+        let ada: SubjectHandle = "twitter:ada".parse().unwrap();
+        let mine = hash_key(1).subject_ref(&merchant(1), &ada);
+        assert_eq!(hash_key(1).subject_ref(&merchant(1), &"Twitter:Ada".parse().unwrap()), mine);
+        assert_ne!(hash_key(1).subject_ref(&merchant(2), &ada), mine);
+        assert_ne!(hash_key(2).subject_ref(&merchant(1), &ada), mine);
+        assert_ne!(hash_key(1).subject_ref(&merchant(1), &"twitter:adb".parse().unwrap()), mine);
+        // Every stored score hangs on this; the digest was made by another implementation.
+        let fixed: MerchantId = "mer_00000000000070008000000000000001".parse().unwrap();
+        assert_eq!(
+            hash_key(1).subject_ref(&fixed, &ada).to_string(),
+            "3d9c7e78771e4ecb88298a6b9bba0d923a14fac5b9ebefd0e020cb2ad63a86cd"
+        );
+    }
+
+    #[test]
+    fn a_subject_opens_under_its_own_merchant_and_reference_only() {
+        let (entropy, key, ada) = (Entropy::seeded(1), hash_key(1), "twitter:ada".parse().unwrap());
+        let subject = key.subject_ref(&merchant(1), &ada);
+        let (secret, sealed) = key.new_subject(&merchant(1), &subject, &ada, &entropy);
+        let opened = key.open_subject(&merchant(1), &subject, &sealed).unwrap();
+        assert_eq!(opened.handle(), &ada);
+        assert_eq!(opened.pseudonym(&merchant(1)), secret.pseudonym(&merchant(1)));
+        assert_ne!(secret.pseudonym(&merchant(2)), secret.pseudonym(&merchant(1)));
+        assert!(key.open_subject(&merchant(2), &subject, &sealed).is_err());
+        assert!(key.open_subject(&merchant(1), &SubjectRef([0; 32]), &sealed).is_err());
+        assert!(hash_key(2).open_subject(&merchant(1), &subject, &sealed).is_err());
+        assert!(!sealed.windows(3).any(|part| part == b"ada"));
+        let (again, _) = key.new_subject(&merchant(1), &subject, &ada, &entropy);
+        assert_ne!(again.pseudonym(&merchant(1)), secret.pseudonym(&merchant(1)), "a new secret is a new nobody");
+        assert_eq!(format!("{secret:?}"), "SubjectSecret(…)");
+    }
+
+    #[test]
+    fn personal_fields_open_for_their_event_and_person_only() {
+        let (entropy, key, ada) = (Entropy::seeded(1), hash_key(1), "twitter:ada".parse().unwrap());
+        let subject = key.subject_ref(&merchant(1), &ada);
+        let (secret, _) = key.new_subject(&merchant(1), &subject, &ada, &entropy);
+        let (other, _) = key.new_subject(&merchant(1), &subject, &ada, &entropy);
+        let event = |seed| EventId::new(Timestamp::UNIX_EPOCH, &Entropy::seeded(seed));
+        let sealed = secret.seal(&event(1), b"{\"terminal\":\"A\"}", &entropy);
+        assert_eq!(secret.open(&event(1), &sealed).unwrap().as_slice(), b"{\"terminal\":\"A\"}");
+        assert!(secret.open(&event(2), &sealed).is_err());
+        assert!(other.open(&event(1), &sealed).is_err());
+    }
+
+    #[test]
+    fn an_outcome_opens_for_its_own_question_and_not_as_a_subject() {
+        let (entropy, key) = (Entropy::seeded(1), hash_key(1));
+        let sealed = key.seal_outcome(b"question", b"answer", &entropy);
+        assert_eq!(key.open_outcome(b"question", &sealed).unwrap().as_slice(), b"answer");
+        assert!(key.open_outcome(b"another", &sealed).is_err());
+        let subject = SubjectRef([1; 32]);
+        let (_, row) = key.new_subject(&merchant(1), &subject, &"ada".parse().unwrap(), &entropy);
+        assert!(key.open_outcome(&subject_aad(&merchant(1), &subject), &row).is_err());
+    }
+}

@@ -1,0 +1,243 @@
+//! What a token says, and its exact text: canonical JSON (RFC 8785), so that one grant has one
+//! token.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use jiff::Timestamp;
+
+use super::TokenError;
+use crate::decimal::Decimal;
+use crate::ids::{GrantId, MerchantSlug, PerkSlug};
+use crate::json::Json;
+use crate::subject::Pseudonym;
+
+/// The only algorithm: Ed25519 (RFC 8037).
+pub const ALGORITHM: &str = "EdDSA";
+/// Keeps a token from passing for another kind of JWT of the same issuer (RFC 8725 §3.11).
+pub const TYPE: &str = "eligibility+jwt";
+/// How far two clocks may be apart.
+pub const SKEW_SECONDS: i64 = 30;
+
+/// The claims of an eligibility token. Times are whole seconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// The gateway.
+    pub iss: String,
+    /// `merchant/audience`: no merchant can name another's door.
+    pub aud: String,
+    /// The person, as this merchant alone knows them.
+    pub sub: Pseudonym,
+    /// The grant.
+    pub jti: GrantId,
+    pub iat: i64,
+    pub nbf: i64,
+    pub exp: i64,
+    pub merchant: MerchantSlug,
+    pub perk: PerkSlug,
+    pub tier: String,
+    /// The version of the rule that granted it.
+    pub rule: i32,
+    /// How many people, the person included.
+    pub party: Option<i32>,
+    /// Where it was granted.
+    pub loc: Option<String>,
+}
+
+/// The first segment of a token that `kid` signs: base64url of the canonical header.
+#[must_use]
+pub fn protected_header(kid: &str) -> String {
+    let member = |name: &str, text: &str| (name.to_owned(), Json::Text(text.to_owned()));
+    BASE64URL.encode(Json::Object(vec![member("alg", ALGORITHM), member("kid", kid), member("typ", TYPE)]).canonical())
+}
+
+impl Claims {
+    /// The canonical JSON: exactly the bytes that are stored with the grant and signed.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let text = |text: &str| Json::Text(text.to_owned());
+        let whole = |number: i64| Json::Number(Decimal::from_whole(number));
+        let mut members = vec![
+            ("iss", text(&self.iss)),
+            ("aud", text(&self.aud)),
+            ("sub", text(self.sub.as_str())),
+            ("jti", text(self.jti.as_str())),
+            ("iat", whole(self.iat)),
+            ("nbf", whole(self.nbf)),
+            ("exp", whole(self.exp)),
+            ("merchant", text(self.merchant.as_str())),
+            ("perk", text(self.perk.as_str())),
+            ("tier", text(&self.tier)),
+            ("rule", whole(self.rule.into())),
+        ];
+        members.extend(self.party.map(|party| ("party", whole(party.into()))));
+        members.extend(self.loc.as_deref().map(|loc| ("loc", text(loc))));
+        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).canonical()
+    }
+
+    /// Reads claims. Those it doesn't know are passed over (RFC 7519 §4), so that an older door
+    /// takes a newer gateway's tokens.
+    ///
+    /// # Errors
+    /// [`TokenError::Malformed`] when it is not canonical JSON, doubles a claim, lacks one or holds
+    /// one of another type; a time must be a whole number.
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        let json = Json::parse(text).map_err(|_| TokenError::Malformed("the claims are not strict JSON"))?;
+        if !matches!(json, Json::Object(_)) || json.canonical() != text {
+            return Err(TokenError::Malformed("the claims are not a canonical JSON object"));
+        }
+        Ok(Self {
+            iss: text_claim(&json, "iss")?,
+            aud: text_claim(&json, "aud")?,
+            sub: Pseudonym::stored(&text_claim(&json, "sub")?),
+            jti: parsed_claim(&json, "jti")?,
+            iat: whole_claim(&json, "iat")?,
+            nbf: whole_claim(&json, "nbf")?,
+            exp: whole_claim(&json, "exp")?,
+            merchant: parsed_claim(&json, "merchant")?,
+            perk: parsed_claim(&json, "perk")?,
+            tier: text_claim(&json, "tier")?,
+            rule: small_claim(&json, "rule")?,
+            party: json.member("party").map(|_| small_claim(&json, "party")).transpose()?,
+            loc: json.member("loc").map(|_| text_claim(&json, "loc")).transpose()?,
+        })
+    }
+
+    /// Whether it may be used at `now`, give or take [`SKEW_SECONDS`].
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`], [`TokenError::NotYetValid`] (also when it was issued in the future).
+    pub fn check_time(&self, now: Timestamp) -> Result<(), TokenError> {
+        let now = now.as_second();
+        if now >= self.exp.saturating_add(SKEW_SECONDS) {
+            return Err(TokenError::Expired);
+        }
+        if now < self.nbf.max(self.iat).saturating_sub(SKEW_SECONDS) {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(())
+    }
+
+    /// Whether it is for this door: `merchant/audience`, to the letter.
+    ///
+    /// # Errors
+    /// [`TokenError::WrongAudience`].
+    pub fn check_audience(&self, audience: &str) -> Result<(), TokenError> {
+        if self.aud == audience { Ok(()) } else { Err(TokenError::WrongAudience) }
+    }
+}
+
+fn text_claim(json: &Json, name: &'static str) -> Result<String, TokenError> {
+    match json.member(name) {
+        Some(Json::Text(text)) if !text.is_empty() => Ok(text.clone()),
+        _ => Err(TokenError::Malformed("a claim that must be text is missing or isn't")),
+    }
+}
+
+fn parsed_claim<T: std::str::FromStr>(json: &Json, name: &'static str) -> Result<T, TokenError> {
+    text_claim(json, name)?.parse().map_err(|_| TokenError::Malformed("a claim that must be a name or id isn't"))
+}
+
+fn whole_claim(json: &Json, name: &'static str) -> Result<i64, TokenError> {
+    match json.member(name) {
+        Some(Json::Number(number)) if number.thousandths() % 1000 == 0 => Ok(number.thousandths() / 1000),
+        _ => Err(TokenError::Malformed("a claim that must be a whole number is missing or isn't")),
+    }
+}
+
+fn small_claim(json: &Json, name: &'static str) -> Result<i32, TokenError> {
+    i32::try_from(whole_claim(json, name)?)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or(TokenError::Malformed("a claim that counts is out of range"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn claims() -> Claims {
+        Claims {
+            iss: "https://gate.example".into(),
+            aud: "cathay/sfo-lounge".into(),
+            sub: Pseudonym::from_bytes(&[7; 16]),
+            jti: "grt_00000000000070008000000000000001".parse().unwrap(),
+            iat: 1_700_000_000,
+            nbf: 1_700_000_000,
+            exp: 1_700_001_800,
+            merchant: "cathay".parse().unwrap(),
+            perk: "sfo-lounge".parse().unwrap(),
+            tier: "standard".into(),
+            rule: 1,
+            party: Some(2),
+            loc: Some("SFO-A".into()),
+        }
+    }
+
+    #[test]
+    fn claims_have_one_text_and_read_back() {
+        let text = claims().to_json();
+        assert_eq!(
+            text,
+            "{\"aud\":\"cathay/sfo-lounge\",\"exp\":1700001800,\"iat\":1700000000,\"iss\":\"https://gate.example\",\
+             \"jti\":\"grt_00000000000070008000000000000001\",\"loc\":\"SFO-A\",\"merchant\":\"cathay\",\
+             \"nbf\":1700000000,\"party\":2,\"perk\":\"sfo-lounge\",\"rule\":1,\
+             \"sub\":\"sub_07070707070707070707070707070707\",\"tier\":\"standard\"}"
+        );
+        assert_eq!(Claims::parse(&text), Ok(claims()));
+        let bare = Claims { party: None, loc: None, ..claims() };
+        assert_eq!(Claims::parse(&bare.to_json()), Ok(bare));
+        let newer = text.replace("\"tier\"", "\"tia\":[true],\"tier\"");
+        assert_eq!(Claims::parse(&newer), Ok(claims()), "a claim of a later version is passed over");
+    }
+
+    #[test]
+    fn claims_of_another_form_are_refused() {
+        let good = claims().to_json();
+        for (from, to) in [
+            ("\"rule\":1,", "\"rule\":1,\"rule\":1,"),
+            ("\"exp\":1700001800", "\"exp\":1700001800.5"),
+            ("\"exp\":1700001800", "\"exp\":1700001800.0"),
+            ("\"exp\":1700001800", "\"exp\":1.7e9"),
+            ("\"exp\":1700001800", "\"exp\":\"1700001800\""),
+            ("\"exp\":1700001800,", ""),
+            ("\"nbf\":1700000000,", ""),
+            ("\"iat\":1700000000,", ""),
+            ("\"aud\":\"cathay/sfo-lounge\"", "\"aud\":[\"cathay/sfo-lounge\"]"),
+            ("\"party\":2", "\"party\":0"),
+            ("\"rule\":1", "\"rule\":-1"),
+            ("\"rule\":1", "\"rule\":4294967296"),
+            ("grt_", "chk_"),
+            ("\"merchant\":\"cathay\"", "\"merchant\":\"Cathay\""),
+            ("\"rule\":1,", "\"rule\": 1,"),
+            ("\"tier\":\"standard\"", "\"tier\":\"\""),
+        ] {
+            assert!(good.contains(from), "{from}");
+            assert!(matches!(Claims::parse(&good.replace(from, to)), Err(TokenError::Malformed(_))), "{to}");
+        }
+        for bad in ["", "null", "[]", "{}", "{", &format!("{good} ")] {
+            assert!(matches!(Claims::parse(bad), Err(TokenError::Malformed(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_from_nbf_to_exp_give_or_take_30_seconds() {
+        let at = |second| claims().check_time(Timestamp::from_second(second).unwrap());
+        assert_eq!(at(1_699_999_969), Err(TokenError::NotYetValid));
+        assert_eq!(at(1_699_999_970), Ok(()));
+        assert_eq!(at(1_700_001_829), Ok(()));
+        assert_eq!(at(1_700_001_830), Err(TokenError::Expired));
+        let issued_later = Claims { iat: 1_700_000_100, ..claims() };
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        assert_eq!(issued_later.check_time(now), Err(TokenError::NotYetValid));
+        let starts_later = Claims { nbf: 1_700_000_100, ..claims() };
+        assert_eq!(starts_later.check_time(now), Err(TokenError::NotYetValid));
+    }
+
+    #[test]
+    fn a_token_opens_its_own_door_only() {
+        assert_eq!(claims().check_audience("cathay/sfo-lounge"), Ok(()));
+        for other in ["", "sfo-lounge", "cathay", "cathay/sfo-lounge2", "american/sfo-lounge", "Cathay/sfo-lounge"] {
+            assert_eq!(claims().check_audience(other), Err(TokenError::WrongAudience), "{other}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Eligibility tokens: what they say, how they are signed, how a door checks one.
+//!
+//! An [`Issuer`] signs recorded grants only. A [`Verifier`] follows RFC 8725: it pins everything
+//! and takes no key from the token. To add a claim: `claims.rs`, optional, so that older doors and
+//! stored grants go on.
+
+pub mod claims;
+pub mod issuer;
+pub mod jwks;
+pub mod verifier;
+
+pub use claims::Claims;
+pub use issuer::Issuer;
+pub use jwks::{Jwks, JwksError};
+pub use verifier::Verifier;
+
+/// Why a token is not taken, or could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("not an eligibility token: {0}")]
+    Malformed(&'static str),
+    #[error("the token's algorithm is not EdDSA")]
+    UnsupportedAlgorithm,
+    #[error("the token's header holds `{0}`, which is never taken from a token")]
+    UnsupportedHeader(&'static str),
+    #[error("the token is of another type")]
+    WrongType,
+    #[error("the token names a key that is not published")]
+    UnknownKey,
+    #[error("the token's signature does not fit")]
+    BadSignature,
+    #[error("the token is of another issuer")]
+    WrongIssuer,
+    #[error("the token is for another door")]
+    WrongAudience,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token is not valid yet")]
+    NotYetValid,
+}
+
+impl TokenError {
+    /// The stable name of the reason, for answers and logs.
+    #[must_use]
+    pub const fn slug(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::UnsupportedHeader(_) => "unsupported_header",
+            Self::WrongType => "wrong_type",
+            Self::UnknownKey => "unknown_key",
+            Self::BadSignature => "bad_signature",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongAudience => "wrong_audience",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+        }
+    }
+}
