@@ -1,0 +1,194 @@
+//! The decision: a pure, total function of a rule, the facts and the instant.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::{Truth, World, turning_points};
+use super::facts::Facts;
+use super::reason::{Reason, ReasonCode};
+use crate::decimal::Decimal;
+use crate::json::Json;
+use crate::perks::condition::Attribute;
+use crate::perks::rule::{Fallback, Rule, Standing, Tier};
+
+/// Which reading of rules made a decision; audit events carry it.
+pub const ENGINE_VERSION: u32 = 1;
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Granted,
+    Denied,
+    /// A person is to decide.
+    Referred,
+}
+
+/// A decision and all there is to say about it. Limits have yet to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub decision: Decision,
+    /// The id of the tier that was granted.
+    pub tier: Option<String>,
+    /// Never empty when denied. Of a grant it is `score_met`, or nothing where no score was needed.
+    pub reasons: Vec<Reason>,
+    /// Whether the score is young enough; none without a score or a rule about one.
+    pub score_fresh: Option<bool>,
+    /// The instant from which the same facts are granted, if waiting is all it takes.
+    pub next_eligible_at: Option<Timestamp>,
+}
+
+impl Verdict {
+    /// Whether it is a grant, as far as the rule goes.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.decision == Decision::Granted
+    }
+
+    fn denied(reasons: Vec<Reason>) -> Self {
+        Self { decision: Decision::Denied, tier: None, reasons, score_fresh: None, next_eligible_at: None }
+    }
+}
+
+/// The context that a decision by `rule` can depend on, as an object: what an event keeps of it.
+#[must_use]
+pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
+    facts.context.only(rule.attributes())
+}
+
+/// Decides at `now`. The first of these that applies is the answer: not valid, not open, no score,
+/// a stale one, the rule's own condition, then the tiers, highest rank first.
+#[must_use]
+pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+    let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
+        let mut verdict = Verdict::denied(vec![Reason { next_eligible_at: lifted, ..Reason::new(code) }]);
+        // Waiting is enough only if the facts would be granted then: a score may be stale by that time.
+        verdict.next_eligible_at = opens.filter(|at| on_its_merits(rule, facts, *at).is_granted());
+        verdict
+    };
+    let verdict = match rule.standing(now) {
+        Standing::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
+        Standing::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
+        Standing::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
+        Standing::Open => on_its_merits(rule, facts, now),
+    };
+    Verdict { score_fresh: is_fresh(rule, facts, now), ..verdict }
+}
+
+fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
+    let (policy, score) = rule.score().zip(facts.score)?;
+    Some(policy.max_age.is_none_or(|max_age| score.age_micros(now) <= max_age.micros()))
+}
+
+/// The decision when the rule is valid and open.
+fn on_its_merits(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+    if let Some(policy) = rule.score().filter(|_| rule.looks_at_score()) {
+        if facts.score.is_none() {
+            return fall_back(policy.on_missing, ReasonCode::ScoreMissing);
+        }
+        if is_fresh(rule, facts, now) == Some(false) {
+            return fall_back(policy.on_stale, ReasonCode::ScoreStale);
+        }
+    }
+    let world = World::new(facts, now);
+    let gate = world.meets(rule.when());
+    if let (Truth::Unknown, Some(when)) = (gate, rule.when()) {
+        return Verdict::denied(because(ReasonCode::AttributeMissing, None, &world.causes(when)));
+    }
+    if gate == Truth::True {
+        if let Some(tier) = admitting_tier(rule, world) {
+            return grant(rule, tier, facts, world);
+        }
+        let unknown = rule.tiers().iter().rev().find(|tier| world.meets(tier.when.as_ref()) == Truth::Unknown);
+        if let Some((tier, when)) = unknown.and_then(|tier| tier.when.as_ref().map(|when| (tier, when))) {
+            return Verdict::denied(because(ReasonCode::AttributeMissing, Some(tier), &world.causes(when)));
+        }
+    }
+    if let Some(reason) = gap(rule, facts, world) {
+        return Verdict::denied(vec![reason]);
+    }
+    // The lowest rank is meant to be the easiest to reach: say what it lacks.
+    let lacking = match (gate, rule.when(), rule.tiers().last()) {
+        (Truth::False, Some(when), _) => because(ReasonCode::ConditionNotMet, None, &world.causes(when)),
+        (_, _, Some(tier)) => {
+            let causes = tier.when.as_ref().map(|when| world.causes(when)).unwrap_or_default();
+            because(ReasonCode::ConditionNotMet, Some(tier), &causes)
+        }
+        _ => Vec::new(),
+    };
+    Verdict::denied(lacking)
+}
+
+fn fall_back(fallback: Fallback, code: ReasonCode) -> Verdict {
+    match fallback {
+        Fallback::Deny => Verdict::denied(vec![Reason::new(code)]),
+    }
+}
+
+/// One reason for each attribute, in the order of their names.
+fn because(code: ReasonCode, tier: Option<&Tier>, attributes: &BTreeSet<Attribute>) -> Vec<Reason> {
+    let reason = |attribute: Option<&Attribute>| Reason {
+        tier: tier.map(|tier| tier.id.clone()),
+        attribute: attribute.map(Attribute::name),
+        ..Reason::new(code)
+    };
+    if attributes.is_empty() {
+        return vec![reason(None)];
+    }
+    attributes.iter().map(|attribute| reason(Some(attribute))).collect()
+}
+
+fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
+    rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True)
+}
+
+/// The tier that would be granted if the score were `score`, all else being as it is.
+fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'a Tier> {
+    let world = world.if_score_were(score);
+    if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
+}
+
+fn grant(rule: &Rule, tier: &Tier, facts: &Facts, world: World<'_>) -> Verdict {
+    Verdict {
+        decision: Decision::Granted,
+        tier: Some(tier.id.clone()),
+        reasons: threshold_met(rule, tier, facts, world).into_iter().collect(),
+        score_fresh: None,
+        next_eligible_at: None,
+    }
+}
+
+/// The highest threshold at or below the score from which on the tier is open, and below which it isn't.
+fn threshold_met(rule: &Rule, tier: &Tier, facts: &Facts, world: World<'_>) -> Option<Reason> {
+    let score = facts.score?.value;
+    let mut points = BTreeSet::new();
+    turning_points(rule.when(), &mut points);
+    turning_points(tier.when.as_ref(), &mut points);
+    let admits = |score: Decimal| {
+        let world = world.if_score_were(score);
+        world.meets(rule.when()) == Truth::True && world.meets(tier.when.as_ref()) == Truth::True
+    };
+    let below = |point: Decimal| Decimal::from_thousandths(point.thousandths().saturating_sub(1));
+    let wanted = points.range(..=score).rev().find(|point| admits(**point) && !admits(below(**point)))?;
+    Some(Reason { tier: Some(tier.id.clone()), wanted: Some(*wanted), ..Reason::new(ReasonCode::ScoreMet) })
+}
+
+/// The least score above the present one that would be granted, and which tier it would get. What is
+/// told is true even for rules in which a higher score can do harm.
+fn gap(rule: &Rule, facts: &Facts, world: World<'_>) -> Option<Reason> {
+    let score = facts.score?.value;
+    let mut points = BTreeSet::new();
+    turning_points(rule.when(), &mut points);
+    rule.tiers().iter().for_each(|tier| turning_points(tier.when.as_ref(), &mut points));
+    let above = (std::ops::Bound::Excluded(score), std::ops::Bound::Unbounded);
+    let (wanted, tier) =
+        points.range(above).find_map(|point| granted_at(rule, world, *point).map(|tier| (*point, tier)))?;
+    Some(Reason {
+        tier: Some(tier.id.clone()),
+        wanted: Some(wanted),
+        short_by: Some(wanted.minus(score)),
+        ..Reason::new(ReasonCode::ScoreBelowThreshold)
+    })
+}

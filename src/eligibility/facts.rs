@@ -1,0 +1,155 @@
+//! What a decision is made from: the score, the subject's network, and what the caller says about the visit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::decimal::Decimal;
+use crate::json::Json;
+use crate::perks::condition::{Attribute, PARTY, is_context_name};
+use crate::perks::limit::MAX_PARTY;
+use crate::perks::read::{Issue, Issues, Spot};
+
+const MAX_MEMBERS: usize = 32;
+const MAX_LIST: usize = 20;
+
+/// Everything that is known at the moment of a check.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub score: Option<ScoreFact>,
+    /// The network of the subject's handle, if it has one.
+    pub network: Option<String>,
+    pub context: Context,
+}
+
+/// A score, and when its source observed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreFact {
+    pub value: Decimal,
+    pub observed_at: Timestamp,
+}
+
+impl ScoreFact {
+    /// How old it is, in microseconds; never negative.
+    #[must_use]
+    pub fn age_micros(&self, now: Timestamp) -> i64 {
+        now.as_microsecond().saturating_sub(self.observed_at.as_microsecond()).max(0)
+    }
+}
+
+/// What the caller says about the visit: names and plain values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    members: BTreeMap<String, Json>,
+    party: u64,
+}
+
+impl Default for Context {
+    /// One person, nothing said.
+    fn default() -> Self {
+        Self { members: BTreeMap::new(), party: 1 }
+    }
+}
+
+/// A value as conditions compare it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value<'a> {
+    /// In millionths: a score of 47.25 is 47 250 000, an age of a second 1 000 000.
+    Number(i64),
+    Text(&'a str),
+    Bool(bool),
+    List(&'a [Json]),
+}
+
+/// A decimal in millionths.
+pub(super) const fn millionths(value: Decimal) -> i64 {
+    value.thousandths().saturating_mul(1000)
+}
+
+impl Context {
+    /// Reads a context: up to 32 members, each text, a number, a boolean or a list of up to 20 texts;
+    /// `party` is a whole number from 1 to 100.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
+        let mut issues = Issues::default();
+        let context = Self::read(&Spot::root(json), &mut issues);
+        issues.unless_any(context)
+    }
+
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let given = spot.members(issues)?;
+        if given.len() > MAX_MEMBERS {
+            return spot.refuse(issues, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
+        }
+        let mut context = Self::default();
+        for (name, _) in given {
+            if !is_context_name(name) {
+                // The name itself isn't sent back: it can be long, or look like another.
+                issues.add(spot.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
+                continue;
+            }
+            // A member that is null is one that isn't there.
+            let Some(value) = spot.member(name).filter(|value| *value.json() != Json::Null) else { continue };
+            if name == PARTY
+                && let Some(party) = value.whole(1..=MAX_PARTY, issues)
+            {
+                context.party = party.unsigned_abs();
+            }
+            if check_value(&value, issues).is_some() {
+                context.members.insert(name.clone(), value.json().clone());
+            }
+        }
+        Some(context)
+    }
+
+    /// How many people the check is for, the subject included.
+    #[must_use]
+    pub fn party(&self) -> u64 {
+        self.party
+    }
+
+    /// The members of those names, as an object; what an event keeps.
+    #[must_use]
+    pub fn only(&self, names: &BTreeSet<String>) -> Json {
+        let kept = self.members.iter().filter(|(name, _)| names.contains(*name));
+        Json::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+fn check_value(spot: &Spot<'_>, issues: &mut Issues) -> Option<()> {
+    match spot.json() {
+        Json::Text(_) => spot.text(issues).map(|_| ()),
+        Json::List(_) => {
+            let texts: Vec<_> = spot.list(0..=MAX_LIST, issues)?.iter().map(|item| item.text(issues)).collect();
+            texts.into_iter().collect::<Option<Vec<_>>>().map(|_| ())
+        }
+        Json::Number(_) | Json::Bool(_) => Some(()),
+        Json::Object(_) | Json::Null => {
+            issues.add(spot.pointer(), "wrong_type", "use text, a number, true or false, or a list of texts");
+            None
+        }
+    }
+}
+
+impl Facts {
+    /// The value of an attribute, if it is known.
+    pub(super) fn value(&self, attribute: &Attribute, now: Timestamp) -> Option<Value<'_>> {
+        match attribute {
+            Attribute::Score => self.score.map(|score| Value::Number(millionths(score.value))),
+            Attribute::ScoreAge => self.score.map(|score| Value::Number(score.age_micros(now))),
+            Attribute::Network => self.network.as_deref().map(Value::Text),
+            Attribute::Context(name) if name == PARTY => {
+                i64::try_from(self.context.party).ok().map(|party| Value::Number(party.saturating_mul(1_000_000)))
+            }
+            Attribute::Context(name) => match self.context.members.get(name)? {
+                Json::Number(number) => Some(Value::Number(millionths(*number))),
+                Json::Text(text) => Some(Value::Text(text)),
+                Json::Bool(value) => Some(Value::Bool(*value)),
+                Json::List(items) => Some(Value::List(items)),
+                Json::Null | Json::Object(_) => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Why a check was decided as it was: a stable code, its facts, and a sentence to read out.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decimal::Decimal;
+use crate::perks::rule::Rule;
+
+/// The gap that roles without scores may see, in whole points.
+const WIDEST_SHOWN_GAP: i64 = 10;
+
+/// What kind of reason it is. Never renamed: clients and audit records rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    ScoreMet,
+    ScoreBelowThreshold,
+    ScoreMissing,
+    ScoreStale,
+    AttributeMissing,
+    ConditionNotMet,
+    OutsideSchedule,
+    NotYetValid,
+    NoLongerValid,
+    PerkPaused,
+    LimitReached,
+    NotInRollout,
+}
+
+impl ReasonCode {
+    /// The code as the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ScoreMet => "score_met",
+            Self::ScoreBelowThreshold => "score_below_threshold",
+            Self::ScoreMissing => "score_missing",
+            Self::ScoreStale => "score_stale",
+            Self::AttributeMissing => "attribute_missing",
+            Self::ConditionNotMet => "condition_not_met",
+            Self::OutsideSchedule => "outside_schedule",
+            Self::NotYetValid => "not_yet_valid",
+            Self::NoLongerValid => "no_longer_valid",
+            Self::PerkPaused => "perk_paused",
+            Self::LimitReached => "limit_reached",
+            Self::NotInRollout => "not_in_rollout",
+        }
+    }
+}
+
+/// One reason. JSON only: decimals are read from their digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    pub code: ReasonCode,
+    /// The id of the tier it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// The least score that was asked for; more than 40 is 40.001.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Decimal>,
+    /// How many points the score is below `wanted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_by: Option<Decimal>,
+    /// The attribute that is missing, or that isn't as it must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// The id of the limit that is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// When time lifts this reason. Others may then stand: the verdict's own `next_eligible_at` says
+    /// whether waiting is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_eligible_at: Option<Timestamp>,
+}
+
+impl Reason {
+    /// A reason without any facts.
+    #[must_use]
+    pub const fn new(code: ReasonCode) -> Self {
+        Self { code, tier: None, wanted: None, short_by: None, attribute: None, limit: None, next_eligible_at: None }
+    }
+
+    /// A limit that is used up, and when it is counted anew.
+    #[must_use]
+    pub fn limit_reached(limit: &str, resets_at: Option<Timestamp>) -> Self {
+        Self { limit: Some(limit.to_owned()), next_eligible_at: resets_at, ..Self::new(ReasonCode::LimitReached) }
+    }
+
+    /// The reason as those may see it who may not see scores: the gap in whole points, rounded up,
+    /// and not at all above 10, so that no score can be worked out from it.
+    #[must_use]
+    pub fn for_roles_without_scores(&self) -> Self {
+        let points = self.short_by.map(Decimal::rounded_up).filter(|points| *points <= WIDEST_SHOWN_GAP);
+        Self { short_by: points.map(Decimal::from_whole), ..self.clone() }
+    }
+
+    /// A sentence to read out, naming tiers by their id. It says no more than the fields do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.sentence(self.tier.as_deref())
+    }
+
+    /// The same, naming tiers as `rule` does.
+    #[must_use]
+    pub fn message_for(&self, rule: &Rule) -> String {
+        let named = self.tier.as_deref().and_then(|id| rule.tier(id)).map(|tier| tier.name.as_str());
+        self.sentence(named.or(self.tier.as_deref()))
+    }
+
+    fn sentence(&self, tier: Option<&str>) -> String {
+        let asks = |what: &str| match tier {
+            Some(tier) => format!("{what} that {tier} asks for"),
+            None => format!("{what} that is asked for"),
+        };
+        let attribute = self.attribute.as_deref().unwrap_or("something");
+        match self.code {
+            ReasonCode::ScoreMet => match self.wanted {
+                Some(wanted) => format!("The score meets {}.", asks(&format!("the {wanted}"))),
+                None => format!("The score meets {}.", asks("what")),
+            },
+            ReasonCode::ScoreBelowThreshold => {
+                let wanted = self.wanted.map_or_else(|| "the score".to_owned(), |wanted| format!("the {wanted}"));
+                match self.short_by {
+                    Some(gap) => format!("The score is {} short of {}.", points(gap), asks(&wanted)),
+                    None => format!("The score is below {}.", asks(&wanted)),
+                }
+            }
+            ReasonCode::ScoreMissing => "There is no score for this person.".into(),
+            ReasonCode::ScoreStale => "The score is too old to rely on.".into(),
+            ReasonCode::AttributeMissing => match tier {
+                Some(tier) => format!("Whether {tier} is open to this person can't be told without {attribute}."),
+                None => format!("This can't be decided without {attribute}."),
+            },
+            ReasonCode::ConditionNotMet => match tier {
+                Some(tier) => format!("What {tier} asks of {attribute} is not met."),
+                None => format!("What is asked of {attribute} is not met."),
+            },
+            ReasonCode::OutsideSchedule => "This perk is closed at this hour.".into(),
+            ReasonCode::NotYetValid => "This perk has not begun yet.".into(),
+            ReasonCode::NoLongerValid => "This perk has ended.".into(),
+            ReasonCode::PerkPaused => "This perk is paused.".into(),
+            ReasonCode::LimitReached => match &self.limit {
+                Some(limit) => format!("The limit {limit} is used up."),
+                None => "A limit is used up.".into(),
+            },
+            ReasonCode::NotInRollout => "This perk is not open to everyone yet.".into(),
+        }
+    }
+}
+
+fn points(gap: Decimal) -> String {
+    if gap == Decimal::from_whole(1) { "1 point".into() } else { format!("{gap} points") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn short(by: &str) -> Reason {
+        Reason {
+            tier: Some("main".into()),
+            wanted: "40".parse().ok(),
+            short_by: by.parse().ok(),
+            ..Reason::new(ReasonCode::ScoreBelowThreshold)
+        }
+    }
+
+    #[test]
+    fn a_reason_reads_back_as_it_was_written() {
+        let reason = short("2.75");
+        let text = serde_json::to_string(&reason).unwrap();
+        assert_eq!(text, r#"{"code":"score_below_threshold","tier":"main","wanted":40,"short_by":2.75}"#);
+        assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
+        let limit = Reason::limit_reached("person-day", Some(Timestamp::UNIX_EPOCH));
+        let text = serde_json::to_string(&limit).unwrap();
+        assert_eq!(text, r#"{"code":"limit_reached","limit":"person-day","next_eligible_at":"1970-01-01T00:00:00Z"}"#);
+        assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), limit);
+    }
+
+    #[test]
+    fn every_code_is_written_as_it_is_named() {
+        for code in [
+            ReasonCode::ScoreMet,
+            ReasonCode::ScoreBelowThreshold,
+            ReasonCode::ScoreMissing,
+            ReasonCode::ScoreStale,
+            ReasonCode::AttributeMissing,
+            ReasonCode::ConditionNotMet,
+            ReasonCode::OutsideSchedule,
+            ReasonCode::NotYetValid,
+            ReasonCode::NoLongerValid,
+            ReasonCode::PerkPaused,
+            ReasonCode::LimitReached,
+            ReasonCode::NotInRollout,
+        ] {
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("{:?}", code.as_str()));
+            let message = Reason::new(code).message();
+            assert!(message.ends_with('.') && message.len() > 15, "{message}");
+        }
+    }
+
+    #[test]
+    fn those_who_may_not_see_scores_get_whole_points_up_to_ten() {
+        for (gap, seen, sentence) in [
+            ("3", Some("3"), "The score is 3 points short of the 40 that main asks for."),
+            ("0.001", Some("1"), "The score is 1 point short of the 40 that main asks for."),
+            ("9.001", Some("10"), "The score is 10 points short of the 40 that main asks for."),
+            ("10.001", None, "The score is below the 40 that main asks for."),
+            ("39", None, "The score is below the 40 that main asks for."),
+        ] {
+            let reason = short(gap).for_roles_without_scores();
+            assert_eq!(reason.short_by, seen.map(|points| points.parse().unwrap()), "{gap}");
+            assert_eq!(reason.message(), sentence);
+        }
+        assert_eq!(short("2.75").message(), "The score is 2.75 points short of the 40 that main asks for.");
+    }
+}

@@ -1,0 +1,305 @@
+//! Limits: how often, for whom, in which window; and what one grant would use of each.
+
+use std::fmt::Write as _;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use super::read::{Issues, Spot, object, text};
+use crate::decimal::Decimal;
+use crate::json::{Json, push_pointer};
+use crate::subject::Pseudonym;
+
+const MAX_MAX: i64 = 1_000_000_000;
+/// The most people one check may be for.
+pub const MAX_PARTY: i64 = 100;
+
+/// One limit of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    pub id: String,
+    /// Whose uses are counted together: one counter for each combination. Sorted, no repeats.
+    pub scope: Vec<Scope>,
+    pub max: u64,
+    pub cost: Cost,
+    pub window: Window,
+}
+
+/// One part of what a counter is kept for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    Subject,
+    /// The perk as a whole.
+    Perk,
+    Tier,
+    /// The API key's location.
+    Location,
+    /// The API key's kiosk.
+    Kiosk,
+    /// The merchant: limits of one id count together over all its perks, unless `perk` is there too.
+    Merchant,
+}
+
+/// What one grant uses of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// One for each person of the party.
+    Party,
+    Fixed(u64),
+}
+
+/// In which stretch of time uses are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    Calendar(Unit),
+    Lifetime,
+}
+
+/// A stretch of the calendar in the rule's zone; weeks begin on Monday (ISO 8601).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+/// Where a check is made, by its API key.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub merchant: &'a str,
+    pub location: Option<&'a str>,
+    pub kiosk: Option<&'a str>,
+}
+
+/// What one grant would use of one limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitClaim {
+    /// The limit's id.
+    pub limit: String,
+    pub scope: ScopeKey,
+    /// Names the window: a calendar window by its local label and the offset at its start.
+    pub window_key: String,
+    pub cost: u64,
+    pub max: u64,
+    /// When the next window starts; never for a lifetime.
+    pub resets_at: Option<Timestamp>,
+    /// The counter is shared by all perks of the merchant, so its key must name no perk.
+    pub across_perks: bool,
+}
+
+/// The counter's scope, with a blank for the subject, whose pseudonym only the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeKey(Vec<(Scope, String)>);
+
+impl ScopeKey {
+    /// The key with the subject filled in; two scopes have the same key only if they are the same.
+    #[must_use]
+    pub fn resolve(&self, subject: &Pseudonym) -> String {
+        let mut key = String::new();
+        for (scope, value) in &self.0 {
+            push_pointer(&mut key, scope.name());
+            match scope {
+                Scope::Perk => {}
+                Scope::Subject => push_pointer(&mut key, subject.as_str()),
+                _ => push_pointer(&mut key, value),
+            }
+        }
+        key
+    }
+}
+
+impl Limit {
+    /// What a grant of `tier` to `party` people at `place` would use of it at `now`.
+    pub fn claim(&self, zone: &TimeZone, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> LimitClaim {
+        let value = |scope: &Scope| match scope {
+            Scope::Subject | Scope::Perk => "",
+            Scope::Tier => tier,
+            Scope::Location => place.location.unwrap_or_default(),
+            Scope::Kiosk => place.kiosk.unwrap_or_default(),
+            Scope::Merchant => place.merchant,
+        };
+        let (window_key, resets_at) = self.window.key(zone, now);
+        LimitClaim {
+            limit: self.id.clone(),
+            scope: ScopeKey(self.scope.iter().map(|scope| (*scope, value(scope).to_owned())).collect()),
+            window_key,
+            cost: match self.cost {
+                Cost::Party => party,
+                Cost::Fixed(cost) => cost,
+            },
+            max: self.max,
+            resets_at,
+            across_perks: self.scope.contains(&Scope::Merchant) && !self.scope.contains(&Scope::Perk),
+        }
+    }
+
+    /// Reads one limit.
+    pub fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["id", "scope", "max", "cost", "window"], issues)?;
+        let id = fields.required("id", issues).and_then(|id| id.slug(issues));
+        let scope = fields.required("scope", issues).and_then(|scope| Scope::read(&scope, issues));
+        let max = fields.required("max", issues).and_then(|max| max.whole(1..=MAX_MAX, issues));
+        let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, issues));
+        let window = fields.required("window", issues).and_then(|window| Window::read(&window, issues));
+        Some(Self { id: id?.to_owned(), scope: scope?, max: max?.unsigned_abs(), cost: cost?, window: window? })
+    }
+
+    /// The canonical form.
+    pub fn to_json(&self) -> Json {
+        let whole = |value: u64| Json::Number(Decimal::from_whole(i64::try_from(value).unwrap_or(MAX_MAX)));
+        let cost = match self.cost {
+            Cost::Party => text("party"),
+            Cost::Fixed(cost) => whole(cost),
+        };
+        let window = match self.window {
+            Window::Calendar(unit) => object([("calendar", text(unit.name()))]),
+            Window::Lifetime => object([("lifetime", Json::Bool(true))]),
+        };
+        object([
+            ("id", text(&self.id)),
+            ("scope", Json::List(self.scope.iter().map(|scope| text(scope.name())).collect())),
+            ("max", whole(self.max)),
+            ("cost", cost),
+            ("window", window),
+        ])
+    }
+}
+
+impl Scope {
+    const ALL: [Self; 6] = [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Perk => "perk",
+            Self::Tier => "tier",
+            Self::Location => "location",
+            Self::Kiosk => "kiosk",
+            Self::Merchant => "merchant",
+        }
+    }
+
+    /// Sorted, so that writing the same scope in another order doesn't begin a new counter.
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Self>> {
+        let mut scopes = Vec::new();
+        for item in spot.list(1..=Self::ALL.len(), issues)? {
+            let name = item.text(issues)?;
+            let Some(scope) = Self::ALL.into_iter().find(|scope| scope.name() == name) else {
+                return item.refuse(issues, "bad_form", "use subject, perk, tier, location, kiosk or merchant");
+            };
+            if scopes.contains(&scope) {
+                return item.refuse(issues, "repeated", "name each part of the scope once");
+            }
+            scopes.push(scope);
+        }
+        scopes.sort_unstable();
+        Some(scopes)
+    }
+}
+
+impl Cost {
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        match spot.json() {
+            Json::Text(word) if word == "party" => Some(Self::Party),
+            Json::Text(_) => spot.refuse(issues, "bad_form", "use \"party\", or a whole number from 1 to 100"),
+            _ => spot.whole(1..=100, issues).map(|cost| Self::Fixed(cost.unsigned_abs())),
+        }
+    }
+}
+
+impl Window {
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        for later in ["rolling", "concurrent"] {
+            if let Some(window) = spot.member(later) {
+                let detail = format!("{later} windows are not available yet: use a calendar window or a lifetime");
+                return window.refuse(issues, "not_available_yet", detail);
+            }
+        }
+        let fields = spot.fields(&["calendar", "lifetime"], issues)?;
+        match (fields.optional("calendar"), fields.optional("lifetime")) {
+            (Some(unit), None) => Unit::read(&unit, issues).map(Self::Calendar),
+            (None, Some(lifetime)) if lifetime.boolean(issues)? => Some(Self::Lifetime),
+            _ => spot.refuse(issues, "bad_form", "write {\"calendar\":\"day\"} or {\"lifetime\":true}"),
+        }
+    }
+
+    /// The name of the window that `now` is in, and when the next one starts.
+    fn key(self, zone: &TimeZone, now: Timestamp) -> (String, Option<Timestamp>) {
+        match self {
+            Self::Lifetime => ("lifetime".into(), None),
+            Self::Calendar(unit) => unit.window(zone, now),
+        }
+    }
+}
+
+impl Unit {
+    const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let name = spot.text(issues)?;
+        match Self::ALL.into_iter().find(|unit| unit.name() == name) {
+            Some(unit) => Some(unit),
+            None => spot.refuse(issues, "bad_form", "use hour, day, week or month"),
+        }
+    }
+
+    /// `day:2012-05-08@-07`: the offset keeps windows apart that bear the same label, as the two
+    /// hours from one to two when the clocks go back, or a day after the rule moved to another zone.
+    fn window(self, zone: &TimeZone, now: Timestamp) -> (String, Option<Timestamp>) {
+        let local = zone.to_datetime(now);
+        let today = local.date();
+        let mut key = format!("{}:", self.name());
+        let (start, next) = match self {
+            Self::Hour => {
+                let offset = zone.to_offset(now);
+                let _ = write!(key, "{today}T{:02}@{offset}", local.hour());
+                return (key, next_hour(zone, local, offset, now));
+            }
+            Self::Day => {
+                let _ = write!(key, "{today}");
+                (today, today.tomorrow().ok())
+            }
+            Self::Week => {
+                let week = today.iso_week_date();
+                let _ = write!(key, "{}-W{:02}", week.year(), week.week());
+                let monday =
+                    today.checked_sub(i32::from(today.weekday().to_monday_zero_offset()).days()).unwrap_or(today);
+                (monday, monday.checked_add(7.days()).ok())
+            }
+            Self::Month => {
+                let _ = write!(key, "{:04}-{:02}", today.year(), today.month());
+                let first = today.first_of_month();
+                (first, first.checked_add(1.month()).ok())
+            }
+        };
+        let offset = start_of(zone, start).map_or_else(|| zone.to_offset(now), |start| zone.to_offset(start));
+        let _ = write!(key, "@{offset}");
+        (key, next.and_then(|next| start_of(zone, next)))
+    }
+}
+
+/// The first instant of a date: after the gap where midnight is skipped, the earlier midnight
+/// where it comes twice.
+fn start_of(zone: &TimeZone, date: Date) -> Option<Timestamp> {
+    zone.to_ambiguous_timestamp(DateTime::from_parts(date, jiff::civil::Time::MIN)).compatible().ok()
+}
+
+/// When the local hour of `now` ends: on the clock's full hour, or earlier, when the clocks jump.
+fn next_hour(zone: &TimeZone, local: DateTime, offset: Offset, now: Timestamp) -> Option<Timestamp> {
+    let into = i64::from(local.minute()) * 60 + i64::from(local.second());
+    let started = SignedDuration::new(into, local.subsec_nanosecond());
+    let full = now.checked_add(SignedDuration::from_hours(1)).ok()?.checked_sub(started).ok()?;
+    let jump = zone.following(now).next().map(|jump| jump.timestamp());
+    jump.filter(|at| *at < full && zone.to_offset(*at) != offset).or(Some(full))
+}
