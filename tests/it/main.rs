@@ -1,1 +1,13 @@
+//! The integration tests: the real gateway, on every database. `cargo test` runs them all in one
+//! process, so that PostgreSQL and Redis are started once; see `support/services.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected has failed"
+)]
 
+mod cli;
+mod database;
+mod support;

@@ -1,0 +1,91 @@
+//! What every command promises: exit codes, `--json`, and what is told when a setting is wrong.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::support::databases::TestDatabase;
+
+fn perkgate(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_perkgate")).args(arguments).current_dir(directory).output().unwrap()
+}
+
+fn json_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
+}
+
+#[test]
+fn a_wrong_setting_is_refused_with_its_name_and_an_example() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = perkgate(directory.path(), &["migrate", "--database-url", "mysql://me:s3cret@db/x"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stdout.is_empty());
+    assert_eq!(
+        String::from_utf8(refused.stderr).unwrap(),
+        "error: the setting `database_url` from --database-url is wrong: a database is `sqlite:PATH` or \
+         `postgres://USER@HOST/NAME`\n  try: --database-url 'sqlite:perkgate.db'\n"
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn with_json_a_complaint_is_one_object_on_stderr() {
+    let directory = tempfile::tempdir().unwrap();
+    let wrong = perkgate(directory.path(), &["--json", "migrate", "--log-format", "xml"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(
+        json_of(&wrong.stderr),
+        json!({"errors": [{
+            "error": "the setting `log_format` from --log-format is wrong: it must be `text` or `json`, not `xml`",
+            "try": "--log-format 'text'"
+        }]})
+    );
+    let usage = perkgate(directory.path(), &["frobnicate", "--json"]);
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(json_of(&usage.stderr)["errors"][0]["error"].as_str().unwrap().contains("frobnicate"));
+    assert_eq!(perkgate(directory.path(), &["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn migrate_says_what_it_applied_and_does_nothing_the_second_time() {
+    for database in TestDatabase::empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = database.setting();
+        let migrate = || {
+            let done = perkgate(directory.path(), &["migrate", "--json", "--database-url", &url]);
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            json_of(&done.stdout)["applied"].as_array().unwrap().len()
+        };
+        assert!(migrate() > 0);
+        assert_eq!(migrate(), 0);
+        assert!(database.open().pending_migrations().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_database_that_lost_its_master_key_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(perkgate(directory.path(), &["migrate"]).status.success());
+    std::fs::remove_file(directory.path().join("perkgate.key")).unwrap();
+    let doctor = perkgate(directory.path(), &["doctor", "--json"]);
+    assert_eq!(doctor.status.code(), Some(1));
+    let answer = json_of(&doctor.stdout);
+    assert_eq!(answer["healthy"], json!(false));
+    let findings = answer["findings"].as_array().unwrap();
+    let key = findings.iter().find(|finding| finding["check"] == "master key").unwrap();
+    assert_eq!(key["state"], json!("wrong"));
+    assert!(key["try"].as_str().unwrap().contains("perkgate.key"));
+}
+
+#[test]
+fn key_master_prints_a_fresh_key_that_is_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = || String::from_utf8(perkgate(directory.path(), &["key", "master"]).stdout).unwrap();
+    let key = make();
+    assert_ne!(key, make());
+    std::fs::write(directory.path().join("key"), &key).unwrap();
+    let done = perkgate(directory.path(), &["migrate", "--master-key-file", "key"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(!directory.path().join("perkgate.key").exists(), "a key that was given is not made again");
+}

@@ -1,0 +1,3 @@
+//! The database's own promises, on every backend.
+
+mod migrate;

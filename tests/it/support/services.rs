@@ -1,0 +1,276 @@
+//! PostgreSQL and Redis of our own, from the machine's binaries: a private directory, a free port,
+//! started once when first asked for, and gone when the test process is, however it ended.
+//!
+//! This counts on `cargo test`, which runs all tests as threads of one process. A runner with a
+//! process for each test would start the servers for each.
+
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
+use perkgate::database::{Database, DatabaseUrl};
+
+/// Runs "$3…" until stdin ends, which it does when the test process is gone, even by SIGKILL: then
+/// the server gets signal $2 and the directory $1 is removed.
+const WATCHDOG: &str = r#"
+directory=$1; signal=$2; shift 2
+"$@" </dev/null >"$directory/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -"$signal" "$server"
+wait "$server"
+cd /
+rm -rf "$directory"
+"#;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server process under its watchdog; it ends when this is dropped.
+struct Server {
+    watchdog: Child,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
+
+impl Server {
+    /// Starts `command` (given the directory and a free port) and waits until it answers there.
+    fn start(account: Option<&str>, directory: &Path, signal: &str, command: impl Fn(u16) -> Vec<String>) -> Self {
+        // Another process may take the port between our look and the server's.
+        for _ in 0..3 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut sh = as_account(account, "sh");
+            sh.args(["-c", WATCHDOG, "sh"]).arg(directory).arg(signal).args(command(port));
+            // A group of its own: Ctrl-C must reach the tests only, or the watchdog dies before its server.
+            sh.current_dir(directory).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null());
+            let this = Self { watchdog: sh.spawn().expect("sh is there"), port };
+            let deadline = Instant::now() + PATIENCE;
+            while Instant::now() < deadline {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return this;
+                }
+                let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+                if log.contains("in use") {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+            assert!(log.contains("in use"), "the server did not start:\n{log}");
+            // Not dropped: its watchdog would take the directory along.
+            std::mem::forget(this);
+        }
+        panic!("no free port in three attempts");
+    }
+}
+
+/// A private PostgreSQL.
+pub struct Postgres {
+    server: Server,
+    template: Mutex<Option<String>>,
+    made: AtomicU32,
+}
+
+impl Postgres {
+    /// The one that all tests share, each with a database of its own; `None` when this machine has
+    /// no PostgreSQL, which is said once.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// One more, for a test that stops it.
+    pub fn start() -> Option<Self> {
+        let Some(binaries) = postgres_binaries() else {
+            skip("PostgreSQL", "initdb and postgres");
+            return None;
+        };
+        // PostgreSQL refuses to run as root.
+        let account = is_root().then_some("postgres");
+        let directory = private_directory(account);
+        let cluster = directory.join("cluster").display().to_string();
+        let initdb = as_account(account, binaries.join("initdb"))
+            .args(["-D", &cluster, "-U", "perkgate", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        assert!(initdb.status.success(), "initdb failed: {}", String::from_utf8_lossy(&initdb.stderr));
+        let server = Server::start(account, &directory, "INT", |port| {
+            let settings = [
+                format!("port={port}"),
+                "listen_addresses=127.0.0.1".to_owned(),
+                format!("unix_socket_directories={}", directory.display()),
+                "max_connections=300".to_owned(),
+                "shared_buffers=32MB".to_owned(),
+            ];
+            let mut command = vec![binaries.join("postgres").display().to_string(), "-D".to_owned(), cluster.clone()];
+            command.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
+            command
+        });
+        let this = Self { server, template: Mutex::new(None), made: AtomicU32::new(0) };
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = PgConnection::establish(&this.url("postgres")) {
+            assert!(Instant::now() < deadline, "PostgreSQL does not answer: {error}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(this)
+    }
+
+    /// The URL of a new database without tables.
+    pub fn empty_database(&self) -> String {
+        self.create("template1")
+    }
+
+    /// The URL of a new database with the whole schema: a copy, which is quicker than migrating.
+    pub fn migrated_database(&self) -> String {
+        // Held while copying: PostgreSQL refuses to copy a database that somebody is connected to.
+        let mut template = self.template.lock().unwrap();
+        let name = template.get_or_insert_with(|| {
+            let url = self.empty_database();
+            Database::connect(&url.parse::<DatabaseUrl>().unwrap(), 1).unwrap().migrate().unwrap();
+            url.rsplit('/').next().unwrap().to_owned()
+        });
+        self.create(name)
+    }
+
+    fn create(&self, template: &str) -> String {
+        let name = format!("test_{}", self.made.fetch_add(1, Ordering::SeqCst));
+        let mut conn = PgConnection::establish(&self.url("postgres")).unwrap();
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        // The last connection to the template may still be on its way out.
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = conn.batch_execute(&statement) {
+            assert!(Instant::now() < deadline && error.to_string().contains("being accessed"), "{error}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.url(&name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://perkgate@127.0.0.1:{}/{database}", self.server.port)
+    }
+}
+
+/// A private Redis that keeps nothing on disk.
+pub struct Redis {
+    server: Server,
+    made: AtomicU32,
+}
+
+impl Redis {
+    /// The one that all tests share, each under a prefix of its own; `None` when this machine has
+    /// no Redis, which is said once.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Redis>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// One more, for a test that stops it (by dropping it).
+    pub fn start() -> Option<Self> {
+        let Some(binary) = find("redis-server").or_else(|| find("valkey-server")) else {
+            skip("Redis", "redis-server or valkey-server");
+            return None;
+        };
+        let directory = private_directory(None);
+        let server = Server::start(None, &directory, "TERM", |port| {
+            let port = port.to_string();
+            let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
+            std::iter::once(binary.display().to_string()).chain(arguments.map(str::to_owned)).collect()
+        });
+        Some(Self { server, made: AtomicU32::new(0) })
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.server.port)
+    }
+
+    /// A prefix that no other test of this process uses.
+    pub fn prefix(&self) -> String {
+        format!("test-{}:", self.made.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// Where the newest PostgreSQL of this machine has its programs: Debian keeps them off the PATH.
+fn postgres_binaries() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut installed: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, binaries)| binaries.join("initdb").exists() && binaries.join("postgres").exists())
+        .collect();
+    installed.sort();
+    installed.pop().map(|(_, binaries)| binaries).or_else(|| find("initdb")?.parent().map(Path::to_owned))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests look for the machine's programs")]
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| candidate.exists())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("id is there");
+    id.stdout.trim_ascii() == b"0"
+}
+
+fn as_account(account: Option<&str>, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let Some(account) = account else { return Command::new(program) };
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--reuid={account}")).arg(format!("--regid={account}")).arg("--clear-groups").arg(program);
+    command
+}
+
+fn private_directory(account: Option<&str>) -> PathBuf {
+    // Kept: its watchdog removes it, and it may belong to another account.
+    let directory = tempfile::Builder::new().prefix("perkgate-test-").tempdir().unwrap().keep();
+    if let Some(account) = account {
+        let chown = Command::new("chown").arg(account).arg(&directory).status().unwrap();
+        assert!(chown.success(), "could not give {} to {account}", directory.display());
+    }
+    directory
+}
+
+/// Says that tests are left out, past the test runner's capture; an error where services are required.
+#[expect(clippy::disallowed_methods, reason = "a wish of the test run, not a setting of the gateway")]
+fn skip(what: &str, programs: &str) {
+    assert!(
+        std::env::var_os("PERKGATE_REQUIRE_SERVICES").is_none_or(|value| value != "1"),
+        "PERKGATE_REQUIRE_SERVICES=1, but this machine has no {programs}"
+    );
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped: everything on {what}, as this machine has no {programs} (PERKGATE_REQUIRE_SERVICES=1 makes this an error)"
+    );
+}
+
+#[test]
+fn a_redis_answers_until_it_is_dropped() {
+    use std::io::Read as _;
+    let Some(redis) = Redis::start() else { return };
+    let place = redis.url().replace("redis://", "");
+    let mut answer = [0; 7];
+    let mut stream = TcpStream::connect(&place).unwrap();
+    stream.write_all(b"PING\r\n").unwrap();
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+PONG\r\n");
+    drop(redis);
+    assert!(TcpStream::connect(&place).is_err(), "nothing is left of it");
+}
+
+#[test]
+fn tests_that_share_a_redis_have_prefixes_of_their_own() {
+    if let Some(redis) = Redis::shared() {
+        assert_ne!(redis.prefix(), redis.prefix());
+    }
+}
