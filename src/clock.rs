@@ -46,3 +46,9 @@ impl Clock {
 pub fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
+
+/// The instant `seconds` seconds after the Unix epoch, clamped likewise.
+#[must_use]
+pub fn from_seconds(seconds: i64) -> Timestamp {
+    from_micros(seconds.saturating_mul(1_000_000))
+}

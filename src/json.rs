@@ -63,6 +63,57 @@ impl Json {
         build(raw.get(), &mut String::new(), 0)
     }
 
+    /// Text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Text, or null for none.
+    #[must_use]
+    pub fn optional(text: Option<&str>) -> Self {
+        text.map_or(Self::Null, Self::text)
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn whole(number: i64) -> Self {
+        Self::Number(Decimal::from_whole(number))
+    }
+
+    /// An object of these members.
+    #[must_use]
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    #[must_use]
+    pub fn as_whole(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) if number.thousandths() % 1000 == 0 => Some(number.thousandths() / 1000),
+            _ => None,
+        }
+    }
+
+    /// The items, if it is a list.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
     /// The member `name` of an object.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<&Self> {

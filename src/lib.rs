@@ -1,19 +1,20 @@
 //! perkgate.
-pub mod cli;
 pub mod access;
+pub mod cli;
 pub mod clock;
 pub mod database;
 pub mod decimal;
 pub mod eligibility;
 pub mod entropy;
+pub mod gateway;
 pub mod ids;
 pub mod json;
 pub mod keyring;
 pub mod ledger;
-pub mod settings;
+pub mod perks;
 pub mod redis_link;
 pub mod scores;
-pub mod perks;
+pub mod settings;
 pub mod subject;
 pub mod telemetry;
 pub mod tokens;

@@ -6,6 +6,7 @@ use super::error::{AccessError, Flaw};
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
 use super::store;
+use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::{self, KeyId, MerchantId, MerchantSlug};
@@ -39,7 +40,7 @@ pub(super) fn create_merchant(
         DatabaseError::Duplicate(_) => AccessError::MerchantExists(merchant.slug.clone()),
         error => error.into(),
     })?;
-    store::bump_epoch(conn)?;
+    bump_epoch(conn, store::EPOCH)?;
     let facts = object([("slug", merchant.slug.as_str()), ("name", &merchant.name)]);
     for log in [LogOwner::Operator, LogOwner::Merchant(merchant.id.clone())] {
         events.push(EventDraft {
@@ -79,7 +80,7 @@ pub(super) fn create_key(
         DatabaseError::Constraint(_) => AccessError::UnknownMerchant,
         error => error.into(),
     })?;
-    store::bump_epoch(conn)?;
+    bump_epoch(conn, store::EPOCH)?;
     events.push(event("key.created", &key, actor.clone()));
     Ok(key)
 }
@@ -95,7 +96,7 @@ pub(super) fn revoke_key(
     let revoked_now = store::update_revoked(conn, merchant, id, now)?;
     let key = store::find_key(conn, merchant, id)?.ok_or(AccessError::UnknownKey)?;
     if revoked_now {
-        store::bump_epoch(conn)?;
+        bump_epoch(conn, store::EPOCH)?;
         events.push(event("key.revoked", &key, actor.clone()));
     }
     Ok(key)

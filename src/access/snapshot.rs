@@ -1,4 +1,4 @@
-//! All merchants and keys at one epoch, indexed for the hot path.
+//! All merchants and keys, indexed for the hot path.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +14,6 @@ use crate::ids::{MerchantId, MerchantSlug};
 /// What the directory answers from.
 #[derive(Default)]
 pub(super) struct Snapshot {
-    /// None before the first load.
-    pub epoch: Option<i64>,
     by_id: HashMap<MerchantId, Arc<Merchant>>,
     by_slug: HashMap<MerchantSlug, Arc<Merchant>>,
     keys: HashMap<KeyHash, Entry>,
@@ -28,12 +26,12 @@ struct Entry {
 }
 
 impl Snapshot {
-    pub fn of(epoch: i64, merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>) -> Self {
+    pub fn of(merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>) -> Self {
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
         let keys = keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, &by_id)?))).collect();
-        Self { epoch: Some(epoch), by_id, by_slug, keys }
+        Self { by_id, by_slug, keys }
     }
 
     /// Whose key this is. The map compares hashes of what was sent, which a caller can't steer

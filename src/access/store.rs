@@ -7,22 +7,12 @@ use super::key::{ApiKey, KeyHash};
 use super::merchant::Merchant;
 use super::role::Role;
 use crate::clock::from_micros;
-use crate::database::schema::{api_keys, epochs, merchants};
+use crate::database::schema::{api_keys, merchants};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{KeyId, MerchantId, MerchantSlug};
 
-const EPOCH: &str = "directory";
-
-/// The number that every change of merchants or keys moves on.
-pub(super) fn get_epoch(conn: &mut AnyConnection) -> Result<i64, DatabaseError> {
-    Ok(epochs::table.find(EPOCH).select(epochs::value).first(conn)?)
-}
-
-/// Moves the epoch on, inside the transaction of the change: seen together or not at all.
-pub(super) fn bump_epoch(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
-    diesel::update(epochs::table.find(EPOCH)).set(epochs::value.eq(epochs::value + 1)).execute(conn)?;
-    Ok(())
-}
+/// The epoch that every change of a merchant or key moves on.
+pub(super) const EPOCH: &str = "directory";
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = merchants)]
@@ -218,23 +208,18 @@ pub(super) fn update_revoked(
 
 /// Everything that the snapshot is made of.
 pub(super) struct Content {
-    pub epoch: i64,
     pub merchants: Vec<Merchant>,
     pub keys: Vec<(KeyHash, ApiKey)>,
 }
 
-/// Reads the whole directory. The epoch comes first: a change that commits between these queries
-/// is then under an older number, and the next poll reloads. The other way round it would be lost.
-/// A row that can't be read is left out and said, so that one can't lock everybody out.
+/// Reads the whole directory. A row that can't be read is left out and said, so that one can't lock everybody out.
 pub(super) fn list_everything(conn: &mut AnyConnection) -> Result<Content, DatabaseError> {
     fn readable<T>(row: Result<T, DatabaseError>) -> Option<T> {
         row.inspect_err(|error| tracing::error!(%error, "a row of the directory is left out")).ok()
     }
-    let epoch = get_epoch(conn)?;
     let merchants: Vec<MerchantRow> = merchants::table.select(MerchantRow::as_select()).load(conn)?;
     let keys: Vec<KeyRow> = api_keys::table.select(KeyRow::as_select()).load(conn)?;
     Ok(Content {
-        epoch,
         merchants: merchants.into_iter().map(Merchant::try_from).filter_map(readable).collect(),
         keys: keys.into_iter().map(<(KeyHash, ApiKey)>::try_from).filter_map(readable).collect(),
     })

@@ -167,8 +167,26 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
     }
 }
 
-/// Runs `f` in one transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`): a
-/// deferred transaction that reads first can't be upgraded when another wrote in between.
+/// Begins a transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`): a deferred
+/// transaction that reads first can't be upgraded when another wrote in between.
+pub fn begin(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    Ok(match conn {
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
+        AnyConnection::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
+    }?)
+}
+
+/// Commits; on an error it is not known whether it took.
+pub fn commit(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    Ok(crate::on_either!(conn, |c| AnsiTransactionManager::commit_transaction(c))?)
+}
+
+/// Takes everything since [`begin`] back.
+pub fn rollback(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    Ok(crate::on_either!(conn, |c| AnsiTransactionManager::rollback_transaction(c))?)
+}
+
+/// Runs `f` in one transaction.
 ///
 /// # Errors
 /// What `f` returns, after rolling back, or the commit's own error.
@@ -176,26 +194,15 @@ pub fn transaction<T, E: From<DatabaseError>>(
     conn: &mut AnyConnection,
     f: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    match conn {
-        AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
-        AnyConnection::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
-    }
-    .map_err(DatabaseError::from)?;
-    let result = f(conn);
-    let end = |conn: &mut AnyConnection, keep: bool| match (conn, keep) {
-        (AnyConnection::Sqlite(c), true) => AnsiTransactionManager::commit_transaction(c),
-        (AnyConnection::Sqlite(c), false) => AnsiTransactionManager::rollback_transaction(c),
-        (AnyConnection::Postgres(c), true) => AnsiTransactionManager::commit_transaction(c),
-        (AnyConnection::Postgres(c), false) => AnsiTransactionManager::rollback_transaction(c),
-    };
-    match result {
+    begin(conn)?;
+    match f(conn) {
         Ok(value) => {
-            end(conn, true).map_err(DatabaseError::from)?;
+            commit(conn)?;
             Ok(value)
         }
         Err(error) => {
-            if let Err(rollback) = end(conn, false) {
-                tracing::warn!(error = %rollback, "could not roll back");
+            if let Err(failure) = rollback(conn) {
+                tracing::warn!(error = %failure, "could not roll back");
             }
             Err(error)
         }

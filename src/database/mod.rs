@@ -10,6 +10,7 @@
 
 pub mod connection;
 pub mod error;
+pub mod followed;
 pub mod migrate;
 pub mod schema;
 mod turn;

@@ -98,6 +98,7 @@ diesel::table! {
     subjects (merchant_id, subject_ref) {
         merchant_id -> Text,
         subject_ref -> Binary,
+        pseudonym -> Text,
         sealed -> Binary,
         created_at -> BigInt,
     }

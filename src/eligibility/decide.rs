@@ -40,6 +40,26 @@ pub struct Verdict {
     pub next_eligible_at: Option<Timestamp>,
 }
 
+impl Decision {
+    const ALL: [Self; 3] = [Self::Granted, Self::Denied, Self::Referred];
+
+    /// The name on the wire and in events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Referred => "referred",
+        }
+    }
+
+    /// What [`Decision::as_str`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.as_str() == text)
+    }
+}
+
 impl Verdict {
     /// Whether it is a grant, as far as the rule goes.
     #[must_use]

@@ -10,7 +10,9 @@
 //! To add a reason: a code in [`reason::ReasonCode`] and its sentence in `reason.rs`. Codes are never
 //! renamed, and no sentence may let a score be read out of it.
 
+pub mod checker;
 pub mod decide;
 mod evaluate;
 pub mod facts;
 pub mod reason;
+pub mod redeemer;

@@ -1,20 +1,18 @@
-//! What the ledger records, and the frozen form of an audit event.
+//! What is handed to the ledger, and what comes back once it is committed.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::ids::{GrantId, KeyId, MerchantId};
+use crate::decimal::Decimal;
+use crate::eligibility::decide::{Decision, Verdict};
+use crate::eligibility::reason::Reason;
+use crate::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::json::Json;
-
-/// A positive decision, as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    pub id: GrantId,
-    /// The token key that signs it, now and at every replay.
-    pub kid: String,
-    /// The token's claims: canonical JSON, exactly the bytes that are signed.
-    pub claims: String,
-    pub expires_at: Timestamp,
-}
+use crate::perks::limit::LimitClaim;
+use crate::subject::{SubjectHandle, SubjectRef};
+use crate::tokens::claims::Claims;
 
 /// Whose log an event goes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +20,16 @@ pub enum LogOwner {
     /// The operator of the gateway.
     Operator,
     Merchant(MerchantId),
+}
+
+impl LogOwner {
+    /// The merchant, unless it is the operator.
+    pub const fn merchant(&self) -> Option<&MerchantId> {
+        match self {
+            Self::Operator => None,
+            Self::Merchant(id) => Some(id),
+        }
+    }
 }
 
 /// Who did it.
@@ -44,4 +52,161 @@ pub struct EventDraft {
     pub actor: Actor,
     /// An object of facts that name nobody.
     pub facts: Json,
+}
+
+/// The score that a decision rested on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreSeen {
+    pub source: SourceName,
+    pub value: Decimal,
+    pub observed_at: Timestamp,
+    pub fresh: bool,
+}
+
+/// A repeatable request: the same key and body get the same answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// What the caller chose; scoped to merchant, API key and operation.
+    pub key: String,
+    /// SHA-256 of the request, to tell a retry from another question under the same key.
+    pub request_hash: [u8; 32],
+}
+
+/// One check, decided but not admitted yet: limits have the last word.
+#[derive(Debug, Clone)]
+pub struct CheckEntry {
+    pub check: CheckId,
+    pub event: EventId,
+    pub at: Timestamp,
+    pub merchant: MerchantId,
+    pub key: KeyId,
+    pub role: &'static str,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    pub perk: PerkId,
+    pub perk_slug: PerkSlug,
+    pub rule_version: i32,
+    pub rule_hash: Arc<str>,
+    pub subject_ref: SubjectRef,
+    pub handle: SubjectHandle,
+    pub verdict: Verdict,
+    pub score: Option<ScoreSeen>,
+    /// What the rule looked at of the caller's context; an object.
+    pub context: Json,
+    pub claims: Vec<LimitClaim>,
+    /// What would be granted; there exactly when the verdict is `granted`.
+    pub grant: Option<GrantTerms>,
+    pub idempotency: Option<Idempotency>,
+    /// After this nobody waits for the answer any more, so nothing is recorded.
+    pub deadline: Instant,
+}
+
+/// A grant as it will be if the limits admit it.
+#[derive(Debug, Clone)]
+pub struct GrantTerms {
+    pub id: GrantId,
+    pub kid: String,
+    /// Complete but for `sub`, which only the ledger knows.
+    pub claims: Claims,
+    pub single_use: bool,
+}
+
+/// A positive decision, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub id: GrantId,
+    /// The token key that signs it, now and at every replay.
+    pub kid: String,
+    /// The token's claims: canonical JSON, exactly the bytes that are signed.
+    pub claims: String,
+    pub expires_at: Timestamp,
+    pub single_use: bool,
+}
+
+/// What one limit had to say to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitTouched {
+    pub id: String,
+    pub scope: String,
+    pub window: String,
+    pub cost: u64,
+    pub max: u64,
+    /// Used in this window, this check included if it was admitted.
+    pub used: u64,
+    pub resets_at: Option<Timestamp>,
+}
+
+impl LimitTouched {
+    /// What is left in this window.
+    pub const fn remaining(&self) -> u64 {
+        self.max.saturating_sub(self.used)
+    }
+}
+
+/// Where a decision stands, so that its holder can hold the gateway to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The log's name: the merchant's slug.
+    pub log: String,
+    pub index: u64,
+    pub leaf_hash: [u8; 32],
+    /// The first signed checkpoint that covers it (C2SP signed note).
+    pub checkpoint: String,
+}
+
+/// A check as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRecord {
+    pub check: CheckId,
+    pub at: Timestamp,
+    pub key: KeyId,
+    pub perk: PerkSlug,
+    pub rule_version: i32,
+    pub rule_hash: Arc<str>,
+    pub decision: Decision,
+    pub tier: Option<String>,
+    /// With their facts; codes only once the person has been erased.
+    pub reasons: Vec<Reason>,
+    pub score: Option<ScoreSeen>,
+    pub limits: Vec<LimitTouched>,
+    pub next_eligible_at: Option<Timestamp>,
+    pub grant: Option<Grant>,
+    pub receipt: Receipt,
+}
+
+/// A door spends a token. Its signature and merchant have been verified; the rest has been
+/// looked at, and counts only if no earlier redemption answers first.
+#[derive(Debug, Clone)]
+pub struct RedeemEntry {
+    pub event: EventId,
+    pub at: Timestamp,
+    pub merchant: MerchantId,
+    pub key: KeyId,
+    pub role: &'static str,
+    pub grant: GrantId,
+    pub door: String,
+    pub attempt: String,
+    /// Why the token may not be spent now (expired, another door's audience …).
+    pub objection: Option<crate::tokens::TokenError>,
+    pub deadline: Instant,
+}
+
+/// A token spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redemption {
+    pub grant: GrantId,
+    pub redeemed_at: Timestamp,
+}
+
+/// The answer to a [`RedeemEntry`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeemed {
+    /// Spent now, or by an earlier try of the same attempt.
+    Accepted(Redemption),
+    /// Somebody else, or another attempt, was first.
+    AlreadyRedeemed,
+    /// Not valid now.
+    Refused(crate::tokens::TokenError),
+    /// No such grant is recorded for this merchant.
+    Unknown,
 }

@@ -1,39 +1,172 @@
 //! The one writer of grants, limits, redemptions and audit events.
+//!
+//! Everything that must be provable later passes through here: a check is admitted, its grant,
+//! its limit use and its event are committed in one transaction, and only then does a
+//! [`Recorded`] exist, without which no token can be signed. One thread a process writes; while
+//! one batch commits, the next gathers.
+//!
+//! What must stay inside the transaction, and in this order (`batch.rs`): idempotency keys,
+//! subjects, limit counters, grants' locks, then the log heads last. Everyone locks in that order
+//! and sorted within each, so that two replicas can't wait for each other; and the heads, which
+//! every batch of a merchant needs, are held for the shortest time.
+//!
+//! To record something new: give it an event kind, write its rows and its event in one
+//! [`Ledger::change`], or, when it is hot, make it a kind of [`batch::Entry`].
 
+mod append;
+mod batch;
+pub mod checks;
 pub mod entry;
+pub mod event;
+mod limits;
 pub mod merkle;
 pub mod note;
 mod recorded;
+pub mod redemptions;
+pub mod replay;
+pub mod store;
+mod subjects;
+mod writer;
 
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use append::origin;
 pub use recorded::Recorded;
+pub use writer::Means;
 
 use crate::database::{AnyConnection, DatabaseError};
-use entry::EventDraft;
+use crate::ids::{CheckId, GrantId, MerchantId};
+use batch::{Entry, Outcome};
+use entry::{CheckEntry, CheckRecord, EventDraft, Grant, RedeemEntry, Redeemed};
+use writer::{Job, Writer};
+
+/// How long an idempotency key stands for its first answer.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 
 /// Why the ledger did not record something.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The queue is full, or the ledger is stopping: come back later.
+    /// The queue is full, the deadline has passed, or the ledger is stopping: come back later.
     #[error("the ledger is busy")]
     Busy,
+    /// The database is away or in conflict; nothing is known to be recorded.
+    #[error("the ledger can't reach its database")]
+    Unavailable,
+    /// The idempotency key stands for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("the ledger could not record it: {0}")]
+    Failed(String),
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
-/// The handle of the one writer; cheap to clone.
+impl From<&DatabaseError> for LedgerError {
+    /// One failure, told to every waiter of a batch.
+    fn from(error: &DatabaseError) -> Self {
+        if error.is_passing() { Self::Unavailable } else { Self::Failed(error.to_string()) }
+    }
+}
+
+/// The handle of the one writer; cheap to clone. The writer ends when the last handle is gone.
 #[derive(Clone)]
-pub struct Ledger;
+pub struct Ledger {
+    queue: mpsc::Sender<Job>,
+    means: Means,
+}
 
 impl Ledger {
+    /// Starts the writer's thread. `queue` bounds what may wait, `largest_batch` what one
+    /// transaction takes.
+    ///
+    /// # Errors
+    /// When the thread can't be made.
+    pub fn start(means: Means, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(queue.max(1));
+        let writer = Writer::new(means.clone(), receiver, largest_batch.max(1));
+        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run())?;
+        Ok(Self { queue: sender, means })
+    }
+
+    /// Admits and records a check, or replays what its idempotency key was told before.
+    pub async fn check(&self, entry: CheckEntry) -> Result<Recorded<CheckRecord>, LedgerError> {
+        match self.submit(Entry::Check(Box::new(entry))).await? {
+            Outcome::Check(record) => Ok(Recorded::new(*record)),
+            Outcome::KeyReused => Err(LedgerError::KeyReused),
+            Outcome::Redeem(_) => Err(LedgerError::Failed("a check was answered as a redemption".to_owned())),
+        }
+    }
+
+    /// What [`Ledger::check`] would say now. Nothing is recorded and nothing is promised.
+    pub async fn preview(&self, entry: CheckEntry) -> Result<checks::Settled, LedgerError> {
+        let means = self.means.clone();
+        Ok(self.means.database.read(move |conn| batch::preview(conn, &means, &entry)).await?)
+    }
+
+    /// A check of the merchant as it was recorded.
+    pub async fn find_check(
+        &self,
+        merchant: &MerchantId,
+        check: &CheckId,
+    ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
+        let (keyring, merchant, check) = (self.means.keyring.clone(), merchant.clone(), check.clone());
+        Ok(self.means.database.read(move |conn| replay::find_check(conn, &keyring, &merchant, &check)).await?)
+    }
+
+    /// A grant of the merchant and what became of it.
+    pub async fn find_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+    ) -> Result<Option<replay::GrantRecord>, LedgerError> {
+        let (keyring, merchant, grant) = (self.means.keyring.clone(), merchant.clone(), grant.clone());
+        Ok(self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await?)
+    }
+
+    /// Spends a token, once.
+    pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
+        match self.submit(Entry::Redeem(Box::new(entry))).await? {
+            Outcome::Redeem(answer) => Ok(answer),
+            Outcome::Check(_) | Outcome::KeyReused => {
+                Err(LedgerError::Failed("a redemption was answered as a check".to_owned()))
+            }
+        }
+    }
+
+    async fn submit(&self, entry: Entry) -> Result<Outcome, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Job::Entry(entry, reply)).map_err(|_| LedgerError::Busy)?;
+        answer.await.map_err(|_| LedgerError::Busy)?
+    }
+
     /// Runs an administrative write in one transaction with its audit events.
     pub async fn change<T, E>(
         &self,
-        _f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E> + Send + 'static,
+        f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<LedgerError> + From<DatabaseError> + Send + 'static,
     {
-        Err(LedgerError::Busy.into())
+        let (reply, answer) = oneshot::channel();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let _ = reply.send(writer.change(f));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        answer.await.map_err(|_| LedgerError::Busy)?
+    }
+
+    /// What the ledger works with: for reading back what it wrote.
+    pub const fn means(&self) -> &Means {
+        &self.means
+    }
+}
+
+impl Recorded<CheckRecord> {
+    /// The grant that was recorded with the check.
+    pub fn grant(&self) -> Option<Recorded<Grant>> {
+        self.get().grant.clone().map(Recorded::new)
     }
 }

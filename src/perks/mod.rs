@@ -15,10 +15,13 @@
 //! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
+pub mod catalog;
 pub mod condition;
 pub mod limit;
 pub mod lint;
 pub mod period;
+pub mod perk;
 pub mod read;
 pub mod rule;
 pub mod schedule;
+pub mod store;

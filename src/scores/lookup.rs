@@ -45,7 +45,7 @@ impl From<LedgerError> for ScoreError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Database(error) => error.into(),
-            other @ LedgerError::Busy => Self::Ledger(Arc::new(other)),
+            other => Self::Ledger(Arc::new(other)),
         }
     }
 }

@@ -61,6 +61,7 @@ mod tests {
             kid: keyring.token_key().kid().to_owned(),
             claims: claims().to_json(),
             expires_at: Timestamp::from_second(claims().exp).unwrap(),
+            single_use: true,
         })
     }
 

@@ -1,6 +1,7 @@
 CREATE TABLE subjects (
   merchant_id TEXT NOT NULL,
   subject_ref BYTEA NOT NULL,
+  pseudonym TEXT NOT NULL UNIQUE,
   sealed BYTEA NOT NULL,
   created_at BIGINT NOT NULL,
   PRIMARY KEY (merchant_id, subject_ref)

@@ -1,6 +1,7 @@
 CREATE TABLE subjects (
   merchant_id TEXT NOT NULL,
   subject_ref BLOB NOT NULL,
+  pseudonym TEXT NOT NULL UNIQUE,
   sealed BLOB NOT NULL,
   created_at INTEGER NOT NULL,
   PRIMARY KEY (merchant_id, subject_ref)
@@ -74,7 +75,7 @@ CREATE TABLE events (
   leaf_hash BLOB NOT NULL,
   body TEXT,
   PRIMARY KEY (log_id, log_index)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX events_by_about ON events (about, kind);
 
 CREATE TABLE checkpoints (
@@ -83,4 +84,4 @@ CREATE TABLE checkpoints (
   note TEXT NOT NULL,
   signed_at INTEGER NOT NULL,
   PRIMARY KEY (log_id, size)
-) STRICT, WITHOUT ROWID;
+) STRICT;

@@ -1,0 +1,213 @@
+//! An in-process snapshot of some tables that follows the database by an epoch.
+//!
+//! A writer bumps the epoch's row in its own transaction. A reader compares epochs: at once after
+//! its own change, every 500 ms always, and when told to (a nudge).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use diesel::prelude::*;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::schema::epochs;
+use super::{AnyConnection, Database, DatabaseError};
+
+/// How often the epoch is polled: what one replica revokes is dead on all within a second.
+pub const POLL_EVERY: Duration = Duration::from_millis(500);
+
+/// Unknown names ask the database at most this often, however many of them come.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Moves an epoch on, inside the transaction of the change: seen together or not at all.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub fn bump_epoch(conn: &mut AnyConnection, name: &str) -> Result<(), DatabaseError> {
+    diesel::update(epochs::table.find(name)).set(epochs::value.eq(epochs::value + 1)).execute(conn)?;
+    Ok(())
+}
+
+fn get_epoch(conn: &mut AnyConnection, name: &str) -> Result<i64, DatabaseError> {
+    Ok(epochs::table.find(name).select(epochs::value).first(conn)?)
+}
+
+/// Reads the content anew; the one that stands is handed in, so that parts can be kept.
+type Load<T> = Box<dyn Fn(&mut AnyConnection, &T) -> Result<T, DatabaseError> + Send + Sync>;
+
+/// A snapshot of `T`; cheap to clone.
+pub struct Followed<T> {
+    inner: Arc<Inner<T>>,
+}
+
+struct Inner<T> {
+    database: Database,
+    epoch: &'static str,
+    load: Load<T>,
+    snapshot: ArcSwap<Snapshot<T>>,
+    reachable: AtomicBool,
+    /// Held while reloading: a slow, older load must not replace a newer one.
+    reloading: Mutex<()>,
+    /// When a name that is unknown last began to ask.
+    asked: Mutex<Option<Instant>>,
+    nudge: Notify,
+    announce: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// The content with the epoch it was read at; none before the first load.
+pub struct Snapshot<T> {
+    epoch: Option<i64>,
+    pub content: T,
+}
+
+impl<T> Clone for Followed<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<T: Default + Send + Sync + 'static> Followed<T> {
+    /// A snapshot that is empty until its first [`Followed::reload`].
+    pub fn new(
+        database: Database,
+        epoch: &'static str,
+        load: impl Fn(&mut AnyConnection, &T) -> Result<T, DatabaseError> + Send + Sync + 'static,
+    ) -> Self {
+        let snapshot = ArcSwap::from_pointee(Snapshot { epoch: None, content: T::default() });
+        Self {
+            inner: Arc::new(Inner {
+                database,
+                epoch,
+                load: Box::new(load),
+                snapshot,
+                reachable: AtomicBool::new(true),
+                reloading: Mutex::new(()),
+                asked: Mutex::new(None),
+                nudge: Notify::new(),
+                announce: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// What stands now. No I/O.
+    #[must_use]
+    pub fn now(&self) -> Guard<Arc<Snapshot<T>>> {
+        self.inner.snapshot.load()
+    }
+
+    /// Whether there is a snapshot to answer from.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.now().epoch.is_some()
+    }
+
+    /// Whether the database answered when it was last asked.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.inner.reachable.load(Ordering::Relaxed)
+    }
+
+    /// Reads everything anew. What committed before this call is in the snapshot after it.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; the old snapshot then stays.
+    pub async fn reload(&self) -> Result<(), DatabaseError> {
+        let _one_at_a_time = self.inner.reloading.lock().await;
+        let inner = self.inner.clone();
+        let read = move |conn: &mut AnyConnection| {
+            // The epoch before the content: a change that commits in between is read twice, and
+            // never missed.
+            let epoch = get_epoch(conn, inner.epoch)?;
+            let content = (inner.load)(conn, &inner.snapshot.load().content)?;
+            Ok(Snapshot { epoch: Some(epoch), content })
+        };
+        let snapshot = self.watch(self.inner.database.read(read).await)?;
+        self.inner.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Reloads if the database moved on; says whether it had.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; the old snapshot then stays.
+    pub async fn poll(&self) -> Result<bool, DatabaseError> {
+        let name = self.inner.epoch;
+        let epoch = self.watch(self.inner.database.read(move |conn| get_epoch(conn, name)).await)?;
+        let moved = self.now().epoch != Some(epoch);
+        if moved {
+            self.reload().await?;
+        }
+        Ok(moved)
+    }
+
+    /// How to tell the other replicas of an own change. The first one given counts.
+    pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
+        let _ = self.inner.announce.set(Box::new(announce));
+    }
+
+    /// After an own change: reads it, and tells the others. The change is committed whatever
+    /// happens here; failing now would invite a second one, and the poll catches up.
+    pub async fn follow_own_change(&self) {
+        if let Some(announce) = self.inner.announce.get() {
+            announce();
+        }
+        if let Err(error) = self.reload().await {
+            tracing::warn!(%error, snapshot = self.inner.epoch, "could not reload after a change; the poll will");
+        }
+    }
+
+    /// Asks for a poll now rather than at the next tick.
+    pub fn nudge(&self) {
+        self.inner.nudge.notify_one();
+    }
+
+    /// Polls until cancelled. Says once when the database goes away and once when it is back.
+    pub async fn follow(self, cancel: CancellationToken) {
+        let mut ticks = interval(POLL_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut well = true;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = self.inner.nudge.notified() => {}
+                _ = ticks.tick() => {}
+            }
+            match self.poll().await {
+                Ok(_) if !well => tracing::info!(snapshot = self.inner.epoch, "following the database again"),
+                Err(error) if well => tracing::warn!(%error, snapshot = self.inner.epoch, "can't follow the database"),
+                _ => {}
+            }
+            well = self.is_reachable();
+        }
+    }
+
+    /// Makes sure that the snapshot is no older than this call, so that what was just made works
+    /// at once. All who come while one asks share the next answer, and a flood of made-up names
+    /// costs one small query per 100 ms.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when the database can't be asked.
+    pub async fn catch_up(&self) -> Result<(), DatabaseError> {
+        let came = Instant::now();
+        let mut asked = self.inner.asked.lock().await;
+        if let Some(last) = *asked {
+            if last >= came {
+                return Ok(());
+            }
+            sleep_until(last + ASK_EVERY).await;
+        }
+        let begun = Instant::now();
+        self.poll().await?;
+        // Only a success counts for the others: after a failure each of them asks for itself.
+        *asked = Some(begun);
+        Ok(())
+    }
+
+    fn watch<R>(&self, result: Result<R, DatabaseError>) -> Result<R, DatabaseError> {
+        self.inner.reachable.store(result.is_ok(), Ordering::Relaxed);
+        result
+    }
+}

@@ -1,0 +1,260 @@
+//! The hot path: from a question to a recorded decision and its token.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::decide::{Decision, decide, looked_at};
+use super::facts::{Context, Facts, ScoreFact};
+use super::reason::Reason;
+use crate::access::{Merchant, Principal};
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::ids::{CheckId, EventId, GrantId, PerkSlug};
+use crate::keyring::Keyring;
+use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
+use crate::ledger::{Ledger, LedgerError, Recorded};
+use crate::perks::catalog::{Catalog, PerkError};
+use crate::perks::limit::Place;
+use crate::perks::perk::{Deciding, OpenPerk};
+use crate::scores::lookup::{Lookup, ScoreError};
+use crate::subject::{Pseudonym, SubjectHandle};
+use crate::tokens::claims::Claims;
+use crate::tokens::{Issuer, TokenError};
+
+/// One question: may this person have this perk?
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub perk: PerkSlug,
+    pub subject: SubjectHandle,
+    pub context: Context,
+    /// Ask without recording anything; no token.
+    pub dry_run: bool,
+    pub idempotency: Option<Idempotency>,
+    /// After this the caller no longer waits.
+    pub deadline: Instant,
+}
+
+/// What was decided.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// None for a dry run.
+    pub check: Option<CheckId>,
+    pub at: Timestamp,
+    pub decision: Decision,
+    pub perk: PerkSlug,
+    pub rule_version: i32,
+    pub tier: Option<String>,
+    pub reasons: Vec<Reason>,
+    pub score: Option<ScoreSeen>,
+    pub limits: Vec<LimitTouched>,
+    pub next_eligible_at: Option<Timestamp>,
+    pub grant: Option<Grant>,
+    pub token: Option<String>,
+    pub receipt: Option<Receipt>,
+}
+
+/// Why a question got no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error(transparent)]
+    Perk(#[from] PerkError),
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Answers questions; cheap to clone. The one room that knows its siblings.
+#[derive(Clone)]
+pub struct Checker {
+    pub(crate) catalog: Catalog,
+    pub(crate) lookup: Lookup,
+    pub(crate) ledger: Ledger,
+    pub(crate) keyring: Keyring,
+    pub(crate) issuer: Issuer,
+    pub(crate) issuer_url: Arc<str>,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+}
+
+impl Checker {
+    /// Decides, records, signs; in that order, which the types hold it to.
+    ///
+    /// # Errors
+    /// [`CheckError`]; then nothing was granted, or (a lost commit) nobody has the token.
+    pub async fn check(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        question: Question,
+    ) -> Result<Answer, CheckError> {
+        let perk = self.catalog.open_perk(&merchant.id, &question.perk).await?;
+        let deciding = perk.deciding.clone().ok_or(PerkError::NotFound)?;
+        let dry_run = question.dry_run;
+        let entry = self.decide(principal, merchant, &perk, &deciding, question).await?;
+        if !dry_run {
+            return self.answer(&self.ledger.check(entry).await?);
+        }
+        let (at, score, perk, rule_version) =
+            (entry.at, entry.score.clone(), entry.perk_slug.clone(), entry.rule_version);
+        let settled = self.ledger.preview(entry).await?;
+        Ok(Answer {
+            check: None,
+            at,
+            decision: settled.decision,
+            perk,
+            rule_version,
+            tier: settled.tier,
+            reasons: settled.reasons,
+            score,
+            limits: settled.limits,
+            next_eligible_at: settled.next_eligible_at,
+            grant: None,
+            token: None,
+            receipt: None,
+        })
+    }
+
+    /// A check that was made earlier, with its token signed anew: the very same bytes. A token
+    /// whose key is gone has expired long since and is left out.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn find_check(&self, merchant: &Merchant, check: &CheckId) -> Result<Option<Answer>, CheckError> {
+        match self.ledger.find_check(&merchant.id, check).await? {
+            Some(record) => Ok(Some(self.answer(&record)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
+        let token = match recorded.grant().map(|grant| self.issuer.sign(&grant)).transpose() {
+            Ok(token) => token,
+            Err(TokenError::UnknownKey) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let record = recorded.get().clone();
+        Ok(Answer {
+            check: Some(record.check),
+            at: record.at,
+            decision: record.decision,
+            perk: record.perk,
+            rule_version: record.rule_version,
+            tier: record.tier,
+            reasons: record.reasons,
+            score: record.score,
+            limits: record.limits,
+            next_eligible_at: record.next_eligible_at,
+            grant: record.grant,
+            token,
+            receipt: Some(record.receipt),
+        })
+    }
+
+    async fn decide(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        perk: &OpenPerk,
+        deciding: &Arc<Deciding>,
+        question: Question,
+    ) -> Result<CheckEntry, CheckError> {
+        let rule = &deciding.rule;
+        let subject_ref = self.keyring.subject_ref(&merchant.id, &question.subject);
+        let score = match rule.score() {
+            Some(policy) if rule.looks_at_score() => {
+                self.lookup.find(&merchant.id, &policy.source, &subject_ref).await?
+            }
+            _ => None,
+        };
+        // Read after the look-up: a score can't be older than the question.
+        let at = self.clock.now();
+        let facts = Facts {
+            score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
+            network: question.subject.network().map(str::to_owned),
+            context: question.context,
+        };
+        let verdict = decide(rule, &facts, at);
+        let seen = rule.score().zip(score).map(|(policy, score)| ScoreSeen {
+            source: policy.source.clone(),
+            value: score.value,
+            observed_at: score.observed_at,
+            fresh: verdict.score_fresh.unwrap_or(true),
+        });
+        let tier = verdict.tier.clone().filter(|_| verdict.decision == Decision::Granted);
+        let place = Place {
+            merchant: merchant.id.as_str(),
+            location: principal.location.as_deref(),
+            kiosk: principal.kiosk.as_deref(),
+        };
+        let claims = match &tier {
+            Some(tier) => rule.claims(tier, facts.context.party(), &place, at),
+            None => Vec::new(),
+        };
+        let grant = tier.map(|tier| self.terms(principal, merchant, perk, deciding, &facts, tier, at));
+        Ok(CheckEntry {
+            check: CheckId::new(at, &self.entropy),
+            event: EventId::new(at, &self.entropy),
+            at,
+            merchant: merchant.id.clone(),
+            key: principal.key.clone(),
+            role: principal.role.as_str(),
+            location: principal.location.clone(),
+            kiosk: principal.kiosk.clone(),
+            perk: perk.id.clone(),
+            perk_slug: perk.slug.clone(),
+            rule_version: deciding.version,
+            rule_hash: deciding.hash.clone(),
+            subject_ref,
+            handle: question.subject,
+            context: looked_at(rule, &facts),
+            verdict,
+            score: seen,
+            claims,
+            grant,
+            idempotency: question.idempotency,
+            deadline: question.deadline,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything that a token's claims are made of")]
+    fn terms(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        perk: &OpenPerk,
+        deciding: &Deciding,
+        facts: &Facts,
+        tier: String,
+        at: Timestamp,
+    ) -> GrantTerms {
+        let terms = deciding.rule.token();
+        let id = GrantId::new(at, &self.entropy);
+        let party = (facts.context.party() > 1).then(|| i32::try_from(facts.context.party()).unwrap_or(i32::MAX));
+        GrantTerms {
+            kid: self.keyring.token_key().kid().to_owned(),
+            claims: Claims {
+                iss: self.issuer_url.as_ref().to_owned(),
+                aud: format!("{}/{}", merchant.slug, terms.audience),
+                // The ledger fills it in: a person it meets for the first time has no pseudonym yet.
+                sub: Pseudonym::stored(""),
+                jti: id.clone(),
+                iat: at.as_second(),
+                nbf: at.as_second(),
+                exp: at.as_second().saturating_add(terms.ttl.seconds()),
+                merchant: merchant.slug.clone(),
+                perk: perk.slug.clone(),
+                tier,
+                rule: deciding.version,
+                party,
+                loc: principal.location.clone(),
+            },
+            single_use: terms.single_use,
+            id,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The composition root: from settings to every handle, each built once. Tests use it too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use secrecy::ExposeSecret;
+
+use crate::access::Directory;
+use crate::clock::Clock;
+use crate::database::{Backend, Database, DatabaseError};
+use crate::eligibility::checker::Checker;
+use crate::eligibility::redeemer::Redeemer;
+use crate::entropy::Entropy;
+use crate::keyring::{Keyring, KeyringError, MasterKey};
+use crate::ledger::{Ledger, Means};
+use crate::perks::catalog::Catalog;
+use crate::redis_link::{Heard, RedisConfig, RedisLink, RedisLinkError, Subscription};
+use crate::scores::cache::{CacheConfig, ScoreCache};
+use crate::scores::lookup::Lookup;
+use crate::settings::{Settings, master_key};
+use crate::tokens::{Issuer, Verifier};
+
+/// How often keys are read anew, so that a rotation on one replica reaches all.
+const KEYS_EVERY: Duration = Duration::from_secs(30);
+
+/// The channel on which replicas tell each other that a snapshot moved.
+const EPOCHS: &str = "epochs";
+
+/// Every handle of a running gateway.
+pub struct Gateway {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub database: Database,
+    pub redis: Option<RedisLink>,
+    pub keyring: Keyring,
+    pub ledger: Ledger,
+    pub directory: Directory,
+    pub catalog: Catalog,
+    pub lookup: Lookup,
+    pub checker: Checker,
+    pub redeemer: Redeemer,
+    /// The tokens' `iss`.
+    pub issuer_url: Arc<str>,
+    /// Dropped with the gateway, which ends the subscription.
+    _epochs_heard: Option<Subscription>,
+}
+
+/// Why no gateway could be built.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    MasterKey(#[from] master_key::MasterKeyError),
+    #[error("the master key can't be read: {0}")]
+    MasterKeyForm(#[from] crate::keyring::MasterKeyError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the database lacks {} migrations, `{}` first", .0.len(), .0.first().map_or("", String::as_str))]
+    NotMigrated(Vec<String>),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Redis(#[from] RedisLinkError),
+    #[error("the ledger's thread can't be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Gateway {
+    /// Opens what the settings name. SQLite migrates itself; PostgreSQL only when `migrate` says
+    /// so. Redis may be down. `handle` is the main runtime, which outlives every worker's.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub async fn build(
+        settings: Settings,
+        issuer_url: &str,
+        migrate: bool,
+        clock: Clock,
+        entropy: Entropy,
+        handle: &Handle,
+    ) -> Result<Self, GatewayError> {
+        let storage = &settings.storage;
+        // Before the file is made: a crash in between must not leave a database without its key.
+        let is_new = master_key::is_new(&storage.database_url);
+        let master = master_key::resolve(&settings, is_new, &entropy)?;
+        let master = MasterKey::parse(master.expose_secret())?;
+        let (url, connections) = (storage.database_url.clone(), storage.database_connections);
+        let (keys_clock, keys_entropy) = (clock.clone(), entropy.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let database = Database::connect(&url, connections)?;
+            if migrate || database.backend() == Backend::Sqlite {
+                for name in database.migrate()? {
+                    tracing::info!(migration = name, "applied");
+                }
+            }
+            let pending = database.pending_migrations()?;
+            if !pending.is_empty() {
+                return Err(GatewayError::NotMigrated(pending));
+            }
+            let keyring = Keyring::open(&database, &master, keys_clock, keys_entropy)?;
+            Ok((database, keyring))
+        });
+        let (database, keyring) = opened.await.map_err(|_| DatabaseError::Interrupted)??;
+
+        let redis = match &settings.redis {
+            None => None,
+            Some(redis) => {
+                let mut config = RedisConfig::new(redis.url.clone());
+                config.prefix.clone_from(&redis.prefix);
+                config.response_timeout = redis.timeout;
+                Some(RedisLink::new(config, handle.clone())?)
+            }
+        };
+        let bounds = settings.bounds;
+        let means = Means {
+            database: database.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let ledger = Ledger::start(means, bounds.ledger_queue, bounds.ledger_batch)?;
+        let directory = Directory::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
+        directory.reload().await?;
+        let catalog = Catalog::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
+        catalog.reload().await?;
+        let cache = CacheConfig {
+            entries: bounds.score_cache_entries,
+            memory_ttl: bounds.score_cache_ttl,
+            ..CacheConfig::default()
+        };
+        let cache = match &redis {
+            None => ScoreCache::memory(&cache),
+            Some(link) => ScoreCache::tiered(&cache, link.clone()),
+        };
+        let lookup = Lookup::new(database.clone(), cache);
+        let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, handle));
+        let issuer_url: Arc<str> = issuer_url.into();
+        let checker = Checker {
+            catalog: catalog.clone(),
+            lookup: lookup.clone(),
+            ledger: ledger.clone(),
+            keyring: keyring.clone(),
+            issuer: Issuer::new(keyring.clone()),
+            issuer_url: issuer_url.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let redeemer = Redeemer {
+            verifier: Verifier::new(keyring.clone(), &issuer_url),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        Ok(Self {
+            settings: Arc::new(settings),
+            clock,
+            entropy,
+            database,
+            redis,
+            keyring,
+            ledger,
+            directory,
+            catalog,
+            lookup,
+            checker,
+            redeemer,
+            issuer_url,
+            _epochs_heard: epochs_heard,
+        })
+    }
+
+    /// Starts what runs beside the requests; call it on the main runtime.
+    pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
+        tasks.spawn(self.directory.clone().follow(cancel.clone()));
+        tasks.spawn(self.catalog.clone().follow(cancel.clone()));
+        tasks.spawn(follow_keys(self.keyring.clone(), cancel.clone()));
+    }
+
+    /// Whether Redis is configured and away.
+    pub fn redis_is_down(&self) -> bool {
+        self.redis.as_ref().is_some_and(|redis| !redis.is_up())
+    }
+}
+
+/// A replica that made a change tells the others, which then look at once instead of at their next
+/// poll. Nothing depends on it: the poll finds what a lost message would have told.
+fn hear_epochs(link: &RedisLink, directory: &Directory, catalog: &Catalog, handle: &Handle) -> Subscription {
+    let announce = |link: RedisLink, handle: Handle| {
+        move || {
+            let link = link.clone();
+            handle.spawn(async move { link.publish(EPOCHS, b"moved").await });
+        }
+    };
+    directory.announce_with(announce(link.clone(), handle.clone()));
+    catalog.announce_with(announce(link.clone(), handle.clone()));
+    let (directory, catalog) = (directory.clone(), catalog.clone());
+    link.subscribe(EPOCHS, move |heard| {
+        // After a reconnect something may have been missed.
+        let (Heard::Connected | Heard::Message(_)) = heard;
+        directory.nudge();
+        catalog.nudge();
+    })
+}
+
+async fn follow_keys(keyring: Keyring, cancel: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(KEYS_EVERY) => {}
+        }
+        let keys = keyring.clone();
+        match tokio::task::spawn_blocking(move || keys.refresh()).await {
+            Ok(Ok(())) | Err(_) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "could not read the keys anew"),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Appending to the logs: index, leaf hash, new root and one signed checkpoint a log.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::entry::{LogOwner, Receipt};
+use super::event::leaf_hash;
+use super::merkle::Frontier;
+use super::note::Checkpoint;
+use super::store::{self, CheckpointRow, EventRow, LogRow};
+use super::writer::Means;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{EventId, LogId};
+
+/// An event whose bytes are final and whose place is not known yet.
+pub(super) struct Leaf {
+    pub log: LogOwner,
+    pub id: EventId,
+    pub kind: &'static str,
+    pub about: String,
+    pub at: Timestamp,
+    pub body: String,
+}
+
+/// The ids of the logs that this process has met; they never change.
+pub(super) type LogIds = HashMap<LogOwner, LogId>;
+
+/// Appends the leaves in their order and returns their receipts in the same order. It locks the
+/// heads, which every batch of a merchant needs, so it must come last in the transaction.
+pub(super) fn append(
+    conn: &mut AnyConnection,
+    means: &Means,
+    known: &mut LogIds,
+    leaves: Vec<Leaf>,
+) -> Result<Vec<Receipt>, DatabaseError> {
+    let Some(at) = leaves.iter().map(|leaf| leaf.at).max() else {
+        return Ok(Vec::new());
+    };
+    let mut ids = Vec::with_capacity(leaves.len());
+    for leaf in &leaves {
+        ids.push(log_id(conn, means, known, &leaf.log, at)?);
+    }
+    let mut unique: Vec<&str> = ids.iter().map(LogId::as_str).collect();
+    unique.sort_unstable();
+    unique.dedup();
+    let mut heads: BTreeMap<String, (LogRow, Frontier)> = BTreeMap::new();
+    for row in store::lock_logs(conn, &unique)? {
+        let frontier = Frontier::from_bytes(&row.frontier).map_err(|e| DatabaseError::corrupt("log frontier", e))?;
+        heads.insert(row.id.clone(), (row, frontier));
+    }
+    let mut rows = Vec::with_capacity(leaves.len());
+    let mut places = Vec::with_capacity(leaves.len());
+    for (leaf, log_id) in leaves.into_iter().zip(&ids) {
+        let (head, frontier) = heads.get_mut(log_id.as_str()).ok_or(DatabaseError::NotFound)?;
+        let hash = leaf_hash(&leaf.body);
+        let index = frontier.size();
+        frontier.append(hash);
+        places.push((head.name.clone(), index, hash));
+        rows.push(EventRow {
+            log_id: head.id.clone(),
+            log_index: i64::try_from(index).map_err(|e| DatabaseError::corrupt("log size", e))?,
+            id: leaf.id.as_str().to_owned(),
+            kind: leaf.kind.to_owned(),
+            about: leaf.about,
+            at: leaf.at.as_microsecond(),
+            leaf_hash: hash.to_vec(),
+            body: Some(leaf.body),
+        });
+    }
+    let key = means.keyring.log_key();
+    let mut checkpoints = Vec::with_capacity(heads.len());
+    for (row, frontier) in heads.values_mut() {
+        let checkpoint = Checkpoint { origin: origin(&row.id), size: frontier.size(), root: frontier.root() };
+        row.size = i64::try_from(frontier.size()).map_err(|e| DatabaseError::corrupt("log size", e))?;
+        row.frontier = frontier.to_bytes();
+        row.root = checkpoint.root.to_vec();
+        row.checkpoint = checkpoint.sign(key.verifier(), |text| key.sign(text));
+        checkpoints.push(CheckpointRow {
+            log_id: row.id.clone(),
+            size: row.size,
+            note: row.checkpoint.clone(),
+            signed_at: at.as_microsecond(),
+        });
+    }
+    for chunk in rows.chunks(1000) {
+        store::insert_events(conn, chunk)?;
+    }
+    for (row, _) in heads.values() {
+        store::update_log(conn, row)?;
+    }
+    store::insert_checkpoints(conn, &checkpoints)?;
+    let mut receipts = Vec::with_capacity(places.len());
+    for ((log, index, leaf_hash), log_id) in places.into_iter().zip(&ids) {
+        let checkpoint = heads.get(log_id.as_str()).map(|(row, _)| row.checkpoint.clone()).unwrap_or_default();
+        receipts.push(Receipt { log, index, leaf_hash, checkpoint });
+    }
+    Ok(receipts)
+}
+
+/// The checkpoint's first line: unique to the log, and the same whatever the gateway's address is.
+pub fn origin(log_id: &str) -> String {
+    format!("perkgate/{log_id}")
+}
+
+/// The id of the owner's log; makes the log at its first event.
+fn log_id(
+    conn: &mut AnyConnection,
+    means: &Means,
+    known: &mut LogIds,
+    owner: &LogOwner,
+    at: Timestamp,
+) -> Result<LogId, DatabaseError> {
+    if let Some(id) = known.get(owner) {
+        return Ok(id.clone());
+    }
+    let merchant = owner.merchant();
+    let row = match store::find_log(conn, merchant)? {
+        Some(row) => row,
+        None => {
+            let name = match merchant {
+                Some(id) => store::merchant_slug(conn, id)?,
+                None => "operator".to_owned(),
+            };
+            let empty = Frontier::default();
+            let row = LogRow {
+                id: LogId::new(at, &means.entropy).as_str().to_owned(),
+                merchant_id: merchant.map(|id| id.as_str().to_owned()),
+                name,
+                size: 0,
+                root: empty.root().to_vec(),
+                frontier: empty.to_bytes(),
+                checkpoint: String::new(),
+            };
+            store::insert_log(conn, &row)?;
+            store::find_log(conn, merchant)?.ok_or(DatabaseError::NotFound)?
+        }
+    };
+    let id: LogId = row.id.parse().map_err(|e| DatabaseError::corrupt("log id", e))?;
+    known.insert(owner.clone(), id.clone());
+    Ok(id)
+}

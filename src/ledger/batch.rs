@@ -1,0 +1,205 @@
+//! One batch inside its transaction. The order of the steps is what keeps replicas from waiting
+//! for each other in circles and the log heads, which everyone needs, locked for the shortest time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::append::{self, Leaf, LogIds};
+use super::checks::{self, Settled};
+use super::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
+use super::limits::{Admission, Counters};
+use super::redemptions::Tokens;
+use super::store::{self, GrantRow, IdempotencyRow};
+use super::subjects::{self, Subject, Subjects};
+use super::writer::Means;
+use super::{IDEMPOTENCY_WINDOW, replay};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::eligibility::decide::Decision;
+use crate::ids::CheckId;
+
+/// What can be batched.
+pub(super) enum Entry {
+    Check(Box<CheckEntry>),
+    Redeem(Box<RedeemEntry>),
+}
+
+/// What became of an entry, true once the transaction commits.
+pub(super) enum Outcome {
+    Check(Box<CheckRecord>),
+    /// The idempotency key stands for another request.
+    KeyReused,
+    Redeem(Redeemed),
+}
+
+/// The operation under which checks keep their idempotency keys.
+pub(super) const CHECK_OPERATION: &str = "checks";
+
+/// Records the entries and returns their outcomes in the same order. All of it or, on an error,
+/// none of it: the caller rolls back.
+pub(super) fn record(
+    conn: &mut AnyConnection,
+    means: &Means,
+    logs: &mut LogIds,
+    entries: &[&Entry],
+) -> Result<Vec<Outcome>, DatabaseError> {
+    let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
+    let replayed = claim_idempotency(conn, entries)?;
+    let mut checks: Vec<(usize, &CheckEntry)> = Vec::new();
+    let mut doors: Vec<(usize, &RedeemEntry)> = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        match entry {
+            Entry::Check(check) if !replayed.contains_key(&at) => checks.push((at, check)),
+            Entry::Check(_) => {}
+            Entry::Redeem(entry) => doors.push((at, entry)),
+        }
+    }
+
+    let subjects = subjects::resolve(conn, means, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
+    let settled = admit(conn, &checks, &subjects)?;
+
+    let mut leaves: Vec<Leaf> = Vec::with_capacity(entries.len());
+    let mut spent: Vec<(usize, Redeemed)> = Vec::new();
+    let mut grants = Vec::new();
+    for ((_, check), settled) in checks.iter().zip(&settled) {
+        leaves.push(checks::leaf(means, check, subject_of(&subjects, check)?, settled)?);
+        grants.extend(grant_row(check, settled));
+    }
+    let mut tokens = Tokens::lock(conn, &doors.iter().map(|(_, entry)| *entry).collect::<Vec<_>>())?;
+    for (at, entry) in &doors {
+        let (answer, leaf) = tokens.redeem(entry);
+        leaves.extend(leaf);
+        spent.push((*at, answer));
+    }
+    store::insert_grants(conn, &grants)?;
+    tokens.store(conn)?;
+
+    let mut receipts = append::append(conn, means, logs, leaves)?.into_iter();
+    for ((at, check), settled) in checks.into_iter().zip(settled) {
+        let receipt: Receipt = receipts.next().ok_or(DatabaseError::NotFound)?;
+        outcomes.insert(at, Outcome::Check(Box::new(checks::record(check, settled, receipt))));
+    }
+    outcomes.extend(spent.into_iter().map(|(at, answer)| (at, Outcome::Redeem(answer))));
+    for (at, earlier) in replayed {
+        outcomes.insert(at, replay_of(conn, means, entries, at, earlier)?);
+    }
+    Ok(outcomes.into_values().collect())
+}
+
+/// Locks the counters, admits one by one in the order of arrival, and writes the counters back.
+fn admit(
+    conn: &mut AnyConnection,
+    checks: &[(usize, &CheckEntry)],
+    subjects: &Subjects,
+) -> Result<Vec<Settled>, DatabaseError> {
+    let mut wanting = Vec::new();
+    for (_, check) in checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Granted) {
+        wanting.push((*check, &subject_of(subjects, check)?.pseudonym));
+    }
+    let mut counters = Counters::lock(conn, &wanting)?;
+    let mut settled = Vec::with_capacity(checks.len());
+    for (_, check) in checks {
+        let subject = subject_of(subjects, check)?;
+        let admission = if check.verdict.decision == Decision::Granted {
+            counters.admit(check, &subject.pseudonym)?
+        } else {
+            Admission { admitted: true, limits: Vec::new(), refusals: Vec::new(), next_eligible_at: None }
+        };
+        settled.push(checks::settle(check, subject, admission));
+    }
+    counters.store(conn)?;
+    Ok(settled)
+}
+
+/// What the ledger would say to a check now. Nothing is recorded or locked, so another may come
+/// first.
+pub(super) fn preview(conn: &mut AnyConnection, means: &Means, check: &CheckEntry) -> Result<Settled, DatabaseError> {
+    let subject = subjects::guess(conn, means, check)?;
+    let admission = Counters::peek(conn, check, &subject.pseudonym)?.admit(check, &subject.pseudonym)?;
+    Ok(checks::settle(check, &subject, admission))
+}
+
+fn subject_of<'a>(subjects: &'a Subjects, check: &CheckEntry) -> Result<&'a Subject, DatabaseError> {
+    subjects.get(&(check.merchant.clone(), check.subject_ref)).ok_or(DatabaseError::NotFound)
+}
+
+fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRow> {
+    let grant = settled.grant.as_ref()?;
+    let terms = check.grant.as_ref()?;
+    Some(GrantRow {
+        id: grant.id.as_str().to_owned(),
+        merchant_id: check.merchant.as_str().to_owned(),
+        perk_id: check.perk.as_str().to_owned(),
+        check_id: check.check.as_str().to_owned(),
+        kid: grant.kid.clone(),
+        claims: grant.claims.clone(),
+        audience: terms.claims.aud.clone(),
+        single_use: grant.single_use,
+        granted_at: check.at.as_microsecond(),
+        expires_at: grant.expires_at.as_microsecond(),
+    })
+}
+
+/// Claims the batch's idempotency keys; returns, for each entry that came second, who was first.
+fn claim_idempotency(
+    conn: &mut AnyConnection,
+    entries: &[&Entry],
+) -> Result<HashMap<usize, IdempotencyRow>, DatabaseError> {
+    let mut rows: BTreeMap<(String, String, String), (usize, IdempotencyRow)> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let Entry::Check(check) = entry else { continue };
+        let Some(idempotency) = &check.idempotency else { continue };
+        let row = idempotency_row(check, &idempotency.key, &idempotency.request_hash);
+        rows.insert((row.merchant_id.clone(), row.key_id.clone(), row.idempotency_key.clone()), (at, row));
+    }
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sorted: Vec<IdempotencyRow> = rows.values().map(|(_, row)| row.clone()).collect();
+    for chunk in sorted.chunks(1000) {
+        store::insert_idempotency(conn, chunk)?;
+    }
+    let mut replayed = HashMap::new();
+    for (at, row) in rows.into_values() {
+        let holder =
+            store::find_idempotency(conn, &row.merchant_id, &row.key_id, &row.operation, &row.idempotency_key)?
+                .ok_or(DatabaseError::NotFound)?;
+        // Ours holds our own check id, which nobody else can have.
+        if holder.outcome != row.outcome {
+            replayed.insert(at, holder);
+        }
+    }
+    Ok(replayed)
+}
+
+fn idempotency_row(check: &CheckEntry, key: &str, request_hash: &[u8; 32]) -> IdempotencyRow {
+    let created_at = check.at.as_microsecond();
+    IdempotencyRow {
+        merchant_id: check.merchant.as_str().to_owned(),
+        key_id: check.key.as_str().to_owned(),
+        operation: CHECK_OPERATION.to_owned(),
+        idempotency_key: key.to_owned(),
+        request_hash: request_hash.to_vec(),
+        outcome: check.check.as_str().as_bytes().to_vec(),
+        created_at,
+        expires_at: created_at.saturating_add(i64::try_from(IDEMPOTENCY_WINDOW.as_micros()).unwrap_or(i64::MAX)),
+    }
+}
+
+fn replay_of(
+    conn: &mut AnyConnection,
+    means: &Means,
+    entries: &[&Entry],
+    at: usize,
+    earlier: IdempotencyRow,
+) -> Result<Outcome, DatabaseError> {
+    let Some(Entry::Check(check)) = entries.get(at) else {
+        return Err(DatabaseError::NotFound);
+    };
+    let asked = check.idempotency.as_ref().map(|i| i.request_hash.as_slice());
+    if asked != Some(earlier.request_hash.as_slice()) {
+        return Ok(Outcome::KeyReused);
+    }
+    let text = String::from_utf8(earlier.outcome).map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
+    let id: CheckId = text.parse().map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
+    let record = replay::find_check(conn, &means.keyring, &check.merchant, &id)?.ok_or(DatabaseError::NotFound)?;
+    Ok(Outcome::Check(Box::new(record.get().clone())))
+}

@@ -1,0 +1,106 @@
+//! Reading back what an earlier request was told.
+
+use super::checks;
+use super::entry::{CheckRecord, Grant, Receipt, Redemption};
+use super::event::StoredEvent;
+use super::recorded::Recorded;
+use super::store::{self, EventRow, GrantRow};
+use super::subjects::Subject;
+use crate::clock::from_micros;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{CheckId, GrantId, MerchantId};
+use crate::json::Json;
+use crate::keyring::Keyring;
+use crate::subject::{Pseudonym, SubjectRef};
+
+/// A grant with what became of it.
+#[derive(Debug, Clone)]
+pub struct GrantRecord {
+    pub check: CheckRecord,
+    pub redemptions: Vec<Redemption>,
+}
+
+/// The check `check` of the merchant, if there is one.
+pub fn find_check(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Recorded<CheckRecord>>, DatabaseError> {
+    let Some(row) = store::find_event(conn, merchant, check.as_str(), checks::KIND)? else {
+        return Ok(None);
+    };
+    let Some(body) = &row.body else {
+        return Ok(None);
+    };
+    let event = StoredEvent::parse(body).map_err(|e| DatabaseError::corrupt("check event", e))?;
+    let subject = find_subject(conn, keyring, merchant, &event)?;
+    let grant = match event.facts.member("grant").and_then(|g| g.member("id")).and_then(Json::as_text) {
+        Some(id) => store::find_grant(conn, merchant, id)?.map(grant_of).transpose()?,
+        None => None,
+    };
+    let receipt = receipt(conn, merchant, &row)?;
+    Ok(Some(Recorded::new(checks::read(&event, subject.as_ref(), grant, receipt)?)))
+}
+
+/// The grant `grant` of the merchant, if there is one.
+pub fn find_grant(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    grant: &GrantId,
+) -> Result<Option<GrantRecord>, DatabaseError> {
+    let Some(row) = store::find_grant(conn, merchant, grant.as_str())? else {
+        return Ok(None);
+    };
+    let check = row.check_id.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
+    let Some(check) = find_check(conn, keyring, merchant, &check)? else {
+        return Ok(None);
+    };
+    let redemptions = store::list_redemptions(conn, &[grant.as_str()])?
+        .into_iter()
+        .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at) })
+        .collect();
+    Ok(Some(GrantRecord { check: check.get().clone(), redemptions }))
+}
+
+fn find_subject(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    event: &StoredEvent,
+) -> Result<Option<Subject>, DatabaseError> {
+    let Some(pseudonym) = event.facts.member("subject").and_then(Json::as_text) else {
+        return Ok(None);
+    };
+    let Some(row) = store::find_subject(conn, merchant, pseudonym)? else {
+        return Ok(None);
+    };
+    let bytes: [u8; 32] =
+        row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+    let secret = keyring
+        .open_subject(merchant, &SubjectRef(bytes), &row.sealed)
+        .map_err(|e| DatabaseError::corrupt("subject", e))?;
+    Ok(Some(Subject { secret, pseudonym: Pseudonym::stored(&row.pseudonym) }))
+}
+
+fn grant_of(row: GrantRow) -> Result<Grant, DatabaseError> {
+    Ok(Grant {
+        id: row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?,
+        kid: row.kid,
+        claims: row.claims,
+        expires_at: from_micros(row.expires_at),
+        single_use: row.single_use,
+    })
+}
+
+fn receipt(conn: &mut AnyConnection, merchant: &MerchantId, row: &EventRow) -> Result<Receipt, DatabaseError> {
+    let log = store::find_log(conn, Some(merchant))?.ok_or(DatabaseError::NotFound)?;
+    let checkpoint = store::covering_checkpoint(conn, &row.log_id, row.log_index)?.ok_or(DatabaseError::NotFound)?;
+    Ok(Receipt {
+        log: log.name,
+        index: u64::try_from(row.log_index).map_err(|e| DatabaseError::corrupt("log index", e))?,
+        leaf_hash: row.leaf_hash.as_slice().try_into().map_err(|e| DatabaseError::corrupt("leaf hash", e))?,
+        checkpoint: checkpoint.note,
+    })
+}

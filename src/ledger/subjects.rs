@@ -1,0 +1,95 @@
+//! From a keyed reference to the person's pseudonym, made at the first check.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::entry::CheckEntry;
+use super::store::{self, SubjectRow};
+use super::writer::Means;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::MerchantId;
+use crate::keyring::SubjectSecret;
+use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
+
+/// A person as one merchant knows them.
+pub(super) struct Subject {
+    pub secret: SubjectSecret,
+    pub pseudonym: Pseudonym,
+}
+
+/// The subjects of a batch.
+pub(super) type Subjects = HashMap<(MerchantId, SubjectRef), Subject>;
+
+/// The check's subject if it is known, or one made up for a question that records nothing.
+pub(super) fn guess(conn: &mut AnyConnection, means: &Means, check: &CheckEntry) -> Result<Subject, DatabaseError> {
+    let mut wanted = BTreeMap::from([(check.subject_ref, (&check.handle, 0))]);
+    let mut subjects = HashMap::new();
+    load(conn, means, &check.merchant, &mut wanted, &mut subjects)?;
+    Ok(subjects.into_values().next().unwrap_or_else(|| {
+        let (secret, _) = means.keyring.new_subject(&check.merchant, &check.subject_ref, &check.handle);
+        let pseudonym = secret.pseudonym(&check.merchant);
+        Subject { secret, pseudonym }
+    }))
+}
+
+/// Finds the batch's subjects and makes those that are new.
+pub(super) fn resolve(
+    conn: &mut AnyConnection,
+    means: &Means,
+    checks: &[&CheckEntry],
+) -> Result<Subjects, DatabaseError> {
+    let mut by_merchant: BTreeMap<&MerchantId, BTreeMap<SubjectRef, (&SubjectHandle, i64)>> = BTreeMap::new();
+    for check in checks {
+        by_merchant
+            .entry(&check.merchant)
+            .or_default()
+            .insert(check.subject_ref, (&check.handle, check.at.as_microsecond()));
+    }
+    let mut subjects = HashMap::new();
+    for (merchant, mut wanted) in by_merchant {
+        load(conn, means, merchant, &mut wanted, &mut subjects)?;
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut rows = Vec::with_capacity(wanted.len());
+        for (subject_ref, (handle, at)) in &wanted {
+            let (secret, sealed) = means.keyring.new_subject(merchant, subject_ref, handle);
+            rows.push(SubjectRow {
+                merchant_id: merchant.as_str().to_owned(),
+                subject_ref: subject_ref.0.to_vec(),
+                pseudonym: secret.pseudonym(merchant).as_str().to_owned(),
+                sealed,
+                created_at: *at,
+            });
+        }
+        store::insert_subjects(conn, &rows)?;
+        // Another replica may have been first: what stands in the table is the truth.
+        load(conn, means, merchant, &mut wanted, &mut subjects)?;
+        if !wanted.is_empty() {
+            return Err(DatabaseError::NotFound);
+        }
+    }
+    Ok(subjects)
+}
+
+fn load(
+    conn: &mut AnyConnection,
+    means: &Means,
+    merchant: &MerchantId,
+    wanted: &mut BTreeMap<SubjectRef, (&SubjectHandle, i64)>,
+    subjects: &mut Subjects,
+) -> Result<(), DatabaseError> {
+    let refs: Vec<Vec<u8>> = wanted.keys().map(|r| r.0.to_vec()).collect();
+    for row in store::list_subjects(conn, merchant, &refs)? {
+        let bytes: [u8; 32] =
+            row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+        let subject_ref = SubjectRef(bytes);
+        let secret = means
+            .keyring
+            .open_subject(merchant, &subject_ref, &row.sealed)
+            .map_err(|e| DatabaseError::corrupt("subject", e))?;
+        wanted.remove(&subject_ref);
+        let pseudonym = Pseudonym::stored(&row.pseudonym);
+        subjects.insert((merchant.clone(), subject_ref), Subject { secret, pseudonym });
+    }
+    Ok(())
+}

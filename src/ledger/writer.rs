@@ -1,0 +1,285 @@
+//! The writer's thread: gathers what waits into batches, commits them, and answers.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::append::{self, Leaf, LogIds};
+use super::batch::{self, Entry, Outcome};
+use super::entry::EventDraft;
+use super::event::Event;
+use super::{LedgerError, store};
+use crate::clock::Clock;
+use crate::database::{AnyConnection, Database, DatabaseError, connection};
+use crate::entropy::Entropy;
+use crate::ids::EventId;
+use crate::keyring::Keyring;
+
+/// What the writer works with.
+#[derive(Clone)]
+pub struct Means {
+    pub database: Database,
+    pub keyring: Keyring,
+    pub clock: Clock,
+    pub entropy: Entropy,
+}
+
+/// An administrative write: its own transaction, run on the writer's thread.
+pub(super) type Change = Box<dyn FnOnce(&mut Writer) + Send>;
+
+pub(super) enum Job {
+    Entry(Entry, oneshot::Sender<Result<Outcome, LedgerError>>),
+    Change(Change),
+}
+
+type Waiting = (Entry, oneshot::Sender<Result<Outcome, LedgerError>>);
+
+/// The one writer of a process.
+pub struct Writer {
+    means: Means,
+    queue: mpsc::Receiver<Job>,
+    largest_batch: usize,
+    /// Taken from the queue, but not part of the batch that was gathered.
+    carried: VecDeque<Job>,
+    conn: Option<AnyConnection>,
+    logs: LogIds,
+    swept: Option<Instant>,
+}
+
+/// A deadlock's victim is run again this often before its callers are told.
+const MAX_TRIES: usize = 3;
+
+/// Between two sweeps of expired idempotency keys.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+impl Writer {
+    pub(super) fn new(means: Means, queue: mpsc::Receiver<Job>, largest_batch: usize) -> Self {
+        Self { means, queue, largest_batch, carried: VecDeque::new(), conn: None, logs: LogIds::new(), swept: None }
+    }
+
+    /// Works until every handle is gone and the queue is empty.
+    pub(super) fn run(mut self) {
+        while let Some(job) = self.next() {
+            match job {
+                Job::Change(change) => change(&mut self),
+                Job::Entry(entry, reply) => {
+                    let batch = self.gather((entry, reply));
+                    metrics::histogram!("ledger_batch_size")
+                        .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+                    self.commit(batch);
+                }
+            }
+            self.sweep();
+        }
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        self.carried.pop_front().or_else(|| self.queue.blocking_recv())
+    }
+
+    /// Takes what already waits: there is no timer, a batch is what gathered while the last one
+    /// committed. Two requests under one idempotency key never share a batch, so that the second
+    /// finds the first committed.
+    fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
+        let mut keys = HashSet::new();
+        keys.extend(idempotency_scope(&first.0));
+        let mut batch = vec![first];
+        while batch.len() < self.largest_batch {
+            match self.carried.pop_front().or_else(|| self.queue.try_recv().ok()) {
+                Some(Job::Entry(entry, reply)) => {
+                    if let Some(scope) = idempotency_scope(&entry)
+                        && !keys.insert(scope)
+                    {
+                        self.carried.push_front(Job::Entry(entry, reply));
+                        break;
+                    }
+                    batch.push((entry, reply));
+                }
+                Some(change @ Job::Change(_)) => {
+                    self.carried.push_front(change);
+                    break;
+                }
+                None => break,
+            }
+        }
+        batch
+    }
+
+    fn commit(&mut self, mut batch: Vec<Waiting>) {
+        let now = Instant::now();
+        let late: Vec<Waiting> =
+            batch.extract_if(.., |(entry, reply)| deadline(entry) <= now || reply.is_closed()).collect();
+        for (_, reply) in late {
+            let _ = reply.send(Err(LedgerError::Busy));
+        }
+        if batch.is_empty() {
+            return;
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let entries: Vec<&Entry> = batch.iter().map(|(entry, _)| entry).collect();
+            match self.attempt(|conn, means, logs| batch::record(conn, means, logs, &entries), &event_ids(&entries)) {
+                Ok(outcomes) => {
+                    for ((_, reply), outcome) in batch.into_iter().zip(outcomes) {
+                        let _ = reply.send(Ok(outcome));
+                    }
+                    return;
+                }
+                Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
+                Err(error) if error.is_passing() || batch.len() == 1 => {
+                    tracing::error!(%error, entries = batch.len(), "the ledger could not record a batch");
+                    for (_, reply) in batch {
+                        let _ = reply.send(Err(LedgerError::from(&error)));
+                    }
+                    return;
+                }
+                Err(error) => {
+                    // One of them can't be stored; the others must not pay for it.
+                    tracing::warn!(%error, entries = batch.len(), "a batch failed: recording its entries one by one");
+                    for waiting in batch {
+                        self.commit(vec![waiting]);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Runs one administrative change in its own transaction, with its events.
+    pub(super) fn change<T, E>(
+        &mut self,
+        f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<DatabaseError>,
+    {
+        let at = self.means.clock.now();
+        let marker = EventId::new(at, &self.means.entropy);
+        let marker_text = marker.as_str().to_owned();
+        let mut refusal = None;
+        let result = self.attempt(
+            |conn, means, logs| {
+                let mut drafts = Vec::new();
+                match f(conn, &mut drafts) {
+                    Ok(value) => {
+                        let leaves = drafts.into_iter().enumerate().map(|(nth, draft)| {
+                            let id = if nth == 0 { marker.clone() } else { EventId::new(at, &means.entropy) };
+                            leaf_of(draft, id, at)
+                        });
+                        append::append(conn, means, logs, leaves.collect())?;
+                        Ok(value)
+                    }
+                    Err(error) => {
+                        refusal = Some(error);
+                        Err(DatabaseError::Interrupted)
+                    }
+                }
+            },
+            std::slice::from_ref(&marker_text),
+        );
+        match (result, refusal) {
+            (Ok(value), _) => Ok(value),
+            (Err(_), Some(refusal)) => Err(refusal),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+
+    /// One transaction. When the connection dies during the commit, nobody knows at first whether
+    /// it took; `markers`, event ids that only this transaction writes, tell afterwards.
+    fn attempt<T>(
+        &mut self,
+        f: impl FnOnce(&mut AnyConnection, &Means, &mut LogIds) -> Result<T, DatabaseError>,
+        markers: &[String],
+    ) -> Result<T, DatabaseError> {
+        let database = self.means.database.clone();
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => database.dedicated()?,
+        };
+        let turn = database.turn(true);
+        let worked = connection::begin(&mut conn).and_then(|()| f(&mut conn, &self.means, &mut self.logs));
+        let value = match worked {
+            Ok(value) => value,
+            Err(error) => {
+                // A log made in this transaction is gone with it.
+                self.logs.clear();
+                if connection::rollback(&mut conn).is_ok() && !matches!(error, DatabaseError::Unavailable(_)) {
+                    self.conn = Some(conn);
+                }
+                return Err(error);
+            }
+        };
+        if let Err(error) = connection::commit(&mut conn) {
+            self.logs.clear();
+            drop(conn);
+            drop(turn);
+            tracing::warn!(%error, "the connection failed during a commit: asking whether it took");
+            return if self.took(markers)? { Ok(value) } else { Err(error) };
+        }
+        self.conn = Some(conn);
+        Ok(value)
+    }
+
+    /// Whether a transaction whose commit was cut off is in the database. The old server process
+    /// may still be committing: it holds the log heads until it is done, so they are locked first;
+    /// a look without the lock could say no to what appears a moment later.
+    fn took(&self, markers: &[String]) -> Result<bool, DatabaseError> {
+        let mut conn = self.means.database.dedicated()?;
+        let _turn = self.means.database.turn(true);
+        connection::transaction(&mut conn, |conn| {
+            store::lock_every_log(conn)?;
+            store::any_event_exists(conn, markers)
+        })
+    }
+
+    fn sweep(&mut self) {
+        if self.swept.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        let now = self.means.clock.now().as_microsecond();
+        if let Err(error) = self.means.database.write_blocking(|conn| store::delete_expired_idempotency(conn, now)) {
+            tracing::warn!(%error, "could not forget expired idempotency keys");
+        }
+    }
+}
+
+fn leaf_of(draft: EventDraft, id: EventId, at: jiff::Timestamp) -> Leaf {
+    let body = Event {
+        id: &id,
+        kind: draft.kind,
+        at,
+        merchant: draft.log.merchant(),
+        actor: &draft.actor,
+        about: &draft.about,
+        facts: draft.facts,
+        sealed: None,
+    }
+    .to_body();
+    Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, body }
+}
+
+fn deadline(entry: &Entry) -> Instant {
+    match entry {
+        Entry::Check(check) => check.deadline,
+        Entry::Redeem(entry) => entry.deadline,
+    }
+}
+
+fn idempotency_scope(entry: &Entry) -> Option<(String, String)> {
+    match entry {
+        Entry::Check(check) => check.idempotency.as_ref().map(|i| (check.key.as_str().to_owned(), i.key.clone())),
+        Entry::Redeem(_) => None,
+    }
+}
+
+/// The ids of the events that the batch may write: replays write none, so any of them tells.
+fn event_ids(entries: &[&Entry]) -> Vec<String> {
+    let id = |entry: &&Entry| match entry {
+        Entry::Check(check) => check.event.as_str().to_owned(),
+        Entry::Redeem(entry) => entry.event.as_str().to_owned(),
+    };
+    entries.iter().map(id).collect()
+}

@@ -1,0 +1,446 @@
+//! The handle of this room: the rules that decide now, from memory, and the making of new ones.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::lint::lint;
+use super::perk::{Deciding, OpenPerk, Perk, RuleVersion, VersionStatus};
+use super::read::Issue;
+use super::rule::Rule;
+use super::store::{self, PerkRow, VersionRow};
+use crate::clock::Clock;
+use crate::database::followed::{Followed, bump_epoch};
+use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::entropy::Entropy;
+use crate::ids::{self, MerchantId, NameError, PerkId, PerkSlug};
+use crate::json::Json;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::{Ledger, LedgerError};
+use crate::scores::score::Source;
+
+/// The epoch that every published change moves on.
+const EPOCH: &str = "catalog";
+
+/// The longest name of a perk and the longest change note, in characters.
+pub const MAX_NAME: usize = 120;
+pub const MAX_NOTE: usize = 500;
+
+/// Why a perk or a version could not be made or found.
+#[derive(Debug, thiserror::Error)]
+pub enum PerkError {
+    #[error("there is no such perk")]
+    NotFound,
+    #[error("there is no such version")]
+    VersionNotFound,
+    #[error("a perk of this name is there already: add a version to it")]
+    Exists,
+    #[error("only a draft can be published; this version is {}", .0.as_str())]
+    NotADraft(VersionStatus),
+    #[error("the name can't be taken: {0}")]
+    Name(NameError),
+    #[error("the change note can't be taken: {0}")]
+    Note(NameError),
+    /// Pointers are relative to the rule.
+    #[error("the rule can't work")]
+    Rule(Vec<Issue>),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// A rule that wants to become a version.
+#[derive(Debug, Clone)]
+pub struct NewVersion {
+    pub rule: Json,
+    pub publish: bool,
+    pub change_note: Option<String>,
+}
+
+/// A version that was made, and what is odd about it.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub perk: Perk,
+    pub version: RuleVersion,
+    pub warnings: Vec<Issue>,
+}
+
+#[derive(Default)]
+struct Open(HashMap<(MerchantId, PerkSlug), Arc<OpenPerk>>);
+
+/// Perks and rules; cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    database: Database,
+    ledger: Ledger,
+    clock: Clock,
+    entropy: Entropy,
+    open: Followed<Open>,
+}
+
+impl Catalog {
+    /// A catalog that knows no perk until its snapshot is first loaded.
+    pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
+        let open = Followed::new(database.clone(), EPOCH, load_open);
+        Self { database, ledger, clock, entropy, open }
+    }
+
+    /// Loads the first snapshot.
+    pub async fn reload(&self) -> Result<(), DatabaseError> {
+        self.open.reload().await
+    }
+
+    /// Keeps the snapshot up to date until cancelled.
+    pub async fn follow(self, cancel: tokio_util::sync::CancellationToken) {
+        self.open.follow(cancel).await;
+    }
+
+    /// Looks at the database soon: somebody said that it changed.
+    pub fn nudge(&self) {
+        self.open.nudge();
+    }
+
+    /// How to tell the other replicas of a change.
+    pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
+        self.open.announce_with(announce);
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.open.is_loaded()
+    }
+
+    /// The perk and the rule that decides about it. No I/O for one that is known; an unknown one
+    /// asks the database once.
+    pub async fn open_perk(&self, merchant: &MerchantId, perk: &PerkSlug) -> Result<Arc<OpenPerk>, PerkError> {
+        let key = (merchant.clone(), perk.clone());
+        let find = || self.open.now().content.0.get(&key).filter(|found| found.deciding.is_some()).cloned();
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        self.open.catch_up().await?;
+        find().ok_or(PerkError::NotFound)
+    }
+
+    /// Makes a perk with its first version.
+    pub async fn create_perk(
+        &self,
+        merchant: &MerchantId,
+        actor: Actor,
+        slug: PerkSlug,
+        name: &str,
+        version: NewVersion,
+    ) -> Result<Made, PerkError> {
+        let name = ids::label(name, MAX_NAME).map_err(PerkError::Name)?;
+        let draft = Draft::read(&slug, version)?;
+        let (merchant, now) = (merchant.clone(), self.clock.now());
+        let perk_id = PerkId::new(now, &self.entropy);
+        let made = self
+            .ledger
+            .change(move |conn, events| {
+                let mut row = PerkRow {
+                    id: perk_id.as_str().to_owned(),
+                    merchant_id: merchant.as_str().to_owned(),
+                    slug: slug.as_str().to_owned(),
+                    name,
+                    status: "active".to_owned(),
+                    latest_version: 0,
+                    published_version: None,
+                    created_at: now.as_microsecond(),
+                };
+                store::insert_perk(conn, &row).map_err(|error| match error {
+                    DatabaseError::Duplicate(_) => PerkError::Exists,
+                    other => other.into(),
+                })?;
+                events.push(event(&merchant, &actor, "perk.created", &row.id, [("perk", Json::text(&row.slug))]));
+                draft.store(conn, events, &merchant, &actor, &mut row, now)
+            })
+            .await?;
+        self.catch_up_after(made.version.status).await;
+        Ok(made)
+    }
+
+    /// Adds a version to a perk.
+    pub async fn create_version(
+        &self,
+        merchant: &MerchantId,
+        actor: Actor,
+        slug: &PerkSlug,
+        version: NewVersion,
+    ) -> Result<Made, PerkError> {
+        let draft = Draft::read(slug, version)?;
+        let (merchant, slug, now) = (merchant.clone(), slug.clone(), self.clock.now());
+        let made = self
+            .ledger
+            .change(move |conn, events| {
+                let mut row = store::lock_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                draft.store(conn, events, &merchant, &actor, &mut row, now)
+            })
+            .await?;
+        self.catch_up_after(made.version.status).await;
+        Ok(made)
+    }
+
+    /// Publishes a draft: from then on it decides, and the version before it is retired.
+    pub async fn publish_version(
+        &self,
+        merchant: &MerchantId,
+        actor: Actor,
+        slug: &PerkSlug,
+        version: i32,
+    ) -> Result<RuleVersion, PerkError> {
+        let (merchant, slug, now) = (merchant.clone(), slug.clone(), self.clock.now());
+        let published = self
+            .ledger
+            .change(move |conn, events| {
+                let mut row = store::lock_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                let found =
+                    store::find_version(conn, &merchant, &row.id, version)?.ok_or(PerkError::VersionNotFound)?;
+                let draft = RuleVersion::try_from(found)?;
+                if draft.status != VersionStatus::Draft {
+                    return Err(PerkError::NotADraft(draft.status));
+                }
+                publish(conn, events, &merchant, &actor, &mut row, &draft, now)?;
+                let found =
+                    store::find_version(conn, &merchant, &row.id, version)?.ok_or(PerkError::VersionNotFound)?;
+                Ok::<_, PerkError>(RuleVersion::try_from(found)?)
+            })
+            .await?;
+        self.catch_up_after(published.status).await;
+        Ok(published)
+    }
+
+    /// One perk.
+    pub async fn find_perk(&self, merchant: &MerchantId, slug: &PerkSlug) -> Result<Perk, PerkError> {
+        let (merchant, slug) = (merchant.clone(), slug.clone());
+        self.database
+            .read(move |conn| {
+                let row = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                Ok(row.try_into()?)
+            })
+            .await
+    }
+
+    /// The merchant's perks after `cursor`, by slug.
+    pub async fn list_perks(
+        &self,
+        merchant: &MerchantId,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Perk>, PerkError> {
+        let merchant = merchant.clone();
+        self.database
+            .read(move |conn| {
+                let rows = store::list_perks(conn, &merchant, cursor.as_deref(), i64::from(limit))?;
+                Ok(rows.into_iter().map(Perk::try_from).collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// One version of a perk's rule.
+    pub async fn find_version(
+        &self,
+        merchant: &MerchantId,
+        slug: &PerkSlug,
+        version: i32,
+    ) -> Result<RuleVersion, PerkError> {
+        let (merchant, slug) = (merchant.clone(), slug.clone());
+        self.database
+            .read(move |conn| {
+                let perk = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                let row = store::find_version(conn, &merchant, &perk.id, version)?.ok_or(PerkError::VersionNotFound)?;
+                Ok(row.try_into()?)
+            })
+            .await
+    }
+
+    /// The versions of a perk below `before`, newest first.
+    pub async fn list_versions(
+        &self,
+        merchant: &MerchantId,
+        slug: &PerkSlug,
+        before: Option<i32>,
+        limit: u32,
+    ) -> Result<Vec<RuleVersion>, PerkError> {
+        let (merchant, slug) = (merchant.clone(), slug.clone());
+        self.database
+            .read(move |conn| {
+                let perk = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                let rows = store::list_versions(conn, &merchant, &perk.id, before, i64::from(limit))?;
+                Ok(rows.into_iter().map(RuleVersion::try_from).collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// What was just published decides on this replica when the caller has its answer.
+    async fn catch_up_after(&self, status: VersionStatus) {
+        if status == VersionStatus::Published {
+            self.open.follow_own_change().await;
+        }
+    }
+}
+
+/// A rule that has been read and is ready to be stored.
+struct Draft {
+    rule: Rule,
+    publish: bool,
+    change_note: Option<String>,
+}
+
+impl Draft {
+    fn read(slug: &PerkSlug, version: NewVersion) -> Result<Self, PerkError> {
+        let note = version.change_note.filter(|note| !note.trim().is_empty());
+        let change_note = note.map(|note| ids::label(&note, MAX_NOTE)).transpose().map_err(PerkError::Note)?;
+        let rule = Rule::parse(&version.rule, slug.as_str()).map_err(PerkError::Rule)?;
+        Ok(Self { rule, publish: version.publish, change_note })
+    }
+
+    fn store(
+        self,
+        conn: &mut AnyConnection,
+        events: &mut Vec<EventDraft>,
+        merchant: &MerchantId,
+        actor: &Actor,
+        perk: &mut PerkRow,
+        now: Timestamp,
+    ) -> Result<Made, PerkError> {
+        let scale = scale_of(conn, merchant, &self.rule)?;
+        let lint = lint(&self.rule, scale, now);
+        if !lint.errors.is_empty() {
+            return Err(PerkError::Rule(lint.errors));
+        }
+        perk.latest_version += 1;
+        let version = RuleVersion {
+            version: perk.latest_version,
+            status: VersionStatus::Draft,
+            rule: self.rule.canonical().to_owned(),
+            rule_hash: self.rule.hash().to_owned(),
+            change_note: self.change_note,
+            author: actor.key.as_ref().map_or_else(|| actor.role.to_owned(), |key| key.as_str().to_owned()),
+            created_at: now,
+            published_at: None,
+        };
+        store::insert_version(conn, &version_row(merchant, &perk.id, &version))?;
+        events.push(event(merchant, actor, "rule.drafted", &perk.id, version_facts(perk, &version)));
+        let version = if self.publish {
+            publish(conn, events, merchant, actor, perk, &version, now)?;
+            RuleVersion { status: VersionStatus::Published, published_at: Some(now), ..version }
+        } else {
+            store::update_perk(conn, merchant, perk)?;
+            version
+        };
+        Ok(Made { perk: perk.clone().try_into()?, version, warnings: lint.warnings })
+    }
+}
+
+fn scale_of(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    rule: &Rule,
+) -> Result<Option<(crate::decimal::Decimal, crate::decimal::Decimal)>, PerkError> {
+    let Some(policy) = rule.score() else {
+        return Ok(None);
+    };
+    let built_in = Source::klout();
+    if policy.source == built_in.name {
+        return Ok(Some((built_in.minimum, built_in.maximum)));
+    }
+    let scale = store::find_scale(conn, merchant, &policy.source)?;
+    scale.map(Some).ok_or_else(|| {
+        PerkError::Rule(vec![Issue {
+            pointer: "/score/source".to_owned(),
+            code: "unknown_source",
+            detail: format!("there is no score source `{}`: make it first, with its scale", policy.source),
+        }])
+    })
+}
+
+fn publish(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    actor: &Actor,
+    perk: &mut PerkRow,
+    version: &RuleVersion,
+    now: Timestamp,
+) -> Result<(), PerkError> {
+    if let Some(before) = perk.published_version {
+        let row = store::find_version(conn, merchant, &perk.id, before)?;
+        let published_at = row.and_then(|row| row.published_at);
+        store::update_version_status(conn, merchant, &perk.id, before, VersionStatus::Retired, published_at)?;
+    }
+    let at = Some(now.as_microsecond());
+    store::update_version_status(conn, merchant, &perk.id, version.version, VersionStatus::Published, at)?;
+    perk.published_version = Some(version.version);
+    store::update_perk(conn, merchant, perk)?;
+    bump_epoch(conn, EPOCH)?;
+    events.push(event(merchant, actor, "rule.published", &perk.id, version_facts(perk, version)));
+    Ok(())
+}
+
+fn version_row(merchant: &MerchantId, perk: &str, version: &RuleVersion) -> VersionRow {
+    VersionRow {
+        merchant_id: merchant.as_str().to_owned(),
+        perk_id: perk.to_owned(),
+        version: version.version,
+        status: version.status.as_str().to_owned(),
+        rule: version.rule.clone(),
+        rule_hash: version.rule_hash.clone(),
+        change_note: version.change_note.clone(),
+        author: version.author.clone(),
+        created_at: version.created_at.as_microsecond(),
+        published_at: version.published_at.map(Timestamp::as_microsecond),
+    }
+}
+
+fn version_facts(perk: &PerkRow, version: &RuleVersion) -> [(&'static str, Json); 4] {
+    [
+        ("perk", Json::text(&perk.slug)),
+        ("version", Json::whole(i64::from(version.version))),
+        ("rule_hash", Json::text(&version.rule_hash)),
+        ("change_note", Json::optional(version.change_note.as_deref())),
+    ]
+}
+
+fn event<const N: usize>(
+    merchant: &MerchantId,
+    actor: &Actor,
+    kind: &'static str,
+    about: &str,
+    facts: [(&'static str, Json); N],
+) -> EventDraft {
+    EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind,
+        about: about.to_owned(),
+        actor: actor.clone(),
+        facts: Json::object(facts),
+    }
+}
+
+fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open, DatabaseError> {
+    let mut open = HashMap::new();
+    for (row, version) in store::list_deciding(conn)? {
+        let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+        let perk = Perk::try_from(row)?;
+        let key = (merchant, perk.slug.clone());
+        let kept = before.0.get(&key).and_then(|known| known.deciding.clone());
+        let deciding = match version.map(RuleVersion::try_from).transpose()? {
+            None => None,
+            // A version never changes: what was parsed once stays as it is.
+            Some(version) if kept.as_ref().is_some_and(|kept| kept.version == version.version) => kept,
+            Some(version) => Some(Arc::new(deciding_of(&perk, &version)?)),
+        };
+        open.insert(key, Arc::new(OpenPerk { id: perk.id, slug: perk.slug, deciding }));
+    }
+    Ok(Open(open))
+}
+
+fn deciding_of(perk: &Perk, version: &RuleVersion) -> Result<Deciding, DatabaseError> {
+    let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
+    let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
+    let rule = Rule::parse(&json, perk.slug.as_str())
+        .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+    Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
+}
