@@ -9,6 +9,7 @@ use crate::entropy::Entropy;
 use crate::ids::{EventId, PerkSlug};
 use crate::ledger::Ledger;
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
+use crate::tokens::claims::Claims;
 use crate::tokens::{TokenError, Verifier};
 
 /// Why a token was not spent.
@@ -40,6 +41,14 @@ pub struct Redeemer {
 }
 
 impl Redeemer {
+    /// What a token of ours says, whenever and for whichever door it is.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        self.verifier.verify_signature(token)
+    }
+
     /// Spends `token` at `door`. The order: signature, then an earlier redemption (the same
     /// attempt gets the same answer even after expiry, another's is a conflict), then the rest.
     ///

@@ -10,4 +10,5 @@
 
 mod cli;
 mod database;
+mod ledger;
 mod support;

@@ -2,3 +2,4 @@
 
 pub mod databases;
 pub mod services;
+pub mod world;

@@ -1,0 +1,3 @@
+//! The ledger's promises, from outside.
+
+mod promises;

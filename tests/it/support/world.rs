@@ -1,0 +1,140 @@
+//! A real gateway on a database of its own, with a clock that stands still.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use perkgate::access::{Merchant, NewKey, Principal, Role};
+use perkgate::clock::Clock;
+use perkgate::decimal::Decimal;
+use perkgate::eligibility::checker::{Answer, CheckError, Question};
+use perkgate::eligibility::facts::Context;
+use perkgate::entropy::Entropy;
+use perkgate::gateway::Gateway;
+use perkgate::json::Json;
+use perkgate::ledger::entry::{Actor, Idempotency};
+use perkgate::perks::catalog::{Made, NewVersion};
+use perkgate::scores::score::{Score, Source};
+use perkgate::settings::{Settings, Sources};
+use tokio::runtime::Handle;
+
+use super::databases::TestDatabase;
+use super::services::Redis;
+
+/// Noon in San Francisco on the first day of Cathay Pacific's offer.
+pub const NOW: &str = "2012-05-08T19:00:00Z";
+
+pub const CLI: Actor = Actor { key: None, role: "cli" };
+
+/// The tokens' `iss` in tests.
+pub const ISSUER: &str = "http://gate.example";
+
+const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
+
+/// A gateway and the database under it.
+pub struct World {
+    pub gateway: Gateway,
+    pub clock: Clock,
+    pub database: TestDatabase,
+}
+
+impl World {
+    /// One on every backend that this machine has: SQLite with memory, PostgreSQL with Redis.
+    pub async fn all() -> Vec<Self> {
+        let mut worlds = Vec::new();
+        for database in TestDatabase::migrated() {
+            worlds.push(Self::on(database, &[]).await);
+        }
+        worlds
+    }
+
+    /// One on this database, with some settings changed.
+    pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        let clock = Clock::fixed(NOW.parse().unwrap());
+        let gateway = Self::gateway(&database, settings, clock.clone(), Entropy::System).await;
+        Self { gateway, clock, database }
+    }
+
+    /// Another gateway on the same database: a second replica.
+    pub async fn replica(&self) -> Gateway {
+        Self::gateway(&self.database, &[], self.clock.clone(), Entropy::System).await
+    }
+
+    async fn gateway(database: &TestDatabase, settings: &[(&str, &str)], clock: Clock, entropy: Entropy) -> Gateway {
+        let settings = Settings::load(&test_sources(database, settings)).unwrap();
+        Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock on.
+    pub fn pass(&self, seconds: i64) {
+        self.clock.set(self.now() + jiff::SignedDuration::from_secs(seconds));
+    }
+
+    pub async fn merchant(&self, slug: &str) -> Merchant {
+        self.gateway.directory.create_merchant(slug.parse().unwrap(), slug, CLI).await.unwrap()
+    }
+
+    /// A principal of this role, with a real key.
+    pub async fn principal(&self, merchant: &Merchant, role: Role) -> Principal {
+        self.principal_with(NewKey::of(role, Some(merchant.id.clone()), "test")).await
+    }
+
+    pub async fn principal_with(&self, key: NewKey) -> Principal {
+        let (_, secret) = self.gateway.directory.create_key(key, CLI).await.unwrap();
+        let principal = self.gateway.directory.authenticate(secret.expose(), self.now()).await.unwrap();
+        principal.as_ref().clone()
+    }
+
+    /// Makes and publishes a perk with this rule.
+    pub async fn perk(&self, merchant: &Merchant, slug: &str, rule: &str) -> Made {
+        let version = NewVersion { rule: Json::parse(rule).unwrap(), publish: true, change_note: None };
+        self.gateway.catalog.create_perk(&merchant.id, CLI, slug.parse().unwrap(), slug, version).await.unwrap()
+    }
+
+    /// Gives a subject a Klout score, observed an hour ago.
+    pub async fn score(&self, merchant: &Merchant, subject: &str, value: &str) {
+        let reference = self.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());
+        let value: Decimal = value.parse().unwrap();
+        let score = Score::new(value, self.now() - jiff::SignedDuration::from_hours(1));
+        self.gateway.lookup.put(&merchant.id, &Source::klout(), reference, score, self.now()).await.unwrap();
+    }
+
+    pub async fn check(&self, kiosk: &Principal, question: Question) -> Result<Answer, CheckError> {
+        self.gateway.checker.check(kiosk, kiosk.merchant().unwrap(), question).await
+    }
+}
+
+/// A question without context.
+pub fn question(perk: &str, subject: &str) -> Question {
+    Question {
+        perk: perk.parse().unwrap(),
+        subject: subject.parse().unwrap(),
+        context: Context::default(),
+        dry_run: false,
+        idempotency: None,
+        deadline: Instant::now() + Duration::from_secs(60),
+    }
+}
+
+/// The same with an idempotency key, for a body that hashes to `body`.
+pub fn idempotent(question: Question, key: &str, body: u8) -> Question {
+    Question { idempotency: Some(Idempotency { key: key.to_owned(), request_hash: [body; 32] }), ..question }
+}
+
+/// The settings of a test's gateway; with PostgreSQL comes Redis.
+pub fn test_sources(database: &TestDatabase, more: &[(&str, &str)]) -> Sources {
+    let mut flags =
+        vec![("database_url".to_owned(), database.setting()), ("database_connections".to_owned(), "4".to_owned())];
+    let mut environment = vec![("PERKGATE_MASTER_KEY".to_owned(), MASTER_KEY.to_owned())];
+    if database.backend() == perkgate::database::Backend::Postgres
+        && let Some(redis) = Redis::shared()
+    {
+        environment.push(("PERKGATE_REDIS_URL".to_owned(), redis.url()));
+        environment.push(("PERKGATE_REDIS_PREFIX".to_owned(), redis.prefix()));
+    }
+    flags.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    Sources { config: None, flags, environment }
+}
