@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::database::DatabaseError;
+use crate::entropy::Entropy;
 use crate::redis_link::{Heard, RedisLink, Subscription};
 
 use super::memory::{Memory, ScoreKey};
-use super::redis::{Known, RedisScores, stripes};
+use super::redis::{Known, RedisScores};
 use super::score::Score;
 
 /// How much is kept, and for how long what other processes write may go unseen.
@@ -44,14 +45,15 @@ impl ScoreCache {
 
     /// In this process, then in Redis; hears what other replicas write.
     #[must_use]
-    pub fn tiered(config: &CacheConfig, link: RedisLink) -> Self {
+    pub fn tiered(config: &CacheConfig, link: RedisLink, entropy: &Entropy) -> Self {
         let memory = Memory::new(config.entries, config.memory_ttl);
-        let told = memory.clone();
-        let subscription = link.subscribe(RedisScores::channel(), move |heard| match heard {
+        let redis = RedisScores::new(link, config.redis_ttl, entropy);
+        let (told, hears) = (memory.clone(), redis.clone());
+        let subscription = redis.link().subscribe(RedisScores::channel(), move |heard| match heard {
             Heard::Connected => told.forget_all(),
-            Heard::Message(message) => stripes(&message).for_each(|stripe| told.forget(stripe)),
+            Heard::Message(message) => hears.heard(&message).for_each(|stripe| told.forget(stripe)),
         });
-        Self::Tiered { memory, redis: RedisScores::new(link, config.redis_ttl), subscription: Arc::new(subscription) }
+        Self::Tiered { memory, redis, subscription: Arc::new(subscription) }
     }
 
     /// What is kept under `key`, or what `load` finds in the database. Those who ask for one key at

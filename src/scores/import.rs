@@ -197,3 +197,119 @@ impl Import {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lookup::testing::{Room, score};
+    use super::*;
+
+    async fn import(room: &Room, format: Format, feed: &[u8], piece: usize) -> ImportReport {
+        let mut import = room.import(format);
+        for bytes in feed.chunks(piece) {
+            import.push(bytes).await.unwrap();
+        }
+        import.finish().await.unwrap()
+    }
+
+    fn listed(report: &ImportReport) -> Vec<(u64, &'static str)> {
+        report.errors.iter().map(|error| (error.line, error.fault.code())).collect()
+    }
+
+    const FEED: &str = r#"{"subject":"twitter:ada","value":47.25,"observed_at":"2026-11-22T09:00:00Z"}
+{"subject":"twitter:bob","value":140,"observed_at":"2026-11-22T09:00:00Z"}
+
+{"subject":"twitter:eve","value":12,"observed_at":"2026-11-22T09:00:00Z"}
+nonsense
+{"subject":"TWITTER:ADA","value":48,"observed_at":"2026-11-22T09:30:00Z"}
+{"subject":"twitter:eve","value":11,"observed_at":"2026-11-22T08:00:00Z"}
+{"subject":"twitter:eve","value":12,"observed_at":"2026-11-22T09:00:00Z"}
+"#;
+
+    #[tokio::test]
+    async fn good_lines_are_kept_and_bad_ones_are_reported_however_the_bytes_arrive() {
+        for piece in [1, 7, 100, FEED.len()] {
+            let room = Room::open();
+            let report = import(&room, Format::Ndjson, FEED.as_bytes(), piece).await;
+            assert_eq!(listed(&report), vec![(2, "off_scale"), (5, "malformed"), (7, "stale")], "{piece}");
+            let counts = (report.accepted, report.unchanged, report.stale, report.rejected);
+            assert_eq!(counts, (3, 1, 1, 2), "{piece}");
+            assert_eq!(room.find("twitter:ada").await, Some(score("48", "2026-11-22T09:30:00Z")));
+            assert_eq!(room.find("twitter:eve").await, Some(score("12", "2026-11-22T09:00:00Z")));
+            assert_eq!(room.find("twitter:bob").await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_feed_again_changes_nothing_and_an_older_one_is_stale() {
+        let room = Room::open();
+        let feed =
+            b"\xEF\xBB\xBFvalue,observed_at,subject\r\n40,2026-11-22T09:00:00Z,a\r\n\"41.5\",2026-11-22T09:00:00Z,b";
+        let report = import(&room, Format::Csv, feed, 10).await;
+        assert_eq!(report, ImportReport { accepted: 2, ..ImportReport::default() });
+        let report = import(&room, Format::Csv, feed, 1000).await;
+        assert_eq!(report, ImportReport { unchanged: 2, ..ImportReport::default() });
+        let older = b"value,observed_at,subject\n39,2026-11-21T09:00:00Z,a\n";
+        let report = import(&room, Format::Csv, older, 1000).await;
+        assert_eq!((report.stale, listed(&report)), (1, vec![(2, "stale")]));
+        assert_eq!(room.find("a").await, Some(score("40", "2026-11-22T09:00:00Z")));
+        assert_eq!(room.find("b").await, Some(score("41.5", "2026-11-22T09:00:00Z")));
+    }
+
+    #[tokio::test]
+    async fn an_import_is_seen_by_a_look_up_that_had_the_old_score() {
+        let room = Room::open();
+        room.put("a", score("40", "2026-11-22T08:00:00Z")).await.unwrap();
+        assert_eq!(room.find("a").await, Some(score("40", "2026-11-22T08:00:00Z")));
+        import(&room, Format::Csv, b"subject,value,observed_at\na,41,2026-11-22T09:00:00Z\n", 1000).await;
+        assert_eq!(room.find("a").await, Some(score("41", "2026-11-22T09:00:00Z")));
+    }
+
+    #[tokio::test]
+    async fn the_list_of_errors_is_capped_and_the_counts_are_not() {
+        use std::fmt::Write as _;
+        let room = Room::open();
+        let mut feed = String::new();
+        for number in 0..2500 {
+            let _ = writeln!(feed, r#"{{"subject":"n:{number}","value":40,"observed_at":"2026-11-22T09:00:00Z"}}"#);
+            feed.push_str("bad\n");
+        }
+        feed.push_str(&"x".repeat(10 * 1024 * 1024));
+        feed.push_str("\n{\"subject\":\"n:last\",\"value\":40,\"observed_at\":\"2026-11-22T09:00:00Z\"}");
+        let report = import(&room, Format::Ndjson, feed.as_bytes(), 100_000).await;
+        assert_eq!((report.accepted, report.rejected, report.errors.len()), (2501, 2501, MAX_ERRORS));
+        assert!(room.find("n:2499").await.is_some());
+        assert!(room.find("n:last").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_csv_writes_nothing() {
+        let room = Room::open();
+        let report = import(&room, Format::Csv, FEED.as_bytes(), 1000).await;
+        assert_eq!((report.accepted, report.rejected), (0, 7));
+        assert!(listed(&report).iter().all(|(_, code)| *code == "bad_header"));
+        assert_eq!(import(&room, Format::Csv, b"", 1).await, ImportReport::default());
+    }
+
+    #[tokio::test]
+    async fn two_feeds_of_the_same_subjects_leave_the_newest() {
+        use std::fmt::Write as _;
+        let room = Room::open();
+        let feed = |minute: u32, step: usize| {
+            (0..3000).fold(String::from("subject,value,observed_at\n"), |mut feed, number| {
+                let _ = writeln!(feed, "n:{},{minute},2026-11-22T09:{minute:02}:00Z", number * step % 3001);
+                feed
+            })
+        };
+        let (old, new) = (feed(10, 1), feed(20, 7));
+        let (old, new) = futures_util::future::join(
+            import(&room, Format::Csv, old.as_bytes(), 5000),
+            import(&room, Format::Csv, new.as_bytes(), 5000),
+        )
+        .await;
+        assert_eq!((new.accepted, new.stale), (3000, 0));
+        assert_eq!(old.accepted + old.stale, 3000);
+        for number in [1, 1500, 2999] {
+            assert_eq!(room.find(&format!("n:{number}")).await, Some(score("20", "2026-11-22T09:20:00Z")));
+        }
+    }
+}

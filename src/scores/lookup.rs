@@ -288,3 +288,179 @@ async fn to_the_end<T: Send + 'static>(
 ) -> Result<T, ScoreError> {
     tokio::spawn(work).await.unwrap_or_else(|_| Err(DatabaseError::Interrupted.into()))
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::database::{AnyConnection, schema::merchants};
+    use crate::entropy::Entropy;
+    use crate::scores::{CacheConfig, rows::Format};
+    use diesel::prelude::*;
+
+    /// The scores room on a database of its own, gone at the end.
+    pub(in crate::scores) struct Room {
+        pub(in crate::scores) lookup: Lookup,
+        pub(in crate::scores) database: Database,
+        pub(in crate::scores) merchant: MerchantId,
+        pub(in crate::scores) clock: Clock,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Room {
+        pub(in crate::scores) fn open() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let url = format!("sqlite:{}", dir.path().join("perkgate.db").display());
+            let database = Database::connect(&url.parse().unwrap(), 4).unwrap();
+            database.migrate().unwrap();
+            let clock = Clock::fixed("2026-11-22T10:00:00Z".parse().unwrap());
+            let merchant = MerchantId::new(clock.now(), &Entropy::System);
+            let row = merchant.clone();
+            let insert = |conn: &mut AnyConnection| {
+                diesel::insert_into(merchants::table)
+                    .values((
+                        merchants::id.eq(row.as_str()),
+                        merchants::slug.eq(row.as_str()),
+                        merchants::name.eq("Cathay Pacific"),
+                        merchants::created_at.eq(0_i64),
+                    ))
+                    .execute(conn)
+                    .map_err(DatabaseError::from)
+            };
+            database.write_blocking(insert).unwrap();
+            // An hour: what these tests see anew, they see because it was announced.
+            let config = CacheConfig { memory_ttl: std::time::Duration::from_secs(3600), ..CacheConfig::default() };
+            let lookup = Lookup::new(database.clone(), ScoreCache::memory(&config));
+            Self { lookup, database, merchant, clock, _dir: dir }
+        }
+
+        pub(in crate::scores) async fn put(&self, subject: &str, score: Score) -> Result<PutOutcome, ScoreError> {
+            let now = self.clock.now();
+            self.lookup.put(&self.merchant, &Source::klout(), refer(&subject.parse().unwrap()), score, now).await
+        }
+
+        pub(in crate::scores) async fn find(&self, subject: &str) -> Option<Score> {
+            let subject = refer(&subject.parse().unwrap());
+            let source = Source::klout().name;
+            let found = self.lookup.find(&self.merchant, &source, &subject).await.unwrap();
+            assert_eq!(found, self.lookup.get(&self.merchant, &source, &subject).await.unwrap());
+            found
+        }
+
+        pub(in crate::scores) fn import(&self, format: Format) -> Import {
+            let (merchant, clock) = (self.merchant.clone(), self.clock.clone());
+            self.lookup.import(ImportConfig { merchant, source: Source::klout(), format, clock }, refer)
+        }
+    }
+
+    /// Stands in for the keyring's keyed hash: the room only needs it to be one.
+    pub(in crate::scores) fn refer(handle: &SubjectHandle) -> SubjectRef {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, handle.as_str().as_bytes());
+        SubjectRef(digest.as_ref().try_into().unwrap())
+    }
+
+    pub(in crate::scores) fn score(value: &str, at: &str) -> Score {
+        Score::new(value.parse().unwrap(), at.parse().unwrap())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Room, refer, score};
+    use super::*;
+    use crate::entropy::Entropy;
+
+    #[tokio::test]
+    async fn the_newest_observation_stands_and_is_found_at_once() {
+        let room = Room::open();
+        let (old, new) = (score("40", "2026-11-22T08:00:00Z"), score("41.125", "2026-11-22T09:00:00.000001Z"));
+        assert_eq!(room.find("ada").await, None);
+        assert_eq!(room.put("ada", old).await.unwrap(), PutOutcome::Accepted);
+        assert_eq!(room.find("ada").await, Some(old));
+        assert_eq!(room.put("ada", old).await.unwrap(), PutOutcome::Unchanged);
+        assert_eq!(room.put("ada", new).await.unwrap(), PutOutcome::Accepted);
+        assert_eq!(room.find("ada").await, Some(new));
+        assert_eq!(room.put("ada", old).await.unwrap(), PutOutcome::Stale { stored: new });
+        assert_eq!(room.find("ada").await, Some(new));
+        let corrected = Score { value: "39".parse().unwrap(), ..new };
+        assert_eq!(room.put("ada", corrected).await.unwrap(), PutOutcome::Accepted);
+        assert_eq!(room.find("ada").await, Some(corrected));
+        assert_eq!(room.find("grace").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_score_is_gone_at_once() {
+        let room = Room::open();
+        room.put("ada", score("40", "2026-11-22T08:00:00Z")).await.unwrap();
+        assert!(room.find("ada").await.is_some());
+        let (klout, ada) = (Source::klout().name, refer(&"ada".parse().unwrap()));
+        assert!(room.lookup.delete(&room.merchant, &klout, &ada).await.unwrap());
+        assert_eq!(room.find("ada").await, None);
+        assert!(!room.lookup.delete(&room.merchant, &klout, &ada).await.unwrap());
+        let older = score("39", "2026-11-22T07:00:00Z");
+        assert_eq!(room.put("ada", older).await.unwrap(), PutOutcome::Accepted);
+    }
+
+    #[tokio::test]
+    async fn what_is_off_the_scale_or_from_the_future_is_not_written() {
+        let room = Room::open();
+        let fault = room.put("ada", score("100.001", "2026-11-22T08:00:00Z")).await.unwrap_err();
+        assert!(matches!(fault, ScoreError::Score(ScoreFault::OffScale { .. })), "{fault}");
+        let fault = room.put("ada", score("40", "2026-11-22T10:01:01Z")).await.unwrap_err();
+        assert!(matches!(fault, ScoreError::Score(ScoreFault::InFuture)), "{fault}");
+        assert_eq!(room.find("ada").await, None);
+    }
+
+    #[tokio::test]
+    async fn merchants_and_sources_are_walls() {
+        let room = Room::open();
+        let ada = refer(&"ada".parse().unwrap());
+        room.put("ada", score("40", "2026-11-22T08:00:00Z")).await.unwrap();
+        let other = MerchantId::new(room.clock.now(), &Entropy::System);
+        let (klout, kred) = (Source::klout().name, "kred".parse().unwrap());
+        assert_eq!(room.lookup.find(&other, &klout, &ada).await.unwrap(), None);
+        assert_eq!(room.lookup.find(&room.merchant, &kred, &ada).await.unwrap(), None);
+        assert!(!room.lookup.delete(&other, &klout, &ada).await.unwrap());
+        assert!(room.find("ada").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn of_many_concurrent_writers_the_newest_wins() {
+        let room = Room::open();
+        let at = |second: i64| Score::new(Decimal::from_whole(second), crate::clock::from_micros(second * 1_000_000));
+        let order = [7, 3, 19, 1, 12, 5, 18, 2, 9, 16, 4, 11];
+        let writes = futures_util::future::join_all(order.map(|second| room.put("ada", at(second)))).await;
+        assert!(writes.iter().all(Result::is_ok));
+        assert_eq!(room.find("ada").await, Some(at(19)));
+    }
+
+    #[tokio::test]
+    async fn a_merchant_has_klout_and_its_own_sources() {
+        let room = Room::open();
+        let (merchant, now) = (room.merchant.clone(), room.clock.now());
+        let whole = Decimal::from_whole;
+        let kred = Source::new("kred".parse().unwrap(), whole(1), whole(1000)).unwrap();
+        let insert = |source: Source, merchant: MerchantId| {
+            room.database.write_blocking(|conn| store::insert_source(conn, &merchant, &source, now))
+        };
+        insert(kred.clone(), merchant.clone()).unwrap();
+        assert!(matches!(insert(kred.clone(), merchant.clone()), Err(DatabaseError::Duplicate(_))));
+        assert_eq!(room.lookup.list_sources(&merchant).await.unwrap(), vec![Source::klout(), kred.clone()]);
+        let find = async |name: &str| room.lookup.find_source(&merchant, &name.parse().unwrap()).await.unwrap();
+        assert_eq!(find("kred").await, Some(kred.clone()));
+        assert_eq!(find("klout").await, Some(Source::klout()));
+        assert_eq!(find("peerindex").await, None);
+        let other = MerchantId::new(now, &Entropy::System);
+        assert_eq!(room.lookup.find_source(&other, &kred.name).await.unwrap(), None);
+    }
+
+    #[test]
+    fn the_event_of_a_source_holds_its_scale() {
+        let merchant: MerchantId = "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap();
+        let kred = Source::new("kred".parse().unwrap(), Decimal::from_whole(1), Decimal::from_whole(1000)).unwrap();
+        let event = source_created(merchant.clone(), Actor { key: None, role: "cli" }, &kred);
+        assert_eq!((event.kind, event.about.as_str()), ("source.created", "kred"));
+        assert_eq!(event.log, LogOwner::Merchant(merchant));
+        assert_eq!(event.facts.canonical(), r#"{"maximum":1000,"minimum":1,"source":"kred"}"#);
+    }
+}

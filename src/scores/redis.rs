@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::decimal::Decimal;
+use crate::entropy::Entropy;
 use crate::redis_link::RedisLink;
 
 use super::memory::ScoreKey;
@@ -25,6 +26,8 @@ const OWED: u64 = 100_000;
 /// Where replicas tell each other which stripes were written.
 const CHANNEL: &str = "scores";
 
+const ORIGIN_BYTES: usize = 8;
+
 const VERSION: u8 = 1;
 const NONE: u8 = 0;
 const SOME: u8 = 1;
@@ -35,6 +38,8 @@ const WRITTEN: u8 = 2;
 pub struct RedisScores {
     link: RedisLink,
     ttl: Duration,
+    /// Who we are in announcements: our own would unseat what was loaded since.
+    origin: [u8; ORIGIN_BYTES],
     owed: moka::sync::Cache<ScoreKey, ()>,
 }
 
@@ -48,8 +53,10 @@ pub enum Known {
 }
 
 impl RedisScores {
-    pub fn new(link: RedisLink, ttl: Duration) -> Self {
-        Self { link, ttl, owed: moka::sync::Cache::builder().max_capacity(OWED).time_to_live(ttl).build() }
+    /// Keeps each score for `ttl`.
+    pub fn new(link: RedisLink, ttl: Duration, entropy: &Entropy) -> Self {
+        let owed = moka::sync::Cache::builder().max_capacity(OWED).time_to_live(ttl).build();
+        Self { link, ttl, origin: entropy.bytes(), owed }
     }
 
     /// What is known of `key`; errors are `Nothing`.
@@ -90,8 +97,16 @@ impl RedisScores {
     /// Tells the other replicas which stripes were written. Those who miss it (it may not arrive)
     /// are late by what their memory keeps at most.
     pub async fn announce(&self, stripes: &[u16]) {
-        let message: Vec<u8> = stripes.iter().flat_map(|stripe| stripe.to_be_bytes()).collect();
+        let mut message = self.origin.to_vec();
+        message.extend(stripes.iter().flat_map(|stripe| stripe.to_be_bytes()));
         let _ = self.link.publish(CHANNEL, &message).await;
+    }
+
+    /// The stripes that another replica announced in `message`.
+    pub fn heard<'a>(&self, message: &'a [u8]) -> impl Iterator<Item = u16> + use<'a> {
+        let (origin, stripes) = message.split_at_checked(ORIGIN_BYTES).unwrap_or_default();
+        let stripes = if origin == self.origin { &[] } else { stripes };
+        stripes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair))
     }
 
     pub(super) const fn link(&self) -> &RedisLink {
@@ -101,11 +116,6 @@ impl RedisScores {
     pub(super) const fn channel() -> &'static str {
         CHANNEL
     }
-}
-
-/// The stripes of an announcement.
-pub(super) fn stripes(message: &[u8]) -> impl Iterator<Item = u16> {
-    message.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair))
 }
 
 fn name(key: &ScoreKey) -> String {
@@ -156,12 +166,5 @@ mod tests {
         }
         let never = [&[VERSION, SOME][..], &[0; 8], &i64::MAX.to_be_bytes()].concat();
         assert_eq!(decode(&never), None);
-    }
-
-    #[test]
-    fn an_announcement_carries_its_stripes() {
-        let message: Vec<u8> = [7u16, 65_535].iter().flat_map(|s| s.to_be_bytes()).collect();
-        assert_eq!(stripes(&message).collect::<Vec<_>>(), vec![7, 65_535]);
-        assert_eq!(stripes(b"x").count(), 0);
     }
 }
