@@ -426,7 +426,7 @@ mod tests {
     use super::testing::{RedisServer, config, free_port};
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn values_are_set_once_replaced_and_deleted() {

@@ -25,7 +25,7 @@ pub struct CacheConfig {
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { entries: 1_000_000, memory_ttl: Duration::from_secs(5), redis_ttl: Duration::from_secs(60) }
+        Self { entries: 1_000_000, memory_ttl: Duration::from_secs(5), redis_ttl: Duration::from_mins(1) }
     }
 }
 
@@ -103,7 +103,9 @@ impl ScoreCache {
                 // Redis before memory and before the announcement: whoever drops its slot first
                 // could load the old one from Redis again, as a new one.
                 redis.mark(keys).await;
-                stripes.iter().for_each(|stripe| memory.forget(*stripe));
+                for stripe in &stripes {
+                    memory.forget(*stripe);
+                }
                 redis.announce(&stripes).await;
             }
         }

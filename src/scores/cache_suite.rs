@@ -21,7 +21,7 @@ use crate::subject::SubjectRef;
 type Answer = Result<Option<Score>, DatabaseError>;
 
 /// Nothing is late by more than this only because a test waited for it.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn lasting() -> CacheConfig {

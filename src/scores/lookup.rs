@@ -329,7 +329,7 @@ pub(super) mod testing {
             };
             database.write_blocking(insert).unwrap();
             // An hour: what these tests see anew, they see because it was announced.
-            let config = CacheConfig { memory_ttl: std::time::Duration::from_secs(3600), ..CacheConfig::default() };
+            let config = CacheConfig { memory_ttl: std::time::Duration::from_hours(1), ..CacheConfig::default() };
             let lookup = Lookup::new(database.clone(), ScoreCache::memory(&config));
             Self { lookup, database, merchant, clock, _dir: dir }
         }

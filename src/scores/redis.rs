@@ -67,14 +67,15 @@ impl RedisScores {
         }
         let name = name(key);
         match self.link.get(&name).await {
-            Ok(Some(value)) => match decode(&value) {
-                Some(known) => known,
-                None => {
+            Ok(Some(value)) => {
+                if let Some(known) = decode(&value) {
+                    known
+                } else {
                     tracing::warn!("dropped a score in Redis that could not be read");
                     let _ = self.link.delete(&name).await;
                     Known::Nothing
                 }
-            },
+            }
             Ok(None) | Err(_) => Known::Nothing,
         }
     }

@@ -130,15 +130,12 @@ impl RowReader {
             Self::Ndjson => read_json(text)?,
             Self::Unreadable => return Err(LineFault::Header),
             Self::Csv(Columns::Awaited) => {
-                return match read_header(text) {
-                    Some(columns) => {
-                        *self = Self::Csv(columns);
-                        Ok(None)
-                    }
-                    None => {
-                        *self = Self::Unreadable;
-                        Err(LineFault::Header)
-                    }
+                return if let Some(columns) = read_header(text) {
+                    *self = Self::Csv(columns);
+                    Ok(None)
+                } else {
+                    *self = Self::Unreadable;
+                    Err(LineFault::Header)
                 };
             }
             Self::Csv(Columns::Known { subject, value, observed_at }) => {
@@ -229,15 +226,12 @@ fn split_fields(line: &str) -> Option<Vec<Cow<'_, str>>> {
         loop {
             let (part, after) = inside.split_once('"')?;
             field += part;
-            match after.strip_prefix('"') {
-                Some(more) => {
-                    field += "\"";
-                    inside = more;
-                }
-                None => {
-                    inside = after;
-                    break;
-                }
+            if let Some(more) = after.strip_prefix('"') {
+                field += "\"";
+                inside = more;
+            } else {
+                inside = after;
+                break;
             }
         }
         fields.push(field);

@@ -59,9 +59,12 @@ pub enum PutOutcome {
 
 impl Source {
     /// The built-in source: 0 to 100.
+    ///
+    /// # Panics
+    /// Never: its name is a constant.
     #[must_use]
     pub fn klout() -> Self {
-        #[expect(clippy::expect_used, reason = "a constant that is a short name; a test parses it")]
+        #[expect(clippy::expect_used, reason = "a constant, and a test makes it")]
         let name = KLOUT.parse().expect("`klout` is a short name");
         Self { name, minimum: Decimal::from_whole(0), maximum: Decimal::from_whole(100) }
     }
