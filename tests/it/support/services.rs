@@ -17,15 +17,16 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use perkgate::database::{Database, DatabaseUrl};
 
-/// Runs "$3…" until stdin ends, which it does when the test process is gone, even by SIGKILL: then
-/// the server gets signal $2 and the directory $1 is removed.
+/// Evaluates $3 and runs "$4…" until stdin ends, which it does when the test process is gone, even by
+/// SIGKILL: then the server gets signal $2 until it heeds it (one that has just begun ignores it), and
+/// the directory $1 is removed.
 const WATCHDOG: &str = r#"
-directory=$1; signal=$2; shift 2
-"$@" </dev/null >"$directory/log" 2>&1 &
+directory=$1; signal=$2; prepare=$3; shift 3
+eval "$prepare" </dev/null >"$directory/log" 2>&1 || echo "preparation failed" >>"$directory/log"
+"$@" </dev/null >>"$directory/log" 2>&1 &
 server=$!
 cat >/dev/null
-kill -"$signal" "$server"
-wait "$server"
+while kill -"$signal" "$server" 2>/dev/null; do sleep 0.05; done
 cd /
 rm -rf "$directory"
 "#;
@@ -47,12 +48,18 @@ impl Drop for Server {
 
 impl Server {
     /// Starts `command` (given the directory and a free port) and waits until it answers there.
-    fn start(account: Option<&str>, directory: &Path, signal: &str, command: impl Fn(u16) -> Vec<String>) -> Self {
+    fn start(
+        account: Option<&str>,
+        directory: &Path,
+        signal: &str,
+        prepare: &str,
+        command: impl Fn(u16) -> Vec<String>,
+    ) -> Self {
         // Another process may take the port between our look and the server's.
         for _ in 0..3 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut sh = as_account(account, "sh");
-            sh.args(["-c", WATCHDOG, "sh"]).arg(directory).arg(signal).args(command(port));
+            sh.args(["-c", WATCHDOG, "sh"]).arg(directory).args([signal, prepare]).args(command(port));
             // A group of its own: Ctrl-C must reach the tests only, or the watchdog dies before its server.
             sh.current_dir(directory).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null());
             let this = Self { watchdog: sh.spawn().expect("sh is there"), port };
@@ -62,7 +69,7 @@ impl Server {
                     return this;
                 }
                 let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
-                if log.contains("in use") {
+                if log.contains("in use") || log.contains("preparation failed") {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(20));
@@ -101,13 +108,11 @@ impl Postgres {
         let account = is_root().then_some("postgres");
         let directory = private_directory(account);
         let cluster = directory.join("cluster").display().to_string();
-        let initdb = as_account(account, binaries.join("initdb"))
-            .args(["-D", &cluster, "-U", "perkgate", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
-            .current_dir(&directory)
-            .output()
-            .unwrap();
-        assert!(initdb.status.success(), "initdb failed: {}", String::from_utf8_lossy(&initdb.stderr));
-        let server = Server::start(account, &directory, "INT", |port| {
+        let initdb = format!(
+            "[ -d '{cluster}' ] || '{}' -D '{cluster}' -U perkgate -A trust -E UTF8 --locale=C --no-sync",
+            binaries.join("initdb").display()
+        );
+        let server = Server::start(account, &directory, "INT", &initdb, |port| {
             let settings = [
                 format!("port={port}"),
                 "listen_addresses=127.0.0.1".to_owned(),
@@ -184,7 +189,7 @@ impl Redis {
             return None;
         };
         let directory = private_directory(None);
-        let server = Server::start(None, &directory, "TERM", |port| {
+        let server = Server::start(None, &directory, "TERM", "", |port| {
             let port = port.to_string();
             let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
             std::iter::once(binary.display().to_string()).chain(arguments.map(str::to_owned)).collect()
