@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod architecture;
 mod cli;
 mod database;
 mod ledger;

@@ -1,0 +1,272 @@
+//! The rules of the house, read off the source: who may name whom, where each technology lives, what
+//! pure files know, how long a file may be.
+
+mod source;
+
+use std::collections::BTreeSet;
+
+use source::SourceFile;
+
+/// What stands against a rule today, with the reason: `(path, rule, what, reason)`. It may only
+/// shrink: an entry that is no longer needed fails the test.
+const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
+
+/// Words and numbers that everyone may use.
+const FOUNDATION: [&str; 6] = ["clock", "decimal", "entropy", "ids", "json", "subject"];
+/// Rooms that know a technology and no business.
+const TECHNOLOGY: [&str; 4] = ["database", "redis_link", "settings", "telemetry"];
+const DOORS: [&str; 3] = ["http", "console", "cli"];
+
+/// The handle of each room; siblings don't call it, `eligibility`, `gateway` and the doors do.
+const HANDLES: [(&str, &str); 7] = [
+    ("access", "Directory"),
+    ("perks", "Catalog"),
+    ("scores", "Lookup"),
+    ("tokens", "Issuer"),
+    ("tokens", "Verifier"),
+    ("keyring", "Keyring"),
+    ("eligibility", "Checker"),
+];
+/// Who else holds a handle: these rooms seal, sign and verify with the keys.
+const HANDLE_HOLDERS: [(&str, &str); 3] = [("ledger", "Keyring"), ("tokens", "Keyring"), ("audit", "Keyring")];
+
+type IsHome = fn(&SourceFile) -> bool;
+
+/// Where a crate may be named, by path.
+const HOMES: [(&str, IsHome); 9] = [
+    ("diesel", |file| file.room() == "database" || is_store(file)),
+    ("diesel_migrations", |file| file.room() == "database"),
+    ("redis", |file| file.path == "redis_link.rs" || file.path.starts_with("redis_link/") || file.name() == "redis.rs"),
+    ("actix_web", |file| matches!(file.room(), "http" | "console")),
+    ("utoipa", |file| matches!(file.room(), "http" | "console")),
+    ("utoipa_actix_web", |file| matches!(file.room(), "http" | "console")),
+    ("utoipa_swagger_ui", |file| file.room() == "http"),
+    ("jsonwebtoken", |file| file.room() == "tokens"),
+    ("clap", |file| file.room() == "cli"),
+];
+
+/// Pure files, without `.rs`; a directory of that name is pure too.
+const PURE: [&str; 21] = [
+    "clock",
+    "decimal",
+    "ids",
+    "json",
+    "subject",
+    "perks/perk",
+    "perks/rule",
+    "perks/condition",
+    "perks/schedule",
+    "perks/limit",
+    "perks/lint",
+    "scores/score",
+    "scores/freshness",
+    "eligibility/decide",
+    "eligibility/reason",
+    "ledger/entry",
+    "ledger/merkle",
+    "ledger/note",
+    "ledger/recorded",
+    "tokens/claims",
+    "tokens/jwks",
+];
+/// The crates that pure files may name; `aws_lc_rs` for digests.
+const PURE_CRATES: [&str; 8] =
+    ["aws_lc_rs", "base64", "jiff", "serde", "serde_json", "thiserror", "unicode_normalization", "uuid"];
+const IMPURE_WORDS: [&str; 13] = [
+    "async",
+    "await",
+    "Mutex",
+    "RwLock",
+    "File",
+    "TcpStream",
+    "spawn",
+    "rand",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::env",
+    "std::thread",
+];
+
+const MAX_LINES: usize = 400;
+
+fn is_store(file: &SourceFile) -> bool {
+    file.name() == "store.rs" || file.path.contains("/store/")
+}
+
+fn is_pure(file: &SourceFile) -> bool {
+    let stem = file.path.trim_end_matches(".rs");
+    PURE.iter().any(|pure| stem.strip_prefix(pure).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// One rule broken.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Breach {
+    path: String,
+    rule: &'static str,
+    what: String,
+}
+
+fn breaches(file: &SourceFile) -> BTreeSet<Breach> {
+    let mut found = BTreeSet::new();
+    let mut breach = |rule, what: &str| {
+        found.insert(Breach { path: file.path.clone(), rule, what: what.to_owned() });
+    };
+    let room = file.room();
+    // Both only list the rooms.
+    let is_root = matches!(room, "lib" | "main");
+
+    for (name, is_home) in HOMES {
+        if file.names_crate(name) && !is_home(file) {
+            breach("a technology has its home", name);
+        }
+    }
+    for reads in ["env::var", "env::vars", "env::var_os", "env::vars_os"] {
+        if file.has_word(reads) && room != "settings" {
+            breach("the environment is read in settings/ only", reads);
+        }
+    }
+    if file.lines > MAX_LINES {
+        breach("a file has at most 400 lines, tests aside", &file.lines.to_string());
+    }
+    if !file.begins_with_doc {
+        breach("a file begins with a sentence that says what it is for", "//!");
+    }
+
+    for path in file.own_paths() {
+        let mut steps = path.split("::");
+        let other = steps.next().unwrap_or_default();
+        let rest: Vec<&str> = steps.collect();
+        if other == room || is_root || FOUNDATION.contains(&other) {
+            continue;
+        }
+        if FOUNDATION.contains(&room) {
+            breach("the foundation knows no rooms", &path);
+        } else if TECHNOLOGY.contains(&room) && !TECHNOLOGY.contains(&other) {
+            breach("technology knows no business", &path);
+        } else if DOORS.contains(&other) && !starts_the_server(file, other) {
+            breach(if DOORS.contains(&room) { "doors never import each other" } else { "never upwards" }, &path);
+        } else if other == "gateway" && !DOORS.contains(&room) {
+            breach("never upwards", &path);
+        } else if other == "settings" && is_business(room) {
+            breach("rooms are handed values, not settings", &path);
+        } else if rest.first() == Some(&"store") && (room, other) != ("audit", "ledger") {
+            breach("a store belongs to its room", &path);
+        } else if is_business(room) && room != "eligibility" {
+            for (owner, handle) in HANDLES {
+                if other == owner && rest.contains(&handle) && !HANDLE_HOLDERS.contains(&(room, handle)) {
+                    breach("only eligibility and the gateway call siblings' handles", &path);
+                }
+            }
+        }
+    }
+    if is_pure(file) {
+        pure_breaches(file, &mut breach);
+    }
+    found
+}
+
+fn pure_breaches(file: &SourceFile, breach: &mut impl FnMut(&'static str, &str)) {
+    const RULE: &str = "pure files do no I/O, wait for nothing and lock nothing";
+    for name in dependencies().iter().filter(|name| !PURE_CRATES.contains(&name.as_str())) {
+        if file.names_crate(name) {
+            breach(RULE, name);
+        }
+    }
+    for word in IMPURE_WORDS.iter().filter(|word| file.has_word(word)) {
+        breach(RULE, word);
+    }
+    for path in file.own_paths() {
+        let first = path.split("::").next().unwrap_or_default();
+        if TECHNOLOGY.contains(&first) || HANDLES.iter().any(|(_, handle)| path.split("::").any(|step| step == *handle))
+        {
+            breach(RULE, &path);
+        }
+    }
+}
+
+fn is_business(room: &str) -> bool {
+    !FOUNDATION.contains(&room)
+        && !TECHNOLOGY.contains(&room)
+        && !DOORS.contains(&room)
+        && !matches!(room, "gateway" | "lib" | "main")
+}
+
+/// The one way between doors: the command line starts the HTTP server and prints its description.
+fn starts_the_server(file: &SourceFile, other: &str) -> bool {
+    other == "http" && matches!(file.path.as_str(), "cli/serve.rs" | "cli/demo.rs" | "cli/openapi.rs")
+        || other == "cli" && file.path == "main.rs"
+}
+
+/// The crates this package depends on, as Rust spells them.
+fn dependencies() -> Vec<String> {
+    let manifest: toml::Table = include_str!("../../../Cargo.toml").parse().unwrap();
+    manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect()
+}
+
+#[test]
+fn the_source_keeps_the_rules_of_the_house() {
+    let files = SourceFile::all();
+    assert!(files.len() > 10, "the source was found");
+    let mut all: BTreeSet<Breach> = files.iter().flat_map(breaches).collect();
+    for (path, rule, what, _) in KNOWN_EXCEPTIONS {
+        let known = all.iter().find(|it| it.path == path && it.rule == rule && it.what == what);
+        assert!(known.is_some(), "no longer needed, take it off the list: {path}: {rule}: {what}");
+        all.retain(|it| !(it.path == path && it.rule == rule && it.what == what));
+    }
+    let told: Vec<String> = all.iter().map(|it| format!("src/{}: {} ({})", it.path, it.rule, it.what)).collect();
+    assert!(told.is_empty(), "\n{}\n", told.join("\n"));
+}
+
+#[test]
+fn what_breaks_a_rule_is_found() {
+    let broken = |path: &str, code: &str| {
+        let found = breaches(&SourceFile::new(path, &format!("//! Doc.\n{code}")));
+        found.into_iter().map(|it| it.rule).collect::<Vec<_>>()
+    };
+    let home = ["a technology has its home"];
+    assert_eq!(broken("scores/lookup.rs", "use diesel::prelude::*;"), home);
+    assert_eq!(broken("scores/lookup.rs", "use redis::Client;"), home);
+    assert_eq!(broken("gateway.rs", "use actix_web::App;"), home);
+    assert_eq!(broken("cli/token.rs", "fn f() { jsonwebtoken::decode(); }"), home);
+    assert_eq!(broken("http/auth.rs", "fn f() { std::env::var(X); }"), ["the environment is read in settings/ only"]);
+    assert_eq!(broken("http/v1/checks.rs", "use crate::cli::output::Output;"), ["doors never import each other"]);
+    assert_eq!(broken("cli/score.rs", "use crate::http::problem::Problem;"), ["doors never import each other"]);
+    assert_eq!(broken("scores/lookup.rs", "use crate::http::problem::Problem;"), ["never upwards"]);
+    assert_eq!(broken("ledger/writer.rs", "use crate::gateway::Gateway;"), ["never upwards"]);
+    assert_eq!(broken("database/mod.rs", "use super::perks::Rule;"), ["technology knows no business"]);
+    assert_eq!(broken("ids.rs", "use crate::perks::Rule;"), ["the foundation knows no rooms"]);
+    assert_eq!(broken("http/v1/perks.rs", "use crate::perks::store;"), ["a store belongs to its room"]);
+    assert_eq!(
+        broken("perks/catalog.rs", "use crate::scores::{Source, Lookup};"),
+        ["only eligibility and the gateway call siblings' handles"]
+    );
+    assert_eq!(broken("scores/import.rs", "use crate::settings::Settings;"), ["rooms are handed values, not settings"]);
+    let pure = ["pure files do no I/O, wait for nothing and lock nothing"];
+    assert_eq!(broken("perks/rule.rs", "use crate::database::AnyConnection;"), pure);
+    assert_eq!(broken("perks/rule/parse.rs", "fn f() { std::fs::read(x); }"), pure);
+    assert_eq!(broken("eligibility/decide.rs", "async fn f() {}"), pure);
+    assert_eq!(broken("scores/freshness.rs", "use moka::sync::Cache;"), pure);
+    assert_eq!(broken("perks/lint.rs", &"\n".repeat(400)), ["a file has at most 400 lines, tests aside"]);
+}
+
+#[test]
+fn what_keeps_the_rules_is_left_alone() {
+    for (path, code) in [
+        ("scores/store.rs", "use diesel::prelude::*; use crate::database::AnyConnection;"),
+        ("ledger/store/grants.rs", "use diesel::prelude::*;"),
+        ("scores/redis.rs", "use redis::Cmd; use crate::redis_link::RedisLink;"),
+        ("eligibility/checker.rs", "use crate::{scores::Lookup, perks::Catalog, ledger::Ledger};"),
+        ("ledger/writer.rs", "use crate::keyring::Keyring; use crate::perks::limit::LimitClaim;"),
+        ("cli/serve.rs", "use crate::http; use crate::gateway::Gateway; fn f() { crate::http::serve(); }"),
+        ("audit/events.rs", "use crate::ledger::store;"),
+        ("gateway.rs", "use crate::settings::Settings; use crate::{tokens::Issuer, access::Directory};"),
+        (
+            "perks/rule.rs",
+            "use crate::{ids::PerkId, decimal::Decimal}; use super::condition::Condition; use serde::Serialize;",
+        ),
+    ] {
+        let found = breaches(&SourceFile::new(path, &format!("//! Doc.\n{code}")));
+        assert!(found.is_empty(), "{path}: {found:?}");
+    }
+}

@@ -1,0 +1,257 @@
+//! Rust source as the rules of the house look at it: without comments, strings and tests, and the
+//! paths it names.
+
+use std::path::Path;
+
+/// One file under `src/`.
+pub struct SourceFile {
+    /// From `src/`: `scores/lookup.rs`.
+    pub path: String,
+    /// Comments, literals and unit tests taken out.
+    pub code: String,
+    /// Lines as written, unit tests aside.
+    pub lines: usize,
+    pub begins_with_doc: bool,
+}
+
+impl SourceFile {
+    pub fn new(path: &str, text: &str) -> Self {
+        let product = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        Self {
+            path: path.to_owned(),
+            code: strip(product),
+            lines: product.lines().count(),
+            begins_with_doc: text.starts_with("//! "),
+        }
+    }
+
+    /// All of `src/`, except files that hold nothing but unit tests.
+    pub fn all() -> Vec<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        let mut directories = vec![root.clone()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    files.push(Self::new(&path.strip_prefix(&root).unwrap().display().to_string(), &text));
+                }
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    /// The room it belongs to: `scores` of `scores/lookup.rs`, `clock` of `clock.rs`.
+    pub fn room(&self) -> &str {
+        let first = self.path.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether the code says `first::…`, `use first;` or `use first as …`, where `first` starts a path.
+    pub fn names_crate(&self, name: &str) -> bool {
+        self.starts_of(name).any(|at| {
+            let rest = &self.code[at + name.len()..];
+            let before = self.code[..at].trim_end();
+            rest.starts_with("::") || (before.ends_with("use") && rest.starts_with([';', ' ']))
+        })
+    }
+
+    /// Whether the word stands in the code, as part of a path or not.
+    pub fn has_word(&self, word: &str) -> bool {
+        self.words(word).next().is_some()
+    }
+
+    /// Every path inside this crate that the code names, from the root: `scores::score::Score`.
+    pub fn own_paths(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for at in self.words("crate") {
+            if let Some(tree) = self.code[at + "crate".len()..].strip_prefix("::") {
+                expand(tree, "", &mut found);
+            }
+        }
+        for at in self.starts_of("super") {
+            let mut module = self.module();
+            let mut rest = &self.code[at..];
+            while let Some(next) = rest.strip_prefix("super::") {
+                module.pop();
+                rest = next;
+            }
+            expand(rest, &module.join("::"), &mut found);
+        }
+        found
+    }
+
+    fn module(&self) -> Vec<&str> {
+        let mut steps: Vec<&str> = self.path.trim_end_matches(".rs").split('/').collect();
+        if matches!(steps.last(), Some(&("mod" | "lib" | "main"))) {
+            steps.pop();
+        }
+        steps
+    }
+
+    fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.code.match_indices(word).map(|(at, _)| at).filter(move |at| {
+            let before = self.code[..*at].chars().next_back();
+            let after = self.code[at + word.len()..].chars().next();
+            !before.is_some_and(is_ident) && !after.is_some_and(is_ident)
+        })
+    }
+
+    fn starts_of<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.words(word).filter(move |at| {
+            // `::redis::x` is a crate, `scores::redis::x` is not.
+            let before = &self.code[..*at];
+            !before.strip_suffix("::").is_some_and(|before| before.ends_with(is_ident))
+        })
+    }
+}
+
+fn is_ident(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The paths of a use tree (or of a plain path) that follows `prefix`; returns what stands after it.
+fn expand<'a>(tree: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
+    let join = |step: &str| if prefix.is_empty() { step.to_owned() } else { format!("{prefix}::{step}") };
+    let tree = tree.trim_start();
+    if let Some(mut rest) = tree.strip_prefix('{') {
+        loop {
+            rest = expand(rest, prefix, found).trim_start();
+            match rest.strip_prefix(',') {
+                Some(next) if next.trim_start().starts_with('}') => break,
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+        return rest.trim_start_matches(',').trim_start().strip_prefix('}').unwrap_or(rest);
+    }
+    let end = tree.find(|c| !is_ident(c)).unwrap_or(tree.len());
+    let (step, rest) = tree.split_at(end);
+    match rest.strip_prefix("::") {
+        Some(next) if !step.is_empty() && next.starts_with(|c| is_ident(c) || c == '{' || c == '*') => {
+            expand(next, &join(step), found)
+        }
+        _ => {
+            found.push(match step {
+                "" | "self" => prefix.to_owned(),
+                step => join(step),
+            });
+            let rest = rest.strip_prefix('*').unwrap_or(rest);
+            match rest.trim_start().strip_prefix("as ") {
+                Some(alias) => alias.trim_start_matches(is_ident),
+                None => rest,
+            }
+        }
+    }
+}
+
+/// Blanks comments, strings and character literals.
+fn strip(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let skip = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if let Some(length) = raw_string(rest).filter(|_| !out.ends_with(is_ident)) {
+            length
+        } else if c == '"' {
+            quoted(rest, '"')
+        } else if c == '\'' && is_char_literal(rest) {
+            quoted(rest, '\'')
+        } else {
+            0
+        };
+        if skip == 0 {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            out.push(' ');
+            rest = &rest[skip..];
+        }
+    }
+    out
+}
+
+/// How long the raw string is that begins here: `r"…"`, `br##"…"##`.
+fn raw_string(text: &str) -> Option<usize> {
+    let after = text.strip_prefix("br").or_else(|| text.strip_prefix('r'))?;
+    let hashes = after.len() - after.trim_start_matches('#').len();
+    let body = after[hashes..].strip_prefix('"')?;
+    let close = format!("\"{}", "#".repeat(hashes));
+    let end = body.find(&close)? + close.len();
+    Some(text.len() - body.len() + end)
+}
+
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// `'x'` or `'\n'`, not the lifetime `'a`.
+fn is_char_literal(text: &str) -> bool {
+    let mut after = text.chars().skip(1);
+    match after.next() {
+        Some('\\') => true,
+        Some(_) => after.next() == Some('\''),
+        None => false,
+    }
+}
+
+#[test]
+fn paths_are_found_through_trees_aliases_and_super() {
+    let file = SourceFile::new(
+        "scores/lookup.rs",
+        "use crate::database::{AnyConnection, error::{self, DatabaseError as E,}, *};\n\
+         use super::{score::Score, store};\nuse super::super::perks::Rule;\n\
+         fn f<'a>(x: &'a str) -> crate::ids::PerkId { crate::json::Json::parse::<u8>(x) }",
+    );
+    let paths = file.own_paths();
+    assert_eq!(
+        paths,
+        [
+            "database::AnyConnection",
+            "database::error",
+            "database::error::DatabaseError",
+            "database",
+            "ids::PerkId",
+            "json::Json::parse",
+            "scores::score::Score",
+            "scores::store",
+            "perks::Rule",
+        ]
+    );
+}
+
+#[test]
+fn comments_strings_and_tests_are_not_code() {
+    let file = SourceFile::new(
+        "perks/rule.rs",
+        "//! Doc.\n// use diesel::a;\nconst A: &str = \"use diesel::b \\\" redis::c\"; /* tokio::x */ const Q: char = '\"';\n\
+         const R: &str = r#\"jiff:: \" \"#; use ::redis::Client;\n#[cfg(test)]\nmod tests { use tokio::spawn; }\n",
+    );
+    assert!(file.begins_with_doc);
+    for absent in ["diesel", "tokio", "jiff"] {
+        assert!(!file.names_crate(absent), "{absent}: {}", file.code);
+    }
+    assert!(file.names_crate("redis") && file.has_word("Client"));
+    assert!(!SourceFile::new("a.rs", "use crate::scores::redis::X;").names_crate("redis"));
+    assert!(SourceFile::new("a.rs", "use diesel as d;").names_crate("diesel"));
+}
