@@ -134,7 +134,7 @@ impl Gateway {
         };
         let cache = match &redis {
             None => ScoreCache::memory(&cache),
-            Some(link) => ScoreCache::tiered(&cache, link.clone()),
+            Some(link) => ScoreCache::tiered(&cache, link.clone(), &entropy),
         };
         let lookup = Lookup::new(database.clone(), cache);
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, handle));
