@@ -11,7 +11,9 @@ use super::reason::{Reason, ReasonCode};
 use crate::decimal::Decimal;
 use crate::json::Json;
 use crate::perks::condition::Attribute;
-use crate::perks::rule::{Fallback, Rule, Standing, Tier};
+use crate::perks::rule::{Rule, Standing};
+use crate::perks::terms::Fallback;
+use crate::perks::tier::Tier;
 
 /// Which reading of rules made a decision; audit events carry it.
 pub const ENGINE_VERSION: u32 = 1;
@@ -211,4 +213,184 @@ fn gap(rule: &Rule, facts: &Facts, world: World<'_>) -> Option<Reason> {
         short_by: Some(wanted.minus(score)),
         ..Reason::new(ReasonCode::ScoreBelowThreshold)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eligibility::facts::{Context, ScoreFact};
+
+    const OBSERVED: &str = "2026-05-01T08:00:00Z";
+
+    fn rule(text: &str) -> Rule {
+        Rule::parse(&Json::parse(text).unwrap(), "lounge").unwrap()
+    }
+
+    fn facts(score: Option<&str>, context: &str) -> Facts {
+        let score =
+            score.map(|value| ScoreFact { value: value.parse().unwrap(), observed_at: OBSERVED.parse().unwrap() });
+        let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
+        Facts { score, network: Some("twitter".into()), context }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// The verdict in a line: decision, tier, reasons as JSON.
+    fn said(rule: &Rule, facts: &Facts, now: &str) -> String {
+        let verdict = decide(rule, facts, at(now));
+        let reasons: Vec<_> = verdict.reasons.iter().map(|reason| serde_json::to_string(reason).unwrap()).collect();
+        let next = verdict.next_eligible_at.map(|at| format!(" next {at}")).unwrap_or_default();
+        format!("{:?} {} {}{next}", verdict.decision, verdict.tier.unwrap_or_default(), reasons.join(" "))
+    }
+
+    const NOON: &str = "2026-05-01T12:00:00Z";
+
+    fn two_tiers() -> Rule {
+        rule(
+            r#"{"score":{"source":"klout","max_age":"P7D"},
+                "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}},
+                         {"id":"first","rank":2,"when":{"all":[{"attr":"score","op":"gt","value":60},
+                            {"attr":"context.member","op":"eq","value":"gold"}]}}]}"#,
+        )
+    }
+
+    #[test]
+    fn the_highest_rank_that_admits_is_granted() {
+        let rule = two_tiers();
+        for (score, context, wanted) in [
+            ("40", "{}", r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+            ("99", "{}", r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+            ("60", r#"{"member":"gold"}"#, r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+            ("60.001", r#"{"member":"gold"}"#, r#"Granted first {"code":"score_met","tier":"first","wanted":60.001}"#),
+            ("99", r#"{"member":"blue"}"#, r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+        ] {
+            assert_eq!(said(&rule, &facts(Some(score), context), NOON), wanted, "{score} {context}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_smallest_gap() {
+        let rule = two_tiers();
+        let member = r#"{"member":"gold"}"#;
+        assert_eq!(
+            said(&rule, &facts(Some("37"), member), NOON),
+            r#"Denied  {"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":3}"#
+        );
+        let verdict = decide(&rule, &facts(Some("37"), member), at(NOON));
+        assert_eq!(
+            verdict.reasons[0].message_for(&rule),
+            "The score is 3 points short of the 40 that Main lounge asks for."
+        );
+        // A gap is only told where closing it would be enough.
+        let gated = self::rule(
+            r#"{"score":{"source":"klout"},"when":{"attr":"context.terminal","op":"eq","value":"A"},
+                "tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}]}"#,
+        );
+        assert_eq!(
+            said(&gated, &facts(Some("37"), r#"{"terminal":"B"}"#), NOON),
+            r#"Denied  {"code":"condition_not_met","attribute":"context.terminal"}"#
+        );
+    }
+
+    #[test]
+    fn a_score_that_is_missing_or_stale_is_said_to_be() {
+        let rule = two_tiers();
+        assert_eq!(said(&rule, &facts(None, "{}"), NOON), r#"Denied  {"code":"score_missing"}"#);
+        let known = facts(Some("50"), "{}");
+        for (now, code, fresh) in [
+            ("2026-05-08T08:00:00Z", ReasonCode::ScoreMet, true),
+            ("2026-05-08T08:00:00.000001Z", ReasonCode::ScoreStale, false),
+            // Observed in the future, by a clock that is ahead.
+            ("2026-04-30T00:00:00Z", ReasonCode::ScoreMet, true),
+        ] {
+            let verdict = decide(&rule, &known, at(now));
+            assert_eq!((verdict.reasons[0].code, verdict.score_fresh), (code, Some(fresh)), "{now}");
+        }
+        let members = self::rule(
+            r#"{"score":{"source":"klout","max_age":"PT1S"},"tiers":[{"id":"t","when":{"attr":"context.x","op":"exists"}}]}"#,
+        );
+        assert_eq!(said(&members, &facts(None, r#"{"x":1}"#), NOON), "Granted t ");
+    }
+
+    #[test]
+    fn an_unknown_tier_falls_to_the_next_and_is_named_if_none_admits() {
+        let rule = two_tiers();
+        // `first` is unknown without the membership; `standard` admits all the same.
+        assert!(decide(&rule, &facts(Some("70"), "{}"), at(NOON)).is_granted());
+        let strict = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"all":[{"attr":"score","op":"gte","value":40},
+                {"any":[{"attr":"context.b","op":"eq","value":1},{"attr":"context.a","op":"eq","value":1}]}]}}]}"#,
+        );
+        assert_eq!(
+            said(&strict, &facts(Some("70"), "{}"), NOON),
+            r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"context.a"} {"code":"attribute_missing","tier":"t","attribute":"context.b"}"#
+        );
+        // Below the score nothing that is missing could help.
+        assert_eq!(
+            said(&strict, &facts(Some("30"), r#"{"a":1}"#), NOON),
+            r#"Denied  {"code":"score_below_threshold","tier":"t","wanted":40,"short_by":10}"#
+        );
+        assert_eq!(
+            said(&strict, &facts(Some("30"), "{}"), NOON),
+            r#"Denied  {"code":"condition_not_met","tier":"t","attribute":"score"}"#
+        );
+        let gated =
+            self::rule(r#"{"when":{"not":{"attr":"context.banned","op":"eq","value":true}},"tiers":[{"id":"t"}]}"#);
+        assert_eq!(
+            said(&gated, &facts(None, "{}"), NOON),
+            r#"Denied  {"code":"attribute_missing","attribute":"context.banned"}"#
+        );
+    }
+
+    #[test]
+    fn the_age_of_a_score_is_exact() {
+        let fresh = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score.age","op":"lte","value":"PT4H"}}]}"#,
+        );
+        assert_eq!(said(&fresh, &facts(Some("1"), "{}"), NOON), "Granted t ");
+        assert_eq!(
+            said(&fresh, &facts(Some("1"), "{}"), "2026-05-01T12:00:00.000001Z"),
+            r#"Denied  {"code":"condition_not_met","tier":"t","attribute":"score.age"}"#
+        );
+    }
+
+    #[test]
+    fn time_is_promised_only_where_it_is_enough() {
+        let hours = self::rule(
+            r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P1D"},
+                "valid":{"from":"2026-05-01T00:00","until":"2026-05-03T07:00"},
+                "schedule":{"open":[{"days":["fri","sat","sun"],"from":"06:00","to":"23:00"}]},
+                "tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}]}"#,
+        );
+        let good = facts(Some("41"), "{}");
+        for (now, wanted) in [
+            (
+                "2026-05-01T06:59:59Z",
+                r#"Denied  {"code":"not_yet_valid","next_eligible_at":"2026-05-01T07:00:00Z"} next 2026-05-01T13:00:00Z"#,
+            ),
+            (
+                "2026-05-01T07:00:00Z",
+                r#"Denied  {"code":"outside_schedule","next_eligible_at":"2026-05-01T13:00:00Z"} next 2026-05-01T13:00:00Z"#,
+            ),
+            ("2026-05-01T13:00:00Z", r#"Granted t {"code":"score_met","tier":"t","wanted":40}"#),
+            // It opens again, but by then the score is stale.
+            (
+                "2026-05-02T06:00:00Z",
+                r#"Denied  {"code":"outside_schedule","next_eligible_at":"2026-05-02T13:00:00Z"}"#,
+            ),
+            ("2026-05-03T14:00:00Z", r#"Denied  {"code":"no_longer_valid"}"#),
+        ] {
+            assert_eq!(said(&hours, &good, now), wanted, "{now}");
+        }
+        let poor = facts(Some("39"), "{}");
+        assert_eq!(decide(&hours, &poor, at("2026-05-01T07:00:00Z")).next_eligible_at, None);
+    }
+
+    #[test]
+    fn an_event_keeps_only_what_the_rule_looked_at() {
+        let facts = facts(Some("50"), r#"{"member":"gold","seat":"12A","party":3}"#);
+        assert_eq!(looked_at(&two_tiers(), &facts).canonical(), r#"{"member":"gold"}"#);
+    }
 }

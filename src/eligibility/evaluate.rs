@@ -196,3 +196,88 @@ fn negate(truth: Truth) -> Truth {
         Truth::False => Truth::True,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Truth::{False, True, Unknown};
+    use super::*;
+    use crate::eligibility::facts::Context;
+    use crate::perks::rule::Rule;
+
+    fn truth(when: &str, context: &str) -> Truth {
+        let rule = format!(r#"{{"tiers":[{{"id":"t","when":{when}}}]}}"#);
+        let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
+        let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
+        let facts = Facts { network: Some("twitter".into()), context, ..Facts::default() };
+        World::new(&facts, Timestamp::UNIX_EPOCH).meets(rule.tiers()[0].when.as_ref())
+    }
+
+    const LEAVES: [(&str, Truth); 3] = [
+        (r#"{"attr":"context.yes","op":"eq","value":true}"#, True),
+        (r#"{"attr":"context.no","op":"eq","value":true}"#, False),
+        (r#"{"attr":"context.what","op":"eq","value":true}"#, Unknown),
+    ];
+    const KNOWN: &str = r#"{"yes":true,"no":false}"#;
+
+    #[test]
+    fn all_any_and_not_follow_kleenes_tables() {
+        let strength = |truth| match truth {
+            False => 0,
+            Unknown => 1,
+            True => 2,
+        };
+        for (a, a_is) in LEAVES {
+            assert_eq!(truth(a, KNOWN), a_is);
+            let opposite = [True, Unknown, False][strength(a_is)];
+            assert_eq!(truth(&format!(r#"{{"not":{a}}}"#), KNOWN), opposite);
+            for (b, b_is) in LEAVES {
+                let (weak, strong) = if strength(a_is) < strength(b_is) { (a_is, b_is) } else { (b_is, a_is) };
+                assert_eq!(truth(&format!(r#"{{"all":[{a},{b}]}}"#), KNOWN), weak, "{a} {b}");
+                assert_eq!(truth(&format!(r#"{{"any":[{a},{b}]}}"#), KNOWN), strong, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_operator_tells_true_false_and_unknown() {
+        let context = r#"{"text":"gate A7","number":12.5,"bool":true,"list":["gold","sfo"]}"#;
+        for (attr, rest, is) in [
+            ("text", r#""op":"eq","value":"gate A7""#, True),
+            ("text", r#""op":"eq","value":"Gate A7""#, False),
+            ("text", r#""op":"neq","value":"gate A7""#, False),
+            ("text", r#""op":"eq","value":7"#, Unknown),
+            ("text", r#""op":"neq","value":7"#, Unknown),
+            ("text", r#""op":"in","values":["x","gate A7"]"#, True),
+            ("text", r#""op":"not_in","values":["x"]"#, True),
+            ("text", r#""op":"not_in","values":[1,2]"#, Unknown),
+            ("text", r#""op":"contains","value":"A"#, True),
+            ("text", r#""op":"contains","value":"B"#, False),
+            ("text", r#""op":"starts_with","value":"gate"#, True),
+            ("text", r#""op":"starts_with","value":"A7"#, False),
+            ("text", r#""op":"gt","value":1"#, Unknown),
+            ("number", r#""op":"eq","value":12.5"#, True),
+            ("number", r#""op":"gt","value":12.5"#, False),
+            ("number", r#""op":"gte","value":12.5"#, True),
+            ("number", r#""op":"gt","value":12.499"#, True),
+            ("number", r#""op":"lt","value":12.5"#, False),
+            ("number", r#""op":"lte","value":12.5"#, True),
+            ("number", r#""op":"between","values":[12.5,13]"#, True),
+            ("number", r#""op":"between","values":[12,12.499]"#, False),
+            ("number", r#""op":"contains","value":"1"#, Unknown),
+            ("bool", r#""op":"neq","value":false"#, True),
+            ("bool", r#""op":"in","values":["true"]"#, Unknown),
+            ("list", r#""op":"contains","value":"gold"#, True),
+            ("list", r#""op":"contains","value":"gol"#, False),
+            ("list", r#""op":"eq","value":"gold"#, Unknown),
+            ("list", r#""op":"exists""#, True),
+            ("gone", r#""op":"exists""#, False),
+            ("gone", r#""op":"neq","value":1"#, Unknown),
+            ("party", r#""op":"exists""#, True),
+            ("party", r#""op":"eq","value":1"#, True),
+        ] {
+            let end = if rest.matches('"').count() % 2 == 1 { "\"" } else { "" };
+            assert_eq!(truth(&format!(r#"{{"attr":"context.{attr}",{rest}{end}}}"#), context), is, "{attr} {rest}");
+        }
+        assert_eq!(truth(r#"{"attr":"subject.network","op":"eq","value":"twitter"}"#, "{}"), True);
+    }
+}

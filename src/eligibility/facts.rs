@@ -153,3 +153,45 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Context, Vec<Issue>> {
+        Context::parse(&Json::parse(text).unwrap())
+    }
+
+    #[test]
+    fn a_context_is_names_and_plain_values() {
+        let context =
+            parse(r#"{"terminal":"A","vip":true,"seat":12.5,"tags":["gold","sfo"],"party":4,"gone":null}"#).unwrap();
+        assert_eq!(context.party(), 4);
+        let looked_at = ["terminal", "party", "gone", "other"].map(str::to_owned).into();
+        assert_eq!(context.only(&looked_at).canonical(), r#"{"party":4,"terminal":"A"}"#);
+        assert_eq!(parse("{}").unwrap().party(), 1);
+    }
+
+    #[test]
+    fn what_a_context_cannot_hold_is_refused_at_its_spot() {
+        let many: Vec<_> = (0..33).map(|n| format!("\"m{n}\":1")).collect();
+        for (text, pointer, code) in [
+            ("[]".to_owned(), "", "wrong_type"),
+            (r#"{"party":0}"#.into(), "/party", "out_of_range"),
+            (r#"{"party":101}"#.into(), "/party", "out_of_range"),
+            (r#"{"party":1.5}"#.into(), "/party", "out_of_range"),
+            (r#"{"party":"4"}"#.into(), "/party", "wrong_type"),
+            (r#"{"Terminal":"A"}"#.into(), "", "bad_form"),
+            ("{\"a\u{202E}\":1}".into(), "", "bad_form"),
+            (r#"{"a":{"b":1}}"#.into(), "/a", "wrong_type"),
+            (r#"{"a":["x",1]}"#.into(), "/a/1", "wrong_type"),
+            ("{\"a\":\"x\u{202E}y\"}".into(), "/a", "bad_form"),
+            (format!(r#"{{"a":"{}"}}"#, "x".repeat(257)), "/a", "too_long"),
+            (format!(r#"{{"a":[{}]}}"#, vec!["\"x\""; 21].join(",")), "/a", "too_many"),
+            (format!("{{{}}}", many.join(",")), "", "too_many"),
+        ] {
+            let issues = parse(&text).expect_err(&text);
+            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text}");
+        }
+    }
+}

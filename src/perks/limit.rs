@@ -6,11 +6,12 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use super::read::{Issues, Spot, object, text};
+use super::read::{Issues, Spot, below, object, text};
 use crate::decimal::Decimal;
 use crate::json::{Json, push_pointer};
 use crate::subject::Pseudonym;
 
+const MAX_LIMITS: usize = 16;
 const MAX_MAX: i64 = 1_000_000_000;
 /// The most people one check may be for.
 pub const MAX_PARTY: i64 = 100;
@@ -135,8 +136,25 @@ impl Limit {
         }
     }
 
-    /// Reads one limit.
-    pub fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+    /// Reads the limits of a rule.
+    pub(super) fn read_all(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Self>> {
+        let items = spot.list(0..=MAX_LIMITS, issues)?;
+        let mut limits: Vec<Self> = Vec::new();
+        let mut all = true;
+        for item in &items {
+            let Some(limit) = Self::read(item, issues) else {
+                all = false;
+                continue;
+            };
+            if limits.iter().any(|other| other.id == limit.id) {
+                issues.add(&below(item.pointer(), "id"), "repeated", "another limit has this id");
+            }
+            limits.push(limit);
+        }
+        all.then_some(limits)
+    }
+
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
         let fields = spot.fields(&["id", "scope", "max", "cost", "window"], issues)?;
         let id = fields.required("id", issues).and_then(|id| id.slug(issues));
         let scope = fields.required("scope", issues).and_then(|scope| Scope::read(&scope, issues));
@@ -302,4 +320,113 @@ fn next_hour(zone: &TimeZone, local: DateTime, offset: Offset, now: Timestamp) -
     let full = now.checked_add(SignedDuration::from_hours(1)).ok()?.checked_sub(started).ok()?;
     let jump = zone.following(now).next().map(|jump| jump.timestamp());
     jump.filter(|at| *at < full && zone.to_offset(*at) != offset).or(Some(full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(unit: Unit, zone: &str, now: &str) -> (String, String) {
+        let (key, resets) = unit.window(&TimeZone::get(zone).unwrap(), now.parse().unwrap());
+        (key, resets.unwrap().to_string())
+    }
+
+    #[track_caller]
+    fn expect(unit: Unit, zone: &str, now: &str, key: &str, resets: &str) {
+        assert_eq!(window(unit, zone, now), (key.to_owned(), resets.to_owned()), "{now}");
+    }
+
+    #[test]
+    fn a_day_is_the_local_one_however_long_it_is() {
+        let zone = "America/New_York";
+        expect(Unit::Day, zone, "2026-03-08T04:59:59Z", "day:2026-03-07@-05", "2026-03-08T05:00:00Z");
+        expect(Unit::Day, zone, "2026-03-08T05:00:00Z", "day:2026-03-08@-05", "2026-03-09T04:00:00Z");
+        expect(Unit::Day, zone, "2026-03-09T03:59:59Z", "day:2026-03-08@-05", "2026-03-09T04:00:00Z");
+        expect(Unit::Day, zone, "2026-11-01T04:00:00Z", "day:2026-11-01@-04", "2026-11-02T05:00:00Z");
+        expect(Unit::Day, zone, "2026-11-02T04:59:59Z", "day:2026-11-01@-04", "2026-11-02T05:00:00Z");
+        // Midnight itself is skipped in Cairo on 2026-04-24.
+        expect(Unit::Day, "Africa/Cairo", "2026-04-24T10:00:00Z", "day:2026-04-24@+03", "2026-04-24T21:00:00Z");
+        expect(Unit::Day, "Africa/Cairo", "2026-04-23T21:59:59Z", "day:2026-04-23@+02", "2026-04-23T22:00:00Z");
+    }
+
+    #[test]
+    fn weeks_begin_on_monday_and_bear_the_iso_year() {
+        expect(Unit::Week, "UTC", "2027-01-03T23:59:59Z", "week:2026-W53@+00", "2027-01-04T00:00:00Z");
+        expect(Unit::Week, "UTC", "2027-01-04T00:00:00Z", "week:2027-W01@+00", "2027-01-11T00:00:00Z");
+        // The clocks change on its Sunday: the key is that of its Monday all along.
+        for now in ["2026-03-02T05:00:00Z", "2026-03-08T12:00:00Z"] {
+            expect(Unit::Week, "America/New_York", now, "week:2026-W10@-05", "2026-03-09T04:00:00Z");
+        }
+    }
+
+    #[test]
+    fn months_are_as_long_as_they_are() {
+        expect(Unit::Month, "UTC", "2024-02-29T12:00:00Z", "month:2024-02@+00", "2024-03-01T00:00:00Z");
+        expect(Unit::Month, "America/New_York", "2026-03-20T00:00:00Z", "month:2026-03@-05", "2026-04-01T04:00:00Z");
+        expect(Unit::Month, "Asia/Tokyo", "2026-12-31T15:00:00Z", "month:2027-01@+09", "2027-01-31T15:00:00Z");
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_is_two_windows() {
+        let zone = "America/New_York";
+        expect(Unit::Hour, zone, "2026-11-01T05:59:59.5Z", "hour:2026-11-01T01@-04", "2026-11-01T06:00:00Z");
+        expect(Unit::Hour, zone, "2026-11-01T06:00:00Z", "hour:2026-11-01T01@-05", "2026-11-01T07:00:00Z");
+        expect(Unit::Hour, zone, "2026-03-08T06:30:00Z", "hour:2026-03-08T01@-05", "2026-03-08T07:00:00Z");
+        expect(Unit::Hour, "Asia/Kolkata", "2026-05-01T00:10:00Z", "hour:2026-05-01T05@+05:30", "2026-05-01T00:30:00Z");
+        // Half an hour back from 02:00 to 01:30, half an hour on from 02:00 to 02:30.
+        let howe = "Australia/Lord_Howe";
+        expect(Unit::Hour, howe, "2026-04-05T01:59:00+11:00", "hour:2026-04-05T01@+11", "2026-04-04T15:00:00Z");
+        expect(Unit::Hour, howe, "2026-04-05T01:30:00+10:30", "hour:2026-04-05T01@+10:30", "2026-04-04T15:30:00Z");
+        expect(Unit::Hour, howe, "2026-10-04T02:30:00+11:00", "hour:2026-10-04T02@+11", "2026-10-03T16:00:00Z");
+    }
+
+    #[test]
+    fn the_ends_of_time_have_windows() {
+        for unit in Unit::ALL {
+            for zone in ["UTC", "Asia/Tokyo", "America/New_York"] {
+                let zone = TimeZone::get(zone).unwrap();
+                assert!(unit.window(&zone, Timestamp::MIN).0.contains('@'));
+                assert!(unit.window(&zone, Timestamp::MAX).0.contains('@'));
+            }
+        }
+    }
+
+    fn claim(limit: &str, party: u64, place: &Place<'_>) -> LimitClaim {
+        let json = Json::parse(limit).unwrap();
+        let mut issues = Issues::default();
+        let limit = Limit::read(&Spot::root(&json), &mut issues);
+        let limit = issues.unless_any(limit).unwrap();
+        limit.claim(&TimeZone::UTC, "gold", party, place, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_scope_names_all_that_it_is_counted_for() {
+        let place = Place { merchant: "mer_1", location: Some("SFO/A"), kiosk: None };
+        let ada = Pseudonym::stored("sub_ada");
+        for (scope, key, across) in [
+            (r#"["subject"]"#, "/subject/sub_ada", false),
+            (r#"["perk"]"#, "/perk", false),
+            (r#"["tier"]"#, "/tier/gold", false),
+            (r#"["location","subject"]"#, "/subject/sub_ada/location/SFO~1A", false),
+            (r#"["kiosk"]"#, "/kiosk/", false),
+            (r#"["merchant","subject"]"#, "/subject/sub_ada/merchant/mer_1", true),
+            (r#"["merchant","perk"]"#, "/perk/merchant/mer_1", false),
+        ] {
+            let claim =
+                claim(&format!(r#"{{"id":"l","scope":{scope},"max":3,"window":{{"lifetime":true}}}}"#), 4, &place);
+            assert_eq!((claim.scope.resolve(&ada).as_str(), claim.across_perks), (key, across));
+            assert_eq!((claim.cost, claim.max, claim.window_key.as_str(), claim.resets_at), (1, 3, "lifetime", None));
+        }
+    }
+
+    #[test]
+    fn a_party_costs_as_many_as_it_is() {
+        let place = Place { merchant: "mer_1", location: None, kiosk: None };
+        let cost = |cost: &str| {
+            let limit =
+                format!(r#"{{"id":"l","scope":["perk"],"max":200,"cost":{cost},"window":{{"calendar":"day"}}}}"#);
+            claim(&limit, 4, &place).cost
+        };
+        assert_eq!((cost("\"party\""), cost("2"), cost("null")), (4, 2, 1));
+    }
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use super::condition::{Attribute, Comparison, Condition, Leaf, Scalar, Test};
 use super::limit::{Cost, Unit, Window};
 use super::read::Issue;
-use super::rule::{Rule, Tier};
+use super::rule::Rule;
+use super::tier::Tier;
 use crate::decimal::Decimal;
 
 /// What was found; a rule with errors must not be published.
@@ -187,5 +188,120 @@ impl Reach {
             _ => (low, high),
         };
         everything.and(Self { low: from, high: to })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+
+    fn found(rule: &str) -> Vec<(String, &'static str, bool)> {
+        let rule = Rule::parse(&Json::parse(rule).unwrap(), "sfo-lounge").unwrap();
+        let scale = (Decimal::from_whole(0), Decimal::from_whole(100));
+        let lint = lint(&rule, Some(scale), "2026-05-01T00:00:00Z".parse().unwrap());
+        let of = |issues: Vec<Issue>, error| issues.into_iter().map(move |issue| (issue.pointer, issue.code, error));
+        of(lint.errors, true).chain(of(lint.warnings, false)).collect()
+    }
+
+    fn score(op: &str, value: &str) -> String {
+        let key = if op == "between" { "values" } else { "value" };
+        format!(r#"{{"attr":"score","op":"{op}","{key}":{value}}}"#)
+    }
+
+    /// Tiers with ranks 1, 2, …, in the order given.
+    fn tiers(conditions: &[&str]) -> String {
+        let tiers: Vec<_> = conditions
+            .iter()
+            .enumerate()
+            .map(|(at, when)| format!(r#"{{"id":"t{at}","rank":{},"when":{when}}}"#, at + 1))
+            .collect();
+        format!(r#"{{"score":{{"source":"klout"}},"tiers":[{}]}}"#, tiers.join(","))
+    }
+
+    #[track_caller]
+    fn expect(rule: &str, wanted: &[(&str, &'static str, bool)]) {
+        let wanted: Vec<_> = wanted.iter().map(|(at, code, error)| ((*at).to_owned(), *code, *error)).collect();
+        assert_eq!(found(rule), wanted, "{rule}");
+    }
+
+    #[test]
+    fn a_sound_rule_is_left_alone() {
+        expect(r#"{"at_least":40,"score":"klout"}"#, &[]);
+        expect(&tiers(&[&score("gte", "40"), &score("gte", "60")]), &[]);
+        let members =
+            r#"{"all":[{"attr":"context.member","op":"eq","value":"gold"},{"attr":"score","op":"gte","value":30}]}"#;
+        expect(&tiers(&[&score("gte", "40"), members]), &[]);
+    }
+
+    #[test]
+    fn tiers_that_nobody_reaches_are_errors() {
+        expect(r#"{"at_least":100.001,"score":"klout"}"#, &[("/at_least", "unreachable_tier", true)]);
+        expect(&tiers(&[&score("gt", "100")]), &[("/tiers/0/when", "unreachable_tier", true)]);
+        expect(&tiers(&[&score("lt", "0")]), &[("/tiers/0/when", "unreachable_tier", true)]);
+        let both = format!(r#"{{"all":[{},{}]}}"#, score("gte", "60"), score("lt", "60"));
+        expect(&tiers(&[&both]), &[("/tiers/0/when", "unreachable_tier", true)]);
+        let either = format!(r#"{{"any":[{},{}]}}"#, score("gte", "160"), score("gte", "60"));
+        expect(&tiers(&[&either]), &[]);
+        let gated = format!(
+            r#"{{"score":{{"source":"klout"}},"when":{},"tiers":[{{"id":"t","when":{}}}]}}"#,
+            score("between", "[0,50]"),
+            score("gte", "60")
+        );
+        expect(&gated, &[("/tiers/0/when", "unreachable_tier", true)]);
+    }
+
+    #[test]
+    fn tiers_in_the_shadow_of_an_easier_one_are_errors() {
+        expect(&tiers(&[&score("gte", "40"), &score("gte", "30")]), &[("/tiers/0/when", "shadowed_tier", true)]);
+        expect(&tiers(&[&score("gte", "40"), &score("gte", "40")]), &[("/tiers/0/when", "shadowed_tier", true)]);
+        expect(&tiers(&[&score("gt", "40"), &score("gte", "40.001")]), &[("/tiers/0/when", "shadowed_tier", true)]);
+        expect(&tiers(&[&score("gte", "40"), &score("gt", "40")]), &[]);
+        expect(
+            r#"{"tiers":[{"id":"a","rank":1},{"id":"b","rank":2}]}"#,
+            &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
+        );
+    }
+
+    #[test]
+    fn times_at_which_it_cannot_work_are_errors() {
+        let with = |members: &str| {
+            format!(r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.x","op":"exists"}}}}],{members}}}"#)
+        };
+        expect(
+            &with(r#""valid":{"from":"2027-01-02T00:00","until":"2027-01-01T00:00"}"#),
+            &[("/valid/until", "until_not_after_from", true)],
+        );
+        expect(
+            &with(r#""valid":{"from":"2027-01-01T00:00","until":"2027-01-01T00:00"}"#),
+            &[("/valid/until", "until_not_after_from", true)],
+        );
+        expect(&with(r#""valid":{"until":"2026-05-01T00:00"}"#), &[("/valid/until", "already_over", false)]);
+        expect(&with(r#""schedule":{"open":[]}"#), &[("/schedule/open", "never_open", true)]);
+        // From a Friday to a Sunday, open on Mondays.
+        let monday = r#""schedule":{"open":[{"days":["mon"],"from":"09:00","to":"10:00"}]}"#;
+        expect(
+            &with(&format!(r#""valid":{{"from":"2026-05-01T00:00","until":"2026-05-03T00:00"}},{monday}"#)),
+            &[("/schedule", "never_open", true)],
+        );
+        expect(&with(&format!(r#""valid":{{"from":"2026-05-01T00:00","until":"2026-05-05T00:00"}},{monday}"#)), &[]);
+    }
+
+    #[test]
+    fn oddities_are_warnings() {
+        expect(r#"{"at_least":0,"score":"klout"}"#, &[("/at_least", "admits_everyone", false)]);
+        expect(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"context.x","op":"exists"}}]}"#,
+            &[("/score", "score_unused", false)],
+        );
+        let limit = |cost: u8, ttl: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.x","op":"exists"}}}}],"token":{{"ttl":"{ttl}"}},
+                    "limits":[{{"id":"l","scope":["perk"],"max":3,"cost":{cost},"window":{{"calendar":"hour"}}}}]}}"#
+            )
+        };
+        expect(&limit(3, "PT1H"), &[]);
+        expect(&limit(4, "PT1H"), &[("/limits/0/cost", "cost_above_max", true)]);
+        expect(&limit(1, "PT61M"), &[("/token/ttl", "token_outlives_window", false)]);
     }
 }

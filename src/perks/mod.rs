@@ -1,8 +1,8 @@
 //! Perks and their rules.
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
-//! after that trusts it. The files `rule`, `condition`, `schedule`, `limit`, `period`, `lint` and
-//! `read` are pure.
+//! after that trusts it. The files `rule`, `terms`, `tier`, `condition`, `schedule`, `limit`,
+//! `period`, `lint` and `read` are pure.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
@@ -25,3 +25,5 @@ pub mod read;
 pub mod rule;
 pub mod schedule;
 pub mod store;
+pub mod terms;
+pub mod tier;

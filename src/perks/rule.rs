@@ -3,23 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::condition::{Attribute, Comparison, Condition, Leaf, PARTY, Test};
 use super::limit::{Cost, Limit, LimitClaim, Place};
-use super::period::{LONGEST, ONE_DAY, Period};
 use super::read::{Fields, Issue, Issues, Spot, below, object, text};
-use super::schedule::{Schedule, read_wall_time};
+use super::schedule::Schedule;
+use super::terms::{Fallback, ScorePolicy, TokenTerms, Valid, read_source, read_zone};
+use super::tier::Tier;
 use crate::decimal::Decimal;
-use crate::ids::SourceName;
 use crate::json::Json;
 use crate::subject::hex;
-
-const MAX_TIERS: usize = 16;
-const MAX_LIMITS: usize = 16;
-const MAX_RANK: i64 = 1000;
-const TTL_SECONDS: i64 = 15 * 60;
 
 /// The policy of a perk. Immutable; two rules are equal when their canonical forms are.
 #[derive(Debug, Clone)]
@@ -36,52 +30,6 @@ pub struct Rule {
     context: BTreeSet<String>,
     canonical: String,
     hash: String,
-}
-
-/// From when until when a rule holds: wall time as written, and the instant it stands for.
-#[derive(Debug, Clone, Default)]
-pub struct Valid {
-    pub from: Option<(DateTime, Timestamp)>,
-    /// Exclusive.
-    pub until: Option<(DateTime, Timestamp)>,
-}
-
-/// Which score is asked for, and what becomes of one that can't be relied on.
-#[derive(Debug, Clone)]
-pub struct ScorePolicy {
-    pub source: SourceName,
-    /// A score older than this is stale; none is when there is no such age.
-    pub max_age: Option<Period>,
-    pub on_stale: Fallback,
-    pub on_missing: Fallback,
-}
-
-/// What is decided in the score's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fallback {
-    Deny,
-}
-
-/// One outcome of a rule.
-#[derive(Debug, Clone)]
-pub struct Tier {
-    pub id: String,
-    /// The highest one that admits is the one that is granted.
-    pub rank: i64,
-    pub name: String,
-    /// Without it the tier admits whoever passes the rule's own `when`.
-    pub when: Option<Condition>,
-    /// Where its condition was written, for the linter.
-    pub(super) pointer: String,
-}
-
-/// What the token of a grant says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenTerms {
-    /// The door's half of `aud`.
-    pub audience: String,
-    pub ttl: Period,
-    pub single_use: bool,
 }
 
 /// Whether a rule can decide at an instant.
@@ -159,8 +107,8 @@ impl Rule {
         let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, issues));
         let mut leaves = 0;
         let when = fields.or("when", None, |when| Condition::read(&when, &mut leaves, issues).map(Some));
-        let tiers = fields.required("tiers", issues).and_then(|tiers| read_tiers(&tiers, &mut leaves, issues));
-        let limits = fields.or("limits", Vec::new(), |limits| read_limits(&limits, issues));
+        let tiers = fields.required("tiers", issues).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, issues));
+        let limits = fields.or("limits", Vec::new(), |limits| Limit::read_all(&limits, issues));
         let token = fields.or("token", TokenTerms::default_for(default_audience), |token| {
             TokenTerms::read(&token, default_audience, issues)
         });
@@ -330,180 +278,18 @@ struct Parts {
 
 impl Parts {
     fn to_json(&self) -> Json {
-        let condition = |when: &Option<Condition>| when.as_ref().map_or(Json::Null, Condition::to_json);
-        let wall = |time: &Option<(DateTime, Timestamp)>| {
-            time.map_or(Json::Null, |(local, _)| text(local.strftime("%Y-%m-%dT%H:%M:%S").to_string()))
-        };
-        let tier = |tier: &Tier| {
-            object([
-                ("id", text(&tier.id)),
-                ("rank", Json::Number(Decimal::from_whole(tier.rank))),
-                ("name", text(&tier.name)),
-                ("when", condition(&tier.when)),
-            ])
-        };
         object([
             ("time_zone", text(self.zone.iana_name().unwrap_or("UTC"))),
-            ("valid", object([("from", wall(&self.valid.from)), ("until", wall(&self.valid.until))])),
+            ("valid", self.valid.to_json()),
             ("score", self.score.as_ref().map_or(Json::Null, ScorePolicy::to_json)),
             ("schedule", self.schedule.to_json()),
-            ("when", condition(&self.when)),
-            ("tiers", Json::List(self.tiers.iter().map(tier).collect())),
+            ("when", self.when.as_ref().map_or(Json::Null, Condition::to_json)),
+            ("tiers", Json::List(self.tiers.iter().map(Tier::to_json).collect())),
             ("limits", Json::List(self.limits.iter().map(Limit::to_json).collect())),
             ("token", self.token.to_json()),
             ("rollout", object([("percent", Json::Number(Decimal::from_whole(100)))])),
         ])
     }
-}
-
-impl Valid {
-    fn read(spot: &Spot<'_>, zone: Option<&TimeZone>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["from", "until"], issues)?;
-        // With the zone refused, the times are still looked at, in any zone.
-        let zone = zone.cloned().unwrap_or(TimeZone::UTC);
-        let from = fields.or("from", None, |from| read_wall_time(&from, &zone, issues).map(Some));
-        let until = fields.or("until", None, |until| read_wall_time(&until, &zone, issues).map(Some));
-        Some(Self { from: from?, until: until? })
-    }
-}
-
-impl ScorePolicy {
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["source", "max_age", "on_stale", "on_missing"], issues)?;
-        let source = fields.required("source", issues).and_then(|source| read_source(&source, issues));
-        let max_age = fields.or("max_age", None, |age| Period::read(&age, LONGEST, issues).map(Some));
-        let on_stale = fields.or("on_stale", Fallback::Deny, |word| Fallback::read(&word, issues));
-        let on_missing = fields.or("on_missing", Fallback::Deny, |word| Fallback::read(&word, issues));
-        Some(Self { source: source?, max_age: max_age?, on_stale: on_stale?, on_missing: on_missing? })
-    }
-
-    fn to_json(&self) -> Json {
-        object([
-            ("source", text(self.source.as_str())),
-            ("max_age", self.max_age.map_or(Json::Null, |age| text(age.to_string()))),
-            ("on_stale", self.on_stale.to_json()),
-            ("on_missing", self.on_missing.to_json()),
-        ])
-    }
-}
-
-impl Fallback {
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        match spot.text(issues)? {
-            "deny" => Some(Self::Deny),
-            "refer" => spot.refuse(issues, "not_available_yet", "referring to a person is not available yet: use deny"),
-            _ => spot.refuse(issues, "bad_form", "use deny"),
-        }
-    }
-
-    fn to_json(self) -> Json {
-        match self {
-            Self::Deny => text("deny"),
-        }
-    }
-}
-
-impl TokenTerms {
-    fn default_for(audience: &str) -> Self {
-        Self { audience: audience.to_owned(), ttl: Period::from_seconds(TTL_SECONDS), single_use: true }
-    }
-
-    fn read(spot: &Spot<'_>, audience: &str, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["audience", "ttl", "single_use"], issues)?;
-        let default = Self::default_for(audience);
-        let audience = fields.or("audience", default.audience, |slug| slug.slug(issues).map(str::to_owned));
-        let ttl = fields.or("ttl", default.ttl, |ttl| Period::read(&ttl, ONE_DAY, issues));
-        let single_use = fields.or("single_use", default.single_use, |single| single.boolean(issues));
-        Some(Self { audience: audience?, ttl: ttl?, single_use: single_use? })
-    }
-
-    fn to_json(&self) -> Json {
-        object([
-            ("audience", text(&self.audience)),
-            ("ttl", text(self.ttl.to_string())),
-            ("single_use", Json::Bool(self.single_use)),
-        ])
-    }
-}
-
-fn read_tiers(spot: &Spot<'_>, leaves: &mut usize, issues: &mut Issues) -> Option<Vec<Tier>> {
-    let items = spot.list(1..=MAX_TIERS, issues)?;
-    let alone = items.len() == 1;
-    let mut tiers: Vec<Tier> = Vec::new();
-    let mut all = true;
-    for item in &items {
-        let Some(tier) = read_tier(item, alone, leaves, issues) else {
-            all = false;
-            continue;
-        };
-        if tiers.iter().any(|other| other.id == tier.id) {
-            issues.add(&below(item.pointer(), "id"), "repeated", "another tier has this id");
-        }
-        if tiers.iter().any(|other| other.rank == tier.rank) {
-            issues.add(&below(item.pointer(), "rank"), "repeated", "another tier has this rank: the higher one wins");
-        }
-        tiers.push(tier);
-    }
-    all.then_some(tiers)
-}
-
-fn read_tier(spot: &Spot<'_>, alone: bool, leaves: &mut usize, issues: &mut Issues) -> Option<Tier> {
-    let fields = spot.fields(&["id", "rank", "name", "when"], issues)?;
-    let id = fields.required("id", issues).and_then(|id| id.slug(issues));
-    let rank = match fields.optional("rank") {
-        None if alone => Some(1),
-        None => fields.required("rank", issues).and(None),
-        Some(rank) => rank.whole(1..=MAX_RANK, issues),
-    };
-    let name = match fields.optional("name") {
-        None => id.map(str::to_owned),
-        Some(name) => name.text(issues).and_then(|text| match crate::ids::label(text, 80) {
-            Ok(label) => Some(label),
-            Err(error) => name.refuse(issues, "bad_form", error.to_string()),
-        }),
-    };
-    let when = fields.or("when", None, |when| Condition::read(&when, leaves, issues).map(Some));
-    let pointer = below(spot.pointer(), "when");
-    Some(Tier { id: id?.to_owned(), rank: rank?, name: name?, when: when?, pointer })
-}
-
-fn read_limits(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Limit>> {
-    let items = spot.list(0..=MAX_LIMITS, issues)?;
-    let mut limits: Vec<Limit> = Vec::new();
-    let mut all = true;
-    for item in &items {
-        let Some(limit) = Limit::read(item, issues) else {
-            all = false;
-            continue;
-        };
-        if limits.iter().any(|other| other.id == limit.id) {
-            issues.add(&below(item.pointer(), "id"), "repeated", "another limit has this id");
-        }
-        limits.push(limit);
-    }
-    all.then_some(limits)
-}
-
-fn read_source(spot: &Spot<'_>, issues: &mut Issues) -> Option<SourceName> {
-    match spot.text(issues)?.parse() {
-        Ok(source) => Some(source),
-        Err(error) => spot.refuse(issues, "bad_form", crate::ids::NameError::to_string(&error)),
-    }
-}
-
-/// A zone of the database that is built in, so that a rule means the same on every machine.
-fn read_zone(spot: &Spot<'_>, issues: &mut Issues) -> Option<TimeZone> {
-    let name = spot.text(issues)?;
-    if let Ok(zone) = TimeZone::get(name)
-        && !zone.is_unknown()
-    {
-        return Some(zone);
-    }
-    let city = |zone: &str| zone.rsplit('/').next().unwrap_or_default().replace(' ', "_").to_ascii_lowercase();
-    let wanted = city(name);
-    let near = jiff::tz::db().available().find(|known| city(known.as_str()) == wanted);
-    let hint = near.map_or_else(|| "America/Los_Angeles".to_owned(), |known| known.as_str().to_owned());
-    spot.refuse(issues, "unknown_zone", format!("use the name of an IANA time zone, such as {hint}"))
 }
 
 fn refuse_rollout(fields: &Fields<'_>, issues: &mut Issues) {
@@ -513,5 +299,336 @@ fn refuse_rollout(fields: &Fields<'_>, issues: &mut Issues) {
         && percent.whole(0..=100, issues).is_some_and(|share| share != 100)
     {
         issues.add(percent.pointer(), "not_available_yet", "partial rollouts are not available yet: use 100");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles",
+        "valid":{"from":"2012-05-08T00:00","until":null},
+        "score":{"source":"klout","max_age":"P7D","on_stale":"deny","on_missing":"deny"},
+        "schedule":{"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"06:00","to":"23:00"}],
+                    "closed_dates":[]},
+        "when":{"all":[{"attr":"context.terminal","op":"in","values":["A","G"]}]},
+        "tiers":[{"id":"first","rank":2,"name":"First lounge","when":{"attr":"score","op":"gte","value":60}},
+                 {"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
+        "limits":[{"id":"person-day","scope":["subject"],"max":1,"window":{"calendar":"day"}},
+                  {"id":"house-day","scope":["perk"],"max":200,"cost":"party","window":{"calendar":"day"}}],
+        "token":{"audience":"sfo-lounge","ttl":"PT30M","single_use":true},
+        "rollout":{"percent":100}}"#;
+
+    fn parse(text: &str) -> Result<Rule, Vec<Issue>> {
+        Rule::parse(&Json::parse(text).unwrap(), "sfo-lounge")
+    }
+
+    /// A rule with one tier whose condition is `when`.
+    fn with_condition(when: &str) -> String {
+        format!(r#"{{"score":{{"source":"klout"}},"tiers":[{{"id":"t","when":{when}}}]}}"#)
+    }
+
+    #[test]
+    fn the_rule_of_the_design_is_read_whole() {
+        let rule = parse(LOUNGE).unwrap();
+        assert_eq!(rule.tiers().iter().map(|tier| tier.id.as_str()).collect::<Vec<_>>(), ["first", "standard"]);
+        assert_eq!(rule.token().ttl.seconds(), 1800);
+        assert_eq!(rule.score().unwrap().max_age.unwrap().seconds(), 604_800);
+        assert_eq!(rule.attributes().iter().collect::<Vec<_>>(), ["party", "terminal"]);
+        assert!(rule.looks_at_score());
+        assert_eq!(rule.limits()[1].cost, Cost::Party);
+        assert_eq!(rule.valid().from.unwrap().1, "2012-05-08T07:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn the_canonical_form_reads_back_as_the_same_rule() {
+        let everything = with_condition(
+            r#"{"all":[{"any":[{"attr":"score","op":"between","values":[40.5,60]},{"attr":"score","op":"neq","value":3}]},
+                {"not":{"attr":"score.age","op":"gt","value":"PT90M"}},
+                {"attr":"subject.network","op":"not_in","values":["bot"]},
+                {"attr":"context.vip","op":"eq","value":true},
+                {"attr":"context.tags","op":"contains","value":"gold"},
+                {"attr":"context.gate","op":"starts_with","value":"A"},
+                {"attr":"context.seat","op":"exists"},
+                {"attr":"context.party","op":"lte","value":4}]}"#,
+        );
+        for text in [LOUNGE, r#"{"at_least":40.5,"score":"klout"}"#, &everything] {
+            let rule = parse(text).unwrap();
+            // Another default audience: the canonical form has its own.
+            let again = Rule::parse(&Json::parse(rule.canonical()).unwrap(), "elsewhere").unwrap();
+            assert_eq!(again.canonical(), rule.canonical());
+            assert_eq!(again.hash(), rule.hash());
+            assert_eq!(again.when(), rule.when());
+            assert_eq!(again.limits(), rule.limits());
+            assert_eq!(again.schedule(), rule.schedule());
+            assert_eq!(
+                again.tiers().iter().map(|t| &t.when).collect::<Vec<_>>(),
+                rule.tiers().iter().map(|t| &t.when).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn the_short_form_is_the_long_one() {
+        let short = parse(r#"{"at_least":40,"score":"klout"}"#).unwrap();
+        let long = parse(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"standard","rank":1,"name":"Standard",
+                "when":{"value":40.0,"op":"gte","attr":"score"}}],"limits":null}"#,
+        )
+        .unwrap();
+        assert_eq!(short, long);
+        assert_eq!(short.hash(), long.hash());
+        insta::assert_snapshot!(short.canonical(), @r#"{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"sfo-lounge","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null}"#);
+        insta::assert_snapshot!(short.hash(), @"sha256:042a2fa690be5b437a3870a1b60cecea71a955870e269cb8e3c96fbe4fca4ce4");
+        assert_ne!(short.hash(), parse(r#"{"at_least":41,"score":"klout"}"#).unwrap().hash());
+    }
+
+    #[test]
+    fn the_order_of_tiers_does_not_change_the_hash() {
+        let tier = |id: &str, rank: u8| format!(r#"{{"id":"{id}","rank":{rank}}}"#);
+        let (a, b) = (tier("a", 1), tier("b", 2));
+        let one = parse(&format!(r#"{{"tiers":[{a},{b}]}}"#)).unwrap();
+        assert_eq!(one.hash(), parse(&format!(r#"{{"tiers":[{b},{a}]}}"#)).unwrap().hash());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_at_its_spot() {
+        let tier = r#""tiers":[{"id":"t"}]"#;
+        let limit = |member: &str| {
+            format!(
+                r#"{{{tier},"limits":[{{"id":"l","scope":["perk"],"max":1,"window":{{"calendar":"day"}},{member}}}]}}"#
+            )
+        };
+        let with = |member: &str| format!("{{{tier},{member}}}");
+        for (text, pointer, code) in [
+            ("[]".to_owned(), "", "wrong_type"),
+            ("{}".into(), "/tiers", "missing"),
+            (r#"{"tiers":[]}"#.into(), "/tiers", "empty"),
+            (with(r#""tier":1"#), "/tier", "unknown_field"),
+            (with(r#""a/b":1"#), "/a~1b", "unknown_field"),
+            (with("\"\u{202E}\":1"), "", "unknown_field"),
+            (with(r#""time_zone":"Mars/Olympus""#), "/time_zone", "unknown_zone"),
+            (with(r#""time_zone":"Etc/Unknown""#), "/time_zone", "unknown_zone"),
+            (with(r#""time_zone":"-07:00""#), "/time_zone", "unknown_zone"),
+            (with(r#""time_zone":7"#), "/time_zone", "wrong_type"),
+            (with(r#""valid":{"from":"2012-05-08"}"#), "/valid/from", "bad_form"),
+            (with(r#""valid":{"from":"2012-02-30T00:00"}"#), "/valid/from", "bad_form"),
+            (with(r#""valid":{"from":"2012-05-08T00:00Z"}"#), "/valid/from", "bad_form"),
+            (with(r#""valid":{"until":"9999-12-31T23:59"}"#), "/valid/until", "bad_form"),
+            (with(r#""score":{"source":"Klout"}"#), "/score/source", "bad_form"),
+            (with(r#""score":{}"#), "/score/source", "missing"),
+            (with(r#""score":{"source":"klout","max_age":"P1M"}"#), "/score/max_age", "bad_form"),
+            (with(r#""score":{"source":"klout","on_stale":"refer"}"#), "/score/on_stale", "not_available_yet"),
+            (with(r#""score":{"source":"klout","on_missing":"refer"}"#), "/score/on_missing", "not_available_yet"),
+            (with(r#""score":{"source":"klout","on_missing":"allow"}"#), "/score/on_missing", "bad_form"),
+            (
+                with(r#""schedule":{"open":[{"days":["mon"],"from":"09:00","to":"09:00"}]}"#),
+                "/schedule/open/0",
+                "empty",
+            ),
+            (
+                with(r#""schedule":{"open":[{"days":["mon"],"from":"24:00","to":"09:00"}]}"#),
+                "/schedule/open/0/from",
+                "bad_form",
+            ),
+            (
+                with(r#""schedule":{"open":[{"days":["mon"],"from":"9:00","to":"10:00"}]}"#),
+                "/schedule/open/0/from",
+                "bad_form",
+            ),
+            (
+                with(r#""schedule":{"open":[{"days":["mon"],"from":"09:00","to":"24:01"}]}"#),
+                "/schedule/open/0/to",
+                "bad_form",
+            ),
+            (
+                with(r#""schedule":{"open":[{"days":["monday"],"from":"09:00","to":"10:00"}]}"#),
+                "/schedule/open/0/days/0",
+                "bad_form",
+            ),
+            (
+                with(r#""schedule":{"open":[{"days":[],"from":"09:00","to":"10:00"}]}"#),
+                "/schedule/open/0/days",
+                "empty",
+            ),
+            (with(r#""schedule":{"closed_dates":["2013-02-29"]}"#), "/schedule/closed_dates/0", "bad_form"),
+            (with(r#""token":{"ttl":"PT0S"}"#), "/token/ttl", "out_of_range"),
+            (with(r#""token":{"ttl":"PT24H1S"}"#), "/token/ttl", "out_of_range"),
+            (with(r#""token":{"audience":"a/b"}"#), "/token/audience", "bad_form"),
+            (with(r#""token":{"single_use":1}"#), "/token/single_use", "wrong_type"),
+            (with(r#""rollout":{"percent":50}"#), "/rollout/percent", "not_available_yet"),
+            (with(r#""rollout":{"percent":101}"#), "/rollout/percent", "out_of_range"),
+            (r#"{"tiers":[{"id":"a","rank":1},{"id":"a","rank":2}]}"#.into(), "/tiers/1/id", "repeated"),
+            (r#"{"tiers":[{"id":"a","rank":1},{"id":"b","rank":1}]}"#.into(), "/tiers/1/rank", "repeated"),
+            (r#"{"tiers":[{"id":"a"},{"id":"b","rank":1}]}"#.into(), "/tiers/0/rank", "missing"),
+            (r#"{"tiers":[{"id":"a","rank":1.5}]}"#.into(), "/tiers/0/rank", "out_of_range"),
+            (r#"{"tiers":[{"id":"A"}]}"#.into(), "/tiers/0/id", "bad_form"),
+            ("{\"tiers\":[{\"id\":\"a\u{202E}b\"}]}".into(), "/tiers/0/id", "bad_form"),
+            ("{\"tiers\":[{\"id\":\"a\",\"name\":\"a\u{200B}b\"}]}".into(), "/tiers/0/name", "bad_form"),
+            (format!(r#"{{"tiers":[{{"id":"{}"}}]}}"#, "a".repeat(300)), "/tiers/0/id", "too_long"),
+            (limit(r#""max":0"#).replace(r#""max":1,"#, ""), "/limits/0/max", "out_of_range"),
+            (limit(r#""max":1000000001"#).replace(r#""max":1,"#, ""), "/limits/0/max", "out_of_range"),
+            (limit(r#""max":-1"#).replace(r#""max":1,"#, ""), "/limits/0/max", "out_of_range"),
+            (limit(r#""cost":0"#), "/limits/0/cost", "out_of_range"),
+            (limit(r#""cost":"people""#), "/limits/0/cost", "bad_form"),
+            (limit(r#""scope":[]"#).replace(r#""scope":["perk"],"#, ""), "/limits/0/scope", "empty"),
+            (limit(r#""scope":["perk","perk"]"#).replace(r#""scope":["perk"],"#, ""), "/limits/0/scope/1", "repeated"),
+            (limit(r#""scope":["world"]"#).replace(r#""scope":["perk"],"#, ""), "/limits/0/scope/0", "bad_form"),
+            (
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""rolling":"PT24H""#),
+                "/limits/0/window/rolling",
+                "not_available_yet",
+            ),
+            (
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""concurrent":{"max_stay":"PT4H"}"#),
+                "/limits/0/window/concurrent",
+                "not_available_yet",
+            ),
+            (
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""calendar":"year""#),
+                "/limits/0/window/calendar",
+                "bad_form",
+            ),
+            (
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""lifetime":false"#),
+                "/limits/0/window",
+                "bad_form",
+            ),
+            (r#"{"at_least":40}"#.into(), "/score", "missing"),
+            (r#"{"at_least":"40","score":"klout"}"#.into(), "/at_least", "wrong_type"),
+            (r#"{"at_least":40,"score":"klout","limits":[]}"#.into(), "/limits", "unknown_field"),
+        ] {
+            let issues = parse(&text).expect_err(&text);
+            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text} {issues:?}");
+            assert_eq!(issues.len(), 1, "{text} {issues:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_do_not_fit_are_refused_at_their_spot() {
+        for (when, below, code) in [
+            (r#""score""#, "", "wrong_type"),
+            (r#"{"attr":"score","op":"gte","value":"40"}"#, "/value", "wrong_type"),
+            (r#"{"attr":"score","op":"gte"}"#, "/value", "missing"),
+            (r#"{"attr":"score","op":"gte","values":[40]}"#, "/values", "unknown_field"),
+            (r#"{"attr":"score","op":"gte","value":40,"ref":"context.x"}"#, "/ref", "not_available_yet"),
+            (r#"{"attr":"score","op":"gte","value":40,"note":"x"}"#, "/note", "unknown_field"),
+            (r#"{"attr":"score","op":">=","value":40}"#, "/op", "unknown_operator"),
+            (r#"{"attr":"score","op":"contains","value":"4"}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"score","op":"in","values":[40]}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"score","op":"eq","value":"40"}"#, "/value", "wrong_type"),
+            (r#"{"attr":"score","op":"between","values":[40]}"#, "/values", "empty"),
+            (r#"{"attr":"score","op":"between","values":[60,40]}"#, "/values", "out_of_range"),
+            (r#"{"attr":"score.age","op":"gt","value":3600}"#, "/value", "wrong_type"),
+            (r#"{"attr":"score.age","op":"eq","value":"PT1H"}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"subject.network","op":"gt","value":1}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"subject.network","op":"eq","value":1}"#, "/value", "wrong_type"),
+            (r#"{"attr":"subject.handle","op":"exists"}"#, "/attr", "unknown_attribute"),
+            (r#"{"attr":"context.Terminal","op":"exists"}"#, "/attr", "unknown_attribute"),
+            (r#"{"attr":"context.","op":"exists"}"#, "/attr", "unknown_attribute"),
+            (r#"{"attr":"context.a.b","op":"exists"}"#, "/attr", "unknown_attribute"),
+            (r#"{"attr":"context.x","op":"exists","value":true}"#, "/value", "unknown_field"),
+            (r#"{"attr":"context.x","op":"eq","value":["a"]}"#, "/value", "wrong_type"),
+            (r#"{"attr":"context.x","op":"in","values":["a",1]}"#, "/values", "wrong_type"),
+            (r#"{"attr":"context.x","op":"in","values":[]}"#, "/values", "empty"),
+            (r#"{"attr":"context.x","op":"contains","value":""}"#, "/value", "empty"),
+            (r#"{"attr":"context.x","op":"gt","value":"a"}"#, "/value", "wrong_type"),
+            (r#"{"attr":"context.party","op":"eq","value":"a"}"#, "/value", "wrong_type"),
+            (r#"{"all":[]}"#, "/all", "empty"),
+            (r#"{"all":[{"attr":"score","op":"exists"}],"any":[]}"#, "/any", "unknown_field"),
+            (r#"{"not":[]}"#, "/not", "wrong_type"),
+        ] {
+            let issues = parse(&with_condition(when)).expect_err(when);
+            assert_eq!(
+                (issues[0].pointer.as_str(), issues[0].code),
+                (&*format!("/tiers/0/when{below}"), code),
+                "{when}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_complaint_is_made_at_once() {
+        let issues = parse(
+            r#"{"time_zone":"Nowhere","tiers":[{"id":"A","when":{"attr":"x","op":"y"}},{"id":"b"}],
+                "limits":[{"id":"l","max":0}],"rollout":{"percent":1},"extra":1}"#,
+        )
+        .unwrap_err();
+        let spots: Vec<_> = issues.iter().map(|issue| issue.pointer.as_str()).collect();
+        assert_eq!(
+            spots,
+            [
+                "/extra",
+                "/time_zone",
+                "/tiers/0/id",
+                "/tiers/0/rank",
+                "/tiers/0/when/attr",
+                "/tiers/1/rank",
+                "/limits/0/scope",
+                "/limits/0/max",
+                "/limits/0/window",
+                "/rollout/percent"
+            ]
+        );
+        let nonsense: Vec<_> = (0..5000).map(|n| format!("\"f{n}\":1")).collect();
+        assert_eq!(parse(&format!("{{{}}}", nonsense.join(","))).unwrap_err().len(), 50);
+    }
+
+    #[test]
+    fn the_64th_leaf_is_taken_and_the_65th_refused() {
+        let leaf = r#"{"attr":"score","op":"gte","value":40}"#;
+        let tier = |rank: usize, leaves: usize| {
+            format!(r#"{{"id":"t{rank}","rank":{rank},"when":{{"all":[{}]}}}}"#, vec![leaf; leaves].join(","))
+        };
+        let rule = |a: usize, b: usize| {
+            format!(r#"{{"score":{{"source":"klout"}},"when":{leaf},"tiers":[{},{}]}}"#, tier(1, a), tier(2, b))
+        };
+        assert!(parse(&rule(31, 32)).is_ok());
+        let issues = parse(&rule(31, 33)).unwrap_err();
+        assert_eq!((issues.len(), issues[0].pointer.as_str(), issues[0].code), (1, "/tiers/1/when/all/32", "too_many"));
+    }
+
+    #[test]
+    fn conditions_nest_8_deep_and_no_deeper() {
+        let deep = |depth: usize| {
+            let nots = depth - 1;
+            with_condition(&format!(
+                r#"{}{{"attr":"score","op":"gte","value":40}}{}"#,
+                r#"{"not":"#.repeat(nots),
+                "}".repeat(nots)
+            ))
+        };
+        assert!(parse(&deep(8)).is_ok());
+        let issues = parse(&deep(9)).unwrap_err();
+        assert_eq!((issues.len(), issues[0].code), (1, "too_deep"));
+    }
+
+    #[test]
+    fn numbers_of_thirty_digits_and_nul_do_not_reach_a_rule() {
+        let long = with_condition(r#"{"attr":"score","op":"gte","value":40.000000000000000000000000000001}"#);
+        assert_eq!(Json::parse(&long).unwrap_err().pointer(), "/tiers/0/when/value");
+        assert!(Json::parse("{\"tiers\":[{\"id\":\"a\\u0000\"}]}").is_err());
+        // Zeros at the end are no digits.
+        assert!(
+            parse(&with_condition(r#"{"attr":"score","op":"gte","value":40.500000000000000000000000000000}"#)).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_condition_on_the_score_needs_a_source() {
+        let issues = parse(r#"{"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":1}}]}"#).unwrap_err();
+        assert_eq!((issues[0].pointer.as_str(), issues[0].code), ("/score", "missing"));
+        let rule =
+            parse(r#"{"tiers":[{"id":"t","when":{"attr":"context.member","op":"eq","value":"gold"}}]}"#).unwrap();
+        assert!(rule.score().is_none() && !rule.looks_at_score());
+    }
+
+    #[test]
+    fn an_unknown_zone_gets_a_hint() {
+        let zone = |name: &str| parse(&format!(r#"{{"time_zone":"{name}","tiers":[{{"id":"t"}}]}}"#));
+        let detail = zone("Los Angeles").unwrap_err().remove(0).detail;
+        assert!(detail.ends_with("such as America/Los_Angeles"), "{detail}");
+        // Names are known in any case, and kept in their own.
+        assert_eq!(zone("asia/hong_kong").unwrap().time_zone().iana_name(), Some("Asia/Hong_Kong"));
     }
 }

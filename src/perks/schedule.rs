@@ -264,3 +264,171 @@ fn time_of(minute: u16) -> Time {
 fn clock(minutes: u16) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(text: &str) -> Schedule {
+        let json = Json::parse(text).unwrap();
+        let mut issues = Issues::default();
+        let read = Schedule::read(&Spot::root(&json), &mut issues);
+        issues.unless_any(read).unwrap()
+    }
+
+    fn daily(from: &str, to: &str) -> Schedule {
+        let days = r#"["mon","tue","wed","thu","fri","sat","sun"]"#;
+        schedule(&format!(r#"{{"open":[{{"days":{days},"from":"{from}","to":"{to}"}}]}}"#))
+    }
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn expect(schedule: &Schedule, zone: &TimeZone, cases: &[(&str, bool)]) {
+        for (instant, open) in cases {
+            assert_eq!(schedule.is_open(zone, at(instant)), *open, "{instant}");
+        }
+    }
+
+    #[test]
+    fn without_hours_it_is_always_open() {
+        for always in [Schedule::default(), schedule("{}"), daily("00:00", "24:00")] {
+            assert!(always.is_open(&TimeZone::UTC, Timestamp::MIN));
+            assert!(always.is_open(&zone("Asia/Tokyo"), Timestamp::MAX));
+        }
+        assert!(!schedule(r#"{"open":[]}"#).is_open(&TimeZone::UTC, Timestamp::UNIX_EPOCH));
+        assert_eq!(schedule(r#"{"open":[]}"#).next_opening(&TimeZone::UTC, Timestamp::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn an_opening_holds_from_its_first_to_before_its_last_minute() {
+        let tokyo = zone("Asia/Tokyo");
+        let hours = daily("06:00", "23:00");
+        expect(
+            &hours,
+            &tokyo,
+            &[
+                ("2026-05-01T05:59:59.999999+09:00", false),
+                ("2026-05-01T06:00:00+09:00", true),
+                ("2026-05-01T22:59:59.999999+09:00", true),
+                ("2026-05-01T23:00:00+09:00", false),
+            ],
+        );
+        assert_eq!(hours.next_opening(&tokyo, at("2026-05-01T23:00:00+09:00")), Some(at("2026-05-02T06:00:00+09:00")));
+    }
+
+    #[test]
+    fn an_opening_across_midnight_belongs_to_the_day_it_began() {
+        // Friday 1 May 2026, and the Saturday after it closed.
+        let friday =
+            schedule(r#"{"open":[{"days":["fri","sat"],"from":"22:00","to":"02:00"}],"closed_dates":["2026-05-02"]}"#);
+        expect(
+            &friday,
+            &TimeZone::UTC,
+            &[
+                ("2026-05-01T01:59:00Z", false),
+                ("2026-05-01T22:00:00Z", true),
+                ("2026-05-02T01:59:00Z", true),
+                ("2026-05-02T02:00:00Z", false),
+                ("2026-05-02T22:00:00Z", false),
+                ("2026-05-03T01:00:00Z", false),
+            ],
+        );
+        assert_eq!(friday.next_opening(&TimeZone::UTC, at("2026-05-02T02:00:00Z")), Some(at("2026-05-08T22:00:00Z")));
+    }
+
+    #[test]
+    fn hours_that_the_clocks_skip_are_never_open() {
+        let new_york = zone("America/New_York");
+        // 2026-03-08: 01:59:59 EST is followed by 03:00:00 EDT.
+        let skipped = daily("02:00", "03:00");
+        expect(&skipped, &new_york, &[("2026-03-08T06:59:59Z", false), ("2026-03-08T07:00:00Z", false)]);
+        assert_eq!(skipped.next_opening(&new_york, at("2026-03-08T06:00:00Z")), Some(at("2026-03-09T06:00:00Z")));
+        // Its beginning was skipped: it opens as the clocks jump.
+        let cut = daily("02:30", "04:00");
+        expect(
+            &cut,
+            &new_york,
+            &[("2026-03-08T06:59:59Z", false), ("2026-03-08T07:00:00Z", true), ("2026-03-08T08:00:00Z", false)],
+        );
+        assert_eq!(cut.next_opening(&new_york, at("2026-03-08T06:00:00Z")), Some(at("2026-03-08T07:00:00Z")));
+    }
+
+    #[test]
+    fn hours_that_the_clocks_repeat_are_open_twice() {
+        let new_york = zone("America/New_York");
+        // 2026-11-01: 01:59:59 EDT is followed by 01:00:00 EST.
+        let half = daily("01:30", "02:00");
+        expect(
+            &half,
+            &new_york,
+            &[
+                ("2026-11-01T05:29:59Z", false),
+                ("2026-11-01T05:30:00Z", true),
+                ("2026-11-01T06:00:00Z", false),
+                ("2026-11-01T06:29:59Z", false),
+                ("2026-11-01T06:30:00Z", true),
+                ("2026-11-01T07:00:00Z", false),
+            ],
+        );
+        assert_eq!(half.next_opening(&new_york, at("2026-11-01T05:00:00Z")), Some(at("2026-11-01T05:30:00Z")));
+        assert_eq!(half.next_opening(&new_york, at("2026-11-01T06:00:00Z")), Some(at("2026-11-01T06:30:00Z")));
+        // The clocks go back into an opening that is past.
+        let early = daily("01:00", "01:45");
+        assert_eq!(early.next_opening(&new_york, at("2026-11-01T05:45:00Z")), Some(at("2026-11-01T06:00:00Z")));
+    }
+
+    #[test]
+    fn clocks_that_move_by_half_an_hour_are_followed() {
+        let lord_howe = zone("Australia/Lord_Howe");
+        // 2026-04-05: at 02:00 (+11) back to 01:30 (+10:30). 2026-10-04: at 02:00 (+10:30) on to 02:30 (+11).
+        let hours = daily("01:45", "02:15");
+        expect(
+            &hours,
+            &lord_howe,
+            &[
+                ("2026-04-05T01:45:00+11:00", true),
+                ("2026-04-05T01:30:00+10:30", false),
+                ("2026-04-05T01:45:00+10:30", true),
+                ("2026-10-04T01:59:59+10:30", true),
+                ("2026-10-04T02:30:00+11:00", false),
+            ],
+        );
+        assert_eq!(
+            hours.next_opening(&lord_howe, at("2026-04-05T01:30:00+10:30")),
+            Some(at("2026-04-05T01:45:00+10:30"))
+        );
+    }
+
+    #[test]
+    fn a_wall_time_in_a_gap_moves_on_and_in_a_fold_is_the_first() {
+        let new_york = zone("America/New_York");
+        let read = |text: &str| {
+            let json = Json::Text(text.to_owned());
+            read_wall_time(&Spot::root(&json), &new_york, &mut Issues::default()).unwrap().1
+        };
+        assert_eq!(read("2026-03-08T02:30"), at("2026-03-08T07:30:00Z"));
+        assert_eq!(read("2026-11-01T01:30:00"), at("2026-11-01T05:30:00Z"));
+    }
+
+    #[test]
+    fn no_instant_and_no_closed_year_is_too_much() {
+        let dates: Vec<_> = (1..=365)
+            .map(|day| format!("\"{}\"", Date::constant(2026, 1, 1).checked_add(jiff::ToSpan::days(day)).unwrap()))
+            .collect();
+        let shut = schedule(&format!(r#"{{"closed_dates":[{}]}}"#, dates.join(",")));
+        assert_eq!(shut.next_opening(&TimeZone::UTC, at("2026-01-02T00:00:00Z")), Some(at("2027-01-02T00:00:00Z")));
+        let hours = daily("22:00", "02:00");
+        for edge in [Timestamp::MIN, Timestamp::MAX] {
+            let _ = hours.is_open(&zone("Asia/Tokyo"), edge);
+            let _ = hours.next_opening(&zone("Asia/Tokyo"), edge);
+        }
+        assert_eq!(hours.next_opening(&TimeZone::UTC, Timestamp::MAX), None);
+    }
+}

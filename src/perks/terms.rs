@@ -1,0 +1,145 @@
+//! The terms of a rule: its zone, from when until when it holds, which score it asks for, what its tokens say.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::period::{LONGEST, ONE_DAY, Period};
+use super::read::{Issues, Spot, object, text};
+use super::schedule::read_wall_time;
+use crate::ids::SourceName;
+use crate::json::Json;
+
+const TTL_SECONDS: i64 = 15 * 60;
+
+/// From when until when a rule holds: wall time as written, and the instant it stands for.
+#[derive(Debug, Clone, Default)]
+pub struct Valid {
+    pub from: Option<(DateTime, Timestamp)>,
+    /// Exclusive.
+    pub until: Option<(DateTime, Timestamp)>,
+}
+
+/// Which score is asked for, and what becomes of one that can't be relied on.
+#[derive(Debug, Clone)]
+pub struct ScorePolicy {
+    pub source: SourceName,
+    /// A score older than this is stale; none is when there is no such age.
+    pub max_age: Option<Period>,
+    pub on_stale: Fallback,
+    pub on_missing: Fallback,
+}
+
+/// What is decided in the score's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    Deny,
+}
+
+/// What the token of a grant says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenTerms {
+    /// The door's half of `aud`.
+    pub audience: String,
+    pub ttl: Period,
+    pub single_use: bool,
+}
+
+impl Valid {
+    pub(super) fn read(spot: &Spot<'_>, zone: Option<&TimeZone>, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["from", "until"], issues)?;
+        // With the zone refused, the times are still looked at, in any zone.
+        let zone = zone.cloned().unwrap_or(TimeZone::UTC);
+        let from = fields.or("from", None, |from| read_wall_time(&from, &zone, issues).map(Some));
+        let until = fields.or("until", None, |until| read_wall_time(&until, &zone, issues).map(Some));
+        Some(Self { from: from?, until: until? })
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        let wall = |time: &Option<(DateTime, Timestamp)>| {
+            time.map_or(Json::Null, |(local, _)| text(local.strftime("%Y-%m-%dT%H:%M:%S").to_string()))
+        };
+        object([("from", wall(&self.from)), ("until", wall(&self.until))])
+    }
+}
+
+impl ScorePolicy {
+    pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["source", "max_age", "on_stale", "on_missing"], issues)?;
+        let source = fields.required("source", issues).and_then(|source| read_source(&source, issues));
+        let max_age = fields.or("max_age", None, |age| Period::read(&age, LONGEST, issues).map(Some));
+        let on_stale = fields.or("on_stale", Fallback::Deny, |word| Fallback::read(&word, issues));
+        let on_missing = fields.or("on_missing", Fallback::Deny, |word| Fallback::read(&word, issues));
+        Some(Self { source: source?, max_age: max_age?, on_stale: on_stale?, on_missing: on_missing? })
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        object([
+            ("source", text(self.source.as_str())),
+            ("max_age", self.max_age.map_or(Json::Null, |age| text(age.to_string()))),
+            ("on_stale", self.on_stale.to_json()),
+            ("on_missing", self.on_missing.to_json()),
+        ])
+    }
+}
+
+impl Fallback {
+    pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        match spot.text(issues)? {
+            "deny" => Some(Self::Deny),
+            "refer" => spot.refuse(issues, "not_available_yet", "referring to a person is not available yet: use deny"),
+            _ => spot.refuse(issues, "bad_form", "use deny"),
+        }
+    }
+
+    pub(super) fn to_json(self) -> Json {
+        match self {
+            Self::Deny => text("deny"),
+        }
+    }
+}
+
+impl TokenTerms {
+    pub(super) fn default_for(audience: &str) -> Self {
+        Self { audience: audience.to_owned(), ttl: Period::from_seconds(TTL_SECONDS), single_use: true }
+    }
+
+    pub(super) fn read(spot: &Spot<'_>, audience: &str, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["audience", "ttl", "single_use"], issues)?;
+        let default = Self::default_for(audience);
+        let audience = fields.or("audience", default.audience, |slug| slug.slug(issues).map(str::to_owned));
+        let ttl = fields.or("ttl", default.ttl, |ttl| Period::read(&ttl, ONE_DAY, issues));
+        let single_use = fields.or("single_use", default.single_use, |single| single.boolean(issues));
+        Some(Self { audience: audience?, ttl: ttl?, single_use: single_use? })
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        object([
+            ("audience", text(&self.audience)),
+            ("ttl", text(self.ttl.to_string())),
+            ("single_use", Json::Bool(self.single_use)),
+        ])
+    }
+}
+
+pub(super) fn read_source(spot: &Spot<'_>, issues: &mut Issues) -> Option<SourceName> {
+    match spot.text(issues)?.parse() {
+        Ok(source) => Some(source),
+        Err(error) => spot.refuse(issues, "bad_form", crate::ids::NameError::to_string(&error)),
+    }
+}
+
+/// A zone of the database that is built in, so that a rule means the same on every machine.
+pub(super) fn read_zone(spot: &Spot<'_>, issues: &mut Issues) -> Option<TimeZone> {
+    let name = spot.text(issues)?;
+    if let Ok(zone) = TimeZone::get(name)
+        && !zone.is_unknown()
+    {
+        return Some(zone);
+    }
+    let city = |zone: &str| zone.rsplit('/').next().unwrap_or_default().replace(' ', "_").to_ascii_lowercase();
+    let wanted = city(name);
+    let near = jiff::tz::db().available().find(|known| city(known.as_str()) == wanted);
+    let hint = near.map_or_else(|| "America/Los_Angeles".to_owned(), |known| known.as_str().to_owned());
+    spot.refuse(issues, "unknown_zone", format!("use the name of an IANA time zone, such as {hint}"))
+}

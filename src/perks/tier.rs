@@ -1,0 +1,79 @@
+//! Tiers: the outcomes of a rule.
+
+use super::condition::Condition;
+use super::read::{Issues, Spot, below, object, text};
+use crate::decimal::Decimal;
+use crate::json::Json;
+
+const MAX_TIERS: usize = 16;
+const MAX_RANK: i64 = 1000;
+
+/// One outcome of a rule.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    pub id: String,
+    /// The highest one that admits is the one that is granted.
+    pub rank: i64,
+    pub name: String,
+    /// Without it the tier admits whoever passes the rule's own `when`.
+    pub when: Option<Condition>,
+    /// Where its condition was written, for the linter.
+    pub(super) pointer: String,
+}
+
+impl Tier {
+    pub(super) fn read_all(spot: &Spot<'_>, leaves: &mut usize, issues: &mut Issues) -> Option<Vec<Self>> {
+        let items = spot.list(1..=MAX_TIERS, issues)?;
+        let alone = items.len() == 1;
+        let mut tiers: Vec<Self> = Vec::new();
+        let mut all = true;
+        for item in &items {
+            let Some(tier) = Self::read(item, alone, leaves, issues) else {
+                all = false;
+                continue;
+            };
+            if tiers.iter().any(|other| other.id == tier.id) {
+                issues.add(&below(item.pointer(), "id"), "repeated", "another tier has this id");
+            }
+            if tiers.iter().any(|other| other.rank == tier.rank) {
+                issues.add(
+                    &below(item.pointer(), "rank"),
+                    "repeated",
+                    "another tier has this rank: the higher one wins",
+                );
+            }
+            tiers.push(tier);
+        }
+        all.then_some(tiers)
+    }
+
+    fn read(spot: &Spot<'_>, alone: bool, leaves: &mut usize, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["id", "rank", "name", "when"], issues)?;
+        let id = fields.required("id", issues).and_then(|id| id.slug(issues));
+        let rank = match fields.optional("rank") {
+            None if alone => Some(1),
+            None => fields.required("rank", issues).and(None),
+            Some(rank) => rank.whole(1..=MAX_RANK, issues),
+        };
+        let name = match fields.optional("name") {
+            None => id.map(str::to_owned),
+            Some(name) => name.text(issues).and_then(|text| match crate::ids::label(text, 80) {
+                Ok(label) => Some(label),
+                Err(error) => name.refuse(issues, "bad_form", error.to_string()),
+            }),
+        };
+        let when = fields.or("when", None, |when| Condition::read(&when, leaves, issues).map(Some));
+        let pointer = below(spot.pointer(), "when");
+        Some(Self { id: id?.to_owned(), rank: rank?, name: name?, when: when?, pointer })
+    }
+
+    /// The canonical form.
+    pub(super) fn to_json(&self) -> Json {
+        object([
+            ("id", text(&self.id)),
+            ("rank", Json::Number(Decimal::from_whole(self.rank))),
+            ("name", text(&self.name)),
+            ("when", self.when.as_ref().map_or(Json::Null, Condition::to_json)),
+        ])
+    }
+}
