@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::StreamExt as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -89,7 +90,7 @@ pub struct RedisLink {
 
 struct Inner {
     client: redis::Client,
-    manager: ConnectionManager,
+    manager: ArcSwap<ConnectionManager>,
     config: RedisConfig,
     handle: Handle,
     failures: AtomicU32,
@@ -123,16 +124,9 @@ impl RedisLink {
     /// [`RedisLinkError::Url`]; nothing else is tried yet.
     pub fn new(config: RedisConfig, handle: Handle) -> Result<Self, RedisLinkError> {
         let client = redis::Client::open(config.url.expose_secret()).map_err(|_| RedisLinkError::Url)?;
-        let settings = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(config.response_timeout * BULK_TIMEOUT_FACTOR))
-            .set_connection_timeout(Some(config.connect_timeout))
-            // The heartbeat is what tries again; a retry in here would only hold commands up.
-            .set_number_of_retries(0)
-            .set_max_delay(HEARTBEAT)
-            .set_pipeline_buffer_size(1024);
         let manager = {
             let _main = handle.enter();
-            ConnectionManager::new_lazy_with_config(client.clone(), settings).map_err(|e| failed(&e))?
+            ArcSwap::from_pointee(manage(&client, &config).map_err(|e| failed(&e))?)
         };
         let inner = Arc::new(Inner {
             client,
@@ -206,7 +200,7 @@ impl RedisLink {
         for key in keys {
             commands.cmd("SET").arg(self.prefixed(key)).arg(value).arg("PX").arg(millis(ttl)).ignore();
         }
-        let mut manager = self.inner.manager.clone();
+        let mut manager = self.inner.manager();
         let at_most = self.inner.config.response_timeout * BULK_TIMEOUT_FACTOR;
         self.guarded(at_most, async move { commands.query_async::<()>(&mut manager).await }).await
     }
@@ -251,7 +245,7 @@ impl RedisLink {
     }
 
     async fn run<T: redis::FromRedisValue + Send + 'static>(&self, command: &redis::Cmd) -> Result<T, RedisLinkError> {
-        let (mut manager, command) = (self.inner.manager.clone(), command.clone());
+        let (mut manager, command) = (self.inner.manager(), command.clone());
         self.guarded(self.inner.config.response_timeout, async move { command.query_async(&mut manager).await }).await
     }
 
@@ -270,11 +264,23 @@ impl RedisLink {
 }
 
 impl Inner {
+    fn manager(&self) -> ConnectionManager {
+        ConnectionManager::clone(&self.manager.load())
+    }
+
+    /// Asks whether Redis answers, and connects anew when it doesn't. The manager does that by
+    /// itself only when its connection is reported broken: one that died without a word (a host
+    /// that lost its power, a firewall that forgot) just times out, for as long as TCP likes.
     async fn beat(&self) {
-        let mut manager = self.manager.clone();
+        let mut manager = self.manager();
         let ping = async move { redis::cmd("PING").query_async::<()>(&mut manager).await };
         // It may have to connect first.
-        let _ = self.timed(self.config.connect_timeout + self.config.response_timeout, ping).await;
+        let at_most = self.config.connect_timeout + self.config.response_timeout;
+        if self.timed(at_most, ping).await.is_err()
+            && let Ok(fresh) = manage(&self.client, &self.config)
+        {
+            self.manager.store(Arc::new(fresh));
+        }
     }
 
     async fn timed<T>(
@@ -303,6 +309,18 @@ impl Inner {
             tracing::warn!(%error, "Redis is down: going on without it");
         }
     }
+}
+
+/// A connection that is made when it is first used. Must be called inside the main runtime.
+fn manage(client: &redis::Client, config: &RedisConfig) -> redis::RedisResult<ConnectionManager> {
+    let settings = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(config.response_timeout * BULK_TIMEOUT_FACTOR))
+        .set_connection_timeout(Some(config.connect_timeout))
+        // The heartbeat is what tries again; a retry in here would only hold commands up.
+        .set_number_of_retries(0)
+        .set_max_delay(HEARTBEAT)
+        .set_pipeline_buffer_size(1024);
+    ConnectionManager::new_lazy_with_config(client.clone(), settings)
 }
 
 /// One connection's life; whether it got as far as being subscribed.
@@ -515,6 +533,37 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_connection_that_died_without_a_word_is_made_anew() {
+        let Some(server) = RedisServer::start(None) else { return };
+        let upstream = server.config().url.expose_secret().replace("redis://", "").replace('/', "");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}/", listener.local_addr().unwrap());
+        // Passes on what is said, until it is told to hold the line and say nothing more.
+        let (silence, told) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (upstream, mut told) = (upstream.clone(), told.clone());
+                told.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(upstream).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
+                        _ = told.changed() => {}
+                    }
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        let quick = RedisConfig { response_timeout: Duration::from_millis(200), ..config(&url) };
+        let link = RedisLink::new(quick, Handle::current()).unwrap();
+        assert!(link.wait_until_up(MINUTE).await);
+        silence.send(1).unwrap();
+        while link.get("k").await != Err(RedisLinkError::Down) {}
+        assert!(link.wait_until_up(Duration::from_secs(20)).await);
+        assert_eq!(link.get("k").await, Ok(None));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_subscriber_hears_messages_and_is_told_when_it_may_have_missed_some() {
         let Some(mut server) = RedisServer::start(None) else { return };
         let link = server.link().await;
@@ -538,7 +587,7 @@ mod tests {
         assert!(!format!("{link:?}").contains("s3cret"));
         let url = server.config().url.expose_secret().replace("s3cret", "wr0ng");
         let refused = RedisLink::new(config(&url), Handle::current()).unwrap();
-        let mut manager = refused.inner.manager.clone();
+        let mut manager = refused.inner.manager();
         let ping = async move { redis::cmd("PING").query_async::<()>(&mut manager).await };
         let error = refused.inner.timed(MINUTE, ping).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("wr0ng"), "{error:?}");
