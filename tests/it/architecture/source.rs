@@ -16,10 +16,10 @@ pub struct SourceFile {
 
 impl SourceFile {
     pub fn new(path: &str, text: &str) -> Self {
-        let product = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let product = without_tests(text);
         Self {
             path: path.to_owned(),
-            code: strip(product),
+            code: strip(&product),
             lines: product.lines().count(),
             begins_with_doc: text.starts_with("//! "),
         }
@@ -153,6 +153,22 @@ fn expand<'a>(tree: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
     }
 }
 
+/// Leaves out the items of a file that stand under `#[cfg(test)]`, up to the brace that closes them.
+fn without_tests(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line == "#[cfg(test)]" {
+            let is_whole = |line: &str| line == "}" || (line.ends_with(';') && !line.starts_with([' ', '}']));
+            lines.by_ref().find(|line| is_whole(line));
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
 /// Blanks comments, strings and character literals.
 fn strip(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -245,13 +261,14 @@ fn comments_strings_and_tests_are_not_code() {
     let file = SourceFile::new(
         "perks/rule.rs",
         "//! Doc.\n// use diesel::a;\nconst A: &str = \"use diesel::b \\\" redis::c\"; /* tokio::x */ const Q: char = '\"';\n\
-         const R: &str = r#\"jiff:: \" \"#; use ::redis::Client;\n#[cfg(test)]\nmod tests { use tokio::spawn; }\n",
+         const R: &str = r#\"jiff:: \" \"#; use ::redis::Client;\n\
+         #[cfg(test)]\nmod support {\n    use tokio::spawn;\n}\nfn after() {}\n#[cfg(test)]\nmod tests;\nfn last() {}",
     );
     assert!(file.begins_with_doc);
     for absent in ["diesel", "tokio", "jiff"] {
         assert!(!file.names_crate(absent), "{absent}: {}", file.code);
     }
-    assert!(file.names_crate("redis") && file.has_word("Client"));
+    assert!(file.names_crate("redis") && file.has_word("Client") && file.has_word("after") && file.has_word("last"));
     assert!(!SourceFile::new("a.rs", "use crate::scores::redis::X;").names_crate("redis"));
     assert!(SourceFile::new("a.rs", "use diesel as d;").names_crate("diesel"));
 }
