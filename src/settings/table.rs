@@ -117,7 +117,7 @@ pub const DATABASE_URL: Setting = Setting::with_default(
 pub const DATABASE_CONNECTIONS: Setting = Setting::with_default(
     "database_connections",
     "8",
-    "The most connections to the database at once, the ledger's own aside.",
+    "The most connections for reading, and on PostgreSQL as many again for writing; the ledger has its own.",
 );
 pub const MASTER_KEY: Setting = Setting::optional("master_key", "the output of `perkgate key master`", "The key that all other keys are stored under: 32 bytes in base64. Required with PostgreSQL; made beside a new SQLite database.").flag(Flag::FileOnly).secret();
 

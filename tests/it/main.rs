@@ -12,4 +12,5 @@ mod architecture;
 mod cli;
 mod database;
 mod ledger;
+mod deploy;
 mod support;
