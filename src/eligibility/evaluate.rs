@@ -156,11 +156,11 @@ fn test(test: &Test, value: Value<'_>) -> Truth {
         (Test::Between(low, high), Value::Number(number)) => {
             (millionths(*low)..=millionths(*high)).contains(&number).into()
         }
-        (Test::Contains(part), Value::Text(text)) => text.contains(part.as_str()).into(),
+        (Test::Contains(part), Value::Text(whole)) => whole.contains(part.as_str()).into(),
         (Test::Contains(part), Value::List(items)) => {
-            items.iter().any(|item| matches!(item, Json::Text(text) if text == part)).into()
+            items.iter().any(|item| matches!(item, Json::Text(member) if member == part)).into()
         }
-        (Test::StartsWith(part), Value::Text(text)) => text.starts_with(part.as_str()).into(),
+        (Test::StartsWith(part), Value::Text(whole)) => whole.starts_with(part.as_str()).into(),
         _ => Truth::Unknown,
     }
 }

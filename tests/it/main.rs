@@ -14,3 +14,4 @@ mod database;
 mod ledger;
 mod deploy;
 mod support;
+mod oracle;

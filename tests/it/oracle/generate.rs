@@ -1,0 +1,203 @@
+//! Random rules, as text, and random facts to decide them by.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use perkgate::json::Json;
+
+use super::naive::World;
+
+/// A score or a threshold: few values, so that they often meet, with and without decimals.
+pub fn score() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        4 => (0..=20_i64).prop_map(|fives| fives * 5000),
+        1 => (0..=20_i64).prop_map(|fives| fives * 5000 + 1),
+        1 => 0..=100_000_i64,
+    ]
+}
+
+fn decimal(thousandths: i64) -> String {
+    perkgate::decimal::Decimal::from_thousandths(thousandths).to_string()
+}
+
+fn score_leaf() -> impl Strategy<Value = String> {
+    let one = (select(vec!["eq", "neq", "gt", "gte", "lt", "lte"]), score())
+        .prop_map(|(op, value)| format!(r#"{{"attr":"score","op":"{op}","value":{}}}"#, decimal(value)));
+    let between = (score(), score()).prop_map(|(a, b)| {
+        format!(r#"{{"attr":"score","op":"between","values":[{},{}]}}"#, decimal(a.min(b)), decimal(a.max(b)))
+    });
+    prop_oneof![5 => one, 1 => between]
+}
+
+/// Only `gte` and `gt`: with these a higher score can do no harm.
+fn rising_score_leaf() -> impl Strategy<Value = String> {
+    (select(vec!["gt", "gte"]), score())
+        .prop_map(|(op, value)| format!(r#"{{"attr":"score","op":"{op}","value":{}}}"#, decimal(value)))
+}
+
+fn duration() -> impl Strategy<Value = &'static str> {
+    select(vec!["PT1S", "PT30M", "PT4H", "P1D", "P7D"])
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        select(vec!["\"A\"", "\"AB\"", "\"B\"", "true", "false"]).prop_map(str::to_owned),
+        (0..4_i64).prop_map(|n| n.to_string())
+    ]
+}
+
+fn other_leaf() -> impl Strategy<Value = String> {
+    let name = || select(vec!["a", "b", "c"]);
+    let text = || select(vec!["A", "AB", "B"]);
+    prop_oneof![
+        (name(), select(vec!["eq", "neq"]), value())
+            .prop_map(|(name, op, value)| format!(r#"{{"attr":"context.{name}","op":"{op}","value":{value}}}"#)),
+        (name(), select(vec!["in", "not_in"]), prop::collection::vec(text(), 1..3)).prop_map(|(name, op, values)| {
+            format!(r#"{{"attr":"context.{name}","op":"{op}","values":{values:?}}}"#)
+        }),
+        (name(), select(vec!["gt", "gte", "lt", "lte"]), 0..4_i64)
+            .prop_map(|(name, op, value)| format!(r#"{{"attr":"context.{name}","op":"{op}","value":{value}}}"#)),
+        (name(), select(vec!["contains", "starts_with"]), text())
+            .prop_map(|(name, op, value)| format!(r#"{{"attr":"context.{name}","op":"{op}","value":"{value}"}}"#)),
+        name().prop_map(|name| format!(r#"{{"attr":"context.{name}","op":"exists"}}"#)),
+        (1..4_i64).prop_map(|n| format!(r#"{{"attr":"context.party","op":"lte","value":{n}}}"#)),
+        select(vec!["eq", "neq"])
+            .prop_map(|op| format!(r#"{{"attr":"subject.network","op":"{op}","value":"twitter"}}"#)),
+        (select(vec!["gt", "gte", "lt", "lte"]), duration())
+            .prop_map(|(op, value)| format!(r#"{{"attr":"score.age","op":"{op}","value":"{value}"}}"#)),
+    ]
+}
+
+fn nested(leaf: impl Strategy<Value = String> + 'static, with_not: bool) -> BoxedStrategy<String> {
+    leaf.prop_recursive(3, 12, 3, move |inner| {
+        let list = prop::collection::vec(inner.clone(), 1..4);
+        let both = (select(vec!["all", "any"]), list)
+            .prop_map(|(kind, members)| format!(r#"{{"{kind}":[{}]}}"#, members.join(",")));
+        if with_not {
+            prop_oneof![3 => both, 1 => inner.prop_map(|inner| format!(r#"{{"not":{inner}}}"#))].boxed()
+        } else {
+            both.boxed()
+        }
+    })
+    .boxed()
+}
+
+pub fn condition() -> BoxedStrategy<String> {
+    nested(prop_oneof![score_leaf(), other_leaf()], true)
+}
+
+/// A condition in which the score stands only in `gte` and `gt`, and never under a `not`.
+pub fn rising_condition() -> BoxedStrategy<String> {
+    let other = other_leaf().prop_map(|leaf| format!(r#"{{"not":{leaf}}}"#));
+    nested(prop_oneof![3 => rising_score_leaf(), 1 => other_leaf(), 1 => other], false)
+}
+
+fn clock() -> impl Strategy<Value = String> {
+    (0..24_u8, select(vec![0_u8, 15, 30, 45])).prop_map(|(hour, minute)| format!("{hour:02}:{minute:02}"))
+}
+
+fn schedule() -> impl Strategy<Value = String> {
+    let days = prop::sample::subsequence(vec!["mon", "tue", "wed", "thu", "fri", "sat", "sun"], 1..=7);
+    let to = prop_oneof![5 => clock(), 1 => Just("24:00".to_owned())];
+    let opening = (days, clock(), to)
+        .prop_filter("a time that is its own end is refused", |(_, from, to)| from != to)
+        .prop_map(|(days, from, to)| format!(r#"{{"days":{days:?},"from":"{from}","to":"{to}"}}"#));
+    let closed = prop::sample::subsequence(vec!["2026-03-08", "2026-04-05", "2026-10-04", "2026-11-01"], 0..=4);
+    (prop::collection::vec(opening, 1..3), closed)
+        .prop_map(|(open, closed)| format!(r#"{{"open":[{}],"closed_dates":{closed:?}}}"#, open.join(",")))
+}
+
+const ZONES: [&str; 5] = ["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"];
+
+/// The parts that say when: zone, validity and schedule, each with a comma before it.
+fn times() -> impl Strategy<Value = String> {
+    let edge = || {
+        prop_oneof![
+            1 => Just("null".to_owned()),
+            1 => (select(vec!["2026-03-08", "2026-11-01", "2026-06-10"]), clock())
+                .prop_map(|(date, clock)| format!("\"{date}T{clock}\""))
+        ]
+    };
+    (select(ZONES.to_vec()), prop::option::weighted(0.3, (edge(), edge())), prop::option::weighted(0.5, schedule()))
+        .prop_map(|(zone, valid, schedule)| {
+            let valid = valid.map(|(from, until)| format!(r#","valid":{{"from":{from},"until":{until}}}"#));
+            let schedule = schedule.map(|schedule| format!(r#","schedule":{schedule}"#));
+            format!(r#","time_zone":"{zone}"{}{}"#, valid.unwrap_or_default(), schedule.unwrap_or_default())
+        })
+}
+
+fn assemble(
+    condition: fn() -> BoxedStrategy<String>,
+    times: impl Strategy<Value = String>,
+) -> impl Strategy<Value = String> {
+    let gate = prop::option::weighted(0.4, condition());
+    let tiers = prop::collection::vec(prop::option::weighted(0.95, condition()), 1..4);
+    let max_age = prop::option::weighted(0.5, duration());
+    let short = score().prop_map(|least| format!(r#"{{"at_least":{},"score":"klout"}}"#, decimal(least)));
+    let long = (gate, tiers, max_age, times, any::<u32>()).prop_map(|(gate, tiers, max_age, times, shuffle)| {
+        let gate = gate.map(|gate| format!(r#","when":{gate}"#)).unwrap_or_default();
+        let max_age = max_age.map(|age| format!(r#","max_age":"{age}""#)).unwrap_or_default();
+        let mut tiers: Vec<_> = tiers
+            .into_iter()
+            .enumerate()
+            .map(|(at, when)| {
+                let when = when.map(|when| format!(r#","when":{when}"#)).unwrap_or_default();
+                format!(r#"{{"id":"t{at}","rank":{}{when}}}"#, at + 1)
+            })
+            .collect();
+        let turns = shuffle as usize % tiers.len();
+        tiers.rotate_left(turns);
+        format!(r#"{{"score":{{"source":"klout"{max_age}}}{gate},"tiers":[{}]{times}}}"#, tiers.join(","))
+    });
+    prop_oneof![1 => short, 12 => long]
+}
+
+/// Any rule, with times.
+pub fn rule() -> impl Strategy<Value = String> {
+    assemble(condition, times())
+}
+
+/// A rule that is always open, and in which a higher score can do no harm.
+pub fn rising_rule() -> impl Strategy<Value = String> {
+    assemble(rising_condition, Just(String::new()))
+}
+
+/// Around the days on which clocks change, to the second and the microsecond.
+pub fn instant() -> impl Strategy<Value = jiff::Timestamp> {
+    let days = select(vec!["2026-03-08", "2026-04-05", "2026-10-04", "2026-11-01", "2026-06-10"]);
+    (days, 0..192_i64, select(vec![0_i64, 0, 0, 1, -1, 450_000_000])).prop_map(|(day, quarters, micros)| {
+        let midnight: jiff::Timestamp = format!("{day}T00:00:00Z").parse().unwrap();
+        let micros = midnight.as_microsecond() + (quarters - 96) * 900_000_000 + micros;
+        jiff::Timestamp::from_microsecond(micros).unwrap()
+    })
+}
+
+fn fact() -> impl Strategy<Value = String> {
+    prop_oneof![6 => value(), 1 => Just(r#"["A","B"]"#.to_owned()), 1 => Just("[]".to_owned())]
+}
+
+/// Facts, with a score observed up to eight days before `now`, or after it.
+pub fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
+    let age = prop_oneof![
+        -1..=1_i64,
+        (-3600..700_000_i64).prop_map(|seconds| seconds * 1_000_000),
+        (select(vec![1_i64, 1800, 14_400, 86_400, 604_800]), -1..=1_i64).prop_map(|(age, off)| age * 1_000_000 + off),
+    ];
+    let score = prop::option::weighted(0.9, (score(), age));
+    let context = prop::collection::btree_map(select(vec!["a", "b", "c"]), fact(), 0..=3);
+    let party = prop::option::of(1..4_i64);
+    let network = select(vec![None, Some("twitter"), Some("cx")]);
+    (score, context, party, network).prop_map(move |(score, context, party, network)| {
+        let mut context: Vec<_> =
+            context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
+        if let Some(party) = party {
+            context.push(("party".into(), Json::parse(&party.to_string()).unwrap()));
+        }
+        World {
+            score: score
+                .map(|(value, age)| (value, jiff::Timestamp::from_microsecond(now.as_microsecond() - age).unwrap())),
+            network: network.map(str::to_owned),
+            context,
+        }
+    })
+}

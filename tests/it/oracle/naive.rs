@@ -1,0 +1,331 @@
+//! A second, naive reading of a rule: straight from the design's section 6, over the raw document.
+//!
+//! It shares no code with the crate but the JSON tree, is allowed to be slow, and looks for every
+//! answer the dull way: gaps by trying scores, openings by trying quarters of an hour.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use perkgate::json::Json;
+
+/// What is known, in raw form: the score in thousandths.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub score: Option<(i64, Timestamp)>,
+    pub network: Option<String>,
+    pub context: Vec<(String, Json)>,
+}
+
+/// What the oracle says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub granted: bool,
+    pub tier: Option<String>,
+    /// The code of the first reason; none for a grant without a threshold.
+    pub code: Option<&'static str>,
+    /// In thousandths.
+    pub wanted: Option<i64>,
+    pub short_by: Option<i64>,
+    pub next: Option<Timestamp>,
+}
+
+fn denied(code: &'static str) -> Answer {
+    Answer { granted: false, tier: None, code: Some(code), wanted: None, short_by: None, next: None }
+}
+
+pub fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
+    let rule = &long_form(rule);
+    let zone = TimeZone::get(text(get(rule, "time_zone")).unwrap_or("UTC")).unwrap();
+    let bound = |name| {
+        let written = text(get(get(rule, "valid"), name))?;
+        let local: jiff::civil::DateTime = written.parse().unwrap();
+        Some(zone.to_zoned(local).unwrap().timestamp())
+    };
+    let (from, until) = (bound("from"), bound("until"));
+    if until.is_some_and(|until| now >= until) {
+        return denied("no_longer_valid");
+    }
+    let early = from.is_some_and(|from| now < from);
+    if !early && is_open(rule, &zone, now) {
+        return merits(rule, world, now);
+    }
+    // Try every quarter of an hour until it is open; the tests use no finer times.
+    let quarter = SignedDuration::from_mins(15);
+    let mut at = if early { from.unwrap() } else { ceil_to_quarter(now) };
+    let end = at + SignedDuration::from_hours(24 * 12);
+    while at < end && !is_open(rule, &zone, at) {
+        at += quarter;
+    }
+    let opens = Some(at).filter(|at| *at < end && until.is_none_or(|until| *at < until));
+    Answer {
+        next: opens.filter(|at| merits(rule, world, *at).granted),
+        ..denied(if early { "not_yet_valid" } else { "outside_schedule" })
+    }
+}
+
+fn ceil_to_quarter(now: Timestamp) -> Timestamp {
+    let second = now.as_second() + i64::from(now.subsec_nanosecond() > 0);
+    Timestamp::from_second((second + 899).div_euclid(900) * 900).unwrap()
+}
+
+fn is_open(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
+    let schedule = get(rule, "schedule");
+    let local = zone.to_datetime(now);
+    let clock = format!("{:02}:{:02}", local.hour(), local.minute());
+    let closed = |date: jiff::civil::Date| {
+        list(get(schedule, "closed_dates")).iter().any(|closed| text(closed) == Some(&date.to_string()))
+    };
+    if *get(schedule, "open") == Json::Null {
+        return !closed(local.date());
+    }
+    list(get(schedule, "open")).iter().any(|opening| {
+        let (from, to) = (text(get(opening, "from")).unwrap(), text(get(opening, "to")).unwrap());
+        let begins = |date: jiff::civil::Date| {
+            let day = date.strftime("%a").to_string().to_lowercase();
+            !closed(date) && list(get(opening, "days")).iter().any(|name| text(name) == Some(&day))
+        };
+        let (today, yesterday) = (local.date(), local.date().yesterday().unwrap());
+        // Two digits each: text compares as time does.
+        if from < to {
+            begins(today) && from <= clock.as_str() && clock.as_str() < to
+        } else {
+            (begins(today) && clock.as_str() >= from) || (begins(yesterday) && clock.as_str() < to)
+        }
+    })
+}
+
+fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
+    let conditions = || {
+        std::iter::once(get(rule, "when"))
+            .chain(list(get(rule, "tiers")).iter().map(|tier| get(tier, "when")))
+            .filter(|when| **when != Json::Null)
+    };
+    let looks_at_score = conditions().any(|when| when.canonical().contains("\"attr\":\"score"));
+    if looks_at_score {
+        let Some((_, observed)) = world.score else { return denied("score_missing") };
+        if let Some(max_age) = text(get(get(rule, "score"), "max_age"))
+            && age_micros(observed, now) > duration_micros(max_age)
+        {
+            return denied("score_stale");
+        }
+    }
+    let gate = holds(get(rule, "when"), world, now);
+    if gate.is_none() {
+        return denied("attribute_missing");
+    }
+    if let Some(tier) = granted(rule, world, now) {
+        let wanted = world.score.and_then(|(score, _)| {
+            let admits = |score| {
+                let world = with_score(world, score);
+                holds(get(rule, "when"), &world, now) == Some(true)
+                    && holds(get(tier, "when"), &world, now) == Some(true)
+            };
+            candidates(rule).into_iter().rev().find(|at| *at <= score && admits(*at) && !admits(*at - 1))
+        });
+        return Answer {
+            granted: true,
+            tier: text(get(tier, "id")).map(str::to_owned),
+            code: wanted.map(|_| "score_met"),
+            wanted,
+            short_by: None,
+            next: None,
+        };
+    }
+    let unknown = list(get(rule, "tiers")).iter().any(|tier| holds(get(tier, "when"), world, now).is_none());
+    if gate == Some(true) && unknown {
+        return denied("attribute_missing");
+    }
+    let gap = world.score.and_then(|(score, _)| {
+        candidates(rule)
+            .into_iter()
+            .filter(|at| *at > score)
+            .find(|at| granted(rule, &with_score(world, *at), now).is_some())
+            .map(|at| (at, at - score))
+    });
+    match gap {
+        Some((wanted, short_by)) => {
+            Answer { wanted: Some(wanted), short_by: Some(short_by), ..denied("score_below_threshold") }
+        }
+        None => denied("condition_not_met"),
+    }
+}
+
+/// The tier that is granted: the one of the highest rank whose condition, and the rule's own, hold.
+fn granted<'a>(rule: &'a Json, world: &World, now: Timestamp) -> Option<&'a Json> {
+    if holds(get(rule, "when"), world, now) != Some(true) {
+        return None;
+    }
+    list(get(rule, "tiers"))
+        .iter()
+        .filter(|tier| holds(get(tier, "when"), world, now) == Some(true))
+        .max_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000))
+}
+
+/// Every number that is written anywhere in the rule, and the next thousandth, sorted.
+fn candidates(rule: &Json) -> Vec<i64> {
+    fn collect(json: &Json, into: &mut Vec<i64>) {
+        match json {
+            Json::Number(number) => into.extend([number.thousandths(), number.thousandths() + 1]),
+            Json::List(items) => items.iter().for_each(|item| collect(item, into)),
+            Json::Object(members) => members.iter().for_each(|(_, value)| collect(value, into)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(rule, &mut found);
+    found.sort_unstable();
+    found
+}
+
+fn with_score(world: &World, score: i64) -> World {
+    World { score: world.score.map(|(_, observed)| (score, observed)), ..world.clone() }
+}
+
+/// Kleene's logic: `None` is unknown.
+fn holds(when: &Json, world: &World, now: Timestamp) -> Option<bool> {
+    if *when == Json::Null {
+        return Some(true);
+    }
+    if let Json::List(members) = get(when, "all") {
+        let truths: Vec<_> = members.iter().map(|member| holds(member, world, now)).collect();
+        return if truths.contains(&Some(false)) {
+            Some(false)
+        } else if truths.contains(&None) {
+            None
+        } else {
+            Some(true)
+        };
+    }
+    if let Json::List(members) = get(when, "any") {
+        let truths: Vec<_> = members.iter().map(|member| holds(member, world, now)).collect();
+        return if truths.contains(&Some(true)) {
+            Some(true)
+        } else if truths.contains(&None) {
+            None
+        } else {
+            Some(false)
+        };
+    }
+    if *get(when, "not") != Json::Null {
+        return holds(get(when, "not"), world, now).map(|truth| !truth);
+    }
+    leaf(when, world, now)
+}
+
+fn leaf(leaf: &Json, world: &World, now: Timestamp) -> Option<bool> {
+    let attr = text(get(leaf, "attr")).unwrap();
+    let op = text(get(leaf, "op")).unwrap();
+    if attr == "score.age" {
+        let Some((_, observed)) = world.score else { return if op == "exists" { Some(false) } else { None } };
+        let age = age_micros(observed, now);
+        let limit = |json: &Json| duration_micros(text(json).unwrap());
+        let value = get(leaf, "value");
+        return Some(match op {
+            "exists" => true,
+            "gt" => age > limit(value),
+            "gte" => age >= limit(value),
+            "lt" => age < limit(value),
+            "lte" => age <= limit(value),
+            "between" => {
+                let ends = list(get(leaf, "values"));
+                age >= limit(&ends[0]) && age <= limit(&ends[1])
+            }
+            _ => unreachable!("{op}"),
+        });
+    }
+    let found = match attr {
+        "score" => world.score.map(|(score, _)| number(score)),
+        "subject.network" => world.network.clone().map(Json::Text),
+        "context.party" => Some(
+            world.context.iter().find(|(name, _)| name == "party").map_or(number(1000), |(_, value)| value.clone()),
+        ),
+        other => {
+            let name = other.strip_prefix("context.").unwrap();
+            world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        }
+    };
+    if op == "exists" {
+        return Some(found.is_some());
+    }
+    let found = found?;
+    let value = get(leaf, "value");
+    let same_type = |other: &Json| found.kind() == other.kind();
+    let compare = |test: fn(i64, i64) -> bool| Some(test(thousandths(&found)?, thousandths(value)?));
+    match op {
+        "eq" => same_type(value).then(|| found == *value),
+        "neq" => same_type(value).then(|| found != *value),
+        "in" => same_type(&list(get(leaf, "values"))[0]).then(|| list(get(leaf, "values")).contains(&found)),
+        "not_in" => same_type(&list(get(leaf, "values"))[0]).then(|| !list(get(leaf, "values")).contains(&found)),
+        "gt" => compare(|a, b| a > b),
+        "gte" => compare(|a, b| a >= b),
+        "lt" => compare(|a, b| a < b),
+        "lte" => compare(|a, b| a <= b),
+        "between" => {
+            let ends = list(get(leaf, "values"));
+            let found = thousandths(&found)?;
+            Some(thousandths(&ends[0])? <= found && found <= thousandths(&ends[1])?)
+        }
+        "contains" => match &found {
+            Json::Text(whole) => Some(whole.contains(text(value)?)),
+            Json::List(items) => Some(items.contains(value)),
+            _ => None,
+        },
+        "starts_with" => Some(text(&found)?.starts_with(text(value)?)),
+        _ => unreachable!("{op}"),
+    }
+}
+
+fn long_form(rule: &Json) -> Json {
+    let Some(least) = rule.member("at_least") else { return rule.clone() };
+    let written = format!(
+        r#"{{"score":{{"source":{}}},"tiers":[{{"id":"standard","rank":1,"when":{{"attr":"score","op":"gte","value":{}}}}}]}}"#,
+        get(rule, "score").canonical(),
+        least.canonical()
+    );
+    Json::parse(&written).unwrap()
+}
+
+fn age_micros(observed: Timestamp, now: Timestamp) -> i64 {
+    (now.as_microsecond() - observed.as_microsecond()).max(0)
+}
+
+/// `PT90M`, `P7D` …: what the generators write.
+fn duration_micros(written: &str) -> i64 {
+    let amount: i64 = written.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    let unit = match (written.contains('T'), written.chars().last().unwrap()) {
+        (false, 'D') => 86_400,
+        (true, 'H') => 3600,
+        (true, 'M') => 60,
+        (true, 'S') => 1,
+        other => unreachable!("{other:?}"),
+    };
+    amount * unit * 1_000_000
+}
+
+fn number(thousandths: i64) -> Json {
+    Json::Number(perkgate::decimal::Decimal::from_thousandths(thousandths))
+}
+
+fn get<'a>(json: &'a Json, name: &str) -> &'a Json {
+    json.member(name).unwrap_or(&Json::Null)
+}
+
+fn text(json: &Json) -> Option<&str> {
+    match json {
+        Json::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn list(json: &Json) -> &[Json] {
+    match json {
+        Json::List(items) => items,
+        _ => &[],
+    }
+}
+
+fn thousandths(json: &Json) -> Option<i64> {
+    match json {
+        Json::Number(number) => Some(number.thousandths()),
+        _ => None,
+    }
+}
