@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::reason::{Reason, ReasonCode};
 use crate::decimal::Decimal;
 use crate::json::Json;
-use crate::perks::condition::Attribute;
+use crate::perks::attribute::Attribute;
 use crate::perks::rule::{Rule, Standing};
 use crate::perks::terms::Fallback;
 use crate::perks::tier::Tier;

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::facts::{Facts, Value, millionths};
 use crate::decimal::Decimal;
 use crate::json::Json;
-use crate::perks::condition::{Attribute, Comparison, Condition, Leaf, Scalar, Test};
+use crate::perks::attribute::Attribute;
+use crate::perks::condition::Condition;
+use crate::perks::leaf::{Comparison, Leaf, Scalar, Test};
 
 /// True, false or unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

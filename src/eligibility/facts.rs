@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::decimal::Decimal;
 use crate::json::Json;
-use crate::perks::condition::{Attribute, PARTY, is_context_name};
+use crate::perks::attribute::{Attribute, PARTY, is_context_name};
 use crate::perks::limit::MAX_PARTY;
 use crate::perks::read::{Issue, Issues, Spot};
 

@@ -3,7 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::condition::{Attribute, Comparison, Condition, Leaf, Scalar, Test};
+use super::attribute::Attribute;
+use super::condition::Condition;
+use super::leaf::{Comparison, Leaf, Scalar, Test};
 use super::limit::{Cost, Unit, Window};
 use super::read::Issue;
 use super::rule::Rule;

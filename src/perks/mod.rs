@@ -1,22 +1,23 @@
 //! Perks and their rules.
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
-//! after that trusts it. The files `rule`, `terms`, `tier`, `condition`, `schedule`, `limit`,
-//! `period`, `lint` and `read` are pure.
+//! after that trusts it. All of its files but `catalog` and `store` are pure.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
 //! published before it still mean the same; write it in the same file's `to_json`. The round trip of
 //! the canonical form and the evaluator in `tests/it/oracle` fail until both are done.
 //!
-//! To add an operator: a variant of [`condition::Test`], its name and types in `Leaf::read`, its
+//! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its
 //! truth in `eligibility::evaluate`.
 //!
 //! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
 pub mod catalog;
+pub mod attribute;
 pub mod condition;
+pub mod leaf;
 pub mod limit;
 pub mod lint;
 pub mod period;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::condition::{Attribute, Comparison, Condition, Leaf, PARTY, Test};
+use super::attribute::{Attribute, PARTY};
+use super::condition::Condition;
+use super::leaf::{Comparison, Leaf, Test};
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::read::{Fields, Issue, Issues, Spot, below, object, text};
 use super::schedule::Schedule;
@@ -391,16 +393,20 @@ mod tests {
         assert_eq!(one.hash(), parse(&format!(r#"{{"tiers":[{b},{a}]}}"#)).unwrap().hash());
     }
 
+    #[track_caller]
+    fn expect_refusals<const N: usize>(cases: [(String, &str, &str); N]) {
+        for (text, pointer, code) in cases {
+            let issues = parse(&text).expect_err(&text);
+            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text} {issues:?}");
+            assert_eq!(issues.len(), 1, "{text} {issues:?}");
+        }
+    }
+
     #[test]
     fn what_does_not_fit_is_refused_at_its_spot() {
         let tier = r#""tiers":[{"id":"t"}]"#;
-        let limit = |member: &str| {
-            format!(
-                r#"{{{tier},"limits":[{{"id":"l","scope":["perk"],"max":1,"window":{{"calendar":"day"}},{member}}}]}}"#
-            )
-        };
         let with = |member: &str| format!("{{{tier},{member}}}");
-        for (text, pointer, code) in [
+        expect_refusals([
             ("[]".to_owned(), "", "wrong_type"),
             ("{}".into(), "/tiers", "missing"),
             (r#"{"tiers":[]}"#.into(), "/tiers", "empty"),
@@ -458,6 +464,18 @@ mod tests {
             (with(r#""token":{"single_use":1}"#), "/token/single_use", "wrong_type"),
             (with(r#""rollout":{"percent":50}"#), "/rollout/percent", "not_available_yet"),
             (with(r#""rollout":{"percent":101}"#), "/rollout/percent", "out_of_range"),
+        ]);
+    }
+
+    #[test]
+    fn tiers_and_limits_that_do_not_fit_are_refused_at_their_spot() {
+        let tier = r#""tiers":[{"id":"t"}]"#;
+        let limit = |member: &str| {
+            format!(
+                r#"{{{tier},"limits":[{{"id":"l","scope":["perk"],"max":1,"window":{{"calendar":"day"}},{member}}}]}}"#
+            )
+        };
+        expect_refusals([
             (r#"{"tiers":[{"id":"a","rank":1},{"id":"a","rank":2}]}"#.into(), "/tiers/1/id", "repeated"),
             (r#"{"tiers":[{"id":"a","rank":1},{"id":"b","rank":1}]}"#.into(), "/tiers/1/rank", "repeated"),
             (r#"{"tiers":[{"id":"a"},{"id":"b","rank":1}]}"#.into(), "/tiers/0/rank", "missing"),
@@ -497,11 +515,7 @@ mod tests {
             (r#"{"at_least":40}"#.into(), "/score", "missing"),
             (r#"{"at_least":"40","score":"klout"}"#.into(), "/at_least", "wrong_type"),
             (r#"{"at_least":40,"score":"klout","limits":[]}"#.into(), "/limits", "unknown_field"),
-        ] {
-            let issues = parse(&text).expect_err(&text);
-            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text} {issues:?}");
-            assert_eq!(issues.len(), 1, "{text} {issues:?}");
-        }
+        ]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn schedule() -> impl Strategy<Value = String> {
 const ZONES: [&str; 5] = ["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"];
 
 /// The parts that say when: zone, validity and schedule, each with a comma before it.
-fn times() -> impl Strategy<Value = String> {
+fn times(scheduled: f64) -> impl Strategy<Value = String> {
     let edge = || {
         prop_oneof![
             1 => Just("null".to_owned()),
@@ -118,7 +118,11 @@ fn times() -> impl Strategy<Value = String> {
                 .prop_map(|(date, clock)| format!("\"{date}T{clock}\""))
         ]
     };
-    (select(ZONES.to_vec()), prop::option::weighted(0.3, (edge(), edge())), prop::option::weighted(0.5, schedule()))
+    (
+        select(ZONES.to_vec()),
+        prop::option::weighted(0.3, (edge(), edge())),
+        prop::option::weighted(scheduled, schedule()),
+    )
         .prop_map(|(zone, valid, schedule)| {
             let valid = valid.map(|(from, until)| format!(r#","valid":{{"from":{from},"until":{until}}}"#));
             let schedule = schedule.map(|schedule| format!(r#","schedule":{schedule}"#));
@@ -154,7 +158,12 @@ fn assemble(
 
 /// Any rule, with times.
 pub fn rule() -> impl Strategy<Value = String> {
-    assemble(condition, times())
+    assemble(condition, times(0.5))
+}
+
+/// A rule that admits everyone, when it is open.
+pub fn timed_rule() -> impl Strategy<Value = String> {
+    times(0.95).prop_map(|times| format!(r#"{{"tiers":[{{"id":"t"}}]{times}}}"#))
 }
 
 /// A rule that is always open, and in which a higher score can do no harm.

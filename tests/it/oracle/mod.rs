@@ -121,6 +121,15 @@ proptest! {
     }
 
     #[test]
+    fn hours_agree_with_the_oracle(cases in prop::collection::vec(case(generate::timed_rule()), 8)) {
+        for (text, world, now) in cases {
+            let (json, rule) = parse(&text);
+            let verdict = decide(&rule, &facts(&world), now);
+            prop_assert_eq!(answer_of(&verdict), naive::answer(&json, &world, now), "{} at {}", text, now);
+        }
+    }
+
+    #[test]
     fn decide_does_not_depend_on_the_order_of_members((text, world, now) in case(generate::rule())) {
         let (json, rule) = parse(&text);
         let turned = Rule::parse(&reversed(&json), "lounge").unwrap();

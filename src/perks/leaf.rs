@@ -1,0 +1,225 @@
+//! Leaves of conditions: one attribute, tested with a typed operator.
+
+use super::attribute::{Attribute, Kind};
+use super::period::{LONGEST, Period};
+use super::read::{Issues, Spot, text};
+use crate::decimal::Decimal;
+use crate::json::Json;
+
+const MAX_VALUES: usize = 100;
+
+/// One test of one attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    pub attribute: Attribute,
+    pub test: Test,
+}
+
+/// How an attribute is tested. Numbers are exact; there are no floats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    Exists,
+    Equals(Scalar),
+    Differs(Scalar),
+    OneOf(Vec<Scalar>),
+    NoneOf(Vec<Scalar>),
+    Compares(Comparison, Decimal),
+    /// Both ends belong to it.
+    Between(Decimal, Decimal),
+    /// A part of a text, or a member of a list.
+    Contains(String),
+    StartsWith(String),
+}
+
+/// How two numbers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+}
+
+/// A single value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar {
+    Text(String),
+    Number(Decimal),
+    Bool(bool),
+}
+
+impl Leaf {
+    pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        if let Some(other) = spot.member("ref") {
+            return other.refuse(
+                issues,
+                "not_available_yet",
+                "comparing with another attribute is not available yet: compare with a `value`",
+            );
+        }
+        let fields = spot.fields(&["attr", "op", "value", "values"], issues)?;
+        let attribute = fields.required("attr", issues).and_then(|attr| Attribute::read(&attr, issues));
+        let op = fields.required("op", issues);
+        let op_name = op.as_ref().and_then(|op| op.text(issues));
+        let (attribute, op, op_name) = (attribute?, op?, op_name?);
+        let kind = attribute.kind();
+
+        let takes = match op_name {
+            "exists" => "",
+            "in" | "not_in" | "between" => "values",
+            "eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "contains" | "starts_with" => "value",
+            _ => {
+                return op.refuse(
+                    issues,
+                    "unknown_operator",
+                    "use eq, neq, in, not_in, gt, gte, lt, lte, between, exists, contains or starts_with",
+                );
+            }
+        };
+        for name in ["value", "values"] {
+            if let Some(extra) = fields.optional(name).filter(|_| name != takes) {
+                let needs = if takes.is_empty() { "neither `value` nor `values`".into() } else { format!("`{takes}`") };
+                return extra.refuse(issues, "unknown_field", format!("`{op_name}` takes {needs}"));
+            }
+        }
+        let fits = match op_name {
+            "exists" => true,
+            "gt" | "gte" | "lt" | "lte" | "between" => kind != Kind::Text,
+            "contains" | "starts_with" => matches!(kind, Kind::Text | Kind::Any),
+            "in" | "not_in" => attribute != Attribute::Score && kind != Kind::Duration,
+            _ => kind != Kind::Duration,
+        };
+        if !fits {
+            let detail = format!("`{op_name}` can't be used with `{}`", attribute.name());
+            return op.refuse(issues, "operator_not_allowed", detail);
+        }
+
+        let value = if takes.is_empty() { None } else { Some(fields.required(takes, issues)?) };
+        let test = match value {
+            None => Test::Exists,
+            Some(value) => Test::read(op_name, &value, kind, issues)?,
+        };
+        Some(Self { attribute, test })
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        let age = self.attribute == Attribute::ScoreAge;
+        let number = |number: &Decimal| {
+            if age {
+                text(Period::from_seconds(number.thousandths() / 1000).to_string())
+            } else {
+                Json::Number(*number)
+            }
+        };
+        let scalar = |scalar: &Scalar| match scalar {
+            Scalar::Text(value) => text(value),
+            Scalar::Number(value) => Json::Number(*value),
+            Scalar::Bool(value) => Json::Bool(*value),
+        };
+        let list = |values: &[Scalar]| Json::List(values.iter().map(scalar).collect());
+        let (op, operand) = match &self.test {
+            Test::Exists => ("exists", None),
+            Test::Equals(value) => ("eq", Some(("value", scalar(value)))),
+            Test::Differs(value) => ("neq", Some(("value", scalar(value)))),
+            Test::OneOf(values) => ("in", Some(("values", list(values)))),
+            Test::NoneOf(values) => ("not_in", Some(("values", list(values)))),
+            Test::Compares(comparison, value) => (comparison.name(), Some(("value", number(value)))),
+            Test::Between(low, high) => ("between", Some(("values", Json::List(vec![number(low), number(high)])))),
+            Test::Contains(part) => ("contains", Some(("value", text(part)))),
+            Test::StartsWith(part) => ("starts_with", Some(("value", text(part)))),
+        };
+        let members = [("attr", text(self.attribute.name())), ("op", text(op))].into_iter().chain(operand);
+        Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}
+
+impl Test {
+    fn read(op: &str, value: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Self> {
+        Some(match op {
+            "eq" => Self::Equals(Scalar::read(value, kind, issues)?),
+            "neq" => Self::Differs(Scalar::read(value, kind, issues)?),
+            "in" => Self::OneOf(Scalar::read_list(value, kind, issues)?),
+            "not_in" => Self::NoneOf(Scalar::read_list(value, kind, issues)?),
+            "between" => {
+                let ends = value.list(2..=2, issues)?;
+                let ends: Vec<_> = ends.iter().map(|end| read_number(end, kind, issues)).collect();
+                let [Some(low), Some(high)] = ends.as_slice() else { return None };
+                if low > high {
+                    return value.refuse(issues, "out_of_range", "write the lower end first");
+                }
+                Self::Between(*low, *high)
+            }
+            "contains" | "starts_with" => {
+                let part = value.text(issues)?;
+                if part.is_empty() {
+                    return value.refuse(
+                        issues,
+                        "empty",
+                        "every text has the empty text in it: write what to look for",
+                    );
+                }
+                if op == "contains" { Self::Contains(part.to_owned()) } else { Self::StartsWith(part.to_owned()) }
+            }
+            _ => Self::Compares(Comparison::named(op)?, read_number(value, kind, issues)?),
+        })
+    }
+}
+
+/// A number, or for an age a duration, which is a number of seconds from here on.
+fn read_number(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Decimal> {
+    if kind == Kind::Duration {
+        return Period::read(spot, LONGEST, issues).map(|period| Decimal::from_whole(period.seconds()));
+    }
+    spot.number(issues)
+}
+
+impl Scalar {
+    fn read(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Self> {
+        match (spot.json(), kind) {
+            (Json::Text(_), Kind::Text | Kind::Any) | (_, Kind::Text) => {
+                spot.text(issues).map(|value| Self::Text(value.to_owned()))
+            }
+            (Json::Bool(value), Kind::Any) => Some(Self::Bool(*value)),
+            (Json::Number(_), _) | (_, Kind::Number | Kind::Duration) => spot.number(issues).map(Self::Number),
+            (other, Kind::Any) => {
+                let detail = format!("this must be text, a number, true or false, and is {}", other.kind());
+                spot.refuse(issues, "wrong_type", detail)
+            }
+        }
+    }
+
+    fn read_list(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Vec<Self>> {
+        let items = spot.list(1..=MAX_VALUES, issues)?;
+        let values: Vec<_> = items.iter().map(|item| Self::read(item, kind, issues)).collect();
+        let values = values.into_iter().collect::<Option<Vec<_>>>()?;
+        let mixed = values
+            .iter()
+            .zip(values.iter().skip(1))
+            .any(|(a, b)| std::mem::discriminant(a) != std::mem::discriminant(b));
+        if mixed {
+            return spot.refuse(issues, "wrong_type", "the values must all be of one type");
+        }
+        Some(values)
+    }
+}
+
+impl Comparison {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "gt" => Self::Gt,
+            "gte" => Self::Gte,
+            "lt" => Self::Lt,
+            "lte" => Self::Lte,
+            _ => return None,
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gt => "gt",
+            Self::Gte => "gte",
+            Self::Lt => "lt",
+            Self::Lte => "lte",
+        }
+    }
+}
