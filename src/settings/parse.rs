@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+use crate::database::DatabaseUrl;
 
 /// A whole number from `minimum` to `maximum`; `_` may part the digits.
 pub(super) fn number(text: &str, minimum: u64, maximum: u64) -> Result<u64, String> {
@@ -63,6 +66,30 @@ pub(super) fn redis_url(text: &str) -> Result<SecretString, &'static str> {
         Some(rest) if !place_of(rest).is_empty() => Ok(SecretString::from(text)),
         Some(_) => Err("it must name a host"),
         None => Err("it must begin with redis:// or rediss://"),
+    }
+}
+
+/// A database URL; one of SQLite is a plain path. SQLite would also take `file:` URIs, but then
+/// nobody could tell whether the file exists and where its key lies.
+pub(super) fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    match text.parse::<DatabaseUrl>() {
+        Ok(DatabaseUrl::Sqlite(path)) if path.starts_with("file:") || path.contains('?') => {
+            Err("a SQLite database is a plain path, without `file:` and options".to_owned())
+        }
+        Ok(url) => Ok(url),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A filter for `tracing`. A lone word has to be a level: `inof` would otherwise be a target, and
+/// nothing but that target would be logged.
+pub(super) fn log_filter(text: &str) -> Result<String, &'static str> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_sound = |part: &str| part.contains(['=', '[', ']', '{', '}']) || LEVELS.contains(&part);
+    if text.split(',').map(str::trim).all(is_sound) && EnvFilter::try_new(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be a level (error, warn, info, debug, trace) or levels by target such as `info,perkgate=debug`")
     }
 }
 
@@ -133,6 +160,24 @@ mod tests {
         assert_eq!(duration("PT10S", hour), Ok(Duration::from_secs(10)));
         for bad in ["10", "0s", "-5s", "2h", "soon", "1 day"] {
             assert!(duration(bad, hour).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_log_level_is_no_target() {
+        for good in ["info", "off", "warn,perkgate=debug", "info,perkgate::ledger[{batch}]=trace"] {
+            assert_eq!(log_filter(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "inof", "perkgate", "info,perkgate=loud", "info debug"] {
+            assert!(log_filter(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_sqlite_database_is_a_plain_path() {
+        assert!(database_url("sqlite:/var/lib/perkgate/perkgate.db").is_ok());
+        for bad in ["sqlite:file:x.db?mode=ro", "sqlite:x.db?cache=shared", "sqlite::memory:", "x.db"] {
+            assert!(database_url(bad).is_err(), "{bad}");
         }
     }
 

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, Network};
 use super::sources::Reader;
@@ -64,10 +63,7 @@ pub enum LogFormat {
 
 impl Logs {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
-        let filter = from.get(&table::LOG, |text| match EnvFilter::try_new(text) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(_) => Err("it must be a level (error, warn, info, debug, trace) or levels by target such as `info,perkgate=debug`"),
-        });
+        let filter = from.get(&table::LOG, parse::log_filter);
         let format = from.get(&table::LOG_FORMAT, |text| match text {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
@@ -88,7 +84,7 @@ pub struct Storage {
 
 impl Storage {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
-        let database_url = from.get(&table::DATABASE_URL, str::parse);
+        let database_url = from.get(&table::DATABASE_URL, parse::database_url);
         let database_connections = from.get(&table::DATABASE_CONNECTIONS, |text| count(text, 1, 1000));
         let master_key = from.get(&table::MASTER_KEY, super::master_key::parse);
         Some(Self { database_url: database_url?, database_connections: database_connections?, master_key })

@@ -42,6 +42,8 @@ fn a_flag_wins_over_a_variable_over_its_file_over_toml() {
     let (directory, mut sources) = toml("listen = \"127.0.0.1:1\"\nrate_per_key = 7\n");
     let listen = |sources: &Sources| Settings::load(sources).unwrap().server.listen.port();
     assert_eq!(listen(&sources), 1);
+    let by_variable = sources.config.as_ref().unwrap().to_str().unwrap();
+    assert_eq!(listen(&environment(&[("PERKGATE_CONFIG", by_variable)])), 1);
     assert_eq!(Settings::load(&sources).unwrap().rates.per_key.unwrap().get(), 7);
 
     let file = directory.path().join("listen");

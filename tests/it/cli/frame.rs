@@ -1,19 +1,9 @@
 //! What every command promises: exit codes, `--json`, and what is told when a setting is wrong.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use serde_json::json;
 
-use serde_json::{Value, json};
-
+use super::{json_of, perkgate};
 use crate::support::databases::TestDatabase;
-
-fn perkgate(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_perkgate")).args(arguments).current_dir(directory).output().unwrap()
-}
-
-fn json_of(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
-}
 
 #[test]
 fn a_wrong_setting_is_refused_with_its_name_and_an_example() {
@@ -64,18 +54,15 @@ fn migrate_says_what_it_applied_and_does_nothing_the_second_time() {
 }
 
 #[test]
-fn a_database_that_lost_its_master_key_is_told_so() {
+fn logs_go_to_stderr_as_json_lines_and_show_no_key() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(perkgate(directory.path(), &["migrate"]).status.success());
-    std::fs::remove_file(directory.path().join("perkgate.key")).unwrap();
-    let doctor = perkgate(directory.path(), &["doctor", "--json"]);
-    assert_eq!(doctor.status.code(), Some(1));
-    let answer = json_of(&doctor.stdout);
-    assert_eq!(answer["healthy"], json!(false));
-    let findings = answer["findings"].as_array().unwrap();
-    let key = findings.iter().find(|finding| finding["check"] == "master key").unwrap();
-    assert_eq!(key["state"], json!("wrong"));
-    assert!(key["try"].as_str().unwrap().contains("perkgate.key"));
+    let done = perkgate(directory.path(), &["migrate", "--log-format", "json"]);
+    let line = json_of(&done.stderr);
+    assert_eq!(line["level"], json!("WARN"));
+    assert_eq!(line["path"], json!("perkgate.key"));
+    let key = std::fs::read_to_string(directory.path().join("perkgate.key")).unwrap();
+    let told = [done.stderr, done.stdout].concat();
+    assert!(!String::from_utf8(told).unwrap().contains(key.trim()));
 }
 
 #[test]

@@ -1,3 +1,23 @@
 //! The program itself, run as a process: answers, complaints and exit codes.
 
+mod doctor;
 mod frame;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs the program in `directory`. Settings of the test run's own environment are kept from it.
+fn perkgate(directory: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perkgate"));
+    for setting in perkgate::settings::table::TABLE {
+        command.env_remove(setting.variable()).env_remove(format!("{}_FILE", setting.variable()));
+    }
+    command.env_remove("PERKGATE_CONFIG").args(arguments).current_dir(directory).output().unwrap()
+}
+
+#[track_caller]
+fn json_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
+}
