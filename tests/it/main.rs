@@ -11,7 +11,7 @@
 mod architecture;
 mod cli;
 mod database;
-mod ledger;
 mod deploy;
+mod ledger;
 mod support;
 mod oracle;
