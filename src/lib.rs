@@ -7,6 +7,7 @@ pub mod decimal;
 pub mod eligibility;
 pub mod entropy;
 pub mod gateway;
+pub mod http;
 pub mod ids;
 pub mod json;
 pub mod keyring;

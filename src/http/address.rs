@@ -1,0 +1,74 @@
+//! Whose address a request came from, when proxies stand between.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use actix_web::http::header::HeaderMap;
+
+use crate::settings::Network;
+
+/// The client's own address. `X-Forwarded-For` is believed from the right, and only as far as the
+/// hops are proxies we trust: everything left of the first stranger was written by that stranger.
+pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.to_canonical();
+    // Several headers are one list (RFC 9110 §5.3): the last header is the nearest.
+    let lines: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|line| line.to_str().ok()).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        if !is_trusted(client) {
+            break;
+        }
+        match hop.trim().parse::<IpAddr>() {
+            Ok(address) => client = address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    client
+}
+
+/// What counts as one client: an IPv4 address, or an IPv6 /64, which is what one customer gets and
+/// can choose any address of.
+pub(super) fn bucket(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn client_of(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(line));
+        }
+        let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+        client(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_stranger_can_not_say_where_it_comes_from() {
+        assert_eq!(client_of("203.0.113.9", &["198.51.100.1"], &[]), "203.0.113.9");
+        assert_eq!(client_of("203.0.113.9", &["198.51.100.1"], &["10.0.0.0/8"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn behind_trusted_proxies_the_rightmost_stranger_is_the_client() {
+        let trusted = ["10.0.0.0/8", "2001:db8::/32"];
+        assert_eq!(client_of("10.0.0.1", &["6.6.6.6, 198.51.100.1, 10.1.1.1"], &trusted), "198.51.100.1");
+        assert_eq!(client_of("::ffff:10.0.0.1", &["6.6.6.6", "198.51.100.1"], &trusted), "198.51.100.1");
+        assert_eq!(client_of("2001:db8::1", &["198.51.100.1"], &trusted), "198.51.100.1");
+        assert_eq!(client_of("10.0.0.1", &["198.51.100.1, garbage"], &trusted), "10.0.0.1");
+        assert_eq!(client_of("10.0.0.1", &[], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_ipv6_customer_is_one_client() {
+        let of = |text: &str| bucket(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:aaaa::1"), of("2001:db8:1:2:bbbb::2"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+}

@@ -1,0 +1,84 @@
+//! The door as a whole: what its workers share, and the actix application.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, Error, HttpRequest, HttpResponse, web};
+use utoipa_actix_web::AppExt;
+
+use super::openapi;
+use super::problem::{Kind, Problem};
+use super::rate_limit::RateLimits;
+use super::request::attend;
+use super::routes::{routes, undocumented};
+use crate::gateway::Gateway;
+use crate::settings::Rates;
+
+/// What all workers of the door share.
+pub struct Door {
+    pub limits: RateLimits,
+    draining: AtomicBool,
+    /// `/openapi.json`, as it is sent.
+    pub(super) document: web::Bytes,
+    /// The methods of every documented path.
+    allow: BTreeMap<String, HeaderValue>,
+}
+
+impl Door {
+    #[must_use]
+    pub fn new(rates: Rates) -> Self {
+        let document = openapi::document();
+        let header = |methods: Vec<&str>| HeaderValue::from_str(&methods.join(", ")).ok();
+        let methods = openapi::methods(&document).into_iter();
+        Self {
+            limits: RateLimits::new(rates),
+            draining: AtomicBool::new(false),
+            allow: methods.filter_map(|(path, methods)| Some((path, header(methods)?))).collect(),
+            document: openapi::json(&document).into(),
+        }
+    }
+
+    /// No new traffic, please: the process is about to stop. `/readyz` says so, and connections
+    /// close after their answer.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The application that every worker runs.
+pub fn app(
+    gateway: Data<Gateway>,
+    door: Data<Door>,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+> {
+    App::new()
+        .app_data(gateway)
+        .app_data(door)
+        .into_utoipa_app()
+        .configure(routes)
+        .into_app()
+        .configure(undocumented)
+        .default_service(web::to(refuse_unrouted))
+        .wrap(from_fn(attend))
+}
+
+/// What no route takes: a path that is known with another method is 405, anything else 404.
+async fn refuse_unrouted(req: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let Some(pattern) = req.match_pattern() else {
+        return Err(Problem::new(Kind::NotFound, "There is nothing at this address."));
+    };
+    let allow = door.allow.get(&pattern).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD"));
+    let detail = format!("The method {} is not allowed here.", req.method());
+    Err(Problem::new(Kind::MethodNotAllowed, detail).with(header::ALLOW, allow))
+}

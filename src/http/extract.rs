@@ -1,0 +1,293 @@
+//! The body of a request, read strictly and within bounds; and, from `params.rs`, what else it names.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use aws_lc_rs::digest;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_path_to_error::Segment;
+
+pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
+use super::problem::{Kind, Problem, Spot};
+use crate::gateway::Gateway;
+use crate::json::push_pointer;
+
+/// A JSON body of type `T`. `T` refuses unknown fields.
+#[derive(Debug)]
+pub struct Body<T> {
+    value: T,
+    raw: Bytes,
+}
+
+impl<T> Body<T> {
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// SHA-256 of the bytes as they came: whether a retry asks the same.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut out = [0; 32];
+        for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, &self.raw).as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+}
+
+impl<T> Deref for Body<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let raw = read(&req, payload).await?;
+            let value = parse(&raw)?;
+            Ok(Self { value, raw })
+        })
+    }
+}
+
+/// Reads a JSON body whole, within the bounds of the settings.
+async fn read(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    require_json(req)?;
+    let (limit, deadline) = req.app_data::<Data<Gateway>>().map_or((65_536, Duration::from_secs(10)), |gateway| {
+        (gateway.settings.bounds.body_limit_bytes, gateway.settings.timeouts.body)
+    });
+    let too_large = || Problem::new(Kind::BodyTooLarge, format!("A body here is at most {limit} bytes."));
+    let announced = req.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > limit as u64) {
+        return Err(too_large());
+    }
+    // One deadline over all of it: a time-out between bytes would let one byte a second go on.
+    let all = tokio::time::timeout(deadline, gather(payload, limit));
+    match all.await {
+        Ok(Ok(raw)) => Ok(raw),
+        Ok(Err(Unread::TooLarge)) => Err(too_large()),
+        Ok(Err(Unread::Broken(error))) => {
+            let cause = Some(error.to_string());
+            Err(Problem { cause, ..Problem::new(Kind::BadRequest, "The body broke off before its end.") })
+        }
+        Err(_) => {
+            let detail = format!("The body did not arrive within {} seconds.", deadline.as_secs_f32());
+            Err(Problem::new(Kind::RequestTimeout, detail))
+        }
+    }
+}
+
+enum Unread {
+    TooLarge,
+    Broken(PayloadError),
+}
+
+async fn gather(mut payload: Payload, limit: usize) -> Result<Bytes, Unread> {
+    let mut raw = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::Overflow => Unread::TooLarge,
+            error => Unread::Broken(error),
+        })?;
+        if raw.len() + chunk.len() > limit {
+            return Err(Unread::TooLarge);
+        }
+        raw.extend_from_slice(&chunk);
+    }
+    Ok(raw.freeze())
+}
+
+fn require_json(req: &HttpRequest) -> Result<(), Problem> {
+    let wrong = |detail: &'static str| Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    if !req.content_type().eq_ignore_ascii_case("application/json") {
+        return wrong("Send the body as `Content-Type: application/json`.");
+    }
+    // Nothing here inflates: a compressed body would only look like malformed JSON.
+    let encoding = req.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return wrong("Send the body as it is, without a `Content-Encoding`.");
+    }
+    Ok(())
+}
+
+/// Reads JSON into `T` and says where it doesn't fit.
+///
+/// # Errors
+/// 400 `malformed_json`, or 422 `invalid_request` with the spot.
+pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
+    // serde would fill a struct from a list by position, and no client means that.
+    if raw.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
+        serde_json::from_slice::<IgnoredAny>(raw).map_err(|error| malformed(&error))?;
+        return Err(Problem::invalid(vec![Spot::at("", "wrong_type", "The body must be an object.")]));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(raw);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().clone();
+        refuse(&path, error.inner())
+    })?;
+    reader.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let detail = format!("{} at line {line}, column {column}.", sentence(&bare(error)));
+    Problem::new(Kind::MalformedJson, detail)
+}
+
+fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        return malformed(error);
+    }
+    let complaint = Complaint::of(&bare(error));
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => push_pointer(&mut pointer, &index.to_string()),
+            Segment::Map { key } => push_pointer(&mut pointer, key),
+            Segment::Enum { variant } => push_pointer(&mut pointer, variant),
+            Segment::Unknown => {}
+        }
+    }
+    // serde finds out about these in the object around them.
+    if let Some(field) = &complaint.field {
+        let mut spot = String::new();
+        push_pointer(&mut spot, field);
+        if !pointer.ends_with(&spot) {
+            pointer.push_str(&spot);
+        }
+    }
+    Problem::invalid(vec![Spot::at(pointer, complaint.code, complaint.detail)])
+}
+
+/// The message of `serde_json` without the place it adds.
+fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(at) => text.get(..at).unwrap_or_default().to_owned(),
+        None => text,
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// What serde says is wrong, with a stable code.
+pub(super) struct Complaint {
+    pub code: &'static str,
+    /// The member it is about, where only the message knows.
+    pub field: Option<String>,
+    pub detail: String,
+}
+
+impl Complaint {
+    pub fn of(message: &str) -> Self {
+        let named = || message.split('`').nth(1).map(str::to_owned);
+        let (code, field) = match message {
+            text if text.starts_with("unknown field") => ("unknown_field", named()),
+            text if text.starts_with("missing field") => ("missing_field", named()),
+            text if text.starts_with("duplicate field") => ("duplicate_field", named()),
+            text if text.starts_with("unknown variant") => ("unknown_value", None),
+            text if text.starts_with("invalid type") => ("wrong_type", None),
+            _ => ("invalid_value", None),
+        };
+        Self { code, field, detail: format!("{}.", sentence(message)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decimal::Decimal;
+    use crate::ids::PerkSlug;
+    use crate::json::Json;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Ask {
+        #[expect(dead_code, reason = "only read from JSON")]
+        perk: PerkSlug,
+        value: Option<Decimal>,
+        context: Option<Json>,
+        #[serde(default)]
+        tiers: Vec<Tier>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Tier {
+        #[expect(dead_code, reason = "only read from JSON")]
+        id: String,
+        when: Box<serde_json::value::RawValue>,
+    }
+
+    fn spot(text: &str) -> (Kind, String, String) {
+        let problem = parse::<Ask>(text.as_bytes()).unwrap_err();
+        let (pointer, code) = problem
+            .errors
+            .first()
+            .map(|spot| (spot.pointer.clone().unwrap_or_default(), spot.code.to_string()))
+            .unwrap_or_default();
+        (problem.kind, pointer, code)
+    }
+
+    fn at(pointer: &str, code: &str) -> (Kind, String, String) {
+        (Kind::InvalidRequest, pointer.to_owned(), code.to_owned())
+    }
+
+    #[test]
+    fn exact_numbers_free_json_and_raw_values_pass_through() {
+        let ask: Ask = parse(
+            br#"{"perk":"a","value":47.25,"context":{"x":[1.5]},"tiers":[{"id":"t","when":{"attr":"score","value":0.001}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(ask.value, Some(Decimal::from_thousandths(47_250)));
+        assert_eq!(ask.context.unwrap().canonical(), r#"{"x":[1.5]}"#);
+        assert_eq!(ask.tiers[0].when.get(), r#"{"attr":"score","value":0.001}"#);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_pointed_at() {
+        assert_eq!(spot(r#"{"perk":"a","extra":1}"#), at("/extra", "unknown_field"));
+        assert_eq!(spot(r"{}"), at("/perk", "missing_field"));
+        assert_eq!(spot(r#"{"perk":"a","perk":"a"}"#), at("/perk", "duplicate_field"));
+        assert_eq!(spot(r#"{"perk":7}"#), at("/perk", "wrong_type"));
+        assert_eq!(spot(r#"{"perk":"A B"}"#), at("/perk", "invalid_value"));
+        assert_eq!(spot(r#"{"perk":"a\u0000"}"#), at("/perk", "invalid_value"));
+        assert_eq!(spot("{\"perk\":\"a\u{202E}b\"}"), at("/perk", "invalid_value"));
+        assert_eq!(spot(r#"{"perk":"a","value":"40"}"#), at("/value", "invalid_value"));
+        assert_eq!(spot(r#"{"perk":"a","value":40.000000000000000000000000000001}"#), at("/value", "invalid_value"));
+        assert_eq!(spot(r#"{"perk":"a","context":{"x":{"y":1,"y":2}}}"#), at("/context", "invalid_value"));
+        assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x","when":1,"a/b":2}]}"#), at("/tiers/0/a~1b", "unknown_field"));
+        assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x"}]}"#), at("/tiers/0/when", "missing_field"));
+        assert_eq!(spot("[]"), at("", "wrong_type"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        let deep_context = format!(r#"{{"perk":"a","context":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+        assert_eq!(spot(&deep_context), at("/context", "invalid_value"));
+        let deep = "[".repeat(60_000);
+        for text in ["", "{", "NaN", "{\"perk\":}", "{\"perk\":\"a\"} x", "{'perk':1}", "\u{FEFF}{\"perk\":\"a\"}"] {
+            assert_eq!(spot(text).0, Kind::MalformedJson, "{text}");
+        }
+        assert_ne!(spot(&deep).0, Kind::Internal);
+        assert_eq!(parse::<Ask>(b"{\"perk\":\"\xff\"}").unwrap_err().kind, Kind::MalformedJson);
+    }
+}

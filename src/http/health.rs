@@ -1,0 +1,81 @@
+//! Whether this process is alive and whether it should be sent traffic (promise 7).
+
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::door::Door;
+use crate::gateway::Gateway;
+
+/// How a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ready,
+    /// It answers what it can; the reasons say what is away.
+    Degraded,
+    Starting,
+    Draining,
+}
+
+/// Whether to send traffic here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReadinessView {
+    #[schema(inline)]
+    pub status: Status,
+    /// `database_unreachable`, `redis_unreachable`, `snapshots_not_loaded`, `draining`.
+    pub reasons: Vec<&'static str>,
+}
+
+impl ReadinessView {
+    fn of(gateway: &Gateway, door: &Door) -> Self {
+        let loaded = gateway.directory.is_loaded() && gateway.catalog.is_loaded();
+        let reasons: Vec<_> = [
+            (door.is_draining(), "draining"),
+            (!loaded, "snapshots_not_loaded"),
+            (!gateway.directory.is_reachable(), "database_unreachable"),
+            (gateway.redis_is_down(), "redis_unreachable"),
+        ]
+        .into_iter()
+        .filter_map(|(holds, reason)| holds.then_some(reason))
+        .collect();
+        let status = match reasons.first() {
+            None => Status::Ready,
+            Some(_) if door.is_draining() => Status::Draining,
+            Some(_) if !loaded => Status::Starting,
+            Some(_) => Status::Degraded,
+        };
+        Self { status, reasons }
+    }
+}
+
+/// Alive
+///
+/// 200 as long as the process answers at all.
+#[utoipa::path(tag = "health", security(()), extensions(("x-roles" = json!([]))), responses((status = 200, description = "Alive", content_type = "text/plain", body = String, example = "alive")))]
+#[get("/livez")]
+pub async fn get_livez() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("alive\n")
+}
+
+/// Ready for traffic
+///
+/// 200 when ready or degraded (the reasons say what is away), 503 before the first snapshot and
+/// while draining.
+#[utoipa::path(
+    tag = "health",
+    security(()),
+    extensions(("x-roles" = json!([]))),
+    responses(
+        (status = 200, description = "Ready or degraded", body = ReadinessView, example = json!({"status": "degraded", "reasons": ["redis_unreachable"]})),
+        (status = 503, description = "Starting or draining", body = ReadinessView, example = json!({"status": "draining", "reasons": ["draining"]})),
+    )
+)]
+#[get("/readyz")]
+pub async fn get_readyz(gateway: web::Data<Gateway>, door: web::Data<Door>) -> HttpResponse {
+    let view = ReadinessView::of(&gateway, &door);
+    match view.status {
+        Status::Ready | Status::Degraded => HttpResponse::Ok().json(view),
+        Status::Starting | Status::Draining => HttpResponse::ServiceUnavailable().json(view),
+    }
+}

@@ -1,0 +1,36 @@
+//! The HTTP door: it turns requests into calls of the rooms, and their answers into JSON.
+//!
+//! To add an endpoint:
+//! 1. Write the handler in `v1/<resource>.rs`, named `<verb>_<resource>`, with `#[utoipa::path]` and
+//!    then actix's own `#[get("/…")]` above it (`use actix_web::get`: a path there is not collected).
+//!    Its first argument is `caller: May<permit::…>`: who may is in the signature, and it is looked
+//!    at before the body is read. Then `Path` and `Params` of
+//!    `params.rs` and `Body` of `extract.rs`, never actix's own.
+//! 2. Start every query from `caller.merchant()?.id`; another merchant's id is a 404 (promise 6).
+//! 3. Return `Result<HttpResponse, Problem>`. A new way to fail is a line in the table in
+//!    `problem.rs` and an arm of a `From` in `refusals.rs`; never a status code in a handler.
+//! 4. Request types take `#[serde(deny_unknown_fields)]`, views are `…View`; both derive `ToSchema`.
+//! 5. Name it in `routes.rs`. Everything else (key, rate, request id, span, metrics, `HEAD`, 405,
+//!    the OpenAPI document) comes with that. Problems go into the document by `Problems…` of
+//!    `openapi.rs`, roles by `extensions(("x-roles" = …))`.
+
+mod address;
+pub mod auth;
+mod door;
+pub mod extract;
+pub mod health;
+pub mod openapi;
+pub mod params;
+pub mod problem;
+pub mod rate_limit;
+mod refusals;
+pub mod request;
+pub mod routes;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub mod v1;
+
+pub use door::{Door, app};
+pub use problem::Problem;

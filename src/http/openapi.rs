@@ -1,0 +1,170 @@
+//! The OpenAPI 3.1 document: what it says beside what the handlers say about themselves.
+
+use std::collections::BTreeMap;
+
+use actix_web::App;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa_actix_web::AppExt;
+
+use super::problem::Kind;
+use super::routes::routes;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "perkgate",
+        description = "Perk eligibility: threshold rules over cached scores, answered with signed tokens and a provable record.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(ProblemView, SpotView)),
+    modifiers(&Security),
+    security(("key" = [])),
+    tags(
+        (name = "merchants", description = "The businesses that offer perks"),
+        (name = "keys", description = "API keys and what they are bound to"),
+        (name = "health", description = "Whether this process should be sent traffic"),
+    ),
+)]
+struct Frame;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key: `Authorization: Bearer pgk_…`. Its role decides what it may do."))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// A refusal (RFC 9457).
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "describes what problem.rs writes")]
+struct ProblemView {
+    /// `urn:perkgate:problem:` and the code.
+    #[schema(example = "urn:perkgate:problem:invalid_request")]
+    r#type: String,
+    title: String,
+    #[schema(example = 422)]
+    status: u16,
+    detail: String,
+    /// Stable: branch on this.
+    #[schema(example = "invalid_request")]
+    code: String,
+    /// Say it when you ask for help.
+    request_id: String,
+    /// Every spot that doesn't fit.
+    errors: Option<Vec<SpotView>>,
+}
+
+/// One spot of a request that doesn't fit.
+#[derive(ToSchema)]
+#[schema(as = ProblemSpot)]
+#[expect(dead_code, reason = "describes what problem.rs writes")]
+struct SpotView {
+    /// Where in the body (RFC 6901).
+    #[schema(example = "/label")]
+    pointer: Option<String>,
+    /// Which query parameter.
+    parameter: Option<String>,
+    #[schema(example = "unknown_field")]
+    code: String,
+    detail: String,
+}
+
+macro_rules! problem_sets {
+    ($($(#[$doc:meta])* $name:ident = [$($kind:ident),+ $(,)?];)*) => {$(
+        $(#[$doc])*
+        pub struct $name;
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                problems(&[$(Kind::$kind),+])
+            }
+        }
+    )*};
+}
+
+problem_sets! {
+    /// What every operation that needs a key can answer.
+    ProblemsOfKeys = [MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, RateLimited, TooManyFailedKeys, Internal, Unavailable];
+    /// What a query can do wrong.
+    ProblemsOfQuery = [BadRequest, InvalidRequest];
+    /// What a body can do wrong.
+    ProblemsOfBody = [BadRequest, MalformedJson, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest];
+    /// A name that names nothing, or nothing of this merchant.
+    ProblemsOfNames = [NotFound];
+    /// What an idempotency key can do wrong.
+    ProblemsOfIdempotency = [BadIdempotencyKey, IdempotencyKeyReused];
+    /// A name that is taken.
+    ProblemsOfTaken = [AlreadyExists];
+}
+
+/// One entry a kind, under its status and code: sets that share a status would overwrite each other.
+/// [`merge_problems`] makes one response a status of them.
+fn problems(kinds: &[Kind]) -> BTreeMap<String, RefOr<Response>> {
+    let response = |kind: &Kind| {
+        let content = Content::new(Some(Ref::from_schema_name("Problem")));
+        let description = format!("`{}`: {}", kind.code(), kind.title());
+        ResponseBuilder::new().description(description).content("application/problem+json", content).build()
+    };
+    kinds.iter().map(|kind| (format!("{} {}", kind.status().as_str(), kind.code()), response(kind).into())).collect()
+}
+
+fn merge_problems(operation: &mut Operation) {
+    let mut merged: BTreeMap<String, RefOr<Response>> = BTreeMap::new();
+    for (key, response) in std::mem::take(&mut operation.responses.responses) {
+        let status = key.split(' ').next().unwrap_or_default().to_owned();
+        match (merged.get_mut(&status), response) {
+            (Some(RefOr::T(known)), RefOr::T(more)) => {
+                known.description = format!("{}; {}", known.description, more.description);
+                known.content.extend(more.content);
+            }
+            (_, response) => drop(merged.insert(status, response)),
+        }
+    }
+    operation.responses.responses = merged;
+}
+
+/// The whole document: the frame and every route.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = App::new().into_utoipa_app().openapi(Frame::openapi()).configure(routes).split_for_parts();
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        operations.into_iter().flatten().for_each(merge_problems);
+    }
+    document
+}
+
+/// The document as it is served and committed.
+#[must_use]
+pub fn json(document: &utoipa::openapi::OpenApi) -> String {
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// Every path with the methods that it takes.
+pub(super) fn methods(document: &utoipa::openapi::OpenApi) -> Vec<(String, Vec<&'static str>)> {
+    let of = |item: &utoipa::openapi::PathItem| {
+        let mut methods = Vec::new();
+        for (operation, names) in [
+            (&item.get, ["GET", "HEAD"].as_slice()),
+            (&item.post, ["POST"].as_slice()),
+            (&item.put, ["PUT"].as_slice()),
+            (&item.patch, ["PATCH"].as_slice()),
+            (&item.delete, ["DELETE"].as_slice()),
+        ] {
+            if operation.is_some() {
+                methods.extend_from_slice(names);
+            }
+        }
+        methods
+    };
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), of(item))).collect()
+}

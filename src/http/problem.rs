@@ -1,0 +1,251 @@
+//! Every refusal as RFC 9457 `application/problem+json`: one table of kinds. What the rooms' errors
+//! become is in `refusals.rs`.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+macro_rules! kinds {
+    ($($kind:ident = $status:literal $code:literal $title:literal;)*) => {
+        /// What kind of problem it is. The code is stable: clients branch on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            const fn row(self) -> (u16, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => ($status, $code, $title),)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    BadRequest = 400 "bad_request" "The request can't be understood";
+    MalformedJson = 400 "malformed_json" "The body is not valid JSON";
+    BadIdempotencyKey = 400 "bad_idempotency_key" "The idempotency key can't be used";
+    MissingKey = 401 "missing_key" "An API key is needed";
+    InvalidKey = 401 "invalid_key" "The API key is not valid";
+    ExpiredKey = 401 "expired_key" "The API key has expired";
+    RevokedKey = 401 "revoked_key" "The API key was revoked";
+    Forbidden = 403 "forbidden" "The key may not do this";
+    NotFound = 404 "not_found" "There is nothing here";
+    MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
+    RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
+    AlreadyExists = 409 "already_exists" "There is one already";
+    BodyTooLarge = 413 "body_too_large" "The body is too large";
+    UnsupportedMediaType = 415 "unsupported_media_type" "The body is of the wrong type";
+    ExpectationFailed = 417 "expectation_failed" "The expectation can't be met";
+    IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key stands for another request";
+    InvalidRequest = 422 "invalid_request" "Something in the request doesn't fit";
+    RateLimited = 429 "rate_limited" "Too many requests with this key";
+    TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
+    Internal = 500 "internal" "Something went wrong here";
+    Unavailable = 503 "unavailable" "Not now: please try again";
+}
+
+impl Kind {
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.row().1
+    }
+
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The kind for a status that actix itself answered.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            401 => Self::MissingKey,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::RequestTimeout,
+            413 => Self::BodyTooLarge,
+            415 => Self::UnsupportedMediaType,
+            417 => Self::ExpectationFailed,
+            422 => Self::InvalidRequest,
+            429 => Self::RateLimited,
+            503 => Self::Unavailable,
+            400..=499 => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// One spot of the request that doesn't fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spot {
+    /// Where in the body (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Which query parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    pub code: Cow<'static, str>,
+    pub detail: String,
+}
+
+impl Spot {
+    /// A spot in the body.
+    pub fn at(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: detail.into() }
+    }
+
+    /// A query parameter.
+    pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { pointer: None, parameter: Some(name.into()), code: code.into(), detail: detail.into() }
+    }
+}
+
+/// A refusal on its way out. `request.rs` writes its body, with the request's id in it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub kind: Kind,
+    pub detail: Cow<'static, str>,
+    pub errors: Vec<Spot>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log alone: what went wrong inside, with its chain.
+    pub cause: Option<String>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// Nothing here: also the answer for what belongs to another merchant.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(Kind::NotFound, "There is nothing at this address, or not for this key.")
+    }
+
+    /// A 422 that names every spot.
+    #[must_use]
+    pub fn invalid(errors: Vec<Spot>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => one.detail.clone().into(),
+            _ => Cow::Borrowed("Several things in the request don't fit: see errors."),
+        };
+        Self { errors, ..Self::new(Kind::InvalidRequest, detail) }
+    }
+
+    /// A 500. The text is fixed; `cause` goes to the log only.
+    pub fn internal(cause: &(dyn Error + 'static)) -> Self {
+        let detail = "The request failed for a reason of ours. It is logged under this request id.";
+        Self { cause: Some(chain(cause)), ..Self::new(Kind::Internal, detail) }
+    }
+
+    /// A 503 that may pass. The text is fixed; `cause` goes to the log only.
+    pub fn unavailable(cause: &(dyn Error + 'static)) -> Self {
+        let detail = "Something that this needs is not there at the moment. Nothing was done.";
+        Self { cause: Some(chain(cause)), ..Self::new(Kind::Unavailable, detail) }.retry_after(1)
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.with(header::RETRY_AFTER, seconds.into())
+    }
+
+    /// The document, for the request with this id.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            #[serde(rename = "type")]
+            kind: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            code: &'a str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [Spot],
+        }
+        let (status, code, title) = self.kind.row();
+        let kind = format!("urn:perkgate:problem:{code}");
+        let document = Document { kind, title, status, detail: &self.detail, code, request_id, errors: &self.errors };
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.code(), self.detail)
+    }
+}
+
+impl Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.kind.status());
+        for (name, value) in &self.headers {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_code_of_its_own_and_an_error_status() {
+        let mut codes: Vec<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            assert!(kind.status().is_client_error() || kind.status().is_server_error(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_problem_reads_as_rfc_9457_has_it() {
+        let problem = Problem::invalid(vec![Spot::at("/label", "unknown_field", "What is this?")]);
+        insta::assert_snapshot!(
+            problem.body("req_1"),
+            @r#"{"type":"urn:perkgate:problem:invalid_request","title":"Something in the request doesn't fit","status":422,"detail":"What is this?","code":"invalid_request","request_id":"req_1","errors":[{"pointer":"/label","code":"unknown_field","detail":"What is this?"}]}"#
+        );
+    }
+}

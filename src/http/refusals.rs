@@ -1,0 +1,118 @@
+//! What the facts of the rooms become at this door: one exhaustive `From` a room, so that a new
+//! error does not compile until someone has said how it is answered.
+
+use actix_web::http::header::{self, HeaderValue};
+
+use super::problem::{Kind, Problem, Spot};
+use crate::access::{AccessError, Forbidden, Refused, Role};
+use crate::database::DatabaseError;
+use crate::ledger::LedgerError;
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        // RFC 6750 §3: no error code when no key was sent.
+        let challenge = match refused {
+            Refused::Missing => "Bearer realm=\"perkgate\"",
+            Refused::Malformed | Refused::Unknown | Refused::Expired | Refused::Revoked | Refused::Unchecked => {
+                "Bearer realm=\"perkgate\", error=\"invalid_token\""
+            }
+        };
+        let (kind, detail) = match refused {
+            Refused::Missing => {
+                (Kind::MissingKey, "Send an API key in the header `Authorization: Bearer pgk_…`, and nowhere else.")
+            }
+            Refused::Malformed | Refused::Unknown => {
+                (Kind::InvalidKey, "This is no key of this gateway. Check that it was copied whole.")
+            }
+            Refused::Expired => (Kind::ExpiredKey, "This key has passed its expiry. Ask an admin for a new one."),
+            Refused::Revoked => (Kind::RevokedKey, "This key was revoked. Ask an admin for a new one."),
+            Refused::Unchecked => return Self::unavailable(&refused),
+        };
+        Self::new(kind, detail).with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(forbidden: Forbidden) -> Self {
+        let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+        let detail = match forbidden {
+            Forbidden::Role { role, permission } => {
+                format!("This key's role is {role}; this is for: {}.", names(permission.roles()))
+            }
+            Forbidden::NoMerchant { role } => {
+                format!("This key's role is {role}, which belongs to no merchant; use a merchant's key.")
+            }
+            Forbidden::ManageRole { role, other } => {
+                let able: Vec<_> = Role::ALL.into_iter().filter(|by| by.may_manage(other)).collect();
+                format!("This key's role is {role}; keys of role {other} are managed by: {}.", names(&able))
+            }
+        };
+        Self::new(Kind::Forbidden, detail)
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::MerchantExists(slug) => {
+                Self::new(Kind::AlreadyExists, format!("There is a merchant `{slug}` already."))
+            }
+            AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
+            AccessError::Unfit(flaws) => {
+                Self::invalid(flaws.into_iter().map(|flaw| Spot::at(flaw.pointer, flaw.code, flaw.detail)).collect())
+            }
+            AccessError::Forbidden(forbidden) => forbidden.into(),
+            AccessError::Ledger(error) => error.into(),
+            AccessError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
+            LedgerError::KeyReused => Self::new(
+                Kind::IdempotencyKeyReused,
+                "This key was sent with another request in the last 24 hours. Take a new key for a new question.",
+            ),
+            LedgerError::Failed(_) => Self::internal(&error),
+            LedgerError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        match &error {
+            DatabaseError::Unavailable(_)
+            | DatabaseError::Busy
+            | DatabaseError::Interrupted
+            | DatabaseError::Conflict => Self::unavailable(&error),
+            DatabaseError::Duplicate(_)
+            | DatabaseError::Constraint(_)
+            | DatabaseError::NotFound
+            | DatabaseError::Corrupt { .. }
+            | DatabaseError::Schema(_)
+            | DatabaseError::Query(_) => Self::internal(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_inside_stays_inside() {
+        let away = Problem::from(DatabaseError::Unavailable("password authentication failed for perk".into()));
+        assert_eq!(away.kind, Kind::Unavailable);
+        assert!(away.headers.iter().any(|(name, _)| name == header::RETRY_AFTER));
+        let broken = Problem::from(AccessError::from(LedgerError::from(DatabaseError::Query("no column x".into()))));
+        assert_eq!(broken.kind, Kind::Internal);
+        for (problem, inner) in [(away, "password"), (broken, "column")] {
+            assert!(!problem.body("req_1").contains(inner), "{}", problem.body("req_1"));
+            assert!(problem.cause.unwrap().contains(inner), "the log has it");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What every request goes through: its id, its span, its metrics, and the form of its refusal.
+
+use std::fmt;
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use super::door::Door;
+use super::problem::{Kind, Problem};
+use crate::entropy::Entropy;
+use crate::gateway::Gateway;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The name of one request, in its answer, its problem and its log lines.
+#[derive(Debug, Clone)]
+pub struct RequestId(Rc<str>);
+
+impl RequestId {
+    /// The caller's own, when it is short and plain enough to stand in a log; else a new one.
+    fn of(headers: &HeaderMap, entropy: &Entropy) -> Self {
+        let is_plain = |text: &&str| {
+            (1..=64).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_plain);
+        sent.map_or_else(
+            || Self(format!("req_{:032x}", u128::from_be_bytes(entropy.bytes())).into()),
+            |text| Self(text.into()),
+        )
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromRequest for RequestId {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = req.extensions().get::<Self>().cloned();
+        ready(id.ok_or_else(|| Problem::new(Kind::Internal, "The request has no id.")))
+    }
+}
+
+/// The trace id of a W3C `traceparent` (Trace Context §3.2): 32 hexadecimal digits, not all zero.
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = text.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex =
+        |part: &str, len: usize| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
+    let fits = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    // Version 00 ends here; a later one may go on, and ff is none.
+    let ends = version != "00" || parts.next().is_none();
+    (fits && ends && version != "ff" && !is_zero(trace) && !is_zero(parent)).then_some(trace)
+}
+
+/// The outermost middleware. It runs before routing, so it must hold no clone of the request while
+/// the rest runs: actix panics then.
+///
+/// # Errors
+/// Only what actix itself could not turn into an answer, in the form of a problem.
+pub async fn attend(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let began = Instant::now();
+    let gateway = req.app_data::<Data<Gateway>>().cloned();
+    let draining = req.app_data::<Data<Door>>().is_some_and(|door| door.is_draining());
+    let entropy = gateway.as_ref().map_or(&Entropy::System, |gateway| &gateway.entropy);
+    let id = RequestId::of(req.headers(), entropy);
+    let method = method_name(req.method());
+    let span = tracing::info_span!(
+        "request", method, request_id = %id, trace_id = Empty, route = Empty, status = Empty, duration_us = Empty, principal = Empty
+    );
+    if let Some(trace_id) = trace_id(req.headers()) {
+        span.record("trace_id", trace_id);
+    }
+    req.extensions_mut().insert(id.clone());
+    if req.method() == Method::HEAD {
+        // Answered as a GET; the connection leaves the body out, as it saw the method before us.
+        req.head_mut().method = Method::GET;
+    }
+    let answered = if unmet_expectation(req.headers()) {
+        let problem = Problem::new(Kind::ExpectationFailed, "Only `Expect: 100-continue` can be met.");
+        Ok(req.error_response(problem).map_into_right_body())
+    } else {
+        next.call(req).instrument(span.clone()).await.map(ServiceResponse::map_into_left_body)
+    };
+    finish(answered, &Passage { id, span, method, began, draining })
+}
+
+/// What is known about a request when its answer comes.
+struct Passage {
+    id: RequestId,
+    span: Span,
+    method: &'static str,
+    began: Instant,
+    draining: bool,
+}
+
+fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
+    answered: Result<ServiceResponse<EitherBody<A, B>>, Error>,
+    passage: &Passage,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = match answered {
+        Ok(response) => response,
+        Err(error) => {
+            let problem = problem_of(Some(&error), error.as_response_error().status_code());
+            passage.note("unmatched", problem.kind.status(), Some(&problem));
+            let (response, body) = problem.error_response().into_parts();
+            let response = response.set_body(BoxBody::new(body));
+            return Err(InternalError::from_response(problem.clone(), passage.dress(response, Some(&problem))).into());
+        }
+    };
+    let problem = needs_body(response.response()).then(|| problem_of(response.response().error(), response.status()));
+    let route = response.request().match_pattern();
+    passage.note(route.as_deref().unwrap_or("unmatched"), response.status(), problem.as_ref());
+    let (request, response) = response.into_parts();
+    let response = passage.dress(response.map_into_boxed_body(), problem.as_ref());
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// A refusal whose body is not written yet: ours, and whatever actix says in plain text. What a
+/// handler wrote as JSON, as the OAuth standards want it, stays.
+fn needs_body<B>(response: &HttpResponse<B>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    is_error && !content_type.is_some_and(|text| text.contains("json"))
+}
+
+fn problem_of(error: Option<&Error>, status: StatusCode) -> Problem {
+    if let Some(problem) = error.and_then(Error::as_error::<Problem>) {
+        return problem.clone();
+    }
+    // actix's own words may quote the request; ours don't.
+    let kind = Kind::of_status(status);
+    Problem { cause: error.map(ToString::to_string), ..Problem::new(kind, kind.title()) }
+}
+
+impl Passage {
+    /// Log, span and metrics: the route's pattern, never the path or the query, which may name people.
+    fn note(&self, route: &str, status: StatusCode, problem: Option<&Problem>) {
+        let elapsed = self.began.elapsed();
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.span.record("route", route).record("status", status.as_u16()).record("duration_us", micros);
+        let code = problem.map(|problem| problem.kind.code());
+        let cause = problem.and_then(|problem| problem.cause.as_deref());
+        self.span.in_scope(|| {
+            if status.is_server_error() {
+                tracing::error!(request_id = %self.id, route, status = status.as_u16(), code, cause, "the request failed");
+            } else {
+                tracing::debug!(code, "answered");
+            }
+        });
+        let labels =
+            [("method", self.method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        metrics::histogram!("http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+    }
+
+    fn dress(&self, mut response: HttpResponse<BoxBody>, problem: Option<&Problem>) -> HttpResponse<BoxBody> {
+        if let Some(problem) = problem {
+            let kind = HeaderValue::from_static("application/problem+json");
+            response = response.set_body(BoxBody::new(problem.body(self.id.as_str())));
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        }
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        let body_unread = problem.is_some_and(|p| matches!(p.kind, Kind::RequestTimeout | Kind::BodyTooLarge));
+        if body_unread || self.draining {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response
+    }
+}
+
+/// The method as a label: what a stranger makes up must not become a time series.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn unmet_expectation(headers: &HeaderMap) -> bool {
+    headers.get_all(header::EXPECT).any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_is_read_strictly() {
+        let of = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static("traceparent"), HeaderValue::from_static(text));
+            trace_id(&headers).map(str::to_owned)
+        };
+        let trace = Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned());
+        assert_eq!(of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), trace);
+        assert_eq!(of("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later"), trace);
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

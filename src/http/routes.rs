@@ -1,0 +1,45 @@
+//! Every route on one page.
+
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpResponse, get, web};
+use utoipa_actix_web::scope;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::auth::require_key;
+use super::door::Door;
+use super::health::{get_livez, get_readyz};
+use super::v1::{keys, merchants};
+
+/// What the OpenAPI document describes.
+pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
+    config.service(get_livez).service(get_readyz).service(
+        // Everything under /v1 needs a key.
+        scope("/v1")
+            .wrap(from_fn(require_key))
+            .service(merchants::create_merchant)
+            .service(merchants::list_merchants)
+            .service(merchants::get_merchant)
+            .service(keys::create_key)
+            .service(keys::list_keys)
+            .service(keys::get_key)
+            .service(keys::revoke_key),
+    );
+}
+
+/// The document itself and the page that shows it.
+pub fn undocumented(config: &mut ServiceConfig) {
+    config
+        .service(get_openapi)
+        .service(web::redirect("/docs", "/docs/"))
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));
+}
+
+#[get("/openapi.json")]
+async fn get_openapi(door: Data<Door>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .body(door.document.clone())
+}

@@ -1,0 +1,136 @@
+//! `/v1/merchants`: the operator's tenants.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::Merchant;
+use crate::access::role::permit::ManageMerchants;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::{Body, PageLimit, Params, Path};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken};
+use crate::http::problem::Problem;
+use crate::ids::{MerchantId, MerchantSlug};
+
+/// A merchant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MerchantView {
+    #[schema(value_type = String, example = "mer_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    id: MerchantId,
+    #[schema(value_type = String, example = "cathay")]
+    slug: MerchantSlug,
+    #[schema(example = "Cathay Pacific")]
+    name: String,
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00Z")]
+    created_at: Timestamp,
+}
+
+impl From<Merchant> for MerchantView {
+    fn from(merchant: Merchant) -> Self {
+        let Merchant { id, slug, name, created_at } = merchant;
+        Self { id, slug, name, created_at }
+    }
+}
+
+/// What a merchant is made of.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewMerchantBody {
+    /// 1–63 lower-case letters, digits and hyphens; in URLs and tokens, for good.
+    #[schema(value_type = String, example = "cathay")]
+    slug: MerchantSlug,
+    /// For people, 1–120 characters.
+    #[schema(example = "Cathay Pacific")]
+    name: String,
+}
+
+/// Make a merchant
+///
+/// Roles: operator.
+#[utoipa::path(
+    tag = "merchants",
+    request_body = NewMerchantBody,
+    extensions(("x-roles" = json!(["operator"]))),
+    responses(
+        (status = 201, description = "Made", body = MerchantView, headers(("Location" = String, description = "Where it is"))),
+        ProblemsOfTaken, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/merchants")]
+pub async fn create_merchant(
+    caller: May<ManageMerchants>,
+    gateway: Data<Gateway>,
+    body: Body<NewMerchantBody>,
+) -> Result<HttpResponse, Problem> {
+    let body = body.into_inner();
+    let merchant = gateway.directory.create_merchant(body.slug, &body.name, caller.actor()).await?;
+    let location = format!("/v1/merchants/{}", merchant.slug);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(MerchantView::from(merchant)))
+}
+
+/// Where a page of merchants begins.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MerchantsQuery {
+    /// Entries on the page.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<MerchantId>,
+}
+
+/// A page of merchants.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MerchantsView {
+    merchants: Vec<MerchantView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// List merchants
+///
+/// In the order they were made. Roles: operator.
+#[utoipa::path(
+    tag = "merchants",
+    params(MerchantsQuery),
+    extensions(("x-roles" = json!(["operator"]))),
+    responses((status = 200, description = "One page", body = MerchantsView), ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/merchants")]
+pub async fn list_merchants(
+    _caller: May<ManageMerchants>,
+    gateway: Data<Gateway>,
+    query: Params<MerchantsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let MerchantsQuery { limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let fetched = gateway.directory.list_merchants(cursor, limit.get() + 1).await?;
+    let (merchants, next_cursor) = limit.page(fetched, |merchant| merchant.id.to_string());
+    let merchants = merchants.into_iter().map(MerchantView::from).collect();
+    Ok(HttpResponse::Ok().json(MerchantsView { merchants, next_cursor }))
+}
+
+/// Show a merchant
+///
+/// Roles: operator.
+#[utoipa::path(
+    tag = "merchants",
+    params(("slug" = String, Path, description = "The merchant's short name", example = "cathay")),
+    extensions(("x-roles" = json!(["operator"]))),
+    responses((status = 200, description = "The merchant", body = MerchantView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/merchants/{slug}")]
+pub async fn get_merchant(
+    _caller: May<ManageMerchants>,
+    gateway: Data<Gateway>,
+    slug: Path<MerchantSlug>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = gateway.directory.find_merchant(slug.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(MerchantView::from(merchant)))
+}
