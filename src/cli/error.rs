@@ -1,8 +1,11 @@
 //! What can keep a command from being done, and what to try.
 
+use crate::access::AccessError;
 use crate::database::DatabaseError;
+use crate::gateway::GatewayError;
 use crate::settings::SettingError;
 use crate::settings::master_key::MasterKeyError;
+use crate::telemetry::metrics::MetricsError;
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +17,17 @@ pub enum CliError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// `name` is the setting.
+    #[error("can't listen on {address} (`{name}`): {error}")]
+    Listen { name: &'static str, address: std::net::SocketAddr, error: std::io::Error },
+    #[error("the demo failed: {0}")]
+    Demo(String),
     /// Standard output can't be written to.
     #[error("the answer can't be written: {0}")]
     Output(#[from] std::io::Error),
@@ -46,7 +60,18 @@ impl CliError {
                 Some("`perkgate doctor` says what is wrong with the database's address".to_owned())
             }
             Self::Database(error) if error.is_passing() => Some("run it again".to_owned()),
-            Self::Settings(_) | Self::Database(_) | Self::Output(_) => None,
+            Self::Gateway(GatewayError::MasterKey(error)) => Some(error.remedy()),
+            Self::Gateway(GatewayError::NotMigrated(_)) => {
+                Some("`perkgate migrate`, or `perkgate serve --migrate`".to_owned())
+            }
+            Self::Gateway(_) => Some("`perkgate doctor` checks the settings and what they point at".to_owned()),
+            Self::Listen { .. } => Some("end what listens there, or choose another address with `--listen`".to_owned()),
+            Self::Settings(_)
+            | Self::Database(_)
+            | Self::Access(_)
+            | Self::Metrics(_)
+            | Self::Demo(_)
+            | Self::Output(_) => None,
         }
     }
 }

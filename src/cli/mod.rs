@@ -7,12 +7,15 @@
 //! A command that serves takes [`flags::ServingFlags`] flattened into its `Args`, and asks for
 //! `invocation.serving_settings(&args.serving)`; the others ask for `invocation.settings()`.
 
+mod demo;
 mod doctor;
 pub mod error;
 pub mod flags;
 mod key;
 mod migrate;
+mod openapi;
 pub mod output;
+mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,20 +49,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Answer requests until told to stop.
+    Serve(serve::Args),
+    /// See it work: two real offers, one person let in, one turned away.
+    Demo(demo::Args),
     /// Bring the database to the schema that this version needs.
     Migrate(migrate::Args),
     /// Make keys.
     Key(key::Args),
     /// Check every setting and all that they point at, and say how to mend it.
     Doctor(doctor::Args),
+    /// Print the OpenAPI description of the HTTP API.
+    Openapi(openapi::Args),
 }
 
 fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError> {
     match command {
+        Command::Serve(args) => serve::run(&args, invocation),
+        Command::Demo(args) => demo::run(&args, invocation),
+        Command::Openapi(args) => openapi::run(&args, invocation),
         Command::Migrate(args) => migrate::run(&args, invocation),
         Command::Key(args) => key::run(&args, invocation),
         Command::Doctor(args) => doctor::run(&args, invocation),
     }
+}
+
+/// The main runtime: background loops and connections live on it, while requests are answered on
+/// the workers' own.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("perkgate").enable_all().build()?)
 }
 
 /// How a command that said its piece ended.
@@ -101,6 +119,22 @@ impl Invocation {
     /// [`CliError::Settings`] with all that is wrong.
     pub fn serving_settings(&self, serving: &ServingFlags) -> Result<Settings, CliError> {
         let settings = self.load(&serving.given)?;
+        logs::start(&settings.logs);
+        Ok(settings)
+    }
+
+    /// The settings of a show: quiet, unless told otherwise, and nothing but flags and defaults.
+    ///
+    /// # Errors
+    /// [`CliError::Settings`] with all that is wrong.
+    pub fn demo_settings(&self, serving: &ServingFlags) -> Result<Settings, CliError> {
+        let flags = self.flags.iter().chain(&serving.given).cloned().collect();
+        // Not the environment: a production URL in it must not be what a demo writes to.
+        let sources = Sources { config: None, flags, environment: Vec::new() };
+        let mut settings = Settings::load(&sources).map_err(CliError::Settings)?;
+        if !settings.is_given(&table::LOG) {
+            "error".clone_into(&mut settings.logs.filter);
+        }
         logs::start(&settings.logs);
         Ok(settings)
     }

@@ -11,7 +11,7 @@ use super::reason::Reason;
 use crate::access::{Merchant, Principal};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::ids::{CheckId, EventId, GrantId, PerkSlug};
+use crate::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
 use crate::keyring::Keyring;
 use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
 use crate::ledger::{Ledger, LedgerError, Recorded};
@@ -41,6 +41,8 @@ pub struct Question {
 pub struct Answer {
     /// None for a dry run.
     pub check: Option<CheckId>,
+    /// The key that asked.
+    pub key: KeyId,
     pub at: Timestamp,
     pub decision: Decision,
     pub perk: PerkSlug,
@@ -104,6 +106,7 @@ impl Checker {
         let settled = self.ledger.preview(entry).await?;
         Ok(Answer {
             check: None,
+            key: principal.key.clone(),
             at,
             decision: settled.decision,
             perk,
@@ -140,6 +143,7 @@ impl Checker {
         let record = recorded.get().clone();
         Ok(Answer {
             check: Some(record.check),
+            key: record.key,
             at: record.at,
             decision: record.decision,
             perk: record.perk,

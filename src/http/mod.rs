@@ -26,11 +26,14 @@ pub mod rate_limit;
 mod refusals;
 pub mod request;
 pub mod routes;
+pub mod server;
+pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod v1;
+pub mod well_known;
 
 pub use door::{Door, app};
 pub use problem::Problem;

@@ -23,6 +23,11 @@ use super::routes::routes;
     modifiers(&Security),
     security(("key" = [])),
     tags(
+        (name = "checks", description = "May this person have this perk? And what was answered"),
+        (name = "tokens", description = "Doors spend what checks granted"),
+        (name = "perks", description = "What a merchant offers, and to whom"),
+        (name = "scores", description = "What is known about people, and from where"),
+        (name = "keys in the open", description = "Public keys to check tokens and logs with"),
         (name = "merchants", description = "The businesses that offer perks"),
         (name = "keys", description = "API keys and what they are bound to"),
         (name = "health", description = "Whether this process should be sent traffic"),
@@ -104,6 +109,12 @@ problem_sets! {
     ProblemsOfIdempotency = [BadIdempotencyKey, IdempotencyKeyReused];
     /// A name that is taken.
     ProblemsOfTaken = [AlreadyExists];
+    /// A version that can't be published.
+    ProblemsOfDrafts = [NotADraft];
+    /// A score that is older than the one that stands.
+    ProblemsOfScores = [StaleScore];
+    /// What a token can be.
+    ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }
 
 /// One entry a kind, under its status and code: sets that share a status would overwrite each other.

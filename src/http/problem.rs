@@ -10,6 +10,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::perks::read::Issue;
+
 macro_rules! kinds {
     ($($kind:ident = $status:literal $code:literal $title:literal;)*) => {
         /// What kind of problem it is. The code is stable: clients branch on it.
@@ -43,11 +45,15 @@ kinds! {
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
     AlreadyExists = 409 "already_exists" "There is one already";
+    AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
+    NotADraft = 409 "not_a_draft" "Only a draft can be published";
+    StaleScore = 409 "stale_score" "A newer score stands";
     BodyTooLarge = 413 "body_too_large" "The body is too large";
     UnsupportedMediaType = 415 "unsupported_media_type" "The body is of the wrong type";
     ExpectationFailed = 417 "expectation_failed" "The expectation can't be met";
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key stands for another request";
     InvalidRequest = 422 "invalid_request" "Something in the request doesn't fit";
+    InvalidToken = 422 "invalid_token" "The token is not valid here";
     RateLimited = 429 "rate_limited" "Too many requests with this key";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
@@ -145,6 +151,13 @@ impl Problem {
             _ => Cow::Borrowed("Several things in the request don't fit: see errors."),
         };
         Self { errors, ..Self::new(Kind::InvalidRequest, detail) }
+    }
+
+    /// A 422 for what a room found in one member of the body; `base` is that member's pointer.
+    #[must_use]
+    pub fn of_issues(base: &str, issues: Vec<Issue>) -> Self {
+        let spot = |issue: Issue| Spot::at(format!("{base}{}", issue.pointer), issue.code, issue.detail);
+        Self::invalid(issues.into_iter().map(spot).collect())
     }
 
     /// A 500. The text is fixed; `cause` goes to the log only.

@@ -6,7 +6,13 @@ use actix_web::http::header::{self, HeaderValue};
 use super::problem::{Kind, Problem, Spot};
 use crate::access::{AccessError, Forbidden, Refused, Role};
 use crate::database::DatabaseError;
+use crate::eligibility::checker::CheckError;
+use crate::eligibility::redeemer::RedeemError;
+use crate::ids::NameError;
 use crate::ledger::LedgerError;
+use crate::perks::catalog::PerkError;
+use crate::scores::lookup::ScoreError;
+use crate::scores::score::{ScoreFault, SourceFault};
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
@@ -78,6 +84,85 @@ impl From<LedgerError> for Problem {
             ),
             LedgerError::Failed(_) => Self::internal(&error),
             LedgerError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<PerkError> for Problem {
+    fn from(error: PerkError) -> Self {
+        let unfit = |pointer: &'static str, error: NameError| {
+            Self::invalid(vec![Spot::at(pointer, "invalid_value", format!("{error}."))])
+        };
+        match error {
+            PerkError::NotFound => Self::new(Kind::NotFound, "There is no such perk, or nothing of it is published."),
+            PerkError::VersionNotFound => Self::not_found(),
+            PerkError::Exists => {
+                let detail = "There is a perk of this name already: add a version to it instead.";
+                Self::new(Kind::AlreadyExists, detail)
+            }
+            PerkError::NotADraft(status) => {
+                Self::new(Kind::NotADraft, format!("This version is {}: make a new one.", status.as_str()))
+            }
+            PerkError::Name(error) => unfit("/name", error),
+            PerkError::Note(error) => unfit("/change_note", error),
+            PerkError::Rule(issues) => Self::of_issues("/rule", issues),
+            PerkError::Ledger(error) => error.into(),
+            PerkError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ScoreError> for Problem {
+    fn from(error: ScoreError) -> Self {
+        match &error {
+            ScoreError::Score(fault) => {
+                let (pointer, code) = match fault {
+                    ScoreFault::OffScale { .. } => ("/value", "off_scale"),
+                    ScoreFault::InFuture => ("/observed_at", "in_future"),
+                };
+                Self::invalid(vec![Spot::at(pointer, code, format!("{fault}."))])
+            }
+            ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
+                Self::new(Kind::AlreadyExists, "There is a source of this name already.")
+            }
+            ScoreError::Source(fault @ SourceFault::EmptyScale) => {
+                Self::invalid(vec![Spot::at("/max", "empty_scale", format!("{fault}."))])
+            }
+            // Shared by all who waited for one look-up, so it can't be moved out.
+            ScoreError::Database(inner) if inner.is_passing() => Self::unavailable(&error),
+            ScoreError::Ledger(inner) => match inner.as_ref() {
+                LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
+                LedgerError::KeyReused | LedgerError::Failed(_) | LedgerError::Database(_) => Self::internal(&error),
+            },
+            ScoreError::Database(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CheckError> for Problem {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Perk(error) => error.into(),
+            CheckError::Score(error) => error.into(),
+            CheckError::Ledger(error) => error.into(),
+            // Signing what the ledger has recorded can't fail for anything that the caller did.
+            CheckError::Token(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RedeemError> for Problem {
+    fn from(error: RedeemError) -> Self {
+        match error {
+            RedeemError::AlreadyRedeemed => Self::new(
+                Kind::AlreadyRedeemed,
+                "This token was spent at another door, with another key, or in another attempt.",
+            ),
+            RedeemError::Token(error) => {
+                let spot = Spot::at("/token", error.slug(), format!("{error}."));
+                Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, format!("{error}.")) }
+            }
+            RedeemError::Check(error) => error.into(),
         }
     }
 }

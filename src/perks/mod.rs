@@ -14,8 +14,8 @@
 //! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
-pub mod catalog;
 pub mod attribute;
+pub mod catalog;
 pub mod condition;
 pub mod leaf;
 pub mod limit;

@@ -13,5 +13,5 @@ mod cli;
 mod database;
 mod deploy;
 mod ledger;
-mod support;
 mod oracle;
+mod support;

@@ -1,0 +1,103 @@
+//! `perkgate serve`: answers requests until it is told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::web::Data;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::CliError;
+use super::flags::ServingFlags;
+use super::{Ended, Invocation};
+use crate::gateway::Gateway;
+use crate::http::server;
+use crate::settings::Settings;
+use crate::telemetry::metrics::Metrics;
+
+/// SQLite and memory unless the settings say otherwise. SIGTERM and Ctrl-C end it in good order.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    serving: ServingFlags,
+    /// Bring PostgreSQL to the schema that this version needs first (SQLite always is).
+    #[arg(long)]
+    migrate: bool,
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let settings = invocation.serving_settings(&args.serving)?;
+    let runtime = super::runtime()?;
+    runtime.block_on(async {
+        let running = Running::start(settings, args.migrate, invocation).await?;
+        tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
+        let stop = CancellationToken::new();
+        let told = stop.clone();
+        tokio::spawn(async move {
+            stop_signal().await;
+            told.cancel();
+        });
+        running.until(stop).await
+    })?;
+    Ok(Ended::Well)
+}
+
+/// A gateway whose door is bound.
+pub(super) struct Running {
+    pub gateway: Data<Gateway>,
+    pub address: SocketAddr,
+    listener: TcpListener,
+    metrics: Option<(TcpListener, Metrics)>,
+}
+
+impl Running {
+    /// Binds first: the issuer is the address when none is given.
+    pub(super) async fn start(settings: Settings, migrate: bool, invocation: &Invocation) -> Result<Self, CliError> {
+        let bind = |name, address: SocketAddr| {
+            let bound = TcpListener::bind(address).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
+            bound.map_err(|error| CliError::Listen { name, address, error })
+        };
+        let listener = bind("listen", settings.server.listen)?;
+        let address = listener.local_addr()?;
+        let issuer = settings.server.issuer_at(address);
+        // Recorded whether or not somebody listens: the listener may come with the next start only.
+        let recorded = Metrics::start()?;
+        let metrics = match settings.server.metrics_listen {
+            Some(address) => Some((bind("metrics_listen", address)?, recorded)),
+            None => None,
+        };
+        let handle = tokio::runtime::Handle::current();
+        let (clock, entropy) = (invocation.clock.clone(), invocation.entropy.clone());
+        let gateway = Gateway::build(settings, &issuer, migrate, clock, entropy, &handle).await?;
+        Ok(Self { gateway: Data::new(gateway), address, listener, metrics })
+    }
+
+    /// Serves until `stop`.
+    pub(super) async fn until(self, stop: CancellationToken) -> Result<(), CliError> {
+        let tasks = TaskTracker::new();
+        let cancel = CancellationToken::new();
+        self.gateway.follow(&tasks, &cancel);
+        let served = server::serve(self.gateway, self.listener, self.metrics, stop.cancelled_owned()).await;
+        cancel.cancel();
+        tasks.close();
+        tasks.wait().await;
+        Ok(served?)
+    }
+}
+
+/// SIGTERM, or Ctrl-C.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        },
+        Err(_) => {
+            let _ = interrupted.await;
+        }
+    }
+}

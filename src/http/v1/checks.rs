@@ -1,0 +1,274 @@
+//! `/v1/checks`: may this person have this perk?
+
+use std::time::{Duration, Instant};
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::role::permit::Check;
+use crate::access::{Permission, Principal};
+use crate::decimal::Decimal;
+use crate::eligibility::checker::{Answer, Question};
+use crate::eligibility::decide::Decision;
+use crate::eligibility::facts::Context;
+use crate::eligibility::reason::{Reason, ReasonCode};
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::{Body, IdempotencyKey, Path};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames};
+use crate::http::problem::{Problem, Spot};
+use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
+use crate::json::Json;
+use crate::ledger::entry::{Idempotency, Receipt, ScoreSeen};
+use crate::subject::{SubjectHandle, hex};
+
+/// How long a caller is kept waiting for the ledger before it is told to come back.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One question.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckBody {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    /// Who: `network:handle`, or a member number. Case and surrounding white space don't matter.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    /// What the visit is like; the rule says which members it looks at. `party` counts people.
+    #[schema(value_type = Option<Object>, example = json!({"terminal": "A", "party": 1}))]
+    context: Option<Json>,
+    /// Only ask: nothing is recorded and no token is made.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A decision and everything that explains it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "check": "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70", "decision": "denied", "perk": "sfo-lounge", "rule_version": 1,
+    "reasons": [{"code": "score_below_threshold", "tier": "standard", "wanted": 40, "short_by": 3,
+                 "message": "The score is 3 points short of the 40 that Main lounge asks for."}],
+    "score": {"source": "klout", "observed_at": "2026-11-23T07:30:00Z", "age_seconds": 5400, "fresh": true},
+    "limits": [], "next_eligible_at": null,
+    "receipt": {"log": "cathay", "index": 17, "leaf_hash": "9f86d081…", "checkpoint": "perkgate/log_…\n18\n…"}
+}))]
+pub struct CheckView {
+    /// Absent for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    check: Option<CheckId>,
+    #[schema(value_type = String, example = "granted")]
+    decision: Decision,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    rule_version: i32,
+    /// What was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    reasons: Vec<ReasonView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<ScoreSeenView>,
+    limits: Vec<LimitView>,
+    /// When waiting alone would help; null when it would not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_eligible_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    grant: Option<GrantId>,
+    /// The signed proof (a JWS) for the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
+}
+
+/// Why.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reason)]
+pub struct ReasonView {
+    /// Stable: branch on this.
+    #[schema(value_type = String, example = "score_below_threshold")]
+    code: ReasonCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    /// The score that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>, example = 40)]
+    wanted: Option<Decimal>,
+    /// The gap. For roles that may not read scores: whole points, rounded up, left out above 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>, example = 3)]
+    short_by: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribute: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_eligible_at: Option<Timestamp>,
+    /// A sentence to read out.
+    message: String,
+}
+
+/// The score that was looked at; its value only for roles that may read scores.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScoreSeen)]
+pub struct ScoreSeenView {
+    #[schema(value_type = String, example = "klout")]
+    source: SourceName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    value: Option<Decimal>,
+    #[schema(value_type = String, format = DateTime)]
+    observed_at: Timestamp,
+    age_seconds: i64,
+    /// Whether it is young enough for the rule.
+    fresh: bool,
+}
+
+/// What is left of a limit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LimitLeft)]
+pub struct LimitView {
+    #[schema(example = "person-day")]
+    id: String,
+    remaining: u64,
+    /// Null for a limit that never resets.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resets_at: Option<Timestamp>,
+}
+
+/// Where the decision stands in the merchant's log. Keep it: with the published log key it holds
+/// the gateway to what it said.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Receipt)]
+pub struct ReceiptView {
+    #[schema(example = "cathay")]
+    log: String,
+    index: u64,
+    /// SHA-256 of the event as RFC 6962 hashes leaves, in hexadecimal.
+    leaf_hash: String,
+    /// A signed tree head that covers it (C2SP signed note).
+    checkpoint: String,
+}
+
+impl From<Receipt> for ReceiptView {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { log, index, leaf_hash, checkpoint } = receipt;
+        Self { log, index, leaf_hash: hex(&leaf_hash), checkpoint }
+    }
+}
+
+impl CheckView {
+    /// The answer as this caller may see it: a score's value is for roles that may read scores.
+    pub fn of(answer: Answer, caller: &Principal) -> Self {
+        let reads_scores = caller.role.may(Permission::ReadScores);
+        let reason = |reason: Reason| {
+            let reason = if reads_scores { reason } else { reason.for_roles_without_scores() };
+            let message = reason.message();
+            let Reason { code, tier, wanted, short_by, attribute, limit, next_eligible_at, .. } = reason;
+            ReasonView { code, tier, wanted, short_by, attribute, limit, next_eligible_at, message }
+        };
+        let at = answer.at;
+        let score = |score: ScoreSeen| ScoreSeenView {
+            value: reads_scores.then_some(score.value),
+            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
+            source: score.source,
+            observed_at: score.observed_at,
+            fresh: score.fresh,
+        };
+        let limits = answer.limits.into_iter().map(|limit| LimitView {
+            remaining: limit.remaining(),
+            id: limit.id,
+            resets_at: limit.resets_at,
+        });
+        Self {
+            check: answer.check,
+            decision: answer.decision,
+            perk: answer.perk,
+            rule_version: answer.rule_version,
+            tier: answer.tier,
+            reasons: answer.reasons.into_iter().map(reason).collect(),
+            score: answer.score.map(score),
+            limits: limits.collect(),
+            next_eligible_at: answer.next_eligible_at,
+            token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
+            grant: answer.grant.map(|grant| grant.id),
+            token: answer.token,
+            receipt: answer.receipt.map(ReceiptView::from),
+        }
+    }
+}
+
+/// Check a person
+///
+/// Decides by the perk's published rule, records the decision, and answers with its reasons; a
+/// grant carries its token. `denied` is a 200: it is an answer. Send an `Idempotency-Key` to make a
+/// retry safe: it gets the same decision and the very same token for 24 hours. Roles: admin, kiosk.
+#[utoipa::path(
+    tag = "checks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
+    request_body = CheckBody,
+    extensions(("x-roles" = json!(["admin", "kiosk"]))),
+    responses(
+        (status = 200, description = "The decision", body = CheckView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
+)]
+#[post("/checks")]
+pub async fn create_check(
+    caller: May<Check>,
+    gateway: Data<Gateway>,
+    key: IdempotencyKey,
+    body: Body<CheckBody>,
+) -> Result<HttpResponse, Problem> {
+    let deadline = Instant::now() + PATIENCE;
+    let merchant = caller.merchant()?;
+    let idempotency = key.into_inner().map(|key| Idempotency { key, request_hash: body.hash() });
+    let CheckBody { perk, subject, context, dry_run } = body.into_inner();
+    let subject = read_subject(&subject)?;
+    let context = match context {
+        None | Some(Json::Null) => Context::default(),
+        Some(context) => Context::parse(&context).map_err(|issues| Problem::of_issues("/context", issues))?,
+    };
+    let question = Question { perk, subject, context, dry_run, idempotency, deadline };
+    let answer = gateway.checker.check(&caller, merchant, question).await?;
+    Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller)))
+}
+
+/// Show a check
+///
+/// A kiosk sees the checks that its own key made. Roles: admin, kiosk.
+#[utoipa::path(
+    tag = "checks",
+    params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin", "kiosk"]))),
+    responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/checks/{check}")]
+pub async fn get_check(
+    caller: May<Check>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+) -> Result<HttpResponse, Problem> {
+    let found = gateway.checker.find_check(caller.merchant()?, &check).await?;
+    let answer = found.filter(|answer| sees(&caller, answer)).ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller)))
+}
+
+/// Admins see every check of their merchant, others those that they made.
+fn sees(caller: &Principal, answer: &Answer) -> bool {
+    caller.role.may(Permission::ManagePerks) || answer.key == caller.key
+}
+
+/// A handle from a body.
+pub fn read_subject(text: &str) -> Result<SubjectHandle, Problem> {
+    // The text is not repeated: it may name a person, and problems end up in logs.
+    text.parse().map_err(|error| Problem::invalid(vec![Spot::at("/subject", "bad_subject", format!("{error}."))]))
+}

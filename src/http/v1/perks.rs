@@ -1,0 +1,386 @@
+//! `/v1/perks`: what a merchant offers, and the versions of its rules.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::role::permit::ManagePerks;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::{Body, PageLimit, Params, Path};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfDrafts, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
+};
+use crate::http::problem::Problem;
+use crate::ids::PerkSlug;
+use crate::json::Json;
+use crate::perks::catalog::{Made, NewVersion};
+use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::read::Issue;
+
+/// A perk with its first rule.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerkBody {
+    /// Its short name, unique within the merchant.
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "San Francisco lounge")]
+    name: String,
+    /// Who may have it.
+    #[schema(value_type = Object, example = json!({"at_least": 40, "score": "klout"}))]
+    rule: Json,
+    /// Let it decide at once; otherwise it is a draft.
+    #[serde(default)]
+    publish: bool,
+    change_note: Option<String>,
+}
+
+/// A new version of a perk's rule.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewVersionBody {
+    #[schema(value_type = Object, example = json!({"at_least": 45, "score": "klout"}))]
+    rule: Json,
+    #[serde(default)]
+    publish: bool,
+    #[schema(example = "The lounge was full every evening.")]
+    change_note: Option<String>,
+}
+
+/// A perk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PerkView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "San Francisco lounge")]
+    name: String,
+    /// `published`, or `draft` while no version is published.
+    status: &'static str,
+    latest_version: i32,
+    /// The version that decides.
+    published_version: Option<i32>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<Perk> for PerkView {
+    fn from(perk: Perk) -> Self {
+        let status = if perk.published_version.is_some() { VersionStatus::Published } else { VersionStatus::Draft };
+        Self {
+            perk: perk.slug,
+            name: perk.name,
+            status: status.as_str(),
+            latest_version: perk.latest_version,
+            published_version: perk.published_version,
+            created_at: perk.created_at,
+        }
+    }
+}
+
+/// What was made, and what is odd about it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "San Francisco lounge")]
+    name: String,
+    #[schema(example = "published")]
+    status: &'static str,
+    version: i32,
+    /// SHA-256 of the rule's canonical JSON (RFC 8785).
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    rule_hash: String,
+    warnings: Vec<WarningView>,
+}
+
+/// Something odd about a rule that works.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Warning)]
+pub struct WarningView {
+    /// Where in the body (RFC 6901).
+    #[schema(example = "/rule/tiers/0/when")]
+    pointer: String,
+    code: &'static str,
+    detail: String,
+}
+
+impl From<Made> for MadeView {
+    fn from(made: Made) -> Self {
+        let warning = |issue: Issue| WarningView {
+            pointer: format!("/rule{}", issue.pointer),
+            code: issue.code,
+            detail: issue.detail,
+        };
+        Self {
+            perk: made.perk.slug,
+            name: made.perk.name,
+            status: made.version.status.as_str(),
+            version: made.version.version,
+            rule_hash: made.version.rule_hash,
+            warnings: made.warnings.into_iter().map(warning).collect(),
+        }
+    }
+}
+
+/// One version of a rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VersionView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    version: i32,
+    #[schema(example = "published")]
+    status: &'static str,
+    rule_hash: String,
+    /// The whole rule with its defaults filled in.
+    #[schema(value_type = Object)]
+    rule: Box<RawValue>,
+    change_note: Option<String>,
+    /// The key that wrote it, or `cli`.
+    author: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    published_at: Option<Timestamp>,
+}
+
+impl VersionView {
+    fn of(perk: PerkSlug, version: RuleVersion) -> Result<Self, Problem> {
+        Ok(Self {
+            perk,
+            version: version.version,
+            status: version.status.as_str(),
+            rule_hash: version.rule_hash,
+            rule: RawValue::from_string(version.rule).map_err(|error| Problem::internal(&error))?,
+            change_note: version.change_note,
+            author: version.author,
+            created_at: version.created_at,
+            published_at: version.published_at,
+        })
+    }
+}
+
+/// A page of perks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PerksView {
+    perks: Vec<PerkView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// A page of versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VersionsView {
+    versions: Vec<VersionView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PerksQuery {
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<PerkSlug>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VersionsQuery {
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+/// A version's number as a cursor; query parameters come as text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Cursor(i32);
+
+impl TryFrom<String> for Cursor {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        text.parse().map(Self).map_err(|_| "a cursor is what `next_cursor` said")
+    }
+}
+
+/// Make a perk
+///
+/// With its first rule, published or as a draft. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    request_body = NewPerkBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
+        ProblemsOfTaken, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/perks")]
+pub async fn create_perk(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    body: Body<NewPerkBody>,
+) -> Result<HttpResponse, Problem> {
+    let NewPerkBody { perk, name, rule, publish, change_note } = body.into_inner();
+    let version = NewVersion { rule, publish, change_note };
+    let made = gateway.catalog.create_perk(&caller.merchant()?.id, caller.actor(), perk, &name, version).await?;
+    let location = format!("/v1/perks/{}", made.perk.slug);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(MadeView::from(made)))
+}
+
+/// List perks
+///
+/// By short name. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(PerksQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = PerksView), ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/perks")]
+pub async fn list_perks(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    query: Params<PerksQuery>,
+) -> Result<HttpResponse, Problem> {
+    let PerksQuery { limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let after = cursor.map(String::from);
+    let fetched = gateway.catalog.list_perks(&caller.merchant()?.id, after, u32::from(limit.get()) + 1).await?;
+    let (perks, next_cursor) = limit.page(fetched, |perk| perk.slug.to_string());
+    Ok(HttpResponse::Ok().json(PerksView { perks: perks.into_iter().map(PerkView::from).collect(), next_cursor }))
+}
+
+/// Show a perk
+///
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "The perk", body = PerkView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/perks/{perk}")]
+pub async fn get_perk(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+) -> Result<HttpResponse, Problem> {
+    let perk = gateway.catalog.find_perk(&caller.merchant()?.id, &perk).await?;
+    Ok(HttpResponse::Ok().json(PerkView::from(perk)))
+}
+
+/// Add a version
+///
+/// A new, numbered version of the perk's rule, published or as a draft that decides nothing. Roles:
+/// admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    request_body = NewVersionBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/perks/{perk}/versions")]
+pub async fn create_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+    body: Body<NewVersionBody>,
+) -> Result<HttpResponse, Problem> {
+    let NewVersionBody { rule, publish, change_note } = body.into_inner();
+    let version = NewVersion { rule, publish, change_note };
+    let made = gateway.catalog.create_version(&caller.merchant()?.id, caller.actor(), &perk, version).await?;
+    let location = format!("/v1/perks/{}/versions/{}", made.perk.slug, made.version.version);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(MadeView::from(made)))
+}
+
+/// List versions
+///
+/// Newest first, with their rules. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), VersionsQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = VersionsView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/perks/{perk}/versions")]
+pub async fn list_versions(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+    query: Params<VersionsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let VersionsQuery { limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let before = cursor.map(|Cursor(version)| version);
+    let merchant = &caller.merchant()?.id;
+    let fetched = gateway.catalog.list_versions(merchant, &perk, before, u32::from(limit.get()) + 1).await?;
+    let (versions, next_cursor) = limit.page(fetched, |version| version.version.to_string());
+    let versions =
+        versions.into_iter().map(|version| VersionView::of(perk.clone(), version)).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(VersionsView { versions, next_cursor }))
+}
+
+/// Show a version
+///
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(
+        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
+        ("version" = i32, Path, description = "Its number", example = 1)
+    ),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "The version", body = VersionView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/perks/{perk}/versions/{version}")]
+pub async fn get_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    path: Path<(PerkSlug, i32)>,
+) -> Result<HttpResponse, Problem> {
+    let (perk, number) = path.into_inner();
+    let version = gateway.catalog.find_version(&caller.merchant()?.id, &perk, number).await?;
+    Ok(HttpResponse::Ok().json(VersionView::of(perk, version)?))
+}
+
+/// Publish a version
+///
+/// The draft decides from now on, and the version before it is retired. Limits go on counting.
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(
+        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
+        ("version" = i32, Path, description = "Its number", example = 2)
+    ),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "Published", body = VersionView), ProblemsOfDrafts, ProblemsOfNames, ProblemsOfKeys)
+)]
+#[post("/perks/{perk}/versions/{version}/publish")]
+pub async fn publish_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    path: Path<(PerkSlug, i32)>,
+) -> Result<HttpResponse, Problem> {
+    let (perk, number) = path.into_inner();
+    let version = gateway.catalog.publish_version(&caller.merchant()?.id, caller.actor(), &perk, number).await?;
+    Ok(HttpResponse::Ok().json(VersionView::of(perk, version)?))
+}

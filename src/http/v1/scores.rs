@@ -1,0 +1,243 @@
+//! `/v1/scores`: what feeders write, one score or a stream of them.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::checks::read_subject;
+use crate::access::role::permit::{ReadScores, WriteScores};
+use crate::decimal::Decimal;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::{Body, Path};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
+use crate::http::problem::{Kind, Problem, Spot};
+use crate::http::stream::{BoundedStream, media_type};
+use crate::ids::{MerchantId, SourceName};
+use crate::scores::import::{ImportConfig, ImportReport};
+use crate::scores::rows::Format;
+use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
+
+/// A score as a source observed it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreBody {
+    /// On the source's scale, with at most three decimals.
+    #[schema(value_type = f64, example = 47.25)]
+    value: Decimal,
+    /// When the source computed it (RFC 3339).
+    #[schema(format = DateTime, example = "2026-11-22T09:00:00Z")]
+    observed_at: String,
+}
+
+/// A score.
+#[derive(Serialize, ToSchema)]
+pub struct ScoreView {
+    #[schema(value_type = String, example = "klout")]
+    source: SourceName,
+    /// As it was normalised.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    #[schema(value_type = f64, example = 47.25)]
+    value: Decimal,
+    #[schema(value_type = String, format = DateTime, example = "2026-11-22T09:00:00Z")]
+    observed_at: Timestamp,
+}
+
+/// What became of a feed. Every line that holds a row is counted once.
+#[derive(Serialize, ToSchema)]
+pub struct ImportView {
+    accepted: u64,
+    /// The very same stood already.
+    unchanged: u64,
+    /// A newer observation stood already.
+    stale: u64,
+    rejected: u64,
+    /// The first 100 lines that were stale or rejected; the counts are of all.
+    errors: Vec<ImportErrorView>,
+}
+
+/// What is wrong with one line.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportError)]
+pub struct ImportErrorView {
+    /// From 1, a CSV's header counted.
+    line: u64,
+    #[schema(example = "off_scale")]
+    code: &'static str,
+    detail: String,
+}
+
+impl From<ImportReport> for ImportView {
+    fn from(report: ImportReport) -> Self {
+        let ImportReport { accepted, unchanged, stale, rejected, errors } = report;
+        let error = |error: crate::scores::import::LineError| ImportErrorView {
+            line: error.line,
+            code: error.fault.code(),
+            detail: format!("{}.", error.fault),
+        };
+        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(error).collect() }
+    }
+}
+
+/// Put a score
+///
+/// Unless a newer observation of the same person stands, which is a 409. Roles: admin, feeder.
+#[utoipa::path(
+    tag = "scores",
+    params(
+        ("source" = String, Path, description = "The score source", example = "klout"),
+        ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
+    ),
+    request_body = ScoreBody,
+    extensions(("x-roles" = json!(["admin", "feeder"]))),
+    responses(
+        (status = 200, description = "It stands now", body = ScoreView),
+        ProblemsOfScores, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[put("/scores/{source}/{subject}")]
+pub async fn put_score(
+    caller: May<WriteScores>,
+    gateway: Data<Gateway>,
+    path: Path<(SourceName, String)>,
+    body: Body<ScoreBody>,
+) -> Result<HttpResponse, Problem> {
+    let (source, subject) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let source = find_source(&gateway, merchant, &source).await?;
+    let subject = read_subject(&subject)?;
+    let observed_at = parse_instant(&body.observed_at).ok_or_else(|| {
+        let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
+        Problem::invalid(vec![Spot::at("/observed_at", "bad_time", detail)])
+    })?;
+    let score = Score::new(body.value, observed_at);
+    let reference = gateway.keyring.subject_ref(merchant, &subject);
+    let score = match gateway.lookup.put(merchant, &source, reference, score, gateway.clock.now()).await? {
+        PutOutcome::Accepted | PutOutcome::Unchanged => score,
+        PutOutcome::Stale { stored } => {
+            let detail = format!("A newer observation stands, of {}. It was kept.", stored.observed_at);
+            return Err(Problem::new(Kind::StaleScore, detail));
+        }
+    };
+    Ok(HttpResponse::Ok().json(view(source.name, subject.as_str(), score)))
+}
+
+/// Show a score
+///
+/// Roles: admin, feeder, auditor.
+#[utoipa::path(
+    tag = "scores",
+    params(
+        ("source" = String, Path, description = "The score source", example = "klout"),
+        ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
+    ),
+    extensions(("x-roles" = json!(["admin", "feeder", "auditor"]))),
+    responses((status = 200, description = "The score that stands", body = ScoreView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/scores/{source}/{subject}")]
+pub async fn get_score(
+    caller: May<ReadScores>,
+    gateway: Data<Gateway>,
+    path: Path<(SourceName, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (source, subject) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let source = find_source(&gateway, merchant, &source).await?;
+    let subject = read_subject(&subject)?;
+    let reference = gateway.keyring.subject_ref(merchant, &subject);
+    let found = gateway.lookup.get(merchant, &source.name, &reference).await?;
+    let score = found.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(view(source.name, subject.as_str(), score)))
+}
+
+/// Delete a score
+///
+/// Roles: admin, feeder.
+#[utoipa::path(
+    tag = "scores",
+    params(
+        ("source" = String, Path, description = "The score source", example = "klout"),
+        ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
+    ),
+    extensions(("x-roles" = json!(["admin", "feeder"]))),
+    responses((status = 204, description = "It is gone"), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[delete("/scores/{source}/{subject}")]
+pub async fn delete_score(
+    caller: May<WriteScores>,
+    gateway: Data<Gateway>,
+    path: Path<(SourceName, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (source, subject) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let source = find_source(&gateway, merchant, &source).await?;
+    let reference = gateway.keyring.subject_ref(merchant, &read_subject(&subject)?);
+    if gateway.lookup.delete(merchant, &source.name, &reference).await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(Problem::not_found())
+    }
+}
+
+/// Import scores
+///
+/// A stream of NDJSON (`{"subject","value","observed_at"}` a line) or CSV with that header. Good
+/// lines are kept, bad ones are reported by their number; sending the same feed again is safe.
+/// Roles: admin, feeder.
+#[utoipa::path(
+    tag = "scores",
+    params(("source" = String, Path, description = "The score source", example = "klout")),
+    request_body(
+        description = "One row a line",
+        content(
+            (String = "application/x-ndjson", example = json!("{\"subject\":\"twitter:ada\",\"value\":47.25,\"observed_at\":\"2026-11-22T09:00:00Z\"}\n")),
+            (String = "text/csv", example = json!("subject,value,observed_at\ntwitter:ada,47.25,2026-11-22T09:00:00Z\n"))
+        )
+    ),
+    extensions(("x-roles" = json!(["admin", "feeder"]))),
+    responses(
+        (status = 200, description = "What became of it", body = ImportView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/scores/{source}/import")]
+pub async fn import_scores(
+    req: HttpRequest,
+    caller: May<WriteScores>,
+    gateway: Data<Gateway>,
+    source: Path<SourceName>,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?.id.clone();
+    let format = match media_type(&req).as_str() {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Ndjson,
+        "text/csv" => Format::Csv,
+        _ => {
+            let detail = "Send `Content-Type: application/x-ndjson` or `text/csv`.";
+            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+        }
+    };
+    let source = find_source(&gateway, &merchant, &source).await?;
+    let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
+    let keyring = gateway.keyring.clone();
+    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_ref(&merchant, handle));
+    let mut stream = BoundedStream::new(&gateway, body, gateway.settings.bounds.import_limit_bytes);
+    while let Some(chunk) = stream.next().await? {
+        import.push(&chunk).await?;
+    }
+    let report = import.finish().await?;
+    Ok(HttpResponse::Ok().json(ImportView::from(report)))
+}
+
+async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {
+    gateway.lookup.find_source(merchant, name).await?.ok_or_else(|| {
+        Problem::new(Kind::NotFound, format!("There is no score source `{name}`: make it first, with its scale."))
+    })
+}
+
+fn view(source: SourceName, subject: &str, score: Score) -> ScoreView {
+    ScoreView { source, subject: subject.to_owned(), value: score.value, observed_at: score.observed_at }
+}

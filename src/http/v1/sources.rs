@@ -1,0 +1,87 @@
+//! `/v1/sources`: where scores come from, each with its scale.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::role::permit::ManageSources;
+use crate::decimal::Decimal;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::Body;
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfTaken};
+use crate::http::problem::Problem;
+use crate::ids::SourceName;
+use crate::scores::score::Source;
+
+/// A source with the two ends of its scale, both of which belong to it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSourceBody {
+    #[schema(value_type = String, example = "kred")]
+    name: SourceName,
+    #[schema(value_type = f64, example = 1)]
+    min: Decimal,
+    #[schema(value_type = f64, example = 1000)]
+    max: Decimal,
+}
+
+/// A source.
+#[derive(Serialize, ToSchema)]
+pub struct SourceView {
+    #[schema(value_type = String, example = "kred")]
+    name: SourceName,
+    #[schema(value_type = f64, example = 1)]
+    min: Decimal,
+    #[schema(value_type = f64, example = 1000)]
+    max: Decimal,
+}
+
+impl From<Source> for SourceView {
+    fn from(source: Source) -> Self {
+        Self { name: source.name, min: source.minimum, max: source.maximum }
+    }
+}
+
+/// All of a merchant's sources.
+#[derive(Serialize, ToSchema)]
+pub struct SourcesView {
+    sources: Vec<SourceView>,
+}
+
+/// Make a source
+///
+/// `klout` (0–100) is there from the start. Roles: admin.
+#[utoipa::path(
+    tag = "scores",
+    request_body = NewSourceBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 201, description = "Made", body = SourceView), ProblemsOfTaken, ProblemsOfBody, ProblemsOfKeys)
+)]
+#[post("/sources")]
+pub async fn create_source(
+    caller: May<ManageSources>,
+    gateway: Data<Gateway>,
+    body: Body<NewSourceBody>,
+) -> Result<HttpResponse, Problem> {
+    let NewSourceBody { name, min, max } = body.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let now = gateway.clock.now();
+    let made = gateway.lookup.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, now).await?;
+    Ok(HttpResponse::Created().json(SourceView::from(made)))
+}
+
+/// List sources
+///
+/// The built-in one, then the merchant's own by name. Roles: admin.
+#[utoipa::path(
+    tag = "scores",
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "All of them", body = SourcesView), ProblemsOfKeys)
+)]
+#[get("/sources")]
+pub async fn list_sources(caller: May<ManageSources>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+    let sources = gateway.lookup.list_sources(&caller.merchant()?.id).await?;
+    Ok(HttpResponse::Ok().json(SourcesView { sources: sources.into_iter().map(SourceView::from).collect() }))
+}

@@ -1,0 +1,95 @@
+//! `/.well-known`: the public keys that doors and auditors check with; open to everyone.
+
+use actix_web::http::header::{self, EntityTag, IfNoneMatch};
+use actix_web::web::{self, Data};
+use actix_web::{HttpResponse, get};
+use aws_lc_rs::digest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::gateway::Gateway;
+use crate::subject::hex;
+use crate::tokens::jwks::Jwks;
+
+/// How long a copy may be used, in seconds. A rotation publishes the next key longer than this
+/// before it signs.
+const MAX_AGE: u32 = 300;
+
+/// The keys that sign logs.
+#[derive(Serialize, ToSchema)]
+pub struct LogKeysView {
+    keys: Vec<LogKeyView>,
+}
+
+/// A key that signs checkpoints (Ed25519).
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogKey)]
+pub struct LogKeyView {
+    /// The name on its signature lines.
+    #[schema(example = "perkgate-1f0e9d8c")]
+    name: String,
+    /// The key id on its signature lines, in hexadecimal.
+    #[schema(example = "c74f20a3")]
+    key_id: String,
+    /// The verifier key as C2SP signed-note writes it.
+    #[schema(example = "perkgate-1f0e9d8c+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")]
+    verifier_key: String,
+}
+
+/// Token keys
+///
+/// The public keys of eligibility tokens (RFC 7517). Served from memory: it needs no database.
+#[utoipa::path(
+    tag = "keys in the open",
+    security(()),
+    extensions(("x-roles" = json!([]))),
+    responses(
+        (status = 200, description = "The key set", body = Object, example = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})),
+        (status = 304, description = "Your copy is still good")
+    )
+)]
+#[get("/.well-known/jwks.json")]
+pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    let keys = gateway.keyring.token_keys();
+    let document = Jwks::new(keys.iter().map(|key| *key.public_key())).to_json();
+    public(document, "application/jwk-set+json", &held)
+}
+
+/// Log keys
+///
+/// The public keys that sign the audit logs' checkpoints. Compare them with a copy of your own: an
+/// operator who can swap them could rewrite a log.
+#[utoipa::path(
+    tag = "keys in the open",
+    security(()),
+    extensions(("x-roles" = json!([]))),
+    responses(
+        (status = 200, description = "The keys", body = LogKeysView),
+        (status = 304, description = "Your copy is still good")
+    )
+)]
+#[get("/.well-known/log-keys")]
+pub async fn get_log_keys(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    let view = |key: &std::sync::Arc<crate::keyring::LogKey>| LogKeyView {
+        name: key.name().to_owned(),
+        key_id: hex(&key.key_id()),
+        verifier_key: key.vkey(),
+    };
+    let view = LogKeysView { keys: gateway.keyring.log_keys().iter().map(view).collect() };
+    public(serde_json::to_string(&view).unwrap_or_default(), "application/json", &held)
+}
+
+fn public(document: String, content_type: &str, held: &IfNoneMatch) -> HttpResponse {
+    let hash = digest::digest(&digest::SHA256, document.as_bytes());
+    let tag = EntityTag::new_strong(hex(hash.as_ref().get(..16).unwrap_or_default()));
+    let is_held = match held {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|one| one.weak_eq(&tag)),
+    };
+    let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((header::CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))
+        .insert_header((header::ETAG, tag.to_string()))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+    if is_held { response.finish() } else { response.content_type(content_type).body(document) }
+}
