@@ -264,3 +264,176 @@ async fn find_managed(caller: &Principal, gateway: &Gateway, id: KeyId, query: K
     caller.may_manage(key.role).map_err(|_| Problem::not_found())?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::testing::{Answer, CLI, Rig};
+
+    async fn delete(rig: &Rig, path: &str, key: &str) -> Answer {
+        rig.ask(TestRequest::delete().uri(path).insert_header(("authorization", key))).await
+    }
+
+    fn ids(answer: &Answer) -> Vec<String> {
+        let json = answer.json();
+        json["keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[actix_web::test]
+    async fn an_admin_makes_a_kiosk_key_that_works_at_once_and_is_shown_once() {
+        let rig = Rig::start().await;
+        let admin = rig.key(Role::Admin).await;
+        let body = r#"{"role":"kiosk","label":" SFO A12 ","location":"SFO-A","kiosk":"A12","expires_at":"2027-01-01T00:00:00Z"}"#;
+        let made = rig.post("/v1/keys", &admin, body).await;
+        assert_eq!(made.status, 201);
+        let mut view = made.json();
+        let secret = view["key"].as_str().unwrap().to_owned();
+        let id = view["id"].as_str().unwrap().to_owned();
+        assert_eq!(made.header("location"), format!("/v1/keys/{id}"));
+        assert!(id.starts_with("key_") && secret.starts_with("pgk_"));
+        rig.get("/v1/keys", &format!("Bearer {secret}")).await.problem(403, "forbidden");
+
+        let shown = rig.get(&format!("/v1/keys/{id}"), &admin).await;
+        assert_eq!(shown.status, 200);
+        assert!(!shown.text.contains("pgk_"));
+        view.as_object_mut().unwrap().remove("key");
+        assert_eq!(shown.json(), view, "everything but the secret is still there");
+        assert_eq!(view["created_by"].as_str().map(|by| by.starts_with("key_")), Some(true));
+        for (name, value) in [
+            ("role", "kiosk"),
+            ("label", "SFO A12"),
+            ("location", "SFO-A"),
+            ("kiosk", "A12"),
+            ("merchant", rig.cathay.id.as_str()),
+            ("expires_at", "2027-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(view[name], value, "{name}");
+        }
+        assert_eq!((&view["audience"], &view["revoked_at"]), (&Value::Null, &Value::Null));
+    }
+
+    #[actix_web::test]
+    async fn an_operator_hands_a_merchant_its_admin_key_and_no_other() {
+        let rig = Rig::start().await;
+        let operator = rig.key(Role::Operator).await;
+        let made = rig.post("/v1/keys", &operator, r#"{"role":"admin","label":"first","merchant":"cathay"}"#).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let admin = format!("Bearer {}", made.json()["key"].as_str().unwrap());
+        let kiosk = rig.post("/v1/keys", &admin, r#"{"role":"kiosk","label":"A12"}"#).await;
+        assert_eq!(kiosk.status, 201);
+
+        rig.post("/v1/keys", &operator, r#"{"role":"kiosk","label":"x","merchant":"cathay"}"#)
+            .await
+            .problem(403, "forbidden");
+        rig.post("/v1/keys", &admin, r#"{"role":"operator","label":"x"}"#).await.problem(403, "forbidden");
+        let without = rig.post("/v1/keys", &operator, r#"{"role":"admin","label":"x"}"#).await;
+        assert_eq!(without.problem(422, "invalid_request"), [("/merchant".to_owned(), "required".to_owned())]);
+        rig.post("/v1/keys", &operator, r#"{"role":"admin","label":"x","merchant":"nobody"}"#)
+            .await
+            .problem(404, "not_found");
+
+        // What the operator may not manage is not there for it, either.
+        let (admin_id, kiosk_id) = (made.json()["id"].clone(), kiosk.json()["id"].clone());
+        assert_eq!(ids(&rig.get("/v1/keys?merchant=cathay", &operator).await), [admin_id.as_str().unwrap()]);
+        let kiosk_path = format!("/v1/keys/{}?merchant=cathay", kiosk_id.as_str().unwrap());
+        rig.get(&kiosk_path, &operator).await.problem(404, "not_found");
+        delete(&rig, &kiosk_path, &operator).await.problem(404, "not_found");
+        rig.get("/v1/keys?merchant=cathay&role=kiosk", &operator).await.problem(403, "forbidden");
+        let admin_path = format!("/v1/keys/{}?merchant=cathay", admin_id.as_str().unwrap());
+        assert_eq!(delete(&rig, &admin_path, &operator).await.status, 204);
+        rig.get("/v1/keys", &admin).await.problem(401, "revoked_key");
+    }
+
+    #[actix_web::test]
+    async fn a_revoked_key_stops_at_once_and_can_be_revoked_again() {
+        let rig = Rig::start().await;
+        let admin = rig.key(Role::Admin).await;
+        let (feeder, secret) = rig.make(NewKey::of(Role::Feeder, Some(rig.cathay.id.clone()), "feed")).await;
+        let path = format!("/v1/keys/{}", feeder.id);
+        rig.get("/v1/keys", &secret).await.problem(403, "forbidden");
+        for _ in 0..2 {
+            let answer = delete(&rig, &path, &admin).await;
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+        }
+        rig.get("/v1/keys", &secret).await.problem(401, "revoked_key");
+        assert_eq!(rig.get(&path, &admin).await.json()["revoked_at"], "1970-01-01T00:00:00Z");
+    }
+
+    #[actix_web::test]
+    async fn another_merchants_key_is_not_there() {
+        let rig = Rig::start().await;
+        let admin = rig.key(Role::Admin).await;
+        let american =
+            rig.gateway.directory.create_merchant("american".parse().unwrap(), "American", CLI).await.unwrap();
+        let (foreign, foreign_admin) = rig.make(NewKey::of(Role::Admin, Some(american.id), "x")).await;
+        let foreign = format!("/v1/keys/{}", foreign.id);
+        for path in [foreign.as_str(), &format!("{foreign}?merchant=american"), "/v1/keys/key_x", "/v1/keys/x%00"] {
+            rig.get(path, &admin).await.problem(404, "not_found");
+            delete(&rig, path, &admin).await.problem(404, "not_found");
+        }
+        rig.get("/v1/keys?merchant=american", &admin).await.problem(404, "not_found");
+        rig.post("/v1/keys", &admin, r#"{"role":"kiosk","label":"x","merchant":"american"}"#)
+            .await
+            .problem(404, "not_found");
+        assert_eq!(rig.get("/v1/keys", &foreign_admin).await.status, 200, "and it still works");
+        assert_eq!(ids(&rig.get("/v1/keys?merchant=cathay", &admin).await).len(), 1);
+    }
+
+    #[actix_web::test]
+    async fn what_does_not_fit_a_key_is_pointed_at() {
+        let rig = Rig::start().await;
+        let admin = rig.key(Role::Admin).await;
+        for (body, pointer, code) in [
+            (json!({"role": "kiosk"}), "/label", "missing_field"),
+            (json!({"role": "root", "label": "x"}), "/role", "unknown_value"),
+            (json!({"role": "kiosk", "label": ""}), "/label", "invalid_value"),
+            (json!({"role": "kiosk", "label": "x".repeat(4096)}), "/label", "invalid_value"),
+            (json!({"role": "kiosk", "label": "a\u{0}b"}), "/label", "invalid_value"),
+            (json!({"role": "kiosk", "label": "a\u{202E}b"}), "/label", "invalid_value"),
+            (json!({"role": "feeder", "label": "x", "location": "SFO"}), "/location", "not_allowed"),
+            (json!({"role": "kiosk", "label": "x", "audience": "sfo"}), "/audience", "not_allowed"),
+            (
+                json!({"role": "kiosk", "label": "x", "expires_at": "1969-01-01T00:00:00Z"}),
+                "/expires_at",
+                "in_the_past",
+            ),
+            (json!({"role": "kiosk", "label": "x", "expires_at": "tomorrow"}), "/expires_at", "invalid_value"),
+        ] {
+            let answer = rig.post("/v1/keys", &admin, &body.to_string()).await;
+            assert_eq!(answer.problem(422, "invalid_request"), [(pointer.to_owned(), code.to_owned())], "{body}");
+        }
+        assert_eq!(ids(&rig.get("/v1/keys", &admin).await).len(), 1, "none was made");
+    }
+
+    #[actix_web::test]
+    async fn keys_are_listed_page_by_page() {
+        let rig = Rig::start().await;
+        let admin = rig.key(Role::Admin).await;
+        for label in ["a", "b", "c", "d"] {
+            rig.make(NewKey::of(Role::Kiosk, Some(rig.cathay.id.clone()), label)).await;
+        }
+        let whole = ids(&rig.get("/v1/keys", &admin).await);
+        assert_eq!(whole.len(), 5);
+        let (mut paged, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = rig.get(&format!("/v1/keys?limit=2{cursor}"), &admin).await;
+            paged.extend(ids(&page));
+            match page.json()["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(paged, whole);
+        assert_eq!(ids(&rig.get("/v1/keys?role=kiosk", &admin).await).len(), 4);
+    }
+
+    #[actix_web::test]
+    async fn a_key_made_on_another_replica_works_here_at_once() {
+        let rig = Rig::start().await;
+        let (_, secret) = rig.make_elsewhere(NewKey::of(Role::Operator, None, "new")).await;
+        assert_eq!(rig.get("/v1/keys", &secret).await.status, 200);
+    }
+}

@@ -134,3 +134,53 @@ pub async fn get_merchant(
     let merchant = gateway.directory.find_merchant(slug.into_inner()).await?;
     Ok(HttpResponse::Ok().json(MerchantView::from(merchant)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::access::Role;
+    use crate::http::testing::Rig;
+
+    #[actix_web::test]
+    async fn an_operator_makes_a_merchant_once() {
+        let rig = Rig::start().await;
+        let operator = rig.key(Role::Operator).await;
+        let body = r#"{"slug":"american","name":" American Airlines "}"#;
+        let made = rig.post("/v1/merchants", &operator, body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        assert_eq!(made.header("location"), "/v1/merchants/american");
+        let view = made.json();
+        assert_eq!((&view["slug"], &view["name"]), (&"american".into(), &"American Airlines".into()));
+        assert!(view["id"].as_str().unwrap().starts_with("mer_"));
+        assert_eq!(view["created_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(rig.get("/v1/merchants/american", &operator).await.json(), view);
+        rig.post("/v1/merchants", &operator, body).await.problem(409, "already_exists");
+
+        let listed = rig.get("/v1/merchants?limit=1", &operator).await.json();
+        assert_eq!(listed["merchants"].as_array().unwrap().len(), 1);
+        let cursor = listed["next_cursor"].as_str().unwrap();
+        let rest = rig.get(&format!("/v1/merchants?cursor={cursor}"), &operator).await.json();
+        assert_eq!((rest["merchants"].as_array().unwrap().len(), &rest["next_cursor"]), (1, &serde_json::Value::Null));
+    }
+
+    #[actix_web::test]
+    async fn what_is_not_a_merchant_is_404_and_reserved_names_are_refused() {
+        let rig = Rig::start().await;
+        let operator = rig.key(Role::Operator).await;
+        for slug in ["nobody", "Cathay", "cath%00ay", "%E2%80%AEcathay", "operator"] {
+            rig.get(&format!("/v1/merchants/{slug}"), &operator).await.problem(404, "not_found");
+        }
+        let reserved = rig.post("/v1/merchants", &operator, r#"{"slug":"operator","name":"x"}"#).await;
+        assert_eq!(reserved.problem(422, "invalid_request"), [("/slug".to_owned(), "invalid_value".to_owned())]);
+    }
+
+    #[actix_web::test]
+    async fn only_operators_see_merchants() {
+        let rig = Rig::start().await;
+        for role in [Role::Admin, Role::Kiosk, Role::Door, Role::Feeder, Role::Auditor] {
+            let key = rig.key(role).await;
+            rig.get("/v1/merchants", &key).await.problem(403, "forbidden");
+            rig.get("/v1/merchants/cathay", &key).await.problem(403, "forbidden");
+            rig.post("/v1/merchants", &key, r#"{"slug":"mine","name":"x"}"#).await.problem(403, "forbidden");
+        }
+    }
+}
