@@ -34,6 +34,8 @@ pub(crate) mod testing;
 mod tests;
 pub mod v1;
 pub mod well_known;
+#[cfg(test)]
+mod wire_tests;
 
 pub use door::{Door, app};
 pub use problem::Problem;

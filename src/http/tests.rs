@@ -297,6 +297,9 @@ async fn the_document_is_served_and_every_operation_in_it_says_who_may() {
             assert!(operation["operationId"].as_str().is_some_and(|id| id.contains('_')), "{name}: operationId");
             let roles = operation["x-roles"].as_array().unwrap_or_else(|| panic!("{name} has no x-roles"));
             assert_eq!(!roles.is_empty(), path.starts_with("/v1/"), "{name}");
+            for status in operation["responses"].as_object().unwrap().keys() {
+                assert!(status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit()), "{name}: {status}");
+            }
             if path.starts_with("/v1/") {
                 assert!(operation["responses"]["401"].is_object(), "{name} does not describe 401");
             }
@@ -304,6 +307,10 @@ async fn the_document_is_served_and_every_operation_in_it_says_who_may() {
         }
     }
     assert!(seen >= 9, "only {seen} operations");
+    let unauthorized = &document["paths"]["/v1/keys"]["post"]["responses"]["401"];
+    let codes = unauthorized["description"].as_str().unwrap();
+    assert!(codes.contains("`missing_key`") && codes.contains("`revoked_key`"), "one response names them all: {codes}");
+    assert!(unauthorized["content"]["application/problem+json"].is_object());
 }
 
 #[actix_web::test]
