@@ -215,7 +215,7 @@ pub fn push_pointer(pointer: &mut String, step: &str) {
     }
 }
 
-/// Builds from the raw text level by level: serde_json hands floats over as `f64`, which would
+/// Builds from the raw text level by level: `serde_json` hands floats over as `f64`, which would
 /// lose digits, so every number is read from its own characters.
 fn build(raw: &str, pointer: &mut String, depth: usize) -> Result<Json, JsonError> {
     if depth > MAX_DEPTH {

@@ -41,7 +41,7 @@ const ACTOR: Actor = Actor { key: None, role: "cli" };
 
 /// Cathay Pacific, San Francisco: from 8 May 2012 its lounge on the A concourse of the
 /// international terminal was open to anyone with a score of 40 or more, without a ticket on the
-/// airline (TechCrunch, 8 May 2012; crankyflier.com, 22 May 2012).
+/// airline (`TechCrunch`, 8 May 2012; crankyflier.com, 22 May 2012).
 const LOUNGE: &str = r#"{
   "time_zone": "America/Los_Angeles",
   "valid": {"from": "2012-05-08T00:00"},
@@ -255,7 +255,6 @@ impl Http {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
 fn failed(error: reqwest::Error) -> CliError {
     CliError::Demo(error.without_url().to_string())
 }
@@ -281,8 +280,8 @@ async fn act(http: &Http, gateway: &Gateway, kiosk: &str, door: &str) -> Result<
     let (_, keys) = http.get("/.well-known/jwks.json").await?;
     let jwks = Jwks::parse(&keys.to_string()).map_err(|e| CliError::Demo(e.to_string()))?;
     let verifier = Verifier::offline(jwks, &gateway.issuer_url);
-    let verified = verifier.verify(token, "cathay/sfo-lounge", gateway.clock.now());
-    let lines = match &verified {
+    let outcome = verifier.verify(token, "cathay/sfo-lounge", gateway.clock.now());
+    let lines = match &outcome {
         Ok(claims) => vec![
             format!("genuine: made by {} for {}", claims.iss, claims.aud),
             format!("it says tier {:?}, and no score; the person is {}", claims.tier, claims.sub),
@@ -290,7 +289,7 @@ async fn act(http: &Http, gateway: &Gateway, kiosk: &str, door: &str) -> Result<
         Err(error) => vec![error.to_string()],
     };
     let title = format!("The token, verified with the keys of {}/.well-known/jwks.json", http.url);
-    steps.push(Step { title, lines, held: verified.is_ok(), answer: keys });
+    steps.push(Step { title, lines, held: outcome.is_ok(), answer: keys });
 
     let redeem = |attempt: &str| json!({"token": token, "door": "SFO-A-3", "attempt": attempt});
     let (status, redeemed) = http.post("/v1/tokens/redeem", door, redeem("first")).await?;

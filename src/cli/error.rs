@@ -55,12 +55,11 @@ impl CliError {
 
     fn remedy(&self) -> Option<String> {
         match self {
-            Self::MasterKey(error) => Some(error.remedy()),
+            Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => Some(error.remedy()),
             Self::Database(DatabaseError::Unavailable(_)) => {
                 Some("`perkgate doctor` says what is wrong with the database's address".to_owned())
             }
             Self::Database(error) if error.is_passing() => Some("run it again".to_owned()),
-            Self::Gateway(GatewayError::MasterKey(error)) => Some(error.remedy()),
             Self::Gateway(GatewayError::NotMigrated(_)) => {
                 Some("`perkgate migrate`, or `perkgate serve --migrate`".to_owned())
             }

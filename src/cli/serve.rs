@@ -1,8 +1,8 @@
 //! `perkgate serve`: answers requests until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
-use actix_web::web::Data;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 
 /// A gateway whose door is bound.
 pub(super) struct Running {
-    pub gateway: Data<Gateway>,
+    pub gateway: Arc<Gateway>,
     pub address: SocketAddr,
     listener: TcpListener,
     metrics: Option<(TcpListener, Metrics)>,
@@ -71,7 +71,7 @@ impl Running {
         let handle = tokio::runtime::Handle::current();
         let (clock, entropy) = (invocation.clock.clone(), invocation.entropy.clone());
         let gateway = Gateway::build(settings, &issuer, migrate, clock, entropy, &handle).await?;
-        Ok(Self { gateway: Data::new(gateway), address, listener, metrics })
+        Ok(Self { gateway: Arc::new(gateway), address, listener, metrics })
     }
 
     /// Serves until `stop`.

@@ -153,6 +153,7 @@ fn fall_back(fallback: Fallback, code: ReasonCode) -> Verdict {
 fn because(code: ReasonCode, tier: Option<&Tier>, attributes: &BTreeSet<Attribute>) -> Vec<Reason> {
     let reason = |attribute: Option<&Attribute>| Reason {
         tier: tier.map(|tier| tier.id.clone()),
+        tier_name: tier.map(|tier| tier.name.clone()),
         attribute: attribute.map(Attribute::name),
         ..Reason::new(code)
     };
@@ -194,7 +195,12 @@ fn threshold_met(rule: &Rule, tier: &Tier, facts: &Facts, world: World<'_>) -> O
     };
     let below = |point: Decimal| Decimal::from_thousandths(point.thousandths().saturating_sub(1));
     let wanted = points.range(..=score).rev().find(|point| admits(**point) && !admits(below(**point)))?;
-    Some(Reason { tier: Some(tier.id.clone()), wanted: Some(*wanted), ..Reason::new(ReasonCode::ScoreMet) })
+    Some(Reason {
+        tier: Some(tier.id.clone()),
+        tier_name: Some(tier.name.clone()),
+        wanted: Some(*wanted),
+        ..Reason::new(ReasonCode::ScoreMet)
+    })
 }
 
 /// The least score above the present one that would be granted, and which tier it would get. What is
@@ -209,6 +215,7 @@ fn gap(rule: &Rule, facts: &Facts, world: World<'_>) -> Option<Reason> {
         points.range(above).find_map(|point| granted_at(rule, world, *point).map(|tier| (*point, tier)))?;
     Some(Reason {
         tier: Some(tier.id.clone()),
+        tier_name: Some(tier.name.clone()),
         wanted: Some(wanted),
         short_by: Some(wanted.minus(score)),
         ..Reason::new(ReasonCode::ScoreBelowThreshold)
@@ -240,7 +247,9 @@ mod tests {
     /// The verdict in a line: decision, tier, reasons as JSON.
     fn said(rule: &Rule, facts: &Facts, now: &str) -> String {
         let verdict = decide(rule, facts, at(now));
-        let reasons: Vec<_> = verdict.reasons.iter().map(|reason| serde_json::to_string(reason).unwrap()).collect();
+        // The name is for the sentence, which has a test of its own.
+        let bare = |reason: &Reason| Reason { tier_name: None, ..reason.clone() };
+        let reasons: Vec<_> = verdict.reasons.iter().map(|r| serde_json::to_string(&bare(r)).unwrap()).collect();
         let next = verdict.next_eligible_at.map(|at| format!(" next {at}")).unwrap_or_default();
         format!("{:?} {} {}{next}", verdict.decision, verdict.tier.unwrap_or_default(), reasons.join(" "))
     }
@@ -279,10 +288,7 @@ mod tests {
             r#"Denied  {"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":3}"#
         );
         let verdict = decide(&rule, &facts(Some("37"), member), at(NOON));
-        assert_eq!(
-            verdict.reasons[0].message_for(&rule),
-            "The score is 3 points short of the 40 that Main lounge asks for."
-        );
+        assert_eq!(verdict.reasons[0].message(), "The score is 3 points short of the 40 that Main lounge asks for.");
         // A gap is only told where closing it would be enough.
         let gated = self::rule(
             r#"{"score":{"source":"klout"},"when":{"attr":"context.terminal","op":"eq","value":"A"},

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
-use crate::perks::rule::Rule;
 
 /// The gap that roles without scores may see, in whole points.
 const WIDEST_SHOWN_GAP: i64 = 10;
@@ -56,6 +55,9 @@ pub struct Reason {
     /// The id of the tier it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// What that tier is called, for the sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier_name: Option<String>,
     /// The least score that was asked for; more than 40 is 40.001.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Decimal>,
@@ -78,7 +80,16 @@ impl Reason {
     /// A reason without any facts.
     #[must_use]
     pub const fn new(code: ReasonCode) -> Self {
-        Self { code, tier: None, wanted: None, short_by: None, attribute: None, limit: None, next_eligible_at: None }
+        Self {
+            code,
+            tier: None,
+            tier_name: None,
+            wanted: None,
+            short_by: None,
+            attribute: None,
+            limit: None,
+            next_eligible_at: None,
+        }
     }
 
     /// A limit that is used up, and when it is counted anew.
@@ -95,20 +106,10 @@ impl Reason {
         Self { short_by: points.map(Decimal::from_whole), ..self.clone() }
     }
 
-    /// A sentence to read out, naming tiers by their id. It says no more than the fields do.
+    /// A sentence to read out. It says no more than the fields do.
     #[must_use]
     pub fn message(&self) -> String {
-        self.sentence(self.tier.as_deref())
-    }
-
-    /// The same, naming tiers as `rule` does.
-    #[must_use]
-    pub fn message_for(&self, rule: &Rule) -> String {
-        let named = self.tier.as_deref().and_then(|id| rule.tier(id)).map(|tier| tier.name.as_str());
-        self.sentence(named.or(self.tier.as_deref()))
-    }
-
-    fn sentence(&self, tier: Option<&str>) -> String {
+        let tier = self.tier_name.as_deref().or(self.tier.as_deref());
         let asks = |what: &str| match tier {
             Some(tier) => format!("{what} that {tier} asks for"),
             None => format!("{what} that is asked for"),

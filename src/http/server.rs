@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::web::Data;
@@ -21,12 +22,13 @@ const BACKLOG: u32 = 2048;
 /// # Errors
 /// When a socket can't be used.
 pub async fn serve(
-    gateway: Data<Gateway>,
+    gateway: Arc<Gateway>,
     listener: TcpListener,
     metrics: Option<(TcpListener, Metrics)>,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let settings = gateway.settings.clone();
+    let gateway = Data::from(gateway);
     let door = Data::new(Door::new(settings.rates));
     let (tending, tended) = (door.clone(), CancellationToken::new());
     let until = tended.clone();
@@ -49,9 +51,11 @@ pub async fn serve(
         ended = &mut running => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
         () = stop => {}
     }
-    // First say that no more should come, then close the door behind those who are in.
+    // First say that no more should come and let the balancer read it, then close the door behind
+    // those who are in.
     door.drain();
     tracing::info!("stopping: finishing what is under way");
+    tokio::time::sleep(settings.timeouts.drain).await;
     handle.stop(true).await;
     tended.cancel();
     if let Some((handle, task)) = measuring {

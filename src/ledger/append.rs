@@ -115,26 +115,25 @@ fn log_id(
         return Ok(id.clone());
     }
     let merchant = owner.merchant();
-    let row = match store::find_log(conn, merchant)? {
-        Some(row) => row,
-        None => {
-            let name = match merchant {
-                Some(id) => store::merchant_slug(conn, id)?,
-                None => "operator".to_owned(),
-            };
-            let empty = Frontier::default();
-            let row = LogRow {
-                id: LogId::new(at, &means.entropy).as_str().to_owned(),
-                merchant_id: merchant.map(|id| id.as_str().to_owned()),
-                name,
-                size: 0,
-                root: empty.root().to_vec(),
-                frontier: empty.to_bytes(),
-                checkpoint: String::new(),
-            };
-            store::insert_log(conn, &row)?;
-            store::find_log(conn, merchant)?.ok_or(DatabaseError::NotFound)?
-        }
+    let row = if let Some(row) = store::find_log(conn, merchant)? {
+        row
+    } else {
+        let name = match merchant {
+            Some(id) => store::merchant_slug(conn, id)?,
+            None => "operator".to_owned(),
+        };
+        let empty = Frontier::default();
+        let row = LogRow {
+            id: LogId::new(at, &means.entropy).as_str().to_owned(),
+            merchant_id: merchant.map(|id| id.as_str().to_owned()),
+            name,
+            size: 0,
+            root: empty.root().to_vec(),
+            frontier: empty.to_bytes(),
+            checkpoint: String::new(),
+        };
+        store::insert_log(conn, &row)?;
+        store::find_log(conn, merchant)?.ok_or(DatabaseError::NotFound)?
     };
     let id: LogId = row.id.parse().map_err(|e| DatabaseError::corrupt("log id", e))?;
     known.insert(owner.clone(), id.clone());

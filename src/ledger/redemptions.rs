@@ -64,7 +64,7 @@ impl Tokens {
             return (Redeemed::AlreadyRedeemed, None);
         }
         if let Some(objection) = &entry.objection {
-            return (Redeemed::Refused(objection.clone()), None);
+            return (Redeemed::Refused(*objection), None);
         }
         let attempt_hash = digest_of(&[entry.key.as_str(), &entry.door, &entry.attempt]);
         let row = RedemptionRow {

@@ -3,25 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::lint::lint;
+use super::draft::{self, Draft, event};
 use super::perk::{Deciding, OpenPerk, Perk, RuleVersion, VersionStatus};
 use super::read::Issue;
 use super::rule::Rule;
-use super::store::{self, PerkRow, VersionRow};
+use super::store::{self, PerkRow};
 use crate::clock::Clock;
-use crate::database::followed::{Followed, bump_epoch};
+use crate::database::followed::Followed;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::{self, MerchantId, NameError, PerkId, PerkSlug};
 use crate::json::Json;
-use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::entry::Actor;
 use crate::ledger::{Ledger, LedgerError};
-use crate::scores::score::Source;
 
 /// The epoch that every published change moves on.
-const EPOCH: &str = "catalog";
+pub(super) const EPOCH: &str = "catalog";
 
 /// The longest name of a perk and the longest change note, in characters.
 pub const MAX_NAME: usize = 120;
@@ -197,11 +194,11 @@ impl Catalog {
                 let mut row = store::lock_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
                 let found =
                     store::find_version(conn, &merchant, &row.id, version)?.ok_or(PerkError::VersionNotFound)?;
-                let draft = RuleVersion::try_from(found)?;
-                if draft.status != VersionStatus::Draft {
-                    return Err(PerkError::NotADraft(draft.status));
+                let drafted = RuleVersion::try_from(found)?;
+                if drafted.status != VersionStatus::Draft {
+                    return Err(PerkError::NotADraft(drafted.status));
                 }
-                publish(conn, events, &merchant, &actor, &mut row, &draft, now)?;
+                draft::publish(conn, events, &merchant, &actor, &mut row, &drafted, now)?;
                 let found =
                     store::find_version(conn, &merchant, &row.id, version)?.ok_or(PerkError::VersionNotFound)?;
                 Ok::<_, PerkError>(RuleVersion::try_from(found)?)
@@ -278,144 +275,6 @@ impl Catalog {
         if status == VersionStatus::Published {
             self.open.follow_own_change().await;
         }
-    }
-}
-
-/// A rule that has been read and is ready to be stored.
-struct Draft {
-    rule: Rule,
-    publish: bool,
-    change_note: Option<String>,
-}
-
-impl Draft {
-    fn read(slug: &PerkSlug, version: NewVersion) -> Result<Self, PerkError> {
-        let note = version.change_note.filter(|note| !note.trim().is_empty());
-        let change_note = note.map(|note| ids::label(&note, MAX_NOTE)).transpose().map_err(PerkError::Note)?;
-        let rule = Rule::parse(&version.rule, slug.as_str()).map_err(PerkError::Rule)?;
-        Ok(Self { rule, publish: version.publish, change_note })
-    }
-
-    fn store(
-        self,
-        conn: &mut AnyConnection,
-        events: &mut Vec<EventDraft>,
-        merchant: &MerchantId,
-        actor: &Actor,
-        perk: &mut PerkRow,
-        now: Timestamp,
-    ) -> Result<Made, PerkError> {
-        let scale = scale_of(conn, merchant, &self.rule)?;
-        let lint = lint(&self.rule, scale, now);
-        if !lint.errors.is_empty() {
-            return Err(PerkError::Rule(lint.errors));
-        }
-        perk.latest_version += 1;
-        let version = RuleVersion {
-            version: perk.latest_version,
-            status: VersionStatus::Draft,
-            rule: self.rule.canonical().to_owned(),
-            rule_hash: self.rule.hash().to_owned(),
-            change_note: self.change_note,
-            author: actor.key.as_ref().map_or_else(|| actor.role.to_owned(), |key| key.as_str().to_owned()),
-            created_at: now,
-            published_at: None,
-        };
-        store::insert_version(conn, &version_row(merchant, &perk.id, &version))?;
-        events.push(event(merchant, actor, "rule.drafted", &perk.id, version_facts(perk, &version)));
-        let version = if self.publish {
-            publish(conn, events, merchant, actor, perk, &version, now)?;
-            RuleVersion { status: VersionStatus::Published, published_at: Some(now), ..version }
-        } else {
-            store::update_perk(conn, merchant, perk)?;
-            version
-        };
-        Ok(Made { perk: perk.clone().try_into()?, version, warnings: lint.warnings })
-    }
-}
-
-fn scale_of(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    rule: &Rule,
-) -> Result<Option<(crate::decimal::Decimal, crate::decimal::Decimal)>, PerkError> {
-    let Some(policy) = rule.score() else {
-        return Ok(None);
-    };
-    let built_in = Source::klout();
-    if policy.source == built_in.name {
-        return Ok(Some((built_in.minimum, built_in.maximum)));
-    }
-    let scale = store::find_scale(conn, merchant, &policy.source)?;
-    scale.map(Some).ok_or_else(|| {
-        PerkError::Rule(vec![Issue {
-            pointer: "/score/source".to_owned(),
-            code: "unknown_source",
-            detail: format!("there is no score source `{}`: make it first, with its scale", policy.source),
-        }])
-    })
-}
-
-fn publish(
-    conn: &mut AnyConnection,
-    events: &mut Vec<EventDraft>,
-    merchant: &MerchantId,
-    actor: &Actor,
-    perk: &mut PerkRow,
-    version: &RuleVersion,
-    now: Timestamp,
-) -> Result<(), PerkError> {
-    if let Some(before) = perk.published_version {
-        let row = store::find_version(conn, merchant, &perk.id, before)?;
-        let published_at = row.and_then(|row| row.published_at);
-        store::update_version_status(conn, merchant, &perk.id, before, VersionStatus::Retired, published_at)?;
-    }
-    let at = Some(now.as_microsecond());
-    store::update_version_status(conn, merchant, &perk.id, version.version, VersionStatus::Published, at)?;
-    perk.published_version = Some(version.version);
-    store::update_perk(conn, merchant, perk)?;
-    bump_epoch(conn, EPOCH)?;
-    events.push(event(merchant, actor, "rule.published", &perk.id, version_facts(perk, version)));
-    Ok(())
-}
-
-fn version_row(merchant: &MerchantId, perk: &str, version: &RuleVersion) -> VersionRow {
-    VersionRow {
-        merchant_id: merchant.as_str().to_owned(),
-        perk_id: perk.to_owned(),
-        version: version.version,
-        status: version.status.as_str().to_owned(),
-        rule: version.rule.clone(),
-        rule_hash: version.rule_hash.clone(),
-        change_note: version.change_note.clone(),
-        author: version.author.clone(),
-        created_at: version.created_at.as_microsecond(),
-        published_at: version.published_at.map(Timestamp::as_microsecond),
-    }
-}
-
-fn version_facts(perk: &PerkRow, version: &RuleVersion) -> [(&'static str, Json); 4] {
-    [
-        ("perk", Json::text(&perk.slug)),
-        ("version", Json::whole(i64::from(version.version))),
-        ("rule_hash", Json::text(&version.rule_hash)),
-        ("change_note", Json::optional(version.change_note.as_deref())),
-    ]
-}
-
-fn event<const N: usize>(
-    merchant: &MerchantId,
-    actor: &Actor,
-    kind: &'static str,
-    about: &str,
-    facts: [(&'static str, Json); N],
-) -> EventDraft {
-    EventDraft {
-        log: LogOwner::Merchant(merchant.clone()),
-        kind,
-        about: about.to_owned(),
-        actor: actor.clone(),
-        facts: Json::object(facts),
     }
 }
 

@@ -17,6 +17,7 @@
 pub mod attribute;
 pub mod catalog;
 pub mod condition;
+mod draft;
 pub mod leaf;
 pub mod limit;
 pub mod lint;

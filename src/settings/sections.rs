@@ -179,6 +179,8 @@ pub struct Timeouts {
     pub body: Duration,
     pub request_head: Duration,
     pub shutdown: Duration,
+    /// Before the door is closed.
+    pub drain: Duration,
 }
 
 impl Timeouts {
@@ -186,7 +188,11 @@ impl Timeouts {
         let body = from.get(&table::BODY_TIMEOUT, |text| parse::duration(text, HOUR));
         let request_head = from.get(&table::REQUEST_HEAD_TIMEOUT, |text| parse::duration(text, HOUR));
         let shutdown = from.get(&table::SHUTDOWN_TIMEOUT, |text| parse::duration(text, HOUR));
-        Some(Self { body: body?, request_head: request_head?, shutdown: shutdown? })
+        let drain = from.get(&table::DRAIN_DELAY, |text| match text {
+            "0" | "0s" => Ok(Duration::ZERO),
+            _ => parse::duration(text, HOUR),
+        });
+        Some(Self { body: body?, request_head: request_head?, shutdown: shutdown?, drain: drain? })
     }
 }
 

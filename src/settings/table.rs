@@ -162,7 +162,7 @@ pub const SCORE_CACHE_ENTRIES: Setting =
     Setting::with_default("score_cache_entries", "1_000_000", "How many scores are kept in memory.");
 pub const SCORE_CACHE_TTL: Setting = Setting::with_default(
     "score_cache_ttl",
-    "60s",
+    "5s",
     "How long a score may be answered from memory before it is looked up again.",
 );
 
@@ -175,9 +175,14 @@ pub const REQUEST_HEAD_TIMEOUT: Setting =
     Setting::with_default("request_head_timeout", "5s", "How long a client may take to send a request's head.");
 pub const SHUTDOWN_TIMEOUT: Setting =
     Setting::with_default("shutdown_timeout", "30s", "How long requests in flight may go on after the signal to stop.");
+pub const DRAIN_DELAY: Setting = Setting::with_default(
+    "drain_delay",
+    "0s",
+    "How long to go on serving after the signal to stop while /readyz says no, so that balancers turn away first.",
+);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 24] = [
+pub const TABLE: [&Setting; 25] = [
     &LISTEN,
     &ISSUER,
     &METRICS_LISTEN,
@@ -202,6 +207,7 @@ pub const TABLE: [&Setting; 24] = [
     &BODY_TIMEOUT,
     &REQUEST_HEAD_TIMEOUT,
     &SHUTDOWN_TIMEOUT,
+    &DRAIN_DELAY,
 ];
 
 /// The setting of that name.

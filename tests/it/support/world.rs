@@ -115,7 +115,7 @@ pub fn question(perk: &str, subject: &str) -> Question {
         context: Context::default(),
         dry_run: false,
         idempotency: None,
-        deadline: Instant::now() + Duration::from_secs(60),
+        deadline: Instant::now() + Duration::from_mins(1),
     }
 }
 
