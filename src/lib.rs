@@ -1,5 +1,6 @@
 //! perkgate.
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod database;

@@ -1,0 +1,75 @@
+//! The logs by name and owner, to say where something is wrong and to go through them again.
+
+use std::collections::HashMap;
+
+use super::findings::Place;
+use super::store::{self, EventRow};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::store::LogRow;
+
+/// One log.
+pub(super) struct Log {
+    pub head: LogRow,
+}
+
+impl Log {
+    /// Where an event of it stands.
+    pub(super) fn place(&self, event: &EventRow) -> Place {
+        Place { event: Some(event.id.clone()), ..Place::index(&self.head.name, event.log_index) }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.head.name
+    }
+
+    pub(super) fn merchant(&self) -> Option<&str> {
+        self.head.merchant_id.as_deref()
+    }
+}
+
+/// All of them.
+pub(super) struct Logs {
+    pub all: Vec<Log>,
+    by_merchant: HashMap<String, usize>,
+}
+
+impl Logs {
+    pub(super) fn new(heads: Vec<LogRow>) -> Self {
+        let by_merchant = heads.iter().enumerate().filter_map(|(nth, head)| Some((head.merchant_id.clone()?, nth)));
+        Self { by_merchant: by_merchant.collect(), all: heads.into_iter().map(|head| Log { head }).collect() }
+    }
+
+    pub(super) fn find(&self, merchant: &str) -> Option<&Log> {
+        self.by_merchant.get(merchant).and_then(|nth| self.all.get(*nth))
+    }
+
+    /// The merchant's log as a whole; nothing narrower than the database when it has none.
+    pub(super) fn place_of(&self, merchant: &str) -> Place {
+        self.find(merchant).map(|log| Place::log(log.name())).unwrap_or_default()
+    }
+
+    /// An event of the merchant's log.
+    pub(super) fn place_at(&self, merchant: &str, event: &EventRow) -> Place {
+        self.find(merchant).map(|log| log.place(event)).unwrap_or_default()
+    }
+
+    /// Goes through all events of all logs again.
+    pub(super) fn each_page(
+        &self,
+        conn: &mut AnyConnection,
+        mut f: impl FnMut(&mut AnyConnection, &Log, &[EventRow]) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        for log in &self.all {
+            let mut last = i64::MIN;
+            loop {
+                let page = store::list_events(conn, &log.head.id, last)?;
+                f(conn, log, &page)?;
+                match page.last() {
+                    Some(event) if page.len() == store::PAGE => last = event.log_index,
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+}

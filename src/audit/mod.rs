@@ -1,0 +1,52 @@
+//! What the ledger wrote, read-only: `verify` holds the whole database to its signed logs.
+//!
+//! [`verify`] reads one snapshot of the database and recomputes everything from the events:
+//! - `walk.rs` goes through one log in the order of its index: dense indexes, leaf hashes, columns,
+//!   running root, every signed checkpoint, the head, and what was kept from earlier (`anchor.rs`);
+//! - `books.rs` reads what the events say and hands it to those that know a table: `rules.rs`,
+//!   `keys.rs` and `counters.rs` per log, `grants.rs` and `redemptions.rs` over all logs.
+//!
+//! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
+//! and the last two are compared as a [`tally::Tally`] each, with a second, slower pass only when
+//! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
+//! at a time, and its rules and keys.
+//!
+//! To check something new: a variant of [`Wrong`] with its code, and the comparison in the file of
+//! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
+//! `books.rs`.
+//!
+//! What no look at one database can find: a history that was rewritten from some point on and
+//! signed anew with the log key, and a tail that was cut together with its checkpoints. Who holds
+//! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
+//! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.
+
+pub mod anchor;
+mod body;
+mod books;
+mod counters;
+pub mod findings;
+mod grants;
+mod keys;
+mod logs;
+mod redemptions;
+mod rules;
+mod store;
+mod tally;
+mod verify;
+mod walk;
+
+pub use anchor::{Anchor, AnchorError};
+pub use findings::{Finding, Findings, Place, Wrong};
+pub use verify::{Checked, Head, Progress, Report, Request, verify};
+
+use crate::database::DatabaseError;
+
+/// Why nothing could be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// There are no logs to read.
+    #[error("there is no gateway's record in this database: {0}")]
+    NoRecord(String),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}

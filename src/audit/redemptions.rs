@@ -1,0 +1,192 @@
+//! Redemptions against the events of all logs: by tally, and one by one only when the tallies differ.
+
+use std::collections::HashSet;
+
+use super::body::{Body, RedeemFacts};
+use super::findings::{Findings, Place, Wrong};
+use super::logs::Logs;
+use super::store::{self, EventRow};
+use super::tally::Tally;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::redemptions::{KIND, digest_of};
+use crate::ledger::store::RedemptionRow;
+
+/// A redemption as its event tells it, or as its row does: the same fields.
+struct Told {
+    fields: [(&'static str, Vec<u8>); 7],
+}
+
+impl Told {
+    fn by_event(merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) -> Self {
+        let text = |text: &str| text.as_bytes().to_vec();
+        Self {
+            fields: [
+                ("grant", text(&body.about)),
+                ("slot", text(&facts.slot)),
+                ("merchant", text(merchant)),
+                ("door's key", body.actor.key.as_ref().map(|key| text(key)).unwrap_or_default()),
+                ("door", text(&facts.door)),
+                ("attempt", text(&facts.attempt_sha256)),
+                ("instant", body.at.as_microsecond().to_be_bytes().to_vec()),
+            ],
+        }
+    }
+
+    fn by_row(row: &RedemptionRow) -> Self {
+        let text = |text: &str| text.as_bytes().to_vec();
+        Self {
+            fields: [
+                ("grant", text(&row.grant_id)),
+                ("slot", text(&row.slot)),
+                ("merchant", text(&row.merchant_id)),
+                ("door's key", text(&row.key_id)),
+                ("door", text(&row.door)),
+                ("attempt", digest_of(&[&row.key_id, &row.door, &row.attempt]).into_bytes()),
+                ("instant", row.redeemed_at.to_be_bytes().to_vec()),
+            ],
+        }
+    }
+
+    fn add_to(&self, tally: &mut Tally) {
+        tally.add(&self.fields.each_ref().map(|(_, bytes)| bytes.as_slice()));
+    }
+
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        self.fields.iter().zip(&other.fields).find_map(|((name, a), (_, b))| (a != b).then_some(*name))
+    }
+}
+
+/// What the events make of the redemptions.
+pub(super) struct Redemptions {
+    empty: Tally,
+    by_events: Tally,
+}
+
+impl Redemptions {
+    pub(super) fn new(key: [u8; 32]) -> Self {
+        Self { empty: Tally::new(key), by_events: Tally::new(key) }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        place: &Place,
+        merchant: &str,
+        body: &Body<'_>,
+        facts: &RedeemFacts<'_>,
+        findings: &mut Findings,
+    ) {
+        // A token that may be spent often has a slot for each attempt.
+        if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
+            findings.add(place.clone(), Wrong::Incoherent { reason: "its slot is not that of its attempt" });
+        }
+        Told::by_event(merchant, body, facts).add_to(&mut self.by_events);
+    }
+
+    /// Compares with all rows; returns how many there are.
+    pub(super) fn close(
+        self,
+        conn: &mut AnyConnection,
+        logs: &Logs,
+        findings: &mut Findings,
+    ) -> Result<u64, DatabaseError> {
+        let mut by_rows = self.empty;
+        each_page(conn, |_, page| {
+            page.iter().for_each(|row| Told::by_row(row).add_to(&mut by_rows));
+            Ok(())
+        })?;
+        if !self.by_events.agrees(&by_rows) {
+            each_page(conn, |conn, page| name_rows(conn, logs, page, findings))?;
+            name_missing(conn, logs, findings)?;
+        }
+        Ok(by_rows.count())
+    }
+}
+
+/// The slot of a token that is spent once.
+const SINGLE: &str = "single";
+
+fn each_page(
+    conn: &mut AnyConnection,
+    mut f: impl FnMut(&mut AnyConnection, &[RedemptionRow]) -> Result<(), DatabaseError>,
+) -> Result<(), DatabaseError> {
+    let mut last = (String::new(), String::new());
+    loop {
+        let page = store::list_redemptions(conn, (&last.0, &last.1))?;
+        f(conn, &page)?;
+        match page.into_iter().nth(store::PAGE - 1) {
+            Some(row) => last = (row.grant_id, row.slot),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Every row whose event differs from it or is not there.
+fn name_rows(
+    conn: &mut AnyConnection,
+    logs: &Logs,
+    page: &[RedemptionRow],
+    findings: &mut Findings,
+) -> Result<(), DatabaseError> {
+    let mut grants: Vec<&str> = page.iter().map(|row| row.grant_id.as_str()).collect();
+    grants.dedup();
+    let events = store::list_events_about(conn, KIND, &grants)?;
+    for row in page {
+        let of_grant: Vec<&EventRow> = events
+            .iter()
+            .filter(|(merchant, event)| merchant.as_deref() == Some(&*row.merchant_id) && event.about == row.grant_id)
+            .map(|(_, event)| event)
+            .collect();
+        if of_grant.iter().any(|event| event.body.is_none()) {
+            continue;
+        }
+        let told: Vec<(&EventRow, Told)> =
+            of_grant.iter().filter_map(|event| Some((*event, told_by(event, row)?))).collect();
+        let wrong = |part| Wrong::Redemption { grant: row.grant_id.clone(), slot: row.slot.clone(), part };
+        match told.as_slice() {
+            [] => findings.add(
+                logs.place_of(&row.merchant_id),
+                Wrong::RedemptionWithoutEvent { grant: row.grant_id.clone(), slot: row.slot.clone() },
+            ),
+            [(event, told)] => {
+                if let Some(part) = told.difference(&Told::by_row(row)) {
+                    findings.add(logs.place_at(&row.merchant_id, event), wrong(part));
+                }
+            }
+            [_, (again, _), ..] => {
+                findings.add(logs.place_at(&row.merchant_id, again), wrong("number: it was spent twice"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the event says of the row's slot, if it took that one.
+fn told_by(event: &EventRow, row: &RedemptionRow) -> Option<Told> {
+    let body = Body::parse(event.body.as_deref()?).ok()?;
+    let facts: RedeemFacts<'_> = body.facts().ok()?;
+    (*facts.slot == *row.slot).then(|| Told::by_event(&row.merchant_id, &body, &facts))
+}
+
+/// Every event whose redemption is gone.
+fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
+    logs.each_page(conn, |conn, log, page| {
+        let mut redeemed = Vec::new();
+        for event in page {
+            let Some(Ok(body)) = event.body.as_deref().map(Body::parse) else { continue };
+            if *body.kind != *KIND {
+                continue;
+            }
+            if let Ok(facts) = body.facts::<RedeemFacts<'_>>() {
+                redeemed.push((event, (body.about.to_string(), facts.slot.to_string())));
+            }
+        }
+        let grants: Vec<String> = redeemed.iter().map(|(_, (grant, _))| grant.clone()).collect();
+        let there: HashSet<(String, String)> = store::list_slots(conn, &grants)?.into_iter().collect();
+        for (event, (grant, slot)) in redeemed {
+            if !there.contains(&(grant.clone(), slot.clone())) {
+                findings.add(log.place(event), Wrong::RedemptionMissing { grant, slot });
+            }
+        }
+        Ok(())
+    })
+}

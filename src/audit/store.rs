@@ -1,0 +1,261 @@
+//! What the auditor reads: one snapshot, in pages of bounded size, and never a write.
+//!
+//! It reads other rooms' tables by itself: it must see what stands there, not what their rooms
+//! make of it.
+
+use diesel::connection::AnsiTransactionManager;
+use diesel::prelude::*;
+
+use crate::database::schema::{
+    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, logs, merchants, perks, redemptions,
+    rule_versions,
+};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow};
+use crate::on_either;
+
+type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// The most rows of a page.
+pub(super) const PAGE: usize = 1000;
+const LIMIT: i64 = 1000;
+
+/// An event in its place, its log aside.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub(super) struct EventRow {
+    pub log_index: i64,
+    pub id: String,
+    pub kind: String,
+    pub about: String,
+    pub at: i64,
+    pub leaf_hash: Vec<u8>,
+    pub body: Option<String>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = perks)]
+pub(super) struct PerkRow {
+    pub id: String,
+    pub slug: String,
+    pub published_version: Option<i32>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = rule_versions)]
+pub(super) struct RuleRow {
+    pub merchant_id: String,
+    pub version: i32,
+    pub status: String,
+    pub rule: String,
+    pub rule_hash: String,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+pub(super) struct KeyRow {
+    pub id: String,
+    pub role: String,
+    pub label: String,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    pub audience: Option<String>,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+}
+
+/// From here until the rollback everything is read as it stands now, whoever writes meanwhile.
+pub(super) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
+    Ok(match conn {
+        // Not IMMEDIATE: that would keep the ledger from writing.
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED"),
+        AnyConnection::Postgres(c) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        }
+    }?)
+}
+
+/// All logs: one for each merchant and the operator's.
+pub(super) fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
+    Ok(logs::table.order(logs::name).select(LogRow::as_select()).load(conn)?)
+}
+
+/// Ids and slugs of all merchants.
+pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, String)>> {
+    Ok(merchants::table.order(merchants::id).select((merchants::id, merchants::slug)).load(conn)?)
+}
+
+/// Names and public halves of the log keys; nothing is unwrapped.
+pub(super) fn list_log_keys(conn: &mut AnyConnection) -> Result<Vec<(String, Option<Vec<u8>>)>> {
+    Ok(keyring_keys::table
+        .filter(keyring_keys::purpose.eq("log"))
+        .select((keyring_keys::kid, keyring_keys::public_key))
+        .load(conn)?)
+}
+
+/// The log's events after an index, in their order.
+pub(super) fn list_events(conn: &mut AnyConnection, log: &str, after: i64) -> Result<Vec<EventRow>> {
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::log_id.eq(log).and(events::log_index.gt(after)))
+        .order(events::log_index)
+        .limit(LIMIT)
+        .select(EventRow::as_select())
+        .load(c)?))
+}
+
+/// The log's checkpoints after a size, in their order.
+pub(super) fn list_checkpoints(conn: &mut AnyConnection, log: &str, after: i64) -> Result<Vec<CheckpointRow>> {
+    Ok(on_either!(conn, |c| checkpoints::table
+        .filter(checkpoints::log_id.eq(log).and(checkpoints::size.gt(after)))
+        .order(checkpoints::size)
+        .limit(LIMIT)
+        .select(CheckpointRow::as_select())
+        .load(c)?))
+}
+
+/// Logs that events or checkpoints stand in, and that are not there.
+pub(super) fn list_lost_logs(conn: &mut AnyConnection) -> Result<Vec<String>> {
+    let mut lost: Vec<String> = events::table
+        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::id.eq(events::log_id)))))
+        .select(events::log_id)
+        .distinct()
+        .load(conn)?;
+    let checkpoints: Vec<String> = checkpoints::table
+        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::id.eq(checkpoints::log_id)))))
+        .select(checkpoints::log_id)
+        .distinct()
+        .load(conn)?;
+    lost.extend(checkpoints);
+    lost.sort_unstable();
+    lost.dedup();
+    Ok(lost)
+}
+
+/// Merchants that keys or counters belong to, and that have no log.
+pub(super) fn list_unlogged_owners(conn: &mut AnyConnection) -> Result<Vec<String>> {
+    let mut owners: Vec<String> = limit_counters::table
+        .filter(diesel::dsl::not(diesel::dsl::exists(
+            logs::table.filter(logs::merchant_id.eq(limit_counters::merchant_id.nullable())),
+        )))
+        .select(limit_counters::merchant_id)
+        .distinct()
+        .load(conn)?;
+    let keys: Vec<Option<String>> = api_keys::table
+        .filter(api_keys::merchant_id.is_not_null())
+        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::merchant_id.eq(api_keys::merchant_id)))))
+        .select(api_keys::merchant_id)
+        .distinct()
+        .load(conn)?;
+    owners.extend(keys.into_iter().flatten());
+    owners.sort_unstable();
+    owners.dedup();
+    Ok(owners)
+}
+
+/// All grants after an id, in the order of their ids.
+pub(super) fn list_grants(conn: &mut AnyConnection, after: &str) -> Result<Vec<GrantRow>> {
+    Ok(on_either!(conn, |c| grants::table
+        .filter(grants::id.gt(after))
+        .order(grants::id)
+        .limit(LIMIT)
+        .select(GrantRow::as_select())
+        .load(c)?))
+}
+
+/// Those of these grants that are there.
+pub(super) fn list_grant_ids(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<String>> {
+    Ok(on_either!(conn, |c| grants::table.filter(grants::id.eq_any(ids)).select(grants::id).load(c)?))
+}
+
+/// All redemptions after a grant and slot, in that order.
+pub(super) fn list_redemptions(conn: &mut AnyConnection, after: (&str, &str)) -> Result<Vec<RedemptionRow>> {
+    let (grant, slot) = after;
+    Ok(on_either!(conn, |c| redemptions::table
+        .filter(redemptions::grant_id.ge(grant))
+        .filter(redemptions::grant_id.gt(grant).or(redemptions::slot.gt(slot)))
+        .order((redemptions::grant_id, redemptions::slot))
+        .limit(LIMIT)
+        .select(RedemptionRow::as_select())
+        .load(c)?))
+}
+
+/// The slots of these grants that are taken.
+pub(super) fn list_slots(conn: &mut AnyConnection, grants: &[String]) -> Result<Vec<(String, String)>> {
+    Ok(on_either!(conn, |c| redemptions::table
+        .filter(redemptions::grant_id.eq_any(grants))
+        .select((redemptions::grant_id, redemptions::slot))
+        .load(c)?))
+}
+
+/// Events of a kind about these things, with the merchant whose log they stand in.
+pub(super) fn list_events_about(
+    conn: &mut AnyConnection,
+    kind: &str,
+    about: &[&str],
+) -> Result<Vec<(Option<String>, EventRow)>> {
+    Ok(on_either!(conn, |c| events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(events::about.eq_any(about).and(events::kind.eq(kind)))
+        .select((logs::merchant_id, EventRow::as_select()))
+        .load(c)?))
+}
+
+/// The merchant's counters after one (perk, limit, scope, window), in that order.
+pub(super) fn list_counters(
+    conn: &mut AnyConnection,
+    merchant: &str,
+    after: Option<&CounterRow>,
+) -> Result<Vec<CounterRow>> {
+    // diesel has no comparison of rows, and its equivalent in ANDs and ORs is no range of the index.
+    // SQLite numbers `$1` and so on in the order in which they appear.
+    macro_rules! query {
+        ($conn:expr, $text:literal $(, $value:expr)*) => {
+            diesel::sql_query(concat!(
+                "SELECT merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at FROM limit_counters ",
+                "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 1000"
+            ))
+            .bind::<diesel::sql_types::Text, _>(merchant)
+            $(.bind::<diesel::sql_types::Text, _>($value))*
+            .load($conn)?
+        };
+    }
+    Ok(match after {
+        None => on_either!(conn, |c| query!(c, "")),
+        Some(row) => on_either!(conn, |c| query!(
+            c,
+            "AND (perk_id, limit_id, scope_key, window_key) > ($2, $3, $4, $5)",
+            &row.perk_id,
+            &row.limit_id,
+            &row.scope_key,
+            &row.window_key
+        )),
+    })
+}
+
+/// The merchant's perks after an id.
+pub(super) fn list_perks(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<PerkRow>> {
+    Ok(perks::table
+        .filter(perks::merchant_id.eq(merchant).and(perks::id.gt(after)))
+        .order(perks::id)
+        .limit(LIMIT)
+        .select(PerkRow::as_select())
+        .load(conn)?)
+}
+
+/// The versions of a perk's rule.
+pub(super) fn list_rules(conn: &mut AnyConnection, perk: &str) -> Result<Vec<RuleRow>> {
+    Ok(rule_versions::table
+        .filter(rule_versions::perk_id.eq(perk))
+        .order(rule_versions::version)
+        .select(RuleRow::as_select())
+        .load(conn)?)
+}
+
+/// The keys of a merchant, or the operator's, after an id.
+pub(super) fn list_keys(conn: &mut AnyConnection, merchant: Option<&str>, after: &str) -> Result<Vec<KeyRow>> {
+    let query = api_keys::table.filter(api_keys::id.gt(after)).order(api_keys::id).limit(LIMIT);
+    Ok(match merchant {
+        Some(id) => query.filter(api_keys::merchant_id.eq(id)).select(KeyRow::as_select()).load(conn)?,
+        None => query.filter(api_keys::merchant_id.is_null()).select(KeyRow::as_select()).load(conn)?,
+    })
+}

@@ -1,0 +1,76 @@
+//! Whether two streams hold the same records, in any order, in constant memory.
+
+use aws_lc_rs::digest;
+
+/// The sum of a keyed digest of each record: two tallies under one key are equal when the same
+/// records were added as often. The key is random, so that nobody can choose records whose digests
+/// happen to sum up alike.
+#[derive(Clone)]
+pub(super) struct Tally {
+    key: [u8; 32],
+    count: u64,
+    sum: (u128, u128),
+}
+
+impl Tally {
+    /// An empty one. Tallies that are to be compared need the same key.
+    pub(super) const fn new(key: [u8; 32]) -> Self {
+        Self { key, count: 0, sum: (0, 0) }
+    }
+
+    /// Adds a record, given as its fields.
+    pub(super) fn add(&mut self, fields: &[&[u8]]) {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&self.key);
+        for field in fields {
+            // The length keeps `ab, c` apart from `a, bc`.
+            context.update(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(field);
+        }
+        let (high, low) = halves(&context.finish());
+        self.count += 1;
+        self.sum = (self.sum.0.wrapping_add(high), self.sum.1.wrapping_add(low));
+    }
+
+    /// How many records were added.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether the same records were added to both.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        (self.count, self.sum) == (other.count, other.sum)
+    }
+}
+
+fn halves(digest: &digest::Digest) -> (u128, u128) {
+    let mut bytes = digest.as_ref().iter().copied();
+    let mut half = || bytes.by_ref().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(byte));
+    (half(), half())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(records: &[&[&[u8]]]) -> Tally {
+        let mut tally = Tally::new([7; 32]);
+        records.iter().for_each(|fields| tally.add(fields));
+        tally
+    }
+
+    #[test]
+    fn the_order_does_not_matter_and_everything_else_does() {
+        let all = tally(&[&[b"a", b"1"], &[b"b", b"2"], &[b"b", b"2"]]);
+        assert!(all.agrees(&tally(&[&[b"b", b"2"], &[b"a", b"1"], &[b"b", b"2"]])));
+        for other in [
+            tally(&[&[b"a", b"1"], &[b"b", b"2"]]),
+            tally(&[&[b"a", b"1"], &[b"a", b"1"], &[b"b", b"2"]]),
+            tally(&[&[b"a", b"1"], &[b"b", b"2"], &[b"b", b"3"]]),
+            tally(&[&[b"a1", b""], &[b"b", b"2"], &[b"b", b"2"]]),
+        ] {
+            assert!(!all.agrees(&other));
+        }
+        assert_eq!(all.count(), 3);
+    }
+}

@@ -1,0 +1,219 @@
+//! The whole of it: one snapshot, all logs, all tables.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+
+use super::AuditError;
+use super::anchor::{Anchor, root_text};
+use super::books::{Books, OPERATOR};
+use super::findings::{Findings, Place, Wrong};
+use super::logs::{Log, Logs};
+use super::store;
+use super::walk::{Pinned, Walk};
+use crate::database::{AnyConnection, Database, DatabaseError, connection};
+use crate::entropy::Entropy;
+use crate::ledger::note::{Checkpoint, VerifierKey};
+use crate::ledger::origin;
+
+/// What to hold the database to.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The log keys that are trusted. None: those that the database itself publishes.
+    pub keys: Vec<VerifierKey>,
+    pub anchors: Vec<Anchor>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Events that were read.
+    pub events: u64,
+    /// As the heads have it.
+    pub of: u64,
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    pub logs: u64,
+    pub events: u64,
+    /// Events whose body is pruned: their leaf stands in the tree, what they said is not compared.
+    pub pruned: u64,
+    pub checkpoints: u64,
+    pub anchors: u64,
+    pub grants: u64,
+    pub redemptions: u64,
+    pub counters: u64,
+    pub rules: u64,
+    pub keys: u64,
+}
+
+/// Where a log ended: to be kept as an anchor for next time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Head {
+    pub name: String,
+    pub origin: String,
+    pub size: i64,
+    /// Base64, as in the checkpoint.
+    pub root: String,
+    /// The signed note.
+    pub checkpoint: String,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub checked: Checked,
+    pub heads: Vec<Head>,
+    pub findings: Findings,
+}
+
+/// Verifies everything that `database` holds, as it stands at one instant. Blocks; reads only.
+///
+/// # Errors
+/// [`AuditError`] when it can't be read. That something is wrong with it is no error but a finding.
+pub fn verify(
+    database: &Database,
+    request: &Request,
+    entropy: &Entropy,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, AuditError> {
+    // Outside the pools: it is held for as long as it takes.
+    let mut conn = database.dedicated()?;
+    store::begin_snapshot(&mut conn)?;
+    let report = Verification::begin(&mut conn, request, entropy)?.run(&mut conn, progress)?;
+    connection::rollback(&mut conn)?;
+    Ok(report)
+}
+
+struct Verification {
+    logs: Logs,
+    merchants: Vec<(String, String)>,
+    trusted: Vec<VerifierKey>,
+    pinned: BTreeMap<String, Vec<Pinned>>,
+    books: Books,
+    report: Report,
+}
+
+impl Verification {
+    fn begin(conn: &mut AnyConnection, request: &Request, entropy: &Entropy) -> Result<Self, AuditError> {
+        let logs = store::list_logs(conn).map_err(|error| match error {
+            DatabaseError::Query(text) => AuditError::NoRecord(text),
+            other => other.into(),
+        })?;
+        let trusted = if request.keys.is_empty() { published_keys(conn)? } else { request.keys.clone() };
+        let mut this = Self {
+            logs: Logs::new(logs),
+            merchants: store::list_merchants(conn)?,
+            trusted,
+            pinned: BTreeMap::new(),
+            books: Books::new(entropy.bytes()),
+            report: Report::default(),
+        };
+        for anchor in &request.anchors {
+            this.pin(anchor);
+        }
+        Ok(this)
+    }
+
+    fn pin(&mut self, anchor: &Anchor) {
+        self.report.checked.anchors += 1;
+        let label = anchor.label.clone();
+        let wrong = match Checkpoint::open(&anchor.note, &self.trusted) {
+            Err(error) => Wrong::AnchorSignature { anchor: label, reason: error.to_string() },
+            Ok(signed) => match self.logs.all.iter().find(|log| origin(&log.head.id) == signed.origin) {
+                None => Wrong::AnchorLog { anchor: label, origin: signed.origin },
+                Some(log) => {
+                    let pinned = Pinned { label, size: signed.size, root: signed.root, leaf: anchor.leaf };
+                    self.pinned.entry(log.head.id.clone()).or_default().push(pinned);
+                    return;
+                }
+            },
+        };
+        self.report.findings.add(Place::default(), wrong);
+    }
+
+    fn run(mut self, conn: &mut AnyConnection, progress: &mut dyn FnMut(Progress)) -> Result<Report, AuditError> {
+        let of = self.logs.all.iter().map(|log| u64::try_from(log.head.size).unwrap_or(0)).sum();
+        let logs = std::mem::replace(&mut self.logs, Logs::new(Vec::new()));
+        for log in &logs.all {
+            self.walk(conn, log, of, progress)?;
+        }
+        let Self { merchants, books, mut report, .. } = self;
+        let Report { checked, heads, findings } = &mut report;
+        checked.logs = u64::try_from(logs.all.len()).unwrap_or(u64::MAX);
+        books.close(conn, &logs, &merchants, checked, findings)?;
+        for owner in store::list_lost_logs(conn)? {
+            findings.add(Place::default(), Wrong::LogLost { log: owner });
+        }
+        let merchants: HashSet<&str> = merchants.iter().map(|(id, _)| id.as_str()).collect();
+        for owner in store::list_unlogged_owners(conn)? {
+            // A merchant's was told above.
+            if !merchants.contains(owner.as_str()) {
+                findings.add(Place::default(), Wrong::LogMissing { owner });
+            }
+        }
+        if logs.all.iter().all(|log| log.merchant().is_some()) {
+            findings.add(Place::default(), Wrong::LogMissing { owner: "the operator".to_owned() });
+        }
+        for log in &logs.all {
+            let name = match log.merchant() {
+                None => (log.name() != OPERATOR).then(|| OPERATOR.to_owned()),
+                // Whether it bears its owner's name was asked above.
+                Some(owner) => (!merchants.contains(owner)).then(|| format!("nobody: {owner} is gone")),
+            };
+            if let Some(name) = name {
+                findings.add(Place::log(log.name()), Wrong::LogOwner { name });
+            }
+            heads.push(head_of(log));
+        }
+        Ok(report)
+    }
+
+    fn walk(
+        &mut self,
+        conn: &mut AnyConnection,
+        log: &Log,
+        of: u64,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), AuditError> {
+        let Report { checked, findings, .. } = &mut self.report;
+        let pinned = self.pinned.remove(&log.head.id).unwrap_or_default();
+        let mut books = self.books.open(log);
+        let mut walk = Walk::new(log, &self.trusted, pinned, findings);
+        let mut last = i64::MIN;
+        loop {
+            let page = store::list_events(conn, &log.head.id, last)?;
+            walk.take(conn, &page, &mut books)?;
+            progress(Progress { events: checked.events + walk.events, of });
+            match page.last() {
+                Some(event) if page.len() == store::PAGE => last = event.log_index,
+                _ => break,
+            }
+        }
+        let (events, pruned, checkpoints) = walk.close(conn)?;
+        checked.events += events;
+        checked.pruned += pruned;
+        checked.checkpoints += checkpoints;
+        books.close(conn, checked, findings)?;
+        Ok(())
+    }
+}
+
+/// The database's own log keys. A row that holds none can't have signed anything.
+fn published_keys(conn: &mut AnyConnection) -> Result<Vec<VerifierKey>, DatabaseError> {
+    let keys = store::list_log_keys(conn)?.into_iter();
+    Ok(keys.filter_map(|(name, key)| VerifierKey::new(&name, key?.try_into().ok()?).ok()).collect())
+}
+
+fn head_of(log: &Log) -> Head {
+    let root = <&[u8; 32]>::try_from(log.head.root.as_slice()).map(root_text).unwrap_or_default();
+    Head {
+        name: log.head.name.clone(),
+        origin: origin(&log.head.id),
+        size: log.head.size,
+        root,
+        checkpoint: log.head.checkpoint.clone(),
+    }
+}
