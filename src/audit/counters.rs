@@ -79,8 +79,8 @@ impl Counters {
                     None => 0,
                 };
                 if u64::try_from(row.used) != Ok(counted) {
-                    let counter = format!("{} {} {}", row.limit_id, row.scope_key, row.window_key);
-                    findings.add(Place::log(log), Wrong::Counter { counter, stored: row.used, counted });
+                    let name = format!("{} {} {}", row.limit_id, row.scope_key, row.window_key);
+                    findings.add(Place::log(log), Wrong::Counter { counter: name, stored: row.used, counted });
                 }
             }
             if page.len() < store::PAGE {

@@ -91,7 +91,9 @@ impl Redemptions {
     ) -> Result<u64, DatabaseError> {
         let mut by_rows = self.empty;
         each_page(conn, |_, page| {
-            page.iter().for_each(|row| Told::by_row(row).add_to(&mut by_rows));
+            for row in page {
+                Told::by_row(row).add_to(&mut by_rows);
+            }
             Ok(())
         })?;
         if !self.by_events.agrees(&by_rows) {

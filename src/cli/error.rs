@@ -1,6 +1,9 @@
 //! What can keep a command from being done, and what to try.
 
+use std::path::PathBuf;
+
 use crate::access::AccessError;
+use crate::audit::AuditError;
 use crate::database::DatabaseError;
 use crate::gateway::GatewayError;
 use crate::settings::SettingError;
@@ -26,6 +29,10 @@ pub enum CliError {
     /// `name` is the setting.
     #[error("can't listen on {address} (`{name}`): {error}")]
     Listen { name: &'static str, address: std::net::SocketAddr, error: std::io::Error },
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error("the anchor {} can't be read: {reason}", path.display())]
+    Anchor { path: PathBuf, reason: String },
     #[error("the demo failed: {0}")]
     Demo(String),
     /// Standard output can't be written to.
@@ -64,11 +71,19 @@ impl CliError {
                 Some("`perkgate migrate`, or `perkgate serve --migrate`".to_owned())
             }
             Self::Gateway(_) => Some("`perkgate doctor` checks the settings and what they point at".to_owned()),
+            Self::Audit(AuditError::NoRecord(_)) => {
+                Some("name the gateway's database with `--database-url`".to_owned())
+            }
+            Self::Audit(AuditError::Database(error)) if error.is_passing() => Some("run it again".to_owned()),
+            Self::Anchor { .. } => Some(
+                "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`".to_owned(),
+            ),
             Self::Listen { .. } => Some("end what listens there, or choose another address with `--listen`".to_owned()),
             Self::Settings(_)
             | Self::Database(_)
             | Self::Access(_)
             | Self::Metrics(_)
+            | Self::Audit(_)
             | Self::Demo(_)
             | Self::Output(_) => None,
         }

@@ -7,6 +7,7 @@
 //! A command that serves takes [`flags::ServingFlags`] flattened into its `Args`, and asks for
 //! `invocation.serving_settings(&args.serving)`; the others ask for `invocation.settings()`.
 
+mod audit;
 mod demo;
 mod doctor;
 pub mod error;
@@ -57,6 +58,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Make keys.
     Key(key::Args),
+    /// Hold the database to its signed logs.
+    Audit(audit::Args),
     /// Check every setting and all that they point at, and say how to mend it.
     Doctor(doctor::Args),
     /// Print the OpenAPI description of the HTTP API.
@@ -70,6 +73,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
         Command::Openapi(args) => openapi::run(&args, invocation),
         Command::Migrate(args) => migrate::run(&args, invocation),
         Command::Key(args) => key::run(&args, invocation),
+        Command::Audit(args) => audit::run(&args, invocation),
         Command::Doctor(args) => doctor::run(&args, invocation),
     }
 }

@@ -1,0 +1,155 @@
+//! `perkgate audit`: holds the database to its signed logs.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::error::CliError;
+use super::{Ended, Invocation};
+use crate::audit::findings::MAX_LISTED;
+use crate::audit::{self, Anchor, AuditError, Checked, Finding, Head, Progress, Report, Request};
+use crate::database::Database;
+use crate::ledger::note::VerifierKey;
+use crate::settings::master_key;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Recompute every log from its events, and compare grants, redemptions, counters, rules and
+    /// keys with them. Exit code 1 when anything is wrong.
+    ///
+    /// Needs no master key, reads one snapshot and writes nothing. A database whose owner holds the
+    /// log key can be rewritten and signed anew: keep an anchor elsewhere, and name the log keys.
+    Verify(Verify),
+}
+
+#[derive(clap::Args)]
+struct Verify {
+    /// A checkpoint, a receipt, or the `--json` answer of an earlier run, kept elsewhere: the
+    /// history must lead to it. May be repeated.
+    #[arg(long = "anchor", value_name = "FILE")]
+    anchors: Vec<PathBuf>,
+    /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`). May be
+    /// repeated. None: the keys in the database, which whoever can write to it can replace.
+    #[arg(long = "key", value_name = "VKEY")]
+    keys: Vec<VerifierKey>,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    ok: bool,
+    checked: Checked,
+    /// How many things are wrong, listed or not.
+    total: u64,
+    counts: Counts,
+    findings: Vec<Finding>,
+    logs: Vec<Head>,
+    #[serde(skip)]
+    are_keys_named: bool,
+}
+
+type Counts = std::collections::BTreeMap<&'static str, u64>;
+
+impl Verdict {
+    fn of(report: Report, are_keys_named: bool) -> Self {
+        let Report { checked, heads, findings } = report;
+        Self {
+            ok: findings.is_empty(),
+            checked,
+            total: findings.total(),
+            counts: findings.counts().clone(),
+            findings: findings.listed().to_vec(),
+            logs: heads,
+            are_keys_named,
+        }
+    }
+}
+
+impl Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Checked { logs, events, pruned, checkpoints, anchors, grants, redemptions, counters, rules, keys } =
+            self.checked;
+        writeln!(
+            f,
+            "checked {logs} logs: {events} events ({pruned} pruned), {checkpoints} checkpoints, {anchors} anchors"
+        )?;
+        writeln!(
+            f,
+            "against them: {grants} grants, {redemptions} redemptions, {counters} limit counters, {rules} rules, {keys} keys"
+        )?;
+        if self.ok {
+            writeln!(f, "all is well")?;
+        } else {
+            writeln!(
+                f,
+                "{} wrong:",
+                if self.total == 1 { "1 thing is".to_owned() } else { format!("{} things are", self.total) }
+            )?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "  {finding}")?;
+        }
+        if self.total > u64::try_from(self.findings.len()).unwrap_or(u64::MAX) {
+            writeln!(f, "  … only the first {MAX_LISTED} are listed; of all:")?;
+            for (code, count) in &self.counts {
+                writeln!(f, "    {count} {code}")?;
+            }
+        }
+        if !self.are_keys_named {
+            writeln!(f, "The log keys were read from this very database; --key names keys that don't depend on it.")?;
+        }
+        if self.checked.anchors == 0 {
+            writeln!(
+                f,
+                "No anchor was given: a tail cut off with its checkpoints would not show. Keep this answer (--json) for next time."
+            )?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    match &args.action {
+        Action::Verify(args) => verify(args, invocation),
+    }
+}
+
+fn verify(args: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
+    let url = invocation.settings()?.storage.database_url;
+    // Opening it would make it.
+    if master_key::is_new(&url) {
+        return Err(AuditError::NoRecord(format!("{url} is not there")).into());
+    }
+    let mut anchors = Vec::new();
+    for path in &args.anchors {
+        let unreadable = |reason: String| CliError::Anchor { path: path.clone(), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        anchors.extend(Anchor::parse(&path.display().to_string(), &text).map_err(|e| unreadable(e.to_string()))?);
+    }
+    let request = Request { keys: args.keys.clone(), anchors };
+    let database = Database::connect(&url, 1)?;
+    let bar = bar();
+    let report = audit::verify(&database, &request, &invocation.entropy, &mut |Progress { events, of }| {
+        bar.set_length(of);
+        bar.set_position(events);
+    });
+    bar.finish_and_clear();
+    let verdict = Verdict::of(report?, !args.keys.is_empty());
+    invocation.output.show(&verdict)?;
+    Ok(if verdict.ok { Ended::Well } else { Ended::Badly })
+}
+
+/// On stderr, and only when that is a terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events, {per_sec}, {eta} left");
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
