@@ -125,7 +125,7 @@ macro_rules! permissions {
 permissions! {
     /// Make and list merchants.
     ManageMerchants = [Operator];
-    /// Make, list and revoke keys (whose: [`Role::may_manage`]).
+    /// Make, list and revoke keys (whose: `Role::may_manage`).
     ManageKeys = [Operator, Admin];
     /// Perks, their rules and versions.
     ManagePerks = [Admin];

@@ -7,7 +7,7 @@
 //!   `keys.rs` and `counters.rs` per log, `grants.rs` and `redemptions.rs` over all logs.
 //!
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
-//! and the last two are compared as a [`tally::Tally`] each, with a second, slower pass only when
+//! and the last two are compared as a `tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
 //! at a time, and its rules and keys.
 //!

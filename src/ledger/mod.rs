@@ -11,7 +11,7 @@
 //! every batch of a merchant needs, are held for the shortest time.
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
-//! [`Ledger::change`], or, when it is hot, make it a kind of [`batch::Entry`].
+//! [`Ledger::change`], or, when it is hot, make it a kind of `batch::Entry`.
 
 mod append;
 mod batch;
