@@ -2,13 +2,20 @@
 
 use std::path::PathBuf;
 
-use crate::access::AccessError;
+use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::database::DatabaseError;
 use crate::gateway::GatewayError;
+use crate::ids::{MerchantSlug, PerkSlug, SourceName};
+use crate::ledger::LedgerError;
+use crate::perks::catalog::PerkError;
+use crate::perks::read::Issue;
+use crate::scores::score::SourceFault;
+use crate::scores::{ScoreError, Source};
 use crate::settings::SettingError;
 use crate::settings::master_key::MasterKeyError;
 use crate::telemetry::metrics::MetricsError;
+use crate::tokens::JwksError;
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -22,70 +29,177 @@ pub enum CliError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    #[error(transparent)]
-    Access(#[from] AccessError),
+    #[error("the program's threads can't be started: {0}")]
+    Runtime(std::io::Error),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// `name` is the setting.
     #[error("can't listen on {address} (`{name}`): {error}")]
     Listen { name: &'static str, address: std::net::SocketAddr, error: std::io::Error },
+    #[error("the demo failed: {0}")]
+    Demo(String),
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error("the anchor {} can't be read: {reason}", path.display())]
     Anchor { path: PathBuf, reason: String },
-    #[error("the demo failed: {0}")]
-    Demo(String),
     /// Standard output can't be written to.
     #[error("the answer can't be written: {0}")]
     Output(#[from] std::io::Error),
+    #[error("{} can't be read: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    #[error("there is no database at {0}")]
+    NoDatabase(String),
+    #[error("there is no merchant `{0}`")]
+    UnknownMerchant(MerchantSlug),
+    #[error("the merchant has no perk `{0}`")]
+    UnknownPerk(PerkSlug),
+    #[error("the perk `{perk}` has no version {version}")]
+    UnknownVersion { perk: PerkSlug, version: i32 },
+    #[error("the merchant has no source `{0}`")]
+    UnknownSource(SourceName),
+    #[error("the subject has no score from `{0}`")]
+    NoScore(SourceName),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Perk(#[from] PerkError),
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// What is wrong with a perk file, each with its pointer into it.
+    #[error("the perk file can't be taken")]
+    PerkFile(Vec<Issue>),
+    #[error("how the feed is written can't be told from its name")]
+    UnknownFormat,
+    #[error("the import stopped, with {accepted} scores accepted before: {source}")]
+    ImportStopped { accepted: u64, source: ScoreError },
+    #[error("the key set at {place} can't be fetched: {why}")]
+    JwksFetch { place: String, why: String },
+    #[error("the key set at {place} can't be taken: {why}")]
+    Jwks { place: String, why: JwksError },
 }
 
 /// One thing that is wrong, as it is told.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Complaint {
     pub error: String,
+    /// Where in the file that was given (RFC 6901); it stands in `error` too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// A stable code, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
     #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
 impl CliError {
-    /// What is told: one complaint, or one for each wrong setting.
+    /// What is told: one complaint, or one for each thing that is wrong.
     #[must_use]
     pub fn complaints(&self) -> Vec<Complaint> {
         match self {
-            Self::Settings(all) => {
-                all.iter().map(|each| Complaint { error: each.to_string(), remedy: Some(each.remedy()) }).collect()
+            Self::Settings(all) => all
+                .iter()
+                .map(|each| Complaint { error: each.to_string(), remedy: Some(each.remedy()), ..Complaint::default() })
+                .collect(),
+            Self::PerkFile(issues) => issues.iter().map(|issue| complaint_at("", issue)).collect(),
+            // The rule's issues point into the rule; the person looks at the whole file.
+            Self::Perk(PerkError::Rule(issues)) => issues.iter().map(|issue| complaint_at("/rule", issue)).collect(),
+            Self::Access(AccessError::Unfit(flaws)) => flaws.iter().map(complaint_of_flag).collect(),
+            other => {
+                vec![Complaint { error: other.to_string(), remedy: other.remedy(), ..Complaint::default() }]
             }
-            other => vec![Complaint { error: other.to_string(), remedy: other.remedy() }],
         }
     }
 
-    fn remedy(&self) -> Option<String> {
-        match self {
-            Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => Some(error.remedy()),
-            Self::Database(DatabaseError::Unavailable(_)) => {
-                Some("`perkgate doctor` says what is wrong with the database's address".to_owned())
-            }
-            Self::Database(error) if error.is_passing() => Some("run it again".to_owned()),
-            Self::Gateway(GatewayError::NotMigrated(_)) => {
-                Some("`perkgate migrate`, or `perkgate serve --migrate`".to_owned())
-            }
-            Self::Gateway(_) => Some("`perkgate doctor` checks the settings and what they point at".to_owned()),
-            Self::Audit(AuditError::NoRecord(_)) => {
-                Some("name the gateway's database with `--database-url`".to_owned())
-            }
-            Self::Audit(AuditError::Database(error)) if error.is_passing() => Some("run it again".to_owned()),
-            Self::Anchor { .. } => Some(
-                "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`".to_owned(),
-            ),
-            Self::Listen { .. } => Some("end what listens there, or choose another address with `--listen`".to_owned()),
-            Self::Settings(_)
-            | Self::Database(_)
-            | Self::Access(_)
-            | Self::Metrics(_)
-            | Self::Audit(_)
-            | Self::Demo(_)
-            | Self::Output(_) => None,
-        }
+    /// 1 when something was refused or failed, 2 when the command line was not enough to go by.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        if matches!(self, Self::UnknownFormat) { 2 } else { 1 }
     }
+
+    fn remedy(&self) -> Option<String> {
+        let words = match self {
+            Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
+            Self::Database(error)
+            | Self::Gateway(GatewayError::Database(error))
+            | Self::Access(AccessError::Database(error) | AccessError::Ledger(LedgerError::Database(error)))
+            | Self::Perk(PerkError::Database(error) | PerkError::Ledger(LedgerError::Database(error))) => {
+                return of_database(error);
+            }
+            Self::Score(ScoreError::Database(error)) => return of_database(error),
+            Self::Gateway(GatewayError::NotMigrated(_)) => "perkgate migrate",
+            Self::Gateway(GatewayError::Keyring(_)) => {
+                "see that the master key is the one that this database was made with"
+            }
+            Self::NoDatabase(_) => {
+                "--database-url with the path of the gateway's database; `perkgate merchant create` or `perkgate serve` makes a new one"
+            }
+            Self::Audit(AuditError::NoRecord(_)) => "name the gateway's database with `--database-url`",
+            Self::Audit(AuditError::Database(error)) => return of_database(error),
+            Self::Anchor { .. } => {
+                "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
+            }
+            Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
+            Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
+            Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
+            Self::UnknownVersion { .. } => "`perkgate perk show` without --version shows the one that decides",
+            Self::UnknownSource(_) => {
+                "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
+            }
+            Self::Access(AccessError::UnknownKey) => {
+                "`perkgate key list --merchant SLUG` shows a merchant's keys, without --merchant the operator's; revoke takes the same --merchant"
+            }
+            Self::Access(AccessError::MerchantExists(_)) => "`perkgate merchant list` shows it",
+            Self::Score(ScoreError::Source(SourceFault::Reserved)) => {
+                return Some(format!("another name; `{}` is there for every merchant", Source::klout().name));
+            }
+            Self::Score(ScoreError::Source(SourceFault::EmptyScale)) => "--min 1 --max 1000",
+            Self::Score(ScoreError::SourceExists(_)) => "`perkgate source list --merchant SLUG` shows its scale",
+            Self::UnknownFormat => "--format csv or --format ndjson",
+            Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
+            Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
+            Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
+            | Self::Perk(PerkError::Ledger(LedgerError::Busy | LedgerError::Unavailable)) => "run it again",
+            Self::Settings(_)
+            | Self::Gateway(_)
+            | Self::Runtime(_)
+            | Self::Metrics(_)
+            | Self::Demo(_)
+            | Self::Output(_)
+            | Self::Unreadable { .. }
+            | Self::NoScore(_)
+            | Self::Access(_)
+            | Self::Perk(_)
+            | Self::Score(_)
+            | Self::PerkFile(_)
+            | Self::Jwks { .. } => return None,
+        };
+        Some(words.to_owned())
+    }
+}
+
+fn of_database(error: &DatabaseError) -> Option<String> {
+    match error {
+        DatabaseError::Unavailable(_) => {
+            Some("`perkgate doctor` says what is wrong with the database's address".to_owned())
+        }
+        error if error.is_passing() => Some("run it again".to_owned()),
+        _ => None,
+    }
+}
+
+fn complaint_at(root: &str, issue: &Issue) -> Complaint {
+    let pointer = format!("{root}{}", issue.pointer);
+    let spot = if pointer.is_empty() { "the file" } else { &pointer };
+    let error = format!("{spot}: {}", issue.detail);
+    Complaint { error, pointer: Some(pointer), code: Some(issue.code), remedy: None }
+}
+
+/// A field that doesn't fit was given as a flag.
+fn complaint_of_flag(flaw: &Flaw) -> Complaint {
+    let name = match flaw.pointer {
+        "/expires_at" => "expires",
+        pointer => pointer.trim_start_matches('/'),
+    };
+    Complaint { error: format!("--{name}: {}", flaw.detail), code: Some(flaw.code), ..Complaint::default() }
 }

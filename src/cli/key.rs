@@ -1,13 +1,23 @@
-//! `perkgate key`: makes keys.
+//! `perkgate key`: makes, lists and revokes keys.
 
 use std::fmt;
+use std::str::FromStr;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use super::error::CliError;
+use super::once::{self, ACTOR, Needs, all_pages};
+use super::output::table;
 use super::{Ended, Invocation};
+use crate::access::{ApiKey, Merchant, NewKey, Role};
+use crate::gateway::Gateway;
+use crate::ids::{KeyId, MerchantSlug};
+use crate::scores::score::parse_instant;
 use crate::settings::master_key;
 
 #[derive(clap::Args)]
@@ -20,6 +30,86 @@ pub struct Args {
 enum Action {
     /// Print a fresh master key. It is stored nowhere: keep it safe.
     Master,
+    /// Make an API key. It is shown this once: only a hash of it is stored.
+    Create(Box<New>),
+    /// List the keys of a merchant, or of the operator.
+    List {
+        /// Whose keys; without it, the operator's.
+        #[arg(long, value_name = "SLUG")]
+        merchant: Option<MerchantSlug>,
+    },
+    /// Revoke a key. It stops working within a second, everywhere and for good.
+    Revoke {
+        /// The key's id (`key_…`), not the key itself.
+        #[arg(value_name = "KEY_ID")]
+        key: KeyId,
+        /// Whose key it is; without it, the operator's.
+        #[arg(long, value_name = "SLUG")]
+        merchant: Option<MerchantSlug>,
+    },
+}
+
+#[derive(clap::Args)]
+struct New {
+    /// Whose key it is. Every role but `operator` needs it.
+    #[arg(long, value_name = "SLUG")]
+    merchant: Option<MerchantSlug>,
+    /// What it is for.
+    #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|text| text.parse::<Role>()))]
+    role: Role,
+    /// What people call it.
+    #[arg(long, value_name = "TEXT")]
+    label: String,
+    /// Where it is used (kiosk and door keys).
+    #[arg(long, value_name = "TEXT")]
+    location: Option<String>,
+    /// The kiosk's name (kiosk and door keys).
+    #[arg(long, value_name = "TEXT")]
+    kiosk: Option<String>,
+    /// The only audience whose tokens it may redeem (door keys).
+    #[arg(long, value_name = "NAME")]
+    audience: Option<String>,
+    /// When it stops working: an RFC 3339 time, or how long from now (90d, 12h, P1Y).
+    #[arg(long, value_name = "TIME|DURATION")]
+    expires: Option<Expiry>,
+}
+
+/// When a key ends, as it was asked for.
+#[derive(Debug, Clone, Copy)]
+enum Expiry {
+    At(Timestamp),
+    After(Span),
+}
+
+/// A text that is no [`Expiry`].
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("use an RFC 3339 time such as 2027-01-31T12:00:00Z, or a duration such as 90d")]
+struct NoExpiry;
+
+impl FromStr for Expiry {
+    type Err = NoExpiry;
+
+    fn from_str(text: &str) -> Result<Self, NoExpiry> {
+        if let Some(at) = parse_instant(text) {
+            return Ok(Self::At(at));
+        }
+        let span: Span = text.parse().map_err(|_| NoExpiry)?;
+        if span.is_positive() { Ok(Self::After(span)) } else { Err(NoExpiry) }
+    }
+}
+
+impl Expiry {
+    /// A day is 24 hours and a month is a calendar month, both in UTC; what lies beyond the
+    /// calendar's end is cut to it.
+    fn from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::After(span) => {
+                let end = now.to_zoned(TimeZone::UTC).checked_add(span);
+                end.map_or(Timestamp::MAX, |end| end.timestamp())
+            }
+        }
+    }
 }
 
 /// The one answer that shows a secret: it is what was asked for.
@@ -34,12 +124,177 @@ impl fmt::Display for MasterKey {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+/// A key without its secret.
+#[derive(Serialize)]
+struct KeyView {
+    id: KeyId,
+    role: Role,
+    label: String,
+    /// Null for operator keys.
+    merchant: Option<MerchantSlug>,
+    location: Option<String>,
+    kiosk: Option<String>,
+    audience: Option<String>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    state: &'static str,
+}
+
+impl KeyView {
+    fn of(key: ApiKey, merchant: Option<MerchantSlug>, now: Timestamp) -> Self {
+        let ApiKey { id, role, label, location, kiosk, audience, created_at, expires_at, revoked_at, .. } = key;
+        let state = match (revoked_at, expires_at) {
+            (Some(_), _) => "revoked",
+            (None, Some(at)) if at <= now => "expired",
+            _ => "active",
+        };
+        Self { id, role, label, merchant, location, kiosk, audience, created_at, expires_at, revoked_at, state }
+    }
+}
+
+/// Shown once.
+#[derive(Serialize)]
+struct Created {
+    key: String,
+    #[serde(flatten)]
+    rest: KeyView,
+}
+
+impl fmt::Display for Created {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let KeyView { id, role, label, merchant, location, kiosk, audience, expires_at, .. } = &self.rest;
+        let expires_at = expires_at.map(|at| at.to_string());
+        let merchant = merchant.as_ref().map(MerchantSlug::to_string);
+        for (name, value) in [
+            ("id", Some(id.as_str())),
+            ("merchant", merchant.as_deref()),
+            ("role", Some(role.as_str())),
+            ("label", Some(label)),
+            ("location", location.as_deref()),
+            ("kiosk", kiosk.as_deref()),
+            ("audience", audience.as_deref()),
+            ("expires", expires_at.as_deref()),
+        ] {
+            if let Some(value) = value {
+                writeln!(f, "{name:<9} {value}")?;
+            }
+        }
+        write!(f, "{:<9} {}", "key", self.key)
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    keys: Vec<KeyView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.keys.is_empty() {
+            return f.write_str("There are no keys.");
+        }
+        let rows = self.keys.iter().map(|it| {
+            let bound = [&it.location, &it.kiosk, &it.audience].into_iter().flatten();
+            [
+                it.id.to_string(),
+                it.role.to_string(),
+                it.label.clone(),
+                bound.cloned().collect::<Vec<_>>().join(", "),
+                it.state.to_owned(),
+                it.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+            ]
+        });
+        f.write_str(&table(["id", "role", "label", "bound to", "state", "expires"], rows))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Revoked(KeyView);
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let KeyView { id, role, label, revoked_at, .. } = &self.0;
+        let since = revoked_at.map_or_else(String::new, |at| format!(" since {at}"));
+        write!(f, "The {role} key `{label}` ({id}) is revoked{since}")
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let now = invocation.clock.now();
     match args.action {
         Action::Master => {
             let key = master_key::fresh(&invocation.entropy);
             invocation.output.show(&MasterKey { master_key: key.expose_secret().to_owned() })?;
         }
+        Action::Create(new) => {
+            let created = create(*new, invocation, now)?;
+            invocation.output.show(&created)?;
+            invocation.output.note("This key is shown this once, and only its hash is stored: keep it now.");
+        }
+        Action::List { merchant } => {
+            let keys = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let owner = find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id);
+                let page = async |last: Option<&ApiKey>| {
+                    gateway.directory.list_keys(owner.clone(), None, last.map(|it| it.id.clone()), 200).await
+                };
+                Ok(all_pages(200, page).await?)
+            })?;
+            let keys = keys.into_iter().map(|key| KeyView::of(key, merchant.clone(), now)).collect();
+            invocation.output.show(&Listed { keys })?;
+        }
+        Action::Revoke { key, merchant } => {
+            let revoked = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let owner = find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id);
+                Ok(gateway.directory.revoke_key(owner, key, ACTOR).await?)
+            })?;
+            invocation.output.show(&Revoked(KeyView::of(revoked, merchant, now)))?;
+        }
     }
     Ok(Ended::Well)
+}
+
+fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, CliError> {
+    let New { merchant, role, label, location, kiosk, audience, expires } = new;
+    // An operator key may be the first thing of all; a merchant's key needs its merchant.
+    let needs = if merchant.is_none() && role == Role::Operator { Needs::AnyDatabase } else { Needs::Existing };
+    let (key, secret) = invocation.with_gateway(needs, async |gateway| {
+        let new = NewKey {
+            role,
+            merchant: find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id),
+            label,
+            location,
+            kiosk,
+            audience,
+            expires_at: expires.map(|expiry| expiry.from(now)),
+        };
+        Ok(gateway.directory.create_key(new, ACTOR).await?)
+    })?;
+    Ok(Created { key: secret.expose().to_owned(), rest: KeyView::of(key, merchant, now) })
+}
+
+async fn find_owner(gateway: &Gateway, slug: Option<&MerchantSlug>) -> Result<Option<Merchant>, CliError> {
+    match slug {
+        Some(slug) => once::merchant(gateway, slug).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_an_instant_or_a_time_from_now() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        let end = |text: &str| text.parse::<Expiry>().unwrap().from(now).to_string();
+        assert_eq!(end("2027-01-31T13:00:00+01:00"), "2027-01-31T12:00:00Z");
+        assert_eq!(end("90d"), "2027-02-20T09:00:00Z");
+        assert_eq!(end("12h"), "2026-11-22T21:00:00Z");
+        assert_eq!(end("P1Y"), "2027-11-22T09:00:00Z");
+        for bad in ["", "tomorrow", "-1d", "0d", "90", "2027-01-31", "2027-01-31T12:00:00"] {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
 }

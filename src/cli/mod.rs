@@ -5,7 +5,8 @@
 //! struct that is `Serialize` (for `--json`) and `Display` (for people), given to
 //! `invocation.output.show` once. What can go wrong is a variant of [`CliError`], with a remedy.
 //! A command that serves takes [`flags::ServingFlags`] flattened into its `Args`, and asks for
-//! `invocation.serving_settings(&args.serving)`; the others ask for `invocation.settings()`.
+//! `invocation.serving_settings(&args.serving)`; one that works on a gateway's database and ends
+//! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
 
 mod audit;
 mod demo;
@@ -13,10 +14,18 @@ mod doctor;
 pub mod error;
 pub mod flags;
 mod key;
+mod merchant;
 mod migrate;
+mod once;
 mod openapi;
 pub mod output;
+mod perk;
+mod perk_file;
+mod progress;
+mod score;
 mod serve;
+mod source;
+mod token;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +33,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -56,10 +66,20 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database to the schema that this version needs.
     Migrate(migrate::Args),
-    /// Make keys.
+    /// Make and list merchants.
+    Merchant(merchant::Args),
+    /// Make, list and revoke keys.
     Key(key::Args),
     /// Hold the database to its signed logs.
     Audit(audit::Args),
+    /// Apply and show perks and their rules.
+    Perk(perk::Args),
+    /// Make and list sources of scores.
+    Source(source::Args),
+    /// Import and show scores.
+    Score(score::Args),
+    /// Verify eligibility tokens.
+    Token(token::Args),
     /// Check every setting and all that they point at, and say how to mend it.
     Doctor(doctor::Args),
     /// Print the OpenAPI description of the HTTP API.
@@ -72,16 +92,15 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
         Command::Demo(args) => demo::run(&args, invocation),
         Command::Openapi(args) => openapi::run(&args, invocation),
         Command::Migrate(args) => migrate::run(&args, invocation),
-        Command::Key(args) => key::run(&args, invocation),
         Command::Audit(args) => audit::run(&args, invocation),
+        Command::Merchant(args) => merchant::run(args, invocation),
+        Command::Key(args) => key::run(args, invocation),
+        Command::Perk(args) => perk::run(args, invocation),
+        Command::Source(args) => source::run(args, invocation),
+        Command::Score(args) => score::run(args, invocation),
+        Command::Token(args) => token::run(&args, invocation),
         Command::Doctor(args) => doctor::run(&args, invocation),
     }
-}
-
-/// The main runtime: background loops and connections live on it, while requests are answered on
-/// the workers' own.
-fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("perkgate").enable_all().build()?)
 }
 
 /// How a command that said its piece ended.
@@ -149,6 +168,14 @@ impl Invocation {
     }
 }
 
+/// The runtime that a command works on.
+///
+/// # Errors
+/// [`CliError::Runtime`] when its threads can't be started.
+pub fn runtime() -> Result<Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)
+}
+
 /// Runs one command line. Exit codes: 0 done, 1 refused or failed, 2 usage.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
@@ -177,7 +204,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Ended::Badly) => ExitCode::FAILURE,
         Err(error) => {
             invocation.output.refuse(&error);
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -51,7 +51,8 @@ impl Output {
         if self.json {
             let text = usage.render().to_string();
             let error = text.trim_start_matches("error: ").trim().to_owned();
-            self.complain(vec![Complaint { error, remedy: Some("perkgate --help".to_owned()) }]);
+            let remedy = Some("perkgate --help".to_owned());
+            self.complain(vec![Complaint { error, remedy, ..Complaint::default() }]);
         } else {
             let _ = usage.print();
         }
@@ -64,7 +65,7 @@ impl Output {
             let _ = writeln!(stderr, "{document}");
             return;
         }
-        for Complaint { error, remedy } in errors {
+        for Complaint { error, remedy, .. } in errors {
             let _ = writeln!(stderr, "error: {error}");
             if let Some(remedy) = remedy {
                 let _ = writeln!(stderr, "  try: {remedy}");

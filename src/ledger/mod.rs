@@ -30,7 +30,7 @@ mod writer;
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use append::origin;
 pub use recorded::Recorded;
@@ -75,6 +75,8 @@ impl From<&DatabaseError> for LedgerError {
 pub struct Ledger {
     queue: mpsc::Sender<Job>,
     means: Means,
+    /// Closed when the writer's thread is over.
+    running: watch::Receiver<()>,
 }
 
 impl Ledger {
@@ -86,8 +88,19 @@ impl Ledger {
     pub fn start(means: Means, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let writer = Writer::new(means.clone(), receiver, largest_batch.max(1));
-        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { queue: sender, means })
+        let (ended, running) = watch::channel(());
+        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+            writer.run();
+            drop(ended);
+        })?;
+        Ok(Self { queue: sender, means, running })
+    }
+
+    /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
+    /// after asking for this and before awaiting it: it ends with the last of them.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut running = self.running.clone();
+        async move { while running.changed().await.is_ok() {} }
     }
 
     /// Admits and records a check, or replays what its idempotency key was told before.

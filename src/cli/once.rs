@@ -1,0 +1,93 @@
+//! A command that opens the gateway's database, does one thing there and ends.
+//!
+//! A `perkgate serve` may run on the same database meanwhile: every write is a transaction that
+//! waits for its turn, and the server sees the change within its polling time.
+
+use std::time::Duration;
+
+use super::Invocation;
+use super::error::CliError;
+use crate::access::{AccessError, Merchant};
+use crate::database::Backend;
+use crate::gateway::Gateway;
+use crate::ids::MerchantSlug;
+use crate::ledger::entry::Actor;
+use crate::settings::master_key;
+
+/// Who events say did it.
+pub(super) const ACTOR: Actor = Actor { key: None, role: "cli" };
+
+/// Longer than the largest batch takes; a ledger that hangs must not hang the terminal.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Whether a command may make the SQLite database that it works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// It must be there: a mistyped path is an error, and no new, empty database.
+    Existing,
+    /// It is made, with its master key, when it is not there.
+    AnyDatabase,
+}
+
+impl Invocation {
+    /// Does `work` on the gateway of the settings. When this returns, all is written and closed.
+    ///
+    /// # Errors
+    /// What keeps the gateway from being opened, and what `work` returns.
+    pub(super) fn with_gateway<T>(
+        &self,
+        needs: Needs,
+        work: impl AsyncFnOnce(&Gateway) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let settings = self.settings()?;
+        let url = &settings.storage.database_url;
+        if needs == Needs::Existing && url.backend() == Backend::Sqlite && master_key::is_new(url) {
+            return Err(CliError::NoDatabase(url.to_string()));
+        }
+        let runtime = super::runtime()?;
+        runtime.block_on(async {
+            let issuer = settings.server.issuer_at(settings.server.listen);
+            let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+            let gateway = Gateway::build(settings, &issuer, false, clock, entropy, runtime.handle()).await?;
+            let done = work(&gateway).await;
+            // A process that exits under the writer's feet leaves SQLite's write-ahead log behind,
+            // and whoever then copies the database file alone copies it without the last changes.
+            let ended = gateway.ledger.ended();
+            drop(gateway);
+            if tokio::time::timeout(ENDING, ended).await.is_err() {
+                tracing::warn!("the ledger did not end in time");
+            }
+            done
+        })
+    }
+}
+
+/// The merchant of this slug.
+///
+/// # Errors
+/// [`CliError::UnknownMerchant`], or the database's.
+pub(super) async fn merchant(gateway: &Gateway, slug: &MerchantSlug) -> Result<Merchant, CliError> {
+    gateway.directory.find_merchant(slug.clone()).await.map_err(|error| match error {
+        AccessError::UnknownMerchant => CliError::UnknownMerchant(slug.clone()),
+        other => other.into(),
+    })
+}
+
+/// Every item of a list that comes in pages of `page`, each asked for after the last item.
+///
+/// # Errors
+/// What `fetch` returns.
+pub(super) async fn all_pages<T, E>(
+    page: usize,
+    mut fetch: impl AsyncFnMut(Option<&T>) -> Result<Vec<T>, E>,
+) -> Result<Vec<T>, E> {
+    let mut all = Vec::new();
+    loop {
+        let fetched = fetch(all.last()).await?;
+        let is_last = fetched.len() < page;
+        all.extend(fetched);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}

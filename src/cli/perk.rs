@@ -1,0 +1,250 @@
+//! `perkgate perk`: applies perk files, lists and shows perks.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, Needs, all_pages};
+use super::output::table;
+use super::perk_file::PerkFile;
+use super::{Ended, Invocation};
+use crate::database::DatabaseError;
+use crate::gateway::Gateway;
+use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
+use crate::perks::catalog::{Made, NewVersion, PerkError};
+use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::read::Issue;
+use crate::perks::rule::Rule;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a perk, or a new version of its rule; nothing when nothing changed.
+    Apply {
+        /// The perk as JSON, the body of POST /v1/perks: `{"perk", "name", "rule", "publish"?, "change_note"?}`. `-` is standard input.
+        #[arg(short = 'f', long)]
+        file: PathBuf,
+        #[arg(long, value_name = "SLUG", help = "Whose perk")]
+        merchant: MerchantSlug,
+        /// Let the version decide at once, whatever the file says; else it may stay a draft.
+        #[arg(long)]
+        publish: bool,
+        /// Why the rule changes, in place of the file's `change_note`.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// List a merchant's perks.
+    List {
+        #[arg(long, value_name = "SLUG", help = "Whose perks")]
+        merchant: MerchantSlug,
+    },
+    /// Show a perk and one version of its rule: the one that decides, or the latest draft.
+    Show {
+        #[arg(value_name = "PERK")]
+        perk: PerkSlug,
+        #[arg(long, value_name = "SLUG", help = "Whose perk")]
+        merchant: MerchantSlug,
+        /// Another version.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        version: Option<i32>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Applied {
+    perk: PerkSlug,
+    name: String,
+    version: i32,
+    status: VersionStatus,
+    rule_hash: String,
+    changed: bool,
+    /// Pointers into the perk file.
+    warnings: Vec<Issue>,
+}
+
+impl Applied {
+    fn new(perk: Perk, version: RuleVersion, changed: bool) -> Self {
+        let RuleVersion { version, status, rule_hash, .. } = version;
+        Self { perk: perk.slug, name: perk.name, version, status, rule_hash, changed, warnings: Vec::new() }
+    }
+
+    fn made(made: Made) -> Self {
+        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
+        let warnings = made.warnings.into_iter().map(of_file).collect();
+        Self { warnings, ..Self::new(made.perk, made.version, true) }
+    }
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, version, status, rule_hash, changed, warnings, .. } = self;
+        match (changed, status) {
+            (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
+            (true, VersionStatus::Draft) => writeln!(
+                f,
+                "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish"
+            )?,
+            (true, _) => writeln!(f, "Published version {version} of `{perk}`")?,
+        }
+        writeln!(f, "  {rule_hash}")?;
+        warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
+    }
+}
+
+#[derive(Serialize)]
+struct PerkView {
+    perk: PerkSlug,
+    name: String,
+    latest_version: i32,
+    published_version: Option<i32>,
+    created_at: Timestamp,
+}
+
+impl From<Perk> for PerkView {
+    fn from(perk: Perk) -> Self {
+        let Perk { slug, name, latest_version, published_version, created_at, .. } = perk;
+        Self { perk: slug, name, latest_version, published_version, created_at }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    perks: Vec<PerkView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.perks.is_empty() {
+            return f.write_str("The merchant has no perk yet.");
+        }
+        let rows = self.perks.iter().map(|it| {
+            let published = it.published_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+            [it.perk.to_string(), it.name.clone(), published, it.latest_version.to_string()]
+        });
+        f.write_str(&table(["perk", "name", "published", "latest"], rows))
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    perk: PerkView,
+    version: i32,
+    status: VersionStatus,
+    rule_hash: String,
+    change_note: Option<String>,
+    /// The API key that wrote it, or `cli`.
+    author: String,
+    published_at: Option<Timestamp>,
+    rule: Value,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk: PerkView { perk, name, latest_version, .. }, version, status, .. } = self;
+        writeln!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
+        writeln!(f, "  {}, written by {}", self.rule_hash, self.author)?;
+        if let Some(at) = self.published_at {
+            writeln!(f, "  published {at}")?;
+        }
+        if let Some(note) = &self.change_note {
+            writeln!(f, "  {note}")?;
+        }
+        write!(f, "{:#}", self.rule)
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let existing = Needs::Existing;
+    match args.action {
+        Action::Apply { file, merchant, publish, note } => {
+            let mut file = PerkFile::open(&file)?;
+            file.publish |= publish;
+            file.change_note = note.or(file.change_note);
+            let applied = invocation.with_gateway(existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                apply(gateway, &merchant.id, file).await
+            })?;
+            invocation.output.show(&applied)?;
+        }
+        Action::List { merchant } => {
+            let perks = invocation.with_gateway(existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                let page = async |last: Option<&Perk>| {
+                    gateway.catalog.list_perks(&merchant, last.map(|it| it.slug.to_string()), 200).await
+                };
+                Ok(all_pages(200, page).await?)
+            })?;
+            invocation.output.show(&Listed { perks: perks.into_iter().map(PerkView::from).collect() })?;
+        }
+        Action::Show { perk, merchant, version } => {
+            let shown = invocation.with_gateway(existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                show(gateway, &merchant.id, &perk, version).await
+            })?;
+            invocation.output.show(&shown)?;
+        }
+    }
+    Ok(Ended::Well)
+}
+
+async fn apply(gateway: &Gateway, merchant: &MerchantId, file: PerkFile) -> Result<Applied, CliError> {
+    let PerkFile { perk: slug, name, rule, publish, change_note } = file;
+    let catalog = &gateway.catalog;
+    let hash = Rule::parse(&rule, slug.as_str()).map_err(PerkError::Rule)?.hash().to_owned();
+    let new = NewVersion { rule, publish, change_note };
+    let perk = match catalog.find_perk(merchant, &slug).await {
+        Err(PerkError::NotFound) => {
+            return Ok(Applied::made(catalog.create_perk(merchant, ACTOR, slug, &name, new).await?));
+        }
+        found => found?,
+    };
+    let kept_name = perk.name.clone();
+    let latest = catalog.find_version(merchant, &slug, perk.latest_version).await?;
+    let mut applied = match latest.status {
+        _ if latest.rule_hash != hash => Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?),
+        VersionStatus::Draft if publish => {
+            let published = catalog.publish_version(merchant, ACTOR, &slug, latest.version).await?;
+            Applied::new(perk, published, true)
+        }
+        // An older version was published after this one: only a new one can decide again.
+        VersionStatus::Retired if publish => Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?),
+        _ => Applied::new(perk, latest, false),
+    };
+    if kept_name != name {
+        let detail = format!("the perk goes on as `{kept_name}`: its name can't be changed by a new version");
+        applied.warnings.push(Issue { pointer: "/name".to_owned(), code: "name_kept", detail });
+    }
+    Ok(applied)
+}
+
+async fn show(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    slug: &PerkSlug,
+    version: Option<i32>,
+) -> Result<Shown, CliError> {
+    let known = |error| match error {
+        PerkError::NotFound => CliError::UnknownPerk(slug.clone()),
+        other => other.into(),
+    };
+    let perk = gateway.catalog.find_perk(merchant, slug).await.map_err(known)?;
+    let wanted = version.or(perk.published_version).unwrap_or(perk.latest_version);
+    let found = gateway.catalog.find_version(merchant, slug, wanted).await.map_err(|error| match error {
+        PerkError::VersionNotFound => CliError::UnknownVersion { perk: slug.clone(), version: wanted },
+        other => known(other),
+    })?;
+    let RuleVersion { version, status, rule, rule_hash, change_note, author, published_at, .. } = found;
+    let rule = serde_json::from_str(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
+    Ok(Shown { perk: perk.into(), version, status, rule_hash, change_note, author, published_at, rule })
+}

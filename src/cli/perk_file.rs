@@ -1,0 +1,111 @@
+//! A perk file: the body of `POST /v1/perks`, read with a pointer for everything that is wrong.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::error::CliError;
+use crate::ids::{self, PerkSlug};
+use crate::json::Json;
+use crate::perks::catalog::{MAX_NAME, MAX_NOTE};
+use crate::perks::read::{Issue, Issues, Spot};
+
+/// The largest file that is read: far beyond any rule.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What a perk file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PerkFile {
+    pub perk: PerkSlug,
+    pub name: String,
+    pub rule: Json,
+    pub publish: bool,
+    pub change_note: Option<String>,
+}
+
+impl PerkFile {
+    /// Reads the file at `path`, or standard input for `-`.
+    ///
+    /// # Errors
+    /// [`CliError::Unreadable`], and [`CliError::PerkFile`] with all that is wrong but the rule,
+    /// which is read where it is stored.
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+        let unreadable = |why: String| CliError::Unreadable { path: path.to_owned(), why };
+        let mut text = String::new();
+        let read = if path == Path::new("-") {
+            std::io::stdin().take(MAX_BYTES + 1).read_to_string(&mut text)
+        } else {
+            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+        };
+        read.map_err(|e| unreadable(e.to_string()))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(unreadable(format!("it is larger than {MAX_BYTES} bytes")));
+        }
+        Self::parse(&text).map_err(CliError::PerkFile)
+    }
+
+    fn parse(text: &str) -> Result<Self, Vec<Issue>> {
+        let json = Json::parse(text).map_err(|error| {
+            vec![Issue { pointer: error.pointer().to_owned(), code: "malformed", detail: error.to_string() }]
+        })?;
+        let mut issues = Issues::default();
+        let read = Self::read(&Spot::root(&json), &mut issues);
+        issues.unless_any(read)
+    }
+
+    fn read(spot: &Spot, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["perk", "name", "rule", "publish", "change_note"], issues)?;
+        let perk = fields.required("perk", issues).and_then(|spot| slug(&spot, issues));
+        let name = fields.required("name", issues).and_then(|spot| label(&spot, MAX_NAME, issues));
+        let rule = fields.required("rule", issues).map(|spot| spot.json().clone());
+        let publish = fields.or("publish", false, |spot| spot.boolean(issues));
+        let change_note = fields.or("change_note", None, |spot| label(&spot, MAX_NOTE, issues).map(Some));
+        Some(Self { perk: perk?, name: name?, rule: rule?, publish: publish?, change_note: change_note? })
+    }
+}
+
+fn slug(spot: &Spot, issues: &mut Issues) -> Option<PerkSlug> {
+    match spot.text(issues)?.parse() {
+        Ok(slug) => Some(slug),
+        Err(error) => spot.refuse(issues, "bad_form", ids::NameError::to_string(&error)),
+    }
+}
+
+fn label(spot: &Spot, max: usize, issues: &mut Issues) -> Option<String> {
+    let Some(text) = spot.json().as_text() else {
+        return spot.refuse(issues, "wrong_type", format!("this must be text, and is {}", spot.json().kind()));
+    };
+    match ids::label(text, max) {
+        Ok(label) => Some(label),
+        Err(error) => spot.refuse(issues, "bad_form", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_perk_file_is_the_body_of_a_post() {
+        let file = PerkFile::parse(r#"{"perk":"sfo-lounge","name":" SFO lounge ","rule":{"at_least":40}}"#).unwrap();
+        assert_eq!((file.perk.as_str(), file.name.as_str()), ("sfo-lounge", "SFO lounge"));
+        assert!(!file.publish && file.change_note.is_none());
+    }
+
+    #[test]
+    fn everything_wrong_is_told_with_its_pointer() {
+        let pointers = |text: &str| -> Vec<String> {
+            PerkFile::parse(text)
+                .unwrap_err()
+                .into_iter()
+                .map(|issue| format!("{} {}", issue.pointer, issue.code))
+                .collect()
+        };
+        assert_eq!(
+            pointers(r#"{"perk":"SFO","rule":{},"publish":"yes","limit":1}"#),
+            ["/limit unknown_field", "/perk bad_form", "/name missing", "/publish wrong_type"]
+        );
+        assert_eq!(pointers("[]"), [" wrong_type"]);
+        assert_eq!(pointers(r#"{"perk":"a","perk":"b"}"#), [" malformed"]);
+        assert_eq!(pointers("{"), [" malformed"]);
+    }
+}

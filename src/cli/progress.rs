@@ -1,0 +1,39 @@
+//! How far a long piece of work has come, on stderr, when a person is there to see it.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output::Output;
+
+/// The reading of a file or stream of lines. It goes away when dropped.
+pub(super) struct Reading {
+    bar: ProgressBar,
+    lines: u64,
+}
+
+impl Reading {
+    /// `total_bytes` when it is known. Nothing is drawn with `--json`, or when stderr is no terminal.
+    pub(super) fn start(output: Output, total_bytes: Option<u64>) -> Self {
+        let target = if output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let template = match total_bytes {
+            Some(_) => "{bar:30} {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left) {msg}",
+            None => "{spinner} {bytes} ({bytes_per_sec}) {msg}",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: ProgressBar::with_draw_target(total_bytes, target).with_style(style), lines: 0 }
+    }
+
+    /// These bytes were read and dealt with.
+    pub(super) fn advance(&mut self, bytes: &[u8]) {
+        self.lines += bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.bar.inc(bytes.len() as u64);
+        if !self.bar.is_hidden() {
+            self.bar.set_message(format!("{} lines", self.lines));
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,97 @@
+//! `perkgate source`: makes and lists the sources that scores come from.
+
+use std::fmt;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, Needs};
+use super::output::table;
+use super::{Ended, Invocation};
+use crate::decimal::Decimal;
+use crate::ids::{MerchantSlug, SourceName};
+use crate::scores::Source;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a source with its scale. `klout`, 0 to 100, is there for every merchant.
+    Create {
+        /// Its short name: a-z, 0-9 and hyphens.
+        #[arg(value_name = "NAME")]
+        source: SourceName,
+        #[arg(long, value_name = "SLUG", help = "Whose source")]
+        merchant: MerchantSlug,
+        /// The lowest score there is, with up to three decimals.
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        min: Decimal,
+        /// The highest score there is.
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        max: Decimal,
+    },
+    /// List a merchant's sources.
+    List {
+        #[arg(long, value_name = "SLUG", help = "Whose sources")]
+        merchant: MerchantSlug,
+    },
+}
+
+#[derive(Serialize)]
+struct SourceView {
+    source: SourceName,
+    minimum: Decimal,
+    maximum: Decimal,
+}
+
+impl From<Source> for SourceView {
+    fn from(source: Source) -> Self {
+        let Source { name, minimum, maximum } = source;
+        Self { source: name, minimum, maximum }
+    }
+}
+
+impl fmt::Display for SourceView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Made the source `{}`, {} to {}", self.source, self.minimum, self.maximum)
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    sources: Vec<SourceView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows =
+            self.sources.iter().map(|it| [it.source.to_string(), it.minimum.to_string(), it.maximum.to_string()]);
+        f.write_str(&table(["source", "minimum", "maximum"], rows))
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    match args.action {
+        Action::Create { source, merchant, min, max } => {
+            let made = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let (lookup, now) = (&gateway.lookup, gateway.clock.now());
+                Ok(lookup.create_source(&gateway.ledger, ACTOR, &merchant.id, source, min, max, now).await?)
+            })?;
+            invocation.output.show(&SourceView::from(made))?;
+        }
+        Action::List { merchant } => {
+            let sources = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                Ok(gateway.lookup.list_sources(&merchant.id).await?)
+            })?;
+            invocation.output.show(&Listed { sources: sources.into_iter().map(SourceView::from).collect() })?;
+        }
+    }
+    Ok(Ended::Well)
+}
