@@ -1,7 +1,14 @@
 //! The program itself, run as a process: answers, complaints and exit codes.
 
 mod doctor;
+mod everyday;
 mod frame;
+mod keys;
+mod merchants;
+mod perks;
+mod scores;
+mod terminal;
+mod tokens;
 
 use std::path::Path;
 use std::process::{Command, Output};

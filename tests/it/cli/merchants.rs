@@ -1,0 +1,65 @@
+//! `perkgate merchant`, and which commands may make a database.
+
+use super::terminal::{Terminal, members};
+
+#[test]
+fn the_first_merchant_of_a_fresh_directory_makes_the_database_and_its_key() {
+    let terminal = Terminal::new();
+    let made = terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    assert_eq!(members(&made), ["created_at", "id", "name", "slug"]);
+    assert!(made["id"].as_str().unwrap().starts_with("mer_"));
+    assert_eq!((&made["slug"], &made["name"]), (&"cathay".into(), &"Cathay Pacific".into()));
+    // No write-ahead log is left: the file alone is the whole database.
+    assert_eq!(terminal.files(), ["perkgate.db", "perkgate.key"]);
+
+    terminal.ask("merchant create american --name 'American Airlines'");
+    let listed = terminal.ask("merchant list");
+    let slugs: Vec<_> = listed["merchants"].as_array().unwrap().iter().map(|it| it["slug"].as_str().unwrap()).collect();
+    assert_eq!(slugs, ["cathay", "american"]);
+    assert!(terminal.read("merchant list").contains("American Airlines"));
+}
+
+#[test]
+fn what_begins_nothing_makes_no_database() {
+    let terminal = Terminal::new();
+    terminal.write("f.json", super::terminal::LOUNGE);
+    terminal.write("f.csv", "subject,value,observed_at\n");
+    for line in [
+        "merchant list",
+        "key list",
+        "key list --merchant cathay",
+        "key create --merchant cathay --role admin --label a",
+        "key revoke key_00000000000070008000000000000000",
+        "perk apply -f f.json --merchant cathay",
+        "perk list --merchant cathay",
+        "perk show sfo-lounge --merchant cathay",
+        "source create kred --merchant cathay --min 1 --max 1000",
+        "source list --merchant cathay",
+        "score import f.csv --source klout --merchant cathay",
+        "score show twitter:ada --source klout --merchant cathay",
+    ] {
+        let told = terminal.refused(line, 1);
+        assert_eq!(told[0], "error: there is no database at sqlite:perkgate.db", "{line}");
+        assert!(told[1].starts_with("  try: --database-url"), "{line}");
+        assert_eq!(terminal.files(), ["f.csv", "f.json"], "{line}");
+    }
+}
+
+#[test]
+fn a_merchant_is_made_once_and_its_names_must_fit() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    assert_eq!(
+        terminal.refused("merchant create cathay --name Other", 1),
+        ["error: there is a merchant `cathay` already", "  try: `perkgate merchant list` shows it"]
+    );
+    assert_eq!(
+        terminal.refused("merchant create other --name ''", 1),
+        ["error: --name: use 1 to 120 characters without control or direction characters"]
+    );
+    for slug in ["Cathay", "a/b", "operator", "''"] {
+        let told = terminal.refused(&format!("merchant create {slug} --name Other"), 2);
+        assert!(told[0].contains("for '<SLUG>'"), "{told:?}");
+    }
+    assert_eq!(terminal.ask("merchant list")["merchants"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,123 @@
+//! `perkgate token verify`: what a door can know with the published keys alone.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use perkgate::access::Role;
+use perkgate::clock::Clock;
+use perkgate::tokens::Jwks;
+use serde_json::Value;
+
+use super::terminal::{Terminal, answer, complaints};
+use crate::support::databases::TestDatabase;
+use crate::support::world::{ISSUER, World, question};
+
+/// A token granted so many seconds ago, and the key set that verifies it.
+async fn granted(seconds_ago: i64) -> (String, String) {
+    let database = TestDatabase::empty_sqlite();
+    database.open().migrate().unwrap();
+    let world = World::on(database, &[]).await;
+    world.clock.set(Clock::System.now() - jiff::SignedDuration::from_secs(seconds_ago));
+    let cathay = world.merchant("cathay").await;
+    let kiosk = world.principal(&cathay, Role::Kiosk).await;
+    world.perk(&cathay, "sfo-lounge", r#"{"at_least":40,"score":"klout"}"#).await;
+    world.score(&cathay, "twitter:ada", "47.25").await;
+    let answer = world.check(&kiosk, question("sfo-lounge", "twitter:ada")).await.unwrap();
+    let keys = world.gateway.keyring.token_keys();
+    (answer.token.unwrap(), Jwks::new(keys.iter().map(|key| *key.public_key())).to_json())
+}
+
+fn line(token: &str, jwks: &str, audience: &str) -> String {
+    format!("token verify {token} --jwks {jwks} --issuer {ISSUER} --audience {audience}")
+}
+
+/// Answers every request with `response`, from a thread that ends with the tests.
+fn answering(response: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(response.as_bytes());
+        }
+    });
+    format!("http://{place}/.well-known/jwks.json")
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_token_is_valid_from_a_file_from_a_url_and_from_standard_input() {
+    let (token, jwks) = granted(0).await;
+    let terminal = Terminal::new();
+    terminal.write("jwks.json", &jwks);
+    let url = answering(ok(&jwks));
+    for place in ["jwks.json", &url] {
+        let told = terminal.ask(&line(&token, place, "cathay/sfo-lounge"));
+        assert_eq!(told["valid"], true);
+        assert_eq!(
+            (&told["iss"], &told["perk"], &told["tier"]),
+            (&ISSUER.into(), &"sfo-lounge".into(), &"standard".into())
+        );
+        assert!(told["jti"].as_str().unwrap().starts_with("grt_") && told["exp"].is_i64());
+    }
+    let piped = terminal.run_with_stdin(&line("-", "jwks.json", "cathay/sfo-lounge"), &format!("{token}\n"));
+    let text = String::from_utf8(piped.stdout).unwrap();
+    assert!(text.starts_with("valid until ") && text.contains("sfo-lounge of cathay, tier standard"), "{text}");
+    assert_eq!(terminal.files(), ["jwks.json"], "no database and no key are made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_token_is_refused_with_its_reason() {
+    let (token, jwks) = granted(0).await;
+    let (late, late_jwks) = granted(3600).await;
+    let terminal = Terminal::new();
+    terminal.write("jwks.json", &jwks);
+    terminal.write("late.json", &late_jwks);
+    let refusal = |token: &str, jwks: &str, audience: &str| -> Value {
+        let told = answer(&terminal.run(&format!("{} --json", line(token, jwks, audience))), 1);
+        assert_eq!(told["valid"], false);
+        assert!(!told["detail"].as_str().unwrap().is_empty());
+        told["reason"].clone()
+    };
+    let door = "cathay/sfo-lounge";
+    assert_eq!(refusal(&late, "late.json", door), "expired");
+    assert_eq!(refusal(&token, "jwks.json", "american/sfo-lounge"), "wrong_audience");
+    assert_eq!(refusal(&token, "late.json", door), "unknown_key");
+    assert_eq!(refusal("a.b.c", "jwks.json", door), "malformed");
+    // One bit of the signature.
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    assert_eq!(refusal(&format!("{signed}.{first}{}", &signature[1..]), "jwks.json", door), "bad_signature");
+    let elsewhere = line(&token, "jwks.json", door).replace(ISSUER, "http://other.example");
+    let told = terminal.run(&elsewhere);
+    assert_eq!(told.status.code(), Some(1));
+    assert_eq!(String::from_utf8(told.stdout).unwrap(), "not valid: the token is of another issuer (wrong_issuer)\n");
+}
+
+#[test]
+fn a_key_set_that_cannot_be_trusted_is_an_error() {
+    let terminal = Terminal::new();
+    terminal.write("junk.json", "[]");
+    let elsewhere = answering(ok(r#"{"keys":[]}"#));
+    let moved = answering(format!(
+        "HTTP/1.1 302 Found\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    ));
+    let huge = answering(ok(&" ".repeat((1 << 20) + 1)));
+    for (place, why) in [
+        ("absent.json", "can't be read"),
+        ("junk.json", "not a JWK set"),
+        (&moved, "it answers 302"),
+        (&huge, "larger than 1048576 bytes"),
+        ("http://127.0.0.1:1/jwks.json", "can't be fetched"),
+    ] {
+        let told = complaints(&terminal.run(&line("a.b.c", place, "cathay/sfo-lounge")), 1);
+        assert!(told[0].contains(why), "{told:?}");
+    }
+    // A broken setting of the gateway is none of a door's business.
+    let told = terminal.run(&format!("{} --database-url mysql://x", line("a.b.c", &elsewhere, "cathay/sfo-lounge")));
+    assert!(String::from_utf8(told.stdout).unwrap().contains("malformed"));
+}
