@@ -7,6 +7,7 @@ use crate::audit::AuditError;
 use crate::database::DatabaseError;
 use crate::gateway::GatewayError;
 use crate::ids::{MerchantSlug, PerkSlug, SourceName};
+use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::perks::catalog::PerkError;
 use crate::perks::read::Issue;
@@ -121,15 +122,15 @@ impl CliError {
         let words = match self {
             Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
             Self::Database(error)
-            | Self::Gateway(GatewayError::Database(error))
+            | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
             | Self::Access(AccessError::Database(error) | AccessError::Ledger(LedgerError::Database(error)))
             | Self::Perk(PerkError::Database(error) | PerkError::Ledger(LedgerError::Database(error))) => {
                 return of_database(error);
             }
             Self::Score(ScoreError::Database(error)) => return of_database(error),
             Self::Gateway(GatewayError::NotMigrated(_)) => "perkgate migrate",
-            Self::Gateway(GatewayError::Keyring(_)) => {
-                "see that the master key is the one that this database was made with"
+            Self::Gateway(GatewayError::Keyring(KeyringError::WrongMasterKey { .. })) => {
+                "PERKGATE_MASTER_KEY_FILE or --master-key-file with the key that this database was made with"
             }
             Self::NoDatabase(_) => {
                 "--database-url with the path of the gateway's database; `perkgate merchant create` or `perkgate serve` makes a new one"

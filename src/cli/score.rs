@@ -231,11 +231,10 @@ async fn import(
     mut feed: Feed,
     invocation: &Invocation,
 ) -> Result<ImportReport, CliError> {
-    if let Some(redis) = &gateway.redis
-        && !redis.wait_until_up(REDIS_PATIENCE).await
-    {
-        tracing::warn!("Redis does not answer: replicas go by their old scores until their caches forget them");
-    }
+    let servers_hear = match &gateway.redis {
+        Some(redis) => redis.wait_until_up(REDIS_PATIENCE).await,
+        None => false,
+    };
     let (keyring, merchant) = (gateway.keyring.clone(), config.merchant.clone());
     let mut import = gateway.lookup.import(config, move |handle| keyring.subject_ref(&merchant, handle));
     let mut progress = Reading::start(invocation.output, feed.total_bytes);
@@ -244,7 +243,15 @@ async fn import(
         let bytes = feed.read(&mut piece)?;
         if bytes.is_empty() {
             match import.finish().await {
-                Ok(report) => return Ok(report),
+                Ok(report) => {
+                    drop(progress);
+                    if !servers_hear && report.accepted > 0 {
+                        let ttl = gateway.settings.bounds.score_cache_ttl;
+                        let note = format!("A server that runs may go by scores in its memory for up to {ttl:?} more.");
+                        invocation.output.note(&note);
+                    }
+                    return Ok(report);
+                }
                 Err(error) => break error,
             }
         }

@@ -63,3 +63,13 @@ fn a_merchant_is_made_once_and_its_names_must_fit() {
     }
     assert_eq!(terminal.ask("merchant list")["merchants"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_database_is_opened_with_its_own_master_key_only() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.write("other.key", &terminal.read("key master"));
+    let told = terminal.refused("merchant list --master-key-file other.key", 1);
+    assert!(told[0].starts_with("error: the master key is not the one"), "{told:?}");
+    assert!(told[1].contains("--master-key-file"), "{told:?}");
+}

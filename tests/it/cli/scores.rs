@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::terminal::{Terminal, answer};
+use super::terminal::{Terminal, answer, members};
 
 fn cathay() -> Terminal {
     let terminal = Terminal::new();
@@ -22,6 +22,7 @@ fn an_import_keeps_the_good_lines_and_lists_the_bad_ones() {
     let terminal = cathay();
     terminal.write("feed.csv", FEED);
     let first = terminal.ask("score import feed.csv --source klout --merchant cathay");
+    assert_eq!(members(&first), ["accepted", "errors", "rejected", "stale", "unchanged"]);
     let counts = json!([first["accepted"], first["unchanged"], first["stale"], first["rejected"]]);
     assert_eq!(counts, json!([2, 0, 1, 2]));
     let errors: Vec<_> = first["errors"].as_array().unwrap().iter().map(|it| json!([it["line"], it["code"]])).collect();

@@ -117,6 +117,7 @@ impl Terminal {
         if !self.is_on_postgres() {
             let path = self.path().join("perkgate.db").display().to_string();
             environment.push(("PERKGATE_DATABASE_URL".to_owned(), format!("sqlite:{path}")));
+            environment.push(("PERKGATE_SCORE_CACHE_TTL".to_owned(), "1s".to_owned()));
         }
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (clock, entropy) = (Clock::System, Entropy::System);
