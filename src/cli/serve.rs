@@ -41,6 +41,9 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     Ok(Ended::Well)
 }
 
+/// How long the ledger may take to finish after the last answer.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A gateway whose door is bound.
 pub(super) struct Running {
     pub gateway: Arc<Gateway>,
@@ -79,10 +82,13 @@ impl Running {
         let tasks = TaskTracker::new();
         let cancel = CancellationToken::new();
         self.gateway.follow(&tasks, &cancel);
+        let recorded = self.gateway.ledger.ended();
         let served = server::serve(self.gateway, self.listener, self.metrics, stop.cancelled_owned()).await;
         cancel.cancel();
         tasks.close();
         tasks.wait().await;
+        // What was asked is recorded and the database is closed in good order, unless it hangs.
+        let _ = tokio::time::timeout(LAST_WORDS, recorded).await;
         Ok(served?)
     }
 }
