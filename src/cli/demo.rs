@@ -133,6 +133,8 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         let stop = CancellationToken::new();
         let serving = tokio::spawn(running.until(stop.clone()));
         let result = show(&gateway, &dir, url, args.once).await;
+        // The ledger ends with its last handle.
+        drop(gateway);
         let held = match result {
             Ok(show) => {
                 invocation.output.show(&show)?;

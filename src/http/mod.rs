@@ -19,6 +19,9 @@ pub mod auth;
 mod door;
 pub mod extract;
 pub mod health;
+pub mod once;
+#[cfg(test)]
+mod once_tests;
 pub mod openapi;
 pub mod params;
 pub mod problem;

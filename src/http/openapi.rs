@@ -106,7 +106,7 @@ problem_sets! {
     /// A name that names nothing, or nothing of this merchant.
     ProblemsOfNames = [NotFound];
     /// What an idempotency key can do wrong.
-    ProblemsOfIdempotency = [BadIdempotencyKey, IdempotencyKeyReused];
+    ProblemsOfIdempotency = [BadIdempotencyKey, InProgress, IdempotencyKeyReused];
     /// A name that is taken.
     ProblemsOfTaken = [AlreadyExists];
     /// A version that can't be published.

@@ -46,6 +46,7 @@ kinds! {
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
     AlreadyExists = 409 "already_exists" "There is one already";
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
+    InProgress = 409 "in_progress" "The same request is being worked on";
     NotADraft = 409 "not_a_draft" "Only a draft can be published";
     StaleScore = 409 "stale_score" "A newer score stands";
     BodyTooLarge = 413 "body_too_large" "The body is too large";

@@ -21,6 +21,7 @@ pub mod event;
 mod limits;
 pub mod merkle;
 pub mod note;
+pub mod once;
 mod recorded;
 pub mod redemptions;
 pub mod replay;

@@ -1,6 +1,5 @@
 //! `/v1/keys`: who may call, made and revoked by operators and admins.
 
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, post};
 use jiff::Timestamp;
@@ -11,8 +10,9 @@ use crate::access::role::permit::ManageKeys;
 use crate::access::{ApiKey, NewKey, Principal, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
-use crate::http::extract::{Body, PageLimit, Params, Path};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
+use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::http::once::{Created, once};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::http::problem::Problem;
 use crate::ids::{KeyId, MerchantId, MerchantSlug};
 
@@ -106,27 +106,32 @@ pub struct NewKeyBody {
 /// own merchant).
 #[utoipa::path(
     tag = "keys",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewKeyBody,
     extensions(("x-roles" = json!(["operator", "admin"]))),
     responses(
         (status = 201, description = "Made; the secret is in this answer only", body = NewKeyView, headers(("Location" = String, description = "Where it is"))),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/keys")]
 pub async fn create_key(
     caller: May<ManageKeys>,
     gateway: Data<Gateway>,
+    key: IdempotencyKey,
     body: Body<NewKeyBody>,
 ) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
     let NewKeyBody { role, label, merchant, location, kiosk, audience, expires_at } = body.into_inner();
     caller.may_manage(role)?;
     let merchant = whose(&caller, &gateway, merchant).await?;
     let new = NewKey { role, merchant, label, location, kiosk, audience, expires_at };
-    let (key, secret) = gateway.directory.create_key(new, caller.actor()).await?;
-    let location = format!("/v1/keys/{}", key.id);
-    let view = NewKeyView { key: secret.expose().to_owned(), rest: key.into() };
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(view))
+    let work = async {
+        let (made, secret) = gateway.directory.create_key(new, caller.actor()).await?;
+        let location = format!("/v1/keys/{}", made.id);
+        Created::new(Some(location), &NewKeyView { key: secret.expose().to_owned(), rest: made.into() })
+    };
+    once(&gateway, &caller, "keys", key, request, work).await
 }
 
 /// Which keys, and where the page begins.

@@ -1,6 +1,5 @@
 //! `/v1/merchants`: the operator's tenants.
 
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
@@ -11,8 +10,11 @@ use crate::access::Merchant;
 use crate::access::role::permit::ManageMerchants;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
-use crate::http::extract::{Body, PageLimit, Params, Path};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken};
+use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::http::once::{Created, once};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
+};
 use crate::http::problem::Problem;
 use crate::ids::{MerchantId, MerchantSlug};
 
@@ -53,23 +55,28 @@ pub struct NewMerchantBody {
 /// Roles: operator.
 #[utoipa::path(
     tag = "merchants",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewMerchantBody,
     extensions(("x-roles" = json!(["operator"]))),
     responses(
         (status = 201, description = "Made", body = MerchantView, headers(("Location" = String, description = "Where it is"))),
-        ProblemsOfTaken, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/merchants")]
 pub async fn create_merchant(
     caller: May<ManageMerchants>,
     gateway: Data<Gateway>,
+    key: IdempotencyKey,
     body: Body<NewMerchantBody>,
 ) -> Result<HttpResponse, Problem> {
-    let body = body.into_inner();
-    let merchant = gateway.directory.create_merchant(body.slug, &body.name, caller.actor()).await?;
-    let location = format!("/v1/merchants/{}", merchant.slug);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(MerchantView::from(merchant)))
+    let request = body.hash();
+    let work = async {
+        let NewMerchantBody { slug, name } = body.into_inner();
+        let merchant = gateway.directory.create_merchant(slug, &name, caller.actor()).await?;
+        Created::new(Some(format!("/v1/merchants/{}", merchant.slug)), &MerchantView::from(merchant))
+    };
+    once(&gateway, &caller, "merchants", key, request, work).await
 }
 
 /// Where a page of merchants begins.

@@ -1,6 +1,5 @@
 //! `/v1/perks`: what a merchant offers, and the versions of its rules.
 
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
@@ -11,9 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
-use crate::http::extract::{Body, PageLimit, Params, Path};
+use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::http::once::{Created, once};
 use crate::http::openapi::{
-    ProblemsOfBody, ProblemsOfDrafts, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
+    ProblemsOfBody, ProblemsOfDrafts, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery,
+    ProblemsOfTaken,
 };
 use crate::http::problem::Problem;
 use crate::ids::PerkSlug;
@@ -221,24 +222,30 @@ impl TryFrom<String> for Cursor {
 /// With its first rule, published or as a draft. Roles: admin.
 #[utoipa::path(
     tag = "perks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewPerkBody,
     extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
-        ProblemsOfTaken, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/perks")]
 pub async fn create_perk(
     caller: May<ManagePerks>,
     gateway: Data<Gateway>,
+    key: IdempotencyKey,
     body: Body<NewPerkBody>,
 ) -> Result<HttpResponse, Problem> {
-    let NewPerkBody { perk, name, rule, publish, change_note } = body.into_inner();
-    let version = NewVersion { rule, publish, change_note };
-    let made = gateway.catalog.create_perk(&caller.merchant()?.id, caller.actor(), perk, &name, version).await?;
-    let location = format!("/v1/perks/{}", made.perk.slug);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(MadeView::from(made)))
+    let request = body.hash();
+    let merchant = &caller.merchant()?.id;
+    let work = async {
+        let NewPerkBody { perk, name, rule, publish, change_note } = body.into_inner();
+        let version = NewVersion { rule, publish, change_note };
+        let made = gateway.catalog.create_perk(merchant, caller.actor(), perk, &name, version).await?;
+        Created::new(Some(format!("/v1/perks/{}", made.perk.slug)), &MadeView::from(made))
+    };
+    once(&gateway, &caller, "perks", key, request, work).await
 }
 
 /// List perks
@@ -289,12 +296,12 @@ pub async fn get_perk(
 /// admin.
 #[utoipa::path(
     tag = "perks",
-    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = NewVersionBody,
     extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/versions")]
@@ -302,13 +309,19 @@ pub async fn create_version(
     caller: May<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
+    key: IdempotencyKey,
     body: Body<NewVersionBody>,
 ) -> Result<HttpResponse, Problem> {
-    let NewVersionBody { rule, publish, change_note } = body.into_inner();
-    let version = NewVersion { rule, publish, change_note };
-    let made = gateway.catalog.create_version(&caller.merchant()?.id, caller.actor(), &perk, version).await?;
-    let location = format!("/v1/perks/{}/versions/{}", made.perk.slug, made.version.version);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(MadeView::from(made)))
+    let request = body.hash();
+    let merchant = &caller.merchant()?.id;
+    let work = async {
+        let NewVersionBody { rule, publish, change_note } = body.into_inner();
+        let version = NewVersion { rule, publish, change_note };
+        let made = gateway.catalog.create_version(merchant, caller.actor(), &perk, version).await?;
+        let location = format!("/v1/perks/{}/versions/{}", made.perk.slug, made.version.version);
+        Created::new(Some(location), &MadeView::from(made))
+    };
+    once(&gateway, &caller, format!("perks/{}/versions", *perk), key, request, work).await
 }
 
 /// List versions

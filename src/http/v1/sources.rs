@@ -9,8 +9,9 @@ use crate::access::role::permit::ManageSources;
 use crate::decimal::Decimal;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
-use crate::http::extract::Body;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfTaken};
+use crate::http::extract::{Body, IdempotencyKey};
+use crate::http::once::{Created, once};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
 use crate::http::problem::Problem;
 use crate::ids::SourceName;
 use crate::scores::score::Source;
@@ -55,21 +56,27 @@ pub struct SourcesView {
 /// `klout` (0–100) is there from the start. Roles: admin.
 #[utoipa::path(
     tag = "scores",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewSourceBody,
     extensions(("x-roles" = json!(["admin"]))),
-    responses((status = 201, description = "Made", body = SourceView), ProblemsOfTaken, ProblemsOfBody, ProblemsOfKeys)
+    responses((status = 201, description = "Made", body = SourceView), ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys)
 )]
 #[post("/sources")]
 pub async fn create_source(
     caller: May<ManageSources>,
     gateway: Data<Gateway>,
+    key: IdempotencyKey,
     body: Body<NewSourceBody>,
 ) -> Result<HttpResponse, Problem> {
-    let NewSourceBody { name, min, max } = body.into_inner();
+    let request = body.hash();
     let merchant = &caller.merchant()?.id;
     let now = gateway.clock.now();
-    let made = gateway.lookup.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, now).await?;
-    Ok(HttpResponse::Created().json(SourceView::from(made)))
+    let work = async {
+        let NewSourceBody { name, min, max } = body.into_inner();
+        let made = gateway.lookup.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, now);
+        Created::new(None, &SourceView::from(made.await?))
+    };
+    once(&gateway, &caller, "sources", key, request, work).await
 }
 
 /// List sources

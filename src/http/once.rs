@@ -1,0 +1,85 @@
+//! POSTs that make something, made safe to repeat by their `Idempotency-Key`.
+
+use std::future::Future;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use serde::{Deserialize, Serialize};
+
+use super::params::IdempotencyKey;
+use super::problem::{Kind, Problem};
+use crate::access::Principal;
+use crate::gateway::Gateway;
+use crate::ledger::entry::Idempotency;
+use crate::ledger::once::{Claim, Scope};
+
+/// A 201 as it is kept for a retry.
+#[derive(Serialize, Deserialize)]
+pub struct Created {
+    location: Option<String>,
+    body: String,
+}
+
+impl Created {
+    /// What was made, and where it is.
+    pub fn new(location: Option<String>, view: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_string(view).map_err(|error| Problem::internal(&error))?;
+        Ok(Self { location, body })
+    }
+
+    fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::Created();
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        response.content_type("application/json").body(self.body)
+    }
+}
+
+/// Does the work once for one key: a retry gets the first answer, a refusal frees the key. Without
+/// a key the work is simply done.
+///
+/// # Errors
+/// What the work returns; 409 while the same request is under way; 422 when the key stands for
+/// another.
+pub async fn once(
+    gateway: &Gateway,
+    caller: &Principal,
+    operation: impl Into<String>,
+    key: IdempotencyKey,
+    request_hash: [u8; 32],
+    work: impl Future<Output = Result<Created, Problem>>,
+) -> Result<HttpResponse, Problem> {
+    let Some(key) = key.into_inner() else {
+        return Ok(work.await?.into_response());
+    };
+    let merchant = caller.merchant.as_ref().map(|merchant| merchant.id.clone());
+    let scope = Scope { merchant, key: caller.key.clone(), operation: operation.into() };
+    let claimed = match gateway.ledger.claim(scope, Idempotency { key, request_hash }).await? {
+        Claim::Fresh(claimed) => claimed,
+        Claim::Answered(answer) => {
+            let made: Created = serde_json::from_slice(&answer).map_err(|error| Problem::internal(&error))?;
+            return Ok(made.into_response());
+        }
+        Claim::InProgress => {
+            let detail = "The same request is being worked on. Ask again in a moment.";
+            return Err(Problem::new(Kind::InProgress, detail).retry_after(1));
+        }
+    };
+    match work.await {
+        Ok(made) => {
+            let answer = serde_json::to_vec(&made).map_err(|error| Problem::internal(&error))?;
+            // It is made: failing now would hide that. The claim stays, so a retry is told to wait.
+            if let Err(error) = gateway.ledger.keep(claimed, &answer).await {
+                tracing::warn!(%error, "could not keep an answer for its idempotency key");
+            }
+            Ok(made.into_response())
+        }
+        Err(problem) => {
+            if let Err(error) = gateway.ledger.release(claimed).await {
+                tracing::warn!(%error, "could not free an idempotency key");
+            }
+            Err(problem)
+        }
+    }
+}

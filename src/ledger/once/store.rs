@@ -1,0 +1,58 @@
+//! Rows of requests that are answered once, whatever they made.
+
+use diesel::prelude::*;
+
+use crate::database::schema::idempotency;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::store::{self, IdempotencyRow};
+use crate::on_either;
+
+type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// Claims the key for `row`, from nobody, from one that has expired, or from one whose work was cut
+/// off (no outcome since `abandoned_before`); says who holds it afterwards and whether that is new.
+pub fn claim(conn: &mut AnyConnection, row: &IdempotencyRow, abandoned_before: i64) -> Result<(IdempotencyRow, bool)> {
+    use diesel::query_dsl::methods::FilterDsl as _;
+    use diesel::upsert::excluded;
+    use idempotency::dsl;
+    let claimed = on_either!(conn, |c| diesel::insert_into(idempotency::table)
+        .values(row)
+        .on_conflict((dsl::merchant_id, dsl::key_id, dsl::operation, dsl::idempotency_key))
+        .do_update()
+        .set((
+            dsl::request_hash.eq(excluded(dsl::request_hash)),
+            dsl::outcome.eq(excluded(dsl::outcome)),
+            dsl::created_at.eq(excluded(dsl::created_at)),
+            dsl::expires_at.eq(excluded(dsl::expires_at)),
+        ))
+        .filter(
+            dsl::expires_at
+                .le(excluded(dsl::created_at))
+                .or(dsl::created_at.lt(abandoned_before).and(dsl::outcome.eq(excluded(dsl::outcome)))),
+        )
+        .execute(c)?);
+    let holder = store::find_idempotency(conn, &row.merchant_id, &row.key_id, &row.operation, &row.idempotency_key)?
+        .ok_or(DatabaseError::NotFound)?;
+    Ok((holder, claimed > 0))
+}
+
+/// Keeps what was answered.
+pub fn update_outcome(conn: &mut AnyConnection, row: &IdempotencyRow, outcome: &[u8]) -> Result<usize> {
+    Ok(diesel::update(held(row)).set(idempotency::outcome.eq(outcome)).execute(conn)?)
+}
+
+/// Frees the key: nothing was made.
+pub fn delete(conn: &mut AnyConnection, row: &IdempotencyRow) -> Result<usize> {
+    Ok(diesel::delete(held(row).filter(idempotency::outcome.eq(Vec::new()))).execute(conn)?)
+}
+
+type Held<'a> = diesel::dsl::Find<idempotency::table, (&'a str, &'a str, &'a str, &'a str)>;
+
+fn held(row: &IdempotencyRow) -> Held<'_> {
+    idempotency::table.find((
+        row.merchant_id.as_str(),
+        row.key_id.as_str(),
+        row.operation.as_str(),
+        row.idempotency_key.as_str(),
+    ))
+}
