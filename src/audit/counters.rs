@@ -36,7 +36,8 @@ impl Counters {
                 let wrong = Wrong::Overrun { limit: limit.id.to_string(), used: limit.used, max: limit.max };
                 findings.add(place.clone(), wrong);
             }
-            let known = self.counted.get(&key_of(check, limit)).map(|counted| counted.used);
+            let key = key_of(check, limit);
+            let known = self.counted.get(&key).map(|counted| counted.used);
             let before = match known {
                 None if has_gaps => limit.used.saturating_sub(cost),
                 known => known.unwrap_or(0),
@@ -47,9 +48,11 @@ impl Counters {
                 findings.add(place.clone(), wrong);
             }
             // Go on from what the event says: one that is missing is told once, not at every event after.
-            if is_granted || known.is_some() {
+            if is_granted {
                 let index = place.index.unwrap_or_default();
-                self.counted.insert(key_of(check, limit), Counted { used: limit.used, index });
+                self.counted.insert(key, Counted { used: limit.used, index });
+            } else if let Some(counted) = self.counted.get_mut(&key) {
+                counted.used = limit.used;
             }
         }
         if !is_granted && !check.limits.is_empty() && !has_refused {

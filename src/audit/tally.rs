@@ -55,7 +55,9 @@ mod tests {
 
     fn tally(records: &[&[&[u8]]]) -> Tally {
         let mut tally = Tally::new([7; 32]);
-        records.iter().for_each(|fields| tally.add(fields));
+        for fields in records {
+            tally.add(fields);
+        }
         tally
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod cli;
 mod database;
 mod deploy;

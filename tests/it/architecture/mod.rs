@@ -48,7 +48,11 @@ const HOMES: [(&str, IsHome); 9] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 21] = [
+const PURE: [&str; 25] = [
+    "audit/anchor",
+    "audit/body",
+    "audit/findings",
+    "audit/tally",
     "clock",
     "decimal",
     "ids",

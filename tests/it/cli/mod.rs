@@ -1,5 +1,6 @@
 //! The program itself, run as a process: answers, complaints and exit codes.
 
+mod audit;
 mod doctor;
 mod everyday;
 mod frame;

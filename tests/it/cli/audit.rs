@@ -1,0 +1,121 @@
+//! `perkgate audit verify`: its exit codes and its answer.
+
+use std::path::Path;
+
+use diesel::connection::SimpleConnection as _;
+use perkgate::access::Role;
+use serde_json::{Value, json};
+
+use super::{json_of, perkgate};
+use crate::support::databases::TestDatabase;
+use crate::support::world::{World, question};
+
+/// A gateway's database after one visit.
+async fn visited() -> Vec<World> {
+    let mut worlds = Vec::new();
+    for world in World::all().await {
+        let cathay = world.merchant("cathay").await;
+        let kiosk = world.principal(&cathay, Role::Kiosk).await;
+        world.perk(&cathay, "sfo-lounge", r#"{"at_least":40,"score":"klout"}"#).await;
+        world.score(&cathay, "twitter:ada", "47.25").await;
+        world.check(&kiosk, question("sfo-lounge", "twitter:ada")).await.unwrap();
+        worlds.push(world);
+    }
+    worlds
+}
+
+/// Without a master key: it must not be needed.
+fn verify(directory: &Path, database: &TestDatabase, more: &[&str]) -> std::process::Output {
+    let url = database.setting();
+    let mut arguments = vec!["audit", "verify", "--database-url", &url];
+    arguments.extend(more);
+    perkgate(directory, &arguments)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_record_is_0_and_its_answer_is_the_next_runs_anchor() {
+    for world in visited().await {
+        let directory = tempfile::tempdir().unwrap();
+        let done = verify(directory.path(), &world.database, &["--json"]);
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stdout));
+        assert!(done.stderr.is_empty(), "no bar where there is no terminal");
+        let answer = json_of(&done.stdout);
+        assert_eq!(
+            (&answer["ok"], &answer["total"], &answer["counts"], &answer["findings"]),
+            (&json!(true), &json!(0), &json!({}), &json!([]))
+        );
+        assert_eq!(
+            answer["checked"],
+            json!({"logs": 2, "events": 7, "pruned": 0, "checkpoints": 5, "anchors": 0, "grants": 1, "redemptions": 0,
+                   "counters": 0, "rules": 1, "keys": 1})
+        );
+        let logs: Vec<&Value> = answer["logs"].as_array().unwrap().iter().map(|log| &log["name"]).collect();
+        assert_eq!(logs, ["cathay", "operator"]);
+
+        std::fs::write(directory.path().join("kept.json"), &done.stdout).unwrap();
+        let key = world.gateway.keyring.log_key().vkey();
+        let again = verify(directory.path(), &world.database, &["--anchor", "kept.json", "--key", &key]);
+        assert_eq!(again.status.code(), Some(0));
+        assert_eq!(
+            String::from_utf8(again.stdout).unwrap(),
+            "checked 2 logs: 7 events (0 pruned), 5 checkpoints, 2 anchors\n\
+             against them: 1 grants, 0 redemptions, 0 limit counters, 1 rules, 1 keys\nall is well\n"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_is_1_and_says_what_is_wrong_where() {
+    for world in visited().await {
+        let directory = tempfile::tempdir().unwrap();
+        let mut conn = world.database.open().dedicated().unwrap();
+        conn.batch_execute("UPDATE grants SET kid = 'x'").unwrap();
+        let done = verify(directory.path(), &world.database, &["--json"]);
+        assert_eq!(done.status.code(), Some(1));
+        let answer = json_of(&done.stdout);
+        assert_eq!(
+            (&answer["ok"], &answer["total"], &answer["counts"]),
+            (&json!(false), &json!(1), &json!({"grant_mismatch": 1}))
+        );
+        let finding = &answer["findings"][0];
+        assert_eq!(
+            (&finding["code"], &finding["log"], &finding["index"]),
+            (&json!("grant_mismatch"), &json!("cathay"), &json!(5))
+        );
+        assert!(finding["event"].as_str().unwrap().starts_with("evt_"));
+        assert!(finding["detail"].as_str().unwrap().ends_with("differs from the event in its signing key"));
+
+        let told = String::from_utf8(verify(directory.path(), &world.database, &[]).stdout).unwrap();
+        assert!(told.contains("1 thing is wrong:\n  log cathay, index 5, evt_"), "{told}");
+        assert!(told.contains("--key names keys"), "{told}");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = perkgate(directory.path(), &["audit", "verify"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(refused.stderr).unwrap(),
+        "error: there is no gateway's record in this database: sqlite:perkgate.db is not there\n  \
+         try: name the gateway's database with `--database-url`\n"
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_no_anchor_or_no_key_is_refused() {
+    for database in TestDatabase::migrated() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("kept"), "{}").unwrap();
+        for (name, code) in [("kept", 1), ("lost", 1)] {
+            let refused = verify(directory.path(), &database, &["--anchor", name, "--json"]);
+            assert_eq!(refused.status.code(), Some(code));
+            let error = json_of(&refused.stderr)["errors"][0]["error"].as_str().unwrap().to_owned();
+            assert!(error.starts_with(&format!("the anchor {name} can't be read: ")), "{error}");
+        }
+        let usage = verify(directory.path(), &database, &["--key", "x"]);
+        assert_eq!(usage.status.code(), Some(2));
+    }
+}
