@@ -142,7 +142,7 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
     loop {
         let page = store::list_grants(conn, &last)?;
         let checks: Vec<&str> = page.iter().map(|row| row.check_id.as_str()).collect();
-        let events = store::list_events_about(conn, KIND, &checks)?;
+        let events = store::list_events_about(conn, &checks)?;
         for row in &page {
             let of_check: Vec<&EventRow> = events
                 .iter()
@@ -151,7 +151,7 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
                 })
                 .map(|(_, event)| event)
                 .collect();
-            if of_check.iter().any(|event| event.body.is_none()) {
+            if of_check.iter().any(|event| event.body.is_none() && event.kind == KIND) {
                 continue;
             }
             let told: Vec<(&EventRow, Told)> =
@@ -181,7 +181,8 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
 
 /// What the event says of the row's grant, if it granted that one.
 fn told_by(event: &EventRow, row: &GrantRow) -> Option<Told> {
-    let body = Body::parse(event.body.as_deref()?).ok()?;
+    // The body's kind, not the column's, which may have been changed to mislead.
+    let body = Body::parse(event.body.as_deref()?).ok().filter(|body| *body.kind == *KIND)?;
     let check: CheckFacts<'_> = body.facts().ok()?;
     let grant = check.grant.as_ref().filter(|grant| *grant.id == row.id)?;
     Some(Told::by_event(&row.merchant_id, &body, &check, grant))

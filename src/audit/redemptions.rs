@@ -131,14 +131,14 @@ fn name_rows(
 ) -> Result<(), DatabaseError> {
     let mut grants: Vec<&str> = page.iter().map(|row| row.grant_id.as_str()).collect();
     grants.dedup();
-    let events = store::list_events_about(conn, KIND, &grants)?;
+    let events = store::list_events_about(conn, &grants)?;
     for row in page {
         let of_grant: Vec<&EventRow> = events
             .iter()
             .filter(|(merchant, event)| merchant.as_deref() == Some(&*row.merchant_id) && event.about == row.grant_id)
             .map(|(_, event)| event)
             .collect();
-        if of_grant.iter().any(|event| event.body.is_none()) {
+        if of_grant.iter().any(|event| event.body.is_none() && event.kind == KIND) {
             continue;
         }
         let told: Vec<(&EventRow, Told)> =
@@ -164,7 +164,8 @@ fn name_rows(
 
 /// What the event says of the row's slot, if it took that one.
 fn told_by(event: &EventRow, row: &RedemptionRow) -> Option<Told> {
-    let body = Body::parse(event.body.as_deref()?).ok()?;
+    // The body's kind, not the column's, which may have been changed to mislead.
+    let body = Body::parse(event.body.as_deref()?).ok().filter(|body| *body.kind == *KIND)?;
     let facts: RedeemFacts<'_> = body.facts().ok()?;
     (*facts.slot == *row.slot).then(|| Told::by_event(&row.merchant_id, &body, &facts))
 }

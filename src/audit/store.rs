@@ -187,15 +187,11 @@ pub(super) fn list_slots(conn: &mut AnyConnection, grants: &[String]) -> Result<
         .load(c)?))
 }
 
-/// Events of a kind about these things, with the merchant whose log they stand in.
-pub(super) fn list_events_about(
-    conn: &mut AnyConnection,
-    kind: &str,
-    about: &[&str],
-) -> Result<Vec<(Option<String>, EventRow)>> {
+/// Events of any kind about these things, with the merchant whose log they stand in.
+pub(super) fn list_events_about(conn: &mut AnyConnection, about: &[&str]) -> Result<Vec<(Option<String>, EventRow)>> {
     Ok(on_either!(conn, |c| events::table
         .inner_join(logs::table.on(logs::id.eq(events::log_id)))
-        .filter(events::about.eq_any(about).and(events::kind.eq(kind)))
+        .filter(events::about.eq_any(about))
         .select((logs::merchant_id, EventRow::as_select()))
         .load(c)?))
 }
