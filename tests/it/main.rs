@@ -13,6 +13,7 @@ mod audit;
 mod cli;
 mod database;
 mod deploy;
+mod http;
 mod ledger;
 mod oracle;
 mod support;

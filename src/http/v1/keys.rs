@@ -209,7 +209,7 @@ pub struct KeyQuery {
 /// its own merchant).
 #[utoipa::path(
     tag = "keys",
-    params(("key" = String, Path, description = "The key's id"), KeyQuery),
+    params(("key" = String, Path, description = "The key's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"), KeyQuery),
     extensions(("x-roles" = json!(["operator", "admin"]))),
     responses((status = 200, description = "The key", body = KeyView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
@@ -231,7 +231,7 @@ pub async fn get_key(
 /// merchant).
 #[utoipa::path(
     tag = "keys",
-    params(("key" = String, Path, description = "The key's id"), KeyQuery),
+    params(("key" = String, Path, description = "The key's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"), KeyQuery),
     extensions(("x-roles" = json!(["operator", "admin"]))),
     responses((status = 204, description = "Revoked"), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]

@@ -1,5 +1,6 @@
 //! A real gateway on a database of its own, with a clock that stands still.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
 
 /// A gateway and the database under it.
 pub struct World {
-    pub gateway: Gateway,
+    pub gateway: Arc<Gateway>,
     pub clock: Clock,
     pub database: TestDatabase,
 }
@@ -40,9 +41,14 @@ pub struct World {
 impl World {
     /// One on every backend that this machine has: SQLite with memory, PostgreSQL with Redis.
     pub async fn all() -> Vec<Self> {
+        Self::all_with(&[]).await
+    }
+
+    /// The same with some settings changed.
+    pub async fn all_with(settings: &[(&str, &str)]) -> Vec<Self> {
         let mut worlds = Vec::new();
         for database in TestDatabase::migrated() {
-            worlds.push(Self::on(database, &[]).await);
+            worlds.push(Self::on(database, settings).await);
         }
         worlds
     }
@@ -51,7 +57,7 @@ impl World {
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let clock = Clock::fixed(NOW.parse().unwrap());
         let gateway = Self::gateway(&database, settings, clock.clone(), Entropy::System).await;
-        Self { gateway, clock, database }
+        Self { gateway: Arc::new(gateway), clock, database }
     }
 
     /// Another gateway on the same database: a second replica.

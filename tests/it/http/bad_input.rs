@@ -1,0 +1,134 @@
+//! Bodies that no endpoint takes, sent to every one that takes a body.
+
+use reqwest::Method;
+
+use crate::support::app::TestApp;
+use crate::support::client::Ask;
+
+/// Every operation that reads JSON.
+const WITH_BODY: [(&str, &str); 8] = [
+    ("POST", "/v1/checks"),
+    ("POST", "/v1/tokens/redeem"),
+    ("POST", "/v1/perks"),
+    ("POST", "/v1/perks/p/versions"),
+    ("PUT", "/v1/scores/klout/a"),
+    ("POST", "/v1/sources"),
+    ("POST", "/v1/keys"),
+    ("POST", "/v1/merchants"),
+];
+
+/// A sender for each of them.
+async fn senders(app: &TestApp) -> Vec<(&'static str, impl Fn() -> Ask)> {
+    let (admin, operator) = (app.admin(&app.cathay).await, app.operator().await);
+    let sender = |(method, path): (&'static str, &'static str)| {
+        let client = if path == "/v1/merchants" { operator.clone() } else { admin.clone() };
+        let method: Method = method.parse().unwrap();
+        (path, move || client.ask(method.clone(), path))
+    };
+    WITH_BODY.into_iter().map(sender).collect()
+}
+
+#[test]
+fn every_operation_that_reads_json_is_here() {
+    let document = perkgate::http::openapi::document();
+    let document: serde_json::Value = serde_json::from_str(&perkgate::http::openapi::json(&document)).unwrap();
+    let mut described = 0;
+    for item in document["paths"].as_object().unwrap().values() {
+        let json = |operation: &&serde_json::Value| operation["requestBody"]["content"]["application/json"].is_object();
+        described += item.as_object().unwrap().values().filter(json).count();
+    }
+    assert_eq!(described, WITH_BODY.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_json_is_malformed_and_what_is_no_object_is_of_the_wrong_type() {
+    for app in TestApp::all().await {
+        let before = app.footprint().await;
+        for (path, ask) in senders(&app).await {
+            for body in ["", "{", "}", "{\"a\":}", "{'a':1}", "NaN", "{\"a\":NaN}", "\u{FEFF}{}", "{\"a\":1,}", "\0"] {
+                let refused = ask().json(body).await;
+                let status = refused.status;
+                // A member that isn't known may be found before the fault behind it.
+                assert!(
+                    status == 400 || (status == 422 && refused.text.contains("unknown_field")),
+                    "{path} {body:?}: {}",
+                    refused.text
+                );
+            }
+            ask().json(b"{\"\xff\":1}".to_vec()).await.is(400);
+            for body in ["[]", "null", "7", "\"text\"", "true"] {
+                let spot = ask().json(body).await.spot(422, "invalid_request");
+                assert_eq!(spot, (String::new(), "wrong_type".to_owned()), "{path} {body}");
+            }
+            let unknown = ask().json(r#"{"no_such_field":1}"#).await.spot(422, "invalid_request");
+            assert_eq!(unknown, ("/no_such_field".to_owned(), "unknown_field".to_owned()), "{path}");
+        }
+        assert_eq!(app.footprint().await.grants, before.grants);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_nesting_is_refused_wherever_it_stands() {
+    let app = TestApp::start(&[]).await;
+    let nest = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+    for (path, ask) in senders(&app).await {
+        for member in ["no_such_field", "perk", "rule", "context", "subject", "value", "name", "role"] {
+            for deep in [nest("[", "]"), format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000))] {
+                let refused = ask().json(format!("{{\"{member}\":{deep}}}")).await;
+                assert!(refused.status == 400 || refused.status == 422, "{path} {member}: {}", refused.text);
+            }
+        }
+        let list = ask().json(nest("[", "]")).await;
+        assert!(list.status == 400 || list.status == 422, "{path}: {}", list.text);
+    }
+    let admin = app.admin(&app.cathay).await;
+    let rule = format!(r#"{{"perk":"p","name":"P","rule":{}}}"#, nest("[", "]"));
+    let spot = admin.post_text("/v1/perks", rule).await.spot(422, "invalid_request");
+    assert_eq!(spot, ("/rule".to_owned(), "invalid_value".to_owned()));
+    let context = format!(r#"{{"perk":"p","subject":"a","context":{}}}"#, nest("[", "]"));
+    let spot = admin.post_text("/v1/checks", context).await.spot(422, "invalid_request");
+    assert_eq!(spot, ("/context".to_owned(), "invalid_value".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_another_type_or_packed_is_not_read() {
+    let app = TestApp::start(&[]).await;
+    for (path, ask) in senders(&app).await {
+        for wrong in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "application/jsonx"] {
+            ask().body(wrong, "{}").await.problem(415, "unsupported_media_type");
+        }
+        ask().await.problem(415, "unsupported_media_type");
+        let packed = ask().json("{}").header("content-encoding", "gzip").await;
+        packed.problem(415, "unsupported_media_type");
+        let named = ask().body("application/json; charset=utf-8", r#"{"no_such_field":1}"#).await;
+        assert_eq!(named.status, 422, "{path}: parameters of the type are fine");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_just_above_the_bound_is_too_large_and_one_at_it_is_read() {
+    let app = TestApp::start(&[]).await;
+    for (path, ask) in senders(&app).await {
+        let at = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
+        ask().json(at(65_537)).await.problem(413, "body_too_large");
+        assert_eq!(ask().json(at(65_536)).await.status, 422, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_of_thirty_digits_is_never_rounded() {
+    let app = TestApp::start(&[]).await;
+    let admin = app.admin(&app.cathay).await;
+    let long = format!("40.{}1", "0".repeat(29));
+    for (path, body, pointer) in [
+        ("/v1/perks", format!(r#"{{"perk":"p","name":"P","rule":{{"at_least":{long},"score":"klout"}}}}"#), "/rule"),
+        ("/v1/checks", format!(r#"{{"perk":"p","subject":"a","context":{{"age":{long}}}}}"#), "/context"),
+        ("/v1/sources", format!(r#"{{"name":"s","min":0,"max":{long}}}"#), "/max"),
+    ] {
+        let (at, code) = admin.post_text(path, body).await.spot(422, "invalid_request");
+        assert_eq!((at.as_str(), code.as_str()), (pointer, "invalid_value"), "{path}");
+    }
+    // Trailing zeros carry no meaning.
+    let zeros = format!(r#"{{"name":"s","min":0,"max":40.{}}}"#, "0".repeat(30));
+    assert_eq!(admin.post_text("/v1/sources", zeros).await.is(201)["max"], 40);
+}
