@@ -144,7 +144,7 @@ pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
 
 fn malformed(error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
-    let detail = format!("{} at line {line}, column {column}.", sentence(&bare(error)));
+    let detail = format!("{} at line {line}, column {column}.", bare(error));
     Problem::new(Kind::MalformedJson, detail)
 }
 
@@ -182,11 +182,6 @@ fn bare(error: &serde_json::Error) -> String {
     }
 }
 
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
 /// What serde says is wrong, with a stable code.
 pub(super) struct Complaint {
     pub code: &'static str,
@@ -206,7 +201,7 @@ impl Complaint {
             text if text.starts_with("invalid type") => ("wrong_type", None),
             _ => ("invalid_value", None),
         };
-        Self { code, field, detail: format!("{}.", sentence(message)) }
+        Self { code, field, detail: message.to_owned() }
     }
 }
 

@@ -113,12 +113,12 @@ pub struct Spot {
 impl Spot {
     /// A spot in the body.
     pub fn at(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: detail.into() }
+        Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: sentence(&detail.into()) }
     }
 
     /// A query parameter.
     pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        Self { pointer: None, parameter: Some(name.into()), code: code.into(), detail: detail.into() }
+        Self { pointer: None, parameter: Some(name.into()), code: code.into(), detail: sentence(&detail.into()) }
     }
 }
 
@@ -135,7 +135,8 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+        let detail = Cow::Owned(sentence(&detail.into()));
+        Self { kind, detail, errors: Vec::new(), headers: Vec::new(), cause: None }
     }
 
     /// Nothing here: also the answer for what belongs to another merchant.
@@ -206,6 +207,17 @@ impl Problem {
     }
 }
 
+/// The text with a capital and a full stop: the rooms' errors are written to stand within a sentence.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    if !out.ends_with(['.', '?', '!', '…']) {
+        out.push('.');
+    }
+    out
+}
+
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -252,6 +264,13 @@ mod tests {
         for kind in Kind::ALL {
             assert!(kind.status().is_client_error() || kind.status().is_server_error(), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_detail_is_a_sentence() {
+        assert_eq!(sentence("use a duration"), "Use a duration.");
+        assert_eq!(sentence("`until` is early."), "`until` is early.");
+        assert_eq!(sentence("What is this?"), "What is this?");
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl From<LedgerError> for Problem {
 impl From<PerkError> for Problem {
     fn from(error: PerkError) -> Self {
         let unfit = |pointer: &'static str, error: NameError| {
-            Self::invalid(vec![Spot::at(pointer, "invalid_value", format!("{error}."))])
+            Self::invalid(vec![Spot::at(pointer, "invalid_value", error.to_string())])
         };
         match error {
             PerkError::NotFound => Self::new(Kind::NotFound, "There is no such perk, or nothing of it is published."),
@@ -120,13 +120,13 @@ impl From<ScoreError> for Problem {
                     ScoreFault::OffScale { .. } => ("/value", "off_scale"),
                     ScoreFault::InFuture => ("/observed_at", "in_future"),
                 };
-                Self::invalid(vec![Spot::at(pointer, code, format!("{fault}."))])
+                Self::invalid(vec![Spot::at(pointer, code, fault.to_string())])
             }
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::AlreadyExists, "There is a source of this name already.")
             }
             ScoreError::Source(fault @ SourceFault::EmptyScale) => {
-                Self::invalid(vec![Spot::at("/max", "empty_scale", format!("{fault}."))])
+                Self::invalid(vec![Spot::at("/max", "empty_scale", fault.to_string())])
             }
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if inner.is_passing() => Self::unavailable(&error),
@@ -159,8 +159,8 @@ impl From<RedeemError> for Problem {
                 "This token was spent at another door, with another key, or in another attempt.",
             ),
             RedeemError::Token(error) => {
-                let spot = Spot::at("/token", error.slug(), format!("{error}."));
-                Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, format!("{error}.")) }
+                let spot = Spot::at("/token", error.slug(), error.to_string());
+                Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, error.to_string()) }
             }
             RedeemError::Check(error) => error.into(),
         }

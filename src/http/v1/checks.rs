@@ -23,7 +23,7 @@ use crate::http::problem::{Problem, Spot};
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::ledger::entry::{Idempotency, Receipt, ScoreSeen};
-use crate::subject::{SubjectHandle, hex};
+use crate::subject::{SubjectError, SubjectHandle, hex};
 
 /// How long a caller is kept waiting for the ledger before it is told to come back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -270,5 +270,6 @@ fn sees(caller: &Principal, answer: &Answer) -> bool {
 /// A handle from a body.
 pub fn read_subject(text: &str) -> Result<SubjectHandle, Problem> {
     // The text is not repeated: it may name a person, and problems end up in logs.
-    text.parse().map_err(|error| Problem::invalid(vec![Spot::at("/subject", "bad_subject", format!("{error}."))]))
+    text.parse()
+        .map_err(|error: SubjectError| Problem::invalid(vec![Spot::at("/subject", "bad_subject", error.to_string())]))
 }

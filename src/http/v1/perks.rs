@@ -16,7 +16,7 @@ use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfDrafts, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery,
     ProblemsOfTaken,
 };
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, sentence};
 use crate::ids::PerkSlug;
 use crate::json::Json;
 use crate::perks::catalog::{Made, NewVersion};
@@ -115,7 +115,7 @@ impl From<Made> for MadeView {
         let warning = |issue: Issue| WarningView {
             pointer: format!("/rule{}", issue.pointer),
             code: issue.code,
-            detail: issue.detail,
+            detail: sentence(&issue.detail),
         };
         Self {
             perk: made.perk.slug,

@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, Path};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
-use crate::http::problem::{Kind, Problem, Spot};
+use crate::http::problem::{Kind, Problem, Spot, sentence};
 use crate::http::stream::{BoundedStream, media_type};
 use crate::ids::{MerchantId, SourceName};
 use crate::scores::import::{ImportConfig, ImportReport};
@@ -76,7 +76,7 @@ impl From<ImportReport> for ImportView {
         let error = |error: crate::scores::import::LineError| ImportErrorView {
             line: error.line,
             code: error.fault.code(),
-            detail: format!("{}.", error.fault),
+            detail: sentence(&error.fault.to_string()),
         };
         Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(error).collect() }
     }

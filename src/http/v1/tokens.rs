@@ -73,7 +73,7 @@ pub async fn redeem_token(
     let mut spots = Vec::new();
     let mut text = |pointer: &'static str, text: &str, max| {
         ids::label(text, max)
-            .map_err(|error| spots.push(Spot::at(pointer, "invalid_value", format!("{error}."))))
+            .map_err(|error| spots.push(Spot::at(pointer, "invalid_value", error.to_string())))
             .unwrap_or_default()
     };
     let (door, attempt) = (text("/door", &door, MAX_DOOR), text("/attempt", &attempt, MAX_ATTEMPT));
