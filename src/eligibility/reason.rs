@@ -142,8 +142,8 @@ impl Reason {
             ReasonCode::NoLongerValid => "This perk has ended.".into(),
             ReasonCode::PerkPaused => "This perk is paused.".into(),
             ReasonCode::LimitReached => match &self.limit {
-                Some(limit) => format!("The limit {limit} is used up."),
-                None => "A limit is used up.".into(),
+                Some(limit) => format!("The limit {limit} has no room left for this."),
+                None => "A limit has no room left for this.".into(),
             },
             ReasonCode::NotInRollout => "This perk is not open to everyone yet.".into(),
         }
