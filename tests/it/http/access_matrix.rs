@@ -1,1 +1,267 @@
-//! x
+//! Every operation, tried by every role with its own merchant's ids and with another's. Who may is
+//! read from the document's `x-roles`; an operation without a sample here fails the test.
+
+use std::collections::BTreeSet;
+
+use perkgate::access::{Merchant, NewKey, Role};
+use perkgate::http::openapi;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::app::TestApp;
+use crate::support::client::{Client, Reply};
+use crate::support::world::CLI;
+
+/// What a merchant has, for one caller to ask about. `caller` names it: what is made is made once.
+struct Things {
+    caller: &'static str,
+    merchant: String,
+    key: String,
+    perk: String,
+    /// A version of the perk that is not published yet.
+    draft: i64,
+    check: String,
+    grant: String,
+    token: String,
+    subject: String,
+}
+
+/// What another merchant's thing is answered with.
+#[derive(Clone, Copy, PartialEq)]
+enum Foreign {
+    /// It is not there.
+    NotFound,
+    /// A token is as good as forged.
+    Forged,
+    /// The operation names no thing of a merchant.
+    Nothing,
+}
+
+/// A request: how, where, and its body (JSON, or CSV where it is text).
+type Request = (Method, String, Value);
+
+struct Sample {
+    operation: &'static str,
+    foreign: Foreign,
+    request: fn(&Things) -> Request,
+}
+
+const fn sample(operation: &'static str, foreign: Foreign, request: fn(&Things) -> Request) -> Sample {
+    Sample { operation, foreign, request }
+}
+
+fn get(path: String) -> Request {
+    (Method::GET, path, Value::Null)
+}
+
+fn score() -> Value {
+    json!({"value": 50, "observed_at": "2012-05-08T18:30:00Z"})
+}
+
+/// Operators say whose key they mean; admins have one merchant.
+fn key_path(things: &Things) -> String {
+    let query = if things.caller == "operator" { format!("?merchant={}", things.merchant) } else { String::new() };
+    format!("/v1/keys/{}{query}", things.key)
+}
+
+/// In the order in which they are tried: what takes away comes last.
+const SAMPLES: [Sample; 28] = [
+    sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
+    sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
+    sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
+    sample("get_readyz", Foreign::Nothing, |_| get("/readyz".into())),
+    sample("create_check", Foreign::NotFound, |it| {
+        (Method::POST, "/v1/checks".into(), json!({"perk": it.perk, "subject": it.subject}))
+    }),
+    sample("get_check", Foreign::NotFound, |it| get(format!("/v1/checks/{}", it.check))),
+    sample("get_grant", Foreign::NotFound, |it| get(format!("/v1/grants/{}", it.grant))),
+    sample("redeem_token", Foreign::Forged, |it| {
+        (Method::POST, "/v1/tokens/redeem".into(), json!({"token": it.token, "door": "A", "attempt": "1"}))
+    }),
+    sample("create_perk", Foreign::Nothing, |it| {
+        let rule = json!({"at_least": 40, "score": "klout"});
+        (Method::POST, "/v1/perks".into(), json!({"perk": format!("new-{}", it.caller), "name": "New", "rule": rule}))
+    }),
+    sample("list_perks", Foreign::Nothing, |_| get("/v1/perks".into())),
+    sample("get_perk", Foreign::NotFound, |it| get(format!("/v1/perks/{}", it.perk))),
+    sample("create_version", Foreign::NotFound, |it| {
+        let rule = json!({"at_least": 41, "score": "klout"});
+        (Method::POST, format!("/v1/perks/{}/versions", it.perk), json!({"rule": rule}))
+    }),
+    sample("list_versions", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions", it.perk))),
+    sample("get_version", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions/1", it.perk))),
+    sample("publish_version", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/versions/{}/publish", it.perk, it.draft), Value::Null)
+    }),
+    sample("get_score", Foreign::NotFound, |it| get(format!("/v1/scores/klout/{}", it.subject))),
+    // Anybody may be scored; that it stays within the merchant is tested beside the endpoint.
+    sample("put_score", Foreign::Nothing, |it| (Method::PUT, format!("/v1/scores/klout/put-{}", it.caller), score())),
+    sample("import_scores", Foreign::Nothing, |_| {
+        (Method::POST, "/v1/scores/klout/import".into(), Value::String("subject,value,observed_at\n".into()))
+    }),
+    sample("create_source", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/sources".into(), json!({"name": format!("source-{}", it.caller), "min": 0, "max": 9}))
+    }),
+    sample("list_sources", Foreign::Nothing, |_| get("/v1/sources".into())),
+    sample("create_merchant", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/merchants".into(), json!({"slug": format!("shop-{}", it.caller), "name": "Shop"}))
+    }),
+    sample("list_merchants", Foreign::Nothing, |_| get("/v1/merchants".into())),
+    sample("get_merchant", Foreign::Nothing, |it| get(format!("/v1/merchants/{}", it.merchant))),
+    sample("create_key", Foreign::NotFound, |it| {
+        (Method::POST, "/v1/keys".into(), json!({"role": "admin", "label": "new", "merchant": it.merchant}))
+    }),
+    sample("list_keys", Foreign::NotFound, |it| get(format!("/v1/keys?merchant={}", it.merchant))),
+    sample("get_key", Foreign::NotFound, |it| get(key_path(it))),
+    sample("revoke_key", Foreign::NotFound, |it| (Method::DELETE, key_path(it), Value::Null)),
+    sample("delete_score", Foreign::NotFound, |it| {
+        (Method::DELETE, format!("/v1/scores/klout/{}", it.subject), Value::Null)
+    }),
+];
+
+/// Every operation with its method, the segments of its path, and the roles that may.
+fn operations() -> Vec<(String, String, String, BTreeSet<String>)> {
+    let document: Value = serde_json::from_str(&openapi::json(&openapi::document())).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let roles = operation["x-roles"].as_array().unwrap().iter().map(|role| role.as_str().unwrap().to_owned());
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            found.push((name, method.to_uppercase(), path.clone(), roles.collect()));
+        }
+    }
+    found
+}
+
+/// Whether `path` is one of those that `pattern` describes.
+fn fits(pattern: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    pattern.len() == path.len() && pattern.iter().zip(path).all(|(wanted, is)| wanted.starts_with('{') || *wanted == is)
+}
+
+/// Makes everything that `caller` may ask about; `asks` makes the check, so that it is its own.
+async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
+    let perk = format!("{}-{caller}", merchant.slug);
+    let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
+      "token":{"audience":"sfo-lounge"}}"#;
+    app.world.perk(merchant, &perk, lounge).await;
+    let admin = app.admin(merchant).await;
+    let version = json!({"rule": {"at_least": 40, "score": "klout"}});
+    let draft = admin.post(&format!("/v1/perks/{perk}/versions"), &version).await.is(201)["version"].as_i64().unwrap();
+    let subject = format!("{}:{caller}", merchant.slug);
+    app.world.score(merchant, &subject, "60").await;
+    let check = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
+    let spare = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
+    let (key, _) = app.world.gateway.directory.create_key(spare, CLI).await.unwrap();
+    Things {
+        caller,
+        merchant: merchant.slug.to_string(),
+        key: key.id.to_string(),
+        perk,
+        draft,
+        check: check.text_of("check"),
+        grant: check.text_of("grant"),
+        token: check.text_of("token"),
+        subject,
+    }
+}
+
+async fn send(client: &Client, (method, path, body): Request) -> Reply {
+    let ask = client.ask(method, &path);
+    match body {
+        Value::Null => ask.await,
+        Value::String(csv) => ask.body("text/csv", csv).await,
+        json => ask.json(json.to_string()).await,
+    }
+}
+
+#[test]
+fn every_operation_has_a_sample_that_reaches_it() {
+    let operations = operations();
+    let described: BTreeSet<_> = operations.iter().map(|(name, ..)| name.as_str()).collect();
+    let sampled: BTreeSet<_> = SAMPLES.iter().map(|sample| sample.operation).collect();
+    assert_eq!(sampled, described);
+    let nobody = || "x".to_owned();
+    let things = Things {
+        caller: "nobody",
+        merchant: nobody(),
+        key: nobody(),
+        perk: nobody(),
+        draft: 2,
+        check: nobody(),
+        grant: nobody(),
+        token: nobody(),
+        subject: nobody(),
+    };
+    for sample in SAMPLES {
+        let (method, path, _) = (sample.request)(&things);
+        let (_, wanted, pattern, _) = operations.iter().find(|(name, ..)| name == sample.operation).unwrap();
+        assert!(method.as_str() == wanted && fits(pattern, &path), "{}: {method} {path}", sample.operation);
+        let names_a_thing = pattern.contains('{') || sample.operation == "create_check";
+        let may_name_nothing = ["get_merchant", "put_score", "import_scores"].contains(&sample.operation);
+        assert!(!names_a_thing || may_name_nothing || sample.foreign != Foreign::Nothing, "{}", sample.operation);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_may_what_the_document_says_and_another_merchants_things_are_not_there() {
+    // A thousand requests of one address, and none of them a guess at a key.
+    for app in TestApp::all_with(&[("rate_per_key", "0"), ("rate_failed_keys", "0")]).await {
+        for role in Role::ALL {
+            let caller = app.role(&app.cathay, role).await;
+            let asks_itself = matches!(role, Role::Admin | Role::Kiosk);
+            let asks = if asks_itself { caller.clone() } else { app.admin(&app.cathay).await };
+            let own = things(&app, &app.cathay, role.as_str(), &asks).await;
+            let theirs = app.admin(&app.american).await;
+            let foreign = things(&app, &app.american, role.as_str(), &theirs).await;
+            for sample in SAMPLES {
+                let operation = operations().into_iter().find(|(name, ..)| name == sample.operation).unwrap();
+                let roles = operation.3;
+                let at = format!("{} as {role}", sample.operation);
+                let may = roles.is_empty() || roles.contains(role.as_str());
+                // The foreign thing first: were it reached, the own one could still look right.
+                let refused = send(&caller, (sample.request)(&foreign)).await;
+                match (may, sample.foreign) {
+                    (false, _) => drop(refused.problem(403, "forbidden")),
+                    // All merchants are the operator's.
+                    (true, Foreign::NotFound) if role == Role::Operator => assert!(refused.status < 300, "{at}"),
+                    (true, Foreign::NotFound) => drop(refused.problem(404, "not_found")),
+                    (true, Foreign::Forged) => {
+                        assert_eq!(refused.spot(422, "invalid_token").1, "bad_signature", "{at}");
+                    }
+                    (true, Foreign::Nothing) => {}
+                }
+                if sample.foreign == Foreign::Nothing && may {
+                    assert!(refused.status < 300, "{at}: {} {}", refused.status, refused.text);
+                    continue;
+                }
+                let answer = send(&caller, (sample.request)(&own)).await;
+                if may {
+                    assert!(answer.status < 300, "{at}: {} {}", answer.status, answer.text);
+                } else {
+                    answer.problem(403, "forbidden");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_only_what_is_open_is_answered() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let things = things(&app, &app.cathay, "nobody", &admin).await;
+        let before = app.footprint().await;
+        for sample in SAMPLES {
+            let (_, _, _, roles) = operations().into_iter().find(|(name, ..)| name == sample.operation).unwrap();
+            let answer = send(&app.anonymous(), (sample.request)(&things)).await;
+            if roles.is_empty() {
+                assert_eq!(answer.status, 200, "{}", sample.operation);
+            } else {
+                answer.problem(401, "missing_key");
+            }
+        }
+        assert_eq!(app.footprint().await, before);
+    }
+}

@@ -46,7 +46,7 @@ async fn a_grant_says_why_what_is_left_and_where_it_is_recorded() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"limit_reached","limit":"person-day","next_eligible_at":"2012-05-09T00:00:00Z","message":"The limit person-day is used up."}],
+          "reasons":[{"code":"limit_reached","limit":"person-day","next_eligible_at":"2012-05-09T00:00:00Z","message":"The limit person-day has no room left for this."}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[{"id":"person-day","remaining":0,"resets_at":"2012-05-09T00:00:00Z"}],
           "next_eligible_at":"2012-05-09T00:00:00Z",
@@ -166,7 +166,7 @@ async fn a_tier_a_context_and_a_party_show_in_the_answer() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"limit_reached","limit":"house","message":"The limit house is used up."}],
+          "reasons":[{"code":"limit_reached","limit":"house","message":"The limit house has no room left for this."}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[{"id":"house","remaining":2,"resets_at":null}],
           "next_eligible_at":null,
@@ -285,10 +285,10 @@ async fn a_problem_about_a_subject_does_not_repeat_it() {
           "type":"urn:perkgate:problem:invalid_request",
           "title":"Something in the request doesn't fit",
           "status":422,
-          "detail":"a subject has no white space, control or direction characters.",
+          "detail":"A subject has no white space, control or direction characters.",
           "code":"invalid_request",
           "request_id":"req_…",
-          "errors":[{"pointer":"/subject","code":"bad_subject","detail":"a subject has no white space, control or direction characters."}]
+          "errors":[{"pointer":"/subject","code":"bad_subject","detail":"A subject has no white space, control or direction characters."}]
         }
         "#);
     }

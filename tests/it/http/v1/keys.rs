@@ -105,15 +105,45 @@ async fn a_key_that_is_cut_bent_expired_or_revoked_says_which() {
         }
         // A well-formed key that is nobody's.
         let stranger = perkgate::access::KeySecret::new(&perkgate::entropy::Entropy::System);
-        assert_shape!(with(stranger.expose()).get("/v1/perks").await, @"");
+        assert_shape!(with(stranger.expose()).get("/v1/perks").await, @r#"
+        401
+        {
+          "type":"urn:perkgate:problem:invalid_key",
+          "title":"The API key is not valid",
+          "status":401,
+          "detail":"This is no key of this gateway. Check that it was copied whole.",
+          "code":"invalid_key",
+          "request_id":"req_…"
+        }
+        "#);
         let soon = json!({"role": "admin", "label": "short", "expires_at": "2012-05-08T19:00:10Z"});
         let soon = with(&admin.post("/v1/keys", &soon).await.text_of("key"));
         soon.get("/v1/perks").await.is(200);
         app.world.pass(10);
-        assert_shape!(soon.get("/v1/perks").await, @"");
+        assert_shape!(soon.get("/v1/perks").await, @r#"
+        401
+        {
+          "type":"urn:perkgate:problem:expired_key",
+          "title":"The API key has expired",
+          "status":401,
+          "detail":"This key has passed its expiry. Ask an admin for a new one.",
+          "code":"expired_key",
+          "request_id":"req_…"
+        }
+        "#);
         let gone = admin.post("/v1/keys", &json!({"role": "admin", "label": "gone"})).await;
         admin.delete(&format!("/v1/keys/{}", gone.text_of("id"))).await.is(204);
-        assert_shape!(with(&gone.text_of("key")).get("/v1/perks").await, @"");
+        assert_shape!(with(&gone.text_of("key")).get("/v1/perks").await, @r#"
+        401
+        {
+          "type":"urn:perkgate:problem:revoked_key",
+          "title":"The API key was revoked",
+          "status":401,
+          "detail":"This key was revoked. Ask an admin for a new one.",
+          "code":"revoked_key",
+          "request_id":"req_…"
+        }
+        "#);
         admin.get("/v1/perks").await.is(200);
     }
 }

@@ -91,7 +91,7 @@ async fn a_version_is_added_published_and_retires_the_one_before() {
           "status":"draft",
           "version":2,
           "rule_hash":"sha256:085349c85966019a617a0d0acf26de51a948fff8db39cce024a3ee24241ed51e",
-          "warnings":[{"pointer":"/rule/at_least","code":"admits_everyone","detail":"`standard` admits everyone: no score is below it"}]
+          "warnings":[{"pointer":"/rule/at_least","code":"admits_everyone","detail":"`standard` admits everyone: no score is below it."}]
         }
         "#);
         assert_eq!(made.header("location"), "/v1/perks/sfo-lounge/versions/2");

@@ -140,7 +140,7 @@ async fn an_odd_rule_is_made_with_a_warning() {
           "status":"published",
           "version":1,
           "rule_hash":"sha256:3d397e6b957a33ff262f963586f928d24339c3e8613ebf11d3cdcdb68bc87c67",
-          "warnings":[{"pointer":"/rule/at_least","code":"admits_everyone","detail":"`standard` admits everyone: no score is below it"}]
+          "warnings":[{"pointer":"/rule/at_least","code":"admits_everyone","detail":"`standard` admits everyone: no score is below it."}]
         }
         "#);
     }

@@ -140,7 +140,7 @@ async fn a_feed_keeps_its_good_lines_and_names_the_bad_ones() {
           "unchanged":0,
           "stale":1,
           "rejected":8,
-          "errors":[{"line":2,"code":"stale","detail":"a newer observation of this subject stands already."},{"line":4,"code":"malformed","detail":"the line holds a NUL character."},{"line":5,"code":"off_scale","detail":"the value is off the source's scale, 0 to 100."},{"line":6,"code":"malformed","detail":"the line is not valid JSON, or not a JSON object."},{"line":7,"code":"too_precise","detail":"`value` has more than three decimals."},{"line":8,"code":"line_too_long","detail":"the line is longer than 8192 bytes."},{"line":9,"code":"malformed","detail":"the line is not valid JSON, or not a JSON object."},{"line":10,"code":"bad_subject","detail":"the subject can't be taken: a subject has at most 256 bytes."},{"line":11,"code":"in_future","detail":"the score was observed in the future: check the feeder's clock and its UTC offset."}]
+          "errors":[{"line":2,"code":"stale","detail":"A newer observation of this subject stands already."},{"line":4,"code":"malformed","detail":"The line holds a NUL character."},{"line":5,"code":"off_scale","detail":"The value is off the source's scale, 0 to 100."},{"line":6,"code":"malformed","detail":"The line is not valid JSON, or not a JSON object."},{"line":7,"code":"too_precise","detail":"`value` has more than three decimals."},{"line":8,"code":"line_too_long","detail":"The line is longer than 8192 bytes."},{"line":9,"code":"malformed","detail":"The line is not valid JSON, or not a JSON object."},{"line":10,"code":"bad_subject","detail":"The subject can't be taken: a subject has at most 256 bytes."},{"line":11,"code":"in_future","detail":"The score was observed in the future: check the feeder's clock and its UTC offset."}]
         }
         "#);
         assert_shape!(import(&feeder, "application/x-ndjson", feed[0].clone()).await, @r#"
@@ -172,7 +172,7 @@ async fn a_feed_of_the_wrong_kind_is_refused_or_counted() {
           "unchanged":0,
           "stale":0,
           "rejected":2,
-          "errors":[{"line":1,"code":"bad_header","detail":"the header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."},{"line":2,"code":"bad_header","detail":"the header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."}]
+          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."},{"line":2,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."}]
         }
         "#);
         assert_shape!(import(&feeder, "text/csv", "").await, @r#"
@@ -197,7 +197,7 @@ async fn a_feed_of_the_wrong_kind_is_refused_or_counted() {
           "unchanged":0,
           "stale":0,
           "rejected":1,
-          "errors":[{"line":1,"code":"line_too_long","detail":"the line is longer than 8192 bytes."}]
+          "errors":[{"line":1,"code":"line_too_long","detail":"The line is longer than 8192 bytes."}]
         }
         "#);
         // The list of errors is capped, the counts are not.

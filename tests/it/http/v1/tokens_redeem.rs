@@ -93,10 +93,10 @@ async fn a_token_expires_with_half_a_minute_of_grace() {
           "type":"urn:perkgate:problem:invalid_token",
           "title":"The token is not valid here",
           "status":422,
-          "detail":"the token has expired.",
+          "detail":"The token has expired.",
           "code":"invalid_token",
           "request_id":"req_…",
-          "errors":[{"pointer":"/token","code":"expired","detail":"the token has expired."}]
+          "errors":[{"pointer":"/token","code":"expired","detail":"The token has expired."}]
         }
         "#);
         assert_eq!(app.footprint().await.redemptions, 1);
@@ -169,10 +169,10 @@ async fn another_merchants_token_is_answered_like_a_forged_one() {
           "type":"urn:perkgate:problem:invalid_token",
           "title":"The token is not valid here",
           "status":422,
-          "detail":"the token's signature does not fit.",
+          "detail":"The token's signature does not fit.",
           "code":"invalid_token",
           "request_id":"req_…",
-          "errors":[{"pointer":"/token","code":"bad_signature","detail":"the token's signature does not fit."}]
+          "errors":[{"pointer":"/token","code":"bad_signature","detail":"The token's signature does not fit."}]
         }
         "#);
         let foreign = redeem(&kiosk, &theirs, "A", "1").await;
