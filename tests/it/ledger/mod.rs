@@ -1,3 +1,4 @@
 //! The ledger's promises, from outside.
 
 mod promises;
+mod race;

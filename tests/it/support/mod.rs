@@ -3,6 +3,8 @@
 pub mod app;
 pub mod client;
 pub mod databases;
+pub mod serve;
 pub mod services;
 pub mod shape;
+pub mod tally;
 pub mod world;

@@ -1,5 +1,6 @@
 //! A real gateway on a database of its own, with a clock that stands still.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,15 @@ use perkgate::gateway::Gateway;
 use perkgate::json::Json;
 use perkgate::ledger::entry::{Actor, Idempotency};
 use perkgate::perks::catalog::{Made, NewVersion};
+use perkgate::scores::import::ImportConfig;
+use perkgate::scores::rows::Format;
 use perkgate::scores::score::{Score, Source};
 use perkgate::settings::{Settings, Sources};
 use tokio::runtime::Handle;
 
 use super::databases::TestDatabase;
 use super::services::Redis;
+use super::tally::Tally;
 
 /// Noon in San Francisco on the first day of Cathay Pacific's offer.
 pub const NOW: &str = "2012-05-08T19:00:00Z";
@@ -55,7 +59,15 @@ impl World {
 
     /// One on this database, with some settings changed.
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
-        let clock = Clock::fixed(NOW.parse().unwrap());
+        Self::at(Clock::fixed(NOW.parse().unwrap()), database, settings).await
+    }
+
+    /// One whose clock goes, beside programs that serve the same database.
+    pub async fn live(database: TestDatabase) -> Self {
+        Self::at(Clock::System, database, &[]).await
+    }
+
+    async fn at(clock: Clock, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let gateway = Self::gateway(&database, settings, clock.clone(), Entropy::System).await;
         Self { gateway: Arc::new(gateway), clock, database }
     }
@@ -106,6 +118,31 @@ impl World {
         let value: Decimal = value.parse().unwrap();
         let score = Score::new(value, self.now() - jiff::SignedDuration::from_hours(1));
         self.gateway.lookup.put(&merchant.id, &Source::klout(), reference, score, self.now()).await.unwrap();
+    }
+
+    /// The same for many at once.
+    pub async fn import_scores(&self, merchant: &Merchant, scores: impl Iterator<Item = (String, &str)>) {
+        let config = ImportConfig {
+            merchant: merchant.id.clone(),
+            source: Source::klout(),
+            format: Format::Csv,
+            clock: self.clock.clone(),
+        };
+        let observed_at = self.now() - jiff::SignedDuration::from_hours(1);
+        let (keyring, id) = (self.gateway.keyring.clone(), merchant.id.clone());
+        let mut import = self.gateway.lookup.import(config, move |handle| keyring.subject_ref(&id, handle));
+        let mut text = "subject,value,observed_at\n".to_owned();
+        for (subject, value) in scores {
+            writeln!(text, "{subject},{value},{observed_at}").unwrap();
+        }
+        import.push(text.as_bytes()).await.unwrap();
+        let report = import.finish().await.unwrap();
+        assert_eq!(report.rejected, 0, "{report:?}");
+    }
+
+    /// What the merchant's log holds, once its tables agree with it.
+    pub fn tally(&self, merchant: &Merchant) -> Tally {
+        Tally::take(&self.gateway.database, merchant)
     }
 
     pub async fn check(&self, kiosk: &Principal, question: Question) -> Result<Answer, CheckError> {

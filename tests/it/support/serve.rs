@@ -1,0 +1,100 @@
+//! The program itself, serving on a free port as a process of its own, until it is dropped or killed.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use perkgate::settings::table::TABLE;
+
+use super::databases::TestDatabase;
+use super::world::test_sources;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `perkgate serve`.
+pub struct Serve {
+    child: Child,
+    log: Option<JoinHandle<()>>,
+    address: SocketAddr,
+}
+
+impl Serve {
+    /// Starts `program` on the database and waits until it serves. `more` are settings.
+    pub fn start(program: &Path, database: &TestDatabase, more: &[(&str, &str)]) -> Self {
+        let sources = test_sources(database, more);
+        let mut command = Command::new(program);
+        for setting in TABLE {
+            command.env_remove(setting.variable()).env_remove(format!("{}_FILE", setting.variable()));
+        }
+        // In this order: what a test asks for stands before what is usual.
+        command.envs(sources.environment);
+        for (name, value) in sources.flags {
+            command.env(format!("PERKGATE_{}", name.to_ascii_uppercase()), value);
+        }
+        command.env("PERKGATE_LISTEN", "127.0.0.1:0").env("PERKGATE_LOG_FORMAT", "json");
+        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program is built");
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, told) = mpsc::channel();
+        // Read to the end, or the program would wait for room in the pipe.
+        let log = std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            for line in lines.map_while(Result::ok) {
+                if let Some(address) = serving(&line) {
+                    let _ = sender.send(Ok(address));
+                } else {
+                    seen.push(line);
+                    seen.truncate(20);
+                }
+            }
+            let _ = sender.send(Err(seen.join("\n")));
+        });
+        let address = match told.recv_timeout(PATIENCE) {
+            Ok(Ok(address)) => address,
+            Ok(Err(log)) => panic!("the program ended before it served:\n{log}"),
+            Err(error) => {
+                let _ = child.kill();
+                panic!("the program does not serve: {error}");
+            }
+        };
+        Self { child, log: Some(log), address }
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(log) = self.log.take() {
+            let _ = log.join();
+        }
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The address in the log's line that says so.
+fn serving(line: &str) -> Option<SocketAddr> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = if line["fields"].is_object() { &line["fields"] } else { &line };
+    (fields["message"] == "serving").then(|| fields["address"].as_str()?.parse().ok()).flatten()
+}
