@@ -16,7 +16,7 @@
 
 mod bare;
 mod load;
-#[expect(dead_code, reason = "a measurement needs only some of what tests stand on")]
+#[expect(dead_code, unused_macros, unused_imports, reason = "a measurement needs only some of what tests stand on")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 

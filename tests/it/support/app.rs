@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
-use actix_web::web::Data;
 use diesel::{QueryDsl as _, RunQueryDsl as _};
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::database::{DatabaseError, schema};
@@ -70,7 +69,7 @@ impl TestApp {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let (gateway, stopped) = (Data::from(world.gateway.clone()), stop.clone());
+        let (gateway, stopped) = (world.gateway.clone(), stop.clone());
         // Its own thread, so that dropping the app can wait until the last worker is gone.
         let server = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

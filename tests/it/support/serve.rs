@@ -13,7 +13,7 @@ use perkgate::settings::table::TABLE;
 use super::databases::TestDatabase;
 use super::world::test_sources;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A `perkgate serve`.
 pub struct Serve {
