@@ -1,73 +1,61 @@
 //! Grants against the events of all logs: by tally, and one by one only when the tallies differ.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::body::{Body, CheckFacts, ClaimFacts, GrantFacts};
 use super::findings::{Findings, Wrong};
 use super::logs::Logs;
 use super::store::{self, EventRow};
-use super::tally::Tally;
+use super::tally::{Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::checks::{KIND, claims_digest};
 use crate::ledger::store::GrantRow;
 
-/// A grant as its event tells it, or as its row does: the same fields.
-#[derive(PartialEq)]
-struct Told {
-    /// Bytes that are compared, each with its name.
-    fields: [(&'static str, Vec<u8>); 13],
+type ToldGrant<'a> = Told<'a, 13>;
+
+fn by_event<'a>(
+    merchant: &'a str,
+    body: &'a Body<'_>,
+    check: &'a CheckFacts<'_>,
+    grant: &'a GrantFacts<'_>,
+) -> ToldGrant<'a> {
+    Told {
+        fields: [
+            ("id", text(&grant.id)),
+            ("merchant", text(merchant)),
+            ("check", text(&body.about)),
+            ("perk", text(&check.perk_id)),
+            ("signing key", text(&grant.kid)),
+            ("claims", text(&grant.claims_sha256)),
+            ("single use", number(grant.single_use.into())),
+            ("instant", number(body.at.as_microsecond())),
+            ("expiry", number(grant.expires_at.as_microsecond())),
+            ("claim `perk`", text(&check.perk)),
+            ("claim `tier`", text(check.tier.as_deref().unwrap_or_default())),
+            ("claim `rule`", number(check.rule_version.into())),
+            ("claim `sub`", text(&check.subject)),
+        ],
+    }
 }
 
-impl Told {
-    fn by_event(merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) -> Self {
-        let text = |text: &str| text.as_bytes().to_vec();
-        let tier = check.tier.as_ref().map(|tier| text(tier)).unwrap_or_default();
-        Self {
-            fields: [
-                ("id", text(&grant.id)),
-                ("merchant", text(merchant)),
-                ("check", text(&body.about)),
-                ("perk", text(&check.perk_id)),
-                ("signing key", text(&grant.kid)),
-                ("claims", text(&grant.claims_sha256)),
-                ("single use", vec![u8::from(grant.single_use)]),
-                ("instant", body.at.as_microsecond().to_be_bytes().to_vec()),
-                ("expiry", grant.expires_at.as_microsecond().to_be_bytes().to_vec()),
-                ("claim `perk`", text(&check.perk)),
-                ("claim `tier`", tier),
-                ("claim `rule`", check.rule_version.to_be_bytes().to_vec()),
-                ("claim `sub`", text(&check.subject)),
-            ],
-        }
-    }
-
-    fn by_row(row: &GrantRow, claims: &ClaimFacts<'_>) -> Self {
-        let text = |text: &str| text.as_bytes().to_vec();
-        Self {
-            fields: [
-                ("id", text(&row.id)),
-                ("merchant", text(&row.merchant_id)),
-                ("check", text(&row.check_id)),
-                ("perk", text(&row.perk_id)),
-                ("signing key", text(&row.kid)),
-                ("claims", text(&claims_digest(&row.claims))),
-                ("single use", vec![u8::from(row.single_use)]),
-                ("instant", row.granted_at.to_be_bytes().to_vec()),
-                ("expiry", row.expires_at.to_be_bytes().to_vec()),
-                ("claim `perk`", text(&claims.perk)),
-                ("claim `tier`", text(&claims.tier)),
-                ("claim `rule`", claims.rule.to_be_bytes().to_vec()),
-                ("claim `sub`", text(&claims.sub)),
-            ],
-        }
-    }
-
-    fn add_to(&self, tally: &mut Tally) {
-        tally.add(&self.fields.each_ref().map(|(_, bytes)| bytes.as_slice()));
-    }
-
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        self.fields.iter().zip(&other.fields).find_map(|((name, a), (_, b))| (a != b).then_some(*name))
+fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
+    Told {
+        fields: [
+            ("id", text(&row.id)),
+            ("merchant", text(&row.merchant_id)),
+            ("check", text(&row.check_id)),
+            ("perk", text(&row.perk_id)),
+            ("signing key", text(&row.kid)),
+            ("claims", Cow::Owned(claims_digest(&row.claims).into_bytes())),
+            ("single use", number(row.single_use.into())),
+            ("instant", number(row.granted_at)),
+            ("expiry", number(row.expires_at)),
+            ("claim `perk`", text(&claims.perk)),
+            ("claim `tier`", text(&claims.tier)),
+            ("claim `rule`", number(claims.rule.into())),
+            ("claim `sub`", text(&claims.sub)),
+        ],
     }
 }
 
@@ -83,7 +71,7 @@ impl Grants {
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) {
-        Told::by_event(merchant, body, check, grant).add_to(&mut self.by_events);
+        by_event(merchant, body, check, grant).add_to(&mut self.by_events);
     }
 
     /// Compares with all rows; returns how many there are.
@@ -100,7 +88,7 @@ impl Grants {
             for row in &page {
                 rows += 1;
                 match claims_of(row) {
-                    Ok(claims) => Told::by_row(row, &claims).add_to(&mut by_rows),
+                    Ok(claims) => by_row(row, &claims).add_to(&mut by_rows),
                     // Told below: it is in the events' tally and not in this one.
                     Err(part) if part == UNREADABLE => {}
                     Err(part) => findings.add(logs.place_of(&row.merchant_id), wrong(row, part)),
@@ -154,19 +142,14 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
             if of_check.iter().any(|event| event.body.is_none() && event.kind == KIND) {
                 continue;
             }
-            let told: Vec<(&EventRow, Told)> =
-                of_check.iter().filter_map(|event| Some((*event, told_by(event, row)?))).collect();
-            match told.as_slice() {
+            let naming: Vec<(&EventRow, Likeness)> =
+                of_check.iter().filter_map(|event| Some((*event, compare(event, row)?))).collect();
+            match naming.as_slice() {
                 [] => findings.add(logs.place_of(&row.merchant_id), Wrong::GrantWithoutEvent { grant: row.id.clone() }),
-                [(event, told)] => {
-                    let part = match claims_of(row) {
-                        Ok(claims) => told.difference(&Told::by_row(row, &claims)),
-                        Err(part) => (part == UNREADABLE).then_some(part),
-                    };
-                    if let Some(part) = part {
-                        findings.add(logs.place_at(&row.merchant_id, event), wrong(row, part));
-                    }
+                [(event, Likeness::Differs(part))] => {
+                    findings.add(logs.place_at(&row.merchant_id, event), wrong(row, part));
                 }
+                [(_, Likeness::Same)] => {}
                 [_, (again, _), ..] => {
                     findings.add(logs.place_at(&row.merchant_id, again), wrong(row, "number: it was granted twice"));
                 }
@@ -179,13 +162,19 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
     }
 }
 
-/// What the event says of the row's grant, if it granted that one.
-fn told_by(event: &EventRow, row: &GrantRow) -> Option<Told> {
+/// In what the event differs from the row, if it granted that one at all.
+fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     // The body's kind, not the column's, which may have been changed to mislead.
     let body = Body::parse(event.body.as_deref()?).ok().filter(|body| *body.kind == *KIND)?;
     let check: CheckFacts<'_> = body.facts().ok()?;
     let grant = check.grant.as_ref().filter(|grant| *grant.id == row.id)?;
-    Some(Told::by_event(&row.merchant_id, &body, &check, grant))
+    let told = by_event(&row.merchant_id, &body, &check, grant);
+    Some(match claims_of(row) {
+        Ok(claims) => told.compare(&by_row(row, &claims)),
+        Err(part) if part == UNREADABLE => Likeness::Differs(part),
+        // Told already.
+        Err(_) => Likeness::Same,
+    })
 }
 
 /// Every event whose grant is gone.

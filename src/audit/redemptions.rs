@@ -1,58 +1,44 @@
 //! Redemptions against the events of all logs: by tally, and one by one only when the tallies differ.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::body::{Body, RedeemFacts};
 use super::findings::{Findings, Place, Wrong};
 use super::logs::Logs;
 use super::store::{self, EventRow};
-use super::tally::Tally;
+use super::tally::{Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::redemptions::{KIND, digest_of};
 use crate::ledger::store::RedemptionRow;
 
-/// A redemption as its event tells it, or as its row does: the same fields.
-struct Told {
-    fields: [(&'static str, Vec<u8>); 7],
+type ToldRedemption<'a> = Told<'a, 7>;
+
+fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_>) -> ToldRedemption<'a> {
+    Told {
+        fields: [
+            ("grant", text(&body.about)),
+            ("slot", text(&facts.slot)),
+            ("merchant", text(merchant)),
+            ("door's key", text(body.actor.key.as_deref().unwrap_or_default())),
+            ("door", text(&facts.door)),
+            ("attempt", text(&facts.attempt_sha256)),
+            ("instant", number(body.at.as_microsecond())),
+        ],
+    }
 }
 
-impl Told {
-    fn by_event(merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) -> Self {
-        let text = |text: &str| text.as_bytes().to_vec();
-        Self {
-            fields: [
-                ("grant", text(&body.about)),
-                ("slot", text(&facts.slot)),
-                ("merchant", text(merchant)),
-                ("door's key", body.actor.key.as_ref().map(|key| text(key)).unwrap_or_default()),
-                ("door", text(&facts.door)),
-                ("attempt", text(&facts.attempt_sha256)),
-                ("instant", body.at.as_microsecond().to_be_bytes().to_vec()),
-            ],
-        }
-    }
-
-    fn by_row(row: &RedemptionRow) -> Self {
-        let text = |text: &str| text.as_bytes().to_vec();
-        Self {
-            fields: [
-                ("grant", text(&row.grant_id)),
-                ("slot", text(&row.slot)),
-                ("merchant", text(&row.merchant_id)),
-                ("door's key", text(&row.key_id)),
-                ("door", text(&row.door)),
-                ("attempt", digest_of(&[&row.key_id, &row.door, &row.attempt]).into_bytes()),
-                ("instant", row.redeemed_at.to_be_bytes().to_vec()),
-            ],
-        }
-    }
-
-    fn add_to(&self, tally: &mut Tally) {
-        tally.add(&self.fields.each_ref().map(|(_, bytes)| bytes.as_slice()));
-    }
-
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        self.fields.iter().zip(&other.fields).find_map(|((name, a), (_, b))| (a != b).then_some(*name))
+fn by_row(row: &RedemptionRow) -> ToldRedemption<'_> {
+    Told {
+        fields: [
+            ("grant", text(&row.grant_id)),
+            ("slot", text(&row.slot)),
+            ("merchant", text(&row.merchant_id)),
+            ("door's key", text(&row.key_id)),
+            ("door", text(&row.door)),
+            ("attempt", Cow::Owned(digest_of(&[&row.key_id, &row.door, &row.attempt]).into_bytes())),
+            ("instant", number(row.redeemed_at)),
+        ],
     }
 }
 
@@ -79,7 +65,7 @@ impl Redemptions {
         if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
             findings.add(place.clone(), Wrong::Incoherent { reason: "its slot is not that of its attempt" });
         }
-        Told::by_event(merchant, body, facts).add_to(&mut self.by_events);
+        by_event(merchant, body, facts).add_to(&mut self.by_events);
     }
 
     /// Compares with all rows; returns how many there are.
@@ -92,7 +78,7 @@ impl Redemptions {
         let mut by_rows = self.empty;
         each_page(conn, |_, page| {
             for row in page {
-                Told::by_row(row).add_to(&mut by_rows);
+                by_row(row).add_to(&mut by_rows);
             }
             Ok(())
         })?;
@@ -141,19 +127,16 @@ fn name_rows(
         if of_grant.iter().any(|event| event.body.is_none() && event.kind == KIND) {
             continue;
         }
-        let told: Vec<(&EventRow, Told)> =
-            of_grant.iter().filter_map(|event| Some((*event, told_by(event, row)?))).collect();
+        let naming: Vec<(&EventRow, Likeness)> =
+            of_grant.iter().filter_map(|event| Some((*event, compare(event, row)?))).collect();
         let wrong = |part| Wrong::Redemption { grant: row.grant_id.clone(), slot: row.slot.clone(), part };
-        match told.as_slice() {
+        match naming.as_slice() {
             [] => findings.add(
                 logs.place_of(&row.merchant_id),
                 Wrong::RedemptionWithoutEvent { grant: row.grant_id.clone(), slot: row.slot.clone() },
             ),
-            [(event, told)] => {
-                if let Some(part) = told.difference(&Told::by_row(row)) {
-                    findings.add(logs.place_at(&row.merchant_id, event), wrong(part));
-                }
-            }
+            [(event, Likeness::Differs(part))] => findings.add(logs.place_at(&row.merchant_id, event), wrong(part)),
+            [(_, Likeness::Same)] => {}
             [_, (again, _), ..] => {
                 findings.add(logs.place_at(&row.merchant_id, again), wrong("number: it was spent twice"));
             }
@@ -162,12 +145,12 @@ fn name_rows(
     Ok(())
 }
 
-/// What the event says of the row's slot, if it took that one.
-fn told_by(event: &EventRow, row: &RedemptionRow) -> Option<Told> {
+/// In what the event differs from the row, if it took that slot at all.
+fn compare(event: &EventRow, row: &RedemptionRow) -> Option<Likeness> {
     // The body's kind, not the column's, which may have been changed to mislead.
     let body = Body::parse(event.body.as_deref()?).ok().filter(|body| *body.kind == *KIND)?;
     let facts: RedeemFacts<'_> = body.facts().ok()?;
-    (*facts.slot == *row.slot).then(|| Told::by_event(&row.merchant_id, &body, &facts))
+    (*facts.slot == *row.slot).then(|| by_event(&row.merchant_id, &body, &facts).compare(&by_row(row)))
 }
 
 /// Every event whose redemption is gone.
