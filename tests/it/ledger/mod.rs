@@ -1,4 +1,7 @@
 //! The ledger's promises, from outside.
 
+mod crash;
+mod degrade;
 mod promises;
 mod race;
+mod time;

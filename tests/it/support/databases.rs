@@ -37,6 +37,11 @@ impl TestDatabase {
         std::iter::once(sqlite).chain(postgres).collect()
     }
 
+    /// One with the whole schema on a server that a test stops.
+    pub fn on(postgres: &Postgres) -> Self {
+        Self { url: postgres.migrated_database().parse().unwrap(), directory: None }
+    }
+
     pub fn open(&self) -> Database {
         Database::connect(&self.url, 4).unwrap()
     }

@@ -35,7 +35,7 @@ impl Serve {
         for (name, value) in sources.flags {
             command.env(format!("PERKGATE_{}", name.to_ascii_uppercase()), value);
         }
-        command.env("PERKGATE_LISTEN", "127.0.0.1:0").env("PERKGATE_LOG_FORMAT", "json");
+        command.env("PERKGATE_LISTEN", "127.0.0.1:0");
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program is built");
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -64,12 +64,17 @@ impl Serve {
         Self { child, log: Some(log), address }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.address())
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -94,7 +99,6 @@ impl Drop for Serve {
 
 /// The address in the log's line that says so.
 fn serving(line: &str) -> Option<SocketAddr> {
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    let fields = if line["fields"].is_object() { &line["fields"] } else { &line };
-    (fields["message"] == "serving").then(|| fields["address"].as_str()?.parse().ok()).flatten()
+    let (_, fields) = line.split_once(": serving ")?;
+    fields.split(' ').find_map(|field| field.strip_prefix("address=")?.parse().ok())
 }

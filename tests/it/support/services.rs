@@ -19,7 +19,7 @@ use perkgate::database::{Database, DatabaseUrl};
 
 /// Evaluates $3 and runs "$4…" until stdin ends, which it does when the test process is gone, even by
 /// SIGKILL: then the server gets signal $2 until it heeds it (one that has just begun ignores it), and
-/// the directory $1 is removed.
+/// the directory $1 is removed, unless it holds a file `keep`.
 const WATCHDOG: &str = r#"
 directory=$1; signal=$2; prepare=$3; shift 3
 eval "$prepare" </dev/null >"$directory/log" 2>&1 || echo "preparation failed" >>"$directory/log"
@@ -28,7 +28,7 @@ server=$!
 cat >/dev/null
 while kill -"$signal" "$server" 2>/dev/null; do sleep 0.05; done
 cd /
-rm -rf "$directory"
+[ -e "$directory/keep" ] || rm -rf "$directory"
 "#;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,17 +47,19 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts `command` (given the directory and a free port) and waits until it answers there.
+    /// Starts `command` (given a port: `same`, or a free one) and waits until it answers there.
     fn start(
         account: Option<&str>,
         directory: &Path,
+        same: Option<u16>,
         signal: &str,
         prepare: &str,
         command: impl Fn(u16) -> Vec<String>,
     ) -> Self {
         // Another process may take the port between our look and the server's.
         for _ in 0..3 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = same.unwrap_or_else(free);
             let mut sh = as_account(account, "sh");
             sh.args(["-c", WATCHDOG, "sh"]).arg(directory).args([signal, prepare]).args(command(port));
             // A group of its own: Ctrl-C must reach the tests only, or the watchdog dies before its server.
@@ -85,7 +87,10 @@ impl Server {
 
 /// A private PostgreSQL.
 pub struct Postgres {
-    server: Server,
+    /// None while it is stopped.
+    server: Option<Server>,
+    port: u16,
+    directory: PathBuf,
     template: Mutex<Option<String>>,
     made: AtomicU32,
 }
@@ -104,15 +109,37 @@ impl Postgres {
             skip("PostgreSQL", "initdb and postgres");
             return None;
         };
-        // PostgreSQL refuses to run as root.
-        let account = is_root().then_some("postgres");
-        let directory = private_directory(account);
+        let directory = private_directory(account());
+        let server = Self::serve(&binaries, &directory, None);
+        let port = server.port;
+        let this = Self { server: Some(server), port, directory, template: Mutex::new(None), made: AtomicU32::new(0) };
+        this.wait();
+        Some(this)
+    }
+
+    /// Stops it, as an operator would who doesn't wait for its clients; what it holds stays.
+    pub fn stop(&mut self) {
+        let keep = self.directory.join("keep");
+        std::fs::write(&keep, "").unwrap();
+        drop(self.server.take());
+        std::fs::remove_file(keep).unwrap();
+    }
+
+    /// Starts it again where it was, with what it held.
+    pub fn start_again(&mut self) {
+        assert!(self.server.is_none(), "it runs");
+        let binaries = postgres_binaries().expect("it ran before");
+        self.server = Some(Self::serve(&binaries, &self.directory, Some(self.port)));
+        self.wait();
+    }
+
+    fn serve(binaries: &Path, directory: &Path, port: Option<u16>) -> Server {
         let cluster = directory.join("cluster").display().to_string();
         let initdb = format!(
             "[ -d '{cluster}' ] || '{}' -D '{cluster}' -U perkgate -A trust -E UTF8 --locale=C --no-sync",
             binaries.join("initdb").display()
         );
-        let server = Server::start(account, &directory, "INT", &initdb, |port| {
+        Server::start(account(), directory, port, "INT", &initdb, |port| {
             let settings = [
                 format!("port={port}"),
                 "listen_addresses=127.0.0.1".to_owned(),
@@ -123,14 +150,15 @@ impl Postgres {
             let mut command = vec![binaries.join("postgres").display().to_string(), "-D".to_owned(), cluster.clone()];
             command.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
             command
-        });
-        let this = Self { server, template: Mutex::new(None), made: AtomicU32::new(0) };
+        })
+    }
+
+    fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = PgConnection::establish(&this.url("postgres")) {
+        while let Err(error) = PgConnection::establish(&self.url("postgres")) {
             assert!(Instant::now() < deadline, "PostgreSQL does not answer: {error}");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(this)
     }
 
     /// The URL of a new database without tables.
@@ -164,7 +192,7 @@ impl Postgres {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://perkgate@127.0.0.1:{}/{database}", self.server.port)
+        format!("postgres://perkgate@127.0.0.1:{}/{database}", self.port)
     }
 }
 
@@ -184,12 +212,17 @@ impl Redis {
 
     /// One more, for a test that stops it (by dropping it).
     pub fn start() -> Option<Self> {
+        Self::start_at(None)
+    }
+
+    /// The same, on the port of one that was dropped.
+    pub fn start_at(port: Option<u16>) -> Option<Self> {
         let Some(binary) = find("redis-server").or_else(|| find("valkey-server")) else {
             skip("Redis", "redis-server or valkey-server");
             return None;
         };
         let directory = private_directory(None);
-        let server = Server::start(None, &directory, "TERM", "", |port| {
+        let server = Server::start(None, &directory, port, "TERM", "", |port| {
             let port = port.to_string();
             let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
             std::iter::once(binary.display().to_string()).chain(arguments.map(str::to_owned)).collect()
@@ -199,6 +232,10 @@ impl Redis {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.server.port)
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.server.port
     }
 
     /// A prefix that no other test of this process uses.
@@ -224,9 +261,10 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| candidate.exists())
 }
 
-fn is_root() -> bool {
+/// Whom PostgreSQL runs as: it refuses to run as root.
+fn account() -> Option<&'static str> {
     let id = Command::new("id").arg("-u").output().expect("id is there");
-    id.stdout.trim_ascii() == b"0"
+    (id.stdout.trim_ascii() == b"0").then_some("postgres")
 }
 
 fn as_account(account: Option<&str>, program: impl AsRef<std::ffi::OsStr>) -> Command {

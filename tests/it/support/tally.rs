@@ -14,6 +14,8 @@ use perkgate::ledger::{checks, merkle, redemptions as redeeming};
 /// What a merchant's log holds; the tables agree with it, or there is none.
 #[derive(Debug, Default)]
 pub struct Tally {
+    /// Of every kind.
+    pub events: usize,
     pub granted: usize,
     pub denied: usize,
     /// By grant: the check it came of.
@@ -84,7 +86,7 @@ impl Rows {
     fn tally(self) -> Tally {
         assert_eq!(self.events.len(), self.size, "the log's head counts its events");
         let mut leaves = Vec::with_capacity(self.size);
-        let mut tally = Tally::default();
+        let mut tally = Tally { events: self.size, ..Tally::default() };
         let mut claims = HashMap::new();
         for (index, row) in self.events.iter().enumerate() {
             assert_eq!(row.log_index, i64::try_from(index).unwrap(), "no place is skipped");
