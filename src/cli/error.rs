@@ -161,6 +161,10 @@ impl CliError {
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
             Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
             | Self::Perk(PerkError::Ledger(LedgerError::Busy | LedgerError::Unavailable)) => "run it again",
+            Self::Access(AccessError::Ledger(LedgerError::InDoubt))
+            | Self::Perk(PerkError::Ledger(LedgerError::InDoubt)) => {
+                "look whether it is there, then run it again if not"
+            }
             Self::Settings(_)
             | Self::Gateway(_)
             | Self::Runtime(_)

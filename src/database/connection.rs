@@ -196,10 +196,12 @@ pub fn transaction<T, E: From<DatabaseError>>(
 ) -> Result<T, E> {
     begin(conn)?;
     match f(conn) {
-        Ok(value) => {
-            commit(conn)?;
-            Ok(value)
-        }
+        Ok(value) => match commit(conn) {
+            Ok(()) => Ok(value),
+            // The server may have committed before the connection broke.
+            Err(DatabaseError::Unavailable(_)) => Err(DatabaseError::InDoubt.into()),
+            Err(error) => Err(error.into()),
+        },
         Err(error) => {
             if let Err(failure) = rollback(conn) {
                 tracing::warn!(error = %failure, "could not roll back");

@@ -14,6 +14,9 @@ pub enum DatabaseError {
     /// The work was cut off before it ended.
     #[error("the database work was cut off")]
     Interrupted,
+    /// The connection died while committing, and nobody can say yet whether it took.
+    #[error("the connection broke during a commit: it is not known whether it took")]
+    InDoubt,
     /// Two transactions waited for each other, or could not be ordered: run it again.
     #[error("the transaction lost a conflict with another")]
     Conflict,
@@ -45,7 +48,7 @@ impl DatabaseError {
     /// Whether trying again later may help.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Busy | Self::Interrupted | Self::Conflict)
+        matches!(self, Self::Unavailable(_) | Self::Busy | Self::Interrupted | Self::InDoubt | Self::Conflict)
     }
 }
 

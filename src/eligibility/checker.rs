@@ -99,7 +99,9 @@ impl Checker {
         let dry_run = question.dry_run;
         let entry = self.decide(principal, merchant, &perk, &deciding, question).await?;
         if !dry_run {
-            return self.answer(&self.ledger.check(entry).await?);
+            let recorded = self.ledger.check(entry).await?;
+            metrics::counter!("checks_total", "decision" => recorded.get().decision.as_str()).increment(1);
+            return self.answer(&recorded);
         }
         let (at, score, perk, rule_version) =
             (entry.at, entry.score.clone(), entry.perk_slug.clone(), entry.rule_version);

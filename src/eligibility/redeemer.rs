@@ -87,7 +87,9 @@ impl Redeemer {
             objection: objection.or_else(|| claims.check_time(at).err()),
             deadline,
         };
-        match self.ledger.redeem(entry).await.map_err(CheckError::from)? {
+        let redeemed = self.ledger.redeem(entry).await.map_err(CheckError::from)?;
+        metrics::counter!("redemptions_total", "outcome" => redeemed.as_str()).increment(1);
+        match redeemed {
             Redeemed::Accepted(redemption) => Ok(Spent { redemption, perk: claims.perk, tier: claims.tier }),
             Redeemed::AlreadyRedeemed => Err(RedeemError::AlreadyRedeemed),
             Redeemed::Refused(objection) => Err(objection.into()),

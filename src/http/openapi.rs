@@ -98,7 +98,7 @@ macro_rules! problem_sets {
 
 problem_sets! {
     /// What every operation that needs a key can answer.
-    ProblemsOfKeys = [MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, RateLimited, TooManyFailedKeys, Internal, Unavailable];
+    ProblemsOfKeys = [MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
     /// What a query can do wrong.
     ProblemsOfQuery = [BadRequest, InvalidRequest];
     /// What a body can do wrong.

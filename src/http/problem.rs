@@ -58,6 +58,7 @@ kinds! {
     RateLimited = 429 "rate_limited" "Too many requests with this key";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
+    InDoubt = 503 "in_doubt" "It is not known whether this was done";
     Unavailable = 503 "unavailable" "Not now: please try again";
 }
 
@@ -172,6 +173,14 @@ impl Problem {
     pub fn unavailable(cause: &(dyn Error + 'static)) -> Self {
         let detail = "Something that this needs is not there at the moment. Nothing was done.";
         Self { cause: Some(chain(cause)), ..Self::new(Kind::Unavailable, detail) }.retry_after(1)
+    }
+
+    /// A 503 after which the caller can't know whether it was done, and is told so: to say "nothing
+    /// was done" here would be a lie half of the time.
+    pub fn in_doubt(cause: &(dyn Error + 'static)) -> Self {
+        let detail = "The database went away while this was being committed, so it may or may not have been done. \
+                      Ask again with the same Idempotency-Key to learn which.";
+        Self { cause: Some(chain(cause)), ..Self::new(Kind::InDoubt, detail) }.retry_after(1)
     }
 
     #[must_use]

@@ -78,6 +78,7 @@ impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
+            LedgerError::InDoubt => Self::in_doubt(&error),
             LedgerError::KeyReused => Self::new(
                 Kind::IdempotencyKeyReused,
                 "This key was sent with another request in the last 24 hours. Take a new key for a new question.",
@@ -129,9 +130,11 @@ impl From<ScoreError> for Problem {
                 Self::invalid(vec![Spot::at("/max", "empty_scale", fault.to_string())])
             }
             // Shared by all who waited for one look-up, so it can't be moved out.
+            ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
             ScoreError::Database(inner) if inner.is_passing() => Self::unavailable(&error),
             ScoreError::Ledger(inner) => match inner.as_ref() {
                 LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
+                LedgerError::InDoubt => Self::in_doubt(&error),
                 LedgerError::KeyReused | LedgerError::Failed(_) | LedgerError::Database(_) => Self::internal(&error),
             },
             ScoreError::Database(_) => Self::internal(&error),
@@ -174,6 +177,7 @@ impl From<DatabaseError> for Problem {
             | DatabaseError::Busy
             | DatabaseError::Interrupted
             | DatabaseError::Conflict => Self::unavailable(&error),
+            DatabaseError::InDoubt => Self::in_doubt(&error),
             DatabaseError::Duplicate(_)
             | DatabaseError::Constraint(_)
             | DatabaseError::NotFound

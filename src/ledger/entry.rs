@@ -210,3 +210,15 @@ pub enum Redeemed {
     /// No such grant is recorded for this merchant.
     Unknown,
 }
+
+impl Redeemed {
+    /// A word for metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "accepted",
+            Self::AlreadyRedeemed => "already_redeemed",
+            Self::Refused(_) => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}

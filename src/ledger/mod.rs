@@ -55,6 +55,10 @@ pub enum LedgerError {
     /// The database is away or in conflict; nothing is known to be recorded.
     #[error("the ledger can't reach its database")]
     Unavailable,
+    /// The database went away while this was being committed: only asking again with the same
+    /// idempotency key will tell.
+    #[error("it is not known whether it was recorded")]
+    InDoubt,
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -67,7 +71,11 @@ pub enum LedgerError {
 impl From<&DatabaseError> for LedgerError {
     /// One failure, told to every waiter of a batch.
     fn from(error: &DatabaseError) -> Self {
-        if error.is_passing() { Self::Unavailable } else { Self::Failed(error.to_string()) }
+        match error {
+            DatabaseError::InDoubt => Self::InDoubt,
+            error if error.is_passing() => Self::Unavailable,
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 

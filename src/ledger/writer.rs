@@ -216,7 +216,14 @@ impl Writer {
             drop(conn);
             drop(turn);
             tracing::warn!(%error, "the connection failed during a commit: asking whether it took");
-            return if self.took(markers)? { Ok(value) } else { Err(error) };
+            return match self.took(markers) {
+                Ok(true) => Ok(value),
+                Ok(false) => Err(error),
+                Err(silence) => {
+                    tracing::error!(error = %silence, "nobody can say whether the commit took");
+                    Err(DatabaseError::InDoubt)
+                }
+            };
         }
         self.conn = Some(conn);
         Ok(value)

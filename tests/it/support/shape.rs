@@ -1,7 +1,6 @@
 //! Bodies as text for snapshots: every member in its place, without what differs from run to run.
 
-/// What is random or depends on it begins with one of these and goes on as the function says.
-/// What comes before a value that differs each time, and which characters such a value has.
+/// What stands before a value that differs each time, and which characters such a value has.
 type Random = (&'static str, fn(char) -> bool);
 
 const RANDOM: [Random; 13] = [
