@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{LOUNGE, OPEN_LOUNGE};
 use crate::support::app::TestApp;
-use crate::support::client::Client;
+use crate::support::client::{Client, Reply};
 use crate::support::world::ISSUER;
 
 fn ask(subject: &str) -> Value {
     json!({"perk": "sfo-lounge", "subject": subject})
 }
 
-async fn ask_once(client: &Client, key: &str, body: &Value) -> crate::support::client::Reply {
+async fn ask_once(client: &Client, key: &str, body: &Value) -> Reply {
     client.post("/v1/checks", body).header("idempotency-key", key).await
 }
 
@@ -126,11 +126,6 @@ async fn a_burst_of_retries_is_one_grant_and_a_limit_admits_exactly_its_number()
     }
 }
 
-/// What a kiosk can learn: the answer without what names the question.
-fn learnt(answer: &crate::support::client::Reply) -> String {
-    answer.shape()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kiosk_can_not_read_a_score_out_of_a_refusal() {
     for app in TestApp::all().await {
@@ -144,11 +139,11 @@ async fn a_kiosk_can_not_read_a_score_out_of_a_refusal() {
             assert!(answer.is(200)["score"].get("value").is_none(), "{}", answer.text);
             let reason = answer.json()["reasons"][0].clone();
             match score {
-                0..30 => far.push(learnt(&answer)),
+                0..30 => far.push(answer.shape()),
                 30..40 => assert_eq!(reason["short_by"], 40 - score, "{}", answer.text),
                 _ => assert_eq!(answer.json()["decision"], "granted"),
             }
-            if score < 30 || score >= 40 {
+            if !(30..40).contains(&score) {
                 assert!(reason.get("short_by").is_none(), "{}", answer.text);
             }
         }
@@ -172,7 +167,7 @@ async fn a_kiosk_can_not_read_a_score_out_of_a_refusal() {
             let gap = answer.json()["reasons"][0].get("short_by").cloned();
             assert_eq!(gap, shown.map(|points: i32| json!(points)), "{score}: {}", answer.text);
             let receipt = format!("\"index\":{}", answer.json()["receipt"]["index"]);
-            recorded.push((gap, learnt(&answer).replace(&receipt, "")));
+            recorded.push((gap, answer.shape().replace(&receipt, "")));
         }
         recorded.dedup();
         assert_eq!(recorded.len(), 3, "one for every gap that is shown: {recorded:?}");

@@ -8,7 +8,8 @@ use crate::support::shape::assert_shape;
 
 const ADA: &str = "/v1/scores/klout/twitter:ada";
 
-fn score(value: Value, observed_at: &str) -> Value {
+fn score(value: impl Into<Value>, observed_at: &str) -> Value {
+    let value = value.into();
     json!({"value": value, "observed_at": observed_at})
 }
 
@@ -21,7 +22,7 @@ async fn a_score_is_put_shown_replaced_and_deleted() {
     for app in TestApp::all().await {
         let feeder = app.feeder(&app.cathay).await;
         feeder.get(ADA).await.problem(404, "not_found");
-        let put = feeder.put("/v1/scores/klout/Twitter:Ada", &score(json!(47.250), "2012-05-08T11:00:00-07:00")).await;
+        let put = feeder.put("/v1/scores/klout/Twitter:Ada", &score(47.250, "2012-05-08T11:00:00-07:00")).await;
         assert_shape!(put, @r#"
         200
         {
@@ -33,8 +34,8 @@ async fn a_score_is_put_shown_replaced_and_deleted() {
         "#);
         assert_eq!(feeder.get(ADA).await.text, put.text);
         assert_eq!(app.auditor(&app.cathay).await.get(ADA).await.text, put.text);
-        assert_eq!(feeder.put(ADA, &score(json!(47.25), "2012-05-08T18:00:00Z")).await.text, put.text, "again");
-        let stale = feeder.put(ADA, &score(json!(12), "2012-05-08T17:59:59Z")).await;
+        assert_eq!(feeder.put(ADA, &score(47.25, "2012-05-08T18:00:00Z")).await.text, put.text, "again");
+        let stale = feeder.put(ADA, &score(12, "2012-05-08T17:59:59Z")).await;
         assert_shape!(stale, @r#"
         409
         {
@@ -46,7 +47,7 @@ async fn a_score_is_put_shown_replaced_and_deleted() {
           "request_id":"req_…"
         }
         "#);
-        feeder.put(ADA, &score(json!(12), "2012-05-08T18:30:00Z")).await.is(200);
+        feeder.put(ADA, &score(12, "2012-05-08T18:30:00Z")).await.is(200);
         assert_eq!(feeder.get(ADA).await.is(200)["value"], 12);
         app.feeder(&app.american).await.get(ADA).await.problem(404, "not_found");
         app.feeder(&app.american).await.delete(ADA).await.problem(404, "not_found");
@@ -64,7 +65,7 @@ async fn a_score_that_changes_is_seen_by_the_next_check() {
         let ask = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
         let decision = async || admin.post("/v1/checks", &ask).await.is(200)["reasons"][0]["code"].clone();
         assert_eq!(decision().await, "score_met");
-        admin.put(ADA, &score(json!(12), "2012-05-08T18:30:00Z")).await.is(200);
+        admin.put(ADA, &score(12, "2012-05-08T18:30:00Z")).await.is(200);
         assert_eq!(decision().await, "score_below_threshold");
         admin.delete(ADA).await.is(204);
         assert_eq!(decision().await, "score_missing");
@@ -103,7 +104,7 @@ async fn a_score_that_does_not_fit_is_pointed_at() {
             feeder.ask(reqwest::Method::PUT, ADA).json(body).await.problem(400, "malformed_json");
         }
         feeder.get(ADA).await.problem(404, "not_found");
-        let good = score(json!(47.25), "2012-05-08T18:00:00Z");
+        let good = score(47.25, "2012-05-08T18:00:00Z");
         feeder.put("/v1/scores/kred/twitter:ada", &good).await.problem(404, "not_found");
         for odd in ["%00", "a%20b", "%E2%80%AEada", &"a".repeat(4096)] {
             let spot = feeder.put(&format!("/v1/scores/klout/{odd}"), &good).await.spot(422, "invalid_request");
@@ -113,10 +114,34 @@ async fn a_score_that_does_not_fit_is_pointed_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_subject_can_hold_what_a_path_must_escape() {
+    for app in TestApp::all().await {
+        app.lounge(super::OPEN_LOUNGE, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        for (escaped, subject) in [
+            ("cx%2F12", "cx/12"),
+            ("100%25", "100%"),
+            ("a%3Fb", "a?b"),
+            ("a%23b", "a#b"),
+            ("a+b", "a+b"),
+            ("%C3%89mile", "\u{e9}mile"),
+            ("import", "import"),
+        ] {
+            let path = format!("/v1/scores/klout/{escaped}");
+            let put = admin.put(&path, &score(50, "2012-05-08T18:00:00Z")).await;
+            assert_eq!(put.is(200)["subject"], subject, "{escaped}");
+            let ask = json!({"perk": "sfo-lounge", "subject": subject});
+            assert_eq!(admin.post("/v1/checks", &ask).await.is(200)["decision"], "granted", "{escaped}");
+            assert_eq!(admin.get(&path).await.text, put.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_feed_keeps_its_good_lines_and_names_the_bad_ones() {
     for app in TestApp::all().await {
         let feeder = app.feeder(&app.cathay).await;
-        feeder.put("/v1/scores/klout/twitter:new", &score(json!(50), "2012-05-08T18:00:00Z")).await.is(200);
+        feeder.put("/v1/scores/klout/twitter:new", &score(50, "2012-05-08T18:00:00Z")).await.is(200);
         let then = r#""observed_at":"2012-05-08T17:00:00Z"}"#;
         let digits = "3".repeat(30);
         let feed = [
