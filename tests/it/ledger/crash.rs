@@ -160,7 +160,7 @@ async fn load(clients: Clients, known: &mut Known, round: usize, enough: usize) 
         gone.store(true, Ordering::SeqCst);
     };
     let load = futures_util::future::join_all((0..CLIENTS).map(client));
-    let both = tokio::time::timeout(Duration::from_secs(120), async { tokio::join!(load, kill) });
+    let both = tokio::time::timeout(Duration::from_mins(2), async { tokio::join!(load, kill) });
     both.await.expect("the clients come to an end");
     clients.serve.kill();
     *known = std::mem::take(&mut *shared.lock().unwrap());

@@ -22,7 +22,7 @@ use crate::support::services::{Postgres, Redis};
 use crate::support::world::{CLI, World, idempotent, question};
 
 /// For what is waited for by looking; a run that takes so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const LOUNGE: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],

@@ -64,7 +64,7 @@ fn person(nth: usize) -> String {
     format!("twitter:person{nth}")
 }
 
-fn is_granted(answer: &&Answer) -> bool {
+fn is_granted(answer: &Answer) -> bool {
     answer.decision == Decision::Granted
 }
 
@@ -74,7 +74,7 @@ pub async fn exactly_the_limit_is_granted(world: &World, attempts: usize, max: u
     let race = Race::prepare(world, HOUSE, max, people).await;
     let asks = (0..attempts).map(|nth| race.ask(nth, question("lounge", &person(nth % people))));
     let answers: Vec<Answer> = stream::iter(asks).buffer_unordered(AT_ONCE).collect().await;
-    let granted: Vec<&Answer> = answers.iter().filter(is_granted).collect();
+    let granted: Vec<&Answer> = answers.iter().filter(|answer| is_granted(answer)).collect();
     assert_eq!(granted.len(), max);
     let tokens: HashSet<_> = granted.iter().map(|answer| answer.token.as_ref().unwrap()).collect();
     assert_eq!(tokens.len(), max, "each has a token of its own");
@@ -106,7 +106,7 @@ pub async fn two_limits_hold_for_parties_and_repeated_questions(world: &World, a
         assert_eq!(format!("{first:?}"), format!("{second:?}"), "the same question, the same answer");
     }
     let tally = world.tally(&race.merchant);
-    let granted = answers.iter().filter(|(first, _)| is_granted(&first)).count();
+    let granted = answers.iter().filter(|(first, _)| is_granted(first)).count();
     assert_eq!((tally.granted, tally.denied), (granted, attempts - granted), "a repeated question is one event");
     assert_eq!(tally.used_of("house-day"), u64::try_from(max).unwrap(), "the house is full");
     assert_eq!(tally.used_of("person-day"), tally.used_of("house-day"), "whoever is in is counted by both");
