@@ -1,4 +1,8 @@
 //! The HTTP door from outside: what it promises, what it refuses, and the shapes that clients rely on.
+//!
+//! A new endpoint gets a file under `v1/` named as its path, a sample in `access_matrix.rs`, and, if it
+//! reads JSON, a line in `bad_input.rs`; both lists fail until it has. `assert_shape!(reply, @"")` locks
+//! a body as text: run once, look at the difference, and take it over with `cargo insta review`.
 
 mod access_matrix;
 mod bad_input;
