@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::body::{Body, CheckFacts, PerkFacts, RedeemFacts, RuleFacts, Unreadable};
 use super::counters::Counters;
-use super::findings::{Findings, Place, Wrong};
+use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::{Log, Logs};
@@ -98,31 +98,28 @@ impl LogBooks<'_> {
     }
 
     /// Reads what an event says about a table. Kinds that change none are passed over.
-    pub(super) fn take(&mut self, place: &Place, body: &Body<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
+    pub(super) fn take(&mut self, at: At<'_>, body: &Body<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
         let about = &*body.about;
         let merchant = self.log.merchant();
         match &*body.kind {
             checks::KIND => {
                 let check: CheckFacts<'_> = body.facts()?;
                 if (&*check.decision == "granted") != check.grant.is_some() {
-                    findings.add(
-                        place.clone(),
-                        Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" },
-                    );
+                    findings.add(at, Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" });
                 }
-                self.rules.cited(place, &check, self.has_gaps, findings);
-                self.counters.take(place, &check, self.has_gaps, findings);
+                self.rules.cited(at, &check, self.has_gaps, findings);
+                self.counters.take(at, &check, self.has_gaps, findings);
                 if let Some(grant) = &check.grant {
                     self.books.grants.take(merchant.unwrap_or_default(), body, &check, grant);
                 }
             }
             redemptions::KIND => {
                 let facts: RedeemFacts<'_> = body.facts()?;
-                self.books.redemptions.take(place, merchant.unwrap_or_default(), body, &facts, findings);
+                self.books.redemptions.take(at, merchant.unwrap_or_default(), body, &facts, findings);
             }
             "perk.created" => self.rules.created(about, &body.facts::<PerkFacts<'_>>()?.perk),
             "rule.drafted" => self.rules.drafted(about, &body.facts::<RuleFacts<'_>>()?),
-            "rule.published" => self.rules.published(place, about, &body.facts()?, self.has_gaps, findings),
+            "rule.published" => self.rules.published(at, about, &body.facts()?, self.has_gaps, findings),
             "key.created" => self.keys.created(about, body.facts()?),
             "key.revoked" => self.keys.revoked(about, body.facts()?),
             "merchant.created" if merchant.is_none() => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_lc_rs::digest;
 
 use super::body::{CheckFacts, LimitFacts};
-use super::findings::{Findings, Place, Wrong};
+use super::findings::{At, Findings, Place, Wrong};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::CounterRow;
@@ -26,7 +26,7 @@ struct Counted {
 impl Counters {
     /// A check that touched limits. `has_gaps`: bodies before it are pruned, so a counter that is
     /// met for the first time may have been used before.
-    pub(super) fn take(&mut self, place: &Place, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
+    pub(super) fn take(&mut self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
         let is_granted = &*check.decision == "granted";
         let mut has_refused = false;
         for limit in &check.limits {
@@ -34,7 +34,7 @@ impl Counters {
             has_refused |= limit.used.saturating_add(limit.cost) > limit.max;
             if is_granted && limit.used > limit.max {
                 let wrong = Wrong::Overrun { limit: limit.id.to_string(), used: limit.used, max: limit.max };
-                findings.add(place.clone(), wrong);
+                findings.add(at, wrong);
             }
             let key = key_of(check, limit);
             let known = self.counted.get(&key).map(|counted| counted.used);
@@ -45,18 +45,17 @@ impl Counters {
             let counted = before.saturating_add(cost);
             if counted != limit.used {
                 let wrong = Wrong::Used { limit: limit.id.to_string(), said: limit.used, counted };
-                findings.add(place.clone(), wrong);
+                findings.add(at, wrong);
             }
             // Go on from what the event says: one that is missing is told once, not at every event after.
             if is_granted {
-                let index = place.index.unwrap_or_default();
-                self.counted.insert(key, Counted { used: limit.used, index });
+                self.counted.insert(key, Counted { used: limit.used, index: at.index });
             } else if let Some(counted) = self.counted.get_mut(&key) {
                 counted.used = limit.used;
             }
         }
         if !is_granted && !check.limits.is_empty() && !has_refused {
-            findings.add(place.clone(), Wrong::Incoherent { reason: "it was refused though every limit had room" });
+            findings.add(at, Wrong::Incoherent { reason: "it was refused though every limit had room" });
         }
     }
 
@@ -125,12 +124,16 @@ fn is_across_perks(scope: &str) -> bool {
 
 /// 128 bits of SHA-256: no two counters of a merchant share them, by accident or intent.
 fn fingerprint(parts: &[&str]) -> u128 {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for part in parts {
-        context.update(part.as_bytes());
-        context.update(&[0]);
+        bytes.extend_from_slice(part.as_bytes());
+        bytes.push(0);
     }
-    context.finish().as_ref().iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
+    digest::digest(&digest::SHA256, &bytes)
+        .as_ref()
+        .iter()
+        .take(16)
+        .fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 #[cfg(test)]
@@ -164,7 +167,12 @@ mod tests {
         let (mut counters, mut findings) = (Counters::default(), Findings::default());
         for (index, (decision, cost, used)) in (0..).zip(events) {
             let text = check(decision, *cost, *used);
-            counters.take(&Place::index("a", index), &serde_json::from_str(&text).unwrap(), has_gaps, &mut findings);
+            counters.take(
+                At { log: "a", index, event: "" },
+                &serde_json::from_str(&text).unwrap(),
+                has_gaps,
+                &mut findings,
+            );
         }
         findings.listed().iter().map(|it| (it.place.index.unwrap(), it.wrong.code())).collect()
     }

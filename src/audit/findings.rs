@@ -36,6 +36,20 @@ impl Place {
     }
 }
 
+/// An event that may turn out to be wrong: a [`Place`] that costs nothing until it is needed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub log: &'a str,
+    pub index: i64,
+    pub event: &'a str,
+}
+
+impl From<At<'_>> for Place {
+    fn from(at: At<'_>) -> Self {
+        Self { event: Some(at.event.to_owned()), ..Self::index(at.log, at.index) }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.log {
@@ -180,10 +194,10 @@ pub struct Findings {
 
 impl Findings {
     /// Adds one.
-    pub fn add(&mut self, place: Place, wrong: Wrong) {
+    pub fn add(&mut self, place: impl Into<Place>, wrong: Wrong) {
         *self.counts.entry(wrong.code()).or_default() += 1;
         if self.listed.len() < MAX_LISTED {
-            self.listed.push(Finding { place, wrong });
+            self.listed.push(Finding { place: place.into(), wrong });
         }
     }
 

@@ -195,7 +195,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
         let there: HashSet<String> = store::list_grant_ids(conn, &ids)?.into_iter().collect();
         for (event, grant) in granted {
             if !there.contains(&grant) {
-                findings.add(log.place(event), Wrong::GrantMissing { grant });
+                findings.add(log.at(event), Wrong::GrantMissing { grant });
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::findings::Place;
+use super::findings::{At, Place};
 use super::store::{self, EventRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::LogRow;
@@ -14,8 +14,8 @@ pub(super) struct Log {
 
 impl Log {
     /// Where an event of it stands.
-    pub(super) fn place(&self, event: &EventRow) -> Place {
-        Place { event: Some(event.id.clone()), ..Place::index(&self.head.name, event.log_index) }
+    pub(super) fn at<'a>(&'a self, event: &'a EventRow) -> At<'a> {
+        At { log: &self.head.name, index: event.log_index, event: &event.id }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -50,7 +50,7 @@ impl Logs {
 
     /// An event of the merchant's log.
     pub(super) fn place_at(&self, merchant: &str, event: &EventRow) -> Place {
-        self.find(merchant).map(|log| log.place(event)).unwrap_or_default()
+        self.find(merchant).map(|log| log.at(event).into()).unwrap_or_default()
     }
 
     /// Goes through all events of all logs again.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::body::{Body, RedeemFacts};
-use super::findings::{Findings, Place, Wrong};
+use super::findings::{At, Findings, Wrong};
 use super::logs::Logs;
 use super::store::{self, EventRow};
 use super::tally::{Likeness, Tally, Told, number, text};
@@ -55,7 +55,7 @@ impl Redemptions {
 
     pub(super) fn take(
         &mut self,
-        place: &Place,
+        at: At<'_>,
         merchant: &str,
         body: &Body<'_>,
         facts: &RedeemFacts<'_>,
@@ -63,7 +63,7 @@ impl Redemptions {
     ) {
         // A token that may be spent often has a slot for each attempt.
         if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
-            findings.add(place.clone(), Wrong::Incoherent { reason: "its slot is not that of its attempt" });
+            findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
         }
         by_event(merchant, body, facts).add_to(&mut self.by_events);
     }
@@ -170,7 +170,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
         let there: HashSet<(String, String)> = store::list_slots(conn, &grants)?.into_iter().collect();
         for (event, (grant, slot)) in redeemed {
             if !there.contains(&(grant.clone(), slot.clone())) {
-                findings.add(log.place(event), Wrong::RedemptionMissing { grant, slot });
+                findings.add(log.at(event), Wrong::RedemptionMissing { grant, slot });
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 
 use super::body::{CheckFacts, RuleFacts};
-use super::findings::{Findings, Place, Wrong};
+use super::findings::{At, Findings, Place, Wrong};
 use super::store::{self, RuleRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::subject::hex;
@@ -42,7 +42,7 @@ impl Rules {
     /// `has_gaps`: bodies before it are pruned, perhaps the draft's.
     pub(super) fn published(
         &mut self,
-        place: &Place,
+        at: At<'_>,
         perk: &str,
         rule: &RuleFacts<'_>,
         has_gaps: bool,
@@ -57,7 +57,7 @@ impl Rules {
                 known.versions.insert(rule.version, version);
             }
             _ => findings.add(
-                place.clone(),
+                at,
                 Wrong::Rule {
                     perk: perk.to_owned(),
                     version: rule.version,
@@ -68,7 +68,7 @@ impl Rules {
     }
 
     /// A decision cites a version that was published before it, by its hash.
-    pub(super) fn cited(&self, place: &Place, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
+    pub(super) fn cited(&self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
         let version = self.perks.get(&*check.perk_id).and_then(|perk| perk.versions.get(&check.rule_version));
         let fits = match version {
             Some(version) => *version.hash == *check.rule_hash && (version.is_published || has_gaps),
@@ -76,7 +76,7 @@ impl Rules {
         };
         if !fits {
             let wrong = Wrong::RuleCited { perk: check.perk_id.to_string(), version: check.rule_version };
-            findings.add(place.clone(), wrong);
+            findings.add(at, wrong);
         }
     }
 

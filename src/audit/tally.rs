@@ -47,24 +47,26 @@ pub(super) struct Tally {
     key: [u8; 32],
     count: u64,
     sum: (u128, u128),
+    /// What is digested next: kept for its capacity.
+    record: Vec<u8>,
 }
 
 impl Tally {
     /// An empty one. Tallies that are to be compared need the same key.
     pub(super) const fn new(key: [u8; 32]) -> Self {
-        Self { key, count: 0, sum: (0, 0) }
+        Self { key, count: 0, sum: (0, 0), record: Vec::new() }
     }
 
     /// Adds a record, given as its fields.
     pub(super) fn add(&mut self, fields: &[&[u8]]) {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&self.key);
+        self.record.clear();
+        self.record.extend_from_slice(&self.key);
         for field in fields {
             // The length keeps `ab, c` apart from `a, bc`.
-            context.update(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-            context.update(field);
+            self.record.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+            self.record.extend_from_slice(field);
         }
-        let (high, low) = halves(&context.finish());
+        let (high, low) = halves(&digest::digest(&digest::SHA256, &self.record));
         self.count += 1;
         self.sum = (self.sum.0.wrapping_add(high), self.sum.1.wrapping_add(low));
     }

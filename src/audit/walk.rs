@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
             self.events += 1;
             if event.log_index < self.next {
                 // Before the first: the key of the table keeps every other index from coming twice.
-                self.findings.add(self.log.place(event), Wrong::EventInserted { count: 1 });
+                self.findings.add(self.log.at(event), Wrong::EventInserted { count: 1 });
                 continue;
             }
             self.settle(conn)?;
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         let computed = event.body.as_deref().map(leaf_hash);
         let stored: Option<Hash> = event.leaf_hash.as_slice().try_into().ok();
         if stored.is_none() || computed.is_some_and(|computed| Some(computed) != stored) {
-            self.findings.add(self.log.place(event), Wrong::LeafHash);
+            self.findings.add(self.log.at(event), Wrong::LeafHash);
         }
         let stored = stored.or(computed).unwrap_or_default();
         while let Some((index, hash, label)) = self.leaves.pop_front() {
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
             }
             // An index that was passed over is among those that are missing.
             if number(event.log_index) == index && hash != stored {
-                self.findings.add(self.log.place(event), Wrong::AnchorLeaf { anchor: label });
+                self.findings.add(self.log.at(event), Wrong::AnchorLeaf { anchor: label });
             }
         }
         stored
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
             books.skip();
             return;
         };
-        let place = self.log.place(event);
+        let at = self.log.at(event);
         let read = Body::parse(text).and_then(|body| {
             for (is_same, column) in [
                 (*body.id == *event.id, "id"),
@@ -162,19 +162,19 @@ impl<'a> Walk<'a> {
                 (body.at.as_microsecond() == event.at, "at"),
             ] {
                 if !is_same {
-                    self.findings.add(place.clone(), Wrong::Column { column });
+                    self.findings.add(at, Wrong::Column { column });
                 }
             }
             if body.merchant.as_deref() != self.log.merchant() {
                 let merchant = body.merchant.as_deref().unwrap_or("the operator").to_owned();
-                self.findings.add(place.clone(), Wrong::Foreign { merchant });
+                self.findings.add(at, Wrong::Foreign { merchant });
             }
-            books.take(&place, &body, self.findings)
+            books.take(at, &body, self.findings)
         });
         match read {
             Ok(()) => {}
-            Err(Unreadable::Version(version)) => self.findings.add(place, Wrong::EventVersion { version }),
-            Err(Unreadable::Form(reason)) => self.findings.add(place, Wrong::EventUnreadable { reason }),
+            Err(Unreadable::Version(version)) => self.findings.add(at, Wrong::EventVersion { version }),
+            Err(Unreadable::Form(reason)) => self.findings.add(at, Wrong::EventUnreadable { reason }),
         }
     }
 
