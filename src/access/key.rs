@@ -166,6 +166,10 @@ impl NewKey {
                 flaws.push(Flaw::new(pointer, "not_allowed", whose));
             }
         }
+        if self.role == Role::Door && self.audience.is_none() {
+            // Without one it would open for nobody, and only the first guest would find out.
+            flaws.push(Flaw::new("/audience", "required", "a door key redeems one audience: name it"));
+        }
         if self.audience.as_deref().is_some_and(|audience| !ids::is_slug(audience)) {
             flaws.push(Flaw::new("/audience", "invalid_value", ids::NameError::Slug.to_string()));
         }

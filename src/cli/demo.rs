@@ -153,6 +153,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         serving.await.map_err(|error| CliError::Output(std::io::Error::other(error)))??;
         Ok::<_, CliError>(held)
     })?;
+    if args.once && args.dir.is_none() {
+        // Nothing of a show that is over is worth keeping, least of all its master key.
+        std::fs::remove_dir_all(&dir)?;
+    }
     Ok(if show { Ended::Well } else { Ended::Badly })
 }
 

@@ -37,6 +37,8 @@ pub enum CliError {
     /// `name` is the setting.
     #[error("can't listen on {address} (`{name}`): {error}")]
     Listen { name: &'static str, address: std::net::SocketAddr, error: std::io::Error },
+    #[error("the ledger's thread ended by itself; the log says why")]
+    LedgerEnded,
     #[error("the demo failed: {0}")]
     Demo(String),
     #[error(transparent)]
@@ -169,6 +171,7 @@ impl CliError {
             | Self::Gateway(_)
             | Self::Runtime(_)
             | Self::Metrics(_)
+            | Self::LedgerEnded
             | Self::Demo(_)
             | Self::Output(_)
             | Self::Unreadable { .. }

@@ -83,13 +83,22 @@ impl Running {
         let cancel = CancellationToken::new();
         self.gateway.follow(&tasks, &cancel);
         let recorded = self.gateway.ledger.ended();
-        let served = server::serve(self.gateway, self.listener, self.metrics, stop.cancelled_owned()).await;
+        // Without its writer the gateway can grant nothing and only a new start mends it.
+        let (died, told) = (self.gateway.ledger.ended(), stop.clone());
+        let until = async move {
+            tokio::select! {
+                () = died => tracing::error!("the ledger's thread has ended: stopping"),
+                () = told.cancelled() => {}
+            }
+        };
+        let served = server::serve(self.gateway, self.listener, self.metrics, until).await;
         cancel.cancel();
         tasks.close();
         tasks.wait().await;
         // What was asked is recorded and the database is closed in good order, unless it hangs.
         let _ = tokio::time::timeout(LAST_WORDS, recorded).await;
-        Ok(served?)
+        served?;
+        if stop.is_cancelled() { Ok(()) } else { Err(CliError::LedgerEnded) }
     }
 }
 

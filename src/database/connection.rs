@@ -38,6 +38,10 @@ pub enum DatabaseUrl {
 pub enum DatabaseUrlError {
     #[error("a database is `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
     Scheme,
+    #[error("a `%` in it must begin two hexadecimal digits: write `%25` for the character itself")]
+    PercentEncoding,
+    #[error("the port must be a number; in a user or password write `/` as `%2F`, `:` as `%3A` and `@` as `%40`")]
+    Port,
     #[error("an in-memory SQLite database can't be shared by connections: name a file")]
     InMemory,
     #[error(
@@ -69,9 +73,8 @@ impl FromStr for DatabaseUrl {
                 path => Ok(Self::Sqlite(path.to_owned())),
             };
         }
-        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            return Err(DatabaseUrlError::Scheme);
-        }
+        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
+        check_postgres(rest.ok_or(DatabaseUrlError::Scheme)?)?;
         let sslmode = text.split(['?', '&']).find_map(|part| part.strip_prefix("sslmode="));
         match sslmode {
             // Never silently plain: whoever asks for TLS gets it or an error.
@@ -156,15 +159,54 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
             Ok(AnyConnection::Sqlite(conn))
         }
         DatabaseUrl::Postgres(url) => {
-            let joint = if url.contains('?') { '&' } else { '?' };
-            let with_timeout =
-                if url.contains("connect_timeout=") { url.clone() } else { format!("{url}{joint}connect_timeout=3") };
-            let mut conn = PgConnection::establish(&with_timeout).map_err(unavailable)?;
+            let mut conn = PgConnection::establish(&bounded(url)).map_err(unavailable)?;
             // A server or role may default to less; a grant must be on disk when its token leaves.
-            conn.batch_execute("SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;")?;
+            conn.batch_execute("SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;")?;
             Ok(AnyConnection::Postgres(conn))
         }
     }
+}
+
+/// The URL with bounds on silence, unless it sets its own: a server that vanishes without a word would
+/// otherwise hold the one writer for as long as TCP waits. And never a standby: it can't record.
+fn bounded(url: &str) -> String {
+    const BOUNDS: [&str; 6] = [
+        "connect_timeout=3",
+        "tcp_user_timeout=5000",
+        "keepalives_idle=5",
+        "keepalives_interval=2",
+        "keepalives_count=3",
+        "target_session_attrs=read-write",
+    ];
+    let mut url = url.to_owned();
+    for bound in BOUNDS {
+        let name = bound.split('=').next().unwrap_or_default();
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(bound);
+        }
+    }
+    url
+}
+
+/// Refuses here what libpq would refuse by quoting it, password and all.
+fn check_postgres(rest: &str) -> Result<(), DatabaseUrlError> {
+    let bytes = rest.as_bytes();
+    for (at, _) in rest.match_indices('%') {
+        let digits = bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        if !digits {
+            return Err(DatabaseUrlError::PercentEncoding);
+        }
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let places = authority.rsplit_once('@').map_or(authority, |(_, places)| places);
+    for place in places.split(',') {
+        let port = place.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            return Err(DatabaseUrlError::Port);
+        }
+    }
+    Ok(())
 }
 
 /// Begins a transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`): a deferred
@@ -237,6 +279,21 @@ mod tests {
     #[test]
     fn a_url_is_sqlite_or_postgres_and_keeps_its_tls() {
         assert_eq!("sqlite:perkgate.db".parse::<DatabaseUrl>().unwrap(), DatabaseUrl::Sqlite("perkgate.db".into()));
+        for (url, why) in [
+            ("postgres://u:hunter2%secret@h/d", DatabaseUrlError::PercentEncoding),
+            ("postgres://u:hunter2/x@h/d", DatabaseUrlError::Port),
+            ("postgres://u:p@h:54x/d", DatabaseUrlError::Port),
+        ] {
+            assert_eq!(url.parse::<DatabaseUrl>(), Err(why), "{url}");
+        }
+        for url in [
+            "postgres://u:p%2F@h:5432/d",
+            "postgres:///d?host=/run/pg",
+            "postgres://u@[::1]:5432/d",
+            "postgres://a:1,b:2/d",
+        ] {
+            assert!(url.parse::<DatabaseUrl>().is_ok(), "{url}");
+        }
         assert_eq!("mysql://x".parse::<DatabaseUrl>(), Err(DatabaseUrlError::Scheme));
         assert_eq!("sqlite::memory:".parse::<DatabaseUrl>(), Err(DatabaseUrlError::InMemory));
         #[cfg(not(feature = "postgres-tls"))]

@@ -95,6 +95,13 @@ impl From<Error> for DatabaseError {
 
 fn is_lost(message: &str) -> bool {
     [
+        // A standby or a full disk: nothing can be written there now, wherever it came from.
+        "read-only transaction",
+        "No space left on device",
+        "could not extend file",
+        "database or disk is full",
+        "disk I/O error",
+        "SSL SYSCALL error",
         "server closed the connection",
         "connection to server",
         "no connection to the server",

@@ -19,6 +19,9 @@ use super::{AnyConnection, Database, DatabaseError};
 /// How often the epoch is polled: what one replica revokes is dead on all within a second.
 pub const POLL_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a poll may take before the database counts as away.
+const POLL_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Unknown names ask the database at most this often, however many of them come.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -175,7 +178,12 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
                 () = self.inner.nudge.notified() => {}
                 _ = ticks.tick() => {}
             }
-            match self.poll().await {
+            // A database that hangs says nothing: silence counts as away.
+            let polled = tokio::time::timeout(POLL_PATIENCE, self.poll()).await.unwrap_or_else(|_| {
+                self.inner.reachable.store(false, Ordering::Relaxed);
+                Err(DatabaseError::Busy)
+            });
+            match polled {
                 Ok(_) if !well => tracing::info!(snapshot = self.inner.epoch, "following the database again"),
                 Err(error) if well => tracing::warn!(%error, snapshot = self.inner.epoch, "can't follow the database"),
                 _ => {}

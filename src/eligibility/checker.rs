@@ -217,6 +217,7 @@ impl Checker {
             rule_hash: deciding.hash.clone(),
             subject_ref,
             handle: question.subject,
+            party: facts.context.party(),
             context: looked_at(rule, &facts),
             verdict,
             score: seen,

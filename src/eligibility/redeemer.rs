@@ -82,8 +82,10 @@ impl Redeemer {
             key: principal.key.clone(),
             role: principal.role.as_str(),
             grant: claims.jti.clone(),
+            location: principal.location.clone(),
+            kiosk: principal.kiosk.clone(),
             door,
-            attempt,
+            attempt: self.ledger.attempt(&attempt),
             objection: objection.or_else(|| claims.check_time(at).err()),
             deadline,
         };

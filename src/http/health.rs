@@ -23,7 +23,7 @@ pub enum Status {
 pub struct ReadinessView {
     #[schema(inline)]
     pub status: Status,
-    /// `database_unreachable`, `redis_unreachable`, `snapshots_not_loaded`, `draining`.
+    /// `database_unreachable`, `ledger_failing`, `redis_unreachable`, `snapshots_not_loaded`, `draining`.
     pub reasons: Vec<&'static str>,
 }
 
@@ -33,7 +33,8 @@ impl ReadinessView {
         let reasons: Vec<_> = [
             (door.is_draining(), "draining"),
             (!loaded, "snapshots_not_loaded"),
-            (!gateway.directory.is_reachable(), "database_unreachable"),
+            (!gateway.directory.is_reachable() || !gateway.catalog.is_reachable(), "database_unreachable"),
+            (gateway.ledger.is_failing(), "ledger_failing"),
             (gateway.redis_is_down(), "redis_unreachable"),
         ]
         .into_iter()

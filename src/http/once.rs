@@ -10,7 +10,6 @@ use super::params::IdempotencyKey;
 use super::problem::{Kind, Problem};
 use crate::access::Principal;
 use crate::gateway::Gateway;
-use crate::ledger::entry::Idempotency;
 use crate::ledger::once::{Claim, Scope};
 
 /// A 201 as it is kept for a retry.
@@ -55,7 +54,7 @@ pub async fn once(
     };
     let merchant = caller.merchant.as_ref().map(|merchant| merchant.id.clone());
     let scope = Scope { merchant, key: caller.key.clone(), operation: operation.into() };
-    let claimed = match gateway.ledger.claim(scope, Idempotency { key, request_hash }).await? {
+    let claimed = match gateway.ledger.claim(scope, gateway.ledger.idempotency(&key, request_hash)).await? {
         Claim::Fresh(claimed) => claimed,
         Claim::Answered(answer) => {
             let made: Created = serde_json::from_slice(&answer).map_err(|error| Problem::internal(&error))?;
@@ -75,6 +74,8 @@ pub async fn once(
             }
             Ok(made.into_response())
         }
+        // It may have been made: the claim stays, so that a retry doesn't make a second.
+        Err(problem) if problem.kind == Kind::InDoubt => Err(problem),
         Err(problem) => {
             if let Err(error) = gateway.ledger.release(claimed).await {
                 tracing::warn!(%error, "could not free an idempotency key");

@@ -58,6 +58,7 @@ kinds! {
     RateLimited = 429 "rate_limited" "Too many requests with this key";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
+    NotAvailableYet = 501 "not_available_yet" "This is not available yet";
     InDoubt = 503 "in_doubt" "It is not known whether this was done";
     Unavailable = 503 "unavailable" "Not now: please try again";
 }

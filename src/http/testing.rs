@@ -117,7 +117,8 @@ impl Rig {
     /// A new key of the first merchant (or of the operator), as a header's value.
     pub async fn key(&self, role: Role) -> String {
         let merchant = role.has_merchant().then(|| self.cathay.id.clone());
-        self.make(NewKey::of(role, merchant, role.as_str())).await.1
+        let audience = (role == Role::Door).then(|| "sfo-lounge".to_owned());
+        self.make(NewKey { audience, ..NewKey::of(role, merchant, role.as_str()) }).await.1
     }
 
     pub async fn ask(&self, request: TestRequest) -> Answer {

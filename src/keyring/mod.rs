@@ -199,6 +199,13 @@ impl Keyring {
         self.inner.snapshot.load().hash.subject_ref(merchant, handle)
     }
 
+    /// What a caller's text is kept as when it only has to be compared: without the key nobody can
+    /// try which text it was. The last part only may have a free length.
+    #[must_use]
+    pub fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.inner.snapshot.load().hash.blind(parts)
+    }
+
     /// A new random secret for the person, and its row's `sealed` bytes (73 and the handle).
     #[must_use]
     pub fn new_subject(

@@ -35,6 +35,12 @@ impl HashKey {
         SubjectRef(*mac(&self.mac, &parts))
     }
 
+    pub(super) fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let labelled: Vec<&[u8]> =
+            std::iter::once(&b"perkgate blinded v1\0"[..]).chain(parts.iter().copied()).collect();
+        *mac(&self.mac, &labelled)
+    }
+
     pub(super) fn new_subject(
         &self,
         merchant: &MerchantId,

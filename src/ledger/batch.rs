@@ -2,6 +2,7 @@
 //! for each other in circles and the log heads, which everyone needs, locked for the shortest time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use super::append::{self, Leaf, LogIds};
 use super::checks::{self, Settled};
@@ -20,6 +21,14 @@ use crate::ids::CheckId;
 pub(super) enum Entry {
     Check(Box<CheckEntry>),
     Redeem(Box<RedeemEntry>),
+}
+
+/// When nobody waits for it any more.
+pub(super) fn deadline(entry: &Entry) -> Instant {
+    match entry {
+        Entry::Check(check) => check.deadline,
+        Entry::Redeem(entry) => entry.deadline,
+    }
 }
 
 /// What became of an entry, true once the transaction commits.

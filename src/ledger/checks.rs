@@ -28,6 +28,8 @@ pub const KIND: &str = "check.decided";
 pub struct Settled {
     pub decision: Decision,
     pub tier: Option<String>,
+    /// The tier that the rule granted and the limits refused.
+    pub refused_tier: Option<String>,
     pub reasons: Vec<Reason>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<jiff::Timestamp>,
@@ -40,6 +42,9 @@ struct Personal {
     reasons: Vec<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<PersonalScore>,
+    /// The handle's network: rules may look at it, so a replay needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
     context: Json,
 }
 
@@ -59,6 +64,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
         return Settled {
             decision: Decision::Denied,
             tier: None,
+            refused_tier: verdict.tier.clone(),
             reasons: admission.refusals,
             limits,
             next_eligible_at: admission.next_eligible_at,
@@ -79,6 +85,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
     Settled {
         decision: verdict.decision,
         tier: verdict.tier.clone(),
+        refused_tier: None,
         reasons: verdict.reasons.clone(),
         limits,
         next_eligible_at: verdict.next_eligible_at,
@@ -101,6 +108,7 @@ pub(super) fn leaf(
             observed_at: s.observed_at,
             fresh: s.fresh,
         }),
+        network: check.handle.network().map(str::to_owned),
         context: check.context.clone(),
     };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("check", e))?;
@@ -164,6 +172,9 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
         ("engine", Json::whole(i64::from(ENGINE_VERSION))),
         ("decision", Json::text(settled.decision.as_str())),
         ("tier", Json::optional(settled.tier.as_deref())),
+        // What the rule would have given if the limits had had room.
+        ("refused_tier", Json::optional(settled.refused_tier.as_deref())),
+        ("party", count(check.party)),
         ("reasons", Json::List(reasons.collect())),
         ("next_eligible_at", instant(settled.next_eligible_at)),
         ("subject", Json::text(subject.pseudonym.as_str())),

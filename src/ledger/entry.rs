@@ -89,6 +89,8 @@ pub struct CheckEntry {
     pub rule_hash: Arc<str>,
     pub subject_ref: SubjectRef,
     pub handle: SubjectHandle,
+    /// How many people, the subject included.
+    pub party: u64,
     pub verdict: Verdict,
     pub score: Option<ScoreSeen>,
     /// What the rule looked at of the caller's context; an object.
@@ -184,7 +186,10 @@ pub struct RedeemEntry {
     pub key: KeyId,
     pub role: &'static str,
     pub grant: GrantId,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
     pub door: String,
+    /// As [`super::Ledger::attempt`] gives it.
     pub attempt: String,
     /// Why the token may not be spent now (expired, another door's audience …).
     pub objection: Option<crate::tokens::TokenError>,

@@ -29,9 +29,12 @@ pub mod store;
 mod subjects;
 mod writer;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use append::origin;
 pub use recorded::Recorded;
@@ -39,12 +42,22 @@ pub use writer::Means;
 
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{CheckId, GrantId, MerchantId};
+use crate::subject::hex;
 use batch::{Entry, Outcome};
-use entry::{CheckEntry, CheckRecord, EventDraft, Grant, RedeemEntry, Redeemed};
+use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
 use writer::{Job, Writer};
 
 /// How long an idempotency key stands for its first answer.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
+
+/// How long after an entry's deadline its caller still hears what became of it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long an administrative change may take.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two sweeps of expired idempotency keys.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the ledger did not record something.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +99,7 @@ pub struct Ledger {
     means: Means,
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -96,13 +110,14 @@ impl Ledger {
     /// When the thread can't be made.
     pub fn start(means: Means, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let writer = Writer::new(means.clone(), receiver, largest_batch.max(1));
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = Writer::new(means.clone(), receiver, largest_batch.max(1), failing.clone());
         let (ended, running) = watch::channel(());
         std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
             writer.run();
             drop(ended);
         })?;
-        Ok(Self { queue: sender, means, running })
+        Ok(Self { queue: sender, means, running, failing })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
@@ -110,6 +125,21 @@ impl Ledger {
     pub fn ended(&self) -> impl Future<Output = ()> + use<> {
         let mut running = self.running.clone();
         async move { while running.changed().await.is_ok() {} }
+    }
+
+    /// A caller's idempotency key and request as they are kept. Clients build keys from member
+    /// numbers and the request names a person, so neither is stored as it is, nor by a hash that
+    /// anybody could try handles against.
+    pub fn idempotency(&self, key: &str, request_hash: [u8; 32]) -> Idempotency {
+        Idempotency {
+            key: hex(&self.means.keyring.blind(&[b"key\0", key.as_bytes()])),
+            request_hash: self.means.keyring.blind(&[b"request\0", &request_hash]),
+        }
+    }
+
+    /// A door's attempt as it is kept, for the same reason.
+    pub fn attempt(&self, attempt: &str) -> String {
+        hex(&self.means.keyring.blind(&[b"attempt\0", attempt.as_bytes()]))
     }
 
     /// Admits and records a check, or replays what its idempotency key was told before.
@@ -159,8 +189,9 @@ impl Ledger {
 
     async fn submit(&self, entry: Entry) -> Result<Outcome, LedgerError> {
         let (reply, answer) = oneshot::channel();
+        let until = batch::deadline(&entry) + GRACE;
         self.queue.try_send(Job::Entry(entry, reply)).map_err(|_| LedgerError::Busy)?;
-        answer.await.map_err(|_| LedgerError::Busy)?
+        settled(answer, until).await?
     }
 
     /// Runs an administrative write in one transaction with its audit events.
@@ -177,12 +208,47 @@ impl Ledger {
             let _ = reply.send(writer.change(f));
         }));
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        answer.await.map_err(|_| LedgerError::Busy)?
+        settled(answer, Instant::now() + CHANGE_PATIENCE).await?
+    }
+
+    /// Whether the last transaction failed for a reason that the next will meet too.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Forgets idempotency keys that have expired, away from the writer's thread, until cancelled.
+    pub async fn sweep(self, cancel: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+            }
+            let now = self.means.clock.now().as_microsecond();
+            loop {
+                match self.means.database.write(move |conn| once::store::delete_expired(conn, now)).await {
+                    Ok(once::store::SWEEP_ROWS) => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "could not forget expired idempotency keys");
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     /// What the ledger works with: for reading back what it wrote.
     pub const fn means(&self) -> &Means {
         &self.means
+    }
+}
+
+/// Waits for the writer's word. Without it nobody can say what became of the request: it may be
+/// under way in a database that hangs, or have been when the thread ended.
+async fn settled<T>(answer: oneshot::Receiver<T>, until: Instant) -> Result<T, LedgerError> {
+    match tokio::time::timeout_at(until.into(), answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) | Err(_) => Err(LedgerError::InDoubt),
     }
 }
 

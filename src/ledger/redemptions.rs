@@ -76,6 +76,8 @@ impl Tokens {
             attempt: entry.attempt.clone(),
             redeemed_at: entry.at.as_microsecond(),
         };
+        let claims = Json::parse(&grant.claims).unwrap_or(Json::Null);
+        let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
         let body = Event {
             id: &entry.event,
             kind: KIND,
@@ -86,6 +88,14 @@ impl Tokens {
             facts: Json::object([
                 ("check", Json::text(&grant.check_id)),
                 ("perk_id", Json::text(&grant.perk_id)),
+                // What the token says, so that a report needs no other event, which may be pruned.
+                ("perk", told("perk")),
+                ("tier", told("tier")),
+                ("rule_version", told("rule")),
+                ("subject", told("sub")),
+                ("party", told("party")),
+                ("location", Json::optional(entry.location.as_deref())),
+                ("kiosk", Json::optional(entry.kiosk.as_deref())),
                 ("slot", Json::text(&row.slot)),
                 ("door", Json::text(&entry.door)),
                 ("attempt_sha256", Json::text(attempt_hash)),

@@ -168,21 +168,6 @@ pub fn find_idempotency(
         .optional()?)
 }
 
-/// Forgets what has expired; a bounded number at a time.
-pub fn delete_expired_idempotency(conn: &mut AnyConnection, now: i64) -> Result<usize> {
-    use idempotency::dsl;
-    let due: Vec<(String, String, String, String)> = dsl::idempotency
-        .filter(dsl::expires_at.le(now))
-        .select((dsl::merchant_id, dsl::key_id, dsl::operation, dsl::idempotency_key))
-        .limit(1000)
-        .load(conn)?;
-    for key in &due {
-        diesel::delete(dsl::idempotency.find((&key.0, &key.1, &key.2, &key.3)).filter(dsl::expires_at.le(now)))
-            .execute(conn)?;
-    }
-    Ok(due.len())
-}
-
 /// The subjects that are known among these.
 pub fn list_subjects(conn: &mut AnyConnection, merchant: &MerchantId, refs: &[Vec<u8>]) -> Result<Vec<SubjectRow>> {
     Ok(on_either!(conn, |c| subjects::table

@@ -1,7 +1,9 @@
 //! The writer's thread: gathers what waits into batches, commits them, and answers.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,18 +46,34 @@ pub struct Writer {
     carried: VecDeque<Job>,
     conn: Option<AnyConnection>,
     logs: LogIds,
-    swept: Option<Instant>,
+    /// Whether the last transaction failed for a reason that the next will meet too.
+    failing: Arc<AtomicBool>,
+}
+
+/// Errors that say something of what was asked, and nothing of the connection.
+const fn is_about_the_data(error: &DatabaseError) -> bool {
+    matches!(
+        error,
+        DatabaseError::Conflict
+            | DatabaseError::Constraint(_)
+            | DatabaseError::Duplicate(_)
+            | DatabaseError::NotFound
+            | DatabaseError::Corrupt { .. }
+            | DatabaseError::Interrupted
+    )
 }
 
 /// A deadlock's victim is run again this often before its callers are told.
 const MAX_TRIES: usize = 3;
 
-/// Between two sweeps of expired idempotency keys.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
-
 impl Writer {
-    pub(super) fn new(means: Means, queue: mpsc::Receiver<Job>, largest_batch: usize) -> Self {
-        Self { means, queue, largest_batch, carried: VecDeque::new(), conn: None, logs: LogIds::new(), swept: None }
+    pub(super) fn new(
+        means: Means,
+        queue: mpsc::Receiver<Job>,
+        largest_batch: usize,
+        failing: Arc<AtomicBool>,
+    ) -> Self {
+        Self { means, queue, largest_batch, carried: VecDeque::new(), conn: None, logs: LogIds::new(), failing }
     }
 
     /// Works until every handle is gone and the queue is empty.
@@ -70,7 +88,6 @@ impl Writer {
                     self.commit(batch);
                 }
             }
-            self.sweep();
         }
     }
 
@@ -85,16 +102,18 @@ impl Writer {
         let mut keys = HashSet::new();
         keys.extend(idempotency_scope(&first.0));
         let mut batch = vec![first];
+        let mut aside = Vec::new();
         while batch.len() < self.largest_batch {
             match self.carried.pop_front().or_else(|| self.queue.try_recv().ok()) {
                 Some(Job::Entry(entry, reply)) => {
                     if let Some(scope) = idempotency_scope(&entry)
                         && !keys.insert(scope)
                     {
-                        self.carried.push_front(Job::Entry(entry, reply));
-                        break;
+                        // For the next batch; those behind it need not wait for it.
+                        aside.push(Job::Entry(entry, reply));
+                    } else {
+                        batch.push((entry, reply));
                     }
-                    batch.push((entry, reply));
                 }
                 Some(change @ Job::Change(_)) => {
                     self.carried.push_front(change);
@@ -103,13 +122,16 @@ impl Writer {
                 None => break,
             }
         }
+        for job in aside.into_iter().rev() {
+            self.carried.push_front(job);
+        }
         batch
     }
 
     fn commit(&mut self, mut batch: Vec<Waiting>) {
         let now = Instant::now();
         let late: Vec<Waiting> =
-            batch.extract_if(.., |(entry, reply)| deadline(entry) <= now || reply.is_closed()).collect();
+            batch.extract_if(.., |(entry, reply)| batch::deadline(entry) <= now || reply.is_closed()).collect();
         for (_, reply) in late {
             let _ = reply.send(Err(LedgerError::Busy));
         }
@@ -193,19 +215,29 @@ impl Writer {
         f: impl FnOnce(&mut AnyConnection, &Means, &mut LogIds) -> Result<T, DatabaseError>,
         markers: &[String],
     ) -> Result<T, DatabaseError> {
+        let result = self.transact(f, markers);
+        let failing = matches!(&result, Err(error) if !is_about_the_data(error));
+        self.failing.store(failing, Ordering::Relaxed);
+        result
+    }
+
+    fn transact<T>(
+        &mut self,
+        f: impl FnOnce(&mut AnyConnection, &Means, &mut LogIds) -> Result<T, DatabaseError>,
+        markers: &[String],
+    ) -> Result<T, DatabaseError> {
         let database = self.means.database.clone();
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => database.dedicated()?,
-        };
         let turn = database.turn(true);
-        let worked = connection::begin(&mut conn).and_then(|()| f(&mut conn, &self.means, &mut self.logs));
+        let mut conn = self.begun()?;
+        let worked = f(&mut conn, &self.means, &mut self.logs);
         let value = match worked {
             Ok(value) => value,
             Err(error) => {
                 // A log made in this transaction is gone with it.
                 self.logs.clear();
-                if connection::rollback(&mut conn).is_ok() && !matches!(error, DatabaseError::Unavailable(_)) {
+                // Whatever else went wrong may be the connection's fault: a server that became a
+                // standby, a full disk. The next batch opens a new one.
+                if connection::rollback(&mut conn).is_ok() && is_about_the_data(&error) {
                     self.conn = Some(conn);
                 }
                 return Err(error);
@@ -229,6 +261,19 @@ impl Writer {
         Ok(value)
     }
 
+    /// A connection inside a new transaction. One that was kept may have died since; nothing has
+    /// been sent on it yet, so another is tried.
+    fn begun(&mut self) -> Result<AnyConnection, DatabaseError> {
+        if let Some(mut kept) = self.conn.take()
+            && connection::begin(&mut kept).is_ok()
+        {
+            return Ok(kept);
+        }
+        let mut conn = self.means.database.dedicated()?;
+        connection::begin(&mut conn)?;
+        Ok(conn)
+    }
+
     /// Whether a transaction whose commit was cut off is in the database. The old server process
     /// may still be committing: it holds the log heads until it is done, so they are locked first;
     /// a look without the lock could say no to what appears a moment later.
@@ -239,17 +284,6 @@ impl Writer {
             store::lock_every_log(conn)?;
             store::any_event_exists(conn, markers)
         })
-    }
-
-    fn sweep(&mut self) {
-        if self.swept.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
-            return;
-        }
-        self.swept = Some(Instant::now());
-        let now = self.means.clock.now().as_microsecond();
-        if let Err(error) = self.means.database.write_blocking(|conn| store::delete_expired_idempotency(conn, now)) {
-            tracing::warn!(%error, "could not forget expired idempotency keys");
-        }
     }
 }
 
@@ -266,13 +300,6 @@ fn leaf_of(draft: EventDraft, id: EventId, at: jiff::Timestamp) -> Leaf {
     }
     .to_body();
     Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, body }
-}
-
-fn deadline(entry: &Entry) -> Instant {
-    match entry {
-        Entry::Check(check) => check.deadline,
-        Entry::Redeem(entry) => entry.deadline,
-    }
 }
 
 fn idempotency_scope(entry: &Entry) -> Option<(String, String)> {

@@ -7,7 +7,7 @@ use super::draft::{self, Draft, event};
 use super::perk::{Deciding, OpenPerk, Perk, RuleVersion, VersionStatus};
 use super::read::Issue;
 use super::rule::Rule;
-use super::store::{self, PerkRow};
+use super::store::{self, PerkRow, VersionRow};
 use crate::clock::Clock;
 use crate::database::followed::Followed;
 use crate::database::{AnyConnection, Database, DatabaseError};
@@ -102,6 +102,11 @@ impl Catalog {
     /// How to tell the other replicas of a change.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         self.open.announce_with(announce);
+    }
+
+    /// Whether the database answered when it was last asked.
+    pub fn is_reachable(&self) -> bool {
+        self.open.is_reachable()
     }
 
     pub fn is_loaded(&self) -> bool {
@@ -281,19 +286,35 @@ impl Catalog {
 fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open, DatabaseError> {
     let mut open = HashMap::new();
     for (row, version) in store::list_deciding(conn)? {
-        let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
-        let perk = Perk::try_from(row)?;
-        let key = (merchant, perk.slug.clone());
-        let kept = before.0.get(&key).and_then(|known| known.deciding.clone());
-        let deciding = match version.map(RuleVersion::try_from).transpose()? {
-            None => None,
-            // A version never changes: what was parsed once stays as it is.
-            Some(version) if kept.as_ref().is_some_and(|kept| kept.version == version.version) => kept,
-            Some(version) => Some(Arc::new(deciding_of(&perk, &version)?)),
-        };
-        open.insert(key, Arc::new(OpenPerk { id: perk.id, slug: perk.slug, deciding }));
+        let named = (row.merchant_id.clone(), row.slug.clone());
+        match open_perk_of(row, version, before) {
+            Ok((key, perk)) => {
+                open.insert(key, Arc::new(perk));
+            }
+            // One that can't be read must not keep the others from moving on. It decides nothing:
+            // its old version would be a lie.
+            Err(error) => tracing::error!(%error, merchant = named.0, perk = named.1, "a perk's rule can't be read"),
+        }
     }
     Ok(Open(open))
+}
+
+fn open_perk_of(
+    row: PerkRow,
+    version: Option<VersionRow>,
+    before: &Open,
+) -> Result<((MerchantId, PerkSlug), OpenPerk), DatabaseError> {
+    let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+    let perk = Perk::try_from(row)?;
+    let key = (merchant, perk.slug.clone());
+    let kept = before.0.get(&key).and_then(|known| known.deciding.clone());
+    let deciding = match version.map(RuleVersion::try_from).transpose()? {
+        None => None,
+        // A version never changes: what was parsed once stays as it is.
+        Some(version) if kept.as_ref().is_some_and(|kept| kept.version == version.version) => kept,
+        Some(version) => Some(Arc::new(deciding_of(&perk, &version)?)),
+    };
+    Ok((key, OpenPerk { id: perk.id, slug: perk.slug, deciding }))
 }
 
 fn deciding_of(perk: &Perk, version: &RuleVersion) -> Result<Deciding, DatabaseError> {

@@ -42,7 +42,8 @@ impl Draft {
         now: Timestamp,
     ) -> Result<Made, PerkError> {
         let scale = scale_of(conn, merchant, &self.rule)?;
-        let lint = lint(&self.rule, scale, now);
+        let mut lint = lint(&self.rule, scale, now);
+        lint.warnings.extend(moved_zone(conn, merchant, perk, &self.rule)?);
         if !lint.errors.is_empty() {
             return Err(PerkError::Rule(lint.errors));
         }
@@ -68,6 +69,27 @@ impl Draft {
         };
         Ok(Made { perk: perk.clone().try_into()?, version, warnings: lint.warnings })
     }
+}
+
+/// Calendar windows are counted by their local label and offset, so another zone begins new ones.
+fn moved_zone(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkRow,
+    rule: &Rule,
+) -> Result<Option<Issue>, PerkError> {
+    let Some(published) = perk.published_version else {
+        return Ok(None);
+    };
+    let before = store::find_version(conn, merchant, &perk.id, published)?.map(|row| row.rule);
+    let before = before.and_then(|text| Json::parse(&text).ok());
+    let zone = before.as_ref().and_then(|rule| rule.member("time_zone")).and_then(Json::as_text);
+    let moves = zone.is_some_and(|zone| Some(zone) != rule.time_zone().iana_name());
+    Ok((moves && !rule.limits().is_empty()).then(|| Issue {
+        pointer: "/time_zone".to_owned(),
+        code: "limits_restart",
+        detail: "calendar limits begin to count anew when the time zone changes".to_owned(),
+    }))
 }
 
 /// The scale of the source that the rule reads; none without one.

@@ -85,7 +85,8 @@ pub(super) fn database_url(text: &str) -> Result<DatabaseUrl, String> {
 /// nothing but that target would be logged.
 pub(super) fn log_filter(text: &str) -> Result<String, &'static str> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let is_sound = |part: &str| part.contains(['=', '[', ']', '{', '}']) || LEVELS.contains(&part);
+    let by_target = |part: &str| part.contains(['=', '[', ']', '{', '}']) && !part.ends_with('=');
+    let is_sound = |part: &str| !part.contains(char::is_whitespace) && (by_target(part) || LEVELS.contains(&part));
     if text.split(',').map(str::trim).all(is_sound) && EnvFilter::try_new(text).is_ok() {
         Ok(text.to_owned())
     } else {

@@ -159,7 +159,7 @@ impl Bounds {
         let body_limit_bytes = from.get(&table::BODY_LIMIT_BYTES, |text| size(text, 1024, 16 << 20));
         let import_limit_bytes = from.get(&table::IMPORT_LIMIT_BYTES, |text| parse::number(text, 1024, 1 << 40));
         let ledger_queue = from.get(&table::LEDGER_QUEUE, |text| size(text, 1, 1_000_000));
-        let ledger_batch = from.get(&table::LEDGER_BATCH, |text| size(text, 1, 10_000));
+        let ledger_batch = from.get(&table::LEDGER_BATCH, |text| size(text, 1, 3_000));
         let score_cache_entries = from.get(&table::SCORE_CACHE_ENTRIES, |text| parse::number(text, 0, 1_000_000_000));
         let score_cache_ttl = from.get(&table::SCORE_CACHE_TTL, |text| parse::duration(text, 24 * HOUR));
         Some(Self {

@@ -22,7 +22,7 @@ use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
-use crate::ledger::entry::{Idempotency, Receipt, ScoreSeen};
+use crate::ledger::entry::{Receipt, ScoreSeen};
 use crate::subject::{SubjectError, SubjectHandle, hex};
 
 /// How long a caller is kept waiting for the ledger before it is told to come back.
@@ -230,7 +230,7 @@ pub async fn create_check(
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + PATIENCE;
     let merchant = caller.merchant()?;
-    let idempotency = key.into_inner().map(|key| Idempotency { key, request_hash: body.hash() });
+    let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
     let CheckBody { perk, subject, context, dry_run } = body.into_inner();
     let subject = read_subject(&subject)?;
     let context = match context {

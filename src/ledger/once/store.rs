@@ -36,14 +36,37 @@ pub fn claim(conn: &mut AnyConnection, row: &IdempotencyRow, abandoned_before: i
     Ok((holder, claimed > 0))
 }
 
-/// Keeps what was answered.
+/// How many rows one sweep takes.
+pub const SWEEP_ROWS: usize = 1000;
+
+/// Forgets up to [`SWEEP_ROWS`] rows that expired at `now`; says how many. Rows that a batch holds
+/// are passed over, so that it is never waited for in a circle.
+pub fn delete_expired(conn: &mut AnyConnection, now: i64) -> Result<usize> {
+    let lock = match conn {
+        AnyConnection::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+        AnyConnection::Sqlite(_) => "",
+    };
+    let key = "merchant_id, key_id, operation, idempotency_key";
+    let (from, bind) = ("FROM idempotency", if lock.is_empty() { "?" } else { "$1" });
+    let statement = format!(
+        "DELETE {from} WHERE ({key}) IN (SELECT {key} {from} WHERE expires_at <= {bind} LIMIT {SWEEP_ROWS} {lock})"
+    );
+    Ok(diesel::sql_query(statement).bind::<diesel::sql_types::BigInt, _>(now).execute(conn)?)
+}
+
+/// Keeps what was answered, unless another has taken the key over meanwhile.
 pub fn update_outcome(conn: &mut AnyConnection, row: &IdempotencyRow, outcome: &[u8]) -> Result<usize> {
-    Ok(diesel::update(held(row)).set(idempotency::outcome.eq(outcome)).execute(conn)?)
+    Ok(diesel::update(held(row).filter(idempotency::created_at.eq(row.created_at)))
+        .set(idempotency::outcome.eq(outcome))
+        .execute(conn)?)
 }
 
 /// Frees the key: nothing was made.
 pub fn delete(conn: &mut AnyConnection, row: &IdempotencyRow) -> Result<usize> {
-    Ok(diesel::delete(held(row).filter(idempotency::outcome.eq(Vec::new()))).execute(conn)?)
+    Ok(diesel::delete(
+        held(row).filter(idempotency::created_at.eq(row.created_at).and(idempotency::outcome.eq(Vec::new()))),
+    )
+    .execute(conn)?)
 }
 
 type Held<'a> = diesel::dsl::Find<idempotency::table, (&'a str, &'a str, &'a str, &'a str)>;

@@ -77,7 +77,7 @@ async fn commands_wait_their_turn_beside_a_server_that_writes_without_pause() {
     let mut made = 0;
     // At least so many that listing them takes a second page.
     while made <= 200 || commands.iter().any(|command| !command.is_finished()) {
-        gateway.directory.create_key(NewKey::of(Role::Door, Some(cathay.id.clone()), "busy"), CLI).await.unwrap();
+        gateway.directory.create_key(NewKey::of(Role::Kiosk, Some(cathay.id.clone()), "busy"), CLI).await.unwrap();
         made += 1;
     }
     for command in commands {
