@@ -177,7 +177,7 @@ impl Gateway {
     pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
         tasks.spawn(self.directory.clone().follow(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
-        tasks.spawn(self.ledger.clone().sweep(cancel.clone()));
+        tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(follow_keys(self.keyring.clone(), cancel.clone()));
     }
 

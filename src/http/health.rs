@@ -30,11 +30,13 @@ pub struct ReadinessView {
 impl ReadinessView {
     fn of(gateway: &Gateway, door: &Door) -> Self {
         let loaded = gateway.directory.is_loaded() && gateway.catalog.is_loaded();
+        let away = !gateway.directory.is_reachable() || !gateway.catalog.is_reachable();
         let reasons: Vec<_> = [
             (door.is_draining(), "draining"),
             (!loaded, "snapshots_not_loaded"),
-            (!gateway.directory.is_reachable() || !gateway.catalog.is_reachable(), "database_unreachable"),
-            (gateway.ledger.is_failing(), "ledger_failing"),
+            (away, "database_unreachable"),
+            // Its own connection or its disk: the readers are well.
+            (!away && gateway.ledger.is_failing(), "ledger_failing"),
             (gateway.redis_is_down(), "redis_unreachable"),
         ]
         .into_iter()

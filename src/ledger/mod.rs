@@ -56,6 +56,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an administrative change may take.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Between two looks at a ledger that failed.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
+
 /// Between two sweeps of expired idempotency keys.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
@@ -216,22 +219,35 @@ impl Ledger {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Forgets idempotency keys that have expired, away from the writer's thread, until cancelled.
-    pub async fn sweep(self, cancel: CancellationToken) {
+    /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so
+    /// that its readiness follows the database and not the next request; expired idempotency keys
+    /// are forgotten, away from the writer's thread.
+    pub async fn tend(self, cancel: CancellationToken) {
+        let mut swept = Instant::now();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = tokio::time::sleep(SWEEP_EVERY) => {}
+                () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
             }
-            let now = self.means.clock.now().as_microsecond();
-            loop {
-                match self.means.database.write(move |conn| once::store::delete_expired(conn, now)).await {
-                    Ok(once::store::SWEEP_ROWS) => {}
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "could not forget expired idempotency keys");
-                        break;
-                    }
+            if self.is_failing() {
+                let _ = self.change(|_, _| Ok::<_, LedgerError>(())).await;
+            }
+            if swept.elapsed() >= SWEEP_EVERY {
+                swept = Instant::now();
+                self.sweep().await;
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let now = self.means.clock.now().as_microsecond();
+        loop {
+            match self.means.database.write(move |conn| once::store::delete_expired(conn, now)).await {
+                Ok(once::store::SWEEP_ROWS) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "could not forget expired idempotency keys");
+                    return;
                 }
             }
         }
