@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::{Deserialize, Serialize};
 
@@ -12,36 +11,15 @@ struct Question {
     subject: String,
 }
 
-/// Runs until it is dropped.
-pub struct Bare {
-    address: SocketAddr,
-    handle: ServerHandle,
-}
-
-impl Bare {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = HttpServer::new(|| App::new().route("/v1/checks", web::post().to(echo)))
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Self { address, handle }
-    }
-
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let stopping = self.handle.stop(false);
-        actix_web::rt::spawn(stopping);
-    }
+/// Runs until the process ends, on threads of its own.
+pub fn start() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = || HttpServer::new(|| App::new().route("/v1/checks", web::post().to(echo))).disable_signals();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async { server().listen(listener).unwrap().run().await.unwrap() });
+    });
+    address
 }
 
 #[expect(clippy::disallowed_types, reason = "this measures actix itself")]

@@ -52,8 +52,8 @@ impl Load {
             .arg(format!("http://{}/v1/checks", self.address))
             .output()
             .unwrap();
-        let told = String::from_utf8(run.stdout).unwrap();
-        let line = told.lines().find_map(|line| line.strip_prefix("FIGURES ")).unwrap_or_else(|| panic!("{told}"));
+        let told = String::from_utf8_lossy(&run.stdout);
+        let line = told.lines().find_map(|line| line.strip_prefix("FIGURES ")).unwrap_or_else(|| panic!("{run:?}"));
         let figures: Vec<f64> = line.split(' ').map(|it| it.parse().unwrap()).collect();
         assert!(figures[4] == 0.0, "some requests failed:\n{told}");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]

@@ -2,6 +2,8 @@
 //! machine has, beside a bare actix server that takes and answers JSON, under the same load in the
 //! same run. `cargo bench --bench checks`
 //!
+//! `-- PROGRAM …` measures other builds of the program beside this one, on the same databases.
+//!
 //! Every check is granted, recorded and answered with its token; the counts are compared with the
 //! ledger afterwards. Rounds alternate between the servers, so that a machine that is busy for a
 //! while slows all of them; what is told is the median of the rounds.
@@ -22,13 +24,12 @@ mod support;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::database::Backend;
 
-use bare::Bare;
 use load::{Figures, Load};
 use support::databases::TestDatabase;
 use support::serve::Serve;
@@ -63,27 +64,29 @@ struct Subject {
     rounds: Vec<Figures>,
 }
 
-/// The program on one database.
+/// The programs on one database.
 struct Stand {
     world: World,
     merchant: Merchant,
-    serve: Serve,
+    /// With what tells it from this build.
+    serves: Vec<(String, Serve)>,
     key: String,
 }
 
-#[actix_web::main]
+#[tokio::main]
 async fn main() {
-    let settings = [("rate_per_key", "0"), ("database_connections", "8")];
+    let others: Vec<PathBuf> = std::env::args().skip(1).filter(|it| it != "--bench").map(PathBuf::from).collect();
     let mut stands = Vec::new();
     for database in TestDatabase::migrated() {
-        stands.push(Stand::start(database, &settings).await);
+        stands.push(Stand::start(database, &others).await);
     }
-    let bare = Bare::start();
-    let mut subjects = vec![Subject::new("bare actix".to_owned(), bare.address(), "none", "open")];
+    let mut subjects = vec![Subject::new("bare actix".to_owned(), bare::start(), "none", "open")];
     for stand in &stands {
         for (perk, _) in PERKS {
-            let name = format!("{}, {perk}", stand.name());
-            subjects.push(Subject::new(name, stand.serve.address(), &stand.key, perk));
+            for (build, serve) in &stand.serves {
+                let name = format!("{}, {perk}{build}", stand.name());
+                subjects.push(Subject::new(name, serve.address(), &stand.key, perk));
+            }
         }
     }
     println!("{CONNECTIONS} connections, {SUBJECTS} subjects, {ROUNDS} rounds of {ROUND:?}; load by {}", load::maker());
@@ -103,7 +106,7 @@ async fn main() {
 }
 
 impl Stand {
-    async fn start(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+    async fn start(database: TestDatabase, others: &[PathBuf]) -> Self {
         let world = World::live(database).await;
         let merchant = world.merchant("cathay").await;
         for (perk, rule) in PERKS {
@@ -112,8 +115,10 @@ impl Stand {
         world.import_scores(&merchant, (0..SUBJECTS).map(|nth| (subject(nth), "47.25"))).await;
         let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "bench");
         let (_, secret) = world.gateway.directory.create_key(key, CLI).await.unwrap();
-        let serve = Serve::start(Path::new(env!("CARGO_BIN_EXE_perkgate")), &world.database, settings);
-        Self { world, merchant, serve, key: secret.expose().to_owned() }
+        let start = |program: &Path| Serve::start(program, &world.database, &[("rate_per_key", "0")]);
+        let mut serves = vec![(String::new(), start(Path::new(env!("CARGO_BIN_EXE_perkgate"))))];
+        serves.extend(others.iter().map(|other| (format!(" ({})", other.display()), start(other))));
+        Self { world, merchant, serves, key: secret.expose().to_owned() }
     }
 
     fn name(&self) -> &'static str {
@@ -126,7 +131,7 @@ impl Stand {
     /// Everything that was answered was granted and is in the log.
     fn check_ledger(self) {
         let name = self.name();
-        self.serve.kill();
+        drop(self.serves);
         let tally = self.world.tally(&self.merchant);
         assert_eq!(tally.denied, 0, "every check was to be granted");
         assert_eq!(tally.granted, tally.grants.len());
@@ -153,11 +158,11 @@ fn table(subjects: &[Subject]) -> String {
         figures[figures.len() / 2]
     };
     let rate = |subject: &Subject| median(subject, Figures::per_second);
-    let mut text = format!("{:<28}{:>12}{:>10}{:>10}{:>10}\n", "", "requests/s", "of bare", "p50 ms", "p99 ms");
+    let mut text = format!("{:<56}{:>12}{:>10}{:>10}{:>10}\n", "", "requests/s", "of bare", "p50 ms", "p99 ms");
     for subject in subjects {
         let _ = writeln!(
             text,
-            "{:<28}{:>12.0}{:>10.2}{:>10.2}{:>10.2}",
+            "{:<56}{:>12.0}{:>10.2}{:>10.2}{:>10.2}",
             subject.name,
             rate(subject),
             rate(subject) / rate(&subjects[0]),

@@ -22,7 +22,7 @@ const PEOPLE: usize = 40;
 
 const RULE: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
-  "limits":[{"id":"person","scope":["subject"],"max":3,"window":{"lifetime":true}},
+  "limits":[{"id":"person","scope":["subject"],"max":2,"window":{"lifetime":true}},
             {"id":"house-day","scope":["perk"],"max":1000000,"window":{"calendar":"day"}}]}"#;
 
 /// What a run of kills came to.
@@ -103,7 +103,7 @@ pub async fn killed(database: TestDatabase, program: &Path, kills: usize) -> Los
     let mut clients = Clients::start(&world, secret.expose(), program);
     for round in 0..kills {
         // Another number each time, so that the kill meets the ledger at another point.
-        let enough = 40 + round * 37 % 90;
+        let enough = 60 + round * 37 % 90;
         let answered = load(clients, &mut known, round, enough).await;
         losses.answers += answered;
         clients = Clients::start(&world, secret.expose(), program);

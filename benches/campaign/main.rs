@@ -1,0 +1,82 @@
+//! The promises at full size, on every database that this machine has: 20,000 attempts on a limit of
+//! 5,000 by two replicas, and 50 times `kill -9` under load. `cargo bench --bench campaign` runs all
+//! of it, with `-- race` or `-- crash` a part. The suite runs the same scenarios small.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a campaign that meets the unexpected has failed"
+)]
+
+#[expect(dead_code, reason = "a campaign needs only some of what tests stand on")]
+#[path = "../../tests/it/support/mod.rs"]
+mod support;
+
+#[path = "../../tests/it/ledger/crash.rs"]
+mod crash;
+#[path = "../../tests/it/ledger/race.rs"]
+mod race;
+
+use std::path::Path;
+use std::time::Instant;
+
+use support::databases::TestDatabase;
+use support::world::World;
+
+const ATTEMPTS: usize = 20_000;
+const LIMIT: usize = 5_000;
+const KILLS: usize = 50;
+
+#[tokio::main]
+async fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|it| it == part);
+    if is_wanted("race") {
+        races().await;
+    }
+    if is_wanted("crash") {
+        crashes().await;
+    }
+}
+
+async fn races() {
+    for world in World::all().await {
+        let began = Instant::now();
+        race::exactly_the_limit_is_granted(&world, ATTEMPTS, LIMIT).await;
+        told(&world, began, &format!("{ATTEMPTS} attempts on a limit of {LIMIT}: {LIMIT} granted, counted, recorded"));
+    }
+    for world in World::all().await {
+        let began = Instant::now();
+        race::two_limits_hold_for_parties_and_repeated_questions(&world, ATTEMPTS / 4, LIMIT / 2).await;
+        let asked = ATTEMPTS / 4;
+        told(
+            &world,
+            began,
+            &format!("{asked} parties, each asked for twice, on a house of {}: full, none over", LIMIT / 2),
+        );
+    }
+    for world in World::all().await {
+        let began = Instant::now();
+        race::one_door_wins(&world, 100, 50).await;
+        told(
+            &world,
+            began,
+            "100 tokens, each at 50 doors at once: one opens; 100 attempts, each made 50 times: one redemption",
+        );
+    }
+}
+
+async fn crashes() {
+    for database in TestDatabase::migrated() {
+        let (began, backend) = (Instant::now(), database.backend());
+        let losses = crash::killed(database, Path::new(env!("CARGO_BIN_EXE_perkgate")), KILLS).await;
+        let seconds = began.elapsed().as_secs();
+        println!("{backend:?}: killed {KILLS} times; {losses:?}; none lost, no limit passed ({seconds} s)");
+    }
+}
+
+fn told(world: &World, began: Instant, what: &str) {
+    println!("{:?}: {what} ({} s)", world.database.backend(), began.elapsed().as_secs());
+}
