@@ -10,7 +10,7 @@
     reason = "a campaign that meets the unexpected has failed"
 )]
 
-#[expect(dead_code, reason = "a campaign needs only some of what tests stand on")]
+#[expect(dead_code, unused_macros, unused_imports, reason = "a campaign needs only some of what tests stand on")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 

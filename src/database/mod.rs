@@ -8,6 +8,7 @@
 //! portable only: text, bigint, integer, boolean, bytes; times are microseconds UTC. A migration
 //! that has landed is never edited.
 
+pub mod columns;
 pub mod connection;
 pub mod error;
 pub mod followed;

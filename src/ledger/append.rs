@@ -8,7 +8,7 @@ use super::entry::{LogOwner, Receipt};
 use super::event::leaf_hash;
 use super::merkle::Frontier;
 use super::note::Checkpoint;
-use super::store::{self, CheckpointRow, EventRow, LogRow};
+use super::store::{self, EventRow, LogRow};
 use super::writer::Means;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{EventId, LogId};
@@ -69,30 +69,21 @@ pub(super) fn append(
         });
     }
     let key = means.keyring.log_key();
-    let mut checkpoints = Vec::with_capacity(heads.len());
     for (row, frontier) in heads.values_mut() {
         let checkpoint = Checkpoint { origin: origin(&row.id), size: frontier.size(), root: frontier.root() };
         row.size = i64::try_from(frontier.size()).map_err(|e| DatabaseError::corrupt("log size", e))?;
         row.frontier = frontier.to_bytes();
         row.root = checkpoint.root.to_vec();
         row.checkpoint = checkpoint.sign(key.verifier(), |text| key.sign(text));
-        checkpoints.push(CheckpointRow {
-            log_id: row.id.clone(),
-            size: row.size,
-            note: row.checkpoint.clone(),
-            signed_at: at.as_microsecond(),
-        });
     }
     for chunk in rows.chunks(1000) {
         store::insert_events(conn, chunk)?;
     }
-    for (row, _) in heads.values() {
-        store::update_log(conn, row)?;
-    }
-    store::insert_checkpoints(conn, &checkpoints)?;
+    let heads: BTreeMap<String, LogRow> = heads.into_iter().map(|(id, (row, _))| (id, row)).collect();
+    store::advance_logs(conn, heads.values(), at.as_microsecond())?;
     let mut receipts = Vec::with_capacity(places.len());
     for ((log, index, leaf_hash), log_id) in places.into_iter().zip(&ids) {
-        let checkpoint = heads.get(log_id.as_str()).map(|(row, _)| row.checkpoint.clone()).unwrap_or_default();
+        let checkpoint = heads.get(log_id.as_str()).map(|row| row.checkpoint.clone()).unwrap_or_default();
         receipts.push(Receipt { log, index, leaf_hash, checkpoint });
     }
     Ok(receipts)

@@ -163,20 +163,18 @@ fn claim_idempotency(
         return Ok(HashMap::new());
     }
     let sorted: Vec<IdempotencyRow> = rows.values().map(|(_, row)| row.clone()).collect();
-    for chunk in sorted.chunks(1000) {
-        store::insert_idempotency(conn, chunk)?;
-    }
+    store::insert_idempotency(conn, &sorted)?;
     let mut replayed = HashMap::new();
-    for (at, row) in rows.into_values() {
-        let holder =
-            store::find_idempotency(conn, &row.merchant_id, &row.key_id, &row.operation, &row.idempotency_key)?
-                .ok_or(DatabaseError::NotFound)?;
+    for holder in store::list_idempotency(conn, &sorted)? {
+        let key = (holder.merchant_id.clone(), holder.key_id.clone(), holder.idempotency_key.clone());
+        let (at, row) = rows.remove(&key).ok_or(DatabaseError::NotFound)?;
         // Ours holds our own check id, which nobody else can have.
         if holder.outcome != row.outcome {
             replayed.insert(at, holder);
         }
     }
-    Ok(replayed)
+    // Each is held by somebody: whoever expired while we looked was ours to take over.
+    if rows.is_empty() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
 }
 
 fn idempotency_row(check: &CheckEntry, key: &str, request_hash: &[u8; 32]) -> IdempotencyRow {

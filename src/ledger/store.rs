@@ -1,31 +1,20 @@
 //! The ledger's rows. A batch spans merchants, so its functions take rows that carry theirs;
 //! every look-up of one thing takes the merchant first.
 
+mod columns;
+mod idempotency;
+
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
-use crate::database::schema::{
-    checkpoints, events, grants, idempotency, limit_counters, logs, merchants, redemptions, subjects,
-};
+use crate::database::schema::{checkpoints, events, grants, limit_counters, logs, merchants, redemptions, subjects};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
 use crate::on_either;
 
-type Result<T> = std::result::Result<T, DatabaseError>;
+pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 
-/// A request that was answered under an idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
-#[diesel(table_name = idempotency, treat_none_as_default_value = false)]
-pub struct IdempotencyRow {
-    pub merchant_id: String,
-    pub key_id: String,
-    pub operation: String,
-    pub idempotency_key: String,
-    pub request_hash: Vec<u8>,
-    pub outcome: Vec<u8>,
-    pub created_at: i64,
-    pub expires_at: i64,
-}
+type Result<T> = std::result::Result<T, DatabaseError>;
 
 /// The only row that names a person, sealed.
 #[derive(Debug, Clone, Insertable, Queryable, Selectable)]
@@ -81,8 +70,8 @@ pub struct RedemptionRow {
 }
 
 /// The head of a log.
-#[derive(Debug, Clone, Insertable, Queryable, Selectable, AsChangeset)]
-#[diesel(table_name = logs, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = logs, treat_none_as_default_value = false)]
 pub struct LogRow {
     pub id: String,
     pub merchant_id: Option<String>,
@@ -117,57 +106,6 @@ pub struct CheckpointRow {
     pub signed_at: i64,
 }
 
-/// Claims the keys that nobody holds, or whose hold has expired; who holds each afterwards is to be
-/// read back. `rows` are sorted, so that two batches can't wait for each other in a circle.
-pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<()> {
-    use diesel::query_dsl::methods::FilterDsl as _;
-    use idempotency::dsl;
-    macro_rules! claim {
-        ($conn:expr, $values:expr) => {
-            diesel::insert_into(idempotency::table)
-                .values($values)
-                .on_conflict((dsl::merchant_id, dsl::key_id, dsl::operation, dsl::idempotency_key))
-                .do_update()
-                .set((
-                    dsl::request_hash.eq(excluded(dsl::request_hash)),
-                    dsl::outcome.eq(excluded(dsl::outcome)),
-                    dsl::created_at.eq(excluded(dsl::created_at)),
-                    dsl::expires_at.eq(excluded(dsl::expires_at)),
-                ))
-                .filter(dsl::expires_at.le(excluded(dsl::created_at)))
-                .execute($conn)?
-        };
-    }
-    // diesel has no rows-at-once upsert with a condition for SQLite, where a statement a row costs
-    // no round trip.
-    match conn {
-        AnyConnection::Postgres(c) => {
-            claim!(c, rows);
-        }
-        AnyConnection::Sqlite(c) => {
-            for row in rows {
-                claim!(c, row);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Who holds the key.
-pub fn find_idempotency(
-    conn: &mut AnyConnection,
-    merchant: &str,
-    key_id: &str,
-    operation: &str,
-    idempotency_key: &str,
-) -> Result<Option<IdempotencyRow>> {
-    Ok(idempotency::table
-        .find((merchant, key_id, operation, idempotency_key))
-        .select(IdempotencyRow::as_select())
-        .first(conn)
-        .optional()?)
-}
-
 /// The subjects that are known among these.
 pub fn list_subjects(conn: &mut AnyConnection, merchant: &MerchantId, refs: &[Vec<u8>]) -> Result<Vec<SubjectRow>> {
     Ok(on_either!(conn, |c| subjects::table
@@ -198,13 +136,16 @@ pub fn lock_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<Ve
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(on_either!(conn, |c| diesel::insert_into(limit_counters::table)
-        .values(rows)
-        .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
-        .do_update()
-        .set(dsl::last_used_at.eq(dsl::last_used_at))
-        .returning(CounterRow::as_returning())
-        .get_results(c)?))
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::LockCounters::of(rows).load(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(limit_counters::table)
+            .values(rows)
+            .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
+            .do_update()
+            .set(dsl::last_used_at.eq(dsl::last_used_at))
+            .returning(CounterRow::as_returning())
+            .get_results(c)?,
+    })
 }
 
 /// Writes back counters that are locked.
@@ -213,12 +154,15 @@ pub fn update_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<
     if rows.is_empty() {
         return Ok(0);
     }
-    Ok(on_either!(conn, |c| diesel::insert_into(limit_counters::table)
-        .values(rows)
-        .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
-        .do_update()
-        .set((dsl::used.eq(excluded(dsl::used)), dsl::last_used_at.eq(excluded(dsl::last_used_at))))
-        .execute(c)?))
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::UpdateCounters::of(rows).execute(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(limit_counters::table)
+            .values(rows)
+            .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
+            .do_update()
+            .set((dsl::used.eq(excluded(dsl::used)), dsl::last_used_at.eq(excluded(dsl::last_used_at))))
+            .execute(c)?,
+    })
 }
 
 /// What is used of one counter now, without locking it.
@@ -235,7 +179,10 @@ pub fn insert_grants(conn: &mut AnyConnection, rows: &[GrantRow]) -> Result<usiz
     if rows.is_empty() {
         return Ok(0);
     }
-    Ok(on_either!(conn, |c| diesel::insert_into(grants::table).values(rows).execute(c)?))
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::InsertGrants::of(rows).execute(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(grants::table).values(rows).execute(c)?,
+    })
 }
 
 pub fn find_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str) -> Result<Option<GrantRow>> {
@@ -312,23 +259,45 @@ pub fn lock_every_log(conn: &mut AnyConnection) -> Result<usize> {
     })
 }
 
-pub fn update_log(conn: &mut AnyConnection, row: &LogRow) -> Result<usize> {
-    Ok(diesel::update(logs::table.find(&row.id))
-        .set((
-            logs::size.eq(row.size),
-            logs::frontier.eq(&row.frontier),
-            logs::root.eq(&row.root),
-            logs::checkpoint.eq(&row.checkpoint),
-        ))
-        .execute(conn)?)
+/// Moves heads that are locked, and keeps the checkpoint of each.
+pub fn advance_logs<'a>(
+    conn: &mut AnyConnection,
+    heads: impl Iterator<Item = &'a LogRow>,
+    signed_at: i64,
+) -> Result<()> {
+    match conn {
+        AnyConnection::Postgres(c) => {
+            columns::AdvanceLogs::of(&heads.map(|head| (head, signed_at)).collect::<Vec<_>>()).execute(c)?;
+        }
+        AnyConnection::Sqlite(c) => {
+            for head in heads {
+                diesel::update(logs::table.find(&head.id))
+                    .set((
+                        logs::size.eq(head.size),
+                        logs::frontier.eq(&head.frontier),
+                        logs::root.eq(&head.root),
+                        logs::checkpoint.eq(&head.checkpoint),
+                    ))
+                    .execute(c)?;
+                diesel::insert_into(checkpoints::table)
+                    .values((
+                        checkpoints::log_id.eq(&head.id),
+                        checkpoints::size.eq(head.size),
+                        checkpoints::note.eq(&head.checkpoint),
+                        checkpoints::signed_at.eq(signed_at),
+                    ))
+                    .execute(c)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 pub fn insert_events(conn: &mut AnyConnection, rows: &[EventRow]) -> Result<usize> {
-    Ok(on_either!(conn, |c| diesel::insert_into(events::table).values(rows).execute(c)?))
-}
-
-pub fn insert_checkpoints(conn: &mut AnyConnection, rows: &[CheckpointRow]) -> Result<usize> {
-    Ok(on_either!(conn, |c| diesel::insert_into(checkpoints::table).values(rows).execute(c)?))
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::InsertEvents::of(rows).execute(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(events::table).values(rows).execute(c)?,
+    })
 }
 
 /// The event of this kind about `about`, in the merchant's log.

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::database::schema::idempotency;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{self, IdempotencyRow};
+use crate::ledger::store::IdempotencyRow;
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -31,8 +31,7 @@ pub fn claim(conn: &mut AnyConnection, row: &IdempotencyRow, abandoned_before: i
                 .or(dsl::created_at.lt(abandoned_before).and(dsl::outcome.eq(excluded(dsl::outcome)))),
         )
         .execute(c)?);
-    let holder = store::find_idempotency(conn, &row.merchant_id, &row.key_id, &row.operation, &row.idempotency_key)?
-        .ok_or(DatabaseError::NotFound)?;
+    let holder = held(row).select(IdempotencyRow::as_select()).first(conn)?;
     Ok((holder, claimed > 0))
 }
 

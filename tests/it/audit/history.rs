@@ -273,5 +273,13 @@ pub fn rebuild(
         diesel::insert_into(checkpoints::table).values(row).execute(conn).unwrap();
     }
     replace_events(conn, &head.id, &all);
-    perkgate::ledger::store::update_log(conn, &head).unwrap();
+    diesel::update(logs::table.find(&head.id))
+        .set((
+            logs::size.eq(head.size),
+            logs::frontier.eq(&head.frontier),
+            logs::root.eq(&head.root),
+            logs::checkpoint.eq(&head.checkpoint),
+        ))
+        .execute(conn)
+        .unwrap();
 }
