@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -10,6 +11,9 @@ use diesel::r2d2::ManageConnection;
 use diesel::sqlite::SqliteConnection;
 
 use super::error::DatabaseError;
+
+/// How long opening a SQLite file waits for others who open it too.
+const WAL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to PostgreSQL or to SQLite. (The derive breaks if it is called `Connection`.)
 #[derive(diesel::MultiConnection)]
@@ -150,11 +154,13 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
     match url {
         DatabaseUrl::Sqlite(path) => {
             let mut conn = SqliteConnection::establish(path).map_err(unavailable)?;
-            // busy_timeout first: switching to WAL takes a lock too. FULL, because in WAL mode
-            // NORMAL loses the last commits at a power cut, and a token may be out already.
+            conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
+            switch_to_wal(&mut conn)?;
+            // FULL, because in WAL mode NORMAL loses the last commits at a power cut, and a token may
+            // be out already.
             conn.batch_execute(
-                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                 PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; \
+                 PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
             )?;
             Ok(AnyConnection::Sqlite(conn))
         }
@@ -163,6 +169,19 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
             // A server or role may default to less; a grant must be on disk when its token leaves.
             conn.batch_execute("SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;")?;
             Ok(AnyConnection::Postgres(conn))
+        }
+    }
+}
+
+/// Two processes that open a new file at once both want to switch it, and SQLite answers one of them
+/// with "locked" at once: its busy handler is not asked where waiting could be for ever. The other is
+/// done in a moment.
+fn switch_to_wal(conn: &mut SqliteConnection) -> Result<(), DatabaseError> {
+    let began = Instant::now();
+    loop {
+        match conn.batch_execute("PRAGMA journal_mode = WAL;").map_err(DatabaseError::from) {
+            Err(DatabaseError::Busy) if began.elapsed() < WAL_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            switched => return switched,
         }
     }
 }
