@@ -113,6 +113,21 @@ diesel::table! {
         window_key -> Text,
         used -> BigInt,
         last_used_at -> BigInt,
+        horizon -> BigInt,
+    }
+}
+
+diesel::table! {
+    limit_uses (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id) {
+        merchant_id -> Text,
+        perk_id -> Text,
+        limit_id -> Text,
+        scope_key -> Text,
+        window_key -> Text,
+        counts_at -> BigInt,
+        grant_id -> Text,
+        cost -> BigInt,
+        stay -> BigInt,
     }
 }
 
@@ -128,6 +143,8 @@ diesel::table! {
         single_use -> Bool,
         granted_at -> BigInt,
         expires_at -> BigInt,
+        released_at -> Nullable<BigInt>,
+        voided_at -> Nullable<BigInt>,
     }
 }
 
@@ -201,6 +218,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     scores,
     subjects,
     limit_counters,
+    limit_uses,
     grants,
     redemptions,
     idempotency,

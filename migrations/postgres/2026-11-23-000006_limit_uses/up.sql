@@ -1,0 +1,19 @@
+-- Up to which position the uses of a rolling or concurrent counter have been taken off its sum.
+ALTER TABLE limit_counters ADD COLUMN horizon BIGINT NOT NULL DEFAULT 0;
+
+ALTER TABLE grants ADD COLUMN released_at BIGINT;
+ALTER TABLE grants ADD COLUMN voided_at BIGINT;
+
+CREATE TABLE limit_uses (
+  merchant_id TEXT NOT NULL,
+  perk_id TEXT NOT NULL,
+  limit_id TEXT NOT NULL,
+  scope_key TEXT NOT NULL,
+  window_key TEXT NOT NULL,
+  counts_at BIGINT NOT NULL,
+  grant_id TEXT NOT NULL,
+  cost BIGINT NOT NULL,
+  stay BIGINT NOT NULL,
+  PRIMARY KEY (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id)
+);
+CREATE INDEX limit_uses_by_grant ON limit_uses (grant_id);
