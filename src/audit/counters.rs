@@ -9,6 +9,7 @@ use super::findings::{At, Findings, Place, Wrong};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::CounterRow;
+use crate::perks::limit::is_across_perks;
 
 /// What the events of one log make of its counters: 50 bytes for each, which is what bounds how
 /// large a merchant can be verified in memory.
@@ -102,24 +103,6 @@ impl Counters {
 fn key_of(check: &CheckFacts<'_>, limit: &LimitFacts<'_>) -> u128 {
     let perk = if is_across_perks(&limit.scope) { "" } else { &*check.perk_id };
     fingerprint(&[perk, &limit.id, &limit.scope, &limit.window])
-}
-
-/// Whether all perks of the merchant share the counter: its scope names the merchant and no perk.
-/// A scope is `/NAME/VALUE` for each of its parts, in which `/` and `~` are escaped; `/perk` has no
-/// value (`perks::limit::ScopeKey`).
-fn is_across_perks(scope: &str) -> bool {
-    let mut steps = scope.split('/').skip(1);
-    let (mut has_merchant, mut has_perk) = (false, false);
-    while let Some(name) = steps.next() {
-        match name {
-            "perk" => has_perk = true,
-            name => {
-                has_merchant |= name == "merchant";
-                let _value = steps.next();
-            }
-        }
-    }
-    has_merchant && !has_perk
 }
 
 /// 128 bits of SHA-256: no two counters of a merchant share them, by accident or intent.

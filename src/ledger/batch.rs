@@ -16,6 +16,7 @@ use super::{IDEMPOTENCY_WINDOW, replay};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
 use crate::ids::CheckId;
+use crate::subject::Pseudonym;
 
 /// What can be batched.
 pub(super) enum Entry {
@@ -63,7 +64,9 @@ pub(super) fn record(
     }
 
     let subjects = subjects::resolve(conn, means, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
-    let settled = admit(conn, &checks, &subjects)?;
+    let entering: Vec<_> = doors.iter().map(|(_, entry)| (&entry.grant, entry.at)).collect();
+    let mut counters = Counters::lock(conn, &granted(&checks, &subjects)?, &entering)?;
+    let settled = admit(&mut counters, &checks, &subjects)?;
 
     let mut leaves: Vec<Leaf> = Vec::with_capacity(entries.len());
     let mut spent: Vec<(usize, Redeemed)> = Vec::new();
@@ -74,10 +77,11 @@ pub(super) fn record(
     }
     let mut tokens = Tokens::lock(conn, &doors.iter().map(|(_, entry)| *entry).collect::<Vec<_>>())?;
     for (at, entry) in &doors {
-        let (answer, leaf) = tokens.redeem(entry);
+        let (answer, leaf) = tokens.redeem(entry, &mut counters);
         leaves.extend(leaf);
         spent.push((*at, answer));
     }
+    counters.store(conn)?;
     store::insert_grants(conn, &grants)?;
     tokens.store(conn)?;
 
@@ -93,17 +97,21 @@ pub(super) fn record(
     Ok(outcomes.into_values().collect())
 }
 
-/// Locks the counters, admits one by one in the order of arrival, and writes the counters back.
+/// The checks that the rules grant, for which limits have the last word.
+fn granted<'a>(
+    checks: &[(usize, &'a CheckEntry)],
+    subjects: &'a Subjects,
+) -> Result<Vec<(&'a CheckEntry, &'a Pseudonym)>, DatabaseError> {
+    let granted = checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Granted);
+    granted.map(|(_, check)| Ok((*check, &subject_of(subjects, check)?.pseudonym))).collect()
+}
+
+/// Admits one by one in the order of arrival.
 fn admit(
-    conn: &mut AnyConnection,
+    counters: &mut Counters,
     checks: &[(usize, &CheckEntry)],
     subjects: &Subjects,
 ) -> Result<Vec<Settled>, DatabaseError> {
-    let mut wanting = Vec::new();
-    for (_, check) in checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Granted) {
-        wanting.push((*check, &subject_of(subjects, check)?.pseudonym));
-    }
-    let mut counters = Counters::lock(conn, &wanting)?;
     let mut settled = Vec::with_capacity(checks.len());
     for (_, check) in checks {
         let subject = subject_of(subjects, check)?;
@@ -114,7 +122,6 @@ fn admit(
         };
         settled.push(checks::settle(check, subject, admission));
     }
-    counters.store(conn)?;
     Ok(settled)
 }
 
@@ -144,6 +151,8 @@ fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRow> {
         single_use: grant.single_use,
         granted_at: check.at.as_microsecond(),
         expires_at: grant.expires_at.as_microsecond(),
+        released_at: None,
+        voided_at: None,
     })
 }
 

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::append::Leaf;
-use super::entry::{Actor, CheckEntry, CheckRecord, Grant, LimitTouched, LogOwner, Receipt, ScoreSeen};
+use super::entry::{Actor, CheckEntry, CheckRecord, Grant, LimitTouched, LogOwner, Receipt, ScoreSeen, UseTouched};
 use super::event::{Event, StoredEvent};
 use super::limits::Admission;
 use super::subjects::Subject;
@@ -80,6 +80,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
             expires_at: from_seconds(claims.exp),
             claims: claims.to_json(),
             single_use: terms.single_use,
+            end: None,
         }
     });
     Settled {
@@ -145,7 +146,10 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
         Json::object(members)
     });
     let limits = settled.limits.iter().map(|limit| {
-        Json::object([
+        let counted = limit.counted.iter().flat_map(|counted| {
+            [("horizon", Json::text(counted.horizon.to_string())), ("counts_at", instant(counted.counts_at))]
+        });
+        let members = [
             ("id", Json::text(&limit.id)),
             ("scope", Json::text(&limit.scope)),
             ("window", Json::text(&limit.window)),
@@ -153,7 +157,8 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
             ("max", count(limit.max)),
             ("used", count(limit.used)),
             ("resets_at", instant(limit.resets_at)),
-        ])
+        ];
+        Json::object(members.into_iter().chain(counted))
     });
     let grant = settled.grant.as_ref().map_or(Json::Null, |grant| {
         Json::object([
@@ -244,6 +249,8 @@ pub(super) fn read(
             max: count("max")?,
             used: count("used")?,
             resets_at: parse_time(limit.member("resets_at")),
+            counted: parse_time(limit.member("horizon"))
+                .map(|horizon| UseTouched { horizon, counts_at: parse_time(limit.member("counts_at")) }),
         });
     }
     let (reasons, score) = match personal {

@@ -123,6 +123,17 @@ pub struct Grant {
     pub claims: String,
     pub expires_at: Timestamp,
     pub single_use: bool,
+    /// How it ended before its time.
+    pub end: Option<Ended>,
+}
+
+/// How a grant ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The guest left, or doesn't want it.
+    Released(Timestamp),
+    /// It was taken back: a mistake or an abuse.
+    Voided(Timestamp),
 }
 
 /// What one limit had to say to a check.
@@ -136,6 +147,19 @@ pub struct LimitTouched {
     /// Used in this window, this check included if it was admitted.
     pub used: u64,
     pub resets_at: Option<Timestamp>,
+    /// How the limit counts uses one by one; none for a calendar window or a lifetime.
+    pub counted: Option<UseTouched>,
+}
+
+/// Where one check met a counter whose uses lapse one by one: positions on its own time, which
+/// never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UseTouched {
+    /// Uses at or behind it had lapsed.
+    pub horizon: Timestamp,
+    /// Where the use stands: when it was made (rolling), or until when it is held if no door takes
+    /// the token (concurrent). None for a refusal.
+    pub counts_at: Option<Timestamp>,
 }
 
 impl LimitTouched {

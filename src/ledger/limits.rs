@@ -1,29 +1,25 @@
 //! Admission: the counters of a batch, locked, and who still fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::entry::{CheckEntry, LimitTouched};
-use super::store::{self, CounterRow};
+use super::counters::{self, Counter, CounterKey, Wanted};
+use super::entry::{CheckEntry, LimitTouched, UseTouched};
+use super::store::UseRow;
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::reason::Reason;
-use crate::perks::limit::LimitClaim;
+use crate::ids::GrantId;
+use crate::perks::limit::{Counting, LimitClaim};
 use crate::subject::Pseudonym;
-
-/// merchant, perk, limit, scope value, window.
-type CounterKey = [String; 5];
+use crate::tokens::claims::SKEW_SECONDS;
 
 /// The counters that a batch needs, locked until it commits.
 pub(super) struct Counters {
     rows: BTreeMap<CounterKey, Counter>,
-}
-
-struct Counter {
-    used: u64,
-    last_used_at: i64,
-    changed: bool,
+    /// The places that grants hold, as they stood when their counters were locked.
+    holds: HashMap<String, Vec<UseRow>>,
 }
 
 /// What the limits said to one check.
@@ -35,30 +31,38 @@ pub(super) struct Admission {
     pub next_eligible_at: Option<Timestamp>,
 }
 
+/// A place that a redeemed grant goes on holding.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub limit: String,
+    pub scope: String,
+    /// When it is free at the latest.
+    pub until: Timestamp,
+}
+
 impl Counters {
-    /// Locks what the granted checks of the batch would use, in one order everywhere.
-    pub(super) fn lock(conn: &mut AnyConnection, checks: &[(&CheckEntry, &Pseudonym)]) -> Result<Self, DatabaseError> {
+    /// Locks what the granted checks of the batch would use, and the places that the grants in
+    /// `doors` hold (each with the instant at which it is redeemed), in one order everywhere.
+    pub(super) fn lock(
+        conn: &mut AnyConnection,
+        checks: &[(&CheckEntry, &Pseudonym)],
+        doors: &[(&GrantId, Timestamp)],
+    ) -> Result<Self, DatabaseError> {
         let mut wanted = BTreeMap::new();
         for (check, subject) in checks {
-            for claim in &check.claims {
-                let [merchant_id, perk_id, limit_id, scope_key, window_key] =
-                    key(check, claim, claim.scope.resolve(subject));
-                let row =
-                    CounterRow { merchant_id, perk_id, limit_id, scope_key, window_key, used: 0, last_used_at: 0 };
-                wanted.insert(row_key(&row), row);
+            want(&mut wanted, check, subject);
+        }
+        let held = counters::list_holds(conn, doors.iter().map(|(grant, _)| grant.as_str()))?;
+        for (grant, at) in doors {
+            for hold in held.get(grant.as_str()).into_iter().flatten() {
+                let wanted = wanted.entry(counters::key_of(hold)).or_insert_with(Wanted::default);
+                wanted.horizons.push((at.as_microsecond(), Some(0)));
             }
         }
-        let rows: Vec<CounterRow> = wanted.into_values().collect();
-        let mut locked = BTreeMap::new();
-        // Bounded binds a statement: SQLite takes 32,766.
-        for chunk in rows.chunks(1000) {
-            for row in store::lock_counters(conn, chunk)? {
-                let used = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
-                let counter = Counter { used, last_used_at: row.last_used_at, changed: false };
-                locked.insert(row_key(&row), counter);
-            }
-        }
-        Ok(Self { rows: locked })
+        let rows = counters::lock(conn, &wanted)?;
+        // Read again under the lock: another replica may have moved them since.
+        let holds = if held.is_empty() { held } else { counters::list_holds(conn, held.keys().map(String::as_str))? };
+        Ok(Self { rows, holds })
     }
 
     /// The counters of one check as they stand, without locking or making any.
@@ -67,48 +71,62 @@ impl Counters {
         check: &CheckEntry,
         subject: &Pseudonym,
     ) -> Result<Self, DatabaseError> {
-        let mut rows = BTreeMap::new();
-        for claim in &check.claims {
-            let key = key(check, claim, claim.scope.resolve(subject));
-            let [_, perk, limit, scope, window] = &key;
-            let used = store::find_counter(conn, &check.merchant, [perk, limit, scope, window])?.unwrap_or(0);
-            let used = u64::try_from(used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
-            rows.insert(key, Counter { used, last_used_at: 0, changed: false });
-        }
-        Ok(Self { rows })
+        let mut wanted = BTreeMap::new();
+        want(&mut wanted, check, subject);
+        Ok(Self { rows: counters::peek(conn, &check.merchant, &wanted)?, holds: HashMap::new() })
     }
 
     /// Admits a check if every one of its limits has room; one that any limit refuses uses nothing.
     pub(super) fn admit(&mut self, check: &CheckEntry, subject: &Pseudonym) -> Result<Admission, DatabaseError> {
+        let at = check.at.as_microsecond();
         let mut refusals = Vec::new();
         let mut touched = Vec::with_capacity(check.claims.len());
         for claim in &check.claims {
             let scope = claim.scope.resolve(subject);
             let key = key(check, claim, scope.clone());
-            let counter = self.rows.get(&key).ok_or(DatabaseError::NotFound)?;
-            if counter.used.saturating_add(claim.cost) > claim.max {
-                refusals.push(Reason::limit_reached(&claim.limit, claim.resets_at));
+            let counter = self.rows.get_mut(&key).ok_or(DatabaseError::NotFound)?;
+            // Replicas' clocks differ: a counter's time never goes back.
+            let now = counter.last_used_at.max(at);
+            if let Some(horizon) = horizon(claim.counting, now) {
+                counter.uses.move_to(horizon);
             }
-            touched.push((key, claim, scope, counter.used));
+            if counter.uses.sum().saturating_add(claim.cost) > claim.max {
+                let room = match claim.counting {
+                    Counting::Sum => claim.resets_at,
+                    Counting::Rolling(length) => {
+                        let lapses = counter.uses.room_at(claim.cost, claim.max);
+                        lapses.map(|at| from_micros(at.saturating_add(length.micros())))
+                    }
+                    // Nobody knows when guests leave.
+                    Counting::Held { .. } => None,
+                };
+                refusals.push(Reason::limit_reached(&claim.limit, room));
+            }
+            touched.push((key, claim, scope, now));
         }
         let admitted = refusals.is_empty();
         let mut limits = Vec::with_capacity(touched.len());
-        for (key, claim, scope, used) in touched {
-            let used = if admitted { used + claim.cost } else { used };
-            if let (true, Some(counter)) = (admitted, self.rows.get_mut(&key)) {
-                counter.used = used;
-                // Replicas' clocks differ: a counter's time never goes back.
-                counter.last_used_at = counter.last_used_at.max(check.at.as_microsecond());
-                counter.changed = true;
-            }
+        for (key, claim, scope, now) in touched {
+            let counter = self.rows.get_mut(&key).ok_or(DatabaseError::NotFound)?;
+            let counts_at = if admitted { use_of(counter, key, claim, check, now) } else { None };
             limits.push(LimitTouched {
                 id: claim.limit.clone(),
                 scope,
                 window: claim.window_key.clone(),
                 cost: claim.cost,
                 max: claim.max,
-                used,
-                resets_at: claim.resets_at,
+                used: counter.uses.sum(),
+                resets_at: match claim.counting {
+                    Counting::Sum => claim.resets_at,
+                    Counting::Rolling(length) => {
+                        counter.uses.next_lapse().map(|at| from_micros(at.saturating_add(length.micros())))
+                    }
+                    Counting::Held { .. } => None,
+                },
+                counted: (claim.counting != Counting::Sum).then(|| UseTouched {
+                    horizon: from_micros(counter.uses.horizon()),
+                    counts_at: counts_at.map(from_micros),
+                }),
             });
         }
         // All limits that refused must have reset; one that never does means never.
@@ -116,21 +134,85 @@ impl Counters {
         Ok(Admission { admitted, limits, refusals, next_eligible_at })
     }
 
+    /// A guest comes in: what the grant holds, it holds for as long as guests may stay. None when it
+    /// lapsed before; somebody else may have the place by now.
+    pub(super) fn begin_stay(&mut self, grant: &str, at: Timestamp, is_first: bool) -> Option<Vec<Held>> {
+        let Some(holds) = self.holds.get(grant) else {
+            return Some(Vec::new());
+        };
+        let now = |hold: &UseRow| {
+            let last = self.rows.get(&counters::key_of(hold)).map_or(0, |counter| counter.last_used_at);
+            last.max(at.as_microsecond())
+        };
+        let stays: Vec<(UseRow, i64)> = holds.iter().map(|hold| (hold.clone(), now(hold))).collect();
+        if stays.iter().any(|(hold, now)| hold.counts_at <= *now) {
+            return None;
+        }
+        if !is_first {
+            return Some(Vec::new());
+        }
+        let mut held = Vec::with_capacity(stays.len());
+        let mut moved = Vec::with_capacity(stays.len());
+        for (hold, now) in stays {
+            let until = now.saturating_add(hold.stay);
+            if let Some(counter) = self.rows.get_mut(&counters::key_of(&hold)) {
+                counter.uses.move_to(now);
+                counter.last_used_at = now;
+                counter.move_use(&hold, until);
+            }
+            held.push(Held { limit: hold.limit_id.clone(), scope: hold.scope_key.clone(), until: from_micros(until) });
+            moved.push(UseRow { counts_at: until, ..hold });
+        }
+        self.holds.insert(grant.to_owned(), moved);
+        Some(held)
+    }
+
     /// Writes back what was used.
     pub(super) fn store(self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
-        let mut changed = Vec::new();
-        for (key, counter) in self.rows {
-            if counter.changed {
-                let [merchant_id, perk_id, limit_id, scope_key, window_key] = key;
-                let used = i64::try_from(counter.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
-                let last_used_at = from_micros(counter.last_used_at).as_microsecond();
-                changed.push(CounterRow { merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at });
-            }
+        counters::store(conn, self.rows)
+    }
+}
+
+/// Up to where uses have lapsed at `now`, where they are counted one by one.
+pub(super) fn horizon(counting: Counting, now: i64) -> Option<i64> {
+    match counting {
+        Counting::Sum => None,
+        Counting::Rolling(length) => Some(now.saturating_sub(length.micros())),
+        Counting::Held { .. } => Some(now),
+    }
+}
+
+/// Uses the limit; where the use stands, if it is counted by itself.
+fn use_of(counter: &mut Counter, key: CounterKey, claim: &LimitClaim, check: &CheckEntry, now: i64) -> Option<i64> {
+    counter.last_used_at = now;
+    let (counts_at, stay) = match claim.counting {
+        Counting::Sum => {
+            counter.add(claim.cost);
+            return None;
         }
-        for chunk in changed.chunks(1000) {
-            store::update_counters(conn, chunk)?;
+        Counting::Rolling(_) => (now, 0),
+        // A door may take the token until then.
+        Counting::Held { max_stay } => {
+            let expiry = check.grant.as_ref().map_or(0, |grant| grant.claims.exp).saturating_add(SKEW_SECONDS);
+            (expiry.saturating_mul(1_000_000).max(now), max_stay.micros())
         }
-        Ok(())
+    };
+    let [merchant_id, perk_id, limit_id, scope_key, window_key] = key;
+    let grant_id = check.grant.as_ref().map(|grant| grant.id.as_str().to_owned()).unwrap_or_default();
+    let cost = i64::try_from(claim.cost).unwrap_or(i64::MAX);
+    counter.add_use(UseRow { merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost, stay });
+    Some(counts_at)
+}
+
+fn want(wanted: &mut BTreeMap<CounterKey, Wanted>, check: &CheckEntry, subject: &Pseudonym) {
+    for claim in &check.claims {
+        let key = key(check, claim, claim.scope.resolve(subject));
+        let behind = match claim.counting {
+            Counting::Sum => None,
+            Counting::Rolling(length) => Some(length.micros()),
+            Counting::Held { .. } => Some(0),
+        };
+        wanted.entry(key).or_insert_with(Wanted::default).horizons.push((check.at.as_microsecond(), behind));
     }
 }
 
@@ -138,8 +220,4 @@ fn key(check: &CheckEntry, claim: &LimitClaim, scope: String) -> CounterKey {
     // A counter that all perks of the merchant share stands under no perk.
     let perk = if claim.across_perks { String::new() } else { check.perk.as_str().to_owned() };
     [check.merchant.as_str().to_owned(), perk, claim.limit.clone(), scope, claim.window_key.clone()]
-}
-
-fn row_key(row: &CounterRow) -> CounterKey {
-    [row.merchant_id.clone(), row.perk_id.clone(), row.limit_id.clone(), row.scope_key.clone(), row.window_key.clone()]
 }

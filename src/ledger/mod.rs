@@ -16,6 +16,7 @@
 mod append;
 mod batch;
 pub mod checks;
+mod counters;
 pub mod entry;
 pub mod event;
 mod limits;
@@ -25,8 +26,10 @@ pub mod once;
 mod recorded;
 pub mod redemptions;
 pub mod replay;
+pub mod returns;
 pub mod store;
 mod subjects;
+pub mod uses;
 mod writer;
 
 use std::sync::Arc;

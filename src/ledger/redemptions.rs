@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use aws_lc_rs::digest;
 
 use super::append::Leaf;
-use super::entry::{Actor, LogOwner, RedeemEntry, Redeemed, Redemption};
+use super::entry::{Actor, Ended, LogOwner, RedeemEntry, Redeemed, Redemption};
 use super::event::Event;
+use super::limits::Counters;
+use super::replay::end_of;
 use super::store::{self, GrantRow, RedemptionRow};
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::json::Json;
 use crate::subject::hex;
+use crate::tokens::TokenError;
 
 /// The kind of a redemption's event.
 pub const KIND: &str = "token.redeemed";
@@ -47,7 +50,7 @@ impl Tokens {
 
     /// The order of the questions is the promise: an earlier try of the same attempt is answered
     /// alike even when the token has expired since; then another's redemption; then the rest.
-    pub(super) fn redeem(&mut self, entry: &RedeemEntry) -> (Redeemed, Option<Leaf>) {
+    pub(super) fn redeem(&mut self, entry: &RedeemEntry, counters: &mut Counters) -> (Redeemed, Option<Leaf>) {
         let grant = match self.grants.get(entry.grant.as_str()) {
             Some(grant) if grant.merchant_id == entry.merchant.as_str() => grant,
             _ => return (Redeemed::Unknown, None),
@@ -63,9 +66,17 @@ impl Tokens {
         if grant.single_use && !spent.is_empty() {
             return (Redeemed::AlreadyRedeemed, None);
         }
-        if let Some(objection) = &entry.objection {
-            return (Redeemed::Refused(*objection), None);
+        let ended = end_of(grant.released_at, grant.voided_at).map(|end| match end {
+            Ended::Released(_) => TokenError::Released,
+            Ended::Voided(_) => TokenError::Voided,
+        });
+        if let Some(objection) = ended.or(entry.objection) {
+            return (Redeemed::Refused(objection), None);
         }
+        // A place that lapsed may be another's by now.
+        let Some(held) = counters.begin_stay(&grant.id, entry.at, spent.is_empty()) else {
+            return (Redeemed::Refused(TokenError::Expired), None);
+        };
         let attempt_hash = digest_of(&[entry.key.as_str(), &entry.door, &entry.attempt]);
         let row = RedemptionRow {
             grant_id: grant.id.clone(),
@@ -78,6 +89,31 @@ impl Tokens {
         };
         let claims = Json::parse(&grant.claims).unwrap_or(Json::Null);
         let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
+        let mut facts = vec![
+            ("check", Json::text(&grant.check_id)),
+            ("perk_id", Json::text(&grant.perk_id)),
+            // What the token says, so that a report needs no other event, which may be pruned.
+            ("perk", told("perk")),
+            ("tier", told("tier")),
+            ("rule_version", told("rule")),
+            ("subject", told("sub")),
+            ("party", told("party")),
+            ("location", Json::optional(entry.location.as_deref())),
+            ("kiosk", Json::optional(entry.kiosk.as_deref())),
+            ("slot", Json::text(&row.slot)),
+            ("door", Json::text(&entry.door)),
+            ("attempt_sha256", Json::text(attempt_hash)),
+        ];
+        if !held.is_empty() {
+            let holds = held.iter().map(|hold| {
+                Json::object([
+                    ("id", Json::text(&hold.limit)),
+                    ("scope", Json::text(&hold.scope)),
+                    ("until", Json::text(hold.until.to_string())),
+                ])
+            });
+            facts.push(("holds", Json::List(holds.collect())));
+        }
         let body = Event {
             id: &entry.event,
             kind: KIND,
@@ -85,21 +121,7 @@ impl Tokens {
             merchant: Some(&entry.merchant),
             actor: &Actor { key: Some(entry.key.clone()), role: entry.role },
             about: entry.grant.as_str(),
-            facts: Json::object([
-                ("check", Json::text(&grant.check_id)),
-                ("perk_id", Json::text(&grant.perk_id)),
-                // What the token says, so that a report needs no other event, which may be pruned.
-                ("perk", told("perk")),
-                ("tier", told("tier")),
-                ("rule_version", told("rule")),
-                ("subject", told("sub")),
-                ("party", told("party")),
-                ("location", Json::optional(entry.location.as_deref())),
-                ("kiosk", Json::optional(entry.kiosk.as_deref())),
-                ("slot", Json::text(&row.slot)),
-                ("door", Json::text(&entry.door)),
-                ("attempt_sha256", Json::text(attempt_hash)),
-            ]),
+            facts: Json::object(facts),
             sealed: None,
         }
         .to_body();

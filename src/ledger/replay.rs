@@ -1,7 +1,7 @@
 //! Reading back what an earlier request was told.
 
 use super::checks;
-use super::entry::{CheckRecord, Grant, Receipt, Redemption};
+use super::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use super::event::StoredEvent;
 use super::recorded::Recorded;
 use super::store::{self, EventRow, GrantRow};
@@ -91,7 +91,14 @@ fn grant_of(row: GrantRow) -> Result<Grant, DatabaseError> {
         claims: row.claims,
         expires_at: from_micros(row.expires_at),
         single_use: row.single_use,
+        end: end_of(row.released_at, row.voided_at),
     })
+}
+
+/// A grant that was released may still be voided: that has the last word.
+pub(super) fn end_of(released_at: Option<i64>, voided_at: Option<i64>) -> Option<Ended> {
+    let released = released_at.map(|at| Ended::Released(from_micros(at)));
+    voided_at.map(|at| Ended::Voided(from_micros(at))).or(released)
 }
 
 fn receipt(conn: &mut AnyConnection, merchant: &MerchantId, row: &EventRow) -> Result<Receipt, DatabaseError> {

@@ -3,6 +3,7 @@
 
 mod columns;
 mod idempotency;
+mod uses;
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -13,6 +14,7 @@ use crate::ids::MerchantId;
 use crate::on_either;
 
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
+pub use uses::{PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_uses, list_uses_of, sum_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
@@ -38,6 +40,8 @@ pub struct CounterRow {
     pub window_key: String,
     pub used: i64,
     pub last_used_at: i64,
+    /// Up to which position its uses have been taken off `used`, where they lapse one by one.
+    pub horizon: i64,
 }
 
 /// A grant.
@@ -54,6 +58,8 @@ pub struct GrantRow {
     pub single_use: bool,
     pub granted_at: i64,
     pub expires_at: i64,
+    pub released_at: Option<i64>,
+    pub voided_at: Option<i64>,
 }
 
 /// A token spent. A single-use token has one slot, so the primary key lets one door win.
@@ -160,17 +166,21 @@ pub fn update_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<
             .values(rows)
             .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
             .do_update()
-            .set((dsl::used.eq(excluded(dsl::used)), dsl::last_used_at.eq(excluded(dsl::last_used_at))))
+            .set((
+                dsl::used.eq(excluded(dsl::used)),
+                dsl::last_used_at.eq(excluded(dsl::last_used_at)),
+                dsl::horizon.eq(excluded(dsl::horizon)),
+            ))
             .execute(c)?,
     })
 }
 
-/// What is used of one counter now, without locking it.
-pub fn find_counter(conn: &mut AnyConnection, merchant: &MerchantId, key: [&str; 4]) -> Result<Option<i64>> {
+/// One counter as it stands, without locking it.
+pub fn find_counter(conn: &mut AnyConnection, merchant: &MerchantId, key: [&str; 4]) -> Result<Option<CounterRow>> {
     let [perk, limit, scope, window] = key;
     Ok(limit_counters::table
         .find((merchant.as_str(), perk, limit, scope, window))
-        .select(limit_counters::used)
+        .select(CounterRow::as_select())
         .first(conn)
         .optional()?)
 }
@@ -205,6 +215,19 @@ pub fn lock_grants(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<GrantRo
         AnyConnection::Postgres(c) => query!().for_update().load(c)?,
         AnyConnection::Sqlite(c) => query!().load(c)?,
     })
+}
+
+/// Says how grants that are locked ended.
+pub fn update_grant_end(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    grant: &str,
+    released_at: Option<i64>,
+    voided_at: Option<i64>,
+) -> Result<usize> {
+    Ok(diesel::update(grants::table.find(grant).filter(grants::merchant_id.eq(merchant.as_str())))
+        .set((grants::released_at.eq(released_at), grants::voided_at.eq(voided_at)))
+        .execute(conn)?)
 }
 
 pub fn list_redemptions(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<RedemptionRow>> {

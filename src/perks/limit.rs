@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+use super::period::Period;
 use super::read::{Issues, Spot, below, object, text};
 use crate::decimal::Decimal;
 use crate::json::{Json, push_pointer};
@@ -13,6 +14,10 @@ use crate::subject::Pseudonym;
 
 const MAX_LIMITS: usize = 16;
 const MAX_MAX: i64 = 1_000_000_000;
+/// The longest rolling window and the longest stay: uses are kept that long.
+const LONGEST_WINDOW: Period = Period::from_days(366);
+/// The shortest rolling window, so that a batch never outlasts one.
+const SHORTEST_WINDOW: i64 = 60;
 /// The most people one check may be for.
 pub const MAX_PARTY: i64 = 100;
 
@@ -54,8 +59,31 @@ pub enum Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     Calendar(Unit),
+    /// The time that has just passed, of this length: each use counts for as long.
+    Rolling(Period),
     Lifetime,
+    /// At the same time: a use counts from its grant until the guest is released, or until the
+    /// token lapses unspent, or for `max_stay` after it was spent.
+    Concurrent {
+        max_stay: Period,
+    },
 }
+
+/// How uses of a limit leave its count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Never: a new window has a counter of its own.
+    Sum,
+    /// Each after this time.
+    Rolling(Period),
+    /// Each when the guest has left, after this long at the latest.
+    Held { max_stay: Period },
+}
+
+/// The window keys of limits whose uses are kept one by one. They name no length, so that
+/// publishing another length goes on counting what was used before.
+pub const ROLLING: &str = "rolling";
+pub const CONCURRENT: &str = "concurrent";
 
 /// A stretch of the calendar in the rule's zone; weeks begin on Monday (ISO 8601).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +110,11 @@ pub struct LimitClaim {
     pub scope: ScopeKey,
     /// Names the window: a calendar window by its local label and the offset at its start.
     pub window_key: String,
+    pub counting: Counting,
     pub cost: u64,
     pub max: u64,
-    /// When the next window starts; never for a lifetime.
+    /// When the next window starts; never for a lifetime. Where uses are counted one by one, only
+    /// the ledger knows.
     pub resets_at: Option<Timestamp>,
     /// The counter is shared by all perks of the merchant, so its key must name no perk.
     pub across_perks: bool,
@@ -111,6 +141,25 @@ impl ScopeKey {
     }
 }
 
+/// Whether all perks of the merchant share the counter of this resolved scope: it names the merchant
+/// and no perk. A scope is `/NAME/VALUE` for each of its parts, in which `/` and `~` are escaped;
+/// `/perk` has no value.
+#[must_use]
+pub fn is_across_perks(scope: &str) -> bool {
+    let mut steps = scope.split('/').skip(1);
+    let (mut has_merchant, mut has_perk) = (false, false);
+    while let Some(name) = steps.next() {
+        match name {
+            "perk" => has_perk = true,
+            name => {
+                has_merchant |= name == "merchant";
+                let _value = steps.next();
+            }
+        }
+    }
+    has_merchant && !has_perk
+}
+
 impl Limit {
     /// What a grant of `tier` to `party` people at `place` would use of it at `now`.
     pub fn claim(&self, zone: &TimeZone, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> LimitClaim {
@@ -126,6 +175,7 @@ impl Limit {
             limit: self.id.clone(),
             scope: ScopeKey(self.scope.iter().map(|scope| (*scope, value(scope).to_owned())).collect()),
             window_key,
+            counting: self.window.counting(),
             cost: match self.cost {
                 Cost::Party => party,
                 Cost::Fixed(cost) => cost,
@@ -173,7 +223,11 @@ impl Limit {
         };
         let window = match self.window {
             Window::Calendar(unit) => object([("calendar", text(unit.name()))]),
+            Window::Rolling(length) => object([("rolling", text(length.to_string()))]),
             Window::Lifetime => object([("lifetime", Json::Bool(true))]),
+            Window::Concurrent { max_stay } => {
+                object([("concurrent", object([("max_stay", text(max_stay.to_string()))]))])
+            }
         };
         object([
             ("id", text(&self.id)),
@@ -229,17 +283,30 @@ impl Cost {
 
 impl Window {
     fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        for later in ["rolling", "concurrent"] {
-            if let Some(window) = spot.member(later) {
-                let detail = format!("{later} windows are not available yet: use a calendar window or a lifetime");
-                return window.refuse(issues, "not_available_yet", detail);
+        let fields = spot.fields(&["calendar", "rolling", "lifetime", "concurrent"], issues)?;
+        let named = ["calendar", "rolling", "lifetime", "concurrent"].map(|name| fields.optional(name));
+        match named {
+            [Some(unit), None, None, None] => Unit::read(&unit, issues).map(Self::Calendar),
+            [None, Some(length), None, None] => read_length(&length, issues).map(Self::Rolling),
+            [None, None, Some(lifetime), None] if lifetime.boolean(issues)? => Some(Self::Lifetime),
+            [None, None, None, Some(held)] => {
+                let max_stay = held.fields(&["max_stay"], issues)?.required("max_stay", issues)?;
+                Some(Self::Concurrent { max_stay: read_length(&max_stay, issues)? })
             }
+            _ => spot.refuse(
+                issues,
+                "bad_form",
+                "write one of {\"calendar\":\"day\"}, {\"rolling\":\"PT24H\"}, {\"lifetime\":true} \
+                 or {\"concurrent\":{\"max_stay\":\"PT4H\"}}",
+            ),
         }
-        let fields = spot.fields(&["calendar", "lifetime"], issues)?;
-        match (fields.optional("calendar"), fields.optional("lifetime")) {
-            (Some(unit), None) => Unit::read(&unit, issues).map(Self::Calendar),
-            (None, Some(lifetime)) if lifetime.boolean(issues)? => Some(Self::Lifetime),
-            _ => spot.refuse(issues, "bad_form", "write {\"calendar\":\"day\"} or {\"lifetime\":true}"),
+    }
+
+    const fn counting(self) -> Counting {
+        match self {
+            Self::Calendar(_) | Self::Lifetime => Counting::Sum,
+            Self::Rolling(length) => Counting::Rolling(length),
+            Self::Concurrent { max_stay } => Counting::Held { max_stay },
         }
     }
 
@@ -248,8 +315,18 @@ impl Window {
         match self {
             Self::Lifetime => ("lifetime".into(), None),
             Self::Calendar(unit) => unit.window(zone, now),
+            Self::Rolling(_) => (ROLLING.into(), None),
+            Self::Concurrent { .. } => (CONCURRENT.into(), None),
         }
     }
+}
+
+fn read_length(spot: &Spot<'_>, issues: &mut Issues) -> Option<Period> {
+    let length = Period::read(spot, LONGEST_WINDOW, issues)?;
+    if length.seconds() < SHORTEST_WINDOW {
+        return spot.refuse(issues, "out_of_range", format!("use a duration from PT1M to {LONGEST_WINDOW}"));
+    }
+    Some(length)
 }
 
 impl Unit {

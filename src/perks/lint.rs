@@ -107,7 +107,10 @@ fn lint_limits(rule: &Rule, found: &mut Lint) {
         let hours = match limit.window {
             Window::Calendar(Unit::Hour) => 1,
             Window::Calendar(Unit::Day) => 24,
-            Window::Calendar(Unit::Week | Unit::Month) | Window::Lifetime => continue,
+            Window::Calendar(Unit::Week | Unit::Month)
+            | Window::Rolling(_)
+            | Window::Lifetime
+            | Window::Concurrent { .. } => continue,
         };
         if rule.token().ttl.seconds() > hours * 3600 {
             let detail = format!("tokens outlive the window of `{}`: a held one adds to the next window", limit.id);

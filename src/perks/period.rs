@@ -23,6 +23,12 @@ impl Period {
         Self(seconds.max(1))
     }
 
+    /// So many days of 24 hours, at least one second.
+    #[must_use]
+    pub const fn from_days(days: i64) -> Self {
+        Self(if days < 1 { 1 } else { days * DAY })
+    }
+
     /// In whole seconds.
     #[must_use]
     pub const fn seconds(self) -> i64 {

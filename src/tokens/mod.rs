@@ -37,6 +37,10 @@ pub enum TokenError {
     Expired,
     #[error("the token is not valid yet")]
     NotYetValid,
+    #[error("the grant was released: the guest has left")]
+    Released,
+    #[error("the grant was taken back")]
+    Voided,
 }
 
 impl TokenError {
@@ -54,6 +58,8 @@ impl TokenError {
             Self::WrongAudience => "wrong_audience",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::Released => "released",
+            Self::Voided => "voided",
         }
     }
 }

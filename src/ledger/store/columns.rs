@@ -41,8 +41,8 @@ impl Query for ListIdempotency<'_> {
 
 statement_of_columns! {
     LockCounters, |row: CounterRow|
-    "INSERT INTO limit_counters AS held (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at) \
-     SELECT * FROM unnest(" [
+    "INSERT INTO limit_counters AS held (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, \
+     horizon) SELECT * FROM unnest(" [
         merchants: Text = row.merchant_id.as_str(),
         perks: Text = row.perk_id.as_str(),
         limits: Text = row.limit_id.as_str(),
@@ -50,18 +50,20 @@ statement_of_columns! {
         windows: Text = row.window_key.as_str(),
         used: BigInt = row.used,
         last_used: BigInt = row.last_used_at,
+        horizons: BigInt = row.horizon,
     ] ") ON CONFLICT (merchant_id, perk_id, limit_id, scope_key, window_key) DO UPDATE \
        SET last_used_at = held.last_used_at \
-       RETURNING merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at"
+       RETURNING merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon"
 }
 
 impl Query for LockCounters<'_> {
-    type SqlType = (Text, Text, Text, Text, Text, BigInt, BigInt);
+    type SqlType = (Text, Text, Text, Text, Text, BigInt, BigInt, BigInt);
 }
 
 statement_of_columns! {
     UpdateCounters, |row: CounterRow|
-    "UPDATE limit_counters AS held SET used = new.used, last_used_at = new.last_used_at FROM unnest(" [
+    "UPDATE limit_counters AS held SET used = new.used, last_used_at = new.last_used_at, horizon = new.horizon \
+     FROM unnest(" [
         merchants: Text = row.merchant_id.as_str(),
         perks: Text = row.perk_id.as_str(),
         limits: Text = row.limit_id.as_str(),
@@ -69,7 +71,8 @@ statement_of_columns! {
         windows: Text = row.window_key.as_str(),
         used: BigInt = row.used,
         last_used: BigInt = row.last_used_at,
-    ] ") AS new (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at) \
+        horizons: BigInt = row.horizon,
+    ] ") AS new (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon) \
        WHERE held.merchant_id = new.merchant_id AND held.perk_id = new.perk_id AND held.limit_id = new.limit_id \
        AND held.scope_key = new.scope_key AND held.window_key = new.window_key"
 }

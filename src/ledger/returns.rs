@@ -1,0 +1,295 @@
+//! Grants that end before their time: a guest leaves, a mistake is taken back.
+//!
+//! Each runs in the transaction of an administrative change and locks in the order of a batch:
+//! counters, grants, and the log's head last.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::checks;
+use super::counters::{self, Counter, CounterKey, Wanted};
+use super::entry::{Actor, Ended, EventDraft, LogOwner};
+use super::event::StoredEvent;
+use super::replay::end_of;
+use super::store::{self, GrantRow, UseRow};
+use super::{Ledger, LedgerError};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{GrantId, MerchantId};
+use crate::json::Json;
+use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
+
+/// The kinds of their events.
+pub const RELEASED: &str = "grant.released";
+pub const VOIDED: &str = "grant.voided";
+
+/// Why a grant did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReturnError {
+    #[error("there is no such grant")]
+    NotFound,
+    #[error("the grant was taken back")]
+    Voided,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Who says that a guest left, and where.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    pub actor: Actor,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    /// Of which audience the grant must be; none for any.
+    pub audience: Option<String>,
+}
+
+/// Why grants are taken back, and what becomes of what they used.
+#[derive(Debug, Clone)]
+pub struct Taking {
+    pub actor: Actor,
+    pub note: String,
+    /// Leave what they used of limits used: the right answer to an abuse. What a door has taken
+    /// stays used in any case.
+    pub keep_uses: bool,
+}
+
+/// What became of grants that were to be taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub voided: u64,
+    /// Of those, how many a door had taken before.
+    pub redeemed: u64,
+    /// Taken back before; nothing was done.
+    pub already: u64,
+}
+
+impl Ledger {
+    /// Ends a grant because the guest has left: its places are free and its token opens no door any
+    /// more. Asked again, it answers the same.
+    ///
+    /// # Errors
+    /// [`ReturnError`].
+    pub async fn release_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        leaving: Leaving,
+    ) -> Result<Timestamp, ReturnError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means().clock.now());
+        self.change(move |conn, events| release(conn, events, &merchant, &grant, &leaving, now)).await
+    }
+
+    /// Takes grants of the merchant back, all of them or none: their tokens open no door any more.
+    ///
+    /// # Errors
+    /// [`ReturnError::NotFound`] when one of them isn't there.
+    pub async fn void_grants(
+        &self,
+        merchant: &MerchantId,
+        grants: Vec<GrantId>,
+        taking: Taking,
+    ) -> Result<Taken, ReturnError> {
+        let (merchant, now) = (merchant.clone(), self.means().clock.now());
+        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, now)).await
+    }
+}
+
+/// Grants and the counters they use, locked.
+struct Locked {
+    grants: Vec<GrantRow>,
+    counters: BTreeMap<CounterKey, Counter>,
+    uses: HashMap<String, Vec<UseRow>>,
+}
+
+impl Locked {
+    /// `sums`: the calendar and lifetime counters that are wanted too.
+    fn lock(
+        conn: &mut AnyConnection,
+        grants: &[&str],
+        sums: impl Iterator<Item = CounterKey>,
+        now: Timestamp,
+    ) -> Result<Self, DatabaseError> {
+        let mut wanted: BTreeMap<CounterKey, Wanted> = sums.map(|key| (key, Wanted::default())).collect();
+        // A grant's uses move under their counters' locks, but never to another counter.
+        for held in store::list_uses_of(conn, grants)? {
+            let behind = if held.stay > 0 { 0 } else { now.as_microsecond().saturating_sub(held.counts_at).max(0) };
+            let wanted = wanted.entry(counters::key_of(&held)).or_insert_with(Wanted::default);
+            wanted.horizons.push((now.as_microsecond(), Some(behind)));
+        }
+        let counters = counters::lock(conn, &wanted)?;
+        let grants_held = store::lock_grants(conn, grants)?;
+        let mut uses: HashMap<String, Vec<UseRow>> = HashMap::new();
+        for held in store::list_uses_of(conn, grants)? {
+            uses.entry(held.grant_id.clone()).or_default().push(held);
+        }
+        Ok(Self { grants: grants_held, counters, uses })
+    }
+
+    /// Takes away those of the grant's uses that `which` says; returns them.
+    fn take_uses(&mut self, grant: &str, which: impl Fn(&UseRow) -> bool) -> Vec<UseRow> {
+        let mut taken = self.uses.remove(grant).unwrap_or_default();
+        taken.retain(which);
+        for held in &taken {
+            if let Some(counter) = self.counters.get_mut(&counters::key_of(held)) {
+                counter.remove_use(held);
+            }
+        }
+        taken
+    }
+}
+
+fn release(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    grant: &GrantId,
+    leaving: &Leaving,
+    now: Timestamp,
+) -> Result<Timestamp, ReturnError> {
+    let mut locked = Locked::lock(conn, &[grant.as_str()], std::iter::empty(), now)?;
+    let found = locked.grants.pop().filter(|row| row.merchant_id == merchant.as_str());
+    let row = found.filter(|row| leaving.audience.as_ref().is_none_or(|audience| *audience == row.audience));
+    let row = row.ok_or(ReturnError::NotFound)?;
+    match end_of(row.released_at, row.voided_at) {
+        Some(Ended::Voided(_)) => return Err(ReturnError::Voided),
+        Some(Ended::Released(at)) => return Ok(at),
+        None => {}
+    }
+    let freed = locked.take_uses(&row.id, |held| held.stay > 0);
+    counters::store(conn, locked.counters)?;
+    store::update_grant_end(conn, merchant, &row.id, Some(now.as_microsecond()), None)?;
+    let mut facts = told(&row);
+    facts.extend([
+        ("location", Json::optional(leaving.location.as_deref())),
+        ("kiosk", Json::optional(leaving.kiosk.as_deref())),
+        ("returned", returned(freed.iter().map(|held| (held, CONCURRENT)))),
+    ]);
+    events.push(event(merchant, &leaving.actor, RELEASED, &row.id, facts));
+    Ok(now)
+}
+
+fn void(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    grants: &[GrantId],
+    taking: &Taking,
+    now: Timestamp,
+) -> Result<Taken, ReturnError> {
+    let mut ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sums = if taking.keep_uses { HashMap::new() } else { sums_used(conn, merchant, &ids)? };
+    let keys: HashSet<CounterKey> = sums.values().flatten().map(|(key, _)| key.clone()).collect();
+    let mut locked = Locked::lock(conn, &ids, keys.into_iter(), now)?;
+    let rows = std::mem::take(&mut locked.grants);
+    if rows.len() != ids.len() || rows.iter().any(|row| row.merchant_id != merchant.as_str()) {
+        return Err(ReturnError::NotFound);
+    }
+    let spent: HashSet<String> = store::list_redemptions(conn, &ids)?.into_iter().map(|row| row.grant_id).collect();
+    let mut taken = Taken::default();
+    for row in &rows {
+        if row.voided_at.is_some() {
+            taken.already += 1;
+            continue;
+        }
+        taken.voided += 1;
+        let was_spent = spent.contains(&row.id);
+        taken.redeemed += u64::from(was_spent);
+        let gives_back = !was_spent && !taking.keep_uses;
+        // A place that no guest has taken yet is free in any case; one that has keeps it until it leaves.
+        let freed = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));
+        let mut back: Vec<Json> =
+            freed.iter().map(|held| one(held, if held.stay > 0 { CONCURRENT } else { ROLLING })).collect();
+        for (key, cost) in sums.get(&row.id).into_iter().flatten().filter(|_| gives_back) {
+            if let Some(counter) = locked.counters.get_mut(key) {
+                counter.give_back(*cost);
+                let [_, _, limit, scope, window] = key;
+                back.push(part(limit, scope, window, i64::try_from(*cost).unwrap_or(i64::MAX)));
+            }
+        }
+        store::update_grant_end(conn, merchant, &row.id, row.released_at, Some(now.as_microsecond()))?;
+        let mut facts = told(row);
+        facts.extend([("note", Json::text(&taking.note)), ("returned", Json::List(back))]);
+        events.push(event(merchant, &taking.actor, VOIDED, &row.id, facts));
+    }
+    counters::store(conn, locked.counters)?;
+    Ok(taken)
+}
+
+/// What each grant used of counters that only add up, as its check's event tells.
+fn sums_used(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    ids: &[&str],
+) -> Result<HashMap<String, Vec<(CounterKey, u64)>>, ReturnError> {
+    let mut used = HashMap::new();
+    for id in ids {
+        let row = store::find_grant(conn, merchant, id)?.ok_or(ReturnError::NotFound)?;
+        let event = store::find_event(conn, merchant, &row.check_id, checks::KIND)?;
+        // A pruned body tells nothing any more: its windows are long over.
+        let Some(body) = event.and_then(|event| event.body) else { continue };
+        let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("check event", e))?;
+        let limits = event.facts.member("limits").and_then(Json::as_list).unwrap_or_default();
+        let keys = limits.iter().filter(|limit| limit.member("horizon").is_none()).filter_map(|limit| {
+            let text = |name| limit.member(name).and_then(Json::as_text).map(str::to_owned);
+            let (scope, cost) = (text("scope")?, limit.member("cost").and_then(Json::as_whole)?);
+            let perk = if is_across_perks(&scope) { String::new() } else { row.perk_id.clone() };
+            let key = [merchant.as_str().to_owned(), perk, text("id")?, scope, text("window")?];
+            Some((key, u64::try_from(cost).ok()?))
+        });
+        used.insert(row.id.clone(), keys.collect());
+    }
+    Ok(used)
+}
+
+/// What the token says, so that a report needs no other event.
+fn told(row: &GrantRow) -> Vec<(&'static str, Json)> {
+    let claims = Json::parse(&row.claims).unwrap_or(Json::Null);
+    let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
+    vec![
+        ("check", Json::text(&row.check_id)),
+        ("perk_id", Json::text(&row.perk_id)),
+        ("perk", told("perk")),
+        ("tier", told("tier")),
+        ("rule_version", told("rule")),
+        ("subject", told("sub")),
+        ("party", told("party")),
+    ]
+}
+
+fn returned<'a>(freed: impl Iterator<Item = (&'a UseRow, &'static str)>) -> Json {
+    Json::List(freed.map(|(held, window)| one(held, window)).collect())
+}
+
+fn one(held: &UseRow, window: &str) -> Json {
+    part(&held.limit_id, &held.scope_key, window, held.cost)
+}
+
+fn part(limit: &str, scope: &str, window: &str, cost: i64) -> Json {
+    Json::object([
+        ("id", Json::text(limit)),
+        ("scope", Json::text(scope)),
+        ("window", Json::text(window)),
+        ("cost", Json::whole(cost)),
+    ])
+}
+
+fn event(
+    merchant: &MerchantId,
+    actor: &Actor,
+    kind: &'static str,
+    about: &str,
+    facts: Vec<(&'static str, Json)>,
+) -> EventDraft {
+    EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind,
+        about: about.to_owned(),
+        actor: actor.clone(),
+        facts: Json::object(facts),
+    }
+}
