@@ -111,6 +111,10 @@ pub(super) struct LimitFacts<'a> {
     pub cost: u64,
     pub max: u64,
     pub used: u64,
+    /// There when its uses lapse one by one: up to where they had.
+    pub horizon: Option<Timestamp>,
+    /// Where the use stands.
+    pub counts_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +138,41 @@ pub(super) struct RedeemFacts<'a> {
     pub door: Text<'a>,
     #[serde(borrow)]
     pub attempt_sha256: Text<'a>,
+    #[serde(borrow)]
+    pub perk_id: Text<'a>,
+    /// Places that the guest goes on holding.
+    #[serde(borrow, default)]
+    pub holds: Vec<HoldFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct HoldFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub scope: Text<'a>,
+    pub until: Timestamp,
+}
+
+/// The facts of `grant.released` and `grant.voided`.
+#[derive(Deserialize)]
+pub(super) struct EndFacts<'a> {
+    #[serde(borrow)]
+    pub perk_id: Text<'a>,
+    pub ended_at: Timestamp,
+    #[serde(borrow)]
+    pub returned: Vec<ReturnFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReturnFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub scope: Text<'a>,
+    #[serde(borrow)]
+    pub window: Text<'a>,
+    pub cost: u64,
 }
 
 /// The facts of `perk.created`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::body::{Body, CheckFacts, PerkFacts, RedeemFacts, RuleFacts, Unreadable};
+use super::body::{Body, CheckFacts, EndFacts, PerkFacts, RedeemFacts, RuleFacts, Unreadable};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
@@ -12,7 +12,7 @@ use super::redemptions::Redemptions;
 use super::rules::Rules;
 use super::verify::Checked;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{checks, redemptions};
+use crate::ledger::{checks, redemptions, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -95,6 +95,7 @@ impl LogBooks<'_> {
     /// An event whose body is pruned.
     pub(super) const fn skip(&mut self) {
         self.has_gaps = true;
+        self.books.grants.has_gaps = true;
     }
 
     /// Reads what an event says about a table. Kinds that change none are passed over.
@@ -115,7 +116,13 @@ impl LogBooks<'_> {
             }
             redemptions::KIND => {
                 let facts: RedeemFacts<'_> = body.facts()?;
+                self.counters.enter(about, &facts);
                 self.books.redemptions.take(at, merchant.unwrap_or_default(), body, &facts, findings);
+            }
+            returns::RELEASED | returns::VOIDED => {
+                let facts: EndFacts<'_> = body.facts()?;
+                self.counters.give_back(at, about, &facts);
+                self.books.grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
             }
             "perk.created" => self.rules.created(about, &body.facts::<PerkFacts<'_>>()?.perk),
             "rule.drafted" => self.rules.drafted(about, &body.facts::<RuleFacts<'_>>()?),

@@ -4,23 +4,35 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest;
 
-use super::body::{CheckFacts, LimitFacts};
+use super::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::CounterRow;
-use crate::perks::limit::is_across_perks;
+use crate::ledger::uses::Uses;
+use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
 
-/// What the events of one log make of its counters: 50 bytes for each, which is what bounds how
-/// large a merchant can be verified in memory.
+/// What the events of one log make of its counters: 50 bytes for each, and for each use that lapses
+/// by itself, which is what bounds how large a merchant can be verified in memory.
 #[derive(Default)]
 pub(super) struct Counters {
     counted: HashMap<u128, Counted>,
+    /// By counter and grant: where each use of a rolling or concurrent counter stands.
+    standing: HashMap<(u128, u128), Standing>,
 }
 
 struct Counted {
     used: u64,
     /// The event that used it last.
+    index: i64,
+    /// Where uses lapse one by one.
+    uses: Option<Box<Uses<u128>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Standing {
+    counts_at: i64,
+    cost: u64,
     index: i64,
 }
 
@@ -31,32 +43,102 @@ impl Counters {
         let is_granted = &*check.decision == "granted";
         let mut has_refused = false;
         for limit in &check.limits {
-            let cost = if is_granted { limit.cost } else { 0 };
             has_refused |= limit.used.saturating_add(limit.cost) > limit.max;
             if is_granted && limit.used > limit.max {
                 let wrong = Wrong::Overrun { limit: limit.id.to_string(), used: limit.used, max: limit.max };
                 findings.add(at, wrong);
             }
-            let key = key_of(check, limit);
-            let known = self.counted.get(&key).map(|counted| counted.used);
-            let before = match known {
-                None if has_gaps => limit.used.saturating_sub(cost),
-                known => known.unwrap_or(0),
+            let counted = match limit.horizon {
+                None => self.take_sum(at, check, limit, is_granted, has_gaps),
+                Some(horizon) => self.take_use(at, check, limit, horizon.as_microsecond(), has_gaps),
             };
-            let counted = before.saturating_add(cost);
             if counted != limit.used {
                 let wrong = Wrong::Used { limit: limit.id.to_string(), said: limit.used, counted };
                 findings.add(at, wrong);
             }
-            // Go on from what the event says: one that is missing is told once, not at every event after.
-            if is_granted {
-                self.counted.insert(key, Counted { used: limit.used, index: at.index });
-            } else if let Some(counted) = self.counted.get_mut(&key) {
-                counted.used = limit.used;
-            }
         }
         if !is_granted && !check.limits.is_empty() && !has_refused {
             findings.add(at, Wrong::Incoherent { reason: "it was refused though every limit had room" });
+        }
+    }
+
+    /// What a counter that only adds up stands at by the events so far, this one included.
+    fn take_sum(
+        &mut self,
+        at: At<'_>,
+        check: &CheckFacts<'_>,
+        limit: &LimitFacts<'_>,
+        is_granted: bool,
+        has_gaps: bool,
+    ) -> u64 {
+        let cost = if is_granted { limit.cost } else { 0 };
+        let key = key_of(check, limit);
+        let known = self.counted.get(&key).map(|counted| counted.used);
+        let before = match known {
+            None if has_gaps => limit.used.saturating_sub(cost),
+            known => known.unwrap_or(0),
+        };
+        // Go on from what the event says: one that is missing is told once, not at every event after.
+        if is_granted {
+            self.counted.insert(key, Counted { used: limit.used, index: at.index, uses: None });
+        } else if let Some(counted) = self.counted.get_mut(&key) {
+            counted.used = limit.used;
+        }
+        before.saturating_add(cost)
+    }
+
+    /// The same where uses lapse one by one.
+    fn take_use(
+        &mut self,
+        at: At<'_>,
+        check: &CheckFacts<'_>,
+        limit: &LimitFacts<'_>,
+        horizon: i64,
+        has_gaps: bool,
+    ) -> u64 {
+        let key = key_of(check, limit);
+        let counted = self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None });
+        let uses = counted.uses.get_or_insert_default();
+        uses.move_to(horizon);
+        if let (Some(counts_at), Some(grant)) = (limit.counts_at, &check.grant) {
+            let (grant, counts_at) = (fingerprint(&[&grant.id]), counts_at.as_microsecond());
+            uses.add(counts_at, grant, limit.cost);
+            counted.index = at.index;
+            self.standing.insert((key, grant), Standing { counts_at, cost: limit.cost, index: at.index });
+        }
+        // Uses that only pruned events tell of can't be counted.
+        if has_gaps { limit.used } else { uses.sum() }
+    }
+
+    /// A guest comes in: the places that the grant holds are held for longer.
+    pub(super) fn enter(&mut self, grant: &str, facts: &RedeemFacts<'_>) {
+        for hold in &facts.holds {
+            let key = counter_of(&facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
+            self.stand(key, fingerprint(&[grant]), Some(hold.until.as_microsecond()));
+        }
+    }
+
+    /// A grant ended and gave back what it used.
+    pub(super) fn give_back(&mut self, at: At<'_>, grant: &str, facts: &EndFacts<'_>) {
+        for part in &facts.returned {
+            let key = counter_of(&facts.perk_id, &part.id, &part.scope, &part.window);
+            if matches!(&*part.window, ROLLING | CONCURRENT) {
+                self.stand(key, fingerprint(&[grant]), None);
+            } else if let Some(counted) = self.counted.get_mut(&key) {
+                counted.used = counted.used.saturating_sub(part.cost);
+                counted.index = at.index;
+            }
+        }
+    }
+
+    /// Lets a use stand elsewhere, or nowhere any more.
+    fn stand(&mut self, key: u128, grant: u128, counts_at: Option<i64>) {
+        let Some(before) = self.standing.remove(&(key, grant)) else { return };
+        let Some(uses) = self.counted.get_mut(&key).and_then(|counted| counted.uses.as_mut()) else { return };
+        uses.remove(before.counts_at, &grant);
+        if let Some(counts_at) = counts_at {
+            uses.add(counts_at, grant, before.cost);
+            self.standing.insert((key, grant), Standing { counts_at, ..before });
         }
     }
 
@@ -77,6 +159,11 @@ impl Counters {
                 rows += 1;
                 let key = fingerprint(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
                 let counted = match self.counted.remove(&key) {
+                    Some(Counted { uses: Some(_), .. }) if has_gaps => continue,
+                    Some(Counted { uses: Some(mut uses), .. }) => {
+                        uses.move_to(row.horizon);
+                        uses.sum()
+                    }
                     Some(counted) => counted.used,
                     None if has_gaps => continue,
                     None => 0,
@@ -93,20 +180,63 @@ impl Counters {
         }
         let mut gone: Vec<_> = self.counted.into_values().filter(|counted| counted.used > 0).collect();
         gone.sort_unstable_by_key(|counted| counted.index);
-        for Counted { used, index } in gone {
+        for Counted { used, index, .. } in gone {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted: used });
         }
+        close_uses(conn, self.standing, log, merchant, has_gaps, findings)?;
         Ok(rows)
     }
 }
 
+/// Holds the rows of single uses to the events.
+fn close_uses(
+    conn: &mut AnyConnection,
+    mut standing: HashMap<(u128, u128), Standing>,
+    log: &str,
+    merchant: &str,
+    has_gaps: bool,
+    findings: &mut Findings,
+) -> Result<(), DatabaseError> {
+    let mut last = String::new();
+    loop {
+        let page = store::list_uses(conn, merchant, &last)?;
+        for row in &page {
+            let key = fingerprint(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+            let (grant, limit) = (row.grant_id.clone(), row.limit_id.clone());
+            match standing.remove(&(key, fingerprint(&[&row.grant_id]))) {
+                None if has_gaps => {}
+                None => findings.add(Place::log(log), Wrong::UseWithoutEvent { grant, limit }),
+                Some(use_) if use_.counts_at != row.counts_at || Ok(use_.cost) != u64::try_from(row.cost) => {
+                    findings.add(Place::index(log, use_.index), Wrong::Use { grant, limit });
+                }
+                Some(_) => {}
+            }
+        }
+        // Pages end between grants: a grant has few uses.
+        match page.into_iter().next_back() {
+            Some(row) => last = row.grant_id,
+            None => break,
+        }
+    }
+    let mut gone: Vec<i64> = standing.into_values().map(|use_| use_.index).collect();
+    gone.sort_unstable();
+    for index in gone {
+        findings.add(Place::index(log, index), Wrong::UseMissing);
+    }
+    Ok(())
+}
+
 fn key_of(check: &CheckFacts<'_>, limit: &LimitFacts<'_>) -> u128 {
-    let perk = if is_across_perks(&limit.scope) { "" } else { &*check.perk_id };
-    fingerprint(&[perk, &limit.id, &limit.scope, &limit.window])
+    counter_of(&check.perk_id, &limit.id, &limit.scope, &limit.window)
+}
+
+fn counter_of(perk: &str, limit: &str, scope: &str, window: &str) -> u128 {
+    let perk = if is_across_perks(scope) { "" } else { perk };
+    fingerprint(&[perk, limit, scope, window])
 }
 
 /// 128 bits of SHA-256: no two counters of a merchant share them, by accident or intent.
-fn fingerprint(parts: &[&str]) -> u128 {
+pub(super) fn fingerprint(parts: &[&str]) -> u128 {
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for part in parts {
         bytes.extend_from_slice(part.as_bytes());

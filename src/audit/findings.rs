@@ -132,6 +132,11 @@ wrongs! {
         "the counter {counter} stands at {stored}, the events make {counted}";
     CounterMissing { counted: u64 } = "counter_missing",
         "a limit was last used here, {counted} in all, and its counter is gone";
+    Use { grant: String, limit: String } = "use_mismatch",
+        "what {grant} uses of the limit {limit} is not what the event says";
+    UseMissing = "use_missing", "the event's use of a limit is gone: another could take its place";
+    UseWithoutEvent { grant: String, limit: String } = "use_without_event",
+        "no event lets {grant} use the limit {limit}: it was added";
     GrantMissing { grant: String } = "grant_missing", "the event's grant {grant} is gone";
     GrantWithoutEvent { grant: String } = "grant_without_event", "no event granted {grant}: it was added";
     Grant { grant: String, part: &'static str } = "grant_mismatch", "the grant {grant} differs from the event in its {part}";

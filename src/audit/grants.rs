@@ -1,9 +1,12 @@
 //! Grants against the events of all logs: by tally, and one by one only when the tallies differ.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
 
 use super::body::{Body, CheckFacts, ClaimFacts, GrantFacts};
+use super::counters::fingerprint;
 use super::findings::{Findings, Wrong};
 use super::logs::Logs;
 use super::store::{self, EventRow};
@@ -63,11 +66,29 @@ fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
 pub(super) struct Grants {
     empty: Tally,
     by_events: Tally,
+    /// By grant, and whether it was voided (else released): when.
+    ends: HashMap<(u128, bool), i64>,
+    /// Whether events were pruned, which may have ended grants.
+    pub has_gaps: bool,
 }
 
 impl Grants {
     pub(super) fn new(key: [u8; 32]) -> Self {
-        Self { empty: Tally::new(key), by_events: Tally::new(key) }
+        Self { empty: Tally::new(key), by_events: Tally::new(key), ends: HashMap::new(), has_gaps: false }
+    }
+
+    /// A grant ended before its time.
+    pub(super) fn end(&mut self, grant: &str, is_void: bool, at: Timestamp) {
+        self.ends.insert((fingerprint(&[grant]), is_void), at.as_microsecond());
+    }
+
+    fn ended_otherwise(&self, row: &GrantRow) -> Option<&'static str> {
+        let grant = fingerprint(&[&row.id]);
+        let ends = [(false, row.released_at, "release"), (true, row.voided_at, "void")];
+        ends.into_iter().find_map(|(is_void, stored, part)| {
+            let told = self.ends.get(&(grant, is_void)).copied();
+            (stored != told && (told.is_some() || !self.has_gaps)).then_some(part)
+        })
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) {
@@ -81,12 +102,15 @@ impl Grants {
         logs: &Logs,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
-        let mut by_rows = self.empty;
+        let mut by_rows = self.empty.clone();
         let (mut rows, mut last) = (0, String::new());
         loop {
             let page = store::list_grants(conn, &last)?;
             for row in &page {
                 rows += 1;
+                if let Some(part) = self.ended_otherwise(row) {
+                    findings.add(logs.place_of(&row.merchant_id), wrong(row, part));
+                }
                 match claims_of(row) {
                     Ok(claims) => by_row(row, &claims).add_to(&mut by_rows),
                     // Told below: it is in the events' tally and not in this one.

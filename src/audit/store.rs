@@ -7,11 +7,11 @@ use diesel::connection::AnsiTransactionManager;
 use diesel::prelude::*;
 
 use crate::database::schema::{
-    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, logs, merchants, perks, redemptions,
+    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks, redemptions,
     rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow};
+use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, UseRow};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -196,6 +196,23 @@ pub(super) fn list_events_about(conn: &mut AnyConnection, about: &[&str]) -> Res
         .load(c)?))
 }
 
+/// The merchant's uses of the next grants behind `after`, with all of each grant's.
+pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<UseRow>> {
+    let mine = || limit_uses::table.filter(limit_uses::merchant_id.eq(merchant));
+    let grants: Vec<String> = on_either!(conn, |c| mine()
+        .filter(limit_uses::grant_id.gt(after))
+        .select(limit_uses::grant_id)
+        .distinct()
+        .order(limit_uses::grant_id)
+        .limit(LIMIT)
+        .load(c)?);
+    Ok(on_either!(conn, |c| mine()
+        .filter(limit_uses::grant_id.eq_any(&grants))
+        .order(limit_uses::grant_id)
+        .select(UseRow::as_select())
+        .load(c)?))
+}
+
 /// The merchant's counters after one (perk, limit, scope, window), in that order.
 pub(super) fn list_counters(
     conn: &mut AnyConnection,
@@ -207,7 +224,8 @@ pub(super) fn list_counters(
     macro_rules! query {
         ($conn:expr, $text:literal $(, $value:expr)*) => {
             diesel::sql_query(concat!(
-                "SELECT merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at FROM limit_counters ",
+                "SELECT merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon ",
+                "FROM limit_counters ",
                 "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 1000"
             ))
             .bind::<diesel::sql_types::Text, _>(merchant)

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
 use crate::keyring::Keyring;
-use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
+use crate::ledger::entry::{CheckEntry, CheckRecord, Ended, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
@@ -137,7 +137,9 @@ impl Checker {
     }
 
     fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
-        let token = match recorded.grant().map(|grant| self.issuer.sign(&grant)).transpose() {
+        // What was taken back must never surface again, not even as the answer to a retry.
+        let standing = recorded.grant().filter(|grant| !matches!(grant.get().end, Some(Ended::Voided(_))));
+        let token = match standing.map(|grant| self.issuer.sign(&grant)).transpose() {
             Ok(token) => token,
             Err(TokenError::UnknownKey) => None,
             Err(error) => return Err(error.into()),

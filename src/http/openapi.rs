@@ -113,6 +113,8 @@ problem_sets! {
     ProblemsOfDrafts = [NotADraft];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
+    /// A grant that can't be ended again.
+    ProblemsOfReturns = [GrantVoided];
     /// What a token can be.
     ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }

@@ -46,6 +46,7 @@ kinds! {
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
     AlreadyExists = 409 "already_exists" "There is one already";
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
+    GrantVoided = 409 "grant_voided" "The grant was taken back";
     InProgress = 409 "in_progress" "The same request is being worked on";
     NotADraft = 409 "not_a_draft" "Only a draft can be published";
     StaleScore = 409 "stale_score" "A newer score stands";
@@ -58,7 +59,6 @@ kinds! {
     RateLimited = 429 "rate_limited" "Too many requests with this key";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
-    NotAvailableYet = 501 "not_available_yet" "This is not available yet";
     InDoubt = 503 "in_doubt" "It is not known whether this was done";
     Unavailable = 503 "unavailable" "Not now: please try again";
 }
@@ -155,6 +155,15 @@ impl Problem {
             _ => Cow::Borrowed("Several things in the request don't fit: see errors."),
         };
         Self { errors, ..Self::new(Kind::InvalidRequest, detail) }
+    }
+
+    /// The same, with every spot below this pointer.
+    #[must_use]
+    pub fn below(mut self, base: &str) -> Self {
+        for spot in &mut self.errors {
+            spot.pointer = spot.pointer.take().map(|pointer| format!("{base}{pointer}"));
+        }
+        self
     }
 
     /// A 422 for what a room found in one member of the body; `base` is that member's pointer.

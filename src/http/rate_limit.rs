@@ -14,7 +14,7 @@ use governor::{Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
 use super::address;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, Spot};
 use crate::ids::KeyId;
 use crate::settings::Rates;
 
@@ -49,6 +49,14 @@ impl RateLimits {
     /// A 429 when the key has used up its rate.
     pub fn take(&self, key: &KeyId) -> Result<Option<Standing>, Problem> {
         self.keys.as_ref().map(|limit| limit.take(key, Kind::RateLimited)).transpose()
+    }
+
+    /// Counts `more` questions of a request that has been counted once.
+    ///
+    /// # Errors
+    /// A 429 when the key has used up its rate; a 422 when it could never ask so much at once.
+    pub fn take_more(&self, key: &KeyId, more: NonZeroU32) -> Result<(), Problem> {
+        self.keys.as_ref().map_or(Ok(()), |limit| limit.take_more(key, more))
     }
 
     /// Counts one failed key of an address. Valid keys never come here, so a stranger at the same
@@ -109,17 +117,29 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     fn take(&self, key: &K, kind: Kind) -> Result<Standing, Problem> {
         match self.limiter.check_key(key) {
             Ok(state) => Ok(self.standing(state.remaining_burst_capacity())),
-            Err(until) => {
-                let wait = until.wait_time_from(self.clock.now());
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                let detail = format!("At most {} a second are taken, and {} at once.", self.rate, self.burst);
-                let standing = self.standing(0);
-                Err(Problem::new(kind, detail)
-                    .retry_after(seconds.max(1))
-                    .with(POLICY, standing.policy)
-                    .with(LIMIT, standing.limit))
+            Err(until) => Err(self.refusal(until.wait_time_from(self.clock.now()), kind)),
+        }
+    }
+
+    fn take_more(&self, key: &K, more: NonZeroU32) -> Result<(), Problem> {
+        match self.limiter.check_key_n(key, more) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(until)) => Err(self.refusal(until.wait_time_from(self.clock.now()), Kind::RateLimited)),
+            Err(_) => {
+                let detail = format!("this key may ask {} questions at once: send fewer", self.burst);
+                Err(Problem::invalid(vec![Spot::at("/checks", "too_many", detail)]))
             }
         }
+    }
+
+    fn refusal(&self, wait: Duration, kind: Kind) -> Problem {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = format!("At most {} a second are taken, and {} at once.", self.rate, self.burst);
+        let standing = self.standing(0);
+        Problem::new(kind, detail)
+            .retry_after(seconds.max(1))
+            .with(POLICY, standing.policy)
+            .with(LIMIT, standing.limit)
     }
 
     fn standing(&self, remaining: u32) -> Standing {

@@ -10,6 +10,7 @@ use crate::eligibility::checker::CheckError;
 use crate::eligibility::redeemer::RedeemError;
 use crate::ids::NameError;
 use crate::ledger::LedgerError;
+use crate::ledger::returns::ReturnError;
 use crate::perks::catalog::PerkError;
 use crate::scores::lookup::ScoreError;
 use crate::scores::score::{ScoreFault, SourceFault};
@@ -166,6 +167,17 @@ impl From<RedeemError> for Problem {
                 Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, error.to_string()) }
             }
             RedeemError::Check(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReturnError> for Problem {
+    fn from(error: ReturnError) -> Self {
+        match error {
+            ReturnError::NotFound => Self::not_found(),
+            ReturnError::Voided => Self::new(Kind::GrantVoided, "This grant was taken back: there is nothing to release."),
+            ReturnError::Ledger(error) => error.into(),
+            ReturnError::Database(error) => error.into(),
         }
     }
 }

@@ -10,8 +10,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
-use super::problem::{Kind, Problem};
-use super::v1::{checks, grants, keys, merchants, perks, scores, sources, tokens};
+use super::v1::{checks, checks_batch, grants, keys, merchants, perks, scores, sources, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
@@ -21,11 +20,12 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
         scope("/v1")
             .wrap(from_fn(require_key))
             .service(checks::create_check)
-            .route("/checks/batch", web::post().to(not_available_yet))
+            .service(checks_batch::create_checks)
             .service(checks::get_check)
             .service(grants::get_grant)
-            .route("/grants/{grant}/release", web::post().to(not_available_yet))
-            .route("/grants/{grant}/void", web::post().to(not_available_yet))
+            .service(grants::void_grants)
+            .service(grants::release_grant)
+            .service(grants::void_grant)
             .service(tokens::redeem_token)
             .service(perks::create_perk)
             .service(perks::list_perks)
@@ -48,11 +48,6 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(keys::get_key)
             .service(keys::revoke_key),
     );
-}
-
-/// What the API has a place for and this version doesn't do.
-async fn not_available_yet() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(Kind::NotAvailableYet, "This version can't do this yet; nothing was done."))
 }
 
 /// The document itself and the page that shows it.

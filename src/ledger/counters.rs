@@ -63,7 +63,7 @@ impl Counter {
         // One that wasn't read stands beyond what was: it counts.
         self.uses.know(row.counts_at, row.grant_id.clone(), cost_of(row));
         let counted = row.counts_at > self.uses.horizon();
-        self.uses.remove(row.counts_at, row.grant_id.clone());
+        self.uses.remove(row.counts_at, &row.grant_id);
         match self.fresh.iter().position(|fresh| fresh.grant_id == row.grant_id && fresh.counts_at == row.counts_at) {
             Some(at) => drop(self.fresh.swap_remove(at)),
             None => self.gone.push(row.clone()),

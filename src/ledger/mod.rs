@@ -27,6 +27,7 @@ mod recorded;
 pub mod redemptions;
 pub mod replay;
 pub mod returns;
+pub mod selection;
 pub mod store;
 mod subjects;
 pub mod uses;

@@ -161,7 +161,7 @@ fn release(
     let freed = locked.take_uses(&row.id, |held| held.stay > 0);
     counters::store(conn, locked.counters)?;
     store::update_grant_end(conn, merchant, &row.id, Some(now.as_microsecond()), None)?;
-    let mut facts = told(&row);
+    let mut facts = told(&row, now);
     facts.extend([
         ("location", Json::optional(leaving.location.as_deref())),
         ("kiosk", Json::optional(leaving.kiosk.as_deref())),
@@ -212,7 +212,7 @@ fn void(
             }
         }
         store::update_grant_end(conn, merchant, &row.id, row.released_at, Some(now.as_microsecond()))?;
-        let mut facts = told(row);
+        let mut facts = told(row, now);
         facts.extend([("note", Json::text(&taking.note)), ("returned", Json::List(back))]);
         events.push(event(merchant, &taking.actor, VOIDED, &row.id, facts));
     }
@@ -247,7 +247,7 @@ fn sums_used(
 }
 
 /// What the token says, so that a report needs no other event.
-fn told(row: &GrantRow) -> Vec<(&'static str, Json)> {
+fn told(row: &GrantRow, now: Timestamp) -> Vec<(&'static str, Json)> {
     let claims = Json::parse(&row.claims).unwrap_or(Json::Null);
     let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
     vec![
@@ -258,6 +258,8 @@ fn told(row: &GrantRow) -> Vec<(&'static str, Json)> {
         ("rule_version", told("rule")),
         ("subject", told("sub")),
         ("party", told("party")),
+        // The event's own time is that of its turn, which may come a moment later.
+        ("ended_at", Json::text(now.to_string())),
     ]
 }
 

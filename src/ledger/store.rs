@@ -204,6 +204,25 @@ pub fn find_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str) 
         .optional()?)
 }
 
+/// The merchant's grants behind `after`, in the order of their ids; granted at or
+/// after `from` and before `to`.
+pub fn list_grants(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    [from, to]: [Option<i64>; 2],
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<GrantRow>> {
+    let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+    Ok(grants::table
+        .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::id.gt(after.unwrap_or_default())))
+        .filter(grants::granted_at.ge(from).and(grants::granted_at.lt(to)))
+        .order(grants::id)
+        .limit(limit)
+        .select(GrantRow::as_select())
+        .load(conn)?)
+}
+
 /// Locks the grants in the order of their ids, so that doors on two replicas take turns.
 pub fn lock_grants(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<GrantRow>> {
     macro_rules! query {

@@ -1,6 +1,8 @@
 //! Uses that are counted one by one: how many still count, and when there is room again.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 /// The uses of one rolling or concurrent counter.
 ///
@@ -9,13 +11,14 @@ use std::collections::BTreeMap;
 /// all beyond it, whether they are known one by one or not, so that a counter with a million uses
 /// needs only those that the horizon passes over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Uses<G: Ord> {
+pub struct Uses<G> {
     sum: u64,
     horizon: i64,
-    known: BTreeMap<(i64, G), u64>,
+    /// By position; seldom two at the same.
+    known: BTreeMap<i64, Vec<(G, u64)>>,
 }
 
-impl<G: Ord + Clone> Uses<G> {
+impl<G: PartialEq> Uses<G> {
     /// A counter whose uses beyond `horizon` add up to `sum`; none is known one by one yet.
     pub const fn new(sum: u64, horizon: i64) -> Self {
         Self { sum, horizon, known: BTreeMap::new() }
@@ -33,7 +36,10 @@ impl<G: Ord + Clone> Uses<G> {
 
     /// Names a use that the sum holds already.
     pub fn know(&mut self, at: i64, grant: G, cost: u64) {
-        self.known.insert((at, grant), cost);
+        let here = self.known.entry(at).or_default();
+        if !here.iter().any(|(known, _)| *known == grant) {
+            here.push((grant, cost));
+        }
     }
 
     /// Adds one.
@@ -41,58 +47,49 @@ impl<G: Ord + Clone> Uses<G> {
         if at > self.horizon {
             self.sum = self.sum.saturating_add(cost);
         }
-        self.known.insert((at, grant), cost);
+        self.known.entry(at).or_default().push((grant, cost));
     }
 
-    /// Takes one away; what it cost, if it was known.
-    pub fn remove(&mut self, at: i64, grant: G) -> Option<u64> {
-        let cost = self.known.remove(&(at, grant))?;
+    /// Takes one away, if it is known.
+    pub fn remove(&mut self, at: i64, grant: &G) {
+        let Some(here) = self.known.get_mut(&at) else { return };
+        let Some(nth) = here.iter().position(|(known, _)| known == grant) else { return };
+        let (_, cost) = here.swap_remove(nth);
+        if here.is_empty() {
+            self.known.remove(&at);
+        }
         if at > self.horizon {
             self.sum = self.sum.saturating_sub(cost);
         }
-        Some(cost)
     }
 
     /// Moves the horizon, in either direction; every use between the old and the new must be known.
     pub fn move_to(&mut self, horizon: i64) {
         let between = |from: i64, to: i64| {
-            let passed = self.known.iter().skip_while(move |((at, _), _)| *at <= from);
-            passed.take_while(move |((at, _), _)| *at <= to).fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost))
+            let passed = self.known.range((Excluded(from), Included(to))).flat_map(|(_, here)| here);
+            passed.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost))
         };
-        self.sum = if horizon > self.horizon {
-            self.sum.saturating_sub(between(self.horizon, horizon))
-        } else {
-            self.sum.saturating_add(between(horizon, self.horizon))
-        };
-        self.horizon = horizon;
-    }
-
-    /// Forgets those that stand at or behind `position`: the horizon will not go back there.
-    pub fn forget(&mut self, position: i64) {
-        while self.known.first_key_value().is_some_and(|((at, _), _)| *at <= position) {
-            self.known.pop_first();
+        match horizon.cmp(&self.horizon) {
+            Ordering::Greater => self.sum = self.sum.saturating_sub(between(self.horizon, horizon)),
+            Ordering::Less => self.sum = self.sum.saturating_add(between(horizon, self.horizon)),
+            Ordering::Equal => {}
         }
+        self.horizon = horizon;
     }
 
     /// The position of the use that lapses next.
     pub fn next_lapse(&self) -> Option<i64> {
-        self.beyond().next().map(|((at, _), _)| *at)
+        self.known.range((Excluded(self.horizon), Unbounded)).next().map(|(at, _)| *at)
     }
 
     /// The position which the horizon must reach for `cost` more to fit under `max`.
     pub fn room_at(&self, cost: u64, max: u64) -> Option<i64> {
         let mut left = self.sum;
-        for ((at, _), used) in self.beyond() {
-            left = left.saturating_sub(*used);
-            if left.saturating_add(cost) <= max {
-                return Some(*at);
-            }
-        }
-        None
-    }
-
-    fn beyond(&self) -> impl Iterator<Item = (&(i64, G), &u64)> {
-        self.known.iter().skip_while(|((at, _), _)| *at <= self.horizon)
+        let beyond = self.known.range((Excluded(self.horizon), Unbounded));
+        beyond.into_iter().find_map(|(at, here)| {
+            left = here.iter().fold(left, |left, (_, used)| left.saturating_sub(*used));
+            (left.saturating_add(cost) <= max).then_some(*at)
+        })
     }
 }
 
@@ -133,13 +130,16 @@ mod tests {
         uses.add(10, "a", 1);
         uses.add(20, "b", 2);
         uses.move_to(10);
-        assert_eq!(uses.remove(10, "a"), Some(1));
-        assert_eq!(uses.remove(10, "a"), None);
+        uses.remove(10, &"a");
+        uses.remove(10, &"a");
         assert_eq!(uses.sum(), 2);
+        uses.know(20, "b", 2);
+        uses.remove(20, &"b");
+        assert_eq!(uses.sum(), 0, "it was known once");
+        uses.add(20, "b", 2);
         uses.add(5, "late", 3);
         assert_eq!(uses.sum(), 2, "it stands behind the horizon");
-        uses.forget(10);
-        uses.move_to(0);
-        assert_eq!(uses.sum(), 2, "what was forgotten stays away");
+        uses.move_to(4);
+        assert_eq!(uses.sum(), 5);
     }
 }

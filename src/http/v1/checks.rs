@@ -22,7 +22,7 @@ use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
-use crate::ledger::entry::{Receipt, ScoreSeen};
+use crate::ledger::entry::{Ended, Idempotency, Receipt, ScoreSeen};
 use crate::subject::{SubjectError, SubjectHandle, hex};
 
 /// How long a caller is kept waiting for the ledger before it is told to come back.
@@ -84,6 +84,10 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     token_expires_at: Option<Timestamp>,
+    /// When the grant was taken back; its token is not sent any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    voided_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
 }
@@ -199,6 +203,10 @@ impl CheckView {
             limits: limits.collect(),
             next_eligible_at: answer.next_eligible_at,
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
+            voided_at: answer.grant.as_ref().and_then(|grant| match grant.end {
+                Some(Ended::Voided(at)) => Some(at),
+                Some(Ended::Released(_)) | None => None,
+            }),
             grant: answer.grant.map(|grant| grant.id),
             token: answer.token,
             receipt: answer.receipt.map(ReceiptView::from),
@@ -228,18 +236,24 @@ pub async fn create_check(
     key: IdempotencyKey,
     body: Body<CheckBody>,
 ) -> Result<HttpResponse, Problem> {
-    let deadline = Instant::now() + PATIENCE;
     let merchant = caller.merchant()?;
     let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
-    let CheckBody { perk, subject, context, dry_run } = body.into_inner();
-    let subject = read_subject(&subject)?;
-    let context = match context {
-        None | Some(Json::Null) => Context::default(),
-        Some(context) => Context::parse(&context).map_err(|issues| Problem::of_issues("/context", issues))?,
-    };
-    let question = Question { perk, subject, context, dry_run, idempotency, deadline };
+    let question = body.into_inner().read(idempotency)?;
     let answer = gateway.checker.check(&caller, merchant, question).await?;
     Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller)))
+}
+
+impl CheckBody {
+    /// The question, which the caller waits for from now on.
+    pub(super) fn read(self, idempotency: Option<Idempotency>) -> Result<Question, Problem> {
+        let Self { perk, subject, context, dry_run } = self;
+        let subject = read_subject(&subject)?;
+        let context = match context {
+            None | Some(Json::Null) => Context::default(),
+            Some(context) => Context::parse(&context).map_err(|issues| Problem::of_issues("/context", issues))?,
+        };
+        Ok(Question { perk, subject, context, dry_run, idempotency, deadline: Instant::now() + PATIENCE })
+    }
 }
 
 /// Show a check

@@ -1,19 +1,28 @@
 //! `/v1/grants`: what was granted and what became of it.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Permission;
-use crate::access::role::permit::Check;
+use super::checks::read_subject;
+use crate::access::role::permit::{Check, Release, Void};
+use crate::access::{Permission, Principal, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
-use crate::http::extract::Path;
-use crate::http::openapi::{ProblemsOfKeys, ProblemsOfNames};
-use crate::http::problem::Problem;
-use crate::ids::{CheckId, GrantId, PerkSlug};
+use crate::http::extract::{Body, Path};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfReturns};
+use crate::http::problem::{Problem, Spot};
+use crate::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::ledger::entry::{Actor, Ended};
+use crate::ledger::returns::{Leaving, Taken, Taking};
+use crate::ledger::selection::Selection;
+
+/// The longest note on why a grant is taken back.
+const MAX_NOTE: usize = 500;
+/// The most grants one request takes back: a second one goes on.
+const MOST_AT_ONCE: usize = 10_000;
 
 /// A grant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,6 +45,10 @@ pub struct GrantView {
     /// When its token was spent: once at most, if it is for single use.
     #[schema(value_type = Vec<String>)]
     redeemed_at: Vec<Timestamp>,
+    /// When it ended before its time: it was released or voided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
 }
 
 /// Where a grant is in its life.
@@ -47,6 +60,10 @@ pub enum GrantStatus {
     Redeemed,
     /// Its token was not spent in time.
     Expired,
+    /// The guest has left: its token opens no door any more.
+    Released,
+    /// It was taken back: its token opens no door any more.
+    Voided,
 }
 
 /// Show a grant
@@ -68,11 +85,17 @@ pub async fn get_grant(
     let visible = found.filter(|found| caller.role.may(Permission::ManagePerks) || found.check.key == caller.key);
     let found = visible.ok_or_else(Problem::not_found)?;
     let granted = found.check.grant.ok_or_else(Problem::not_found)?;
-    let status = match (found.redemptions.is_empty(), granted.expires_at <= gateway.clock.now()) {
+    let (end, ended_at) = match granted.end {
+        Some(Ended::Released(at)) => (Some(GrantStatus::Released), Some(at)),
+        Some(Ended::Voided(at)) => (Some(GrantStatus::Voided), Some(at)),
+        None => (None, None),
+    };
+    let is_over = granted.expires_at <= gateway.clock.now();
+    let status = end.unwrap_or(match (found.redemptions.is_empty(), is_over) {
         (false, _) => GrantStatus::Redeemed,
         (true, true) => GrantStatus::Expired,
         (true, false) => GrantStatus::Active,
-    };
+    });
     Ok(HttpResponse::Ok().json(GrantView {
         grant: granted.id,
         check: found.check.check,
@@ -84,5 +107,214 @@ pub async fn get_grant(
         granted_at: found.check.at,
         expires_at: granted.expires_at,
         redeemed_at: found.redemptions.into_iter().map(|redemption| redemption.redeemed_at).collect(),
+        ended_at,
     }))
+}
+
+/// A grant that was released.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReleasedView {
+    #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    grant: GrantId,
+    #[schema(value_type = String, format = DateTime)]
+    released_at: Timestamp,
+}
+
+/// Release a grant
+///
+/// The guest leaves, or doesn't come: the place that the grant holds under a `concurrent` limit is free
+/// at once, and its token opens no door any more. Asked again, it answers the same. Roles: admin, kiosk,
+/// door (its own audience only).
+#[utoipa::path(
+    tag = "checks",
+    params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin", "kiosk", "door"]))),
+    responses(
+        (status = 200, description = "The guest has left", body = ReleasedView),
+        ProblemsOfNames, ProblemsOfReturns, ProblemsOfKeys
+    )
+)]
+#[post("/grants/{grant}/release")]
+pub async fn release_grant(
+    caller: May<Release>,
+    gateway: Data<Gateway>,
+    grant: Path<GrantId>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let audience = match (caller.role, &caller.audience) {
+        (Role::Door, Some(audience)) => Some(format!("{}/{audience}", merchant.slug)),
+        // A door without an audience has no guests.
+        (Role::Door, None) => return Err(Problem::not_found()),
+        _ => None,
+    };
+    let (location, kiosk) = (caller.location.clone(), caller.kiosk.clone());
+    let leaving = Leaving { actor: actor(&caller), location, kiosk, audience };
+    let released_at = gateway.ledger.release_grant(&merchant.id, &grant, leaving).await?;
+    Ok(HttpResponse::Ok().json(ReleasedView { grant: grant.clone(), released_at }))
+}
+
+/// Why a grant is taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "Given to the wrong guest."}))]
+pub struct VoidBody {
+    /// Recorded with your key, 1–500 characters.
+    #[schema(example = "Given to the wrong guest.")]
+    note: String,
+    /// Leave what it used of limits used, as after an abuse; else a grant that no door has taken gives
+    /// it back.
+    #[serde(default)]
+    keep_uses: bool,
+}
+
+/// Which grants to take back, and why. At least one member of the filter is needed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "filter": {"perk": "sfo-lounge", "from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z"},
+    "note": "The rule was published by mistake.", "dry_run": true
+}))]
+pub struct VoidManyBody {
+    filter: GrantFilter,
+    note: String,
+    #[serde(default)]
+    keep_uses: bool,
+    /// Only count them.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Grants of which all that is given holds.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantFilter {
+    #[schema(value_type = Option<String>)]
+    perk: Option<PerkSlug>,
+    tier: Option<String>,
+    rule_version: Option<i32>,
+    /// The location of the key that asked.
+    location: Option<String>,
+    /// Whose: `network:handle`, or a member number.
+    subject: Option<String>,
+    /// Granted at or after.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Granted before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+}
+
+/// What was taken back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VoidedView {
+    /// How many grants were taken back; of a dry run, how many would be.
+    voided: u64,
+    /// Of those, how many a door had taken before: what they used stays used.
+    redeemed: u64,
+    /// How many had been taken back before.
+    already_voided: u64,
+    /// Whether there are more: ask again to go on.
+    more: bool,
+}
+
+/// Void a grant
+///
+/// A mistaken or abused grant is taken back: its token opens no door any more and is never sent again, and
+/// what it used of limits is given back unless a door has taken it or `keep_uses` is set. Doors that
+/// verify offline see it when they next ask. Asked again, nothing more is done. Roles: admin.
+#[utoipa::path(
+    tag = "checks",
+    params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    request_body = VoidBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "It is taken back", body = VoidedView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/grants/{grant}/void")]
+pub async fn void_grant(
+    caller: May<Void>,
+    gateway: Data<Gateway>,
+    grant: Path<GrantId>,
+    body: Body<VoidBody>,
+) -> Result<HttpResponse, Problem> {
+    let VoidBody { note, keep_uses } = body.into_inner();
+    let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let taken = gateway.ledger.void_grants(&caller.merchant()?.id, vec![grant.clone()], taking).await?;
+    Ok(HttpResponse::Ok().json(VoidedView::of(taken, false)))
+}
+
+/// Void grants
+///
+/// Takes back every grant that the filter means, oldest first, up to 10,000 a request: `more` says that
+/// there are others. Each is an event of its own. Roles: admin.
+#[utoipa::path(
+    tag = "checks",
+    request_body = VoidManyBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "How many were taken back", body = VoidedView),
+        ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/grants/void")]
+pub async fn void_grants(
+    caller: May<Void>,
+    gateway: Data<Gateway>,
+    body: Body<VoidManyBody>,
+) -> Result<HttpResponse, Problem> {
+    let VoidManyBody { filter, note, keep_uses, dry_run } = body.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let selection = filter.read()?;
+    let (mut sum, mut after, mut looked_at) = (Taken::default(), None, 0);
+    loop {
+        let page = gateway.ledger.select_grants(merchant, &selection, after.take()).await?;
+        looked_at += page.grants.len();
+        if dry_run {
+            sum.voided += u64::try_from(page.grants.len()).unwrap_or(u64::MAX);
+        } else if !page.grants.is_empty() {
+            let taken = gateway.ledger.void_grants(merchant, page.grants, taking.clone()).await?;
+            sum.voided += taken.voided;
+            sum.redeemed += taken.redeemed;
+            sum.already += taken.already;
+        }
+        after = page.next;
+        // A dry run looks at all of them: it costs nobody anything.
+        if after.is_none() || (!dry_run && looked_at >= MOST_AT_ONCE) {
+            return Ok(HttpResponse::Ok().json(VoidedView::of(sum, after.is_some())));
+        }
+    }
+}
+
+impl GrantFilter {
+    fn read(self) -> Result<Selection, Problem> {
+        let Self { perk, tier, rule_version, location, subject, from, to } = self;
+        let subject = subject.map(|text| read_subject(&text).map_err(|problem| problem.below("/filter")));
+        let selection = Selection { perk, tier, rule_version, location, subject: subject.transpose()?, from, to };
+        if selection.is_empty() {
+            let detail = "say which grants are meant: name a perk, a tier, a rule version, a location, a subject or a time";
+            return Err(Problem::invalid(vec![Spot::at("/filter", "missing", detail)]));
+        }
+        if from.zip(to).is_some_and(|(from, to)| to <= from) {
+            return Err(Problem::invalid(vec![Spot::at("/filter/to", "out_of_range", "`to` must be later than `from`")]));
+        }
+        Ok(selection)
+    }
+}
+
+impl VoidedView {
+    const fn of(taken: Taken, more: bool) -> Self {
+        Self { voided: taken.voided, redeemed: taken.redeemed, already_voided: taken.already, more }
+    }
+}
+
+fn read_note(note: &str) -> Result<String, Problem> {
+    ids::label(note, MAX_NOTE)
+        .map_err(|error| Problem::invalid(vec![Spot::at("/note", "invalid_value", error.to_string())]))
+}
+
+fn actor(caller: &Principal) -> Actor {
+    Actor { key: Some(caller.key.clone()), role: caller.role.as_str() }
 }

@@ -1,0 +1,98 @@
+//! Choosing grants to take back: by what their tokens say.
+
+use jiff::Timestamp;
+
+use super::Ledger;
+use super::store;
+use crate::database::DatabaseError;
+use crate::ids::{GrantId, MerchantId, PerkSlug};
+use crate::json::Json;
+use crate::subject::SubjectHandle;
+
+/// How many grants one page looks at.
+const PAGE: i64 = 500;
+
+/// Which grants: those of which everything that is given holds.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    pub perk: Option<PerkSlug>,
+    pub tier: Option<String>,
+    pub rule_version: Option<i32>,
+    pub location: Option<String>,
+    pub subject: Option<SubjectHandle>,
+    /// Granted at or after.
+    pub from: Option<Timestamp>,
+    /// Granted before.
+    pub to: Option<Timestamp>,
+}
+
+/// Some of the grants that were looked for.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub grants: Vec<GrantId>,
+    /// The last one that was looked at; none when that was all.
+    pub next: Option<GrantId>,
+}
+
+impl Ledger {
+    /// The merchant's grants behind `after` that `selection` means and that stand, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn select_grants(
+        &self,
+        merchant: &MerchantId,
+        selection: &Selection,
+        after: Option<GrantId>,
+    ) -> Result<Page, DatabaseError> {
+        let means = self.means();
+        let (merchant, selection) = (merchant.clone(), selection.clone());
+        let who = selection.subject.as_ref().map(|handle| means.keyring.subject_ref(&merchant, handle));
+        let read = move |conn: &mut crate::database::AnyConnection| {
+            let subject = match &who {
+                None => None,
+                Some(who) => match store::list_subjects(conn, &merchant, &[who.0.to_vec()])?.pop() {
+                    Some(row) => Some(row.pseudonym),
+                    None => return Ok(Page { grants: Vec::new(), next: None }),
+                },
+            };
+            let span = [selection.from, selection.to].map(|at| at.map(Timestamp::as_microsecond));
+            let rows = store::list_grants(conn, &merchant, span, after.as_ref().map(GrantId::as_str), PAGE)?;
+            let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
+            let mut page = Page { grants: Vec::new(), next: None };
+            for row in rows {
+                let id: GrantId = row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?;
+                let claims = Json::parse(&row.claims).map_err(|e| DatabaseError::corrupt("claims", e))?;
+                if row.voided_at.is_none() && selection.means(&claims, subject.as_deref()) {
+                    page.grants.push(id.clone());
+                }
+                page.next = is_full.then_some(id);
+            }
+            Ok::<_, DatabaseError>(page)
+        };
+        means.database.read(read).await
+    }
+}
+
+impl Selection {
+    /// Whether nothing is asked for: that would mean every grant there is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { perk, tier, rule_version, location, subject, from, to } = self;
+        let texts = perk.is_none() && tier.is_none() && location.is_none() && subject.is_none();
+        texts && rule_version.is_none() && from.is_none() && to.is_none()
+    }
+
+    fn means(&self, claims: &Json, subject: Option<&str>) -> bool {
+        let is = |claim: &str, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| claims.member(claim).and_then(Json::as_text) == Some(wanted))
+        };
+        is("perk", self.perk.as_ref().map(PerkSlug::as_str))
+            && is("tier", self.tier.as_deref())
+            && is("loc", self.location.as_deref())
+            && is("sub", subject)
+            && self.rule_version.is_none_or(|version| {
+                claims.member("rule").and_then(Json::as_whole) == Some(i64::from(version))
+            })
+    }
+}
