@@ -62,6 +62,7 @@ mod tests {
             claims: claims().to_json(),
             expires_at: Timestamp::from_second(claims().exp).unwrap(),
             single_use: true,
+            end: None,
         })
     }
 

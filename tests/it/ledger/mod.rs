@@ -2,6 +2,7 @@
 
 mod crash;
 mod degrade;
+mod limits;
 mod promises;
 mod race;
 mod time;

@@ -19,7 +19,11 @@ const AT_ONCE: usize = 64;
 
 const HOUSE: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
-  "limits":[{"id":"house","scope":["perk"],"max":MAX,"window":{"lifetime":true}}]}"#;
+  "limits":[{"id":"house","scope":["perk"],"max":MAX,"window":WINDOW}]}"#;
+
+/// Every kind of window.
+pub const WINDOWS: [&str; 4] =
+    [r#"{"lifetime":true}"#, r#"{"calendar":"day"}"#, r#"{"rolling":"PT24H"}"#, r#"{"concurrent":{"max_stay":"PT4H"}}"#];
 
 const PARTIES: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
@@ -38,7 +42,8 @@ impl<'a> Race<'a> {
     async fn prepare(world: &'a World, rule: &str, max: usize, subjects: usize) -> Self {
         let merchant = world.merchant("cathay").await;
         let kiosk = world.principal(&merchant, Role::Kiosk).await;
-        world.perk(&merchant, "lounge", &rule.replace("MAX", &max.to_string())).await;
+        let rule = rule.replace("MAX", &max.to_string()).replace("WINDOW", WINDOWS[0]);
+        world.perk(&merchant, "lounge", &rule).await;
         world.import_scores(&merchant, (0..subjects).map(|nth| (person(nth), "47.25"))).await;
         Self { world, replica: world.replica().await, merchant, kiosk }
     }
@@ -69,9 +74,9 @@ fn is_granted(answer: &Answer) -> bool {
 }
 
 /// `attempts` on a limit of `max`, everyone another person: exactly `max` get in.
-pub async fn exactly_the_limit_is_granted(world: &World, attempts: usize, max: usize) {
+pub async fn exactly_the_limit_is_granted(world: &World, window: &str, attempts: usize, max: usize) {
     let people = attempts.min(1_000);
-    let race = Race::prepare(world, HOUSE, max, people).await;
+    let race = Race::prepare(world, &HOUSE.replace("WINDOW", window), max, people).await;
     let asks = (0..attempts).map(|nth| race.ask(nth, question("lounge", &person(nth % people))));
     let answers: Vec<Answer> = stream::iter(asks).buffer_unordered(AT_ONCE).collect().await;
     let granted: Vec<&Answer> = answers.iter().filter(|answer| is_granted(answer)).collect();
@@ -136,8 +141,10 @@ pub async fn one_door_wins(world: &World, tokens: usize, doors: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_admits_exactly_its_number_on_two_replicas() {
-    for world in World::all().await {
-        exactly_the_limit_is_granted(&world, 1_000, 250).await;
+    for window in WINDOWS {
+        for world in World::all().await {
+            exactly_the_limit_is_granted(&world, window, 600, 150).await;
+        }
     }
 }
 

@@ -1,0 +1,231 @@
+//! Limits of all four windows against a naive model: random visits, on two replicas in turn.
+
+use jiff::{SignedDuration, Timestamp};
+use perkgate::access::{Merchant, Principal, Role};
+use perkgate::audit::Request;
+use perkgate::eligibility::checker::{Answer, Question};
+use perkgate::eligibility::decide::Decision;
+use perkgate::eligibility::facts::Context;
+use perkgate::eligibility::redeemer::RedeemError;
+use perkgate::entropy::Entropy;
+use perkgate::gateway::Gateway;
+use perkgate::ids::GrantId;
+use perkgate::json::Json;
+use perkgate::ledger::entry::Actor;
+use perkgate::ledger::returns::{Leaving, ReturnError, Taking};
+use perkgate::tokens::TokenError;
+
+use crate::support::world::{World, question};
+
+const HOUR: i64 = 3600;
+const TTL: i64 = 20 * 60;
+const SKEW: i64 = 30;
+
+const RULE: &str = r#"{"tiers":[{"id":"in","name":"In"}],"token":{"ttl":"PT20M"},"limits":[
+  {"id":"day","scope":["subject"],"max":4,"window":{"calendar":"day"}},
+  {"id":"rolling","scope":["subject"],"max":5,"cost":"party","window":{"rolling":"PT6H"}},
+  {"id":"house","scope":["perk"],"max":9,"cost":"party","window":{"concurrent":{"max_stay":"PT2H"}}},
+  {"id":"ever","scope":["merchant"],"max":120,"window":{"lifetime":true}}]}"#;
+
+/// What the model knows of a grant.
+struct Visit {
+    grant: GrantId,
+    token: String,
+    who: usize,
+    party: u64,
+    at: Timestamp,
+    redeemed_at: Option<Timestamp>,
+    released: bool,
+    voided: bool,
+    /// What it used was given back.
+    returned: bool,
+}
+
+impl Visit {
+    fn is_held(&self, now: Timestamp) -> bool {
+        let until = match self.redeemed_at {
+            Some(at) => at + SignedDuration::from_secs(2 * HOUR),
+            None if self.voided => return false,
+            None => self.at + SignedDuration::from_secs(TTL + SKEW),
+        };
+        !self.released && now < until
+    }
+}
+
+/// The limits, as somebody would count them who reads the visitors' book from its first page.
+fn used(visits: &[Visit], who: usize, now: Timestamp) -> [u64; 4] {
+    let day = |at: Timestamp| at.as_second().div_euclid(24 * HOUR);
+    let sum = |counts: &dyn Fn(&Visit) -> u64| visits.iter().filter(|it| !it.returned).map(counts).sum();
+    [
+        sum(&|it| u64::from(it.who == who && day(it.at) == day(now))),
+        sum(&|it| if it.who == who && it.at > now - SignedDuration::from_secs(6 * HOUR) { it.party } else { 0 }),
+        visits.iter().map(|it| if it.is_held(now) { it.party } else { 0 }).sum(),
+        sum(&|_| 1),
+    ]
+}
+
+struct House {
+    world: World,
+    replica: Gateway,
+    merchant: Merchant,
+    kiosk: Principal,
+    visits: Vec<Visit>,
+    dice: Entropy,
+    nth: usize,
+}
+
+impl House {
+    fn roll(&self, sides: u64) -> u64 {
+        u64::from_le_bytes(self.dice.bytes()) % sides
+    }
+
+    fn gateway(&self) -> &Gateway {
+        if self.nth.is_multiple_of(2) { &self.world.gateway } else { &self.replica }
+    }
+
+    fn pick(&self) -> Option<usize> {
+        // One of the last, mostly: the old ones have all lapsed.
+        let recent = self.visits.len().min(12);
+        let back = usize::try_from(self.roll(recent.max(1) as u64)).unwrap();
+        self.visits.len().checked_sub(back + 1)
+    }
+
+    async fn ask(&self, who: usize, party: u64, dry_run: bool) -> Answer {
+        let context = Context::parse(&Json::parse(&format!(r#"{{"party":{party}}}"#)).unwrap()).unwrap();
+        let asked = Question { context, dry_run, ..question("lounge", &format!("twitter:person{who}")) };
+        self.gateway().checker.check(&self.kiosk, &self.merchant, asked).await.unwrap()
+    }
+
+    async fn check(&mut self) {
+        let (who, party) = (usize::try_from(self.roll(5)).unwrap(), self.roll(3) + 1);
+        let now = self.world.now();
+        let before = used(&self.visits, who, now);
+        let (costs, most) = ([1, party, party, 1], [4, 5, 9, 120]);
+        let fits = (0..4).all(|it| before[it] + costs[it] <= most[it]);
+        let promised = self.ask(who, party, true).await;
+        let answer = self.ask(who, party, false).await;
+        let counted: Vec<u64> = answer.limits.iter().map(|limit| limit.used).collect();
+        let expected: Vec<u64> = (0..4).map(|it| before[it] + if fits { costs[it] } else { 0 }).collect();
+        assert_eq!(answer.decision == Decision::Granted, fits, "{before:?} and {costs:?}: {answer:?}");
+        assert_eq!(counted, expected, "{:?}", answer.limits);
+        assert_eq!((promised.decision, &promised.limits), (answer.decision, &answer.limits), "a dry run says the same");
+        if let Some(soon) = answer.next_eligible_at.filter(|_| !fits) {
+            // True as far as anyone knows: a moment before, there is no room yet; then there is.
+            let fits_at = |at: Timestamp| {
+                let used = used(&self.visits, who, at);
+                used[0] < 4 && used[1] + party <= 5 && used[3] < 120
+            };
+            assert!(fits_at(soon) && !fits_at(soon - SignedDuration::from_micros(1)), "{soon}");
+        }
+        if let Some(grant) = answer.grant {
+            let token = answer.token.unwrap();
+            let fresh = |grant: GrantId, token| Visit {
+                grant,
+                token,
+                who,
+                party,
+                at: now,
+                redeemed_at: None,
+                released: false,
+                voided: false,
+                returned: false,
+            };
+            self.visits.push(fresh(grant.id, token));
+        }
+    }
+
+    async fn redeem(&mut self) {
+        let Some(nth) = self.pick() else { return };
+        let (now, visit) = (self.world.now(), &self.visits[nth]);
+        let redeemer = &self.gateway().redeemer;
+        let deadline = question("lounge", "nobody").deadline;
+        let attempt = format!("attempt {}", self.nth);
+        let answer =
+            redeemer.redeem(&self.kiosk, &self.merchant, &visit.token, "door".into(), attempt, deadline).await;
+        let expected = if visit.redeemed_at.is_some() {
+            "already"
+        } else if visit.voided {
+            "voided"
+        } else if visit.released {
+            "released"
+        } else if now >= visit.at + SignedDuration::from_secs(TTL + SKEW) {
+            "expired"
+        } else {
+            "in"
+        };
+        let told = match &answer {
+            Ok(_) => "in",
+            Err(RedeemError::AlreadyRedeemed) => "already",
+            Err(RedeemError::Token(TokenError::Voided)) => "voided",
+            Err(RedeemError::Token(TokenError::Released)) => "released",
+            Err(RedeemError::Token(TokenError::Expired)) => "expired",
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(told, expected);
+        if told == "in" {
+            self.visits[nth].redeemed_at = Some(now);
+        }
+    }
+
+    async fn release(&mut self) {
+        let Some(nth) = self.pick() else { return };
+        let visit = &self.visits[nth];
+        let actor = Actor { key: Some(self.kiosk.key.clone()), role: "kiosk" };
+        let leaving = Leaving { actor, location: None, kiosk: None, audience: None };
+        let answer = self.gateway().ledger.release_grant(&self.merchant.id, &visit.grant, leaving).await;
+        assert_eq!(matches!(answer, Err(ReturnError::Voided)), visit.voided, "{answer:?}");
+        self.visits[nth].released |= answer.is_ok();
+    }
+
+    async fn void(&mut self) {
+        let Some(nth) = self.pick() else { return };
+        let keep_uses = self.roll(2) == 0;
+        let visit = &self.visits[nth];
+        let actor = Actor { key: Some(self.kiosk.key.clone()), role: "admin" };
+        let taking = Taking { actor, note: "a mistake".into(), keep_uses };
+        let taken =
+            self.gateway().ledger.void_grants(&self.merchant.id, vec![visit.grant.clone()], taking).await.unwrap();
+        assert_eq!((taken.already == 1, taken.voided == 1), (visit.voided, !visit.voided));
+        assert_eq!(taken.redeemed, u64::from(visit.redeemed_at.is_some() && !visit.voided));
+        let visit = &mut self.visits[nth];
+        visit.returned |= !visit.voided && !keep_uses && visit.redeemed_at.is_none();
+        visit.voided = true;
+    }
+
+    fn wait(&self, longest: u64) {
+        let seconds = self.roll(longest);
+        self.world.pass(i64::try_from(seconds).unwrap());
+    }
+
+    async fn live(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.nth += 1;
+            match self.roll(20) {
+                0..8 => self.check().await,
+                8..11 => self.redeem().await,
+                11..13 => self.release().await,
+                13 => self.void().await,
+                14..17 => self.wait(600),
+                17..19 => self.wait(5000),
+                _ => self.world.pass(TTL + SKEW),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_four_windows_count_as_a_reader_of_the_book_would() {
+    for (seed, world) in (0..).zip(World::all().await) {
+        let merchant = world.merchant("cathay").await;
+        let kiosk = world.principal(&merchant, Role::Kiosk).await;
+        world.perk(&merchant, "lounge", RULE).await;
+        let replica = world.replica().await;
+        let dice = Entropy::seeded(4711 + seed);
+        let mut house = House { world, replica, merchant, kiosk, visits: Vec::new(), dice, nth: 0 };
+        house.live(600).await;
+        assert!(house.visits.len() > 60, "{}", house.visits.len());
+        let database = &house.world.gateway.database;
+        let report = perkgate::audit::verify(database, &Request::default(), &Entropy::System, &mut |_| {}).unwrap();
+        assert_eq!(report.findings.listed(), []);
+    }
+}
