@@ -159,13 +159,12 @@ impl Counters {
                 rows += 1;
                 let key = fingerprint(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
                 let counted = match self.counted.remove(&key) {
-                    Some(Counted { uses: Some(_), .. }) if has_gaps => continue,
+                    None | Some(Counted { uses: Some(_), .. }) if has_gaps => continue,
                     Some(Counted { uses: Some(mut uses), .. }) => {
                         uses.move_to(row.horizon);
                         uses.sum()
                     }
                     Some(counted) => counted.used,
-                    None if has_gaps => continue,
                     None => 0,
                 };
                 if u64::try_from(row.used) != Ok(counted) {

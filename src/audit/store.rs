@@ -7,8 +7,8 @@ use diesel::connection::AnsiTransactionManager;
 use diesel::prelude::*;
 
 use crate::database::schema::{
-    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks, redemptions,
-    rule_versions,
+    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
+    redemptions, rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, UseRow};

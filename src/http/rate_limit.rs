@@ -136,10 +136,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let detail = format!("At most {} a second are taken, and {} at once.", self.rate, self.burst);
         let standing = self.standing(0);
-        Problem::new(kind, detail)
-            .retry_after(seconds.max(1))
-            .with(POLICY, standing.policy)
-            .with(LIMIT, standing.limit)
+        Problem::new(kind, detail).retry_after(seconds.max(1)).with(POLICY, standing.policy).with(LIMIT, standing.limit)
     }
 
     fn standing(&self, remaining: u32) -> Standing {

@@ -175,7 +175,9 @@ impl From<ReturnError> for Problem {
     fn from(error: ReturnError) -> Self {
         match error {
             ReturnError::NotFound => Self::not_found(),
-            ReturnError::Voided => Self::new(Kind::GrantVoided, "This grant was taken back: there is nothing to release."),
+            ReturnError::Voided => {
+                Self::new(Kind::GrantVoided, "This grant was taken back: there is nothing to release.")
+            }
             ReturnError::Ledger(error) => error.into(),
             ReturnError::Database(error) => error.into(),
         }

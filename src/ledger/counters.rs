@@ -34,8 +34,8 @@ pub(super) struct Counter {
 
 impl Counter {
     fn of(row: &CounterRow) -> Result<Self, DatabaseError> {
-        let used = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
-        let uses = Uses::new(used, row.horizon);
+        let sum = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
+        let uses = Uses::new(sum, row.horizon);
         Ok(Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), gone: Vec::new() })
     }
 

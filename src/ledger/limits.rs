@@ -55,7 +55,7 @@ impl Counters {
         let held = counters::list_holds(conn, doors.iter().map(|(grant, _)| grant.as_str()))?;
         for (grant, at) in doors {
             for hold in held.get(grant.as_str()).into_iter().flatten() {
-                let wanted = wanted.entry(counters::key_of(hold)).or_insert_with(Wanted::default);
+                let wanted = wanted.entry(counters::key_of(hold)).or_default();
                 wanted.horizons.push((at.as_microsecond(), Some(0)));
             }
         }
@@ -212,7 +212,7 @@ fn want(wanted: &mut BTreeMap<CounterKey, Wanted>, check: &CheckEntry, subject: 
             Counting::Rolling(length) => Some(length.micros()),
             Counting::Held { .. } => Some(0),
         };
-        wanted.entry(key).or_insert_with(Wanted::default).horizons.push((check.at.as_microsecond(), behind));
+        wanted.entry(key).or_default().horizons.push((check.at.as_microsecond(), behind));
     }
 }
 

@@ -116,7 +116,7 @@ impl Locked {
         // A grant's uses move under their counters' locks, but never to another counter.
         for held in store::list_uses_of(conn, grants)? {
             let behind = if held.stay > 0 { 0 } else { now.as_microsecond().saturating_sub(held.counts_at).max(0) };
-            let wanted = wanted.entry(counters::key_of(&held)).or_insert_with(Wanted::default);
+            let wanted = wanted.entry(counters::key_of(&held)).or_default();
             wanted.horizons.push((now.as_microsecond(), Some(behind)));
         }
         let counters = counters::lock(conn, &wanted)?;

@@ -91,8 +91,8 @@ impl Selection {
             && is("tier", self.tier.as_deref())
             && is("loc", self.location.as_deref())
             && is("sub", subject)
-            && self.rule_version.is_none_or(|version| {
-                claims.member("rule").and_then(Json::as_whole) == Some(i64::from(version))
-            })
+            && self
+                .rule_version
+                .is_none_or(|version| claims.member("rule").and_then(Json::as_whole) == Some(i64::from(version)))
     }
 }

@@ -11,7 +11,7 @@
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its
 //! truth in `eligibility::evaluate`.
 //!
-//! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
+//! To add a window: a variant of [`window::Window`], and its key. Keys must never change for windows
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
 pub mod attribute;
@@ -29,3 +29,4 @@ pub mod schedule;
 pub mod store;
 pub mod terms;
 pub mod tier;
+pub mod window;

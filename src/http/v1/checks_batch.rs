@@ -118,7 +118,8 @@ impl ResultView {
                     let cause = problem.cause.as_deref();
                     tracing::error!(request_id, code = problem.kind.code(), cause, "a check of a batch failed");
                 }
-                let body = RawValue::from_string(problem.body(request_id)).unwrap_or_else(|_| RawValue::NULL.to_owned());
+                let body =
+                    RawValue::from_string(problem.body(request_id)).unwrap_or_else(|_| RawValue::NULL.to_owned());
                 Self::Refused { status: status.as_u16(), problem: body }
             }
         }

@@ -294,11 +294,16 @@ impl GrantFilter {
         let subject = subject.map(|text| read_subject(&text).map_err(|problem| problem.below("/filter")));
         let selection = Selection { perk, tier, rule_version, location, subject: subject.transpose()?, from, to };
         if selection.is_empty() {
-            let detail = "say which grants are meant: name a perk, a tier, a rule version, a location, a subject or a time";
+            let detail =
+                "say which grants are meant: name a perk, a tier, a rule version, a location, a subject or a time";
             return Err(Problem::invalid(vec![Spot::at("/filter", "missing", detail)]));
         }
         if from.zip(to).is_some_and(|(from, to)| to <= from) {
-            return Err(Problem::invalid(vec![Spot::at("/filter/to", "out_of_range", "`to` must be later than `from`")]));
+            return Err(Problem::invalid(vec![Spot::at(
+                "/filter/to",
+                "out_of_range",
+                "`to` must be later than `from`",
+            )]));
         }
         Ok(selection)
     }

@@ -287,8 +287,8 @@ const CASES: &[(&str, Hands)] = &[
         sql(
             conn,
             "INSERT INTO grants SELECT 'grt_ffffffffffffffffffffffffffffffff', merchant_id, perk_id, check_id, kid, \
-             replace(claims, id, 'grt_ffffffffffffffffffffffffffffffff'), audience, single_use, granted_at, expires_at \
-             FROM grants WHERE id = {ada}",
+             replace(claims, id, 'grt_ffffffffffffffffffffffffffffffff'), audience, single_use, granted_at, \
+             expires_at, released_at, voided_at FROM grants WHERE id = {ada}",
         );
         vec![("grant_without_event", CATHAY, None)]
     }),
@@ -350,11 +350,14 @@ const CASES: &[(&str, Hands)] = &[
     }),
     ("a counter is added", |conn| {
         let cathay = owner(conn, "cathay");
-        sql(conn, &format!("INSERT INTO limit_counters VALUES ('{cathay}', 'prk_x', 'x', '/perk', 'lifetime', 7, 0)"));
+        sql(
+            conn,
+            &format!("INSERT INTO limit_counters VALUES ('{cathay}', 'prk_x', 'x', '/perk', 'lifetime', 7, 0, 0)"),
+        );
         vec![("counter_mismatch", CATHAY, None)]
     }),
     ("a counter is of nobody", |conn| {
-        sql(conn, "INSERT INTO limit_counters VALUES ('mer_x', 'prk_x', 'x', '/perk', 'lifetime', 7, 0)");
+        sql(conn, "INSERT INTO limit_counters VALUES ('mer_x', 'prk_x', 'x', '/perk', 'lifetime', 7, 0, 0)");
         vec![("log_missing", None, None)]
     }),
     ("a rule's text is edited", |conn| {

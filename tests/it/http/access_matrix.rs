@@ -65,7 +65,7 @@ fn key_path(things: &Things) -> String {
 }
 
 /// In the order in which they are tried: what takes away comes last.
-const SAMPLES: [Sample; 28] = [
+const SAMPLES: &[Sample] = &[
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
     sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
@@ -75,8 +75,26 @@ const SAMPLES: [Sample; 28] = [
     }),
     sample("get_check", Foreign::NotFound, |it| get(format!("/v1/checks/{}", it.check))),
     sample("get_grant", Foreign::NotFound, |it| get(format!("/v1/grants/{}", it.grant))),
+    sample("create_checks", Foreign::Nothing, |it| {
+        let check = json!({"perk": it.perk, "subject": it.subject, "dry_run": true});
+        (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))
+    }),
     sample("redeem_token", Foreign::Forged, |it| {
         (Method::POST, "/v1/tokens/redeem".into(), json!({"token": it.token, "door": "A", "attempt": "1"}))
+    }),
+    sample("release_grant", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/grants/{}/release", it.grant), json!({}))
+    }),
+    sample("void_grant", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/grants/{}/void", it.grant), json!({"note": "a mistake"}))
+    }),
+    // That it stays within the merchant is tested beside the endpoint.
+    sample("void_grants", Foreign::Nothing, |it| {
+        (
+            Method::POST,
+            "/v1/grants/void".into(),
+            json!({"filter": {"perk": it.perk}, "note": "a mistake", "dry_run": true}),
+        )
     }),
     sample("create_perk", Foreign::Nothing, |it| {
         let rule = json!({"at_least": 40, "score": "klout"});

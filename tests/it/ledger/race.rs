@@ -22,8 +22,12 @@ const HOUSE: &str = r#"{"score":{"source":"klout"},
   "limits":[{"id":"house","scope":["perk"],"max":MAX,"window":WINDOW}]}"#;
 
 /// Every kind of window.
-pub const WINDOWS: [&str; 4] =
-    [r#"{"lifetime":true}"#, r#"{"calendar":"day"}"#, r#"{"rolling":"PT24H"}"#, r#"{"concurrent":{"max_stay":"PT4H"}}"#];
+pub const WINDOWS: [&str; 4] = [
+    r#"{"lifetime":true}"#,
+    r#"{"calendar":"day"}"#,
+    r#"{"rolling":"PT24H"}"#,
+    r#"{"concurrent":{"max_stay":"PT4H"}}"#,
+];
 
 const PARTIES: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],

@@ -2,7 +2,9 @@
 
 mod check_promises;
 mod checks;
+mod checks_batch;
 mod grants;
+mod grants_end;
 mod keys;
 mod merchants;
 mod perks;
