@@ -55,6 +55,8 @@ pub struct Answer {
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
     pub max_wait: Option<Period>,
+    /// The check in whose place this one was granted, by a person.
+    pub resolves: Option<CheckId>,
     pub grant: Option<Grant>,
     pub token: Option<String>,
     pub receipt: Option<Receipt>,
@@ -122,6 +124,7 @@ impl Checker {
             limits: settled.limits,
             next_eligible_at: settled.next_eligible_at,
             max_wait: settled.max_wait,
+            resolves: None,
             grant: None,
             token: None,
             receipt: None,
@@ -140,7 +143,7 @@ impl Checker {
         }
     }
 
-    fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
+    pub(super) fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
         let token = match recorded.grant().map(|grant| self.issuer.sign(&grant)).transpose() {
             Ok(token) => token,
             Err(TokenError::UnknownKey) => None,
@@ -160,6 +163,7 @@ impl Checker {
             limits: record.limits,
             next_eligible_at: record.next_eligible_at,
             max_wait: record.max_wait,
+            resolves: record.resolves,
             grant: record.grant,
             token,
             receipt: Some(record.receipt),
@@ -207,7 +211,8 @@ impl Checker {
             Some(tier) => rule.claims(tier, facts.context.party(), &place, at),
             None => Vec::new(),
         };
-        let grant = tier.map(|tier| self.terms(principal, merchant, perk, deciding, &facts, tier, at));
+        let grant =
+            tier.map(|tier| self.terms(principal, merchant, &perk.slug, deciding, facts.context.party(), tier, at));
         Ok(CheckEntry {
             check: CheckId::new(at, &self.entropy),
             event: EventId::new(at, &self.entropy),
@@ -229,25 +234,26 @@ impl Checker {
             score: seen,
             claims,
             grant,
+            resolves: None,
             idempotency: question.idempotency,
             deadline: question.deadline,
         })
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that a token's claims are made of")]
-    fn terms(
+    pub(super) fn terms(
         &self,
         principal: &Principal,
         merchant: &Merchant,
-        perk: &OpenPerk,
+        perk: &PerkSlug,
         deciding: &Deciding,
-        facts: &Facts,
+        party: u64,
         tier: String,
         at: Timestamp,
     ) -> GrantTerms {
         let terms = deciding.rule.token();
         let id = GrantId::new(at, &self.entropy);
-        let party = (facts.context.party() > 1).then(|| i32::try_from(facts.context.party()).unwrap_or(i32::MAX));
+        let party = (party > 1).then(|| i32::try_from(party).unwrap_or(i32::MAX));
         GrantTerms {
             kid: self.keyring.token_key().kid().to_owned(),
             claims: Claims {
@@ -260,7 +266,7 @@ impl Checker {
                 nbf: at.as_second(),
                 exp: at.as_second().saturating_add(terms.ttl.seconds()),
                 merchant: merchant.slug.clone(),
-                perk: perk.slug.clone(),
+                perk: perk.clone(),
                 tier,
                 rule: deciding.version,
                 party,

@@ -24,6 +24,7 @@ use super::routes::routes;
     security(("key" = [])),
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
+        (name = "referrals", description = "What a person is to decide, and how they decided"),
         (name = "tokens", description = "Doors spend what checks granted"),
         (name = "perks", description = "What a merchant offers, and to whom"),
         (name = "scores", description = "What is known about people, and from where"),
@@ -113,6 +114,8 @@ problem_sets! {
     ProblemsOfDrafts = [NotADraft];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
+    /// What a person's decision can run into.
+    ProblemsOfRulings = [AlreadyDecided, LimitReached];
     /// What a token can be.
     ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }

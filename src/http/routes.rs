@@ -11,7 +11,7 @@ use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::problem::{Kind, Problem};
-use super::v1::{checks, grants, keys, merchants, perks, scores, sources, tokens};
+use super::v1::{checks, grants, keys, merchants, perks, referrals, scores, sources, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
@@ -26,6 +26,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(grants::get_grant)
             .route("/grants/{grant}/release", web::post().to(not_available_yet))
             .route("/grants/{grant}/void", web::post().to(not_available_yet))
+            .service(referrals::list_referrals)
+            .service(referrals::get_referral)
+            .service(referrals::decide_referral)
             .service(tokens::redeem_token)
             .service(perks::create_perk)
             .service(perks::list_perks)

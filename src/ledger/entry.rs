@@ -42,6 +42,13 @@ pub struct Actor {
     pub role: &'static str,
 }
 
+impl Actor {
+    /// As rows keep it: the key's id, or `cli`.
+    pub fn name(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.role.to_owned(), |key| key.as_str().to_owned())
+    }
+}
+
 /// An audit event that has no place in a log yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventDraft {
@@ -99,6 +106,8 @@ pub struct CheckEntry {
     pub claims: Vec<LimitClaim>,
     /// What would be granted; there exactly when the verdict is `granted`.
     pub grant: Option<GrantTerms>,
+    /// The check in whose place this one is granted, by a person.
+    pub resolves: Option<CheckId>,
     pub idempotency: Option<Idempotency>,
     /// After this nobody waits for the answer any more, so nothing is recorded.
     pub deadline: Instant,
@@ -175,6 +184,8 @@ pub struct CheckRecord {
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
     pub max_wait: Option<Period>,
+    /// The check in whose place this one was granted, by a person.
+    pub resolves: Option<CheckId>,
     pub grant: Option<Grant>,
     pub receipt: Receipt,
 }

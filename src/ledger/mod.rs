@@ -24,6 +24,7 @@ pub mod note;
 pub mod once;
 mod recorded;
 pub mod redemptions;
+pub mod referrals;
 pub mod replay;
 pub mod store;
 mod subjects;

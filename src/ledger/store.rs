@@ -3,6 +3,7 @@
 
 mod columns;
 mod idempotency;
+mod referrals;
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -13,6 +14,7 @@ use crate::ids::MerchantId;
 use crate::on_either;
 
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
+pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
