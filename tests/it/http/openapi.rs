@@ -8,7 +8,7 @@ use crate::support::app::TestApp;
 const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
 /// What an operation's name begins with.
-const VERBS: [&str; 9] = ["create", "delete", "get", "import", "list", "publish", "put", "redeem", "revoke"];
+const VERBS: [&str; 10] = ["create", "decide", "delete", "get", "import", "list", "publish", "put", "redeem", "revoke"];
 
 fn document() -> Value {
     serde_json::from_str(&openapi::json(&openapi::document())).unwrap()

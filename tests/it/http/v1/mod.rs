@@ -2,11 +2,13 @@
 
 mod check_promises;
 mod checks;
+mod checks_fallbacks;
 mod grants;
 mod keys;
 mod merchants;
 mod perks;
 mod perks_rules;
+mod referrals;
 mod scores;
 mod sources;
 mod tokens_redeem;
