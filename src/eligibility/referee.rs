@@ -9,7 +9,6 @@ use crate::access::{Merchant, Principal};
 use crate::database::DatabaseError;
 use crate::ids::{CheckId, EventId};
 use crate::json::Json;
-use crate::ledger::LedgerError;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::referrals::{ReferralStatus, Referred, Resolution, ResolveError, Resolved};
 use crate::perks::catalog::PerkError;
@@ -180,11 +179,5 @@ impl Checker {
             location: there.location,
             kiosk: there.kiosk,
         })
-    }
-}
-
-impl From<LedgerError> for RulingError {
-    fn from(error: LedgerError) -> Self {
-        Self::Check(error.into())
     }
 }

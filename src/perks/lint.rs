@@ -37,6 +37,7 @@ pub fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, now: Timestamp) -> L
     lint_times(rule, now, &mut found);
     lint_tiers(rule, scale, &mut found);
     lint_limits(rule, &mut found);
+    lint_thresholds(rule, &mut found);
     if rule.score().is_some() && !rule.looks_at_score() {
         found.warn("/score", "score_unused", "no condition looks at the score: leave it out, or add one");
     }
@@ -96,6 +97,24 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
                 found.warn(&tier.pointer, "admits_everyone", detail);
             }
             higher.push((tier, least));
+        }
+    }
+}
+
+/// Whoever chooses the threshold can find a score by trying, and can let everyone in.
+fn lint_thresholds(rule: &Rule, found: &mut Lint) {
+    let tiers = rule.tiers().iter().map(|tier| (tier.when.as_ref(), tier.pointer.as_str()));
+    for (condition, pointer) in std::iter::once((rule.when(), "/when")).chain(tiers) {
+        let Some(condition) = condition else { continue };
+        let mut chosen = None;
+        condition.each_leaf(&mut |leaf| match (&leaf.attribute, leaf.test.other()) {
+            (Attribute::Score, Some(other)) => chosen = Some(other),
+            (other, Some(Attribute::Score)) => chosen = Some(other),
+            _ => {}
+        });
+        if let Some(chosen) = chosen {
+            let detail = format!("whoever asks sets `{}`, and so what score is enough", chosen.name());
+            found.warn(pointer, "caller_sets_threshold", detail);
         }
     }
 }
@@ -267,6 +286,18 @@ mod tests {
             r#"{"tiers":[{"id":"a","rank":1},{"id":"b","rank":2}]}"#,
             &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
         );
+    }
+
+    #[test]
+    fn a_threshold_that_the_caller_sets_is_odd() {
+        let with = |leaf: &str| format!(r#"{{"score":{{"source":"klout"}},"tiers":[{{"id":"t","when":{leaf}}}]}}"#);
+        for leaf in [
+            r#"{"attr":"score","op":"gte","ref":"context.bar"}"#,
+            r#"{"not":{"attr":"context.bar","op":"gt","ref":"score"}}"#,
+        ] {
+            expect(&with(leaf), &[("/tiers/0/when", "caller_sets_threshold", false)]);
+        }
+        expect(r#"{"tiers":[{"id":"t","when":{"attr":"context.party","op":"lte","ref":"context.seats"}}]}"#, &[]);
     }
 
     #[test]

@@ -232,8 +232,9 @@ impl CheckView {
 /// Check a person
 ///
 /// Decides by the perk's published rule, records the decision, and answers with its reasons; a
-/// grant carries its token. `denied` is a 200: it is an answer. Send an `Idempotency-Key` to make a
-/// retry safe: it gets the same decision and the very same token for 24 hours. Roles: admin, kiosk.
+/// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
+/// for the check again until its `referral` isn't `open`. Send an `Idempotency-Key` to make a retry
+/// safe: it gets the same decision and the very same token for 24 hours. Roles: admin, kiosk.
 #[utoipa::path(
     tag = "checks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
