@@ -135,6 +135,8 @@ permissions! {
     Check = [Admin, Kiosk];
     /// Redeem a token (a door: of its own audience).
     Redeem = [Admin, Kiosk, Door];
+    /// Decide what a rule has referred to a person.
+    Decide = [Admin];
     /// Say that a guest left.
     Release = [Admin, Kiosk, Door];
     /// Take a mistaken grant back.
@@ -174,6 +176,7 @@ mod tests {
                 ".+.... ManageSources",
                 ".++... Check",
                 ".+++.. Redeem",
+                ".+.... Decide",
                 ".+++.. Release",
                 ".+.... Void",
                 ".+.... RevokeTokens",

@@ -98,6 +98,20 @@ pub(super) struct CheckFacts<'a> {
     pub limits: Vec<LimitFacts<'a>>,
     #[serde(borrow)]
     pub grant: Option<GrantFacts<'a>>,
+    /// The check in whose place a person granted this one.
+    #[serde(borrow, default)]
+    pub resolves: Option<Text<'a>>,
+}
+
+/// The facts of `referral.decided`.
+#[derive(Deserialize)]
+pub(super) struct ReferralFacts<'a> {
+    #[serde(borrow)]
+    pub decision: Text<'a>,
+    #[serde(borrow)]
+    pub check: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub grant: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]

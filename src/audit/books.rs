@@ -9,10 +9,11 @@ use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::{Log, Logs};
 use super::redemptions::Redemptions;
+use super::referrals::Referrals;
 use super::rules::Rules;
 use super::verify::Checked;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{checks, redemptions, returns};
+use crate::ledger::{checks, redemptions, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -31,6 +32,7 @@ pub(super) struct LogBooks<'a> {
     counters: Counters,
     rules: Rules,
     keys: Keys,
+    referrals: Referrals,
     /// Whether the bodies of some events so far are pruned.
     has_gaps: bool,
 }
@@ -53,6 +55,7 @@ impl Books {
             counters: Counters::default(),
             rules: Rules::default(),
             keys: Keys::default(),
+            referrals: Referrals::default(),
             has_gaps: false,
         }
     }
@@ -110,6 +113,7 @@ impl LogBooks<'_> {
                 }
                 self.rules.cited(at, &check, self.has_gaps, findings);
                 self.counters.take(at, &check, self.has_gaps, findings);
+                self.referrals.asked(body, &check);
                 if let Some(grant) = &check.grant {
                     self.books.grants.take(merchant.unwrap_or_default(), body, &check, grant);
                 }
@@ -124,6 +128,7 @@ impl LogBooks<'_> {
                 self.counters.give_back(at, about, &facts);
                 self.books.grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
             }
+            referrals::KIND => self.referrals.decided(at, body, &body.facts()?, self.has_gaps, findings),
             "perk.created" => self.rules.created(about, &body.facts::<PerkFacts<'_>>()?.perk),
             "rule.drafted" => self.rules.drafted(about, &body.facts::<RuleFacts<'_>>()?),
             "rule.published" => self.rules.published(at, about, &body.facts()?, self.has_gaps, findings),
@@ -149,6 +154,7 @@ impl LogBooks<'_> {
         match merchant {
             Some(merchant) => {
                 checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
+                checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
                 checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
             }
             None => self.books.has_operator_gaps = has_gaps,

@@ -146,6 +146,10 @@ wrongs! {
         "no event redeemed {grant} ({slot}): the redemption was added";
     Redemption { grant: String, slot: String, part: &'static str } = "redemption_mismatch",
         "the redemption of {grant} ({slot}) differs from the event in its {part}";
+    Referral { check: String, part: &'static str } = "referral_mismatch",
+        "the referral of {check} differs from the events in its {part}";
+    ReferralMissing { check: String } = "referral_missing", "{check} was referred to a person, and its referral is gone";
+    ReferralWithoutEvent { check: String } = "referral_without_event", "no event referred {check}: its referral was added";
     RuleText { perk: String, version: i32 } = "rule_text_mismatch",
         "the stored rule of {perk}, version {version}, does not have its hash: it was changed";
     Rule { perk: String, version: i32, part: &'static str } = "rule_mismatch",

@@ -8,10 +8,10 @@ use diesel::prelude::*;
 
 use crate::database::schema::{
     api_keys, checkpoints, events, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
-    redemptions, rule_versions,
+    redemptions, referrals, rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, UseRow};
+use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, ReferralRow, UseRow};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -244,6 +244,16 @@ pub(super) fn list_counters(
             &row.window_key
         )),
     })
+}
+
+/// The merchant's referrals after a check.
+pub(super) fn list_referrals(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<ReferralRow>> {
+    Ok(referrals::table
+        .filter(referrals::merchant_id.eq(merchant).and(referrals::check_id.gt(after)))
+        .order(referrals::check_id)
+        .limit(LIMIT)
+        .select(ReferralRow::as_select())
+        .load(conn)?)
 }
 
 /// The merchant's perks after an id.

@@ -45,6 +45,7 @@ pub struct Checked {
     pub grants: u64,
     pub redemptions: u64,
     pub counters: u64,
+    pub referrals: u64,
     pub rules: u64,
     pub keys: u64,
 }

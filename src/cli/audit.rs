@@ -75,15 +75,26 @@ impl Verdict {
 
 impl Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Checked { logs, events, pruned, checkpoints, anchors, grants, redemptions, counters, rules, keys } =
-            self.checked;
+        let Checked {
+            logs,
+            events,
+            pruned,
+            checkpoints,
+            anchors,
+            grants,
+            redemptions,
+            counters,
+            rules,
+            keys,
+            referrals,
+        } = self.checked;
         writeln!(
             f,
             "checked {logs} logs: {events} events ({pruned} pruned), {checkpoints} checkpoints, {anchors} anchors"
         )?;
         writeln!(
             f,
-            "against them: {grants} grants, {redemptions} redemptions, {counters} limit counters, {rules} rules, {keys} keys"
+            "against them: {grants} grants, {redemptions} redemptions, {counters} limit counters, {referrals} referrals, {rules} rules, {keys} keys"
         )?;
         if self.ok {
             writeln!(f, "all is well")?;

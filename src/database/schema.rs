@@ -207,6 +207,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    referrals (check_id) {
+        check_id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        perk -> Text,
+        rule_version -> Integer,
+        subject -> Text,
+        status -> Text,
+        created_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        resolved_by -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     epochs,
     merchants,
@@ -222,6 +239,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     grants,
     redemptions,
     idempotency,
+    referrals,
     logs,
     events,
     checkpoints

@@ -6,7 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::decide::{Decision, decide, looked_at};
-use super::facts::{Context, Facts, ScoreFact};
+use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::reason::Reason;
 use crate::access::{Merchant, Principal};
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ use crate::ledger::entry::{
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
+use crate::perks::period::Period;
 use crate::perks::perk::{Deciding, OpenPerk};
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::subject::{Pseudonym, SubjectHandle};
@@ -54,6 +55,10 @@ pub struct Answer {
     pub score: Option<ScoreSeen>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait.
+    pub max_wait: Option<Period>,
+    /// The check in whose place this one was granted, by a person.
+    pub resolves: Option<CheckId>,
     pub grant: Option<Grant>,
     pub token: Option<String>,
     pub receipt: Option<Receipt>,
@@ -120,6 +125,8 @@ impl Checker {
             score,
             limits: settled.limits,
             next_eligible_at: settled.next_eligible_at,
+            max_wait: settled.max_wait,
+            resolves: None,
             grant: None,
             token: None,
             receipt: None,
@@ -138,7 +145,7 @@ impl Checker {
         }
     }
 
-    fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
+    pub(super) fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
         // What was taken back must never surface again, not even as the answer to a retry.
         let standing = recorded.grant().filter(|grant| !matches!(grant.get().end, Some(Ended::Voided(_))));
         let token = match standing.map(|grant| self.issuer.sign(&grant)).transpose() {
@@ -159,6 +166,8 @@ impl Checker {
             score: record.score,
             limits: record.limits,
             next_eligible_at: record.next_eligible_at,
+            max_wait: record.max_wait,
+            resolves: record.resolves,
             grant: record.grant,
             token,
             receipt: Some(record.receipt),
@@ -187,6 +196,7 @@ impl Checker {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
             context: question.context,
+            rollout_bucket: Some(rollout_bucket(&perk.id, &subject_ref)),
         };
         let verdict = decide(rule, &facts, at);
         let seen = rule.score().zip(score).map(|(policy, score)| ScoreSeen {
@@ -205,7 +215,8 @@ impl Checker {
             Some(tier) => rule.claims(tier, facts.context.party(), &place, at),
             None => Vec::new(),
         };
-        let grant = tier.map(|tier| self.terms(principal, merchant, perk, deciding, &facts, tier, at));
+        let grant =
+            tier.map(|tier| self.terms(principal, merchant, &perk.slug, deciding, facts.context.party(), tier, at));
         Ok(CheckEntry {
             check: CheckId::new(at, &self.entropy),
             event: EventId::new(at, &self.entropy),
@@ -227,25 +238,26 @@ impl Checker {
             score: seen,
             claims,
             grant,
+            resolves: None,
             idempotency: question.idempotency,
             deadline: question.deadline,
         })
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that a token's claims are made of")]
-    fn terms(
+    pub(super) fn terms(
         &self,
         principal: &Principal,
         merchant: &Merchant,
-        perk: &OpenPerk,
+        perk: &PerkSlug,
         deciding: &Deciding,
-        facts: &Facts,
+        party: u64,
         tier: String,
         at: Timestamp,
     ) -> GrantTerms {
         let terms = deciding.rule.token();
         let id = GrantId::new(at, &self.entropy);
-        let party = (facts.context.party() > 1).then(|| i32::try_from(facts.context.party()).unwrap_or(i32::MAX));
+        let party = (party > 1).then(|| i32::try_from(party).unwrap_or(i32::MAX));
         GrantTerms {
             kid: self.keyring.token_key().kid().to_owned(),
             claims: Claims {
@@ -258,7 +270,7 @@ impl Checker {
                 nbf: at.as_second(),
                 exp: at.as_second().saturating_add(terms.ttl.seconds()),
                 merchant: merchant.slug.clone(),
-                perk: perk.slug.clone(),
+                perk: perk.clone(),
                 tier,
                 rule: deciding.version,
                 party,

@@ -16,3 +16,4 @@ mod evaluate;
 pub mod facts;
 pub mod reason;
 pub mod redeemer;
+pub mod referee;

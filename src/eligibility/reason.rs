@@ -24,6 +24,7 @@ pub enum ReasonCode {
     PerkPaused,
     LimitReached,
     NotInRollout,
+    GrantedByPerson,
 }
 
 impl ReasonCode {
@@ -43,6 +44,7 @@ impl ReasonCode {
             Self::PerkPaused => "perk_paused",
             Self::LimitReached => "limit_reached",
             Self::NotInRollout => "not_in_rollout",
+            Self::GrantedByPerson => "granted_by_person",
         }
     }
 }
@@ -146,6 +148,10 @@ impl Reason {
                 None => "A limit has no room left for this.".into(),
             },
             ReasonCode::NotInRollout => "This perk is not open to everyone yet.".into(),
+            ReasonCode::GrantedByPerson => match tier {
+                Some(tier) => format!("A person decided to grant {tier}."),
+                None => "A person decided to grant this.".into(),
+            },
         }
     }
 }
@@ -194,6 +200,7 @@ mod tests {
             ReasonCode::PerkPaused,
             ReasonCode::LimitReached,
             ReasonCode::NotInRollout,
+            ReasonCode::GrantedByPerson,
         ] {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("{:?}", code.as_str()));
             let message = Reason::new(code).message();

@@ -24,6 +24,7 @@ use super::routes::routes;
     security(("key" = [])),
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
+        (name = "referrals", description = "What a person is to decide, and how they decided"),
         (name = "tokens", description = "Doors spend what checks granted"),
         (name = "perks", description = "What a merchant offers, and to whom"),
         (name = "scores", description = "What is known about people, and from where"),
@@ -115,6 +116,8 @@ problem_sets! {
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
+    /// What a person's decision can run into.
+    ProblemsOfRulings = [AlreadyDecided, LimitReached];
     /// What a token can be.
     ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }

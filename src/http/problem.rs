@@ -45,9 +45,11 @@ kinds! {
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
     AlreadyExists = 409 "already_exists" "There is one already";
+    AlreadyDecided = 409 "already_decided" "A person has decided this already";
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
     GrantVoided = 409 "grant_voided" "The grant was taken back";
     InProgress = 409 "in_progress" "The same request is being worked on";
+    LimitReached = 409 "limit_reached" "A limit has no room for this";
     NotADraft = 409 "not_a_draft" "Only a draft can be published";
     StaleScore = 409 "stale_score" "A newer score stands";
     BodyTooLarge = 413 "body_too_large" "The body is too large";

@@ -8,6 +8,7 @@ use crate::access::{AccessError, Forbidden, Refused, Role};
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::redeemer::RedeemError;
+use crate::eligibility::referee::RulingError;
 use crate::ids::NameError;
 use crate::ledger::LedgerError;
 use crate::ledger::returns::ReturnError;
@@ -151,6 +152,32 @@ impl From<CheckError> for Problem {
             CheckError::Ledger(error) => error.into(),
             // Signing what the ledger has recorded can't fail for anything that the caller did.
             CheckError::Token(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RulingError> for Problem {
+    fn from(error: RulingError) -> Self {
+        match error {
+            RulingError::NotFound => Self::not_found(),
+            RulingError::AlreadyDecided => {
+                Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at the referral's address.")
+            }
+            RulingError::UnknownTier(known) => Self::invalid(vec![Spot::at(
+                "/tier",
+                "unknown_tier",
+                format!("the rule that referred this has no such tier: use {}", known.join(", ")),
+            )]),
+            RulingError::NoRoom(reasons) => {
+                let mut detail = String::new();
+                for reason in reasons {
+                    detail.push_str(&reason.message());
+                    detail.push(' ');
+                }
+                detail.push_str("Nothing was granted and the referral stays open: decide again later, or deny it.");
+                Self::new(Kind::LimitReached, detail)
+            }
+            RulingError::Check(error) => error.into(),
         }
     }
 }

@@ -10,7 +10,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
-use super::v1::{checks, checks_batch, grants, keys, merchants, perks, scores, sources, tokens};
+use super::v1::{checks, checks_batch, grants, keys, merchants, perks, referrals, scores, sources, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
@@ -26,6 +26,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(grants::void_grants)
             .service(grants::release_grant)
             .service(grants::void_grant)
+            .service(referrals::list_referrals)
+            .service(referrals::get_referral)
+            .service(referrals::decide_referral)
             .service(tokens::redeem_token)
             .service(perks::create_perk)
             .service(perks::list_perks)

@@ -12,7 +12,7 @@ use super::redemptions::Tokens;
 use super::store::{self, GrantRow, IdempotencyRow};
 use super::subjects::{self, Subject, Subjects};
 use super::writer::Means;
-use super::{IDEMPOTENCY_WINDOW, replay};
+use super::{IDEMPOTENCY_WINDOW, referrals, replay};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
 use crate::ids::CheckId;
@@ -71,9 +71,11 @@ pub(super) fn record(
     let mut leaves: Vec<Leaf> = Vec::with_capacity(entries.len());
     let mut spent: Vec<(usize, Redeemed)> = Vec::new();
     let mut grants = Vec::new();
+    let mut referred = Vec::new();
     for ((_, check), settled) in checks.iter().zip(&settled) {
         leaves.push(checks::leaf(means, check, subject_of(&subjects, check)?, settled)?);
         grants.extend(grant_row(check, settled));
+        referred.extend(referrals::row(check, subject_of(&subjects, check)?, settled));
     }
     let mut tokens = Tokens::lock(conn, &doors.iter().map(|(_, entry)| *entry).collect::<Vec<_>>())?;
     for (at, entry) in &doors {
@@ -83,6 +85,7 @@ pub(super) fn record(
     }
     counters.store(conn)?;
     store::insert_grants(conn, &grants)?;
+    store::insert_referrals(conn, &referred)?;
     tokens.store(conn)?;
 
     let mut receipts = append::append(conn, means, logs, leaves)?.into_iter();

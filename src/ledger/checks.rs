@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::append::Leaf;
@@ -18,6 +19,8 @@ use crate::eligibility::decide::{Decision, ENGINE_VERSION};
 use crate::eligibility::reason::Reason;
 use crate::ids::{CheckId, KeyId, PerkSlug, SourceName};
 use crate::json::Json;
+use crate::perks::period::{LONGEST, Period};
+use crate::perks::read::{Issues, Spot};
 use crate::subject::hex;
 
 /// The kind of a check's event.
@@ -33,6 +36,7 @@ pub struct Settled {
     pub reasons: Vec<Reason>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<jiff::Timestamp>,
+    pub max_wait: Option<Period>,
     pub grant: Option<Grant>,
 }
 
@@ -68,6 +72,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
             reasons: admission.refusals,
             limits,
             next_eligible_at: admission.next_eligible_at,
+            max_wait: None,
             grant: None,
         };
     }
@@ -90,6 +95,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
         reasons: verdict.reasons.clone(),
         limits,
         next_eligible_at: verdict.next_eligible_at,
+        max_wait: verdict.max_wait,
         grant,
     }
 }
@@ -169,7 +175,7 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
             ("claims_sha256", Json::text(claims_digest(&grant.claims))),
         ])
     });
-    Json::object([
+    let mut members = vec![
         ("perk", Json::text(check.perk_slug.as_str())),
         ("perk_id", Json::text(check.perk.as_str())),
         ("rule_version", Json::whole(i64::from(check.rule_version))),
@@ -187,7 +193,10 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
         ("kiosk", Json::optional(check.kiosk.as_deref())),
         ("limits", Json::List(limits.collect())),
         ("grant", grant),
-    ])
+    ];
+    members.extend(check.resolves.as_ref().map(|check| ("resolves", Json::text(check.as_str()))));
+    members.extend(settled.max_wait.map(|wait| ("max_wait", Json::text(wait.to_string()))));
+    Json::object(members)
 }
 
 /// How an event holds a grant to its claims: `sha256:` and the digest of the signed bytes.
@@ -210,6 +219,8 @@ pub(super) fn record(check: &CheckEntry, settled: Settled, receipt: Receipt) -> 
         score: check.score.clone(),
         limits: settled.limits,
         next_eligible_at: settled.next_eligible_at,
+        max_wait: settled.max_wait,
+        resolves: check.resolves.clone(),
         grant: settled.grant,
         receipt,
     }
@@ -227,13 +238,9 @@ pub(super) fn read(
     let facts = &event.facts;
     let text = |name: &'static str| facts.member(name).and_then(Json::as_text).ok_or_else(wrong(name));
     let parse_time = |value: Option<&Json>| value.and_then(Json::as_text).and_then(|t| t.parse().ok());
-    let personal = match (subject, &event.sealed) {
-        (Some(subject), Some(sealed)) => {
-            let id = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
-            let plain = subject.secret.open(&id, sealed).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
-            Some(serde_json::from_slice::<Personal>(&plain).map_err(|e| DatabaseError::corrupt("sealed event", e))?)
-        }
-        _ => None,
+    let personal = match subject {
+        Some(subject) => unsealed::<Personal>(event, subject)?,
+        None => None,
     };
     let mut limits = Vec::new();
     for limit in facts.member("limits").and_then(Json::as_list).ok_or_else(wrong("limits"))? {
@@ -279,9 +286,29 @@ pub(super) fn read(
         score,
         limits,
         next_eligible_at: parse_time(facts.member("next_eligible_at")),
+        max_wait: facts
+            .member("max_wait")
+            .and_then(|wait| Period::read(&Spot::root(wait), LONGEST, &mut Issues::default())),
+        resolves: facts.member("resolves").and_then(Json::as_text).and_then(|check| check.parse().ok()),
         grant,
         receipt,
     })
+}
+
+/// What the rule looked at of the caller's context.
+pub(super) fn context(event: &StoredEvent, subject: &Subject) -> Result<Json, DatabaseError> {
+    Ok(unsealed::<Personal>(event, subject)?.map_or_else(|| Json::object([]), |personal| personal.context))
+}
+
+/// What is personal about an event, if anything is.
+pub(super) fn unsealed<T: DeserializeOwned>(
+    event: &StoredEvent,
+    subject: &Subject,
+) -> Result<Option<T>, DatabaseError> {
+    let Some(sealed) = &event.sealed else { return Ok(None) };
+    let id = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
+    let plain = subject.secret.open(&id, sealed).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
+    serde_json::from_slice(&plain).map(Some).map_err(|e| DatabaseError::corrupt("sealed event", e))
 }
 
 fn bare_reasons(facts: &Json) -> Vec<Reason> {

@@ -11,6 +11,7 @@ use crate::eligibility::reason::Reason;
 use crate::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::perks::limit::LimitClaim;
+use crate::perks::period::Period;
 use crate::subject::{SubjectHandle, SubjectRef};
 use crate::tokens::claims::Claims;
 
@@ -39,6 +40,13 @@ pub struct Actor {
     pub key: Option<KeyId>,
     /// The role's name, or `cli`.
     pub role: &'static str,
+}
+
+impl Actor {
+    /// As rows keep it: the key's id, or `cli`.
+    pub fn name(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.role.to_owned(), |key| key.as_str().to_owned())
+    }
 }
 
 /// An audit event that has no place in a log yet.
@@ -98,6 +106,8 @@ pub struct CheckEntry {
     pub claims: Vec<LimitClaim>,
     /// What would be granted; there exactly when the verdict is `granted`.
     pub grant: Option<GrantTerms>,
+    /// The check in whose place this one is granted, by a person.
+    pub resolves: Option<CheckId>,
     pub idempotency: Option<Idempotency>,
     /// After this nobody waits for the answer any more, so nothing is recorded.
     pub deadline: Instant,
@@ -196,6 +206,10 @@ pub struct CheckRecord {
     pub score: Option<ScoreSeen>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait.
+    pub max_wait: Option<Period>,
+    /// The check in whose place this one was granted, by a person.
+    pub resolves: Option<CheckId>,
     pub grant: Option<Grant>,
     pub receipt: Receipt,
 }

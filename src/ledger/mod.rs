@@ -8,7 +8,8 @@
 //! What must stay inside the transaction, and in this order (`batch.rs`): idempotency keys,
 //! subjects, limit counters, grants' locks, then the log heads last. Everyone locks in that order
 //! and sorted within each, so that two replicas can't wait for each other; and the heads, which
-//! every batch of a merchant needs, are held for the shortest time.
+//! every batch of a merchant needs, are held for the shortest time. A referral that a person decides
+//! (`referrals.rs`) is locked before all of these, and no batch locks one.
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
 //! [`Ledger::change`], or, when it is hot, make it a kind of `batch::Entry`.
@@ -25,6 +26,7 @@ pub mod note;
 pub mod once;
 mod recorded;
 pub mod redemptions;
+pub mod referrals;
 pub mod replay;
 pub mod returns;
 pub mod selection;

@@ -5,13 +5,12 @@ use super::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use super::event::StoredEvent;
 use super::recorded::Recorded;
 use super::store::{self, EventRow, GrantRow};
-use super::subjects::Subject;
+use super::subjects;
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{CheckId, GrantId, MerchantId};
 use crate::json::Json;
 use crate::keyring::Keyring;
-use crate::subject::{Pseudonym, SubjectRef};
 
 /// A grant with what became of it.
 #[derive(Debug, Clone)]
@@ -30,11 +29,13 @@ pub fn find_check(
     let Some(row) = store::find_event(conn, merchant, check.as_str(), checks::KIND)? else {
         return Ok(None);
     };
-    let Some(body) = &row.body else {
+    let Some(event) = parsed(&row)? else {
         return Ok(None);
     };
-    let event = StoredEvent::parse(body).map_err(|e| DatabaseError::corrupt("check event", e))?;
-    let subject = find_subject(conn, keyring, merchant, &event)?;
+    let subject = match event.facts.member("subject").and_then(Json::as_text) {
+        Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?.map(|(_, subject)| subject),
+        None => None,
+    };
     let grant = match event.facts.member("grant").and_then(|g| g.member("id")).and_then(Json::as_text) {
         Some(id) => store::find_grant(conn, merchant, id)?.map(grant_of).transpose()?,
         None => None,
@@ -64,24 +65,20 @@ pub fn find_grant(
     Ok(Some(GrantRecord { check: check.get().clone(), redemptions }))
 }
 
-fn find_subject(
+/// The event of this kind about the check, unless there is none or its body is pruned.
+pub(super) fn find_event(
     conn: &mut AnyConnection,
-    keyring: &Keyring,
     merchant: &MerchantId,
-    event: &StoredEvent,
-) -> Result<Option<Subject>, DatabaseError> {
-    let Some(pseudonym) = event.facts.member("subject").and_then(Json::as_text) else {
-        return Ok(None);
-    };
-    let Some(row) = store::find_subject(conn, merchant, pseudonym)? else {
-        return Ok(None);
-    };
-    let bytes: [u8; 32] =
-        row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
-    let secret = keyring
-        .open_subject(merchant, &SubjectRef(bytes), &row.sealed)
-        .map_err(|e| DatabaseError::corrupt("subject", e))?;
-    Ok(Some(Subject { secret, pseudonym: Pseudonym::stored(&row.pseudonym) }))
+    check: &CheckId,
+    kind: &str,
+) -> Result<Option<StoredEvent>, DatabaseError> {
+    let row = store::find_event(conn, merchant, check.as_str(), kind)?;
+    row.as_ref().map_or(Ok(None), parsed)
+}
+
+fn parsed(row: &EventRow) -> Result<Option<StoredEvent>, DatabaseError> {
+    let event = row.body.as_deref().map(StoredEvent::parse).transpose();
+    event.map_err(|e| DatabaseError::corrupt("check event", e))
 }
 
 fn grant_of(row: GrantRow) -> Result<Grant, DatabaseError> {

@@ -3,6 +3,7 @@
 
 mod columns;
 mod idempotency;
+mod referrals;
 mod uses;
 
 use diesel::prelude::*;
@@ -14,6 +15,7 @@ use crate::ids::MerchantId;
 use crate::on_either;
 
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
+pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
 pub use uses::{PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_uses, list_uses_of, sum_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;

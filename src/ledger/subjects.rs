@@ -7,7 +7,7 @@ use super::store::{self, SubjectRow};
 use super::writer::Means;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
-use crate::keyring::SubjectSecret;
+use crate::keyring::{Keyring, SubjectSecret};
 use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
 
 /// A person as one merchant knows them.
@@ -29,6 +29,28 @@ pub(super) fn guess(conn: &mut AnyConnection, means: &Means, check: &CheckEntry)
         let pseudonym = secret.pseudonym(&check.merchant);
         Subject { secret, pseudonym }
     }))
+}
+
+/// The person that a merchant's events call by this pseudonym, unless they have been erased.
+pub(super) fn find(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    pseudonym: &str,
+) -> Result<Option<(SubjectRef, Subject)>, DatabaseError> {
+    let Some(row) = store::find_subject(conn, merchant, pseudonym)? else {
+        return Ok(None);
+    };
+    opened(keyring, merchant, &row).map(Some)
+}
+
+fn opened(keyring: &Keyring, merchant: &MerchantId, row: &SubjectRow) -> Result<(SubjectRef, Subject), DatabaseError> {
+    let bytes: [u8; 32] =
+        row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+    let subject_ref = SubjectRef(bytes);
+    let secret =
+        keyring.open_subject(merchant, &subject_ref, &row.sealed).map_err(|e| DatabaseError::corrupt("subject", e))?;
+    Ok((subject_ref, Subject { secret, pseudonym: Pseudonym::stored(&row.pseudonym) }))
 }
 
 /// Finds the batch's subjects and makes those that are new.
@@ -80,16 +102,9 @@ fn load(
 ) -> Result<(), DatabaseError> {
     let refs: Vec<Vec<u8>> = wanted.keys().map(|r| r.0.to_vec()).collect();
     for row in store::list_subjects(conn, merchant, &refs)? {
-        let bytes: [u8; 32] =
-            row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
-        let subject_ref = SubjectRef(bytes);
-        let secret = means
-            .keyring
-            .open_subject(merchant, &subject_ref, &row.sealed)
-            .map_err(|e| DatabaseError::corrupt("subject", e))?;
+        let (subject_ref, subject) = opened(&means.keyring, merchant, &row)?;
         wanted.remove(&subject_ref);
-        let pseudonym = Pseudonym::stored(&row.pseudonym);
-        subjects.insert((merchant.clone(), subject_ref), Subject { secret, pseudonym });
+        subjects.insert((merchant.clone(), subject_ref), subject);
     }
     Ok(())
 }

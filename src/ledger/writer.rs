@@ -210,7 +210,7 @@ impl Writer {
 
     /// One transaction. When the connection dies during the commit, nobody knows at first whether
     /// it took; `markers`, event ids that only this transaction writes, tell afterwards.
-    fn attempt<T>(
+    pub(super) fn attempt<T>(
         &mut self,
         f: impl FnOnce(&mut AnyConnection, &Means, &mut LogIds) -> Result<T, DatabaseError>,
         markers: &[String],

@@ -9,6 +9,7 @@ use super::leaf::{Comparison, Leaf, Scalar, Test};
 use super::limit::{Cost, Unit, Window};
 use super::read::Issue;
 use super::rule::Rule;
+use super::terms::Fallback;
 use super::tier::Tier;
 use crate::decimal::Decimal;
 
@@ -36,6 +37,7 @@ pub fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, now: Timestamp) -> L
     lint_times(rule, now, &mut found);
     lint_tiers(rule, scale, &mut found);
     lint_limits(rule, &mut found);
+    lint_thresholds(rule, &mut found);
     if rule.score().is_some() && !rule.looks_at_score() {
         found.warn("/score", "score_unused", "no condition looks at the score: leave it out, or add one");
     }
@@ -67,6 +69,8 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
         found.error("/when", "unreachable", "no score on the source's scale meets this condition");
         return;
     }
+    let ignores = |fallback| fallback == Fallback::Ignore;
+    let ignores_scores = rule.score().is_some_and(|policy| ignores(policy.on_missing) || ignores(policy.on_stale));
     let mut higher: Vec<(&Tier, Decimal)> = Vec::new();
     for tier in rule.tiers() {
         let own = tier.when.as_ref().map_or(everything, |when| Reach::of(when, everything));
@@ -83,7 +87,8 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
         }
         let admits_from = match &tier.when {
             None => Some(everything.low),
-            Some(Condition::Leaf(leaf)) => threshold(leaf),
+            // Where a missing score is ignored, a tier that asks for one never stands in the way of all.
+            Some(Condition::Leaf(leaf)) if !ignores_scores => threshold(leaf),
             Some(_) => None,
         };
         if let Some(least) = admits_from {
@@ -92,6 +97,24 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
                 found.warn(&tier.pointer, "admits_everyone", detail);
             }
             higher.push((tier, least));
+        }
+    }
+}
+
+/// Whoever chooses the threshold can find a score by trying, and can let everyone in.
+fn lint_thresholds(rule: &Rule, found: &mut Lint) {
+    let tiers = rule.tiers().iter().map(|tier| (tier.when.as_ref(), tier.pointer.as_str()));
+    for (condition, pointer) in std::iter::once((rule.when(), "/when")).chain(tiers) {
+        let Some(condition) = condition else { continue };
+        let mut chosen = None;
+        condition.each_leaf(&mut |leaf| match (&leaf.attribute, leaf.test.other()) {
+            (Attribute::Score, Some(other)) => chosen = Some(other),
+            (other, Some(Attribute::Score)) => chosen = Some(other),
+            _ => {}
+        });
+        if let Some(chosen) = chosen {
+            let detail = format!("whoever asks sets `{}`, and so what score is enough", chosen.name());
+            found.warn(pointer, "caller_sets_threshold", detail);
         }
     }
 }
@@ -264,6 +287,34 @@ mod tests {
         expect(&tiers(&[&score("gte", "40"), &score("gt", "40")]), &[]);
         expect(
             r#"{"tiers":[{"id":"a","rank":1},{"id":"b","rank":2}]}"#,
+            &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
+        );
+    }
+
+    #[test]
+    fn a_threshold_that_the_caller_sets_is_odd() {
+        let with = |leaf: &str| format!(r#"{{"score":{{"source":"klout"}},"tiers":[{{"id":"t","when":{leaf}}}]}}"#);
+        for leaf in [
+            r#"{"attr":"score","op":"gte","ref":"context.bar"}"#,
+            r#"{"not":{"attr":"context.bar","op":"gt","ref":"score"}}"#,
+        ] {
+            expect(&with(leaf), &[("/tiers/0/when", "caller_sets_threshold", false)]);
+        }
+        expect(r#"{"tiers":[{"id":"t","when":{"attr":"context.party","op":"lte","ref":"context.seats"}}]}"#, &[]);
+    }
+
+    #[test]
+    fn a_floor_for_those_without_a_score_is_in_no_shadow() {
+        let bands = |on_missing: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout","on_missing":"{on_missing}"}},"tiers":[{{"id":"floor","rank":1}},
+                    {{"id":"scored","rank":2,"when":{}}}]}}"#,
+                score("gte", "0")
+            )
+        };
+        expect(&bands("ignore"), &[("/tiers/0/when", "admits_everyone", false)]);
+        expect(
+            &bands("deny"),
             &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
         );
     }

@@ -20,9 +20,11 @@ use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames};
 use crate::http::problem::{Problem, Spot};
+use crate::http::v1::referrals::RulingView;
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::ledger::entry::{Ended, Idempotency, Receipt, ScoreSeen};
+use crate::ledger::referrals::Referral;
 use crate::subject::{SubjectError, SubjectHandle, hex};
 
 /// How long a caller is kept waiting for the ledger before it is told to come back.
@@ -75,6 +77,10 @@ pub struct CheckView {
     /// When waiting alone would help; null when it would not.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait (ISO 8601).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "PT10M")]
+    max_wait: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     grant: Option<GrantId>,
@@ -88,6 +94,13 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     voided_at: Option<Timestamp>,
+    /// What a person made of it: shown with a check that was referred. Ask again until it isn't `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referral: Option<RulingView>,
+    /// The check in whose place a person granted this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    resolves: Option<CheckId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
 }
@@ -202,6 +215,7 @@ impl CheckView {
             score: answer.score.map(score),
             limits: limits.collect(),
             next_eligible_at: answer.next_eligible_at,
+            max_wait: answer.max_wait.map(|wait| wait.to_string()),
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
             voided_at: answer.grant.as_ref().and_then(|grant| match grant.end {
                 Some(Ended::Voided(at)) => Some(at),
@@ -209,16 +223,26 @@ impl CheckView {
             }),
             grant: answer.grant.map(|grant| grant.id),
             token: answer.token,
+            referral: None,
+            resolves: answer.resolves,
             receipt: answer.receipt.map(ReceiptView::from),
         }
+    }
+}
+
+impl CheckView {
+    /// The same, with what a person made of it.
+    pub fn with_referral(self, referral: Option<&Referral>) -> Self {
+        Self { referral: referral.map(RulingView::of), ..self }
     }
 }
 
 /// Check a person
 ///
 /// Decides by the perk's published rule, records the decision, and answers with its reasons; a
-/// grant carries its token. `denied` is a 200: it is an answer. Send an `Idempotency-Key` to make a
-/// retry safe: it gets the same decision and the very same token for 24 hours. Roles: admin, kiosk.
+/// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
+/// for the check again until its `referral` isn't `open`. Send an `Idempotency-Key` to make a retry
+/// safe: it gets the same decision and the very same token for 24 hours. Roles: admin, kiosk.
 #[utoipa::path(
     tag = "checks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
@@ -258,7 +282,8 @@ impl CheckBody {
 
 /// Show a check
 ///
-/// A kiosk sees the checks that its own key made. Roles: admin, kiosk.
+/// A kiosk sees the checks that its own key made, and what a person granted in their place. Roles:
+/// admin, kiosk.
 #[utoipa::path(
     tag = "checks",
     params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
@@ -271,9 +296,21 @@ pub async fn get_check(
     gateway: Data<Gateway>,
     check: Path<CheckId>,
 ) -> Result<HttpResponse, Problem> {
-    let found = gateway.checker.find_check(caller.merchant()?, &check).await?;
-    let answer = found.filter(|answer| sees(&caller, answer)).ok_or_else(Problem::not_found)?;
-    Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller)))
+    let merchant = caller.merchant()?;
+    let answer = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
+    let mut visible = sees(&caller, &answer);
+    // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
+    if let (false, Some(asked)) = (visible, &answer.resolves) {
+        visible = gateway.checker.find_check(merchant, asked).await?.is_some_and(|asked| sees(&caller, &asked));
+    }
+    if !visible {
+        return Err(Problem::not_found());
+    }
+    let referral = match answer.decision {
+        Decision::Referred => gateway.ledger.referral_of(&merchant.id, &check).await?,
+        Decision::Granted | Decision::Denied => None,
+    };
+    Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller).with_referral(referral.as_ref())))
 }
 
 /// Admins see every check of their merchant, others those that they made.

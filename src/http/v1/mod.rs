@@ -6,6 +6,7 @@ pub mod grants;
 pub mod keys;
 pub mod merchants;
 pub mod perks;
+pub mod referrals;
 pub mod scores;
 pub mod sources;
 pub mod tokens;

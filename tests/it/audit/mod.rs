@@ -2,5 +2,6 @@
 
 mod history;
 mod pages;
+mod referrals;
 mod tamper;
 mod verify;

@@ -30,6 +30,7 @@ async fn a_history_of_everything_is_well() {
             // Each merchant's: a person and a day, a perk and a day, and one for all perks for ever.
             counters: (3 + 1 + 1) + (2 + 2 + 1),
             rules: 5,
+            referrals: 0,
             keys: 5,
         };
         assert_eq!(report.checked, expected);

@@ -22,6 +22,8 @@ struct Things {
     draft: i64,
     check: String,
     grant: String,
+    /// A check that a person is to decide.
+    referred: String,
     token: String,
     subject: String,
 }
@@ -78,6 +80,12 @@ const SAMPLES: &[Sample] = &[
     sample("create_checks", Foreign::Nothing, |it| {
         let check = json!({"perk": it.perk, "subject": it.subject, "dry_run": true});
         (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))
+    }),
+    sample("list_referrals", Foreign::Nothing, |_| get("/v1/referrals".into())),
+    sample("get_referral", Foreign::NotFound, |it| get(format!("/v1/referrals/{}", it.referred))),
+    sample("decide_referral", Foreign::NotFound, |it| {
+        let body = json!({"decision": "grant", "tier": "t", "note": "in person"});
+        (Method::POST, format!("/v1/referrals/{}/decide", it.referred), body)
     }),
     sample("redeem_token", Foreign::Forged, |it| {
         (Method::POST, "/v1/tokens/redeem".into(), json!({"token": it.token, "door": "A", "attempt": "1"}))
@@ -170,6 +178,15 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
     let subject = format!("{}:{caller}", merchant.slug);
     app.world.score(merchant, &subject, "60").await;
     let check = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
+    let doubtful = format!("{perk}-referred");
+    app.world
+        .perk(
+            merchant,
+            &doubtful,
+            r#"{"otherwise":"refer","tiers":[{"id":"t","when":{"attr":"context.x","op":"exists"}}]}"#,
+        )
+        .await;
+    let referred = asks.post("/v1/checks", &json!({"perk": doubtful, "subject": subject})).await;
     let spare = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
     let (key, _) = app.world.gateway.directory.create_key(spare, CLI).await.unwrap();
     Things {
@@ -180,6 +197,7 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
         draft,
         check: check.text_of("check"),
         grant: check.text_of("grant"),
+        referred: referred.text_of("check"),
         token: check.text_of("token"),
         subject,
     }
@@ -209,6 +227,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
         draft: 2,
         check: nobody(),
         grant: nobody(),
+        referred: nobody(),
         token: nobody(),
         subject: nobody(),
     };

@@ -6,8 +6,9 @@ use crate::support::app::TestApp;
 use crate::support::client::Ask;
 
 /// Every operation that reads JSON.
-const WITH_BODY: [(&str, &str); 8] = [
+const WITH_BODY: [(&str, &str); 9] = [
     ("POST", "/v1/checks"),
+    ("POST", "/v1/referrals/chk_00000000000070008000000000000001/decide"),
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/perks"),
     ("POST", "/v1/perks/p/versions"),

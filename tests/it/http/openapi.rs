@@ -9,7 +9,7 @@ const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
 /// What an operation's name begins with.
 const VERBS: &[&str] =
-    &["create", "delete", "get", "import", "list", "publish", "put", "redeem", "release", "revoke", "void"];
+    &["create", "decide", "delete", "get", "import", "list", "publish", "put", "redeem", "release", "revoke", "void"];
 
 fn document() -> Value {
     serde_json::from_str(&openapi::json(&openapi::document())).unwrap()

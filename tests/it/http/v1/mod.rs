@@ -3,12 +3,14 @@
 mod check_promises;
 mod checks;
 mod checks_batch;
+mod checks_fallbacks;
 mod grants;
 mod grants_end;
 mod keys;
 mod merchants;
 mod perks;
 mod perks_rules;
+mod referrals;
 mod scores;
 mod sources;
 mod tokens_redeem;

@@ -1,0 +1,162 @@
+//! What rules referred to a person, and how it was decided, against the events of one merchant.
+
+use std::collections::BTreeMap;
+
+use super::body::{Body, CheckFacts, ReferralFacts};
+use super::findings::{At, Findings, Place, Wrong};
+use super::store;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::store::ReferralRow;
+
+const OPEN: &str = "open";
+
+/// What the events of one log make of its referrals.
+#[derive(Default)]
+pub(super) struct Referrals {
+    /// By the check that was referred.
+    referred: BTreeMap<String, Referral>,
+    /// By the check that was referred: the one that a person granted in its place, and its grant.
+    granted: BTreeMap<String, (String, Option<String>)>,
+}
+
+struct Referral {
+    /// None when the event of its check is pruned.
+    asked: Option<Asked>,
+    decided: Option<Decided>,
+}
+
+struct Asked {
+    perk_id: String,
+    perk: String,
+    rule_version: i32,
+    subject: String,
+    at: i64,
+}
+
+struct Decided {
+    status: String,
+    at: i64,
+    by: Option<String>,
+    granted: Option<(String, Option<String>)>,
+}
+
+impl Referrals {
+    pub(super) fn asked(&mut self, body: &Body<'_>, check: &CheckFacts<'_>) {
+        if let Some(asked) = &check.resolves {
+            let grant = check.grant.as_ref().map(|grant| grant.id.to_string());
+            self.granted.insert(asked.to_string(), (body.about.to_string(), grant));
+        }
+        if &*check.decision == "referred" {
+            let asked = Asked {
+                perk_id: check.perk_id.to_string(),
+                perk: check.perk.to_string(),
+                rule_version: check.rule_version,
+                subject: check.subject.to_string(),
+                at: body.at.as_microsecond(),
+            };
+            self.referred.insert(body.about.to_string(), Referral { asked: Some(asked), decided: None });
+        }
+    }
+
+    /// `has_gaps`: bodies before it are pruned, perhaps the check's.
+    pub(super) fn decided(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &ReferralFacts<'_>,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) {
+        let mut incoherent = |reason| findings.add(at, Wrong::Incoherent { reason });
+        let named = facts.check.as_ref().map(|check| (check.to_string(), facts.grant.as_deref().map(str::to_owned)));
+        let granted = self.granted.remove(&*body.about);
+        match &*facts.decision {
+            "granted" if named.is_none() => incoherent("a referral that was granted names its check"),
+            "granted" if granted != named && !(granted.is_none() && has_gaps) => {
+                incoherent("what a person granted is not the check before it");
+            }
+            "denied" if named.is_some() || granted.is_some() => incoherent("what a person denied was granted"),
+            "granted" | "denied" => {}
+            _ => incoherent("a person grants or denies"),
+        }
+        let decided = Decided {
+            status: facts.decision.to_string(),
+            at: body.at.as_microsecond(),
+            by: body.actor.key.as_deref().map(str::to_owned),
+            granted: named,
+        };
+        match self.referred.get_mut(&*body.about) {
+            Some(referral) if referral.decided.is_none() => referral.decided = Some(decided),
+            None if has_gaps => {
+                self.referred.insert(body.about.to_string(), Referral { asked: None, decided: Some(decided) });
+            }
+            Some(_) => incoherent("it was decided before"),
+            None => incoherent("nothing was referred that it decides"),
+        }
+    }
+
+    /// Compares with the merchant's referrals; returns how many there are.
+    pub(super) fn close(
+        mut self,
+        conn: &mut AnyConnection,
+        log: &str,
+        merchant: &str,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) -> Result<u64, DatabaseError> {
+        let (mut rows, mut last) = (0, String::new());
+        loop {
+            let page = store::list_referrals(conn, merchant, &last)?;
+            for row in &page {
+                rows += 1;
+                let check = row.check_id.clone();
+                match self.referred.remove(&check) {
+                    Some(referral) => {
+                        if let Some(part) = referral.difference(row, has_gaps) {
+                            findings.add(Place::log(log), Wrong::Referral { check, part });
+                        }
+                    }
+                    None if has_gaps => {}
+                    None => findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check }),
+                }
+            }
+            if page.len() < store::PAGE {
+                break;
+            }
+            last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
+        }
+        for check in self.referred.into_keys() {
+            findings.add(Place::log(log), Wrong::ReferralMissing { check });
+        }
+        // The decision that follows it may be pruned.
+        for _ in self.granted.iter().filter(|_| !has_gaps) {
+            let reason = "a person is said to have granted a check, and no decision of theirs follows";
+            findings.add(Place::log(log), Wrong::Incoherent { reason });
+        }
+        Ok(rows)
+    }
+}
+
+impl Referral {
+    fn difference(&self, row: &ReferralRow, has_gaps: bool) -> Option<&'static str> {
+        let asked = self.asked.iter().flat_map(|asked| {
+            [
+                (row.perk_id == asked.perk_id && row.perk == asked.perk, "perk"),
+                (row.rule_version == asked.rule_version, "rule version"),
+                (row.subject == asked.subject, "subject"),
+                (row.created_at == asked.at, "instant"),
+            ]
+        });
+        let decided = self.decided.as_ref();
+        let (check, grant) = decided.and_then(|decided| decided.granted.clone()).unzip();
+        let may_be_pruned = has_gaps && decided.is_none() && row.status != OPEN;
+        let ruled = [
+            (row.status == decided.map_or(OPEN, |decided| &decided.status), "status"),
+            (row.decided_at == decided.map(|decided| decided.at), "instant of decision"),
+            (row.decided_by == decided.map(|it| it.by.clone().unwrap_or_else(|| "cli".to_owned())), "who decided"),
+            (row.resolved_by == check, "granted check"),
+            (row.grant_id == grant.flatten(), "grant"),
+        ];
+        asked.chain(ruled.into_iter().filter(|_| !may_be_pruned)).find_map(|(is_same, part)| (!is_same).then_some(part))
+    }
+}

@@ -1,0 +1,183 @@
+//! A person decides what a rule has referred: the grant goes the way of every grant.
+
+use std::time::{Duration, Instant};
+
+use super::checker::{Answer, CheckError, Checker};
+use super::decide::{Decision, Verdict};
+use super::reason::{Reason, ReasonCode};
+use crate::access::{Merchant, Principal};
+use crate::database::DatabaseError;
+use crate::ids::{CheckId, EventId};
+use crate::json::Json;
+use crate::ledger::entry::CheckEntry;
+use crate::ledger::referrals::{ReferralStatus, Referred, Resolution, ResolveError, Resolved};
+use crate::perks::catalog::PerkError;
+use crate::perks::limit::Place;
+use crate::perks::perk::Deciding;
+use crate::perks::rule::Rule;
+use crate::perks::tier::Tier;
+
+/// How long a decision may wait for the ledger.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a person says about a check that was referred.
+#[derive(Debug, Clone)]
+pub struct Ruling {
+    pub check: CheckId,
+    /// The tier that is granted; none to deny.
+    pub tier: Option<String>,
+    /// Why.
+    pub note: String,
+}
+
+/// Why a ruling was not recorded. The referral is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RulingError {
+    #[error("there is no such referral")]
+    NotFound,
+    #[error("a person has decided this already")]
+    AlreadyDecided,
+    #[error("the rule that referred it has no such tier; it has {}", .0.join(", "))]
+    UnknownTier(Vec<String>),
+    #[error("a limit has no room for it")]
+    NoRoom(Vec<Reason>),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+impl From<ResolveError> for RulingError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound => Self::NotFound,
+            ResolveError::AlreadyDecided => Self::AlreadyDecided,
+            ResolveError::NoRoom(reasons) => Self::NoRoom(reasons),
+            ResolveError::Ledger(error) => Self::Check(error.into()),
+        }
+    }
+}
+
+impl Checker {
+    /// Records what a person decided about a check that was referred. The answer is that of the check
+    /// which was granted in its place, with its token, or that of the check itself when denied.
+    ///
+    /// # Errors
+    /// [`RulingError`].
+    pub async fn rule_on(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        ruling: Ruling,
+    ) -> Result<Answer, RulingError> {
+        let found = self.ledger.find_referred(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+        let referred = found.ok_or(RulingError::NotFound)?;
+        if referred.referral.status != ReferralStatus::Open {
+            return Err(RulingError::AlreadyDecided);
+        }
+        let grant = match &ruling.tier {
+            None => None,
+            Some(tier) => Some(Box::new(self.granted_by(principal, merchant, &referred, tier).await?)),
+        };
+        let at = self.clock.now();
+        let resolution = Resolution {
+            merchant: merchant.id.clone(),
+            check: ruling.check.clone(),
+            event: EventId::new(at, &self.entropy),
+            at,
+            by: principal.actor(),
+            note: ruling.note,
+            grant,
+        };
+        match self.ledger.resolve(resolution).await? {
+            Resolved::Granted(recorded) => {
+                metrics::counter!("referrals_total", "decision" => "granted").increment(1);
+                Ok(self.answer(&recorded)?)
+            }
+            Resolved::Denied => {
+                metrics::counter!("referrals_total", "decision" => "denied").increment(1);
+                self.find_check(merchant, &ruling.check).await?.ok_or(RulingError::NotFound)
+            }
+        }
+    }
+
+    /// The tiers that the rule which referred a check has, by id and name, highest rank first: what a
+    /// person can grant.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn grantable(&self, merchant: &Merchant, referred: &Referred) -> Result<Vec<Tier>, CheckError> {
+        Ok(self.version_of(merchant, referred).await?.rule.tiers().to_vec())
+    }
+
+    /// The version that referred the check, whatever has become of it since.
+    async fn version_of(&self, merchant: &Merchant, referred: &Referred) -> Result<Deciding, CheckError> {
+        let (perk, version) = (&referred.referral.perk, referred.referral.rule_version);
+        let version = self.catalog.find_version(&merchant.id, perk, version).await?;
+        let corrupt = |detail: String| PerkError::from(DatabaseError::Corrupt { what: "rule", detail });
+        let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
+        let rule = Rule::parse(&json, perk.as_str())
+            .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+        Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
+    }
+
+    /// The check that a person grants: about the same visit, at the place where it was asked.
+    async fn granted_by(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        referred: &Referred,
+        tier: &str,
+    ) -> Result<CheckEntry, RulingError> {
+        let deciding = self.version_of(merchant, referred).await?;
+        let Some(granted) = deciding.rule.tier(tier) else {
+            return Err(RulingError::UnknownTier(deciding.rule.tiers().iter().map(|tier| tier.id.clone()).collect()));
+        };
+        let at = self.clock.now();
+        let there =
+            Principal { location: referred.location.clone(), kiosk: referred.kiosk.clone(), ..principal.clone() };
+        let place = Place {
+            merchant: merchant.id.as_str(),
+            location: there.location.as_deref(),
+            kiosk: there.kiosk.as_deref(),
+        };
+        let reason = Reason {
+            tier: Some(granted.id.clone()),
+            tier_name: Some(granted.name.clone()),
+            ..Reason::new(ReasonCode::GrantedByPerson)
+        };
+        let perk = &referred.referral.perk;
+        let terms = self.terms(&there, merchant, perk, &deciding, referred.party, granted.id.clone(), at);
+        Ok(CheckEntry {
+            check: CheckId::new(at, &self.entropy),
+            event: EventId::new(at, &self.entropy),
+            at,
+            merchant: merchant.id.clone(),
+            key: principal.key.clone(),
+            role: principal.role.as_str(),
+            perk: referred.referral.perk_id.clone(),
+            perk_slug: perk.clone(),
+            rule_version: deciding.version,
+            rule_hash: deciding.hash.clone(),
+            subject_ref: referred.subject_ref,
+            handle: referred.handle.clone(),
+            party: referred.party,
+            verdict: Verdict {
+                decision: Decision::Granted,
+                tier: Some(granted.id.clone()),
+                reasons: vec![reason],
+                score_fresh: None,
+                next_eligible_at: None,
+                max_wait: granted.max_wait,
+            },
+            // What the rule saw is what the person decided on.
+            score: referred.asked.score.clone(),
+            context: referred.context.clone(),
+            claims: deciding.rule.claims(tier, referred.party, &place, at),
+            grant: Some(terms),
+            resolves: Some(referred.referral.check.clone()),
+            idempotency: None,
+            deadline: Instant::now() + PATIENCE,
+            location: there.location,
+            kiosk: there.kiosk,
+        })
+    }
+}

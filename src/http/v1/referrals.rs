@@ -1,0 +1,278 @@
+//! `/v1/referrals`: what rules have referred to a person, and what the person decides.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::role::permit::Decide;
+use crate::eligibility::referee::Ruling;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::http::once::{Created, once};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfRulings,
+};
+use crate::http::problem::{Problem, Spot};
+use crate::http::v1::checks::CheckView;
+use crate::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::json::Json;
+use crate::ledger::referrals::{Referral, ReferralStatus};
+
+/// The longest note, in characters.
+const MAX_NOTE: usize = 500;
+
+/// A check that a person is to decide, or has decided.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Referral)]
+pub struct ReferralView {
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    check: CheckId,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    rule_version: i32,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[serde(flatten)]
+    ruling: RulingView,
+}
+
+/// Where a referral is, and how it was decided.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RulingView {
+    /// `open`, `granted` or `denied`.
+    #[schema(value_type = String, example = "open")]
+    status: ReferralStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    decided_at: Option<Timestamp>,
+    /// The key that decided, or `cli`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<String>,
+    /// The check that was granted in its place; its own address has the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    granted_check: Option<CheckId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    grant: Option<GrantId>,
+}
+
+/// A referral with all there is to decide it by.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReferredView {
+    #[serde(flatten)]
+    referral: ReferralView,
+    /// Who it is about.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    party: u64,
+    /// What the rule looked at of the visit.
+    #[schema(value_type = Object)]
+    context: Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kiosk: Option<String>,
+    /// What can be granted: the tiers of the version that referred it, highest rank first.
+    tiers: Vec<GrantableView>,
+    /// Why it was decided as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// What the kiosk was answered, with the reasons.
+    asked: CheckView,
+}
+
+/// A tier that a person can grant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GrantableView {
+    #[schema(example = "standard")]
+    tier: String,
+    #[schema(example = "Main lounge")]
+    name: String,
+}
+
+/// A page of referrals.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReferralsView {
+    referrals: Vec<ReferralView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReferralsQuery {
+    /// `open`, `granted` or `denied`; all unless given.
+    #[param(value_type = Option<String>)]
+    status: Option<ReferralStatus>,
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<CheckId>,
+}
+
+/// What a person decides.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"decision": "grant", "tier": "standard", "note": "Her flight was moved to our terminal."}))]
+pub struct RulingBody {
+    decision: Word,
+    /// What is granted: one of the referral's `tiers`.
+    #[schema(example = "standard")]
+    tier: Option<String>,
+    /// Why: up to 500 characters. It is sealed under the person's key.
+    note: String,
+}
+
+/// How a referral is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    Grant,
+    Deny,
+}
+
+impl RulingView {
+    pub fn of(referral: &Referral) -> Self {
+        let decided = referral.decided.as_ref();
+        let granted = decided.and_then(|decided| decided.granted.clone());
+        Self {
+            status: referral.status,
+            decided_at: decided.map(|decided| decided.at),
+            decided_by: decided.map(|decided| decided.by.clone()),
+            granted_check: granted.as_ref().map(|(check, _)| check.clone()),
+            grant: granted.map(|(_, grant)| grant),
+        }
+    }
+}
+
+impl From<Referral> for ReferralView {
+    fn from(referral: Referral) -> Self {
+        let ruling = RulingView::of(&referral);
+        let Referral { check, perk, rule_version, created_at, .. } = referral;
+        Self { check, perk, rule_version, created_at, ruling }
+    }
+}
+
+impl RulingBody {
+    fn read(self, check: CheckId) -> Result<Ruling, Problem> {
+        let mut spots = Vec::new();
+        match (self.decision, &self.tier) {
+            (Word::Grant, None) => spots.push(Spot::at("/tier", "missing", "say which tier is granted")),
+            (Word::Deny, Some(_)) => {
+                spots.push(Spot::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
+            }
+            _ => {}
+        }
+        // The note is not repeated: it may name a person, and problems end up in logs.
+        let note = ids::label(&self.note, MAX_NOTE)
+            .map_err(|error| spots.push(Spot::at("/note", "invalid_value", error.to_string())));
+        match note {
+            Ok(note) if spots.is_empty() => Ok(Ruling { check, tier: self.tier, note }),
+            _ => Err(Problem::invalid(spots)),
+        }
+    }
+}
+
+/// List referrals
+///
+/// Checks whose rule left the decision to a person, oldest first. Roles: admin.
+#[utoipa::path(
+    tag = "referrals",
+    params(ReferralsQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = ReferralsView), ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/referrals")]
+pub async fn list_referrals(
+    caller: May<Decide>,
+    gateway: Data<Gateway>,
+    query: Params<ReferralsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let ReferralsQuery { status, limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let merchant = &caller.merchant()?.id;
+    let fetched = gateway.ledger.list_referrals(merchant, status, cursor, u32::from(limit.get()) + 1).await?;
+    let (referrals, next_cursor) = limit.page(fetched, |referral| referral.check.to_string());
+    let referrals = referrals.into_iter().map(ReferralView::from).collect();
+    Ok(HttpResponse::Ok().json(ReferralsView { referrals, next_cursor }))
+}
+
+/// Show a referral
+///
+/// With all there is to decide it by, and, once it is decided, why. Roles: admin.
+#[utoipa::path(
+    tag = "referrals",
+    params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "The referral", body = ReferredView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/referrals/{check}")]
+pub async fn get_referral(
+    caller: May<Decide>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let referred = gateway.ledger.find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
+    let asked = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
+    let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
+    Ok(HttpResponse::Ok().json(ReferredView {
+        subject: referred.handle.as_str().to_owned(),
+        party: referred.party,
+        context: referred.context,
+        location: referred.location,
+        kiosk: referred.kiosk,
+        tiers: tiers.map(|tier| GrantableView { tier: tier.id, name: tier.name }).collect(),
+        note: referred.note,
+        asked: CheckView::of(asked, &caller),
+        referral: referred.referral.into(),
+    }))
+}
+
+/// Decide a referral
+///
+/// `grant` makes a new check in the place of the one that was referred: its limits are used like any
+/// other's, and the answer has its token. `deny` answers with the check that was referred. Both are
+/// recorded with who decided and why, and neither can be decided again. Roles: admin.
+#[utoipa::path(
+    tag = "referrals",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    request_body = RulingBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The check that was granted, or the referral"))),
+        ProblemsOfNames, ProblemsOfRulings, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
+)]
+#[post("/referrals/{check}/decide")]
+pub async fn decide_referral(
+    caller: May<Decide>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+    key: IdempotencyKey,
+    body: Body<RulingBody>,
+) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
+    let merchant = caller.merchant()?;
+    let operation = format!("referrals/{}/decide", *check);
+    let work = async {
+        let ruling = body.into_inner().read(check.into_inner())?;
+        let (asked, grants) = (ruling.check.clone(), ruling.tier.is_some());
+        let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
+        if grants {
+            let location = answer.check.as_ref().map(|check| format!("/v1/checks/{check}"));
+            return Created::new(location, &CheckView::of(answer, &caller));
+        }
+        let referral = gateway.ledger.referral_of(&merchant.id, &asked).await?;
+        let view = CheckView::of(answer, &caller).with_referral(referral.as_ref());
+        Created::new(Some(format!("/v1/referrals/{asked}")), &view)
+    };
+    once(&gateway, &caller, operation, key, request, work).await
+}

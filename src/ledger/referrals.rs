@@ -1,0 +1,361 @@
+//! Checks that a rule refers to a person: the queue, and what the person decided.
+//!
+//! The row is written with the check. A decision is one transaction: the row is locked first, before
+//! anything that checks lock, so that of two people one decides; then the check that the person
+//! grants goes through `batch.rs` like any other, limits and all; then the row and the event. A grant
+//! that a limit refuses is rolled back whole, and the referral stays open.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::append::{self, Leaf, LogIds};
+use super::batch::{self, Entry, Outcome};
+use super::checks::{self, Settled};
+use super::entry::{Actor, CheckEntry, CheckRecord, LogOwner};
+use super::event::Event;
+use super::store::{self, ReferralRow};
+use super::subjects::{self, Subject};
+use super::writer::{Job, Means, Writer};
+use super::{CHANGE_PATIENCE, Ledger, LedgerError, Recorded, replay, settled};
+use crate::clock::from_micros;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::eligibility::decide::Decision;
+use crate::eligibility::reason::Reason;
+use crate::ids::{CheckId, EventId, GrantId, MerchantId, PerkId, PerkSlug};
+use crate::json::Json;
+use crate::subject::{SubjectHandle, SubjectRef};
+
+/// The kind of a decision's event; it is about the check that was referred.
+pub const KIND: &str = "referral.decided";
+
+/// Where a referral is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferralStatus {
+    Open,
+    Granted,
+    Denied,
+}
+
+/// A check that a person is to decide, or has decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referral {
+    pub check: CheckId,
+    pub perk: PerkSlug,
+    pub perk_id: PerkId,
+    pub rule_version: i32,
+    pub status: ReferralStatus,
+    pub created_at: Timestamp,
+    pub decided: Option<Decided>,
+}
+
+/// How a person decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    pub at: Timestamp,
+    /// The API key, or `cli`.
+    pub by: String,
+    /// The check that was granted in the place of the one that was referred, and its grant.
+    pub granted: Option<(CheckId, GrantId)>,
+}
+
+/// All there is to decide a referral by.
+#[derive(Debug, Clone)]
+pub struct Referred {
+    pub referral: Referral,
+    pub asked: CheckRecord,
+    pub subject_ref: SubjectRef,
+    /// Who it is about: personal.
+    pub handle: SubjectHandle,
+    pub party: u64,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    /// What the rule looked at; an object.
+    pub context: Json,
+    /// Why it was decided as it was.
+    pub note: Option<String>,
+}
+
+/// What a person decides about a check.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    pub merchant: MerchantId,
+    /// The check that is decided about.
+    pub check: CheckId,
+    pub event: EventId,
+    pub at: Timestamp,
+    pub by: Actor,
+    /// Why: personal, as it may name people.
+    pub note: String,
+    /// The check that is granted in its place; none to deny.
+    pub grant: Option<Box<CheckEntry>>,
+}
+
+/// What became of a [`Resolution`].
+#[derive(Debug)]
+pub enum Resolved {
+    Granted(Box<Recorded<CheckRecord>>),
+    Denied,
+}
+
+/// Why a [`Resolution`] was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error("there is no such referral")]
+    NotFound,
+    #[error("a person has decided this already")]
+    AlreadyDecided,
+    #[error("a limit has no room for it")]
+    NoRoom(Vec<Reason>),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<DatabaseError> for ResolveError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Ledger(LedgerError::from(&error))
+    }
+}
+
+impl ReferralStatus {
+    /// The stored and the wire form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Granted, Self::Denied].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl TryFrom<ReferralRow> for Referral {
+    type Error = DatabaseError;
+    fn try_from(row: ReferralRow) -> Result<Self, DatabaseError> {
+        let wrong = |what: &'static str| DatabaseError::corrupt("referral", what);
+        let granted = match (row.resolved_by, row.grant_id) {
+            (Some(check), Some(grant)) => {
+                Some((check.parse().map_err(|_| wrong("resolved_by"))?, grant.parse().map_err(|_| wrong("grant_id"))?))
+            }
+            _ => None,
+        };
+        let by = row.decided_by;
+        Ok(Self {
+            check: row.check_id.parse().map_err(|_| wrong("check_id"))?,
+            perk: row.perk.parse().map_err(|_| wrong("perk"))?,
+            perk_id: row.perk_id.parse().map_err(|_| wrong("perk_id"))?,
+            rule_version: row.rule_version,
+            status: ReferralStatus::parse(&row.status).ok_or_else(|| wrong("status"))?,
+            created_at: from_micros(row.created_at),
+            decided: row.decided_at.zip(by).map(|(at, by)| Decided { at: from_micros(at), by, granted }),
+        })
+    }
+}
+
+/// The row of a check that was settled just now, if it is for a person to decide.
+pub(super) fn row(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Option<ReferralRow> {
+    (settled.decision == Decision::Referred).then(|| ReferralRow {
+        check_id: check.check.as_str().to_owned(),
+        merchant_id: check.merchant.as_str().to_owned(),
+        perk_id: check.perk.as_str().to_owned(),
+        perk: check.perk_slug.as_str().to_owned(),
+        rule_version: check.rule_version,
+        subject: subject.pseudonym.as_str().to_owned(),
+        status: ReferralStatus::Open.as_str().to_owned(),
+        created_at: check.at.as_microsecond(),
+        decided_at: None,
+        decided_by: None,
+        resolved_by: None,
+        grant_id: None,
+    })
+}
+
+impl Ledger {
+    /// The merchant's referrals after a check, oldest first.
+    pub async fn list_referrals(
+        &self,
+        merchant: &MerchantId,
+        status: Option<ReferralStatus>,
+        after: Option<CheckId>,
+        limit: u32,
+    ) -> Result<Vec<Referral>, LedgerError> {
+        let (merchant, status) = (merchant.clone(), status.map(ReferralStatus::as_str));
+        let read = self.means.database.read(move |conn| {
+            let rows = store::list_referrals(conn, &merchant, status, after.as_ref(), i64::from(limit))?;
+            rows.into_iter().map(Referral::try_from).collect::<Result<_, DatabaseError>>()
+        });
+        Ok(read.await?)
+    }
+
+    /// What became of a check that was referred, if it was.
+    pub async fn referral_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
+        let (merchant, check) = (merchant.clone(), check.clone());
+        let read = self
+            .means
+            .database
+            .read(move |conn| store::find_referral(conn, &merchant, &check)?.map(Referral::try_from).transpose());
+        Ok(read.await?)
+    }
+
+    /// A referral with all there is to decide it by; none when the person has been erased since.
+    pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
+        let (means, merchant, check) = (self.means.clone(), merchant.clone(), check.clone());
+        Ok(self.means.database.read(move |conn| find(conn, &means, &merchant, &check)).await?)
+    }
+
+    /// Records what a person decided, with the grant if there is one.
+    ///
+    /// # Errors
+    /// [`ResolveError`]; then the referral is as it was.
+    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, ResolveError> {
+        let (reply, answer) = oneshot::channel();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let _ = reply.send(resolve(writer, &resolution));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        settled(answer, Instant::now() + CHANGE_PATIENCE).await?
+    }
+}
+
+fn find(
+    conn: &mut AnyConnection,
+    means: &Means,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Referred>, DatabaseError> {
+    let Some(row) = store::find_referral(conn, merchant, check)? else { return Ok(None) };
+    let Some((subject_ref, subject)) = subjects::find(conn, &means.keyring, merchant, &row.subject)? else {
+        return Ok(None);
+    };
+    let Some(asked) = replay::find_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
+    let Some(event) = replay::find_event(conn, merchant, check, checks::KIND)? else { return Ok(None) };
+    let note = match replay::find_event(conn, merchant, check, KIND)? {
+        Some(decided) => checks::unsealed::<Personal>(&decided, &subject)?.map(|personal| personal.note),
+        None => None,
+    };
+    let told = |name: &str| event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
+    let party = event.facts.member("party").and_then(Json::as_whole).and_then(|party| u64::try_from(party).ok());
+    Ok(Some(Referred {
+        referral: row.try_into()?,
+        asked: asked.get().clone(),
+        subject_ref,
+        party: party.unwrap_or(1),
+        location: told("location"),
+        kiosk: told("kiosk"),
+        context: checks::context(&event, &subject)?,
+        handle: subject.secret.handle().clone(),
+        note,
+    }))
+}
+
+/// What is personal about a decision.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Personal {
+    note: String,
+}
+
+fn resolve(writer: &mut Writer, resolution: &Resolution) -> Result<Resolved, ResolveError> {
+    let mut refusal = None;
+    let marker = resolution.event.as_str().to_owned();
+    let done = writer.attempt(
+        |conn, means, logs| match decided(conn, means, logs, resolution)? {
+            Ok(resolved) => Ok(resolved),
+            Err(refused) => {
+                refusal = Some(refused);
+                // Rolls back whatever the check it granted has written.
+                Err(DatabaseError::Interrupted)
+            }
+        },
+        std::slice::from_ref(&marker),
+    );
+    match (done, refusal) {
+        (Ok(resolved), _) => Ok(resolved),
+        (Err(_), Some(refusal)) => Err(refusal),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+fn decided(
+    conn: &mut AnyConnection,
+    means: &Means,
+    logs: &mut LogIds,
+    resolution: &Resolution,
+) -> Result<Result<Resolved, ResolveError>, DatabaseError> {
+    let merchant = &resolution.merchant;
+    let Some(mut row) = store::lock_referral(conn, merchant, &resolution.check)? else {
+        return Ok(Err(ResolveError::NotFound));
+    };
+    if row.status != ReferralStatus::Open.as_str() {
+        return Ok(Err(ResolveError::AlreadyDecided));
+    }
+    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject)?;
+    let granted = match &resolution.grant {
+        None => None,
+        Some(check) => {
+            let entry = Entry::Check(check.clone());
+            match batch::record(conn, means, logs, &[&entry])?.pop() {
+                Some(Outcome::Check(record)) if record.decision == Decision::Granted => Some(record),
+                Some(Outcome::Check(record)) => return Ok(Err(ResolveError::NoRoom(record.reasons))),
+                _ => return Err(DatabaseError::NotFound),
+            }
+        }
+    };
+    let grant = granted.as_ref().and_then(|record| record.grant.as_ref());
+    let status = if granted.is_some() { ReferralStatus::Granted } else { ReferralStatus::Denied };
+    status.as_str().clone_into(&mut row.status);
+    row.decided_at = Some(resolution.at.as_microsecond());
+    row.decided_by = Some(resolution.by.name());
+    row.resolved_by = granted.as_ref().map(|record| record.check.as_str().to_owned());
+    row.grant_id = grant.map(|grant| grant.id.as_str().to_owned());
+    store::update_referral(conn, merchant, &row)?;
+    let leaf = leaf(means, resolution, &row, subject.as_ref().map(|(_, subject)| subject))?;
+    append::append(conn, means, logs, vec![leaf])?;
+    Ok(Ok(match granted {
+        // The caller hears of it after the commit, as the writer's `attempt` has it.
+        Some(record) => Resolved::Granted(Box::new(Recorded::new(*record))),
+        None => Resolved::Denied,
+    }))
+}
+
+fn leaf(
+    means: &Means,
+    resolution: &Resolution,
+    row: &ReferralRow,
+    subject: Option<&Subject>,
+) -> Result<Leaf, DatabaseError> {
+    let personal = Personal { note: resolution.note.clone() };
+    let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("referral", e))?;
+    let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &means.entropy));
+    let body = Event {
+        id: &resolution.event,
+        kind: KIND,
+        at: resolution.at,
+        merchant: Some(&resolution.merchant),
+        actor: &resolution.by,
+        about: &row.check_id,
+        facts: Json::object([
+            ("decision", Json::text(&row.status)),
+            ("perk", Json::text(&row.perk)),
+            ("perk_id", Json::text(&row.perk_id)),
+            ("rule_version", Json::whole(i64::from(row.rule_version))),
+            ("subject", Json::text(&row.subject)),
+            ("check", Json::optional(row.resolved_by.as_deref())),
+            ("grant", Json::optional(row.grant_id.as_deref())),
+        ]),
+        sealed: sealed.as_deref(),
+    }
+    .to_body();
+    Ok(Leaf {
+        log: LogOwner::Merchant(resolution.merchant.clone()),
+        id: resolution.event.clone(),
+        kind: KIND,
+        about: row.check_id.clone(),
+        at: resolution.at,
+        body,
+    })
+}

@@ -1,0 +1,64 @@
+//! What people decided, held to the log: every change to a referral's row shows.
+
+use diesel::connection::SimpleConnection as _;
+use perkgate::access::Role;
+use perkgate::audit::Request;
+use perkgate::database::{Database, DatabaseError, connection};
+use perkgate::eligibility::referee::Ruling;
+use perkgate::entropy::Entropy;
+
+use crate::support::world::{World, question};
+
+const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
+  "tiers":[{"id":"main","when":{"attr":"score","op":"gte","value":40}}]}"#;
+
+/// What somebody does to the table, and what must be found.
+const CASES: [(&str, &str); 9] = [
+    ("UPDATE referrals SET status = 'denied' WHERE status = 'open'", "referral_mismatch"),
+    ("UPDATE referrals SET status = 'open' WHERE status = 'denied'", "referral_mismatch"),
+    ("UPDATE referrals SET decided_by = 'cli' WHERE status = 'denied'", "referral_mismatch"),
+    ("UPDATE referrals SET decided_at = decided_at + 1 WHERE status = 'granted'", "referral_mismatch"),
+    ("UPDATE referrals SET grant_id = NULL WHERE status = 'granted'", "referral_mismatch"),
+    ("UPDATE referrals SET subject = 'sub_x' WHERE status = 'open'", "referral_mismatch"),
+    ("UPDATE referrals SET created_at = created_at - 1 WHERE status = 'open'", "referral_mismatch"),
+    ("DELETE FROM referrals WHERE status = 'denied'", "referral_missing"),
+    (
+        "INSERT INTO referrals SELECT 'chk_added', merchant_id, perk_id, perk, rule_version, subject, status, created_at, \
+         decided_at, decided_by, resolved_by, grant_id FROM referrals WHERE status = 'open'",
+        "referral_without_event",
+    ),
+];
+
+fn codes(database: &Database) -> Vec<String> {
+    let report = perkgate::audit::verify(database, &Request::default(), &Entropy::seeded(1), &mut |_| {}).unwrap();
+    report.findings.listed().iter().map(|finding| finding.wrong.code().to_owned()).collect()
+}
+
+fn lay_hands(database: &Database, sql: &str) {
+    let mut conn = database.dedicated().unwrap();
+    connection::transaction(&mut conn, |conn| Ok::<_, DatabaseError>(conn.batch_execute(sql).unwrap())).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_referral_that_is_changed_deleted_or_added_is_found() {
+    for world in World::all().await {
+        let cathay = world.merchant("cathay").await;
+        world.perk(&cathay, "sfo-lounge", REFERRING).await;
+        let (kiosk, admin) = (world.principal(&cathay, Role::Kiosk).await, world.principal(&cathay, Role::Admin).await);
+        for (who, tier) in [("ada", Some(Some("main"))), ("bob", Some(None)), ("cy", None)] {
+            let asked = world.check(&kiosk, question("sfo-lounge", &format!("twitter:{who}"))).await.unwrap();
+            let Some(tier) = tier else { continue };
+            let ruling = Ruling { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
+            world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
+        }
+        let database = world.database.open();
+        assert_eq!(codes(&database), [""; 0]);
+        lay_hands(&database, "CREATE TABLE kept_referrals AS SELECT * FROM referrals");
+        for (sql, wanted) in CASES {
+            lay_hands(&database, sql);
+            assert_eq!(codes(&database), [wanted], "{sql}");
+            lay_hands(&database, "DELETE FROM referrals; INSERT INTO referrals SELECT * FROM kept_referrals");
+        }
+        assert_eq!(codes(&database), [""; 0]);
+    }
+}
