@@ -12,8 +12,11 @@ use secrecy::ExposeSecret;
 use crate::access::Directory;
 use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
+use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
 use crate::eligibility::redeemer::Redeemer;
+use crate::eligibility::runs::Runs;
+use crate::eligibility::simulator::Simulator;
 use crate::entropy::Entropy;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::{Ledger, Means};
@@ -44,6 +47,8 @@ pub struct Gateway {
     pub lookup: Lookup,
     pub checker: Checker,
     pub redeemer: Redeemer,
+    pub simulator: Simulator,
+    pub backtester: Backtester,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -155,6 +160,23 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
+        let runs = Runs::default();
+        let simulator = Simulator {
+            catalog: catalog.clone(),
+            lookup: lookup.clone(),
+            ledger: ledger.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            runs: runs.clone(),
+        };
+        let backtester = Backtester {
+            catalog: catalog.clone(),
+            lookup: lookup.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            runs,
+        };
         Ok(Self {
             settings: Arc::new(settings),
             clock,
@@ -168,6 +190,8 @@ impl Gateway {
             lookup,
             checker,
             redeemer,
+            simulator,
+            backtester,
             issuer_url,
             _epochs_heard: epochs_heard,
         })
