@@ -113,6 +113,8 @@ problem_sets! {
     ProblemsOfDrafts = [NotADraft];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
+    /// What a long run can be told.
+    ProblemsOfRuns = [TooManyRuns];
     /// What a token can be.
     ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }

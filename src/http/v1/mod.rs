@@ -1,10 +1,13 @@
 //! Version 1 of the API: one file a resource.
 
+pub mod backtests;
 pub mod checks;
 pub mod grants;
 pub mod keys;
 pub mod merchants;
 pub mod perks;
 pub mod scores;
+pub mod simulations;
 pub mod sources;
 pub mod tokens;
+pub mod trials;

@@ -8,7 +8,8 @@ use crate::support::app::TestApp;
 const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
 /// What an operation's name begins with.
-const VERBS: [&str; 9] = ["create", "delete", "get", "import", "list", "publish", "put", "redeem", "revoke"];
+const VERBS: [&str; 11] =
+    ["backtest", "create", "delete", "get", "import", "list", "publish", "put", "redeem", "revoke", "simulate"];
 
 fn document() -> Value {
     serde_json::from_str(&openapi::json(&openapi::document())).unwrap()
