@@ -65,7 +65,7 @@ fn key_path(things: &Things) -> String {
 }
 
 /// In the order in which they are tried: what takes away comes last.
-const SAMPLES: [Sample; 28] = [
+const SAMPLES: [Sample; 31] = [
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
     sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
@@ -92,6 +92,15 @@ const SAMPLES: [Sample; 28] = [
     sample("get_version", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions/1", it.perk))),
     sample("publish_version", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/perks/{}/versions/{}/publish", it.perk, it.draft), Value::Null)
+    }),
+    sample("simulate_check", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/simulate", it.perk), json!({"subject": it.subject}))
+    }),
+    sample("simulate_everyone", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/simulate/everyone", it.perk), json!({"version": 1}))
+    }),
+    sample("backtest_perk", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/backtest", it.perk), json!({"from": "2012-05-08T00:00:00Z"}))
     }),
     sample("get_score", Foreign::NotFound, |it| get(format!("/v1/scores/klout/{}", it.subject))),
     // Anybody may be scored; that it stays within the merchant is tested beside the endpoint.
