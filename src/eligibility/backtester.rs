@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::backtest::{Backtest, Replay, Subject};
+use super::backtest::Backtest;
 use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
+use super::replay::{Replay, Subject};
 use super::replayed::{Counters, Since};
 use super::runs::{Progress, Run, Runs, Turn, compute};
 use crate::access::Merchant;

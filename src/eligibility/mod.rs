@@ -25,6 +25,7 @@ pub mod everyone;
 pub mod facts;
 pub mod reason;
 pub mod redeemer;
+mod replay;
 mod replayed;
 pub mod runs;
 pub mod simulator;

@@ -11,7 +11,6 @@ use perkgate::eligibility::backtest::Backtest;
 use perkgate::eligibility::backtester::PastTrial;
 use perkgate::eligibility::checker::Question;
 use perkgate::eligibility::chosen::Choice;
-use perkgate::eligibility::decide::Decision;
 use perkgate::eligibility::facts::Context;
 use perkgate::eligibility::runs::Run;
 use perkgate::json::Json;
@@ -64,7 +63,6 @@ struct Made {
     place: Option<(&'static str, &'static str)>,
     facts: Facts,
     rule: usize,
-    decision: Decision,
     tier: Option<String>,
 }
 
@@ -131,7 +129,7 @@ async fn check_at_once(
     for _ in 0..6 {
         let subject = handle(draw(runner, 0..SUBJECTS));
         let reference = world.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());
-        let (value, age) = (draw(runner, generate::score()), draw(runner, 0..700_000_i64));
+        let (value, age) = (draw(runner, generate::score()).min(100_000), draw(runner, 0..700_000_i64));
         let score = Score::new(Decimal::from_thousandths(value), world.now() - SignedDuration::from_secs(age));
         let klout = Source::klout();
         let put = world.gateway.lookup.put(&merchant.id, &klout, reference, score, world.now());
@@ -163,7 +161,6 @@ async fn check_at_once(
             place: crowd.kiosks[kiosk].1,
             facts,
             rule: history.rules.len() - 1,
-            decision: answer.decision,
             tier: answer.tier,
         });
     }

@@ -24,7 +24,7 @@ async fn one_subject_is_decided_with_the_whole_trace_and_nothing_is_recorded() {
         {
           "perk":"sfo-lounge",
           "version":1,
-          "rule_hash":"sha256:…",
+          "rule_hash":"sha256:c150e2fef180944250ff6cf67bfd791d184ed9570900a8fd12ca6e25d9daa9f3",
           "at":"2012-05-08T19:00:00Z",
           "decision":"granted",
           "tier":"standard",
