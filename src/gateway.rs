@@ -160,23 +160,7 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
-        let runs = Runs::default();
-        let simulator = Simulator {
-            catalog: catalog.clone(),
-            lookup: lookup.clone(),
-            ledger: ledger.clone(),
-            keyring: keyring.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            runs: runs.clone(),
-        };
-        let backtester = Backtester {
-            catalog: catalog.clone(),
-            lookup: lookup.clone(),
-            ledger: ledger.clone(),
-            clock: clock.clone(),
-            runs,
-        };
+        let (simulator, backtester) = trials(&checker);
         Ok(Self {
             settings: Arc::new(settings),
             clock,
@@ -209,6 +193,20 @@ impl Gateway {
     pub fn redis_is_down(&self) -> bool {
         self.redis.as_ref().is_some_and(|redis| !redis.is_up())
     }
+}
+
+/// What tries rules out works with what checks work with.
+fn trials(checker: &Checker) -> (Simulator, Backtester) {
+    let runs = Runs::default();
+    let Checker { catalog, lookup, ledger, keyring, clock, entropy, .. } = checker.clone();
+    let backtester = Backtester {
+        catalog: catalog.clone(),
+        lookup: lookup.clone(),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        runs: runs.clone(),
+    };
+    (Simulator { catalog, lookup, ledger, keyring, clock, entropy, runs }, backtester)
 }
 
 /// A replica that made a change tells the others, which then look at once instead of at their next

@@ -235,7 +235,9 @@ impl Replay {
             count(&mut report.reasons, code).0 += 1;
         }
         let codes: BTreeSet<&str> = would_be.reasons.iter().map(|reason| reason.code.as_str()).collect();
-        codes.into_iter().for_each(|code| count(&mut report.reasons, code).1 += 1);
+        for code in codes {
+            count(&mut report.reasons, code).1 += 1;
+        }
         if let Some(tier) = &check.tier {
             count(&mut report.tiers, tier).0 += 1;
         }

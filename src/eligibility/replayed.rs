@@ -130,7 +130,9 @@ impl Counters {
         }
         let admitted = refusals.is_empty();
         if admitted {
-            limits.iter_mut().for_each(|limit| limit.used += limit.cost);
+            for limit in &mut limits {
+                limit.used = limit.used.saturating_add(limit.cost);
+            }
         }
         let next_eligible_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
         Admission { admitted, limits, refusals, next_eligible_at }

@@ -171,10 +171,9 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
     let instead = policy.zip(score.as_ref()).and_then(|(policy, score)| instead_of_score(policy, score));
     let admitting = tiers.iter().find(|tier| tier.passed == Passed::True).filter(|_| gate == Passed::True);
     let (decision, tier) = match (is_open, instead, admitting) {
-        (false, _, _) => (Decision::Denied, None),
         (true, Some(instead), _) => (instead, None),
         (true, None, Some(tier)) => (Decision::Granted, Some(tier.tier.clone())),
-        (true, None, None) => (Decision::Denied, None),
+        (false, _, _) | (true, None, None) => (Decision::Denied, None),
     };
     Trace { valid, schedule, score, when, tiers, decision, tier }
 }

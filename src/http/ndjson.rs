@@ -59,13 +59,11 @@ fn lines<R: Run>(run: R, id: RequestId) -> impl stream::Stream<Item = Result<Byt
 }
 
 async fn next_line<R: Run>(mut run: R) -> Result<Line<R>, Problem> {
-    match run.step().await? {
-        Some(progress) => Ok(Line::More(line("progress", &progress)?, run)),
-        None => {
-            let answer = run.finish().ok_or(TrialError::Database(DatabaseError::Interrupted))?;
-            Ok(Line::Last(line("result", &answer)?))
-        }
+    if let Some(progress) = run.step().await? {
+        return Ok(Line::More(line("progress", &progress)?, run));
     }
+    let answer = run.finish().ok_or(TrialError::Database(DatabaseError::Interrupted))?;
+    Ok(Line::Last(line("result", &answer)?))
 }
 
 fn line(name: &str, value: &impl Serialize) -> Result<Bytes, Problem> {

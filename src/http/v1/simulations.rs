@@ -255,11 +255,9 @@ fn read_context(context: Option<Json>) -> Result<Context, Problem> {
 /// An instant, if one is given.
 pub(super) fn read_instant(pointer: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    match parse_instant(text) {
-        Some(at) => Ok(Some(at)),
-        None => {
-            let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
-            Err(Problem::invalid(vec![Spot::at(pointer, "bad_time", detail)]))
-        }
-    }
+    let at = parse_instant(text).ok_or_else(|| {
+        let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
+        Problem::invalid(vec![Spot::at(pointer, "bad_time", detail)])
+    })?;
+    Ok(Some(at))
 }

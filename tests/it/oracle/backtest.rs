@@ -268,11 +268,11 @@ fn expected(histories: &[History], replayed: &History, draft: &Json, from: Times
         }
         let answer = naive::answer(draft, &check.facts, check.at);
         let tier = answer.tier.filter(|tier| {
-            let uses = uses(draft, &history.perk, check, tier);
-            let used = |key: &String| counters.get(key).copied().unwrap_or_default();
-            let admitted = uses.iter().all(|(key, cost, max)| used(key) + cost <= *max);
-            if admitted {
-                uses.into_iter().for_each(|(key, cost, _)| *counters.entry(key).or_default() += cost);
+            let wanted = uses(draft, &history.perk, check, tier);
+            let before = |key: &String| counters.get(key).copied().unwrap_or_default();
+            let admitted = wanted.iter().all(|(key, cost, max)| before(key) + cost <= *max);
+            for (key, cost, _) in wanted.into_iter().filter(|_| admitted) {
+                *counters.entry(key).or_default() += cost;
             }
             admitted
         });

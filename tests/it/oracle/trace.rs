@@ -1,6 +1,7 @@
 //! A trace shows what `decide` did: the parts lead to the decision, and each leaf to the whole.
 
-use perkgate::eligibility::decide::{Decision, decide};
+use perkgate::eligibility::decide::decide;
+use perkgate::eligibility::reason::ReasonCode;
 use perkgate::eligibility::trace::{Node, Passed, trace};
 use proptest::prelude::*;
 
@@ -52,12 +53,11 @@ proptest! {
             Some("not_yet_valid" | "no_longer_valid") => prop_assert!(!traced.valid.passed),
             Some("outside_schedule") => prop_assert!(traced.valid.passed && !traced.schedule.passed),
             Some("score_missing" | "score_stale") => {
-                prop_assert_eq!(traced.score.unwrap().code.map(|code| code.as_str()), code);
+                prop_assert_eq!(traced.score.unwrap().code.map(ReasonCode::as_str), code);
             }
             _ => prop_assert!(traced.valid.passed && traced.schedule.passed),
         }
-        prop_assert_eq!(verdict.score_fresh.is_some_and(|fresh| !fresh) && rule.looks_at_score(),
-            trace(&rule, &facts, now).score.is_some_and(|score| score.code.is_some_and(|c| c.as_str() == "score_stale")));
-        prop_assert!(traced.decision != Decision::Referred || verdict.decision == Decision::Referred);
+        let stale = trace(&rule, &facts, now).score.and_then(|score| score.code) == Some(ReasonCode::ScoreStale);
+        prop_assert_eq!(stale, rule.looks_at_score() && verdict.score_fresh == Some(false));
     }
 }
