@@ -12,8 +12,11 @@ use secrecy::ExposeSecret;
 use crate::access::Directory;
 use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
+use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
 use crate::eligibility::redeemer::Redeemer;
+use crate::eligibility::runs::Runs;
+use crate::eligibility::simulator::Simulator;
 use crate::entropy::Entropy;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::{Ledger, Means};
@@ -44,6 +47,8 @@ pub struct Gateway {
     pub lookup: Lookup,
     pub checker: Checker,
     pub redeemer: Redeemer,
+    pub simulator: Simulator,
+    pub backtester: Backtester,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -155,6 +160,7 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
+        let (simulator, backtester) = trials(&checker);
         Ok(Self {
             settings: Arc::new(settings),
             clock,
@@ -168,6 +174,8 @@ impl Gateway {
             lookup,
             checker,
             redeemer,
+            simulator,
+            backtester,
             issuer_url,
             _epochs_heard: epochs_heard,
         })
@@ -185,6 +193,20 @@ impl Gateway {
     pub fn redis_is_down(&self) -> bool {
         self.redis.as_ref().is_some_and(|redis| !redis.is_up())
     }
+}
+
+/// What tries rules out works with what checks work with.
+fn trials(checker: &Checker) -> (Simulator, Backtester) {
+    let runs = Runs::default();
+    let Checker { catalog, lookup, ledger, keyring, clock, entropy, .. } = checker.clone();
+    let backtester = Backtester {
+        catalog: catalog.clone(),
+        lookup: lookup.clone(),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        runs: runs.clone(),
+    };
+    (Simulator { catalog, lookup, ledger, keyring, clock, entropy, runs }, backtester)
 }
 
 /// A replica that made a change tells the others, which then look at once instead of at their next

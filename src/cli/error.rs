@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::database::DatabaseError;
+use crate::eligibility::chosen::TrialError;
 use crate::gateway::GatewayError;
 use crate::ids::{MerchantSlug, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
@@ -71,6 +72,10 @@ pub enum CliError {
     /// What is wrong with a perk file, each with its pointer into it.
     #[error("the perk file can't be taken")]
     PerkFile(Vec<Issue>),
+    #[error("--context can't be taken")]
+    Context(Vec<Issue>),
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
@@ -105,6 +110,7 @@ impl CliError {
                 .map(|each| Complaint { error: each.to_string(), remedy: Some(each.remedy()), ..Complaint::default() })
                 .collect(),
             Self::PerkFile(issues) => issues.iter().map(|issue| complaint_at("", issue)).collect(),
+            Self::Context(issues) => issues.iter().map(|issue| complaint_at("--context ", issue)).collect(),
             // The rule's issues point into the rule; the person looks at the whole file.
             Self::Perk(PerkError::Rule(issues)) => issues.iter().map(|issue| complaint_at("/rule", issue)).collect(),
             Self::Access(AccessError::Unfit(flaws)) => flaws.iter().map(complaint_of_flag).collect(),
@@ -158,6 +164,10 @@ impl CliError {
             }
             Self::Score(ScoreError::Source(SourceFault::EmptyScale)) => "--min 1 --max 1000",
             Self::Score(ScoreError::SourceExists(_)) => "`perkgate source list --merchant SLUG` shows its scale",
+            Self::Trial(TrialError::NoScore) => "--score or --subject in the place of --everyone",
+            Self::Trial(TrialError::PeriodReversed | TrialError::PeriodInFuture { .. }) => {
+                "--from with an earlier instant, and --to with one in the past, or none for now"
+            }
             Self::UnknownFormat => "--format csv or --format ndjson",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
@@ -180,6 +190,8 @@ impl CliError {
             | Self::Perk(_)
             | Self::Score(_)
             | Self::PerkFile(_)
+            | Self::Context(_)
+            | Self::Trial(_)
             | Self::Jwks { .. } => return None,
         };
         Some(words.to_owned())

@@ -1,4 +1,4 @@
-//! `perkgate perk`: applies perk files, lists and shows perks.
+//! `perkgate perk`: applies perk files, lists and shows perks, tries rules out.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
 use super::output::table;
 use super::perk_file::PerkFile;
-use super::{Ended, Invocation};
+use super::{Ended, Invocation, perk_backtest, perk_simulate};
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
@@ -58,6 +58,12 @@ enum Action {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
     },
+    /// See what a rule would do, to one subject or to everyone; nothing is recorded or consumed.
+    Simulate(perk_simulate::Args),
+    /// See what a rule would have made of the checks of a period.
+    ///
+    /// Exits with 1 when replaying the version that ran does not reproduce what it decided.
+    Backtest(perk_backtest::Args),
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +173,8 @@ impl fmt::Display for Shown {
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let existing = Needs::Existing;
     match args.action {
+        Action::Simulate(args) => return perk_simulate::run(args, invocation),
+        Action::Backtest(args) => return perk_backtest::run(&args, invocation),
         Action::Apply { file, merchant, publish, note } => {
             let mut file = PerkFile::open(&file)?;
             file.publish |= publish;

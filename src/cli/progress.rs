@@ -2,7 +2,10 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::error::CliError;
 use super::output::Output;
+use crate::database::DatabaseError;
+use crate::eligibility::runs::Run;
 
 /// The reading of a file or stream of lines. It goes away when dropped.
 pub(super) struct Reading {
@@ -30,6 +33,27 @@ impl Reading {
             self.bar.set_message(format!("{} lines", self.lines));
         }
     }
+}
+
+/// Works a run off with a bar that counts `what`, and returns what came out.
+///
+/// # Errors
+/// What the run returns.
+pub(super) async fn work_off<R: Run>(output: Output, what: &'static str, mut run: R) -> Result<R::Answer, CliError> {
+    let target = if output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let template = format!("{{bar:30}} {{human_pos}}/{{human_len}} {what} ({{per_sec}}, {{eta}} left)");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+    let worked = async {
+        while let Some(progress) = run.step().await? {
+            bar.set_length(progress.of);
+            bar.set_position(progress.done);
+        }
+        run.finish().ok_or(CliError::Database(DatabaseError::Interrupted))
+    };
+    let worked = worked.await;
+    bar.finish_and_clear();
+    worked
 }
 
 impl Drop for Reading {

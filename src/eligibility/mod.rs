@@ -7,13 +7,27 @@
 //! condition), raise [`decide::ENGINE_VERSION`], which every audit event carries, and write the same
 //! change into the evaluator of `tests/it/oracle`, from the design and not from the code here.
 //!
+//! Before a rule is published it is tried out: `trace` takes one decision apart, `everyone` counts all
+//! whose score is known, `backtest` replays the ledger's checks with `replayed` limits. What a rule
+//! learns to ask for has to be told to them too: their matches are exhaustive, so the compiler lists
+//! the places.
+//!
 //! To add a reason: a code in [`reason::ReasonCode`] and its sentence in `reason.rs`. Codes are never
 //! renamed, and no sentence may let a score be read out of it.
 
+pub mod backtest;
+pub mod backtester;
 pub mod checker;
+pub mod chosen;
 pub mod decide;
 mod evaluate;
+pub mod everyone;
 pub mod facts;
 pub mod reason;
 pub mod redeemer;
 pub mod referee;
+mod replay;
+mod replayed;
+pub mod runs;
+pub mod simulator;
+pub mod trace;

@@ -19,6 +19,7 @@ pub mod auth;
 mod door;
 pub mod extract;
 pub mod health;
+mod ndjson;
 pub mod once;
 #[cfg(test)]
 mod once_tests;

@@ -118,6 +118,8 @@ problem_sets! {
     ProblemsOfReturns = [GrantVoided];
     /// What a person's decision can run into.
     ProblemsOfRulings = [AlreadyDecided, LimitReached];
+    /// What a long run can be told.
+    ProblemsOfRuns = [TooManyRuns];
     /// What a token can be.
     ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }

@@ -59,6 +59,7 @@ kinds! {
     InvalidRequest = 422 "invalid_request" "Something in the request doesn't fit";
     InvalidToken = 422 "invalid_token" "The token is not valid here";
     RateLimited = 429 "rate_limited" "Too many requests with this key";
+    TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
     InDoubt = 503 "in_doubt" "It is not known whether this was done";

@@ -7,6 +7,7 @@ use super::problem::{Kind, Problem, Spot};
 use crate::access::{AccessError, Forbidden, Refused, Role};
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
+use crate::eligibility::chosen::TrialError;
 use crate::eligibility::redeemer::RedeemError;
 use crate::eligibility::referee::RulingError;
 use crate::ids::NameError;
@@ -178,6 +179,29 @@ impl From<RulingError> for Problem {
                 Self::new(Kind::LimitReached, detail)
             }
             RulingError::Check(error) => error.into(),
+        }
+    }
+}
+
+impl From<TrialError> for Problem {
+    fn from(error: TrialError) -> Self {
+        let unfit = |pointer: &'static str, code: &'static str, error: &TrialError| {
+            Self::invalid(vec![Spot::at(pointer, code, error.to_string())])
+        };
+        match error {
+            TrialError::Perk(PerkError::NotFound) => Self::not_found(),
+            TrialError::Perk(error) => error.into(),
+            TrialError::Score(error) => error.into(),
+            TrialError::Ledger(error) => error.into(),
+            TrialError::Database(error) => error.into(),
+            TrialError::OffScale { .. } => unfit("/score/value", "off_scale", &error),
+            TrialError::SourceGone { .. } => unfit("/version", "unknown_source", &error),
+            TrialError::NoScore => unfit("", "no_score", &error),
+            TrialError::PeriodReversed => unfit("/to", "period_reversed", &error),
+            TrialError::PeriodInFuture { .. } => unfit("/to", "period_in_future", &error),
+            TrialError::PeriodTooLong { .. } => unfit("/from", "period_too_long", &error),
+            TrialError::Running => Self::new(Kind::TooManyRuns, error.to_string()).retry_after(2),
+            TrialError::Crowded => Self::new(Kind::TooManyRuns, error.to_string()).retry_after(5),
         }
     }
 }

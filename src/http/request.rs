@@ -45,6 +45,11 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    #[cfg(test)]
+    pub(super) fn named(id: &str) -> Self {
+        Self(id.into())
+    }
 }
 
 impl fmt::Display for RequestId {

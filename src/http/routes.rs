@@ -10,7 +10,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
-use super::v1::{checks, checks_batch, grants, keys, merchants, perks, referrals, scores, sources, tokens};
+use super::v1::{
+    backtests, checks, checks_batch, grants, keys, merchants, perks, referrals, scores, simulations, sources, tokens,
+};
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
@@ -37,6 +39,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(perks::list_versions)
             .service(perks::get_version)
             .service(perks::publish_version)
+            .service(simulations::simulate_check)
+            .service(simulations::simulate_everyone)
+            .service(backtests::backtest_perk)
             .service(scores::put_score)
             .service(scores::get_score)
             .service(scores::delete_score)

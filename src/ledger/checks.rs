@@ -42,14 +42,26 @@ pub struct Settled {
 
 /// What is personal about a check: sealed under the subject's key.
 #[derive(Serialize, Deserialize)]
-struct Personal {
-    reasons: Vec<Reason>,
+pub(super) struct Personal {
+    pub reasons: Vec<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<PersonalScore>,
     /// The handle's network: rules may look at it, so a replay needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    network: Option<String>,
-    context: Json,
+    pub network: Option<String>,
+    pub context: Json,
+}
+
+impl Personal {
+    /// The score as entries hold it.
+    pub fn score_seen(&self) -> Option<ScoreSeen> {
+        self.score.as_ref().map(|s| ScoreSeen {
+            source: s.source.clone(),
+            value: s.value,
+            observed_at: s.observed_at,
+            fresh: s.fresh,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,39 +249,12 @@ pub(super) fn read(
     let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
     let facts = &event.facts;
     let text = |name: &'static str| facts.member(name).and_then(Json::as_text).ok_or_else(wrong(name));
-    let parse_time = |value: Option<&Json>| value.and_then(Json::as_text).and_then(|t| t.parse().ok());
-    let personal = match subject {
-        Some(subject) => unsealed::<Personal>(event, subject)?,
-        None => None,
-    };
-    let mut limits = Vec::new();
-    for limit in facts.member("limits").and_then(Json::as_list).ok_or_else(wrong("limits"))? {
-        let text = |name| limit.member(name).and_then(Json::as_text).map(str::to_owned).ok_or_else(wrong(name));
-        let count = |name| {
-            limit.member(name).and_then(Json::as_whole).and_then(|n| u64::try_from(n).ok()).ok_or_else(wrong(name))
-        };
-        limits.push(LimitTouched {
-            id: text("id")?,
-            scope: text("scope")?,
-            window: text("window")?,
-            cost: count("cost")?,
-            max: count("max")?,
-            used: count("used")?,
-            resets_at: parse_time(limit.member("resets_at")),
-            counted: parse_time(limit.member("horizon"))
-                .map(|horizon| UseTouched { horizon, counts_at: parse_time(limit.member("counts_at")) }),
-        });
-    }
-    let (reasons, score) = match personal {
-        Some(personal) => (
-            personal.reasons,
-            personal.score.map(|s| ScoreSeen {
-                source: s.source,
-                value: s.value,
-                observed_at: s.observed_at,
-                fresh: s.fresh,
-            }),
-        ),
+    let limits = read_limits(facts)?;
+    let (reasons, score) = match open(event, subject)? {
+        Some(personal) => {
+            let score = personal.score_seen();
+            (personal.reasons, score)
+        }
         None => (bare_reasons(facts), None),
     };
     let version = facts.member("rule_version").and_then(Json::as_whole).and_then(|n| i32::try_from(n).ok());
@@ -309,6 +294,39 @@ pub(super) fn unsealed<T: DeserializeOwned>(
     let id = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
     let plain = subject.secret.open(&id, sealed).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
     serde_json::from_slice(&plain).map(Some).map_err(|e| DatabaseError::corrupt("sealed event", e))
+}
+
+/// What is personal about a check, if its person is known.
+pub(super) fn open(event: &StoredEvent, subject: Option<&Subject>) -> Result<Option<Personal>, DatabaseError> {
+    subject.map_or(Ok(None), |subject| unsealed(event, subject))
+}
+
+/// What a check's facts say of limits.
+pub(super) fn read_limits(facts: &Json) -> Result<Vec<LimitTouched>, DatabaseError> {
+    let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
+    let mut limits = Vec::new();
+    for limit in facts.member("limits").and_then(Json::as_list).ok_or_else(wrong("limits"))? {
+        let text = |name| limit.member(name).and_then(Json::as_text).map(str::to_owned).ok_or_else(wrong(name));
+        let count = |name| {
+            limit.member(name).and_then(Json::as_whole).and_then(|n| u64::try_from(n).ok()).ok_or_else(wrong(name))
+        };
+        limits.push(LimitTouched {
+            id: text("id")?,
+            scope: text("scope")?,
+            window: text("window")?,
+            cost: count("cost")?,
+            max: count("max")?,
+            used: count("used")?,
+            resets_at: parse_time(limit.member("resets_at")),
+            counted: parse_time(limit.member("horizon"))
+                .map(|horizon| UseTouched { horizon, counts_at: parse_time(limit.member("counts_at")) }),
+        });
+    }
+    Ok(limits)
+}
+
+fn parse_time(value: Option<&Json>) -> Option<jiff::Timestamp> {
+    value.and_then(Json::as_text).and_then(|text| text.parse().ok())
 }
 
 fn bare_reasons(facts: &Json) -> Vec<Reason> {

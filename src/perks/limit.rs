@@ -136,8 +136,14 @@ impl Limit {
             },
             max: self.max,
             resets_at,
-            across_perks: self.scope.contains(&Scope::Merchant) && !self.scope.contains(&Scope::Perk),
+            across_perks: self.is_across_perks(),
         }
+    }
+
+    /// Whether all perks of the merchant that have a limit of this id share its counters.
+    #[must_use]
+    pub fn is_across_perks(&self) -> bool {
+        self.scope.contains(&Scope::Merchant) && !self.scope.contains(&Scope::Perk)
     }
 
     /// Reads the limits of a rule.

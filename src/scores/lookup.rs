@@ -19,6 +19,9 @@ use super::memory::ScoreKey;
 use super::score::{PutOutcome, Score, ScoreFault, Source, SourceFault};
 use super::store;
 
+/// How many scores a page holds.
+const PAGE: i64 = 5_000;
+
 /// What can go wrong with scores and sources.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScoreError {
@@ -206,6 +209,31 @@ impl Lookup {
     ) -> Result<std::collections::HashMap<SubjectRef, Score>, ScoreError> {
         let (merchant, source) = (merchant.clone(), source.clone());
         Ok(self.database.read(move |conn| store::list_scores(conn, &merchant, &source, &subjects)).await?)
+    }
+
+    /// How many subjects have a score from the source.
+    ///
+    /// # Errors
+    /// [`ScoreError::Database`].
+    pub async fn count(&self, merchant: &MerchantId, source: &SourceName) -> Result<u64, ScoreError> {
+        let (merchant, source) = (merchant.clone(), source.clone());
+        Ok(self.database.read(move |conn| store::count_scores(conn, &merchant, &source)).await?)
+    }
+
+    /// The scores after one subject, in the order of their references; none when there are no more.
+    /// Each page is a short read of its own, past the caches: a walk over all holds nobody up.
+    ///
+    /// # Errors
+    /// [`ScoreError::Database`].
+    pub async fn page(
+        &self,
+        merchant: &MerchantId,
+        source: &SourceName,
+        after: Option<SubjectRef>,
+    ) -> Result<Vec<(SubjectRef, Score)>, ScoreError> {
+        let (merchant, source) = (merchant.clone(), source.clone());
+        let read = move |conn: &mut _| store::list_scores_after(conn, &merchant, &source, after, PAGE);
+        Ok(self.database.read(read).await?)
     }
 
     /// A source by its name; the built-in one is there for everybody.

@@ -71,14 +71,47 @@ pub fn list_scores(
         .filter(scores::subject_ref.eq_any(subjects.iter().map(|subject| &subject.0[..])))
         .select((scores::subject_ref, (scores::value, scores::observed_at)))
         .load::<(Vec<u8>, (i64, i64))>(conn)?;
-    rows.into_iter()
-        .map(|(subject, row)| {
-            let subject = subject.try_into().map_err(|bytes: Vec<u8>| {
-                DatabaseError::corrupt("subject reference", format!("{} bytes", bytes.len()))
-            })?;
-            Ok((SubjectRef(subject), score(row)))
-        })
-        .collect()
+    rows.into_iter().map(|(subject, row)| Ok((reference(subject)?, score(row)))).collect()
+}
+
+/// How many scores stand from a source.
+pub fn count_scores(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    source: &SourceName,
+) -> Result<u64, DatabaseError> {
+    let count: i64 = scores::table
+        .filter(scores::merchant_id.eq(merchant.as_str()).and(scores::source.eq(source.as_str())))
+        .count()
+        .get_result(conn)?;
+    u64::try_from(count).map_err(|e| DatabaseError::corrupt("number of scores", e))
+}
+
+/// The scores after `after` in the order of their keys, at most `limit`: a range of the primary key,
+/// however far on.
+pub fn list_scores_after(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    source: &SourceName,
+    after: Option<SubjectRef>,
+    limit: i64,
+) -> Result<Vec<(SubjectRef, Score)>, DatabaseError> {
+    let after = after.map_or_else(Vec::new, |subject| subject.0.to_vec());
+    let rows = scores::table
+        .filter(scores::merchant_id.eq(merchant.as_str()).and(scores::source.eq(source.as_str())))
+        .filter(scores::subject_ref.gt(after))
+        .order(scores::subject_ref)
+        .limit(limit)
+        .select((scores::subject_ref, (scores::value, scores::observed_at)))
+        .load::<(Vec<u8>, (i64, i64))>(conn)?;
+    rows.into_iter().map(|(subject, row)| Ok((reference(subject)?, score(row)))).collect()
+}
+
+fn reference(bytes: Vec<u8>) -> Result<SubjectRef, DatabaseError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|bytes: Vec<u8>| DatabaseError::corrupt("subject reference", format!("{} bytes", bytes.len())))?;
+    Ok(SubjectRef(bytes))
 }
 
 /// Writes those of `new` that [`Score::against`] what stands would accept, and says how many that

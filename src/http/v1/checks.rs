@@ -23,7 +23,7 @@ use crate::http::problem::{Problem, Spot};
 use crate::http::v1::referrals::RulingView;
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
-use crate::ledger::entry::{Ended, Idempotency, Receipt, ScoreSeen};
+use crate::ledger::entry::{Ended, Idempotency, LimitTouched, Receipt, ScoreSeen};
 use crate::ledger::referrals::Referral;
 use crate::subject::{SubjectError, SubjectHandle, hex};
 
@@ -175,6 +175,35 @@ pub struct ReceiptView {
     checkpoint: String,
 }
 
+impl ReasonView {
+    /// The reason as somebody may see it who reads scores, or who doesn't.
+    pub fn of(reason: Reason, reads_scores: bool) -> Self {
+        let reason = if reads_scores { reason } else { reason.for_roles_without_scores() };
+        let message = reason.message();
+        let Reason { code, tier, wanted, short_by, attribute, limit, next_eligible_at, .. } = reason;
+        Self { code, tier, wanted, short_by, attribute, limit, next_eligible_at, message }
+    }
+}
+
+impl ScoreSeenView {
+    /// The score of a decision at `at`.
+    pub fn of(score: ScoreSeen, at: Timestamp, reads_scores: bool) -> Self {
+        Self {
+            value: reads_scores.then_some(score.value),
+            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
+            source: score.source,
+            observed_at: score.observed_at,
+            fresh: score.fresh,
+        }
+    }
+}
+
+impl From<LimitTouched> for LimitView {
+    fn from(limit: LimitTouched) -> Self {
+        Self { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at }
+    }
+}
+
 impl From<Receipt> for ReceiptView {
     fn from(receipt: Receipt) -> Self {
         let Receipt { log, index, leaf_hash, checkpoint } = receipt;
@@ -186,34 +215,16 @@ impl CheckView {
     /// The answer as this caller may see it: a score's value is for roles that may read scores.
     pub fn of(answer: Answer, caller: &Principal) -> Self {
         let reads_scores = caller.role.may(Permission::ReadScores);
-        let reason = |reason: Reason| {
-            let reason = if reads_scores { reason } else { reason.for_roles_without_scores() };
-            let message = reason.message();
-            let Reason { code, tier, wanted, short_by, attribute, limit, next_eligible_at, .. } = reason;
-            ReasonView { code, tier, wanted, short_by, attribute, limit, next_eligible_at, message }
-        };
         let at = answer.at;
-        let score = |score: ScoreSeen| ScoreSeenView {
-            value: reads_scores.then_some(score.value),
-            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
-            source: score.source,
-            observed_at: score.observed_at,
-            fresh: score.fresh,
-        };
-        let limits = answer.limits.into_iter().map(|limit| LimitView {
-            remaining: limit.remaining(),
-            id: limit.id,
-            resets_at: limit.resets_at,
-        });
         Self {
             check: answer.check,
             decision: answer.decision,
             perk: answer.perk,
             rule_version: answer.rule_version,
             tier: answer.tier,
-            reasons: answer.reasons.into_iter().map(reason).collect(),
-            score: answer.score.map(score),
-            limits: limits.collect(),
+            reasons: answer.reasons.into_iter().map(|reason| ReasonView::of(reason, reads_scores)).collect(),
+            score: answer.score.map(|score| ScoreSeenView::of(score, at, reads_scores)),
+            limits: answer.limits.into_iter().map(LimitView::from).collect(),
             next_eligible_at: answer.next_eligible_at,
             max_wait: answer.max_wait.map(|wait| wait.to_string()),
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),

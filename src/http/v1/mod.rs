@@ -1,5 +1,6 @@
 //! Version 1 of the API: one file a resource.
 
+pub mod backtests;
 pub mod checks;
 pub mod checks_batch;
 pub mod grants;
@@ -8,5 +9,7 @@ pub mod merchants;
 pub mod perks;
 pub mod referrals;
 pub mod scores;
+pub mod simulations;
 pub mod sources;
 pub mod tokens;
+pub mod trials;

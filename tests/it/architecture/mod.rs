@@ -20,7 +20,7 @@ const TECHNOLOGY: [&str; 4] = ["database", "redis_link", "settings", "telemetry"
 const DOORS: [&str; 3] = ["http", "console", "cli"];
 
 /// The handle of each room; siblings don't call it, `eligibility`, `gateway` and the doors do.
-const HANDLES: [(&str, &str); 7] = [
+const HANDLES: [(&str, &str); 9] = [
     ("access", "Directory"),
     ("perks", "Catalog"),
     ("scores", "Lookup"),
@@ -28,6 +28,8 @@ const HANDLES: [(&str, &str); 7] = [
     ("tokens", "Verifier"),
     ("keyring", "Keyring"),
     ("eligibility", "Checker"),
+    ("eligibility", "Simulator"),
+    ("eligibility", "Backtester"),
 ];
 /// Who else holds a handle: these rooms seal, sign and verify with the keys.
 const HANDLE_HOLDERS: [(&str, &str); 3] = [("ledger", "Keyring"), ("tokens", "Keyring"), ("audit", "Keyring")];
@@ -48,7 +50,7 @@ const HOMES: [(&str, IsHome); 9] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 25] = [
+const PURE: [&str; 28] = [
     "audit/anchor",
     "audit/body",
     "audit/findings",
@@ -68,6 +70,9 @@ const PURE: [&str; 25] = [
     "scores/freshness",
     "eligibility/decide",
     "eligibility/reason",
+    "eligibility/everyone",
+    "eligibility/replayed",
+    "eligibility/trace",
     "ledger/entry",
     "ledger/merkle",
     "ledger/note",

@@ -10,6 +10,7 @@ mod perks;
 mod scores;
 mod terminal;
 mod tokens;
+mod trials;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -119,6 +119,15 @@ const SAMPLES: &[Sample] = &[
     sample("publish_version", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/perks/{}/versions/{}/publish", it.perk, it.draft), Value::Null)
     }),
+    sample("simulate_check", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/simulate", it.perk), json!({"subject": it.subject}))
+    }),
+    sample("simulate_everyone", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/simulate/everyone", it.perk), json!({"version": 1}))
+    }),
+    sample("backtest_perk", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/backtest", it.perk), json!({"from": "2012-05-08T00:00:00Z"}))
+    }),
     sample("get_score", Foreign::NotFound, |it| get(format!("/v1/scores/klout/{}", it.subject))),
     // Anybody may be scored; that it stays within the merchant is tested beside the endpoint.
     sample("put_score", Foreign::Nothing, |it| (Method::PUT, format!("/v1/scores/klout/put-{}", it.caller), score())),

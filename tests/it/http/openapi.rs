@@ -8,8 +8,10 @@ use crate::support::app::TestApp;
 const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
 /// What an operation's name begins with.
-const VERBS: &[&str] =
-    &["create", "decide", "delete", "get", "import", "list", "publish", "put", "redeem", "release", "revoke", "void"];
+const VERBS: &[&str] = &[
+    "backtest", "create", "decide", "delete", "get", "import", "list", "publish", "put", "redeem", "release", "revoke",
+    "simulate", "void",
+];
 
 fn document() -> Value {
     serde_json::from_str(&openapi::json(&openapi::document())).unwrap()

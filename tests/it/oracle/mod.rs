@@ -1,7 +1,9 @@
 //! `decide` held against a second evaluator that was written from the design, on random rules and facts.
 
+mod backtest;
 mod generate;
 mod naive;
+mod trace;
 
 use jiff::Timestamp;
 use perkgate::decimal::Decimal;

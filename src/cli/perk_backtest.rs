@@ -1,0 +1,79 @@
+//! `perkgate perk backtest`: what a rule would have made of the checks of a period.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::error::CliError;
+use super::once::{self, Needs};
+use super::output::table;
+use super::perk_simulate::{RuleArgs, instant, known, named, warned};
+use super::progress::work_off;
+use super::{Ended, Invocation};
+use crate::eligibility::backtest::{Backtest, Shift};
+use crate::eligibility::backtester::PastTrial;
+use crate::ids::CheckId;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    rule: RuleArgs,
+    /// The first instant of the period (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    from: Timestamp,
+    /// The first instant after it (RFC 3339); now without it.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    to: Option<Timestamp>,
+}
+
+/// Exits with 1 when what ran is not reproduced: then the record or the gateway is not as it must be.
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let Args { rule, from, to } = args;
+    let trial = PastTrial { perk: rule.perk.clone(), choice: rule.choice()?, from: *from, to: *to };
+    let found = invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, &rule.merchant).await?;
+        let run = gateway.backtester.backtest(&merchant, trial).await.map_err(|e| known(e, &rule.perk))?;
+        work_off(invocation.output, "events", run).await
+    })?;
+    invocation.output.show(&found)?;
+    Ok(if found.reproduction.mismatches == 0 { Ended::Well } else { Ended::Badly })
+}
+
+impl fmt::Display for Backtest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, from, to, checks, replayed, .. } = self;
+        writeln!(f, "{perk}, {} on {checks} checks from {from} to {to}, {replayed} replayed", named(self.version))?;
+        let samples = &self.samples;
+        for (count, what, ids) in [
+            (self.newly_admitted, "newly admitted", &samples.newly_admitted),
+            (self.newly_refused, "newly refused", &samples.newly_refused),
+            (self.tier_changed, "in another tier", &samples.tier_changed),
+            (self.otherwise_decided, "otherwise decided", &samples.otherwise_decided),
+        ] {
+            writeln!(f, "  {count:>8} {what}{}", first(ids))?;
+        }
+        writeln!(f, "  {:>8} the same", self.same)?;
+        for (heading, shifts) in [("  tier", &self.tiers), ("  reason", &self.reasons)] {
+            if !shifts.is_empty() {
+                let row = |it: &Shift| [format!("  {}", it.name), it.was.to_string(), it.would_be.to_string()];
+                writeln!(f, "\n{}", table([heading, "was", "would be"], shifts.iter().map(row)))?;
+            }
+        }
+        let not = &self.not_replayed;
+        if not.erased + not.pruned + not.paused + not.unkept > 0 {
+            write!(f, "\nnot replayed: {} of erased persons, {} pruned, ", not.erased, not.pruned)?;
+            writeln!(f, "{} while paused, {} for want of what was not kept", not.paused, not.unkept)?;
+            not.unkept_attributes.iter().try_for_each(|name| writeln!(f, "  {name}"))?;
+        }
+        let again = &self.reproduction;
+        if again.checks > 0 {
+            write!(f, "\n{} checks were decided by this rule: ", again.checks)?;
+            writeln!(f, "{} come out otherwise{}", again.mismatches, first(&again.mismatched))?;
+        }
+        warned(f, &self.warnings)
+    }
+}
+
+fn first(ids: &[CheckId]) -> String {
+    ids.first().map(|id| format!(", such as {id}")).unwrap_or_default()
+}

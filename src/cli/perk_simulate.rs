@@ -1,0 +1,310 @@
+//! `perkgate perk simulate`: what a rule would do, to one subject or to everyone.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::ArgGroup;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, Needs};
+use super::output::table;
+use super::perk_file::PerkFile;
+use super::progress::work_off;
+use super::{Ended, Invocation};
+use crate::decimal::Decimal;
+use crate::eligibility::chosen::{Choice, TrialError};
+use crate::eligibility::decide::Decision;
+use crate::eligibility::everyone::{Everyone, Warning};
+use crate::eligibility::facts::Context;
+use crate::eligibility::reason::Reason;
+use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
+use crate::eligibility::trace::{LeafTrace, Node, Passed, Shown, Trace};
+use crate::gateway::Gateway;
+use crate::ids::{MerchantSlug, PerkSlug};
+use crate::json::Json;
+use crate::ledger::entry::LimitTouched;
+use crate::perks::read::Issue;
+use crate::scores::score::parse_instant;
+use crate::subject::SubjectHandle;
+
+/// Which rule is tried out.
+#[derive(clap::Args)]
+pub(super) struct RuleArgs {
+    #[arg(value_name = "PERK")]
+    pub perk: PerkSlug,
+    #[arg(long, value_name = "SLUG", help = "Whose perk")]
+    pub merchant: MerchantSlug,
+    /// A version: without it the published one, or the latest draft while nothing is published.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), conflicts_with = "file")]
+    version: Option<i32>,
+    /// The rule of a perk file instead; `-` is standard input.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl RuleArgs {
+    /// The rule that is meant.
+    ///
+    /// # Errors
+    /// What keeps the perk file from being read; [`CliError::PerkFile`] when it is another perk's.
+    pub(super) fn choice(&self) -> Result<Choice, CliError> {
+        let Some(path) = &self.file else {
+            return Ok(self.version.map_or(Choice::Deciding, Choice::Version));
+        };
+        let file = PerkFile::open(path)?;
+        if file.perk != self.perk {
+            let detail = format!("the file is about the perk `{}`, and `{}` was asked for", file.perk, self.perk);
+            return Err(CliError::PerkFile(vec![Issue { pointer: "/perk".to_owned(), code: "other_perk", detail }]));
+        }
+        Ok(Choice::Rule(file.rule))
+    }
+}
+
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "everyone"]))]
+pub struct Args {
+    #[command(flatten)]
+    rule: RuleArgs,
+    /// The person: `network:handle` or a member number. Their cached score and limits are looked at.
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<SubjectHandle>,
+    /// This score, in the place of the subject's own.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    score: Option<Decimal>,
+    /// Everyone whose score is known.
+    #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk"])]
+    everyone: bool,
+    /// What the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
+    #[arg(long, value_name = "JSON")]
+    context: Option<String>,
+    /// Any instant, past or future (RFC 3339); now without it.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<Timestamp>,
+    #[arg(long, value_name = "NAME", help = "Where the check would be made")]
+    location: Option<String>,
+    #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
+    kiosk: Option<String>,
+}
+
+/// An instant on the command line.
+pub(super) fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    parse_instant(text).ok_or("write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z")
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let context = read_context(args.context.as_deref())?;
+    let (choice, perk) = (args.rule.choice()?, args.rule.perk.clone());
+    let merchant = args.rule.merchant.clone();
+    if args.everyone {
+        let trial = EveryoneTrial { perk, choice, context, at: args.at };
+        let found = invocation.with_gateway(Needs::Existing, async |gateway| {
+            let merchant = once::merchant(gateway, &merchant).await?;
+            let run = gateway.simulator.everyone(&merchant, trial).await.map_err(|e| known(e, &args.rule.perk))?;
+            work_off(invocation.output, "scores", run).await
+        })?;
+        invocation.output.show(&found)?;
+        return Ok(Ended::Well);
+    }
+    let trial = Trial {
+        perk,
+        choice,
+        subject: args.subject,
+        score: args.score.map(|value| (value, None)),
+        network: None,
+        context,
+        at: args.at,
+        location: args.location,
+        kiosk: args.kiosk,
+    };
+    let simulated = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
+        let merchant = once::merchant(gateway, &merchant).await?;
+        gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(|e| known(e, &args.rule.perk))
+    })?;
+    invocation.output.show(&Told::from(simulated))?;
+    Ok(Ended::Well)
+}
+
+/// The error with the perk's name in it, where it is about that.
+pub(super) fn known(error: TrialError, perk: &PerkSlug) -> CliError {
+    use crate::perks::catalog::PerkError;
+    match error {
+        TrialError::Perk(PerkError::NotFound) => CliError::UnknownPerk(perk.clone()),
+        TrialError::Perk(error) => error.into(),
+        TrialError::Score(error) => error.into(),
+        TrialError::Database(error) => error.into(),
+        other => CliError::Trial(other),
+    }
+}
+
+fn read_context(text: Option<&str>) -> Result<Context, CliError> {
+    let Some(text) = text else { return Ok(Context::default()) };
+    let json = Json::parse(text).map_err(|error| {
+        let pointer = error.pointer().to_owned();
+        CliError::Context(vec![Issue { pointer, code: "malformed", detail: error.to_string() }])
+    })?;
+    Context::parse(&json).map_err(CliError::Context)
+}
+
+/// What would be decided, as it is told.
+#[derive(Serialize)]
+struct Told {
+    perk: PerkSlug,
+    version: Option<i32>,
+    rule_hash: String,
+    at: Timestamp,
+    decision: Decision,
+    tier: Option<String>,
+    reasons: Vec<Reason>,
+    limits: Vec<ToldLimit>,
+    next_eligible_at: Option<Timestamp>,
+    trace: Trace,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+struct ToldLimit {
+    id: String,
+    remaining: u64,
+    resets_at: Option<Timestamp>,
+}
+
+impl From<Simulated> for Told {
+    fn from(simulated: Simulated) -> Self {
+        let limit =
+            |limit: LimitTouched| ToldLimit { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at };
+        Self {
+            perk: simulated.perk,
+            version: simulated.version,
+            rule_hash: simulated.rule_hash,
+            at: simulated.at,
+            decision: simulated.decision,
+            tier: simulated.tier,
+            reasons: simulated.reasons,
+            limits: simulated.limits.into_iter().map(limit).collect(),
+            next_eligible_at: simulated.next_eligible_at,
+            trace: simulated.trace,
+            warnings: simulated.warnings,
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
+        writeln!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
+        self.reasons.iter().try_for_each(|reason| writeln!(f, "  {}", reason.message()))?;
+        for limit in &self.limits {
+            let resets = limit.resets_at.map(|at| format!(", counted anew at {at}")).unwrap_or_default();
+            writeln!(f, "  {}: {} left{resets}", limit.id, limit.remaining)?;
+        }
+        if let Some(at) = self.next_eligible_at {
+            writeln!(f, "  would be granted from {at} on")?;
+        }
+        writeln!(f)?;
+        write_trace(f, &self.trace)?;
+        warned(f, &self.warnings)
+    }
+}
+
+fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
+    let of = |passed| if passed { Passed::True } else { Passed::False };
+    writeln!(f, "{} valid", mark(of(trace.valid.passed)))?;
+    writeln!(f, "{} open", mark(of(trace.schedule.passed)))?;
+    if let Some(score) = &trace.score {
+        let had = score.had.map_or_else(|| "none".to_owned(), |had| had.to_string());
+        writeln!(f, "{} score from {}: {had}", mark(of(score.passed)), score.source)?;
+    }
+    if let Some(when) = &trace.when {
+        writeln!(f, "{} when", mark(when.passed()))?;
+        write_node(f, when, 1)?;
+    }
+    for tier in &trace.tiers {
+        writeln!(f, "{} tier {} ({})", mark(tier.passed), tier.tier, tier.name)?;
+        if let Some(when) = &tier.when {
+            write_node(f, when, 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Result {
+    let indent = "  ".repeat(depth);
+    match node {
+        Node::All { passed, members } | Node::Any { passed, members } => {
+            let kind = if matches!(node, Node::All { .. }) { "all of" } else { "any of" };
+            writeln!(f, "{indent}{} {kind}", mark(*passed))?;
+            members.iter().try_for_each(|member| write_node(f, member, depth + 1))
+        }
+        Node::Not { passed, member } => {
+            writeln!(f, "{indent}{} not", mark(*passed))?;
+            write_node(f, member, depth + 1)
+        }
+        Node::Leaf(LeafTrace { passed, attr, op, wanted, against, had }) => {
+            let against = against.as_ref().map(|other| format!(" {other}:")).unwrap_or_default();
+            let wanted = wanted.as_ref().map(|wanted| format!(" {}", shown(wanted))).unwrap_or_default();
+            let had = had.as_ref().map_or_else(|| "nothing".to_owned(), shown);
+            writeln!(f, "{indent}{} {attr} {op}{against}{wanted}: had {had}", mark(*passed))
+        }
+    }
+}
+
+const fn mark(passed: Passed) -> &'static str {
+    match passed {
+        Passed::True => "yes",
+        Passed::False => "no ",
+        Passed::Unknown => "?  ",
+    }
+}
+
+fn shown(value: &Shown) -> String {
+    match value {
+        Shown::Bool(value) => value.to_string(),
+        Shown::Number(number) => number.to_string(),
+        Shown::Text(text) => format!("{text:?}"),
+        Shown::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What the rule goes by.
+pub(super) fn named(version: Option<i32>) -> String {
+    version.map_or_else(|| "the rule of the file".to_owned(), |version| format!("version {version}"))
+}
+
+pub(super) fn warned(f: &mut fmt::Formatter<'_>, warnings: &[Warning]) -> fmt::Result {
+    warnings.iter().try_for_each(|warning| writeln!(f, "warning: {}", warning.detail))
+}
+
+impl fmt::Display for Everyone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, total, granted, denied, referred, stale, source, .. } = self;
+        writeln!(f, "{perk}, {} at {}: {total} scores from {source}", named(self.version), self.at)?;
+        writeln!(f, "  {granted} would be granted, {denied} denied, {referred} referred; {stale} scores are stale")?;
+        let tiers = self.tiers.iter().map(|it| [format!("  {} ({})", it.tier, it.name), it.subjects.to_string()]);
+        writeln!(f, "\n{}", table(["  tier", "subjects"], tiers))?;
+        if !self.refused.is_empty() {
+            let refused = self.refused.iter().map(|it| [format!("  {}", it.code.as_str()), it.subjects.to_string()]);
+            writeln!(f, "\n{}", table(["  not granted", "subjects"], refused))?;
+        }
+        for it in &self.thresholds {
+            write!(f, "\n  {}: {} below, {} at it, {} above", it.value, it.below, it.at, it.above)?;
+        }
+        if let Some(near) = self.near {
+            write!(f, "\n  within {} points of {}: {} below, ", near.within, near.threshold, near.below)?;
+            write!(f, "{} at it or above", near.above)?;
+        }
+        if let Some(against) = self.published {
+            write!(f, "\n  against version {}: {} gained, ", against.version, against.gained)?;
+            write!(f, "{} lost, {} in another tier", against.lost, against.other_tier)?;
+        }
+        writeln!(f, "\n")?;
+        let most = self.scores.bins.iter().map(|bin| bin.subjects).max().unwrap_or_default().max(1);
+        for bin in &self.scores.bins {
+            let length = usize::try_from(bin.subjects.saturating_mul(40).div_ceil(most)).unwrap_or(0);
+            let edges = format!("{}–{}", bin.from, bin.to);
+            writeln!(f, "{edges:>14} {:<40} {}", "#".repeat(length), bin.subjects)?;
+        }
+        warned(f, &self.warnings)
+    }
+}

@@ -1,0 +1,91 @@
+//! What a backtest found: who would newly be admitted or refused, and whether the record is reproduced.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::decide::Decision;
+use super::everyone::Warning;
+use crate::ids::{CheckId, PerkSlug};
+
+/// What a rule would have made of the checks of a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backtest {
+    pub perk: PerkSlug,
+    /// None for a rule that is no version.
+    pub version: Option<i32>,
+    pub rule_hash: String,
+    pub from: Timestamp,
+    /// Not part of the period.
+    pub to: Timestamp,
+    /// The perk's checks in the period.
+    pub checks: u64,
+    pub replayed: u64,
+    pub same: u64,
+    pub newly_admitted: u64,
+    pub newly_refused: u64,
+    pub tier_changed: u64,
+    /// Denied instead of referred, or the other way round.
+    pub otherwise_decided: u64,
+    pub decisions: Vec<Crossing>,
+    /// How many of the replayed checks had each reason.
+    pub reasons: Vec<Shift>,
+    /// How many of the replayed checks were granted each tier.
+    pub tiers: Vec<Shift>,
+    /// The first of each kind.
+    pub samples: Samples,
+    pub not_replayed: NotReplayed,
+    /// The checks that this very rule decided then, and what came of deciding them again.
+    pub reproduction: Reproduction,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Crossing {
+    pub was: Decision,
+    pub would_be: Decision,
+    pub checks: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shift {
+    /// A reason's code or a tier's id.
+    pub name: String,
+    pub was: u64,
+    pub would_be: u64,
+}
+
+/// Checks by id; who may read them learns the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Samples {
+    pub newly_admitted: Vec<CheckId>,
+    pub newly_refused: Vec<CheckId>,
+    pub tier_changed: Vec<CheckId>,
+    pub otherwise_decided: Vec<CheckId>,
+}
+
+/// Checks that can't be decided again. They count as they were: also with what they used of limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NotReplayed {
+    /// Of persons who were erased since.
+    pub erased: u64,
+    /// Whose bodies are gone from the log; whose they were can't be told any more.
+    pub pruned: u64,
+    /// Refused because the perk was paused, whatever its rule.
+    pub paused: u64,
+    /// For which the rule looks at something that was not kept, as the rule of then did not look at it.
+    pub unkept: u64,
+    /// What that is.
+    pub unkept_attributes: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Reproduction {
+    pub checks: u64,
+    /// Decided by an earlier reading of rules, so they may differ.
+    pub other_engine: u64,
+    /// Those that come out otherwise: there must be none.
+    pub mismatches: u64,
+    pub mismatched: Vec<CheckId>,
+}

@@ -1,0 +1,132 @@
+//! Replaying the checks of a period, from the ledger, against a rule.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::backtest::Backtest;
+use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
+use super::replay::{Replay, Subject};
+use super::replayed::{Counters, Since};
+use super::runs::{Progress, Run, Runs, Turn, compute};
+use crate::access::Merchant;
+use crate::clock::Clock;
+use crate::database::DatabaseError;
+use crate::ids::{MerchantId, PerkSlug};
+use crate::ledger::Ledger;
+use crate::ledger::history::{Interest, Stretch};
+use crate::perks::catalog::Catalog;
+use crate::perks::perk::Perk;
+use crate::scores::lookup::Lookup;
+
+/// The longest period, in days: five years.
+const LONGEST_DAYS: i64 = 5 * 366;
+
+/// What is asked of the past.
+#[derive(Debug, Clone)]
+pub struct PastTrial {
+    pub perk: PerkSlug,
+    pub choice: Choice,
+    pub from: Timestamp,
+    /// Not part of the period; now without it.
+    pub to: Option<Timestamp>,
+}
+
+/// Replays checks; records and consumes nothing. Cheap to clone.
+#[derive(Clone)]
+pub struct Backtester {
+    pub(crate) catalog: Catalog,
+    pub(crate) lookup: Lookup,
+    pub(crate) ledger: Ledger,
+    pub(crate) clock: Clock,
+    pub(crate) runs: Runs,
+}
+
+impl Backtester {
+    /// Begins to replay the period.
+    ///
+    /// # Errors
+    /// [`TrialError`]; of the period when it can't be one.
+    pub async fn backtest(&self, merchant: &Merchant, trial: PastTrial) -> Result<BacktestRun, TrialError> {
+        let PastTrial { perk, choice, from, to } = trial;
+        let now = self.clock.now();
+        let to = to.unwrap_or(now);
+        if from >= to {
+            return Err(TrialError::PeriodReversed);
+        }
+        if to > now {
+            return Err(TrialError::PeriodInFuture { now });
+        }
+        if to.duration_since(from) > SignedDuration::from_hours(LONGEST_DAYS * 24) {
+            return Err(TrialError::PeriodTooLong { days: LONGEST_DAYS });
+        }
+        let Chosen { perk, version, rule, .. } =
+            choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
+        let turn = self.runs.begin(&merchant.id)?;
+        let since = match Counters::since(&rule, from) {
+            Since::Beginning => None,
+            Since::At(at) => Some(at),
+        };
+        let stretch = self.ledger.stretch(&merchant.id, since, to).await?;
+        let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
+        let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to });
+        let other_perks = replay.counters().are_across_perks();
+        let interest = Interest { perk: perk.id.clone(), personal_from: from, other_perks };
+        let of = u64::try_from(stretch.before - stretch.from).unwrap_or(0);
+        Ok(BacktestRun {
+            catalog: self.catalog.clone(),
+            ledger: self.ledger.clone(),
+            merchant,
+            perk,
+            interest,
+            stretch,
+            replay: Some(Box::new(replay)),
+            progress: Progress { done: 0, of },
+            _turn: turn,
+        })
+    }
+}
+
+/// A period being replayed. Its progress counts the events of the merchant's log.
+pub struct BacktestRun {
+    catalog: Catalog,
+    ledger: Ledger,
+    merchant: MerchantId,
+    perk: Perk,
+    interest: Interest,
+    /// What is left to read.
+    stretch: Stretch,
+    /// Away while a page is replayed on another thread.
+    replay: Option<Box<Replay>>,
+    progress: Progress,
+    _turn: Turn,
+}
+
+impl Run for BacktestRun {
+    type Answer = Backtest;
+
+    async fn step(&mut self) -> Result<Option<Progress>, TrialError> {
+        if self.stretch.from >= self.stretch.before {
+            return Ok(None);
+        }
+        let page = self.ledger.past_checks(&self.merchant, self.stretch, &self.interest).await?;
+        let mut replay = self.replay.take().ok_or(DatabaseError::Interrupted)?;
+        let unknown: BTreeSet<i32> = page.checks.iter().filter_map(|check| replay.unknown_version(check)).collect();
+        for version in unknown {
+            replay.learn(version, &rule_of(&self.catalog, &self.merchant, &self.perk, version).await?);
+        }
+        let next = page.next;
+        let replayed = compute(move || {
+            page.pruned.iter().for_each(|at| replay.miss(*at));
+            page.checks.iter().try_for_each(|check| replay.replay(check)).map(|()| replay)
+        });
+        self.replay = Some(replayed.await??);
+        self.progress.done += u64::try_from(next - self.stretch.from).unwrap_or(0);
+        self.stretch.from = next;
+        Ok(Some(self.progress))
+    }
+
+    fn finish(self) -> Option<Backtest> {
+        self.replay.map(|replay| replay.finish())
+    }
+}

@@ -1,0 +1,334 @@
+//! Checks of the past decided again by another rule, one by one in the order of the log.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
+use super::decide::{Decision, ENGINE_VERSION, Verdict, decide};
+use super::everyone::Warning;
+use super::facts::{Context, Facts, ScoreFact};
+use super::reason::{Reason, ReasonCode};
+use super::replayed::{Admission, Counters, Course};
+use crate::database::DatabaseError;
+use crate::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
+use crate::json::Json;
+use crate::ledger::entry::LimitTouched;
+use crate::ledger::past::{PastCheck, PastPersonal};
+use crate::perks::attribute::{Attribute, PARTY};
+use crate::perks::limit::Place;
+use crate::perks::rule::Rule;
+
+/// How many checks of a kind are named.
+const SAMPLES: usize = 20;
+
+/// What is replayed.
+pub(super) struct Subject {
+    pub merchant: MerchantId,
+    pub perk: PerkId,
+    pub slug: PerkSlug,
+    pub version: Option<i32>,
+    pub rule: Arc<Rule>,
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+/// A check as it came out.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    decision: Decision,
+    tier: Option<String>,
+    refused_tier: Option<String>,
+    reasons: Vec<Reason>,
+    limits: Vec<LimitTouched>,
+    next_eligible_at: Option<Timestamp>,
+}
+
+/// A replay under way. But for the counters its size does not depend on how many checks there are.
+pub(super) struct Replay {
+    of: Subject,
+    counters: Counters,
+    /// What each version of the perk did not keep and this rule wants.
+    unkept: HashMap<i32, BTreeSet<String>>,
+    report: Report,
+}
+
+#[derive(Default)]
+struct Report {
+    checks: u64,
+    replayed: u64,
+    same: u64,
+    newly_admitted: u64,
+    newly_refused: u64,
+    tier_changed: u64,
+    otherwise_decided: u64,
+    decisions: BTreeMap<(&'static str, &'static str), Crossing>,
+    reasons: BTreeMap<String, (u64, u64)>,
+    tiers: BTreeMap<String, (u64, u64)>,
+    samples: Samples,
+    not_replayed: NotReplayed,
+    reproduction: Reproduction,
+}
+
+impl Replay {
+    pub fn new(of: Subject) -> Self {
+        let counters = Counters::of(&of.rule);
+        Self { of, counters, unkept: HashMap::new(), report: Report::default() }
+    }
+
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The version that decided this check, if its rule is still to be made known.
+    pub fn unknown_version(&self, check: &PastCheck) -> Option<i32> {
+        let known = !self.is_in_period(check) || self.unkept.contains_key(&check.rule_version);
+        (!known).then_some(check.rule_version)
+    }
+
+    /// Makes the rule of one version known: only what it looked at was kept of its checks.
+    pub fn learn(&mut self, version: i32, ran: &Rule) {
+        let wanted = &self.of.rule;
+        let mut unkept: BTreeSet<String> = wanted
+            .attributes()
+            .iter()
+            // How many come is in every event.
+            .filter(|name| name.as_str() != PARTY && !ran.attributes().contains(*name))
+            .map(|name| Attribute::Context(name.clone()).name())
+            .collect();
+        if let Some(source) = source_of(wanted).filter(|source| source_of(ran) != Some(source)) {
+            unkept.insert(format!("score from {source}"));
+        }
+        self.unkept.insert(version, unkept);
+    }
+
+    /// A check whose body is gone.
+    pub fn miss(&mut self, at: Timestamp) {
+        if at >= self.of.from && at < self.of.to {
+            self.report.not_replayed.pruned += 1;
+        }
+    }
+
+    /// The next check of the log.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Corrupt`] when what was recorded can't have been.
+    pub fn replay(&mut self, check: &PastCheck) -> Result<(), DatabaseError> {
+        if !self.is_in_period(check) {
+            self.carry(check);
+            return Ok(());
+        }
+        self.report.checks += 1;
+        let Some(personal) = self.replayable(check) else {
+            self.carry(check);
+            return Ok(());
+        };
+        let facts = facts_of(&self.of.rule, check, personal)?;
+        let verdict = decide(&self.of.rule, &facts, check.at);
+        if check.rule_hash == self.of.rule.hash() {
+            self.reproduce(check, personal, &verdict);
+        }
+        let would_be = self.settle(Course::Replayed, check, verdict);
+        self.compare(check, &would_be);
+        if check.decision == Decision::Granted {
+            self.counters.used(&check.limits, true, &[Course::Really]);
+        }
+        if would_be.decision == Decision::Granted {
+            self.counters.used(&would_be.limits, true, &[Course::Replayed]);
+        }
+        Ok(())
+    }
+
+    fn is_in_period(&self, check: &PastCheck) -> bool {
+        check.perk == self.of.perk.as_str() && check.at >= self.of.from && check.at < self.of.to
+    }
+
+    /// What is personal about a check that can be decided again; counts those that can't.
+    fn replayable<'a>(&mut self, check: &'a PastCheck) -> Option<&'a PastPersonal> {
+        let not = &mut self.report.not_replayed;
+        if check.codes.iter().any(|code| code == ReasonCode::PerkPaused.as_str()) {
+            not.paused += 1;
+            return None;
+        }
+        let Some(personal) = &check.personal else {
+            not.erased += 1;
+            return None;
+        };
+        let unkept = self.unkept.get(&check.rule_version).filter(|unkept| !unkept.is_empty());
+        if let Some(unkept) = unkept.filter(|_| check.rule_hash != self.of.rule.hash()) {
+            not.unkept += 1;
+            not.unkept_attributes.extend(unkept.iter().cloned());
+            return None;
+        }
+        Some(personal)
+    }
+
+    /// What is not replayed used limits as it really did, in both histories.
+    fn carry(&mut self, check: &PastCheck) {
+        if check.decision == Decision::Granted {
+            let ours = check.perk == self.of.perk.as_str();
+            self.counters.used(&check.limits, ours, &[Course::Really, Course::Replayed]);
+        }
+    }
+
+    fn settle(&self, course: Course, check: &PastCheck, verdict: Verdict) -> Outcome {
+        let Verdict { decision, tier, reasons, next_eligible_at, .. } = verdict;
+        if decision != Decision::Granted {
+            let limits = Vec::new();
+            return Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at };
+        }
+        let place = Place {
+            merchant: self.of.merchant.as_str(),
+            location: check.location.as_deref(),
+            kiosk: check.kiosk.as_deref(),
+        };
+        let rule = &self.of.rule;
+        let claims = rule.claims(tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
+        let asked = self.counters.ask(course, rule, &claims, &check.subject);
+        let Admission { admitted, limits, refusals, next_eligible_at: resets_at } = asked;
+        if admitted {
+            Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at }
+        } else {
+            Outcome {
+                decision: Decision::Denied,
+                tier: None,
+                refused_tier: tier,
+                reasons: refusals,
+                limits,
+                next_eligible_at: resets_at,
+            }
+        }
+    }
+
+    /// The same rule on the same facts and the same counters must come to the same decision.
+    fn reproduce(&mut self, check: &PastCheck, personal: &PastPersonal, verdict: &Verdict) {
+        let reproduction = &mut self.report.reproduction;
+        reproduction.checks += 1;
+        if check.engine != i64::from(ENGINE_VERSION) {
+            reproduction.other_engine += 1;
+            return;
+        }
+        let was = Outcome {
+            decision: check.decision,
+            tier: check.tier.clone(),
+            refused_tier: check.refused_tier.clone(),
+            reasons: personal.reasons.clone(),
+            limits: check.limits.clone(),
+            next_eligible_at: check.next_eligible_at,
+        };
+        let again = self.settle(Course::Really, check, verdict.clone());
+        if was != again {
+            let reproduction = &mut self.report.reproduction;
+            reproduction.mismatches += 1;
+            name(&mut reproduction.mismatched, check);
+        }
+    }
+
+    fn compare(&mut self, check: &PastCheck, would_be: &Outcome) {
+        let report = &mut self.report;
+        report.replayed += 1;
+        let (was, now) = (check.decision, would_be.decision);
+        let crossing = Crossing { was, would_be: now, checks: 0 };
+        report.decisions.entry((was.as_str(), now.as_str())).or_insert(crossing).checks += 1;
+        for code in &check.codes {
+            count(&mut report.reasons, code).0 += 1;
+        }
+        let codes: BTreeSet<&str> = would_be.reasons.iter().map(|reason| reason.code.as_str()).collect();
+        for code in codes {
+            count(&mut report.reasons, code).1 += 1;
+        }
+        if let Some(tier) = &check.tier {
+            count(&mut report.tiers, tier).0 += 1;
+        }
+        if let Some(tier) = &would_be.tier {
+            count(&mut report.tiers, tier).1 += 1;
+        }
+        let samples = &mut report.samples;
+        let (counter, sample) = match (was == Decision::Granted, now == Decision::Granted) {
+            (false, true) => (&mut report.newly_admitted, Some(&mut samples.newly_admitted)),
+            (true, false) => (&mut report.newly_refused, Some(&mut samples.newly_refused)),
+            (true, true) if check.tier != would_be.tier => (&mut report.tier_changed, Some(&mut samples.tier_changed)),
+            (false, false) if was != now => (&mut report.otherwise_decided, Some(&mut samples.otherwise_decided)),
+            (true, true) | (false, false) => (&mut report.same, None),
+        };
+        *counter += 1;
+        if let Some(sample) = sample {
+            name(sample, check);
+        }
+    }
+
+    pub fn finish(self) -> Backtest {
+        let Subject { slug, version, rule, from, to, .. } = self.of;
+        let report = self.report;
+        let shifts = |counts: BTreeMap<String, (u64, u64)>| {
+            counts.into_iter().map(|(name, (was, would_be))| Shift { name, was, would_be }).collect()
+        };
+        let mut warnings = Vec::new();
+        if report.checks == 0 {
+            let detail = format!("Nobody was checked for this perk from {from} to {to}.");
+            warnings.push(Warning { code: "no_checks", detail });
+        }
+        if report.reproduction.mismatches > 0 {
+            let detail = "The rule that ran comes to other decisions than it did: this is a defect of the gateway.";
+            warnings.push(Warning { code: "not_reproduced", detail: detail.to_owned() });
+        }
+        Backtest {
+            perk: slug,
+            version,
+            rule_hash: rule.hash().to_owned(),
+            from,
+            to,
+            checks: report.checks,
+            replayed: report.replayed,
+            same: report.same,
+            newly_admitted: report.newly_admitted,
+            newly_refused: report.newly_refused,
+            tier_changed: report.tier_changed,
+            otherwise_decided: report.otherwise_decided,
+            decisions: report.decisions.into_values().collect(),
+            reasons: shifts(report.reasons),
+            tiers: shifts(report.tiers),
+            samples: report.samples,
+            not_replayed: report.not_replayed,
+            reproduction: report.reproduction,
+            warnings,
+        }
+    }
+}
+
+/// Where the score came from that a check by this rule was recorded with.
+fn source_of(rule: &Rule) -> Option<&SourceName> {
+    rule.score().filter(|_| rule.looks_at_score()).map(|policy| &policy.source)
+}
+
+/// The facts of then, as the checker had them.
+fn facts_of(rule: &Rule, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
+    let mut members = match &personal.context {
+        Json::Object(members) => members.clone(),
+        _ => return Err(DatabaseError::corrupt("check event", "context")),
+    };
+    members.retain(|(name, _)| name != PARTY);
+    let party = i64::try_from(check.party).map_err(|e| DatabaseError::corrupt("party", e))?;
+    members.push((PARTY.to_owned(), Json::whole(party)));
+    let context = Context::parse(&Json::Object(members)).map_err(|issues| {
+        DatabaseError::corrupt("context", issues.into_iter().map(|issue| issue.detail).next().unwrap_or_default())
+    })?;
+    let score = personal.score.as_ref().filter(|_| rule.looks_at_score());
+    Ok(Facts {
+        score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
+        network: personal.network.clone(),
+        context,
+        rollout_bucket: None,
+    })
+}
+
+fn count<'a>(counts: &'a mut BTreeMap<String, (u64, u64)>, name: &str) -> &'a mut (u64, u64) {
+    counts.entry(name.to_owned()).or_default()
+}
+
+fn name(names: &mut Vec<CheckId>, check: &PastCheck) {
+    if names.len() < SAMPLES {
+        names.push(check.check.clone());
+    }
+}

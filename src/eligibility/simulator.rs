@@ -1,0 +1,305 @@
+//! Seeing what a rule would do before it does it: to one subject at any instant, or to everyone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
+use super::decide::{Decision, Verdict, decide, looked_at};
+use super::everyone::{Everyone, Question, Tally, Warning};
+use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use super::reason::Reason;
+use super::runs::{Progress, Run, Runs, Turn, compute};
+use super::trace::{Trace, trace};
+use crate::access::Merchant;
+use crate::clock::Clock;
+use crate::database::DatabaseError;
+use crate::decimal::Decimal;
+use crate::entropy::Entropy;
+use crate::ids::{CheckId, EventId, KeyId, MerchantId, PerkSlug, SourceName};
+use crate::keyring::Keyring;
+use crate::ledger::Ledger;
+use crate::ledger::entry::{Actor, CheckEntry, LimitTouched, ScoreSeen};
+use crate::perks::catalog::Catalog;
+use crate::perks::limit::Place;
+use crate::scores::lookup::Lookup;
+use crate::subject::{SubjectHandle, SubjectRef};
+
+/// Nobody waits for a preview in the ledger's queue: it is not asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One question to a rule that need not be published.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    pub perk: PerkSlug,
+    pub choice: Choice,
+    /// Whose score and limits are looked at.
+    pub subject: Option<SubjectHandle>,
+    /// In the place of the subject's own; observed at the instant of the trial unless it says when.
+    pub score: Option<(Decimal, Option<Timestamp>)>,
+    /// In the place of the handle's.
+    pub network: Option<String>,
+    pub context: Context,
+    /// Now without it.
+    pub at: Option<Timestamp>,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+}
+
+/// What would be decided, and why.
+#[derive(Debug, Clone)]
+pub struct Simulated {
+    pub perk: PerkSlug,
+    /// None for a rule that is no version.
+    pub version: Option<i32>,
+    pub rule_hash: String,
+    pub at: Timestamp,
+    pub decision: Decision,
+    pub tier: Option<String>,
+    pub reasons: Vec<Reason>,
+    pub score: Option<ScoreSeen>,
+    /// As they stand now, were it granted.
+    pub limits: Vec<LimitTouched>,
+    pub next_eligible_at: Option<Timestamp>,
+    pub trace: Trace,
+    pub warnings: Vec<Warning>,
+}
+
+/// A question about everyone whose score is known.
+#[derive(Debug, Clone)]
+pub struct EveryoneTrial {
+    pub perk: PerkSlug,
+    pub choice: Choice,
+    /// What every visitor is taken to bring.
+    pub context: Context,
+    /// Now without it.
+    pub at: Option<Timestamp>,
+}
+
+/// Tries rules out; records and consumes nothing. Cheap to clone.
+#[derive(Clone)]
+pub struct Simulator {
+    pub(crate) catalog: Catalog,
+    pub(crate) lookup: Lookup,
+    pub(crate) ledger: Ledger,
+    pub(crate) keyring: Keyring,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) runs: Runs,
+}
+
+impl Simulator {
+    /// What the rule would decide about one subject, with its trace.
+    ///
+    /// # Errors
+    /// [`TrialError`].
+    pub async fn simulate(&self, merchant: &Merchant, actor: &Actor, trial: Trial) -> Result<Simulated, TrialError> {
+        let chosen = choose(&self.catalog, &self.lookup, &merchant.id, &trial.perk, trial.choice.clone()).await?;
+        let rule = &chosen.rule;
+        let at = trial.at.unwrap_or_else(|| self.clock.now());
+        let score = self.score(merchant, &chosen, &trial, at).await?;
+        let network = match (&trial.network, &trial.subject) {
+            (Some(network), _) => Some(network.clone()),
+            (None, Some(subject)) => subject.network().map(str::to_owned),
+            (None, None) => None,
+        };
+        let rollout_bucket = trial
+            .subject
+            .as_ref()
+            .map(|subject| rollout_bucket(&chosen.perk.id, &self.keyring.subject_ref(&merchant.id, subject)));
+        let facts = Facts { score, network, context: trial.context.clone(), rollout_bucket };
+        let verdict = decide(rule, &facts, at);
+        let seen = chosen.source.as_ref().zip(score).map(|(source, score)| ScoreSeen {
+            source: source.name.clone(),
+            value: score.value,
+            observed_at: score.observed_at,
+            fresh: verdict.score_fresh.unwrap_or(true),
+        });
+        let mut simulated = Simulated {
+            perk: chosen.perk.slug.clone(),
+            version: chosen.version,
+            rule_hash: rule.hash().to_owned(),
+            at,
+            decision: verdict.decision,
+            tier: verdict.tier.clone(),
+            reasons: verdict.reasons.clone(),
+            score: seen,
+            limits: Vec::new(),
+            next_eligible_at: verdict.next_eligible_at,
+            trace: trace(rule, &facts, at),
+            warnings: warnings(&chosen, &trial),
+        };
+        if let (Some(subject), true) = (trial.subject.clone(), verdict.is_granted() && !rule.limits().is_empty()) {
+            let entry = self.entry(merchant, actor, &chosen, &trial, &facts, verdict, subject, at);
+            let settled = self.ledger.preview(entry).await?;
+            simulated.decision = settled.decision;
+            simulated.tier = settled.tier;
+            simulated.reasons = settled.reasons;
+            simulated.limits = settled.limits;
+            simulated.next_eligible_at = settled.next_eligible_at;
+        }
+        Ok(simulated)
+    }
+
+    async fn score(
+        &self,
+        merchant: &Merchant,
+        chosen: &Chosen,
+        trial: &Trial,
+        at: Timestamp,
+    ) -> Result<Option<ScoreFact>, TrialError> {
+        let Some(source) = &chosen.source else { return Ok(None) };
+        if let Some((value, observed_at)) = trial.score {
+            if value < source.minimum || value > source.maximum {
+                return Err(TrialError::OffScale { minimum: source.minimum, maximum: source.maximum });
+            }
+            return Ok(Some(ScoreFact { value, observed_at: observed_at.unwrap_or(at) }));
+        }
+        let Some(subject) = &trial.subject else { return Ok(None) };
+        let reference = self.keyring.subject_ref(&merchant.id, subject);
+        let found = self.lookup.find(&merchant.id, &source.name, &reference).await?;
+        Ok(found.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }))
+    }
+
+    /// The check as the ledger previews it. It has no grant, so nothing of it could be signed.
+    #[expect(clippy::too_many_arguments, reason = "everything that an entry is made of")]
+    fn entry(
+        &self,
+        merchant: &Merchant,
+        actor: &Actor,
+        chosen: &Chosen,
+        trial: &Trial,
+        facts: &Facts,
+        verdict: Verdict,
+        subject: SubjectHandle,
+        at: Timestamp,
+    ) -> CheckEntry {
+        let place = Place {
+            merchant: merchant.id.as_str(),
+            location: trial.location.as_deref(),
+            kiosk: trial.kiosk.as_deref(),
+        };
+        let tier = verdict.tier.as_deref().unwrap_or_default();
+        CheckEntry {
+            check: CheckId::new(at, &self.entropy),
+            event: EventId::new(at, &self.entropy),
+            at,
+            merchant: merchant.id.clone(),
+            key: actor.key.clone().unwrap_or_else(|| KeyId::new(at, &self.entropy)),
+            role: actor.role,
+            location: trial.location.clone(),
+            kiosk: trial.kiosk.clone(),
+            perk: chosen.perk.id.clone(),
+            perk_slug: chosen.perk.slug.clone(),
+            rule_version: chosen.version.unwrap_or_default(),
+            rule_hash: chosen.rule.hash().into(),
+            subject_ref: self.keyring.subject_ref(&merchant.id, &subject),
+            handle: subject,
+            party: facts.context.party(),
+            context: looked_at(&chosen.rule, facts),
+            claims: chosen.rule.claims(tier, facts.context.party(), &place, at),
+            verdict,
+            score: None,
+            grant: None,
+            idempotency: None,
+            resolves: None,
+            deadline: Instant::now() + PATIENCE,
+        }
+    }
+
+    /// Begins to count what the rule would mean for everyone who has a score from its source.
+    ///
+    /// # Errors
+    /// [`TrialError`]; [`TrialError::NoScore`] when no condition looks at one.
+    pub async fn everyone(&self, merchant: &Merchant, trial: EveryoneTrial) -> Result<EveryoneRun, TrialError> {
+        let EveryoneTrial { perk, choice, context, at } = trial;
+        let Chosen { perk, version, rule, source } =
+            choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
+        let source = source.ok_or(TrialError::NoScore)?;
+        let turn = self.runs.begin(&merchant.id)?;
+        let mut warnings = Vec::new();
+        let mut published = None;
+        if let Some(version) = perk.published_version {
+            let deciding = rule_of(&self.catalog, &merchant.id, &perk, version).await?;
+            if deciding.hash() == rule.hash() {
+                // Nothing to compare: it decides already.
+            } else if deciding.looks_at_score() && deciding.score().is_none_or(|policy| policy.source != source.name) {
+                let detail = format!("Version {version} goes by another source, so nobody can be compared with it.");
+                warnings.push(Warning { code: "other_source", detail });
+            } else {
+                published = Some((version, Arc::new(deciding)));
+            }
+        }
+        let of = self.lookup.count(&merchant.id, &source.name).await?;
+        let source_name = source.name.clone();
+        let at = at.unwrap_or_else(|| self.clock.now());
+        let question =
+            Question { id: perk.id, perk: perk.slug, version, rule, published, source, context, at, warnings };
+        Ok(EveryoneRun {
+            lookup: self.lookup.clone(),
+            merchant: merchant.id.clone(),
+            source: source_name,
+            tally: Some(Box::new(Tally::new(question))),
+            after: None,
+            progress: Progress { done: 0, of },
+            is_over: false,
+            _turn: turn,
+        })
+    }
+}
+
+fn warnings(chosen: &Chosen, trial: &Trial) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, detail: &str| warnings.push(Warning { code, detail: detail.to_owned() });
+    if trial.score.is_some() && chosen.source.is_none() {
+        warn("score_unused", "No condition of this rule looks at a score, so the one that was given changes nothing.");
+    }
+    if trial.subject.is_none() && !chosen.rule.limits().is_empty() {
+        warn("limits_not_applied", "Limits count people: name a subject to see what is left of them.");
+    }
+    warnings
+}
+
+/// Everyone being counted.
+pub struct EveryoneRun {
+    lookup: Lookup,
+    merchant: MerchantId,
+    source: SourceName,
+    /// Away while a chunk is counted on another thread.
+    tally: Option<Box<Tally>>,
+    after: Option<SubjectRef>,
+    progress: Progress,
+    is_over: bool,
+    _turn: Turn,
+}
+
+impl Run for EveryoneRun {
+    type Answer = Everyone;
+
+    async fn step(&mut self) -> Result<Option<Progress>, TrialError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let page = self.lookup.page(&self.merchant, &self.source, self.after).await?;
+        let Some((last, _)) = page.last() else {
+            self.is_over = true;
+            return Ok(None);
+        };
+        self.after = Some(*last);
+        self.progress.done += page.len() as u64;
+        // Scores may come in while they are counted.
+        self.progress.of = self.progress.of.max(self.progress.done);
+        let mut tally = self.tally.take().ok_or(DatabaseError::Interrupted)?;
+        let tally = compute(move || {
+            tally.count(page.into_iter());
+            tally
+        });
+        self.tally = Some(tally.await?);
+        Ok(Some(self.progress))
+    }
+
+    fn finish(self) -> Option<Everyone> {
+        self.tally.map(|tally| tally.finish())
+    }
+}

@@ -1,0 +1,205 @@
+//! What simulations for everyone and backtests answer, for the API's description. The rooms write it
+//! themselves, a line at a time; a test holds every member to this.
+#![expect(dead_code, reason = "describes what eligibility's own types write")]
+
+use utoipa::ToSchema;
+
+use super::simulations::TrialWarningView;
+
+/// What a rule would mean for everyone.
+#[derive(ToSchema)]
+#[schema(as = Everyone)]
+pub struct EveryoneView {
+    #[schema(example = "sfo-lounge")]
+    perk: String,
+    /// Null for a rule that is no version.
+    version: Option<i32>,
+    rule_hash: String,
+    #[schema(format = DateTime)]
+    at: String,
+    #[schema(example = "klout")]
+    source: String,
+    /// How many subjects have a score from the source.
+    total: u64,
+    granted: u64,
+    denied: u64,
+    referred: u64,
+    /// Highest rank first.
+    tiers: Vec<TierCountView>,
+    /// Those who would not be granted, by their first reason.
+    refused: Vec<ReasonCountView>,
+    /// Whose score is older than the rule takes.
+    stale: u64,
+    scores: DistributionView,
+    /// Every score that a condition compares with.
+    thresholds: Vec<ThresholdView>,
+    /// About the lowest threshold.
+    near: Option<NearView>,
+    /// Against the published version; null where that is the same rule, or goes by another source.
+    published: Option<AgainstView>,
+    warnings: Vec<TrialWarningView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = TierCount)]
+pub struct TierCountView {
+    #[schema(example = "standard")]
+    tier: String,
+    name: String,
+    subjects: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ReasonCount)]
+pub struct ReasonCountView {
+    #[schema(example = "score_below_threshold")]
+    code: String,
+    subjects: u64,
+}
+
+/// How the scores lie on the source's scale.
+#[derive(ToSchema)]
+#[schema(as = Distribution)]
+pub struct DistributionView {
+    minimum: f64,
+    maximum: f64,
+    bins: Vec<BinView>,
+}
+
+/// From `from` to below `to`; the last one has its `to` too.
+#[derive(ToSchema)]
+#[schema(as = Bin)]
+pub struct BinView {
+    from: f64,
+    to: f64,
+    subjects: u64,
+}
+
+/// A score that conditions compare with, and how many lie on which side of it.
+#[derive(ToSchema)]
+#[schema(as = Threshold)]
+pub struct ThresholdView {
+    #[schema(example = 40)]
+    value: f64,
+    /// The tiers whose condition names it; none for the rule's own.
+    tiers: Vec<String>,
+    below: u64,
+    at: u64,
+    above: u64,
+}
+
+/// Who is close to the lowest threshold.
+#[derive(ToSchema)]
+#[schema(as = Near)]
+pub struct NearView {
+    threshold: f64,
+    #[schema(example = 3)]
+    within: f64,
+    /// Below it, by no more than `within`.
+    below: u64,
+    /// At it or above it, by no more than `within`.
+    above: u64,
+}
+
+/// What changes against the published version.
+#[derive(ToSchema)]
+#[schema(as = Against)]
+pub struct AgainstView {
+    version: i32,
+    gained: u64,
+    lost: u64,
+    /// Granted by both, in another tier.
+    other_tier: u64,
+}
+
+/// What a rule would have made of the checks of a period.
+#[derive(ToSchema)]
+#[schema(as = Backtest)]
+pub struct BacktestView {
+    #[schema(example = "sfo-lounge")]
+    perk: String,
+    /// Null for a rule that is no version.
+    version: Option<i32>,
+    rule_hash: String,
+    #[schema(format = DateTime)]
+    from: String,
+    #[schema(format = DateTime)]
+    to: String,
+    /// The perk's checks in the period.
+    checks: u64,
+    replayed: u64,
+    same: u64,
+    newly_admitted: u64,
+    newly_refused: u64,
+    tier_changed: u64,
+    /// Denied instead of referred, or the other way round.
+    otherwise_decided: u64,
+    decisions: Vec<CrossingView>,
+    /// How many of the replayed checks had each reason.
+    reasons: Vec<ShiftView>,
+    /// How many of the replayed checks were granted each tier.
+    tiers: Vec<ShiftView>,
+    /// The first 20 of each kind.
+    samples: SamplesView,
+    not_replayed: NotReplayedView,
+    reproduction: ReproductionView,
+    warnings: Vec<TrialWarningView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Crossing)]
+pub struct CrossingView {
+    #[schema(example = "granted")]
+    was: String,
+    #[schema(example = "denied")]
+    would_be: String,
+    checks: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Shift)]
+pub struct ShiftView {
+    /// A reason's code or a tier's id.
+    #[schema(example = "score_met")]
+    name: String,
+    was: u64,
+    would_be: u64,
+}
+
+/// Checks by their ids.
+#[derive(ToSchema)]
+#[schema(as = Samples)]
+pub struct SamplesView {
+    newly_admitted: Vec<String>,
+    newly_refused: Vec<String>,
+    tier_changed: Vec<String>,
+    otherwise_decided: Vec<String>,
+}
+
+/// Checks that can't be decided again; they count as they were.
+#[derive(ToSchema)]
+#[schema(as = NotReplayed)]
+pub struct NotReplayedView {
+    /// Of persons who were erased since.
+    erased: u64,
+    /// Whose bodies are gone from the log.
+    pruned: u64,
+    /// Refused because the perk was paused.
+    paused: u64,
+    /// For which the rule looks at something that was not kept.
+    unkept: u64,
+    #[schema(example = json!(["context.terminal"]))]
+    unkept_attributes: Vec<String>,
+}
+
+/// The checks that this very rule decided then, decided again.
+#[derive(ToSchema)]
+#[schema(as = Reproduction)]
+pub struct ReproductionView {
+    checks: u64,
+    /// Decided by an earlier reading of rules.
+    other_engine: u64,
+    /// Those that come out otherwise: there must be none.
+    mismatches: u64,
+    mismatched: Vec<String>,
+}

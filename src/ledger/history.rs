@@ -1,0 +1,167 @@
+//! Reading the checks of the past in the log's order, page by page. Nothing is locked and no page is
+//! part of a longer transaction: whoever reads a year of checks is in nobody's way.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::event::StoredEvent;
+use super::past::{self, PastCheck};
+use super::store::history as rows;
+use super::subjects::Subject;
+use super::{Ledger, LedgerError, checks};
+use crate::clock::from_micros;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{MerchantId, PerkId};
+use crate::keyring::Keyring;
+use crate::subject::{Pseudonym, SubjectRef};
+
+/// How many events a page spans.
+const PAGE: i64 = 500;
+
+/// Replicas' clocks differ and batches wait, so the log is only nearly in the order of its instants.
+const DISORDER_MICROS: i64 = 600 * 1_000_000;
+
+/// A stretch of a merchant's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first index.
+    pub from: i64,
+    /// The first index behind it.
+    pub before: i64,
+}
+
+/// Which of the checks that are read matter to the one who asks.
+#[derive(Debug, Clone)]
+pub struct Interest {
+    pub perk: PerkId,
+    /// What is personal is opened from here on; before it nobody asks.
+    pub personal_from: Timestamp,
+    /// Other perks' checks are read too.
+    pub other_perks: bool,
+}
+
+/// The checks of a page.
+#[derive(Debug, Default)]
+pub struct HistoryPage {
+    pub checks: Vec<PastCheck>,
+    /// When those were whose bodies are gone.
+    pub pruned: Vec<Timestamp>,
+    /// Where the next page begins.
+    pub next: i64,
+}
+
+impl Ledger {
+    /// The stretch of the merchant's log that holds all that happened from `since` (or its beginning)
+    /// to `until`, and a little more on both sides.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub async fn stretch(
+        &self,
+        merchant: &MerchantId,
+        since: Option<Timestamp>,
+        until: Timestamp,
+    ) -> Result<Stretch, LedgerError> {
+        let merchant = merchant.clone();
+        let read = self.means.database.read(move |conn| {
+            let Some((log, size)) = rows::find_log_size(conn, &merchant)? else {
+                return Ok(Stretch { from: 0, before: 0 });
+            };
+            let until = until.as_microsecond().saturating_add(DISORDER_MICROS);
+            let from = match since {
+                None => 0,
+                Some(since) => first_at(conn, &log, size, since.as_microsecond().saturating_sub(DISORDER_MICROS))?,
+            };
+            Ok::<_, DatabaseError>(Stretch { from, before: first_at(conn, &log, size, until)? })
+        });
+        Ok(read.await?)
+    }
+
+    /// The checks of one page of the stretch.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub async fn past_checks(
+        &self,
+        merchant: &MerchantId,
+        stretch: Stretch,
+        interest: &Interest,
+    ) -> Result<HistoryPage, LedgerError> {
+        let (merchant, interest, keyring) = (merchant.clone(), interest.clone(), self.means.keyring.clone());
+        let read = self.means.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
+        Ok(read.await?)
+    }
+}
+
+/// The first index whose event is not before `at`, as if the log were in the order of its instants.
+fn first_at(conn: &mut AnyConnection, log: &str, size: i64, at: i64) -> Result<i64, DatabaseError> {
+    let (mut low, mut high) = (0, size);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match rows::find_instant(conn, log, middle)? {
+            Some(instant) if instant < at => low = middle + 1,
+            Some(_) | None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+fn page(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    stretch: Stretch,
+    interest: &Interest,
+) -> Result<HistoryPage, DatabaseError> {
+    let next = stretch.before.min(stretch.from.saturating_add(PAGE));
+    let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
+        return Ok(HistoryPage { next, ..HistoryPage::default() });
+    };
+    // Bodies are canonical, so this text stands in every check of the perk; what a caller could put
+    // into a check is sealed, so in no other.
+    let of_the_perk = format!(r#""perk_id":"{}""#, interest.perk.as_str());
+    let mut pruned = Vec::new();
+    let mut events = Vec::new();
+    for row in rows::list_placed(conn, &log, checks::KIND, stretch.from, next)? {
+        let at = from_micros(row.at);
+        let Some(body) = row.body else {
+            pruned.push(at);
+            continue;
+        };
+        let is_ours = body.contains(&of_the_perk);
+        if is_ours || interest.other_perks {
+            let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("check event", e))?;
+            events.push((event, is_ours && at >= interest.personal_from));
+        }
+    }
+    let wanted: BTreeSet<&str> =
+        events.iter().filter(|(_, open)| *open).filter_map(|(event, _)| past::pseudonym(event)).collect();
+    let subjects = subjects_called(conn, keyring, merchant, &wanted)?;
+    let mut checks = Vec::with_capacity(events.len());
+    for (event, open) in &events {
+        let subject = past::pseudonym(event).filter(|_| *open).and_then(|name| subjects.get(name));
+        checks.push(past::read(event, subject)?);
+    }
+    Ok(HistoryPage { checks, pruned, next })
+}
+
+fn subjects_called(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    pseudonyms: &BTreeSet<&str>,
+) -> Result<HashMap<String, Subject>, DatabaseError> {
+    let pseudonyms: Vec<&str> = pseudonyms.iter().copied().collect();
+    let mut subjects = HashMap::new();
+    for row in rows::list_subjects_called(conn, merchant, &pseudonyms)? {
+        let bytes: [u8; 32] =
+            row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+        let secret = keyring
+            .open_subject(merchant, &SubjectRef(bytes), &row.sealed)
+            .map_err(|e| DatabaseError::corrupt("subject", e))?;
+        let pseudonym = Pseudonym::stored(&row.pseudonym);
+        subjects.insert(row.pseudonym, Subject { secret, pseudonym });
+    }
+    Ok(subjects)
+}

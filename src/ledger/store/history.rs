@@ -1,0 +1,59 @@
+//! Pages of a merchant's log, in its order, and the persons that a page names.
+
+use diesel::prelude::*;
+
+use super::{Result, SubjectRow};
+use crate::database::AnyConnection;
+use crate::database::schema::{events, logs, subjects};
+use crate::ids::MerchantId;
+use crate::on_either;
+
+/// An event of one kind in its place.
+#[derive(Debug, Clone, Queryable)]
+pub struct PlacedRow {
+    pub log_index: i64,
+    pub at: i64,
+    /// None once it was pruned.
+    pub body: Option<String>,
+}
+
+/// The id of a merchant's log and how many events it has; none before the first.
+pub fn find_log_size(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Option<(String, i64)>> {
+    Ok(logs::table
+        .filter(logs::merchant_id.eq(merchant.as_str()))
+        .select((logs::id, logs::size))
+        .first(conn)
+        .optional()?)
+}
+
+/// When the event at `index` was, or the first one after it that is there.
+pub fn find_instant(conn: &mut AnyConnection, log: &str, index: i64) -> Result<Option<i64>> {
+    Ok(events::table
+        .filter(events::log_id.eq(log).and(events::log_index.ge(index)))
+        .order(events::log_index)
+        .select(events::at)
+        .first(conn)
+        .optional()?)
+}
+
+/// The events of `kind` from the index `from` on and before `before`, in the log's order.
+pub fn list_placed(conn: &mut AnyConnection, log: &str, kind: &str, from: i64, before: i64) -> Result<Vec<PlacedRow>> {
+    Ok(events::table
+        .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
+        .filter(events::kind.eq(kind))
+        .order(events::log_index)
+        .select((events::log_index, events::at, events::body))
+        .load(conn)?)
+}
+
+/// Those of the merchant's subjects that go by one of these pseudonyms.
+pub fn list_subjects_called(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    pseudonyms: &[&str],
+) -> Result<Vec<SubjectRow>> {
+    Ok(on_either!(conn, |c| subjects::table
+        .filter(subjects::merchant_id.eq(merchant.as_str()).and(subjects::pseudonym.eq_any(pseudonyms)))
+        .select(SubjectRow::as_select())
+        .load(c)?))
+}

@@ -1,0 +1,73 @@
+//! `perkgate perk simulate` and `perkgate perk backtest`: before a rule is published.
+
+use serde_json::json;
+
+use super::terminal::{LOUNGE, Terminal};
+
+const FEED: &str =
+    "subject,value,observed_at\ntwitter:ada,47.25,2026-01-01T00:00:00Z\ntwitter:bob,36,2026-01-01T00:00:00Z\n";
+
+fn cathay() -> Terminal {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.write("lounge.json", LOUNGE);
+    terminal.write("draft.json", &LOUNGE.replace("40", "36"));
+    terminal.write("scores.csv", FEED);
+    terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
+    terminal.ask("score import scores.csv --source klout --merchant cathay");
+    terminal
+}
+
+#[test]
+fn a_subject_and_everyone_are_tried_against_a_file() {
+    let terminal = cathay();
+    let bob =
+        |more: &str| terminal.ask(&format!("perk simulate sfo-lounge --merchant cathay --subject twitter:bob {more}"));
+    assert_eq!((&bob("")["decision"], &bob("")["version"]), (&json!("denied"), &json!(1)));
+    let granted = bob("-f draft.json");
+    assert_eq!((&granted["decision"], &granted["version"]), (&json!("granted"), &json!(null)));
+    assert_eq!(granted["trace"]["tiers"][0]["when"]["had"], 36);
+    let told = terminal.read("perk simulate sfo-lounge --merchant cathay --score 39.5 --context '{\"party\":2}'");
+    assert!(told.starts_with("denied, by version 1 at "), "{told}");
+    assert!(told.contains("no  score gte 40: had 39.5"), "{told}");
+
+    let everyone = terminal.ask("perk simulate sfo-lounge --merchant cathay --everyone -f draft.json");
+    assert_eq!((&everyone["total"], &everyone["granted"]), (&json!(2), &json!(2)));
+    assert_eq!(everyone["published"], json!({"version": 1, "gained": 1, "lost": 0, "other_tier": 0}));
+    let told = terminal.read("perk simulate sfo-lounge --merchant cathay --everyone -f draft.json");
+    assert!(told.contains("against version 1: 1 gained, 0 lost"), "{told}");
+    assert!(told.contains("within 3 points of 36: 0 below, 1 at it or above"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_tried_is_told() {
+    let terminal = cathay();
+    let simulate =
+        |more: &str, code| terminal.refused(&format!("perk simulate sfo-lounge --merchant cathay {more}"), code);
+    assert!(simulate("", 2)[0].contains("required"), "someone has to be meant");
+    assert!(simulate("--everyone --subject a", 2)[0].contains("cannot be used with"));
+    assert_eq!(simulate("--score 101", 1)[0], "error: the value is off the source's scale, 0 to 100");
+    assert!(simulate("--score 1 --context '{\"party\":0}'", 1)[0].starts_with("error: --context /party: "));
+    assert_eq!(simulate("--score 1 --version 7", 1)[0], "error: there is no such version");
+    terminal.write("spa.json", &LOUNGE.replace("sfo-lounge", "spa"));
+    assert!(simulate("--score 1 -f spa.json", 1)[0].starts_with("error: /perk: the file is about the perk `spa`"));
+    assert_eq!(
+        terminal.refused("perk simulate spa --merchant cathay --everyone", 1)[0],
+        "error: the merchant has no perk `spa`"
+    );
+    let backtest =
+        |more: &str, code| terminal.refused(&format!("perk backtest sfo-lounge --merchant cathay {more}"), code);
+    assert!(backtest("", 2).join(" ").contains("--from"));
+    assert!(backtest("--from yesterday", 2)[0].contains("RFC 3339"));
+    assert_eq!(backtest("--from 2999-01-01T00:00:00Z", 1)[0], "error: the period ends before it begins");
+}
+
+#[test]
+fn a_period_without_checks_says_so() {
+    let terminal = cathay();
+    let found = terminal.ask("perk backtest sfo-lounge --merchant cathay --from 2026-01-01T00:00:00Z");
+    assert_eq!((&found["checks"], &found["warnings"][0]["code"]), (&json!(0), &json!("no_checks")));
+    let told = terminal.read("perk backtest sfo-lounge --merchant cathay --from 2026-01-01T00:00:00Z -f draft.json");
+    assert!(told.contains("the rule of the file on 0 checks"), "{told}");
+    assert!(told.contains("Nobody was checked for this perk"), "{told}");
+}
