@@ -108,8 +108,7 @@ fn lint_thresholds(rule: &Rule, found: &mut Lint) {
         let Some(condition) = condition else { continue };
         let mut chosen = None;
         condition.each_leaf(&mut |leaf| match (&leaf.attribute, leaf.test.other()) {
-            (Attribute::Score, Some(other)) => chosen = Some(other),
-            (other, Some(Attribute::Score)) => chosen = Some(other),
+            (Attribute::Score, Some(other)) | (other, Some(Attribute::Score)) => chosen = Some(other),
             _ => {}
         });
         if let Some(chosen) = chosen {

@@ -36,7 +36,7 @@ fn codes(database: &Database) -> Vec<String> {
 
 fn lay_hands(database: &Database, sql: &str) {
     let mut conn = database.dedicated().unwrap();
-    connection::transaction(&mut conn, |conn| Ok::<_, DatabaseError>(conn.batch_execute(sql).unwrap())).unwrap();
+    connection::transaction(&mut conn, |conn| conn.batch_execute(sql).map_err(DatabaseError::from)).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
