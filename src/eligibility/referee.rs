@@ -68,14 +68,17 @@ impl Checker {
         merchant: &Merchant,
         ruling: Ruling,
     ) -> Result<Answer, RulingError> {
-        let found = self.ledger.find_referred(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
-        let referred = found.ok_or(RulingError::NotFound)?;
-        if referred.referral.status != ReferralStatus::Open {
-            return Err(RulingError::AlreadyDecided);
-        }
         let grant = match &ruling.tier {
+            // Even when the person has been erased meanwhile: what is left of them can be closed.
             None => None,
-            Some(tier) => Some(Box::new(self.granted_by(principal, merchant, &referred, tier).await?)),
+            Some(tier) => {
+                let found = self.ledger.find_referred(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+                let referred = found.ok_or(RulingError::NotFound)?;
+                if referred.referral.status != ReferralStatus::Open {
+                    return Err(RulingError::AlreadyDecided);
+                }
+                Some(Box::new(self.granted_by(principal, merchant, &referred, tier).await?))
+            }
         };
         let at = self.clock.now();
         let resolution = Resolution {

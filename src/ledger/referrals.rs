@@ -264,7 +264,7 @@ fn resolve(writer: &mut Writer, resolution: &Resolution) -> Result<Resolved, Res
     let marker = resolution.event.as_str().to_owned();
     let done = writer.attempt(
         |conn, means, logs| match decided(conn, means, logs, resolution)? {
-            Ok(resolved) => Ok(resolved),
+            Ok(granted) => Ok(granted),
             Err(refused) => {
                 refusal = Some(refused);
                 // Rolls back whatever the check it granted has written.
@@ -274,18 +274,21 @@ fn resolve(writer: &mut Writer, resolution: &Resolution) -> Result<Resolved, Res
         std::slice::from_ref(&marker),
     );
     match (done, refusal) {
-        (Ok(resolved), _) => Ok(resolved),
+        // Committed: only now is there a grant to sign.
+        (Ok(Some(record)), _) => Ok(Resolved::Granted(Box::new(Recorded::new(*record)))),
+        (Ok(None), _) => Ok(Resolved::Denied),
         (Err(_), Some(refusal)) => Err(refusal),
         (Err(error), None) => Err(error.into()),
     }
 }
 
+/// The check that was granted, none when it was denied, or why it can't be decided so.
 fn decided(
     conn: &mut AnyConnection,
     means: &Means,
     logs: &mut LogIds,
     resolution: &Resolution,
-) -> Result<Result<Resolved, ResolveError>, DatabaseError> {
+) -> Result<Result<Option<Box<CheckRecord>>, ResolveError>, DatabaseError> {
     let merchant = &resolution.merchant;
     let Some(mut row) = store::lock_referral(conn, merchant, &resolution.check)? else {
         return Ok(Err(ResolveError::NotFound));
@@ -315,11 +318,7 @@ fn decided(
     store::update_referral(conn, merchant, &row)?;
     let leaf = leaf(means, resolution, &row, subject.as_ref().map(|(_, subject)| subject))?;
     append::append(conn, means, logs, vec![leaf])?;
-    Ok(Ok(match granted {
-        // The caller hears of it after the commit, as the writer's `attempt` has it.
-        Some(record) => Resolved::Granted(Box::new(Recorded::new(*record))),
-        None => Resolved::Denied,
-    }))
+    Ok(Ok(granted))
 }
 
 fn leaf(
@@ -330,6 +329,7 @@ fn leaf(
 ) -> Result<Leaf, DatabaseError> {
     let personal = Personal { note: resolution.note.clone() };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("referral", e))?;
+    // Without the person there is no key to seal the note with, and in the clear it could name them.
     let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &means.entropy));
     let body = Event {
         id: &resolution.event,

@@ -9,7 +9,7 @@ use super::leaf::{Comparison, Leaf, Scalar, Test};
 use super::limit::{Cost, Unit, Window};
 use super::read::Issue;
 use super::rule::Rule;
-use super::terms::Fallback;
+use super::terms::{Fallback, Otherwise, ScorePolicy};
 use super::tier::Tier;
 use crate::decimal::Decimal;
 
@@ -38,6 +38,11 @@ pub fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, now: Timestamp) -> L
     lint_tiers(rule, scale, &mut found);
     lint_limits(rule, &mut found);
     lint_thresholds(rule, &mut found);
+    let denies = |policy: &ScorePolicy| policy.on_missing == Fallback::Deny;
+    if rule.otherwise() == Otherwise::Refer && rule.looks_at_score() && rule.score().is_some_and(denies) {
+        let detail = "who has no score is denied, not referred: say \"refer\" if a person is to decide about them too";
+        found.warn("/score/on_missing", "missing_score_denied", detail);
+    }
     if rule.score().is_some() && !rule.looks_at_score() {
         found.warn("/score", "score_unused", "no condition looks at the score: leave it out, or add one");
     }
@@ -108,8 +113,7 @@ fn lint_thresholds(rule: &Rule, found: &mut Lint) {
         let Some(condition) = condition else { continue };
         let mut chosen = None;
         condition.each_leaf(&mut |leaf| match (&leaf.attribute, leaf.test.other()) {
-            (Attribute::Score, Some(other)) => chosen = Some(other),
-            (other, Some(Attribute::Score)) => chosen = Some(other),
+            (Attribute::Score, Some(other)) | (other, Some(Attribute::Score)) => chosen = Some(other),
             _ => {}
         });
         if let Some(chosen) = chosen {
@@ -301,6 +305,19 @@ mod tests {
             expect(&with(leaf), &[("/tiers/0/when", "caller_sets_threshold", false)]);
         }
         expect(r#"{"tiers":[{"id":"t","when":{"attr":"context.party","op":"lte","ref":"context.seats"}}]}"#, &[]);
+    }
+
+    #[test]
+    fn a_rule_that_refers_all_but_those_without_a_score_is_odd() {
+        let with = |on_missing: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout","on_missing":"{on_missing}"}},"otherwise":"refer",
+                    "tiers":[{{"id":"t","when":{}}}]}}"#,
+                score("gte", "40")
+            )
+        };
+        expect(&with("deny"), &[("/score/on_missing", "missing_score_denied", false)]);
+        expect(&with("refer"), &[]);
     }
 
     #[test]

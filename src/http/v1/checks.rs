@@ -243,6 +243,7 @@ impl CheckView {
 
 impl CheckView {
     /// The same, with what a person made of it.
+    #[must_use]
     pub fn with_referral(self, referral: Option<&Referral>) -> Self {
         Self { referral: referral.map(RulingView::of), ..self }
     }

@@ -6,7 +6,9 @@ use perkgate::audit::Request;
 use perkgate::database::{Database, DatabaseError, connection};
 use perkgate::eligibility::referee::Ruling;
 use perkgate::entropy::Entropy;
+use perkgate::ledger::store::EventRow;
 
+use super::history::{events_of, rebuild};
 use crate::support::world::{World, question};
 
 const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
@@ -36,22 +38,27 @@ fn codes(database: &Database) -> Vec<String> {
 
 fn lay_hands(database: &Database, sql: &str) {
     let mut conn = database.dedicated().unwrap();
-    connection::transaction(&mut conn, |conn| Ok::<_, DatabaseError>(conn.batch_execute(sql).unwrap())).unwrap();
+    connection::transaction(&mut conn, |conn| conn.batch_execute(sql).map_err(DatabaseError::from)).unwrap();
+}
+
+/// A referral granted, one denied and one open.
+async fn decided(world: &World) -> Database {
+    let cathay = world.merchant("cathay").await;
+    world.perk(&cathay, "sfo-lounge", REFERRING).await;
+    let (kiosk, admin) = (world.principal(&cathay, Role::Kiosk).await, world.principal(&cathay, Role::Admin).await);
+    for (who, tier) in [("ada", Some(Some("main"))), ("bob", Some(None)), ("cy", None)] {
+        let asked = world.check(&kiosk, question("sfo-lounge", &format!("twitter:{who}"))).await.unwrap();
+        let Some(tier) = tier else { continue };
+        let ruling = Ruling { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
+        world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
+    }
+    world.database.open()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_referral_that_is_changed_deleted_or_added_is_found() {
     for world in World::all().await {
-        let cathay = world.merchant("cathay").await;
-        world.perk(&cathay, "sfo-lounge", REFERRING).await;
-        let (kiosk, admin) = (world.principal(&cathay, Role::Kiosk).await, world.principal(&cathay, Role::Admin).await);
-        for (who, tier) in [("ada", Some(Some("main"))), ("bob", Some(None)), ("cy", None)] {
-            let asked = world.check(&kiosk, question("sfo-lounge", &format!("twitter:{who}"))).await.unwrap();
-            let Some(tier) = tier else { continue };
-            let ruling = Ruling { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
-            world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
-        }
-        let database = world.database.open();
+        let database = decided(&world).await;
         assert_eq!(codes(&database), [""; 0]);
         lay_hands(&database, "CREATE TABLE kept_referrals AS SELECT * FROM referrals");
         for (sql, wanted) in CASES {
@@ -59,6 +66,53 @@ async fn a_referral_that_is_changed_deleted_or_added_is_found() {
             assert_eq!(codes(&database), [wanted], "{sql}");
             lay_hands(&database, "DELETE FROM referrals; INSERT INTO referrals SELECT * FROM kept_referrals");
         }
+        assert_eq!(codes(&database), [""; 0]);
+    }
+}
+
+/// Whoever holds the log key can sign a lie; it still has to fit the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_does_not_fit_its_check_is_found_even_when_it_is_signed() {
+    let lies: [(&str, &str, &str, &[&str]); 5] = [
+        ("\"grant\":\"grt_", "\"grant\":\"grt_0", "\"grant\":\"grt_1", &["event_incoherent", "referral_mismatch"]),
+        ("\"resolves\":", "\"resolves\":\"chk_0", "\"resolves\":\"chk_1", &["event_incoherent", "event_incoherent"]),
+        (
+            "\"check\":null,\"decision\":\"denied\"",
+            "\"decision\":\"denied\"",
+            "\"decision\":\"granted\"",
+            &["event_incoherent", "referral_mismatch"],
+        ),
+        (
+            "\"decision\":\"referred\"",
+            "\"decision\":\"referred\"",
+            "\"decision\":\"denied\"",
+            &["event_incoherent", "referral_without_event"],
+        ),
+        (
+            "\"kind\":\"referral.decided\"",
+            "referral.decided",
+            "referral.dreamt",
+            &["referral_mismatch", "event_incoherent"],
+        ),
+    ];
+    for world in World::all().await {
+        let database = decided(&world).await;
+        let key = world.gateway.keyring.log_key();
+        let rewrite = |all: Vec<EventRow>| {
+            let mut conn = database.dedicated().unwrap();
+            rebuild(&mut conn, "cathay", all, key.verifier(), &|text| key.sign(text));
+        };
+        let truth = events_of(&mut database.dedicated().unwrap(), "cathay");
+        for (which, from, to, wanted) in lies {
+            let mut all = truth.clone();
+            let lie = all.iter_mut().find(|event| event.body.as_ref().unwrap().contains(which)).expect(which);
+            lie.body = Some(lie.body.as_ref().unwrap().replacen(from, to, 1));
+            // The column says what the body says.
+            lie.kind = lie.kind.replace(from, to);
+            rewrite(all);
+            assert_eq!(codes(&database), wanted, "{to}");
+        }
+        rewrite(truth);
         assert_eq!(codes(&database), [""; 0]);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use diesel::RunQueryDsl as _;
 use perkgate::access::{NewKey, Role};
+use perkgate::database::DatabaseError;
 use perkgate::eligibility::referee::{Ruling, RulingError};
 use perkgate::perks::catalog::NewVersion;
 use serde_json::{Value, json};
@@ -201,9 +203,9 @@ async fn of_many_who_decide_at_once_on_two_replicas_one_does() {
             let asked = world.check(&kiosk, question("sfo-lounge", &format!("twitter:ada{round}"))).await.unwrap();
             let check = asked.check.unwrap();
             let decide = |nth: usize| {
-                let gateway = if nth % 2 == 0 { &world.gateway } else { &other };
+                let gateway = if nth.is_multiple_of(2) { &world.gateway } else { &other };
                 // Some grant, others deny.
-                let tier = (nth % 3 > 0).then(|| "main".to_owned());
+                let tier = (!nth.is_multiple_of(3)).then(|| "main".to_owned());
                 let ruling = Ruling { check: check.clone(), tier, note: format!("{nth}") };
                 gateway.checker.rule_on(&admin, &cathay, ruling)
             };
@@ -231,6 +233,24 @@ async fn a_version_that_has_been_replaced_still_says_what_can_be_granted() {
         app.world.gateway.catalog.create_version(&app.cathay.id, CLI, &slug, version).await.unwrap();
         let granted = admin.post(&format!("/v1/referrals/{check}/decide"), &grant("main")).await.is(201);
         assert_eq!((&granted["rule_version"], &granted["tier"]), (&json!(1), &json!("main")));
+        expect_well(&app.world);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_somebody_who_was_erased_can_only_be_denied() {
+    for app in TestApp::all().await {
+        app.lounge(REFERRING, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let check = kiosk.post("/v1/checks", &ask()).await.text_of("check");
+        let erase = |conn: &mut perkgate::database::AnyConnection| {
+            diesel::delete(perkgate::database::schema::subjects::table).execute(conn).map_err(DatabaseError::from)
+        };
+        app.world.gateway.database.write(erase).await.unwrap();
+        let decide = format!("/v1/referrals/{check}/decide");
+        admin.post(&decide, &grant("main")).await.problem(404, "not_found");
+        let denied = admin.post(&decide, &json!({"decision": "deny", "note": "Gone."})).await.is(201);
+        assert_eq!(denied["referral"]["status"], "denied");
         expect_well(&app.world);
     }
 }
