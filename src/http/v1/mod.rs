@@ -8,3 +8,4 @@ pub mod perks;
 pub mod scores;
 pub mod sources;
 pub mod tokens;
+pub mod versions;
