@@ -42,6 +42,20 @@ pub struct Verdict {
     pub next_eligible_at: Option<Timestamp>,
 }
 
+impl Verdict {
+    /// What everybody is told while the perk is paused, whatever the rule says.
+    #[must_use]
+    pub fn paused() -> Self {
+        Self {
+            decision: Decision::Denied,
+            tier: None,
+            reasons: vec![Reason::new(ReasonCode::PerkPaused)],
+            score_fresh: None,
+            next_eligible_at: None,
+        }
+    }
+}
+
 impl Decision {
     const ALL: [Self; 3] = [Self::Granted, Self::Denied, Self::Referred];
 

@@ -11,6 +11,10 @@
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its
 //! truth in `eligibility::evaluate`.
 //!
+//! To add a step to a version's life: a function in `life.rs` that runs inside the ledger's
+//! transaction with its event, its method in `versions.rs`, and what the event means in
+//! `audit::rules`.
+//!
 //! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
@@ -18,14 +22,21 @@ pub mod attribute;
 pub mod catalog;
 pub mod condition;
 mod draft;
+pub mod four_eyes;
+pub mod instant;
 pub mod leaf;
+pub mod life;
 pub mod limit;
 pub mod lint;
+mod open;
 pub mod period;
 pub mod perk;
+pub mod purpose;
 pub mod read;
 pub mod rule;
 pub mod schedule;
+mod standing;
 pub mod store;
 pub mod terms;
 pub mod tier;
+pub mod versions;

@@ -14,11 +14,12 @@ use crate::http::once::{Created, once};
 use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
-use crate::http::problem::{Problem, sentence};
+use crate::http::problem::{Problem, Spot, sentence};
 use crate::ids::PerkSlug;
 use crate::json::Json;
 use crate::perks::catalog::{Made, NewVersion};
-use crate::perks::perk::{Perk, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
+use crate::perks::purpose::Purpose;
 use crate::perks::read::Issue;
 
 /// A perk with its first rule.
@@ -30,6 +31,10 @@ pub struct NewPerkBody {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
+    /// What it is for: one of lounge, customer_service_priority, early_access, member_offer, event,
+    /// discount, other. Employment, credit, insurance, housing and essential services are refused.
+    #[schema(example = "lounge")]
+    purpose: Option<String>,
     /// Who may have it.
     #[schema(value_type = Object, example = json!({"at_least": 40, "score": "klout"}))]
     rule: Json,
@@ -46,25 +51,46 @@ pub struct PerkView {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// `published`, or `draft` while no version is published.
+    /// What it declares to be for.
+    #[schema(value_type = String, example = "lounge")]
+    purpose: Purpose,
+    /// `published`, or `draft` while no version is published; `paused`, `retired`.
     status: &'static str,
+    /// The highest number that a version was ever given.
     latest_version: i32,
     /// The version that decides.
     published_version: Option<i32>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// Who paused, resumed or retired it last: a key, or `cli`. Absent when nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    status_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_note: Option<String>,
 }
 
 impl From<Perk> for PerkView {
     fn from(perk: Perk) -> Self {
-        let status = if perk.published_version.is_some() { VersionStatus::Published } else { VersionStatus::Draft };
+        let status = match perk.status {
+            PerkStatus::Active if perk.published_version.is_some() => VersionStatus::Published.as_str(),
+            PerkStatus::Active => VersionStatus::Draft.as_str(),
+            PerkStatus::Paused | PerkStatus::Retired => perk.status.as_str(),
+        };
+        let (status_by, status_at) = perk.standing.map(|it| (it.by, it.at)).unzip();
         Self {
             perk: perk.slug,
             name: perk.name,
-            status: status.as_str(),
+            purpose: perk.purpose,
+            status,
             latest_version: perk.latest_version,
             published_version: perk.published_version,
             created_at: perk.created_at,
+            status_by,
+            status_at,
+            status_note: perk.standing_note,
         }
     }
 }
@@ -76,6 +102,8 @@ pub struct MadeView {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
+    /// `draft` or `published`; `in_review` where it was to be published and somebody else must
+    /// approve it first.
     #[schema(example = "published")]
     status: &'static str,
     version: i32,
@@ -103,13 +131,20 @@ impl From<Made> for MadeView {
             code: issue.code,
             detail: sentence(&issue.detail),
         };
+        let waits = (made.version.status == VersionStatus::InReview).then(|| WarningView {
+            pointer: "/publish".to_owned(),
+            code: "approval_required",
+            detail: "This merchant asks for four eyes: it is in review, and decides once somebody other than its \
+                     author has approved it and it is published."
+                .to_owned(),
+        });
         Self {
             perk: made.perk.slug,
             name: made.perk.name,
             status: made.version.status.as_str(),
             version: made.version.version,
             rule_hash: made.version.rule_hash,
-            warnings: made.warnings.into_iter().map(warning).collect(),
+            warnings: made.warnings.into_iter().map(warning).chain(waits).collect(),
         }
     }
 }
@@ -132,6 +167,11 @@ pub struct PerksQuery {
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<PerkSlug>,
+}
+
+/// A purpose from a body.
+pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
+    Purpose::parse(text).map_err(|error| Problem::invalid(vec![Spot::at("/purpose", error.code(), error.to_string())]))
 }
 
 /// Make a perk
@@ -157,9 +197,10 @@ pub async fn create_perk(
     let request = body.hash();
     let merchant = &caller.merchant()?.id;
     let work = async {
-        let NewPerkBody { perk, name, rule, publish, change_note } = body.into_inner();
+        let NewPerkBody { perk, name, purpose, rule, publish, change_note } = body.into_inner();
+        let purpose = purpose.as_deref().map(read_purpose).transpose()?.unwrap_or_default();
         let version = NewVersion { rule, publish, change_note };
-        let made = gateway.catalog.create_perk(merchant, caller.actor(), perk, &name, version).await?;
+        let made = gateway.catalog.create_perk_for(merchant, caller.actor(), perk, &name, purpose, version).await?;
         Created::new(Some(format!("/v1/perks/{}", made.perk.slug)), &MadeView::from(made))
     };
     once(&gateway, &caller, "perks", key, request, work).await
