@@ -271,12 +271,11 @@ async fn show(
         other => other.into(),
     };
     let perk = gateway.catalog.find_perk(merchant, slug).await.map_err(known)?;
-    let wanted = match version.or(perk.published_version) {
-        Some(wanted) => wanted,
-        None => {
-            let latest = gateway.catalog.latest_version(merchant, slug).await.map_err(known)?;
-            latest.map_or(perk.latest_version, |latest| latest.version)
-        }
+    let wanted = if let Some(wanted) = version.or(perk.published_version) {
+        wanted
+    } else {
+        let latest = gateway.catalog.latest_version(merchant, slug).await.map_err(known)?;
+        latest.map_or(perk.latest_version, |latest| latest.version)
     };
     let found = gateway.catalog.find_version(merchant, slug, wanted).await.map_err(|error| match error {
         PerkError::VersionNotFound => CliError::UnknownVersion { perk: slug.clone(), version: wanted },

@@ -85,7 +85,7 @@ impl Change<'_> {
         kind: &'static str,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        row.status = status.as_str().to_owned();
+        status.as_str().clone_into(&mut row.status);
         row.step_note = note;
         store::update_version(self.conn, self.merchant, row)?;
         self.tell(kind, perk, row, []);
@@ -140,10 +140,10 @@ impl Change<'_> {
         if let Some(before) = perk.published_version
             && let Some(mut before) = store::find_version(self.conn, self.merchant, &perk.id, before)?
         {
-            before.status = VersionStatus::Retired.as_str().to_owned();
+            VersionStatus::Retired.as_str().clone_into(&mut before.status);
             store::update_version(self.conn, self.merchant, &before)?;
         }
-        row.status = VersionStatus::Published.as_str().to_owned();
+        VersionStatus::Published.as_str().clone_into(&mut row.status);
         row.published_by = Some(name_of(self.actor));
         row.published_at = Some(from.as_microsecond());
         store::update_version(self.conn, self.merchant, row)?;
@@ -169,7 +169,7 @@ impl Change<'_> {
         row.change_note = draft.change_note;
         let by = name_of(self.actor);
         if row.author != by && !row.editors.split_whitespace().any(|editor| editor == by) {
-            row.editors = format!("{} {by}", row.editors).trim().to_owned();
+            row.editors = if row.editors.is_empty() { by } else { format!("{} {by}", row.editors) };
         }
         self.step(perk, row, VersionStatus::Draft, "rule.edited", None)?;
         Ok(warnings)
@@ -269,7 +269,7 @@ impl Change<'_> {
         }
         row.scheduled_by = Some(name_of(self.actor));
         row.scheduled_at = Some(at.as_microsecond());
-        row.status = VersionStatus::Scheduled.as_str().to_owned();
+        VersionStatus::Scheduled.as_str().clone_into(&mut row.status);
         row.step_note = note;
         store::update_version(self.conn, self.merchant, row)?;
         bump_epoch(self.conn, EPOCH)?;

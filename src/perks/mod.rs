@@ -1,7 +1,9 @@
 //! Perks and their rules.
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
-//! after that trusts it. All of its files but `catalog` and `store` are pure.
+//! after that trusts it. What reads and judges a rule is pure; `catalog` is the handle, with `versions`
+//! (the life of a rule's versions), `standing` (the perk's own) and `four_eyes` (who may approve), which
+//! do their work in `life` and `draft`, inside one transaction with its events.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules

@@ -93,10 +93,10 @@ impl Change<'_> {
         status.as_str().clone_into(&mut perk.status);
         perk.status_by = Some(name_of(self.actor));
         perk.status_at = Some(self.now.as_microsecond());
-        perk.status_note.clone_from(&note);
+        let facts = vec![("perk", Json::text(&perk.slug)), ("change_note", Json::optional(note.as_deref()))];
+        perk.status_note = note;
         store::update_perk(self.conn, self.merchant, perk)?;
         bump_epoch(self.conn, EPOCH)?;
-        let facts = vec![("perk", Json::text(&perk.slug)), ("change_note", Json::optional(note.as_deref()))];
         self.events.push(event(self.merchant, self.actor, status.kind(), &perk.id, facts));
         Ok(())
     }

@@ -34,7 +34,8 @@ pub struct RollbackBody {
 pub struct PerkChangeBody {
     #[schema(example = "San Francisco lounge")]
     name: Option<String>,
-    /// One of lounge, customer_service_priority, early_access, member_offer, event, discount, other.
+    /// One of `lounge`, `customer_service_priority`, `early_access`, `member_offer`, `event`,
+    /// `discount`, `other`.
     #[schema(example = "lounge")]
     purpose: Option<String>,
 }

@@ -31,8 +31,8 @@ pub struct NewPerkBody {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// What it is for: one of lounge, customer_service_priority, early_access, member_offer, event,
-    /// discount, other. Employment, credit, insurance, housing and essential services are refused.
+    /// What it is for: one of `lounge`, `customer_service_priority`, `early_access`, `member_offer`,
+    /// `event`, `discount`, `other`. Employment, credit, insurance, housing and essential services are refused.
     #[schema(example = "lounge")]
     purpose: Option<String>,
     /// Who may have it.
