@@ -157,6 +157,12 @@ pub(super) struct RuleFacts<'a> {
     pub from: Option<Timestamp>,
 }
 
+/// The facts of `approvals.required` and all that follow it.
+#[derive(Deserialize)]
+pub(super) struct ApprovalFacts {
+    pub required: bool,
+}
+
 /// The facts of `key.created`, and of a row of `api_keys`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct KeyFacts {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::body::{Body, CheckFacts, PerkFacts, RedeemFacts, Unreadable};
+use super::body::{ApprovalFacts, Body, CheckFacts, PerkFacts, RedeemFacts, Unreadable};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
@@ -121,6 +121,9 @@ impl LogBooks<'_> {
                 self.rules.named(about, &body.facts::<PerkFacts<'_>>()?);
             }
             "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(about, &body.kind),
+            kind if kind.starts_with("approvals.") => {
+                self.rules.requires(body.facts::<ApprovalFacts>()?.required);
+            }
             kind if kind.starts_with("rule.") => {
                 self.rules.take(at, kind, about, &body.facts()?, self.has_gaps, findings);
             }

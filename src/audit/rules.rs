@@ -15,6 +15,8 @@ use crate::subject::hex;
 #[derive(Default)]
 pub(super) struct Rules {
     perks: BTreeMap<String, Perk>,
+    /// Whether nobody may let a version decide alone; none where no event says it.
+    requires_two: Option<bool>,
 }
 
 #[derive(Default)]
@@ -60,6 +62,10 @@ impl Rules {
         known.purpose = facts.purpose.as_ref().map(|it| it.to_string()).or(known.purpose.take());
     }
 
+    pub(super) const fn requires(&mut self, two: bool) {
+        self.requires_two = Some(two);
+    }
+
     pub(super) fn stands(&mut self, perk: &str, kind: &str) {
         let status = match kind {
             "perk.paused" => "paused",
@@ -99,6 +105,12 @@ impl Rules {
         };
         match known.versions.get_mut(&rule.version) {
             Some(version) => {
+                // What was scheduled before two were asked for still takes its turn.
+                let lets_decide =
+                    kind == "rule.scheduled" || (kind == "rule.published" && version.status != "scheduled");
+                if lets_decide && self.requires_two == Some(true) && !version.was_approved && !has_gaps {
+                    findings.add(at, Wrong::RuleAlone { perk: perk.to_owned(), version: rule.version });
+                }
                 let is_same = *version.hash == *rule.rule_hash || kind == "rule.edited";
                 if !is_same || !(before.contains(&version.status) || has_gaps) {
                     let (perk, step) = (perk.to_owned(), kind.to_owned());
@@ -154,6 +166,11 @@ impl Rules {
         has_gaps: bool,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
+        let said = self.requires_two.unwrap_or_default();
+        let stored = store::find_four_eyes(conn, merchant)?.unwrap_or_default();
+        if said != stored && !(has_gaps && self.requires_two.is_none()) {
+            findings.add(Place::log(log), Wrong::FourEyes { said });
+        }
         let (mut rows, mut last) = (0, String::new());
         loop {
             let page = store::list_perks(conn, merchant, &last)?;

@@ -7,8 +7,8 @@ use diesel::connection::AnsiTransactionManager;
 use diesel::prelude::*;
 
 use crate::database::schema::{
-    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, logs, merchants, perks, redemptions,
-    rule_versions,
+    api_keys, checkpoints, events, four_eyes, grants, keyring_keys, limit_counters, logs, merchants, perks,
+    redemptions, rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow};
@@ -240,6 +240,11 @@ pub(super) fn list_perks(conn: &mut AnyConnection, merchant: &str, after: &str) 
         .limit(LIMIT)
         .select(PerkRow::as_select())
         .load(conn)?)
+}
+
+/// Whether the merchant asks for four eyes; none where nothing was ever said.
+pub(super) fn find_four_eyes(conn: &mut AnyConnection, merchant: &str) -> Result<Option<bool>> {
+    Ok(four_eyes::table.find(merchant).select(four_eyes::required).first(conn).optional()?)
 }
 
 /// The versions of a perk's rule.

@@ -168,6 +168,12 @@ impl fmt::Display for Shown {
         let Self { perk: PerkView { perk, name, latest_version, .. }, version, status, .. } = self;
         writeln!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
         writeln!(f, "  {}, written by {}", self.rule_hash, self.author)?;
+        if self.perk.standing != PerkStatus::Active {
+            writeln!(f, "  the perk is {}", self.perk.standing.as_str())?;
+        }
+        if self.perk.purpose != Purpose::Other {
+            writeln!(f, "  for {}", self.perk.purpose.as_str())?;
+        }
         if let Some(at) = self.published_at {
             writeln!(f, "  published {at}")?;
         }

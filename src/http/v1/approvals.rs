@@ -26,6 +26,7 @@ pub struct ApprovalsBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApprovalsView {
     /// Whether somebody other than its author must approve a version before it decides.
+    #[schema(example = true)]
     required: bool,
     /// Who asked to lift the requirement, until a second person asks the same.
     lift: Option<LiftView>,

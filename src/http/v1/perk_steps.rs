@@ -14,7 +14,7 @@ use crate::http::conditions::Optional;
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Spot};
 use crate::ids::PerkSlug;
 use crate::perks::perk::PerkStatus;
 
@@ -61,6 +61,13 @@ pub async fn update_perk(
     body: Body<PerkChangeBody>,
 ) -> Result<HttpResponse, Problem> {
     let PerkChangeBody { name, purpose } = body.into_inner();
+    if name.is_none() && purpose.is_none() {
+        return Err(Problem::invalid(vec![Spot::at(
+            "",
+            "missing_field",
+            "say what changes: `name`, `purpose` or both",
+        )]));
+    }
     let purpose = purpose.as_deref().map(read_purpose).transpose()?;
     let merchant = &caller.merchant()?.id;
     let perk = gateway.catalog.update_perk(merchant, caller.actor(), &perk, name, purpose).await?;

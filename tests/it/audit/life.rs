@@ -69,6 +69,10 @@ async fn live(world: &World) -> Merchant {
     let (name, purpose) = (Some("Another".to_owned()), Some(Purpose::Lounge));
     catalog.update_perk(&cathay.id, CLI, &lounge, name, purpose).await.unwrap();
     catalog.set_four_eyes(&cathay.id, CLI, true).await.unwrap();
+    let waits = catalog.create_version(&cathay.id, CLI, &lounge, version(60, true)).await.unwrap().version;
+    assert_eq!((waits.version, waits.status.as_str()), (9, "in_review"));
+    step(9, Step::Approve).await;
+    catalog.publish_version(&cathay.id, CLI, &lounge, 9).await.unwrap();
     cathay
 }
 
@@ -114,6 +118,11 @@ async fn a_whole_life_is_well_and_what_was_changed_behind_its_back_is_found() {
                 "UPDATE perks SET name = 'A' WHERE slug = 'spa'",
                 "perk_mismatch",
             ),
+            (
+                "UPDATE four_eyes SET required = NOT required",
+                "UPDATE four_eyes SET required = NOT required",
+                "approvals_mismatch",
+            ),
         ] {
             let sql = |text: &str| {
                 database.write_blocking(|conn| conn.batch_execute(text).map_err(DatabaseError::from)).unwrap();
@@ -124,6 +133,31 @@ async fn a_whole_life_is_well_and_what_was_changed_behind_its_back_is_found() {
             sql(back);
             assert_eq!(verdict(&database).findings.listed(), [], "{back}");
         }
+    }
+}
+
+/// The approval is taken out of the log, and all that is left is signed anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_person_let_decide_is_found_even_when_it_is_signed() {
+    for world in World::all().await {
+        live(&world).await;
+        let database = world.database.open();
+        let key = world.gateway.keyring.log_key();
+        let mut conn = database.dedicated().unwrap();
+        let mut all = events_of(&mut conn, "cathay");
+        let before = all.len();
+        all.retain(|it| {
+            let is_the_approval = it.kind == "rule.approved" || it.kind == "rule.submitted";
+            !(is_the_approval && it.body.as_ref().unwrap().contains(r#""version":9}"#))
+        });
+        assert_eq!(all.len(), before - 2);
+        connection::transaction(&mut conn, |conn| {
+            rebuild(conn, "cathay", all, key.verifier(), &|text| key.sign(text));
+            Ok::<_, DatabaseError>(())
+        })
+        .unwrap();
+        let codes: Vec<_> = verdict(&database).findings.counts().keys().copied().collect();
+        assert_eq!(codes, ["rule_not_approved"]);
     }
 }
 

@@ -210,7 +210,8 @@ async fn a_perk_is_named_anew_and_says_what_it_is_for() {
         let before = life(&app).await.len();
         let changed = change(&admin, &json!({"name": " San Francisco ", "purpose": "event"})).await.is(200);
         assert_eq!((&changed["name"], &changed["purpose"]), (&json!("San Francisco"), &json!("event")));
-        assert_eq!(change(&admin, &json!({})).await.is(200), changed);
+        assert_eq!(change(&admin, &json!({"purpose": "event"})).await.is(200), changed, "nothing new");
+        assert_eq!(change(&admin, &json!({})).await.spot(422, "invalid_request").1, "missing_field");
         assert_eq!(
             change(&admin, &json!({"purpose": "credit"})).await.spot(422, "invalid_request").1,
             "purpose_refused"
