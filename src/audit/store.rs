@@ -7,7 +7,7 @@ use diesel::connection::AnsiTransactionManager;
 use diesel::prelude::*;
 
 use crate::database::schema::{
-    api_keys, checkpoints, events, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
+    api_keys, checkpoints, events, four_eyes, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
     redemptions, referrals, rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
@@ -38,6 +38,9 @@ pub(super) struct EventRow {
 pub(super) struct PerkRow {
     pub id: String,
     pub slug: String,
+    pub name: String,
+    pub purpose: String,
+    pub status: String,
     pub published_version: Option<i32>,
 }
 
@@ -49,6 +52,7 @@ pub(super) struct RuleRow {
     pub status: String,
     pub rule: String,
     pub rule_hash: String,
+    pub scheduled_at: Option<i64>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -264,6 +268,11 @@ pub(super) fn list_perks(conn: &mut AnyConnection, merchant: &str, after: &str) 
         .limit(LIMIT)
         .select(PerkRow::as_select())
         .load(conn)?)
+}
+
+/// Whether the merchant asks for four eyes; none where nothing was ever said.
+pub(super) fn find_four_eyes(conn: &mut AnyConnection, merchant: &str) -> Result<Option<bool>> {
+    Ok(four_eyes::table.find(merchant).select(four_eyes::required).first(conn).optional()?)
 }
 
 /// The versions of a perk's rule.

@@ -22,6 +22,7 @@ pub mod output;
 mod perk;
 mod perk_backtest;
 mod perk_file;
+mod perk_life;
 mod perk_simulate;
 mod progress;
 mod score;

@@ -12,14 +12,17 @@ use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
 use super::output::table;
 use super::perk_file::PerkFile;
+use super::perk_life::{self, Life};
 use super::{Ended, Invocation, perk_backtest, perk_simulate};
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
 use crate::perks::catalog::{Made, NewVersion, PerkError};
-use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
+use crate::perks::purpose::Purpose;
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
+use crate::perks::versions::{Step, Taken};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -64,6 +67,8 @@ enum Action {
     ///
     /// Exits with 1 when replaying the version that ran does not reproduce what it decided.
     Backtest(perk_backtest::Args),
+    #[command(flatten)]
+    Life(Life),
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +100,12 @@ impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, version, status, rule_hash, changed, warnings, .. } = self;
         match (changed, status) {
+            (_, VersionStatus::InReview) => writeln!(
+                f,
+                "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
+                 somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
+                 then publish it"
+            )?,
             (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
             (true, VersionStatus::Draft) => writeln!(
                 f,
@@ -111,6 +122,8 @@ impl fmt::Display for Applied {
 struct PerkView {
     perk: PerkSlug,
     name: String,
+    purpose: Purpose,
+    standing: PerkStatus,
     latest_version: i32,
     published_version: Option<i32>,
     created_at: Timestamp,
@@ -118,8 +131,8 @@ struct PerkView {
 
 impl From<Perk> for PerkView {
     fn from(perk: Perk) -> Self {
-        let Perk { slug, name, latest_version, published_version, created_at, .. } = perk;
-        Self { perk: slug, name, latest_version, published_version, created_at }
+        let Perk { slug, name, purpose, status, latest_version, published_version, created_at, .. } = perk;
+        Self { perk: slug, name, purpose, standing: status, latest_version, published_version, created_at }
     }
 }
 
@@ -135,9 +148,10 @@ impl fmt::Display for Listed {
         }
         let rows = self.perks.iter().map(|it| {
             let published = it.published_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            [it.perk.to_string(), it.name.clone(), published, it.latest_version.to_string()]
+            let standing = it.standing.as_str().to_owned();
+            [it.perk.to_string(), it.name.clone(), standing, published, it.latest_version.to_string()]
         });
-        f.write_str(&table(["perk", "name", "published", "latest"], rows))
+        f.write_str(&table(["perk", "name", "standing", "published", "latest"], rows))
     }
 }
 
@@ -160,6 +174,12 @@ impl fmt::Display for Shown {
         let Self { perk: PerkView { perk, name, latest_version, .. }, version, status, .. } = self;
         writeln!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
         writeln!(f, "  {}, written by {}", self.rule_hash, self.author)?;
+        if self.perk.standing != PerkStatus::Active {
+            writeln!(f, "  the perk is {}", self.perk.standing.as_str())?;
+        }
+        if self.perk.purpose != Purpose::Other {
+            writeln!(f, "  for {}", self.perk.purpose.as_str())?;
+        }
         if let Some(at) = self.published_at {
             writeln!(f, "  published {at}")?;
         }
@@ -178,13 +198,19 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::Apply { file, merchant, publish, note } => {
             let mut file = PerkFile::open(&file)?;
             file.publish |= publish;
+            let publish_wanted = file.publish;
             file.change_note = note.or(file.change_note);
             let applied = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 apply(gateway, &merchant.id, file).await
             })?;
             invocation.output.show(&applied)?;
+            // It was to be published, and waits for somebody.
+            if publish_wanted && applied.status == VersionStatus::InReview {
+                return Ok(Ended::Badly);
+            }
         }
+        Action::Life(life) => return perk_life::run(life, invocation),
         Action::List { merchant } => {
             let perks = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?.id;
@@ -207,32 +233,44 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
 }
 
 async fn apply(gateway: &Gateway, merchant: &MerchantId, file: PerkFile) -> Result<Applied, CliError> {
-    let PerkFile { perk: slug, name, rule, publish, change_note } = file;
+    let PerkFile { perk: slug, name, purpose, rule, publish, change_note } = file;
     let catalog = &gateway.catalog;
     let hash = Rule::parse(&rule, slug.as_str()).map_err(PerkError::Rule)?.hash().to_owned();
     let new = NewVersion { rule, publish, change_note };
-    let perk = match catalog.find_perk(merchant, &slug).await {
+    let mut perk = match catalog.find_perk(merchant, &slug).await {
         Err(PerkError::NotFound) => {
-            return Ok(Applied::made(catalog.create_perk(merchant, ACTOR, slug, &name, new).await?));
+            let purpose = purpose.unwrap_or_default();
+            return Ok(Applied::made(catalog.create_perk_for(merchant, ACTOR, slug, &name, purpose, new).await?));
         }
         found => found?,
     };
-    let kept_name = perk.name.clone();
-    let latest = catalog.find_version(merchant, &slug, perk.latest_version).await?;
-    let mut applied = match latest.status {
+    let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose != perk.purpose);
+    if is_renamed {
+        perk = catalog.update_perk(merchant, ACTOR, &slug, Some(name), purpose).await?;
+    }
+    // The newest may have been a draft that was deleted.
+    let Some(latest) = catalog.latest_version(merchant, &slug).await? else {
+        return Ok(Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?));
+    };
+    let applied = match latest.status {
         _ if latest.rule_hash != hash => Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?),
         VersionStatus::Draft if publish => {
-            let published = catalog.publish_version(merchant, ACTOR, &slug, latest.version).await?;
+            let published = match catalog.publish_version(merchant, ACTOR, &slug, latest.version).await {
+                // As far as one person may go.
+                Err(PerkError::ApprovalRequired) => {
+                    catalog.step(merchant, ACTOR, &slug, latest.version, Taken::of(Step::Submit)).await?
+                }
+                published => published?,
+            };
             Applied::new(perk, published, true)
+        }
+        VersionStatus::Approved if publish => {
+            Applied::new(perk, catalog.publish_version(merchant, ACTOR, &slug, latest.version).await?, true)
         }
         // An older version was published after this one: only a new one can decide again.
         VersionStatus::Retired if publish => Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?),
-        _ => Applied::new(perk, latest, false),
+        _ => Applied::new(perk, latest, is_renamed),
     };
-    if kept_name != name {
-        let detail = format!("the perk goes on as `{kept_name}`: its name can't be changed by a new version");
-        applied.warnings.push(Issue { pointer: "/name".to_owned(), code: "name_kept", detail });
-    }
     Ok(applied)
 }
 
@@ -247,7 +285,12 @@ async fn show(
         other => other.into(),
     };
     let perk = gateway.catalog.find_perk(merchant, slug).await.map_err(known)?;
-    let wanted = version.or(perk.published_version).unwrap_or(perk.latest_version);
+    let wanted = if let Some(wanted) = version.or(perk.published_version) {
+        wanted
+    } else {
+        let latest = gateway.catalog.latest_version(merchant, slug).await.map_err(known)?;
+        latest.map_or(perk.latest_version, |latest| latest.version)
+    };
     let found = gateway.catalog.find_version(merchant, slug, wanted).await.map_err(|error| match error {
         PerkError::VersionNotFound => CliError::UnknownVersion { perk: slug.clone(), version: wanted },
         other => known(other),

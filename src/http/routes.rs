@@ -11,7 +11,8 @@ use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::v1::{
-    backtests, checks, checks_batch, grants, keys, merchants, perks, referrals, scores, simulations, sources, tokens,
+    approvals, backtests, checks, checks_batch, grants, keys, merchants, perk_steps, perks, referrals, scores,
+    simulations, sources, tokens, version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -35,13 +36,28 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(perks::create_perk)
             .service(perks::list_perks)
             .service(perks::get_perk)
-            .service(perks::create_version)
-            .service(perks::list_versions)
-            .service(perks::get_version)
-            .service(perks::publish_version)
             .service(simulations::simulate_check)
             .service(simulations::simulate_everyone)
             .service(backtests::backtest_perk)
+            .service(versions::create_version)
+            .service(versions::list_versions)
+            .service(versions::get_version)
+            .service(versions::edit_version)
+            .service(versions::delete_version)
+            .service(version_steps::submit_version)
+            .service(version_steps::approve_version)
+            .service(version_steps::reject_version)
+            .service(version_steps::withdraw_version)
+            .service(version_steps::publish_version)
+            .service(version_steps::schedule_version)
+            .service(version_steps::unschedule_version)
+            .service(perk_steps::update_perk)
+            .service(perk_steps::rollback_perk)
+            .service(perk_steps::pause_perk)
+            .service(perk_steps::resume_perk)
+            .service(perk_steps::retire_perk)
+            .service(approvals::get_approvals)
+            .service(approvals::put_approvals)
             .service(scores::put_score)
             .service(scores::get_score)
             .service(scores::delete_score)

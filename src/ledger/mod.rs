@@ -18,6 +18,7 @@ mod append;
 mod batch;
 pub mod checks;
 mod counters;
+mod earlier;
 pub mod entry;
 pub mod event;
 pub mod history;

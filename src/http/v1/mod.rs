@@ -1,11 +1,13 @@
 //! Version 1 of the API: one file a resource.
 
+pub mod approvals;
 pub mod backtests;
 pub mod checks;
 pub mod checks_batch;
 pub mod grants;
 pub mod keys;
 pub mod merchants;
+pub mod perk_steps;
 pub mod perks;
 pub mod referrals;
 pub mod scores;
@@ -13,3 +15,5 @@ pub mod simulations;
 pub mod sources;
 pub mod tokens;
 pub mod trials;
+pub mod version_steps;
+pub mod versions;

@@ -50,7 +50,7 @@ const HOMES: [(&str, IsHome); 9] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 28] = [
+const PURE: &[&str] = &[
     "audit/anchor",
     "audit/body",
     "audit/findings",
@@ -66,6 +66,8 @@ const PURE: [&str; 28] = [
     "perks/schedule",
     "perks/limit",
     "perks/lint",
+    "perks/instant",
+    "perks/purpose",
     "scores/score",
     "scores/freshness",
     "eligibility/decide",

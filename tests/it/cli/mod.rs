@@ -6,6 +6,7 @@ mod everyday;
 mod frame;
 mod keys;
 mod merchants;
+mod perk_life;
 mod perks;
 mod scores;
 mod terminal;

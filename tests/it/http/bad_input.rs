@@ -6,16 +6,34 @@ use crate::support::app::TestApp;
 use crate::support::client::Ask;
 
 /// Every operation that reads JSON.
-const WITH_BODY: [(&str, &str); 9] = [
+const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/checks"),
     ("POST", "/v1/referrals/chk_00000000000070008000000000000001/decide"),
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/perks"),
+    ("PATCH", "/v1/perks/p"),
+    ("POST", "/v1/perks/p/rollback"),
     ("POST", "/v1/perks/p/versions"),
+    ("PUT", "/v1/perks/p/versions/1"),
+    ("POST", "/v1/perks/p/versions/1/schedule"),
+    ("PUT", "/v1/approvals"),
     ("PUT", "/v1/scores/klout/a"),
     ("POST", "/v1/sources"),
     ("POST", "/v1/keys"),
     ("POST", "/v1/merchants"),
+];
+
+/// Every operation whose body may be left out.
+const WITH_OPTIONAL_BODY: [&str; 9] = [
+    "/v1/perks/p/pause",
+    "/v1/perks/p/resume",
+    "/v1/perks/p/retire",
+    "/v1/perks/p/versions/1/submit",
+    "/v1/perks/p/versions/1/approve",
+    "/v1/perks/p/versions/1/reject",
+    "/v1/perks/p/versions/1/withdraw",
+    "/v1/perks/p/versions/1/publish",
+    "/v1/perks/p/versions/1/unschedule",
 ];
 
 /// A sender for each of them.
@@ -26,19 +44,38 @@ async fn senders(app: &TestApp) -> Vec<(&'static str, impl Fn() -> Ask)> {
         let method: Method = method.parse().unwrap();
         (path, move || client.ask(method.clone(), path))
     };
-    WITH_BODY.into_iter().map(sender).collect()
+    WITH_BODY.iter().copied().map(sender).collect()
 }
 
 #[test]
 fn every_operation_that_reads_json_is_here() {
     let document = perkgate::http::openapi::document();
     let document: serde_json::Value = serde_json::from_str(&perkgate::http::openapi::json(&document)).unwrap();
-    let mut described = 0;
+    let (mut required, mut optional) = (0, 0);
     for item in document["paths"].as_object().unwrap().values() {
-        let json = |operation: &&serde_json::Value| operation["requestBody"]["content"]["application/json"].is_object();
-        described += item.as_object().unwrap().values().filter(json).count();
+        let bodies = item.as_object().unwrap().values().map(|operation| &operation["requestBody"]);
+        for body in bodies.filter(|body| body["content"]["application/json"].is_object()) {
+            *if body["required"] == true { &mut required } else { &mut optional } += 1;
+        }
     }
-    assert_eq!(described, WITH_BODY.len());
+    assert_eq!((required, optional), (WITH_BODY.len(), WITH_OPTIONAL_BODY.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_may_be_left_out_is_read_as_strictly_when_it_is_there() {
+    let app = TestApp::start(&[]).await;
+    let admin = app.admin(&app.cathay).await;
+    for path in WITH_OPTIONAL_BODY {
+        let ask = || admin.ask(Method::POST, path);
+        ask().await.problem(404, "not_found");
+        ask().json("{}").await.problem(404, "not_found");
+        ask().json("{").await.problem(400, "malformed_json");
+        for (body, code) in [("[]", "wrong_type"), (r#"{"no_such_field":1}"#, "unknown_field")] {
+            assert_eq!(ask().json(body).await.spot(422, "invalid_request").1, code, "{path}");
+        }
+        ask().body("text/plain", "{}").await.problem(415, "unsupported_media_type");
+        ask().json(format!("{{{}}}", " ".repeat(65_536))).await.problem(413, "body_too_large");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

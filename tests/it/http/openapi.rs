@@ -9,8 +9,32 @@ const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
 /// What an operation's name begins with.
 const VERBS: &[&str] = &[
-    "backtest", "create", "decide", "delete", "get", "import", "list", "publish", "put", "redeem", "release", "revoke",
-    "simulate", "void",
+    "approve",
+    "backtest",
+    "create",
+    "decide",
+    "delete",
+    "edit",
+    "get",
+    "import",
+    "list",
+    "pause",
+    "publish",
+    "put",
+    "redeem",
+    "reject",
+    "release",
+    "resume",
+    "retire",
+    "revoke",
+    "rollback",
+    "schedule",
+    "simulate",
+    "submit",
+    "unschedule",
+    "update",
+    "void",
+    "withdraw",
 ];
 
 fn document() -> Value {

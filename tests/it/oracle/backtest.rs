@@ -145,7 +145,7 @@ async fn check_at_once(
         let drawn = draw(runner, generate::world(at));
         let score = crowd.scores.get(&subject).map(|score| (score.value.thousandths(), score.observed_at));
         let network = subject.split_once(':').map(|(network, _)| network.to_owned());
-        let facts = Facts { score, network, context: drawn.context };
+        let facts = Facts { score, network, context: drawn.context, bucket: None };
         let context = Context::parse(&Json::Object(facts.context.clone())).unwrap();
         let question = Question { context, ..question(&history.perk, &subject) };
         asked.push((subject, kiosk, facts, question));
