@@ -6,11 +6,14 @@ use crate::support::app::TestApp;
 use crate::support::client::Ask;
 
 /// Every operation that reads JSON.
-const WITH_BODY: [(&str, &str); 8] = [
+const WITH_BODY: [(&str, &str); 11] = [
     ("POST", "/v1/checks"),
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/perks"),
     ("POST", "/v1/perks/p/versions"),
+    ("POST", "/v1/perks/p/simulate"),
+    ("POST", "/v1/perks/p/simulate/everyone"),
+    ("POST", "/v1/perks/p/backtest"),
     ("PUT", "/v1/scores/klout/a"),
     ("POST", "/v1/sources"),
     ("POST", "/v1/keys"),
@@ -111,7 +114,9 @@ async fn a_body_just_above_the_bound_is_too_large_and_one_at_it_is_read() {
     for (path, ask) in senders(&app).await {
         let at = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
         ask().json(at(65_537)).await.problem(413, "body_too_large");
-        assert_eq!(ask().json(at(65_536)).await.status, 422, "{path}");
+        // A simulation needs no member, so it goes on to the perk, which is not there.
+        let read = ask().json(at(65_536)).await;
+        assert!(read.status == 422 || (read.status == 404 && path.contains("simulate")), "{path}: {}", read.text);
     }
 }
 
