@@ -17,6 +17,9 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("PUT", "/v1/perks/p/versions/1"),
     ("POST", "/v1/perks/p/versions/1/schedule"),
     ("PUT", "/v1/approvals"),
+    ("POST", "/v1/perks/p/simulate"),
+    ("POST", "/v1/perks/p/simulate/everyone"),
+    ("POST", "/v1/perks/p/backtest"),
     ("PUT", "/v1/scores/klout/a"),
     ("POST", "/v1/sources"),
     ("POST", "/v1/keys"),
@@ -149,7 +152,9 @@ async fn a_body_just_above_the_bound_is_too_large_and_one_at_it_is_read() {
     for (path, ask) in senders(&app).await {
         let at = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
         ask().json(at(65_537)).await.problem(413, "body_too_large");
-        assert_eq!(ask().json(at(65_536)).await.status, 422, "{path}");
+        // A simulation needs no member, so it goes on to the perk, which is not there.
+        let read = ask().json(at(65_536)).await;
+        assert!(read.status == 422 || (read.status == 404 && path.contains("simulate")), "{path}: {}", read.text);
     }
 }
 
