@@ -1,6 +1,6 @@
 //! Eligibility: from a rule and what is known about a person to a decision with its reasons.
 //!
-//! `facts`, `evaluate`, `decide` and `reason` are pure and total: whatever rule could be parsed and
+//! `facts`, `evaluate`, `decide`, `reason` and `cases` are pure and total: whatever rule could be parsed and
 //! whatever facts are given, there is one verdict, and it is the same on every machine.
 //!
 //! To change what is decided: change `decide` (the order of refusals) or `evaluate` (the truth of a
@@ -10,6 +10,7 @@
 //! To add a reason: a code in [`reason::ReasonCode`] and its sentence in `reason.rs`. Codes are never
 //! renamed, and no sentence may let a score be read out of it.
 
+pub mod cases;
 pub mod checker;
 pub mod decide;
 mod evaluate;
