@@ -49,7 +49,7 @@ const HOMES: [(&str, IsHome); 10] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 26] = [
+const PURE: [&str; 28] = [
     "audit/anchor",
     "audit/body",
     "audit/findings",
@@ -66,6 +66,8 @@ const PURE: [&str; 26] = [
     "perks/schedule",
     "perks/limit",
     "perks/lint",
+    "perks/diff",
+    "perks/words",
     "scores/score",
     "scores/freshness",
     "eligibility/decide",
