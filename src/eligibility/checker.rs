@@ -6,7 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::decide::{Decision, decide, looked_at};
-use super::facts::{Context, Facts, ScoreFact};
+use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::reason::Reason;
 use crate::access::{Merchant, Principal};
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempoten
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
+use crate::perks::period::Period;
 use crate::perks::perk::{Deciding, OpenPerk};
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::subject::{Pseudonym, SubjectHandle};
@@ -52,6 +53,8 @@ pub struct Answer {
     pub score: Option<ScoreSeen>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait.
+    pub max_wait: Option<Period>,
     pub grant: Option<Grant>,
     pub token: Option<String>,
     pub receipt: Option<Receipt>,
@@ -118,6 +121,7 @@ impl Checker {
             score,
             limits: settled.limits,
             next_eligible_at: settled.next_eligible_at,
+            max_wait: settled.max_wait,
             grant: None,
             token: None,
             receipt: None,
@@ -155,6 +159,7 @@ impl Checker {
             score: record.score,
             limits: record.limits,
             next_eligible_at: record.next_eligible_at,
+            max_wait: record.max_wait,
             grant: record.grant,
             token,
             receipt: Some(record.receipt),
@@ -183,6 +188,7 @@ impl Checker {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
             context: question.context,
+            rollout_bucket: Some(rollout_bucket(&perk.id, &subject_ref)),
         };
         let verdict = decide(rule, &facts, at);
         let seen = rule.score().zip(score).map(|(policy, score)| ScoreSeen {

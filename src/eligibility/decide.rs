@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::{Truth, World, turning_points};
+use super::evaluate::{Truth, World};
 use super::facts::Facts;
 use super::reason::{Reason, ReasonCode};
 use crate::decimal::Decimal;
 use crate::json::Json;
 use crate::perks::attribute::Attribute;
+use crate::perks::period::Period;
 use crate::perks::rule::{Rule, Standing};
-use crate::perks::terms::Fallback;
+use crate::perks::terms::{Fallback, Otherwise};
 use crate::perks::tier::Tier;
 
 /// Which reading of rules made a decision; audit events carry it.
@@ -34,12 +35,15 @@ pub struct Verdict {
     pub decision: Decision,
     /// The id of the tier that was granted.
     pub tier: Option<String>,
-    /// Never empty when denied. Of a grant it is `score_met`, or nothing where no score was needed.
+    /// Never empty unless granted. Of a grant it is `score_met`, or why the score was left out of
+    /// account, or nothing where none was needed.
     pub reasons: Vec<Reason>,
     /// Whether the score is young enough; none without a score or a rule about one.
     pub score_fresh: Option<bool>,
     /// The instant from which the same facts are granted, if waiting is all it takes.
     pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let people wait.
+    pub max_wait: Option<Period>,
 }
 
 impl Decision {
@@ -69,8 +73,9 @@ impl Verdict {
         self.decision == Decision::Granted
     }
 
-    fn denied(reasons: Vec<Reason>) -> Self {
-        Self { decision: Decision::Denied, tier: None, reasons, score_fresh: None, next_eligible_at: None }
+    /// Of anything but a grant.
+    fn of(decision: Decision, reasons: Vec<Reason>) -> Self {
+        Self { decision, tier: None, reasons, score_fresh: None, next_eligible_at: None, max_wait: None }
     }
 }
 
@@ -80,21 +85,21 @@ pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
     facts.context.only(rule.attributes())
 }
 
-/// Decides at `now`. The first of these that applies is the answer: not valid, not open, no score,
-/// a stale one, the rule's own condition, then the tiers, highest rank first.
+/// Decides at `now`. The first of these that applies is the answer: not valid, not open, not in the
+/// rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
 #[must_use]
 pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
     let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
-        let mut verdict = Verdict::denied(vec![Reason { next_eligible_at: lifted, ..Reason::new(code) }]);
+        let reason = Reason { next_eligible_at: lifted, ..Reason::new(code) };
         // Waiting is enough only if the facts would be granted then: a score may be stale by that time.
-        verdict.next_eligible_at = opens.filter(|at| on_its_merits(rule, facts, *at).is_granted());
-        verdict
+        let next_eligible_at = opens.filter(|at| while_open(rule, facts, *at).is_granted());
+        Verdict { next_eligible_at, ..Verdict::of(Decision::Denied, vec![reason]) }
     };
     let verdict = match rule.standing(now) {
         Standing::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
         Standing::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
         Standing::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
-        Standing::Open => on_its_merits(rule, facts, now),
+        Standing::Open => while_open(rule, facts, now),
     };
     Verdict { score_fresh: is_fresh(rule, facts, now), ..verdict }
 }
@@ -105,47 +110,72 @@ fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
 }
 
 /// The decision when the rule is valid and open.
-fn on_its_merits(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
-    if let Some(policy) = rule.score().filter(|_| rule.looks_at_score()) {
-        if facts.score.is_none() {
-            return fall_back(policy.on_missing, ReasonCode::ScoreMissing);
-        }
-        if is_fresh(rule, facts, now) == Some(false) {
-            return fall_back(policy.on_stale, ReasonCode::ScoreStale);
-        }
+fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+    if !rule.rollout().admits(facts.rollout_bucket) {
+        return Verdict::of(Decision::Denied, vec![Reason::new(ReasonCode::NotInRollout)]);
     }
     let world = World::new(facts, now);
+    let Some((fallback, code)) = lacking_score(rule, facts, now) else {
+        return on_its_merits(rule, world);
+    };
+    let reason = Reason::new(code);
+    match fallback {
+        Fallback::Deny => Verdict::of(Decision::Denied, vec![reason]),
+        Fallback::Refer => Verdict::of(Decision::Referred, vec![reason]),
+        Fallback::Ignore => {
+            let verdict = on_its_merits(rule, world.without_score());
+            // A grant that took no notice of a score has to say so.
+            if verdict.is_granted() { Verdict { reasons: vec![reason], ..verdict } } else { verdict }
+        }
+    }
+}
+
+/// What is wrong with the score, and what the rule wants done about it.
+fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback, ReasonCode)> {
+    let policy = rule.score().filter(|_| rule.looks_at_score())?;
+    if facts.score.is_none() {
+        return Some((policy.on_missing, ReasonCode::ScoreMissing));
+    }
+    (is_fresh(rule, facts, now) == Some(false)).then_some((policy.on_stale, ReasonCode::ScoreStale))
+}
+
+/// What the rule's condition and tiers make of a person.
+fn on_its_merits(rule: &Rule, world: World<'_>) -> Verdict {
     let gate = world.meets(rule.when());
+    if gate == Truth::True
+        && let Some(tier) = admitting_tier(rule, world)
+    {
+        return grant(rule, tier, world);
+    }
+    let decision = match rule.otherwise() {
+        Otherwise::Deny => Decision::Denied,
+        Otherwise::Refer => Decision::Referred,
+    };
+    Verdict::of(decision, not_admitted(rule, gate, world))
+}
+
+/// Why no tier admits, `gate` being the truth of the rule's own condition.
+fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
     if let (Truth::Unknown, Some(when)) = (gate, rule.when()) {
-        return Verdict::denied(because(ReasonCode::AttributeMissing, None, &world.causes(when)));
+        return because(ReasonCode::AttributeMissing, None, &world.causes(when));
     }
     if gate == Truth::True {
-        if let Some(tier) = admitting_tier(rule, world) {
-            return grant(rule, tier, facts, world);
-        }
         let unknown = rule.tiers().iter().rev().find(|tier| world.meets(tier.when.as_ref()) == Truth::Unknown);
         if let Some((tier, when)) = unknown.and_then(|tier| tier.when.as_ref().map(|when| (tier, when))) {
-            return Verdict::denied(because(ReasonCode::AttributeMissing, Some(tier), &world.causes(when)));
+            return because(ReasonCode::AttributeMissing, Some(tier), &world.causes(when));
         }
     }
-    if let Some(reason) = gap(rule, facts, world) {
-        return Verdict::denied(vec![reason]);
+    if let Some(reason) = gap(rule, world) {
+        return vec![reason];
     }
     // The lowest rank is meant to be the easiest to reach: say what it lacks.
-    let lacking = match (gate, rule.when(), rule.tiers().last()) {
+    match (gate, rule.when(), rule.tiers().last()) {
         (Truth::False, Some(when), _) => because(ReasonCode::ConditionNotMet, None, &world.causes(when)),
         (_, _, Some(tier)) => {
             let causes = tier.when.as_ref().map(|when| world.causes(when)).unwrap_or_default();
             because(ReasonCode::ConditionNotMet, Some(tier), &causes)
         }
         _ => Vec::new(),
-    };
-    Verdict::denied(lacking)
-}
-
-fn fall_back(fallback: Fallback, code: ReasonCode) -> Verdict {
-    match fallback {
-        Fallback::Deny => Verdict::denied(vec![Reason::new(code)]),
     }
 }
 
@@ -173,22 +203,23 @@ fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'
     if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
 }
 
-fn grant(rule: &Rule, tier: &Tier, facts: &Facts, world: World<'_>) -> Verdict {
+fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Verdict {
     Verdict {
         decision: Decision::Granted,
         tier: Some(tier.id.clone()),
-        reasons: threshold_met(rule, tier, facts, world).into_iter().collect(),
+        reasons: threshold_met(rule, tier, world).into_iter().collect(),
         score_fresh: None,
         next_eligible_at: None,
+        max_wait: tier.max_wait,
     }
 }
 
 /// The highest threshold at or below the score from which on the tier is open, and below which it isn't.
-fn threshold_met(rule: &Rule, tier: &Tier, facts: &Facts, world: World<'_>) -> Option<Reason> {
-    let score = facts.score?.value;
+fn threshold_met(rule: &Rule, tier: &Tier, world: World<'_>) -> Option<Reason> {
+    let score = world.score()?;
     let mut points = BTreeSet::new();
-    turning_points(rule.when(), &mut points);
-    turning_points(tier.when.as_ref(), &mut points);
+    world.turning_points(rule.when(), &mut points);
+    world.turning_points(tier.when.as_ref(), &mut points);
     let admits = |score: Decimal| {
         let world = world.if_score_were(score);
         world.meets(rule.when()) == Truth::True && world.meets(tier.when.as_ref()) == Truth::True
@@ -205,11 +236,11 @@ fn threshold_met(rule: &Rule, tier: &Tier, facts: &Facts, world: World<'_>) -> O
 
 /// The least score above the present one that would be granted, and which tier it would get. What is
 /// told is true even for rules in which a higher score can do harm.
-fn gap(rule: &Rule, facts: &Facts, world: World<'_>) -> Option<Reason> {
-    let score = facts.score?.value;
+fn gap(rule: &Rule, world: World<'_>) -> Option<Reason> {
+    let score = world.score()?;
     let mut points = BTreeSet::new();
-    turning_points(rule.when(), &mut points);
-    rule.tiers().iter().for_each(|tier| turning_points(tier.when.as_ref(), &mut points));
+    world.turning_points(rule.when(), &mut points);
+    rule.tiers().iter().for_each(|tier| world.turning_points(tier.when.as_ref(), &mut points));
     let above = (std::ops::Bound::Excluded(score), std::ops::Bound::Unbounded);
     let (wanted, tier) =
         points.range(above).find_map(|point| granted_at(rule, world, *point).map(|tier| (*point, tier)))?;
@@ -237,7 +268,7 @@ mod tests {
         let score =
             score.map(|value| ScoreFact { value: value.parse().unwrap(), observed_at: OBSERVED.parse().unwrap() });
         let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
-        Facts { score, network: Some("twitter".into()), context }
+        Facts { score, network: Some("twitter".into()), context, rollout_bucket: None }
     }
 
     fn at(text: &str) -> Timestamp {
@@ -392,6 +423,157 @@ mod tests {
         }
         let poor = facts(Some("39"), "{}");
         assert_eq!(decide(&hours, &poor, at("2026-05-01T07:00:00Z")).next_eligible_at, None);
+    }
+
+    #[test]
+    fn a_threshold_may_be_another_attribute() {
+        let rule = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"all":[
+                {"attr":"score","op":"gte","ref":"context.bar"},
+                {"attr":"context.party","op":"lte","ref":"context.seats"}]}}]}"#,
+        );
+        for (score, context, wanted) in [
+            ("47", r#"{"bar":45,"seats":1}"#, r#"Granted t {"code":"score_met","tier":"t","wanted":45}"#),
+            (
+                "44",
+                r#"{"bar":45,"seats":1}"#,
+                r#"Denied  {"code":"score_below_threshold","tier":"t","wanted":45,"short_by":1}"#,
+            ),
+            (
+                "47",
+                r#"{"bar":45,"seats":2,"party":3}"#,
+                r#"Denied  {"code":"condition_not_met","tier":"t","attribute":"context.party"}"#,
+            ),
+            (
+                "47",
+                "{}",
+                r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"context.bar"} {"code":"attribute_missing","tier":"t","attribute":"context.seats"}"#,
+            ),
+            (
+                "47",
+                r#"{"bar":"high","seats":1}"#,
+                r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"score"} {"code":"attribute_missing","tier":"t","attribute":"context.bar"}"#,
+            ),
+        ] {
+            assert_eq!(said(&rule, &facts(Some(score), context), NOON), wanted, "{score} {context}");
+        }
+        let seen = looked_at(&rule, &facts(Some("1"), r#"{"bar":45,"seats":1,"party":3,"x":1}"#));
+        assert_eq!(seen.canonical(), r#"{"bar":45,"party":3,"seats":1}"#);
+        // The score is looked at from the other side too.
+        let turned = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"context.bar","op":"lt","ref":"score"}}]}"#,
+        );
+        assert!(turned.looks_at_score());
+        assert_eq!(
+            said(&turned, &facts(Some("45"), r#"{"bar":45}"#), NOON),
+            r#"Denied  {"code":"score_below_threshold","tier":"t","wanted":45.001,"short_by":0.001}"#
+        );
+    }
+
+    #[test]
+    fn a_rollout_lets_in_the_lowest_buckets() {
+        let of = |percent: u8| {
+            rule(&format!(
+                r#"{{"score":{{"source":"klout"}},"rollout":{{"percent":{percent}}},
+                    "tiers":[{{"id":"t","when":{{"attr":"score","op":"gte","value":40}}}}],"otherwise":"refer"}}"#
+            ))
+        };
+        let at_bucket = |bucket| Facts { rollout_bucket: bucket, ..facts(Some("50"), "{}") };
+        let outside = r#"Denied  {"code":"not_in_rollout"}"#;
+        let inside = r#"Granted t {"code":"score_met","tier":"t","wanted":40}"#;
+        for (percent, bucket, wanted) in [
+            (25, Some(0), inside),
+            (25, Some(2499), inside),
+            (25, Some(2500), outside),
+            (25, None, outside),
+            (0, Some(0), outside),
+            (99, Some(9899), inside),
+            (99, Some(9900), outside),
+            (100, Some(9999), inside),
+            (100, None, inside),
+        ] {
+            assert_eq!(said(&of(percent), &at_bucket(bucket), NOON), wanted, "{percent} {bucket:?}");
+        }
+        // It comes before the score, which is nobody's business while they are outside.
+        let unscored = Facts { rollout_bucket: Some(5000), ..facts(None, "{}") };
+        assert_eq!(said(&of(25), &unscored, NOON), outside);
+        // Waiting for the doors to open is not enough for those who stay outside.
+        let later =
+            self::rule(r#"{"valid":{"from":"2027-01-01T00:00"},"rollout":{"percent":25},"tiers":[{"id":"t"}]}"#);
+        assert_eq!(decide(&later, &at_bucket(Some(2499)), at(NOON)).next_eligible_at, Some(at("2027-01-01T00:00:00Z")));
+        assert_eq!(decide(&later, &at_bucket(Some(2500)), at(NOON)).next_eligible_at, None);
+    }
+
+    #[test]
+    fn a_score_that_cannot_be_relied_on_is_denied_referred_or_ignored() {
+        let of = |on_missing: &str, on_stale: &str, floor: &str| {
+            rule(&format!(
+                r#"{{"score":{{"source":"klout","max_age":"P1D","on_missing":"{on_missing}","on_stale":"{on_stale}"}},
+                    "tiers":[{{"id":"gold","rank":2,"max_wait":"PT2M","when":{{"attr":"score","op":"gte","value":40}}}}{floor}]}}"#
+            ))
+        };
+        let floor = r#",{"id":"all","rank":1,"max_wait":"PT10M"}"#;
+        let (none, old) = (facts(None, "{}"), facts(Some("50"), "{}"));
+        let later = "2026-05-03T12:00:00Z";
+        for (on_missing, on_stale, floor, missing, stale) in [
+            ("deny", "deny", floor, r#"Denied  {"code":"score_missing"}"#, r#"Denied  {"code":"score_stale"}"#),
+            ("refer", "refer", floor, r#"Referred  {"code":"score_missing"}"#, r#"Referred  {"code":"score_stale"}"#),
+            (
+                "ignore",
+                "ignore",
+                floor,
+                r#"Granted all {"code":"score_missing"}"#,
+                r#"Granted all {"code":"score_stale"}"#,
+            ),
+            (
+                "ignore",
+                "ignore",
+                "",
+                r#"Denied  {"code":"attribute_missing","tier":"gold","attribute":"score"}"#,
+                r#"Denied  {"code":"attribute_missing","tier":"gold","attribute":"score"}"#,
+            ),
+        ] {
+            let rule = of(on_missing, on_stale, floor);
+            assert_eq!(said(&rule, &none, later), missing, "{on_missing}");
+            assert_eq!(said(&rule, &old, later), stale, "{on_stale}");
+        }
+        let bands = of("ignore", "ignore", floor);
+        let wait = |facts: &Facts, now: &str| decide(&bands, facts, at(now)).max_wait.map(Period::seconds);
+        assert_eq!((wait(&old, NOON), wait(&old, later), wait(&none, NOON)), (Some(120), Some(600), Some(600)));
+        // The age of a score that is left out of account isn't known either.
+        let young = self::rule(
+            r#"{"score":{"source":"klout","max_age":"P1D","on_stale":"ignore"},
+                "tiers":[{"id":"t","when":{"attr":"score.age","op":"gt","value":"PT1S"}}]}"#,
+        );
+        assert_eq!(
+            said(&young, &old, later),
+            r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"score.age"}"#
+        );
+    }
+
+    #[test]
+    fn a_rule_may_refer_whom_it_does_not_admit() {
+        let of = |otherwise: &str| {
+            rule(&format!(
+                r#"{{"score":{{"source":"klout","max_age":"P7D"}},"otherwise":"{otherwise}",
+                    "when":{{"attr":"context.terminal","op":"eq","value":"A"}},"valid":{{"until":"2026-05-10T00:00"}},
+                    "tiers":[{{"id":"t","max_wait":"PT5M","when":{{"attr":"score","op":"gte","value":40}}}}]}}"#
+            ))
+        };
+        let (deny, refer) = (of("deny"), of("refer"));
+        for (score, context) in [("37", r#"{"terminal":"A"}"#), ("50", r#"{"terminal":"B"}"#), ("50", "{}")] {
+            let facts = facts(Some(score), context);
+            let (denied, referred) = (decide(&deny, &facts, at(NOON)), decide(&refer, &facts, at(NOON)));
+            assert_eq!((denied.decision, referred.decision), (Decision::Denied, Decision::Referred));
+            assert_eq!(denied.reasons, referred.reasons);
+            assert_eq!((referred.tier, referred.max_wait), (None, None));
+        }
+        let terminal = r#"{"terminal":"A"}"#;
+        assert!(decide(&refer, &facts(Some("41"), terminal), at(NOON)).is_granted());
+        // What is no judgement of the person's merits stays a refusal.
+        for (score, now) in [(None, NOON), (Some("50"), "2026-05-09T12:00:00Z"), (Some("37"), "2026-05-11T12:00:00Z")] {
+            assert_eq!(decide(&refer, &facts(score, terminal), at(now)).decision, Decision::Denied, "{now}");
+        }
     }
 
     #[test]

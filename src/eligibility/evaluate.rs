@@ -9,7 +9,7 @@ use crate::decimal::Decimal;
 use crate::json::Json;
 use crate::perks::attribute::Attribute;
 use crate::perks::condition::Condition;
-use crate::perks::leaf::{Comparison, Leaf, Scalar, Test};
+use crate::perks::leaf::{Comparison, Leaf, Relation, Scalar, Test};
 
 /// True, false or unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl From<bool> for Truth {
     }
 }
 
-/// Facts at an instant, possibly with another score in place of the true one.
+/// Facts at an instant, possibly with another score in place of the true one, or with none.
 #[derive(Clone, Copy)]
 pub(super) struct World<'a> {
     facts: &'a Facts,
@@ -36,6 +36,16 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(facts: &'a Facts, now: Timestamp) -> Self {
         Self { facts, now, score: facts.score.map(|score| score.value) }
+    }
+
+    /// The same, if there were no score.
+    pub(super) fn without_score(self) -> Self {
+        Self { score: None, ..self }
+    }
+
+    /// The score, unless there is none or it is left out of account.
+    pub(super) fn score(self) -> Option<Decimal> {
+        self.score
     }
 
     /// The same, if the score were another one.
@@ -82,15 +92,24 @@ impl<'a> World<'a> {
         }
     }
 
-    fn leaf(self, leaf: &Leaf) -> Truth {
-        let value = match &leaf.attribute {
+    fn value(self, attribute: &Attribute) -> Option<Value<'a>> {
+        match attribute {
             Attribute::Score => self.score.map(|score| Value::Number(millionths(score))),
+            Attribute::ScoreAge if self.score.is_none() => None,
             other => self.facts.value(other, self.now),
-        };
-        if leaf.test == Test::Exists {
-            return value.is_some().into();
         }
-        value.map_or(Truth::Unknown, |value| test(&leaf.test, value))
+    }
+
+    fn leaf(self, leaf: &Leaf) -> Truth {
+        let value = self.value(&leaf.attribute);
+        match (&leaf.test, value) {
+            (Test::Exists, value) => value.is_some().into(),
+            (_, None) => Truth::Unknown,
+            (Test::Against(relation, other), Some(value)) => {
+                self.value(other).map_or(Truth::Unknown, |other| relate(*relation, value, other))
+            }
+            (tested, Some(value)) => test(tested, value),
+        }
     }
 
     /// The attributes because of which `condition` is as true as it is.
@@ -110,30 +129,54 @@ impl<'a> World<'a> {
                 }
             }
             Condition::Not(inner) => self.add_causes(inner, causes),
-            Condition::Leaf(leaf) => {
-                causes.insert(leaf.attribute.clone());
-            }
+            Condition::Leaf(leaf) => self.add_leaf_causes(leaf, whole, causes),
         }
     }
-}
 
-/// The scores at which the truth of a condition can turn, each being the first on its far side.
-pub(super) fn turning_points(condition: Option<&Condition>, into: &mut BTreeSet<Decimal>) {
-    let Some(condition) = condition else { return };
-    condition.each_leaf(&mut |leaf| {
-        let ends = match (&leaf.attribute, &leaf.test) {
-            (Attribute::Score, Test::Compares(_, value)) => [Some(*value), None],
-            (Attribute::Score, Test::Equals(Scalar::Number(value)) | Test::Differs(Scalar::Number(value))) => {
-                [Some(*value), None]
-            }
-            (Attribute::Score, Test::Between(low, high)) => [Some(*low), Some(*high)],
-            _ => [None, None],
-        };
-        for end in ends.into_iter().flatten() {
-            into.insert(end);
-            into.insert(Decimal::from_thousandths(end.thousandths().saturating_add(1)));
+    /// Of two attributes that are compared, an unknown truth is due to the one that isn't there, or,
+    /// when both are, to their types, which are the fault of neither alone.
+    fn add_leaf_causes(self, leaf: &Leaf, truth: Truth, causes: &mut BTreeSet<Attribute>) {
+        let compared = || std::iter::once(&leaf.attribute).chain(leaf.test.other());
+        let missing = |attribute: &&Attribute| self.value(attribute).is_none();
+        if truth != Truth::Unknown {
+            causes.insert(leaf.attribute.clone());
+        } else if compared().any(|attribute| missing(&attribute)) {
+            causes.extend(compared().filter(missing).cloned());
+        } else {
+            causes.extend(compared().cloned());
         }
-    });
+    }
+
+    /// The scores at which the truth of a condition can turn, each being the first on its far side.
+    /// Where the score is compared with another attribute, that one's value is such a score.
+    pub(super) fn turning_points(self, condition: Option<&Condition>, into: &mut BTreeSet<Decimal>) {
+        let Some(condition) = condition else { return };
+        condition.each_leaf(&mut |leaf| {
+            let ends = match (&leaf.attribute, &leaf.test) {
+                (Attribute::Score, Test::Compares(_, value)) => [Some(*value), None],
+                (Attribute::Score, Test::Equals(Scalar::Number(value)) | Test::Differs(Scalar::Number(value))) => {
+                    [Some(*value), None]
+                }
+                (Attribute::Score, Test::Between(low, high)) => [Some(*low), Some(*high)],
+                (Attribute::Score, Test::Against(_, other)) | (other, Test::Against(_, Attribute::Score)) => {
+                    [self.number(other), None]
+                }
+                _ => [None, None],
+            };
+            for end in ends.into_iter().flatten() {
+                into.insert(end);
+                into.insert(Decimal::from_thousandths(end.thousandths().saturating_add(1)));
+            }
+        });
+    }
+
+    fn number(self, attribute: &Attribute) -> Option<Decimal> {
+        match self.value(attribute)? {
+            // What a caller says has three decimals at most: nothing is lost.
+            Value::Number(millionths) => Some(Decimal::from_thousandths(millionths / 1000)),
+            _ => None,
+        }
+    }
 }
 
 /// A test of a value that is there. A value of a type that the test isn't made for says nothing:
@@ -145,16 +188,7 @@ fn test(test: &Test, value: Value<'_>) -> Truth {
         (Test::Differs(wanted), value) => negate(equal(wanted, value)),
         (Test::OneOf(wanted), value) => one_of(wanted, value),
         (Test::NoneOf(wanted), value) => negate(one_of(wanted, value)),
-        (Test::Compares(comparison, bound), Value::Number(number)) => {
-            let bound = millionths(*bound);
-            match comparison {
-                Comparison::Gt => number > bound,
-                Comparison::Gte => number >= bound,
-                Comparison::Lt => number < bound,
-                Comparison::Lte => number <= bound,
-            }
-            .into()
-        }
+        (Test::Compares(comparison, bound), Value::Number(number)) => compare(*comparison, number, millionths(*bound)),
         (Test::Between(low, high), Value::Number(number)) => {
             (millionths(*low)..=millionths(*high)).contains(&number).into()
         }
@@ -163,6 +197,44 @@ fn test(test: &Test, value: Value<'_>) -> Truth {
             items.iter().any(|item| matches!(item, Json::Text(member) if member == part)).into()
         }
         (Test::StartsWith(part), Value::Text(whole)) => whole.starts_with(part.as_str()).into(),
+        _ => Truth::Unknown,
+    }
+}
+
+/// A test of one value by another. The empty text is in every text, and a list has no order: neither
+/// says anything.
+fn relate(relation: Relation, value: Value<'_>, other: Value<'_>) -> Truth {
+    match (relation, value, other) {
+        (Relation::Equals, value, other) => alike(value, other),
+        (Relation::Differs, value, other) => negate(alike(value, other)),
+        (Relation::Compares(comparison), Value::Number(number), Value::Number(bound)) => {
+            compare(comparison, number, bound)
+        }
+        (Relation::Contains | Relation::StartsWith, _, Value::Text("")) => Truth::Unknown,
+        (Relation::Contains, Value::Text(whole), Value::Text(part)) => whole.contains(part).into(),
+        (Relation::Contains, Value::List(items), Value::Text(part)) => {
+            items.iter().any(|item| matches!(item, Json::Text(member) if member == part)).into()
+        }
+        (Relation::StartsWith, Value::Text(whole), Value::Text(part)) => whole.starts_with(part).into(),
+        _ => Truth::Unknown,
+    }
+}
+
+fn compare(comparison: Comparison, number: i64, bound: i64) -> Truth {
+    match comparison {
+        Comparison::Gt => number > bound,
+        Comparison::Gte => number >= bound,
+        Comparison::Lt => number < bound,
+        Comparison::Lte => number <= bound,
+    }
+    .into()
+}
+
+fn alike(value: Value<'_>, other: Value<'_>) -> Truth {
+    match (value, other) {
+        (Value::Text(a), Value::Text(b)) => (a == b).into(),
+        (Value::Number(a), Value::Number(b)) => (a == b).into(),
+        (Value::Bool(a), Value::Bool(b)) => (a == b).into(),
         _ => Truth::Unknown,
     }
 }
@@ -237,6 +309,37 @@ mod tests {
                 assert_eq!(truth(&format!(r#"{{"all":[{a},{b}]}}"#), KNOWN), weak, "{a} {b}");
                 assert_eq!(truth(&format!(r#"{{"any":[{a},{b}]}}"#), KNOWN), strong, "{a} {b}");
             }
+        }
+    }
+
+    #[test]
+    fn an_attribute_is_compared_with_another_one() {
+        let context =
+            r#"{"gate":"A7","wing":"A","none":"","seats":2.5,"rows":2,"vip":true,"ok":true,"tags":["A7"],"party":2}"#;
+        for (left, op, right, is) in [
+            ("context.party", "lte", "context.seats", True),
+            ("context.party", "gt", "context.seats", False),
+            ("context.party", "gte", "context.rows", True),
+            ("context.party", "lt", "context.rows", False),
+            ("context.party", "eq", "context.rows", True),
+            ("context.seats", "neq", "context.rows", True),
+            ("context.seats", "lte", "context.gate", Unknown),
+            ("context.gate", "neq", "context.rows", Unknown),
+            ("context.vip", "eq", "context.ok", True),
+            ("context.tags", "eq", "context.gate", Unknown),
+            ("context.gate", "starts_with", "context.wing", True),
+            ("context.wing", "starts_with", "context.gate", False),
+            ("context.gate", "contains", "context.wing", True),
+            ("context.gate", "contains", "context.none", Unknown),
+            ("context.tags", "contains", "context.gate", True),
+            ("context.tags", "contains", "context.wing", False),
+            ("context.gate", "contains", "context.tags", Unknown),
+            ("subject.network", "eq", "context.gate", False),
+            ("context.party", "lte", "context.gone", Unknown),
+            ("context.gone", "neq", "context.party", Unknown),
+        ] {
+            let leaf = format!(r#"{{"attr":"{left}","op":"{op}","ref":"{right}"}}"#);
+            assert_eq!(truth(&leaf, context), is, "{leaf}");
         }
     }
 

@@ -18,6 +18,8 @@ use crate::eligibility::decide::{Decision, ENGINE_VERSION};
 use crate::eligibility::reason::Reason;
 use crate::ids::{CheckId, KeyId, PerkSlug, SourceName};
 use crate::json::Json;
+use crate::perks::period::{LONGEST, Period};
+use crate::perks::read::{Issues, Spot};
 use crate::subject::hex;
 
 /// The kind of a check's event.
@@ -33,6 +35,7 @@ pub struct Settled {
     pub reasons: Vec<Reason>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<jiff::Timestamp>,
+    pub max_wait: Option<Period>,
     pub grant: Option<Grant>,
 }
 
@@ -68,6 +71,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
             reasons: admission.refusals,
             limits,
             next_eligible_at: admission.next_eligible_at,
+            max_wait: None,
             grant: None,
         };
     }
@@ -89,6 +93,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
         reasons: verdict.reasons.clone(),
         limits,
         next_eligible_at: verdict.next_eligible_at,
+        max_wait: verdict.max_wait,
         grant,
     }
 }
@@ -164,7 +169,7 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
             ("claims_sha256", Json::text(claims_digest(&grant.claims))),
         ])
     });
-    Json::object([
+    let mut members = vec![
         ("perk", Json::text(check.perk_slug.as_str())),
         ("perk_id", Json::text(check.perk.as_str())),
         ("rule_version", Json::whole(i64::from(check.rule_version))),
@@ -182,7 +187,9 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
         ("kiosk", Json::optional(check.kiosk.as_deref())),
         ("limits", Json::List(limits.collect())),
         ("grant", grant),
-    ])
+    ];
+    members.extend(settled.max_wait.map(|wait| ("max_wait", Json::text(wait.to_string()))));
+    Json::object(members)
 }
 
 /// How an event holds a grant to its claims: `sha256:` and the digest of the signed bytes.
@@ -205,6 +212,7 @@ pub(super) fn record(check: &CheckEntry, settled: Settled, receipt: Receipt) -> 
         score: check.score.clone(),
         limits: settled.limits,
         next_eligible_at: settled.next_eligible_at,
+        max_wait: settled.max_wait,
         grant: settled.grant,
         receipt,
     }
@@ -272,6 +280,9 @@ pub(super) fn read(
         score,
         limits,
         next_eligible_at: parse_time(facts.member("next_eligible_at")),
+        max_wait: facts
+            .member("max_wait")
+            .and_then(|wait| Period::read(&Spot::root(wait), LONGEST, &mut Issues::default())),
         grant,
         receipt,
     })

@@ -11,6 +11,7 @@ use crate::eligibility::reason::Reason;
 use crate::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::perks::limit::LimitClaim;
+use crate::perks::period::Period;
 use crate::subject::{SubjectHandle, SubjectRef};
 use crate::tokens::claims::Claims;
 
@@ -172,6 +173,8 @@ pub struct CheckRecord {
     pub score: Option<ScoreSeen>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait.
+    pub max_wait: Option<Period>,
     pub grant: Option<Grant>,
     pub receipt: Receipt,
 }

@@ -35,6 +35,7 @@ impl Condition {
     pub fn attributes(&self, into: &mut BTreeSet<Attribute>) {
         self.each_leaf(&mut |leaf| {
             into.insert(leaf.attribute.clone());
+            into.extend(leaf.test.other().cloned());
         });
     }
 

@@ -29,6 +29,18 @@ pub enum Test {
     /// A part of a text, or a member of a list.
     Contains(String),
     StartsWith(String),
+    /// Against what another attribute is.
+    Against(Relation, Attribute),
+}
+
+/// How an attribute is compared with another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    Equals,
+    Differs,
+    Compares(Comparison),
+    Contains,
+    StartsWith,
 }
 
 /// How two numbers are compared.
@@ -50,14 +62,7 @@ pub enum Scalar {
 
 impl Leaf {
     pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        if let Some(other) = spot.member("ref") {
-            return other.refuse(
-                issues,
-                "not_available_yet",
-                "comparing with another attribute is not available yet: compare with a `value`",
-            );
-        }
-        let fields = spot.fields(&["attr", "op", "value", "values"], issues)?;
+        let fields = spot.fields(&["attr", "op", "value", "values", "ref"], issues)?;
         let attribute = fields.required("attr", issues).and_then(|attr| Attribute::read(&attr, issues));
         let op = fields.required("op", issues);
         let op_name = op.as_ref().and_then(|op| op.text(issues));
@@ -82,16 +87,19 @@ impl Leaf {
                 return extra.refuse(issues, "unknown_field", format!("`{op_name}` takes {needs}"));
             }
         }
-        let fits = match op_name {
-            "exists" => true,
-            "gt" | "gte" | "lt" | "lte" | "between" => kind != Kind::Text,
-            "contains" | "starts_with" => matches!(kind, Kind::Text | Kind::Any),
-            "in" | "not_in" => attribute != Attribute::Score && kind != Kind::Duration,
-            _ => kind != Kind::Duration,
-        };
-        if !fits {
+        if !fits(op_name, &attribute) {
             let detail = format!("`{op_name}` can't be used with `{}`", attribute.name());
             return op.refuse(issues, "operator_not_allowed", detail);
+        }
+        if let Some(other) = fields.optional("ref") {
+            if takes != "value" {
+                return other.refuse(issues, "unknown_field", format!("`{op_name}` can't compare with an attribute"));
+            }
+            if fields.optional("value").is_some() {
+                return other.refuse(issues, "unknown_field", "compare with a `value` or with a `ref`, not with both");
+            }
+            let test = Test::read_against(op_name, &attribute, &other, issues)?;
+            return Some(Self { attribute, test });
         }
 
         let value = if takes.is_empty() { None } else { Some(fields.required(takes, issues)?) };
@@ -127,13 +135,50 @@ impl Leaf {
             Test::Between(low, high) => ("between", Some(("values", Json::List(vec![number(low), number(high)])))),
             Test::Contains(part) => ("contains", Some(("value", text(part)))),
             Test::StartsWith(part) => ("starts_with", Some(("value", text(part)))),
+            Test::Against(relation, other) => (relation.name(), Some(("ref", text(other.name())))),
         };
         let members = [("attr", text(self.attribute.name())), ("op", text(op))].into_iter().chain(operand);
         Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 
+/// Whether an operator is made for what an attribute can be.
+fn fits(op: &str, attribute: &Attribute) -> bool {
+    let kind = attribute.kind();
+    match op {
+        "exists" => true,
+        "gt" | "gte" | "lt" | "lte" | "between" => kind != Kind::Text,
+        "contains" | "starts_with" => matches!(kind, Kind::Text | Kind::Any),
+        "in" | "not_in" => *attribute != Attribute::Score && kind != Kind::Duration,
+        _ => kind != Kind::Duration,
+    }
+}
+
 impl Test {
+    /// The attribute in the value's place, if there is one.
+    #[must_use]
+    pub const fn other(&self) -> Option<&Attribute> {
+        match self {
+            Self::Against(_, other) => Some(other),
+            _ => None,
+        }
+    }
+
+    /// What is known to be of different types is refused here; the rest shows at the check.
+    fn read_against(op: &str, attribute: &Attribute, spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let relation = Relation::named(op)?;
+        let other = Attribute::read(spot, issues)?;
+        if other == *attribute {
+            return spot.refuse(issues, "same_attribute", "compare with another attribute, or with a `value`");
+        }
+        let (kind, others) = (attribute.kind(), other.kind());
+        if !fits(op, &other) || (kind != others && kind != Kind::Any && others != Kind::Any) {
+            let detail = format!("`{}` can't be compared with `{}` by `{op}`", attribute.name(), other.name());
+            return spot.refuse(issues, "wrong_type", detail);
+        }
+        Some(Self::Against(relation, other))
+    }
+
     fn read(op: &str, value: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Self> {
         Some(match op {
             "eq" => Self::Equals(Scalar::read(value, kind, issues)?),
@@ -220,6 +265,30 @@ impl Comparison {
             Self::Gte => "gte",
             Self::Lt => "lt",
             Self::Lte => "lte",
+        }
+    }
+}
+
+impl Relation {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "eq" => Self::Equals,
+            "neq" => Self::Differs,
+            "contains" => Self::Contains,
+            "starts_with" => Self::StartsWith,
+            _ => Self::Compares(Comparison::named(name)?),
+        })
+    }
+
+    /// As rules write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equals => "eq",
+            Self::Differs => "neq",
+            Self::Compares(comparison) => comparison.name(),
+            Self::Contains => "contains",
+            Self::StartsWith => "starts_with",
         }
     }
 }

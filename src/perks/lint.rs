@@ -9,6 +9,7 @@ use super::leaf::{Comparison, Leaf, Scalar, Test};
 use super::limit::{Cost, Unit, Window};
 use super::read::Issue;
 use super::rule::Rule;
+use super::terms::Fallback;
 use super::tier::Tier;
 use crate::decimal::Decimal;
 
@@ -67,6 +68,8 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
         found.error("/when", "unreachable", "no score on the source's scale meets this condition");
         return;
     }
+    let ignores = |fallback| fallback == Fallback::Ignore;
+    let ignores_scores = rule.score().is_some_and(|policy| ignores(policy.on_missing) || ignores(policy.on_stale));
     let mut higher: Vec<(&Tier, Decimal)> = Vec::new();
     for tier in rule.tiers() {
         let own = tier.when.as_ref().map_or(everything, |when| Reach::of(when, everything));
@@ -83,7 +86,8 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
         }
         let admits_from = match &tier.when {
             None => Some(everything.low),
-            Some(Condition::Leaf(leaf)) => threshold(leaf),
+            // Where a missing score is ignored, a tier that asks for one never stands in the way of all.
+            Some(Condition::Leaf(leaf)) if !ignores_scores => threshold(leaf),
             Some(_) => None,
         };
         if let Some(least) = admits_from {
@@ -261,6 +265,22 @@ mod tests {
         expect(&tiers(&[&score("gte", "40"), &score("gt", "40")]), &[]);
         expect(
             r#"{"tiers":[{"id":"a","rank":1},{"id":"b","rank":2}]}"#,
+            &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
+        );
+    }
+
+    #[test]
+    fn a_floor_for_those_without_a_score_is_in_no_shadow() {
+        let bands = |on_missing: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout","on_missing":"{on_missing}"}},"tiers":[{{"id":"floor","rank":1}},
+                    {{"id":"scored","rank":2,"when":{}}}]}}"#,
+                score("gte", "0")
+            )
+        };
+        expect(&bands("ignore"), &[("/tiers/0/when", "admits_everyone", false)]);
+        expect(
+            &bands("deny"),
             &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
         );
     }

@@ -9,11 +9,10 @@ use super::attribute::{Attribute, PARTY};
 use super::condition::Condition;
 use super::leaf::{Comparison, Leaf, Test};
 use super::limit::{Cost, Limit, LimitClaim, Place};
-use super::read::{Fields, Issue, Issues, Spot, below, object, text};
+use super::read::{Issue, Issues, Spot, below, text};
 use super::schedule::Schedule;
-use super::terms::{Fallback, ScorePolicy, TokenTerms, Valid, read_source, read_zone};
+use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_source, read_zone};
 use super::tier::Tier;
-use crate::decimal::Decimal;
 use crate::json::Json;
 use crate::subject::hex;
 
@@ -28,6 +27,8 @@ pub struct Rule {
     tiers: Vec<Tier>,
     limits: Vec<Limit>,
     token: TokenTerms,
+    rollout: Rollout,
+    otherwise: Otherwise,
     looks_at_score: bool,
     context: BTreeSet<String>,
     canonical: String,
@@ -84,6 +85,7 @@ impl Rule {
             rank: 1,
             name: "Standard".into(),
             when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
+            max_wait: None,
             pointer: "/at_least".into(),
         };
         let score =
@@ -97,11 +99,14 @@ impl Rule {
             tiers: vec![tier],
             limits: Vec::new(),
             token: TokenTerms::default_for(default_audience),
+            rollout: Rollout::EVERYONE,
+            otherwise: Otherwise::Deny,
         }))
     }
 
     fn read(spot: &Spot<'_>, default_audience: &str, issues: &mut Issues) -> Option<Self> {
-        let known = ["time_zone", "valid", "score", "schedule", "when", "tiers", "limits", "token", "rollout"];
+        let known =
+            ["time_zone", "valid", "score", "schedule", "when", "tiers", "limits", "token", "rollout", "otherwise"];
         let fields = spot.fields(&known, issues)?;
         let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, issues));
         let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), issues));
@@ -114,7 +119,8 @@ impl Rule {
         let token = fields.or("token", TokenTerms::default_for(default_audience), |token| {
             TokenTerms::read(&token, default_audience, issues)
         });
-        refuse_rollout(&fields, issues);
+        let rollout = fields.or("rollout", Rollout::EVERYONE, |rollout| Rollout::read(&rollout, issues));
+        let otherwise = fields.or("otherwise", Otherwise::Deny, |word| Otherwise::read(&word, issues));
 
         if let (Some(None), Some(when), Some(tiers)) = (&score, &when, &tiers)
             && looks_at(when.as_ref(), tiers).iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge))
@@ -131,6 +137,8 @@ impl Rule {
             tiers: tiers?,
             limits: limits?,
             token: token?,
+            rollout: rollout?,
+            otherwise: otherwise?,
         }))
     }
 
@@ -151,8 +159,23 @@ impl Rule {
         let canonical = parts.to_json().canonical();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
         let hash = format!("sha256:{}", hex(digest.as_ref()));
-        let Parts { zone, valid, score, schedule, when, tiers, limits, token } = parts;
-        Self { zone, valid, score, schedule, when, tiers, limits, token, looks_at_score, context, canonical, hash }
+        let Parts { zone, valid, score, schedule, when, tiers, limits, token, rollout, otherwise } = parts;
+        Self {
+            zone,
+            valid,
+            score,
+            schedule,
+            when,
+            tiers,
+            limits,
+            token,
+            rollout,
+            otherwise,
+            looks_at_score,
+            context,
+            canonical,
+            hash,
+        }
     }
 
     /// The whole rule with its defaults filled in, as canonical JSON (RFC 8785). Reading it again gives
@@ -222,6 +245,18 @@ impl Rule {
         &self.token
     }
 
+    /// How many of all people it is open to.
+    #[must_use]
+    pub fn rollout(&self) -> Rollout {
+        self.rollout
+    }
+
+    /// What becomes of those whom none of its tiers admits.
+    #[must_use]
+    pub fn otherwise(&self) -> Otherwise {
+        self.otherwise
+    }
+
     /// Whether any condition needs the score.
     #[must_use]
     pub fn looks_at_score(&self) -> bool {
@@ -276,11 +311,13 @@ struct Parts {
     tiers: Vec<Tier>,
     limits: Vec<Limit>,
     token: TokenTerms,
+    rollout: Rollout,
+    otherwise: Otherwise,
 }
 
 impl Parts {
     fn to_json(&self) -> Json {
-        object([
+        let mut members = vec![
             ("time_zone", text(self.zone.iana_name().unwrap_or("UTC"))),
             ("valid", self.valid.to_json()),
             ("score", self.score.as_ref().map_or(Json::Null, ScorePolicy::to_json)),
@@ -289,24 +326,20 @@ impl Parts {
             ("tiers", Json::List(self.tiers.iter().map(Tier::to_json).collect())),
             ("limits", Json::List(self.limits.iter().map(Limit::to_json).collect())),
             ("token", self.token.to_json()),
-            ("rollout", object([("percent", Json::Number(Decimal::from_whole(100)))])),
-        ])
-    }
-}
-
-fn refuse_rollout(fields: &Fields<'_>, issues: &mut Issues) {
-    let Some(rollout) = fields.optional("rollout") else { return };
-    let percent = rollout.fields(&["percent"], issues).and_then(|fields| fields.required("percent", issues));
-    if let Some(percent) = percent
-        && percent.whole(0..=100, issues).is_some_and(|share| share != 100)
-    {
-        issues.add(percent.pointer(), "not_available_yet", "partial rollouts are not available yet: use 100");
+            ("rollout", self.rollout.to_json()),
+        ];
+        // Only where it differs: a rule that was hashed before there was a choice keeps its hash.
+        if self.otherwise == Otherwise::Refer {
+            members.push(("otherwise", text("refer")));
+        }
+        Json::object(members)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::perks::period::Period;
 
     const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles",
         "valid":{"from":"2012-05-08T00:00","until":null},
@@ -352,6 +385,9 @@ mod tests {
                 {"attr":"context.tags","op":"contains","value":"gold"},
                 {"attr":"context.gate","op":"starts_with","value":"A"},
                 {"attr":"context.seat","op":"exists"},
+                {"attr":"context.party","op":"lte","ref":"context.seats"},
+                {"attr":"context.floor","op":"lt","ref":"score"},
+                {"attr":"context.crew","op":"contains","ref":"subject.network"},
                 {"attr":"context.party","op":"lte","value":4}]}"#,
         );
         for text in [LOUNGE, r#"{"at_least":40.5,"score":"klout"}"#, &everything] {
@@ -383,6 +419,33 @@ mod tests {
         insta::assert_snapshot!(short.canonical(), @r#"{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"sfo-lounge","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null}"#);
         insta::assert_snapshot!(short.hash(), @"sha256:042a2fa690be5b437a3870a1b60cecea71a955870e269cb8e3c96fbe4fca4ce4");
         assert_ne!(short.hash(), parse(r#"{"at_least":41,"score":"klout"}"#).unwrap().hash());
+    }
+
+    #[test]
+    fn what_is_left_at_its_default_is_not_in_the_canonical_form() {
+        let plain = parse(r#"{"tiers":[{"id":"t"}]}"#).unwrap();
+        let spelt = parse(
+            r#"{"tiers":[{"id":"t","max_wait":null}],"otherwise":"deny","rollout":{"percent":100},"score":null}"#,
+        )
+        .unwrap();
+        assert_eq!(plain.hash(), spelt.hash());
+        assert!(!plain.canonical().contains("otherwise") && !plain.canonical().contains("max_wait"));
+        let bands = parse(
+            r#"{"tiers":[{"id":"t","max_wait":"PT600S"}],"otherwise":"refer","rollout":{"percent":7},
+                "score":{"source":"klout","on_stale":"ignore","on_missing":"refer"}}"#,
+        )
+        .unwrap();
+        assert_eq!(bands.tiers()[0].max_wait, Some(Period::from_seconds(600)));
+        assert_eq!((bands.otherwise(), bands.rollout().percent()), (Otherwise::Refer, 7));
+        let again = Rule::parse(&Json::parse(bands.canonical()).unwrap(), "elsewhere").unwrap();
+        assert_eq!(
+            (again.canonical(), again.otherwise(), again.rollout()),
+            (bands.canonical(), Otherwise::Refer, bands.rollout())
+        );
+        assert_eq!(again.tiers()[0].max_wait, bands.tiers()[0].max_wait);
+        assert!(
+            bands.canonical().contains(r#""max_wait":"PT10M""#) && bands.canonical().contains(r#""otherwise":"refer""#)
+        );
     }
 
     #[test]
@@ -424,8 +487,8 @@ mod tests {
             (with(r#""score":{"source":"Klout"}"#), "/score/source", "bad_form"),
             (with(r#""score":{}"#), "/score/source", "missing"),
             (with(r#""score":{"source":"klout","max_age":"P1M"}"#), "/score/max_age", "bad_form"),
-            (with(r#""score":{"source":"klout","on_stale":"refer"}"#), "/score/on_stale", "not_available_yet"),
-            (with(r#""score":{"source":"klout","on_missing":"refer"}"#), "/score/on_missing", "not_available_yet"),
+            (with(r#""score":{"source":"klout","on_stale":"grant"}"#), "/score/on_stale", "bad_form"),
+            (with(r#""otherwise":"ignore""#), "/otherwise", "bad_form"),
             (with(r#""score":{"source":"klout","on_missing":"allow"}"#), "/score/on_missing", "bad_form"),
             (
                 with(r#""schedule":{"open":[{"days":["mon"],"from":"09:00","to":"09:00"}]}"#),
@@ -462,7 +525,9 @@ mod tests {
             (with(r#""token":{"ttl":"PT24H1S"}"#), "/token/ttl", "out_of_range"),
             (with(r#""token":{"audience":"a/b"}"#), "/token/audience", "bad_form"),
             (with(r#""token":{"single_use":1}"#), "/token/single_use", "wrong_type"),
-            (with(r#""rollout":{"percent":50}"#), "/rollout/percent", "not_available_yet"),
+            (with(r#""rollout":{"percent":0.5}"#), "/rollout/percent", "out_of_range"),
+            (with(r#""rollout":{}"#), "/rollout/percent", "missing"),
+            (with(r#""rollout":{"percent":-1}"#), "/rollout/percent", "out_of_range"),
             (with(r#""rollout":{"percent":101}"#), "/rollout/percent", "out_of_range"),
         ]);
     }
@@ -515,6 +580,7 @@ mod tests {
             (r#"{"at_least":40}"#.into(), "/score", "missing"),
             (r#"{"at_least":"40","score":"klout"}"#.into(), "/at_least", "wrong_type"),
             (r#"{"at_least":40,"score":"klout","limits":[]}"#.into(), "/limits", "unknown_field"),
+            (r#"{"tiers":[{"id":"t","max_wait":"PT0S"}]}"#.into(), "/tiers/0/max_wait", "out_of_range"),
         ]);
     }
 
@@ -525,7 +591,17 @@ mod tests {
             (r#"{"attr":"score","op":"gte","value":"40"}"#, "/value", "wrong_type"),
             (r#"{"attr":"score","op":"gte"}"#, "/value", "missing"),
             (r#"{"attr":"score","op":"gte","values":[40]}"#, "/values", "unknown_field"),
-            (r#"{"attr":"score","op":"gte","value":40,"ref":"context.x"}"#, "/ref", "not_available_yet"),
+            (r#"{"attr":"score","op":"gte","value":40,"ref":"context.x"}"#, "/ref", "unknown_field"),
+            (r#"{"attr":"context.x","op":"in","ref":"context.y"}"#, "/ref", "unknown_field"),
+            (r#"{"attr":"context.x","op":"exists","ref":"context.y"}"#, "/ref", "unknown_field"),
+            (r#"{"attr":"score","op":"gte","ref":"score"}"#, "/ref", "same_attribute"),
+            (r#"{"attr":"score","op":"gte","ref":"x"}"#, "/ref", "unknown_attribute"),
+            (r#"{"attr":"score","op":"gte","ref":"score.age"}"#, "/ref", "wrong_type"),
+            (r#"{"attr":"score","op":"eq","ref":"subject.network"}"#, "/ref", "wrong_type"),
+            (r#"{"attr":"context.x","op":"lt","ref":"subject.network"}"#, "/ref", "wrong_type"),
+            (r#"{"attr":"context.x","op":"contains","ref":"score"}"#, "/ref", "wrong_type"),
+            (r#"{"attr":"context.x","op":"eq","ref":"score.age"}"#, "/ref", "wrong_type"),
+            (r#"{"attr":"subject.network","op":"gt","ref":"context.x"}"#, "/op", "operator_not_allowed"),
             (r#"{"attr":"score","op":"gte","value":40,"note":"x"}"#, "/note", "unknown_field"),
             (r#"{"attr":"score","op":">=","value":40}"#, "/op", "unknown_operator"),
             (r#"{"attr":"score","op":"contains","value":"4"}"#, "/op", "operator_not_allowed"),
@@ -565,7 +641,7 @@ mod tests {
     fn every_complaint_is_made_at_once() {
         let issues = parse(
             r#"{"time_zone":"Nowhere","tiers":[{"id":"A","when":{"attr":"x","op":"y"}},{"id":"b"}],
-                "limits":[{"id":"l","max":0}],"rollout":{"percent":1},"extra":1}"#,
+                "limits":[{"id":"l","max":0}],"rollout":{"percent":101},"extra":1}"#,
         )
         .unwrap_err();
         let spots: Vec<_> = issues.iter().map(|issue| issue.pointer.as_str()).collect();

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::period::{LONGEST, ONE_DAY, Period};
 use super::read::{Issues, Spot, object, text};
 use super::schedule::read_wall_time;
+use crate::decimal::Decimal;
 use crate::ids::SourceName;
 use crate::json::Json;
 
@@ -34,7 +35,24 @@ pub struct ScorePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     Deny,
+    /// A person decides.
+    Refer,
+    /// The rest of the rule decides, as if there were no score.
+    Ignore,
 }
+
+/// What becomes of those whom a rule, as it stands, does not admit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Otherwise {
+    #[default]
+    Deny,
+    /// A person decides.
+    Refer,
+}
+
+/// How many of all people a rule is open to: whole percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rollout(u8);
 
 /// What the token of a grant says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,15 +105,57 @@ impl Fallback {
     pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
         match spot.text(issues)? {
             "deny" => Some(Self::Deny),
-            "refer" => spot.refuse(issues, "not_available_yet", "referring to a person is not available yet: use deny"),
-            _ => spot.refuse(issues, "bad_form", "use deny"),
+            "refer" => Some(Self::Refer),
+            "ignore" => Some(Self::Ignore),
+            _ => spot.refuse(issues, "bad_form", "use deny, refer or ignore"),
         }
     }
 
     pub(super) fn to_json(self) -> Json {
         match self {
             Self::Deny => text("deny"),
+            Self::Refer => text("refer"),
+            Self::Ignore => text("ignore"),
         }
+    }
+}
+
+impl Otherwise {
+    pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        match spot.text(issues)? {
+            "deny" => Some(Self::Deny),
+            "refer" => Some(Self::Refer),
+            _ => spot.refuse(issues, "bad_form", "use deny or refer"),
+        }
+    }
+}
+
+impl Rollout {
+    /// Open to everyone.
+    pub const EVERYONE: Self = Self(100);
+    /// How many buckets there are: a percent is a hundred of them.
+    pub const BUCKETS: u16 = 10_000;
+
+    /// The share, in percent.
+    #[must_use]
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
+
+    /// Whether it is open to the people of `bucket`. A larger share admits all whom a smaller one
+    /// does, so that raising it takes the perk from nobody. Who has no bucket is in only when all are.
+    #[must_use]
+    pub fn admits(self, bucket: Option<u16>) -> bool {
+        self == Self::EVERYONE || bucket.is_some_and(|bucket| bucket < u16::from(self.0) * (Self::BUCKETS / 100))
+    }
+
+    pub(super) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let percent = spot.fields(&["percent"], issues)?.required("percent", issues)?.whole(0..=100, issues)?;
+        u8::try_from(percent).ok().map(Self)
+    }
+
+    pub(super) fn to_json(self) -> Json {
+        object([("percent", Json::Number(Decimal::from_whole(self.0.into())))])
     }
 }
 

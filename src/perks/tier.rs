@@ -1,7 +1,8 @@
 //! Tiers: the outcomes of a rule.
 
 use super::condition::Condition;
-use super::read::{Issues, Spot, below, object, text};
+use super::period::{LONGEST, Period};
+use super::read::{Issues, Spot, below, text};
 use crate::decimal::Decimal;
 use crate::json::Json;
 
@@ -17,6 +18,8 @@ pub struct Tier {
     pub name: String,
     /// Without it the tier admits whoever passes the rule's own `when`.
     pub when: Option<Condition>,
+    /// The longest that its people are promised to wait.
+    pub max_wait: Option<Period>,
     /// Where its condition was written, for the linter.
     pub(super) pointer: String,
 }
@@ -48,7 +51,7 @@ impl Tier {
     }
 
     fn read(spot: &Spot<'_>, alone: bool, leaves: &mut usize, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["id", "rank", "name", "when"], issues)?;
+        let fields = spot.fields(&["id", "rank", "name", "when", "max_wait"], issues)?;
         let id = fields.required("id", issues).and_then(|id| id.slug(issues));
         let rank = match fields.optional("rank") {
             None if alone => Some(1),
@@ -63,17 +66,21 @@ impl Tier {
             }),
         };
         let when = fields.or("when", None, |when| Condition::read(&when, leaves, issues).map(Some));
+        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, issues).map(Some));
         let pointer = below(spot.pointer(), "when");
-        Some(Self { id: id?.to_owned(), rank: rank?, name: name?, when: when?, pointer })
+        Some(Self { id: id?.to_owned(), rank: rank?, name: name?, when: when?, max_wait: max_wait?, pointer })
     }
 
     /// The canonical form.
     pub(super) fn to_json(&self) -> Json {
-        object([
+        let mut members = vec![
             ("id", text(&self.id)),
             ("rank", Json::Number(Decimal::from_whole(self.rank))),
             ("name", text(&self.name)),
             ("when", self.when.as_ref().map_or(Json::Null, Condition::to_json)),
-        ])
+        ];
+        // Only where it is: a rule that was hashed before there were waits keeps its hash.
+        members.extend(self.max_wait.map(|wait| ("max_wait", text(wait.to_string()))));
+        Json::object(members)
     }
 }

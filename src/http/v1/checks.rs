@@ -75,6 +75,10 @@ pub struct CheckView {
     /// When waiting alone would help; null when it would not.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait (ISO 8601).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "PT10M")]
+    max_wait: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     grant: Option<GrantId>,
@@ -198,6 +202,7 @@ impl CheckView {
             score: answer.score.map(score),
             limits: limits.collect(),
             next_eligible_at: answer.next_eligible_at,
+            max_wait: answer.max_wait.map(|wait| wait.to_string()),
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
             grant: answer.grant.map(|grant| grant.id),
             token: answer.token,
