@@ -16,6 +16,8 @@ use crate::json::Json;
 use crate::perks::period::{LONGEST, Period};
 use crate::perks::read::{Fields, Issue, Issues, Spot};
 use crate::perks::rule::Rule;
+use crate::perks::terms::Rollout;
+use crate::subject::SubjectHandle;
 
 /// The most cases that one file holds.
 pub const MAX_CASES: usize = 100_000;
@@ -50,6 +52,8 @@ pub struct Expected {
     pub reasons: Option<BTreeSet<&'static str>>,
     /// `Some(None)`: waiting must not be enough.
     pub next_eligible_at: Option<Option<Timestamp>>,
+    /// The longest wait that is promised.
+    pub max_wait: Option<Period>,
 }
 
 /// What a case file says its cases are about, before they are read.
@@ -106,13 +110,14 @@ impl Case {
             }
         });
         let at = fields.required("at", issues).and_then(|at| instant(&at, rule.time_zone(), issues));
-        let (score, network) = match fields.optional("subject") {
-            None => (Some(None), Some(None)),
-            Some(subject) => read_subject(&subject, at, rule.time_zone(), issues),
+        let subject = match fields.optional("subject") {
+            None => Some(Subject::default()),
+            Some(subject) => Subject::read(&subject, at, rule.time_zone(), issues),
         };
         let context = fields.or("context", Context::default(), |context| read_context(&context, issues));
         let expected = fields.required("expect", issues).and_then(|it| Expected::read(&it, rule, issues));
-        let facts = Facts { score: score?, network: network?, context: context? };
+        let Subject { score, network, rollout_bucket } = subject?;
+        let facts = Facts { score, network, context: context?, rollout_bucket: Some(rollout_bucket) };
         Some(Self { name: name?, pointer: spot.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 
@@ -125,40 +130,51 @@ impl Case {
     }
 }
 
-type Subject = (Option<Option<ScoreFact>>, Option<Option<String>>);
+/// What is known of the person.
+#[derive(Default)]
+struct Subject {
+    score: Option<ScoreFact>,
+    network: Option<String>,
+    /// The first of them, unless the case says that the person is not in the rollout.
+    rollout_bucket: u16,
+}
 
-fn read_subject(spot: &Spot<'_>, at: Option<Timestamp>, zone: &TimeZone, issues: &mut Issues) -> Subject {
-    let Some(fields) = spot.fields(&["network", "score", "observed_at", "age"], issues) else {
-        return (None, None);
-    };
-    let network = fields.or("network", None, |network| {
-        let text = network.text(issues)?;
-        let handle = format!("{text}:someone").parse::<crate::subject::SubjectHandle>();
-        match handle.ok().as_ref().and_then(|handle| handle.network()) {
-            Some(normal) if normal == text => Some(Some(text.to_owned())),
-            _ => network.refuse(issues, "bad_form", "write a network as it stands before the colon: twitter"),
+impl Subject {
+    fn read(spot: &Spot<'_>, at: Option<Timestamp>, zone: &TimeZone, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["network", "score", "observed_at", "age", "in_rollout"], issues)?;
+        let network = fields.or("network", None, |network| read_network(&network, issues).map(Some));
+        let value = fields.or("score", None, |score| score.number(issues).map(Some));
+        let observed = fields.or("observed_at", None, |it| instant(&it, zone, issues).map(Some));
+        let age = fields.or("age", None, |age| read_age(&age, issues).map(Some));
+        let in_rollout = fields.or("in_rollout", true, |it| it.boolean(issues));
+        for name in ["observed_at", "age"] {
+            if let (Some(needless), Some(None)) = (fields.optional(name), value) {
+                needless.refuse::<()>(issues, "one_of", format!("`{name}` is said of a score: add `score`"));
+            }
         }
-    });
-    let value = fields.or("score", None, |score| score.number(issues).map(Some));
-    let observed = fields.or("observed_at", None, |it| instant(&it, zone, issues).map(Some));
-    let age = fields.or("age", None, |age| read_age(&age, issues).map(Some));
-    for (name, needless) in [("observed_at", fields.optional("observed_at")), ("age", fields.optional("age"))] {
-        if let (Some(needless), Some(None)) = (needless, value) {
-            needless.refuse::<()>(issues, "one_of", format!("`{name}` is said of a score: add `score`"));
+        if let (Some(Some(_)), Some(Some(_)), Some(spot)) = (observed, age, fields.optional("age")) {
+            spot.refuse::<()>(issues, "one_of", "give `observed_at` or `age`, not both");
         }
-    }
-    if let (Some(Some(_)), Some(Some(_)), Some(spot)) = (observed, age, fields.optional("age")) {
-        spot.refuse::<()>(issues, "one_of", "give `observed_at` or `age`, not both");
-    }
-    let score = value.and_then(|value| {
         let observed_at = match (observed?, age?) {
             (Some(observed), _) => observed,
             (None, Some(age)) => at?.checked_sub(age).ok()?,
             (None, None) => at?,
         };
-        Some(value.map(|value| ScoreFact { value, observed_at }))
-    });
-    (score, network)
+        Some(Self {
+            score: value?.map(|value| ScoreFact { value, observed_at }),
+            network: network?,
+            rollout_bucket: if in_rollout? { 0 } else { Rollout::BUCKETS - 1 },
+        })
+    }
+}
+
+fn read_network(spot: &Spot<'_>, issues: &mut Issues) -> Option<String> {
+    let text = spot.text(issues)?;
+    let handle = format!("{text}:someone").parse::<SubjectHandle>();
+    match handle.ok().as_ref().and_then(SubjectHandle::network) {
+        Some(normal) if normal == text => Some(text.to_owned()),
+        _ => spot.refuse(issues, "bad_form", "write a network as it stands before the colon: twitter"),
+    }
 }
 
 /// A score's age; none at all is `PT0S`.
@@ -205,7 +221,7 @@ fn instant(spot: &Spot<'_>, zone: &TimeZone, issues: &mut Issues) -> Option<Time
 
 impl Expected {
     fn read(spot: &Spot<'_>, rule: &Rule, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["decision", "tier", "reasons", "next_eligible_at"], issues)?;
+        let fields = spot.fields(&["decision", "tier", "reasons", "next_eligible_at", "max_wait"], issues)?;
         let decision = fields.required("decision", issues).and_then(|spot| match Decision::parse(spot.text(issues)?) {
             Some(decision) => Some(decision),
             None => spot.refuse(issues, "bad_form", "use granted, denied or referred"),
@@ -225,10 +241,11 @@ impl Expected {
             Some(next) if *next.json() == Json::Null => Some(Some(None)),
             Some(next) => instant(&next, rule.time_zone(), issues).map(|at| Some(Some(at))),
         };
-        if let (Some(Decision::Denied), Some(tier)) = (decision, fields.optional("tier")) {
-            tier.refuse::<()>(issues, "one_of", "whoever is denied gets no tier: leave it out");
+        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, issues).map(Some));
+        if let (Some(Decision::Denied | Decision::Referred), Some(tier)) = (decision, fields.optional("tier")) {
+            tier.refuse::<()>(issues, "one_of", "only who is granted gets a tier: leave it out");
         }
-        Some(Self { decision: decision?, tier: tier?, reasons: reasons?, next_eligible_at: next? })
+        Some(Self { decision: decision?, tier: tier?, reasons: reasons?, next_eligible_at: next?, max_wait: max_wait? })
     }
 
     /// Whether `verdict` is what was expected.
@@ -238,6 +255,7 @@ impl Expected {
             && self.tier.as_ref().is_none_or(|tier| verdict.tier.as_ref() == Some(tier))
             && self.reasons.as_ref().is_none_or(|codes| *codes == codes_of(verdict))
             && self.next_eligible_at.is_none_or(|next| verdict.next_eligible_at == next)
+            && self.max_wait.is_none_or(|wait| verdict.max_wait == Some(wait))
     }
 }
 

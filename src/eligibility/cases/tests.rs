@@ -4,7 +4,8 @@ use super::*;
 
 const RULE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P7D"},
     "schedule":{"open":[{"days":["tue"],"from":"06:00","to":"23:00"}]},
-    "tiers":[{"id":"main","name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}]}"#;
+    "rollout":{"percent":50},
+    "tiers":[{"id":"main","name":"Main lounge","max_wait":"PT5M","when":{"attr":"score","op":"gte","value":40}}]}"#;
 
 fn rule() -> Rule {
     Rule::parse(&Json::parse(RULE).unwrap(), "lounge").unwrap()
@@ -25,6 +26,9 @@ fn a_case_passes_when_all_that_it_expects_is_so() {
     for (subject, expect, passes) in [
         (r#"{"score":40}"#, r#"{"decision":"granted","tier":"main","reasons":["score_met"]}"#, true),
         (r#"{"score":40}"#, r#"{"decision":"granted"}"#, true),
+        (r#"{"score":40}"#, r#"{"decision":"granted","max_wait":"PT300S"}"#, true),
+        (r#"{"score":40}"#, r#"{"decision":"granted","max_wait":"PT10M"}"#, false),
+        (r#"{"score":40,"in_rollout":false}"#, r#"{"decision":"denied","reasons":["not_in_rollout"]}"#, true),
         (r#"{"score":40}"#, r#"{"decision":"granted","reasons":[]}"#, false),
         (r#"{"score":40}"#, r#"{"decision":"denied"}"#, false),
         (r#"{"score":39.999}"#, r#"{"decision":"denied","reasons":["score_below_threshold"]}"#, true),
