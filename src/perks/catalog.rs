@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::draft::{self, Draft, event};
+use super::lint::Lint;
 use super::perk::{Deciding, OpenPerk, Perk, RuleVersion, VersionStatus};
 use super::read::Issue;
 use super::rule::Rule;
@@ -182,6 +183,17 @@ impl Catalog {
             .await?;
         self.catch_up_after(made.version.status).await;
         Ok(made)
+    }
+
+    /// What is wrong or odd about a rule as the perk's next version, or as the first of a new perk.
+    pub async fn lint(&self, merchant: &MerchantId, slug: &PerkSlug, rule: &Rule) -> Result<Lint, PerkError> {
+        let (merchant, slug, rule, now) = (merchant.clone(), slug.clone(), rule.clone(), self.clock.now());
+        self.database
+            .read(move |conn| {
+                let perk = store::find_perk(conn, &merchant, &slug)?;
+                draft::lint_for(conn, &merchant, perk.as_ref(), &rule, now)
+            })
+            .await
     }
 
     /// Publishes a draft: from then on it decides, and the version before it is retired.

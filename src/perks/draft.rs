@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::catalog::{EPOCH, MAX_NOTE, Made, NewVersion, PerkError};
-use super::lint::lint;
+use super::lint::{Lint, lint};
 use super::perk::{RuleVersion, VersionStatus};
 use super::read::Issue;
 use super::rule::Rule;
@@ -41,9 +41,7 @@ impl Draft {
         perk: &mut PerkRow,
         now: Timestamp,
     ) -> Result<Made, PerkError> {
-        let scale = scale_of(conn, merchant, &self.rule)?;
-        let mut lint = lint(&self.rule, scale, now);
-        lint.warnings.extend(moved_zone(conn, merchant, perk, &self.rule)?);
+        let lint = lint_for(conn, merchant, Some(perk), &self.rule, now)?;
         if !lint.errors.is_empty() {
             return Err(PerkError::Rule(lint.errors));
         }
@@ -69,6 +67,22 @@ impl Draft {
         };
         Ok(Made { perk: perk.clone().try_into()?, version, warnings: lint.warnings })
     }
+}
+
+/// What is wrong or odd about a rule as the next version of `perk`, or the first of a new one.
+pub(super) fn lint_for(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: Option<&PerkRow>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Result<Lint, PerkError> {
+    let scale = scale_of(conn, merchant, rule)?;
+    let mut lint = lint(rule, scale, now);
+    if let Some(perk) = perk {
+        lint.warnings.extend(moved_zone(conn, merchant, perk, rule)?);
+    }
+    Ok(lint)
 }
 
 /// Calendar windows are counted by their local label and offset, so another zone begins new ones.

@@ -28,6 +28,8 @@ pub mod read;
 pub mod rule;
 pub mod schedule;
 pub mod store;
+pub mod template;
 pub mod terms;
+pub mod tidy;
 pub mod tier;
 pub mod words;
