@@ -6,6 +6,8 @@ mod everyday;
 mod frame;
 mod keys;
 mod merchants;
+mod perk_cases;
+mod perk_files;
 mod perks;
 mod scores;
 mod terminal;
