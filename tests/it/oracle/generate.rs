@@ -31,8 +31,13 @@ fn score_leaf() -> impl Strategy<Value = String> {
 
 /// Only `gte` and `gt`: with these a higher score can do no harm.
 fn rising_score_leaf() -> impl Strategy<Value = String> {
-    (select(vec!["gt", "gte"]), score())
-        .prop_map(|(op, value)| format!(r#"{{"attr":"score","op":"{op}","value":{}}}"#, decimal(value)))
+    let fixed = (select(vec!["gt", "gte"]), score())
+        .prop_map(|(op, value)| format!(r#"{{"attr":"score","op":"{op}","value":{}}}"#, decimal(value)));
+    let after =
+        select(vec!["gt", "gte"]).prop_map(|op| format!(r#"{{"attr":"score","op":"{op}","ref":"context.bar"}}"#));
+    let before =
+        select(vec!["lt", "lte"]).prop_map(|op| format!(r#"{{"attr":"context.bar","op":"{op}","ref":"score"}}"#));
+    prop_oneof![4 => fixed, 1 => after, 1 => before]
 }
 
 fn duration() -> impl Strategy<Value = &'static str> {
@@ -68,6 +73,24 @@ fn other_leaf() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Two attributes, of types that may fit; whether they do shows at the check.
+fn ref_leaf() -> impl Strategy<Value = String> {
+    let write = |(left, op, right): (&str, &str, &str)| format!(r#"{{"attr":"{left}","op":"{op}","ref":"{right}"}}"#);
+    let order = || select(vec!["gt", "gte", "lt", "lte"]);
+    let context = || select(vec!["context.a", "context.b", "context.c", "context.party"]);
+    let bar = || select(vec!["context.bar", "context.a", "context.party"]);
+    let numbers = select(vec!["eq", "neq", "gt", "gte", "lt", "lte"]);
+    prop_oneof![
+        2 => (Just("score"), numbers.clone(), bar()).prop_map(write),
+        1 => (bar(), numbers, Just("score")).prop_map(write),
+        1 => (Just("score.age"), order(), select(vec!["context.bar", "context.a"])).prop_map(write),
+        1 => (select(vec!["context.bar", "context.a"]), order(), Just("score.age")).prop_map(write),
+        2 => (context(), order(), context()).prop_filter("another", |(left, _, right)| left != right).prop_map(write),
+        2 => (select(vec!["context.a", "context.b"]), select(vec!["eq", "neq", "contains", "starts_with"]),
+              select(vec!["context.c", "subject.network"])).prop_map(write),
+    ]
+}
+
 fn nested(leaf: impl Strategy<Value = String> + 'static, with_not: bool) -> BoxedStrategy<String> {
     leaf.prop_recursive(3, 12, 3, move |inner| {
         let list = prop::collection::vec(inner.clone(), 1..4);
@@ -83,7 +106,7 @@ fn nested(leaf: impl Strategy<Value = String> + 'static, with_not: bool) -> Boxe
 }
 
 pub fn condition() -> BoxedStrategy<String> {
-    nested(prop_oneof![score_leaf(), other_leaf()], true)
+    nested(prop_oneof![3 => score_leaf(), 3 => other_leaf(), 2 => ref_leaf()], true)
 }
 
 /// A condition in which the score stands only in `gte` and `gt`, and never under a `not`.
@@ -130,29 +153,49 @@ fn times(scheduled: f64) -> impl Strategy<Value = String> {
         })
 }
 
+/// A share of the people, mostly everyone, with a comma before it.
+fn rollout() -> impl Strategy<Value = String> {
+    prop_oneof![2 => Just(100_u8), 1 => select(vec![0_u8, 1, 25, 50, 99])]
+        .prop_map(|percent| format!(r#","rollout":{{"percent":{percent}}}"#))
+}
+
 fn assemble(
     condition: fn() -> BoxedStrategy<String>,
     times: impl Strategy<Value = String>,
 ) -> impl Strategy<Value = String> {
     let gate = prop::option::weighted(0.4, condition());
     let tiers = prop::collection::vec(prop::option::weighted(0.95, condition()), 1..4);
-    let max_age = prop::option::weighted(0.5, duration());
+    let fallback = || prop::option::weighted(0.6, select(vec!["deny", "refer", "ignore"]));
+    let policy = (prop::option::weighted(0.5, duration()), fallback(), fallback());
+    let otherwise = prop::option::weighted(0.4, select(vec!["deny", "refer"]));
+    let rest = (otherwise, rollout(), prop::option::of(duration()));
     let short = score().prop_map(|least| format!(r#"{{"at_least":{},"score":"klout"}}"#, decimal(least)));
-    let long = (gate, tiers, max_age, times, any::<u32>()).prop_map(|(gate, tiers, max_age, times, shuffle)| {
-        let gate = gate.map(|gate| format!(r#","when":{gate}"#)).unwrap_or_default();
-        let max_age = max_age.map(|age| format!(r#","max_age":"{age}""#)).unwrap_or_default();
-        let mut tiers: Vec<_> = tiers
-            .into_iter()
-            .enumerate()
-            .map(|(at, when)| {
-                let when = when.map(|when| format!(r#","when":{when}"#)).unwrap_or_default();
-                format!(r#"{{"id":"t{at}","rank":{}{when}}}"#, at + 1)
-            })
-            .collect();
-        let turns = shuffle as usize % tiers.len();
-        tiers.rotate_left(turns);
-        format!(r#"{{"score":{{"source":"klout"{max_age}}}{gate},"tiers":[{}]{times}}}"#, tiers.join(","))
-    });
+    let long =
+        (gate, tiers, policy, times, any::<u32>(), rest).prop_map(|(gate, tiers, policy, times, shuffle, rest)| {
+            let member =
+                |name: &str, word: Option<&str>| word.map(|word| format!(r#","{name}":"{word}""#)).unwrap_or_default();
+            let (max_age, on_missing, on_stale) = policy;
+            let (otherwise, rollout, wait) = rest;
+            let gate = gate.map(|gate| format!(r#","when":{gate}"#)).unwrap_or_default();
+            let policy = member("max_age", max_age) + &member("on_missing", on_missing) + &member("on_stale", on_stale);
+            let (otherwise, wait) = (member("otherwise", otherwise), member("max_wait", wait));
+            let mut tiers: Vec<_> = tiers
+                .into_iter()
+                .enumerate()
+                .map(|(at, when)| {
+                    let when = when.map(|when| format!(r#","when":{when}"#)).unwrap_or_default();
+                    // Only the lowest band promises a wait, so that a wait can't be taken for another's.
+                    let wait = if at == 0 { wait.as_str() } else { "" };
+                    format!(r#"{{"id":"t{at}","rank":{}{when}{wait}}}"#, at + 1)
+                })
+                .collect();
+            let turns = shuffle as usize % tiers.len();
+            tiers.rotate_left(turns);
+            format!(
+                r#"{{"score":{{"source":"klout"{policy}}}{gate},"tiers":[{}]{times}{rollout}{otherwise}}}"#,
+                tiers.join(",")
+            )
+        });
     prop_oneof![1 => short, 12 => long]
 }
 
@@ -192,17 +235,24 @@ pub fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
         (-3600..700_000_i64).prop_map(|seconds| seconds * 1_000_000),
         (select(vec![1_i64, 1800, 14_400, 86_400, 604_800]), -1..=1_i64).prop_map(|(age, off)| age * 1_000_000 + off),
     ];
+    let bar = prop::option::weighted(0.8, score());
     let score = prop::option::weighted(0.9, (score(), age));
     let context = prop::collection::btree_map(select(vec!["a", "b", "c"]), fact(), 0..=3);
+    let bucket =
+        prop::option::weighted(0.9, prop_oneof![0..10_000_u16, select(vec![0_u16, 99, 100, 2499, 2500, 9899, 9900])]);
     let party = prop::option::of(1..4_i64);
     let network = select(vec![None, Some("twitter"), Some("cx")]);
-    (score, context, party, network).prop_map(move |(score, context, party, network)| {
+    (score, context, party, network, bar, bucket).prop_map(move |(score, context, party, network, bar, bucket)| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
         if let Some(party) = party {
             context.push(("party".into(), Json::parse(&party.to_string()).unwrap()));
         }
+        if let Some(bar) = bar {
+            context.push(("bar".into(), Json::parse(&decimal(bar)).unwrap()));
+        }
         World {
+            bucket,
             score: score
                 .map(|(value, age)| (value, jiff::Timestamp::from_microsecond(now.as_microsecond() - age).unwrap())),
             network: network.map(str::to_owned),

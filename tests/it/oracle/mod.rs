@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use perkgate::decimal::Decimal;
 use perkgate::eligibility::decide::{Verdict, decide};
 use perkgate::eligibility::facts::{Context, Facts, ScoreFact};
+use perkgate::eligibility::reason::ReasonCode;
 use perkgate::json::Json;
+use perkgate::perks::period::Period;
 use perkgate::perks::rule::Rule;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -27,14 +29,16 @@ fn facts(world: &World) -> Facts {
             .map(|(value, observed_at)| ScoreFact { value: Decimal::from_thousandths(value), observed_at }),
         network: world.network.clone(),
         context: Context::parse(&Json::Object(world.context.clone())).unwrap(),
+        rollout_bucket: world.bucket,
     }
 }
 
 fn answer_of(verdict: &Verdict) -> Answer {
     let first = verdict.reasons.first();
     Answer {
-        granted: verdict.is_granted(),
+        decision: verdict.decision.as_str(),
         tier: verdict.tier.clone(),
+        max_wait: verdict.max_wait.map(Period::seconds),
         code: first.map(|reason| reason.code.as_str()),
         wanted: first.and_then(|reason| reason.wanted).map(Decimal::thousandths),
         short_by: first.and_then(|reason| reason.short_by).map(Decimal::thousandths),
@@ -68,25 +72,33 @@ fn the_random_cases_reach_every_outcome() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = case(generate::rule());
     let mut seen = std::collections::BTreeMap::<_, usize>::new();
-    for _ in 0..1500 {
+    for _ in 0..4000 {
         let (text, world, now) = cases.new_tree(&mut runner).unwrap().current();
         let verdict = decide(&parse(&text).1, &facts(&world), now);
         let code = verdict.reasons.first().map_or("nothing", |reason| reason.code.as_str());
-        *seen.entry((verdict.is_granted(), code, verdict.next_eligible_at.is_some())).or_default() += 1;
+        *seen.entry((verdict.decision.as_str(), code, verdict.next_eligible_at.is_some())).or_default() += 1;
     }
     for outcome in [
-        (true, "score_met", false),
-        (true, "nothing", false),
-        (false, "score_below_threshold", false),
-        (false, "score_missing", false),
-        (false, "score_stale", false),
-        (false, "attribute_missing", false),
-        (false, "condition_not_met", false),
-        (false, "outside_schedule", false),
-        (false, "outside_schedule", true),
-        (false, "not_yet_valid", false),
-        (false, "not_yet_valid", true),
-        (false, "no_longer_valid", false),
+        ("granted", "score_met", false),
+        ("granted", "nothing", false),
+        ("granted", "score_missing", false),
+        ("granted", "score_stale", false),
+        ("denied", "score_below_threshold", false),
+        ("denied", "score_missing", false),
+        ("denied", "score_stale", false),
+        ("denied", "attribute_missing", false),
+        ("denied", "condition_not_met", false),
+        ("denied", "outside_schedule", false),
+        ("denied", "outside_schedule", true),
+        ("denied", "not_yet_valid", false),
+        ("denied", "not_yet_valid", true),
+        ("denied", "no_longer_valid", false),
+        ("denied", "not_in_rollout", false),
+        ("referred", "score_below_threshold", false),
+        ("referred", "score_missing", false),
+        ("referred", "score_stale", false),
+        ("referred", "attribute_missing", false),
+        ("referred", "condition_not_met", false),
     ] {
         assert!(seen.get(&outcome).is_some_and(|times| *times >= 3), "{outcome:?} in {seen:?}");
     }
@@ -151,6 +163,42 @@ proptest! {
     }
 
     #[test]
+    fn a_larger_rollout_takes_the_perk_from_nobody(
+        (text, world, now) in case(generate::rule()),
+        (less, more) in (0..=100_u8, 0..=100_u8).prop_map(|(a, b)| (a.min(b), a.max(b))),
+    ) {
+        let at_share = |percent: u8| {
+            let Json::Object(mut members) = parse(&text).0 else { unreachable!() };
+            if members.iter().all(|(name, _)| name != "at_least") {
+                members.retain(|(name, _)| name != "rollout");
+                members.push(("rollout".into(), Json::parse(&format!(r#"{{"percent":{percent}}}"#)).unwrap()));
+            }
+            decide(&Rule::parse(&Json::Object(members), "lounge").unwrap(), &facts(&world), now)
+        };
+        let (before, after) = (at_share(less), at_share(more));
+        if before.is_granted() {
+            prop_assert_eq!(before, after);
+        } else if after.reasons.first().is_some_and(|reason| reason.code == ReasonCode::NotInRollout) {
+            prop_assert_eq!(before, after);
+        }
+    }
+
+    #[test]
+    fn referring_changes_the_decision_and_nothing_else((text, world, now) in case(generate::rule())) {
+        let otherwise = |word: &str| {
+            let Json::Object(mut members) = parse(&text).0 else { unreachable!() };
+            members.retain(|(name, _)| name != "otherwise");
+            if members.iter().all(|(name, _)| name != "at_least") {
+                members.push(("otherwise".into(), Json::text(word)));
+            }
+            decide(&Rule::parse(&Json::Object(members), "lounge").unwrap(), &facts(&world), now)
+        };
+        let (denied, referred) = (otherwise("deny"), otherwise("refer"));
+        prop_assert_eq!(&denied, &Verdict { decision: denied.decision, ..referred.clone() });
+        prop_assert_eq!(denied.is_granted(), referred.is_granted());
+    }
+
+    #[test]
     fn closing_the_gap_that_is_told_is_enough((text, world, now) in case(generate::rule())) {
         let (_, rule) = parse(&text);
         let verdict = decide(&rule, &facts(&world), now);
@@ -197,6 +245,7 @@ proptest! {
                 let verdict = decide(&rule, &facts, now);
                 prop_assert!(verdict.is_granted() == verdict.tier.is_some());
                 prop_assert!(verdict.is_granted() || !verdict.reasons.is_empty());
+                prop_assert!(verdict.is_granted() || verdict.max_wait.is_none());
             }
         }
     }

@@ -13,13 +13,18 @@ pub struct World {
     pub score: Option<(i64, Timestamp)>,
     pub network: Option<String>,
     pub context: Vec<(String, Json)>,
+    /// Where the person stands in the rollout, of ten thousand.
+    pub bucket: Option<u16>,
 }
 
 /// What the oracle says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    pub granted: bool,
+    /// `granted`, `denied` or `referred`.
+    pub decision: &'static str,
     pub tier: Option<String>,
+    /// The granted tier's, in seconds.
+    pub max_wait: Option<i64>,
     /// The code of the first reason; none for a grant without a threshold.
     pub code: Option<&'static str>,
     /// In thousandths.
@@ -29,7 +34,15 @@ pub struct Answer {
 }
 
 fn denied(code: &'static str) -> Answer {
-    Answer { granted: false, tier: None, code: Some(code), wanted: None, short_by: None, next: None }
+    Answer {
+        decision: "denied",
+        tier: None,
+        max_wait: None,
+        code: Some(code),
+        wanted: None,
+        short_by: None,
+        next: None,
+    }
 }
 
 pub fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
@@ -46,7 +59,7 @@ pub fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
     }
     let early = from.is_some_and(|from| now < from);
     if !early && is_open(rule, &zone, now) {
-        return merits(rule, world, now);
+        return while_open(rule, world, now);
     }
     // Try every quarter of an hour until it is open; the tests use no finer times.
     let quarter = SignedDuration::from_mins(15);
@@ -57,7 +70,7 @@ pub fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
     }
     let opens = Some(at).filter(|at| *at < end && until.is_none_or(|until| *at < until));
     Answer {
-        next: opens.filter(|at| merits(rule, world, *at).granted),
+        next: opens.filter(|at| while_open(rule, world, *at).decision == "granted"),
         ..denied(if early { "not_yet_valid" } else { "outside_schedule" })
     }
 }
@@ -93,21 +106,49 @@ fn is_open(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
     })
 }
 
-fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
+/// The rollout, then what becomes of a score that is missing or stale, then the merits.
+fn while_open(rule: &Json, world: &World, now: Timestamp) -> Answer {
+    let share = thousandths(get(get(rule, "rollout"), "percent")).unwrap_or(100_000) / 10;
+    if share < 10_000 && world.bucket.is_none_or(|bucket| i64::from(bucket) >= share) {
+        return denied("not_in_rollout");
+    }
     let conditions = || {
         std::iter::once(get(rule, "when"))
             .chain(list(get(rule, "tiers")).iter().map(|tier| get(tier, "when")))
             .filter(|when| **when != Json::Null)
     };
-    let looks_at_score = conditions().any(|when| when.canonical().contains("\"attr\":\"score"));
-    if looks_at_score {
-        let Some((_, observed)) = world.score else { return denied("score_missing") };
-        if let Some(max_age) = text(get(get(rule, "score"), "max_age"))
-            && age_micros(observed, now) > duration_micros(max_age)
-        {
-            return denied("score_stale");
-        }
+    let mentions = |member: &str| conditions().any(|when| when.canonical().contains(member));
+    if !mentions("\"attr\":\"score") && !mentions("\"ref\":\"score") {
+        return merits(rule, world, now);
     }
+    let policy = get(rule, "score");
+    let is_stale = |observed| {
+        text(get(policy, "max_age")).is_some_and(|max_age| age_micros(observed, now) > duration_micros(max_age))
+    };
+    let (code, fallback) = match world.score {
+        None => ("score_missing", get(policy, "on_missing")),
+        Some((_, observed)) if is_stale(observed) => ("score_stale", get(policy, "on_stale")),
+        Some(_) => return merits(rule, world, now),
+    };
+    match text(fallback).unwrap_or("deny") {
+        "refer" => Answer { decision: "referred", ..denied(code) },
+        "ignore" => {
+            let answer = merits(rule, &World { score: None, ..world.clone() }, now);
+            let code = if answer.decision == "granted" { Some(code) } else { answer.code };
+            Answer { code, ..answer }
+        }
+        _ => denied(code),
+    }
+}
+
+/// What the rule refuses on its merits goes to a person where the rule says so.
+fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
+    let answer = judged(rule, world, now);
+    let refers = text(get(rule, "otherwise")) == Some("refer") && answer.decision == "denied";
+    Answer { decision: if refers { "referred" } else { answer.decision }, ..answer }
+}
+
+fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
     let gate = holds(get(rule, "when"), world, now);
     if gate.is_none() {
         return denied("attribute_missing");
@@ -119,11 +160,12 @@ fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
                 holds(get(rule, "when"), &world, now) == Some(true)
                     && holds(get(tier, "when"), &world, now) == Some(true)
             };
-            candidates(rule).into_iter().rev().find(|at| *at <= score && admits(*at) && !admits(*at - 1))
+            candidates(rule, world).into_iter().rev().find(|at| *at <= score && admits(*at) && !admits(*at - 1))
         });
         return Answer {
-            granted: true,
+            decision: "granted",
             tier: text(get(tier, "id")).map(str::to_owned),
+            max_wait: text(get(tier, "max_wait")).map(|wait| duration_micros(wait) / 1_000_000),
             code: wanted.map(|_| "score_met"),
             wanted,
             short_by: None,
@@ -135,7 +177,7 @@ fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
         return denied("attribute_missing");
     }
     let gap = world.score.and_then(|(score, _)| {
-        candidates(rule)
+        candidates(rule, world)
             .into_iter()
             .filter(|at| *at > score)
             .find(|at| granted(rule, &with_score(world, *at), now).is_some())
@@ -160,8 +202,9 @@ fn granted<'a>(rule: &'a Json, world: &World, now: Timestamp) -> Option<&'a Json
         .max_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000))
 }
 
-/// Every number that is written anywhere in the rule, and the next thousandth, sorted.
-fn candidates(rule: &Json) -> Vec<i64> {
+/// Every number that is written anywhere in the rule or known of the visit, and the next thousandth,
+/// sorted.
+fn candidates(rule: &Json, world: &World) -> Vec<i64> {
     fn collect(json: &Json, into: &mut Vec<i64>) {
         match json {
             Json::Number(number) => into.extend([number.thousandths(), number.thousandths() + 1]),
@@ -170,8 +213,10 @@ fn candidates(rule: &Json) -> Vec<i64> {
             _ => {}
         }
     }
-    let mut found = Vec::new();
+    // A party that isn't spoken of is of one.
+    let mut found = vec![1000, 1001];
     collect(rule, &mut found);
+    collect(&Json::Object(world.context.clone()), &mut found);
     found.sort_unstable();
     found
 }
@@ -211,9 +256,28 @@ fn holds(when: &Json, world: &World, now: Timestamp) -> Option<bool> {
     leaf(when, world, now)
 }
 
+/// What is known of an attribute; an age is a number of seconds.
+fn known(attr: &str, world: &World, now: Timestamp) -> Option<Json> {
+    match attr {
+        "score" => world.score.map(|(score, _)| number(score)),
+        "subject.network" => world.network.clone().map(Json::Text),
+        "context.party" => Some(
+            world.context.iter().find(|(name, _)| name == "party").map_or(number(1000), |(_, value)| value.clone()),
+        ),
+        "score.age" => unreachable!("compared to the microsecond, below {now}"),
+        other => {
+            let name = other.strip_prefix("context.").unwrap();
+            world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        }
+    }
+}
+
 fn leaf(leaf: &Json, world: &World, now: Timestamp) -> Option<bool> {
     let attr = text(get(leaf, "attr")).unwrap();
     let op = text(get(leaf, "op")).unwrap();
+    if let Some(other) = text(get(leaf, "ref")) {
+        return compared(attr, op, other, world, now);
+    }
     if attr == "score.age" {
         let Some((_, observed)) = world.score else { return if op == "exists" { Some(false) } else { None } };
         let age = age_micros(observed, now);
@@ -232,17 +296,7 @@ fn leaf(leaf: &Json, world: &World, now: Timestamp) -> Option<bool> {
             _ => unreachable!("{op}"),
         });
     }
-    let found = match attr {
-        "score" => world.score.map(|(score, _)| number(score)),
-        "subject.network" => world.network.clone().map(Json::Text),
-        "context.party" => Some(
-            world.context.iter().find(|(name, _)| name == "party").map_or(number(1000), |(_, value)| value.clone()),
-        ),
-        other => {
-            let name = other.strip_prefix("context.").unwrap();
-            world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-        }
-    };
+    let found = known(attr, world, now);
     if op == "exists" {
         return Some(found.is_some());
     }
@@ -271,6 +325,41 @@ fn leaf(leaf: &Json, world: &World, now: Timestamp) -> Option<bool> {
         },
         "starts_with" => Some(text(&found)?.starts_with(text(value)?)),
         _ => unreachable!("{op}"),
+    }
+}
+
+/// An attribute against another one. What is missing, or of another type, leaves it unknown.
+fn compared(attr: &str, op: &str, other: &str, world: &World, now: Timestamp) -> Option<bool> {
+    let order = |left: i64, right: i64| match op {
+        "gt" => left > right,
+        "gte" => left >= right,
+        "lt" => left < right,
+        "lte" => left <= right,
+        _ => unreachable!("{op}"),
+    };
+    if attr == "score.age" || other == "score.age" {
+        // In microseconds; what a caller says beside an age counts seconds.
+        let micros = |attr: &str| match attr {
+            "score.age" => world.score.map(|(_, observed)| age_micros(observed, now)),
+            other => known(other, world, now).and_then(|value| thousandths(&value)).map(|value| value * 1000),
+        };
+        return Some(order(micros(attr)?, micros(other)?));
+    }
+    let (left, right) = (known(attr, world, now)?, known(other, world, now)?);
+    let alike = || (left.kind() == right.kind() && !matches!(left, Json::List(_))).then(|| left == right);
+    match op {
+        "eq" => alike(),
+        "neq" => alike().map(|alike| !alike),
+        "starts_with" => Some(text(&left)?.starts_with(text(&right).filter(|part| !part.is_empty())?)),
+        "contains" => {
+            let part = text(&right).filter(|part| !part.is_empty())?;
+            match &left {
+                Json::Text(whole) => Some(whole.contains(part)),
+                Json::List(items) => Some(items.iter().any(|item| text(item) == Some(part))),
+                _ => None,
+            }
+        }
+        _ => Some(order(thousandths(&left)?, thousandths(&right)?)),
     }
 }
 

@@ -57,19 +57,20 @@ async fn a_rule_that_can_not_be_read_or_can_not_work_is_refused_at_the_spot() {
         (leaves(65), "/rule/tiers/0/when", "too_many"),
         (json!({"tiers": [{"id": "t", "when": deep}]}), "/rule/tiers/0/when", "too_deep"),
         (
-            json!({"score": score, "tiers": tier(), "rollout": {"percent": 50}}),
+            json!({"score": score, "tiers": tier(), "rollout": {"percent": 101}}),
             "/rule/rollout/percent",
-            "not_available_yet",
+            "out_of_range",
         ),
         (
-            json!({"score": {"source": "klout", "on_stale": "refer"}, "tiers": tier()}),
+            json!({"score": {"source": "klout", "on_stale": "allow"}, "tiers": tier()}),
             "/rule/score/on_stale",
-            "not_available_yet",
+            "bad_form",
         ),
+        (json!({"score": score, "tiers": tier(), "otherwise": "grant"}), "/rule/otherwise", "bad_form"),
         (
-            json!({"tiers": [{"id": "t", "when": {"attr": "context.a", "op": "eq", "ref": "context.b"}}]}),
-            "/rule/tiers/0/when",
-            "not_available_yet",
+            json!({"tiers": [{"id": "t", "when": {"attr": "context.a", "op": "in", "ref": "context.b"}}]}),
+            "/rule/tiers/0/when/ref",
+            "unknown_field",
         ),
     ];
     for app in TestApp::all().await {
