@@ -279,10 +279,11 @@ fn refuse_controls(text: &str) -> Result<(), YamlError> {
 /// The parser's complaint; most that it has about tabs are told in our words.
 fn syntax(text: &str, error: &ScanError) -> YamlError {
     let mark = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
-    let line = text.lines().nth(mark.line.saturating_sub(1)).unwrap_or_default();
-    let indent = line.split(|c: char| c != ' ' && c != '\t').next().unwrap_or_default();
-    if let Some(tab) = indent.find('\t') {
-        return YamlError { mark: Mark { column: tab + 1, ..mark }, fault: YamlFault::Tab };
+    // It complains of a tab where it was before it came to the line that the tab indents.
+    let reach = if error.info().contains("tab") { usize::MAX } else { 1 };
+    let mut lines = text.lines().enumerate().skip(mark.line.saturating_sub(1)).take(reach);
+    if let Some((line, column)) = lines.find_map(|(at, line)| Some((at + 1, tab_in_indent(line)?))) {
+        return YamlError { mark: Mark { line, column }, fault: YamlFault::Tab };
     }
     // An alias of nothing is an error of the parser's: it is no better with something to point at.
     if error.info().contains("anchor") {
@@ -293,6 +294,12 @@ fn syntax(text: &str, error: &ScanError) -> YamlError {
         return YamlError { mark, fault: YamlFault::TooDeep };
     }
     YamlError { mark, fault: YamlFault::Syntax(shown(error.info())) }
+}
+
+/// The column of a tab before the first thing on a line.
+fn tab_in_indent(line: &str) -> Option<usize> {
+    let indent = line.split(|c: char| c != ' ' && c != '\t').next()?;
+    indent.find('\t').map(|at| at + 1)
 }
 
 /// What is sent back of a text that may be as long as the file.

@@ -38,7 +38,11 @@ impl Document {
         let text = read_bounded(path, max_bytes)?;
         let is_yaml =
             if path == Path::new("-") { !text.trim_start().starts_with(['{', '[']) } else { has_yaml_name(path) };
-        let read = if is_yaml { yaml::read(&text).map_err(of_yaml) } else { Json::parse(&text).map_err(of_json) };
+        let read = if is_yaml {
+            yaml::read(&text).map_err(of_yaml)
+        } else {
+            Json::parse(&text).map_err(|error| of_json(&error))
+        };
         let path = path.to_owned();
         match read {
             Ok(json) => Ok(Self { path, json, text, is_one_of_many }),
@@ -93,7 +97,7 @@ fn of_yaml(YamlError { mark, fault }: YamlError) -> (Issue, Option<Mark>) {
     (Issue { pointer: String::new(), code: "malformed", detail: fault.to_string() }, Some(mark))
 }
 
-fn of_json(error: JsonError) -> (Issue, Option<Mark>) {
+fn of_json(error: &JsonError) -> (Issue, Option<Mark>) {
     (Issue { pointer: error.pointer().to_owned(), code: "malformed", detail: error.to_string() }, None)
 }
 

@@ -204,10 +204,10 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::Apply { files, merchant, publish, note, dry_run } => {
             let wishes = directory::Wishes { merchant, publish, note };
             let [file] = files.as_slice() else {
-                return directory::run(&files, wishes, dry_run, invocation);
+                return directory::run(&files, &wishes, dry_run, invocation);
             };
             if dry_run || file.is_dir() {
-                return directory::run(&files, wishes, dry_run, invocation);
+                return directory::run(&files, &wishes, dry_run, invocation);
             }
             let (document, mut file) = PerkFile::open(file, false)?;
             wishes.amend(&mut file);

@@ -50,10 +50,19 @@ pub struct Expected {
     pub tier: Option<String>,
     /// Each code once, whatever the order.
     pub reasons: Option<BTreeSet<&'static str>>,
-    /// `Some(None)`: waiting must not be enough.
-    pub next_eligible_at: Option<Option<Timestamp>>,
+    pub next_eligible_at: Waiting,
     /// The longest wait that is promised.
     pub max_wait: Option<Period>,
+}
+
+/// From when the same facts would be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nothing is expected of it.
+    Anything,
+    /// Waiting must not be enough.
+    InVain,
+    Until(Timestamp),
 }
 
 /// What a case file says its cases are about, before they are read.
@@ -237,9 +246,9 @@ impl Expected {
         });
         let reasons = fields.or("reasons", None, |reasons| read_reasons(&reasons, issues).map(Some));
         let next = match spot.member("next_eligible_at") {
-            None => Some(None),
-            Some(next) if *next.json() == Json::Null => Some(Some(None)),
-            Some(next) => instant(&next, rule.time_zone(), issues).map(|at| Some(Some(at))),
+            None => Some(Waiting::Anything),
+            Some(next) if *next.json() == Json::Null => Some(Waiting::InVain),
+            Some(next) => instant(&next, rule.time_zone(), issues).map(Waiting::Until),
         };
         let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, issues).map(Some));
         if let (Some(Decision::Denied | Decision::Referred), Some(tier)) = (decision, fields.optional("tier")) {
@@ -254,7 +263,11 @@ impl Expected {
         self.decision == verdict.decision
             && self.tier.as_ref().is_none_or(|tier| verdict.tier.as_ref() == Some(tier))
             && self.reasons.as_ref().is_none_or(|codes| *codes == codes_of(verdict))
-            && self.next_eligible_at.is_none_or(|next| verdict.next_eligible_at == next)
+            && match self.next_eligible_at {
+                Waiting::Anything => true,
+                Waiting::InVain => verdict.next_eligible_at.is_none(),
+                Waiting::Until(at) => verdict.next_eligible_at == Some(at),
+            }
             && self.max_wait.is_none_or(|wait| verdict.max_wait == Some(wait))
     }
 }

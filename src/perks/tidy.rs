@@ -65,7 +65,9 @@ fn order(json: &mut Json) {
         Json::Object(members) => {
             members
                 .sort_by_key(|(name, _)| (ORDER.iter().position(|it| it == name).unwrap_or(ORDER.len()), name.clone()));
-            members.iter_mut().for_each(|(_, value)| order(value));
+            for (_, value) in members {
+                order(value);
+            }
         }
         Json::List(items) => items.iter_mut().for_each(order),
         _ => {}

@@ -86,6 +86,8 @@ fn what_is_dangerous_or_surprising_is_refused_where_it_stands() {
         ("? [a]\n: b\n", 1, 3, Key),
         ("? {a: 1}\n: b\n", 1, 3, Key),
         ("a:\n\tb: 1\n", 2, 1, Tab),
+        ("a:\n  b: 1\n  \tc: 2\n", 3, 3, Tab),
+        ("a: b\n\tc: 2\n", 2, 1, Tab),
         ("a: \"x\\0y\"\n", 1, 4, Nul),
         ("a: b\nc: x\u{0}y\n", 2, 5, Control('\0')),
         ("a: \u{1b}[31m\n", 1, 4, Control('\u{1b}')),
@@ -108,7 +110,7 @@ fn a_bomb_of_aliases_is_refused_at_its_first_anchor() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..9 {
         let last = format!("*a{}, ", n - 1).repeat(10);
-        bomb += &format!("a{n}: &a{n} [{}]\n", last.trim_end_matches(", "));
+        bomb.extend(["a", &n.to_string(), ": &a", &n.to_string(), " [", last.trim_end_matches(", "), "]\n"]);
     }
     assert_eq!(fault(&bomb), (1, 5, YamlFault::Anchor));
 }

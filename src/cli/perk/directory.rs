@@ -71,12 +71,14 @@ impl fmt::Display for AllApplied {
 
 pub(super) fn run(
     paths: &[PathBuf],
-    wishes: Wishes,
+    wishes: &Wishes,
     dry_run: bool,
     invocation: &Invocation,
 ) -> Result<Ended, CliError> {
     let mut sheets = open_all(paths)?;
-    sheets.iter_mut().for_each(|sheet| wishes.amend(&mut sheet.file));
+    for sheet in &mut sheets {
+        wishes.amend(&mut sheet.file);
+    }
     if dry_run {
         let plan = invocation.with_gateway(Needs::Existing, async |gateway| {
             let merchant = once::merchant(gateway, &wishes.merchant).await?.id;

@@ -37,8 +37,13 @@ impl Kind {
     /// Judged by the name alone. Hidden files are the tools', not the merchant's.
     fn takes(self, name: &str) -> bool {
         let stem = [".yaml", ".yml", ".json"].into_iter().find_map(|ending| name.strip_suffix(ending));
-        stem.is_some_and(|stem| !stem.starts_with('.') && stem.ends_with(".test") == (self == Self::Cases))
+        stem.is_some_and(|stem| !stem.starts_with('.') && is_of_cases(stem) == (self == Self::Cases))
     }
+}
+
+/// Whether a name, its ending taken off, is that of a file of cases.
+pub(super) fn is_of_cases(stem: &str) -> bool {
+    stem.strip_suffix(".test").is_some()
 }
 
 impl Sheet {

@@ -9,8 +9,10 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::{PossibleValue, TypedValueParser};
 use serde::Serialize;
 
+use super::super::document::has_yaml_name;
 use super::super::error::CliError;
 use super::super::{Ended, Invocation};
+use super::files::is_of_cases;
 use crate::ids::PerkSlug;
 use crate::json::Json;
 use crate::perks::template::Template;
@@ -66,8 +68,8 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let template = args.template;
     let slug = args.perk.as_ref().map_or_else(|| template.slug(), PerkSlug::as_str);
     let file = args.out.clone().unwrap_or_else(|| format!("{slug}.yaml").into());
-    let stem = match (file.file_stem().and_then(|stem| stem.to_str()), super::super::document::has_yaml_name(&file)) {
-        (Some(stem), true) if !stem.ends_with(".test") => stem.to_owned(),
+    let stem = match (file.file_stem().and_then(|stem| stem.to_str()), has_yaml_name(&file)) {
+        (Some(stem), true) if !is_of_cases(stem) => stem.to_owned(),
         _ => return Err(CliError::NotYamlName(file)),
     };
     let cases = file.with_file_name(format!("{stem}.test.yaml"));

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::super::document::Document;
 use super::super::error::CliError;
 use super::super::{Ended, Invocation};
 use super::files::{self, Kind, Sheet};
-use crate::eligibility::cases::{Case, Expected, Tested, codes_of, read_cases, tested};
+use crate::eligibility::cases::{Case, Expected, Tested, Waiting, codes_of, read_cases, tested};
 use crate::eligibility::decide::{Decision, Verdict};
 use crate::perks::rule::Rule;
 
@@ -76,8 +77,9 @@ struct ExpectedView {
     tier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasons: Option<Vec<&'static str>>,
+    /// Null when waiting must not be enough.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_eligible_at: Option<Option<Timestamp>>,
+    next_eligible_at: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_wait: Option<String>,
 }
@@ -96,6 +98,11 @@ impl From<Expected> for ExpectedView {
     fn from(expected: Expected) -> Self {
         let Expected { decision, tier, reasons, next_eligible_at, max_wait } = expected;
         let reasons = reasons.map(|codes| codes.into_iter().collect());
+        let next_eligible_at = match next_eligible_at {
+            Waiting::Anything => None,
+            Waiting::InVain => Some(Value::Null),
+            Waiting::Until(at) => Some(Value::String(at.to_string())),
+        };
         Self { decision, tier, reasons, next_eligible_at, max_wait: max_wait.map(|wait| wait.to_string()) }
     }
 }
@@ -114,7 +121,8 @@ struct Told<'a> {
     decision: Decision,
     tier: Option<&'a str>,
     reasons: Option<&'a [&'static str]>,
-    next_eligible_at: Option<Option<Timestamp>>,
+    /// An empty one is none.
+    next_eligible_at: Option<String>,
     max_wait: Option<&'a str>,
 }
 
@@ -132,9 +140,9 @@ impl fmt::Display for Told<'_> {
             Some(codes) => write!(f, ", because of {}", codes.join(" and "))?,
             None => {}
         }
-        match self.next_eligible_at {
-            Some(Some(at)) => write!(f, ", eligible from {at}"),
-            Some(None) => f.write_str(", with no time that would change it"),
+        match self.next_eligible_at.as_deref() {
+            Some("") => f.write_str(", with no time that would change it"),
+            Some(at) => write!(f, ", eligible from {at}"),
             None => Ok(()),
         }
     }
@@ -149,7 +157,7 @@ impl fmt::Display for Failure {
             decision: expected.decision,
             tier: expected.tier.as_deref(),
             reasons: expected.reasons.as_deref(),
-            next_eligible_at: expected.next_eligible_at,
+            next_eligible_at: expected.next_eligible_at.as_ref().map(|at| at.as_str().unwrap_or_default().to_owned()),
             max_wait: expected.max_wait.as_deref(),
         };
         writeln!(f, "          expected  {wanted}")?;
@@ -158,7 +166,10 @@ impl fmt::Display for Failure {
             tier: got.tier.as_deref(),
             reasons: Some(&got.reasons),
             // What nobody asked about is left out.
-            next_eligible_at: expected.next_eligible_at.map(|_| got.next_eligible_at),
+            next_eligible_at: expected
+                .next_eligible_at
+                .as_ref()
+                .map(|_| got.next_eligible_at.map(|at| at.to_string()).unwrap_or_default()),
             max_wait: got.max_wait.as_deref().filter(|_| expected.max_wait.is_some()),
         };
         writeln!(f, "          got       {had}")?;

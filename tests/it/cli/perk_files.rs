@@ -145,7 +145,7 @@ fn a_single_yaml_file_is_applied_like_json_and_told_with_its_line() {
     );
     terminal.write("lounge.json", &LOUNGE.replace("40", "\"40\""));
     let told = terminal.refused("perk apply -f lounge.json --merchant cathay", 1);
-    assert!(told[0].ends_with("(line 1, column 57)"), "{told:?}");
+    assert!(told[0].ends_with("(line 1, column 50)"), "{told:?}");
     terminal.write("lounge.yaml", "a: 1\nb: 2\na: 3\n");
     assert_eq!(
         terminal.refused("perk apply -f lounge.yaml --merchant cathay", 1),
