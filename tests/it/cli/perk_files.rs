@@ -114,7 +114,7 @@ fn one_faulty_file_keeps_all_from_being_applied() {
     // What only the gateway can know: the source, and what the linter finds.
     terminal.write("perks/bar.yaml", "perk: bar\nname: Bar\nrule:\n  at_least: 400\n  score: klout\n");
     terminal.write("perks/spa.yaml", "perk: spa\nname: Spa\nrule: {at_least: 40, score: kred}\n");
-    nothing(&["perks/bar.yaml:4:3: /rule/at_least: no score", "perks/spa.yaml:3:1: /rule/score/source: there is no"]);
+    nothing(&["perks/bar.yaml:4:3: /rule/at_least: no score", "perks/spa.yaml:3:22: /rule/score/source: there is no"]);
     terminal.write("perks/bar.yaml", &LOUNGE_YAML.replace("40", "41"));
     terminal.write("perks/spa.yaml", SPA);
     nothing(&["perks/lounge.yaml:2:1: /perk: perks/bar.yaml is about the perk `sfo-lounge` too"]);
