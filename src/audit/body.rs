@@ -136,19 +136,25 @@ pub(super) struct RedeemFacts<'a> {
     pub attempt_sha256: Text<'a>,
 }
 
-/// The facts of `perk.created`.
+/// The facts of `perk.created`, `perk.renamed` and `perk.repurposed`; the first events said less.
 #[derive(Deserialize)]
 pub(super) struct PerkFacts<'a> {
     #[serde(borrow)]
     pub perk: Text<'a>,
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub purpose: Option<Text<'a>>,
 }
 
-/// The facts of `rule.drafted` and `rule.published`.
+/// The facts of `rule.drafted` and all that follow it.
 #[derive(Deserialize)]
 pub(super) struct RuleFacts<'a> {
     pub version: i32,
     #[serde(borrow)]
     pub rule_hash: Text<'a>,
+    /// Of `rule.scheduled`: when it decides from.
+    pub from: Option<Timestamp>,
 }
 
 /// The facts of `key.created`, and of a row of `api_keys`.

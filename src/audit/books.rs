@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::body::{Body, CheckFacts, PerkFacts, RedeemFacts, RuleFacts, Unreadable};
+use super::body::{Body, CheckFacts, PerkFacts, RedeemFacts, Unreadable};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
@@ -107,7 +107,7 @@ impl LogBooks<'_> {
                 if (&*check.decision == "granted") != check.grant.is_some() {
                     findings.add(at, Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" });
                 }
-                self.rules.cited(at, &check, self.has_gaps, findings);
+                self.rules.cited(at, body.at, &check, self.has_gaps, findings);
                 self.counters.take(at, &check, self.has_gaps, findings);
                 if let Some(grant) = &check.grant {
                     self.books.grants.take(merchant.unwrap_or_default(), body, &check, grant);
@@ -117,9 +117,13 @@ impl LogBooks<'_> {
                 let facts: RedeemFacts<'_> = body.facts()?;
                 self.books.redemptions.take(at, merchant.unwrap_or_default(), body, &facts, findings);
             }
-            "perk.created" => self.rules.created(about, &body.facts::<PerkFacts<'_>>()?.perk),
-            "rule.drafted" => self.rules.drafted(about, &body.facts::<RuleFacts<'_>>()?),
-            "rule.published" => self.rules.published(at, about, &body.facts()?, self.has_gaps, findings),
+            "perk.created" | "perk.renamed" | "perk.repurposed" => {
+                self.rules.named(about, &body.facts::<PerkFacts<'_>>()?);
+            }
+            "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(about, &body.kind),
+            kind if kind.starts_with("rule.") => {
+                self.rules.take(at, kind, about, &body.facts()?, self.has_gaps, findings);
+            }
             "key.created" => self.keys.created(about, body.facts()?),
             "key.revoked" => self.keys.revoked(about, body.facts()?),
             "merchant.created" if merchant.is_none() => {

@@ -145,6 +145,8 @@ wrongs! {
         "the stored rule of {perk}, version {version}, does not have its hash: it was changed";
     Rule { perk: String, version: i32, part: &'static str } = "rule_mismatch",
         "the rule of {perk}, version {version}, differs from the events in its {part}";
+    RuleStep { perk: String, version: i32, step: String, from: &'static str } = "rule_step_mismatch",
+        "version {version} of {perk} was {from}: `{step}` can't have followed, or not with this rule";
     RuleMissing { perk: String, version: i32 } = "rule_missing", "the rule of {perk}, version {version}, is gone";
     RuleWithoutEvent { perk: String, version: i32 } = "rule_without_event",
         "no event drafted the rule of {perk}, version {version}: it was added";

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
+use jiff::Timestamp;
 
-use super::body::{CheckFacts, RuleFacts};
+use super::body::{CheckFacts, PerkFacts, RuleFacts};
 use super::findings::{At, Findings, Place, Wrong};
-use super::store::{self, RuleRow};
+use super::store::{self, PerkRow, RuleRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::subject::hex;
 
@@ -20,58 +21,122 @@ pub(super) struct Rules {
 struct Perk {
     /// None when the event that created it is pruned.
     slug: Option<String>,
+    /// None where no event says it.
+    name: Option<String>,
+    purpose: Option<String>,
+    /// None before anybody paused, resumed or retired it.
+    status: Option<&'static str>,
     versions: BTreeMap<i32, Version>,
     published: Option<i32>,
 }
 
 struct Version {
     hash: String,
-    is_published: bool,
+    status: &'static str,
+    was_approved: bool,
+    /// When a scheduled one decides from.
+    from: Option<Timestamp>,
 }
 
+/// What each step makes of a version, and of which it can be taken. Written apart from `perks::life`:
+/// an auditor that shared its table would share its mistakes.
+const STEPS: [(&str, &[&str], &str); 9] = [
+    ("rule.edited", &["draft"], "draft"),
+    ("rule.submitted", &["draft"], "in_review"),
+    ("rule.approved", &["in_review"], "approved"),
+    ("rule.rejected", &["in_review", "approved"], "draft"),
+    ("rule.withdrawn", &["in_review", "approved"], "draft"),
+    ("rule.scheduled", &["draft", "approved"], "scheduled"),
+    ("rule.unscheduled", &["scheduled"], "draft"),
+    ("rule.published", &["draft", "approved", "scheduled"], "published"),
+    ("rule.rolled_back", &["in_review", "published"], ""),
+];
+
 impl Rules {
-    pub(super) fn created(&mut self, perk: &str, slug: &str) {
-        self.perks.entry(perk.to_owned()).or_default().slug = Some(slug.to_owned());
+    pub(super) fn named(&mut self, perk: &str, facts: &PerkFacts<'_>) {
+        let known = self.perks.entry(perk.to_owned()).or_default();
+        known.slug = Some(facts.perk.to_string());
+        known.name = facts.name.as_ref().map(|name| name.to_string()).or(known.name.take());
+        known.purpose = facts.purpose.as_ref().map(|it| it.to_string()).or(known.purpose.take());
     }
 
-    pub(super) fn drafted(&mut self, perk: &str, rule: &RuleFacts<'_>) {
-        let version = Version { hash: rule.rule_hash.to_string(), is_published: false };
-        self.perks.entry(perk.to_owned()).or_default().versions.insert(rule.version, version);
+    pub(super) fn stands(&mut self, perk: &str, kind: &str) {
+        let status = match kind {
+            "perk.paused" => "paused",
+            "perk.resumed" => "active",
+            _ => "retired",
+        };
+        self.perks.entry(perk.to_owned()).or_default().status = Some(status);
     }
 
-    /// `has_gaps`: bodies before it are pruned, perhaps the draft's.
-    pub(super) fn published(
+    /// A step of a version. `has_gaps`: bodies before it are pruned, perhaps the draft's.
+    pub(super) fn take(
         &mut self,
         at: At<'_>,
+        kind: &str,
         perk: &str,
         rule: &RuleFacts<'_>,
         has_gaps: bool,
         findings: &mut Findings,
     ) {
         let known = self.perks.entry(perk.to_owned()).or_default();
-        known.published = Some(rule.version);
+        let fresh = |status| Version { hash: rule.rule_hash.to_string(), status, was_approved: false, from: None };
+        if kind == "rule.drafted" {
+            known.versions.insert(rule.version, fresh("draft"));
+            return;
+        }
+        if kind == "rule.deleted" {
+            let gone = known.versions.remove(&rule.version);
+            if gone.is_some_and(|it| it.status == "draft") || has_gaps {
+                return;
+            }
+            let part = "draft, which it was deleted as";
+            findings.add(at, Wrong::Rule { perk: perk.to_owned(), version: rule.version, part });
+            return;
+        }
+        let Some((_, before, after)) = STEPS.into_iter().find(|(name, ..)| *name == kind) else {
+            return;
+        };
         match known.versions.get_mut(&rule.version) {
-            Some(version) if *version.hash == *rule.rule_hash => version.is_published = true,
+            Some(version) => {
+                let is_same = *version.hash == *rule.rule_hash || kind == "rule.edited";
+                if !is_same || !(before.contains(&version.status) || has_gaps) {
+                    let (perk, step) = (perk.to_owned(), kind.to_owned());
+                    let wrong = Wrong::RuleStep { perk, version: rule.version, step, from: version.status };
+                    findings.add(at, wrong);
+                }
+                version.take(kind, after, rule);
+            }
             None if has_gaps => {
-                let version = Version { hash: rule.rule_hash.to_string(), is_published: true };
+                let mut version = fresh("draft");
+                version.take(kind, after, rule);
                 known.versions.insert(rule.version, version);
             }
-            _ => findings.add(
-                at,
-                Wrong::Rule {
-                    perk: perk.to_owned(),
-                    version: rule.version,
-                    part: "draft, which it was published from",
-                },
-            ),
+            None => {
+                let part = "draft, which it was made from";
+                findings.add(at, Wrong::Rule { perk: perk.to_owned(), version: rule.version, part });
+            }
+        }
+        if after == "published"
+            && let Some(before) = known.published.replace(rule.version).filter(|before| *before != rule.version)
+            && let Some(before) = known.versions.get_mut(&before)
+        {
+            before.status = "retired";
         }
     }
 
-    /// A decision cites a version that was published before it, by its hash.
-    pub(super) fn cited(&self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
+    /// A decision cites, by its hash, a version that was published before it, or scheduled for before.
+    pub(super) fn cited(
+        &self,
+        at: At<'_>,
+        decided: Timestamp,
+        check: &CheckFacts<'_>,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) {
         let version = self.perks.get(&*check.perk_id).and_then(|perk| perk.versions.get(&check.rule_version));
         let fits = match version {
-            Some(version) => *version.hash == *check.rule_hash && (version.is_published || has_gaps),
+            Some(version) => *version.hash == *check.rule_hash && (version.decides(decided) || has_gaps),
             None => has_gaps,
         };
         if !fits {
@@ -101,6 +166,9 @@ impl Rules {
                 } else if perk.slug.as_ref().is_some_and(|slug| *slug != row.slug) {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "name" });
                 }
+                if let Some(part) = perk.difference(row, has_gaps) {
+                    findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part });
+                }
                 if perk.published != row.published_version && !(has_gaps && perk.published.is_none()) {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "published version" });
                 }
@@ -119,6 +187,18 @@ impl Rules {
 }
 
 impl Perk {
+    fn difference(&self, row: &PerkRow, has_gaps: bool) -> Option<&'static str> {
+        let says = |said: Option<&str>, is: &str| said.is_none_or(|said| said == is);
+        [
+            (says(self.name.as_deref(), &row.name), "title"),
+            (says(self.purpose.as_deref(), &row.purpose), "purpose"),
+            // Where nobody touched it, it is as it was made; behind a gap nobody can say.
+            (self.status.unwrap_or("active") == row.status || (has_gaps && self.status.is_none()), "standing"),
+        ]
+        .into_iter()
+        .find_map(|(is_same, part)| (!is_same).then_some(part))
+    }
+
     fn close(
         mut self,
         conn: &mut AnyConnection,
@@ -136,7 +216,7 @@ impl Perk {
             }
             match self.versions.remove(&version) {
                 Some(known) => {
-                    if let Some(part) = known.difference(row, merchant) {
+                    if let Some(part) = known.difference(row, merchant, has_gaps) {
                         findings.add(Place::log(log), Wrong::Rule { perk: perk.to_owned(), version, part });
                     }
                 }
@@ -152,12 +232,34 @@ impl Perk {
 }
 
 impl Version {
-    fn difference(&self, row: &RuleRow, merchant: &str) -> Option<&'static str> {
-        let was_published = matches!(row.status.as_str(), "published" | "retired");
+    fn take(&mut self, kind: &str, after: &'static str, rule: &RuleFacts<'_>) {
+        self.from = rule.from.filter(|_| kind == "rule.scheduled");
+        match kind {
+            "rule.edited" => self.hash = rule.rule_hash.to_string(),
+            "rule.approved" => self.was_approved = true,
+            "rule.rejected" | "rule.withdrawn" => self.was_approved = false,
+            _ => {}
+        }
+        self.status = match kind {
+            "rule.rolled_back" => self.status,
+            "rule.unscheduled" if self.was_approved => "approved",
+            _ => after,
+        };
+    }
+
+    /// Whether a check at `at` may have been decided by it. One that has been replaced since may
+    /// decide a moment longer on a replica that has not heard yet.
+    fn decides(&self, at: Timestamp) -> bool {
+        matches!(self.status, "published" | "retired") || self.from.is_some_and(|from| from <= at)
+    }
+
+    fn difference(&self, row: &RuleRow, merchant: &str, has_gaps: bool) -> Option<&'static str> {
+        let from = self.from.map(Timestamp::as_microsecond);
         [
             (row.merchant_id == merchant, "merchant"),
             (row.rule_hash == self.hash, "hash"),
-            (was_published == self.is_published, "status"),
+            (row.status == self.status || has_gaps, "status"),
+            (row.status != "scheduled" || row.scheduled_at == from || has_gaps, "schedule"),
         ]
         .into_iter()
         .find_map(|(is_same, part)| (!is_same).then_some(part))

@@ -38,6 +38,9 @@ pub(super) struct EventRow {
 pub(super) struct PerkRow {
     pub id: String,
     pub slug: String,
+    pub name: String,
+    pub purpose: String,
+    pub status: String,
     pub published_version: Option<i32>,
 }
 
@@ -49,6 +52,7 @@ pub(super) struct RuleRow {
     pub status: String,
     pub rule: String,
     pub rule_hash: String,
+    pub scheduled_at: Option<i64>,
 }
 
 #[derive(Queryable, Selectable)]

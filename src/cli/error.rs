@@ -141,6 +141,9 @@ impl CliError {
             }
             // The rule's issues point into the rule; the person looks at the whole file.
             Self::Perk(PerkError::Rule(issues)) => issues.iter().map(|issue| complaint_at("/rule", issue)).collect(),
+            Self::Perk(PerkError::CantReturn(issues)) => {
+                issues.iter().map(|issue| complaint_at("/rule", issue)).collect()
+            }
             Self::Access(AccessError::Unfit(flaws)) => flaws.iter().map(complaint_of_flag).collect(),
             other => {
                 vec![Complaint { error: other.to_string(), remedy: other.remedy(), ..Complaint::default() }]
@@ -202,6 +205,10 @@ impl CliError {
             Self::ApplyStopped { .. } => "mend it and run it again: what was applied is then unchanged",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
+            Self::Perk(PerkError::ApprovalRequired) => {
+                "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
+            }
+            Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
             Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
             | Self::Perk(PerkError::Ledger(LedgerError::Busy | LedgerError::Unavailable)) => "run it again",
             Self::Access(AccessError::Ledger(LedgerError::InDoubt))

@@ -22,6 +22,7 @@ mod openapi;
 pub mod output;
 mod perk;
 mod perk_file;
+mod perk_life;
 mod progress;
 mod score;
 mod serve;

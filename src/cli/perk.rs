@@ -21,14 +21,17 @@ use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
 use super::output::table;
 use super::perk_file::PerkFile;
+use super::perk_life::{self, Life};
 use super::{Ended, Invocation};
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
 use crate::perks::catalog::{Made, NewVersion, PerkError};
-use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
+use crate::perks::purpose::Purpose;
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
+use crate::perks::versions::{self, Taken};
 use plan::{Standing, Step};
 
 #[derive(clap::Args)]
@@ -81,6 +84,8 @@ enum Action {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
     },
+    #[command(flatten)]
+    Life(Life),
 }
 
 const APPLY_EXAMPLES: &str = "\
@@ -123,6 +128,12 @@ impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, version, status, rule_hash, changed, warnings, .. } = self;
         match (changed, status) {
+            (_, VersionStatus::InReview) => writeln!(
+                f,
+                "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
+                 somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
+                 then publish it"
+            )?,
             (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
             (true, VersionStatus::Draft) => writeln!(
                 f,
@@ -139,6 +150,8 @@ impl fmt::Display for Applied {
 struct PerkView {
     perk: PerkSlug,
     name: String,
+    purpose: Purpose,
+    standing: PerkStatus,
     latest_version: i32,
     published_version: Option<i32>,
     created_at: Timestamp,
@@ -146,8 +159,8 @@ struct PerkView {
 
 impl From<Perk> for PerkView {
     fn from(perk: Perk) -> Self {
-        let Perk { slug, name, latest_version, published_version, created_at, .. } = perk;
-        Self { perk: slug, name, latest_version, published_version, created_at }
+        let Perk { slug, name, purpose, status, latest_version, published_version, created_at, .. } = perk;
+        Self { perk: slug, name, purpose, standing: status, latest_version, published_version, created_at }
     }
 }
 
@@ -163,9 +176,10 @@ impl fmt::Display for Listed {
         }
         let rows = self.perks.iter().map(|it| {
             let published = it.published_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            [it.perk.to_string(), it.name.clone(), published, it.latest_version.to_string()]
+            let standing = it.standing.as_str().to_owned();
+            [it.perk.to_string(), it.name.clone(), standing, published, it.latest_version.to_string()]
         });
-        f.write_str(&table(["perk", "name", "published", "latest"], rows))
+        f.write_str(&table(["perk", "name", "standing", "published", "latest"], rows))
     }
 }
 
@@ -211,16 +225,22 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             }
             let (document, mut file) = PerkFile::open(file, false)?;
             wishes.amend(&mut file);
+            let publish_wanted = file.publish;
             let applied = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &wishes.merchant).await?;
                 apply(gateway, &merchant.id, &document, file).await
             })?;
             invocation.output.show(&applied)?;
+            // It was to be published, and waits for somebody.
+            if publish_wanted && applied.status == VersionStatus::InReview {
+                return Ok(Ended::Badly);
+            }
         }
         Action::Pull(args) => return pull::run(args, invocation),
         Action::Diff(args) => return diff::run(args, invocation),
         Action::Test(args) => return test::run(&args, invocation),
         Action::New(args) => return new::run(&args, invocation),
+        Action::Life(life) => return perk_life::run(life, invocation),
         Action::List { merchant } => {
             let perks = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?.id;
@@ -248,7 +268,7 @@ async fn apply(
     document: &Document,
     file: PerkFile,
 ) -> Result<Applied, CliError> {
-    let PerkFile { perk: slug, name, rule, publish, change_note } = file;
+    let PerkFile { perk: slug, name, purpose, rule, publish, change_note } = file;
     let catalog = &gateway.catalog;
     // The rule's issues point into the rule; the person looks at the whole file.
     let of_file = |error| match error {
@@ -259,29 +279,33 @@ async fn apply(
     let new = NewVersion { rule, publish, change_note };
     let standing = Standing::find(gateway, merchant, &slug).await?;
     let step = standing.step(&hash, publish);
-    let Some((perk, latest)) = standing.0 else {
-        let made = catalog.create_perk(merchant, ACTOR, slug, &name, new).await;
+    let Some((mut perk, latest)) = standing.0 else {
+        let purpose = purpose.unwrap_or_default();
+        let made = catalog.create_perk_for(merchant, ACTOR, slug, &name, purpose, new).await;
         return Ok(Applied::made(made.map_err(of_file)?));
     };
-    let kept_name = perk.name.clone();
-    let mut applied = match (step, latest) {
-        (Step::Publish(draft), _) => {
-            Applied::new(perk, catalog.publish_version(merchant, ACTOR, &slug, draft).await?, true)
+    let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose != perk.purpose);
+    if is_renamed {
+        perk = catalog.update_perk(merchant, ACTOR, &slug, Some(name), purpose).await?;
+    }
+    let applied = match (step, latest) {
+        (Step::Publish(version), latest) => {
+            let is_draft = latest.is_some_and(|latest| latest.status == VersionStatus::Draft);
+            let published = match catalog.publish_version(merchant, ACTOR, &slug, version).await {
+                // As far as one person may go.
+                Err(PerkError::ApprovalRequired) if is_draft => {
+                    catalog.step(merchant, ACTOR, &slug, version, Taken::of(versions::Step::Submit)).await?
+                }
+                published => published?,
+            };
+            Applied::new(perk, published, true)
         }
-        (Step::Nothing, Some(latest)) => Applied::new(perk, latest, false),
+        (Step::Nothing, Some(latest)) => Applied::new(perk, latest, is_renamed),
         (Step::AddVersion | Step::Create | Step::Nothing, _) => {
             Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await.map_err(of_file)?)
         }
     };
-    if kept_name != name {
-        applied.warnings.push(name_kept(&kept_name));
-    }
     Ok(applied)
-}
-
-fn name_kept(name: &str) -> Issue {
-    let detail = format!("the perk goes on as `{name}`: its name can't be changed by a new version");
-    Issue { pointer: "/name".to_owned(), code: "name_kept", detail }
 }
 
 async fn show(
@@ -295,7 +319,12 @@ async fn show(
         other => other.into(),
     };
     let perk = gateway.catalog.find_perk(merchant, slug).await.map_err(known)?;
-    let wanted = version.or(perk.published_version).unwrap_or(perk.latest_version);
+    let wanted = if let Some(wanted) = version.or(perk.published_version) {
+        wanted
+    } else {
+        let latest = gateway.catalog.latest_version(merchant, slug).await.map_err(known)?;
+        latest.map_or(perk.latest_version, |latest| latest.version)
+    };
     let found = gateway.catalog.find_version(merchant, slug, wanted).await.map_err(|error| match error {
         PerkError::VersionNotFound => CliError::UnknownVersion { perk: slug.clone(), version: wanted },
         other => known(other),

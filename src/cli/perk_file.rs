@@ -7,6 +7,7 @@ use super::error::CliError;
 use crate::ids::{self, PerkSlug};
 use crate::json::Json;
 use crate::perks::catalog::{MAX_NAME, MAX_NOTE};
+use crate::perks::purpose::Purpose;
 use crate::perks::read::{Issue, Issues, Spot};
 
 /// The largest file that is read: far beyond any rule.
@@ -17,6 +18,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(super) struct PerkFile {
     pub perk: PerkSlug,
     pub name: String,
+    pub purpose: Option<Purpose>,
     pub rule: Json,
     pub publish: bool,
     pub change_note: Option<String>,
@@ -43,13 +45,21 @@ impl PerkFile {
     }
 
     fn read(spot: &Spot, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["perk", "name", "rule", "publish", "change_note"], issues)?;
+        let fields = spot.fields(&["perk", "name", "purpose", "rule", "publish", "change_note"], issues)?;
         let perk = fields.required("perk", issues).and_then(|spot| slug(&spot, issues));
         let name = fields.required("name", issues).and_then(|spot| label(&spot, MAX_NAME, issues));
+        let purpose = fields.or("purpose", None, |spot| self::purpose(&spot, issues).map(Some));
         let rule = fields.required("rule", issues).map(|spot| spot.json().clone());
         let publish = fields.or("publish", false, |spot| spot.boolean(issues));
         let change_note = fields.or("change_note", None, |spot| label(&spot, MAX_NOTE, issues).map(Some));
-        Some(Self { perk: perk?, name: name?, rule: rule?, publish: publish?, change_note: change_note? })
+        Some(Self {
+            perk: perk?,
+            name: name?,
+            purpose: purpose?,
+            rule: rule?,
+            publish: publish?,
+            change_note: change_note?,
+        })
     }
 }
 
@@ -57,6 +67,13 @@ fn slug(spot: &Spot, issues: &mut Issues) -> Option<PerkSlug> {
     match spot.text(issues)?.parse() {
         Ok(slug) => Some(slug),
         Err(error) => spot.refuse(issues, "bad_form", ids::NameError::to_string(&error)),
+    }
+}
+
+fn purpose(spot: &Spot, issues: &mut Issues) -> Option<Purpose> {
+    match Purpose::parse(spot.text(issues)?) {
+        Ok(purpose) => Some(purpose),
+        Err(error) => spot.refuse(issues, error.code(), error.to_string()),
     }
 }
 
@@ -95,6 +112,8 @@ mod tests {
             pointers(r#"{"perk":"SFO","rule":{},"publish":"yes","limit":1}"#),
             ["/limit unknown_field", "/perk bad_form", "/name missing", "/publish wrong_type"]
         );
+        assert_eq!(pointers(r#"{"perk":"a","name":"A","rule":{},"purpose":"housing"}"#), ["/purpose purpose_refused"]);
+        assert_eq!(pointers(r#"{"perk":"a","name":"A","rule":{},"purpose":"fun"}"#), ["/purpose unknown_purpose"]);
         assert_eq!(pointers("[]"), [" wrong_type"]);
     }
 }

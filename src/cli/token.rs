@@ -90,9 +90,12 @@ impl fmt::Display for Verdict {
             Self::Valid(claims) => claims,
             Self::Refused(why) => return write!(f, "not valid: {why} ({})", why.slug()),
         };
-        let Claims { merchant, perk, tier, rule, party, loc, sub, jti, .. } = claims;
+        let Claims { merchant, perk, tier, rule, rule_hash, party, loc, sub, jti, .. } = claims;
         writeln!(f, "valid until {}", from_seconds(claims.exp))?;
         writeln!(f, "  perk     {perk} of {merchant}, tier {tier}, by version {rule} of its rule")?;
+        if let Some(hash) = rule_hash {
+            writeln!(f, "  rule     sha256:{hash}…")?;
+        }
         writeln!(f, "  subject  {}", sub.as_str())?;
         if let Some(party) = party {
             writeln!(f, "  party    {party}")?;

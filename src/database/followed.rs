@@ -146,6 +146,16 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
         Ok(moved)
     }
 
+    /// Whether the snapshot is as new as the database.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn is_current(&self) -> Result<bool, DatabaseError> {
+        let name = self.inner.epoch;
+        let epoch = self.watch(self.inner.database.read(move |conn| get_epoch(conn, name)).await)?;
+        Ok(self.now().epoch == Some(epoch))
+    }
+
     /// How to tell the other replicas of an own change. The first one given counts.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         let _ = self.inner.announce.set(Box::new(announce));

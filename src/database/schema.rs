@@ -55,6 +55,10 @@ diesel::table! {
         latest_version -> Integer,
         published_version -> Nullable<Integer>,
         created_at -> BigInt,
+        purpose -> Text,
+        status_by -> Nullable<Text>,
+        status_at -> Nullable<BigInt>,
+        status_note -> Nullable<Text>,
     }
 }
 
@@ -70,6 +74,26 @@ diesel::table! {
         author -> Text,
         created_at -> BigInt,
         published_at -> Nullable<BigInt>,
+        editors -> Text,
+        submitted_by -> Nullable<Text>,
+        submitted_at -> Nullable<BigInt>,
+        approved_by -> Nullable<Text>,
+        approved_at -> Nullable<BigInt>,
+        scheduled_by -> Nullable<Text>,
+        scheduled_at -> Nullable<BigInt>,
+        published_by -> Nullable<Text>,
+        step_note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    four_eyes (merchant_id) {
+        merchant_id -> Text,
+        required -> Bool,
+        changed_by -> Nullable<Text>,
+        changed_at -> BigInt,
+        lift_by -> Nullable<Text>,
+        lift_at -> Nullable<BigInt>,
     }
 }
 
@@ -197,6 +221,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     keyring_keys,
     perks,
     rule_versions,
+    four_eyes,
     sources,
     scores,
     subjects,

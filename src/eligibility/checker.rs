@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::decide::{Decision, decide, looked_at};
+use super::decide::{Decision, Verdict, decide, looked_at};
 use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::reason::Reason;
 use crate::access::{Merchant, Principal};
@@ -18,10 +18,11 @@ use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
 use crate::perks::period::Period;
-use crate::perks::perk::{Deciding, OpenPerk};
+use crate::perks::perk::{Deciding, OpenPerk, PerkStatus};
 use crate::scores::lookup::{Lookup, ScoreError};
-use crate::subject::{Pseudonym, SubjectHandle};
-use crate::tokens::claims::Claims;
+use crate::scores::score::Score;
+use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
+use crate::tokens::claims::{Claims, short_hash};
 use crate::tokens::{Issuer, TokenError};
 
 /// One question: may this person have this perk?
@@ -97,10 +98,12 @@ impl Checker {
         merchant: &Merchant,
         question: Question,
     ) -> Result<Answer, CheckError> {
-        let perk = self.catalog.open_perk(&merchant.id, &question.perk).await?;
-        let deciding = perk.deciding.clone().ok_or(PerkError::NotFound)?;
+        let perk = match self.catalog.open_perk(&merchant.id, &question.perk).await {
+            Err(PerkError::NotFound) => return self.answer_earlier(principal, merchant, question).await,
+            found => found?,
+        };
         let dry_run = question.dry_run;
-        let entry = self.decide(principal, merchant, &perk, &deciding, question).await?;
+        let entry = self.decide(principal, merchant, &perk, question).await?;
         if !dry_run {
             let recorded = self.ledger.check(entry).await?;
             metrics::counter!("checks_total", "decision" => recorded.get().decision.as_str()).increment(1);
@@ -126,6 +129,20 @@ impl Checker {
             token: None,
             receipt: None,
         })
+    }
+
+    /// A perk that is gone still answers who asks again what it was asked before.
+    async fn answer_earlier(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        question: Question,
+    ) -> Result<Answer, CheckError> {
+        let earlier = match question.idempotency.filter(|_| !question.dry_run) {
+            Some(idempotency) => self.ledger.find_answered(&merchant.id, &principal.key, idempotency).await?,
+            None => None,
+        };
+        earlier.map_or_else(|| Err(PerkError::NotFound.into()), |recorded| self.answer(&recorded))
     }
 
     /// A check that was made earlier, with its token signed anew: the very same bytes. A token
@@ -166,31 +183,53 @@ impl Checker {
         })
     }
 
+    /// The rule that decides, with the score that it asks for, at one instant: a look-up takes its
+    /// time, and another version may take over meanwhile.
+    async fn look_up(
+        &self,
+        merchant: &Merchant,
+        perk: &OpenPerk,
+        subject: &SubjectRef,
+    ) -> Result<(Arc<Deciding>, Option<Score>, Timestamp), CheckError> {
+        let mut deciding = perk.deciding_at(self.clock.now()).cloned().ok_or(PerkError::NotFound)?;
+        loop {
+            let rule = &deciding.rule;
+            let score = match rule.score() {
+                Some(policy) if rule.looks_at_score() && perk.status == PerkStatus::Active => {
+                    self.lookup.find(&merchant.id, &policy.source, subject).await?
+                }
+                _ => None,
+            };
+            // Read after the look-up: a score can't be older than the question.
+            let at = self.clock.now();
+            let decides = perk.deciding_at(at).cloned().ok_or(PerkError::NotFound)?;
+            if Arc::ptr_eq(&decides, &deciding) {
+                return Ok((deciding, score, at));
+            }
+            deciding = decides;
+        }
+    }
+
     async fn decide(
         &self,
         principal: &Principal,
         merchant: &Merchant,
         perk: &OpenPerk,
-        deciding: &Arc<Deciding>,
         question: Question,
     ) -> Result<CheckEntry, CheckError> {
-        let rule = &deciding.rule;
         let subject_ref = self.keyring.subject_ref(&merchant.id, &question.subject);
-        let score = match rule.score() {
-            Some(policy) if rule.looks_at_score() => {
-                self.lookup.find(&merchant.id, &policy.source, &subject_ref).await?
-            }
-            _ => None,
-        };
-        // Read after the look-up: a score can't be older than the question.
-        let at = self.clock.now();
+        let (deciding, score, at) = self.look_up(merchant, perk, &subject_ref).await?;
+        let rule = &deciding.rule;
         let facts = Facts {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
             context: question.context,
             rollout_bucket: Some(rollout_bucket(&perk.id, &subject_ref)),
         };
-        let verdict = decide(rule, &facts, at);
+        let verdict = match perk.status {
+            PerkStatus::Paused => Verdict::paused(),
+            PerkStatus::Active | PerkStatus::Retired => decide(rule, &facts, at),
+        };
         let seen = rule.score().zip(score).map(|(policy, score)| ScoreSeen {
             source: policy.source.clone(),
             value: score.value,
@@ -207,7 +246,7 @@ impl Checker {
             Some(tier) => rule.claims(tier, facts.context.party(), &place, at),
             None => Vec::new(),
         };
-        let grant = tier.map(|tier| self.terms(principal, merchant, perk, deciding, &facts, tier, at));
+        let grant = tier.map(|tier| self.terms(principal, merchant, perk, &deciding, &facts, tier, at));
         Ok(CheckEntry {
             check: CheckId::new(at, &self.entropy),
             event: EventId::new(at, &self.entropy),
@@ -263,6 +302,7 @@ impl Checker {
                 perk: perk.slug.clone(),
                 tier,
                 rule: deciding.version,
+                rule_hash: short_hash(&deciding.hash),
                 party,
                 loc: principal.location.clone(),
             },

@@ -46,6 +46,21 @@ pub struct Verdict {
     pub max_wait: Option<Period>,
 }
 
+impl Verdict {
+    /// What everybody is told while the perk is paused, whatever the rule says.
+    #[must_use]
+    pub fn paused() -> Self {
+        Self {
+            decision: Decision::Denied,
+            tier: None,
+            reasons: vec![Reason::new(ReasonCode::PerkPaused)],
+            score_fresh: None,
+            next_eligible_at: None,
+            max_wait: None,
+        }
+    }
+}
+
 impl Decision {
     const ALL: [Self; 3] = [Self::Granted, Self::Denied, Self::Referred];
 

@@ -16,6 +16,7 @@
 
 mod address;
 pub mod auth;
+mod conditions;
 mod door;
 pub mod extract;
 pub mod health;

@@ -109,8 +109,16 @@ problem_sets! {
     ProblemsOfIdempotency = [BadIdempotencyKey, InProgress, IdempotencyKeyReused];
     /// A name that is taken.
     ProblemsOfTaken = [AlreadyExists];
-    /// A version that can't be published.
-    ProblemsOfDrafts = [NotADraft];
+    /// What can stand in the way of a perk's new version.
+    ProblemsOfRetired = [PerkRetired];
+    /// What can stand in the way of a draft's change.
+    ProblemsOfDrafts = [NotADraft, PerkRetired, PreconditionFailed];
+    /// An edit that doesn't say of what.
+    ProblemsOfEdits = [PreconditionRequired];
+    /// What can stand in the way of a step in a version's or a perk's life.
+    ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed];
+    /// What one person can't do alone.
+    ProblemsOfApproval = [SelfApproval];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
     /// What a token can be.

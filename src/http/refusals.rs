@@ -11,6 +11,7 @@ use crate::eligibility::redeemer::RedeemError;
 use crate::ids::NameError;
 use crate::ledger::LedgerError;
 use crate::perks::catalog::PerkError;
+use crate::perks::read::Issue;
 use crate::scores::lookup::ScoreError;
 use crate::scores::score::{ScoreFault, SourceFault};
 
@@ -96,13 +97,41 @@ impl From<PerkError> for Problem {
         };
         match error {
             PerkError::NotFound => Self::new(Kind::NotFound, "There is no such perk, or nothing of it is published."),
-            PerkError::VersionNotFound => Self::not_found(),
+            PerkError::VersionNotFound => {
+                let detail = "There is no such version of this perk; if it was a draft, it was deleted.";
+                Self::new(Kind::NotFound, detail)
+            }
             PerkError::Exists => {
                 let detail = "There is a perk of this name already: add a version to it instead.";
                 Self::new(Kind::AlreadyExists, detail)
             }
             PerkError::NotADraft(status) => {
                 Self::new(Kind::NotADraft, format!("This version is {}: make a new one.", status.as_str()))
+            }
+            PerkError::WrongStatus { .. } => Self::new(Kind::WrongStatus, error.to_string()),
+            PerkError::Stale => {
+                let detail = "Somebody changed it since you looked: GET it again, and decide anew.";
+                Self::new(Kind::PreconditionFailed, detail)
+            }
+            PerkError::Retired => {
+                Self::new(Kind::PerkRetired, "This perk is retired, for good. Make another one under another name.")
+            }
+            PerkError::AlreadyScheduled(_) => Self::new(Kind::AlreadyScheduled, error.to_string()),
+            PerkError::ApprovalRequired => Self::new(Kind::ApprovalRequired, error.to_string()),
+            PerkError::SelfApproval => Self::new(
+                Kind::SelfApproval,
+                "Whoever wrote or asked for this can't be the one who approves it, and all keys that go back to one \
+                 key count as one person. Ask an admin whose key the operator made for them.",
+            ),
+            PerkError::NoPerson => Self::new(Kind::Forbidden, error.to_string()),
+            PerkError::Field(issue) => Self::of_issues("", vec![issue]),
+            PerkError::CantReturn(issues) => {
+                let spot = |issue: Issue| {
+                    let detail =
+                        format!("That version's rule can't work any more, at {}: {}", issue.pointer, issue.detail);
+                    Spot::at("/to", issue.code, detail)
+                };
+                Self::invalid(issues.into_iter().map(spot).collect())
             }
             PerkError::Name(error) => unfit("/name", error),
             PerkError::Note(error) => unfit("/change_note", error),

@@ -11,7 +11,9 @@ use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::problem::{Kind, Problem};
-use super::v1::{checks, grants, keys, merchants, perks, scores, sources, tokens};
+use super::v1::{
+    approvals, checks, grants, keys, merchants, perk_steps, perks, scores, sources, tokens, version_steps, versions,
+};
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
@@ -30,10 +32,25 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(perks::create_perk)
             .service(perks::list_perks)
             .service(perks::get_perk)
-            .service(perks::create_version)
-            .service(perks::list_versions)
-            .service(perks::get_version)
-            .service(perks::publish_version)
+            .service(versions::create_version)
+            .service(versions::list_versions)
+            .service(versions::get_version)
+            .service(versions::edit_version)
+            .service(versions::delete_version)
+            .service(version_steps::submit_version)
+            .service(version_steps::approve_version)
+            .service(version_steps::reject_version)
+            .service(version_steps::withdraw_version)
+            .service(version_steps::publish_version)
+            .service(version_steps::schedule_version)
+            .service(version_steps::unschedule_version)
+            .service(perk_steps::update_perk)
+            .service(perk_steps::rollback_perk)
+            .service(perk_steps::pause_perk)
+            .service(perk_steps::resume_perk)
+            .service(perk_steps::retire_perk)
+            .service(approvals::get_approvals)
+            .service(approvals::put_approvals)
             .service(scores::put_score)
             .service(scores::get_score)
             .service(scores::delete_score)

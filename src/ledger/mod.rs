@@ -16,6 +16,7 @@
 mod append;
 mod batch;
 pub mod checks;
+mod earlier;
 pub mod entry;
 pub mod event;
 mod limits;

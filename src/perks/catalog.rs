@@ -1,17 +1,19 @@
 //! The handle of this room: the rules that decide now, from memory, and the making of new ones.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::draft::{self, Draft, event};
 use super::lint::Lint;
-use super::perk::{Deciding, OpenPerk, Perk, RuleVersion, VersionStatus};
+use super::open::{Named, Open, load_open};
+use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, VersionStatus};
+use super::purpose::Purpose;
 use super::read::Issue;
 use super::rule::Rule;
-use super::store::{self, PerkRow, VersionRow};
+use super::store::{self, PerkRow};
 use crate::clock::Clock;
 use crate::database::followed::Followed;
-use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::database::{Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::{self, MerchantId, NameError, PerkId, PerkSlug};
 use crate::json::Json;
@@ -25,6 +27,9 @@ pub(super) const EPOCH: &str = "catalog";
 pub const MAX_NAME: usize = 120;
 pub const MAX_NOTE: usize = 500;
 
+/// Between two looks for versions whose instant has come. Checks don't wait for it.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
 /// Why a perk or a version could not be made or found.
 #[derive(Debug, thiserror::Error)]
 pub enum PerkError {
@@ -34,8 +39,31 @@ pub enum PerkError {
     VersionNotFound,
     #[error("a perk of this name is there already: add a version to it")]
     Exists,
-    #[error("only a draft can be published; this version is {}", .0.as_str())]
+    #[error("only a draft can be changed or published; this version is {}", .0.as_str())]
     NotADraft(VersionStatus),
+    #[error("{why}; this version is {status}")]
+    WrongStatus { why: &'static str, status: &'static str },
+    #[error("somebody changed it meanwhile: look at it as it is now, then decide anew")]
+    Stale,
+    #[error("the perk is retired, for good: make another")]
+    Retired,
+    #[error("version {0} is scheduled already, and one at a time can be: unschedule it first")]
+    AlreadyScheduled(i32),
+    #[error("this merchant asks for four eyes: submit the version, then somebody other than its author approves it")]
+    ApprovalRequired,
+    #[error(
+        "this must be done by somebody else: an admin key that was not made by you, by a key of yours, or by whoever \
+         made yours"
+    )]
+    SelfApproval,
+    #[error("the command line has no key, so it is nobody who could approve: use an admin key over HTTP")]
+    NoPerson,
+    /// A field of the request, by its pointer.
+    #[error("{}", .0.detail)]
+    Field(Issue),
+    /// Pointers are relative to the earlier rule.
+    #[error("the earlier rule can't work any more: {}", .0.first().map_or("", |issue| issue.detail.as_str()))]
+    CantReturn(Vec<Issue>),
     #[error("the name can't be taken: {0}")]
     Name(NameError),
     #[error("the change note can't be taken: {0}")]
@@ -65,15 +93,12 @@ pub struct Made {
     pub warnings: Vec<Issue>,
 }
 
-#[derive(Default)]
-struct Open(HashMap<(MerchantId, PerkSlug), Arc<OpenPerk>>);
-
 /// Perks and rules; cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
-    database: Database,
-    ledger: Ledger,
-    clock: Clock,
+    pub(super) database: Database,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
     entropy: Entropy,
     open: Followed<Open>,
 }
@@ -90,9 +115,25 @@ impl Catalog {
         self.open.reload().await
     }
 
-    /// Keeps the snapshot up to date until cancelled.
+    /// Keeps the snapshot up to date, and the database with what is scheduled, until cancelled.
     pub async fn follow(self, cancel: tokio_util::sync::CancellationToken) {
-        self.open.follow(cancel).await;
+        let tend = async {
+            loop {
+                self.settle().await;
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(SETTLE_EVERY) => {}
+                }
+            }
+        };
+        tokio::join!(self.open.clone().follow(cancel.clone()), tend);
+    }
+
+    /// The perks whose scheduled version decides already and is not marked so. No I/O.
+    pub(super) fn due(&self) -> Vec<Named> {
+        let now = self.clock.now();
+        let open = self.open.now();
+        open.content.scheduled.iter().filter(|(from, _)| *from <= now).map(|(_, named)| named.clone()).collect()
     }
 
     /// Looks at the database soon: somebody said that it changed.
@@ -114,25 +155,42 @@ impl Catalog {
         self.open.is_loaded()
     }
 
-    /// The perk and the rule that decides about it. No I/O for one that is known; an unknown one
-    /// asks the database once.
+    /// The perk and the rules that decide about it. No I/O for one that is known; an unknown one
+    /// asks the database once. One that is retired is not there any more.
     pub async fn open_perk(&self, merchant: &MerchantId, perk: &PerkSlug) -> Result<Arc<OpenPerk>, PerkError> {
         let key = (merchant.clone(), perk.clone());
-        let find = || self.open.now().content.0.get(&key).filter(|found| found.deciding.is_some()).cloned();
-        if let Some(found) = find() {
-            return Ok(found);
+        let find = || self.open.now().content.perks.get(&key).cloned();
+        let decides = |found: &Arc<OpenPerk>| found.deciding_at(self.clock.now()).is_some();
+        match find() {
+            Some(found) if decides(&found) => return Ok(found),
+            // For good: nothing that the database could say would change it.
+            Some(found) if found.status == PerkStatus::Retired => return Err(PerkError::NotFound),
+            _ => {}
         }
         self.open.catch_up().await?;
-        find().ok_or(PerkError::NotFound)
+        find().filter(decides).ok_or(PerkError::NotFound)
     }
 
-    /// Makes a perk with its first version.
+    /// Makes a perk, for no purpose that it declares, with its first version.
     pub async fn create_perk(
         &self,
         merchant: &MerchantId,
         actor: Actor,
         slug: PerkSlug,
         name: &str,
+        version: NewVersion,
+    ) -> Result<Made, PerkError> {
+        self.create_perk_for(merchant, actor, slug, name, Purpose::Other, version).await
+    }
+
+    /// Makes a perk for a purpose, with its first version.
+    pub async fn create_perk_for(
+        &self,
+        merchant: &MerchantId,
+        actor: Actor,
+        slug: PerkSlug,
+        name: &str,
+        purpose: Purpose,
         version: NewVersion,
     ) -> Result<Made, PerkError> {
         let name = ids::label(name, MAX_NAME).map_err(PerkError::Name)?;
@@ -147,20 +205,29 @@ impl Catalog {
                     merchant_id: merchant.as_str().to_owned(),
                     slug: slug.as_str().to_owned(),
                     name,
-                    status: "active".to_owned(),
+                    status: PerkStatus::Active.as_str().to_owned(),
                     latest_version: 0,
                     published_version: None,
                     created_at: now.as_microsecond(),
+                    purpose: purpose.as_str().to_owned(),
+                    status_by: None,
+                    status_at: None,
+                    status_note: None,
                 };
                 store::insert_perk(conn, &row).map_err(|error| match error {
                     DatabaseError::Duplicate(_) => PerkError::Exists,
                     other => other.into(),
                 })?;
-                events.push(event(&merchant, &actor, "perk.created", &row.id, [("perk", Json::text(&row.slug))]));
+                let facts = [
+                    ("perk", Json::text(&row.slug)),
+                    ("name", Json::text(&row.name)),
+                    ("purpose", Json::text(&row.purpose)),
+                ];
+                events.push(event(&merchant, &actor, "perk.created", &row.id, facts));
                 draft.store(conn, events, &merchant, &actor, &mut row, now)
             })
             .await?;
-        self.catch_up_after(made.version.status).await;
+        self.catch_up_with_own_change().await;
         Ok(made)
     }
 
@@ -173,16 +240,10 @@ impl Catalog {
         version: NewVersion,
     ) -> Result<Made, PerkError> {
         let draft = Draft::read(slug, version)?;
-        let (merchant, slug, now) = (merchant.clone(), slug.clone(), self.clock.now());
-        let made = self
-            .ledger
-            .change(move |conn, events| {
-                let mut row = store::lock_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
-                draft.store(conn, events, &merchant, &actor, &mut row, now)
-            })
-            .await?;
-        self.catch_up_after(made.version.status).await;
-        Ok(made)
+        self.change_perk(merchant, actor, slug, move |change, perk| {
+            draft.store(change.conn, change.events, change.merchant, change.actor, perk, change.now)
+        })
+        .await
     }
 
     /// What is wrong or odd about a rule as the perk's next version, or as the first of a new perk.
@@ -196,37 +257,9 @@ impl Catalog {
             .await
     }
 
-    /// Publishes a draft: from then on it decides, and the version before it is retired.
-    pub async fn publish_version(
-        &self,
-        merchant: &MerchantId,
-        actor: Actor,
-        slug: &PerkSlug,
-        version: i32,
-    ) -> Result<RuleVersion, PerkError> {
-        let (merchant, slug, now) = (merchant.clone(), slug.clone(), self.clock.now());
-        let published = self
-            .ledger
-            .change(move |conn, events| {
-                let mut row = store::lock_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
-                let found =
-                    store::find_version(conn, &merchant, &row.id, version)?.ok_or(PerkError::VersionNotFound)?;
-                let drafted = RuleVersion::try_from(found)?;
-                if drafted.status != VersionStatus::Draft {
-                    return Err(PerkError::NotADraft(drafted.status));
-                }
-                draft::publish(conn, events, &merchant, &actor, &mut row, &drafted, now)?;
-                let found =
-                    store::find_version(conn, &merchant, &row.id, version)?.ok_or(PerkError::VersionNotFound)?;
-                Ok::<_, PerkError>(RuleVersion::try_from(found)?)
-            })
-            .await?;
-        self.catch_up_after(published.status).await;
-        Ok(published)
-    }
-
     /// One perk.
     pub async fn find_perk(&self, merchant: &MerchantId, slug: &PerkSlug) -> Result<Perk, PerkError> {
+        self.settle().await;
         let (merchant, slug) = (merchant.clone(), slug.clone());
         self.database
             .read(move |conn| {
@@ -243,6 +276,7 @@ impl Catalog {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Vec<Perk>, PerkError> {
+        self.settle().await;
         let merchant = merchant.clone();
         self.database
             .read(move |conn| {
@@ -259,6 +293,7 @@ impl Catalog {
         slug: &PerkSlug,
         version: i32,
     ) -> Result<RuleVersion, PerkError> {
+        self.settle().await;
         let (merchant, slug) = (merchant.clone(), slug.clone());
         self.database
             .read(move |conn| {
@@ -277,6 +312,7 @@ impl Catalog {
         before: Option<i32>,
         limit: u32,
     ) -> Result<Vec<RuleVersion>, PerkError> {
+        self.settle().await;
         let (merchant, slug) = (merchant.clone(), slug.clone());
         self.database
             .read(move |conn| {
@@ -287,52 +323,17 @@ impl Catalog {
             .await
     }
 
-    /// What was just published decides on this replica when the caller has its answer.
-    async fn catch_up_after(&self, status: VersionStatus) {
-        if status == VersionStatus::Published {
+    /// What was just changed decides on this replica when the caller has its answer. Changes that
+    /// no check can see cost the others nothing.
+    pub(super) async fn catch_up_with_own_change(&self) {
+        if !matches!(self.open.is_current().await, Ok(true)) {
             self.open.follow_own_change().await;
         }
     }
 }
 
-fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open, DatabaseError> {
-    let mut open = HashMap::new();
-    for (row, version) in store::list_deciding(conn)? {
-        let named = (row.merchant_id.clone(), row.slug.clone());
-        match open_perk_of(row, version, before) {
-            Ok((key, perk)) => {
-                open.insert(key, Arc::new(perk));
-            }
-            // One that can't be read must not keep the others from moving on. It decides nothing:
-            // its old version would be a lie.
-            Err(error) => tracing::error!(%error, merchant = named.0, perk = named.1, "a perk's rule can't be read"),
-        }
-    }
-    Ok(Open(open))
-}
-
-fn open_perk_of(
-    row: PerkRow,
-    version: Option<VersionRow>,
-    before: &Open,
-) -> Result<((MerchantId, PerkSlug), OpenPerk), DatabaseError> {
-    let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
-    let perk = Perk::try_from(row)?;
-    let key = (merchant, perk.slug.clone());
-    let kept = before.0.get(&key).and_then(|known| known.deciding.clone());
-    let deciding = match version.map(RuleVersion::try_from).transpose()? {
-        None => None,
-        // A version never changes: what was parsed once stays as it is.
-        Some(version) if kept.as_ref().is_some_and(|kept| kept.version == version.version) => kept,
-        Some(version) => Some(Arc::new(deciding_of(&perk, &version)?)),
-    };
-    Ok((key, OpenPerk { id: perk.id, slug: perk.slug, deciding }))
-}
-
-fn deciding_of(perk: &Perk, version: &RuleVersion) -> Result<Deciding, DatabaseError> {
-    let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
-    let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
-    let rule = Rule::parse(&json, perk.slug.as_str())
-        .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
-    Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
+/// A change note, trimmed; none when it is empty.
+pub(super) fn note_of(note: Option<String>) -> Result<Option<String>, PerkError> {
+    let note = note.filter(|note| !note.trim().is_empty());
+    note.map(|note| ids::label(&note, MAX_NOTE)).transpose().map_err(PerkError::Note)
 }

@@ -2,31 +2,31 @@
 
 use jiff::Timestamp;
 
-use super::catalog::{EPOCH, MAX_NOTE, Made, NewVersion, PerkError};
+use super::catalog::{Made, NewVersion, PerkError, note_of};
+use super::four_eyes;
+use super::life::Change;
 use super::lint::{Lint, lint};
-use super::perk::{RuleVersion, VersionStatus};
+use super::perk::VersionStatus;
 use super::read::Issue;
 use super::rule::Rule;
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::AnyConnection;
-use crate::database::followed::bump_epoch;
 use crate::decimal::Decimal;
-use crate::ids::{self, MerchantId, PerkSlug};
+use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::scores::score::Source;
 
 /// A rule that has been read and is ready to be stored.
 pub(super) struct Draft {
-    rule: Rule,
-    publish: bool,
-    change_note: Option<String>,
+    pub rule: Rule,
+    pub publish: bool,
+    pub change_note: Option<String>,
 }
 
 impl Draft {
     pub fn read(slug: &PerkSlug, version: NewVersion) -> Result<Self, PerkError> {
-        let note = version.change_note.filter(|note| !note.trim().is_empty());
-        let change_note = note.map(|note| ids::label(&note, MAX_NOTE)).transpose().map_err(PerkError::Note)?;
+        let change_note = note_of(version.change_note)?;
         let rule = Rule::parse(&version.rule, slug.as_str()).map_err(PerkError::Rule)?;
         Ok(Self { rule, publish: version.publish, change_note })
     }
@@ -41,32 +41,55 @@ impl Draft {
         perk: &mut PerkRow,
         now: Timestamp,
     ) -> Result<Made, PerkError> {
-        let lint = lint_for(conn, merchant, Some(perk), &self.rule, now)?;
-        if !lint.errors.is_empty() {
-            return Err(PerkError::Rule(lint.errors));
-        }
+        let warnings = check(conn, merchant, perk, &self.rule, now)?;
         perk.latest_version += 1;
-        let version = RuleVersion {
+        let mut row = VersionRow {
+            merchant_id: merchant.as_str().to_owned(),
+            perk_id: perk.id.clone(),
             version: perk.latest_version,
-            status: VersionStatus::Draft,
+            status: VersionStatus::Draft.as_str().to_owned(),
             rule: self.rule.canonical().to_owned(),
             rule_hash: self.rule.hash().to_owned(),
             change_note: self.change_note,
-            author: actor.key.as_ref().map_or_else(|| actor.role.to_owned(), |key| key.as_str().to_owned()),
-            created_at: now,
+            author: name_of(actor),
+            created_at: now.as_microsecond(),
             published_at: None,
+            editors: String::new(),
+            submitted_by: None,
+            submitted_at: None,
+            approved_by: None,
+            approved_at: None,
+            scheduled_by: None,
+            scheduled_at: None,
+            published_by: None,
+            step_note: None,
         };
-        store::insert_version(conn, &version_row(merchant, &perk.id, &version))?;
-        events.push(event(merchant, actor, "rule.drafted", &perk.id, version_facts(perk, &version)));
-        let version = if self.publish {
-            publish(conn, events, merchant, actor, perk, &version, now)?;
-            RuleVersion { status: VersionStatus::Published, published_at: Some(now), ..version }
+        store::insert_version(conn, &row)?;
+        let mut change = Change { conn, events, merchant, actor, now };
+        change.tell("rule.drafted", perk, &row, []);
+        if !self.publish {
+            store::update_perk(change.conn, merchant, perk)?;
+        } else if four_eyes::is_required(change.conn, merchant)? {
+            // As far as one person may go.
+            store::update_perk(change.conn, merchant, perk)?;
+            change.submit(perk, &mut row, VersionStatus::Draft, None)?;
         } else {
-            store::update_perk(conn, merchant, perk)?;
-            version
-        };
-        Ok(Made { perk: perk.clone().try_into()?, version, warnings: lint.warnings })
+            change.publish(perk, &mut row, now)?;
+        }
+        Ok(Made { perk: perk.clone().try_into()?, version: row.try_into()?, warnings })
     }
+}
+
+/// Whether the rule can work for the merchant as things are; what is odd about it.
+pub(super) fn check(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkRow,
+    rule: &Rule,
+    now: Timestamp,
+) -> Result<Vec<Issue>, PerkError> {
+    let lint = lint_for(conn, merchant, Some(perk), rule, now)?;
+    if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
 }
 
 /// What is wrong or odd about a rule as the next version of `perk`, or the first of a new one.
@@ -129,61 +152,18 @@ fn scale_of(
     })
 }
 
-/// Lets `version` decide from now on, and retires the one before it.
-pub(super) fn publish(
-    conn: &mut AnyConnection,
-    events: &mut Vec<EventDraft>,
-    merchant: &MerchantId,
-    actor: &Actor,
-    perk: &mut PerkRow,
-    version: &RuleVersion,
-    now: Timestamp,
-) -> Result<(), PerkError> {
-    if let Some(before) = perk.published_version {
-        let row = store::find_version(conn, merchant, &perk.id, before)?;
-        let published_at = row.and_then(|row| row.published_at);
-        store::update_version_status(conn, merchant, &perk.id, before, VersionStatus::Retired, published_at)?;
-    }
-    let at = Some(now.as_microsecond());
-    store::update_version_status(conn, merchant, &perk.id, version.version, VersionStatus::Published, at)?;
-    perk.published_version = Some(version.version);
-    store::update_perk(conn, merchant, perk)?;
-    bump_epoch(conn, EPOCH)?;
-    events.push(event(merchant, actor, "rule.published", &perk.id, version_facts(perk, version)));
-    Ok(())
-}
-
-fn version_row(merchant: &MerchantId, perk: &str, version: &RuleVersion) -> VersionRow {
-    VersionRow {
-        merchant_id: merchant.as_str().to_owned(),
-        perk_id: perk.to_owned(),
-        version: version.version,
-        status: version.status.as_str().to_owned(),
-        rule: version.rule.clone(),
-        rule_hash: version.rule_hash.clone(),
-        change_note: version.change_note.clone(),
-        author: version.author.clone(),
-        created_at: version.created_at.as_microsecond(),
-        published_at: version.published_at.map(Timestamp::as_microsecond),
-    }
-}
-
-fn version_facts(perk: &PerkRow, version: &RuleVersion) -> [(&'static str, Json); 4] {
-    [
-        ("perk", Json::text(&perk.slug)),
-        ("version", Json::whole(i64::from(version.version))),
-        ("rule_hash", Json::text(&version.rule_hash)),
-        ("change_note", Json::optional(version.change_note.as_deref())),
-    ]
+/// Who an actor is in a row: its key, or `cli`.
+pub(super) fn name_of(actor: &Actor) -> String {
+    actor.key.as_ref().map_or_else(|| actor.role.to_owned(), |key| key.as_str().to_owned())
 }
 
 /// An event about a perk.
-pub(super) fn event<const N: usize>(
+pub(super) fn event(
     merchant: &MerchantId,
     actor: &Actor,
     kind: &'static str,
     about: &str,
-    facts: [(&'static str, Json); N],
+    facts: impl IntoIterator<Item = (&'static str, Json)>,
 ) -> EventDraft {
     EventDraft {
         log: LogOwner::Merchant(merchant.clone()),

@@ -1,7 +1,9 @@
 //! Perks and their rules.
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
-//! after that trusts it. All of its files but `catalog` and `store` are pure.
+//! after that trusts it. What reads and judges a rule is pure; `catalog` is the handle, with `versions`
+//! (the life of a rule's versions), `standing` (the perk's own) and `four_eyes` (who may approve), which
+//! do their work in `life` and `draft`, inside one transaction with its events.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
@@ -11,6 +13,10 @@
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its
 //! truth in `eligibility::evaluate`.
 //!
+//! To add a step to a version's life: a function in `life.rs` that runs inside the ledger's
+//! transaction with its event, its method in `versions.rs`, and what the event means in
+//! `audit::rules`.
+//!
 //! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
@@ -19,17 +25,24 @@ pub mod catalog;
 pub mod condition;
 pub mod diff;
 mod draft;
+pub mod four_eyes;
+pub mod instant;
 pub mod leaf;
+pub mod life;
 pub mod limit;
 pub mod lint;
+mod open;
 pub mod period;
 pub mod perk;
+pub mod purpose;
 pub mod read;
 pub mod rule;
 pub mod schedule;
+mod standing;
 pub mod store;
 pub mod template;
 pub mod terms;
 pub mod tidy;
 pub mod tier;
+pub mod versions;
 pub mod words;

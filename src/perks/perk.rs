@@ -2,18 +2,28 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::purpose::Purpose;
 use super::rule::Rule;
+use crate::clock::from_micros;
 use crate::ids::{PerkId, PerkSlug};
+use crate::subject::hex;
 
-/// Where a version of a rule is in its life. A version never changes otherwise.
+/// Where a version of a rule is in its life. Only a draft's content can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionStatus {
     /// Decides nothing yet.
     Draft,
+    /// Waits for somebody's approval.
+    InReview,
+    /// May be published.
+    Approved,
+    /// Decides from an instant on.
+    Scheduled,
     /// The one that decides.
     Published,
     /// Decided once; another has taken its place.
@@ -21,17 +31,49 @@ pub enum VersionStatus {
 }
 
 impl VersionStatus {
+    pub const ALL: [Self; 6] =
+        [Self::Draft, Self::InReview, Self::Approved, Self::Scheduled, Self::Published, Self::Retired];
+
     /// The stored and the wire form.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "draft",
+            Self::InReview => "in_review",
+            Self::Approved => "approved",
+            Self::Scheduled => "scheduled",
             Self::Published => "published",
             Self::Retired => "retired",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Draft, Self::Published, Self::Retired].into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// Whether a perk is on offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PerkStatus {
+    Active,
+    /// Every check is denied, until it is resumed.
+    Paused,
+    /// For ever gone: as if it had never been, but for those who ask again about an earlier check.
+    Retired,
+}
+
+impl PerkStatus {
+    /// The stored form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Retired => "retired",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Paused, Self::Retired].into_iter().find(|status| status.as_str() == text)
     }
 }
 
@@ -41,9 +83,29 @@ pub struct Perk {
     pub id: PerkId,
     pub slug: PerkSlug,
     pub name: String,
+    pub purpose: Purpose,
+    pub status: PerkStatus,
+    /// Who paused, resumed or retired it last, and why.
+    pub standing: Option<Signed>,
+    pub standing_note: Option<String>,
+    /// The highest number that was ever given; that draft may have been deleted.
     pub latest_version: i32,
     pub published_version: Option<i32>,
     pub created_at: Timestamp,
+}
+
+/// Who did something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The API key, or `cli`.
+    pub by: String,
+    pub at: Timestamp,
+}
+
+impl Signed {
+    pub(super) fn stored(by: Option<String>, at: Option<i64>) -> Option<Self> {
+        by.zip(at).map(|(by, at)| Self { by, at: from_micros(at) })
+    }
 }
 
 /// One numbered version of a perk's rule.
@@ -57,11 +119,30 @@ pub struct RuleVersion {
     pub change_note: Option<String>,
     /// The API key that wrote it, or `cli`.
     pub author: String,
+    /// Who else wrote on it.
+    pub editors: Vec<String>,
     pub created_at: Timestamp,
+    pub submitted: Option<Signed>,
+    pub approved: Option<Signed>,
+    /// Who scheduled it, and when it decides from.
+    pub scheduled: Option<Signed>,
+    pub published_by: Option<String>,
     pub published_at: Option<Timestamp>,
+    /// What was said at the last step.
+    pub step_note: Option<String>,
 }
 
-/// The rule that decides about a perk now, parsed and ready.
+impl RuleVersion {
+    /// Tells one content and status from another: what `If-Match` names.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        let note = self.change_note.as_deref().unwrap_or_default();
+        let told = [self.rule_hash.as_str(), self.status.as_str(), note].join("\0");
+        hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref()).chars().take(32).collect()
+    }
+}
+
+/// The rule that decides about a perk, parsed and ready.
 #[derive(Debug)]
 pub struct Deciding {
     pub version: i32,
@@ -74,6 +155,63 @@ pub struct Deciding {
 pub struct OpenPerk {
     pub id: PerkId,
     pub slug: PerkSlug,
-    /// None while nothing is published.
+    pub status: PerkStatus,
+    /// The published version; none while nothing is.
     pub deciding: Option<Arc<Deciding>>,
+    /// The version that decides from an instant on.
+    pub scheduled: Option<(Timestamp, Arc<Deciding>)>,
+}
+
+impl OpenPerk {
+    /// What decides at `now`. Nothing needs to happen at the instant of a scheduled version: every
+    /// replica that knows of it changes over by itself.
+    #[must_use]
+    pub fn deciding_at(&self, now: Timestamp) -> Option<&Arc<Deciding>> {
+        if self.status == PerkStatus::Retired {
+            return None;
+        }
+        let scheduled = self.scheduled.as_ref().filter(|(from, _)| *from <= now).map(|(_, deciding)| deciding);
+        scheduled.or(self.deciding.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+
+    fn deciding(version: i32) -> Arc<Deciding> {
+        let rule = Json::parse(r#"{"at_least":40,"score":"klout"}"#).unwrap();
+        Arc::new(Deciding { version, rule: Rule::parse(&rule, "x").unwrap(), hash: "x".into() })
+    }
+
+    #[test]
+    fn a_scheduled_version_decides_from_its_instant_on() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let perk = OpenPerk {
+            id: "prk_00000000000070008000000000000001".parse().unwrap(),
+            slug: "x".parse().unwrap(),
+            status: PerkStatus::Active,
+            deciding: Some(deciding(1)),
+            scheduled: Some((at(100), deciding(2))),
+        };
+        let decides = |perk: &OpenPerk, second| perk.deciding_at(at(second)).map(|it| it.version);
+        assert_eq!([99, 100, 101].map(|second| decides(&perk, second)), [Some(1), Some(2), Some(2)]);
+        let first = OpenPerk { deciding: None, ..perk.clone() };
+        assert_eq!([99, 100].map(|second| decides(&first, second)), [None, Some(2)]);
+        let paused = OpenPerk { status: PerkStatus::Paused, ..perk.clone() };
+        assert_eq!(decides(&paused, 100), Some(2), "it is denied, and by the rule that stands");
+        let retired = OpenPerk { status: PerkStatus::Retired, ..perk };
+        assert_eq!(decides(&retired, 100), None);
+    }
+
+    #[test]
+    fn a_status_reads_back_from_its_name() {
+        for status in VersionStatus::ALL {
+            assert_eq!(VersionStatus::parse(status.as_str()), Some(status));
+            assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{}\"", status.as_str()));
+        }
+        assert_eq!(PerkStatus::parse("paused"), Some(PerkStatus::Paused));
+        assert_eq!((VersionStatus::parse("deleted"), PerkStatus::parse("gone")), (None, None));
+    }
 }

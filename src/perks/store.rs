@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::perk::{Perk, RuleVersion, VersionStatus};
+use super::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
+use super::purpose::Purpose;
 use crate::clock::from_micros;
 use crate::database::schema::{perks, rule_versions, sources};
 use crate::database::{AnyConnection, DatabaseError};
@@ -22,10 +23,15 @@ pub struct PerkRow {
     pub latest_version: i32,
     pub published_version: Option<i32>,
     pub created_at: i64,
+    pub purpose: String,
+    pub status_by: Option<String>,
+    pub status_at: Option<i64>,
+    pub status_note: Option<String>,
 }
 
-#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
-#[diesel(table_name = rule_versions, treat_none_as_default_value = false)]
+#[derive(Debug, Clone, Insertable, Queryable, Selectable, AsChangeset)]
+#[diesel(table_name = rule_versions, primary_key(perk_id, version))]
+#[diesel(treat_none_as_default_value = false, treat_none_as_null = true)]
 pub struct VersionRow {
     pub merchant_id: String,
     pub perk_id: String,
@@ -37,6 +43,17 @@ pub struct VersionRow {
     pub author: String,
     pub created_at: i64,
     pub published_at: Option<i64>,
+    /// Separated by spaces.
+    pub editors: String,
+    pub submitted_by: Option<String>,
+    pub submitted_at: Option<i64>,
+    pub approved_by: Option<String>,
+    pub approved_at: Option<i64>,
+    pub scheduled_by: Option<String>,
+    /// When it decides from.
+    pub scheduled_at: Option<i64>,
+    pub published_by: Option<String>,
+    pub step_note: Option<String>,
 }
 
 impl TryFrom<PerkRow> for Perk {
@@ -46,6 +63,10 @@ impl TryFrom<PerkRow> for Perk {
             id: row.id.parse().map_err(|e| DatabaseError::corrupt("perk id", e))?,
             slug: row.slug.parse().map_err(|e| DatabaseError::corrupt("perk slug", e))?,
             name: row.name,
+            purpose: Purpose::parse(&row.purpose).map_err(|e| DatabaseError::corrupt("purpose", e))?,
+            status: PerkStatus::parse(&row.status).ok_or_else(|| DatabaseError::corrupt("perk status", &row.status))?,
+            standing: Signed::stored(row.status_by, row.status_at),
+            standing_note: row.status_note,
             latest_version: row.latest_version,
             published_version: row.published_version,
             created_at: from_micros(row.created_at),
@@ -64,8 +85,14 @@ impl TryFrom<VersionRow> for RuleVersion {
             rule_hash: row.rule_hash,
             change_note: row.change_note,
             author: row.author,
+            editors: row.editors.split_whitespace().map(str::to_owned).collect(),
             created_at: from_micros(row.created_at),
+            submitted: Signed::stored(row.submitted_by, row.submitted_at),
+            approved: Signed::stored(row.approved_by, row.approved_at),
+            scheduled: Signed::stored(row.scheduled_by, row.scheduled_at),
+            published_by: row.published_by,
             published_at: row.published_at.map(from_micros),
+            step_note: row.step_note,
         })
     }
 }
@@ -114,10 +141,19 @@ pub fn insert_perk(conn: &mut AnyConnection, row: &PerkRow) -> Result<usize> {
     Ok(diesel::insert_into(perks::table).values(row).execute(conn)?)
 }
 
-/// Points the perk at its newest and its published version.
+/// Stores what can change of a perk; it is locked.
 pub fn update_perk(conn: &mut AnyConnection, merchant: &MerchantId, row: &PerkRow) -> Result<usize> {
     Ok(diesel::update(perks::table.find(&row.id).filter(perks::merchant_id.eq(merchant.as_str())))
-        .set((perks::latest_version.eq(row.latest_version), perks::published_version.eq(row.published_version)))
+        .set((
+            perks::name.eq(&row.name),
+            perks::purpose.eq(&row.purpose),
+            perks::status.eq(&row.status),
+            perks::status_by.eq(&row.status_by),
+            perks::status_at.eq(row.status_at),
+            perks::status_note.eq(&row.status_note),
+            perks::latest_version.eq(row.latest_version),
+            perks::published_version.eq(row.published_version),
+        ))
         .execute(conn)?)
 }
 
@@ -156,19 +192,33 @@ pub fn list_versions(
         .load(conn)?)
 }
 
-pub fn update_version_status(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    perk: &str,
-    version: i32,
-    status: VersionStatus,
-    published_at: Option<i64>,
-) -> Result<usize> {
-    Ok(diesel::update(
-        rule_versions::table.find((perk, version)).filter(rule_versions::merchant_id.eq(merchant.as_str())),
-    )
-    .set((rule_versions::status.eq(status.as_str()), rule_versions::published_at.eq(published_at)))
-    .execute(conn)?)
+/// Stores a version as it is now; its perk is locked.
+pub fn update_version(conn: &mut AnyConnection, merchant: &MerchantId, row: &VersionRow) -> Result<usize> {
+    let stored = rule_versions::table.find((&row.perk_id, row.version));
+    Ok(diesel::update(stored.filter(rule_versions::merchant_id.eq(merchant.as_str()))).set(row).execute(conn)?)
+}
+
+pub fn delete_version(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str, version: i32) -> Result<usize> {
+    let stored = rule_versions::table.find((perk, version));
+    Ok(diesel::delete(stored.filter(rule_versions::merchant_id.eq(merchant.as_str()))).execute(conn)?)
+}
+
+/// The perk's version that waits for its instant; there is one at most.
+pub fn find_scheduled(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str) -> Result<Option<VersionRow>> {
+    Ok(rule_versions::table
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()).and(rule_versions::perk_id.eq(perk)))
+        .filter(rule_versions::status.eq(VersionStatus::Scheduled.as_str()))
+        .select(VersionRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// All versions of all merchants that wait for their instant: for the catalog's snapshot.
+pub fn list_scheduled(conn: &mut AnyConnection) -> Result<Vec<VersionRow>> {
+    Ok(rule_versions::table
+        .filter(rule_versions::status.eq(VersionStatus::Scheduled.as_str()))
+        .select(VersionRow::as_select())
+        .load(conn)?)
 }
 
 /// Every perk of every merchant with the version that decides: the catalog's snapshot.

@@ -18,6 +18,15 @@ pub const TYPE: &str = "eligibility+jwt";
 /// How far two clocks may be apart.
 pub const SKEW_SECONDS: i64 = 30;
 
+/// Enough to tell any two versions apart, and few enough for a QR code.
+pub const RULE_HASH_DIGITS: usize = 16;
+
+/// A rule's hash (`sha256:…`) as tokens carry it; none for a text of another form.
+#[must_use]
+pub fn short_hash(hash: &str) -> Option<String> {
+    hash.strip_prefix("sha256:")?.get(..RULE_HASH_DIGITS).map(str::to_owned)
+}
+
 /// The claims of an eligibility token. Times are whole seconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
@@ -37,6 +46,8 @@ pub struct Claims {
     pub tier: String,
     /// The version of the rule that granted it.
     pub rule: i32,
+    /// What that version said: the first [`RULE_HASH_DIGITS`] of its hash. Absent from older tokens.
+    pub rule_hash: Option<String>,
     /// How many people, the person included.
     pub party: Option<i32>,
     /// Where it was granted.
@@ -69,6 +80,7 @@ impl Claims {
             ("tier", text(&self.tier)),
             ("rule", whole(self.rule.into())),
         ];
+        members.extend(self.rule_hash.as_deref().map(|hash| ("rule_hash", text(hash))));
         members.extend(self.party.map(|party| ("party", whole(party.into()))));
         members.extend(self.loc.as_deref().map(|loc| ("loc", text(loc))));
         Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).canonical()
@@ -97,6 +109,7 @@ impl Claims {
             perk: parsed_claim(&json, "perk")?,
             tier: text_claim(&json, "tier")?,
             rule: small_claim(&json, "rule")?,
+            rule_hash: json.member("rule_hash").map(|_| hash_claim(&json, "rule_hash")).transpose()?,
             party: json.member("party").map(|_| small_claim(&json, "party")).transpose()?,
             loc: json.member("loc").map(|_| text_claim(&json, "loc")).transpose()?,
         })
@@ -130,6 +143,16 @@ fn text_claim(json: &Json, name: &'static str) -> Result<String, TokenError> {
     match json.member(name) {
         Some(Json::Text(text)) if !text.is_empty() => Ok(text.clone()),
         _ => Err(TokenError::Malformed("a claim that must be text is missing or isn't")),
+    }
+}
+
+fn hash_claim(json: &Json, name: &'static str) -> Result<String, TokenError> {
+    let text = text_claim(json, name)?;
+    let is_hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if is_hex && text.len() == RULE_HASH_DIGITS {
+        Ok(text)
+    } else {
+        Err(TokenError::Malformed("a claim that must be the beginning of a hash isn't"))
     }
 }
 
@@ -168,6 +191,7 @@ pub(super) mod tests {
             perk: "sfo-lounge".parse().unwrap(),
             tier: "standard".into(),
             rule: 1,
+            rule_hash: Some("042a2fa690be5b43".into()),
             party: Some(2),
             loc: Some("SFO-A".into()),
         }
@@ -180,11 +204,11 @@ pub(super) mod tests {
             text,
             "{\"aud\":\"cathay/sfo-lounge\",\"exp\":1700001800,\"iat\":1700000000,\"iss\":\"https://gate.example\",\
              \"jti\":\"grt_00000000000070008000000000000001\",\"loc\":\"SFO-A\",\"merchant\":\"cathay\",\
-             \"nbf\":1700000000,\"party\":2,\"perk\":\"sfo-lounge\",\"rule\":1,\
+             \"nbf\":1700000000,\"party\":2,\"perk\":\"sfo-lounge\",\"rule\":1,\"rule_hash\":\"042a2fa690be5b43\",\
              \"sub\":\"sub_07070707070707070707070707070707\",\"tier\":\"standard\"}"
         );
         assert_eq!(Claims::parse(&text), Ok(claims()));
-        let bare = Claims { party: None, loc: None, ..claims() };
+        let bare = Claims { rule_hash: None, party: None, loc: None, ..claims() };
         assert_eq!(Claims::parse(&bare.to_json()), Ok(bare));
         let newer = text.replace("\"tier\"", "\"tia\":[true],\"tier\"");
         assert_eq!(Claims::parse(&newer), Ok(claims()), "a claim of a later version is passed over");
@@ -204,8 +228,11 @@ pub(super) mod tests {
             ("\"iat\":1700000000,", ""),
             ("\"aud\":\"cathay/sfo-lounge\"", "\"aud\":[\"cathay/sfo-lounge\"]"),
             ("\"party\":2", "\"party\":0"),
-            ("\"rule\":1", "\"rule\":-1"),
-            ("\"rule\":1", "\"rule\":4294967296"),
+            ("\"rule_hash\":\"042a2fa690be5b43\"", "\"rule_hash\":\"042A2FA690BE5B43\""),
+            ("\"rule_hash\":\"042a2fa690be5b43\"", "\"rule_hash\":\"042a2fa690be5b4\""),
+            ("\"rule_hash\":\"042a2fa690be5b43\"", "\"rule_hash\":42"),
+            ("\"rule\":1,", "\"rule\":-1,"),
+            ("\"rule\":1,", "\"rule\":4294967296,"),
             ("grt_", "chk_"),
             ("\"merchant\":\"cathay\"", "\"merchant\":\"Cathay\""),
             ("\"rule\":1,", "\"rule\": 1,"),

@@ -14,7 +14,7 @@ use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantSlug, PerkSlug};
-use crate::perks::perk::Perk;
+use crate::perks::perk::{Perk, PerkStatus};
 
 const EXAMPLES: &str = "\
 Each file is compared with the latest version of its perk. With a directory, the perks on the gateway
@@ -91,5 +91,7 @@ async fn without_file(
     let page =
         async |last: Option<&Perk>| gateway.catalog.list_perks(merchant, last.map(|it| it.slug.to_string()), 200).await;
     let perks = all_pages(200, page).await?;
-    Ok(perks.into_iter().filter(|perk| !have.contains(&perk.slug)).map(PerkView::from).collect())
+    // A perk that is retired has no business with files any more.
+    let is_missing = |perk: &Perk| perk.status != PerkStatus::Retired && !have.contains(&perk.slug);
+    Ok(perks.into_iter().filter(is_missing).map(PerkView::from).collect())
 }

@@ -14,6 +14,7 @@ use super::plan::{Outlook, Planned};
 use super::{Applied, apply};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug};
+use crate::perks::perk::VersionStatus;
 
 /// What the command line says of every file.
 pub(super) struct Wishes {
@@ -49,6 +50,9 @@ struct AppliedFile {
     file: String,
     #[serde(flatten)]
     applied: Applied,
+    /// It was to be published, and waits for somebody.
+    #[serde(skip)]
+    waits: bool,
 }
 
 impl fmt::Display for Plan {
@@ -57,7 +61,11 @@ impl fmt::Display for Plan {
         let count = |outlook| self.perks.iter().filter(|it| it.outlook == outlook).count();
         let (new, changed) = (count(Outlook::New), count(Outlook::Changed));
         let (publish, unchanged) = (count(Outlook::Publish), count(Outlook::Unchanged));
-        write!(f, "{new} new, {changed} changed, {publish} to publish, {unchanged} unchanged; nothing was applied")
+        let renamed = count(Outlook::Renamed);
+        write!(
+            f,
+            "{new} new, {changed} changed, {publish} to publish, {renamed} renamed, {unchanged} unchanged; nothing was applied"
+        )
     }
 }
 
@@ -93,7 +101,7 @@ pub(super) fn run(
         apply_all(gateway, &merchant, sheets).await
     })?;
     invocation.output.show(&applied)?;
-    Ok(Ended::Well)
+    Ok(if applied.perks.iter().any(|it| it.waits) { Ended::Badly } else { Ended::Well })
 }
 
 /// What each file would do.
@@ -114,9 +122,12 @@ async fn check(gateway: &Gateway, merchant: &MerchantId, sheets: &[Sheet]) -> Re
 async fn apply_all(gateway: &Gateway, merchant: &MerchantId, sheets: Vec<Sheet>) -> Result<AllApplied, CliError> {
     let mut perks: Vec<AppliedFile> = Vec::new();
     for Sheet { document, file, .. } in sheets {
-        let perk = file.perk.clone();
+        let (perk, publish) = (file.perk.clone(), file.publish);
         match apply(gateway, merchant, &document, file).await {
-            Ok(applied) => perks.push(AppliedFile { file: document.path.display().to_string(), applied }),
+            Ok(applied) => {
+                let waits = publish && applied.status == VersionStatus::InReview;
+                perks.push(AppliedFile { file: document.path.display().to_string(), applied, waits });
+            }
             Err(source) => {
                 return Err(CliError::ApplyStopped { perk, applied: perks.len(), source: Box::new(source) });
             }

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::super::document::Fault;
 use super::super::error::CliError;
+use super::super::perk_file::PerkFile;
 use super::files::Sheet;
-use super::name_kept;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
@@ -25,7 +25,7 @@ pub(super) struct Standing(pub Option<(Perk, Option<RuleVersion>)>);
 pub(super) enum Step {
     Create,
     AddVersion,
-    /// That draft says the same already.
+    /// That version, a draft or approved, says the same already.
     Publish(i32),
     Nothing,
 }
@@ -36,7 +36,7 @@ impl Standing {
             Err(PerkError::NotFound) => return Ok(Self(None)),
             found => found?,
         };
-        let latest = gateway.catalog.list_versions(merchant, slug, None, 1).await?.pop();
+        let latest = gateway.catalog.latest_version(merchant, slug).await?;
         Ok(Self(Some((perk, latest))))
     }
 
@@ -45,7 +45,7 @@ impl Standing {
         let Some(latest) = latest else { return Step::AddVersion };
         match latest.status {
             _ if latest.rule_hash != hash => Step::AddVersion,
-            VersionStatus::Draft if publish => Step::Publish(latest.version),
+            VersionStatus::Draft | VersionStatus::Approved if publish => Step::Publish(latest.version),
             // An older version was published after this one: only a new one can decide again.
             VersionStatus::Retired if publish => Step::AddVersion,
             _ => Step::Nothing,
@@ -61,6 +61,8 @@ pub(super) enum Outlook {
     Changed,
     /// The rule is there as a draft, and the file wants it to decide.
     Publish,
+    /// The rule is there, under another name or for another purpose.
+    Renamed,
     Unchanged,
 }
 
@@ -76,6 +78,8 @@ pub(super) struct Planned {
     /// Whether the rule would decide at once.
     pub publish: bool,
     pub changes: Vec<Change>,
+    /// What becomes of the name and the purpose.
+    pub renamed: Vec<String>,
     /// Pointers into the perk file.
     pub warnings: Vec<Issue>,
 }
@@ -85,16 +89,18 @@ impl Planned {
     pub(super) async fn of(gateway: &Gateway, merchant: &MerchantId, sheet: &Sheet) -> Result<Self, CliError> {
         let Sheet { document, file, rule } = sheet;
         let standing = Standing::find(gateway, merchant, &file.perk).await?;
-        let outlook = match standing.step(rule.hash(), file.publish) {
+        let step = standing.step(rule.hash(), file.publish);
+        let (perk, latest) = standing.0.map_or((None, None), |(perk, latest)| (Some(perk), latest));
+        let renamed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
+        let outlook = match step {
             Step::Create => Outlook::New,
             Step::AddVersion => Outlook::Changed,
             Step::Publish(_) => Outlook::Publish,
+            Step::Nothing if !renamed.is_empty() => Outlook::Renamed,
             Step::Nothing => Outlook::Unchanged,
         };
-        let (perk, latest) = standing.0.map_or((None, None), |(perk, latest)| (Some(perk), latest));
         let before = latest.as_ref().and_then(|latest| Json::parse(&latest.rule).ok());
         let before = before.and_then(|json| Rule::parse(&json, file.perk.as_str()).ok());
-        let renamed = perk.filter(|perk| perk.name != file.name);
         Ok(Self {
             perk: file.perk.clone(),
             file: document.path.display().to_string(),
@@ -103,7 +109,8 @@ impl Planned {
             status: latest.as_ref().map(|latest| latest.status),
             publish: file.publish,
             changes: before.map(|before| diff(&before, rule)).unwrap_or_default(),
-            warnings: renamed.iter().map(|perk| name_kept(&perk.name)).collect(),
+            renamed,
+            warnings: Vec::new(),
         })
     }
 
@@ -114,7 +121,7 @@ impl Planned {
         merchant: &MerchantId,
         sheet: &Sheet,
     ) -> Result<Vec<Fault>, CliError> {
-        if self.outlook == Outlook::Unchanged {
+        if matches!(self.outlook, Outlook::Unchanged | Outlook::Renamed) {
             return Ok(Vec::new());
         }
         match gateway.catalog.lint(merchant, &sheet.file.perk, &sheet.rule).await {
@@ -129,9 +136,16 @@ impl Planned {
     }
 }
 
+fn renamed(perk: &Perk, file: &PerkFile) -> Vec<String> {
+    let name = (perk.name != file.name).then(|| format!("Name: {} → {}", perk.name, file.name));
+    let purpose = file.purpose.filter(|purpose| *purpose != perk.purpose);
+    let purpose = purpose.map(|purpose| format!("Purpose: {} → {}", perk.purpose.as_str(), purpose.as_str()));
+    name.into_iter().chain(purpose).collect()
+}
+
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, file, outlook, version, status, publish, changes, warnings } = self;
+        let Self { perk, file, outlook, version, status, publish, changes, renamed, warnings } = self;
         let version = version.unwrap_or_default();
         let verb = if *publish { "published" } else { "drafted" };
         let status = status.map(VersionStatus::as_str).unwrap_or_default();
@@ -141,10 +155,12 @@ impl fmt::Display for Planned {
                 write!(f, "changed    {perk}: version {version} would be {verb} anew")?;
             }
             Outlook::Changed => write!(f, "changed    {perk}: a version after {version} would be {verb}")?,
-            Outlook::Publish => write!(f, "publish    {perk}: the draft, version {version}, would be published")?,
+            Outlook::Publish => write!(f, "publish    {perk}: version {version}, {status}, would be published")?,
+            Outlook::Renamed => write!(f, "renamed    {perk}: version {version} stays")?,
             Outlook::Unchanged => write!(f, "unchanged  {perk}: version {version}, {status}")?,
         }
         writeln!(f, " ({file})")?;
+        renamed.iter().try_for_each(|sentence| writeln!(f, "  {sentence}"))?;
         changes.iter().try_for_each(|change| writeln!(f, "  {}", change.sentence))?;
         warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
     }

@@ -16,7 +16,8 @@ use crate::database::DatabaseError;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
 use crate::json::Json;
-use crate::perks::perk::{Perk, RuleVersion};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion};
+use crate::perks::purpose::Purpose;
 use crate::perks::rule::Rule;
 use crate::perks::tidy::tidy;
 use crate::yaml::write::write;
@@ -115,8 +116,8 @@ async fn latest_of_all(gateway: &Gateway, merchant: &MerchantId) -> Result<Vec<(
     let page =
         async |last: Option<&Perk>| gateway.catalog.list_perks(merchant, last.map(|it| it.slug.to_string()), 200).await;
     let mut latest = Vec::new();
-    for perk in all_pages(200, page).await? {
-        let version = gateway.catalog.list_versions(merchant, &perk.slug, None, 1).await?.pop();
+    for perk in all_pages(200, page).await?.into_iter().filter(|perk| perk.status != PerkStatus::Retired) {
+        let version = gateway.catalog.latest_version(merchant, &perk.slug).await?;
         latest.extend(version.map(|version| (perk, version)));
     }
     Ok(latest)
@@ -147,7 +148,7 @@ fn aim(
         let sheet = sheets.iter().find(|sheet| sheet.file.perk == perk.slug);
         let path = sheet.map_or_else(|| own_name(&perk), |sheet| sheet.document.path.clone());
         let outcome = match sheet {
-            Some(sheet) if sheet.rule == rule && sheet.file.name == perk.name => Outcome::Unchanged,
+            Some(sheet) if says(sheet, &perk, &rule) => Outcome::Unchanged,
             None if !path.exists() => Outcome::Written,
             _ if force => Outcome::Replaced,
             _ => {
@@ -160,6 +161,11 @@ fn aim(
     if wrong.is_empty() { Ok(targets) } else { Err(CliError::Several(wrong)) }
 }
 
+fn says(sheet: &Sheet, perk: &Perk, rule: &Rule) -> bool {
+    let file = &sheet.file;
+    sheet.rule == *rule && file.name == perk.name && file.purpose.is_none_or(|purpose| purpose == perk.purpose)
+}
+
 fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
@@ -170,11 +176,10 @@ fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
 
 fn content(target: &Target) -> String {
     let Target { perk, version, rule, path, .. } = target;
-    let body = Json::object([
-        ("perk", Json::text(perk.slug.as_str())),
-        ("name", Json::text(&perk.name)),
-        ("rule", tidy(rule, perk.slug.as_str())),
-    ]);
+    let purpose = (perk.purpose != Purpose::default()).then(|| ("purpose", Json::text(perk.purpose.as_str())));
+    let named = [("perk", Json::text(perk.slug.as_str())), ("name", Json::text(&perk.name))];
+    let rule = ("rule", tidy(rule, perk.slug.as_str()));
+    let body = Json::object(named.into_iter().chain(purpose).chain([rule]));
     if !has_yaml_name(path) {
         return format!("{}\n", serde_json::to_string_pretty(&body).unwrap_or_else(|_| body.canonical()));
     }

@@ -1,10 +1,9 @@
-//! `/v1/perks`: what a merchant offers, and the versions of its rules.
+//! `/v1/perks`: what a merchant offers.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::ManagePerks;
@@ -13,14 +12,14 @@ use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{
-    ProblemsOfBody, ProblemsOfDrafts, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery,
-    ProblemsOfTaken,
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
-use crate::http::problem::{Problem, sentence};
+use crate::http::problem::{Problem, Spot, sentence};
 use crate::ids::PerkSlug;
 use crate::json::Json;
 use crate::perks::catalog::{Made, NewVersion};
-use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
+use crate::perks::purpose::Purpose;
 use crate::perks::read::Issue;
 
 /// A perk with its first rule.
@@ -32,24 +31,16 @@ pub struct NewPerkBody {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
+    /// What it is for: one of `lounge`, `customer_service_priority`, `early_access`, `member_offer`,
+    /// `event`, `discount`, `other`. Employment, credit, insurance, housing and essential services are refused.
+    #[schema(example = "lounge")]
+    purpose: Option<String>,
     /// Who may have it.
     #[schema(value_type = Object, example = json!({"at_least": 40, "score": "klout"}))]
     rule: Json,
     /// Let it decide at once; otherwise it is a draft.
     #[serde(default)]
     publish: bool,
-    change_note: Option<String>,
-}
-
-/// A new version of a perk's rule.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewVersionBody {
-    #[schema(value_type = Object, example = json!({"at_least": 45, "score": "klout"}))]
-    rule: Json,
-    #[serde(default)]
-    publish: bool,
-    #[schema(example = "The lounge was full every evening.")]
     change_note: Option<String>,
 }
 
@@ -60,25 +51,46 @@ pub struct PerkView {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// `published`, or `draft` while no version is published.
+    /// What it declares to be for.
+    #[schema(value_type = String, example = "lounge")]
+    purpose: Purpose,
+    /// `published`, or `draft` while no version is published; `paused`, `retired`.
     status: &'static str,
+    /// The highest number that a version was ever given.
     latest_version: i32,
     /// The version that decides.
     published_version: Option<i32>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// Who paused, resumed or retired it last: a key, or `cli`. Absent when nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    status_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_note: Option<String>,
 }
 
 impl From<Perk> for PerkView {
     fn from(perk: Perk) -> Self {
-        let status = if perk.published_version.is_some() { VersionStatus::Published } else { VersionStatus::Draft };
+        let status = match perk.status {
+            PerkStatus::Active if perk.published_version.is_some() => VersionStatus::Published.as_str(),
+            PerkStatus::Active => VersionStatus::Draft.as_str(),
+            PerkStatus::Paused | PerkStatus::Retired => perk.status.as_str(),
+        };
+        let (status_by, status_at) = perk.standing.map(|it| (it.by, it.at)).unzip();
         Self {
             perk: perk.slug,
             name: perk.name,
-            status: status.as_str(),
+            purpose: perk.purpose,
+            status,
             latest_version: perk.latest_version,
             published_version: perk.published_version,
             created_at: perk.created_at,
+            status_by,
+            status_at,
+            status_note: perk.standing_note,
         }
     }
 }
@@ -90,6 +102,8 @@ pub struct MadeView {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
+    /// `draft` or `published`; `in_review` where it was to be published and somebody else must
+    /// approve it first.
     #[schema(example = "published")]
     status: &'static str,
     version: i32,
@@ -117,51 +131,21 @@ impl From<Made> for MadeView {
             code: issue.code,
             detail: sentence(&issue.detail),
         };
+        let waits = (made.version.status == VersionStatus::InReview).then(|| WarningView {
+            pointer: "/publish".to_owned(),
+            code: "approval_required",
+            detail: "This merchant asks for four eyes: it is in review, and decides once somebody other than its \
+                     author has approved it and it is published."
+                .to_owned(),
+        });
         Self {
             perk: made.perk.slug,
             name: made.perk.name,
             status: made.version.status.as_str(),
             version: made.version.version,
             rule_hash: made.version.rule_hash,
-            warnings: made.warnings.into_iter().map(warning).collect(),
+            warnings: made.warnings.into_iter().map(warning).chain(waits).collect(),
         }
-    }
-}
-
-/// One version of a rule.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VersionView {
-    #[schema(value_type = String, example = "sfo-lounge")]
-    perk: PerkSlug,
-    version: i32,
-    #[schema(example = "published")]
-    status: &'static str,
-    rule_hash: String,
-    /// The whole rule with its defaults filled in.
-    #[schema(value_type = Object)]
-    rule: Box<RawValue>,
-    change_note: Option<String>,
-    /// The key that wrote it, or `cli`.
-    author: String,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    published_at: Option<Timestamp>,
-}
-
-impl VersionView {
-    fn of(perk: PerkSlug, version: RuleVersion) -> Result<Self, Problem> {
-        Ok(Self {
-            perk,
-            version: version.version,
-            status: version.status.as_str(),
-            rule_hash: version.rule_hash,
-            rule: RawValue::from_string(version.rule).map_err(|error| Problem::internal(&error))?,
-            change_note: version.change_note,
-            author: version.author,
-            created_at: version.created_at,
-            published_at: version.published_at,
-        })
     }
 }
 
@@ -169,14 +153,6 @@ impl VersionView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PerksView {
     perks: Vec<PerkView>,
-    /// Null on the last page.
-    next_cursor: Option<String>,
-}
-
-/// A page of versions.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VersionsView {
-    versions: Vec<VersionView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
@@ -193,28 +169,9 @@ pub struct PerksQuery {
     cursor: Option<PerkSlug>,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct VersionsQuery {
-    /// Entries a page, 1–200; 50 unless given.
-    #[param(value_type = Option<u16>)]
-    limit: Option<PageLimit>,
-    /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
-}
-
-/// A version's number as a cursor; query parameters come as text.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Cursor(i32);
-
-impl TryFrom<String> for Cursor {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        text.parse().map(Self).map_err(|_| "a cursor is what `next_cursor` said")
-    }
+/// A purpose from a body.
+pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
+    Purpose::parse(text).map_err(|error| Problem::invalid(vec![Spot::at("/purpose", error.code(), error.to_string())]))
 }
 
 /// Make a perk
@@ -240,9 +197,10 @@ pub async fn create_perk(
     let request = body.hash();
     let merchant = &caller.merchant()?.id;
     let work = async {
-        let NewPerkBody { perk, name, rule, publish, change_note } = body.into_inner();
+        let NewPerkBody { perk, name, purpose, rule, publish, change_note } = body.into_inner();
+        let purpose = purpose.as_deref().map(read_purpose).transpose()?.unwrap_or_default();
         let version = NewVersion { rule, publish, change_note };
-        let made = gateway.catalog.create_perk(merchant, caller.actor(), perk, &name, version).await?;
+        let made = gateway.catalog.create_perk_for(merchant, caller.actor(), perk, &name, purpose, version).await?;
         Created::new(Some(format!("/v1/perks/{}", made.perk.slug)), &MadeView::from(made))
     };
     once(&gateway, &caller, "perks", key, request, work).await
@@ -288,112 +246,4 @@ pub async fn get_perk(
 ) -> Result<HttpResponse, Problem> {
     let perk = gateway.catalog.find_perk(&caller.merchant()?.id, &perk).await?;
     Ok(HttpResponse::Ok().json(PerkView::from(perk)))
-}
-
-/// Add a version
-///
-/// A new, numbered version of the perk's rule, published or as a draft that decides nothing. Roles:
-/// admin.
-#[utoipa::path(
-    tag = "perks",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
-    request_body = NewVersionBody,
-    extensions(("x-roles" = json!(["admin"]))),
-    responses(
-        (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
-    )
-)]
-#[post("/perks/{perk}/versions")]
-pub async fn create_version(
-    caller: May<ManagePerks>,
-    gateway: Data<Gateway>,
-    perk: Path<PerkSlug>,
-    key: IdempotencyKey,
-    body: Body<NewVersionBody>,
-) -> Result<HttpResponse, Problem> {
-    let request = body.hash();
-    let merchant = &caller.merchant()?.id;
-    let work = async {
-        let NewVersionBody { rule, publish, change_note } = body.into_inner();
-        let version = NewVersion { rule, publish, change_note };
-        let made = gateway.catalog.create_version(merchant, caller.actor(), &perk, version).await?;
-        let location = format!("/v1/perks/{}/versions/{}", made.perk.slug, made.version.version);
-        Created::new(Some(location), &MadeView::from(made))
-    };
-    once(&gateway, &caller, format!("perks/{}/versions", *perk), key, request, work).await
-}
-
-/// List versions
-///
-/// Newest first, with their rules. Roles: admin.
-#[utoipa::path(
-    tag = "perks",
-    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), VersionsQuery),
-    extensions(("x-roles" = json!(["admin"]))),
-    responses((status = 200, description = "One page", body = VersionsView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
-)]
-#[get("/perks/{perk}/versions")]
-pub async fn list_versions(
-    caller: May<ManagePerks>,
-    gateway: Data<Gateway>,
-    perk: Path<PerkSlug>,
-    query: Params<VersionsQuery>,
-) -> Result<HttpResponse, Problem> {
-    let VersionsQuery { limit, cursor } = query.into_inner();
-    let limit = limit.unwrap_or_default();
-    let before = cursor.map(|Cursor(version)| version);
-    let merchant = &caller.merchant()?.id;
-    let fetched = gateway.catalog.list_versions(merchant, &perk, before, u32::from(limit.get()) + 1).await?;
-    let (versions, next_cursor) = limit.page(fetched, |version| version.version.to_string());
-    let versions =
-        versions.into_iter().map(|version| VersionView::of(perk.clone(), version)).collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(VersionsView { versions, next_cursor }))
-}
-
-/// Show a version
-///
-/// Roles: admin.
-#[utoipa::path(
-    tag = "perks",
-    params(
-        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
-        ("version" = i32, Path, description = "Its number", example = 1)
-    ),
-    extensions(("x-roles" = json!(["admin"]))),
-    responses((status = 200, description = "The version", body = VersionView), ProblemsOfNames, ProblemsOfKeys)
-)]
-#[get("/perks/{perk}/versions/{version}")]
-pub async fn get_version(
-    caller: May<ManagePerks>,
-    gateway: Data<Gateway>,
-    path: Path<(PerkSlug, i32)>,
-) -> Result<HttpResponse, Problem> {
-    let (perk, number) = path.into_inner();
-    let version = gateway.catalog.find_version(&caller.merchant()?.id, &perk, number).await?;
-    Ok(HttpResponse::Ok().json(VersionView::of(perk, version)?))
-}
-
-/// Publish a version
-///
-/// The draft decides from now on, and the version before it is retired. Limits go on counting.
-/// Roles: admin.
-#[utoipa::path(
-    tag = "perks",
-    params(
-        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
-        ("version" = i32, Path, description = "Its number", example = 2)
-    ),
-    extensions(("x-roles" = json!(["admin"]))),
-    responses((status = 200, description = "Published", body = VersionView), ProblemsOfDrafts, ProblemsOfNames, ProblemsOfKeys)
-)]
-#[post("/perks/{perk}/versions/{version}/publish")]
-pub async fn publish_version(
-    caller: May<ManagePerks>,
-    gateway: Data<Gateway>,
-    path: Path<(PerkSlug, i32)>,
-) -> Result<HttpResponse, Problem> {
-    let (perk, number) = path.into_inner();
-    let version = gateway.catalog.publish_version(&caller.merchant()?.id, caller.actor(), &perk, number).await?;
-    Ok(HttpResponse::Ok().json(VersionView::of(perk, version)?))
 }

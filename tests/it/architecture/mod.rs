@@ -49,7 +49,7 @@ const HOMES: [(&str, IsHome); 10] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 28] = [
+const PURE: [&str; 30] = [
     "audit/anchor",
     "audit/body",
     "audit/findings",
@@ -68,6 +68,8 @@ const PURE: [&str; 28] = [
     "perks/lint",
     "perks/diff",
     "perks/words",
+    "perks/instant",
+    "perks/purpose",
     "scores/score",
     "scores/freshness",
     "eligibility/decide",

@@ -1,6 +1,7 @@
 //! `audit::verify`: what it passes, and what it finds.
 
 mod history;
+mod life;
 mod pages;
 mod tamper;
 mod verify;

@@ -8,6 +8,7 @@ mod keys;
 mod merchants;
 mod perk_cases;
 mod perk_files;
+mod perk_life;
 mod perks;
 mod scores;
 mod terminal;

@@ -185,6 +185,29 @@ fn a_diff_knows_perks_without_a_file_and_has_the_exit_codes_of_diff() {
 }
 
 #[test]
+fn another_name_or_purpose_is_a_difference_that_makes_no_version() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.write("perks/lounge.yaml", LOUNGE_YAML);
+    terminal.ask("perk apply -f perks --merchant cathay --publish");
+    terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("name: SFO lounge", "name: Lounge\npurpose: lounge"));
+    let told = terminal.run("perk diff -f perks --merchant cathay");
+    assert_eq!(told.status.code(), Some(1));
+    let told = text(&told);
+    assert!(told.contains("renamed    sfo-lounge: version 1 stays"), "{told}");
+    assert!(told.contains("  Name: SFO lounge → Lounge\n  Purpose: other → lounge\n"), "{told}");
+    let applied = terminal.ask("perk apply -f perks --merchant cathay");
+    assert_eq!(
+        (each(&applied, "version"), &applied["perks"][0]["name"]),
+        (vec![("sfo-lounge", &json!(1))], &json!("Lounge"))
+    );
+    assert_eq!(terminal.ask("perk diff -f perks --merchant cathay")["differs"], false);
+    terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("rule:", "purpose: housing\nrule:"));
+    let told = terminal.refused("perk apply -f perks --merchant cathay", 1);
+    assert!(told[0].starts_with("error: perks/lounge.yaml:4:1: /purpose: a perk can't be for `housing`"), "{told:?}");
+}
+
+#[test]
 fn pulling_writes_over_nothing_that_says_something_else() {
     let terminal = Terminal::new();
     cathay(&terminal);

@@ -97,11 +97,13 @@ fn a_bad_rule_is_told_spot_by_spot_and_makes_nothing() {
 }
 
 #[test]
-fn a_name_that_would_change_is_warned_about() {
+fn a_name_that_changes_is_the_perks_new_one() {
     let terminal = cathay();
     terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
     let renamed = LOUNGE.replace("SFO lounge", "Lounge");
-    let applied = answer(&terminal.run_with_stdin("perk apply -f - --merchant cathay --publish --json", &renamed), 0);
-    assert_eq!((&applied["changed"], &applied["name"]), (&json!(false), &json!("SFO lounge")));
-    assert_eq!(applied["warnings"][0]["pointer"], "/name");
+    let apply = || answer(&terminal.run_with_stdin("perk apply -f - --merchant cathay --publish --json", &renamed), 0);
+    let applied = apply();
+    assert_eq!((&applied["changed"], &applied["name"]), (&json!(true), &json!("Lounge")));
+    assert_eq!((&applied["version"], &applied["warnings"]), (&json!(1), &json!([])));
+    assert_eq!(apply()["changed"], false);
 }

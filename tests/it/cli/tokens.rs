@@ -58,6 +58,7 @@ async fn a_good_token_is_valid_from_a_file_from_a_url_and_from_standard_input() 
     for place in ["jwks.json", &url] {
         let told = terminal.ask(&line(&token, place, "cathay/sfo-lounge"));
         assert_eq!(told["valid"], true);
+        assert_eq!((&told["rule"], &told["rule_hash"]), (&Value::from(1), &Value::from("042a2fa690be5b43")));
         assert_eq!(
             (&told["iss"], &told["perk"], &told["tier"]),
             (&ISSUER.into(), &"sfo-lounge".into(), &"standard".into())

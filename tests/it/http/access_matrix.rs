@@ -20,6 +20,8 @@ struct Things {
     perk: String,
     /// A version of the perk that is not published yet.
     draft: i64,
+    /// One that waits for approval.
+    review: i64,
     check: String,
     grant: String,
     token: String,
@@ -65,7 +67,7 @@ fn key_path(things: &Things) -> String {
 }
 
 /// In the order in which they are tried: what takes away comes last.
-const SAMPLES: [Sample; 28] = [
+const SAMPLES: [Sample; 43] = [
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
     sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
@@ -90,9 +92,47 @@ const SAMPLES: [Sample; 28] = [
     }),
     sample("list_versions", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions", it.perk))),
     sample("get_version", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions/1", it.perk))),
+    sample("edit_version", Foreign::NotFound, |it| {
+        let rule = json!({"at_least": 42, "score": "klout"});
+        (Method::PUT, format!("/v1/perks/{}/versions/{}", it.perk, it.draft), json!({"rule": rule}))
+    }),
+    sample("reject_version", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/versions/{}/reject", it.perk, it.review), Value::Null)
+    }),
+    sample("submit_version", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/versions/{}/submit", it.perk, it.draft), Value::Null)
+    }),
+    sample("approve_version", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/versions/{}/approve", it.perk, it.draft), Value::Null)
+    }),
+    sample("withdraw_version", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/versions/{}/withdraw", it.perk, it.draft), Value::Null)
+    }),
+    sample("schedule_version", Foreign::NotFound, |it| {
+        let path = format!("/v1/perks/{}/versions/{}/schedule", it.perk, it.draft);
+        (Method::POST, path, json!({"at": "2012-06-01T00:00"}))
+    }),
+    sample("unschedule_version", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/versions/{}/unschedule", it.perk, it.draft), Value::Null)
+    }),
     sample("publish_version", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/perks/{}/versions/{}/publish", it.perk, it.draft), Value::Null)
     }),
+    sample("delete_version", Foreign::NotFound, |it| {
+        // Sent back by now.
+        (Method::DELETE, format!("/v1/perks/{}/versions/{}", it.perk, it.review), Value::Null)
+    }),
+    sample("rollback_perk", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/perks/{}/rollback", it.perk), json!({"to": 1}))
+    }),
+    sample("update_perk", Foreign::NotFound, |it| {
+        (Method::PATCH, format!("/v1/perks/{}", it.perk), json!({"name": "Another", "purpose": "lounge"}))
+    }),
+    sample("pause_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/pause", it.perk), Value::Null)),
+    sample("resume_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/resume", it.perk), Value::Null)),
+    sample("retire_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/retire", it.perk), Value::Null)),
+    sample("get_approvals", Foreign::Nothing, |_| get("/v1/approvals".into())),
+    sample("put_approvals", Foreign::Nothing, |_| (Method::PUT, "/v1/approvals".into(), json!({"required": false}))),
     sample("get_score", Foreign::NotFound, |it| get(format!("/v1/scores/klout/{}", it.subject))),
     // Anybody may be scored; that it stays within the merchant is tested beside the endpoint.
     sample("put_score", Foreign::Nothing, |it| (Method::PUT, format!("/v1/scores/klout/put-{}", it.caller), score())),
@@ -149,6 +189,8 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
     let admin = app.admin(merchant).await;
     let version = json!({"rule": {"at_least": 40, "score": "klout"}});
     let draft = admin.post(&format!("/v1/perks/{perk}/versions"), &version).await.is(201)["version"].as_i64().unwrap();
+    let review = admin.post(&format!("/v1/perks/{perk}/versions"), &version).await.is(201)["version"].as_i64().unwrap();
+    admin.post(&format!("/v1/perks/{perk}/versions/{review}/submit"), &json!({})).await.is(200);
     let subject = format!("{}:{caller}", merchant.slug);
     app.world.score(merchant, &subject, "60").await;
     let check = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
@@ -160,6 +202,7 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
         key: key.id.to_string(),
         perk,
         draft,
+        review,
         check: check.text_of("check"),
         grant: check.text_of("grant"),
         token: check.text_of("token"),
@@ -168,7 +211,8 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
 }
 
 async fn send(client: &Client, (method, path, body): Request) -> Reply {
-    let ask = client.ask(method, &path);
+    // What an edit of a version asks for; the others pass it over.
+    let ask = client.ask(method, &path).header("if-match", "*");
     match body {
         Value::Null => ask.await,
         Value::String(csv) => ask.body("text/csv", csv).await,
@@ -189,6 +233,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
         key: nobody(),
         perk: nobody(),
         draft: 2,
+        review: 3,
         check: nobody(),
         grant: nobody(),
         token: nobody(),

@@ -8,7 +8,29 @@ use crate::support::app::TestApp;
 const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
 /// What an operation's name begins with.
-const VERBS: [&str; 9] = ["create", "delete", "get", "import", "list", "publish", "put", "redeem", "revoke"];
+const VERBS: [&str; 21] = [
+    "approve",
+    "create",
+    "delete",
+    "edit",
+    "get",
+    "import",
+    "list",
+    "pause",
+    "publish",
+    "put",
+    "redeem",
+    "reject",
+    "resume",
+    "retire",
+    "revoke",
+    "rollback",
+    "schedule",
+    "submit",
+    "unschedule",
+    "update",
+    "withdraw",
+];
 
 fn document() -> Value {
     serde_json::from_str(&openapi::json(&openapi::document())).unwrap()

@@ -196,10 +196,11 @@ async fn a_token_verifies_with_another_implementation_and_tells_the_door_not_the
         (wanted.validate_exp, wanted.validate_nbf) = (false, false);
         let claims = decode::<Value>(&token, &key, &wanted).unwrap().claims;
         let now = app.world.now().as_second();
+        let version = app.admin(&app.cathay).await.get("/v1/perks/sfo-lounge/versions/1").await;
         let expected = json!({
             "iss": ISSUER, "aud": "cathay/sfo-lounge", "sub": claims["sub"], "jti": granted.text_of("grant"),
             "iat": now, "nbf": now, "exp": now + 900, "merchant": "cathay", "perk": "sfo-lounge",
-            "tier": "standard", "rule": 1, "party": 2
+            "tier": "standard", "rule": 1, "rule_hash": version.text_of("rule_hash")[7..23], "party": 2
         });
         assert_eq!(claims, expected, "and no score, no handle");
         let sub = claims["sub"].as_str().unwrap();

@@ -42,6 +42,7 @@ async fn a_perk_is_made_as_a_draft_and_shown() {
         {
           "perk":"sfo-lounge",
           "name":"San Francisco lounge",
+          "purpose":"other",
           "status":"draft",
           "latest_version":1,
           "published_version":null,
@@ -108,6 +109,7 @@ async fn a_version_is_added_published_and_retires_the_one_before() {
           "change_note":"Everybody in.",
           "author":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
+          "published_by":"key_…",
           "published_at":"2012-05-08T19:01:00Z"
         }
         "#);
@@ -116,6 +118,7 @@ async fn a_version_is_added_published_and_retires_the_one_before() {
         {
           "perk":"sfo-lounge",
           "name":"SFO",
+          "purpose":"other",
           "status":"published",
           "latest_version":2,
           "published_version":2,
@@ -165,14 +168,14 @@ async fn perks_and_versions_are_listed_page_by_page() {
         assert_shape!(admin.get("/v1/perks?limit=2").await, @r#"
         200
         {
-          "perks":[{"perk":"a","name":"a","status":"draft","latest_version":1,"published_version":null,"created_at":"2012-05-08T19:00:00Z"},{"perk":"b","name":"b","status":"draft","latest_version":1,"published_version":null,"created_at":"2012-05-08T19:00:00Z"}],
+          "perks":[{"perk":"a","name":"a","purpose":"other","status":"draft","latest_version":1,"published_version":null,"created_at":"2012-05-08T19:00:00Z"},{"perk":"b","name":"b","purpose":"other","status":"draft","latest_version":1,"published_version":null,"created_at":"2012-05-08T19:00:00Z"}],
           "next_cursor":"b"
         }
         "#);
         assert_shape!(admin.get("/v1/perks?limit=2&cursor=b").await, @r#"
         200
         {
-          "perks":[{"perk":"c","name":"c","status":"draft","latest_version":1,"published_version":null,"created_at":"2012-05-08T19:00:00Z"}],
+          "perks":[{"perk":"c","name":"c","purpose":"other","status":"draft","latest_version":1,"published_version":null,"created_at":"2012-05-08T19:00:00Z"}],
           "next_cursor":null
         }
         "#);

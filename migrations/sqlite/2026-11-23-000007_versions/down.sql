@@ -1,0 +1,14 @@
+DROP INDEX rule_versions_one_scheduled;
+ALTER TABLE rule_versions DROP COLUMN editors;
+ALTER TABLE rule_versions DROP COLUMN submitted_by;
+ALTER TABLE rule_versions DROP COLUMN submitted_at;
+ALTER TABLE rule_versions DROP COLUMN approved_by;
+ALTER TABLE rule_versions DROP COLUMN approved_at;
+ALTER TABLE rule_versions DROP COLUMN scheduled_by;
+ALTER TABLE rule_versions DROP COLUMN scheduled_at;
+ALTER TABLE rule_versions DROP COLUMN published_by;
+ALTER TABLE rule_versions DROP COLUMN step_note;
+ALTER TABLE perks DROP COLUMN purpose;
+ALTER TABLE perks DROP COLUMN status_by;
+ALTER TABLE perks DROP COLUMN status_at;
+ALTER TABLE perks DROP COLUMN status_note;

@@ -1,0 +1,260 @@
+//! `perkgate perk publish|schedule|rollback|…`: the life of a rule's versions and of the perk.
+//!
+//! The command line writes, submits and pauses; it has no key, so it is nobody who could approve.
+
+use std::fmt;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, Needs, all_pages};
+use super::output::table;
+use super::{Ended, Invocation};
+use crate::gateway::Gateway;
+use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
+use crate::perks::catalog::PerkError;
+use crate::perks::life::Expected;
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
+use crate::perks::versions::{Step, Taken};
+
+#[derive(clap::Args)]
+pub(super) struct OfPerk {
+    #[arg(value_name = "PERK")]
+    perk: PerkSlug,
+    #[arg(long, value_name = "SLUG", help = "Whose perk")]
+    merchant: MerchantSlug,
+    #[arg(long, value_name = "TEXT", help = "Why; it stands in the audit log")]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct OfVersion {
+    #[command(flatten)]
+    of: OfPerk,
+    /// Which version; the newest unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    version: Option<i32>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Life {
+    /// Submit a draft for approval: an admin key approves it over HTTP.
+    Submit(OfVersion),
+    /// Take a version in review or approved back: it is a draft again.
+    Withdraw(OfVersion),
+    /// Let a version decide from now on.
+    Publish(OfVersion),
+    /// Let a version decide from an instant on.
+    Schedule {
+        #[command(flatten)]
+        of: OfVersion,
+        /// 2026-12-01T08:00:00Z, or the local time in the rule's zone: 2026-12-01T09:00.
+        #[arg(long, value_name = "INSTANT")]
+        at: String,
+    },
+    /// Take a schedule back.
+    Unschedule(OfVersion),
+    /// Go back: what an earlier version said becomes a new one, and decides.
+    Rollback {
+        #[command(flatten)]
+        of: OfPerk,
+        /// A version that decided before.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        to: i32,
+    },
+    /// Deny every check until the perk is resumed.
+    Pause(OfPerk),
+    /// Let its rule decide again.
+    Resume(OfPerk),
+    /// Take a perk off for good.
+    Retire(OfPerk),
+    /// List a perk's versions with who did what and why, newest first.
+    History {
+        #[arg(value_name = "PERK")]
+        perk: PerkSlug,
+        #[arg(long, value_name = "SLUG", help = "Whose perk")]
+        merchant: MerchantSlug,
+    },
+}
+
+#[derive(Serialize)]
+struct Stepped {
+    perk: PerkSlug,
+    version: i32,
+    status: VersionStatus,
+    rule_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decides_from: Option<Timestamp>,
+}
+
+impl Stepped {
+    fn of(perk: PerkSlug, version: RuleVersion) -> Self {
+        let decides_from = match version.status {
+            VersionStatus::Scheduled => version.scheduled.map(|it| it.at),
+            VersionStatus::Published => version.published_at,
+            _ => None,
+        };
+        Self { perk, version: version.version, status: version.status, rule_hash: version.rule_hash, decides_from }
+    }
+}
+
+impl fmt::Display for Stepped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, version, status, decides_from, .. } = self;
+        match (status, decides_from) {
+            (VersionStatus::Draft, _) => write!(f, "Version {version} of `{perk}` is a draft"),
+            (VersionStatus::InReview, _) => write!(
+                f,
+                "Version {version} of `{perk}` is in review: an admin key of somebody other than its author approves \
+                 it, with POST /v1/perks/{perk}/versions/{version}/approve"
+            ),
+            (_, Some(from)) => write!(f, "Version {version} of `{perk}` is {}, from {from}", status.as_str()),
+            (status, None) => write!(f, "Version {version} of `{perk}` is {}", status.as_str()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Standing {
+    perk: PerkSlug,
+    status: PerkStatus,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is {}", self.perk, self.status.as_str())
+    }
+}
+
+#[derive(Serialize)]
+struct Past {
+    version: i32,
+    status: VersionStatus,
+    author: String,
+    created_at: Timestamp,
+    approved_by: Option<String>,
+    scheduled_at: Option<Timestamp>,
+    published_by: Option<String>,
+    published_at: Option<Timestamp>,
+    change_note: Option<String>,
+    step_note: Option<String>,
+    rule_hash: String,
+}
+
+impl From<RuleVersion> for Past {
+    fn from(it: RuleVersion) -> Self {
+        Self {
+            version: it.version,
+            status: it.status,
+            author: it.author,
+            created_at: it.created_at,
+            approved_by: it.approved.map(|Signed { by, .. }| by),
+            scheduled_at: it.scheduled.map(|Signed { at, .. }| at),
+            published_by: it.published_by,
+            published_at: it.published_at,
+            change_note: it.change_note,
+            step_note: it.step_note,
+            rule_hash: it.rule_hash,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct History {
+    perk: PerkSlug,
+    versions: Vec<Past>,
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |it: Option<&String>| it.cloned().unwrap_or_default();
+        let rows = self.versions.iter().map(|it| {
+            let from = it.published_at.or(it.scheduled_at).map(|at| at.to_string()).unwrap_or_default();
+            let note = it.step_note.as_ref().or(it.change_note.as_ref());
+            let (version, status) = (it.version.to_string(), it.status.as_str().to_owned());
+            [version, status, it.author.clone(), text(it.approved_by.as_ref()), from, text(note)]
+        });
+        f.write_str(&table(["version", "status", "author", "approved by", "decides from", "note"], rows))
+    }
+}
+
+pub(super) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError> {
+    match life {
+        Life::Submit(of) => step(of, Step::Submit, invocation),
+        Life::Withdraw(of) => step(of, Step::Withdraw, invocation),
+        Life::Publish(of) => step(of, Step::Publish, invocation),
+        Life::Schedule { of, at } => step(of, Step::Schedule(at), invocation),
+        Life::Unschedule(of) => step(of, Step::Unschedule, invocation),
+        Life::Rollback { of: OfPerk { perk, merchant, note }, to } => {
+            let made = on(&merchant, invocation, async |gateway, merchant| {
+                gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await.map_err(|e| named(e, &perk, to))
+            })?;
+            let waits = made.version.status == VersionStatus::InReview;
+            invocation.output.show(&Stepped::of(made.perk.slug, made.version))?;
+            // It was to decide, and doesn't.
+            Ok(if waits { Ended::Badly } else { Ended::Well })
+        }
+        Life::Pause(of) => stand(of, PerkStatus::Paused, invocation),
+        Life::Resume(of) => stand(of, PerkStatus::Active, invocation),
+        Life::Retire(of) => stand(of, PerkStatus::Retired, invocation),
+        Life::History { perk, merchant } => {
+            let versions = on(&merchant, invocation, async |gateway, merchant| {
+                let page = async |last: Option<&RuleVersion>| {
+                    gateway.catalog.list_versions(merchant, &perk, last.map(|it| it.version), 200).await
+                };
+                all_pages(200, page).await.map_err(|e| named(e, &perk, 0))
+            })?;
+            let versions = versions.into_iter().map(Past::from).collect();
+            invocation.output.show(&History { perk, versions })?;
+            Ok(Ended::Well)
+        }
+    }
+}
+
+fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, CliError> {
+    let OfVersion { of: OfPerk { perk, merchant, note }, version } = of;
+    let done = on(&merchant, invocation, async |gateway, merchant| {
+        let number = match version {
+            Some(number) => number,
+            None => match gateway.catalog.latest_version(merchant, &perk).await.map_err(|e| named(e, &perk, 0))? {
+                Some(latest) => latest.version,
+                None => return Err(PerkError::VersionNotFound.into()),
+            },
+        };
+        let taken = Taken { step, note, expected: Expected::Anything };
+        gateway.catalog.step(merchant, ACTOR, &perk, number, taken).await.map_err(|e| named(e, &perk, number))
+    })?;
+    invocation.output.show(&Stepped::of(perk, done))?;
+    Ok(Ended::Well)
+}
+
+fn stand(of: OfPerk, status: PerkStatus, invocation: &Invocation) -> Result<Ended, CliError> {
+    let OfPerk { perk, merchant, note } = of;
+    let Perk { slug, status, .. } = on(&merchant, invocation, async |gateway, merchant| {
+        gateway.catalog.set_status(merchant, ACTOR, &perk, status, note).await.map_err(|e| named(e, &perk, 0))
+    })?;
+    invocation.output.show(&Standing { perk: slug, status })?;
+    Ok(Ended::Well)
+}
+
+fn on<T>(
+    merchant: &MerchantSlug,
+    invocation: &Invocation,
+    work: impl AsyncFnOnce(&Gateway, &MerchantId) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, merchant).await?;
+        work(gateway, &merchant.id).await
+    })
+}
+
+/// The error with the names that the person gave.
+fn named(error: PerkError, perk: &PerkSlug, version: i32) -> CliError {
+    match error {
+        PerkError::NotFound => CliError::UnknownPerk(perk.clone()),
+        PerkError::VersionNotFound => CliError::UnknownVersion { perk: perk.clone(), version },
+        other => other.into(),
+    }
+}

@@ -1,0 +1,318 @@
+//! `/v1/perks/{perk}/versions`: the numbered versions of a perk's rule.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, delete, get, post, put};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use super::perks::MadeView;
+use crate::access::role::permit::ManagePerks;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::conditions::IfMatch;
+use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::http::once::{Created, once};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
+    ProblemsOfQuery, ProblemsOfRetired,
+};
+use crate::http::problem::Problem;
+use crate::ids::PerkSlug;
+use crate::json::Json;
+use crate::perks::catalog::NewVersion;
+use crate::perks::perk::{RuleVersion, Signed};
+
+/// A new version of a perk's rule.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewVersionBody {
+    #[schema(value_type = Object, example = json!({"at_least": 45, "score": "klout"}))]
+    rule: Json,
+    #[serde(default)]
+    publish: bool,
+    #[schema(example = "The lounge was full every evening.")]
+    change_note: Option<String>,
+}
+
+/// What a draft becomes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditBody {
+    #[schema(value_type = Object, example = json!({"at_least": 45, "score": "klout"}))]
+    rule: Json,
+    /// Left out, there is none.
+    change_note: Option<String>,
+}
+
+/// One version of a rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VersionView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    version: i32,
+    #[schema(example = "published")]
+    status: &'static str,
+    rule_hash: String,
+    /// The whole rule with its defaults filled in.
+    #[schema(value_type = Object)]
+    rule: Box<RawValue>,
+    change_note: Option<String>,
+    /// The key that wrote it, or `cli`.
+    author: String,
+    /// Who else wrote on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    editors: Vec<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitted_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    submitted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    approved_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_by: Option<String>,
+    /// When it decides from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    scheduled_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published_by: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    published_at: Option<Timestamp>,
+    /// What was said at its last step: by the reviewer, for instance, who sent it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_note: Option<String>,
+}
+
+impl VersionView {
+    fn of(perk: PerkSlug, version: RuleVersion) -> Result<Self, Problem> {
+        let signed = |it: Option<Signed>| it.map(|it| (it.by, it.at)).unzip();
+        let (submitted_by, submitted_at) = signed(version.submitted);
+        let (approved_by, approved_at) = signed(version.approved);
+        let (scheduled_by, scheduled_at) = signed(version.scheduled);
+        Ok(Self {
+            perk,
+            version: version.version,
+            status: version.status.as_str(),
+            rule_hash: version.rule_hash,
+            rule: RawValue::from_string(version.rule).map_err(|error| Problem::internal(&error))?,
+            change_note: version.change_note,
+            author: version.author,
+            editors: version.editors,
+            created_at: version.created_at,
+            submitted_by,
+            submitted_at,
+            approved_by,
+            approved_at,
+            scheduled_by,
+            scheduled_at,
+            published_by: version.published_by,
+            published_at: version.published_at,
+            step_note: version.step_note,
+        })
+    }
+}
+
+/// A version with what `If-Match` takes.
+pub(super) fn answer(perk: PerkSlug, version: RuleVersion) -> Result<HttpResponse, Problem> {
+    let tag = format!("\"{}\"", version.etag());
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(VersionView::of(perk, version)?))
+}
+
+/// A page of versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VersionsView {
+    versions: Vec<VersionView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VersionsQuery {
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+/// A version's number as a cursor; query parameters come as text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Cursor(i32);
+
+impl TryFrom<String> for Cursor {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        text.parse().map(Self).map_err(|_| "a cursor is what `next_cursor` said")
+    }
+}
+
+/// Add a version
+///
+/// A new, numbered version of the perk's rule, published or as a draft that decides nothing. Where the
+/// merchant asks for four eyes, what is to be published goes into review instead. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    request_body = NewVersionBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
+        ProblemsOfRetired, ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
+)]
+#[post("/perks/{perk}/versions")]
+pub async fn create_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+    key: IdempotencyKey,
+    body: Body<NewVersionBody>,
+) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
+    let merchant = &caller.merchant()?.id;
+    let work = async {
+        let NewVersionBody { rule, publish, change_note } = body.into_inner();
+        let version = NewVersion { rule, publish, change_note };
+        let made = gateway.catalog.create_version(merchant, caller.actor(), &perk, version).await?;
+        let location = format!("/v1/perks/{}/versions/{}", made.perk.slug, made.version.version);
+        Created::new(Some(location), &MadeView::from(made))
+    };
+    once(&gateway, &caller, format!("perks/{}/versions", *perk), key, request, work).await
+}
+
+/// List versions
+///
+/// Newest first, with their rules. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), VersionsQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = VersionsView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/perks/{perk}/versions")]
+pub async fn list_versions(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+    query: Params<VersionsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let VersionsQuery { limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let before = cursor.map(|Cursor(version)| version);
+    let merchant = &caller.merchant()?.id;
+    let fetched = gateway.catalog.list_versions(merchant, &perk, before, u32::from(limit.get()) + 1).await?;
+    let (versions, next_cursor) = limit.page(fetched, |version| version.version.to_string());
+    let versions =
+        versions.into_iter().map(|version| VersionView::of(perk.clone(), version)).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(VersionsView { versions, next_cursor }))
+}
+
+/// Show a version
+///
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(
+        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
+        ("version" = i32, Path, description = "Its number", example = 1)
+    ),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "The version", body = VersionView, headers(("ETag" = String, description = "What `If-Match` takes"))),
+        ProblemsOfNames, ProblemsOfKeys
+    )
+)]
+#[get("/perks/{perk}/versions/{version}")]
+pub async fn get_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    path: Path<(PerkSlug, i32)>,
+) -> Result<HttpResponse, Problem> {
+    let (perk, number) = path.into_inner();
+    let version = gateway.catalog.find_version(&caller.merchant()?.id, &perk, number).await?;
+    answer(perk, version)
+}
+
+/// Edit a draft
+///
+/// Replaces its rule and its change note. Send the `ETag` of what you edited as `If-Match`, so that
+/// nobody's edit is lost. What has left the draft stays as it is: withdraw it, or add a version.
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(
+        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
+        ("version" = i32, Path, description = "Its number", example = 2),
+        ("If-Match" = String, Header, description = "The draft's `ETag`, or `*` for whatever it is by now")
+    ),
+    request_body = EditBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "Edited", body = MadeView, headers(("ETag" = String, description = "What `If-Match` takes next"))),
+        ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[put("/perks/{perk}/versions/{version}")]
+pub async fn edit_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    path: Path<(PerkSlug, i32)>,
+    expected: IfMatch,
+    body: Body<EditBody>,
+) -> Result<HttpResponse, Problem> {
+    let (perk, number) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let expected = match expected.required() {
+        Ok(expected) => expected,
+        // What isn't there, or isn't the caller's, is told first.
+        Err(problem) => {
+            gateway.catalog.find_version(merchant, &perk, number).await?;
+            return Err(problem);
+        }
+    };
+    let EditBody { rule, change_note } = body.into_inner();
+    let new = NewVersion { rule, publish: false, change_note };
+    let made = gateway.catalog.edit_version(merchant, caller.actor(), &perk, number, new, expected).await?;
+    let tag = format!("\"{}\"", made.version.etag());
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(MadeView::from(made)))
+}
+
+/// Delete a draft
+///
+/// Its number is never given again. With `If-Match`, only while it is what you looked at. Roles:
+/// admin.
+#[utoipa::path(
+    tag = "perks",
+    params(
+        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
+        ("version" = i32, Path, description = "Its number", example = 2),
+        ("If-Match" = Option<String>, Header, description = "The draft's `ETag`")
+    ),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 204, description = "Deleted"), ProblemsOfDrafts, ProblemsOfNames, ProblemsOfKeys)
+)]
+#[delete("/perks/{perk}/versions/{version}")]
+pub async fn delete_version(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    path: Path<(PerkSlug, i32)>,
+    expected: IfMatch,
+) -> Result<HttpResponse, Problem> {
+    let (perk, number) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    gateway.catalog.delete_version(merchant, caller.actor(), &perk, number, expected.or_anything()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,383 @@
+//! The steps of a version's life, each inside the ledger's transaction with its event.
+//!
+//! ```text
+//! draft ─submit→ in_review ─approve→ approved ─schedule→ scheduled ─(its instant)→ published → retired
+//!   ↑──────── reject, withdraw ─────────┘  └──────────────── publish ────────────────↑
+//! ```
+//! Without four eyes a draft may be published and scheduled too. Only a draft's content changes.
+
+use jiff::Timestamp;
+
+use super::catalog::{EPOCH, Made, PerkError};
+use super::draft::{self, Draft, name_of};
+use super::four_eyes;
+use super::instant;
+use super::perk::{PerkStatus, RuleVersion, VersionStatus};
+use super::read::Issue;
+use super::rule::Rule;
+use super::store::{self, PerkRow, VersionRow};
+use crate::clock::from_micros;
+use crate::database::followed::bump_epoch;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{MerchantId, PerkSlug};
+use crate::json::Json;
+use crate::ledger::entry::{Actor, EventDraft};
+
+/// Replicas hear of a change within a second: what is due sooner than this is not taken back, or some
+/// of them would decide by it and others not.
+const TOO_LATE_MICROS: i64 = 2_000_000;
+
+/// What the caller says the version must still be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Expected {
+    /// It doesn't matter.
+    #[default]
+    Anything,
+    /// One of these [`RuleVersion::etag`]s.
+    OneOf(Vec<String>),
+}
+
+/// A change under way.
+pub(super) struct Change<'a> {
+    pub conn: &'a mut AnyConnection,
+    pub events: &'a mut Vec<EventDraft>,
+    pub merchant: &'a MerchantId,
+    pub actor: &'a Actor,
+    pub now: Timestamp,
+}
+
+impl Change<'_> {
+    /// The perk, locked, with what is due done. A retired one is changed no more.
+    pub(super) fn lock(&mut self, slug: &PerkSlug) -> Result<PerkRow, PerkError> {
+        let mut perk = store::lock_perk(self.conn, self.merchant, slug)?.ok_or(PerkError::NotFound)?;
+        self.settle(&mut perk)?;
+        Ok(perk)
+    }
+
+    /// [`Change::lock`], unless it is retired.
+    pub(super) fn open(&mut self, slug: &PerkSlug) -> Result<PerkRow, PerkError> {
+        let perk = self.lock(slug)?;
+        if perk.status == PerkStatus::Retired.as_str() { Err(PerkError::Retired) } else { Ok(perk) }
+    }
+
+    /// A version as the caller expects it.
+    pub(super) fn version(
+        &mut self,
+        perk: &PerkRow,
+        version: i32,
+        expected: &Expected,
+    ) -> Result<(VersionRow, VersionStatus), PerkError> {
+        let row =
+            store::find_version(self.conn, self.merchant, &perk.id, version)?.ok_or(PerkError::VersionNotFound)?;
+        let stored = RuleVersion::try_from(row.clone())?;
+        match expected {
+            Expected::OneOf(tags) if !tags.contains(&stored.etag()) => Err(PerkError::Stale),
+            _ => Ok((row, stored.status)),
+        }
+    }
+
+    /// Stores the version in its new status, and tells of it.
+    pub(super) fn step(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        kind: &'static str,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        status.as_str().clone_into(&mut row.status);
+        row.step_note = note;
+        store::update_version(self.conn, self.merchant, row)?;
+        self.tell(kind, perk, row, []);
+        Ok(())
+    }
+
+    pub(super) fn tell<const N: usize>(
+        &mut self,
+        kind: &'static str,
+        perk: &PerkRow,
+        row: &VersionRow,
+        more: [(&'static str, Json); N],
+    ) {
+        let note = row.step_note.as_deref().or(row.change_note.as_deref());
+        let mut facts = vec![
+            ("perk", Json::text(&perk.slug)),
+            ("version", Json::whole(i64::from(row.version))),
+            ("rule_hash", Json::text(&row.rule_hash)),
+            ("change_note", Json::optional(note)),
+        ];
+        facts.extend(more);
+        self.events.push(draft::event(self.merchant, self.actor, kind, &perk.id, facts));
+    }
+
+    /// Publishes the scheduled version whose instant has come, in the name of who scheduled it.
+    /// Every change of a perk does this first, so that none acts on what is no longer so.
+    pub(super) fn settle(&mut self, perk: &mut PerkRow) -> Result<(), PerkError> {
+        let Some(mut row) = store::find_scheduled(self.conn, self.merchant, &perk.id)? else {
+            return Ok(());
+        };
+        let Some(at) = row.scheduled_at.filter(|at| *at <= self.now.as_microsecond()) else {
+            return Ok(());
+        };
+        let actor = actor_of(row.scheduled_by.as_deref())?;
+        let mut change = Change {
+            conn: &mut *self.conn,
+            events: &mut *self.events,
+            merchant: self.merchant,
+            actor: &actor,
+            now: self.now,
+        };
+        change.publish(perk, &mut row, from_micros(at))
+    }
+
+    /// Lets the version decide from `from` on, and retires the one before it.
+    pub(super) fn publish(
+        &mut self,
+        perk: &mut PerkRow,
+        row: &mut VersionRow,
+        from: Timestamp,
+    ) -> Result<(), PerkError> {
+        if let Some(before) = perk.published_version
+            && let Some(mut before) = store::find_version(self.conn, self.merchant, &perk.id, before)?
+        {
+            VersionStatus::Retired.as_str().clone_into(&mut before.status);
+            store::update_version(self.conn, self.merchant, &before)?;
+        }
+        VersionStatus::Published.as_str().clone_into(&mut row.status);
+        row.published_by = Some(name_of(self.actor));
+        row.published_at = Some(from.as_microsecond());
+        store::update_version(self.conn, self.merchant, row)?;
+        perk.published_version = Some(row.version);
+        store::update_perk(self.conn, self.merchant, perk)?;
+        bump_epoch(self.conn, EPOCH)?;
+        self.tell("rule.published", perk, row, [("from", Json::text(from.to_string()))]);
+        Ok(())
+    }
+
+    /// Replaces a draft's content.
+    pub(super) fn edit(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        draft: Draft,
+    ) -> Result<Vec<Issue>, PerkError> {
+        require_draft(status)?;
+        let warnings = draft::check(self.conn, self.merchant, perk, &draft.rule, self.now)?;
+        draft.rule.canonical().clone_into(&mut row.rule);
+        draft.rule.hash().clone_into(&mut row.rule_hash);
+        row.change_note = draft.change_note;
+        let by = name_of(self.actor);
+        if row.author != by && !row.editors.split_whitespace().any(|editor| editor == by) {
+            row.editors = if row.editors.is_empty() { by } else { format!("{} {by}", row.editors) };
+        }
+        self.step(perk, row, VersionStatus::Draft, "rule.edited", None)?;
+        Ok(warnings)
+    }
+
+    /// Deletes a draft. Its number is not given again.
+    pub(super) fn delete(&mut self, perk: &PerkRow, row: &VersionRow, status: VersionStatus) -> Result<(), PerkError> {
+        require_draft(status)?;
+        store::delete_version(self.conn, self.merchant, &perk.id, row.version)?;
+        self.tell("rule.deleted", perk, row, []);
+        Ok(())
+    }
+
+    /// Asks for approval.
+    pub(super) fn submit(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        require_draft(status)?;
+        row.submitted_by = Some(name_of(self.actor));
+        row.submitted_at = Some(self.now.as_microsecond());
+        self.step(perk, row, VersionStatus::InReview, "rule.submitted", note)
+    }
+
+    /// Approves what was submitted.
+    pub(super) fn approve(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        require(status, &[VersionStatus::InReview], "only what is in review can be approved: submit it first")?;
+        if self.actor.key.is_none() {
+            return Err(PerkError::NoPerson);
+        }
+        let by = name_of(self.actor);
+        if four_eyes::is_required(self.conn, self.merchant)?
+            && four_eyes::is_author(self.conn, self.merchant, row, &by)?
+        {
+            return Err(PerkError::SelfApproval);
+        }
+        row.approved_by = Some(by);
+        row.approved_at = Some(self.now.as_microsecond());
+        self.step(perk, row, VersionStatus::Approved, "rule.approved", note)
+    }
+
+    /// Back to a draft, which can be edited; whatever was approved of it counts no more.
+    pub(super) fn send_back(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        kind: &'static str,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        let wanted = "only what is in review or approved goes back to being a draft";
+        require(status, &[VersionStatus::InReview, VersionStatus::Approved], wanted)?;
+        (row.submitted_by, row.submitted_at, row.approved_by, row.approved_at) = (None, None, None, None);
+        self.step(perk, row, VersionStatus::Draft, kind, note)
+    }
+
+    /// Lets a version decide at once.
+    pub(super) fn publish_now(
+        &mut self,
+        perk: &mut PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        self.require_publishable(perk, row, status, self.now)?;
+        (row.scheduled_by, row.scheduled_at) = (None, None);
+        row.step_note = note;
+        self.publish(perk, row, self.now)
+    }
+
+    /// Lets a version decide from an instant on.
+    pub(super) fn schedule(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        at: &str,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        if status == VersionStatus::Scheduled {
+            return Err(wrong("it is scheduled already: unschedule it first", status));
+        }
+        let rule = rule_of(perk, row)?;
+        let at = instant::read(at, rule.time_zone(), self.now).map_err(PerkError::Field)?;
+        self.require_publishable(perk, row, status, at)?;
+        if let Some(other) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
+            return Err(PerkError::AlreadyScheduled(other.version));
+        }
+        row.scheduled_by = Some(name_of(self.actor));
+        row.scheduled_at = Some(at.as_microsecond());
+        VersionStatus::Scheduled.as_str().clone_into(&mut row.status);
+        row.step_note = note;
+        store::update_version(self.conn, self.merchant, row)?;
+        bump_epoch(self.conn, EPOCH)?;
+        self.tell("rule.scheduled", perk, row, [("from", Json::text(at.to_string()))]);
+        Ok(())
+    }
+
+    /// Takes a schedule back: the version is what it was before.
+    pub(super) fn unschedule(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        status: VersionStatus,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        require(status, &[VersionStatus::Scheduled], "it is not scheduled")?;
+        let soonest = self.now.as_microsecond().saturating_add(TOO_LATE_MICROS);
+        if row.scheduled_at.is_some_and(|at| at < soonest) {
+            return Err(wrong(
+                "it decides within a moment, and a replica might not hear in time: roll back then",
+                status,
+            ));
+        }
+        self.lift_schedule(perk, row, note)
+    }
+
+    /// [`Change::unschedule`] of what is scheduled, however late.
+    pub(super) fn lift_schedule(
+        &mut self,
+        perk: &PerkRow,
+        row: &mut VersionRow,
+        note: Option<String>,
+    ) -> Result<(), PerkError> {
+        (row.scheduled_by, row.scheduled_at) = (None, None);
+        bump_epoch(self.conn, EPOCH)?;
+        let before = if row.approved_at.is_some() { VersionStatus::Approved } else { VersionStatus::Draft };
+        self.step(perk, row, before, "rule.unscheduled", note)
+    }
+
+    /// Makes the content of an earlier version a new one that decides; with four eyes, one that
+    /// waits for approval.
+    pub(super) fn roll_back(&mut self, perk: &mut PerkRow, to: i32, note: Option<String>) -> Result<Made, PerkError> {
+        let (row, status) = self.version(perk, to, &Expected::Anything)?;
+        if status == VersionStatus::Published {
+            return Err(wrong("this version decides already", status));
+        }
+        require(status, &[VersionStatus::Retired], "only a version that has decided before can be gone back to")?;
+        let of_rule = |error| match error {
+            PerkError::Rule(issues) => PerkError::CantReturn(issues),
+            other => other,
+        };
+        let rule = rule_of(perk, &row).map_err(of_rule)?;
+        let note = note.unwrap_or_else(|| format!("Back to version {to}."));
+        let draft = Draft { rule, publish: true, change_note: Some(note) };
+        let made = draft.store(self.conn, self.events, self.merchant, self.actor, perk, self.now).map_err(of_rule)?;
+        let (row, _) = self.version(perk, made.version.version, &Expected::Anything)?;
+        self.tell("rule.rolled_back", perk, &row, [("to", Json::whole(i64::from(to)))]);
+        Ok(made)
+    }
+
+    /// Passes when the version may decide at `from`: its rule still works, and two have looked at it
+    /// where the merchant asks for that.
+    fn require_publishable(
+        &mut self,
+        perk: &PerkRow,
+        row: &VersionRow,
+        status: VersionStatus,
+        from: Timestamp,
+    ) -> Result<(), PerkError> {
+        match status {
+            VersionStatus::Published | VersionStatus::Retired => return Err(PerkError::NotADraft(status)),
+            VersionStatus::InReview => {
+                four_eyes::require_approval(self.conn, self.merchant, row)?;
+                return Err(wrong("it is in review: approve it first, or withdraw it", status));
+            }
+            VersionStatus::Draft | VersionStatus::Approved | VersionStatus::Scheduled => {}
+        }
+        four_eyes::require_approval(self.conn, self.merchant, row)?;
+        let rule = rule_of(perk, row)?;
+        draft::check(self.conn, self.merchant, perk, &rule, from)?;
+        Ok(())
+    }
+}
+
+fn require_draft(status: VersionStatus) -> Result<(), PerkError> {
+    if status == VersionStatus::Draft { Ok(()) } else { Err(PerkError::NotADraft(status)) }
+}
+
+fn require(status: VersionStatus, wanted: &[VersionStatus], otherwise: &'static str) -> Result<(), PerkError> {
+    if wanted.contains(&status) { Ok(()) } else { Err(wrong(otherwise, status)) }
+}
+
+const fn wrong(why: &'static str, status: VersionStatus) -> PerkError {
+    PerkError::WrongStatus { why, status: status.as_str() }
+}
+
+/// The rule of a stored version. What was taken once may be refused by now.
+fn rule_of(perk: &PerkRow, row: &VersionRow) -> Result<Rule, PerkError> {
+    let json = Json::parse(&row.rule).map_err(|error| DatabaseError::corrupt("rule", error))?;
+    Rule::parse(&json, &perk.slug).map_err(PerkError::Rule)
+}
+
+/// Whom a stored name stands for: an admin's key, or the command line.
+fn actor_of(name: Option<&str>) -> Result<Actor, DatabaseError> {
+    match name {
+        None | Some("cli") => Ok(Actor { key: None, role: "cli" }),
+        Some(key) => {
+            Ok(Actor { key: Some(key.parse().map_err(|e| DatabaseError::corrupt("key id", e))?), role: "admin" })
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `perkgate perk submit|publish|schedule|rollback|pause|…`: the life of a rule from a terminal.
+
+use perkgate::access::{NewKey, Role};
+use perkgate::ledger::entry::Actor;
+use perkgate::perks::versions::{Step, Taken};
+use serde_json::{Value, json};
+
+use super::terminal::{LOUNGE, Terminal, answer};
+use crate::support::world::CLI;
+
+fn cathay(terminal: &Terminal) {
+    if terminal.is_on_postgres() {
+        terminal.ask("migrate");
+    }
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.write("lounge.json", LOUNGE);
+    terminal.write("strict.json", &LOUNGE.replace("40", "55"));
+    terminal.ask("perk apply -f lounge.json --merchant cathay --publish --note First");
+}
+
+fn standing(stepped: &Value) -> (i64, &str) {
+    (stepped["version"].as_i64().unwrap(), stepped["status"].as_str().unwrap())
+}
+
+#[test]
+fn a_version_is_submitted_published_and_gone_back_from() {
+    for terminal in Terminal::all() {
+        cathay(&terminal);
+        let perk = |line: &str| terminal.ask(&format!("perk {line} --merchant cathay"));
+        terminal.ask("perk apply -f strict.json --merchant cathay");
+        assert_eq!(standing(&perk("submit sfo-lounge --note Look")), (2, "in_review"));
+        assert_eq!(standing(&perk("withdraw sfo-lounge --version 2")), (2, "draft"));
+        let published = perk("publish sfo-lounge --note Busy");
+        assert_eq!(standing(&published), (2, "published"));
+        assert!(published["decides_from"].is_string());
+        assert!(terminal.refused("perk publish sfo-lounge --merchant cathay", 1)[0].contains("only a draft"));
+        assert_eq!(standing(&perk("rollback sfo-lounge --to 1 --note 'Too strict'")), (3, "published"));
+        let history = perk("history sfo-lounge");
+        let of = |nth: usize, member: &str| history["versions"][nth][member].clone();
+        assert_eq!((of(0, "version"), of(0, "change_note")), (json!(3), json!("Too strict")));
+        assert_eq!((of(1, "status"), of(1, "step_note")), (json!("retired"), json!("Busy")));
+        assert_eq!((of(2, "author"), of(2, "published_by")), (json!("cli"), json!("cli")));
+        assert!(terminal.read("perk history sfo-lounge --merchant cathay").contains("Too strict"));
+        assert_eq!(
+            terminal.refused("perk rollback sfo-lounge --to 9 --merchant cathay", 1)[0],
+            "error: the perk `sfo-lounge` has no version 9"
+        );
+        assert_eq!(
+            terminal.refused("perk pause nowhere --merchant cathay", 1)[0],
+            "error: the merchant has no perk `nowhere`"
+        );
+    }
+}
+
+#[test]
+fn a_version_is_scheduled_and_taken_back() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.ask("perk apply -f strict.json --merchant cathay");
+    let perk = |line: &str| terminal.ask(&format!("perk {line} --merchant cathay"));
+    let scheduled = perk("schedule sfo-lounge --at 2999-01-01T09:00");
+    assert_eq!(standing(&scheduled), (2, "scheduled"));
+    assert_eq!(scheduled["decides_from"], "2999-01-01T09:00:00Z");
+    let refused = terminal.refused("perk schedule sfo-lounge --version 1 --at 2012-05-08T09:00 --merchant cathay", 1);
+    assert!(refused[0].contains("has passed"), "{refused:?}");
+    assert_eq!(standing(&perk("unschedule sfo-lounge")), (2, "draft"));
+}
+
+#[test]
+fn a_perk_is_paused_resumed_and_retired() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    for (word, status) in [("pause", "paused"), ("resume", "active"), ("retire", "retired")] {
+        let stood = terminal.ask(&format!("perk {word} sfo-lounge --merchant cathay --note Why"));
+        assert_eq!(stood, json!({"perk": "sfo-lounge", "status": status}));
+        assert_eq!(terminal.ask("perk list --merchant cathay")["perks"][0]["standing"], status);
+    }
+    let refused = terminal.refused("perk apply -f strict.json --merchant cathay --publish", 1);
+    assert!(refused[0].contains("retired"), "{refused:?}");
+}
+
+#[test]
+fn a_perk_file_says_what_it_is_for() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    let of = |purpose: &str| LOUNGE.replacen('{', &format!(r#"{{"purpose":"{purpose}","#), 1);
+    let apply = |file: &str, code| answer_of(&terminal, file, code);
+    let (applied, _) = apply(&of("lounge"), 0);
+    assert_eq!(applied["changed"], true);
+    assert_eq!(terminal.ask("perk show sfo-lounge --merchant cathay")["purpose"], "lounge");
+    assert_eq!(apply(&of("lounge"), 0).0["changed"], false);
+    assert_eq!(apply(LOUNGE, 0).0["changed"], false, "a file that says none changes none");
+    let (_, told) = apply(&of("credit"), 1);
+    assert!(told.contains("purpose_refused") && told.contains("must not decide"), "{told}");
+}
+
+fn answer_of(terminal: &Terminal, file: &str, code: i32) -> (Value, String) {
+    let output = terminal.run_with_stdin("perk apply -f - --merchant cathay --json", file);
+    assert_eq!(output.status.code(), Some(code));
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    (if code == 0 { answer(&output, 0) } else { Value::Null }, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_four_eyes_applying_submits_and_somebody_with_a_key_approves() {
+    for terminal in Terminal::all() {
+        cathay(&terminal);
+        let gateway = terminal.gateway().await;
+        let merchant = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap().id;
+        let new = NewKey::of(Role::Admin, Some(merchant.clone()), "Ada");
+        let (key, _) = gateway.directory.create_key(new, CLI).await.unwrap();
+        let ada = Actor { key: Some(key.id), role: "admin" };
+        gateway.catalog.set_four_eyes(&merchant, ada.clone(), true).await.unwrap();
+        let slug = "sfo-lounge".parse().unwrap();
+        let apply = |code: i32| {
+            let line = "perk apply -f strict.json --merchant cathay --publish --json";
+            let applied = answer(&terminal.run(line), code);
+            (applied["version"].as_i64().unwrap(), applied["status"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(apply(1), (2, "in_review".to_owned()));
+        assert_eq!(apply(1), (2, "in_review".to_owned()), "applying again submits no other");
+        let told = terminal.run("perk apply -f strict.json --merchant cathay --publish");
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert!(told.contains("somebody other than its author must approve"), "{told}");
+        let refused = terminal.refused("perk publish sfo-lounge --merchant cathay", 1);
+        assert!(refused[0].contains("four eyes") && refused[1].contains("perk submit"), "{refused:?}");
+        // A draft from before is submitted, too.
+        terminal.ask("perk withdraw sfo-lounge --merchant cathay");
+        assert_eq!(apply(1), (2, "in_review".to_owned()));
+        gateway.catalog.step(&merchant, ada.clone(), &slug, 2, Taken::of(Step::Approve)).await.unwrap();
+        assert_eq!(apply(0), (2, "published".to_owned()));
+        let back = answer(&terminal.run("perk rollback sfo-lounge --to 1 --merchant cathay --json"), 1);
+        assert_eq!(standing(&back), (3, "in_review"));
+        assert_eq!(terminal.ask("perk show sfo-lounge --merchant cathay")["version"], 2);
+        // One person may always stop it.
+        terminal.ask("perk pause sfo-lounge --merchant cathay");
+        terminal.ask("perk resume sfo-lounge --merchant cathay");
+    }
+}
