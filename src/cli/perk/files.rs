@@ -37,7 +37,9 @@ impl Kind {
     /// Judged by the name alone. Hidden files are the tools', not the merchant's.
     fn takes(self, name: &str) -> bool {
         let stem = [".yaml", ".yml", ".json"].into_iter().find_map(|ending| name.strip_suffix(ending));
-        stem.is_some_and(|stem| !stem.starts_with('.') && is_of_cases(stem) == (self == Self::Cases))
+        stem.is_some_and(|stem| {
+            !stem.is_empty() && !stem.starts_with('.') && is_of_cases(stem) == (self == Self::Cases)
+        })
     }
 }
 
