@@ -45,8 +45,8 @@ enum Action {
     /// Make perks, or new versions of their rules; nothing when nothing changed.
     #[command(after_help = APPLY_EXAMPLES)]
     Apply {
-        /// A perk as YAML or JSON, the body of POST /v1/perks: `{"perk", "name", "rule", "publish"?, "change_note"?}`; or a directory of
-        /// them. `-` is standard input. May be given several times: then all are checked first, and all or none are applied.
+        /// A perk as YAML or JSON, the body of POST /v1/perks: `{"perk", "name", "purpose"?, "rule", "publish"?, "change_note"?}`; or a
+        /// directory of them. `-` is standard input. May be given several times: all are checked before any is applied.
         #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true)]
         files: Vec<PathBuf>,
         #[arg(long, value_name = "SLUG", help = "Whose perk")]
