@@ -19,8 +19,8 @@
 //! | [`audit`] | what the ledger wrote, read-only: verification | the doors |
 //! | [`database`], [`redis_link`], [`settings`], [`telemetry`] | technology without business words | the rooms (settings: the doors and the root) |
 //!
-//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`] and [`subject`] are words and numbers that
-//! everyone uses. `tests/it/architecture` reads the source and holds it to this page.
+//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`], [`subject`] and [`yaml`] are words and numbers
+//! that everyone uses. `tests/it/architecture` reads the source and holds it to this page.
 
 pub mod access;
 pub mod audit;
@@ -43,3 +43,4 @@ pub mod settings;
 pub mod subject;
 pub mod telemetry;
 pub mod tokens;
+pub mod yaml;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::document::Fault;
 use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::database::DatabaseError;
@@ -69,13 +70,31 @@ pub enum CliError {
     Perk(#[from] PerkError),
     #[error(transparent)]
     Score(#[from] ScoreError),
-    /// What is wrong with a perk file, each with its pointer into it.
-    #[error("the perk file can't be taken")]
-    PerkFile(Vec<Issue>),
     #[error("--context can't be taken")]
     Context(Vec<Issue>),
     #[error(transparent)]
     Trial(#[from] TrialError),
+    /// What is wrong with the files that were given.
+    #[error("a file can't be taken")]
+    Faulty(Vec<Fault>),
+    #[error("{} has no {what}", path.display())]
+    NoFiles { path: PathBuf, what: &'static str },
+    #[error("{} can't be written: {why}", path.display())]
+    Unwritable { path: PathBuf, why: String },
+    #[error("{} is there already, and says something else", .0.display())]
+    Differs(PathBuf),
+    #[error("{} is there already", .0.display())]
+    FileExists(PathBuf),
+    #[error("{} is no place for a perk file", .0.display())]
+    NotYamlName(PathBuf),
+    /// Several things that are wrong, each as it would be told alone.
+    #[error("{} things are wrong", .0.len())]
+    Several(Vec<CliError>),
+    #[error("it stopped at `{perk}`")]
+    ApplyStopped { perk: PerkSlug, applied: usize, source: Box<CliError> },
+    /// What keeps a command from an answer whose "no" is exit code 1.
+    #[error(transparent)]
+    NoAnswer(Box<CliError>),
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
@@ -93,6 +112,13 @@ pub struct Complaint {
     /// Where in the file that was given (RFC 6901); it stands in `error` too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// Which file, where several were given; it stands in `error` too, as line and column do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
     /// A stable code, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
@@ -109,8 +135,16 @@ impl CliError {
                 .iter()
                 .map(|each| Complaint { error: each.to_string(), remedy: Some(each.remedy()), ..Complaint::default() })
                 .collect(),
-            Self::PerkFile(issues) => issues.iter().map(|issue| complaint_at("", issue)).collect(),
             Self::Context(issues) => issues.iter().map(|issue| complaint_at("--context ", issue)).collect(),
+            Self::Faulty(faults) => faults.iter().map(complaint_of_fault).collect(),
+            Self::Several(errors) => errors.iter().flat_map(Self::complaints).collect(),
+            Self::NoAnswer(error) => error.complaints(),
+            Self::ApplyStopped { applied, source, .. } => {
+                let mut complaints = source.complaints();
+                let error = format!("{self}, with {applied} perks dealt with before");
+                complaints.push(Complaint { error, remedy: self.remedy(), ..Complaint::default() });
+                complaints
+            }
             // The rule's issues point into the rule; the person looks at the whole file.
             Self::Perk(PerkError::Rule(issues)) => issues.iter().map(|issue| complaint_at("/rule", issue)).collect(),
             Self::Perk(PerkError::CantReturn(issues)) => {
@@ -126,7 +160,7 @@ impl CliError {
     /// 1 when something was refused or failed, 2 when the command line was not enough to go by.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        if matches!(self, Self::UnknownFormat) { 2 } else { 1 }
+        if matches!(self, Self::UnknownFormat | Self::NotYamlName(_) | Self::NoAnswer(_)) { 2 } else { 1 }
     }
 
     fn remedy(&self) -> Option<String> {
@@ -172,6 +206,13 @@ impl CliError {
                 "--from with an earlier instant, and --to with one in the past, or none for now"
             }
             Self::UnknownFormat => "--format csv or --format ndjson",
+            Self::NoFiles { .. } => {
+                "a directory with .yaml, .yml or .json files; `perkgate perk new` writes a first perk with its cases"
+            }
+            Self::Differs(_) => "move it away, or --force to write over it",
+            Self::NotYamlName(_) => "a name that ends in .yaml, and not in .test.yaml, which is for cases",
+            Self::FileExists(_) => "another place with --out",
+            Self::ApplyStopped { .. } => "mend it and run it again: what was applied is then unchanged",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
             Self::Perk(PerkError::ApprovalRequired) => {
@@ -196,9 +237,12 @@ impl CliError {
             | Self::Access(_)
             | Self::Perk(_)
             | Self::Score(_)
-            | Self::PerkFile(_)
             | Self::Context(_)
             | Self::Trial(_)
+            | Self::Faulty(_)
+            | Self::Unwritable { .. }
+            | Self::Several(_)
+            | Self::NoAnswer(_)
             | Self::Jwks { .. } => return None,
         };
         Some(words.to_owned())
@@ -219,7 +263,20 @@ fn complaint_at(root: &str, issue: &Issue) -> Complaint {
     let pointer = format!("{root}{}", issue.pointer);
     let spot = if pointer.is_empty() { "the file" } else { &pointer };
     let error = format!("{spot}: {}", issue.detail);
-    Complaint { error, pointer: Some(pointer), code: Some(issue.code), remedy: None }
+    Complaint { error, pointer: Some(pointer), code: Some(issue.code), ..Complaint::default() }
+}
+
+/// As compilers write it where there are several files, `lounge.yaml:3:5: …`; with one, the spot comes first.
+fn complaint_of_fault(fault: &Fault) -> Complaint {
+    let file = fault.file.as_ref().map(|file| file.display().to_string());
+    let plain = complaint_at("", &fault.issue);
+    let error = match (&file, fault.mark) {
+        (Some(file), Some(mark)) => format!("{file}:{}:{}: {}", mark.line, mark.column, plain.error),
+        (Some(file), None) => format!("{file}: {}", plain.error),
+        (None, Some(mark)) => format!("{} ({mark})", plain.error),
+        (None, None) => plain.error,
+    };
+    Complaint { error, file, line: fault.mark.map(|it| it.line), column: fault.mark.map(|it| it.column), ..plain }
 }
 
 /// A field that doesn't fit was given as a flag.

@@ -11,6 +11,7 @@
 mod audit;
 mod demo;
 mod doctor;
+mod document;
 pub mod error;
 pub mod flags;
 mod key;

@@ -1,4 +1,12 @@
-//! `perkgate perk`: applies perk files, lists and shows perks, tries rules out.
+//! `perkgate perk`: rules as code (new, test, diff, apply, pull), lists, shows and tries perks.
+
+mod diff;
+mod directory;
+mod files;
+mod new;
+mod plan;
+mod pull;
+mod test;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,6 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::document::Document;
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
 use super::output::table;
@@ -22,7 +31,8 @@ use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use crate::perks::purpose::Purpose;
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
-use crate::perks::versions::{Step, Taken};
+use crate::perks::versions::{self, Taken};
+use plan::{Standing, Step};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -32,11 +42,13 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a perk, or a new version of its rule; nothing when nothing changed.
+    /// Make perks, or new versions of their rules; nothing when nothing changed.
+    #[command(after_help = APPLY_EXAMPLES)]
     Apply {
-        /// The perk as JSON, the body of POST /v1/perks: `{"perk", "name", "rule", "publish"?, "change_note"?}`. `-` is standard input.
-        #[arg(short = 'f', long)]
-        file: PathBuf,
+        /// A perk as YAML or JSON, the body of POST /v1/perks: `{"perk", "name", "purpose"?, "rule", "publish"?, "change_note"?}`; or a
+        /// directory of them. `-` is standard input. May be given several times: all are checked before any is applied.
+        #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true)]
+        files: Vec<PathBuf>,
         #[arg(long, value_name = "SLUG", help = "Whose perk")]
         merchant: MerchantSlug,
         /// Let the version decide at once, whatever the file says; else it may stay a draft.
@@ -45,7 +57,18 @@ enum Action {
         /// Why the rule changes, in place of the file's `change_note`.
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
+        /// Check everything, tell what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
+    /// Write a merchant's perks into a directory, one file each.
+    Pull(pull::Args),
+    /// Tell how perk files differ from the gateway.
+    Diff(diff::Args),
+    /// Run files of cases against perk files; needs no gateway.
+    Test(test::Args),
+    /// Write a commented perk file to begin with, and cases that test it.
+    New(new::Args),
     /// List a merchant's perks.
     List {
         #[arg(long, value_name = "SLUG", help = "Whose perks")]
@@ -70,6 +93,17 @@ enum Action {
     #[command(flatten)]
     Life(Life),
 }
+
+const APPLY_EXAMPLES: &str = "\
+A directory's `*.yaml`, `*.yml` and `*.json` are perk files, but for `*.test.yaml` and the like.
+The latest version of a perk is what a file is compared with.
+
+Exit codes: 0 done or nothing to do, 1 refused or failed.
+
+Examples:
+  perkgate perk apply -f lounge.yaml --merchant cathay --publish
+  perkgate perk apply -f perks/ --merchant cathay --dry-run
+  perkgate perk apply -f perks/ --merchant cathay --note 'Busy in May'";
 
 #[derive(Debug, Serialize)]
 struct Applied {
@@ -195,14 +229,20 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
     match args.action {
         Action::Simulate(args) => return perk_simulate::run(args, invocation),
         Action::Backtest(args) => return perk_backtest::run(&args, invocation),
-        Action::Apply { file, merchant, publish, note } => {
-            let mut file = PerkFile::open(&file)?;
-            file.publish |= publish;
+        Action::Apply { files, merchant, publish, note, dry_run } => {
+            let wishes = directory::Wishes { merchant, publish, note };
+            let [file] = files.as_slice() else {
+                return directory::run(&files, &wishes, dry_run, invocation);
+            };
+            if dry_run || file.is_dir() {
+                return directory::run(&files, &wishes, dry_run, invocation);
+            }
+            let (document, mut file) = PerkFile::open(file, false)?;
+            wishes.amend(&mut file);
             let publish_wanted = file.publish;
-            file.change_note = note.or(file.change_note);
             let applied = invocation.with_gateway(existing, async |gateway| {
-                let merchant = once::merchant(gateway, &merchant).await?;
-                apply(gateway, &merchant.id, file).await
+                let merchant = once::merchant(gateway, &wishes.merchant).await?;
+                apply(gateway, &merchant.id, &document, file).await
             })?;
             invocation.output.show(&applied)?;
             // It was to be published, and waits for somebody.
@@ -210,6 +250,10 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
                 return Ok(Ended::Badly);
             }
         }
+        Action::Pull(args) => return pull::run(args, invocation),
+        Action::Diff(args) => return diff::run(args, invocation),
+        Action::Test(args) => return test::run(&args, invocation),
+        Action::New(args) => return new::run(&args, invocation),
         Action::Life(life) => return perk_life::run(life, invocation),
         Action::List { merchant } => {
             let perks = invocation.with_gateway(existing, async |gateway| {
@@ -232,44 +276,48 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
     Ok(Ended::Well)
 }
 
-async fn apply(gateway: &Gateway, merchant: &MerchantId, file: PerkFile) -> Result<Applied, CliError> {
+async fn apply(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    document: &Document,
+    file: PerkFile,
+) -> Result<Applied, CliError> {
     let PerkFile { perk: slug, name, purpose, rule, publish, change_note } = file;
     let catalog = &gateway.catalog;
-    let hash = Rule::parse(&rule, slug.as_str()).map_err(PerkError::Rule)?.hash().to_owned();
+    // The rule's issues point into the rule; the person looks at the whole file.
+    let of_file = |error| match error {
+        PerkError::Rule(issues) => CliError::Faulty(document.faults("/rule", issues)),
+        other => other.into(),
+    };
+    let hash = Rule::parse(&rule, slug.as_str()).map_err(PerkError::Rule).map_err(of_file)?.hash().to_owned();
     let new = NewVersion { rule, publish, change_note };
-    let mut perk = match catalog.find_perk(merchant, &slug).await {
-        Err(PerkError::NotFound) => {
-            let purpose = purpose.unwrap_or_default();
-            return Ok(Applied::made(catalog.create_perk_for(merchant, ACTOR, slug, &name, purpose, new).await?));
-        }
-        found => found?,
+    let standing = Standing::find(gateway, merchant, &slug).await?;
+    let step = standing.step(&hash, publish);
+    let Some((mut perk, latest)) = standing.0 else {
+        let purpose = purpose.unwrap_or_default();
+        let made = catalog.create_perk_for(merchant, ACTOR, slug, &name, purpose, new).await;
+        return Ok(Applied::made(made.map_err(of_file)?));
     };
     let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose != perk.purpose);
     if is_renamed {
         perk = catalog.update_perk(merchant, ACTOR, &slug, Some(name), purpose).await?;
     }
-    // The newest may have been a draft that was deleted.
-    let Some(latest) = catalog.latest_version(merchant, &slug).await? else {
-        return Ok(Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?));
-    };
-    let applied = match latest.status {
-        _ if latest.rule_hash != hash => Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?),
-        VersionStatus::Draft if publish => {
-            let published = match catalog.publish_version(merchant, ACTOR, &slug, latest.version).await {
+    let applied = match (step, latest) {
+        (Step::Publish(version), latest) => {
+            let is_draft = latest.is_some_and(|latest| latest.status == VersionStatus::Draft);
+            let published = match catalog.publish_version(merchant, ACTOR, &slug, version).await {
                 // As far as one person may go.
-                Err(PerkError::ApprovalRequired) => {
-                    catalog.step(merchant, ACTOR, &slug, latest.version, Taken::of(Step::Submit)).await?
+                Err(PerkError::ApprovalRequired) if is_draft => {
+                    catalog.step(merchant, ACTOR, &slug, version, Taken::of(versions::Step::Submit)).await?
                 }
                 published => published?,
             };
             Applied::new(perk, published, true)
         }
-        VersionStatus::Approved if publish => {
-            Applied::new(perk, catalog.publish_version(merchant, ACTOR, &slug, latest.version).await?, true)
+        (Step::Nothing, Some(latest)) => Applied::new(perk, latest, is_renamed),
+        (Step::AddVersion | Step::Create | Step::Nothing, _) => {
+            Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await.map_err(of_file)?)
         }
-        // An older version was published after this one: only a new one can decide again.
-        VersionStatus::Retired if publish => Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await?),
-        _ => Applied::new(perk, latest, is_renamed),
     };
     Ok(applied)
 }

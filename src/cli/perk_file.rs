@@ -1,8 +1,8 @@
 //! A perk file: the body of `POST /v1/perks`, read with a pointer for everything that is wrong.
 
-use std::io::Read;
 use std::path::Path;
 
+use super::document::Document;
 use super::error::CliError;
 use crate::ids::{self, PerkSlug};
 use crate::json::Json;
@@ -28,29 +28,19 @@ impl PerkFile {
     /// Reads the file at `path`, or standard input for `-`.
     ///
     /// # Errors
-    /// [`CliError::Unreadable`], and [`CliError::PerkFile`] with all that is wrong but the rule,
+    /// [`CliError::Unreadable`], and [`CliError::Faulty`] with all that is wrong but the rule,
     /// which is read where it is stored.
-    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
-        let unreadable = |why: String| CliError::Unreadable { path: path.to_owned(), why };
-        let mut text = String::new();
-        let read = if path == Path::new("-") {
-            std::io::stdin().take(MAX_BYTES + 1).read_to_string(&mut text)
-        } else {
-            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
-        };
-        read.map_err(|e| unreadable(e.to_string()))?;
-        if text.len() as u64 > MAX_BYTES {
-            return Err(unreadable(format!("it is larger than {MAX_BYTES} bytes")));
+    pub(super) fn open(path: &Path, is_one_of_many: bool) -> Result<(Document, Self), CliError> {
+        let document = Document::open(path, MAX_BYTES, is_one_of_many)?;
+        match Self::parse(&document.json) {
+            Ok(file) => Ok((document, file)),
+            Err(issues) => Err(CliError::Faulty(document.faults("", issues))),
         }
-        Self::parse(&text).map_err(CliError::PerkFile)
     }
 
-    fn parse(text: &str) -> Result<Self, Vec<Issue>> {
-        let json = Json::parse(text).map_err(|error| {
-            vec![Issue { pointer: error.pointer().to_owned(), code: "malformed", detail: error.to_string() }]
-        })?;
+    fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
         let mut issues = Issues::default();
-        let read = Self::read(&Spot::root(&json), &mut issues);
+        let read = Self::read(&Spot::root(json), &mut issues);
         issues.unless_any(read)
     }
 
@@ -103,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_perk_file_is_the_body_of_a_post() {
-        let file = PerkFile::parse(r#"{"perk":"sfo-lounge","name":" SFO lounge ","rule":{"at_least":40}}"#).unwrap();
+        let text = r#"{"perk":"sfo-lounge","name":" SFO lounge ","rule":{"at_least":40}}"#;
+        let file = PerkFile::parse(&Json::parse(text).unwrap()).unwrap();
         assert_eq!((file.perk.as_str(), file.name.as_str()), ("sfo-lounge", "SFO lounge"));
         assert!(!file.publish && file.change_note.is_none());
     }
@@ -111,7 +102,7 @@ mod tests {
     #[test]
     fn everything_wrong_is_told_with_its_pointer() {
         let pointers = |text: &str| -> Vec<String> {
-            PerkFile::parse(text)
+            PerkFile::parse(&Json::parse(text).unwrap())
                 .unwrap_err()
                 .into_iter()
                 .map(|issue| format!("{} {}", issue.pointer, issue.code))
@@ -124,7 +115,5 @@ mod tests {
         assert_eq!(pointers(r#"{"perk":"a","name":"A","rule":{},"purpose":"housing"}"#), ["/purpose purpose_refused"]);
         assert_eq!(pointers(r#"{"perk":"a","name":"A","rule":{},"purpose":"fun"}"#), ["/purpose unknown_purpose"]);
         assert_eq!(pointers("[]"), [" wrong_type"]);
-        assert_eq!(pointers(r#"{"perk":"a","perk":"b"}"#), [" malformed"]);
-        assert_eq!(pointers("{"), [" malformed"]);
     }
 }

@@ -48,15 +48,16 @@ impl RuleArgs {
     /// The rule that is meant.
     ///
     /// # Errors
-    /// What keeps the perk file from being read; [`CliError::PerkFile`] when it is another perk's.
+    /// What keeps the perk file from being read; [`CliError::Faulty`] when it is another perk's.
     pub(super) fn choice(&self) -> Result<Choice, CliError> {
         let Some(path) = &self.file else {
             return Ok(self.version.map_or(Choice::Deciding, Choice::Version));
         };
-        let file = PerkFile::open(path)?;
+        let (document, file) = PerkFile::open(path, false)?;
         if file.perk != self.perk {
             let detail = format!("the file is about the perk `{}`, and `{}` was asked for", file.perk, self.perk);
-            return Err(CliError::PerkFile(vec![Issue { pointer: "/perk".to_owned(), code: "other_perk", detail }]));
+            let issue = Issue { pointer: "/perk".to_owned(), code: "other_perk", detail };
+            return Err(CliError::Faulty(document.faults("", vec![issue])));
         }
         Ok(Choice::Rule(file.rule))
     }

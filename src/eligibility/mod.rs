@@ -1,6 +1,6 @@
 //! Eligibility: from a rule and what is known about a person to a decision with its reasons.
 //!
-//! `facts`, `evaluate`, `decide` and `reason` are pure and total: whatever rule could be parsed and
+//! `facts`, `evaluate`, `decide`, `reason` and `cases` are pure and total: whatever rule could be parsed and
 //! whatever facts are given, there is one verdict, and it is the same on every machine.
 //!
 //! To change what is decided: change `decide` (the order of refusals) or `evaluate` (the truth of a
@@ -17,6 +17,7 @@
 
 pub mod backtest;
 pub mod backtester;
+pub mod cases;
 pub mod checker;
 pub mod chosen;
 pub mod decide;

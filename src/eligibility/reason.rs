@@ -28,6 +28,23 @@ pub enum ReasonCode {
 }
 
 impl ReasonCode {
+    /// Every code, in the order they were made.
+    pub const ALL: [Self; 13] = [
+        Self::ScoreMet,
+        Self::ScoreBelowThreshold,
+        Self::ScoreMissing,
+        Self::ScoreStale,
+        Self::AttributeMissing,
+        Self::ConditionNotMet,
+        Self::OutsideSchedule,
+        Self::NotYetValid,
+        Self::NoLongerValid,
+        Self::PerkPaused,
+        Self::LimitReached,
+        Self::NotInRollout,
+        Self::GrantedByPerson,
+    ];
+
     /// The code as the API writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -187,21 +204,7 @@ mod tests {
 
     #[test]
     fn every_code_is_written_as_it_is_named() {
-        for code in [
-            ReasonCode::ScoreMet,
-            ReasonCode::ScoreBelowThreshold,
-            ReasonCode::ScoreMissing,
-            ReasonCode::ScoreStale,
-            ReasonCode::AttributeMissing,
-            ReasonCode::ConditionNotMet,
-            ReasonCode::OutsideSchedule,
-            ReasonCode::NotYetValid,
-            ReasonCode::NoLongerValid,
-            ReasonCode::PerkPaused,
-            ReasonCode::LimitReached,
-            ReasonCode::NotInRollout,
-            ReasonCode::GrantedByPerson,
-        ] {
+        for code in ReasonCode::ALL {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("{:?}", code.as_str()));
             let message = Reason::new(code).message();
             assert!(message.ends_with('.') && message.len() > 15, "{message}");

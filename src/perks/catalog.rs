@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::draft::{Draft, event};
+use super::draft::{self, Draft, event};
+use super::lint::Lint;
 use super::open::{Named, Open, load_open};
 use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, VersionStatus};
 use super::purpose::Purpose;
 use super::read::Issue;
+use super::rule::Rule;
 use super::store::{self, PerkRow};
 use crate::clock::Clock;
 use crate::database::followed::Followed;
@@ -242,6 +244,17 @@ impl Catalog {
             draft.store(change.conn, change.events, change.merchant, change.actor, perk, change.now)
         })
         .await
+    }
+
+    /// What is wrong or odd about a rule as the perk's next version, or as the first of a new perk.
+    pub async fn lint(&self, merchant: &MerchantId, slug: &PerkSlug, rule: &Rule) -> Result<Lint, PerkError> {
+        let (merchant, slug, rule, now) = (merchant.clone(), slug.clone(), rule.clone(), self.clock.now());
+        self.database
+            .read(move |conn| {
+                let perk = store::find_perk(conn, &merchant, &slug)?;
+                draft::lint_for(conn, &merchant, perk.as_ref(), &rule, now)
+            })
+            .await
     }
 
     /// One perk.

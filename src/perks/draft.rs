@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::catalog::{Made, NewVersion, PerkError, note_of};
 use super::four_eyes;
 use super::life::Change;
-use super::lint::lint;
+use super::lint::{Lint, lint};
 use super::perk::VersionStatus;
 use super::read::Issue;
 use super::rule::Rule;
@@ -88,10 +88,24 @@ pub(super) fn check(
     rule: &Rule,
     now: Timestamp,
 ) -> Result<Vec<Issue>, PerkError> {
+    let lint = lint_for(conn, merchant, Some(perk), rule, now)?;
+    if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
+}
+
+/// What is wrong or odd about a rule as the next version of `perk`, or the first of a new one.
+pub(super) fn lint_for(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: Option<&PerkRow>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Result<Lint, PerkError> {
     let scale = scale_of(conn, merchant, rule)?;
     let mut lint = lint(rule, scale, now);
-    lint.warnings.extend(moved_zone(conn, merchant, perk, rule)?);
-    if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
+    if let Some(perk) = perk {
+        lint.warnings.extend(moved_zone(conn, merchant, perk, rule)?);
+    }
+    Ok(lint)
 }
 
 /// Calendar windows are counted by their local label and offset, so another zone begins new ones.

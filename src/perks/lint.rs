@@ -97,7 +97,9 @@ fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) 
             Some(_) => None,
         };
         if let Some(least) = admits_from {
-            if least <= everything.low && rule.when().is_none() {
+            // A floor that promises a longest wait is there for everyone.
+            let is_floor = tier.when.is_none() && tier.max_wait.is_some();
+            if least <= everything.low && rule.when().is_none() && !is_floor {
                 let detail = format!("`{}` admits everyone: no score is below it", tier.id);
                 found.warn(&tier.pointer, "admits_everyone", detail);
             }
@@ -334,6 +336,19 @@ mod tests {
             &bands("deny"),
             &[("/tiers/0/when", "shadowed_tier", true), ("/tiers/1/when", "admits_everyone", false)],
         );
+    }
+
+    #[test]
+    fn a_floor_that_promises_a_longest_wait_is_for_everyone() {
+        let bands = |floor: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout","on_missing":"ignore"}},"tiers":[{{"id":"all","rank":1{floor}}},
+                    {{"id":"first","rank":2,"max_wait":"PT2M","when":{}}}]}}"#,
+                score("gte", "60")
+            )
+        };
+        expect(&bands(r#","max_wait":"PT10M""#), &[]);
+        expect(&bands(""), &[("/tiers/0/when", "admits_everyone", false)]);
     }
 
     #[test]

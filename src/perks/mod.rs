@@ -24,6 +24,7 @@
 pub mod attribute;
 pub mod catalog;
 pub mod condition;
+pub mod diff;
 mod draft;
 pub mod four_eyes;
 pub mod instant;
@@ -40,7 +41,10 @@ pub mod rule;
 pub mod schedule;
 mod standing;
 pub mod store;
+pub mod template;
 pub mod terms;
+pub mod tidy;
 pub mod tier;
 pub mod versions;
 pub mod window;
+pub mod words;

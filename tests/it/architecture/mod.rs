@@ -12,7 +12,7 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// Words and numbers that everyone may use.
-const FOUNDATION: [&str; 6] = ["clock", "decimal", "entropy", "ids", "json", "subject"];
+const FOUNDATION: [&str; 7] = ["clock", "decimal", "entropy", "ids", "json", "subject", "yaml"];
 /// Macros: they live in `database`, but are named from the root.
 const ROOT_MACROS: [&str; 1] = ["on_either"];
 /// Rooms that know a technology and no business.
@@ -37,7 +37,7 @@ const HANDLE_HOLDERS: [(&str, &str); 3] = [("ledger", "Keyring"), ("tokens", "Ke
 type IsHome = fn(&SourceFile) -> bool;
 
 /// Where a crate may be named, by path.
-const HOMES: [(&str, IsHome); 9] = [
+const HOMES: [(&str, IsHome); 10] = [
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
     ("redis", |file| file.path == "redis_link.rs" || file.path.starts_with("redis_link/") || file.name() == "redis.rs"),
@@ -47,6 +47,7 @@ const HOMES: [(&str, IsHome); 9] = [
     ("utoipa_swagger_ui", |file| file.room() == "http"),
     ("jsonwebtoken", |file| file.room() == "tokens"),
     ("clap", |file| file.room() == "cli"),
+    ("saphyr_parser", |file| file.path == "yaml.rs"),
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
@@ -60,12 +61,15 @@ const PURE: &[&str] = &[
     "ids",
     "json",
     "subject",
+    "yaml",
     "perks/perk",
     "perks/rule",
     "perks/condition",
     "perks/schedule",
     "perks/limit",
     "perks/lint",
+    "perks/diff",
+    "perks/words",
     "perks/instant",
     "perks/purpose",
     "scores/score",
@@ -83,8 +87,17 @@ const PURE: &[&str] = &[
     "tokens/jwks",
 ];
 /// The crates that pure files may name; `aws_lc_rs` for digests.
-const PURE_CRATES: [&str; 8] =
-    ["aws_lc_rs", "base64", "jiff", "serde", "serde_json", "thiserror", "unicode_normalization", "uuid"];
+const PURE_CRATES: [&str; 9] = [
+    "aws_lc_rs",
+    "base64",
+    "jiff",
+    "saphyr_parser",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "unicode_normalization",
+    "uuid",
+];
 const IMPURE_WORDS: [&str; 13] = [
     "async",
     "await",

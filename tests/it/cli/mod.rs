@@ -6,6 +6,8 @@ mod everyday;
 mod frame;
 mod keys;
 mod merchants;
+mod perk_cases;
+mod perk_files;
 mod perk_life;
 mod perks;
 mod scores;

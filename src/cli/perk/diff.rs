@@ -1,0 +1,97 @@
+//! `perkgate perk diff`: how perk files differ from the gateway, with the exit codes of `diff`.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::super::error::CliError;
+use super::super::once::{self, Needs, all_pages};
+use super::super::{Ended, Invocation};
+use super::PerkView;
+use super::files::{Sheet, open_all};
+use super::plan::{Outlook, Planned};
+use crate::gateway::Gateway;
+use crate::ids::{MerchantSlug, PerkSlug};
+use crate::perks::perk::{Perk, PerkStatus};
+
+const EXAMPLES: &str = "\
+Each file is compared with the latest version of its perk. With a directory, the perks on the gateway
+that have no file are told too.
+
+Exit codes: 0 no difference, 1 differences, 2 the question can't be answered.
+
+Examples:
+  perkgate perk diff -f perks/ --merchant cathay
+  perkgate perk diff -f lounge.yaml --merchant cathay --json";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A perk file, or a directory of them. May be given several times.
+    #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true)]
+    files: Vec<PathBuf>,
+    #[arg(long, value_name = "SLUG", help = "Whose perks")]
+    merchant: MerchantSlug,
+}
+
+#[derive(Serialize)]
+struct Differences {
+    differs: bool,
+    perks: Vec<Planned>,
+    /// Perks on the gateway that have no file.
+    without_file: Vec<PerkView>,
+}
+
+impl fmt::Display for Differences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.perks.iter().try_for_each(|planned| planned.fmt(f))?;
+        for PerkView { perk, latest_version, .. } in &self.without_file {
+            writeln!(
+                f,
+                "no file    {perk}: version {latest_version} is only on the gateway; `perk pull` writes its file"
+            )?;
+        }
+        if !self.differs {
+            f.write_str("No difference.")?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let differences = compare(args, invocation).map_err(|error| CliError::NoAnswer(Box::new(error)))?;
+    invocation.output.show(&differences)?;
+    Ok(if differences.differs { Ended::Badly } else { Ended::Well })
+}
+
+fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError> {
+    let Args { files, merchant } = args;
+    let sheets = open_all(&files)?;
+    let are_all = files.iter().any(|path| path.is_dir());
+    invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, &merchant).await?.id;
+        let mut perks = Vec::new();
+        for sheet in &sheets {
+            perks.push(Planned::of(gateway, &merchant, sheet).await?);
+        }
+        let without_file = if are_all { without_file(gateway, &merchant, &sheets).await? } else { Vec::new() };
+        let differs = !without_file.is_empty() || perks.iter().any(|it| it.outlook != Outlook::Unchanged);
+        Ok(Differences { differs, perks, without_file })
+    })
+}
+
+async fn without_file(
+    gateway: &Gateway,
+    merchant: &crate::ids::MerchantId,
+    sheets: &[Sheet],
+) -> Result<Vec<PerkView>, CliError> {
+    let have: HashSet<&PerkSlug> = sheets.iter().map(|sheet| &sheet.file.perk).collect();
+    let page =
+        async |last: Option<&Perk>| gateway.catalog.list_perks(merchant, last.map(|it| it.slug.to_string()), 200).await;
+    let perks = all_pages(200, page).await?;
+    // A perk that is retired has no business with files any more.
+    let is_missing = |perk: &Perk| perk.status != PerkStatus::Retired && !have.contains(&perk.slug);
+    Ok(perks.into_iter().filter(is_missing).map(PerkView::from).collect())
+}

@@ -1,0 +1,137 @@
+//! `perkgate perk apply` of a directory or of several files: all are checked before any is applied.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::super::error::CliError;
+use super::super::once::{self, Needs};
+use super::super::perk_file::PerkFile;
+use super::super::{Ended, Invocation};
+use super::files::{Sheet, open_all};
+use super::plan::{Outlook, Planned};
+use super::{Applied, apply};
+use crate::gateway::Gateway;
+use crate::ids::{MerchantId, MerchantSlug};
+use crate::perks::perk::VersionStatus;
+
+/// What the command line says of every file.
+pub(super) struct Wishes {
+    pub merchant: MerchantSlug,
+    pub publish: bool,
+    pub note: Option<String>,
+}
+
+impl Wishes {
+    /// The command line has the last word.
+    pub(super) fn amend(&self, file: &mut PerkFile) {
+        file.publish |= self.publish;
+        if self.note.is_some() {
+            file.change_note.clone_from(&self.note);
+        }
+    }
+}
+
+/// What would be done; nothing was.
+#[derive(Serialize)]
+struct Plan {
+    dry_run: bool,
+    perks: Vec<Planned>,
+}
+
+#[derive(Serialize)]
+struct AllApplied {
+    perks: Vec<AppliedFile>,
+}
+
+#[derive(Serialize)]
+struct AppliedFile {
+    file: String,
+    #[serde(flatten)]
+    applied: Applied,
+    /// It was to be published, and waits for somebody.
+    #[serde(skip)]
+    waits: bool,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.perks.iter().try_for_each(|planned| planned.fmt(f))?;
+        let count = |outlook| self.perks.iter().filter(|it| it.outlook == outlook).count();
+        let (new, changed) = (count(Outlook::New), count(Outlook::Changed));
+        let (publish, unchanged) = (count(Outlook::Publish), count(Outlook::Unchanged));
+        let renamed = count(Outlook::Renamed);
+        write!(
+            f,
+            "{new} new, {changed} changed, {publish} to publish, {renamed} renamed, {unchanged} unchanged; nothing was applied"
+        )
+    }
+}
+
+impl fmt::Display for AllApplied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.perks.iter().try_for_each(|it| it.applied.fmt(f))?;
+        let changed = self.perks.iter().filter(|it| it.applied.changed).count();
+        write!(f, "{changed} changed, {} unchanged", self.perks.len() - changed)
+    }
+}
+
+pub(super) fn run(
+    paths: &[PathBuf],
+    wishes: &Wishes,
+    dry_run: bool,
+    invocation: &Invocation,
+) -> Result<Ended, CliError> {
+    let mut sheets = open_all(paths)?;
+    for sheet in &mut sheets {
+        wishes.amend(&mut sheet.file);
+    }
+    if dry_run {
+        let plan = invocation.with_gateway(Needs::Existing, async |gateway| {
+            let merchant = once::merchant(gateway, &wishes.merchant).await?.id;
+            Ok(Plan { dry_run, perks: check(gateway, &merchant, &sheets).await? })
+        })?;
+        invocation.output.show(&plan)?;
+        return Ok(Ended::Well);
+    }
+    let applied = invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, &wishes.merchant).await?.id;
+        check(gateway, &merchant, &sheets).await?;
+        apply_all(gateway, &merchant, sheets).await
+    })?;
+    invocation.output.show(&applied)?;
+    Ok(if applied.perks.iter().any(|it| it.waits) { Ended::Badly } else { Ended::Well })
+}
+
+/// What each file would do.
+///
+/// # Errors
+/// All that can't work in any of them.
+async fn check(gateway: &Gateway, merchant: &MerchantId, sheets: &[Sheet]) -> Result<Vec<Planned>, CliError> {
+    let (mut plan, mut faults) = (Vec::new(), Vec::new());
+    for sheet in sheets {
+        let mut planned = Planned::of(gateway, merchant, sheet).await?;
+        faults.extend(planned.lint(gateway, merchant, sheet).await?);
+        plan.push(planned);
+    }
+    if faults.is_empty() { Ok(plan) } else { Err(CliError::Faulty(faults)) }
+}
+
+/// One after the other: each is whole by itself, and running it again goes on where it stopped.
+async fn apply_all(gateway: &Gateway, merchant: &MerchantId, sheets: Vec<Sheet>) -> Result<AllApplied, CliError> {
+    let mut perks: Vec<AppliedFile> = Vec::new();
+    for Sheet { document, file, .. } in sheets {
+        let (perk, publish) = (file.perk.clone(), file.publish);
+        match apply(gateway, merchant, &document, file).await {
+            Ok(applied) => {
+                let waits = publish && applied.status == VersionStatus::InReview;
+                perks.push(AppliedFile { file: document.path.display().to_string(), applied, waits });
+            }
+            Err(source) => {
+                return Err(CliError::ApplyStopped { perk, applied: perks.len(), source: Box::new(source) });
+            }
+        }
+    }
+    Ok(AllApplied { perks })
+}

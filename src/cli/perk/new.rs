@@ -1,0 +1,98 @@
+//! `perkgate perk new`: a commented perk file to begin with, and cases that test it.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, TypedValueParser};
+use serde::Serialize;
+
+use super::super::document::has_yaml_name;
+use super::super::error::CliError;
+use super::super::{Ended, Invocation};
+use super::files::is_of_cases;
+use crate::ids::PerkSlug;
+use crate::json::Json;
+use crate::perks::template::Template;
+use crate::yaml::write::write;
+
+const EXAMPLES: &str = "\
+Examples:
+  perkgate perk new --template lounge
+  perkgate perk new --template priority-queue --perk phone-queue --out perks/phone-queue.yaml
+  perkgate perk test -f airport-lounge.test.yaml
+  perkgate perk apply -f airport-lounge.yaml --merchant cathay --dry-run";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// What to begin with.
+    #[arg(long, value_parser = templates())]
+    template: Template,
+    /// The perk's short name [default: the template's].
+    #[arg(long, value_name = "SLUG")]
+    perk: Option<PerkSlug>,
+    /// Where it goes, a .yaml file [default: the short name]; the cases stand beside it, as `….test.yaml`.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn templates() -> impl TypedValueParser<Value = Template> {
+    let values = Template::ALL.map(|template| PossibleValue::new(template.name()).help(template.summary()));
+    PossibleValuesParser::new(values).map(|name| {
+        // The parser took it: it is one of them.
+        Template::ALL.into_iter().find(|template| template.name() == name).unwrap_or(Template::Lounge)
+    })
+}
+
+#[derive(Serialize)]
+struct Written {
+    template: &'static str,
+    perk: String,
+    file: String,
+    cases: String,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, cases, .. } = self;
+        writeln!(f, "Wrote {file}, and cases that test it: {cases}")?;
+        writeln!(f, "  edit them, then: perkgate perk test -f {cases}")?;
+        write!(f, "  when they pass:  perkgate perk apply -f {file} --merchant SLUG --dry-run")
+    }
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let template = args.template;
+    let slug = args.perk.as_ref().map_or_else(|| template.slug(), PerkSlug::as_str);
+    let file = args.out.clone().unwrap_or_else(|| format!("{slug}.yaml").into());
+    let stem = match (file.file_stem().and_then(|stem| stem.to_str()), has_yaml_name(&file)) {
+        (Some(stem), true) if !is_of_cases(stem) => stem.to_owned(),
+        _ => return Err(CliError::NotYamlName(file)),
+    };
+    let cases = file.with_file_name(format!("{stem}.test.yaml"));
+    if let Some(there) = [&file, &cases].into_iter().find(|path| path.exists()) {
+        return Err(CliError::FileExists(there.clone()));
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    put(&file, &template.perk_file(slug))?;
+    put(&cases, &template.cases(write(&Json::text(name)).trim_end()))?;
+    invocation.output.show(&Written {
+        template: template.name(),
+        perk: slug.to_owned(),
+        file: file.display().to_string(),
+        cases: cases.display().to_string(),
+    })?;
+    Ok(Ended::Well)
+}
+
+/// Never over a file that somebody made meanwhile.
+fn put(path: &Path, text: &str) -> Result<(), CliError> {
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    made.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
+        _ => CliError::Unwritable { path: path.to_owned(), why: error.to_string() },
+    })
+}

@@ -1,0 +1,167 @@
+//! What applying a perk file would do, told before it is done.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::document::Fault;
+use super::super::error::CliError;
+use super::super::perk_file::PerkFile;
+use super::files::Sheet;
+use crate::gateway::Gateway;
+use crate::ids::{MerchantId, PerkSlug};
+use crate::json::Json;
+use crate::perks::catalog::PerkError;
+use crate::perks::diff::{Change, diff};
+use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::read::Issue;
+use crate::perks::rule::Rule;
+
+/// A perk on the gateway with the latest version that it has, if it is there.
+pub(super) struct Standing(pub Option<(Perk, Option<RuleVersion>)>);
+
+/// What a file asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Create,
+    AddVersion,
+    /// That version, a draft or approved, says the same already.
+    Publish(i32),
+    Nothing,
+}
+
+impl Standing {
+    pub(super) async fn find(gateway: &Gateway, merchant: &MerchantId, slug: &PerkSlug) -> Result<Self, CliError> {
+        let perk = match gateway.catalog.find_perk(merchant, slug).await {
+            Err(PerkError::NotFound) => return Ok(Self(None)),
+            found => found?,
+        };
+        let latest = gateway.catalog.latest_version(merchant, slug).await?;
+        Ok(Self(Some((perk, latest))))
+    }
+
+    pub(super) fn step(&self, hash: &str, publish: bool) -> Step {
+        let Some((_, latest)) = &self.0 else { return Step::Create };
+        let Some(latest) = latest else { return Step::AddVersion };
+        match latest.status {
+            _ if latest.rule_hash != hash => Step::AddVersion,
+            VersionStatus::Draft | VersionStatus::Approved if publish => Step::Publish(latest.version),
+            // An older version was published after this one: only a new one can decide again.
+            VersionStatus::Retired if publish => Step::AddVersion,
+            _ => Step::Nothing,
+        }
+    }
+}
+
+/// How a perk file and the gateway stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outlook {
+    New,
+    Changed,
+    /// The rule is there as a draft, and the file wants it to decide.
+    Publish,
+    /// The rule is there, under another name or for another purpose.
+    Renamed,
+    Unchanged,
+}
+
+/// One perk file, and what applying it would do.
+#[derive(Debug, Serialize)]
+pub(super) struct Planned {
+    pub perk: PerkSlug,
+    pub file: String,
+    pub outlook: Outlook,
+    /// The latest version on the gateway, that the file was compared with.
+    pub version: Option<i32>,
+    pub status: Option<VersionStatus>,
+    /// Whether the rule would decide at once.
+    pub publish: bool,
+    pub changes: Vec<Change>,
+    /// What becomes of the name and the purpose.
+    pub renamed: Vec<String>,
+    /// Pointers into the perk file.
+    pub warnings: Vec<Issue>,
+}
+
+impl Planned {
+    /// Compares a file with the gateway.
+    pub(super) async fn of(gateway: &Gateway, merchant: &MerchantId, sheet: &Sheet) -> Result<Self, CliError> {
+        let Sheet { document, file, rule } = sheet;
+        let standing = Standing::find(gateway, merchant, &file.perk).await?;
+        let step = standing.step(rule.hash(), file.publish);
+        let (perk, latest) = standing.0.map_or((None, None), |(perk, latest)| (Some(perk), latest));
+        let renamed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
+        let outlook = match step {
+            Step::Create => Outlook::New,
+            Step::AddVersion => Outlook::Changed,
+            Step::Publish(_) => Outlook::Publish,
+            Step::Nothing if !renamed.is_empty() => Outlook::Renamed,
+            Step::Nothing => Outlook::Unchanged,
+        };
+        let before = latest.as_ref().and_then(|latest| Json::parse(&latest.rule).ok());
+        let before = before.and_then(|json| Rule::parse(&json, file.perk.as_str()).ok());
+        Ok(Self {
+            perk: file.perk.clone(),
+            file: document.path.display().to_string(),
+            outlook,
+            version: latest.as_ref().map(|latest| latest.version),
+            status: latest.as_ref().map(|latest| latest.status),
+            publish: file.publish,
+            changes: before.map(|before| diff(&before, rule)).unwrap_or_default(),
+            renamed,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Adds what is odd about a rule that would become a version; what can't work is told as faults.
+    pub(super) async fn lint(
+        &mut self,
+        gateway: &Gateway,
+        merchant: &MerchantId,
+        sheet: &Sheet,
+    ) -> Result<Vec<Fault>, CliError> {
+        if matches!(self.outlook, Outlook::Unchanged | Outlook::Renamed) {
+            return Ok(Vec::new());
+        }
+        match gateway.catalog.lint(merchant, &sheet.file.perk, &sheet.rule).await {
+            Ok(lint) => {
+                let of_file = |it: Issue| Issue { pointer: format!("/rule{}", it.pointer), ..it };
+                self.warnings.extend(lint.warnings.into_iter().map(of_file));
+                Ok(sheet.document.faults("/rule", lint.errors))
+            }
+            Err(PerkError::Rule(issues)) => Ok(sheet.document.faults("/rule", issues)),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn renamed(perk: &Perk, file: &PerkFile) -> Vec<String> {
+    let name = (perk.name != file.name).then(|| format!("Name: {} → {}", perk.name, file.name));
+    let purpose = file.purpose.filter(|purpose| *purpose != perk.purpose);
+    let purpose = purpose.map(|purpose| format!("Purpose: {} → {}", perk.purpose.as_str(), purpose.as_str()));
+    name.into_iter().chain(purpose).collect()
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, file, outlook, version, status, publish, changes, renamed, warnings } = self;
+        let version = version.unwrap_or_default();
+        let verb = if *publish { "published" } else { "drafted" };
+        let status = status.map(VersionStatus::as_str).unwrap_or_default();
+        match outlook {
+            Outlook::New => write!(f, "new        {perk}: would be {verb} as its first version")?,
+            Outlook::Changed if changes.is_empty() => {
+                write!(f, "changed    {perk}: version {version} would be {verb} anew")?;
+            }
+            Outlook::Changed => write!(f, "changed    {perk}: a version after {version} would be {verb}")?,
+            Outlook::Publish => write!(f, "publish    {perk}: version {version}, {status}, would be published")?,
+            Outlook::Renamed => write!(f, "renamed    {perk}: version {version} stays")?,
+            Outlook::Unchanged => write!(f, "unchanged  {perk}: version {version}, {status}")?,
+        }
+        writeln!(f, " ({file})")?;
+        renamed.iter().try_for_each(|sentence| writeln!(f, "  {sentence}"))?;
+        changes.iter().try_for_each(|change| writeln!(f, "  {}", change.sentence))?;
+        warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
+    }
+}

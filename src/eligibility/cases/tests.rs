@@ -1,0 +1,100 @@
+//! How case files are read, and what passes.
+
+use super::*;
+
+const RULE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P7D"},
+    "schedule":{"open":[{"days":["tue"],"from":"06:00","to":"23:00"}]},
+    "rollout":{"percent":50},
+    "tiers":[{"id":"main","name":"Main lounge","max_wait":"PT5M","when":{"attr":"score","op":"gte","value":40}}]}"#;
+
+fn rule() -> Rule {
+    Rule::parse(&Json::parse(RULE).unwrap(), "lounge").unwrap()
+}
+
+fn file(cases: &str) -> Json {
+    Json::parse(&format!(r#"{{"perk_file":"lounge.yaml","cases":[{cases}]}}"#)).unwrap()
+}
+
+/// A case on a Tuesday of 2012, at noon in San Francisco.
+fn noon(subject: &str, expect: &str) -> String {
+    format!(r#"{{"name":"n","at":"2012-05-08T12:00","subject":{subject},"expect":{expect}}}"#)
+}
+
+#[test]
+fn a_case_passes_when_all_that_it_expects_is_so() {
+    let rule = rule();
+    for (subject, expect, passes) in [
+        (r#"{"score":40}"#, r#"{"decision":"granted","tier":"main","reasons":["score_met"]}"#, true),
+        (r#"{"score":40}"#, r#"{"decision":"granted"}"#, true),
+        (r#"{"score":40}"#, r#"{"decision":"granted","max_wait":"PT300S"}"#, true),
+        (r#"{"score":40}"#, r#"{"decision":"granted","max_wait":"PT10M"}"#, false),
+        (r#"{"score":40,"in_rollout":false}"#, r#"{"decision":"denied","reasons":["not_in_rollout"]}"#, true),
+        (r#"{"score":40}"#, r#"{"decision":"granted","reasons":[]}"#, false),
+        (r#"{"score":40}"#, r#"{"decision":"denied"}"#, false),
+        (r#"{"score":39.999}"#, r#"{"decision":"denied","reasons":["score_below_threshold"]}"#, true),
+        (r#"{"score":39.999}"#, r#"{"decision":"denied","next_eligible_at":null}"#, true),
+        (r#"{"score":39.999}"#, r#"{"decision":"denied","next_eligible_at":"2012-05-09T00:00:00Z"}"#, false),
+        ("{}", r#"{"decision":"denied","reasons":["score_missing"]}"#, true),
+        (r#"{"score":90,"age":"P7D"}"#, r#"{"decision":"granted"}"#, true),
+        (r#"{"score":90,"age":"P7DT1S"}"#, r#"{"decision":"denied","reasons":["score_stale"]}"#, true),
+        (r#"{"score":90,"observed_at":"2012-05-01T12:00"}"#, r#"{"decision":"granted"}"#, true),
+        (r#"{"score":90,"observed_at":"2012-05-01T18:59:59Z"}"#, r#"{"decision":"denied"}"#, true),
+    ] {
+        let cases = read_cases(&file(&noon(subject, expect)), &rule).unwrap();
+        assert_eq!(cases[0].at, "2012-05-08T19:00:00Z".parse().unwrap());
+        assert_eq!(cases[0].run(&rule).1, passes, "{subject} {expect}");
+    }
+}
+
+#[test]
+fn waiting_is_part_of_what_can_be_expected() {
+    let rule = rule();
+    let case = r#"{"name":"n","at":"2012-05-08T05:00","subject":{"score":40},
+        "expect":{"decision":"denied","reasons":["outside_schedule"],"next_eligible_at":"2012-05-08T06:00"}}"#;
+    let cases = read_cases(&file(case), &rule).unwrap();
+    let (verdict, passed) = cases[0].run(&rule);
+    assert!(passed, "{verdict:?}");
+    assert_eq!(verdict.next_eligible_at, "2012-05-08T13:00:00Z".parse().ok());
+}
+
+#[test]
+fn what_is_wrong_with_a_case_file_is_told_at_its_spot() {
+    let rule = rule();
+    let granted = r#"{"decision":"granted"}"#;
+    for (cases, wanted) in [
+        (String::new(), "/cases empty"),
+        ("{}".into(), "/cases/0/name missing /cases/0/at missing /cases/0/expect missing"),
+        (
+            r#"{"nme":"x","name":"n","at":"2012-05-08T12:00","expect":{"decision":"granted"}}"#.into(),
+            "/cases/0/nme unknown_field",
+        ),
+        (noon(r#"{"score":"40"}"#, granted), "/cases/0/subject/score wrong_type"),
+        (noon(r#"{"score":4,"age":"P1D","observed_at":"2012-05-01T12:00"}"#, granted), "/cases/0/subject/age one_of"),
+        (noon(r#"{"age":"P1D"}"#, granted), "/cases/0/subject/age one_of"),
+        (noon(r#"{"network":"Twitter"}"#, granted), "/cases/0/subject/network bad_form"),
+        (noon("{}", r#"{"decision":"yes"}"#), "/cases/0/expect/decision bad_form"),
+        (noon("{}", r#"{"decision":"granted","tier":"first"}"#), "/cases/0/expect/tier unknown_tier"),
+        (noon("{}", r#"{"decision":"denied","tier":"main"}"#), "/cases/0/expect/tier one_of"),
+        (noon("{}", r#"{"decision":"denied","reasons":["too_low"]}"#), "/cases/0/expect/reasons/0 bad_form"),
+        (r#"{"name":"n","at":"2012-05-08","expect":{"decision":"granted"}}"#.into(), "/cases/0/at bad_form"),
+        (r#"{"name":"n","at":"2012-03-11T02:30","expect":{"decision":"granted"}}"#.into(), "/cases/0/at bad_form"),
+        (
+            r#"{"name":"n","at":"2012-05-08T12:00","context":{"party":0},"expect":{"decision":"granted"}}"#.into(),
+            "/cases/0/context/party out_of_range",
+        ),
+    ] {
+        let issues = read_cases(&file(&cases), &rule).expect_err(&cases);
+        let told: Vec<_> = issues.iter().map(|issue| format!("{} {}", issue.pointer, issue.code)).collect();
+        assert_eq!(told.join(" "), wanted, "{cases}");
+    }
+}
+
+#[test]
+fn cases_are_about_a_perk_file_or_a_rule() {
+    let about = |text: &str| tested(&Json::parse(text).unwrap()).map_err(|issues| issues[0].code);
+    assert_eq!(about(r#"{"perk_file":"a.yaml","cases":[]}"#), Ok(Tested::PerkFile("a.yaml".into())));
+    assert_eq!(about(r#"{"rule":{},"cases":[]}"#), Ok(Tested::Rule(Json::Object(Vec::new()))));
+    assert_eq!(about(r#"{"rule":{},"perk_file":"a"}"#), Err("one_of"));
+    assert_eq!(about(r#"{"cases":[]}"#), Err("missing"));
+    assert_eq!(about("[]"), Err("wrong_type"));
+}
