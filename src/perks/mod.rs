@@ -17,6 +17,7 @@
 pub mod attribute;
 pub mod catalog;
 pub mod condition;
+pub mod diff;
 mod draft;
 pub mod leaf;
 pub mod limit;
@@ -29,3 +30,4 @@ pub mod schedule;
 pub mod store;
 pub mod terms;
 pub mod tier;
+pub mod words;

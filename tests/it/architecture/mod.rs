@@ -48,7 +48,7 @@ const HOMES: [(&str, IsHome); 9] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 25] = [
+const PURE: [&str; 27] = [
     "audit/anchor",
     "audit/body",
     "audit/findings",
@@ -64,6 +64,8 @@ const PURE: [&str; 25] = [
     "perks/schedule",
     "perks/limit",
     "perks/lint",
+    "perks/diff",
+    "perks/words",
     "scores/score",
     "scores/freshness",
     "eligibility/decide",
