@@ -11,7 +11,7 @@ use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::problem::{Kind, Problem};
-use super::v1::{checks, grants, keys, merchants, perks, scores, sources, tokens};
+use super::v1::{checks, diff, grants, keys, merchants, perks, scores, sources, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
@@ -34,6 +34,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             .service(perks::list_versions)
             .service(perks::get_version)
             .service(perks::publish_version)
+            .service(diff::get_diff)
             .service(scores::put_score)
             .service(scores::get_score)
             .service(scores::delete_score)

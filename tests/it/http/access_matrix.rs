@@ -65,7 +65,7 @@ fn key_path(things: &Things) -> String {
 }
 
 /// In the order in which they are tried: what takes away comes last.
-const SAMPLES: [Sample; 28] = [
+const SAMPLES: [Sample; 29] = [
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
     sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
@@ -90,6 +90,7 @@ const SAMPLES: [Sample; 28] = [
     }),
     sample("list_versions", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions", it.perk))),
     sample("get_version", Foreign::NotFound, |it| get(format!("/v1/perks/{}/versions/1", it.perk))),
+    sample("get_diff", Foreign::NotFound, |it| get(format!("/v1/perks/{}/diff?from=1", it.perk))),
     sample("publish_version", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/perks/{}/versions/{}/publish", it.perk, it.draft), Value::Null)
     }),

@@ -2,6 +2,7 @@
 
 mod check_promises;
 mod checks;
+mod diff;
 mod grants;
 mod keys;
 mod merchants;

@@ -1,0 +1,3 @@
+//! Rules: what differs between two of them.
+
+mod diff;
