@@ -80,6 +80,15 @@ diesel::table! {
         minimum -> BigInt,
         maximum -> BigInt,
         created_at -> BigInt,
+        refresh_seconds -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    attributes_seen (merchant_id, name) {
+        merchant_id -> Text,
+        name -> Text,
+        first_seen_at -> BigInt,
     }
 }
 
@@ -198,6 +207,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     perks,
     rule_versions,
     sources,
+    attributes_seen,
     scores,
     subjects,
     limit_counters,
