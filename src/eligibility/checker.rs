@@ -18,6 +18,7 @@ use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
 use crate::perks::perk::{Deciding, OpenPerk};
+use crate::perks::seen::Seen;
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::subject::{Pseudonym, SubjectHandle};
 use crate::tokens::claims::Claims;
@@ -81,6 +82,7 @@ pub struct Checker {
     pub(crate) issuer_url: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    pub(crate) seen: Seen,
 }
 
 impl Checker {
@@ -97,6 +99,9 @@ impl Checker {
         let perk = self.catalog.open_perk(&merchant.id, &question.perk).await?;
         let deciding = perk.deciding.clone().ok_or(PerkError::NotFound)?;
         let dry_run = question.dry_run;
+        if !dry_run {
+            self.seen.note(&merchant.id, question.context.names());
+        }
         let entry = self.decide(principal, merchant, &perk, &deciding, question).await?;
         if !dry_run {
             let recorded = self.ledger.check(entry).await?;

@@ -8,13 +8,12 @@ use super::perk::{RuleVersion, VersionStatus};
 use super::read::Issue;
 use super::rule::Rule;
 use super::store::{self, PerkRow, VersionRow};
+use super::surroundings::lint_context;
 use crate::database::AnyConnection;
 use crate::database::followed::bump_epoch;
-use crate::decimal::Decimal;
 use crate::ids::{self, MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::scores::score::Source;
 
 /// A rule that has been read and is ready to be stored.
 pub(super) struct Draft {
@@ -41,8 +40,8 @@ impl Draft {
         perk: &mut PerkRow,
         now: Timestamp,
     ) -> Result<Made, PerkError> {
-        let scale = scale_of(conn, merchant, &self.rule)?;
-        let mut lint = lint(&self.rule, scale, now);
+        let context = lint_context(conn, merchant, &self.rule, now)?;
+        let mut lint = lint(&self.rule, &context);
         lint.warnings.extend(moved_zone(conn, merchant, perk, &self.rule)?);
         if !lint.errors.is_empty() {
             return Err(PerkError::Rule(lint.errors));
@@ -90,29 +89,6 @@ fn moved_zone(
         code: "limits_restart",
         detail: "calendar limits begin to count anew when the time zone changes".to_owned(),
     }))
-}
-
-/// The scale of the source that the rule reads; none without one.
-fn scale_of(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    rule: &Rule,
-) -> Result<Option<(Decimal, Decimal)>, PerkError> {
-    let Some(policy) = rule.score() else {
-        return Ok(None);
-    };
-    let built_in = Source::klout();
-    if policy.source == built_in.name {
-        return Ok(Some((built_in.minimum, built_in.maximum)));
-    }
-    let scale = store::find_scale(conn, merchant, &policy.source)?;
-    scale.map(Some).ok_or_else(|| {
-        PerkError::Rule(vec![Issue {
-            pointer: "/score/source".to_owned(),
-            code: "unknown_source",
-            detail: format!("there is no score source `{}`: make it first, with its scale", policy.source),
-        }])
-    })
 }
 
 /// Lets `version` decide from now on, and retires the one before it.

@@ -1,7 +1,8 @@
 //! Perks and their rules.
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
-//! after that trusts it. All of its files but `catalog` and `store` are pure.
+//! after that trusts it. All of its files but `catalog`, `draft`, `surroundings`, `seen` and the stores are
+//! pure.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
@@ -27,7 +28,9 @@ pub mod perk;
 pub mod read;
 pub mod rule;
 pub mod schedule;
+pub mod seen;
 pub mod store;
+mod surroundings;
 pub mod terms;
 pub mod tier;
 pub mod words;

@@ -7,6 +7,7 @@ mod grants;
 mod keys;
 mod merchants;
 mod perks;
+mod perks_lint;
 mod perks_rules;
 mod scores;
 mod sources;
