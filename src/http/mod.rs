@@ -29,6 +29,7 @@ pub mod rate_limit;
 mod refusals;
 pub mod request;
 pub mod routes;
+mod schemas;
 pub mod server;
 pub mod stream;
 #[cfg(test)]

@@ -6,7 +6,11 @@ use super::read::{Issues, Spot, text};
 use crate::decimal::Decimal;
 use crate::json::Json;
 
-const MAX_VALUES: usize = 100;
+pub(super) const MAX_VALUES: usize = 100;
+/// The operators that compare with one value.
+pub(super) const OF_A_VALUE: [&str; 8] = ["eq", "neq", "gt", "gte", "lt", "lte", "contains", "starts_with"];
+/// The operators that compare with a list.
+pub(super) const OF_VALUES: [&str; 3] = ["in", "not_in", "between"];
 
 /// One test of one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +70,8 @@ impl Leaf {
 
         let takes = match op_name {
             "exists" => "",
-            "in" | "not_in" | "between" => "values",
-            "eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "contains" | "starts_with" => "value",
+            op if OF_VALUES.contains(&op) => "values",
+            op if OF_A_VALUE.contains(&op) => "value",
             _ => {
                 return op.refuse(
                     issues,
@@ -82,14 +86,7 @@ impl Leaf {
                 return extra.refuse(issues, "unknown_field", format!("`{op_name}` takes {needs}"));
             }
         }
-        let fits = match op_name {
-            "exists" => true,
-            "gt" | "gte" | "lt" | "lte" | "between" => kind != Kind::Text,
-            "contains" | "starts_with" => matches!(kind, Kind::Text | Kind::Any),
-            "in" | "not_in" => attribute != Attribute::Score && kind != Kind::Duration,
-            _ => kind != Kind::Duration,
-        };
-        if !fits {
+        if !fits(op_name, &attribute) {
             let detail = format!("`{op_name}` can't be used with `{}`", attribute.name());
             return op.refuse(issues, "operator_not_allowed", detail);
         }
@@ -130,6 +127,18 @@ impl Leaf {
         };
         let members = [("attr", text(self.attribute.name())), ("op", text(op))].into_iter().chain(operand);
         Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}
+
+/// Whether an operator is made for what an attribute can be.
+fn fits(op: &str, attribute: &Attribute) -> bool {
+    let kind = attribute.kind();
+    match op {
+        "exists" => true,
+        "gt" | "gte" | "lt" | "lte" | "between" => kind != Kind::Text,
+        "contains" | "starts_with" => matches!(kind, Kind::Text | Kind::Any),
+        "in" | "not_in" => *attribute != Attribute::Score && kind != Kind::Duration,
+        _ => kind != Kind::Duration,
     }
 }
 
@@ -222,4 +231,10 @@ impl Comparison {
             Self::Lte => "lte",
         }
     }
+}
+
+/// The operators that are made for an attribute.
+pub(super) fn operators_of(attribute: &Attribute) -> Vec<&'static str> {
+    let all = OF_A_VALUE.into_iter().chain(OF_VALUES).chain(["exists"]);
+    all.filter(|op| fits(op, attribute)).collect()
 }

@@ -11,8 +11,8 @@ use crate::decimal::Decimal;
 use crate::json::{Json, push_pointer};
 use crate::subject::Pseudonym;
 
-const MAX_LIMITS: usize = 16;
-const MAX_MAX: i64 = 1_000_000_000;
+pub(super) const MAX_LIMITS: usize = 16;
+pub(super) const MAX_MAX: i64 = 1_000_000_000;
 /// The most people one check may be for.
 pub const MAX_PARTY: i64 = 100;
 
@@ -186,9 +186,10 @@ impl Limit {
 }
 
 impl Scope {
-    const ALL: [Self; 6] = [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::Perk => "perk",
@@ -253,9 +254,9 @@ impl Window {
 }
 
 impl Unit {
-    const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub(super) const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Hour => "hour",
             Self::Day => "day",

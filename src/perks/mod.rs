@@ -9,6 +9,9 @@
 //! published before it still mean the same; write it in the same file's `to_json`. The round trip of
 //! the canonical form and the evaluator in `tests/it/oracle` fail until both are done.
 //!
+//! [`schema`] describes rules to editors: a new field, operator or window stands there too, and a test
+//! fails until it does.
+//!
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its
 //! truth in `eligibility::evaluate`.
 //!
@@ -28,6 +31,7 @@ pub mod perk;
 pub mod read;
 pub mod rule;
 pub mod schedule;
+pub mod schema;
 pub mod seen;
 pub mod store;
 mod surroundings;

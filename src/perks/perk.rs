@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::rule::Rule;
 use crate::ids::{PerkId, PerkSlug};
 
+/// The longest name of a perk and the longest change note, in characters.
+pub const MAX_NAME: usize = 120;
+pub const MAX_NOTE: usize = 500;
+
 /// Where a version of a rule is in its life. A version never changes otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

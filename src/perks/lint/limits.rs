@@ -19,10 +19,11 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
             Cost::Fixed(_) => {}
             Cost::Party => lint_party(at, limit, parties, found),
         }
-        let hours = match limit.window {
-            Window::Calendar(Unit::Hour) => 1,
-            Window::Calendar(Unit::Day) => 24,
-            Window::Calendar(Unit::Week | Unit::Month) | Window::Lifetime => continue,
+        let Window::Calendar(unit) = limit.window else { continue };
+        let hours = match unit {
+            Unit::Hour => 1,
+            Unit::Day => 24,
+            Unit::Week | Unit::Month => continue,
         };
         if rule.token().ttl.seconds() > hours * 3600 {
             let detail = format!("tokens outlive the window of `{}`: a held one adds to the next window", limit.id);

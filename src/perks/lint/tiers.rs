@@ -7,6 +7,7 @@ use crate::perks::attribute::Attribute;
 use crate::perks::condition::Condition;
 use crate::perks::leaf::{Leaf, Scalar, Test};
 use crate::perks::rule::Rule;
+use crate::perks::terms::Fallback;
 use crate::perks::tier::Tier;
 
 /// A tier that somebody reaches, and the scores it can be reached with.
@@ -22,6 +23,9 @@ pub(super) fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut L
     if gate.is_empty() {
         return found.error("/when", "unreachable", "no score on the source's scale meets this condition");
     }
+    // Where a rule goes on without a score, a tier that asks for one is never in the way of all others.
+    let needs_score =
+        rule.score().is_none_or(|policy| policy.on_missing == Fallback::Deny && policy.on_stale == Fallback::Deny);
     let mut higher: Vec<Reached<'_>> = Vec::new();
     let mut unreachable = Vec::new();
     for tier in rule.tiers() {
@@ -32,7 +36,7 @@ pub(super) fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut L
             unreachable.push(tier.pointer.as_str());
             continue;
         }
-        if let Some(easier) = higher.iter().find(|higher| is_shadowed(higher.tier, tier, reach)) {
+        if let Some(easier) = higher.iter().find(|higher| is_shadowed(higher.tier, tier, reach, needs_score)) {
             let detail = format!("whoever reaches `{}` already has `{}`, which ranks higher", tier.id, easier.tier.id);
             found.error(&tier.pointer, "shadowed_tier", detail);
             continue;
@@ -44,7 +48,7 @@ pub(super) fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut L
             );
             found.warn(&above.tier.pointer, "higher_tier_easier", detail);
         }
-        let admits_from = admits_from(tier, everything);
+        let admits_from = admits_from(tier, everything, needs_score);
         if admits_from.is_some_and(|least| least <= everything.low) && rule.when().is_none() {
             let detail = format!("`{}` admits everyone: no score is below it", tier.id);
             found.warn(&tier.pointer, "admits_everyone", detail);
@@ -57,10 +61,10 @@ pub(super) fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut L
 }
 
 /// The least score from which on a tier admits, where the score alone decides.
-fn admits_from(tier: &Tier, everything: Reach) -> Option<Decimal> {
+fn admits_from(tier: &Tier, everything: Reach, needs_score: bool) -> Option<Decimal> {
     match &tier.when {
         None => Some(everything.low),
-        Some(Condition::Leaf(leaf)) if leaf.attribute == Attribute::Score => {
+        Some(Condition::Leaf(leaf)) if needs_score && leaf.attribute == Attribute::Score => {
             let reach = Reach::of(&Condition::Leaf(leaf.clone()), &Attribute::Score, Reach::whole(None));
             let is_open_above = matches!(&leaf.test, Test::Compares(..)) && reach.high == Reach::whole(None).high;
             is_open_above.then_some(reach.low)
@@ -70,9 +74,9 @@ fn admits_from(tier: &Tier, everything: Reach) -> Option<Decimal> {
 }
 
 /// Whether everyone who reaches `lower`, with scores of `reach`, already has `higher`.
-fn is_shadowed(higher: &Tier, lower: &Tier, reach: Reach) -> bool {
+fn is_shadowed(higher: &Tier, lower: &Tier, reach: Reach, needs_score: bool) -> bool {
     // The scale can make a threshold certain where the conditions' form doesn't.
-    let by_score = admits_from(higher, Reach::whole(None)).is_some_and(|least| least <= reach.low);
+    let by_score = admits_from(higher, Reach::whole(None), needs_score).is_some_and(|least| least <= reach.low);
     by_score || is_implied(higher.when.as_ref(), lower.when.as_ref())
 }
 

@@ -48,7 +48,7 @@ const HOMES: [(&str, IsHome); 9] = [
 ];
 
 /// Pure files, without `.rs`; a directory of that name is pure too.
-const PURE: [&str; 27] = [
+const PURE: [&str; 28] = [
     "audit/anchor",
     "audit/body",
     "audit/findings",
@@ -66,6 +66,7 @@ const PURE: [&str; 27] = [
     "perks/lint",
     "perks/diff",
     "perks/words",
+    "perks/schema",
     "scores/score",
     "scores/freshness",
     "eligibility/decide",

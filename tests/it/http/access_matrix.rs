@@ -65,9 +65,10 @@ fn key_path(things: &Things) -> String {
 }
 
 /// In the order in which they are tried: what takes away comes last.
-const SAMPLES: [Sample; 29] = [
+const SAMPLES: [Sample; 30] = [
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
+    sample("get_perk_schema", Foreign::Nothing, |_| get("/schemas/perk.json".into())),
     sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
     sample("get_readyz", Foreign::Nothing, |_| get("/readyz".into())),
     sample("create_check", Foreign::NotFound, |it| {
