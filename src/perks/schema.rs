@@ -3,7 +3,7 @@
 //! Built from the reader's own names and bounds. It may take what the reader refuses, for what hangs
 //! on several members at once; it must never refuse what the reader takes.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
 use super::condition::{MAX_DEPTH, MAX_LEAVES};
@@ -313,11 +313,15 @@ fn leaf() -> Value {
 
 /// An object with these members and no others.
 fn object(required: &[&str], properties: Value) -> Value {
-    let mut schema = json!({"type": "object", "additionalProperties": false, "properties": properties});
-    if let (Value::Object(members), false) = (&mut schema, required.is_empty()) {
-        members.insert("required".to_owned(), json!(required));
+    let mut schema = Map::from_iter([
+        ("type".to_owned(), json!("object")),
+        ("additionalProperties".to_owned(), json!(false)),
+        ("properties".to_owned(), properties),
+    ]);
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), json!(required));
     }
-    schema
+    Value::Object(schema)
 }
 
 fn slug() -> Value {
@@ -330,7 +334,7 @@ fn number() -> Value {
 
 /// The same, or null, which is as good as left out.
 fn optional(schema: Value) -> Value {
-    json!({"anyOf": [schema, {"type": "null"}]})
+    Value::Object(Map::from_iter([("anyOf".to_owned(), Value::Array(vec![schema, json!({"type": "null"})]))]))
 }
 
 fn described(mut schema: Value, text: &str) -> Value {

@@ -64,11 +64,10 @@ impl Reach {
                 .filter(|reach| !reach.is_empty())
                 .reduce(Self::or)
                 .unwrap_or(Self { low: everything.high, high: before(everything.low) }),
-            Condition::Not(_) => everything,
             Condition::Leaf(leaf) if leaf.attribute == *attribute => {
                 everything.and(Self::of_test(&leaf.test, everything).unwrap_or(everything))
             }
-            Condition::Leaf(_) => everything,
+            Condition::Not(_) | Condition::Leaf(_) => everything,
         }
     }
 

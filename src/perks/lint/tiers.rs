@@ -118,9 +118,10 @@ fn lint_thresholds(rule: &Rule, low: Decimal, high: Decimal, unreachable: &[&str
             return;
         }
         let numbers = match &leaf.test {
-            Test::Compares(_, value) => vec![*value],
             Test::Between(from, to) => vec![*from, *to],
-            Test::Equals(Scalar::Number(value)) | Test::Differs(Scalar::Number(value)) => vec![*value],
+            Test::Compares(_, value) | Test::Equals(Scalar::Number(value)) | Test::Differs(Scalar::Number(value)) => {
+                vec![*value]
+            }
             _ => Vec::new(),
         };
         for value in numbers.into_iter().filter(|value| *value < low || *value > high) {

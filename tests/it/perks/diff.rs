@@ -109,7 +109,9 @@ fn leaves(json: &Json, path: &str, into: &mut BTreeSet<(String, String)>) {
     };
     match json {
         Json::Object(members) => {
-            members.iter().for_each(|(name, value)| leaves(value, &format!("{path}/{name}"), into))
+            for (name, value) in members {
+                leaves(value, &format!("{path}/{name}"), into);
+            }
         }
         Json::List(items) => {
             for (at, item) in items.iter().enumerate() {
