@@ -21,6 +21,7 @@ use crate::entropy::Entropy;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::{Ledger, Means};
 use crate::perks::catalog::Catalog;
+use crate::perks::seen::Seen;
 use crate::redis_link::{Heard, RedisConfig, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
 use crate::scores::lookup::Lookup;
@@ -153,6 +154,7 @@ impl Gateway {
             issuer_url: issuer_url.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
+            seen: Seen::new(database.clone(), clock.clone()),
         };
         let redeemer = Redeemer {
             verifier: Verifier::new(keyring.clone(), &issuer_url),

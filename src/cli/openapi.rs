@@ -1,4 +1,4 @@
-//! `perkgate openapi`: the description of the HTTP API, as it is committed.
+//! `perkgate openapi`: the description of the HTTP API, or of perk files, as it is committed.
 
 use std::fmt;
 
@@ -7,10 +7,15 @@ use serde::{Serialize, Serializer};
 use super::error::CliError;
 use super::{Ended, Invocation};
 use crate::http::openapi;
+use crate::perks::schema;
 
-/// OpenAPI 3.1, in JSON either way.
+/// The HTTP API as OpenAPI 3.1, in JSON either way.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print the JSON Schema of perk files instead, for editors.
+    #[arg(long)]
+    schema: bool,
+}
 
 struct Description(String);
 
@@ -27,7 +32,8 @@ impl fmt::Display for Description {
     }
 }
 
-pub(super) fn run(_: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
-    invocation.output.show(&Description(openapi::json(&openapi::document())))?;
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let text = if args.schema { schema::text() } else { openapi::json(&openapi::document()) };
+    invocation.output.show(&Description(text.trim_end().to_owned()))?;
     Ok(Ended::Well)
 }

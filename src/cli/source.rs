@@ -11,6 +11,7 @@ use super::output::table;
 use super::{Ended, Invocation};
 use crate::decimal::Decimal;
 use crate::ids::{MerchantSlug, SourceName};
+use crate::perks::period::Period;
 use crate::scores::Source;
 
 #[derive(clap::Args)]
@@ -34,6 +35,9 @@ enum Action {
         /// The highest score there is.
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         max: Decimal,
+        /// How often its scores are renewed, such as P1D: rules that count on fresher ones are warned of.
+        #[arg(long, value_name = "DURATION")]
+        refresh: Option<Period>,
     },
     /// List a merchant's sources.
     List {
@@ -47,18 +51,21 @@ struct SourceView {
     source: SourceName,
     minimum: Decimal,
     maximum: Decimal,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh: Option<Period>,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        let Source { name, minimum, maximum } = source;
-        Self { source: name, minimum, maximum }
+        let Source { name, minimum, maximum, refresh } = source;
+        Self { source: name, minimum, maximum, refresh }
     }
 }
 
 impl fmt::Display for SourceView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Made the source `{}`, {} to {}", self.source, self.minimum, self.maximum)
+        write!(f, "Made the source `{}`, {} to {}", self.source, self.minimum, self.maximum)?;
+        self.refresh.map_or(Ok(()), |every| write!(f, ", renewed every {every}"))
     }
 }
 
@@ -69,19 +76,21 @@ struct Listed {
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows =
-            self.sources.iter().map(|it| [it.source.to_string(), it.minimum.to_string(), it.maximum.to_string()]);
-        f.write_str(&table(["source", "minimum", "maximum"], rows))
+        let rows = self.sources.iter().map(|it| {
+            let refresh = it.refresh.map_or_else(String::new, |every| every.to_string());
+            [it.source.to_string(), it.minimum.to_string(), it.maximum.to_string(), refresh]
+        });
+        f.write_str(&table(["source", "minimum", "maximum", "refresh"], rows))
     }
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
     match args.action {
-        Action::Create { source, merchant, min, max } => {
+        Action::Create { source, merchant, min, max, refresh } => {
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 let (lookup, now) = (&gateway.lookup, gateway.clock.now());
-                Ok(lookup.create_source(&gateway.ledger, ACTOR, &merchant.id, source, min, max, now).await?)
+                Ok(lookup.create_source(&gateway.ledger, ACTOR, &merchant.id, source, min, max, refresh, now).await?)
             })?;
             invocation.output.show(&SourceView::from(made))?;
         }

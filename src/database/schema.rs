@@ -104,6 +104,15 @@ diesel::table! {
         minimum -> BigInt,
         maximum -> BigInt,
         created_at -> BigInt,
+        refresh_seconds -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    attributes_seen (merchant_id, name) {
+        merchant_id -> Text,
+        name -> Text,
+        first_seen_at -> BigInt,
     }
 }
 
@@ -257,6 +266,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rule_versions,
     four_eyes,
     sources,
+    attributes_seen,
     scores,
     subjects,
     limit_counters,

@@ -21,6 +21,7 @@ use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
 use crate::perks::period::Period;
 use crate::perks::perk::{Deciding, OpenPerk, PerkStatus};
+use crate::perks::seen::Seen;
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::scores::score::Score;
 use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
@@ -89,6 +90,7 @@ pub struct Checker {
     pub(crate) issuer_url: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    pub(crate) seen: Seen,
 }
 
 impl Checker {
@@ -107,6 +109,9 @@ impl Checker {
             found => found?,
         };
         let dry_run = question.dry_run;
+        if !dry_run {
+            self.seen.note(&merchant.id, question.context.names());
+        }
         let entry = self.decide(principal, merchant, &perk, question).await?;
         if !dry_run {
             let recorded = self.ledger.check(entry).await?;

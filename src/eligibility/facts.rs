@@ -129,6 +129,11 @@ impl Context {
         self.party
     }
 
+    /// What was said something about.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.members.keys().map(String::as_str)
+    }
+
     /// The members of those names, as an object; what an event keeps.
     #[must_use]
     pub fn only(&self, names: &BTreeSet<String>) -> Json {

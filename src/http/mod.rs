@@ -31,6 +31,7 @@ pub mod rate_limit;
 mod refusals;
 pub mod request;
 pub mod routes;
+mod schemas;
 pub mod server;
 pub mod stream;
 #[cfg(test)]

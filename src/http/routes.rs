@@ -10,68 +10,76 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::auth::require_key;
 use super::door::Door;
 use super::health::{get_livez, get_readyz};
+use super::schemas::get_perk_schema;
 use super::v1::{
-    approvals, backtests, checks, checks_batch, grants, keys, merchants, perk_steps, perks, referrals, scores,
+    approvals, backtests, checks, checks_batch, diff, grants, keys, merchants, perk_steps, perks, referrals, scores,
     simulations, sources, tokens, version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
 /// What the OpenAPI document describes.
 pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
-    config.service(get_livez).service(get_readyz).service(get_jwks).service(get_log_keys).service(
-        // Everything under /v1 needs a key.
-        scope("/v1")
-            .wrap(from_fn(require_key))
-            .service(checks::create_check)
-            .service(checks_batch::create_checks)
-            .service(checks::get_check)
-            .service(grants::get_grant)
-            .service(grants::void_grants)
-            .service(grants::release_grant)
-            .service(grants::void_grant)
-            .service(referrals::list_referrals)
-            .service(referrals::get_referral)
-            .service(referrals::decide_referral)
-            .service(tokens::redeem_token)
-            .service(perks::create_perk)
-            .service(perks::list_perks)
-            .service(perks::get_perk)
-            .service(simulations::simulate_check)
-            .service(simulations::simulate_everyone)
-            .service(backtests::backtest_perk)
-            .service(versions::create_version)
-            .service(versions::list_versions)
-            .service(versions::get_version)
-            .service(versions::edit_version)
-            .service(versions::delete_version)
-            .service(version_steps::submit_version)
-            .service(version_steps::approve_version)
-            .service(version_steps::reject_version)
-            .service(version_steps::withdraw_version)
-            .service(version_steps::publish_version)
-            .service(version_steps::schedule_version)
-            .service(version_steps::unschedule_version)
-            .service(perk_steps::update_perk)
-            .service(perk_steps::rollback_perk)
-            .service(perk_steps::pause_perk)
-            .service(perk_steps::resume_perk)
-            .service(perk_steps::retire_perk)
-            .service(approvals::get_approvals)
-            .service(approvals::put_approvals)
-            .service(scores::put_score)
-            .service(scores::get_score)
-            .service(scores::delete_score)
-            .service(scores::import_scores)
-            .service(sources::create_source)
-            .service(sources::list_sources)
-            .service(merchants::create_merchant)
-            .service(merchants::list_merchants)
-            .service(merchants::get_merchant)
-            .service(keys::create_key)
-            .service(keys::list_keys)
-            .service(keys::get_key)
-            .service(keys::revoke_key),
-    );
+    config
+        .service(get_livez)
+        .service(get_readyz)
+        .service(get_jwks)
+        .service(get_log_keys)
+        .service(get_perk_schema)
+        .service(
+            // Everything under /v1 needs a key.
+            scope("/v1")
+                .wrap(from_fn(require_key))
+                .service(checks::create_check)
+                .service(checks_batch::create_checks)
+                .service(checks::get_check)
+                .service(grants::get_grant)
+                .service(grants::void_grants)
+                .service(grants::release_grant)
+                .service(grants::void_grant)
+                .service(referrals::list_referrals)
+                .service(referrals::get_referral)
+                .service(referrals::decide_referral)
+                .service(tokens::redeem_token)
+                .service(perks::create_perk)
+                .service(perks::list_perks)
+                .service(perks::get_perk)
+                .service(diff::get_diff)
+                .service(simulations::simulate_check)
+                .service(simulations::simulate_everyone)
+                .service(backtests::backtest_perk)
+                .service(versions::create_version)
+                .service(versions::list_versions)
+                .service(versions::get_version)
+                .service(versions::edit_version)
+                .service(versions::delete_version)
+                .service(version_steps::submit_version)
+                .service(version_steps::approve_version)
+                .service(version_steps::reject_version)
+                .service(version_steps::withdraw_version)
+                .service(version_steps::publish_version)
+                .service(version_steps::schedule_version)
+                .service(version_steps::unschedule_version)
+                .service(perk_steps::update_perk)
+                .service(perk_steps::rollback_perk)
+                .service(perk_steps::pause_perk)
+                .service(perk_steps::resume_perk)
+                .service(perk_steps::retire_perk)
+                .service(approvals::get_approvals)
+                .service(approvals::put_approvals)
+                .service(scores::put_score)
+                .service(scores::get_score)
+                .service(scores::delete_score)
+                .service(scores::import_scores)
+                .service(sources::create_source)
+                .service(sources::list_sources)
+                .service(merchants::create_merchant)
+                .service(merchants::list_merchants)
+                .service(merchants::get_merchant)
+                .service(keys::create_key)
+                .service(keys::list_keys)
+                .service(keys::get_key)
+                .service(keys::revoke_key),
+        );
 }
 
 /// The document itself and the page that shows it.

@@ -79,7 +79,8 @@ pub async fn get_log_keys(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>
     public(serde_json::to_string(&view).unwrap_or_default(), "application/json", &held)
 }
 
-fn public(document: String, content_type: &str, held: &IfNoneMatch) -> HttpResponse {
+/// A document that may be kept for a while, under its own hash as a tag.
+pub(super) fn public(document: String, content_type: &str, held: &IfNoneMatch) -> HttpResponse {
     let hash = digest::digest(&digest::SHA256, document.as_bytes());
     let tag = EntityTag::new_strong(hex(hash.as_ref().get(..16).unwrap_or_default()));
     let is_held = match held {

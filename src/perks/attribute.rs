@@ -66,6 +66,9 @@ impl Attribute {
     }
 }
 
+/// [`is_context_name`] behind `context.`, as a regular expression of JSON Schema.
+pub(super) const CONTEXT_PATTERN: &str = r"^context\.[a-z][a-z0-9_]{0,31}$";
+
 /// Whether `name` can name a context attribute: a letter, then up to 31 of `a-z 0-9 _`.
 #[must_use]
 pub fn is_context_name(name: &str) -> bool {

@@ -23,9 +23,7 @@ use crate::ledger::{Ledger, LedgerError};
 /// The epoch that every published change moves on.
 pub(super) const EPOCH: &str = "catalog";
 
-/// The longest name of a perk and the longest change note, in characters.
-pub const MAX_NAME: usize = 120;
-pub const MAX_NOTE: usize = 500;
+pub use super::perk::{MAX_NAME, MAX_NOTE};
 
 /// Between two looks for versions whose instant has come. Checks don't wait for it.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);

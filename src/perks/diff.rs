@@ -67,10 +67,10 @@ pub fn diff_documents(before: &Json, after: &Json) -> Vec<Change> {
             "when" => found.condition(&pointer, "For every tier", old, new),
             "limits" => found.limits(&pointer, old, new),
             "schedule" => schedule::compare(&mut found, &pointer, old, new),
-            "score" if old.is_some() && new.is_some() => found.members(&pointer, old, new, score_sentence),
-            "valid" => found.members(&pointer, old, new, valid_sentence),
-            "token" => found.members(&pointer, old, new, token_sentence),
-            "rollout" => found.members(&pointer, old, new, rollout_sentence),
+            "score" if old.is_some() && new.is_some() => found.members([&pointer; 2], old, new, score_sentence),
+            "valid" => found.members([&pointer; 2], old, new, valid_sentence),
+            "token" => found.members([&pointer; 2], old, new, token_sentence),
+            "rollout" => found.members([&pointer; 2], old, new, rollout_sentence),
             _ => {
                 let sentence = rule_sentence(name, old, new).unwrap_or_else(|| plain(name, old, new));
                 found.note(pointer, old, new, sentence);
@@ -97,16 +97,17 @@ impl Changes {
         self.0.push(Change { pointer, kind, before: before.cloned(), after: after.cloned(), sentence });
     }
 
-    /// Each differing member of an object, in the words of `say` or as it stands.
+    /// Each differing member of an object, in the words of `say` or as it stands. The object stands at
+    /// `pointers` in the old and in the new rule.
     fn members(
         &mut self,
-        pointer: &str,
+        pointers: [&str; 2],
         before: Option<&Json>,
         after: Option<&Json>,
         say: impl Fn(&str, Option<&Json>, Option<&Json>) -> Option<String>,
     ) {
         for (name, old, new) in differing(before, after) {
-            let pointer = below(pointer, name);
+            let pointer = pointer_of(pointers, name, new);
             let label = pointer.trim_start_matches('/').replace('/', ".");
             let sentence = say(name, old, new).unwrap_or_else(|| plain(&label, old, new));
             self.note(pointer, old, new, sentence);
@@ -114,7 +115,7 @@ impl Changes {
     }
 
     fn tiers(&mut self, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
-        for ((old, new), pointer) in matched(pointer, before, after) {
+        for ((old, new), [was_at, is_at]) in matched(pointer, before, after) {
             let named = |tier: &Json| tier.member("name").or_else(|| tier.member("id")).map(words::shown);
             let name = new.or(old).and_then(named).unwrap_or_default();
             let (Some(was), Some(is)) = (old, new) else {
@@ -124,11 +125,11 @@ impl Changes {
                 } else {
                     format!("{name}: tier removed (it was {audience})")
                 };
-                self.note(pointer, old, new, sentence);
+                self.note(is_at, old, new, sentence);
                 continue;
             };
             for (field, old, new) in differing(Some(was), Some(is)) {
-                let pointer = below(&pointer, field);
+                let pointer = pointer_of([&was_at, &is_at], field, new);
                 match field {
                     "when" => self.condition(&pointer, &name, old, new),
                     _ => self.note(pointer, old, new, tier_sentence(&name, field, old, new)),
@@ -166,18 +167,21 @@ impl Changes {
     }
 
     fn limits(&mut self, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
-        for ((old, new), pointer) in matched(pointer, before, after) {
+        for ((old, new), [was_at, is_at]) in matched(pointer, before, after) {
             let id = new.or(old).and_then(id_of).unwrap_or_default();
             match (old, new) {
                 (Some(was), Some(is)) => {
-                    self.members(&pointer, old, new, |name, old, new| limit_sentence(id, is, was, name, old, new));
+                    let say = |name: &str, old: Option<&Json>, new: Option<&Json>| {
+                        limit_sentence(id, is, was, name, old, new)
+                    };
+                    self.members([&was_at, &is_at], old, new, say);
                 }
                 (_, Some(new)) => {
-                    self.note(pointer, None, Some(new), format!("Limit {id}: new, {}", words::limit(new)));
+                    self.note(is_at, None, Some(new), format!("Limit {id}: new, {}", words::limit(new)));
                 }
                 (Some(old), None) => {
                     let sentence = format!("Limit {id}: removed (it was {})", words::limit(old));
-                    self.note(pointer, Some(old), None, sentence);
+                    self.note(was_at, Some(old), None, sentence);
                 }
                 (None, None) => {}
             }
@@ -211,15 +215,24 @@ fn differing<'a>(
     all.into_iter().map(move |name| (name, side(before, name), side(after, name))).filter(|(_, old, new)| old != new)
 }
 
-/// The items of two lists that have the same id, or no match, each with the pointer of the newer
-/// one: first those of `after` in their order, then what was removed.
-fn matched<'a>(pointer: &str, before: Option<&'a Json>, after: Option<&'a Json>) -> Vec<(Sides<'a>, String)> {
+/// Where a member stands: in the new rule, or in the old one when it was removed.
+fn pointer_of([was_at, is_at]: [&str; 2], name: &str, new: Option<&Json>) -> String {
+    below(if new.is_some() { is_at } else { was_at }, name)
+}
+
+/// The items of two lists that have the same id, or no match, each with its pointers in the old and
+/// the new rule (the one that there is, twice): first those of `after` in their order, then what was
+/// removed.
+fn matched<'a>(pointer: &str, before: Option<&'a Json>, after: Option<&'a Json>) -> Vec<(Sides<'a>, [String; 2])> {
     let (old, new) = (items(before), items(after));
-    let find = |list: &'a [Json], id: Option<&str>| list.iter().find(|item| id_of(item) == id);
+    let find = |list: &'a [Json], item: &Json| list.iter().position(|other| id_of(other) == id_of(item));
     let at = |at: usize| below(pointer, &at.to_string());
-    let kept = new.iter().enumerate().map(|(n, item)| ((find(old, id_of(item)), Some(item)), at(n)));
-    let gone = old.iter().enumerate().filter(|(_, item)| find(new, id_of(item)).is_none());
-    kept.chain(gone.map(|(n, item)| ((Some(item), None), at(n)))).collect()
+    let kept = new.iter().enumerate().map(|(n, item)| {
+        let was = find(old, item);
+        ((was.and_then(|was| old.get(was)), Some(item)), [at(was.unwrap_or(n)), at(n)])
+    });
+    let gone = old.iter().enumerate().filter(|(_, item)| find(new, item).is_none());
+    kept.chain(gone.map(|(n, item)| ((Some(item), None), [at(n), at(n)]))).collect()
 }
 
 fn items(list: Option<&Json>) -> &[Json] {

@@ -10,12 +10,11 @@ use super::perk::VersionStatus;
 use super::read::Issue;
 use super::rule::Rule;
 use super::store::{self, PerkRow, VersionRow};
+use super::surroundings::lint_context;
 use crate::database::AnyConnection;
-use crate::decimal::Decimal;
 use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::scores::score::Source;
 
 /// A rule that has been read and is ready to be stored.
 pub(super) struct Draft {
@@ -100,8 +99,8 @@ pub(super) fn lint_for(
     rule: &Rule,
     now: Timestamp,
 ) -> Result<Lint, PerkError> {
-    let scale = scale_of(conn, merchant, rule)?;
-    let mut lint = lint(rule, scale, now);
+    let context = lint_context(conn, merchant, rule, now)?;
+    let mut lint = lint(rule, &context);
     if let Some(perk) = perk {
         lint.warnings.extend(moved_zone(conn, merchant, perk, rule)?);
     }
@@ -127,29 +126,6 @@ fn moved_zone(
         code: "limits_restart",
         detail: "calendar limits begin to count anew when the time zone changes".to_owned(),
     }))
-}
-
-/// The scale of the source that the rule reads; none without one.
-fn scale_of(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    rule: &Rule,
-) -> Result<Option<(Decimal, Decimal)>, PerkError> {
-    let Some(policy) = rule.score() else {
-        return Ok(None);
-    };
-    let built_in = Source::klout();
-    if policy.source == built_in.name {
-        return Ok(Some((built_in.minimum, built_in.maximum)));
-    }
-    let scale = store::find_scale(conn, merchant, &policy.source)?;
-    scale.map(Some).ok_or_else(|| {
-        PerkError::Rule(vec![Issue {
-            pointer: "/score/source".to_owned(),
-            code: "unknown_source",
-            detail: format!("there is no score source `{}`: make it first, with its scale", policy.source),
-        }])
-    })
 }
 
 /// Who an actor is in a row: its key, or `cli`.

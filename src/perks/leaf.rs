@@ -6,7 +6,11 @@ use super::read::{Issues, Spot, text};
 use crate::decimal::Decimal;
 use crate::json::Json;
 
-const MAX_VALUES: usize = 100;
+pub(super) const MAX_VALUES: usize = 100;
+/// The operators that compare with one value.
+pub(super) const OF_A_VALUE: [&str; 8] = ["eq", "neq", "gt", "gte", "lt", "lte", "contains", "starts_with"];
+/// The operators that compare with a list.
+pub(super) const OF_VALUES: [&str; 3] = ["in", "not_in", "between"];
 
 /// One test of one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +75,8 @@ impl Leaf {
 
         let takes = match op_name {
             "exists" => "",
-            "in" | "not_in" | "between" => "values",
-            "eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "contains" | "starts_with" => "value",
+            op if OF_VALUES.contains(&op) => "values",
+            op if OF_A_VALUE.contains(&op) => "value",
             _ => {
                 return op.refuse(
                     issues,
@@ -291,4 +295,10 @@ impl Relation {
             Self::StartsWith => "starts_with",
         }
     }
+}
+
+/// The operators that are made for an attribute.
+pub(super) fn operators_of(attribute: &Attribute) -> Vec<&'static str> {
+    let all = OF_A_VALUE.into_iter().chain(OF_VALUES).chain(["exists"]);
+    all.filter(|op| fits(op, attribute)).collect()
 }

@@ -9,8 +9,8 @@ use crate::decimal::Decimal;
 use crate::json::{Json, push_pointer};
 use crate::subject::Pseudonym;
 
-const MAX_LIMITS: usize = 16;
-const MAX_MAX: i64 = 1_000_000_000;
+pub(super) const MAX_LIMITS: usize = 16;
+pub(super) const MAX_MAX: i64 = 1_000_000_000;
 /// The most people one check may be for.
 pub const MAX_PARTY: i64 = 100;
 
@@ -192,9 +192,10 @@ impl Limit {
 }
 
 impl Scope {
-    const ALL: [Self; 6] = [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::Perk => "perk",

@@ -1,16 +1,25 @@
 //! What is wrong or odd about a rule that can be read: rules that can't work are refused, oddities
 //! are pointed out.
+//!
+//! To add a finding: a function beside its neighbours in `lint/`, an error only where the rule can't do
+//! what it says, and a test of both a rule that has it and one that only looks as if.
+
+mod limits;
+mod reach;
+mod tiers;
+mod times;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::attribute::Attribute;
+use super::attribute::{Attribute, PARTY};
 use super::condition::Condition;
-use super::leaf::{Comparison, Leaf, Scalar, Test};
-use super::limit::{Cost, Unit, Window};
-use super::read::Issue;
+use super::leaf::Leaf;
+use super::period::Period;
+use super::read::{Issue, below};
 use super::rule::Rule;
 use super::terms::{Fallback, Otherwise, ScorePolicy};
-use super::tier::Tier;
 use crate::decimal::Decimal;
 
 /// What was found; a rule with errors must not be published.
@@ -18,6 +27,18 @@ use crate::decimal::Decimal;
 pub struct Lint {
     pub errors: Vec<Issue>,
     pub warnings: Vec<Issue>,
+}
+
+/// What a rule is held against.
+#[derive(Debug, Clone)]
+pub struct LintContext {
+    /// The least and the greatest score that the rule's source gives, if it has one.
+    pub scale: Option<(Decimal, Decimal)>,
+    /// How often the source's scores are renewed, if it says so.
+    pub refresh: Option<Period>,
+    /// The names of the context attributes that checks have sent; none while that can't be known.
+    pub sent: Option<BTreeSet<String>>,
+    pub now: Timestamp,
 }
 
 impl Lint {
@@ -30,81 +51,56 @@ impl Lint {
     }
 }
 
-/// Looks `rule` over; `scale` is the least and the greatest score its source gives, if it has one.
+/// Looks `rule` over.
 #[must_use]
-pub fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, now: Timestamp) -> Lint {
+pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     let mut found = Lint::default();
-    lint_times(rule, now, &mut found);
-    lint_tiers(rule, scale, &mut found);
-    lint_limits(rule, &mut found);
+    times::lint(rule, context.now, &mut found);
+    tiers::lint(rule, context.scale, &mut found);
+    limits::lint(rule, &mut found);
+    lint_score(rule, context.refresh, &mut found);
+    lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
     let denies = |policy: &ScorePolicy| policy.on_missing == Fallback::Deny;
     if rule.otherwise() == Otherwise::Refer && rule.looks_at_score() && rule.score().is_some_and(denies) {
         let detail = "who has no score is denied, not referred: say \"refer\" if a person is to decide about them too";
         found.warn("/score/on_missing", "missing_score_denied", detail);
     }
-    if rule.score().is_some() && !rule.looks_at_score() {
-        found.warn("/score", "score_unused", "no condition looks at the score: leave it out, or add one");
-    }
     found
 }
 
-fn lint_times(rule: &Rule, now: Timestamp, found: &mut Lint) {
-    let from = rule.valid().from.map(|(_, at)| at);
-    let until = rule.valid().until.map(|(_, at)| at);
-    if from.zip(until).is_some_and(|(from, until)| until <= from) {
-        return found.error("/valid/until", "until_not_after_from", "`until` must be later than `from`");
+fn lint_score(rule: &Rule, refresh: Option<Period>, found: &mut Lint) {
+    let Some(policy) = rule.score() else { return };
+    if !rule.looks_at_score() {
+        return found.warn("/score", "score_unused", "no condition looks at the score: leave it out, or add one");
     }
-    if rule.schedule().has_no_opening() {
-        return found.error("/schedule/open", "never_open", "add the hours it is open, or leave `open` out for always");
-    }
-    if until.is_some_and(|until| until <= now) {
-        return found.warn("/valid/until", "already_over", "this time has passed: the rule admits nobody");
-    }
-    let opens = rule.schedule().first_open(rule.time_zone(), from.unwrap_or(now).max(now));
-    if opens.is_none_or(|opens| until.is_some_and(|until| opens >= until)) {
-        found.error("/schedule", "never_open", "it isn't open at any time at which the rule is valid");
+    if let Some((max_age, refresh)) = policy.max_age.zip(refresh).filter(|(max_age, refresh)| max_age < refresh) {
+        let detail = format!(
+            "scores of `{}` are renewed every {refresh} and count for {max_age}: in between, nobody's counts",
+            policy.source
+        );
+        found.warn("/score/max_age", "max_age_below_refresh", detail);
     }
 }
 
-fn lint_tiers(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut Lint) {
-    let everything = Reach::whole(scale);
-    let gate = rule.when().map_or(everything, |when| Reach::of(when, everything));
-    if gate.is_empty() {
-        found.error("/when", "unreachable", "no score on the source's scale meets this condition");
-        return;
-    }
-    let ignores = |fallback| fallback == Fallback::Ignore;
-    let ignores_scores = rule.score().is_some_and(|policy| ignores(policy.on_missing) || ignores(policy.on_stale));
-    let mut higher: Vec<(&Tier, Decimal)> = Vec::new();
-    for tier in rule.tiers() {
-        let own = tier.when.as_ref().map_or(everything, |when| Reach::of(when, everything));
-        let reach = own.and(gate);
-        if reach.is_empty() {
-            let detail = format!("no score on the source's scale reaches `{}`", tier.id);
-            found.error(&tier.pointer, "unreachable_tier", detail);
-            continue;
-        }
-        if let Some((easier, _)) = higher.iter().find(|(_, least)| *least <= reach.low) {
-            let detail = format!("whoever reaches `{}` already has `{}`, which ranks higher", tier.id, easier.id);
-            found.error(&tier.pointer, "shadowed_tier", detail);
-            continue;
-        }
-        let admits_from = match &tier.when {
-            None => Some(everything.low),
-            // Where a missing score is ignored, a tier that asks for one never stands in the way of all.
-            Some(Condition::Leaf(leaf)) if !ignores_scores => threshold(leaf),
-            Some(_) => None,
-        };
-        if let Some(least) = admits_from {
-            // A floor that promises a longest wait is there for everyone.
-            let is_floor = tier.when.is_none() && tier.max_wait.is_some();
-            if least <= everything.low && rule.when().is_none() && !is_floor {
-                let detail = format!("`{}` admits everyone: no score is below it", tier.id);
-                found.warn(&tier.pointer, "admits_everyone", detail);
+/// A condition on an attribute that no check brings is never met, and a misspelt name looks just so.
+fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lint) {
+    let Some(sent) = sent else { return };
+    for name in rule.attributes().iter().filter(|name| *name != PARTY && !sent.contains(*name)) {
+        let mut spot = None;
+        each_leaf(rule, &mut |leaf, pointer| {
+            let is_named = |attribute: &Attribute| *attribute == Attribute::Context(name.clone());
+            let member = match (is_named(&leaf.attribute), leaf.test.other().is_some_and(is_named)) {
+                (true, _) => "attr",
+                (false, true) => "ref",
+                (false, false) => return,
+            };
+            if spot.is_none() {
+                spot = Some(below(pointer, member));
             }
-            higher.push((tier, least));
-        }
+        });
+        let detail = format!("no check has ever sent `{name}`: have the kiosks send it, or mend the name");
+        found.warn(spot.unwrap_or_default(), "attribute_not_sent", detail);
     }
 }
 
@@ -125,103 +121,29 @@ fn lint_thresholds(rule: &Rule, found: &mut Lint) {
     }
 }
 
-fn lint_limits(rule: &Rule, found: &mut Lint) {
-    for (at, limit) in rule.limits().iter().enumerate() {
-        if let Cost::Fixed(cost) = limit.cost
-            && cost > limit.max
-        {
-            let detail = format!("one grant costs {cost}, which is more than the limit of {}", limit.max);
-            found.error(format!("/limits/{at}/cost"), "cost_above_max", detail);
-        }
-        let hours = match limit.window {
-            Window::Calendar(Unit::Hour) => 1,
-            Window::Calendar(Unit::Day) => 24,
-            Window::Calendar(Unit::Week | Unit::Month)
-            | Window::Rolling(_)
-            | Window::Lifetime
-            | Window::Concurrent { .. } => continue,
-        };
-        if rule.token().ttl.seconds() > hours * 3600 {
-            let detail = format!("tokens outlive the window of `{}`: a held one adds to the next window", limit.id);
-            found.warn("/token/ttl", "token_outlives_window", detail);
+/// Every leaf of the rule with its pointer in the document that was read.
+fn each_leaf<'a>(rule: &'a Rule, visit: &mut impl FnMut(&'a Leaf, &str)) {
+    if let Some(when) = rule.when() {
+        walk(when, "/when", visit);
+    }
+    for tier in rule.tiers() {
+        if let Some(when) = &tier.when {
+            walk(when, &tier.pointer, visit);
         }
     }
 }
 
-/// The least score from which on a lone comparison holds.
-fn threshold(leaf: &Leaf) -> Option<Decimal> {
-    match (&leaf.attribute, &leaf.test) {
-        (Attribute::Score, Test::Compares(Comparison::Gte, value)) => Some(*value),
-        (Attribute::Score, Test::Compares(Comparison::Gt, value)) => Some(after(*value)),
-        _ => None,
-    }
-}
-
-/// The next decimal above.
-fn after(value: Decimal) -> Decimal {
-    Decimal::from_thousandths(value.thousandths().saturating_add(1))
-}
-
-/// The next decimal below.
-fn before(value: Decimal) -> Decimal {
-    Decimal::from_thousandths(value.thousandths().saturating_sub(1))
-}
-
-/// A stretch of scores outside of which a condition can't hold; empty when `low` is above `high`.
-#[derive(Debug, Clone, Copy)]
-struct Reach {
-    low: Decimal,
-    high: Decimal,
-}
-
-impl Reach {
-    /// The source's scale, or every score there is.
-    fn whole(scale: Option<(Decimal, Decimal)>) -> Self {
-        let (low, high) =
-            scale.unwrap_or((Decimal::from_thousandths(i64::MIN / 2), Decimal::from_thousandths(i64::MAX / 2)));
-        Self { low, high }
-    }
-
-    fn is_empty(self) -> bool {
-        self.low > self.high
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { low: self.low.max(other.low), high: self.high.min(other.high) }
-    }
-
-    /// A bound, not the exact set: what isn't about the score, or stands under `not`, reaches everything.
-    fn of(condition: &Condition, everything: Self) -> Self {
-        match condition {
-            Condition::All(members) => {
-                members.iter().fold(everything, |reach, member| reach.and(Self::of(member, everything)))
-            }
-            Condition::Any(members) => members
-                .iter()
-                .map(|member| Self::of(member, everything))
-                .filter(|reach| !reach.is_empty())
-                .reduce(|a, b| Self { low: a.low.min(b.low), high: a.high.max(b.high) })
-                .unwrap_or(Self { low: everything.high, high: before(everything.low) }),
-            Condition::Not(_) => everything,
-            Condition::Leaf(leaf) => Self::of_leaf(leaf, everything),
+fn walk<'a>(condition: &'a Condition, pointer: &str, visit: &mut impl FnMut(&'a Leaf, &str)) {
+    let mut members = |members: &'a [Condition], word: &str| {
+        for (at, member) in members.iter().enumerate() {
+            walk(member, &below(&below(pointer, word), &at.to_string()), visit);
         }
-    }
-
-    fn of_leaf(leaf: &Leaf, everything: Self) -> Self {
-        if leaf.attribute != Attribute::Score {
-            return everything;
-        }
-        let Self { low, high } = everything;
-        let (from, to) = match &leaf.test {
-            Test::Compares(Comparison::Gte, value) => (*value, high),
-            Test::Compares(Comparison::Gt, value) => (after(*value), high),
-            Test::Compares(Comparison::Lte, value) => (low, *value),
-            Test::Compares(Comparison::Lt, value) => (low, before(*value)),
-            Test::Between(from, to) => (*from, *to),
-            Test::Equals(Scalar::Number(value)) => (*value, *value),
-            _ => (low, high),
-        };
-        everything.and(Self { low: from, high: to })
+    };
+    match condition {
+        Condition::All(all) => members(all, "all"),
+        Condition::Any(any) => members(any, "any"),
+        Condition::Not(inner) => walk(inner, &below(pointer, "not"), visit),
+        Condition::Leaf(leaf) => visit(leaf, pointer),
     }
 }
 
@@ -230,10 +152,19 @@ mod tests {
     use super::*;
     use crate::json::Json;
 
+    /// The built-in scale, a source renewed every day, and checks that have sent a few names.
+    fn context() -> LintContext {
+        LintContext {
+            scale: Some((Decimal::from_whole(0), Decimal::from_whole(100))),
+            refresh: Some("P1D".parse().unwrap()),
+            sent: Some(["", "x", "member", "terminal"].map(str::to_owned).into()),
+            now: "2026-05-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
     fn found(rule: &str) -> Vec<(String, &'static str, bool)> {
         let rule = Rule::parse(&Json::parse(rule).unwrap(), "sfo-lounge").unwrap();
-        let scale = (Decimal::from_whole(0), Decimal::from_whole(100));
-        let lint = lint(&rule, Some(scale), "2026-05-01T00:00:00Z".parse().unwrap());
+        let lint = lint(&rule, &context());
         let of = |issues: Vec<Issue>, error| issues.into_iter().map(move |issue| (issue.pointer, issue.code, error));
         of(lint.errors, true).chain(of(lint.warnings, false)).collect()
     }
@@ -276,7 +207,7 @@ mod tests {
         let both = format!(r#"{{"all":[{},{}]}}"#, score("gte", "60"), score("lt", "60"));
         expect(&tiers(&[&both]), &[("/tiers/0/when", "unreachable_tier", true)]);
         let either = format!(r#"{{"any":[{},{}]}}"#, score("gte", "160"), score("gte", "60"));
-        expect(&tiers(&[&either]), &[]);
+        expect(&tiers(&[&either]), &[("/tiers/0/when/any/0", "threshold_off_scale", false)]);
         let gated = format!(
             r#"{{"score":{{"source":"klout"}},"when":{},"tiers":[{{"id":"t","when":{}}}]}}"#,
             score("between", "[0,50]"),
@@ -391,5 +322,147 @@ mod tests {
         expect(&limit(3, "PT1H"), &[]);
         expect(&limit(4, "PT1H"), &[("/limits/0/cost", "cost_above_max", true)]);
         expect(&limit(1, "PT61M"), &[("/token/ttl", "token_outlives_window", false)]);
+    }
+
+    fn warned(rule: &str) -> Vec<(String, &'static str, String)> {
+        let rule = Rule::parse(&Json::parse(rule).unwrap(), "sfo-lounge").unwrap();
+        lint(&rule, &context()).warnings.into_iter().map(|it| (it.pointer, it.code, it.detail)).collect()
+    }
+
+    #[test]
+    fn a_tier_that_asks_for_less_than_a_lesser_one_is_odd() {
+        let band = score("between", "[20,39]");
+        expect(&tiers(&[&score("gte", "40"), &band]), &[("/tiers/1/when", "higher_tier_easier", false)]);
+        expect(&tiers(&[&score("gte", "40"), &score("lt", "40")]), &[("/tiers/1/when", "higher_tier_easier", false)]);
+        // The right way up.
+        expect(&tiers(&[&band, &score("gte", "40")]), &[]);
+        // It asks for something else too; unless the lesser one asks for that as well.
+        let member = r#"{"attr":"context.member","op":"eq","value":"gold"}"#;
+        let gold = |score: &str| format!(r#"{{"all":[{member},{score}]}}"#);
+        expect(&tiers(&[&score("gte", "40"), &gold(&band)]), &[]);
+        expect(&tiers(&[&gold(&score("gte", "40")), &gold(&band)]), &[("/tiers/1/when", "higher_tier_easier", false)]);
+    }
+
+    #[test]
+    fn a_shadow_is_seen_through_the_form_of_conditions() {
+        let member = |values: &str| format!(r#"{{"attr":"context.member","op":"in","values":{values}}}"#);
+        let shadowed = [("/tiers/0/when", "shadowed_tier", true)];
+        let both = format!(r#"{{"all":[{},{}]}}"#, member(r#"["gold"]"#), score("gte", "50"));
+        expect(&tiers(&[&both, &member(r#"["gold","ruby"]"#)]), &shadowed);
+        expect(&tiers(&[&member(r#"["gold","ruby"]"#), &both]), &[]);
+        expect(&tiers(&[&both, r#"{"attr":"context.member","op":"exists"}"#]), &shadowed);
+        let either = format!(r#"{{"any":[{},{}]}}"#, member(r#"["gold"]"#), score("gte", "50"));
+        expect(&tiers(&[&score("between", "[60,70]"), &either]), &shadowed);
+        expect(&tiers(&[&either, &score("between", "[60,70]")]), &[]);
+        let not = format!(r#"{{"not":{}}}"#, member(r#"["gold"]"#));
+        expect(&tiers(&[&not, &not]), &[("/tiers/0/when", "shadowed_tier", true), ("/score", "score_unused", false)]);
+    }
+
+    #[test]
+    fn thresholds_off_the_scale_are_pointed_at() {
+        let off = |rule: &str, pointer: &str| {
+            expect(&format!(r#"{{"score":{{"source":"klout"}},{rule}}}"#), &[(pointer, "threshold_off_scale", false)]);
+        };
+        let tier = |when: &str| format!(r#""tiers":[{{"id":"t","when":{when}}}]"#);
+        let either = |other: &str| format!(r#"{{"any":[{},{other}]}}"#, score("gte", "60"));
+        off(&tier(&either(&score("gte", "160"))), "/tiers/0/when/any/1");
+        off(&tier(&score("lte", "150")), "/tiers/0/when");
+        off(&tier(&score("between", "[50,101]")), "/tiers/0/when");
+        off(&tier(&format!(r#"{{"not":{}}}"#, score("eq", "-1"))), "/tiers/0/when/not");
+        off(&format!(r#""when":{},{}"#, score("gt", "-5"), tier(&score("gte", "40"))), "/when");
+        expect(&tiers(&[&score("between", "[0,100]")]), &[]);
+        // Nobody reaches it: that is why, and is said once.
+        expect(&tiers(&[&score("gte", "160")]), &[("/tiers/0/when", "unreachable_tier", true)]);
+    }
+
+    #[test]
+    fn limits_that_hold_no_party_are_pointed_at() {
+        let rule = |when: &str, max: u8, cost: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout"}},"tiers":[{{"id":"t","when":{{"all":[{},{when}]}}}}],
+                    "limits":[{{"id":"l","scope":["subject"],"max":{max},"cost":{cost},"window":{{"calendar":"day"}}}}]}}"#,
+                score("gte", "40")
+            )
+        };
+        let party = |op: &str, value: &str| format!(r#"{{"attr":"context.party","op":"{op}","value":{value}}}"#);
+        let warned = [("/limits/0/max", "limit_below_party", false)];
+        let anyone = r#"{"attr":"context.x","op":"exists"}"#;
+        expect(&rule(anyone, 2, "\"party\""), &[]);
+        expect(&rule(anyone, 1, "\"party\""), &warned);
+        expect(&rule(anyone, 1, "1"), &[]);
+        expect(&rule(&party("lte", "4"), 4, "\"party\""), &[]);
+        expect(&rule(&party("lte", "4"), 3, "\"party\""), &warned);
+        expect(&rule(&party("eq", "1"), 1, "\"party\""), &[]);
+        expect(&rule(&party("gte", "5"), 4, "\"party\""), &[("/limits/0/max", "limit_below_party", true)]);
+        expect(&rule(&party("gte", "5"), 5, "\"party\""), &[]);
+    }
+
+    #[test]
+    fn openings_that_clock_changes_disturb_name_the_day() {
+        let rule = |zone: &str, valid: &str, from: &str| {
+            format!(
+                r#"{{"time_zone":"{zone}","valid":{valid},"tiers":[{{"id":"t","when":{{"attr":"context.x","op":"exists"}}}}],
+                    "schedule":{{"open":[{{"days":["mon"],"from":"08:00","to":"10:00"}},
+                                         {{"days":["sun"],"from":"{from}","to":"10:00"}}]}}}}"#
+            )
+        };
+        expect(&rule("America/New_York", "null", "06:00"), &[]);
+        expect(&rule("UTC", "null", "02:30"), &[]);
+        let found = warned(&rule("America/New_York", "null", "02:30"));
+        assert_eq!(
+            found,
+            [(
+                "/schedule/open/1".to_owned(),
+                "crosses_dst_change",
+                "this opening begins or ends while clocks change: on 2027-03-14 the minutes from 02:00 to 03:00 \
+                 don't come in America/New_York"
+                    .to_owned()
+            )]
+        );
+        // Over before the clocks change.
+        expect(&rule("America/New_York", r#"{"until":"2027-03-01T00:00"}"#, "02:30"), &[]);
+        expect(
+            &rule("America/New_York", r#"{"from":"2026-06-01T00:00"}"#, "01:30"),
+            &[("/schedule/open/1", "crosses_dst_change", false)],
+        );
+    }
+
+    #[test]
+    fn scores_that_age_faster_than_they_are_renewed_are_odd() {
+        let rule = |age: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout","max_age":"{age}"}},"tiers":[{{"id":"t","when":{}}}]}}"#,
+                score("gte", "40")
+            )
+        };
+        expect(&rule("PT24H"), &[]);
+        expect(&rule("PT23H59M59S"), &[("/score/max_age", "max_age_below_refresh", false)]);
+        let quiet = LintContext { refresh: None, ..context() };
+        let parsed = Rule::parse(&Json::parse(&rule("PT1S")).unwrap(), "sfo-lounge").unwrap();
+        assert_eq!(lint(&parsed, &quiet), Lint::default());
+    }
+
+    #[test]
+    fn attributes_that_no_check_sends_are_pointed_at_once() {
+        let exists = |name: &str| format!(r#"{{"attr":"context.{name}","op":"exists"}}"#);
+        let rule = format!(
+            r#"{{"when":{{"all":[{},{},{{"not":{}}},{}]}},"tiers":[{{"id":"t","when":{}}}]}}"#,
+            exists("terminal"),
+            exists("party"),
+            exists("termnal"),
+            exists("termnal"),
+            exists("seat")
+        );
+        expect(
+            &rule,
+            &[
+                ("/tiers/0/when/attr", "attribute_not_sent", false),
+                ("/when/all/2/not/attr", "attribute_not_sent", false),
+            ],
+        );
+        // Before the first check nobody can know.
+        let unknown = LintContext { sent: None, ..context() };
+        let parsed = Rule::parse(&Json::parse(&rule).unwrap(), "sfo-lounge").unwrap();
+        assert_eq!(lint(&parsed, &unknown), Lint::default());
     }
 }

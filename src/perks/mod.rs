@@ -4,11 +4,16 @@
 //! after that trusts it. What reads and judges a rule is pure; `catalog` is the handle, with `versions`
 //! (the life of a rule's versions), `standing` (the perk's own) and `four_eyes` (who may approve), which
 //! do their work in `life` and `draft`, inside one transaction with its events.
+//! after that trusts it. All of its files but `catalog`, `draft`, `surroundings`, `seen` and the stores are
+//! pure.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
 //! published before it still mean the same; write it in the same file's `to_json`. The round trip of
 //! the canonical form and the evaluator in `tests/it/oracle` fail until both are done.
+//!
+//! [`schema`] describes rules to editors: a new field, operator or window stands there too, and a test
+//! fails until it does.
 //!
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its
 //! truth in `eligibility::evaluate`.
@@ -39,8 +44,11 @@ pub mod purpose;
 pub mod read;
 pub mod rule;
 pub mod schedule;
+pub mod schema;
+pub mod seen;
 mod standing;
 pub mod store;
+mod surroundings;
 pub mod template;
 pub mod terms;
 pub mod tidy;

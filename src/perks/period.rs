@@ -1,8 +1,10 @@
 //! Lengths of time as rules write them: ISO 8601, whole seconds, a day counting as 24 hours.
 
 use std::fmt::{self, Write as _};
+use std::str::FromStr;
 
 use jiff::fmt::temporal::SpanParser;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::read::{Issues, Spot};
 
@@ -43,29 +45,61 @@ impl Period {
 
     /// Reads one of at most `longest`.
     pub fn read(spot: &Spot<'_>, longest: Self, issues: &mut Issues) -> Option<Self> {
-        let text = spot.text(issues)?;
-        let form = |issues: &mut Issues, what: &str| {
-            spot.refuse(issues, "bad_form", format!("{what}: write an ISO 8601 duration such as PT15M, PT24H or P7D"))
+        let fault = match parse(spot.text(issues)?) {
+            Ok(seconds) if (1..=longest.0).contains(&seconds) => return Some(Self(seconds)),
+            Ok(_) => PeriodFault::OutOfRange(longest),
+            Err(fault) => fault,
         };
-        let Ok(span) = SpanParser::new().parse_span(text) else {
-            return form(issues, "this is no duration");
-        };
-        if span.get_years() != 0 || span.get_months() != 0 {
-            return form(issues, "years and months have no fixed length");
-        }
-        if span.get_milliseconds() != 0 || span.get_microseconds() != 0 || span.get_nanoseconds() != 0 {
-            return form(issues, "fractions of a second can't be used");
-        }
-        // The parser bounds each unit so that the sum can't overflow.
-        let seconds = i64::from(span.get_weeks()) * 7 * DAY
-            + i64::from(span.get_days()) * DAY
-            + i64::from(span.get_hours()) * 3600
-            + span.get_minutes() * 60
-            + span.get_seconds();
-        if seconds < 1 || seconds > longest.0 {
-            return spot.refuse(issues, "out_of_range", format!("use a duration from PT1S to {longest}"));
-        }
-        Some(Self(seconds))
+        let code = if matches!(fault, PeriodFault::OutOfRange(_)) { "out_of_range" } else { "bad_form" };
+        spot.refuse(issues, code, fault.to_string())
+    }
+}
+
+/// Why a text is no [`Period`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodFault {
+    #[error("{0}: write an ISO 8601 duration such as PT15M, PT24H or P7D")]
+    Form(&'static str),
+    #[error("use a duration from PT1S to {0}")]
+    OutOfRange(Period),
+}
+
+/// In seconds, which may be none or less than none.
+fn parse(text: &str) -> Result<i64, PeriodFault> {
+    let span = SpanParser::new().parse_span(text).map_err(|_| PeriodFault::Form("this is no duration"))?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return Err(PeriodFault::Form("years and months have no fixed length"));
+    }
+    if span.get_milliseconds() != 0 || span.get_microseconds() != 0 || span.get_nanoseconds() != 0 {
+        return Err(PeriodFault::Form("fractions of a second can't be used"));
+    }
+    // The parser bounds each unit so that the sum can't overflow.
+    Ok(i64::from(span.get_weeks()) * 7 * DAY
+        + i64::from(span.get_days()) * DAY
+        + i64::from(span.get_hours()) * 3600
+        + span.get_minutes() * 60
+        + span.get_seconds())
+}
+
+impl FromStr for Period {
+    type Err = PeriodFault;
+
+    /// One of at most [`LONGEST`].
+    fn from_str(text: &str) -> Result<Self, PeriodFault> {
+        let seconds = parse(text)?;
+        if (1..=LONGEST.0).contains(&seconds) { Ok(Self(seconds)) } else { Err(PeriodFault::OutOfRange(LONGEST)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -12,7 +12,11 @@ use crate::clock::from_micros;
 use crate::ids::{PerkId, PerkSlug};
 use crate::subject::hex;
 
-/// Where a version of a rule is in its life. Only a draft's content can change.
+/// The longest name of a perk and the longest change note, in characters.
+pub const MAX_NAME: usize = 120;
+pub const MAX_NOTE: usize = 500;
+
+/// Where a version of a rule is in its life. A version never changes otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionStatus {

@@ -1,5 +1,7 @@
 //! When a perk is open: weekly hours and closed dates, as wall time in the rule's zone.
 
+mod clock_changes;
+
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -7,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::read::{Issues, Spot, object, text};
 use crate::json::Json;
 
-const MAX_OPENINGS: usize = 50;
-const MAX_CLOSED_DATES: usize = 366;
+pub(super) const MAX_OPENINGS: usize = 50;
+pub(super) const MAX_CLOSED_DATES: usize = 366;
 /// How far ahead the next opening is looked for.
 const HORIZON_DAYS: i64 = 400;
 const DAY_MINUTES: u16 = 24 * 60;
-const DAYS: [(&str, Weekday); 7] = [
+pub(super) const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
     ("tue", Weekday::Tuesday),
     ("wed", Weekday::Wednesday),

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::period::Period;
 use super::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
 use super::purpose::Purpose;
 use crate::clock::from_micros;
@@ -9,6 +10,7 @@ use crate::database::schema::{perks, rule_versions, sources};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decimal::Decimal;
 use crate::ids::{MerchantId, PerkSlug, SourceName};
+use crate::scores::score::Source;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
@@ -231,16 +233,17 @@ pub fn list_deciding(conn: &mut AnyConnection) -> Result<Vec<(PerkRow, Option<Ve
         .load(conn)?)
 }
 
-/// The lowest and highest score of a source that the merchant made.
-pub fn find_scale(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    source: &SourceName,
-) -> Result<Option<(Decimal, Decimal)>> {
-    let scale: Option<(i64, i64)> = sources::table
-        .find((merchant.as_str(), source.as_str()))
-        .select((sources::minimum, sources::maximum))
+/// A source that the merchant made, with what rules are held against.
+pub fn find_source(conn: &mut AnyConnection, merchant: &MerchantId, name: &SourceName) -> Result<Option<Source>> {
+    let found: Option<(i64, i64, Option<i64>)> = sources::table
+        .find((merchant.as_str(), name.as_str()))
+        .select((sources::minimum, sources::maximum, sources::refresh_seconds))
         .first(conn)
         .optional()?;
-    Ok(scale.map(|(low, high)| (Decimal::from_thousandths(low), Decimal::from_thousandths(high))))
+    Ok(found.map(|(low, high, refresh)| Source {
+        name: name.clone(),
+        minimum: Decimal::from_thousandths(low),
+        maximum: Decimal::from_thousandths(high),
+        refresh: refresh.map(Period::from_seconds),
+    }))
 }

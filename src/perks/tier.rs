@@ -6,8 +6,10 @@ use super::read::{Issues, Spot, below, text};
 use crate::decimal::Decimal;
 use crate::json::Json;
 
-const MAX_TIERS: usize = 16;
-const MAX_RANK: i64 = 1000;
+pub(super) const MAX_TIERS: usize = 16;
+pub(super) const MAX_RANK: i64 = 1000;
+/// The longest name of a tier, in characters.
+pub(super) const MAX_NAME: usize = 80;
 
 /// One outcome of a rule.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ impl Tier {
         };
         let name = match fields.optional("name") {
             None => id.map(str::to_owned),
-            Some(name) => name.text(issues).and_then(|text| match crate::ids::label(text, 80) {
+            Some(name) => name.text(issues).and_then(|text| match crate::ids::label(text, MAX_NAME) {
                 Ok(label) => Some(label),
                 Err(error) => name.refuse(issues, "bad_form", error.to_string()),
             }),

@@ -114,9 +114,9 @@ fn read_length(spot: &Spot<'_>, issues: &mut Issues) -> Option<Period> {
 }
 
 impl Unit {
-    const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub(super) const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Hour => "hour",
             Self::Day => "day",

@@ -110,11 +110,8 @@ pub fn value(json: &Json) -> String {
 }
 
 pub(super) fn list(items: &[Json]) -> String {
-    let mut words = items.iter().take(SHOWN).map(value).collect::<Vec<_>>().join(", ");
-    if items.len() > SHOWN {
-        words.push_str(&format!(" and {} more", items.len() - SHOWN));
-    }
-    words
+    let words = items.iter().take(SHOWN).map(value).collect::<Vec<_>>().join(", ");
+    if items.len() > SHOWN { format!("{words} and {} more", items.len() - SHOWN) } else { words }
 }
 
 /// Any value as JSON, cut where it is long.

@@ -11,6 +11,7 @@ use crate::ids::{MerchantId, SourceName};
 use crate::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::{Ledger, LedgerError};
+use crate::perks::period::Period;
 use crate::subject::{SubjectHandle, SubjectRef};
 
 use super::cache::ScoreCache;
@@ -273,9 +274,10 @@ impl Lookup {
         name: SourceName,
         minimum: Decimal,
         maximum: Decimal,
+        refresh: Option<Period>,
         now: Timestamp,
     ) -> Result<Source, ScoreError> {
-        let source = Source::new(name, minimum, maximum)?;
+        let source = Source::new(name, minimum, maximum, refresh)?;
         let merchant = merchant.clone();
         ledger
             .change(move |conn, events| {
@@ -296,16 +298,16 @@ impl Lookup {
 }
 
 fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventDraft {
+    let refresh = source.refresh.map(|every| ("refresh".to_owned(), Json::Text(every.to_string())));
+    let scale = [("minimum", source.minimum), ("maximum", source.maximum)];
+    let scale = scale.map(|(name, end)| (name.to_owned(), Json::Number(end)));
+    let name = [("source".to_owned(), Json::Text(source.name.to_string()))];
     EventDraft {
         log: LogOwner::Merchant(merchant),
         kind: "source.created",
         about: source.name.to_string(),
         actor,
-        facts: Json::Object(vec![
-            ("source".to_owned(), Json::Text(source.name.to_string())),
-            ("minimum".to_owned(), Json::Number(source.minimum)),
-            ("maximum".to_owned(), Json::Number(source.maximum)),
-        ]),
+        facts: Json::Object(name.into_iter().chain(scale).chain(refresh).collect()),
     }
 }
 
@@ -467,7 +469,7 @@ mod tests {
         let room = Room::open();
         let (merchant, now) = (room.merchant.clone(), room.clock.now());
         let whole = Decimal::from_whole;
-        let kred = Source::new("kred".parse().unwrap(), whole(1), whole(1000)).unwrap();
+        let kred = Source::new("kred".parse().unwrap(), whole(1), whole(1000), None).unwrap();
         let insert = |source: Source, merchant: MerchantId| {
             room.database.write_blocking(|conn| store::insert_source(conn, &merchant, &source, now))
         };
@@ -485,7 +487,8 @@ mod tests {
     #[test]
     fn the_event_of_a_source_holds_its_scale() {
         let merchant: MerchantId = "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap();
-        let kred = Source::new("kred".parse().unwrap(), Decimal::from_whole(1), Decimal::from_whole(1000)).unwrap();
+        let kred =
+            Source::new("kred".parse().unwrap(), Decimal::from_whole(1), Decimal::from_whole(1000), None).unwrap();
         let event = source_created(merchant.clone(), Actor { key: None, role: "cli" }, &kred);
         assert_eq!((event.kind, event.about.as_str()), ("source.created", "kred"));
         assert_eq!(event.log, LogOwner::Merchant(merchant));

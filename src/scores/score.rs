@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::from_micros;
 use crate::decimal::Decimal;
 use crate::ids::SourceName;
+use crate::perks::period::Period;
 
 /// How far ahead of our clock an observation may lie: feeders' clocks are not ours.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -18,6 +19,8 @@ pub struct Source {
     pub name: SourceName,
     pub minimum: Decimal,
     pub maximum: Decimal,
+    /// How often its scores are renewed, if it says so.
+    pub refresh: Option<Period>,
 }
 
 /// Why a source can't be made.
@@ -66,20 +69,25 @@ impl Source {
     pub fn klout() -> Self {
         #[expect(clippy::expect_used, reason = "a constant, and a test makes it")]
         let name = KLOUT.parse().expect("`klout` is a short name");
-        Self { name, minimum: Decimal::from_whole(0), maximum: Decimal::from_whole(100) }
+        Self { name, minimum: Decimal::from_whole(0), maximum: Decimal::from_whole(100), refresh: None }
     }
 
     /// A merchant's own source.
     ///
     /// # Errors
     /// [`SourceFault`] when the name is taken by the built-in one, or nothing fits on the scale.
-    pub fn new(name: SourceName, minimum: Decimal, maximum: Decimal) -> Result<Self, SourceFault> {
+    pub fn new(
+        name: SourceName,
+        minimum: Decimal,
+        maximum: Decimal,
+        refresh: Option<Period>,
+    ) -> Result<Self, SourceFault> {
         if name.as_str() == KLOUT {
             Err(SourceFault::Reserved)
         } else if minimum >= maximum {
             Err(SourceFault::EmptyScale)
         } else {
-            Ok(Self { name, minimum, maximum })
+            Ok(Self { name, minimum, maximum, refresh })
         }
     }
 
@@ -154,9 +162,9 @@ mod tests {
         let klout = Source::klout();
         assert_eq!((klout.minimum, klout.maximum), (Decimal::from_whole(0), Decimal::from_whole(100)));
         let (zero, one) = (Decimal::from_whole(0), Decimal::from_whole(1));
-        assert_eq!(Source::new(klout.name, zero, one), Err(SourceFault::Reserved));
-        assert_eq!(Source::new("kred".parse().unwrap(), one, one), Err(SourceFault::EmptyScale));
-        assert_eq!(Source::new("kred".parse().unwrap(), one, zero), Err(SourceFault::EmptyScale));
+        assert_eq!(Source::new(klout.name, zero, one, None), Err(SourceFault::Reserved));
+        assert_eq!(Source::new("kred".parse().unwrap(), one, one, None), Err(SourceFault::EmptyScale));
+        assert_eq!(Source::new("kred".parse().unwrap(), one, zero, None), Err(SourceFault::EmptyScale));
     }
 
     #[test]

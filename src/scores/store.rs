@@ -12,6 +12,7 @@ use crate::database::schema::{scores, sources};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decimal::Decimal;
 use crate::ids::{MerchantId, SourceName};
+use crate::perks::period::Period;
 use crate::subject::SubjectRef;
 
 use super::score::{Score, Source};
@@ -25,6 +26,7 @@ struct SourceRow {
     name: String,
     minimum: i64,
     maximum: i64,
+    refresh_seconds: Option<i64>,
 }
 
 impl TryFrom<SourceRow> for Source {
@@ -35,6 +37,7 @@ impl TryFrom<SourceRow> for Source {
             name: row.name.parse().map_err(|e| DatabaseError::corrupt("source name", e))?,
             minimum: Decimal::from_thousandths(row.minimum),
             maximum: Decimal::from_thousandths(row.maximum),
+            refresh: row.refresh_seconds.map(Period::from_seconds),
         })
     }
 }
@@ -261,6 +264,7 @@ pub fn insert_source(
             sources::name.eq(source.name.as_str()),
             sources::minimum.eq(source.minimum.thousandths()),
             sources::maximum.eq(source.maximum.thousandths()),
+            sources::refresh_seconds.eq(source.refresh.map(Period::seconds)),
             sources::created_at.eq(now.as_microsecond()),
         ))
         .execute(conn)?;

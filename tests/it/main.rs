@@ -16,4 +16,5 @@ mod deploy;
 mod http;
 mod ledger;
 mod oracle;
+mod perks;
 mod support;

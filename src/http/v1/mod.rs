@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod backtests;
 pub mod checks;
 pub mod checks_batch;
+pub mod diff;
 pub mod grants;
 pub mod keys;
 pub mod merchants;

@@ -14,6 +14,7 @@ use crate::http::once::{Created, once};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
 use crate::http::problem::Problem;
 use crate::ids::SourceName;
+use crate::perks::period::Period;
 use crate::scores::score::Source;
 
 /// A source with the two ends of its scale, both of which belong to it.
@@ -26,6 +27,10 @@ pub struct NewSourceBody {
     min: Decimal,
     #[schema(value_type = f64, example = 1000)]
     max: Decimal,
+    /// How often its scores are renewed (ISO 8601), at most ten years: rules that count on fresher ones are
+    /// warned of.
+    #[schema(value_type = Option<String>, example = "P1D")]
+    refresh: Option<Period>,
 }
 
 /// A source.
@@ -37,11 +42,15 @@ pub struct SourceView {
     min: Decimal,
     #[schema(value_type = f64, example = 1000)]
     max: Decimal,
+    /// How often its scores are renewed, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "P1D")]
+    refresh: Option<Period>,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        Self { name: source.name, min: source.minimum, max: source.maximum }
+        Self { name: source.name, min: source.minimum, max: source.maximum, refresh: source.refresh }
     }
 }
 
@@ -72,8 +81,9 @@ pub async fn create_source(
     let merchant = &caller.merchant()?.id;
     let now = gateway.clock.now();
     let work = async {
-        let NewSourceBody { name, min, max } = body.into_inner();
-        let made = gateway.lookup.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, now);
+        let NewSourceBody { name, min, max, refresh } = body.into_inner();
+        let made =
+            gateway.lookup.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, refresh, now);
         Created::new(None, &SourceView::from(made.await?))
     };
     once(&gateway, &caller, "sources", key, request, work).await

@@ -133,8 +133,9 @@ pub(super) fn list_change(before: &Json, after: &Json) -> Option<String> {
     let parts: Vec<_> = parts.map(|(word, values)| format!("{word} {}", words::list(values))).collect();
     let subject = before.member("attr").and_then(Json::as_text).map(words::subject).unwrap_or_default();
     let what = if before.member("op").and_then(Json::as_text) == Some("not_in") { "is none of" } else { "is one of" };
-    Some(match parts.is_empty() {
-        true => format!("{subject} {what} the same values in another order"),
-        false => format!("{subject} {what}: {}", parts.join(", ")),
+    Some(if parts.is_empty() {
+        format!("{subject} {what} the same values in another order")
+    } else {
+        format!("{subject} {what}: {}", parts.join(", "))
     })
 }

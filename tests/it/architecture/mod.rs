@@ -72,6 +72,7 @@ const PURE: &[&str] = &[
     "perks/words",
     "perks/instant",
     "perks/purpose",
+    "perks/schema",
     "scores/score",
     "scores/freshness",
     "eligibility/decide",

@@ -73,3 +73,16 @@ fn a_database_is_opened_with_its_own_master_key_only() {
     assert!(told[0].starts_with("error: the master key is not the one"), "{told:?}");
     assert!(told[1].contains("--master-key-file"), "{told:?}");
 }
+
+#[test]
+fn a_source_says_how_often_it_is_renewed() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    let made = terminal.ask("source create kred --merchant cathay --min 1 --max 1000 --refresh P1W");
+    assert_eq!(made, serde_json::json!({"source": "kred", "minimum": 1, "maximum": 1000, "refresh": "P7D"}));
+    let listed = terminal.ask("source list --merchant cathay");
+    assert_eq!(listed["sources"][0].get("refresh"), None);
+    assert_eq!(listed["sources"][1]["refresh"], "P7D");
+    let told = terminal.refused("source create s --merchant cathay --min 1 --max 2 --refresh P1M", 2);
+    assert!(told[0].contains("years and months have no fixed length"), "{told:?}");
+}

@@ -72,6 +72,7 @@ fn key_path(things: &Things) -> String {
 const SAMPLES: &[Sample] = &[
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
+    sample("get_perk_schema", Foreign::Nothing, |_| get("/schemas/perk.json".into())),
     sample("get_livez", Foreign::Nothing, |_| get("/livez".into())),
     sample("get_readyz", Foreign::Nothing, |_| get("/readyz".into())),
     sample("create_check", Foreign::NotFound, |it| {
@@ -141,6 +142,7 @@ const SAMPLES: &[Sample] = &[
     sample("unschedule_version", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/perks/{}/versions/{}/unschedule", it.perk, it.draft), Value::Null)
     }),
+    sample("get_diff", Foreign::NotFound, |it| get(format!("/v1/perks/{}/diff?from=1", it.perk))),
     sample("publish_version", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/perks/{}/versions/{}/publish", it.perk, it.draft), Value::Null)
     }),

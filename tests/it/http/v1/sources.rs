@@ -44,6 +44,47 @@ async fn a_source_is_made_with_its_scale_and_scores_are_held_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_says_how_often_it_is_renewed_and_rules_are_held_to_it() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let kred = json!({"name": "kred", "min": 1, "max": 1000, "refresh": "PT24H"});
+        assert_shape!(admin.post("/v1/sources", &kred).await, @r#"
+        201
+        {
+          "name":"kred",
+          "min":1,
+          "max":1000,
+          "refresh":"P1D"
+        }
+        "#);
+        assert_shape!(admin.get("/v1/sources").await, @r#"
+        200
+        {
+          "sources":[{"name":"klout","min":0,"max":100},{"name":"kred","min":1,"max":1000,"refresh":"P1D"}]
+        }
+        "#);
+        let rule = |age: &str, least: u32| {
+            let when = json!({"attr": "score", "op": "gte", "value": least});
+            json!({"rule": {"score": {"source": "kred", "max_age": age}, "tiers": [{"id": "t", "when": when}]}})
+        };
+        let perk = json!({"perk": "p", "name": "P", "rule": {"at_least": 700, "score": "kred"}});
+        admin.post("/v1/perks", &perk).await.is(201);
+        let made = admin.post("/v1/perks/p/versions", &rule("PT12H", 700)).await.is(201);
+        assert_eq!(
+            made["warnings"],
+            json!([{
+                "pointer": "/rule/score/max_age",
+                "code": "max_age_below_refresh",
+                "detail": "Scores of `kred` are renewed every P1D and count for PT12H: in between, nobody's counts."
+            }])
+        );
+        assert_eq!(admin.post("/v1/perks/p/versions", &rule("P1D", 700)).await.is(201)["warnings"], json!([]));
+        let spot = admin.post("/v1/perks/p/versions", &rule("P1D", 1001)).await.spot(422, "invalid_request");
+        assert_eq!(spot, ("/rule/tiers/0/when".to_owned(), "unreachable_tier".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_does_not_fit_is_refused() {
     for app in TestApp::all().await {
         let admin = app.admin(&app.cathay).await;
@@ -58,6 +99,10 @@ async fn a_source_that_does_not_fit_is_refused() {
             (r#"{"name":"s\u0000","min":0,"max":5}"#, "/name", "invalid_value"),
             (r#"{"name":"\u202es","min":0,"max":5}"#, "/name", "invalid_value"),
             (r#"{"name":"s","min":0}"#, "/max", "missing_field"),
+            (r#"{"name":"s","min":0,"max":5,"refresh":"daily"}"#, "/refresh", "invalid_value"),
+            (r#"{"name":"s","min":0,"max":5,"refresh":"PT0S"}"#, "/refresh", "invalid_value"),
+            (r#"{"name":"s","min":0,"max":5,"refresh":"P1M"}"#, "/refresh", "invalid_value"),
+            (r#"{"name":"s","min":0,"max":5,"refresh":86400}"#, "/refresh", "wrong_type"),
             (r#"{"name":"s","min":0,"max":5,"unit":"x"}"#, "/unit", "unknown_field"),
         ] {
             let spot = admin.post_text("/v1/sources", body).await.spot(422, "invalid_request");

@@ -1,0 +1,2 @@
+DROP TABLE attributes_seen;
+ALTER TABLE sources DROP COLUMN refresh_seconds;

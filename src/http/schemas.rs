@@ -1,0 +1,25 @@
+//! `/schemas`: what editors check rule files with; open to everyone.
+
+use actix_web::http::header::IfNoneMatch;
+use actix_web::{HttpResponse, get, web};
+
+use super::well_known::public;
+use crate::perks::schema;
+
+/// Schema of perk files
+///
+/// The JSON Schema (2020-12) of a perk with its rule, the body of `POST /v1/perks`; the rule alone is under
+/// `#/$defs/rule`.
+#[utoipa::path(
+    tag = "perks",
+    security(()),
+    extensions(("x-roles" = json!([]))),
+    responses(
+        (status = 200, description = "The schema", content_type = "application/schema+json", body = Object, example = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perkgate perk file", "type": "object"})),
+        (status = 304, description = "Your copy is still good")
+    )
+)]
+#[get("/schemas/perk.json")]
+pub async fn get_perk_schema(held: web::Header<IfNoneMatch>) -> HttpResponse {
+    public(schema::text(), "application/schema+json", &held)
+}

@@ -1,0 +1,116 @@
+//! `/v1/perks/{perk}/diff`: what differs between two versions of a rule.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::role::permit::ManagePerks;
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::{Params, Path};
+use crate::http::openapi::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
+use crate::http::problem::{Problem, Spot};
+use crate::ids::PerkSlug;
+use crate::json::Json;
+use crate::perks::diff::{Change, ChangeKind, diff_documents};
+use crate::perks::perk::RuleVersion;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DiffQuery {
+    /// The version to begin from; the published one unless given.
+    #[param(value_type = Option<i32>, example = 1)]
+    from: Option<VersionNumber>,
+    /// The version to arrive at; the latest one unless given.
+    #[param(value_type = Option<i32>, example = 2)]
+    to: Option<VersionNumber>,
+}
+
+/// A version's number; query parameters come as text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VersionNumber(i32);
+
+impl TryFrom<String> for VersionNumber {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let number = text.parse().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()));
+        number.map(Self).ok_or("give the number of a version, such as 2")
+    }
+}
+
+/// What differs between two versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DiffView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = 1)]
+    from: i32,
+    #[schema(example = 2)]
+    to: i32,
+    /// Empty when both mean the same.
+    changes: Vec<ChangeView>,
+}
+
+/// One difference.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleChange)]
+pub struct ChangeView {
+    /// Where in the rule of `to`, as the version shows it; of `from` for what was removed (RFC 6901).
+    #[schema(example = "/tiers/1/when")]
+    pointer: String,
+    /// `added`, `removed` or `changed`; a member that is null counts as left out.
+    #[schema(value_type = String, example = "changed")]
+    kind: ChangeKind,
+    #[schema(value_type = Option<Object>, example = json!({"attr": "score", "op": "gte", "value": 40}))]
+    before: Option<Json>,
+    #[schema(value_type = Option<Object>, example = json!({"attr": "score", "op": "gte", "value": 45}))]
+    after: Option<Json>,
+    #[schema(example = "Main lounge: at least 40 → at least 45")]
+    sentence: String,
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> Self {
+        let Change { pointer, kind, before, after, sentence } = change;
+        Self { pointer, kind, before, after, sentence }
+    }
+}
+
+/// Compare two versions
+///
+/// What was added, removed and changed, each as a sentence. Tiers and limits are matched by id. Roles:
+/// admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), DiffQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "The differences", body = DiffView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/perks/{perk}/diff")]
+pub async fn get_diff(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    query: Params<DiffQuery>,
+) -> Result<HttpResponse, Problem> {
+    let DiffQuery { from, to } = query.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let perk = gateway.catalog.find_perk(merchant, &slug).await?;
+    let from = from.map(|VersionNumber(number)| number).or(perk.published_version).ok_or_else(|| {
+        let detail = "Nothing of this perk is published: say which version to begin from.";
+        Problem::invalid(vec![Spot::parameter("from", "missing", detail)])
+    })?;
+    let to = to.map_or(perk.latest_version, |VersionNumber(number)| number);
+    let before = gateway.catalog.find_version(merchant, &slug, from).await?;
+    let after = gateway.catalog.find_version(merchant, &slug, to).await?;
+    let changes = diff_documents(&document(&before)?, &document(&after)?);
+    let changes = changes.into_iter().map(ChangeView::from).collect();
+    Ok(HttpResponse::Ok().json(DiffView { perk: perk.slug, from, to, changes }))
+}
+
+fn document(version: &RuleVersion) -> Result<Json, Problem> {
+    Json::parse(&version.rule).map_err(|error| Problem::internal(&error))
+}

@@ -1,0 +1,46 @@
+//! Rules that hold at no time, and openings that clocks disturb when they change.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Lint;
+use crate::perks::rule::Rule;
+
+/// How far ahead changes of the clocks are looked for.
+const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {
+    let from = rule.valid().from.map(|(_, at)| at);
+    let until = rule.valid().until.map(|(_, at)| at);
+    if from.zip(until).is_some_and(|(from, until)| until <= from) {
+        return found.error("/valid/until", "until_not_after_from", "`until` must be later than `from`");
+    }
+    if rule.schedule().has_no_opening() {
+        return found.error("/schedule/open", "never_open", "add the hours it is open, or leave `open` out for always");
+    }
+    if until.is_some_and(|until| until <= now) {
+        return found.warn("/valid/until", "already_over", "this time has passed: the rule admits nobody");
+    }
+    let begins = from.unwrap_or(now).max(now);
+    let opens = rule.schedule().first_open(rule.time_zone(), begins);
+    if opens.is_none_or(|opens| until.is_some_and(|until| opens >= until)) {
+        return found.error("/schedule", "never_open", "it isn't open at any time at which the rule is valid");
+    }
+    let end = now.checked_add(HORIZON).unwrap_or(Timestamp::MAX);
+    lint_clock_changes(rule, begins, until.map_or(end, |until| until.min(end)), found);
+}
+
+fn lint_clock_changes(rule: &Rule, from: Timestamp, until: Timestamp, found: &mut Lint) {
+    let zone = rule.time_zone().iana_name().unwrap_or("UTC");
+    for (at, changes) in rule.schedule().clock_changes(rule.time_zone(), from, until) {
+        let said: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                let (date, first, last) = (change.skipped_or_repeated.0.date(), change.first(), change.last());
+                let what = if change.repeats { "come twice" } else { "don't come" };
+                format!("on {date} the minutes from {first} to {last} {what} in {zone}")
+            })
+            .collect();
+        let detail = format!("this opening begins or ends while clocks change: {}", said.join("; "));
+        found.warn(format!("/schedule/open/{at}"), "crosses_dst_change", detail);
+    }
+}

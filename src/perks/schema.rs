@@ -1,0 +1,344 @@
+//! The JSON Schema (2020-12) of a perk file and of the rule in it, so that editors complete and check them.
+//!
+//! Built from the reader's own names and bounds. It may take what the reader refuses, for what hangs
+//! on several members at once; it must never refuse what the reader takes.
+
+use serde_json::{Map, Value, json};
+
+use super::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
+use super::condition::{MAX_DEPTH, MAX_LEAVES};
+use super::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
+use super::limit::{MAX_LIMITS, MAX_MAX, MAX_PARTY, Scope, Unit};
+use super::period::{LONGEST, ONE_DAY};
+use super::perk::{MAX_NAME, MAX_NOTE};
+use super::purpose::Purpose;
+use super::read::MAX_TEXT_BYTES;
+use super::schedule::{DAYS, MAX_CLOSED_DATES, MAX_OPENINGS};
+use super::tier::{self, MAX_RANK, MAX_TIERS};
+
+/// As [`crate::ids::is_slug`].
+const SLUG_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+/// Weeks, days, hours, minutes and seconds, each at most once; not all that it matches has a length.
+const PERIOD_PATTERN: &str = "^\\+?[Pp]([0-9]+[Ww])?([0-9]+[Dd])?([Tt]([0-9]+([.,][0-9]+)?[Hh])?([0-9]+([.,][0-9]+)?[Mm])?([0-9]+([.,]0+)?[Ss])?)?$";
+/// Numbers are exact to three decimals, and within this.
+const MAX_NUMBER: i64 = 1_000_000_000_000;
+
+/// The schema as it is served and committed.
+#[must_use]
+pub fn text() -> String {
+    let mut text = serde_json::to_string_pretty(&schema()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The whole schema: a perk file, with the rule under `$defs`.
+#[must_use]
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "perkgate perk file",
+        "description": "A perk and who may have it: the body of `POST /v1/perks`.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["perk", "name", "rule"],
+        "properties": {
+            "perk": described(slug(), "The perk's short name, unique within the merchant."),
+            "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "description": "What people call it."},
+            "purpose": described(optional(json!({"enum": Purpose::ALL.map(Purpose::as_str)})), "What the perk is for."),
+            "rule": {"$ref": "#/$defs/rule"},
+            "publish": {
+                "type": ["boolean", "null"], "default": false,
+                "description": "Let it decide at once; otherwise it is a draft."
+            },
+            "change_note": {"type": ["string", "null"], "maxLength": MAX_NOTE, "description": "Why it changed."}
+        },
+        "$defs": {
+            "rule": {
+                "description": "Who may have the perk: the long form, or `{\"at_least\": 40, \"score\": \"klout\"}`.",
+                "type": "object",
+                "if": {"required": ["at_least"]},
+                "then": {"$ref": "#/$defs/short_rule"},
+                "else": {"$ref": "#/$defs/long_rule"}
+            },
+            "short_rule": object(&["at_least", "score"], json!({
+                "at_least": described(number(), "The least score that is admitted."),
+                "score": described(slug(), "The source of the score.")
+            })),
+            "long_rule": long_rule(),
+            "tier": tier_schema(),
+            "limit": limit(),
+            "condition": condition(),
+            "leaf": leaf(),
+            "attribute": attribute(),
+            "slug": {"type": "string", "pattern": SLUG_PATTERN},
+            "period": {
+                "type": "string", "minLength": 3, "pattern": PERIOD_PATTERN, "examples": ["PT15M", "PT24H", "P7D"],
+                "description": "An ISO 8601 duration in weeks, days, hours, minutes and seconds."
+            },
+            "wall_time": {
+                "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$",
+                "examples": ["2012-05-08T00:00"], "description": "A local time in the rule's zone, without an offset."
+            }
+        }
+    })
+}
+
+fn long_rule() -> Value {
+    let period = || json!({"$ref": "#/$defs/period"});
+    let fallback = || json!({"enum": ["deny", "refer", "ignore"], "default": "deny"});
+    let wall_time = || optional(json!({"$ref": "#/$defs/wall_time"}));
+    let of = |schema: Value, text: &str| described(optional(schema), text);
+    let score = object(
+        &["source"],
+        json!({
+            "source": described(slug(), "Where the score comes from."),
+            "max_age": of(period(), &format!("An older score is stale; at most {LONGEST}. Without it none is.")),
+            "on_stale": of(fallback(), "What becomes of a stale score: deny, refer to a person, or decide without it."),
+            "on_missing": of(fallback(), "What becomes of a person without a score.")
+        }),
+    );
+    let token = object(
+        &[],
+        json!({
+            "audience": of(slug(), "The doors that take the token; the perk's short name unless given."),
+            "ttl": of(period(), &format!("How long the token is good for: PT15M unless given, at most {ONE_DAY}.")),
+            "single_use": of(json!({"type": "boolean", "default": true}), "Whether a door can spend it once only.")
+        }),
+    );
+    let percent = json!({"type": "integer", "minimum": 0, "maximum": 100, "description": "Of all people."});
+    object(
+        &["tiers"],
+        json!({
+            "time_zone": of(
+                json!({"type": "string", "default": "UTC", "examples": ["America/Los_Angeles"]}),
+                "The IANA zone of every time in the rule.",
+            ),
+            "valid": of(object(&[], json!({"from": wall_time(), "until": wall_time()})), "When it holds; `until` is exclusive."),
+            "score": of(score, "Which score is asked for."),
+            "schedule": of(schedule(), "When it is open; always unless given."),
+            "when": of(json!({"$ref": "#/$defs/condition"}), "What must hold for every tier."),
+            "tiers": {
+                "type": "array", "minItems": 1, "maxItems": MAX_TIERS, "items": {"$ref": "#/$defs/tier"},
+                "if": {"minItems": 2}, "then": {"items": {"required": ["rank"]}},
+                "description": "The outcomes; of those that admit, the one of the highest rank is granted."
+            },
+            "limits": of(
+                json!({"type": "array", "maxItems": MAX_LIMITS, "items": {"$ref": "#/$defs/limit"}}),
+                "How often, for whom.",
+            ),
+            "token": of(token, "What the token of a grant says."),
+            "rollout": of(object(&["percent"], json!({"percent": percent})), "For a part of the people only."),
+            "otherwise": of(json!({"enum": ["deny", "refer"], "default": "deny"}), "What becomes of whom no tier admits.")
+        }),
+    )
+}
+
+fn schedule() -> Value {
+    let clock = "([01][0-9]|2[0-3]):[0-5][0-9]";
+    let days: Vec<_> = DAYS.iter().map(|(name, _)| *name).collect();
+    let opening = object(
+        &["days", "from", "to"],
+        json!({
+            "days": {"type": "array", "minItems": 1, "maxItems": DAYS.len(), "items": {"enum": days}},
+            "from": {"type": "string", "pattern": format!("^{clock}$"), "examples": ["06:00"]},
+            "to": {
+                "type": "string", "pattern": format!("^({clock}|24:00)$"), "examples": ["23:00"],
+                "description": "Exclusive. Before `from` it crosses midnight."
+            }
+        }),
+    );
+    let date = json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "examples": ["2012-12-25"]});
+    object(
+        &[],
+        json!({
+            "open": optional(json!({"type": "array", "maxItems": MAX_OPENINGS, "items": opening})),
+            "closed_dates": described(
+                optional(json!({"type": "array", "maxItems": MAX_CLOSED_DATES, "items": date})),
+                "Dates on which no opening begins.",
+            )
+        }),
+    )
+}
+
+fn tier_schema() -> Value {
+    object(
+        &["id"],
+        json!({
+            "id": described(slug(), "Its short name, which tokens carry."),
+            "rank": described(
+                optional(json!({"type": "integer", "minimum": 1, "maximum": MAX_RANK})),
+                "The highest that admits is granted; only a lone tier needs none.",
+            ),
+            "name": described(
+                optional(json!({"type": "string", "minLength": 1, "maxLength": tier::MAX_NAME})),
+                "What people call it.",
+            ),
+            "when": described(optional(json!({"$ref": "#/$defs/condition"})), "Whom it admits; everyone unless given."),
+            "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that somebody of this tier waits.")
+        }),
+    )
+}
+
+fn limit() -> Value {
+    let scopes = Scope::ALL.map(Scope::name);
+    let period = || json!({"$ref": "#/$defs/period"});
+    let window = json!({
+        "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+        "description": "Uses within it are counted together.",
+        "properties": {
+            "calendar": {"enum": Unit::ALL.map(Unit::name), "description": "In the rule's zone."},
+            "rolling": described(period(), "The time that has just passed, such as PT24H."),
+            "lifetime": {"const": true, "description": "For ever."},
+            "concurrent": described(object(&["max_stay"], json!({"max_stay": period()})), "At the same time.")
+        }
+    });
+    object(
+        &["id", "scope", "max", "window"],
+        json!({
+            "id": described(slug(), "Its short name; another one begins to count anew."),
+            "scope": {
+                "type": "array", "minItems": 1, "maxItems": scopes.len(), "uniqueItems": true, "items": {"enum": scopes},
+                "description": "Whose uses are counted together."
+            },
+            "max": {"type": "integer", "minimum": 1, "maximum": MAX_MAX, "description": "How many fit."},
+            "cost": {
+                "anyOf": [{"const": "party"}, {"type": "integer", "minimum": 1, "maximum": 100}, {"type": "null"}],
+                "description": format!("What a grant uses: a number, or `party` for each of its people (1–{MAX_PARTY}).")
+            },
+            "window": window
+        }),
+    )
+}
+
+fn condition() -> Value {
+    let members = |word: &str| {
+        let list = json!({
+            "type": "array", "minItems": 1, "maxItems": MAX_LEAVES, "items": {"$ref": "#/$defs/condition"}
+        });
+        object(&[word], json!({word: list}))
+    };
+    let not = object(&["not"], json!({"not": {"$ref": "#/$defs/condition"}}));
+    let has = |word: &str| json!({"required": [word]});
+    json!({
+        "description": format!(
+            "`all`, `any` or `not` over others, at most {MAX_DEPTH} deep and {MAX_LEAVES} in a rule; or one test of an attribute."
+        ),
+        "type": "object",
+        "if": has("all"), "then": members("all"),
+        "else": {
+            "if": has("any"), "then": members("any"),
+            "else": {"if": has("not"), "then": not, "else": {"$ref": "#/$defs/leaf"}}
+        }
+    })
+}
+
+fn attribute() -> Value {
+    let known = [Attribute::Score, Attribute::ScoreAge, Attribute::Network, Attribute::Context(PARTY.to_owned())];
+    json!({
+        "description": "What is looked at: the score, its age, the network of the handle, or what the kiosk says.",
+        "anyOf": [{"enum": known.map(|attribute| attribute.name())}, {"type": "string", "pattern": CONTEXT_PATTERN}]
+    })
+}
+
+/// One test. What an operator takes hangs on the operator, and of which type on the attribute too.
+fn leaf() -> Value {
+    let text = || json!({"type": "string", "maxLength": MAX_TEXT_BYTES});
+    let period = || json!({"$ref": "#/$defs/period"});
+    let scalars = || json!([text(), number(), {"type": "boolean"}]);
+    let is = |op: &[&str]| json!({"properties": {"op": {"enum": op}}, "required": ["op"]});
+    let none = || json!({"type": "null"});
+    let list = |item: Value| json!({"type": ["array", "null"], "items": item});
+    let lists: Vec<_> = [text(), number(), json!({"type": "boolean"})].into_iter().map(list).collect();
+    let named =
+        |attribute: &Attribute| json!({"properties": {"attr": {"const": attribute.name()}}, "required": ["attr"]});
+    let of = |attribute: Attribute, value: Value| {
+        let fits = json!({
+            "properties": {"op": {"enum": operators_of(&attribute)}, "value": optional(value.clone()), "values": list(value)}
+        });
+        json!({"if": named(&attribute), "then": fits})
+    };
+    let party = Attribute::Context(PARTY.to_owned());
+    let free = Attribute::Context("name".to_owned());
+    let is_free = json!({
+        "properties": {"attr": {"type": "string", "pattern": CONTEXT_PATTERN, "not": {"const": party.name()}}},
+        "required": ["attr"]
+    });
+    let mut leaf = object(
+        &["attr", "op"],
+        json!({
+            "attr": {"$ref": "#/$defs/attribute"},
+            "op": {"enum": operators_of(&free)},
+            "value": {"description": "What the attribute is compared with."},
+            "values": described(optional(json!({"type": "array"})), "A list to be in, or the two ends of `between`."),
+            "ref": described(optional(json!({"$ref": "#/$defs/attribute"})), "Another attribute to compare with, in place of a value.")
+        }),
+    );
+    let rules = json!([
+        {"if": is(&["exists"]), "then": {"properties": {"value": none(), "values": none(), "ref": none()}}},
+        {
+            "if": is(&OF_A_VALUE),
+            "then": {"properties": {"values": none()}, "anyOf": [{"required": ["value"]}, {"required": ["ref"]}]}
+        },
+        {
+            "if": is(&OF_VALUES),
+            "then": {
+                "required": ["values"],
+                "properties": {"value": none(), "ref": none(), "values": {"minItems": 1, "maxItems": MAX_VALUES}}
+            }
+        },
+        {"if": is(&["between"]), "then": {"properties": {"values": {"minItems": 2, "maxItems": 2}}}},
+        of(Attribute::Score, number()),
+        of(Attribute::ScoreAge, period()),
+        of(Attribute::Network, text()),
+        of(party, number()),
+        {
+            "if": is_free,
+            "then": {"allOf": [
+                {"properties": {"value": optional(json!({"anyOf": scalars()})), "values": {"anyOf": lists}}},
+                {"if": is(&["gt", "gte", "lt", "lte"]), "then": {"properties": {"value": optional(number())}}},
+                {"if": is(&["between"]), "then": {"properties": {"values": list(number())}}}
+            ]}
+        },
+        {
+            "if": is(&["contains", "starts_with"]),
+            "then": {"properties": {"value": {"type": ["string", "null"], "minLength": 1}}}
+        }
+    ]);
+    if let Value::Object(members) = &mut leaf {
+        members.insert("allOf".to_owned(), rules);
+    }
+    leaf
+}
+
+/// An object with these members and no others.
+fn object(required: &[&str], properties: Value) -> Value {
+    let mut schema = Map::from_iter([
+        ("type".to_owned(), json!("object")),
+        ("additionalProperties".to_owned(), json!(false)),
+        ("properties".to_owned(), properties),
+    ]);
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), json!(required));
+    }
+    Value::Object(schema)
+}
+
+fn slug() -> Value {
+    json!({"$ref": "#/$defs/slug"})
+}
+
+fn number() -> Value {
+    json!({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER})
+}
+
+/// The same, or null, which is as good as left out.
+fn optional(schema: Value) -> Value {
+    Value::Object(Map::from_iter([("anyOf".to_owned(), Value::Array(vec![schema, json!({"type": "null"})]))]))
+}
+
+fn described(mut schema: Value, text: &str) -> Value {
+    if let Value::Object(members) = &mut schema {
+        members.insert("description".to_owned(), json!(text));
+    }
+    schema
+}

@@ -1,0 +1,83 @@
+//! What is odd about a rule is said when it is drafted, and held against what the checks bring.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::OPEN_LOUNGE;
+use crate::support::app::TestApp;
+use crate::support::client::Client;
+
+/// The warnings of a new draft that looks at these attributes, as (pointer, code).
+async fn warned(admin: &Client, names: &[&str]) -> Vec<(String, String)> {
+    let leaves: Vec<_> = names.iter().map(|name| json!({"attr": format!("context.{name}"), "op": "exists"})).collect();
+    let rule = json!({"tiers": [{"id": "t", "when": {"all": leaves}}]});
+    let made = admin.post("/v1/perks/sfo-lounge/versions", &json!({"rule": rule})).await.is(201);
+    let text = |warning: &Value, member: &str| warning[member].as_str().unwrap().to_owned();
+    made["warnings"].as_array().unwrap().iter().map(|it| (text(it, "pointer"), text(it, "code"))).collect()
+}
+
+/// Drafts until the warnings are `wanted`: names are noted beside the checks, a moment later.
+async fn until_warned(admin: &Client, names: &[&str], wanted: &[(String, String)], again: impl AsyncFn()) {
+    let mut last = Vec::new();
+    for _ in 0..100 {
+        last = warned(admin, names).await;
+        if last == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        again().await;
+    }
+    assert_eq!(last, wanted);
+}
+
+fn not_sent(at: usize) -> (String, String) {
+    (format!("/rule/tiers/0/when/all/{at}/attr"), "attribute_not_sent".to_owned())
+}
+
+async fn check(kiosk: &Client, context: Value, dry_run: bool) {
+    let body = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "context": context, "dry_run": dry_run});
+    kiosk.post("/v1/checks", &body).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_that_no_kiosk_has_sent_are_warned_of() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "47").await;
+        let admin = app.admin(&app.cathay).await;
+        let kiosk = app.kiosk().await;
+        // Nothing is known before the first check, and a dry run leaves nothing behind.
+        check(&kiosk, json!({"gate": 1}), true).await;
+        assert_eq!(warned(&admin, &["terminal", "gate"]).await, []);
+
+        check(&kiosk, json!({"terminal": "A", "nothing": null}), false).await;
+        until_warned(&admin, &["terminal", "gate", "party", "nothing"], &[not_sent(1), not_sent(3)], async || {}).await;
+        check(&kiosk, json!({"gate": 7}), false).await;
+        until_warned(&admin, &["terminal", "gate", "nothing"], &[not_sent(2)], async || {}).await;
+
+        // Another merchant's checks are no matter.
+        let stranger = app.admin(&app.american).await;
+        let perk = json!({"perk": "sfo-lounge", "name": "L", "rule": {"at_least": 40, "score": "klout"}});
+        stranger.post("/v1/perks", &perk).await.is(201);
+        assert_eq!(warned(&stranger, &["nothing"]).await, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_more_names_than_are_kept_nothing_is_said() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "47").await;
+        let admin = app.admin(&app.cathay).await;
+        let kiosk = app.kiosk().await;
+        check(&kiosk, json!({}), false).await;
+        until_warned(&admin, &["nothing"], &[not_sent(0)], async || {}).await;
+        let flood = async || {
+            for part in 0..7 {
+                let names = (0..32).map(|n| (format!("n{part}_{n}"), json!(1))).collect::<serde_json::Map<_, _>>();
+                check(&kiosk, Value::Object(names), false).await;
+            }
+        };
+        flood().await;
+        until_warned(&admin, &["nothing"], &[], flood).await;
+    }
+}
