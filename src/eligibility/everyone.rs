@@ -429,7 +429,8 @@ mod tests {
     #[test]
     fn every_score_falls_into_the_bar_whose_edges_hold_it() {
         for (low, high) in [("0", "100"), ("-7", "13.5"), ("0", "0.003"), ("1", "1.017"), ("300", "850")] {
-            let source = Source::new("own".parse().unwrap(), low.parse().unwrap(), high.parse().unwrap()).unwrap();
+            let source =
+                Source::new("own".parse().unwrap(), low.parse().unwrap(), high.parse().unwrap(), None).unwrap();
             let (from, to) = (source.minimum.thousandths(), source.maximum.thousandths());
             let bins = usize::try_from((to - from).clamp(1, BINS)).unwrap();
             let shown = distribution(&source, &vec![0; bins]).bins;

@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::decimal::Decimal;
-    use crate::perks::lint::{Lint, lint};
+    use crate::perks::lint::{Lint, LintContext, lint};
     use crate::perks::rule::Rule;
     use crate::yaml;
 
@@ -104,7 +104,12 @@ mod tests {
             let scale = Some((Decimal::from_whole(0), Decimal::from_whole(100)));
             for now in ["2026-11-23T00:00:00Z", "2029-06-01T00:00:00Z"] {
                 let now: Timestamp = now.parse().unwrap();
-                assert_eq!(lint(&rule, scale, now), Lint::default(), "{}", template.name());
+                assert_eq!(
+                    lint(&rule, &LintContext { scale, refresh: None, sent: None, now }),
+                    Lint::default(),
+                    "{}",
+                    template.name()
+                );
             }
             assert!(text.lines().filter(|line| line.contains('#')).count() > 8, "{}", template.name());
             assert!(!template.summary().is_empty());
