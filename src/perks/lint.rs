@@ -157,7 +157,7 @@ mod tests {
         LintContext {
             scale: Some((Decimal::from_whole(0), Decimal::from_whole(100))),
             refresh: Some("P1D".parse().unwrap()),
-            sent: Some(["", "x", "member", "terminal"].map(str::to_owned).into()),
+            sent: Some(["", "x", "member", "terminal", "bar", "seats"].map(str::to_owned).into()),
             now: "2026-05-01T00:00:00Z".parse().unwrap(),
         }
     }

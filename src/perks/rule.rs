@@ -558,14 +558,14 @@ mod tests {
             (limit(r#""scope":["perk","perk"]"#).replace(r#""scope":["perk"],"#, ""), "/limits/0/scope/1", "repeated"),
             (limit(r#""scope":["world"]"#).replace(r#""scope":["perk"],"#, ""), "/limits/0/scope/0", "bad_form"),
             (
-                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""rolling":"PT24H""#),
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""rolling":"PT59S""#),
                 "/limits/0/window/rolling",
-                "not_available_yet",
+                "out_of_range",
             ),
             (
-                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""concurrent":{"max_stay":"PT4H"}"#),
-                "/limits/0/window/concurrent",
-                "not_available_yet",
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""concurrent":{"max_stay":"P367D"}"#),
+                "/limits/0/window/concurrent/max_stay",
+                "out_of_range",
             ),
             (
                 limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""calendar":"year""#),

@@ -8,6 +8,9 @@ use crate::support::client::Ask;
 /// Every operation that reads JSON.
 const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/checks"),
+    ("POST", "/v1/checks/batch"),
+    ("POST", "/v1/grants/grt_00000000000070008000000000000001/void"),
+    ("POST", "/v1/grants/void"),
     ("POST", "/v1/referrals/chk_00000000000070008000000000000001/decide"),
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/perks"),
