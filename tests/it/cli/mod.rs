@@ -11,6 +11,7 @@ mod perk_files;
 mod perk_life;
 mod perks;
 mod scores;
+mod story;
 mod terminal;
 mod tokens;
 mod trials;
