@@ -193,7 +193,9 @@ fn use_of(counter: &mut Counter, key: CounterKey, claim: &LimitClaim, check: &Ch
         Counting::Rolling(_) => (now, 0),
         // A door may take the token until then.
         Counting::Held { max_stay } => {
-            let expiry = check.grant.as_ref().map_or(0, |grant| grant.claims.exp).saturating_add(SKEW_SECONDS);
+            // A simulation has no grant: it counts from now on like any other.
+            let expiry = check.grant.as_ref().map_or_else(|| check.at.as_second(), |grant| grant.claims.exp);
+            let expiry = expiry.saturating_add(SKEW_SECONDS);
             (expiry.saturating_mul(1_000_000).max(now), max_stay.micros())
         }
     };
