@@ -34,23 +34,28 @@ use crate::support::world::{CLI, World, question};
 const AT_ONCE: usize = 40;
 const SUBJECTS: usize = 30;
 
+/// Windows in which uses add up, and those in which each lapses by itself.
+const SUMS: [&str; 5] = [
+    r#"{"calendar":"hour"}"#,
+    r#"{"calendar":"day"}"#,
+    r#"{"calendar":"week"}"#,
+    r#"{"calendar":"month"}"#,
+    r#"{"lifetime":true}"#,
+];
+const SINGLES: [&str; 5] = [
+    r#"{"rolling":"PT10M"}"#,
+    r#"{"rolling":"PT6H"}"#,
+    r#"{"rolling":"P1D"}"#,
+    r#"{"concurrent":{"max_stay":"PT20M"}}"#,
+    r#"{"concurrent":{"max_stay":"PT8H"}}"#,
+];
+
 /// Limits of every kind of window and scope that there is, some with the party's size.
-fn limits() -> impl Strategy<Value = String> {
+fn limits(windows: Vec<&'static str>, most: usize) -> impl Strategy<Value = String> {
     let scope = proptest::sample::subsequence(vec!["subject", "perk", "tier", "location", "kiosk", "merchant"], 1..=3);
-    let window = proptest::sample::select(vec![
-        r#"{"calendar":"hour"}"#,
-        r#"{"calendar":"day"}"#,
-        r#"{"calendar":"week"}"#,
-        r#"{"calendar":"month"}"#,
-        r#"{"lifetime":true}"#,
-        r#"{"rolling":"PT10M"}"#,
-        r#"{"rolling":"PT6H"}"#,
-        r#"{"rolling":"P1D"}"#,
-        r#"{"concurrent":{"max_stay":"PT20M"}}"#,
-        r#"{"concurrent":{"max_stay":"PT8H"}}"#,
-    ]);
+    let window = proptest::sample::select(windows);
     let limit = (scope, window, 1..60_u32, proptest::sample::select(vec!["1", "2", "\"party\""]));
-    prop::collection::vec(limit, 0..4).prop_map(|limits| {
+    prop::collection::vec(limit, 0..=most).prop_map(|limits| {
         let limits = limits.iter().enumerate().map(|(at, (scope, window, max, cost))| {
             format!(r#"{{"id":"l{at}","scope":{scope:?},"max":{},"cost":{cost},"window":{window}}}"#, max + 3)
         });
@@ -62,14 +67,16 @@ fn limits() -> impl Strategy<Value = String> {
 fn limited_rule() -> impl Strategy<Value = String> {
     let ttl = proptest::sample::select(vec!["PT5M", "PT15M", "PT3H"]);
     let token = (ttl, any::<bool>()).prop_map(|(ttl, single)| format!(r#"{{"ttl":"{ttl}","single_use":{single}}}"#));
-    (generate::rule(), limits(), token).prop_map(|(rule, limits, token)| match rule.strip_suffix('}') {
-        Some(open) if rule.contains("\"tiers\"") => {
-            // Mostly everyone, or there would be little to count.
-            let open = open.replace(r#"{"percent":0}"#, r#"{"percent":75}"#);
-            format!("{open},\"token\":{token},\"limits\":[{limits}]}}")
-        }
-        _ => rule,
-    })
+    (generate::rule(), limits([&SUMS[..], &SINGLES[..]].concat(), 3), token).prop_map(
+        |(rule, limits, token)| match rule.strip_suffix('}') {
+            Some(open) if rule.contains("\"tiers\"") => {
+                // Mostly everyone, or there would be little to count.
+                let open = open.replace(r#"{"percent":0}"#, r#"{"percent":75}"#);
+                format!("{open},\"token\":{token},\"limits\":[{limits}]}}")
+            }
+            _ => rule,
+        },
+    )
 }
 
 /// A grant that something can still become of.
@@ -308,6 +315,13 @@ fn counts(found: &Backtest) -> [u64; 5] {
     [found.newly_admitted, found.newly_refused, found.tier_changed, found.otherwise_decided, found.same]
 }
 
+/// A draft that refuses for want of room only, which guests make as they leave.
+fn full_house() -> impl Strategy<Value = String> {
+    (limits(SINGLES.to_vec(), 2), proptest::sample::select(vec!["PT5M", "PT1H"])).prop_map(|(limits, ttl)| {
+        format!(r#"{{"tiers":[{{"id":"t0"}}],"token":{{"ttl":"{ttl}"}},"limits":[{limits}]}}"#)
+    })
+}
+
 /// A draft that looks only at what the checks were recorded with.
 fn draft(runner: &mut TestRunner, history: &History) -> Option<Json> {
     let ran: Vec<_> = history.rules.iter().map(|rule| parse(&rule.canonical()).1).collect();
@@ -329,7 +343,7 @@ pub async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_each: u
         let mut runner = TestRunner::deterministic();
         let merchant = world.merchant("cathay").await;
         let mut crowd = crowd(&world, &merchant).await;
-        let (mut histories, mut drafts, mut changed) = (Vec::new(), 0, 0);
+        let (mut histories, mut drafts, mut changed, mut moved) = (Vec::new(), 0, 0, 0);
         for perk in 0..perks {
             let made = history(&world, &merchant, &mut crowd, format!("perk-{perk}"), checks_each, &mut runner);
             histories.push(made.await);
@@ -355,18 +369,35 @@ pub async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_each: u
             let second = backtest(&world, &merchant, &replayed.perk, Choice::Version(2), turn).await;
             assert_eq!(counts(&second), [0, 0, 0, 0, second.replayed], "what ran all the period changes nothing");
             // Another rule comes to what the naive evaluator says.
-            let Some(draft) = draft(&mut runner, replayed) else { continue };
-            drafts += 1;
-            for from in [first.at, middle.at, last.at] {
+            let house = parse(&draw(&mut runner, full_house())).0;
+            let draft = draft(&mut runner, replayed);
+            drafts += usize::from(draft.is_some());
+            for (draft, from) in [house]
+                .into_iter()
+                .chain(draft)
+                .flat_map(|it| [first.at, middle.at, last.at].map(|at| (it.clone(), at)))
+            {
                 let choice = Choice::Rule(draft.clone());
                 let found = backtest(&world, &merchant, &replayed.perk, choice, from).await;
-                let (wanted, by_person) = expected(&histories, replayed, &draft, from);
+                let (wanted, by_person) = expected(&histories, replayed, &draft, from, true);
                 assert_eq!(found.not_replayed, NotReplayed { by_person, ..NotReplayed::default() });
                 assert_eq!(counts(&found), wanted, "{} from {from}", draft.canonical());
                 changed += found.newly_admitted + found.newly_refused;
+                moved += usize::from(expected(&histories, replayed, &draft, from, false).0 != wanted);
             }
         }
-        assert!(drafts * 2 > perks && changed > 0, "{drafts} drafts, {changed} changes: this would show nothing");
+        let seen = format!("{drafts} drafts, {changed} changes, {moved} of them other without comings and goings");
+        assert!(drafts * 2 > perks && changed > 0 && moved > 2, "{seen}: this would show nothing");
+        let all = || histories.iter().flat_map(|history| &history.checks);
+        for (what, times) in [
+            ("by a person", all().filter(|made| made.by_person).count()),
+            ("redeemed", all().filter(|made| made.redeemed.is_some()).count()),
+            ("released", all().filter(|made| made.released.is_some()).count()),
+            ("voided", all().filter(|made| made.voided.is_some_and(|(_, keep)| !keep)).count()),
+            ("voided, uses left", all().filter(|made| made.voided.is_some_and(|(_, keep)| keep)).count()),
+        ] {
+            assert!(times > 5, "{times} {what}: this would show nothing");
+        }
     }
 }
 

@@ -216,8 +216,14 @@ impl Book {
 }
 
 /// Newly admitted, newly refused, another tier, otherwise decided, the same, from `from` on; and how
-/// many a person granted.
-pub fn expected(histories: &[History], replayed: &History, draft: &Json, from: Timestamp) -> ([u64; 5], u64) {
+/// many a person granted. With `moves` guests come and leave, and mistakes are taken back.
+pub fn expected(
+    histories: &[History],
+    replayed: &History,
+    draft: &Json,
+    from: Timestamp,
+    moves: bool,
+) -> ([u64; 5], u64) {
     let mut then: Vec<(Timestamp, u64, &History, &Made, Then)> = Vec::new();
     for history in histories {
         for check in &history.checks {
@@ -233,6 +239,7 @@ pub fn expected(histories: &[History], replayed: &History, draft: &Json, from: T
     for (now, _, history, check, what) in then {
         let ran = &history.rules[check.rule];
         match what {
+            Then::Redeemed | Then::Released | Then::Voided(_) if !moves => {}
             Then::Redeemed => book.enter(check, now),
             Then::Released => book.strike_out(check, true),
             // A guest who has come in keeps the place and has used the rest.
