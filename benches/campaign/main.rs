@@ -16,7 +16,7 @@ mod support;
 
 #[path = "../../tests/it/ledger/crash.rs"]
 mod crash;
-#[expect(dead_code, reason = "a campaign needs only one of the oracle's questions")]
+#[expect(dead_code, unused_imports, reason = "a campaign needs only one of the oracle's questions")]
 #[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
 #[path = "../../tests/it/ledger/race.rs"]

@@ -56,9 +56,9 @@ impl Counters {
         let Some(visit) = self.visits.get_mut(&grant).filter(|visit| !visit.has_entered) else { return };
         visit.has_entered = true;
         for course in Course::BOTH {
-            let uses = visit.used.of(course);
+            let held = visit.used.of(course);
             let mut moves = Vec::new();
-            for (nth, used) in uses.iter().enumerate() {
+            for (nth, used) in held.iter().enumerate() {
                 let Stands::Held { until, stay } = used.stands else { continue };
                 let line = self.lines.get(&used.counter).map(|lines| &lines.courses);
                 let now = line.map_or(at, |courses| at.max(courses.get_of(course).last_used_at));
@@ -74,7 +74,7 @@ impl Counters {
                 continue;
             }
             for (nth, now, longer) in moves {
-                let (Some(used), Some(longer)) = (uses.get_mut(nth), longer) else { continue };
+                let (Some(used), Some(longer)) = (held.get_mut(nth), longer) else { continue };
                 let Stands::Held { until, stay } = used.stands else { continue };
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
                     let line = lines.courses.of(course);
