@@ -120,6 +120,7 @@ impl Replay {
     /// # Errors
     /// [`DatabaseError::Corrupt`] when what was recorded can't have been.
     pub fn replay(&mut self, event: &PastEvent) -> Result<(), DatabaseError> {
+        self.counters.tidy_if_crowded();
         match event {
             PastEvent::Check(check) => return self.replay_check(check),
             PastEvent::Redeemed(redemption) => self.counters.enter(redemption),

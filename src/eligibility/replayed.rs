@@ -166,7 +166,6 @@ impl Counters {
             // It used nothing that counts here, but may yet in the other course.
             self.visits.insert(granting.grant, Visit { tells, ..Visit::default() });
         }
-        self.tidy_if_crowded();
     }
 
     /// The rule has decided the check of a grant; in its course the grant used these, or nothing.
@@ -175,7 +174,6 @@ impl Counters {
         if let Some(visit) = self.visits.get_mut(&granting.grant) {
             visit.is_decided = true;
         }
-        self.tidy_if_crowded();
     }
 
     fn take(&mut self, granting: &Granting<'_>, course: Course, is_decided: bool) {
@@ -283,8 +281,8 @@ impl Counters {
         Admission { admitted, limits, refusals, next_eligible_at }
     }
 
-    /// Forgets what is over, so that a long period takes no more memory than its longest window.
-    fn tidy_if_crowded(&mut self) {
+    /// Between two events: forgets what is over, so that a long period takes no more memory than its longest window.
+    pub fn tidy_if_crowded(&mut self) {
         if self.visits.len() + self.lines.len() <= self.crowded {
             return;
         }
@@ -501,9 +499,11 @@ mod tests {
         for (grant, at) in [("a", "2012-05-08T12:00:00Z"), ("b", "2012-05-08T16:00:00Z")] {
             assert!(visit(&mut counters, &rule, grant, at).0);
         }
-        counters.crowded = 0;
         assert!(!visit(&mut counters, &rule, "c", "2012-05-08T17:00:00Z").0);
         assert!(visit(&mut counters, &rule, "d", "2012-05-11T12:00:00Z").0);
+        assert_eq!((counters.visits.len(), counters.lines.len()), (3, 2));
+        counters.crowded = 0;
+        counters.tidy_if_crowded();
         assert_eq!(counters.visits.len(), 1);
         assert_eq!(counters.lines.len(), 2);
     }
