@@ -193,10 +193,10 @@ fn use_of(counter: &mut Counter, key: CounterKey, claim: &LimitClaim, check: &Ch
         Counting::Rolling(_) => (now, 0),
         // A door may take the token until then.
         Counting::Held { max_stay } => {
-            // A simulation has no grant: it counts from now on like any other.
-            let expiry = check.grant.as_ref().map_or_else(|| check.at.as_second(), |grant| grant.claims.exp);
-            let expiry = expiry.saturating_add(SKEW_SECONDS);
-            (expiry.saturating_mul(1_000_000).max(now), max_stay.micros())
+            let expiry = check.grant.as_ref().map(|grant| grant.claims.exp.saturating_add(SKEW_SECONDS));
+            // A preview may have no grant yet, and holds its place for as long as nobody asks.
+            let until = expiry.map_or(i64::MAX, |expiry| expiry.saturating_mul(1_000_000).max(now));
+            (until, max_stay.micros())
         }
     };
     let [merchant_id, perk_id, limit_id, scope_key, window_key] = key;

@@ -1,7 +1,7 @@
 //! `decide` held against a second evaluator that was written from the design, on random rules and facts.
 
 pub mod backtest;
-mod generate;
+pub(crate) mod generate;
 mod naive;
 mod recount;
 mod trace;
