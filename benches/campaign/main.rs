@@ -1,6 +1,6 @@
 //! The promises at full size, on every database that this machine has: 20,000 attempts on a limit of
-//! 5,000 by two replicas, and 50 times `kill -9` under load. `cargo bench --bench campaign` runs all
-//! of it, with `-- race` or `-- crash` a part. The suite runs the same scenarios small.
+//! 5,000 by two replicas, 50 times `kill -9` under load, and 100,000 random checks backtested.
+//! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash` or `-- backtest` a part. The suite runs the same scenarios small.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +16,9 @@ mod support;
 
 #[path = "../../tests/it/ledger/crash.rs"]
 mod crash;
+#[expect(dead_code, unused_imports, reason = "a campaign needs only one of the oracle's questions")]
+#[path = "../../tests/it/oracle/mod.rs"]
+mod oracle;
 #[path = "../../tests/it/ledger/race.rs"]
 mod race;
 
@@ -28,6 +31,8 @@ use support::world::World;
 const ATTEMPTS: usize = 20_000;
 const LIMIT: usize = 5_000;
 const KILLS: usize = 50;
+/// Perks, and checks for each.
+const HISTORY: (usize, usize) = (10, 10_000);
 
 #[tokio::main]
 async fn main() {
@@ -38,6 +43,9 @@ async fn main() {
     }
     if is_wanted("crash") {
         crashes().await;
+    }
+    if is_wanted("backtest") {
+        backtests().await;
     }
 }
 
@@ -80,6 +88,19 @@ async fn crashes() {
         let losses = crash::killed(database, Path::new(env!("CARGO_BIN_EXE_perkgate")), KILLS).await;
         let seconds = began.elapsed().as_secs();
         println!("{backend:?}: killed {KILLS} times; {losses:?}; none lost, no limit passed ({seconds} s)");
+    }
+}
+
+async fn backtests() {
+    let (perks, checks) = HISTORY;
+    for world in World::all().await {
+        let (began, backend) = (Instant::now(), world.database.backend());
+        oracle::backtest::hold_to_the_record(vec![world], perks, checks).await;
+        let seconds = began.elapsed().as_secs();
+        println!(
+            "{backend:?}: {} checks replayed; every one reproduced, drafts as recounted ({seconds} s)",
+            perks * checks
+        );
     }
 }
 

@@ -60,9 +60,10 @@ impl fmt::Display for Backtest {
             }
         }
         let not = &self.not_replayed;
-        if not.erased + not.pruned + not.paused + not.unkept > 0 {
+        if not.erased + not.pruned + not.paused + not.by_person + not.unkept > 0 {
             write!(f, "\nnot replayed: {} of erased persons, {} pruned, ", not.erased, not.pruned)?;
-            writeln!(f, "{} while paused, {} for want of what was not kept", not.paused, not.unkept)?;
+            write!(f, "{} while paused, {} granted by a person, ", not.paused, not.by_person)?;
+            writeln!(f, "{} for want of what was not kept", not.unkept)?;
             not.unkept_attributes.iter().try_for_each(|name| writeln!(f, "  {name}"))?;
         }
         let again = &self.reproduction;

@@ -160,6 +160,8 @@ struct Told {
     reasons: Vec<Reason>,
     limits: Vec<ToldLimit>,
     next_eligible_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_wait: Option<String>,
     trace: Trace,
     warnings: Vec<Warning>,
 }
@@ -185,6 +187,7 @@ impl From<Simulated> for Told {
             reasons: simulated.reasons,
             limits: simulated.limits.into_iter().map(limit).collect(),
             next_eligible_at: simulated.next_eligible_at,
+            max_wait: simulated.max_wait.map(|wait| wait.to_string()),
             trace: simulated.trace,
             warnings: simulated.warnings,
         }
@@ -202,6 +205,9 @@ impl fmt::Display for Told {
         }
         if let Some(at) = self.next_eligible_at {
             writeln!(f, "  would be granted from {at} on")?;
+        }
+        if let Some(wait) = &self.max_wait {
+            writeln!(f, "  waits {wait} at the longest")?;
         }
         writeln!(f)?;
         write_trace(f, &self.trace)?;

@@ -74,6 +74,8 @@ pub struct NotReplayed {
     pub pruned: u64,
     /// Refused because the perk was paused, whatever its rule.
     pub paused: u64,
+    /// Granted by a person in the place of a check that was referred.
+    pub by_person: u64,
     /// For which the rule looks at something that was not kept, as the rule of then did not look at it.
     pub unkept: u64,
     /// What that is.

@@ -1,6 +1,6 @@
 //! Replaying the checks of a period, from the ledger, against a rule.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,8 +15,12 @@ use crate::database::DatabaseError;
 use crate::ids::{MerchantId, PerkSlug};
 use crate::ledger::Ledger;
 use crate::ledger::history::{Interest, Stretch};
+use crate::ledger::past::PastEvent;
 use crate::perks::catalog::Catalog;
+use crate::perks::limit::Window;
+use crate::perks::period::Period;
 use crate::perks::perk::Perk;
+use crate::perks::rule::Rule;
 use crate::scores::lookup::Lookup;
 
 /// The longest period, in days: five years.
@@ -63,15 +67,16 @@ impl Backtester {
         let Chosen { perk, version, rule, .. } =
             choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
         let turn = self.runs.begin(&merchant.id)?;
-        let since = match Counters::since(&rule, from) {
+        let stays = self.longest_stays(&merchant.id, &perk, &rule).await?;
+        let since = match Counters::since(&rule, from, &stays) {
             Since::Beginning => None,
             Since::At(at) => Some(at),
         };
         let stretch = self.ledger.stretch(&merchant.id, since, to).await?;
         let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
         let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to });
-        let other_perks = replay.counters().are_across_perks();
-        let interest = Interest { perk: perk.id.clone(), personal_from: from, other_perks };
+        let (moves, other_perks) = (replay.counters().are_there(), replay.counters().are_across_perks());
+        let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks };
         let of = u64::try_from(stretch.before - stretch.from).unwrap_or(0);
         Ok(BacktestRun {
             catalog: self.catalog.clone(),
@@ -84,6 +89,31 @@ impl Backtester {
             progress: Progress { done: 0, of },
             _turn: turn,
         })
+    }
+}
+
+impl Backtester {
+    /// How long guests could stay at the longest, by limit, under any version of the perk: what they
+    /// were granted under one goes on counting under the next.
+    async fn longest_stays(
+        &self,
+        merchant: &MerchantId,
+        perk: &Perk,
+        rule: &Rule,
+    ) -> Result<HashMap<String, Period>, TrialError> {
+        let mut stays = HashMap::new();
+        if !rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. })) {
+            return Ok(stays);
+        }
+        for version in 1..=perk.latest_version {
+            for limit in rule_of(&self.catalog, merchant, perk, version).await?.limits() {
+                if let Window::Concurrent { max_stay } = limit.window {
+                    let longest = stays.entry(limit.id.clone()).or_insert(max_stay);
+                    *longest = (*longest).max(max_stay);
+                }
+            }
+        }
+        Ok(stays)
     }
 }
 
@@ -109,16 +139,20 @@ impl Run for BacktestRun {
         if self.stretch.from >= self.stretch.before {
             return Ok(None);
         }
-        let page = self.ledger.past_checks(&self.merchant, self.stretch, &self.interest).await?;
+        let page = self.ledger.past_events(&self.merchant, self.stretch, &self.interest).await?;
         let mut replay = self.replay.take().ok_or(DatabaseError::Interrupted)?;
-        let unknown: BTreeSet<i32> = page.checks.iter().filter_map(|check| replay.unknown_version(check)).collect();
+        let version_of = |event: &PastEvent| match event {
+            PastEvent::Check(check) => replay.unknown_version(check),
+            PastEvent::Redeemed(_) | PastEvent::Ended(_) => None,
+        };
+        let unknown: BTreeSet<i32> = page.events.iter().filter_map(version_of).collect();
         for version in unknown {
             replay.learn(version, &rule_of(&self.catalog, &self.merchant, &self.perk, version).await?);
         }
         let next = page.next;
         let replayed = compute(move || {
             page.pruned.iter().for_each(|at| replay.miss(*at));
-            page.checks.iter().try_for_each(|check| replay.replay(check)).map(|()| replay)
+            page.events.iter().try_for_each(|event| replay.replay(event)).map(|()| replay)
         });
         self.replay = Some(replayed.await??);
         self.progress.done += u64::try_from(next - self.stretch.from).unwrap_or(0);

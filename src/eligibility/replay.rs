@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
 use super::decide::{Decision, ENGINE_VERSION, Verdict, decide};
 use super::everyone::Warning;
-use super::facts::{Context, Facts, ScoreFact};
+use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::reason::{Reason, ReasonCode};
-use super::replayed::{Admission, Counters, Course};
+use super::replayed::{Admission, Asking, Counters, Course, Granting, digest_of};
 use crate::database::DatabaseError;
 use crate::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::ledger::entry::LimitTouched;
-use crate::ledger::past::{PastCheck, PastPersonal};
+use crate::ledger::past::{PastCheck, PastEvent, PastPersonal};
 use crate::perks::attribute::{Attribute, PARTY};
-use crate::perks::limit::Place;
+use crate::perks::limit::{Place, Window};
+use crate::perks::period::Period;
 use crate::perks::rule::Rule;
 
 /// How many checks of a kind are named.
@@ -43,6 +44,7 @@ struct Outcome {
     reasons: Vec<Reason>,
     limits: Vec<LimitTouched>,
     next_eligible_at: Option<Timestamp>,
+    max_wait: Option<Period>,
 }
 
 /// A replay under way. But for the counters its size does not depend on how many checks there are.
@@ -51,6 +53,8 @@ pub(super) struct Replay {
     counters: Counters,
     /// What each version of the perk did not keep and this rule wants.
     unkept: HashMap<i32, BTreeSet<String>>,
+    /// Bodies of checks are gone, and with them what they used of limits.
+    has_gaps: bool,
     report: Report,
 }
 
@@ -74,7 +78,7 @@ struct Report {
 impl Replay {
     pub fn new(of: Subject) -> Self {
         let counters = Counters::of(&of.rule);
-        Self { of, counters, unkept: HashMap::new(), report: Report::default() }
+        Self { of, counters, unkept: HashMap::new(), has_gaps: false, report: Report::default() }
     }
 
     pub const fn counters(&self) -> &Counters {
@@ -105,16 +109,27 @@ impl Replay {
 
     /// A check whose body is gone.
     pub fn miss(&mut self, at: Timestamp) {
+        self.has_gaps = true;
         if at >= self.of.from && at < self.of.to {
             self.report.not_replayed.pruned += 1;
         }
     }
 
-    /// The next check of the log.
+    /// The next event of the log.
     ///
     /// # Errors
     /// [`DatabaseError::Corrupt`] when what was recorded can't have been.
-    pub fn replay(&mut self, check: &PastCheck) -> Result<(), DatabaseError> {
+    pub fn replay(&mut self, event: &PastEvent) -> Result<(), DatabaseError> {
+        self.counters.tidy_if_crowded();
+        match event {
+            PastEvent::Check(check) => return self.replay_check(check),
+            PastEvent::Redeemed(redemption) => self.counters.enter(redemption),
+            PastEvent::Ended(end) => self.counters.end(end),
+        }
+        Ok(())
+    }
+
+    fn replay_check(&mut self, check: &PastCheck) -> Result<(), DatabaseError> {
         if !self.is_in_period(check) {
             self.carry(check);
             return Ok(());
@@ -124,18 +139,20 @@ impl Replay {
             self.carry(check);
             return Ok(());
         };
-        let facts = facts_of(&self.of.rule, check, personal)?;
+        let facts = facts_of(&self.of, check, personal)?;
         let verdict = decide(&self.of.rule, &facts, check.at);
         if check.rule_hash == self.of.rule.hash() {
             self.reproduce(check, personal, &verdict);
         }
         let would_be = self.settle(Course::Replayed, check, verdict);
         self.compare(check, &would_be);
-        if check.decision == Decision::Granted {
-            self.counters.used(&check.limits, true, &[Course::Really]);
+        let was_granted = check.decision == Decision::Granted;
+        if was_granted {
+            self.counters.used(&granting(check, &check.limits, true), &[Course::Really]);
         }
-        if would_be.decision == Decision::Granted {
-            self.counters.used(&would_be.limits, true, &[Course::Replayed]);
+        if was_granted || would_be.decision == Decision::Granted {
+            let touched = if would_be.decision == Decision::Granted { would_be.limits.as_slice() } else { &[] };
+            self.counters.decided(&granting(check, touched, true));
         }
         Ok(())
     }
@@ -149,6 +166,10 @@ impl Replay {
         let not = &mut self.report.not_replayed;
         if check.codes.iter().any(|code| code == ReasonCode::PerkPaused.as_str()) {
             not.paused += 1;
+            return None;
+        }
+        if check.is_by_person {
+            not.by_person += 1;
             return None;
         }
         let Some(personal) = &check.personal else {
@@ -168,15 +189,15 @@ impl Replay {
     fn carry(&mut self, check: &PastCheck) {
         if check.decision == Decision::Granted {
             let ours = check.perk == self.of.perk.as_str();
-            self.counters.used(&check.limits, ours, &[Course::Really, Course::Replayed]);
+            self.counters.used(&granting(check, &check.limits, ours), &Course::BOTH);
         }
     }
 
-    fn settle(&self, course: Course, check: &PastCheck, verdict: Verdict) -> Outcome {
-        let Verdict { decision, tier, reasons, next_eligible_at, .. } = verdict;
+    fn settle(&mut self, course: Course, check: &PastCheck, verdict: Verdict) -> Outcome {
+        let Verdict { decision, tier, reasons, next_eligible_at, max_wait, .. } = verdict;
         if decision != Decision::Granted {
             let limits = Vec::new();
-            return Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at };
+            return Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at, max_wait };
         }
         let place = Place {
             merchant: self.of.merchant.as_str(),
@@ -185,10 +206,12 @@ impl Replay {
         };
         let rule = &self.of.rule;
         let claims = rule.claims(tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
-        let asked = self.counters.ask(course, rule, &claims, &check.subject);
+        let expires = check.at.as_second().saturating_add(rule.token().ttl.seconds());
+        let asking = Asking { subject: &check.subject, at: check.at, expires };
+        let asked = self.counters.ask(course, &claims, &asking);
         let Admission { admitted, limits, refusals, next_eligible_at: resets_at } = asked;
         if admitted {
-            Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at }
+            Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at, max_wait }
         } else {
             Outcome {
                 decision: Decision::Denied,
@@ -197,6 +220,7 @@ impl Replay {
                 reasons: refusals,
                 limits,
                 next_eligible_at: resets_at,
+                max_wait: None,
             }
         }
     }
@@ -216,10 +240,17 @@ impl Replay {
             reasons: personal.reasons.clone(),
             limits: check.limits.clone(),
             next_eligible_at: check.next_eligible_at,
+            max_wait: check.max_wait,
         };
         let again = self.settle(Course::Really, check, verdict.clone());
         if was != again {
+            let is_short = self.has_gaps && !self.of.rule.limits().is_empty();
             let reproduction = &mut self.report.reproduction;
+            if is_short {
+                // Nobody can tell what those whose bodies are gone had used.
+                reproduction.checks -= 1;
+                return;
+            }
             reproduction.mismatches += 1;
             name(&mut reproduction.mismatched, check);
         }
@@ -273,6 +304,12 @@ impl Replay {
             let detail = "The rule that ran comes to other decisions than it did: this is a defect of the gateway.";
             warnings.push(Warning { code: "not_reproduced", detail: detail.to_owned() });
         }
+        let holds_places = rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. }));
+        if holds_places && report.newly_admitted > 0 {
+            let detail = "Nobody knows whether those who would newly be admitted had come, or for how long: \
+                          each of them holds a place until the token lapses.";
+            warnings.push(Warning { code: "stays_not_known", detail: detail.to_owned() });
+        }
         Backtest {
             perk: slug,
             version,
@@ -302,8 +339,14 @@ fn source_of(rule: &Rule) -> Option<&SourceName> {
     rule.score().filter(|_| rule.looks_at_score()).map(|policy| &policy.source)
 }
 
+fn granting<'a>(check: &PastCheck, touched: &'a [LimitTouched], of_this_perk: bool) -> Granting<'a> {
+    // A check that was not granted has no grant: its own id stands for one that it would have had.
+    let grant = digest_of(&[check.grant.as_deref().unwrap_or(check.check.as_str())]);
+    Granting { grant, at: check.at, touched, of_this_perk }
+}
+
 /// The facts of then, as the checker had them.
-fn facts_of(rule: &Rule, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
+fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
     let mut members = match &personal.context {
         Json::Object(members) => members.clone(),
         _ => return Err(DatabaseError::corrupt("check event", "context")),
@@ -314,12 +357,12 @@ fn facts_of(rule: &Rule, check: &PastCheck, personal: &PastPersonal) -> Result<F
     let context = Context::parse(&Json::Object(members)).map_err(|issues| {
         DatabaseError::corrupt("context", issues.into_iter().map(|issue| issue.detail).next().unwrap_or_default())
     })?;
-    let score = personal.score.as_ref().filter(|_| rule.looks_at_score());
+    let score = personal.score.as_ref().filter(|_| of.rule.looks_at_score());
     Ok(Facts {
         score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
         network: personal.network.clone(),
         context,
-        rollout_bucket: None,
+        rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
     })
 }
 

@@ -1,16 +1,23 @@
 //! Limits as a backtest counts them: in memory, in the order of the log, twice beside each other: as
 //! they were really used, and as they would have been.
 
-use std::collections::{HashMap, HashSet};
+mod visits;
+
+use std::collections::HashMap;
 
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 
+use self::visits::{Stands, Use, Visit};
 use super::reason::Reason;
-use crate::ledger::entry::LimitTouched;
-use crate::perks::limit::{LimitClaim, Unit, Window};
+use crate::clock::from_micros;
+use crate::ledger::entry::{LimitTouched, UseTouched};
+use crate::ledger::uses::Uses;
+use crate::perks::limit::{CONCURRENT, Counting, Limit, LimitClaim, ROLLING, Unit, Window, is_across_perks};
+use crate::perks::period::Period;
 use crate::perks::rule::Rule;
 use crate::subject::Pseudonym;
+use crate::tokens::claims::SKEW_SECONDS;
 
 /// Which of the two histories is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,29 +44,76 @@ pub(super) struct Admission {
     pub next_eligible_at: Option<Timestamp>,
 }
 
-/// A counter's name, digested: a period can touch millions of them.
-type Key = [u8; 16];
+/// A name, digested: a period can touch millions of counters and grants.
+pub(super) type Key = [u8; 16];
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Used {
-    really: u64,
-    replayed: u64,
+/// Behind this much time nothing comes any more: the log is nearly in the order of its instants.
+const SETTLED_MICROS: i64 = 24 * 3600 * 1_000_000;
+
+/// How many grants and lines there are before it is worth looking for what is over.
+const CROWDED: usize = 8192;
+
+/// A check that asks for room.
+pub(super) struct Asking<'a> {
+    pub subject: &'a Pseudonym,
+    pub at: Timestamp,
+    /// When the token would expire, in seconds.
+    pub expires: i64,
 }
 
-/// The counters of one rule's limits.
+/// A grant as it used limits.
+pub(super) struct Granting<'a> {
+    /// Its digest, or that of its check where no grant is on record.
+    pub grant: Key,
+    pub at: Timestamp,
+    pub touched: &'a [LimitTouched],
+    /// False for another perk of the merchant, whose uses count only where the counter is shared.
+    pub of_this_perk: bool,
+}
+
+/// The counters of one rule's limits, in both courses.
 pub(super) struct Counters {
-    counted: HashMap<Key, Used>,
     /// The limits of the rule by id; others are not counted.
-    limits: HashSet<String>,
+    limits: HashMap<String, Counting>,
     /// Whether other perks of the merchant use some of the counters too.
     across_perks: bool,
+    /// What only adds up.
+    sums: HashMap<Key, [u64; 2]>,
+    /// Where uses lapse one by one.
+    lines: HashMap<Key, Lines>,
+    /// What grants used, so that it can be moved and given back.
+    visits: HashMap<Key, Visit>,
+    /// The latest instant met, in microseconds.
+    latest: i64,
+    crowded: usize,
+}
+
+struct Lines {
+    /// How far the horizon lies behind the time, in microseconds.
+    behind: i64,
+    courses: [Line; 2],
+}
+
+/// One rolling or concurrent counter in one course.
+#[derive(Default)]
+struct Line {
+    uses: Uses<Key>,
+    /// Its own time, which never goes back.
+    last_used_at: i64,
 }
 
 impl Counters {
     pub fn of(rule: &Rule) -> Self {
-        let limits = rule.limits().iter().map(|limit| limit.id.clone()).collect();
-        let across_perks = rule.limits().iter().any(crate::perks::limit::Limit::is_across_perks);
-        Self { counted: HashMap::new(), limits, across_perks }
+        let limits = rule.limits().iter().map(|limit| (limit.id.clone(), limit.window.counting())).collect();
+        Self {
+            limits,
+            across_perks: rule.limits().iter().any(Limit::is_across_perks),
+            sums: HashMap::new(),
+            lines: HashMap::new(),
+            visits: HashMap::new(),
+            latest: 0,
+            crowded: CROWDED,
+        }
     }
 
     /// Whether what other perks granted counts.
@@ -67,9 +121,15 @@ impl Counters {
         self.across_perks
     }
 
+    /// Whether there is anything to count.
+    pub fn are_there(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// A limit that was there before goes on from what it had really used when the period begins, so
-    /// the log is read from the start of the longest window that `from` can lie in.
-    pub fn since(rule: &Rule, from: Timestamp) -> Since {
+    /// the log is read from the start of the longest window that `from` can lie in. `stays` are the
+    /// longest stays that limits of this rule had in other versions: their guests may still be there.
+    pub fn since(rule: &Rule, from: Timestamp, stays: &HashMap<String, Period>) -> Since {
         let longest = rule.limits().iter().try_fold(SignedDuration::ZERO, |longest, limit| {
             // Longer than any such window, summer time and all: what is too old has another key.
             let hours = match limit.window {
@@ -78,7 +138,11 @@ impl Counters {
                 Window::Calendar(Unit::Week) => 8 * 24,
                 Window::Calendar(Unit::Month) => 32 * 24,
                 Window::Rolling(length) => length.seconds() / 3600 + 1,
-                Window::Concurrent { max_stay } => max_stay.seconds() / 3600 + 26,
+                Window::Concurrent { max_stay } => {
+                    let before = stays.get(&limit.id).map_or(0, |stay| stay.seconds());
+                    // A token may live for a day, and a moment longer.
+                    max_stay.seconds().max(before) / 3600 + 26
+                }
                 Window::Lifetime => return None,
             };
             Some(longest.max(SignedDuration::from_hours(hours)))
@@ -89,89 +153,198 @@ impl Counters {
         }
     }
 
-    /// A grant of the past used these. `of_this_perk` is false for another perk of the merchant, whose
-    /// uses count only where the counter is shared.
-    pub fn used(&mut self, touched: &[LimitTouched], of_this_perk: bool, courses: &[Course]) {
-        for limit in touched.iter().filter(|limit| self.limits.contains(&limit.id)) {
-            let across = is_across_perks(&limit.scope);
-            if !of_this_perk && !across {
-                continue;
-            }
-            let used = self.counted.entry(key(across, &limit.id, &limit.scope, &limit.window)).or_default();
-            for course in courses {
-                let counter = used.of(*course);
-                *counter = counter.saturating_add(limit.cost);
-            }
+    /// A grant of the past, as the ledger admitted it.
+    pub fn used(&mut self, granting: &Granting<'_>, courses: &[Course]) {
+        self.latest = self.latest.max(granting.at.as_microsecond());
+        for course in courses {
+            self.take(granting, *course, false);
+        }
+        let tells = granting.touched.iter().any(|limit| limit.window != CONCURRENT);
+        if let Some(visit) = self.visits.get_mut(&granting.grant) {
+            visit.tells = tells;
+        } else if granting.of_this_perk && self.are_there() {
+            // It used nothing that counts here, but may yet in the other course.
+            self.visits.insert(granting.grant, Visit { tells, ..Visit::default() });
         }
     }
 
+    /// The rule has decided the check of a grant; in its course the grant used these, or nothing.
+    pub fn decided(&mut self, granting: &Granting<'_>) {
+        self.take(granting, Course::Replayed, true);
+        if let Some(visit) = self.visits.get_mut(&granting.grant) {
+            visit.is_decided = true;
+        }
+    }
+
+    fn take(&mut self, granting: &Granting<'_>, course: Course, is_decided: bool) {
+        for limit in granting.touched {
+            let Some(counting) = self.limits.get(&limit.id).copied() else { continue };
+            if !granting.of_this_perk && !is_across_perks(&limit.scope) {
+                continue;
+            }
+            let counter = key_of(&limit.id, &limit.scope, &limit.window);
+            let stands = match (counting, limit.counted.and_then(|counted| Some((counted.horizon, counted.counts_at?))))
+            {
+                (Counting::Sum, None) => {
+                    let used = self.sums.entry(counter).or_default().of(course);
+                    *used = used.saturating_add(limit.cost);
+                    Stands::Sum { over: limit.resets_at.map_or(i64::MAX, Timestamp::as_microsecond) }
+                }
+                (Counting::Rolling(length), Some((_, at))) if limit.window == ROLLING => {
+                    let at = at.as_microsecond();
+                    self.line(counter, length.micros(), course).take(at, granting.grant, limit.cost, at);
+                    Stands::Made { at, over: at.saturating_add(length.micros()) }
+                }
+                (Counting::Held { max_stay }, Some((now, until))) if limit.window == CONCURRENT => {
+                    let (now, until) = (now.as_microsecond(), until.as_microsecond());
+                    self.line(counter, 0, course).take(until, granting.grant, limit.cost, now);
+                    Stands::Held { until, stay: if is_decided { max_stay.micros() } else { 0 } }
+                }
+                // The limit counted in another way then, by a counter that this rule does not ask.
+                _ => continue,
+            };
+            let visit = self.visits.entry(granting.grant).or_default();
+            visit.used.of(course).push(Use { counter, cost: limit.cost, stands });
+        }
+    }
+
+    fn line(&mut self, counter: Key, behind: i64, course: Course) -> &mut Line {
+        let lines = self.lines.entry(counter).or_insert_with(|| Lines { behind, courses: <[Line; 2]>::default() });
+        lines.courses.of(course)
+    }
+
     /// What the limits say to a grant in `course`, as the ledger asks them: one that any limit refuses
-    /// uses nothing.
-    pub fn ask(&self, course: Course, rule: &Rule, claims: &[LimitClaim], subject: &Pseudonym) -> Admission {
+    /// uses nothing, and neither does asking.
+    pub fn ask(&mut self, course: Course, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
+        let at = asking.at.as_microsecond();
+        self.latest = self.latest.max(at);
         let mut refusals = Vec::new();
-        let mut limits = Vec::with_capacity(claims.len());
-        for (limit, claim) in rule.limits().iter().zip(claims) {
-            let scope = claim.scope.resolve(subject);
-            let key = key(claim.across_perks, &claim.limit, &scope, &claim.window_key);
-            let mut used = self.counted.get(&key).copied().unwrap_or_default();
-            let used = match limit.window {
-                Window::Calendar(_) | Window::Lifetime | Window::Rolling(_) | Window::Concurrent { .. } => {
-                    *used.of(course)
+        let mut seen = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let scope = claim.scope.resolve(asking.subject);
+            let counter = key_of(&claim.limit, &scope, &claim.window_key);
+            let (behind, expires) = match claim.counting {
+                Counting::Sum => {
+                    let used = *self.sums.entry(counter).or_default().of(course);
+                    if used.saturating_add(claim.cost) > claim.max {
+                        refusals.push(Reason::limit_reached(&claim.limit, claim.resets_at));
+                    }
+                    seen.push((scope, used, None));
+                    continue;
+                }
+                Counting::Rolling(length) => (length.micros(), None),
+                Counting::Held { .. } => {
+                    (0, Some(asking.expires.saturating_add(SKEW_SECONDS).saturating_mul(1_000_000)))
                 }
             };
-            if used.saturating_add(claim.cost) > claim.max {
-                refusals.push(Reason::limit_reached(&claim.limit, claim.resets_at));
+            let line = self.line(counter, behind, course);
+            let now = line.last_used_at.max(at);
+            line.uses.move_to(now.saturating_sub(behind));
+            if line.uses.sum().saturating_add(claim.cost) > claim.max {
+                let room = line.uses.room_at(claim.cost, claim.max).filter(|_| expires.is_none());
+                let room = room.map(|at| from_micros(at.saturating_add(behind)));
+                refusals.push(Reason::limit_reached(&claim.limit, room));
             }
-            limits.push(LimitTouched {
+            let would_stand = expires.map_or(now, |expires| expires.max(now));
+            seen.push((
+                scope,
+                line.uses.sum(),
+                Some((line.uses.horizon(), line.uses.next_lapse(), would_stand, behind)),
+            ));
+        }
+        let admitted = refusals.is_empty();
+        let limits = claims.iter().zip(seen).map(|(claim, (scope, used, line))| {
+            let counts = admitted && line.is_none_or(|(horizon, _, stands, _)| stands > horizon);
+            LimitTouched {
                 id: claim.limit.clone(),
                 scope,
                 window: claim.window_key.clone(),
                 cost: claim.cost,
                 max: claim.max,
-                used,
-                resets_at: claim.resets_at,
-                counted: None,
-            });
-        }
-        let admitted = refusals.is_empty();
-        if admitted {
-            for limit in &mut limits {
-                limit.used = limit.used.saturating_add(limit.cost);
+                used: if counts { used.saturating_add(claim.cost) } else { used },
+                resets_at: match (claim.counting, line) {
+                    (Counting::Rolling(_), Some((_, next, stands, behind))) => {
+                        let own = admitted.then_some(stands);
+                        next.into_iter().chain(own).min().map(|at| from_micros(at.saturating_add(behind)))
+                    }
+                    (Counting::Held { .. }, _) => None,
+                    (Counting::Sum | Counting::Rolling(_), _) => claim.resets_at,
+                },
+                counted: line.map(|(horizon, _, stands, _)| UseTouched {
+                    horizon: from_micros(horizon),
+                    counts_at: admitted.then(|| from_micros(stands)),
+                }),
             }
-        }
+        });
+        let limits = limits.collect();
         let next_eligible_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
         Admission { admitted, limits, refusals, next_eligible_at }
     }
+
+    /// Between two events: forgets what is over, so that a long period takes no more memory than its longest window.
+    pub fn tidy_if_crowded(&mut self) {
+        if self.visits.len() + self.lines.len() <= self.crowded {
+            return;
+        }
+        let settled = self.latest.saturating_sub(SETTLED_MICROS);
+        self.visits.retain(|_, visit| visit.used.iter().flatten().any(|used| used.stands.over() > settled));
+        self.lines.retain(|_, lines| {
+            let horizon = settled.saturating_sub(lines.behind);
+            for line in &mut lines.courses {
+                if line.uses.horizon() < horizon {
+                    line.uses.move_to(horizon);
+                }
+                line.uses.forget_lapsed();
+            }
+            lines.courses.iter().any(|line| !line.uses.is_empty())
+        });
+        self.crowded = CROWDED.max(2 * (self.visits.len() + self.lines.len()));
+    }
 }
 
-impl Used {
-    const fn of(&mut self, course: Course) -> &mut u64 {
+impl Line {
+    fn take(&mut self, stands: i64, grant: Key, cost: u64, now: i64) {
+        self.uses.add(stands, grant, cost);
+        self.last_used_at = self.last_used_at.max(now);
+    }
+}
+
+impl Course {
+    pub const BOTH: [Self; 2] = [Self::Really, Self::Replayed];
+}
+
+/// Something kept for each course.
+pub(super) trait Each<T> {
+    fn of(&mut self, course: Course) -> &mut T;
+    fn get_of(&self, course: Course) -> &T;
+}
+
+impl<T> Each<T> for [T; 2] {
+    fn of(&mut self, course: Course) -> &mut T {
+        let [really, replayed] = self;
         match course {
-            Course::Really => &mut self.really,
-            Course::Replayed => &mut self.replayed,
+            Course::Really => really,
+            Course::Replayed => replayed,
+        }
+    }
+
+    fn get_of(&self, course: Course) -> &T {
+        let [really, replayed] = self;
+        match course {
+            Course::Really => really,
+            Course::Replayed => replayed,
         }
     }
 }
 
-/// Whether a resolved scope is one that all perks of the merchant share: it names the merchant, and no
-/// perk. It is a JSON pointer of names and values; `perk` alone has no value.
-fn is_across_perks(scope: &str) -> bool {
-    let mut steps = scope.split('/').skip(1);
-    let mut merchant = false;
-    while let Some(name) = steps.next() {
-        match name {
-            "perk" => return false,
-            "merchant" => merchant = true,
-            _ => {}
-        }
-        steps.next();
-    }
-    merchant
+fn key_of(limit: &str, scope: &str, window: &str) -> Key {
+    digest_of(&[if is_across_perks(scope) { "merchant" } else { "perk" }, limit, scope, window])
 }
 
-fn key(across: bool, limit: &str, scope: &str, window: &str) -> Key {
+/// 128 bits of SHA-256 over the parts.
+pub(super) fn digest_of(parts: &[&str]) -> Key {
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in [if across { "merchant" } else { "perk" }, limit, scope, window] {
+    for part in parts {
         context.update(part.as_bytes());
         // No part holds it, so no two names run together.
         context.update(b"\0");
@@ -187,6 +360,7 @@ fn key(across: bool, limit: &str, scope: &str, window: &str) -> Key {
 mod tests {
     use super::*;
     use crate::json::Json;
+    use crate::ledger::past::{PastEnd, PastRedemption};
     use crate::perks::limit::Place;
 
     fn rule(limits: &str) -> Rule {
@@ -201,25 +375,38 @@ mod tests {
         rule.claims("t", 1, &place, at.parse().unwrap())
     }
 
+    const NOON: &str = "2012-05-08T12:00:00Z";
+
+    fn asking<'a>(subject: &'a Pseudonym, at: &str) -> Asking<'a> {
+        let at: Timestamp = at.parse().unwrap();
+        Asking { subject, at, expires: at.as_second() + 900 }
+    }
+
+    fn granting<'a>(grant: &str, at: &str, admission: &'a Admission) -> Granting<'a> {
+        let touched = &admission.limits;
+        Granting { grant: digest_of(&[grant]), at: at.parse().unwrap(), touched, of_this_perk: true }
+    }
+
     #[test]
     fn a_limit_admits_its_number_and_then_refuses_until_the_window_turns() {
         let (rule, ada) = (rule(DAY), Pseudonym::stored("sub_a"));
         let mut counters = Counters::of(&rule);
-        let today = claims(&rule, "2012-05-08T12:00:00Z");
-        for used in [1, 2] {
-            let admission = counters.ask(Course::Replayed, &rule, &today, &ada);
+        let today = claims(&rule, NOON);
+        for (grant, used) in [("a", 1), ("b", 2)] {
+            let admission = counters.ask(Course::Replayed, &today, &asking(&ada, NOON));
             assert!(admission.admitted);
             assert_eq!(admission.limits[0].used, used);
-            counters.used(&admission.limits, true, &[Course::Replayed]);
+            counters.decided(&granting(grant, NOON, &admission));
         }
-        let refused = counters.ask(Course::Replayed, &rule, &today, &ada);
+        let refused = counters.ask(Course::Replayed, &today, &asking(&ada, NOON));
         assert!(!refused.admitted);
         assert_eq!(refused.limits[0].used, 2);
         assert_eq!(refused.next_eligible_at, Some("2012-05-09T00:00:00Z".parse().unwrap()));
         // The other history has not moved, and neither have another person and another day.
-        assert!(counters.ask(Course::Really, &rule, &today, &ada).admitted);
-        assert!(counters.ask(Course::Replayed, &rule, &today, &Pseudonym::stored("sub_b")).admitted);
-        assert!(counters.ask(Course::Replayed, &rule, &claims(&rule, "2012-05-09T00:00:00Z"), &ada).admitted);
+        assert!(counters.ask(Course::Really, &today, &asking(&ada, NOON)).admitted);
+        assert!(counters.ask(Course::Replayed, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).admitted);
+        let tomorrow = "2012-05-09T00:00:00Z";
+        assert!(counters.ask(Course::Replayed, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).admitted);
     }
 
     #[test]
@@ -228,38 +415,96 @@ mod tests {
         let rule = rule(&format!("{DAY},{shared}"));
         let (mut counters, ada) = (Counters::of(&rule), Pseudonym::stored("sub_a"));
         assert!(counters.are_across_perks());
-        let claims = claims(&rule, "2012-05-08T12:00:00Z");
-        let touched = counters.ask(Course::Really, &rule, &claims, &ada).limits;
-        counters.used(&touched, false, &[Course::Really, Course::Replayed]);
-        let admission = counters.ask(Course::Replayed, &rule, &claims, &ada);
+        let claims = claims(&rule, NOON);
+        let admission = counters.ask(Course::Really, &claims, &asking(&ada, NOON));
+        let elsewhere = Granting { of_this_perk: false, ..granting("a", NOON, &admission) };
+        counters.used(&elsewhere, &Course::BOTH);
+        let admission = counters.ask(Course::Replayed, &claims, &asking(&ada, NOON));
         assert_eq!(admission.limits.iter().map(|limit| limit.used).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(admission.refusals.len(), 1);
         assert_eq!(admission.next_eligible_at, None, "a lifetime never resets");
     }
 
     #[test]
-    fn a_scope_is_shared_when_it_names_the_merchant_and_no_perk() {
-        for (scope, across) in [
-            ("/subject/sub_a", false),
-            ("/subject/sub_a/merchant/mer_1", true),
-            ("/perk/merchant/mer_1", false),
-            ("/location/merchant", false),
-            ("/location/perk/merchant/mer_1", true),
-            ("/location/a~1b/merchant/mer_1", true),
-        ] {
-            assert_eq!(is_across_perks(scope), across, "{scope}");
-        }
-    }
-
-    #[test]
     fn the_log_is_read_from_the_longest_window_on() {
         let from: Timestamp = "2012-05-08T12:00:00Z".parse().unwrap();
-        let since = |limits: &str| Counters::since(&rule(limits), from);
+        let since = |limits: &str| Counters::since(&rule(limits), from, &HashMap::new());
         assert_eq!(since(""), Since::At(from));
         assert_eq!(since(DAY), Since::At("2012-05-06T12:00:00Z".parse().unwrap()));
         let month = DAY.replace("day\"}", "month\"}").replace("\"day\"", "\"m\"");
         assert_eq!(since(&format!("{DAY},{month}")), Since::At("2012-04-06T12:00:00Z".parse().unwrap()));
         let life = r#"{"id":"life","scope":["subject"],"max":1,"window":{"lifetime":true}}"#;
         assert_eq!(since(&format!("{DAY},{life}")), Since::Beginning);
+    }
+
+    const HOUSE: &str = r#"{"id":"house","scope":["perk"],"max":1,"window":{"concurrent":{"max_stay":"PT2H"}}}"#;
+    const SIX: &str = r#"{"id":"six","scope":["perk"],"max":2,"window":{"rolling":"PT6H"}}"#;
+
+    /// Asks as the rule, and takes what is granted.
+    fn visit(counters: &mut Counters, rule: &Rule, grant: &str, at: &str) -> (bool, Option<String>) {
+        let subject = Pseudonym::stored("sub_a");
+        let admission = counters.ask(Course::Replayed, &claims(rule, at), &asking(&subject, at));
+        if admission.admitted {
+            counters.decided(&granting(grant, at, &admission));
+        }
+        (admission.admitted, admission.next_eligible_at.map(|at| at.to_string()))
+    }
+
+    fn redeemed(grant: &str, at: &str) -> PastRedemption {
+        PastRedemption { grant: grant.into(), at: at.parse().unwrap(), holds: Vec::new() }
+    }
+
+    fn ended(grant: &str, is_void: bool) -> PastEnd {
+        PastEnd { grant: grant.into(), is_void, returned: Vec::new() }
+    }
+
+    #[test]
+    fn a_use_lapses_when_it_is_as_old_as_the_rolling_window_is_long() {
+        let rule = rule(SIX);
+        let mut counters = Counters::of(&rule);
+        assert_eq!(visit(&mut counters, &rule, "a", "2012-05-08T12:00:00Z"), (true, None));
+        assert_eq!(visit(&mut counters, &rule, "b", "2012-05-08T13:00:00Z"), (true, None));
+        let soon = Some("2012-05-08T18:00:00Z".to_owned());
+        assert_eq!(visit(&mut counters, &rule, "c", "2012-05-08T17:59:59Z"), (false, soon));
+        assert_eq!(visit(&mut counters, &rule, "d", "2012-05-08T18:00:00Z"), (true, None));
+        counters.end(&ended("b", true));
+        assert!(visit(&mut counters, &rule, "e", "2012-05-08T18:00:01Z").0, "what was taken back has room again");
+        assert!(!visit(&mut counters, &rule, "f", "2012-05-08T18:00:02Z").0);
+    }
+
+    #[test]
+    fn a_place_is_held_until_the_token_lapses_or_the_guest_has_left() {
+        let rule = rule(HOUSE);
+        let mut counters = Counters::of(&rule);
+        assert!(visit(&mut counters, &rule, "a", "2012-05-08T12:00:00Z").0);
+        assert_eq!(visit(&mut counters, &rule, "b", "2012-05-08T12:15:29Z"), (false, None));
+        assert!(visit(&mut counters, &rule, "c", "2012-05-08T12:15:30Z").0, "nobody came");
+        counters.enter(&redeemed("c", "2012-05-08T12:20:00Z"));
+        counters.enter(&redeemed("c", "2012-05-08T12:25:00Z"));
+        assert!(!visit(&mut counters, &rule, "d", "2012-05-08T14:19:59Z").0);
+        assert!(visit(&mut counters, &rule, "e", "2012-05-08T14:20:00Z").0, "the longest stay is over");
+        counters.enter(&redeemed("e", "2012-05-08T14:21:00Z"));
+        counters.end(&ended("e", true));
+        assert!(!visit(&mut counters, &rule, "f", "2012-05-08T14:22:00Z").0, "a void leaves a guest's place alone");
+        assert!(visit(&mut counters, &rule, "g", "2012-05-08T16:21:00Z").0);
+        counters.enter(&redeemed("g", "2012-05-08T16:22:00Z"));
+        counters.end(&ended("g", false));
+        assert!(visit(&mut counters, &rule, "h", "2012-05-08T16:23:00Z").0, "the guest has left");
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_and_nothing_else() {
+        let rule = rule(&format!("{SIX},{DAY},{}", HOUSE.replace("\"max\":1", "\"max\":9")));
+        let mut counters = Counters::of(&rule);
+        for (grant, at) in [("a", "2012-05-08T12:00:00Z"), ("b", "2012-05-08T16:00:00Z")] {
+            assert!(visit(&mut counters, &rule, grant, at).0);
+        }
+        assert!(!visit(&mut counters, &rule, "c", "2012-05-08T17:00:00Z").0);
+        assert!(visit(&mut counters, &rule, "d", "2012-05-11T12:00:00Z").0);
+        assert_eq!((counters.visits.len(), counters.lines.len()), (3, 2));
+        counters.crowded = 0;
+        counters.tidy_if_crowded();
+        assert_eq!(counters.visits.len(), 1);
+        assert_eq!(counters.lines.len(), 2);
     }
 }

@@ -23,6 +23,7 @@ use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, CheckEntry, LimitTouched, ScoreSeen};
 use crate::perks::catalog::Catalog;
 use crate::perks::limit::Place;
+use crate::perks::period::Period;
 use crate::scores::lookup::Lookup;
 use crate::subject::{SubjectHandle, SubjectRef};
 
@@ -62,6 +63,8 @@ pub struct Simulated {
     /// As they stand now, were it granted.
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait.
+    pub max_wait: Option<Period>,
     pub trace: Trace,
     pub warnings: Vec<Warning>,
 }
@@ -127,6 +130,7 @@ impl Simulator {
             score: seen,
             limits: Vec::new(),
             next_eligible_at: verdict.next_eligible_at,
+            max_wait: verdict.max_wait,
             trace: trace(rule, &facts, at),
             warnings: warnings(&chosen, &trial),
         };
@@ -138,6 +142,7 @@ impl Simulator {
             simulated.reasons = settled.reasons;
             simulated.limits = settled.limits;
             simulated.next_eligible_at = settled.next_eligible_at;
+            simulated.max_wait = settled.max_wait;
         }
         Ok(simulated)
     }

@@ -271,9 +271,7 @@ pub(super) fn read(
         score,
         limits,
         next_eligible_at: parse_time(facts.member("next_eligible_at")),
-        max_wait: facts
-            .member("max_wait")
-            .and_then(|wait| Period::read(&Spot::root(wait), LONGEST, &mut Issues::default())),
+        max_wait: read_wait(facts),
         resolves: facts.member("resolves").and_then(Json::as_text).and_then(|check| check.parse().ok()),
         grant,
         receipt,
@@ -323,6 +321,11 @@ pub(super) fn read_limits(facts: &Json) -> Result<Vec<LimitTouched>, DatabaseErr
         });
     }
     Ok(limits)
+}
+
+/// What a check's facts say of the wait that was promised.
+pub(super) fn read_wait(facts: &Json) -> Option<Period> {
+    facts.member("max_wait").and_then(|wait| Period::read(&Spot::root(wait), LONGEST, &mut Issues::default()))
 }
 
 fn parse_time(value: Option<&Json>) -> Option<jiff::Timestamp> {

@@ -4,16 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::store::{self, CounterRow, PAGE_OF_USES, UseRow, UsesWanted};
-use super::uses::Uses;
+use super::uses::{AHEAD, Uses};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
 
 /// merchant, perk, limit, scope value, window.
 pub(super) type CounterKey = [String; 5];
-
-/// How many uses beyond the horizon are read, to tell when there is room again: the largest party
-/// has a hundred.
-const AHEAD: usize = 128;
 
 /// When a counter is wanted.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Reading the checks of the past in the log's order, page by page. Nothing is locked and no page is
+//! Reading the checks of the past and what became of them in the log's order, page by page. Nothing is locked and no page is
 //! part of a longer transaction: whoever reads a year of checks is in nobody's way.
 
 use std::collections::{BTreeSet, HashMap};
@@ -6,10 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::event::StoredEvent;
-use super::past::{self, PastCheck};
+use super::past::{self, PastEvent};
 use super::store::history as rows;
 use super::subjects::Subject;
-use super::{Ledger, LedgerError, checks};
+use super::{Ledger, LedgerError, checks, redemptions, returns};
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{MerchantId, PerkId};
@@ -31,21 +31,23 @@ pub struct Stretch {
     pub before: i64,
 }
 
-/// Which of the checks that are read matter to the one who asks.
+/// What of the past matters to the one who asks.
 #[derive(Debug, Clone)]
 pub struct Interest {
     pub perk: PerkId,
     /// What is personal is opened from here on; before it nobody asks.
     pub personal_from: Timestamp,
-    /// Other perks' checks are read too.
+    /// Redemptions, releases and voids are read too: they move what grants use of limits.
+    pub moves: bool,
+    /// Other perks are read too.
     pub other_perks: bool,
 }
 
-/// The checks of a page.
+/// The events of a page.
 #[derive(Debug, Default)]
 pub struct HistoryPage {
-    pub checks: Vec<PastCheck>,
-    /// When those were whose bodies are gone.
+    pub events: Vec<PastEvent>,
+    /// When those checks were whose bodies are gone.
     pub pruned: Vec<Timestamp>,
     /// Where the next page begins.
     pub next: i64,
@@ -78,11 +80,11 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// The checks of one page of the stretch.
+    /// What happened in one page of the stretch.
     ///
     /// # Errors
     /// [`LedgerError::Database`].
-    pub async fn past_checks(
+    pub async fn past_events(
         &self,
         merchant: &MerchantId,
         stretch: Stretch,
@@ -118,32 +120,44 @@ fn page(
     let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
         return Ok(HistoryPage { next, ..HistoryPage::default() });
     };
-    // Bodies are canonical, so this text stands in every check of the perk; what a caller could put
-    // into a check is sealed, so in no other.
+    // Bodies are canonical, so this text stands in every event of the perk. What callers put into a
+    // check is sealed, and within a note the quotes are escaped, so it stands in no other.
     let of_the_perk = format!(r#""perk_id":"{}""#, interest.perk.as_str());
+    let kinds = [checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED];
+    let kinds = if interest.moves { kinds.as_slice() } else { &[checks::KIND] };
     let mut pruned = Vec::new();
     let mut events = Vec::new();
-    for row in rows::list_placed(conn, &log, checks::KIND, stretch.from, next)? {
+    for row in rows::list_placed(conn, &log, kinds, stretch.from, next)? {
         let at = from_micros(row.at);
+        let is_check = row.kind == checks::KIND;
         let Some(body) = row.body else {
-            pruned.push(at);
+            pruned.extend(is_check.then_some(at));
             continue;
         };
         let is_ours = body.contains(&of_the_perk);
-        if is_ours || interest.other_perks {
-            let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("check event", e))?;
-            events.push((event, is_ours && at >= interest.personal_from));
+        // Another perk's redemption matters only where it holds a place.
+        let is_other = interest.other_perks && (row.kind != redemptions::KIND || body.contains(r#""holds":["#));
+        if is_ours || is_other {
+            let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+            events.push((event, row.kind, is_check && is_ours && at >= interest.personal_from));
         }
     }
     let wanted: BTreeSet<&str> =
-        events.iter().filter(|(_, open)| *open).filter_map(|(event, _)| past::pseudonym(event)).collect();
+        events.iter().filter(|(_, _, open)| *open).filter_map(|(event, ..)| past::pseudonym(event)).collect();
     let subjects = subjects_called(conn, keyring, merchant, &wanted)?;
-    let mut checks = Vec::with_capacity(events.len());
-    for (event, open) in &events {
-        let subject = past::pseudonym(event).filter(|_| *open).and_then(|name| subjects.get(name));
-        checks.push(past::read(event, subject)?);
+    let mut read = Vec::with_capacity(events.len());
+    for (event, kind, open) in &events {
+        read.push(match kind.as_str() {
+            redemptions::KIND => PastEvent::Redeemed(past::redemption(event)?),
+            returns::RELEASED => PastEvent::Ended(past::end(event, false)?),
+            returns::VOIDED => PastEvent::Ended(past::end(event, true)?),
+            _ => {
+                let subject = past::pseudonym(event).filter(|_| *open).and_then(|name| subjects.get(name));
+                PastEvent::Check(Box::new(past::read(event, subject)?))
+            }
+        });
     }
-    Ok(HistoryPage { checks, pruned, next })
+    Ok(HistoryPage { events: read, pruned, next })
 }
 
 fn subjects_called(
@@ -151,17 +165,18 @@ fn subjects_called(
     keyring: &Keyring,
     merchant: &MerchantId,
     pseudonyms: &BTreeSet<&str>,
-) -> Result<HashMap<String, Subject>, DatabaseError> {
+) -> Result<HashMap<String, (SubjectRef, Subject)>, DatabaseError> {
     let pseudonyms: Vec<&str> = pseudonyms.iter().copied().collect();
     let mut subjects = HashMap::new();
     for row in rows::list_subjects_called(conn, merchant, &pseudonyms)? {
         let bytes: [u8; 32] =
             row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+        let reference = SubjectRef(bytes);
         let secret = keyring
-            .open_subject(merchant, &SubjectRef(bytes), &row.sealed)
+            .open_subject(merchant, &reference, &row.sealed)
             .map_err(|e| DatabaseError::corrupt("subject", e))?;
         let pseudonym = Pseudonym::stored(&row.pseudonym);
-        subjects.insert(row.pseudonym, Subject { secret, pseudonym });
+        subjects.insert(row.pseudonym, (reference, Subject { secret, pseudonym }));
     }
     Ok(subjects)
 }

@@ -1,6 +1,7 @@
-//! A check as it was decided once, with everything that is needed to decide it again.
+//! The past as it is replayed: checks with everything that is needed to decide them again, and what
+//! became of their grants.
 
-use super::checks::{open, read_limits};
+use super::checks::{open, read_limits, read_wait};
 use super::entry::{LimitTouched, ScoreSeen};
 use super::event::StoredEvent;
 use super::subjects::Subject;
@@ -9,7 +10,51 @@ use crate::eligibility::decide::Decision;
 use crate::eligibility::reason::Reason;
 use crate::ids::CheckId;
 use crate::json::Json;
-use crate::subject::Pseudonym;
+use crate::perks::period::Period;
+use crate::subject::{Pseudonym, SubjectRef};
+
+/// Something that a replay has to know of, in the log's order.
+#[derive(Debug, Clone)]
+pub enum PastEvent {
+    Check(Box<PastCheck>),
+    Redeemed(PastRedemption),
+    Ended(PastEnd),
+}
+
+/// A door took a grant's token.
+#[derive(Debug, Clone)]
+pub struct PastRedemption {
+    pub grant: String,
+    pub at: jiff::Timestamp,
+    /// The places that it goes on holding.
+    pub holds: Vec<PastHold>,
+}
+
+/// A place, and when it is free at the latest.
+#[derive(Debug, Clone)]
+pub struct PastHold {
+    pub limit: String,
+    pub scope: String,
+    pub until: jiff::Timestamp,
+}
+
+/// A grant was released or voided.
+#[derive(Debug, Clone)]
+pub struct PastEnd {
+    pub grant: String,
+    pub is_void: bool,
+    /// What it gave back of limits.
+    pub returned: Vec<PastReturn>,
+}
+
+/// What came back of one limit.
+#[derive(Debug, Clone)]
+pub struct PastReturn {
+    pub limit: String,
+    pub scope: String,
+    pub window: String,
+    pub cost: u64,
+}
 
 /// One `check.decided` of the log.
 #[derive(Debug, Clone)]
@@ -32,6 +77,11 @@ pub struct PastCheck {
     pub kiosk: Option<String>,
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<jiff::Timestamp>,
+    pub max_wait: Option<Period>,
+    /// A person granted it, in the place of a check that was referred.
+    pub is_by_person: bool,
+    /// The grant's id.
+    pub grant: Option<String>,
     /// The codes of its reasons, each once.
     pub codes: Vec<String>,
     /// None once the person was erased, and where nobody asked for it.
@@ -41,6 +91,7 @@ pub struct PastCheck {
 /// What is sealed under the person's key.
 #[derive(Debug, Clone)]
 pub struct PastPersonal {
+    pub subject: SubjectRef,
     pub reasons: Vec<Reason>,
     pub score: Option<ScoreSeen>,
     pub network: Option<String>,
@@ -54,7 +105,7 @@ pub(super) fn pseudonym(event: &StoredEvent) -> Option<&str> {
 }
 
 /// The check as its event tells it; `subject` opens what is personal.
-pub(super) fn read(event: &StoredEvent, subject: Option<&Subject>) -> Result<PastCheck, DatabaseError> {
+pub(super) fn read(event: &StoredEvent, subject: Option<&(SubjectRef, Subject)>) -> Result<PastCheck, DatabaseError> {
     let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
     let facts = &event.facts;
     let maybe = |name: &str| facts.member(name).and_then(Json::as_text);
@@ -67,10 +118,15 @@ pub(super) fn read(event: &StoredEvent, subject: Option<&Subject>) -> Result<Pas
             codes.push(code.to_owned());
         }
     }
-    let personal = open(event, subject)?.map(|personal| {
-        let score = personal.score_seen();
-        PastPersonal { reasons: personal.reasons, score, network: personal.network, context: personal.context }
+    let opened = open(event, subject.map(|(_, subject)| subject))?.zip(subject);
+    let personal = opened.map(|(personal, (subject, _))| PastPersonal {
+        subject: *subject,
+        score: personal.score_seen(),
+        reasons: personal.reasons,
+        network: personal.network,
+        context: personal.context,
     });
+    let grant = facts.member("grant").and_then(|grant| grant.member("id")).and_then(Json::as_text);
     Ok(PastCheck {
         check: event.about.parse().map_err(|e| DatabaseError::corrupt("check id", e))?,
         at: event.at.parse().map_err(|e| DatabaseError::corrupt("event time", e))?,
@@ -87,7 +143,52 @@ pub(super) fn read(event: &StoredEvent, subject: Option<&Subject>) -> Result<Pas
         kiosk: maybe("kiosk").map(str::to_owned),
         limits: read_limits(facts)?,
         next_eligible_at: maybe("next_eligible_at").and_then(|at| at.parse().ok()),
+        max_wait: read_wait(facts),
+        is_by_person: maybe("resolves").is_some(),
+        grant: grant.map(str::to_owned),
         codes,
         personal,
     })
+}
+
+/// The redemption as its event tells it.
+pub(super) fn redemption(event: &StoredEvent) -> Result<PastRedemption, DatabaseError> {
+    let holds = event.facts.member("holds").and_then(Json::as_list).unwrap_or_default();
+    Ok(PastRedemption {
+        grant: event.about.clone(),
+        at: event.at.parse().map_err(|e| DatabaseError::corrupt("event time", e))?,
+        holds: holds
+            .iter()
+            .map(|hold| {
+                let until = text(hold, "until")?.parse().map_err(|e| DatabaseError::corrupt("hold", e))?;
+                Ok(PastHold { limit: text(hold, "id")?, scope: text(hold, "scope")?, until })
+            })
+            .collect::<Result<_, DatabaseError>>()?,
+    })
+}
+
+/// The end of a grant as its event tells it.
+pub(super) fn end(event: &StoredEvent, is_void: bool) -> Result<PastEnd, DatabaseError> {
+    let returned = event.facts.member("returned").and_then(Json::as_list).unwrap_or_default();
+    Ok(PastEnd {
+        grant: event.about.clone(),
+        is_void,
+        returned: returned
+            .iter()
+            .map(|part| {
+                let cost = part.member("cost").and_then(Json::as_whole).and_then(|cost| u64::try_from(cost).ok());
+                Ok(PastReturn {
+                    limit: text(part, "id")?,
+                    scope: text(part, "scope")?,
+                    window: text(part, "window")?,
+                    cost: cost.ok_or_else(|| DatabaseError::corrupt("end of a grant", "cost"))?,
+                })
+            })
+            .collect::<Result<_, DatabaseError>>()?,
+    })
+}
+
+fn text(facts: &Json, name: &'static str) -> Result<String, DatabaseError> {
+    let text = facts.member(name).and_then(Json::as_text).map(str::to_owned);
+    text.ok_or_else(|| DatabaseError::corrupt("event", name))
 }

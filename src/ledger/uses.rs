@@ -4,6 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
+/// How far beyond the horizon [`Uses::room_at`] looks: the largest party has a hundred, so only a
+/// limit that was lowered below what is used needs to look further, and then it says that nobody knows.
+pub const AHEAD: usize = 128;
+
 /// The uses of one rolling or concurrent counter.
 ///
 /// Each stands at a position: the instant at which it was used (rolling), or at which it stops
@@ -82,14 +86,30 @@ impl<G: PartialEq> Uses<G> {
         self.known.range((Excluded(self.horizon), Unbounded)).next().map(|(at, _)| *at)
     }
 
-    /// The position which the horizon must reach for `cost` more to fit under `max`.
+    /// The position which the horizon must reach for `cost` more to fit under `max`, if no more than
+    /// about [`AHEAD`] uses have to lapse for it.
     pub fn room_at(&self, cost: u64, max: u64) -> Option<i64> {
         let mut left = self.sum;
-        let beyond = self.known.range((Excluded(self.horizon), Unbounded));
+        let mut seen = 0;
+        let beyond = self.known.range((Excluded(self.horizon), Unbounded)).take_while(|(_, here)| {
+            let is_near = seen < AHEAD;
+            seen += here.len();
+            is_near
+        });
         beyond.into_iter().find_map(|(at, here)| {
             left = here.iter().fold(left, |left, (_, used)| left.saturating_sub(*used));
             (left.saturating_add(cost) <= max).then_some(*at)
         })
+    }
+
+    /// Forgets those at or behind the horizon, which then can't go back any more.
+    pub fn forget_lapsed(&mut self) {
+        self.known = self.known.split_off(&self.horizon.saturating_add(1));
+    }
+
+    /// Whether no use is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
     }
 }
 
@@ -122,6 +142,30 @@ mod tests {
         assert_eq!(uses.room_at(2, 7), Some(20));
         assert_eq!(uses.room_at(7, 7), Some(30));
         assert_eq!(uses.room_at(8, 7), None);
+    }
+
+    #[test]
+    fn room_is_looked_for_only_so_far() {
+        let mut uses = Uses::new(0, 0);
+        for at in 1..=200 {
+            uses.add(at, at, 1);
+        }
+        let ahead = u64::try_from(AHEAD).unwrap();
+        assert_eq!(uses.room_at(1, 201 - ahead), Some(i64::try_from(AHEAD).unwrap()));
+        assert_eq!(uses.room_at(1, 200 - ahead), None);
+    }
+
+    #[test]
+    fn what_has_lapsed_can_be_forgotten() {
+        let mut uses = Uses::new(0, 0);
+        uses.add(10, "a", 1);
+        uses.add(20, "b", 2);
+        uses.move_to(10);
+        uses.forget_lapsed();
+        assert_eq!((uses.sum(), uses.is_empty()), (2, false));
+        uses.move_to(20);
+        uses.forget_lapsed();
+        assert_eq!((uses.sum(), uses.is_empty()), (0, true));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Window {
         }
     }
 
-    pub(super) const fn counting(self) -> Counting {
+    pub const fn counting(self) -> Counting {
         match self {
             Self::Calendar(_) | Self::Lifetime => Counting::Sum,
             Self::Rolling(length) => Counting::Rolling(length),

@@ -104,6 +104,10 @@ pub struct SimulationView {
     limits: Vec<LimitView>,
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
+    /// The longest that the tier promises to let the person wait (ISO 8601); only where it promises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "PT30M")]
+    max_wait: Option<String>,
     /// Each part of the rule: what it wanted, what it had, and whether it held (`true`, `false` or
     /// `unknown`). Ages are in seconds. Limits are not part of it.
     #[schema(value_type = Object, example = json!({
@@ -146,6 +150,7 @@ impl SimulationView {
             score: simulated.score.map(|score| ScoreSeenView::of(score, at, true)),
             limits: simulated.limits.into_iter().map(LimitView::from).collect(),
             next_eligible_at: simulated.next_eligible_at,
+            max_wait: simulated.max_wait.map(|wait| wait.to_string()),
             trace: simulated.trace,
             warnings: simulated.warnings.into_iter().map(TrialWarningView::from).collect(),
         }

@@ -186,6 +186,8 @@ pub struct NotReplayedView {
     pruned: u64,
     /// Refused because the perk was paused.
     paused: u64,
+    /// Granted by a person in the place of a check that was referred.
+    by_person: u64,
     /// For which the rule looks at something that was not kept.
     unkept: u64,
     #[schema(example = json!(["context.terminal"]))]

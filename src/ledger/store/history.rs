@@ -8,11 +8,12 @@ use crate::database::schema::{events, logs, subjects};
 use crate::ids::MerchantId;
 use crate::on_either;
 
-/// An event of one kind in its place.
+/// An event in its place.
 #[derive(Debug, Clone, Queryable)]
 pub struct PlacedRow {
     pub log_index: i64,
     pub at: i64,
+    pub kind: String,
     /// None once it was pruned.
     pub body: Option<String>,
 }
@@ -36,14 +37,20 @@ pub fn find_instant(conn: &mut AnyConnection, log: &str, index: i64) -> Result<O
         .optional()?)
 }
 
-/// The events of `kind` from the index `from` on and before `before`, in the log's order.
-pub fn list_placed(conn: &mut AnyConnection, log: &str, kind: &str, from: i64, before: i64) -> Result<Vec<PlacedRow>> {
-    Ok(events::table
+/// The events of these kinds from the index `from` on and before `before`, in the log's order.
+pub fn list_placed(
+    conn: &mut AnyConnection,
+    log: &str,
+    kinds: &[&str],
+    from: i64,
+    before: i64,
+) -> Result<Vec<PlacedRow>> {
+    Ok(on_either!(conn, |c| events::table
         .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
-        .filter(events::kind.eq(kind))
+        .filter(events::kind.eq_any(kinds))
         .order(events::log_index)
-        .select((events::log_index, events::at, events::body))
-        .load(conn)?)
+        .select((events::log_index, events::at, events::kind, events::body))
+        .load(c)?))
 }
 
 /// Those of the merchant's subjects that go by one of these pseudonyms.

@@ -1,8 +1,9 @@
 //! `decide` held against a second evaluator that was written from the design, on random rules and facts.
 
-mod backtest;
+pub mod backtest;
 pub(crate) mod generate;
 mod naive;
+mod recount;
 mod trace;
 
 use jiff::Timestamp;

@@ -30,7 +30,11 @@ fn leaves_show_what_they_had(node: &Node) -> bool {
         Node::All { members, .. } | Node::Any { members, .. } => members.iter().all(leaves_show_what_they_had),
         Node::Not { member, .. } => leaves_show_what_they_had(member),
         Node::Leaf(leaf) if leaf.op == "exists" => leaf.had.is_some() == (leaf.passed == Passed::True),
-        Node::Leaf(leaf) => leaf.wanted.is_some() && (leaf.had.is_some() || leaf.passed == Passed::Unknown),
+        // One that is compared with another attribute may not know that one either.
+        Node::Leaf(leaf) => {
+            let knows = leaf.had.is_some() && leaf.wanted.is_some();
+            (leaf.against.is_some() || leaf.wanted.is_some()) && (knows || leaf.passed == Passed::Unknown)
+        }
     }
 }
 
@@ -52,6 +56,7 @@ proptest! {
         match code {
             Some("not_yet_valid" | "no_longer_valid") => prop_assert!(!traced.valid.passed),
             Some("outside_schedule") => prop_assert!(traced.valid.passed && !traced.schedule.passed),
+            Some("not_in_rollout") => prop_assert!(traced.rollout.is_some_and(|share| !share.passed)),
             Some("score_missing" | "score_stale") => {
                 prop_assert_eq!(traced.score.unwrap().code.map(ReasonCode::as_str), code);
             }

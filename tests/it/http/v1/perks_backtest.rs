@@ -141,6 +141,73 @@ async fn what_was_not_kept_is_named_and_the_erased_stay_as_they_were() {
     }
 }
 
+/// One guest at a time; whoever isn't known is for a person to decide.
+const ONE_PLACE: &str = r#"{"tiers":[{"id":"in","when":{"attr":"context.known","op":"eq","value":true}}],
+  "otherwise":"refer","token":{"audience":"sfo-lounge","ttl":"PT20M"},
+  "limits":[{"id":"house","scope":["perk"],"max":1,"window":{"concurrent":{"max_stay":"PT2H"}}}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_come_and_leave_as_they_did_and_what_a_person_granted_stands() {
+    for app in TestApp::all().await {
+        app.lounge(ONE_PLACE, "47.25").await;
+        let (admin, kiosk) = (app.admin(&app.cathay).await, app.kiosk().await);
+        let door = app.door(&app.cathay, "sfo-lounge").await;
+        let ask = async |subject: &str, known: bool| {
+            app.world.pass(60);
+            let body = json!({"perk": "sfo-lounge", "subject": subject, "context": {"known": known}});
+            kiosk.post("/v1/checks", &body).await
+        };
+        let ada = ask("twitter:ada", true).await.is(200);
+        let bob = ask("twitter:bob", true).await.text_of("check");
+        door.post("/v1/tokens/redeem", &json!({"token": ada["token"], "door": "a", "attempt": "1"})).await.is(200);
+        app.world.pass(1800);
+        let cyd = ask("twitter:cyd", true).await.text_of("check");
+        let leave = format!("/v1/grants/{}/release", ada["grant"].as_str().unwrap());
+        door.post(&leave, &json!({})).await.is(200);
+        let dan = ask("twitter:dan", false).await.text_of("check");
+        let decide = format!("/v1/referrals/{dan}/decide");
+        admin.post(&decide, &json!({"decision": "grant", "tier": "in", "note": "The mayor."})).await.is(201);
+        let eve = ask("twitter:eve", true).await.text_of("check");
+        app.world.pass(60);
+        // Ada, Dan and Dan again are granted, referred and granted; the others find no room.
+        let same = admin.post(BACKTEST, &json!({"from": MAY_8})).await.is(200);
+        assert_eq!((&same["checks"], &same["same"]), (&json!(6), &json!(5)));
+        assert_eq!(same["not_replayed"]["by_person"], 1);
+        assert_eq!((&same["reproduction"]["checks"], &same["reproduction"]["mismatches"]), (&json!(5), &json!(0)));
+        assert_eq!(same["warnings"], json!([]));
+        // With two places Bob gets in; nobody knows for how long, so Cyd does too, when his token has lapsed.
+        let two = ONE_PLACE.replace("\"max\":1", "\"max\":2");
+        let got = admin.post(BACKTEST, &since(&two, MAY_8)).await.is(200);
+        assert_eq!(got["samples"]["newly_admitted"], json!([bob, cyd]));
+        assert_eq!(got["warnings"][0]["code"], "stays_not_known");
+        // Guests may stay for as long as the draft says: Ada is gone before Cyd comes, who stays on.
+        let brief = ONE_PLACE.replace("PT2H", "PT5M");
+        let got = admin.post(BACKTEST, &since(&brief, MAY_8)).await.is(200);
+        assert_eq!(got["samples"]["newly_admitted"], json!([cyd]));
+        assert_eq!(eve.len(), cyd.len());
+    }
+}
+
+/// What is gone from the log had used limits too: nobody is blamed for not knowing how much.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_pruned_events_tell_is_no_mismatch() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(TWICE, "47.25").await;
+    let (admin, kiosk) = (app.admin(&app.cathay).await, app.kiosk().await);
+    let first = check(&kiosk, "twitter:ada").await;
+    app.world.pass(1);
+    check(&kiosk, "twitter:ada").await;
+    app.world.pass(1);
+    let prune = app.world.gateway.database.write(move |conn| {
+        let rows = schema::events::table.filter(schema::events::about.eq(first));
+        Ok::<_, DatabaseError>(diesel::update(rows).set(schema::events::body.eq(None::<String>)).execute(conn)?)
+    });
+    assert_eq!(prune.await.unwrap(), 1);
+    let got = admin.post(BACKTEST, &json!({"from": MAY_8})).await.is(200);
+    assert_eq!(got["not_replayed"]["pruned"], 1);
+    assert_eq!((&got["reproduction"]["checks"], &got["reproduction"]["mismatches"]), (&json!(0), &json!(0)));
+}
+
 /// What must never be is seen when it is: a record that another rule than the named one made.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_is_not_reproduced_is_named() {

@@ -104,6 +104,20 @@ async fn drafts_rules_instants_and_scores_can_be_assumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_promised_wait_and_a_place_are_told_as_a_check_tells_them() {
+    for app in TestApp::all().await {
+        let rule = r#"{"tiers":[{"id":"in","max_wait":"PT30M"}],
+            "limits":[{"id":"house","scope":["perk"],"max":5,"window":{"concurrent":{"max_stay":"PT2H"}}}]}"#;
+        app.lounge(rule, "47.25").await;
+        let told = app.admin(&app.cathay).await.post(ONE, &json!({"subject": "twitter:ada"})).await.is(200);
+        let body = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        let checked = app.kiosk().await.post("/v1/checks", &body).await.is(200);
+        assert_eq!((&told["max_wait"], &told["limits"][0]["remaining"]), (&json!("PT30M"), &json!(4)));
+        assert_eq!((&told["max_wait"], &told["limits"]), (&checked["max_wait"], &checked["limits"]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_simulated_is_refused_at_its_spot() {
     let app = TestApp::start(&[]).await;
     app.lounge(LOUNGE, "47.25").await;
