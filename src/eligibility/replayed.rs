@@ -159,12 +159,9 @@ impl Counters {
         for course in courses {
             self.take(granting, *course, false);
         }
-        let tells = granting.touched.iter().any(|limit| limit.window != CONCURRENT);
-        if let Some(visit) = self.visits.get_mut(&granting.grant) {
-            visit.tells = tells;
-        } else if granting.of_this_perk && self.are_there() {
-            // It used nothing that counts here, but may yet in the other course.
-            self.visits.insert(granting.grant, Visit { tells, ..Visit::default() });
+        if granting.of_this_perk && self.are_there() {
+            // It may have used nothing that counts here, and yet do in the other course.
+            self.visits.entry(granting.grant).or_default();
         }
     }
 
@@ -455,7 +452,7 @@ mod tests {
     }
 
     fn ended(grant: &str, is_void: bool) -> PastEnd {
-        PastEnd { grant: grant.into(), is_void, returned: Vec::new() }
+        PastEnd { grant: grant.into(), is_void, keeps_uses: false, returned: Vec::new() }
     }
 
     #[test]

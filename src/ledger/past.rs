@@ -43,6 +43,8 @@ pub struct PastHold {
 pub struct PastEnd {
     pub grant: String,
     pub is_void: bool,
+    /// Whether a void left what was used as it was.
+    pub keeps_uses: bool,
     /// What it gave back of limits.
     pub returned: Vec<PastReturn>,
 }
@@ -173,6 +175,7 @@ pub(super) fn end(event: &StoredEvent, is_void: bool) -> Result<PastEnd, Databas
     Ok(PastEnd {
         grant: event.about.clone(),
         is_void,
+        keeps_uses: event.facts.member("keeps_uses") == Some(&Json::Bool(true)),
         returned: returned
             .iter()
             .map(|part| {

@@ -213,7 +213,11 @@ fn void(
         }
         store::update_grant_end(conn, merchant, &row.id, row.released_at, Some(now.as_microsecond()))?;
         let mut facts = told(row, now);
-        facts.extend([("note", Json::text(&taking.note)), ("returned", Json::List(back))]);
+        facts.extend([
+            ("note", Json::text(&taking.note)),
+            ("keeps_uses", Json::Bool(taking.keep_uses)),
+            ("returned", Json::List(back)),
+        ]);
         events.push(event(merchant, &taking.actor, VOIDED, &row.id, facts));
     }
     counters::store(conn, locked.counters)?;

@@ -13,8 +13,6 @@ pub(super) struct Visit {
     pub has_entered: bool,
     /// The replayed rule decided its check; else its uses count in both courses as they were recorded.
     pub is_decided: bool,
-    /// It used a limit of which a void gives something back unless it is told to leave it used.
-    pub tells: bool,
     pub used: [Vec<Use>; 2],
 }
 
@@ -92,15 +90,13 @@ impl Counters {
         let Some(mut visit) = self.visits.remove(&grant) else { return };
         let returned: HashSet<Key> =
             end.returned.iter().map(|part| key_of(&part.limit, &part.scope, &part.window)).collect();
-        // Voids don't say whether uses are to be left; what came back does, where anything could.
-        let gives_back = !visit.tells || end.returned.iter().any(|part| part.window != CONCURRENT);
         for course in Course::BOTH {
             let is_recorded = course == Course::Really || !visit.is_decided;
             let comes_back = |used: &Use| match used.stands {
                 _ if is_recorded => returned.contains(&used.counter),
                 // A void leaves a guest's place to the guest.
                 Stands::Held { .. } => !(end.is_void && visit.has_entered),
-                Stands::Sum { .. } | Stands::Made { .. } => end.is_void && !visit.has_entered && gives_back,
+                Stands::Sum { .. } | Stands::Made { .. } => end.is_void && !visit.has_entered && !end.keeps_uses,
             };
             let (back, left): (Vec<Use>, Vec<Use>) =
                 visit.used.get_of(course).iter().partition(|used| comes_back(used));
