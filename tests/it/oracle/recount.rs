@@ -147,11 +147,6 @@ fn limits_of(rule: &Json) -> &[Json] {
     rule.member("limits").and_then(Json::as_list).unwrap_or_default()
 }
 
-/// Whether a void shows in the record what it gives back: a limit of places tells nothing of it.
-fn tells(rule: &Json) -> bool {
-    limits_of(rule).iter().any(|limit| limit.member("window").unwrap().member("concurrent").is_none())
-}
-
 #[derive(Default)]
 struct Book {
     lines: HashMap<String, Vec<Line>>,
@@ -244,7 +239,7 @@ pub fn expected(
             Then::Released => book.strike_out(check, true),
             // A guest who has come in keeps the place and has used the rest.
             Then::Voided(_) if check.redeemed.is_some_and(|at| at < now) => {}
-            Then::Voided(keep) => book.strike_out(check, keep && tells(ran)),
+            Then::Voided(keep) => book.strike_out(check, keep),
             Then::Checked if history.perk != replayed.perk || check.at < from || check.by_person => {
                 // As it was.
                 by_person += u64::from(history.perk == replayed.perk && check.at >= from);
