@@ -126,6 +126,11 @@ impl From<PerkError> for Problem {
                 "Whoever wrote or asked for this can't be the one who approves it, and all keys that go back to one \
                  key count as one person. Ask an admin whose key the operator made for them.",
             ),
+            PerkError::YoungKey => Self::new(
+                Kind::SelfApproval,
+                "This key, or the one it goes back to, was made after what it would approve was asked for, so it can't \
+                 count as a second person. Withdraw and submit it again, or ask an admin with an older key.",
+            ),
             PerkError::NoPerson => Self::new(Kind::Forbidden, error.to_string()),
             PerkError::Field(issue) => Self::of_issues("", vec![issue]),
             PerkError::CantReturn(issues) => {

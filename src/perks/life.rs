@@ -210,10 +210,13 @@ impl Change<'_> {
             return Err(PerkError::NoPerson);
         }
         let by = name_of(self.actor);
-        if four_eyes::is_required(self.conn, self.merchant)?
-            && four_eyes::is_author(self.conn, self.merchant, row, &by)?
-        {
-            return Err(PerkError::SelfApproval);
+        if four_eyes::is_required(self.conn, self.merchant)? {
+            if four_eyes::is_author(self.conn, self.merchant, row, &by)? {
+                return Err(PerkError::SelfApproval);
+            }
+            if four_eyes::is_younger(self.conn, self.merchant, &by, row.submitted_at)? {
+                return Err(PerkError::YoungKey);
+            }
         }
         row.approved_by = Some(by);
         row.approved_at = Some(self.now.as_microsecond());
@@ -263,6 +266,10 @@ impl Change<'_> {
         }
         let rule = rule_of(perk, row)?;
         let at = instant::read(at, rule.time_zone(), self.now).map_err(PerkError::Field)?;
+        if at.as_microsecond().saturating_sub(self.now.as_microsecond()) < TOO_LATE_MICROS {
+            let detail = "this is too soon for every replica to hear of it: publish it at once, or leave two seconds";
+            return Err(PerkError::Field(Issue { pointer: "/at".into(), code: "too_soon", detail: detail.into() }));
+        }
         self.require_publishable(perk, row, status, at)?;
         if let Some(other) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
             return Err(PerkError::AlreadyScheduled(other.version));
@@ -289,7 +296,7 @@ impl Change<'_> {
         let soonest = self.now.as_microsecond().saturating_add(TOO_LATE_MICROS);
         if row.scheduled_at.is_some_and(|at| at < soonest) {
             return Err(wrong(
-                "it decides within a moment, and a replica might not hear in time: roll back then",
+                "it decides within a moment, and a replica might not hear in time: roll back once it does",
                 status,
             ));
         }

@@ -296,6 +296,12 @@ mod tests {
             &[("/valid/until", "until_not_after_from", true)],
         );
         expect(&with(r#""valid":{"until":"2026-05-01T00:00"}"#), &[("/valid/until", "already_over", false)]);
+        // Closed on each of the next sixty Mondays, and open on the one after.
+        let first: jiff::civil::Date = "2026-05-04".parse().unwrap();
+        let weeks = |nth: i64| first.checked_add(jiff::ToSpan::weeks(nth)).unwrap().to_string();
+        let closed: Vec<_> = (0..60).map(|nth| format!("\"{}\"", weeks(nth))).collect();
+        let rarely = r#""schedule":{"open":[{"days":["mon"],"from":"09:00","to":"10:00"}],"closed_dates":["#;
+        expect(&with(&format!("{rarely}{}]}}", closed.join(","))), &[]);
         expect(&with(r#""schedule":{"open":[]}"#), &[("/schedule/open", "never_open", true)]);
         // From a Friday to a Sunday, open on Mondays.
         let monday = r#""schedule":{"open":[{"days":["mon"],"from":"09:00","to":"10:00"}]}"#;

@@ -135,6 +135,12 @@ impl Schedule {
         if self.is_open(zone, at) { Some(at) } else { self.next_opening(zone, at) }
     }
 
+    /// The first instant after the last date on which none begins.
+    pub(super) fn after_closed_dates(&self, zone: &TimeZone) -> Option<Timestamp> {
+        let next = self.closed_dates.last()?.tomorrow().ok()?;
+        zone.to_ambiguous_timestamp(next.to_datetime(Time::MIN)).compatible().ok()
+    }
+
     /// Reads `{"open": […], "closed_dates": […]}`; without `open` every hour is open.
     pub fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
         let fields = spot.fields(&["open", "closed_dates"], issues)?;

@@ -2,7 +2,9 @@
 //!
 //! A person is an admin key. Whoever holds a key can make others, so all keys that go back to one
 //! key, made by the operator or on the command line, are one person. The command line has no key:
-//! it can write and submit, and can neither approve nor lift the requirement.
+//! it can write and submit, and can neither approve nor lift the requirement. Nor can a person whose
+//! first key is younger than what they would approve: whoever can make keys could make themselves a
+//! second one.
 
 pub mod store;
 
@@ -88,6 +90,18 @@ pub(super) fn is_author(
     Ok(false)
 }
 
+/// Whether the first key of the person's chain was made after `since`.
+pub(super) fn is_younger(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    person: &str,
+    since: Option<i64>,
+) -> Result<bool, DatabaseError> {
+    let first = root(conn, merchant, person)?;
+    let made_at = store::find_made_at(conn, merchant, &first)?;
+    Ok(made_at.zip(since).is_some_and(|(made_at, since)| made_at > since))
+}
+
 /// Passes when the version may decide: nobody asks for two, or two have looked at it. An approval
 /// from before the requirement counts only if it was another's.
 pub(super) fn require_approval(
@@ -99,7 +113,11 @@ pub(super) fn require_approval(
         return Ok(());
     }
     match &version.approved_by {
-        Some(by) if !is_author(conn, merchant, version, by)? => Ok(()),
+        Some(by)
+            if !is_author(conn, merchant, version, by)? && !is_younger(conn, merchant, by, version.submitted_at)? =>
+        {
+            Ok(())
+        }
         _ => Err(PerkError::ApprovalRequired),
     }
 }
@@ -119,7 +137,8 @@ impl Catalog {
     /// second asks the same and it is lifted.
     ///
     /// # Errors
-    /// [`PerkError::SelfApproval`] when the one who asked confirms it, [`PerkError::NoPerson`] for
+    /// [`PerkError::SelfApproval`] when the one who asked confirms it, [`PerkError::YoungKey`] for a
+    /// key made since, [`PerkError::NoPerson`] for
     /// the command line, or the ledger's.
     pub async fn set_four_eyes(
         &self,
@@ -145,6 +164,9 @@ impl Catalog {
                     (true, false, Some(first)) => {
                         if is_same_person(conn, &merchant, &first, &name_of(&actor))? {
                             return Err(PerkError::SelfApproval);
+                        }
+                        if is_younger(conn, &merchant, &name_of(&actor), row.lift_at)? {
+                            return Err(PerkError::YoungKey);
                         }
                         asked_by = Json::text(first);
                         "approvals.lifted"

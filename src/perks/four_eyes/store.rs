@@ -47,6 +47,16 @@ pub fn update(conn: &mut AnyConnection, merchant: &MerchantId, row: &FourEyesRow
     Ok(diesel::update(four_eyes::table.find(merchant.as_str())).set(row).execute(conn)?)
 }
 
+/// When this key of the merchant was made.
+pub fn find_made_at(conn: &mut AnyConnection, merchant: &MerchantId, key: &str) -> Result<Option<i64>> {
+    Ok(api_keys::table
+        .find(key)
+        .filter(api_keys::merchant_id.eq(merchant.as_str()))
+        .select(api_keys::created_at)
+        .first(conn)
+        .optional()?)
+}
+
 /// Who made this key of the merchant: `None` for a key that the merchant doesn't have, `Some(None)`
 /// for one that the command line made.
 pub fn find_maker(conn: &mut AnyConnection, merchant: &MerchantId, key: &str) -> Result<Option<Option<String>>> {

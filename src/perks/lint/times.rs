@@ -21,7 +21,12 @@ pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {
         return found.warn("/valid/until", "already_over", "this time has passed: the rule admits nobody");
     }
     let begins = from.unwrap_or(now).max(now);
-    let opens = rule.schedule().first_open(rule.time_zone(), begins);
+    let schedule = rule.schedule();
+    let opens = schedule.first_open(rule.time_zone(), begins).or_else(|| {
+        // Looked for over some 400 days only: a longer row of closed dates ends too.
+        let after = schedule.after_closed_dates(rule.time_zone()).filter(|after| *after > begins)?;
+        schedule.first_open(rule.time_zone(), after)
+    });
     if opens.is_none_or(|opens| until.is_some_and(|until| opens >= until)) {
         return found.error("/schedule", "never_open", "it isn't open at any time at which the rule is valid");
     }

@@ -35,6 +35,28 @@ async fn lounge(admin: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_made_for_the_purpose_is_no_second_person() {
+    for app in TestApp::all().await {
+        let ada = app.admin(&app.cathay).await;
+        lounge(&ada).await;
+        ada.post(&format!("{PERK}/versions"), &version(45, false)).await.is(201);
+        step(&ada, SECOND, "submit").await.is(200);
+        require(&ada, false).await.is(200);
+        app.world.pass(1);
+        // Whoever has the command line can make one at any time.
+        let sock = app.admin(&app.cathay).await;
+        let refused = step(&sock, SECOND, "approve").await;
+        refused.problem(403, "self_approval");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("made after"), "{}", refused.text);
+        require(&sock, false).await.problem(403, "self_approval");
+        // What is submitted from now on is another matter: everybody can know of the key.
+        step(&ada, SECOND, "withdraw").await.is(200);
+        step(&ada, SECOND, "submit").await.is(200);
+        step(&sock, SECOND, "approve").await.is(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_decides_was_approved_by_somebody_else() {
     for app in TestApp::all().await {
         let (ada, bob) = (app.admin(&app.cathay).await, app.admin(&app.cathay).await);
