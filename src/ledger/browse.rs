@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::store::history::{self as rows, LoggedRow};
 use super::{Ledger, LedgerError};
 use crate::clock::from_micros;
-use crate::database::{AnyConnection, DatabaseError};
+use crate::database::DatabaseError;
 use crate::ids::MerchantId;
 use crate::json::Json;
 use crate::subject::hex;
@@ -96,7 +96,11 @@ impl Ledger {
             Some(place) => (stretch.from, place.min(stretch.before)),
         };
         let (asked, of) = (filter.clone(), merchant.clone());
-        let read = self.means.database.read(move |conn| scan(conn, &of, &asked, (low, high), most));
+        let read = self.means.database.read(move |conn| {
+            let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
+            let (kind, about) = (asked.kind.as_deref(), asked.about.as_deref());
+            scan(|chunk| rows::list_logged(conn, &log, chunk, kind, about), &asked, (low, high), most)
+        });
         let (events, next) = read.await.map_err(LedgerError::from)?;
         Ok(EventPage { events, next: next.map(|place| self.cursor(merchant, &filter, place)) })
     }
@@ -120,14 +124,12 @@ type Scanned = (Vec<LoggedEvent>, Option<i64>);
 
 /// What the filter means between the two indexes, and where to go on.
 fn scan(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
+    mut list: impl FnMut((i64, i64)) -> Result<Vec<LoggedRow>, DatabaseError>,
     filter: &EventFilter,
     (mut low, mut high): (i64, i64),
     most: usize,
 ) -> Result<Scanned, DatabaseError> {
     let mut found = Vec::new();
-    let Some((log, _)) = rows::find_log_size(conn, merchant)? else { return Ok((found, None)) };
     let mut left = SCAN;
     while low < high && left > 0 {
         let chunk = if filter.oldest_first {
@@ -136,7 +138,7 @@ fn scan(
             (low.max(high.saturating_sub(CHUNK)), high)
         };
         left -= CHUNK;
-        let mut rows = rows::list_logged(conn, &log, chunk, filter.kind.as_deref(), filter.about.as_deref())?;
+        let mut rows = list(chunk)?;
         if !filter.oldest_first {
             rows.reverse();
         }
@@ -197,5 +199,60 @@ impl EventFilter {
             && self
                 .rule_version
                 .is_none_or(|version| fact("rule_version").and_then(Json::as_whole) == Some(i64::from(version)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: i64 = 12_003;
+
+    fn row(log_index: i64) -> LoggedRow {
+        let (id, leaf_hash) = (format!("evt_{log_index}"), vec![0; 32]);
+        LoggedRow { log_index, id, kind: "k".into(), about: "a".into(), at: log_index, leaf_hash, body: None }
+    }
+
+    /// All that following the pages finds, and how many pages there were. Every 7th event only is listed.
+    fn follow(filter: &EventFilter, most: usize) -> (Vec<i64>, usize) {
+        let (mut low, mut high, mut found, mut pages) = (0, SIZE, Vec::new(), 0);
+        loop {
+            let mut looked_at = 0;
+            let list = |(from, before): (i64, i64)| {
+                assert!(from < before && before - from <= CHUNK && before <= SIZE);
+                looked_at += before - from;
+                Ok((from..before).filter(|index| index % 7 == 0).map(row).collect())
+            };
+            let (events, next) = scan(list, filter, (low, high), most).unwrap();
+            assert!(looked_at <= SCAN && events.len() <= most);
+            found.extend(events.iter().map(|event| event.index));
+            pages += 1;
+            match next {
+                None => return (found, pages),
+                Some(next) if filter.oldest_first => low = next,
+                Some(next) => high = next,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_over_a_long_log_find_each_event_once_and_look_at_little() {
+        for oldest_first in [true, false] {
+            let mut expected: Vec<i64> = (0..SIZE).filter(|index| index % 7 == 0).collect();
+            if !oldest_first {
+                expected.reverse();
+            }
+            let filter = EventFilter { oldest_first, ..EventFilter::default() };
+            for most in [1, 7, 200, 5_000] {
+                assert_eq!(follow(&filter, most).0, expected, "{most}");
+            }
+            assert_eq!(follow(&filter, 5_000).1, 3, "a page ends where enough was looked at");
+            let none = EventFilter { tier: Some("main".into()), ..filter };
+            assert_eq!(
+                follow(&none, 50),
+                (Vec::new(), 3),
+                "pruned bodies have no facts, and pages without events go on"
+            );
+        }
     }
 }
