@@ -26,6 +26,7 @@ use super::routes::routes;
         (name = "checks", description = "May this person have this perk? And what was answered"),
         (name = "referrals", description = "What a person is to decide, and how they decided"),
         (name = "tokens", description = "Doors spend what checks granted"),
+        (name = "audit", description = "What was recorded, as it stands in the merchant's log"),
         (name = "perks", description = "What a merchant offers, and to whom"),
         (name = "scores", description = "What is known about people, and from where"),
         (name = "keys in the open", description = "Public keys to check tokens and logs with"),

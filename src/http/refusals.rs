@@ -12,6 +12,7 @@ use crate::eligibility::redeemer::RedeemError;
 use crate::eligibility::referee::RulingError;
 use crate::ids::NameError;
 use crate::ledger::LedgerError;
+use crate::ledger::browse::BrowseError;
 use crate::ledger::returns::ReturnError;
 use crate::perks::catalog::PerkError;
 use crate::perks::read::Issue;
@@ -74,6 +75,17 @@ impl From<AccessError> for Problem {
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),
             AccessError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<BrowseError> for Problem {
+    fn from(error: BrowseError) -> Self {
+        match error {
+            BrowseError::Cursor => {
+                Self::invalid(vec![Spot::parameter("cursor", "invalid_value", BrowseError::Cursor.to_string())])
+            }
+            BrowseError::Ledger(error) => error.into(),
         }
     }
 }

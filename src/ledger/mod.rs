@@ -16,6 +16,7 @@
 
 mod append;
 mod batch;
+pub mod browse;
 pub mod checks;
 mod counters;
 mod earlier;

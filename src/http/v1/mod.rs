@@ -1,6 +1,7 @@
 //! Version 1 of the API: one file a resource.
 
 pub mod approvals;
+pub mod audit;
 pub mod backtests;
 pub mod checks;
 pub mod checks_batch;

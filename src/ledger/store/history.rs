@@ -18,6 +18,19 @@ pub struct PlacedRow {
     pub body: Option<String>,
 }
 
+/// An event of any kind in its place, with its columns.
+#[derive(Debug, Clone, Queryable)]
+pub struct LoggedRow {
+    pub log_index: i64,
+    pub id: String,
+    pub kind: String,
+    pub about: String,
+    pub at: i64,
+    pub leaf_hash: Vec<u8>,
+    /// None once it was pruned.
+    pub body: Option<String>,
+}
+
 /// The id of a merchant's log and how many events it has; none before the first.
 pub fn find_log_size(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Option<(String, i64)>> {
     Ok(logs::table
@@ -51,6 +64,39 @@ pub fn list_placed(
         .order(events::log_index)
         .select((events::log_index, events::at, events::kind, events::body))
         .load(c)?))
+}
+
+/// The events from the first index on and before the second, in the log's order: of this kind and
+/// about this thing, where they are given.
+pub fn list_logged(
+    conn: &mut AnyConnection,
+    log: &str,
+    (from, before): (i64, i64),
+    kind: Option<&str>,
+    about: Option<&str>,
+) -> Result<Vec<LoggedRow>> {
+    Ok(on_either!(conn, |c| {
+        let mut query = events::table
+            .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
+            .order(events::log_index)
+            .select((
+                events::log_index,
+                events::id,
+                events::kind,
+                events::about,
+                events::at,
+                events::leaf_hash,
+                events::body,
+            ))
+            .into_boxed();
+        if let Some(kind) = kind {
+            query = query.filter(events::kind.eq(kind));
+        }
+        if let Some(about) = about {
+            query = query.filter(events::about.eq(about));
+        }
+        query.load(c)?
+    }))
 }
 
 /// Those of the merchant's subjects that go by one of these pseudonyms.

@@ -84,6 +84,7 @@ const SAMPLES: &[Sample] = &[
         let check = json!({"perk": it.perk, "subject": it.subject, "dry_run": true});
         (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))
     }),
+    sample("list_events", Foreign::Nothing, |_| get("/v1/audit/events".into())),
     sample("list_referrals", Foreign::Nothing, |_| get("/v1/referrals".into())),
     sample("get_referral", Foreign::NotFound, |it| get(format!("/v1/referrals/{}", it.referred))),
     sample("decide_referral", Foreign::NotFound, |it| {

@@ -1,5 +1,6 @@
 //! One file an endpoint, as `src/http/v1` has them.
 
+mod audit_events;
 mod check_promises;
 mod checks;
 mod checks_batch;
