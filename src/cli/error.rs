@@ -12,6 +12,7 @@ use crate::ids::{MerchantSlug, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::perks::catalog::PerkError;
+use crate::perks::perk::VersionStatus;
 use crate::perks::read::Issue;
 use crate::scores::score::SourceFault;
 use crate::scores::{ScoreError, Source};
@@ -60,6 +61,16 @@ pub enum CliError {
     UnknownPerk(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
     UnknownVersion { perk: PerkSlug, version: i32 },
+    #[error("the perk `{0}` has no version: its drafts were deleted")]
+    NoVersion(PerkSlug),
+    /// What approval it has is of no use: it was its author's own.
+    #[error(
+        "this merchant asks for four eyes, and nobody but its author has approved version {version}; it is {}",
+        status.as_str()
+    )]
+    Unapproved { version: i32, status: VersionStatus },
+    #[error("{} is where `{perk}` would go, and is about `{of}`", path.display())]
+    AnothersFile { path: PathBuf, perk: PerkSlug, of: PerkSlug },
     #[error("the merchant has no source `{0}`")]
     UnknownSource(SourceName),
     #[error("the subject has no score from `{0}`")]
@@ -189,6 +200,14 @@ impl CliError {
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
             Self::UnknownVersion { .. } => "`perkgate perk show` without --version shows the one that decides",
+            Self::NoVersion(_) => "`perkgate perk apply` with a file makes one",
+            Self::Unapproved { status: VersionStatus::Scheduled, .. } => {
+                "`perkgate perk unschedule` takes the schedule back, then submit the version for approval"
+            }
+            Self::Unapproved { .. } => {
+                "withdraw it, then submit it again: `perkgate perk withdraw`, then `perkgate perk submit`"
+            }
+            Self::AnothersFile { .. } => "give that file another name, or move it away",
             Self::UnknownSource(_) => {
                 "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
             }

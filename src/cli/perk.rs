@@ -115,12 +115,24 @@ struct Applied {
     changed: bool,
     /// Pointers into the perk file.
     warnings: Vec<Issue>,
+    /// Whether the merchant asks for them; only asked where the version is in review.
+    #[serde(skip)]
+    four_eyes: bool,
 }
 
 impl Applied {
     fn new(perk: Perk, version: RuleVersion, changed: bool) -> Self {
         let RuleVersion { version, status, rule_hash, .. } = version;
-        Self { perk: perk.slug, name: perk.name, version, status, rule_hash, changed, warnings: Vec::new() }
+        Self {
+            perk: perk.slug,
+            name: perk.name,
+            version,
+            status,
+            rule_hash,
+            changed,
+            warnings: Vec::new(),
+            four_eyes: false,
+        }
     }
 
     fn made(made: Made) -> Self {
@@ -132,13 +144,19 @@ impl Applied {
 
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version, status, rule_hash, changed, warnings, .. } = self;
+        let Self { perk, version, status, rule_hash, changed, warnings, four_eyes, .. } = self;
         match (changed, status) {
-            (_, VersionStatus::InReview) => writeln!(
+            (_, VersionStatus::InReview) if *four_eyes => writeln!(
                 f,
                 "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
                  somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
                  then publish it"
+            )?,
+            (_, VersionStatus::InReview) => writeln!(
+                f,
+                "Version {version} of `{perk}` is in review: an admin key must approve it first, with \
+                 POST /v1/perks/{perk}/versions/{version}/approve, or `perkgate perk withdraw` takes it back; then \
+                 publish it"
             )?,
             (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
             (true, VersionStatus::Draft) => writeln!(
@@ -293,24 +311,21 @@ async fn apply(
     let new = NewVersion { rule, publish, change_note };
     let standing = Standing::find(gateway, merchant, &slug).await?;
     let step = standing.step(&hash, publish);
-    let Some((mut perk, latest)) = standing.0 else {
+    let Some((perk, latest)) = standing.0 else {
         let purpose = purpose.unwrap_or_default();
         let made = catalog.create_perk_for(merchant, ACTOR, slug, &name, purpose, new).await;
-        return Ok(Applied::made(made.map_err(of_file)?));
+        return told(gateway, merchant, Applied::made(made.map_err(of_file)?)).await;
     };
     let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose != perk.purpose);
-    if is_renamed {
-        perk = catalog.update_perk(merchant, ACTOR, &slug, Some(name), purpose).await?;
-    }
-    let applied = match (step, latest) {
+    let mut applied = match (step, latest) {
         (Step::Publish(version), latest) => {
-            let is_draft = latest.is_some_and(|latest| latest.status == VersionStatus::Draft);
+            let is_draft = latest.as_ref().is_some_and(|latest| latest.status == VersionStatus::Draft);
             let published = match catalog.publish_version(merchant, ACTOR, &slug, version).await {
                 // As far as one person may go.
                 Err(PerkError::ApprovalRequired) if is_draft => {
                     catalog.step(merchant, ACTOR, &slug, version, Taken::of(versions::Step::Submit)).await?
                 }
-                published => published?,
+                published => published.map_err(|error| perk_life::unapproved(error, latest.as_ref()))?,
             };
             Applied::new(perk, published, true)
         }
@@ -319,6 +334,18 @@ async fn apply(
             Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await.map_err(of_file)?)
         }
     };
+    // Last, so that a version that can't be published leaves the name as it was.
+    if is_renamed {
+        applied.name = catalog.update_perk(merchant, ACTOR, &slug, Some(name), purpose).await?.name;
+    }
+    told(gateway, merchant, applied).await
+}
+
+/// With what a person must know of a version in review.
+async fn told(gateway: &Gateway, merchant: &MerchantId, mut applied: Applied) -> Result<Applied, CliError> {
+    if applied.status == VersionStatus::InReview {
+        applied.four_eyes = gateway.catalog.four_eyes(merchant).await?.required;
+    }
     Ok(applied)
 }
 
@@ -337,7 +364,7 @@ async fn show(
         wanted
     } else {
         let latest = gateway.catalog.latest_version(merchant, slug).await.map_err(known)?;
-        latest.map_or(perk.latest_version, |latest| latest.version)
+        latest.ok_or_else(|| CliError::NoVersion(slug.clone()))?.version
     };
     let found = gateway.catalog.find_version(merchant, slug, wanted).await.map_err(|error| match error {
         PerkError::VersionNotFound => CliError::UnknownVersion { perk: slug.clone(), version: wanted },

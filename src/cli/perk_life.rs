@@ -220,11 +220,17 @@ fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, Cli
             Some(number) => number,
             None => match gateway.catalog.latest_version(merchant, &perk).await.map_err(|e| named(e, &perk, 0))? {
                 Some(latest) => latest.version,
-                None => return Err(PerkError::VersionNotFound.into()),
+                None => return Err(CliError::NoVersion(perk.clone())),
             },
         };
         let taken = Taken { step, note, expected: Expected::Anything };
-        gateway.catalog.step(merchant, ACTOR, &perk, number, taken).await.map_err(|e| named(e, &perk, number))
+        match gateway.catalog.step(merchant, ACTOR, &perk, number, taken).await {
+            Err(error @ PerkError::ApprovalRequired) => {
+                let version = gateway.catalog.find_version(merchant, &perk, number).await?;
+                Err(unapproved(error, Some(&version)))
+            }
+            done => done.map_err(|e| named(e, &perk, number)),
+        }
     })?;
     invocation.output.show(&Stepped::of(perk, done))?;
     Ok(Ended::Well)
@@ -256,5 +262,17 @@ fn named(error: PerkError, perk: &PerkSlug, version: i32) -> CliError {
         PerkError::NotFound => CliError::UnknownPerk(perk.clone()),
         PerkError::VersionNotFound => CliError::UnknownVersion { perk: perk.clone(), version },
         other => other.into(),
+    }
+}
+
+/// Why `version` can't be published: what is to be done depends on how far it has come.
+pub(super) fn unapproved(error: PerkError, version: Option<&RuleVersion>) -> CliError {
+    match (error, version) {
+        (PerkError::ApprovalRequired, Some(RuleVersion { version, status, .. }))
+            if matches!(status, VersionStatus::Approved | VersionStatus::Scheduled) =>
+        {
+            CliError::Unapproved { version: *version, status: *status }
+        }
+        (other, _) => other.into(),
     }
 }

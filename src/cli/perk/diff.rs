@@ -72,9 +72,10 @@ fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError>
     let are_all = files.iter().any(|path| path.is_dir());
     invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &merchant).await?.id;
+        let four_eyes = gateway.catalog.four_eyes(&merchant).await?.required;
         let mut perks = Vec::new();
         for sheet in &sheets {
-            perks.push(Planned::of(gateway, &merchant, sheet).await?);
+            perks.push(Planned::of(gateway, &merchant, four_eyes, sheet).await?);
         }
         let without_file = if are_all { without_file(gateway, &merchant, &sheets).await? } else { Vec::new() };
         let differs = !without_file.is_empty() || perks.iter().any(|it| it.outlook != Outlook::Unchanged);
@@ -93,5 +94,12 @@ async fn without_file(
     let perks = all_pages(200, page).await?;
     // A perk that is retired has no business with files any more.
     let is_missing = |perk: &Perk| perk.status != PerkStatus::Retired && !have.contains(&perk.slug);
-    Ok(perks.into_iter().filter(is_missing).map(PerkView::from).collect())
+    let mut missing = Vec::new();
+    for perk in perks.into_iter().filter(is_missing) {
+        // One whose only draft was deleted has nothing that a file could say.
+        if gateway.catalog.latest_version(merchant, &perk.slug).await?.is_some() {
+            missing.push(PerkView::from(perk));
+        }
+    }
+    Ok(missing)
 }

@@ -109,9 +109,10 @@ pub(super) fn run(
 /// # Errors
 /// All that can't work in any of them.
 async fn check(gateway: &Gateway, merchant: &MerchantId, sheets: &[Sheet]) -> Result<Vec<Planned>, CliError> {
+    let four_eyes = gateway.catalog.four_eyes(merchant).await?.required;
     let (mut plan, mut faults) = (Vec::new(), Vec::new());
     for sheet in sheets {
-        let mut planned = Planned::of(gateway, merchant, sheet).await?;
+        let mut planned = Planned::of(gateway, merchant, four_eyes, sheet).await?;
         faults.extend(planned.lint(gateway, merchant, sheet).await?);
         plan.push(planned);
     }

@@ -13,7 +13,7 @@ use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::perks::catalog::PerkError;
 use crate::perks::diff::{Change, diff};
-use crate::perks::perk::{Perk, RuleVersion, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
 
@@ -25,7 +25,7 @@ pub(super) struct Standing(pub Option<(Perk, Option<RuleVersion>)>);
 pub(super) enum Step {
     Create,
     AddVersion,
-    /// That version, a draft or approved, says the same already.
+    /// That version, a draft, approved or scheduled, says the same already.
     Publish(i32),
     Nothing,
 }
@@ -45,7 +45,9 @@ impl Standing {
         let Some(latest) = latest else { return Step::AddVersion };
         match latest.status {
             _ if latest.rule_hash != hash => Step::AddVersion,
-            VersionStatus::Draft | VersionStatus::Approved if publish => Step::Publish(latest.version),
+            VersionStatus::Draft | VersionStatus::Approved | VersionStatus::Scheduled if publish => {
+                Step::Publish(latest.version)
+            }
             // An older version was published after this one: only a new one can decide again.
             VersionStatus::Retired if publish => Step::AddVersion,
             _ => Step::Nothing,
@@ -75,8 +77,13 @@ pub(super) struct Planned {
     /// The latest version on the gateway, that the file was compared with.
     pub version: Option<i32>,
     pub status: Option<VersionStatus>,
-    /// Whether the rule would decide at once.
+    /// Whether the rule is to decide at once.
     pub publish: bool,
+    /// Whether somebody must approve it first.
+    pub waits: bool,
+    /// Nothing can be done with it any more.
+    #[serde(skip)]
+    is_retired: bool,
     pub changes: Vec<Change>,
     /// What becomes of the name and the purpose.
     pub renamed: Vec<String>,
@@ -85,8 +92,13 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Compares a file with the gateway.
-    pub(super) async fn of(gateway: &Gateway, merchant: &MerchantId, sheet: &Sheet) -> Result<Self, CliError> {
+    /// Compares a file with the gateway; `four_eyes` is whether the merchant asks for them.
+    pub(super) async fn of(
+        gateway: &Gateway,
+        merchant: &MerchantId,
+        four_eyes: bool,
+        sheet: &Sheet,
+    ) -> Result<Self, CliError> {
         let Sheet { document, file, rule } = sheet;
         let standing = Standing::find(gateway, merchant, &file.perk).await?;
         let step = standing.step(rule.hash(), file.publish);
@@ -99,6 +111,12 @@ impl Planned {
             Step::Nothing if !renamed.is_empty() => Outlook::Renamed,
             Step::Nothing => Outlook::Unchanged,
         };
+        let status = latest.as_ref().map(|latest| latest.status);
+        let is_unseen = match outlook {
+            Outlook::New | Outlook::Changed => true,
+            Outlook::Publish => status == Some(VersionStatus::Draft),
+            Outlook::Renamed | Outlook::Unchanged => false,
+        };
         let before = latest.as_ref().and_then(|latest| Json::parse(&latest.rule).ok());
         let before = before.and_then(|json| Rule::parse(&json, file.perk.as_str()).ok());
         Ok(Self {
@@ -106,8 +124,10 @@ impl Planned {
             file: document.path.display().to_string(),
             outlook,
             version: latest.as_ref().map(|latest| latest.version),
-            status: latest.as_ref().map(|latest| latest.status),
+            status,
             publish: file.publish,
+            waits: four_eyes && file.publish && is_unseen,
+            is_retired: perk.is_some_and(|perk| perk.status == PerkStatus::Retired),
             changes: before.map(|before| diff(&before, rule)).unwrap_or_default(),
             renamed,
             warnings: Vec::new(),
@@ -121,6 +141,11 @@ impl Planned {
         merchant: &MerchantId,
         sheet: &Sheet,
     ) -> Result<Vec<Fault>, CliError> {
+        if self.is_retired && self.outlook != Outlook::Unchanged {
+            let detail = "this perk is retired: take its file out".to_owned();
+            let issue = Issue { pointer: "/perk".to_owned(), code: "perk_retired", detail };
+            return Ok(sheet.document.faults("", vec![issue]));
+        }
         if matches!(self.outlook, Outlook::Unchanged | Outlook::Renamed) {
             return Ok(Vec::new());
         }
@@ -145,17 +170,21 @@ fn renamed(perk: &Perk, file: &PerkFile) -> Vec<String> {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, file, outlook, version, status, publish, changes, renamed, warnings } = self;
+        let Self { perk, file, outlook, version, status, publish, waits, changes, renamed, warnings, .. } = self;
         let version = version.unwrap_or_default();
-        let verb = if *publish { "published" } else { "drafted" };
+        let verb = match (publish, waits) {
+            (_, true) => "would go into review",
+            (true, false) => "would be published",
+            (false, false) => "would be drafted",
+        };
         let status = status.map(VersionStatus::as_str).unwrap_or_default();
         match outlook {
-            Outlook::New => write!(f, "new        {perk}: would be {verb} as its first version")?,
+            Outlook::New => write!(f, "new        {perk}: {verb} as its first version")?,
             Outlook::Changed if changes.is_empty() => {
-                write!(f, "changed    {perk}: version {version} would be {verb} anew")?;
+                write!(f, "changed    {perk}: version {version} {verb} anew")?;
             }
-            Outlook::Changed => write!(f, "changed    {perk}: a version after {version} would be {verb}")?,
-            Outlook::Publish => write!(f, "publish    {perk}: version {version}, {status}, would be published")?,
+            Outlook::Changed => write!(f, "changed    {perk}: a version after {version} {verb}")?,
+            Outlook::Publish => write!(f, "publish    {perk}: version {version}, {status}, {verb}")?,
             Outlook::Renamed => write!(f, "renamed    {perk}: version {version} stays")?,
             Outlook::Unchanged => write!(f, "unchanged  {perk}: version {version}, {status}")?,
         }

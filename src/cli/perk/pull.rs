@@ -17,7 +17,6 @@ use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
 use crate::json::Json;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion};
-use crate::perks::purpose::Purpose;
 use crate::perks::rule::Rule;
 use crate::perks::tidy::tidy;
 use crate::yaml::write::write;
@@ -147,6 +146,13 @@ fn aim(
         let rule = rule_of(&perk, &version)?;
         let sheet = sheets.iter().find(|sheet| sheet.file.perk == perk.slug);
         let path = sheet.map_or_else(|| own_name(&perk), |sheet| sheet.document.path.clone());
+        // Not even --force takes the file of another perk.
+        if sheet.is_none()
+            && let Some(other) = sheets.iter().find(|sheet| sheet.document.path == path)
+        {
+            wrong.push(CliError::AnothersFile { path, perk: perk.slug, of: other.file.perk.clone() });
+            continue;
+        }
         let outcome = match sheet {
             Some(sheet) if says(sheet, &perk, &rule) => Outcome::Unchanged,
             None if !path.exists() => Outcome::Written,
@@ -176,10 +182,13 @@ fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
 
 fn content(target: &Target) -> String {
     let Target { perk, version, rule, path, .. } = target;
-    let purpose = (perk.purpose != Purpose::default()).then(|| ("purpose", Json::text(perk.purpose.as_str())));
-    let named = [("perk", Json::text(perk.slug.as_str())), ("name", Json::text(&perk.name))];
-    let rule = ("rule", tidy(rule, perk.slug.as_str()));
-    let body = Json::object(named.into_iter().chain(purpose).chain([rule]));
+    let body = Json::object([
+        ("perk", Json::text(perk.slug.as_str())),
+        ("name", Json::text(&perk.name)),
+        // Always: a file without it leaves the gateway's purpose as it is.
+        ("purpose", Json::text(perk.purpose.as_str())),
+        ("rule", tidy(rule, perk.slug.as_str())),
+    ]);
     if !has_yaml_name(path) {
         return format!("{}\n", serde_json::to_string_pretty(&body).unwrap_or_else(|_| body.canonical()));
     }

@@ -2,9 +2,11 @@
 
 use std::process::Output;
 
+use perkgate::perks::life::Expected;
 use serde_json::{Value, json};
 
 use super::terminal::{LOUNGE, Terminal, answer, complaints};
+use crate::support::world::CLI;
 
 const LOUNGE_YAML: &str = "\
 # Our lounge.
@@ -223,7 +225,7 @@ fn pulling_writes_over_nothing_that_says_something_else() {
     assert_eq!(
         read("perks/spa.yaml"),
         format!(
-            "# Version 1, published\n# {hash}\n# As in 2012\nperk: spa\nname: Spa\nrule:\n  score: {{source: klout}}\n  \
+            "# Version 1, published\n# {hash}\n# As in 2012\nperk: spa\nname: Spa\npurpose: other\nrule:\n  score: {{source: klout}}\n  \
              tiers:\n    - id: standard\n      name: Standard\n      when: {{attr: score, op: gte, value: 70}}\n"
         )
     );
@@ -249,4 +251,65 @@ fn pulling_writes_over_nothing_that_says_something_else() {
     terminal.ask("perk pull perks --merchant cathay --force");
     terminal.write("perks/other.json", "{");
     terminal.refused("perk pull perks --merchant cathay --force", 1);
+}
+
+#[test]
+fn a_retired_perk_is_found_before_anything_is_applied() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.write("perks/lounge.yaml", LOUNGE_YAML);
+    terminal.ask("perk apply -f perks --merchant cathay --publish");
+    terminal.ask("perk retire sfo-lounge --merchant cathay");
+    terminal.ask("perk apply -f perks --merchant cathay");
+    terminal.write("perks/a-spa.json", SPA);
+    for changed in [LOUNGE_YAML.replace("40", "45"), LOUNGE_YAML.replace("SFO lounge", "Lounge")] {
+        terminal.write("perks/lounge.yaml", &changed);
+        for more in ["", "--dry-run"] {
+            assert_eq!(
+                terminal.refused(&format!("perk apply -f perks --merchant cathay {more}"), 1),
+                ["error: perks/lounge.yaml:2:1: /perk: this perk is retired: take its file out"]
+            );
+        }
+    }
+    let listed = terminal.ask("perk list --merchant cathay");
+    assert_eq!(each(&listed, "name"), [("sfo-lounge", &json!("SFO lounge"))], "the spa before it was not made");
+}
+
+#[test]
+fn pulling_by_force_spares_the_file_of_another_perk() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.write("perks/spa.yaml", LOUNGE_YAML);
+    terminal.write("spa.json", SPA);
+    terminal.ask("perk apply -f perks -f spa.json --merchant cathay --publish");
+    let told = [
+        "error: perks/spa.yaml is where `spa` would go, and is about `sfo-lounge`",
+        "  try: give that file another name, or move it away",
+    ];
+    for more in ["", "--force"] {
+        assert_eq!(terminal.refused(&format!("perk pull perks --merchant cathay {more}"), 1), told);
+    }
+    assert_eq!(std::fs::read_to_string(terminal.path().join("perks/spa.yaml")).unwrap(), LOUNGE_YAML);
+    // Nor that of one that is nowhere but there.
+    terminal.write("perks/spa.yaml", &LOUNGE_YAML.replace("sfo-lounge", "bar"));
+    assert!(terminal.refused("perk pull perks --merchant cathay --force", 1)[0].ends_with("is about `bar`"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_perk_whose_only_draft_was_deleted_has_no_version_and_misses_no_file() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.write("perks/lounge.yaml", LOUNGE_YAML);
+    terminal.write("spa.json", SPA);
+    terminal.ask("perk apply -f perks -f spa.json --merchant cathay");
+    let gateway = terminal.gateway().await;
+    let merchant = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap().id;
+    let spa = "spa".parse().unwrap();
+    gateway.catalog.delete_version(&merchant, CLI, &spa, 1, Expected::Anything).await.unwrap();
+    assert_eq!(terminal.ask("perk diff -f perks --merchant cathay")["differs"], false);
+    assert_eq!(
+        terminal.refused("perk show spa --merchant cathay", 1)[0],
+        "error: the perk `spa` has no version: its drafts were deleted"
+    );
+    assert_eq!(terminal.ask("perk apply -f spa.json --merchant cathay")["version"], 2);
 }

@@ -1,7 +1,9 @@
 //! `perkgate perk submit|publish|schedule|rollback|pause|…`: the life of a rule from a terminal.
 
 use perkgate::access::{NewKey, Role};
+use perkgate::json::Json;
 use perkgate::ledger::entry::Actor;
+use perkgate::perks::catalog::NewVersion;
 use perkgate::perks::versions::{Step, Taken};
 use serde_json::{Value, json};
 
@@ -136,4 +138,64 @@ async fn under_four_eyes_applying_submits_and_somebody_with_a_key_approves() {
         terminal.ask("perk pause sfo-lounge --merchant cathay");
         terminal.ask("perk resume sfo-lounge --merchant cathay");
     }
+}
+
+#[test]
+fn applying_publishes_what_is_scheduled_at_once() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.ask("perk apply -f strict.json --merchant cathay");
+    terminal.ask("perk schedule sfo-lounge --at 2999-01-01T09:00 --merchant cathay");
+    let kept = terminal.ask("perk apply -f strict.json --merchant cathay");
+    assert_eq!((standing(&kept), &kept["changed"]), ((2, "scheduled"), &json!(false)));
+    let plan = terminal.ask("perk apply -f strict.json --merchant cathay --publish --dry-run");
+    assert_eq!((&plan["perks"][0]["outlook"], &plan["perks"][0]["waits"]), (&json!("publish"), &json!(false)));
+    let published = terminal.ask("perk apply -f strict.json --merchant cathay --publish");
+    assert_eq!((standing(&published), &published["changed"]), ((2, "published"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_approval_is_told_as_it_is() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.ask("perk apply -f strict.json --merchant cathay");
+    terminal.ask("perk submit sfo-lounge --merchant cathay");
+    let told = || {
+        let done = terminal.run("perk apply -f strict.json --merchant cathay --publish");
+        assert_eq!(done.status.code(), Some(1));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let in_review = told();
+    assert!(in_review.contains("must approve it first") && !in_review.contains("four eyes"), "{in_review}");
+
+    let gateway = terminal.gateway().await;
+    let merchant = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap().id;
+    let (key, _) =
+        gateway.directory.create_key(NewKey::of(Role::Admin, Some(merchant.clone()), "Ada"), CLI).await.unwrap();
+    let ada = Actor { key: Some(key.id), role: "admin" };
+    // Ada approves her own, while nobody minds.
+    let slug = "sfo-lounge".parse().unwrap();
+    let rule = Json::parse(r#"{"at_least":60,"score":"klout"}"#).unwrap();
+    let new = NewVersion { rule, publish: false, change_note: None };
+    gateway.catalog.create_version(&merchant, ada.clone(), &slug, new).await.unwrap();
+    for step in [Step::Submit, Step::Approve] {
+        gateway.catalog.step(&merchant, ada.clone(), &slug, 3, Taken::of(step)).await.unwrap();
+    }
+    gateway.catalog.set_four_eyes(&merchant, ada, true).await.unwrap();
+
+    terminal.write("hers.json", &LOUNGE.replace("40", "60").replace("SFO lounge", "Lounge"));
+    for line in ["perk apply -f hers.json --publish --merchant cathay", "perk publish sfo-lounge --merchant cathay"] {
+        let refused = terminal.refused(line, 1);
+        assert!(refused[0].contains("four eyes") && refused[0].contains("version 3"), "{refused:?}");
+        assert!(refused[1].contains("withdraw it, then submit it again"), "{refused:?}");
+    }
+    let name = terminal.ask("perk show sfo-lounge --merchant cathay")["name"].clone();
+    assert_eq!(name, "SFO lounge", "what can't be published changes no name");
+
+    terminal.write("new.json", &LOUNGE.replace("40", "65"));
+    let plan = terminal.read("perk apply -f new.json --merchant cathay --publish --dry-run");
+    assert!(plan.contains("a version after 3 would go into review"), "{plan}");
+    terminal.ask("perk withdraw sfo-lounge --merchant cathay");
+    let plan = terminal.read("perk apply -f hers.json --merchant cathay --publish --dry-run");
+    assert!(plan.contains("version 3, draft, would go into review"), "{plan}");
 }
