@@ -9,11 +9,11 @@ use crate::access::{Merchant, Principal};
 use crate::database::DatabaseError;
 use crate::ids::{CheckId, EventId};
 use crate::json::Json;
-use crate::ledger::entry::CheckEntry;
+use crate::ledger::entry::{CheckEntry, Ended};
 use crate::ledger::referrals::{ReferralStatus, Referred, Resolution, ResolveError, Resolved};
 use crate::perks::catalog::PerkError;
 use crate::perks::limit::Place;
-use crate::perks::perk::Deciding;
+use crate::perks::perk::{Deciding, PerkStatus};
 use crate::perks::rule::Rule;
 use crate::perks::tier::Tier;
 
@@ -41,6 +41,10 @@ pub enum RulingError {
     UnknownTier(Vec<String>),
     #[error("a limit has no room for it")]
     NoRoom(Vec<Reason>),
+    #[error("the perk is paused, and grants nothing")]
+    PerkPaused,
+    #[error("the perk is retired, and grants nothing any more")]
+    PerkRetired,
     #[error(transparent)]
     Check(#[from] CheckError),
 }
@@ -57,6 +61,18 @@ impl From<ResolveError> for RulingError {
 }
 
 impl Checker {
+    /// Whether a person granted in the place of this check, and the grant was taken back since.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn is_ruling_voided(&self, merchant: &Merchant, check: &CheckId) -> Result<bool, CheckError> {
+        let referral = self.ledger.referral_of(&merchant.id, check).await?;
+        let granted = referral.and_then(|referral| referral.decided?.granted);
+        let Some((_, grant)) = granted else { return Ok(false) };
+        let found = self.ledger.find_grant(&merchant.id, &grant).await?;
+        Ok(found.and_then(|found| found.check.grant).is_some_and(|grant| matches!(grant.end, Some(Ended::Voided(_)))))
+    }
+
     /// Records what a person decided about a check that was referred. The answer is that of the check
     /// which was granted in its place, with its token, or that of the check itself when denied.
     ///
@@ -130,6 +146,12 @@ impl Checker {
         referred: &Referred,
         tier: &str,
     ) -> Result<CheckEntry, RulingError> {
+        match self.catalog.open_perk(&merchant.id, &referred.referral.perk).await.map(|perk| perk.status) {
+            Ok(PerkStatus::Active) => {}
+            Ok(PerkStatus::Paused) => return Err(RulingError::PerkPaused),
+            Ok(PerkStatus::Retired) | Err(PerkError::NotFound) => return Err(RulingError::PerkRetired),
+            Err(error) => return Err(CheckError::from(error).into()),
+        }
         let deciding = self.version_of(merchant, referred).await?;
         let Some(granted) = deciding.rule.tier(tier) else {
             return Err(RulingError::UnknownTier(deciding.rule.tiers().iter().map(|tier| tier.id.clone()).collect()));

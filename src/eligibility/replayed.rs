@@ -12,12 +12,12 @@ use self::visits::{Stands, Use, Visit};
 use super::reason::Reason;
 use crate::clock::from_micros;
 use crate::ledger::entry::{LimitTouched, UseTouched};
+use crate::ledger::held_until;
 use crate::ledger::uses::Uses;
 use crate::perks::limit::{CONCURRENT, Counting, Limit, LimitClaim, ROLLING, Unit, Window, is_across_perks};
 use crate::perks::period::Period;
 use crate::perks::rule::Rule;
 use crate::subject::Pseudonym;
-use crate::tokens::claims::SKEW_SECONDS;
 
 /// Which of the two histories is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,9 +230,7 @@ impl Counters {
                     continue;
                 }
                 Counting::Rolling(length) => (length.micros(), None),
-                Counting::Held { .. } => {
-                    (0, Some(asking.expires.saturating_add(SKEW_SECONDS).saturating_mul(1_000_000)))
-                }
+                Counting::Held { .. } => (0, Some(asking.expires)),
             };
             let line = self.line(counter, behind, course);
             let now = line.last_used_at.max(at);
@@ -242,7 +240,7 @@ impl Counters {
                 let room = room.map(|at| from_micros(at.saturating_add(behind)));
                 refusals.push(Reason::limit_reached(&claim.limit, room));
             }
-            let would_stand = expires.map_or(now, |expires| expires.max(now));
+            let would_stand = expires.map_or(now, |expires| held_until(now, at, expires));
             seen.push((
                 scope,
                 line.uses.sum(),

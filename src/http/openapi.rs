@@ -126,7 +126,7 @@ problem_sets! {
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
     /// What a person's decision can run into.
-    ProblemsOfRulings = [AlreadyDecided, LimitReached];
+    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired];
     /// What a long run can be told.
     ProblemsOfRuns = [TooManyRuns];
     /// What a token can be.

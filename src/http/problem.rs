@@ -54,6 +54,7 @@ kinds! {
     NotADraft = 409 "not_a_draft" "The version is no draft any more";
     AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
     ApprovalRequired = 409 "approval_required" "Somebody else must approve it first";
+    PerkPaused = 409 "perk_paused" "The perk is paused";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
     WrongStatus = 409 "wrong_status" "The version's status doesn't allow this";

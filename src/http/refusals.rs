@@ -224,6 +224,13 @@ impl From<RulingError> for Problem {
                 detail.push_str("Nothing was granted and the referral stays open: decide again later, or deny it.");
                 Self::new(Kind::LimitReached, detail)
             }
+            RulingError::PerkPaused => {
+                Self::new(Kind::PerkPaused, "The perk is paused: resume it and grant this then, or deny it now.")
+            }
+            RulingError::PerkRetired => Self::new(
+                Kind::PerkRetired,
+                "The perk is retired and grants nothing any more: this can only be denied.",
+            ),
             RulingError::Check(error) => error.into(),
         }
     }

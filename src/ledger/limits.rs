@@ -182,6 +182,14 @@ pub(super) fn horizon(counting: Counting, now: i64) -> Option<i64> {
     }
 }
 
+/// Until when a grant holds its place if no door takes the token. The token lives by this replica's
+/// clock (`at` to `expiry`), the place by the counter's (`now`), which may be ahead: it must be held
+/// as long, or it would not count at all.
+pub fn held_until(now: i64, at: i64, expiry: i64) -> i64 {
+    let lives = expiry.saturating_add(SKEW_SECONDS).saturating_mul(1_000_000).saturating_sub(at);
+    now.saturating_add(lives.max(0))
+}
+
 /// Uses the limit; where the use stands, if it is counted by itself.
 fn use_of(counter: &mut Counter, key: CounterKey, claim: &LimitClaim, check: &CheckEntry, now: i64) -> Option<i64> {
     counter.last_used_at = now;
@@ -193,9 +201,9 @@ fn use_of(counter: &mut Counter, key: CounterKey, claim: &LimitClaim, check: &Ch
         Counting::Rolling(_) => (now, 0),
         // A door may take the token until then.
         Counting::Held { max_stay } => {
-            let expiry = check.grant.as_ref().map(|grant| grant.claims.exp.saturating_add(SKEW_SECONDS));
+            let expiry = check.grant.as_ref().map(|grant| grant.claims.exp);
             // A preview may have no grant yet, and holds its place for as long as nobody asks.
-            let until = expiry.map_or(i64::MAX, |expiry| expiry.saturating_mul(1_000_000).max(now));
+            let until = expiry.map_or(i64::MAX, |expiry| held_until(now, check.at.as_microsecond(), expiry));
             (until, max_stay.micros())
         }
     };

@@ -47,6 +47,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use append::origin;
+pub use limits::held_until;
 pub use recorded::Recorded;
 pub use writer::Means;
 

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use aws_lc_rs::digest;
 
 use super::append::Leaf;
-use super::entry::{Actor, Ended, LogOwner, RedeemEntry, Redeemed, Redemption};
+use super::entry::{Actor, LogOwner, RedeemEntry, Redeemed, Redemption};
 use super::event::Event;
 use super::limits::Counters;
-use super::replay::end_of;
 use super::store::{self, GrantRow, RedemptionRow};
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
@@ -59,6 +58,10 @@ impl Tokens {
         let same = |row: &&RedemptionRow| {
             row.key_id == entry.key.as_str() && row.door == entry.door && row.attempt == entry.attempt
         };
+        // Before all: what was taken back opens no door, not even by an attempt that it has opened before.
+        if grant.voided_at.is_some() {
+            return (Redeemed::Refused(TokenError::Voided), None);
+        }
         if let Some(earlier) = spent.iter().find(same) {
             let redeemed_at = from_micros(earlier.redeemed_at);
             return (Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at }), None);
@@ -66,11 +69,8 @@ impl Tokens {
         if grant.single_use && !spent.is_empty() {
             return (Redeemed::AlreadyRedeemed, None);
         }
-        let ended = end_of(grant.released_at, grant.voided_at).map(|end| match end {
-            Ended::Released(_) => TokenError::Released,
-            Ended::Voided(_) => TokenError::Voided,
-        });
-        if let Some(objection) = ended.or(entry.objection) {
+        let released = grant.released_at.map(|_| TokenError::Released);
+        if let Some(objection) = released.or(entry.objection) {
             return (Redeemed::Refused(objection), None);
         }
         // A place that lapsed may be another's by now.

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use super::checks;
 use super::counters::{self, Counter, CounterKey, Wanted};
-use super::entry::{Actor, Ended, EventDraft, LogOwner};
+use super::entry::{Actor, EventDraft, LogOwner};
 use super::event::StoredEvent;
-use super::replay::end_of;
 use super::store::{self, GrantRow, UseRow};
 use super::{Ledger, LedgerError};
+use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{GrantId, MerchantId};
 use crate::json::Json;
@@ -80,6 +80,22 @@ impl Ledger {
     ) -> Result<Timestamp, ReturnError> {
         let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means().clock.now());
         self.change(move |conn, events| release(conn, events, &merchant, &grant, &leaving, now)).await
+    }
+
+    /// How many of these grants of the merchant a door has taken.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count_redeemed(&self, merchant: &MerchantId, grants: &[GrantId]) -> Result<u64, DatabaseError> {
+        let (merchant, grants) = (merchant.clone(), grants.to_vec());
+        let read = self.means().database.read(move |conn| {
+            let ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
+            let rows = store::list_redemptions(conn, &ids)?.into_iter();
+            let taken: HashSet<String> =
+                rows.filter(|row| row.merchant_id == merchant.as_str()).map(|row| row.grant_id).collect();
+            Ok::<_, DatabaseError>(taken.len() as u64)
+        });
+        read.await
     }
 
     /// Takes grants of the merchant back, all of them or none: their tokens open no door any more.
@@ -153,14 +169,17 @@ fn release(
     let found = locked.grants.pop().filter(|row| row.merchant_id == merchant.as_str());
     let row = found.filter(|row| leaving.audience.as_ref().is_none_or(|audience| *audience == row.audience));
     let row = row.ok_or(ReturnError::NotFound)?;
-    match end_of(row.released_at, row.voided_at) {
-        Some(Ended::Voided(_)) => return Err(ReturnError::Voided),
-        Some(Ended::Released(at)) => return Ok(at),
-        None => {}
+    if let Some(at) = row.released_at {
+        return Ok(from_micros(at));
+    }
+    // Taken back after a door had let the guest in: the place is the guest's until the guest leaves.
+    let is_held = locked.uses.get(&row.id).is_some_and(|uses| uses.iter().any(|held| held.stay > 0));
+    if row.voided_at.is_some() && !is_held {
+        return Err(ReturnError::Voided);
     }
     let freed = locked.take_uses(&row.id, |held| held.stay > 0);
     counters::store(conn, locked.counters)?;
-    store::update_grant_end(conn, merchant, &row.id, Some(now.as_microsecond()), None)?;
+    store::update_grant_end(conn, merchant, &row.id, Some(now.as_microsecond()), row.voided_at)?;
     let mut facts = told(&row, now);
     facts.extend([
         ("location", Json::optional(leaving.location.as_deref())),

@@ -105,10 +105,8 @@ impl Counters {
             }
             *visit.used.of(course) = left;
         }
-        // Released, it can still be voided.
-        if !end.is_void {
-            self.visits.insert(grant, visit);
-        }
+        // Released, it can still be voided; voided, a guest who is in can still leave.
+        self.visits.insert(grant, visit);
     }
 
     fn give_back(&mut self, course: Course, grant: Key, used: Use) {

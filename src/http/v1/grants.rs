@@ -220,8 +220,8 @@ pub struct VoidedView {
 /// Void a grant
 ///
 /// A mistaken or abused grant is taken back: its token opens no door any more and is never sent again, and
-/// what it used of limits is given back unless a door has taken it or `keep_uses` is set. Doors that
-/// verify offline see it when they next ask. Asked again, nothing more is done. Roles: admin.
+/// what it used of limits is given back unless a door has taken it or `keep_uses` is set; a guest who is
+/// in keeps the place until released. A door that verifies offline doesn't see it. Asked again, nothing more is done. Roles: admin.
 #[utoipa::path(
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
@@ -274,6 +274,7 @@ pub async fn void_grants(
         looked_at += page.grants.len();
         if dry_run {
             sum.voided += u64::try_from(page.grants.len()).unwrap_or(u64::MAX);
+            sum.redeemed += gateway.ledger.count_redeemed(merchant, &page.grants).await?;
         } else if !page.grants.is_empty() {
             let taken = gateway.ledger.void_grants(merchant, page.grants, taking.clone()).await?;
             sum.voided += taken.voided;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Decide;
-use crate::eligibility::referee::Ruling;
+use crate::eligibility::referee::{Ruling, RulingError};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
@@ -262,6 +262,10 @@ pub async fn decide_referral(
     let request = body.hash();
     let merchant = caller.merchant()?;
     let operation = format!("referrals/{}/decide", *check);
+    // The answer that is kept for retries holds a token, and what was taken back must never surface again.
+    if gateway.checker.is_ruling_voided(merchant, &check).await? {
+        return Err(RulingError::AlreadyDecided.into());
+    }
     let work = async {
         let ruling = body.into_inner().read(check.into_inner())?;
         let (asked, grants) = (ruling.check.clone(), ruling.tier.is_some());

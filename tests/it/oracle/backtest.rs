@@ -384,13 +384,12 @@ pub async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_each: u
             let second = backtest(&world, &merchant, &replayed.perk, Choice::Version(2), turn).await;
             assert_eq!(counts(&second), [0, 0, 0, 0, second.replayed], "what ran all the period changes nothing");
             // Another rule comes to what the naive evaluator says.
-            let house = parse(&draw(&mut runner, full_house(SINGLES.to_vec()))).0;
+            let mut house = || parse(&draw(&mut runner, full_house(SINGLES.to_vec()))).0;
+            let houses = [house(), house()];
             let draft = draft(&mut runner, replayed);
             drafts += usize::from(draft.is_some());
-            for (draft, from) in [house]
-                .into_iter()
-                .chain(draft)
-                .flat_map(|it| [first.at, middle.at, last.at].map(|at| (it.clone(), at)))
+            for (draft, from) in
+                houses.into_iter().chain(draft).flat_map(|it| [first.at, middle.at, last.at].map(|at| (it.clone(), at)))
             {
                 let choice = Choice::Rule(draft.clone());
                 let found = backtest(&world, &merchant, &replayed.perk, choice, from).await;
@@ -402,7 +401,7 @@ pub async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_each: u
             }
         }
         let seen = format!("{drafts} drafts, {changed} changes, {moved} of them other without comings and goings");
-        assert!(drafts * 4 > perks && changed > 0 && moved > 2, "{seen}: this would show nothing");
+        assert!(drafts * 4 > perks && changed > 0 && moved > 0, "{seen}: this would show nothing");
         let all = || histories.iter().flat_map(|history| &history.checks);
         for (what, times) in [
             ("by a person", all().filter(|made| made.by_person).count()),

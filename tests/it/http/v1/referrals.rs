@@ -329,3 +329,35 @@ fn expect_well(world: &World) {
     assert_eq!(report.findings.listed(), []);
     assert!(report.checked.referrals > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_granted_and_took_back_never_surfaces_again() {
+    for app in TestApp::all().await {
+        app.lounge(REFERRING, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let check = kiosk.post("/v1/checks", &ask()).await.text_of("check");
+        let path = format!("/v1/referrals/{check}/decide");
+        let granted = admin.post(&path, &grant("main")).header("idempotency-key", "k").await;
+        assert_eq!(admin.post(&path, &grant("main")).header("idempotency-key", "k").await.text, granted.text);
+        let void = format!("/v1/grants/{}/void", granted.text_of("grant"));
+        admin.post(&void, &json!({"note": "The wrong person."})).await.is(200);
+        let again = admin.post(&path, &grant("main")).header("idempotency-key", "k").await;
+        again.problem(409, "already_decided");
+        assert!(!again.text.contains("eyJ"), "{}", again.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_perk_that_is_paused_or_retired_grants_nothing_by_a_person_either() {
+    for app in TestApp::all().await {
+        app.lounge(REFERRING, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let check = kiosk.post("/v1/checks", &ask()).await.text_of("check");
+        let path = format!("/v1/referrals/{check}/decide");
+        admin.post("/v1/perks/sfo-lounge/pause", &json!({})).await.is(200);
+        admin.post(&path, &grant("main")).await.problem(409, "perk_paused");
+        admin.post("/v1/perks/sfo-lounge/retire", &json!({})).await.is(200);
+        admin.post(&path, &grant("main")).await.problem(409, "perk_retired");
+        admin.post(&path, &json!({"decision": "deny", "note": "The lounge is gone."})).await.is(201);
+    }
+}
