@@ -188,6 +188,7 @@ impl Gateway {
         tasks.spawn(self.directory.clone().follow(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
+        tasks.spawn(self.ledger.clone().keep_subtrees(cancel.clone()));
         tasks.spawn(follow_keys(self.keyring.clone(), cancel.clone()));
     }
 

@@ -28,6 +28,7 @@ pub mod merkle;
 pub mod note;
 pub mod once;
 pub mod past;
+pub mod proof;
 mod recorded;
 pub mod redemptions;
 pub mod referrals;
@@ -36,6 +37,8 @@ pub mod returns;
 pub mod selection;
 pub mod store;
 mod subjects;
+mod subtrees;
+pub mod tree;
 pub mod uses;
 mod writer;
 

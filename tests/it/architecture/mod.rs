@@ -84,6 +84,7 @@ const PURE: &[&str] = &[
     "ledger/merkle",
     "ledger/note",
     "ledger/recorded",
+    "ledger/tree",
     "tokens/claims",
     "tokens/jwks",
 ];
