@@ -22,6 +22,7 @@ mod counters;
 mod earlier;
 pub mod entry;
 pub mod event;
+pub mod evidence;
 pub mod history;
 mod limits;
 pub mod merkle;

@@ -2,6 +2,7 @@
 //! every look-up of one thing takes the merchant first.
 
 mod columns;
+pub mod heads;
 pub mod history;
 mod idempotency;
 mod referrals;
