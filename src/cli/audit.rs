@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::error::CliError;
-use super::{Ended, Invocation};
+use super::{Ended, Invocation, audit_checkpoint, audit_receipt};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, Finding, Head, Progress, Report, Request};
 use crate::database::Database;
@@ -29,6 +29,11 @@ enum Action {
     /// Needs no master key, reads one snapshot and writes nothing. A database whose owner holds the
     /// log key can be rewritten and signed anew: keep an anchor elsewhere, and name the log keys.
     Verify(Verify),
+    /// Examine a receipt offline: its signature, and with proofs that its event stands in a later log.
+    /// Exit code 1 when anything is wrong.
+    Receipt(audit_receipt::Args),
+    /// Print the logs' signed heads, or append them to a file that is kept elsewhere.
+    Checkpoint(audit_checkpoint::Args),
 }
 
 #[derive(clap::Args)]
@@ -130,6 +135,8 @@ impl Display for Verdict {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     match &args.action {
         Action::Verify(args) => verify(args, invocation),
+        Action::Receipt(args) => audit_receipt::run(args, invocation),
+        Action::Checkpoint(args) => audit_checkpoint::run(args, invocation),
     }
 }
 

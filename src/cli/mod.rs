@@ -9,6 +9,8 @@
 //! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
 
 mod audit;
+mod audit_checkpoint;
+mod audit_receipt;
 mod demo;
 mod doctor;
 mod document;
