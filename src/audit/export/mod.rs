@@ -1,0 +1,3 @@
+//! Exports: a log or a period of it as a file that proves itself.
+
+pub mod record;
