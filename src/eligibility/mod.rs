@@ -21,6 +21,7 @@ pub mod cases;
 pub mod checker;
 pub mod chosen;
 pub mod decide;
+mod doubts;
 mod evaluate;
 pub mod everyone;
 pub mod facts;
