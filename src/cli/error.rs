@@ -201,7 +201,9 @@ impl CliError {
             Self::Anchor { .. } => {
                 "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
             }
-            Self::UnknownLog(_) => "without --log it shows all of them; a merchant's goes by its short name",
+            Self::UnknownLog(_) => {
+                "`perkgate merchant list` shows the merchants; without --merchant and --operator it shows every log"
+            }
             Self::AnchorFile(AnchorFileError::Foreign { .. }) => "another file with --append",
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
