@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::access::Directory;
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
+use crate::audit::export::Exporter;
 use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
@@ -52,6 +53,7 @@ pub struct Gateway {
     pub simulator: Simulator,
     pub backtester: Backtester,
     pub anchorer: Anchorer,
+    pub exporter: Exporter,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -165,6 +167,7 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let (simulator, backtester) = trials(&checker);
+        let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
             settings: Arc::new(settings),
@@ -182,6 +185,7 @@ impl Gateway {
             simulator,
             backtester,
             anchorer,
+            exporter,
             issuer_url,
             _epochs_heard: epochs_heard,
         })

@@ -28,6 +28,7 @@ pub mod anchoring;
 mod body;
 mod books;
 mod counters;
+pub mod export;
 pub mod findings;
 mod grants;
 mod keys;

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::error::CliError;
-use super::{Ended, Invocation, audit_checkpoint, audit_receipt};
+use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, Finding, Head, Progress, Report, Request};
 use crate::database::Database;
@@ -34,6 +34,9 @@ enum Action {
     Receipt(audit_receipt::Args),
     /// Print the logs' signed heads, or append them to a file that is kept elsewhere.
     Checkpoint(audit_checkpoint::Args),
+    /// Write a log, or a period of it, to a file that proves itself: `audit verify FILE` holds it to the
+    /// log keys that you name, offline.
+    Export(audit_export::Args),
 }
 
 #[derive(clap::Args)]
@@ -137,6 +140,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         Action::Verify(args) => verify(args, invocation),
         Action::Receipt(args) => audit_receipt::run(args, invocation),
         Action::Checkpoint(args) => audit_checkpoint::run(args, invocation),
+        Action::Export(args) => audit_export::run(args, invocation),
     }
 }
 

@@ -6,6 +6,7 @@ use super::document::Fault;
 use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
+use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
 use crate::gateway::GatewayError;
@@ -51,6 +52,10 @@ pub enum CliError {
     Anchor { path: PathBuf, reason: String },
     #[error(transparent)]
     AnchorFile(#[from] AnchorFileError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("the export broke off, and {} was not written: {source}", path.display())]
+    ExportStopped { path: PathBuf, source: DatabaseError },
     #[error("there is no log `{0}`, or nothing is recorded in it yet")]
     UnknownLog(String),
     /// Standard output can't be written to.
@@ -202,7 +207,10 @@ impl CliError {
                 "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
             }
             Self::UnknownLog(_) => {
-                "`perkgate merchant list` shows the merchants; without --merchant and --operator it shows every log"
+                "`perkgate merchant list` shows the merchants; `audit checkpoint` without --merchant and --operator shows every log"
+            }
+            Self::Export(ExportError::Since(_)) => {
+                "an earlier export of this log, or a checkpoint of it; without --since all of it is exported"
             }
             Self::AnchorFile(AnchorFileError::Foreign { .. }) => "another file with --append",
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
@@ -260,6 +268,8 @@ impl CliError {
             | Self::LedgerEnded
             | Self::Demo(_)
             | Self::AnchorFile(_)
+            | Self::Export(_)
+            | Self::ExportStopped { .. }
             | Self::Output(_)
             | Self::Unreadable { .. }
             | Self::NoScore(_)

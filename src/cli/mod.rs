@@ -10,6 +10,7 @@
 
 mod audit;
 mod audit_checkpoint;
+mod audit_export;
 mod audit_receipt;
 mod demo;
 mod doctor;
