@@ -203,7 +203,9 @@ async fn serve_anchors_by_itself() {
         let settings = [("anchor_webhook", &*receiver.url()), ("anchor_every", "50ms")];
         let _serve = Serve::start(program, &world.database, &settings);
         let first = receiver.next().await.body;
-        assert_eq!(receiver.next().await.body.len(), first.len(), "again, as it was not taken");
+        let again = receiver.next().await.body;
+        let heads = |text: &str| lines(text).into_iter().map(|line| line.checkpoint).collect::<Vec<_>>();
+        assert_eq!(heads(&again), heads(&first), "again, as it was not taken");
         world.merchant("american").await;
         let moved = lines(&receiver.next().await.body);
         // The next round may have come between the two logs' looks; what it left out comes with another.
