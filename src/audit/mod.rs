@@ -38,6 +38,7 @@ mod redemptions;
 mod referrals;
 mod rules;
 mod store;
+pub mod subtrees;
 mod tally;
 mod verify;
 mod walk;

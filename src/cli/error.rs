@@ -206,7 +206,9 @@ impl CliError {
             Self::Anchor { .. } => {
                 "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
             }
-            Self::UnknownLog(_) => "without --log it shows all of them; a merchant's goes by its short name",
+            Self::UnknownLog(_) => {
+                "`perkgate merchant list` shows the merchants; `audit checkpoint` without --merchant and --operator shows every log"
+            }
             Self::Export(ExportError::Since(_)) => {
                 "an earlier export of this log, or a checkpoint of it; without --since all of it is exported"
             }

@@ -17,7 +17,7 @@ pub fn leaf_hash(bytes: &[u8]) -> Hash {
 }
 
 /// A subtree of level `n` has 256^n leaves: `n` times this many levels of the binary tree.
-pub(super) const LEVEL: u32 = 8;
+pub const LEVEL: u32 = 8;
 
 /// The root of a whole subtree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,8 +43,8 @@ impl Plan {
     ) -> Result<Self, ExportError> {
         let log = ledger::find_log(conn, owner.merchant())?.ok_or(DatabaseError::NotFound)?;
         let within = (
-            period.from.map_or(i64::MIN, |from| from.as_microsecond()),
-            period.to.map_or(i64::MAX, |to| to.as_microsecond()),
+            period.from.map_or(i64::MIN, Timestamp::as_microsecond),
+            period.to.map_or(i64::MAX, Timestamp::as_microsecond),
         );
         let stretch = history::stretch_of(conn, &log.id, log.size, period.from, period.to.unwrap_or(Timestamp::MAX))?;
         let span = (start.as_ref().map_or(stretch.from, |start| start.at), stretch.before);

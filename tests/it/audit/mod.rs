@@ -1,5 +1,6 @@
 //! `audit::verify`: what it passes, and what it finds.
 
+mod anchoring;
 mod history;
 mod life;
 mod pages;

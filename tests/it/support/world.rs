@@ -74,7 +74,12 @@ impl World {
 
     /// Another gateway on the same database: a second replica.
     pub async fn replica(&self) -> Gateway {
-        Self::gateway(&self.database, &[], self.clock.clone(), Entropy::System).await
+        self.replica_with(&[]).await
+    }
+
+    /// The same with some settings changed.
+    pub async fn replica_with(&self, settings: &[(&str, &str)]) -> Gateway {
+        Self::gateway(&self.database, settings, self.clock.clone(), Entropy::System).await
     }
 
     async fn gateway(database: &TestDatabase, settings: &[(&str, &str)], clock: Clock, entropy: Entropy) -> Gateway {

@@ -2,6 +2,7 @@
 
 mod audit_events;
 mod audit_export;
+mod audit_proofs;
 mod check_promises;
 mod checks;
 mod checks_batch;
