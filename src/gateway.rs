@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
+use crate::eligibility::discloser::Discloser;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
@@ -50,6 +51,7 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub simulator: Simulator,
     pub backtester: Backtester,
+    pub discloser: Discloser,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -163,6 +165,12 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let (simulator, backtester) = trials(&checker);
+        let discloser = Discloser {
+            catalog: catalog.clone(),
+            lookup: lookup.clone(),
+            ledger: ledger.clone(),
+            keyring: keyring.clone(),
+        };
         Ok(Self {
             settings: Arc::new(settings),
             clock,
@@ -178,6 +186,7 @@ impl Gateway {
             redeemer,
             simulator,
             backtester,
+            discloser,
             issuer_url,
             _epochs_heard: epochs_heard,
         })

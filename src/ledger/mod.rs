@@ -21,6 +21,7 @@ pub mod checks;
 mod counters;
 mod earlier;
 pub mod entry;
+pub mod erasure;
 pub mod event;
 pub mod history;
 mod limits;
@@ -28,6 +29,8 @@ pub mod merkle;
 pub mod note;
 pub mod once;
 pub mod past;
+pub mod person;
+pub mod pruning;
 mod recorded;
 pub mod redemptions;
 pub mod referrals;
@@ -89,6 +92,9 @@ pub enum LedgerError {
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// What is asked for was recorded, and its event's body has been pruned since.
+    #[error("what the log said of it has been pruned")]
+    Pruned,
     #[error("the ledger could not record it: {0}")]
     Failed(String),
     #[error(transparent)]
@@ -114,6 +120,8 @@ pub struct Ledger {
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
     failing: Arc<AtomicBool>,
+    /// Whether the database's files may hold what an erasure deleted.
+    owes_scrub: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -131,7 +139,7 @@ impl Ledger {
             writer.run();
             drop(ended);
         })?;
-        Ok(Self { queue: sender, means, running, failing })
+        Ok(Self { queue: sender, means, running, failing, owes_scrub: Arc::default() })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
@@ -178,7 +186,7 @@ impl Ledger {
         check: &CheckId,
     ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
         let (keyring, merchant, check) = (self.means.keyring.clone(), merchant.clone(), check.clone());
-        Ok(self.means.database.read(move |conn| replay::find_check(conn, &keyring, &merchant, &check)).await?)
+        self.means.database.read(move |conn| replay::recorded_check(conn, &keyring, &merchant, &check)).await
     }
 
     /// A grant of the merchant and what became of it.
@@ -188,7 +196,7 @@ impl Ledger {
         grant: &GrantId,
     ) -> Result<Option<replay::GrantRecord>, LedgerError> {
         let (keyring, merchant, grant) = (self.means.keyring.clone(), merchant.clone(), grant.clone());
-        Ok(self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await?)
+        self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await
     }
 
     /// Spends a token, once.
@@ -246,6 +254,7 @@ impl Ledger {
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
                 self.sweep().await;
+                self.scrub_what_is_owed().await;
             }
         }
     }

@@ -4,7 +4,9 @@
 mod columns;
 pub mod history;
 mod idempotency;
+pub mod pruning;
 mod referrals;
+pub mod subjects;
 mod uses;
 
 use diesel::prelude::*;

@@ -169,6 +169,15 @@ impl Writer {
         }
     }
 
+    /// The instant at which a change is made.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        self.means.clock.now()
+    }
+
+    pub(super) const fn entropy(&self) -> &Entropy {
+        &self.means.entropy
+    }
+
     /// Runs one administrative change in its own transaction, with its events.
     pub(super) fn change<T, E>(
         &mut self,

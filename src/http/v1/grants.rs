@@ -12,7 +12,7 @@ use crate::access::{Permission, Principal, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, Path};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfReturns};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns};
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::ledger::entry::{Actor, Ended};
@@ -73,7 +73,7 @@ pub enum GrantStatus {
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     extensions(("x-roles" = json!(["admin", "kiosk"]))),
-    responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/grants/{grant}")]
 pub async fn get_grant(

@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod audit_search;
 pub mod backtests;
 pub mod checks;
 pub mod checks_batch;
@@ -15,6 +16,7 @@ pub mod referrals;
 pub mod scores;
 pub mod simulations;
 pub mod sources;
+pub mod subjects;
 pub mod tokens;
 pub mod trials;
 pub mod version_steps;
