@@ -7,6 +7,7 @@ use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
+use crate::eligibility::discloser::DisclosureError;
 use crate::gateway::GatewayError;
 use crate::ids::{MerchantSlug, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
@@ -18,6 +19,7 @@ use crate::scores::score::SourceFault;
 use crate::scores::{ScoreError, Source};
 use crate::settings::SettingError;
 use crate::settings::master_key::MasterKeyError;
+use crate::subject::SubjectError;
 use crate::telemetry::metrics::MetricsError;
 use crate::tokens::JwksError;
 
@@ -106,6 +108,13 @@ pub enum CliError {
     /// What keeps a command from an answer whose "no" is exit code 1.
     #[error(transparent)]
     NoAnswer(Box<CliError>),
+    /// It is not repeated: it may name a person.
+    #[error(transparent)]
+    Handle(SubjectError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Disclosure(#[from] DisclosureError),
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
@@ -179,6 +188,7 @@ impl CliError {
             Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
             Self::Database(error)
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
+            | Self::Ledger(LedgerError::Database(error))
             | Self::Access(AccessError::Database(error) | AccessError::Ledger(LedgerError::Database(error)))
             | Self::Perk(PerkError::Database(error) | PerkError::Ledger(LedgerError::Database(error))) => {
                 return of_database(error);
@@ -238,7 +248,8 @@ impl CliError {
                 "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
             }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
-            Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
+            Self::Ledger(LedgerError::Busy | LedgerError::Unavailable)
+            | Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
             | Self::Perk(PerkError::Ledger(LedgerError::Busy | LedgerError::Unavailable)) => "run it again",
             Self::Access(AccessError::Ledger(LedgerError::InDoubt))
             | Self::Perk(PerkError::Ledger(LedgerError::InDoubt)) => {
@@ -256,6 +267,9 @@ impl CliError {
             | Self::Access(_)
             | Self::Perk(_)
             | Self::Score(_)
+            | Self::Handle(_)
+            | Self::Ledger(_)
+            | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)
             | Self::Faulty(_)

@@ -24,7 +24,7 @@ use super::event::Event;
 use super::person::{self, LimitHeld};
 use super::referrals::{self, ReferralStatus, Resolution};
 use super::store;
-use super::store::subjects as rows;
+use super::store::people as rows;
 use super::writer::{Job, Means, Writer};
 use super::{CHANGE_PATIENCE, Ledger, LedgerError, settled};
 use crate::database::{AnyConnection, DatabaseError};

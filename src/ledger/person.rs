@@ -4,7 +4,7 @@ use super::browse::{BrowseError, EventFilter, LoggedEvent};
 use super::entry::{Actor, EventDraft, LogOwner};
 use super::erasure::NOBODY;
 use super::store;
-use super::store::subjects as rows;
+use super::store::people as rows;
 use super::subjects::{self, Subject};
 use super::{Ledger, LedgerError, checks};
 use crate::clock::from_micros;

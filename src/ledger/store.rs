@@ -4,9 +4,9 @@
 mod columns;
 pub mod history;
 mod idempotency;
+pub mod people;
 pub mod pruning;
 mod referrals;
-pub mod subjects;
 mod uses;
 
 use diesel::prelude::*;

@@ -43,6 +43,8 @@ pub enum Counting {
 /// publishing another length goes on counting what was used before.
 pub const ROLLING: &str = "rolling";
 pub const CONCURRENT: &str = "concurrent";
+/// The window key of a limit that never lapses.
+pub const LIFETIME: &str = "lifetime";
 
 /// Whether what was used of a counter may still count at `now`, by its window's key and the instant at
 /// which it was last used. It errs on the side of yes: only the rule knows how long a window is.
@@ -113,7 +115,7 @@ impl Window {
     /// The name of the window that `now` is in, and when the next one starts.
     pub(super) fn key(self, zone: &TimeZone, now: Timestamp) -> (String, Option<Timestamp>) {
         match self {
-            Self::Lifetime => ("lifetime".into(), None),
+            Self::Lifetime => (LIFETIME.into(), None),
             Self::Calendar(unit) => unit.window(zone, now),
             Self::Rolling(_) => (ROLLING.into(), None),
             Self::Concurrent { .. } => (CONCURRENT.into(), None),
