@@ -109,7 +109,8 @@ impl Counters {
         has_gaps: bool,
     ) -> u64 {
         let key = key_of(check, limit);
-        let counted = self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
+        let counted =
+            self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
         let uses = counted.uses.get_or_insert_default();
         uses.move_to(horizon);
         if let (Some(counts_at), Some(grant)) = (limit.counts_at, &check.grant) {

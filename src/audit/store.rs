@@ -261,11 +261,7 @@ pub(super) fn list_referrals(conn: &mut AnyConnection, merchant: &str, after: &s
 }
 
 /// References and pseudonyms of the merchant's people after a reference. What is sealed is not read.
-pub(super) fn list_subjects(
-    conn: &mut AnyConnection,
-    merchant: &str,
-    after: &[u8],
-) -> Result<Vec<(Vec<u8>, String)>> {
+pub(super) fn list_subjects(conn: &mut AnyConnection, merchant: &str, after: &[u8]) -> Result<Vec<(Vec<u8>, String)>> {
     Ok(on_either!(conn, |c| subjects::table
         .filter(subjects::merchant_id.eq(merchant).and(subjects::subject_ref.gt(after)))
         .order(subjects::subject_ref)

@@ -165,8 +165,7 @@ fn advance(bar: &ProgressBar, done: i64, of: i64) {
 
 /// On stderr, and only when that is a terminal and nobody asked for JSON.
 fn bar(invocation: &Invocation) -> ProgressBar {
-    let target =
-        if invocation.output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if invocation.output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(Some(0), target);
     let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events, {per_sec}, {eta} left");
     style.map_or(bar.clone(), |style| bar.with_style(style))

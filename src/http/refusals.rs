@@ -189,10 +189,9 @@ impl From<ScoreError> for Problem {
             ScoreError::Ledger(inner) => match inner.as_ref() {
                 LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
                 LedgerError::InDoubt => Self::in_doubt(&error),
-                LedgerError::KeyReused
-                | LedgerError::Pruned
-                | LedgerError::Failed(_)
-                | LedgerError::Database(_) => Self::internal(&error),
+                LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) | LedgerError::Database(_) => {
+                    Self::internal(&error)
+                }
             },
             ScoreError::Database(_) => Self::internal(&error),
         }

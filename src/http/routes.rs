@@ -12,8 +12,8 @@ use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
-    approvals, audit, audit_search, backtests, checks, checks_batch, diff, grants, keys, merchants, perk_steps, perks, referrals,
-    scores, simulations, sources, subjects, tokens, version_steps, versions,
+    approvals, audit, audit_search, backtests, checks, checks_batch, diff, grants, keys, merchants, perk_steps, perks,
+    referrals, scores, simulations, sources, subjects, tokens, version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 

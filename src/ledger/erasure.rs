@@ -161,14 +161,7 @@ fn erase(
         sealed: None,
     }
     .to_body();
-    leaves.push(Leaf {
-        log: LogOwner::Merchant(merchant.clone()),
-        id: event.clone(),
-        kind: KIND,
-        about,
-        at,
-        body,
-    });
+    leaves.push(Leaf { log: LogOwner::Merchant(merchant.clone()), id: event.clone(), kind: KIND, about, at, body });
     append::append(conn, means, logs, leaves)?;
     let referrals = u64::try_from(referrals).unwrap_or(u64::MAX);
     Ok(Some(Erased { pseudonym, scores, referrals, limits, is_purged: false }))

@@ -79,11 +79,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The database's.
-    pub async fn limits_of(
-        &self,
-        merchant: &MerchantId,
-        pseudonym: &Pseudonym,
-    ) -> Result<Vec<LimitHeld>, LedgerError> {
+    pub async fn limits_of(&self, merchant: &MerchantId, pseudonym: &Pseudonym) -> Result<Vec<LimitHeld>, LedgerError> {
         let (merchant, pseudonym, now) = (merchant.clone(), pseudonym.clone(), self.means.clock.now());
         Ok(self.means.database.read(move |conn| limits_of(conn, &merchant, &pseudonym, now)).await?)
     }

@@ -34,8 +34,7 @@ use crate::tokens::claims::SKEW_SECONDS;
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go.
-pub const PRUNABLE: [&str; 5] =
-    [checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED, referrals::KIND];
+pub const PRUNABLE: [&str; 5] = [checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED, referrals::KIND];
 
 /// How many events one transaction takes the bodies of, at most.
 const CHUNK: i64 = 500;
@@ -151,7 +150,11 @@ impl Ledger {
             .await?;
         let until = |at: Option<i64>| at.map(from_micros);
         let skew = SignedDuration::from_secs(SKEW_SECONDS);
-        plan.hinder(Hindrance::UnspentGrants, count(grants.0), until(grants.1).and_then(|at| at.checked_add(skew).ok()));
+        plan.hinder(
+            Hindrance::UnspentGrants,
+            count(grants.0),
+            until(grants.1).and_then(|at| at.checked_add(skew).ok()),
+        );
         plan.hinder(Hindrance::HeldPlaces, count(places.0), until(places.1));
         plan.hinder(Hindrance::OpenReferrals, count(referrals), None);
         let end = self.stretch(merchant, None, before).await?.before;
@@ -180,12 +183,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]; what went until then is gone, and the rest goes the next time.
-    pub async fn prune(
-        &self,
-        plan: &Plan,
-        by: Actor,
-        mut progress: impl FnMut(i64, i64),
-    ) -> Result<u64, LedgerError> {
+    pub async fn prune(&self, plan: &Plan, by: Actor, mut progress: impl FnMut(i64, i64)) -> Result<u64, LedgerError> {
         if plan.count == 0 || !plan.obstacles.is_empty() {
             return Ok(0);
         }

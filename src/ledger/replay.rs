@@ -1,7 +1,7 @@
 //! Reading back what an earlier request was told.
 
-use super::checks;
 use super::LedgerError;
+use super::checks;
 use super::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use super::event::StoredEvent;
 use super::recorded::Recorded;

@@ -13,8 +13,8 @@ use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{
-    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
-    ProblemsOfQuery, ProblemsOfRulings,
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
+    ProblemsOfRulings,
 };
 use crate::http::problem::{Problem, Spot};
 use crate::http::v1::checks::CheckView;

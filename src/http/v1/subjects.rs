@@ -191,7 +191,14 @@ impl From<Option<Erased>> for ErasureView {
     fn from(erased: Option<Erased>) -> Self {
         let Some(Erased { pseudonym, scores, referrals, limits, is_purged }) = erased else {
             let limits_begun_anew = Vec::new();
-            return Self { erased: false, pseudonym: None, scores: 0, referrals_closed: 0, limits_begun_anew, purged: true };
+            return Self {
+                erased: false,
+                pseudonym: None,
+                scores: 0,
+                referrals_closed: 0,
+                limits_begun_anew,
+                purged: true,
+            };
         };
         Self {
             erased: true,

@@ -12,7 +12,12 @@ use crate::on_either;
 pub type Standing = (i64, Option<i64>);
 
 /// Grants from before `before` whose tokens a door may still take at `now`.
-pub fn count_unspent_grants(conn: &mut AnyConnection, merchant: &MerchantId, before: i64, now: i64) -> Result<Standing> {
+pub fn count_unspent_grants(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    before: i64,
+    now: i64,
+) -> Result<Standing> {
     let spent = || redemptions::table.filter(redemptions::grant_id.eq(grants::id));
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))

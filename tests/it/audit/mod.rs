@@ -3,6 +3,7 @@
 mod history;
 mod life;
 mod pages;
+mod pruning;
 mod referrals;
 mod tamper;
 mod verify;

@@ -85,6 +85,13 @@ const SAMPLES: &[Sample] = &[
         (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))
     }),
     sample("list_events", Foreign::Nothing, |_| get("/v1/audit/events".into())),
+    // Somebody of another merchant is a stranger; that they are left alone is tested beside the endpoint.
+    sample("search_events", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/audit/events/search".into(), json!({"subject": it.subject}))
+    }),
+    sample("read_record", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/subjects/record".into(), json!({"subject": it.subject}))
+    }),
     sample("list_referrals", Foreign::Nothing, |_| get("/v1/referrals".into())),
     sample("get_referral", Foreign::NotFound, |it| get(format!("/v1/referrals/{}", it.referred))),
     sample("decide_referral", Foreign::NotFound, |it| {
@@ -192,6 +199,9 @@ const SAMPLES: &[Sample] = &[
     sample("list_keys", Foreign::NotFound, |it| get(format!("/v1/keys?merchant={}", it.merchant))),
     sample("get_key", Foreign::NotFound, |it| get(key_path(it))),
     sample("revoke_key", Foreign::NotFound, |it| (Method::DELETE, key_path(it), Value::Null)),
+    sample("erase_subject", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/subjects/erase".into(), json!({"subject": format!("{}-erased", it.subject)}))
+    }),
     sample("delete_score", Foreign::NotFound, |it| {
         (Method::DELETE, format!("/v1/scores/klout/{}", it.subject), Value::Null)
     }),

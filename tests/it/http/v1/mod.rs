@@ -1,6 +1,7 @@
 //! One file an endpoint, as `src/http/v1` has them.
 
 mod audit_events;
+mod audit_search;
 mod check_promises;
 mod checks;
 mod checks_batch;
@@ -20,6 +21,8 @@ mod perks_simulate;
 mod referrals;
 mod scores;
 mod sources;
+mod subjects_erase;
+mod subjects_record;
 mod tokens_redeem;
 mod version_schedule;
 mod version_steps;
