@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use perkgate::audit::{Anchor, AuditError, Checked, Progress, Report, Request};
-use perkgate::database::schema::{checkpoints, events, keyring_keys, logs};
+use perkgate::database::schema::{checkpoints, events, keyring_keys, logs, subjects};
 use perkgate::entropy::Entropy;
 
 use super::history::{History, events_of, foreign_key, log, rebuild};
@@ -71,8 +71,13 @@ async fn a_tail_cut_with_its_checkpoint_is_found_by_whoever_holds_a_receipt() {
         let size = history.lay_hands(|conn| {
             let id = log(conn, "cathay").id;
             let mut all = events_of(conn, "cathay");
-            let last = all.pop().unwrap().log_index;
+            let cut = all.pop().unwrap();
+            let last = cut.log_index;
             diesel::delete(events::table.find((&id, last))).execute(conn).unwrap();
+            // It was the only one about this person: the row that names them would tell.
+            let told = perkgate::ledger::event::StoredEvent::parse(&cut.body.unwrap()).unwrap();
+            let who = told.facts.member("subject").unwrap().as_text().unwrap().to_owned();
+            diesel::delete(subjects::table.filter(subjects::pseudonym.eq(who))).execute(conn).unwrap();
             diesel::delete(checkpoints::table.find((&id, last + 1))).execute(conn).unwrap();
             let note: String = checkpoints::table.find((&id, last)).select(checkpoints::note).first(conn).unwrap();
             let mut frontier = perkgate::ledger::merkle::Frontier::default();

@@ -105,7 +105,10 @@ async fn the_erased_are_named_by_nothing_and_everything_still_verifies() {
         let answer = erase(&admin, "twitter:zoe").await;
         assert_eq!((&answer["scores"], &answer["referrals_closed"]), (&json!(0), &json!(1)));
         let decide = json!({"decision": "grant", "tier": "main", "note": "x"});
-        admin.post(&format!("/v1/referrals/{referred}/decide"), &decide).await.problem(409, "already_decided");
+        let address = format!("/v1/referrals/{referred}/decide");
+        admin.post(&address, &decide).await.problem(404, "not_found");
+        let deny = json!({"decision": "deny", "note": "x"});
+        admin.post(&address, &deny).await.problem(409, "already_decided");
         let closed = kiosk.get(&format!("/v1/checks/{referred}")).await.is(200);
         assert_eq!(closed["referral"]["status"], "denied");
         assert_eq!(verified(&app.world).erased, 2);
