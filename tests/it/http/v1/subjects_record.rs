@@ -72,7 +72,7 @@ async fn a_person_is_told_everything_and_what_would_have_changed_it() {
         assert_eq!(first["facts"]["decision"], "denied");
         assert_eq!(
             first["personal"],
-            json!({"context": {"party": 2, "terminal": "A"}, "network": "twitter",
+            json!({"context": {"terminal": "A"}, "network": "twitter",
                    "reasons": [{"code": "score_below_threshold", "short_by": 3, "tier": "main",
                                 "tier_name": "Main lounge", "wanted": 40}],
                    "score": {"fresh": true, "observed_at": "2012-05-08T18:00:00Z", "source": "klout", "value": 37}})
