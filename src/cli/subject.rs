@@ -163,6 +163,9 @@ struct RecordView {
     since: Option<Timestamp>,
     scores: Vec<ScoreView>,
     limits: Vec<LimitView>,
+    /// Before when events may be missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned_before: Option<Timestamp>,
     events: Vec<EventView>,
 }
 
@@ -220,6 +223,9 @@ impl fmt::Display for RecordView {
         }
         if !self.limits.is_empty() {
             writeln!(f, "Limits in use:\n{}", limits(&self.limits))?;
+        }
+        if let Some(before) = self.pruned_before {
+            writeln!(f, "Events from before {before} were pruned: some may be missing")?;
         }
         for event in &self.events {
             event.fmt(f)?;
@@ -295,7 +301,8 @@ async fn record(gateway: &Gateway, merchant: &MerchantSlug, handle: &SubjectHand
     let merchant = once::merchant(gateway, merchant).await?;
     let discloser = &gateway.discloser;
     let mut part = discloser.record(&merchant, ACTOR, handle, None, PAGE).await?;
-    let Held { scores, limits } = part.held.take().unwrap_or(Held { scores: Vec::new(), limits: Vec::new() });
+    let nothing = Held { scores: Vec::new(), limits: Vec::new(), pruned_before: None };
+    let Held { scores, limits, pruned_before } = part.held.take().unwrap_or(nothing);
     let (pseudonym, since) = part.person.as_ref().map(|it| (it.pseudonym.as_str().to_owned(), it.since)).unzip();
     let mut events: Vec<EventView> = part.events.into_iter().map(EventView::from).collect();
     while let Some(cursor) = part.next {
@@ -314,6 +321,7 @@ async fn record(gateway: &Gateway, merchant: &MerchantSlug, handle: &SubjectHand
         since,
         scores: scores.into_iter().map(score).collect(),
         limits: limits.into_iter().map(LimitView::from).collect(),
+        pruned_before,
         events,
     })
 }

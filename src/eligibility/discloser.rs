@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::reason::Reason;
@@ -47,6 +48,8 @@ pub struct PersonalRecord {
 pub struct Held {
     pub scores: Vec<ScoreHeld>,
     pub limits: Vec<LimitHeld>,
+    /// Before when events were pruned, which tell of nobody any more.
+    pub pruned_before: Option<Timestamp>,
 }
 
 /// Something that happened, and of a check why.
@@ -97,7 +100,8 @@ impl Discloser {
                 Some(person) => self.ledger.limits_of(&merchant.id, &person.pseudonym).await?,
                 None => Vec::new(),
             };
-            Some(Held { scores: self.lookup.held_on(&merchant.id, reference).await?, limits })
+            let pruned_before = self.ledger.pruned_before(&merchant.id).await?;
+            Some(Held { scores: self.lookup.held_on(&merchant.id, reference).await?, limits, pruned_before })
         };
         let Some(person) = person else {
             return Ok(PersonalRecord { person: None, held, events: Vec::new(), next: None });

@@ -11,6 +11,11 @@
 //! every batch of a merchant needs, are held for the shortest time. A referral that a person decides
 //! (`referrals.rs`) is locked before all of these, and no batch locks one.
 //!
+//! People leave it in two ways: `erasure.rs` destroys what names one of them, `pruning.rs` takes the bodies
+//! of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name
+//! a person by their pseudonym only, as `subject`: by that they are found for their record (`person.rs`),
+//! and what is personal beside it is sealed under their secret.
+//!
 //! To record something new: give it an event kind, write its rows and its event in one
 //! [`Ledger::change`], or, when it is hot, make it a kind of `batch::Entry`.
 

@@ -222,6 +222,23 @@ impl Ledger {
         Ok(gone)
     }
 
+    /// Before when the merchant's log was pruned: of what was then, it may tell less than happened. None when
+    /// it never was.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pruned_before(&self, merchant: &MerchantId) -> Result<Option<Timestamp>, LedgerError> {
+        let merchant = merchant.clone();
+        let bodies = self.means.database.read(move |conn| rows::list_bodies_about_merchant(conn, &merchant, KIND));
+        let mut latest = None;
+        for body in bodies.await? {
+            let body = Json::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+            let before = body.member("facts").and_then(|facts| facts.member("before")).and_then(Json::as_text);
+            latest = latest.max(before.and_then(|before| before.parse().ok()));
+        }
+        Ok(latest)
+    }
+
     /// The events between the two indexes that are of a prunable kind, old enough and not pruned yet; and
     /// whether each goes.
     async fn chosen(

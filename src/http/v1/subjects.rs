@@ -103,6 +103,11 @@ pub struct RecordView {
     /// What they have used of limits whose windows may still be open.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Vec<LimitHeldView>>,
+    /// Before when the merchant pruned its log: events from then may be missing here, as nobody can tell
+    /// any more whom they were about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pruned_before: Option<Timestamp>,
     events: Vec<PersonalEventView>,
     /// Null when all was looked at.
     next_cursor: Option<String>,
@@ -214,13 +219,15 @@ impl From<Option<Erased>> for ErasureView {
 impl RecordView {
     fn of(subject: &str, record: PersonalRecord) -> Self {
         let PersonalRecord { person, held, events, next } = record;
-        let (scores, limits) = held.map(|Held { scores, limits }| (scores, limits)).unzip();
+        let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
+        let (scores, limits) = held.map(|Held { scores, limits, .. }| (scores, limits)).unzip();
         Self {
             subject: subject.to_owned(),
             pseudonym: person.as_ref().map(|person| person.pseudonym.as_str().to_owned()),
             since: person.map(|person| person.since),
             scores: scores.map(|scores| scores.into_iter().map(ScoreHeldView::from).collect()),
             limits: limits.map(|limits| limits.into_iter().map(LimitHeldView::from).collect()),
+            pruned_before,
             events: events.into_iter().map(PersonalEventView::from).collect(),
             next_cursor: next,
         }

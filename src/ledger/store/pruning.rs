@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::Result;
 use crate::database::AnyConnection;
-use crate::database::schema::{events, grants, limit_uses, redemptions, referrals, rule_versions};
+use crate::database::schema::{events, grants, limit_uses, logs, redemptions, referrals, rule_versions};
 use crate::ids::MerchantId;
 use crate::on_either;
 
@@ -69,6 +69,17 @@ pub fn list_bodies_about(
         .filter(events::about.eq_any(about))
         .select((events::about, events::at, events::body))
         .load(c)?))
+}
+
+/// The bodies of the merchant's events of this kind about the merchant.
+pub fn list_bodies_about_merchant(conn: &mut AnyConnection, merchant: &MerchantId, kind: &str) -> Result<Vec<String>> {
+    let found: Vec<Option<String>> = events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(logs::merchant_id.eq(merchant.as_str()))
+        .filter(events::about.eq(merchant.as_str()).and(events::kind.eq(kind)))
+        .select(events::body)
+        .load(conn)?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Takes these events' bodies away; says how many there were. Their leaf hashes stay.

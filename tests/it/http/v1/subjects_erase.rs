@@ -1,5 +1,7 @@
 //! `POST /v1/subjects/erase`: nothing names the person any more, and everything still verifies.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection as _;
 use perkgate::audit::{Checked, Request};
 use perkgate::database::{DatabaseError, connection};
@@ -85,7 +87,7 @@ async fn the_erased_are_named_by_nothing_and_everything_still_verifies() {
         assert_eq!(events_of(&admin, "twitter:ada").await, [Value::Null; 0]);
         admin.get("/v1/scores/klout/twitter:ada").await.problem(404, "not_found");
         let log = admin.get("/v1/audit/events?kind=subject.erased").await;
-        assert!(!log.text.contains("ada"));
+        assert!(!log.text.contains("twitter"));
         let event = &log.is(200)["events"][0];
         assert_eq!(event["about"], pseudonym);
         assert_eq!(event["facts"], json!({"subject": pseudonym, "scores": 1, "referrals": 0, "limits": 2}));
@@ -187,6 +189,43 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
         let checked = verified(&app.world);
         assert!(checked.erased >= 5, "{checked:?}");
         assert_eq!(app.footprint().await.subjects, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_still_looks_at_the_past_keeps_the_file_from_forgetting_and_the_answer_says_so() {
+    let app = TestApp::start(&[]).await;
+    let admin = app.admin(&app.cathay).await;
+    for who in ["ada", "bob"] {
+        app.world.score(&app.cathay, &format!("twitter:{who}"), "50").await;
+    }
+    let mut reader = app.world.database.open().dedicated().unwrap();
+    let mut say = |sql: &str| reader.batch_execute(sql).unwrap();
+    say("BEGIN; SELECT count(*) FROM scores");
+    let answer = erase(&admin, "twitter:ada").await;
+    assert_eq!((&answer["erased"], &answer["purged"]), (&json!(true), &json!(false)));
+    say("COMMIT");
+    assert_eq!(erase(&admin, "twitter:bob").await["purged"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_replicas_hear_that_a_score_is_gone() {
+    for app in TestApp::all().await.into_iter().filter(|app| app.world.gateway.redis.is_some()) {
+        app.lounge(RULE, "47.25").await;
+        let (admin, replica) = (app.admin(&app.cathay).await, app.world.replica().await);
+        assert!(replica.redis.as_ref().unwrap().wait_until_up(Duration::from_secs(30)).await);
+        let reference = replica.keyring.subject_ref(&app.cathay.id, &"twitter:ada".parse().unwrap());
+        let klout: SourceName = "klout".parse().unwrap();
+        let find = async || replica.lookup.find(&app.cathay.id, &klout, &reference).await.unwrap();
+        assert!(find().await.is_some(), "it is in the replica's memory now");
+        erase(&admin, "twitter:ada").await;
+        let gone = async {
+            while find().await.is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Well before its memory would have forgotten by itself.
+        tokio::time::timeout(Duration::from_secs(4), gone).await.unwrap();
     }
 }
 

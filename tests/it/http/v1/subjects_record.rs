@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::client::Client;
+use crate::support::world::CLI;
 
 const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","on_missing":"refer"},
   "schedule":{"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"06:00","to":"23:00"}]},
@@ -108,7 +109,7 @@ async fn a_person_is_told_everything_and_what_would_have_changed_it() {
         let again = paged.pop().unwrap();
         assert_eq!((&paged, &again["kind"]), (events, &json!("subject.record_read")));
         let log = admin.get("/v1/audit/events?kind=subject.record_read").await;
-        assert!(!log.text.contains("ada"));
+        assert!(!log.text.contains("twitter"));
         assert_eq!(log.is(200)["events"].as_array().unwrap().len(), 2);
     }
 }
@@ -128,6 +129,33 @@ async fn what_a_person_decided_is_told_with_its_note() {
         assert_eq!(events[1]["explanation"], json!(["A person decided to grant Main lounge."]));
         assert_eq!(events[2]["kind"], "referral.decided");
         assert_eq!(events[2]["personal"], json!({"note": "Zoe's flight was moved."}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pruned_is_not_passed_over_in_silence() {
+    for app in TestApp::all().await {
+        app.lounge(r#"{"at_least":40,"score":"klout"}"#, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let ask = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        let old = kiosk.post("/v1/checks", &ask).await.text_of("check");
+        app.world.pass(2 * 86_400);
+        kiosk.post("/v1/checks", &ask).await.is(200);
+        assert_eq!(record(&admin, "twitter:ada").await.get("pruned_before"), None);
+        let ledger = &app.world.gateway.ledger;
+        let before = app.world.now() - jiff::SignedDuration::from_hours(24);
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert_eq!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap(), 1);
+        let told = record(&admin, "twitter:ada").await;
+        assert_eq!(told["pruned_before"], "2012-05-09T19:00:00Z");
+        assert_eq!(told["events"][0]["at"], "2012-05-10T19:00:00Z", "the first one tells of nobody any more");
+        // Asked for, it says so, and the log shows its place.
+        kiosk.get(&format!("/v1/checks/{old}")).await.problem(410, "pruned");
+        let page = admin.get(&format!("/v1/audit/events?about={old}")).await.is(200);
+        assert_eq!((&page["events"][0]["facts"], &page["events"][0]["actor"]), (&Value::Null, &Value::Null));
+        let backtest = json!({"from": "2012-05-08T00:00:00Z"});
+        let got = admin.post("/v1/perks/sfo-lounge/backtest", &backtest).await.is(200);
+        assert_eq!((&got["checks"], &got["not_replayed"]["pruned"]), (&json!(1), &json!(1)), "{got}");
     }
 }
 
