@@ -212,7 +212,7 @@ async fn whoever_still_looks_at_the_past_keeps_the_file_from_forgetting_and_the_
 async fn other_replicas_hear_that_a_score_is_gone() {
     for app in TestApp::all().await.into_iter().filter(|app| app.world.gateway.redis.is_some()) {
         app.lounge(RULE, "47.25").await;
-        let (admin, replica) = (app.admin(&app.cathay).await, app.world.replica().await);
+        let (admin, replica) = (app.admin(&app.cathay).await, app.world.twin().await);
         assert!(replica.redis.as_ref().unwrap().wait_until_up(Duration::from_secs(30)).await);
         let reference = replica.keyring.subject_ref(&app.cathay.id, &"twitter:ada".parse().unwrap());
         let klout: SourceName = "klout".parse().unwrap();
