@@ -16,20 +16,26 @@
 //! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
 //! `books.rs`.
 //!
+//! Beside it, what an outsider keeps: `anchoring/` takes signed heads outside on a schedule, `receipt.rs`
+//! examines the receipt of a check with nothing but a log key.
+//!
 //! What no look at one database can find: a history that was rewritten from some point on and
 //! signed anew with the log key, and a tail that was cut together with its checkpoints. Who holds
 //! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
 //! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.
 
 pub mod anchor;
+pub mod anchoring;
 mod body;
 mod books;
 mod counters;
+pub mod export;
 pub mod findings;
 mod grants;
 mod keys;
 mod logs;
 mod pruned;
+pub mod receipt;
 mod redemptions;
 mod referrals;
 mod rules;

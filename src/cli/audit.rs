@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::error::CliError;
-use super::{Ended, Invocation, prune};
+use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt, prune};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, Finding, Head, Progress, Report, Request};
 use crate::database::Database;
@@ -37,6 +37,14 @@ enum Action {
     /// what would go: tokens that doors may take, open windows of limits, retries, open referrals. It
     /// can't be undone.
     Prune(prune::Args),
+    /// Examine a receipt offline: its signature, and with proofs that its event stands in a later log.
+    /// Exit code 1 when anything is wrong.
+    Receipt(audit_receipt::Args),
+    /// Print the logs' signed heads, or append them to a file that is kept elsewhere.
+    Checkpoint(audit_checkpoint::Args),
+    /// Write a log, or a period of it, to a file that proves itself: `audit verify FILE` holds it to the
+    /// log keys that you name, offline.
+    Export(audit_export::Args),
 }
 
 #[derive(clap::Args)]
@@ -143,6 +151,9 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     match &args.action {
         Action::Verify(args) => verify(args, invocation),
         Action::Prune(args) => prune::run(args, invocation),
+        Action::Receipt(args) => audit_receipt::run(args, invocation),
+        Action::Checkpoint(args) => audit_checkpoint::run(args, invocation),
+        Action::Export(args) => audit_export::run(args, invocation),
     }
 }
 

@@ -138,7 +138,7 @@ impl Ledger {
         let read = self.means.database.read(move |conn| {
             let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
             let (kind, about, subject) = (asked.kind.as_deref(), asked.about.as_deref(), asked.subject.as_deref());
-            scan(|chunk| rows::list_logged(conn, &log, chunk, kind, about, subject), &asked, (low, high), most)
+            scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subject), &asked, (low, high), most)
         });
         let (events, next) = read.await.map_err(LedgerError::from)?;
         Ok(EventPage { events, next: next.map(|place| self.cursor(merchant, &filter, place)) })

@@ -250,7 +250,7 @@ impl Ledger {
         let (merchant, before) = (merchant.clone(), before.as_microsecond());
         let read = self.means.database.read(move |conn| {
             let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };
-            let rows = history::list_logged(conn, &log, range, None, None, None)?.into_iter();
+            let rows = history::list_logged(conn, &log, range, None, None)?.into_iter();
             let old = |row: &LoggedRow| row.at < before && row.body.is_some();
             let rows: Vec<_> = rows.filter(|row| old(row) && PRUNABLE.contains(&row.kind.as_str())).collect();
             choose(conn, &log, rows, before)

@@ -2,11 +2,13 @@
 //! every look-up of one thing takes the merchant first.
 
 mod columns;
+pub mod heads;
 pub mod history;
 mod idempotency;
 pub mod people;
 pub mod pruning;
 mod referrals;
+pub mod subtrees;
 mod uses;
 
 use diesel::prelude::*;
@@ -19,6 +21,7 @@ use crate::on_either;
 
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
+pub use subtrees::{SubtreeRow, put_subtrees};
 pub use uses::{PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_uses, list_uses_of, sum_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;

@@ -111,9 +111,14 @@ impl Aviary {
         self.admin.post("/v1/audit/events/search", &json!({"subject": handle(1)})).await.is(200);
     }
 
-    /// What the log says over HTTP, all of it.
+    /// What the log says over HTTP, all of it: as exports and as pages.
     async fn read_log(&self) -> String {
         let (mut text, mut cursor) = (String::new(), String::new());
+        for format in ["ndjson", "csv"] {
+            let export = self.admin.get(&format!("/v1/audit/export?format={format}")).await;
+            assert!(export.status == 200 && export.text.contains("subject.erased"), "{}", export.text);
+            text.push_str(&export.text);
+        }
         loop {
             let page = self.admin.get(&format!("/v1/audit/events?limit=200{cursor}")).await;
             let next = page.is(200)["next_cursor"].as_str().map(|next| format!("&cursor={next}"));

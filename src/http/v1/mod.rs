@@ -2,6 +2,8 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod audit_export;
+pub mod audit_proofs;
 pub mod audit_search;
 pub mod backtests;
 pub mod checks;

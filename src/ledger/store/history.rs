@@ -66,9 +66,20 @@ pub fn list_placed(
         .load(c)?))
 }
 
-/// The events from the first index on and before the second, in the log's order: of this kind,
-/// about this thing and of this person (a pseudonym), where they are given.
+/// The events from the first index on and before the second, in the log's order: of this kind and
+/// about this thing, where they are given.
 pub fn list_logged(
+    conn: &mut AnyConnection,
+    log: &str,
+    range: (i64, i64),
+    kind: Option<&str>,
+    about: Option<&str>,
+) -> Result<Vec<LoggedRow>> {
+    list_logged_of(conn, log, range, kind, about, None)
+}
+
+/// [`list_logged`], and of this person (a pseudonym) where one is given.
+pub fn list_logged_of(
     conn: &mut AnyConnection,
     log: &str,
     (from, before): (i64, i64),

@@ -53,8 +53,11 @@ const HOMES: [(&str, IsHome); 10] = [
 /// Pure files, without `.rs`; a directory of that name is pure too.
 const PURE: &[&str] = &[
     "audit/anchor",
+    "audit/anchoring/line",
     "audit/body",
+    "audit/export/record",
     "audit/findings",
+    "audit/receipt",
     "audit/tally",
     "clock",
     "decimal",
@@ -85,6 +88,7 @@ const PURE: &[&str] = &[
     "ledger/merkle",
     "ledger/note",
     "ledger/recorded",
+    "ledger/tree",
     "tokens/claims",
     "tokens/jwks",
 ];
