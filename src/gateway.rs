@@ -169,12 +169,7 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let (simulator, backtester) = trials(&checker);
-        let discloser = Discloser {
-            catalog: catalog.clone(),
-            lookup: lookup.clone(),
-            ledger: ledger.clone(),
-            keyring: keyring.clone(),
-        };
+        let discloser = Discloser::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {

@@ -198,9 +198,8 @@ impl CliError {
             Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
             Self::Database(error)
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
-            | Self::Ledger(LedgerError::Database(error))
-            | Self::Access(AccessError::Database(error) | AccessError::Ledger(LedgerError::Database(error)))
-            | Self::Perk(PerkError::Database(error) | PerkError::Ledger(LedgerError::Database(error))) => {
+            | Self::Access(AccessError::Database(error))
+            | Self::Perk(PerkError::Database(error)) => {
                 return of_database(error);
             }
             Self::Score(ScoreError::Database(error)) => return of_database(error),
@@ -263,12 +262,8 @@ impl CliError {
                 "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
             }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
-            Self::Ledger(LedgerError::Busy | LedgerError::Unavailable)
-            | Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
-            | Self::Perk(PerkError::Ledger(LedgerError::Busy | LedgerError::Unavailable)) => "run it again",
-            Self::Access(AccessError::Ledger(LedgerError::InDoubt))
-            | Self::Perk(PerkError::Ledger(LedgerError::InDoubt)) => {
-                "look whether it is there, then run it again if not"
+            Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {
+                return of_ledger(error);
             }
             Self::Settings(_)
             | Self::Gateway(_)
@@ -286,7 +281,6 @@ impl CliError {
             | Self::Perk(_)
             | Self::Score(_)
             | Self::Handle(_)
-            | Self::Ledger(_)
             | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)
@@ -298,6 +292,16 @@ impl CliError {
         };
         Some(words.to_owned())
     }
+}
+
+fn of_ledger(error: &LedgerError) -> Option<String> {
+    let words = match error {
+        LedgerError::Busy | LedgerError::Unavailable => "run it again",
+        LedgerError::InDoubt => "look whether it is there, then run it again if not",
+        LedgerError::Database(error) => return of_database(error),
+        LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) => return None,
+    };
+    Some(words.to_owned())
 }
 
 fn of_database(error: &DatabaseError) -> Option<String> {

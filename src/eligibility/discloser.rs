@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::checker::Checker;
 use super::reason::Reason;
 use super::remedy::remedy;
 use crate::access::Merchant;
@@ -25,10 +26,10 @@ use crate::subject::SubjectHandle;
 /// Tells people what is held on them; cheap to clone.
 #[derive(Clone)]
 pub struct Discloser {
-    pub(crate) catalog: Catalog,
-    pub(crate) lookup: Lookup,
-    pub(crate) ledger: Ledger,
-    pub(crate) keyring: Keyring,
+    catalog: Catalog,
+    lookup: Lookup,
+    ledger: Ledger,
+    keyring: Keyring,
 }
 
 /// A part of what is held on a person.
@@ -76,6 +77,13 @@ pub enum DisclosureError {
 }
 
 impl Discloser {
+    /// One that tells of what `checker` decides.
+    #[must_use]
+    pub fn beside(checker: &Checker) -> Self {
+        let Checker { catalog, lookup, ledger, keyring, .. } = checker.clone();
+        Self { catalog, lookup, ledger, keyring }
+    }
+
     /// What is held on the person, with up to `most` events behind `cursor`, oldest first. That it was
     /// shown is recorded with the first part, by `by`. A part may have few events or none and still not be
     /// the last.
