@@ -25,7 +25,7 @@ use super::person::{self, LimitHeld};
 use super::referrals::{self, ReferralStatus, Resolution};
 use super::store;
 use super::store::people as rows;
-use super::writer::{Job, Means, Writer};
+use super::writer::{Job, MAX_TRIES, Means, Writer};
 use super::{CHANGE_PATIENCE, Ledger, LedgerError, settled};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{EventId, MerchantId};
@@ -79,17 +79,25 @@ impl Ledger {
     pub async fn erase(
         &self,
         erasure: Erasure,
-        forget: impl FnOnce(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + 'static,
+        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + 'static,
     ) -> Result<Option<Erased>, LedgerError> {
         let (reply, answer) = oneshot::channel();
         let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let at = writer.now();
-            let event = EventId::new(at, writer.entropy());
-            let marker = event.as_str().to_owned();
-            let work = |conn: &mut AnyConnection, means: &Means, logs: &mut LogIds| {
-                erase(conn, means, logs, &erasure, &event, at, forget)
+            let mut tries = 0;
+            let erased = loop {
+                tries += 1;
+                let at = writer.now();
+                let event = EventId::new(at, writer.entropy());
+                let marker = event.as_str().to_owned();
+                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut LogIds| {
+                    erase(conn, means, logs, &erasure, &event, at, &forget)
+                };
+                match writer.attempt(work, std::slice::from_ref(&marker)) {
+                    Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
+                    erased => break erased,
+                }
             };
-            let _ = reply.send(writer.attempt(work, std::slice::from_ref(&marker)).map_err(|e| LedgerError::from(&e)));
+            let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
         }));
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
         let erased = settled(answer, Instant::now() + CHANGE_PATIENCE).await?;
@@ -124,7 +132,7 @@ fn erase(
     erasure: &Erasure,
     event: &EventId,
     at: jiff::Timestamp,
-    forget: impl FnOnce(&mut AnyConnection) -> Result<u64, DatabaseError>,
+    forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, by } = erasure;
     let found = store::list_subjects(conn, merchant, &[subject.0.to_vec()])?.pop();
@@ -133,8 +141,8 @@ fn erase(
     if let Some(pseudonym) = &pseudonym {
         limits = person::limits_of(conn, merchant, pseudonym, at)?;
         leaves = close(conn, means, erasure, pseudonym, at)?;
-        if !rows::delete_subject(conn, merchant, &subject.0)? {
-            // Another replica was first. What it erased is told by its own event.
+        if !rows::delete_subject(conn, merchant, &subject.0, pseudonym.as_str())? {
+            // Another replica was first: its own event tells of it. Look again.
             return Err(DatabaseError::Conflict);
         }
     }

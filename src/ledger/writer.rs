@@ -64,7 +64,7 @@ const fn is_about_the_data(error: &DatabaseError) -> bool {
 }
 
 /// A deadlock's victim is run again this often before its callers are told.
-const MAX_TRIES: usize = 3;
+pub(super) const MAX_TRIES: usize = 3;
 
 impl Writer {
     pub(super) fn new(

@@ -8,9 +8,16 @@ use crate::database::schema::{limit_counters, perks, referrals, subjects};
 use crate::ids::MerchantId;
 use crate::on_either;
 
-/// Destroys what names a person; whether it was there. Of two who erase, one is told so.
-pub fn delete_subject(conn: &mut AnyConnection, merchant: &MerchantId, subject_ref: &[u8]) -> Result<bool> {
-    Ok(diesel::delete(subjects::table.find((merchant.as_str(), subject_ref))).execute(conn)? > 0)
+/// Destroys what names a person; whether it was there. Of two who erase, one is told so; and who has come
+/// back since the pseudonym was read is somebody else under the same reference.
+pub fn delete_subject(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject_ref: &[u8],
+    pseudonym: &str,
+) -> Result<bool> {
+    let row = subjects::table.find((merchant.as_str(), subject_ref)).filter(subjects::pseudonym.eq(pseudonym));
+    Ok(diesel::delete(row).execute(conn)? > 0)
 }
 
 /// A counter of one person, with the short name of its perk; none for one that all perks share.

@@ -164,7 +164,7 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
         app.lounge(RULE, "47.25").await;
         let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
         let replica = app.world.replica().await;
-        for nth in 0..5 {
+        for nth in 0..20 {
             let subject = format!("twitter:person-{nth}");
             app.world.score(&app.cathay, &subject, "90").await;
             kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": subject})).await.is(200);
