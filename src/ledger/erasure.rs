@@ -13,7 +13,7 @@
 //!
 //! What is new about people and open when they are erased is closed in [`close`].
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -27,7 +27,7 @@ use super::store;
 use super::store::people as rows;
 use super::writer::{Job, MAX_TRIES, Means, Writer};
 use super::{CHANGE_PATIENCE, Ledger, LedgerError, settled};
-use crate::database::{AnyConnection, DatabaseError};
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::ids::{EventId, MerchantId};
 use crate::json::Json;
 use crate::subject::{Pseudonym, SubjectRef};
@@ -42,9 +42,9 @@ pub(super) const NOBODY: &str = "nobody";
 const TABLE: &str = "subjects";
 
 /// How long a request waits for the database to get rid of what deleted rows left behind, and how long
-/// whoever tends the ledger does afterwards.
+/// one try does afterwards: a vacuum that is cut off has done a part, and the next one goes on.
 const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
-const LONG_SCRUB_PATIENCE: Duration = Duration::from_mins(10);
+const LONG_SCRUB_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Who is erased, and by whom.
 #[derive(Debug, Clone)]
@@ -102,7 +102,61 @@ impl Ledger {
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
         let erased = settled(answer, Instant::now() + CHANGE_PATIENCE).await?;
         let Some(erased) = erased? else { return Ok(None) };
-        Ok(Some(Erased { is_purged: self.scrub(SCRUB_PATIENCE).await, ..erased }))
+        let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
+        Ok(Some(Erased { is_purged, ..erased }))
+    }
+
+    /// Gets rid of what erased rows left behind, if anything may be left; in nobody's way.
+    pub(super) fn scrub_what_is_owed(&self) {
+        if self.owes_scrub.load(Ordering::Relaxed) {
+            // Not the ledger's handle: whoever stops would wait for it.
+            let (database, owes_scrub) = (self.means.database.clone(), self.owes_scrub.clone());
+            tokio::spawn(async move { scrub(&database, &owes_scrub, LONG_SCRUB_PATIENCE).await });
+        }
+    }
+}
+
+/// Whether nothing is left any more.
+async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration) -> bool {
+    let is_done = match database.scrub(TABLE, patience).await {
+        Ok(is_done) => is_done,
+        Err(error) => {
+            tracing::warn!(%error, "could not clear what erased rows left in the database's files");
+            false
+        }
+    };
+    owes_scrub.store(!is_done, Ordering::Relaxed);
+    is_done
+}
+
+fn erase(
+        &self,
+        erasure: Erasure,
+        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + 'static,
+    ) -> Result<Option<Erased>, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let mut tries = 0;
+            let erased = loop {
+                tries += 1;
+                let at = writer.now();
+                let event = EventId::new(at, writer.entropy());
+                let marker = event.as_str().to_owned();
+                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut LogIds| {
+                    erase(conn, means, logs, &erasure, &event, at, &forget)
+                };
+                match writer.attempt(work, std::slice::from_ref(&marker)) {
+                    Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
+                    erased => break erased,
+                }
+            };
+            let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        let erased = settled(answer, Instant::now() + CHANGE_PATIENCE).await?;
+        let Some(erased) = erased? else { return Ok(None) };
+        let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
+        Ok(Some(Erased { is_purged, ..erased }))
     }
 
     /// Gets rid of what erased rows left behind, if anything may be left.

@@ -263,7 +263,7 @@ impl Ledger {
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
                 self.sweep().await;
-                self.scrub_what_is_owed().await;
+                self.scrub_what_is_owed();
             }
         }
     }

@@ -158,7 +158,7 @@ pub async fn release_grant(
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"note": "Given to the wrong guest."}))]
 pub struct VoidBody {
-    /// Recorded with your key, 1–500 characters.
+    /// Recorded with your key, in the clear: name nobody. 1–500 characters.
     #[schema(example = "Given to the wrong guest.")]
     note: String,
     /// Leave what it used of limits used, as after an abuse; else a grant that no door has taken gives
