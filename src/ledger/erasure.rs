@@ -130,56 +130,6 @@ async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration)
 }
 
 fn erase(
-        &self,
-        erasure: Erasure,
-        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + 'static,
-    ) -> Result<Option<Erased>, LedgerError> {
-        let (reply, answer) = oneshot::channel();
-        let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let mut tries = 0;
-            let erased = loop {
-                tries += 1;
-                let at = writer.now();
-                let event = EventId::new(at, writer.entropy());
-                let marker = event.as_str().to_owned();
-                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut LogIds| {
-                    erase(conn, means, logs, &erasure, &event, at, &forget)
-                };
-                match writer.attempt(work, std::slice::from_ref(&marker)) {
-                    Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
-                    erased => break erased,
-                }
-            };
-            let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
-        }));
-        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        let erased = settled(answer, Instant::now() + CHANGE_PATIENCE).await?;
-        let Some(erased) = erased? else { return Ok(None) };
-        let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
-        Ok(Some(Erased { is_purged, ..erased }))
-    }
-
-    /// Gets rid of what erased rows left behind, if anything may be left.
-    pub(super) async fn scrub_what_is_owed(&self) {
-        if self.owes_scrub.load(Ordering::Relaxed) {
-            self.scrub(LONG_SCRUB_PATIENCE).await;
-        }
-    }
-
-    async fn scrub(&self, patience: Duration) -> bool {
-        let is_done = match self.means.database.scrub(TABLE, patience).await {
-            Ok(is_done) => is_done,
-            Err(error) => {
-                tracing::warn!(%error, "could not clear what erased rows left in the database's files");
-                false
-            }
-        };
-        self.owes_scrub.store(!is_done, Ordering::Relaxed);
-        is_done
-    }
-}
-
-fn erase(
     conn: &mut AnyConnection,
     means: &Means,
     logs: &mut LogIds,
