@@ -1,6 +1,7 @@
 //! The promises at full size, on every database that this machine has: 20,000 attempts on a limit of
-//! 5,000 by two replicas, 50 times `kill -9` under load, and 100,000 random checks backtested.
-//! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash` or `-- backtest` a part. The suite runs the same scenarios small.
+//! 5,000 by two replicas, 50 times `kill -9` under load, 100,000 random checks backtested, and 1,000 people erased
+//! without a trace.
+//! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash`, `-- backtest` or `-- canaries` a part. The suite runs the same scenarios small.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,6 +20,8 @@ mod crash;
 #[expect(dead_code, unused_imports, reason = "a campaign needs only one of the oracle's questions")]
 #[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
+#[path = "../../tests/it/privacy.rs"]
+mod privacy;
 #[path = "../../tests/it/ledger/race.rs"]
 mod race;
 
@@ -33,6 +36,7 @@ const LIMIT: usize = 5_000;
 const KILLS: usize = 50;
 /// Perks, and checks for each.
 const HISTORY: (usize, usize) = (10, 10_000);
+const CANARIES: usize = 1_000;
 
 #[tokio::main]
 async fn main() {
@@ -46,6 +50,9 @@ async fn main() {
     }
     if is_wanted("backtest") {
         backtests().await;
+    }
+    if is_wanted("canaries") {
+        canaries().await;
     }
 }
 
@@ -100,6 +107,20 @@ async fn backtests() {
         println!(
             "{backend:?}: {} checks replayed; every one reproduced, drafts as recounted ({seconds} s)",
             perks * checks
+        );
+    }
+}
+
+async fn canaries() {
+    for database in TestDatabase::migrated() {
+        let (began, backend) = (Instant::now(), database.backend());
+        let program = Path::new(env!("CARGO_BIN_EXE_perkgate"));
+        let searched = privacy::nobody_is_named(database, program, CANARIES).await;
+        let seconds = began.elapsed().as_secs();
+        println!(
+            "{backend:?}: {CANARIES} people scored, checked, redeemed, referred and erased; none named in {} bytes of the \
+             database, {} bytes of logs at `trace`, the whole log over HTTP or the metrics ({seconds} s)",
+            searched.database_bytes, searched.log_bytes
         );
     }
 }

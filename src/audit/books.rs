@@ -8,12 +8,14 @@ use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::{Log, Logs};
+use super::pruned::Pruned;
 use super::redemptions::Redemptions;
 use super::referrals::Referrals;
 use super::rules::Rules;
+use super::subjects::Subjects;
 use super::verify::Checked;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{checks, redemptions, referrals, returns};
+use crate::ledger::{checks, erasure, pruning, redemptions, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -33,6 +35,8 @@ pub(super) struct LogBooks<'a> {
     rules: Rules,
     keys: Keys,
     referrals: Referrals,
+    subjects: Subjects,
+    pruned: Pruned,
     /// Whether the bodies of some events so far are pruned.
     has_gaps: bool,
 }
@@ -56,6 +60,8 @@ impl Books {
             rules: Rules::default(),
             keys: Keys::default(),
             referrals: Referrals::default(),
+            subjects: Subjects::default(),
+            pruned: Pruned::default(),
             has_gaps: false,
         }
     }
@@ -96,7 +102,9 @@ pub(super) const OPERATOR: &str = "operator";
 
 impl LogBooks<'_> {
     /// An event whose body is pruned.
-    pub(super) const fn skip(&mut self) {
+    pub(super) fn skip(&mut self, index: i64) {
+        self.pruned.gone(index);
+        self.counters.skip(index);
         self.has_gaps = true;
         self.books.grants.has_gaps = true;
     }
@@ -113,6 +121,7 @@ impl LogBooks<'_> {
                 }
                 self.rules.cited(at, body.at, &check, self.has_gaps, findings);
                 self.counters.take(at, &check, self.has_gaps, findings);
+                self.subjects.seen(at, &check.subject);
                 self.referrals.asked(body, &check);
                 if let Some(grant) = &check.grant {
                     self.books.grants.take(merchant.unwrap_or_default(), body, &check, grant);
@@ -129,6 +138,8 @@ impl LogBooks<'_> {
                 self.books.grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
             }
             referrals::KIND => self.referrals.decided(at, body, &body.facts()?, self.has_gaps, findings),
+            erasure::KIND => self.subjects.erased(at, &body.facts()?),
+            pruning::KIND => self.pruned.recorded(&body.facts()?),
             "perk.created" | "perk.renamed" | "perk.repurposed" => {
                 self.rules.named(about, &body.facts::<PerkFacts<'_>>()?);
             }
@@ -157,11 +168,13 @@ impl LogBooks<'_> {
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
         let (name, merchant, has_gaps) = (self.log.name(), self.log.merchant(), self.has_gaps);
+        self.pruned.close(name, findings);
         checked.keys += self.keys.close(conn, name, merchant, has_gaps, findings)?;
         match merchant {
             Some(merchant) => {
                 checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
                 checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
+                checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
                 checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
             }
             None => self.books.has_operator_gaps = has_gaps,

@@ -10,7 +10,7 @@ use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::CounterRow;
 use crate::ledger::uses::Uses;
-use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
+use crate::perks::limit::{CONCURRENT, LIFETIME, ROLLING, is_across_perks};
 
 /// What the events of one log make of its counters: 50 bytes for each, and for each use that lapses
 /// by itself, which is what bounds how large a merchant can be verified in memory.
@@ -19,6 +19,8 @@ pub(super) struct Counters {
     counted: HashMap<u128, Counted>,
     /// By counter and grant: where each use of a rolling or concurrent counter stands.
     standing: HashMap<(u128, u128), Standing>,
+    /// The last event so far whose body is pruned: it may have used any counter whose uses may be pruned.
+    last_gap: Option<i64>,
 }
 
 struct Counted {
@@ -27,6 +29,8 @@ struct Counted {
     index: i64,
     /// Where uses lapse one by one.
     uses: Option<Box<Uses<u128>>>,
+    /// It has no window, so nothing that used it is ever pruned.
+    is_for_ever: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -37,6 +41,11 @@ struct Standing {
 }
 
 impl Counters {
+    /// An event whose body is pruned.
+    pub(super) fn skip(&mut self, index: i64) {
+        self.last_gap = Some(index);
+    }
+
     /// A check that touched limits. `has_gaps`: bodies before it are pruned, so a counter that is
     /// met for the first time may have been used before.
     pub(super) fn take(&mut self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
@@ -73,14 +82,17 @@ impl Counters {
     ) -> u64 {
         let cost = if is_granted { limit.cost } else { 0 };
         let key = key_of(check, limit);
-        let known = self.counted.get(&key).map(|counted| counted.used);
+        // What was counted before a gap may not be all.
+        let is_whole = |counted: &&Counted| counted.is_for_ever || self.last_gap.is_none_or(|gap| gap < counted.index);
+        let known = self.counted.get(&key).filter(is_whole).map(|counted| counted.used);
         let before = match known {
             None if has_gaps => limit.used.saturating_sub(cost),
             known => known.unwrap_or(0),
         };
         // Go on from what the event says: one that is missing is told once, not at every event after.
         if is_granted {
-            self.counted.insert(key, Counted { used: limit.used, index: at.index, uses: None });
+            let is_for_ever = &*limit.window == LIFETIME;
+            self.counted.insert(key, Counted { used: limit.used, index: at.index, uses: None, is_for_ever });
         } else if let Some(counted) = self.counted.get_mut(&key) {
             counted.used = limit.used;
         }
@@ -97,7 +109,8 @@ impl Counters {
         has_gaps: bool,
     ) -> u64 {
         let key = key_of(check, limit);
-        let counted = self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None });
+        let counted =
+            self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
         let uses = counted.uses.get_or_insert_default();
         uses.move_to(horizon);
         if let (Some(counts_at), Some(grant)) = (limit.counts_at, &check.grant) {
@@ -160,6 +173,9 @@ impl Counters {
                 let key = fingerprint(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
                 let counted = match self.counted.remove(&key) {
                     None | Some(Counted { uses: Some(_), .. }) if has_gaps => continue,
+                    Some(Counted { index, is_for_ever: false, .. }) if self.last_gap.is_some_and(|gap| index < gap) => {
+                        continue;
+                    }
                     Some(Counted { uses: Some(mut uses), .. }) => {
                         uses.move_to(row.horizon);
                         uses.sum()

@@ -146,6 +146,13 @@ wrongs! {
         "no event redeemed {grant} ({slot}): the redemption was added";
     Redemption { grant: String, slot: String, part: &'static str } = "redemption_mismatch",
         "the redemption of {grant} ({slot}) differs from the event in its {part}";
+    SubjectMissing { subject: String } = "subject_missing",
+        "what names {subject} is gone, and no event says that they were erased";
+    SubjectWithoutEvent { subject: String } = "subject_without_event", "no event is about {subject}: the row was added";
+    SubjectKept { subject: String } = "subject_kept", "{subject} was erased, and what names them is still there";
+    BodiesMissing { gone: u64, recorded: u64 } = "body_missing",
+        "the bodies of {gone} events are gone, and the log tells of {recorded} that were pruned";
+    BodyMissing = "body_missing", "the event's body is gone, and the log tells of no pruning that came so far";
     Referral { check: String, part: &'static str } = "referral_mismatch",
         "the referral of {check} differs from the events in its {part}";
     ReferralMissing { check: String } = "referral_missing", "{check} was referred to a person, and its referral is gone";

@@ -4,12 +4,13 @@
 //! - `walk.rs` goes through one log in the order of its index: dense indexes, leaf hashes, columns,
 //!   running root, every signed checkpoint, the head, and what was kept from earlier (`anchor.rs`);
 //! - `books.rs` reads what the events say and hands it to those that know a table: `rules.rs`,
-//!   `keys.rs`, `referrals.rs` and `counters.rs` per log, `grants.rs` and `redemptions.rs` over all logs.
+//!   `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `grants.rs` and
+//!   `redemptions.rs` over all logs.
 //!
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
 //! and the last two are compared as a `tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
-//! at a time, its rules and keys, and what people were asked to decide.
+//! at a time, its rules and keys, what people were asked to decide, and 40 bytes for each person.
 //!
 //! To check something new: a variant of [`Wrong`] with its code, and the comparison in the file of
 //! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
@@ -33,11 +34,13 @@ pub mod findings;
 mod grants;
 mod keys;
 mod logs;
+mod pruned;
 pub mod receipt;
 mod redemptions;
 mod referrals;
 mod rules;
 mod store;
+mod subjects;
 pub mod subtrees;
 mod tally;
 mod verify;

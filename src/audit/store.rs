@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use crate::database::schema::{
     api_keys, checkpoints, events, four_eyes, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
-    redemptions, referrals, rule_versions,
+    redemptions, referrals, rule_versions, subjects,
 };
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, ReferralRow, UseRow};
@@ -258,6 +258,16 @@ pub(super) fn list_referrals(conn: &mut AnyConnection, merchant: &str, after: &s
         .limit(LIMIT)
         .select(ReferralRow::as_select())
         .load(conn)?)
+}
+
+/// References and pseudonyms of the merchant's people after a reference. What is sealed is not read.
+pub(super) fn list_subjects(conn: &mut AnyConnection, merchant: &str, after: &[u8]) -> Result<Vec<(Vec<u8>, String)>> {
+    Ok(on_either!(conn, |c| subjects::table
+        .filter(subjects::merchant_id.eq(merchant).and(subjects::subject_ref.gt(after)))
+        .order(subjects::subject_ref)
+        .limit(LIMIT)
+        .select((subjects::subject_ref, subjects::pseudonym))
+        .load(c)?))
 }
 
 /// The merchant's perks after an id.

@@ -48,6 +48,8 @@ pub struct Checked {
     pub referrals: u64,
     pub rules: u64,
     pub keys: u64,
+    /// People who were erased: their events stand, and are nobody's.
+    pub erased: u64,
 }
 
 /// Where a log ended: to be kept as an anchor for next time.

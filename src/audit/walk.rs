@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
     fn read(&mut self, event: &EventRow, books: &mut LogBooks<'_>) {
         let Some(text) = event.body.as_deref() else {
             self.pruned += 1;
-            books.skip();
+            books.skip(event.log_index);
             return;
         };
         let at = self.log.at(event);

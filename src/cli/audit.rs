@@ -1,4 +1,4 @@
-//! `perkgate audit`: holds the database to its signed logs.
+//! `perkgate audit`: holds the database to its signed logs; `prune.rs` takes old bodies out of them.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::error::CliError;
-use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt};
+use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt, prune};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, Finding, Head, Progress, Report, Request};
 use crate::database::Database;
@@ -29,6 +29,14 @@ enum Action {
     /// Needs no master key, reads one snapshot and writes nothing. A database whose owner holds the
     /// log key can be rewritten and signed anew: keep an anchor elsewhere, and name the log keys.
     Verify(Verify),
+    /// Take the bodies of old events away; the logs stay provable, and it is an event itself.
+    ///
+    /// Checks, redemptions, releases, voids and what people decided go; what is about rules, perks,
+    /// keys, merchants and erasures stays, and so does what counts towards a limit that never ends.
+    /// Refused with exit code 1, and with what stands in the way and until when, if a promise still needs
+    /// what would go: tokens that doors may take, open windows of limits, retries, open referrals. It
+    /// can't be undone.
+    Prune(prune::Args),
     /// Examine a receipt offline: its signature, and with proofs that its event stands in a later log.
     /// Exit code 1 when anything is wrong.
     Receipt(audit_receipt::Args),
@@ -95,6 +103,7 @@ impl Display for Verdict {
             rules,
             keys,
             referrals,
+            erased,
         } = self.checked;
         writeln!(
             f,
@@ -104,6 +113,9 @@ impl Display for Verdict {
             f,
             "against them: {grants} grants, {redemptions} redemptions, {counters} limit counters, {referrals} referrals, {rules} rules, {keys} keys"
         )?;
+        if erased > 0 {
+            writeln!(f, "{erased} people were erased: their events stand, and are nobody's")?;
+        }
         if self.ok {
             writeln!(f, "all is well")?;
         } else {
@@ -138,6 +150,7 @@ impl Display for Verdict {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     match &args.action {
         Action::Verify(args) => verify(args, invocation),
+        Action::Prune(args) => prune::run(args, invocation),
         Action::Receipt(args) => audit_receipt::run(args, invocation),
         Action::Checkpoint(args) => audit_checkpoint::run(args, invocation),
         Action::Export(args) => audit_export::run(args, invocation),

@@ -81,6 +81,7 @@ const PURE: &[&str] = &[
     "scores/freshness",
     "eligibility/decide",
     "eligibility/reason",
+    "eligibility/remedy",
     "eligibility/everyone",
     "eligibility/replayed",
     "eligibility/trace",

@@ -4,6 +4,7 @@ mod anchoring;
 mod history;
 mod life;
 mod pages;
+mod pruning;
 mod referrals;
 mod tamper;
 mod verify;

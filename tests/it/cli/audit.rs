@@ -47,7 +47,7 @@ async fn a_good_record_is_0_and_its_answer_is_the_next_runs_anchor() {
         assert_eq!(
             answer["checked"],
             json!({"logs": 2, "events": 7, "pruned": 0, "checkpoints": 5, "anchors": 0, "grants": 1, "redemptions": 0,
-                   "counters": 0, "referrals": 0, "rules": 1, "keys": 1})
+                   "counters": 0, "referrals": 0, "rules": 1, "keys": 1, "erased": 0})
         );
         let logs: Vec<&Value> = answer["logs"].as_array().unwrap().iter().map(|log| &log["name"]).collect();
         assert_eq!(logs, ["cathay", "operator"]);

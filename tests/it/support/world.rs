@@ -82,6 +82,13 @@ impl World {
         Self::gateway(&self.database, settings, self.clock.clone(), Entropy::System).await
     }
 
+    /// A second replica that has the same Redis too, and hears there what the first one writes.
+    pub async fn twin(&self) -> Gateway {
+        let settings = self.gateway.settings.as_ref().clone();
+        let (clock, entropy) = (self.clock.clone(), Entropy::System);
+        Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
+    }
+
     async fn gateway(database: &TestDatabase, settings: &[(&str, &str)], clock: Clock, entropy: Entropy) -> Gateway {
         let settings = Settings::load(&test_sources(database, settings)).unwrap();
         Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()

@@ -3,6 +3,7 @@
 mod audit_events;
 mod audit_export;
 mod audit_proofs;
+mod audit_search;
 mod check_promises;
 mod checks;
 mod checks_batch;
@@ -22,6 +23,8 @@ mod perks_simulate;
 mod referrals;
 mod scores;
 mod sources;
+mod subjects_erase;
+mod subjects_record;
 mod tokens_redeem;
 mod version_schedule;
 mod version_steps;
