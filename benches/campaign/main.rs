@@ -1,6 +1,9 @@
 //! The promises at full size, on every database that this machine has: 20,000 attempts on a limit of
 //! 5,000 by two replicas, 50 times `kill -9` under load, and 100,000 random checks backtested.
 //! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash` or `-- backtest` a part. The suite runs the same scenarios small.
+//!
+//! `-- verify 1000000` asks how fast a history of so many events is verified, on one core; a second
+//! number says how many visits are recorded at once, a path where a copy of the database is kept.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +19,7 @@ mod support;
 
 #[path = "../../tests/it/ledger/crash.rs"]
 mod crash;
+mod long;
 #[expect(dead_code, unused_imports, reason = "a campaign needs only one of the oracle's questions")]
 #[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
@@ -25,6 +29,8 @@ mod race;
 use std::path::Path;
 use std::time::Instant;
 
+use diesel::connection::SimpleConnection as _;
+use perkgate::database::Backend;
 use support::databases::TestDatabase;
 use support::world::World;
 
@@ -33,6 +39,9 @@ const LIMIT: usize = 5_000;
 const KILLS: usize = 50;
 /// Perks, and checks for each.
 const HISTORY: (usize, usize) = (10, 10_000);
+/// To be verified, and how many visits of it were recorded at once.
+const EVENTS: usize = 100_000;
+const AT_ONCE: usize = 64;
 
 #[tokio::main]
 async fn main() {
@@ -46,6 +55,9 @@ async fn main() {
     }
     if is_wanted("backtest") {
         backtests().await;
+    }
+    if is_wanted("verify") {
+        verifications(&wanted).await;
     }
 }
 
@@ -101,6 +113,27 @@ async fn backtests() {
             "{backend:?}: {} checks replayed; every one reproduced, drafts as recounted ({seconds} s)",
             perks * checks
         );
+    }
+}
+
+async fn verifications(wanted: &[String]) {
+    let mut numbers = wanted.iter().filter_map(|it| it.parse::<usize>().ok());
+    let (events, at_once) = (numbers.next().unwrap_or(EVENTS), numbers.next().unwrap_or(AT_ONCE));
+    let kept = wanted.iter().find(|it| it.contains('/'));
+    for world in World::all().await {
+        let (began, backend) = (Instant::now(), world.database.backend());
+        long::record(&world, events, at_once).await;
+        println!("{backend:?}: recorded, {at_once} visits at once ({} s)", began.elapsed().as_secs());
+        if let (Some(path), Backend::Sqlite) = (kept, backend) {
+            let mut conn = world.database.open().dedicated().unwrap();
+            conn.batch_execute(&format!("VACUUM INTO '{path}'")).unwrap();
+        }
+        let key = world.gateway.keyring.log_key().vkey();
+        for more in [&["--key", &key][..], &["--key", &key, "--every-signature"]] {
+            let figures = long::verify(Path::new(env!("CARGO_BIN_EXE_perkgate")), Some(&world.database), more);
+            assert_eq!(figures.answer["ok"], true, "{}", figures.answer);
+            println!("{backend:?}{}: {figures}", if more.len() > 2 { ", every signature" } else { "" });
+        }
     }
 }
 

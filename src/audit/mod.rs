@@ -26,11 +26,14 @@ mod books;
 mod counters;
 pub mod findings;
 mod grants;
+mod instant;
 mod keys;
 mod logs;
+mod marks;
 mod redemptions;
 mod referrals;
 mod rules;
+mod spending;
 mod store;
 mod tally;
 mod verify;
@@ -38,7 +41,7 @@ mod walk;
 
 pub use anchor::{Anchor, AnchorError};
 pub use findings::{Finding, Findings, Place, Wrong};
-pub use verify::{Checked, Head, Progress, Report, Request, verify};
+pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_snapshot};
 
 use crate::database::DatabaseError;
 

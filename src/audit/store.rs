@@ -3,7 +3,10 @@
 //! It reads other rooms' tables by itself: it must see what stands there, not what their rooms
 //! make of it.
 
+use std::collections::BTreeSet;
+
 use diesel::connection::AnsiTransactionManager;
+use diesel::dsl::min;
 use diesel::prelude::*;
 
 use crate::database::schema::{
@@ -117,43 +120,37 @@ pub(super) fn list_checkpoints(conn: &mut AnyConnection, log: &str, after: i64) 
         .load(c)?))
 }
 
+/// Each value of an indexed column, from one to the next: to look at every row would take minutes where
+/// there are millions.
+macro_rules! values {
+    ($conn:expr, $table:expr, $column:expr) => {{
+        let mut found = BTreeSet::new();
+        let mut next: Option<String> = $table.select(min($column)).first($conn)?;
+        while let Some(value) = next {
+            next = $table.filter($column.gt(&value)).select(min($column)).first($conn)?;
+            found.insert(value);
+        }
+        found
+    }};
+}
+
 /// Logs that events or checkpoints stand in, and that are not there.
 pub(super) fn list_lost_logs(conn: &mut AnyConnection) -> Result<Vec<String>> {
-    let mut lost: Vec<String> = events::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::id.eq(events::log_id)))))
-        .select(events::log_id)
-        .distinct()
-        .load(conn)?;
-    let checkpoints: Vec<String> = checkpoints::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::id.eq(checkpoints::log_id)))))
-        .select(checkpoints::log_id)
-        .distinct()
-        .load(conn)?;
-    lost.extend(checkpoints);
-    lost.sort_unstable();
-    lost.dedup();
-    Ok(lost)
+    let known: BTreeSet<String> = logs::table.select(logs::id).load(conn)?.into_iter().collect();
+    let mut found = values!(conn, events::table, events::log_id);
+    found.append(&mut values!(conn, checkpoints::table, checkpoints::log_id));
+    Ok(found.difference(&known).cloned().collect())
 }
 
 /// Merchants that keys or counters belong to, and that have no log.
 pub(super) fn list_unlogged_owners(conn: &mut AnyConnection) -> Result<Vec<String>> {
-    let mut owners: Vec<String> = limit_counters::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(
-            logs::table.filter(logs::merchant_id.eq(limit_counters::merchant_id.nullable())),
-        )))
-        .select(limit_counters::merchant_id)
-        .distinct()
-        .load(conn)?;
-    let keys: Vec<Option<String>> = api_keys::table
-        .filter(api_keys::merchant_id.is_not_null())
-        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::merchant_id.eq(api_keys::merchant_id)))))
-        .select(api_keys::merchant_id)
-        .distinct()
-        .load(conn)?;
-    owners.extend(keys.into_iter().flatten());
-    owners.sort_unstable();
-    owners.dedup();
-    Ok(owners)
+    let logged = logs::table.filter(logs::merchant_id.is_not_null()).select(logs::merchant_id.assume_not_null());
+    let logged: BTreeSet<String> = logged.load(conn)?.into_iter().collect();
+    let mut found = values!(conn, limit_counters::table, limit_counters::merchant_id);
+    let keys = api_keys::table.filter(api_keys::merchant_id.is_not_null());
+    let keys: Vec<String> = keys.select(api_keys::merchant_id.assume_not_null()).distinct().load(conn)?;
+    found.extend(keys);
+    Ok(found.difference(&logged).cloned().collect())
 }
 
 /// All grants after an id, in the order of their ids.

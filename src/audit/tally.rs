@@ -1,22 +1,37 @@
 //! Whether two streams hold the same records, in any order, in constant memory.
 
-use std::borrow::Cow;
-
 use aws_lc_rs::digest;
 
 /// A record as its event tells it, or as its row does: the same fields in the same order, each with
 /// the name that people know it by.
 pub(super) struct Told<'a, const N: usize> {
-    pub fields: [(&'static str, Cow<'a, [u8]>); N],
+    pub fields: [(&'static str, Field<'a>); N],
+}
+
+/// What a record says of one thing.
+pub(super) enum Field<'a> {
+    Text(&'a str),
+    Made(String),
+    Number([u8; 8]),
+}
+
+impl Field<'_> {
+    const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Made(text) => text.as_bytes(),
+            Self::Number(bytes) => bytes,
+        }
+    }
 }
 
 impl<const N: usize> Told<'_, N> {
     pub(super) fn add_to(&self, tally: &mut Tally) {
-        tally.add(&self.fields.each_ref().map(|(_, bytes)| bytes.as_ref()));
+        tally.add(&self.fields.each_ref().map(|(_, field)| field.bytes()));
     }
 
     pub(super) fn compare(&self, other: &Told<'_, N>) -> Likeness {
-        let differing = self.fields.iter().zip(&other.fields).find(|((_, a), (_, b))| a != b);
+        let differing = self.fields.iter().zip(&other.fields).find(|((_, a), (_, b))| a.bytes() != b.bytes());
         differing.map_or(Likeness::Same, |((name, _), _)| Likeness::Differs(name))
     }
 }
@@ -30,13 +45,13 @@ pub(super) enum Likeness {
 }
 
 /// A text as a field.
-pub(super) const fn text(text: &str) -> Cow<'_, [u8]> {
-    Cow::Borrowed(text.as_bytes())
+pub(super) const fn text(text: &str) -> Field<'_> {
+    Field::Text(text)
 }
 
 /// A number as a field.
-pub(super) fn number(number: i64) -> Cow<'static, [u8]> {
-    Cow::Owned(number.to_be_bytes().to_vec())
+pub(super) const fn number(number: i64) -> Field<'static> {
+    Field::Number(number.to_be_bytes())
 }
 
 /// The sum of a keyed digest of each record: two tallies under one key are equal when the same
@@ -83,9 +98,9 @@ impl Tally {
 }
 
 fn halves(digest: &digest::Digest) -> (u128, u128) {
-    let mut bytes = digest.as_ref().iter().copied();
-    let mut half = || bytes.by_ref().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(byte));
-    (half(), half())
+    let (high, low) = digest.as_ref().split_at(16);
+    let number = |half: &[u8]| half.try_into().map_or(0, u128::from_be_bytes);
+    (number(high), number(low))
 }
 
 #[cfg(test)]
