@@ -2,7 +2,8 @@
 //! 5,000 by two replicas, 50 times `kill -9` under load, and 100,000 random checks backtested.
 //! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash` or `-- backtest` a part. The suite runs the same scenarios small.
 //!
-//! `-- verify 1000000` asks how fast a history of so many events is verified, on one core; a second
+//! `-- tamper` lays hands on 100,000 events a thousand times, or as often as a number says, and
+//! asks each time whether that is found and named. `-- verify 1000000` asks how fast a history of so many events is verified, on one core; a second
 //! number says how many visits are recorded at once, a path where a copy of the database is kept.
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +26,8 @@ mod long;
 mod oracle;
 #[path = "../../tests/it/ledger/race.rs"]
 mod race;
+#[path = "../../tests/it/audit/random.rs"]
+mod random;
 
 use std::path::Path;
 use std::time::Instant;
@@ -42,6 +45,7 @@ const HISTORY: (usize, usize) = (10, 10_000);
 /// To be verified, and how many visits of it were recorded at once.
 const EVENTS: usize = 100_000;
 const AT_ONCE: usize = 64;
+const TAMPERINGS: usize = 1_000;
 
 #[tokio::main]
 async fn main() {
@@ -55,6 +59,9 @@ async fn main() {
     }
     if is_wanted("backtest") {
         backtests().await;
+    }
+    if is_wanted("tamper") {
+        tamperings(&wanted).await;
     }
     if is_wanted("verify") {
         verifications(&wanted).await;
@@ -112,6 +119,22 @@ async fn backtests() {
         println!(
             "{backend:?}: {} checks replayed; every one reproduced, drafts as recounted ({seconds} s)",
             perks * checks
+        );
+    }
+}
+
+async fn tamperings(wanted: &[String]) {
+    let times = wanted.iter().find_map(|it| it.parse().ok()).unwrap_or(TAMPERINGS);
+    for world in World::all().await {
+        let backend = world.database.backend();
+        long::record(&world, EVENTS, AT_ONCE).await;
+        let began = Instant::now();
+        let database = world.database.open();
+        let target = random::Target::new(&database, "cathay", world.gateway.keyring.log_key().verifier().clone());
+        let done = target.campaign(&mut random::Dice::new(2012), times);
+        let seconds = began.elapsed().as_secs();
+        println!(
+            "{backend:?}: {times} times tampered with about {EVENTS} events, each found and named: {done:?} ({seconds} s)"
         );
     }
 }

@@ -175,10 +175,13 @@ impl Counters {
             }
             last = page.into_iter().next_back();
         }
-        let mut gone: Vec<_> = self.counted.into_values().filter(|counted| counted.used > 0).collect();
-        gone.sort_unstable_by_key(|counted| counted.index);
-        for Counted { used, index, .. } in gone {
-            findings.add(Place::index(log, index), Wrong::CounterMissing { counted: used });
+        let left = |counted: &Counted| counted.uses.as_ref().map_or(counted.used, |uses| uses.sum());
+        // Which of those that lapse one by one are there behind a gap, nobody can say.
+        let gone = self.counted.into_values().filter(|it| left(it) > 0 && !(has_gaps && it.uses.is_some()));
+        let mut gone: Vec<(i64, u64)> = gone.map(|it| (it.index, left(&it))).collect();
+        gone.sort_unstable();
+        for (index, counted) in gone {
+            findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
         close_uses(conn, &self.marks, self.standing, log, merchant, has_gaps, findings)?;
         Ok(rows)

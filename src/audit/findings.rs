@@ -162,8 +162,8 @@ wrongs! {
     Record { reason: String } = "record_unreadable", "this is no record of an export: {reason}";
     RecordOrder { expected: i64 } = "record_out_of_order",
         "index {expected} should stand here: the line was moved or doubled";
-    CheckpointPlace { size: u64, expected: i64 } = "checkpoint_misplaced",
-        "the checkpoint of size {size} stands behind {expected} leaves";
+    CheckpointPlace { size: u64, leaves: u64 } = "checkpoint_misplaced",
+        "the checkpoint of size {size} stands behind {leaves} leaves";
     ExportCut = "export_cut", "the export does not end in its `end` record: it was cut off";
     ExportLonger = "export_continues", "something follows the `end` record: it was added";
     ExportEnd { part: &'static str } = "export_end_mismatch", "the `end` record's {part} is not that of what stands before it";

@@ -11,7 +11,7 @@ pub(super) struct Instant(pub i64);
 
 impl Instant {
     /// An instant of RFC 3339; any that jiff reads.
-    fn parse(text: &str) -> Result<Self, jiff::Error> {
+    pub(super) fn parse(text: &str) -> Result<Self, jiff::Error> {
         match canonical(text.as_bytes()) {
             Some(micros) => Ok(Self(micros)),
             None => text.parse::<Timestamp>().map(|at| Self(at.as_microsecond())),

@@ -24,6 +24,7 @@ pub mod anchor;
 mod body;
 mod books;
 mod counters;
+mod exports;
 pub mod findings;
 mod grants;
 mod instant;
@@ -40,6 +41,7 @@ mod verify;
 mod walk;
 
 pub use anchor::{Anchor, AnchorError};
+pub use exports::{Export, verify_exports};
 pub use findings::{Finding, Findings, Place, Wrong};
 pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_snapshot};
 

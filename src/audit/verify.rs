@@ -53,6 +53,14 @@ pub struct Checked {
     pub referrals: u64,
     pub rules: u64,
     pub keys: u64,
+    /// Exports that were read. None: it was a database.
+    #[serde(skip_serializing_if = "is_none")]
+    pub exports: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where a log ended: to be kept as an anchor for next time.
@@ -203,7 +211,7 @@ impl Verification {
         let Report { checked, findings, .. } = &mut self.report;
         let pinned = self.pinned.remove(&log.head.id).unwrap_or_default();
         let mut books = self.books.open(&log.identity);
-        let mut walk = Walk::new(&log.identity, &self.trust, Frontier::default(), pinned);
+        let mut walk = Walk::new(&log.identity, &self.trust, (0, Some(Frontier::default())), pinned);
         let mut checkpoints = Checkpoints::default();
         let mut last = i64::MIN;
         loop {
@@ -243,6 +251,7 @@ fn take(walk: &mut Walk<'_>, event: &EventRow, books: &mut LogBooks<'_>, finding
         index: event.log_index,
         leaf_hash: event.leaf_hash.as_slice().try_into().ok(),
         body: event.body.as_deref(),
+        is_bare: false,
         columns: Some(Columns { id: &event.id, kind: &event.kind, about: &event.about, at: event.at }),
         line: None,
     };

@@ -39,9 +39,11 @@ pub(super) struct Entry<'a> {
     pub index: i64,
     /// None: what is stored is no hash.
     pub leaf_hash: Option<Hash>,
-    /// None: pruned, or a bare leaf.
+    /// None: pruned, or bare.
     pub body: Option<&'a str>,
-    /// What a database holds beside it.
+    /// Outside of what was exported: it is not known whether it has a body.
+    pub is_bare: bool,
+    /// What a table or a row of CSV holds beside it.
     pub columns: Option<Columns<'a>>,
     pub line: Option<Line<'a>>,
 }
@@ -95,19 +97,24 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that goes on behind the leaves of `frontier`.
-    pub(super) fn new(log: &'a Identity, trust: &'a Trust, frontier: Frontier, mut pinned: Vec<Pinned>) -> Self {
+    /// A walk that goes on at the index `from`, behind the leaves of `frontier`; without it no root can
+    /// be made.
+    pub(super) fn new(
+        log: &'a Identity,
+        trust: &'a Trust,
+        (from, frontier): (i64, Option<Frontier>),
+        mut pinned: Vec<Pinned>,
+    ) -> Self {
         pinned.sort_by_key(|it| it.size);
         let mut leaves: Vec<_> =
             pinned.iter().filter_map(|it| it.leaf.map(|(index, hash)| (index, hash, it.label.clone()))).collect();
         leaves.sort_unstable();
-        let from = frontier.size();
         Self {
             log,
             trust,
-            next: i64::try_from(from).unwrap_or(i64::MAX),
-            frontier: Some(frontier),
-            proven: from,
+            next: from,
+            frontier,
+            proven: number(from),
             is_rewritten: false,
             last: None,
             forged: BTreeSet::new(),
@@ -118,6 +125,23 @@ impl<'a> Walk<'a> {
             pruned: 0,
             checkpoints: 0,
         }
+    }
+
+    /// Goes on at a later index, behind the leaves of `frontier`.
+    pub(super) fn jump(&mut self, from: i64, frontier: Option<Frontier>) {
+        (self.next, self.frontier, self.proven) = (from, frontier, number(from));
+    }
+
+    /// Holds the leaves so far to the checkpoint that an export says it continues.
+    pub(super) fn continues(&self, stored: &Stored, findings: &mut Findings) {
+        let wrong = match self.open(stored, true) {
+            Err(wrong) => wrong,
+            Ok(signed) if self.frontier.as_ref().is_some_and(|frontier| frontier.root() != signed.root) => {
+                Wrong::ExportFork { size: signed.size }
+            }
+            Ok(_) => return,
+        };
+        findings.add(stored.place.clone(), wrong);
     }
 
     /// How many leaves are behind it.
@@ -136,7 +160,7 @@ impl<'a> Walk<'a> {
 
     /// Takes the next leaf.
     pub(super) fn take(&mut self, entry: &Entry<'_>, books: &mut LogBooks<'_>, findings: &mut Findings) {
-        self.events += 1;
+        self.events += u64::from(!entry.is_bare);
         if entry.index < self.next {
             // In a database, before the first: the key of the table keeps every other from coming twice.
             let wrong = match entry.line {
@@ -172,7 +196,7 @@ impl<'a> Walk<'a> {
         }
         let taken = match &read {
             None => {
-                self.pruned += 1;
+                self.pruned += u64::from(!entry.is_bare);
                 books.skip();
                 Ok(())
             }
@@ -312,7 +336,7 @@ impl<'a> Walk<'a> {
             let at = i64::try_from(stated).unwrap_or(i64::MAX);
             findings.add(Place::index(name, at), Wrong::EventInserted { count: size - stated });
         }
-        let covered = self.last.as_ref().map_or(0, |last| number(last.size));
+        let covered = self.last.as_ref().map_or(self.proven, |last| number(last.size));
         if covered < size && stated >= size {
             let place = Place::index(name, i64::try_from(covered).unwrap_or(i64::MAX));
             findings.add(place, Wrong::CheckpointMissing { from: covered, size });

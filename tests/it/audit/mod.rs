@@ -1,8 +1,10 @@
 //! `audit::verify`: what it passes, and what it finds.
 
+mod campaign;
 mod history;
 mod life;
 mod pages;
+mod random;
 mod referrals;
 mod tamper;
 mod verify;

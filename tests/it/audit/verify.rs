@@ -32,6 +32,7 @@ async fn a_history_of_everything_is_well() {
             rules: 5,
             referrals: 0,
             keys: 5,
+            exports: 0,
         };
         assert_eq!(report.checked, expected);
         let names: Vec<_> = report.heads.iter().map(|head| head.name.as_str()).collect();

@@ -1,0 +1,222 @@
+//! The exports of one log, from the first to the last.
+
+use std::io::{self, BufRead};
+
+use super::lines::Lines;
+use super::records::{End, Header, Leaf, Record};
+use super::{Opened, Told};
+use crate::audit::anchor::root_text;
+use crate::audit::books::{Books, LogBooks};
+use crate::audit::findings::{Findings, Line, Place, Wrong};
+use crate::audit::instant::Instant;
+use crate::audit::verify::{Head, Progress, Report};
+use crate::audit::walk::{Columns, Entry, Identity, Pinned, Stored, Trust, Walk, number};
+
+/// How many records are read from one look at the progress to the next.
+const STRIDE: u64 = 1000;
+
+/// A walk through all exports of one log.
+pub(super) struct Chain<'a> {
+    log: &'a Identity,
+    walk: Walk<'a>,
+    books: LogBooks<'a>,
+    from: i64,
+    /// Anchors from before the first leaf that is here.
+    uncovered: Vec<Pinned>,
+    /// The size that the last export is said to end at.
+    stated: u64,
+    /// Leaves that stand in exports, bare ones too.
+    leaves: u64,
+}
+
+/// What one export held, to be compared with what it says at its end.
+#[derive(Default)]
+struct Held {
+    events: u64,
+    leaves: u64,
+    checkpoints: u64,
+    is_ended: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// Begins where the first of `files` does.
+    pub(super) fn begin<R>(
+        log: &'a Identity,
+        trust: &'a Trust,
+        books: &'a mut Books,
+        files: &[Opened<R>],
+        pinned: Vec<Pinned>,
+    ) -> Self {
+        let first = files.first().map(|it| &it.header);
+        let from = first.map_or(0, |header| header.from_index);
+        let (uncovered, pinned) = pinned.into_iter().partition(|it| it.size < number(from));
+        let mut books = books.open(log);
+        if from > 0 {
+            books.skip();
+        }
+        let walk = Walk::new(log, trust, (from, first.and_then(Header::frontier)), pinned);
+        Self { log, walk, books, from, uncovered, stated: 0, leaves: 0 }
+    }
+
+    /// Anchors that nothing here can be held to.
+    pub(super) fn tell_uncovered(&mut self, findings: &mut Findings) {
+        for Pinned { label, size, .. } in self.uncovered.drain(..) {
+            let wrong = Wrong::AnchorBefore { anchor: label, size, from: number(self.from) };
+            findings.add(Place::log(&self.log.name), wrong);
+        }
+    }
+
+    /// Reads one export to its end.
+    pub(super) fn read<R: BufRead>(
+        &mut self,
+        file: Opened<R>,
+        findings: &mut Findings,
+        told: &mut Told<'_>,
+    ) -> io::Result<()> {
+        let Opened { label, mut lines, header, .. } = file;
+        self.join(&header, &label, findings);
+        self.stated = number(header.to_index);
+        let mut held = Held::default();
+        self.records(&label, &mut lines, &mut held, findings, told)?;
+        let at = Some(Line { file: &label, number: lines.number() });
+        if !held.is_ended {
+            findings.add(Place::log(&self.log.name).on(at), Wrong::ExportCut);
+        }
+        Ok(())
+    }
+
+    /// Holds the header to the log and to the export before.
+    fn join(&mut self, header: &Header, label: &str, findings: &mut Findings) {
+        let place = Place::log(&self.log.name).on(Some(Line { file: label, number: 1 }));
+        for (is_same, part) in [
+            (header.log == self.log.name, "log"),
+            (header.merchant == self.log.merchant, "merchant"),
+            (header.frontier().is_some(), "frontier"),
+        ] {
+            if !is_same {
+                findings.add(place.clone(), Wrong::ExportHeader { part });
+            }
+        }
+        if header.from_index != self.walk.next() {
+            let (expected, found) = (number(self.walk.next()), number(header.from_index));
+            findings.add(place.clone(), Wrong::ExportGap { expected, found });
+            if header.from_index > self.walk.next() {
+                self.walk.jump(header.from_index, header.frontier());
+                self.books.skip();
+            }
+        } else if let (Some(ours), Some(theirs)) = (self.walk.frontier(), header.frontier())
+            && *ours != theirs
+        {
+            findings.add(place.clone(), Wrong::ExportFork { size: number(header.from_index) });
+        }
+        if let Some(note) = &header.since {
+            self.walk.continues(&Stored::new(header.from_index, note.clone(), place), findings);
+        }
+    }
+
+    fn records<R: BufRead>(
+        &mut self,
+        label: &str,
+        lines: &mut Lines<R>,
+        held: &mut Held,
+        findings: &mut Findings,
+        told: &mut Told<'_>,
+    ) -> io::Result<()> {
+        while let Some(read) = lines.next()? {
+            let line = Some(Line { file: label, number: read.number });
+            let place = || Place::log(&self.log.name).on(line);
+            if held.is_ended {
+                findings.add(place(), Wrong::ExportLonger);
+                return Ok(());
+            }
+            match read.record {
+                Ok(Record::Leaf(leaf)) => {
+                    let count = if leaf.is_bare { &mut held.leaves } else { &mut held.events };
+                    *count += 1;
+                    self.leaves += 1;
+                    self.leaf(&leaf, line, findings);
+                    if self.leaves.is_multiple_of(STRIDE) {
+                        (told.progress)(Progress { events: told.before + self.leaves, of: told.of });
+                    }
+                }
+                Ok(Record::Checkpoint(signed)) => {
+                    held.checkpoints += 1;
+                    if signed.size != self.walk.next() {
+                        let wrong =
+                            Wrong::CheckpointPlace { size: number(signed.size), leaves: number(self.walk.next()) };
+                        findings.add(place(), wrong);
+                    }
+                    let stored = Stored::new(signed.size, signed.note.into_owned(), place());
+                    self.walk.checkpoint(stored, findings);
+                }
+                Ok(Record::End(end)) => {
+                    held.is_ended = true;
+                    self.end(&end, held, &place(), findings);
+                }
+                Ok(Record::Header(_) | Record::Key(_)) => {
+                    let reason = "it belongs to the beginning of an export".to_owned();
+                    findings.add(place(), Wrong::Record { reason });
+                }
+                Err(reason) => findings.add(place(), Wrong::Record { reason }),
+            }
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, leaf: &Leaf<'_>, line: Option<Line<'_>>, findings: &mut Findings) {
+        let columns = leaf.cells.as_ref().map(|cells| Columns {
+            id: cells.id,
+            kind: cells.kind,
+            about: cells.about,
+            // One that can't be read is none that an event has.
+            at: Instant::parse(cells.at).map_or(i64::MIN, |at| at.0),
+        });
+        let entry = Entry {
+            index: leaf.index,
+            leaf_hash: Some(leaf.leaf_hash),
+            body: leaf.event,
+            is_bare: leaf.is_bare,
+            columns,
+            line,
+        };
+        self.walk.take(&entry, &mut self.books, findings);
+    }
+
+    fn end(&self, end: &End, held: &Held, place: &Place, findings: &mut Findings) {
+        let root = self.walk.frontier().map(|frontier| root_text(&frontier.root()));
+        for (is_same, part) in [
+            (end.events == held.events, "number of events"),
+            (end.leaves == held.leaves, "number of leaves"),
+            (end.checkpoints == held.checkpoints, "number of checkpoints"),
+            (end.size == self.walk.next() && number(end.size) == self.stated, "size"),
+            (root.is_none_or(|root| root == end.root), "root"),
+        ] {
+            if !is_same {
+                findings.add(place.clone(), Wrong::ExportEnd { part });
+            }
+        }
+    }
+
+    /// What must come to an end with the last export.
+    pub(super) fn close(mut self, report: &mut Report, told: &mut Told<'_>) {
+        let Report { checked, heads, findings } = report;
+        let is_doubtful = self.walk.close(self.stated, findings);
+        if is_doubtful && let Some(last) = self.walk.last() {
+            self.walk.recheck(last, findings);
+        }
+        checked.logs += 1;
+        checked.events += self.walk.events;
+        checked.pruned += self.walk.pruned;
+        checked.checkpoints += self.walk.checkpoints;
+        let root = self.walk.frontier().map(|frontier| root_text(&frontier.root())).unwrap_or_default();
+        heads.push(Head {
+            name: self.log.name.clone(),
+            origin: self.log.origin.clone(),
+            size: self.walk.next(),
+            root,
+            checkpoint: self.walk.last().map(|last| last.note.clone()).unwrap_or_default(),
+        });
+        told.before += self.leaves;
+        (told.progress)(Progress { events: told.before, of: told.of });
+    }
+}

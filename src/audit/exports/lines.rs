@@ -1,0 +1,114 @@
+//! The lines of an export, NDJSON or CSV, one after another and in bounded memory.
+
+use std::io::{self, BufRead, Read as _};
+
+use super::cells::Cells;
+use super::records::{Record, of_cells, of_line};
+
+/// The longest record that is read: no event comes near it.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The columns of a CSV export.
+pub(super) const COLUMNS: [&str; 11] =
+    ["record", "index", "id", "kind", "at", "actor", "about", "leaf_hash", "event", "checkpoint", "note"];
+
+/// An export that is being read.
+pub(super) struct Lines<R> {
+    reader: R,
+    form: Form,
+    /// The record, with its line ends.
+    record: Vec<u8>,
+    /// Of the line that comes next, from 1.
+    next: u64,
+    /// Whether the record is to be given once more.
+    is_back: bool,
+    /// Of the record's first line.
+    number: u64,
+}
+
+enum Form {
+    Ndjson,
+    Csv(Cells),
+}
+
+/// What stands on a line.
+pub(super) struct Read<'a> {
+    /// From 1; the first one where a record takes several.
+    pub number: u64,
+    /// Why it is no record, if it is none.
+    pub record: Result<Record<'a>, String>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Tells the form by the first byte.
+    pub(super) fn open(mut reader: R) -> io::Result<Self> {
+        let is_csv = reader.fill_buf()?.first().is_some_and(|byte| *byte != b'{');
+        let form = if is_csv { Form::Csv(Cells::default()) } else { Form::Ndjson };
+        Ok(Self { reader, form, record: Vec::new(), next: 1, is_back: false, number: 0 })
+    }
+
+    /// Of the line that would come next.
+    pub(super) const fn number(&self) -> u64 {
+        self.next
+    }
+
+    /// The next record; none at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Read<'_>>> {
+        if !std::mem::take(&mut self.is_back) {
+            self.advance()?;
+            if self.number == 1 && matches!(self.form, Form::Csv(_)) && !self.record.is_empty() {
+                let is_head = self.record.trim_ascii_end() == COLUMNS.join(",").as_bytes();
+                if !is_head {
+                    let wanted = "it begins neither with `{` nor with the names of the columns of an export";
+                    return Ok(Some(Read { number: 1, record: Err(wanted.to_owned()) }));
+                }
+                self.advance()?;
+            }
+        }
+        if self.record.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Read { number: self.number, record: read(&mut self.form, &self.record) }))
+    }
+
+    /// Gives the last record once more.
+    pub(super) const fn back(&mut self) {
+        self.is_back = true;
+    }
+
+    /// Reads up to the end of the next record.
+    fn advance(&mut self) -> io::Result<()> {
+        self.record.clear();
+        self.number = self.next;
+        loop {
+            let begun = self.record.len();
+            let room = MAX_BYTES.saturating_sub(u64::try_from(begun).unwrap_or(u64::MAX));
+            let read = (&mut self.reader).take(room).read_until(b'\n', &mut self.record)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.next += 1;
+            // A line end between quotes is part of a cell. A quote that is lost takes the rest of the file
+            // for one cell: that is told when no more fits.
+            let is_open =
+                matches!(self.form, Form::Csv(_)) && self.record.iter().filter(|b| **b == b'"').count() % 2 == 1;
+            if !is_open {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn read<'a>(form: &'a mut Form, record: &'a [u8]) -> Result<Record<'a>, String> {
+    let text = std::str::from_utf8(record).map_err(|e| format!("it is not UTF-8: {e}"))?;
+    // Every record ends in a line end: one that does not may have lost its end unnoticed.
+    let text = text.strip_suffix('\n').ok_or("it does not end in a line end: it was cut off, or is too long")?;
+    match form {
+        Form::Ndjson => of_line(text),
+        Form::Csv(cells) => {
+            cells.split(text.strip_suffix('\r').unwrap_or(text)).ok_or("it is no row of CSV")?;
+            let row = cells.row::<{ COLUMNS.len() }>();
+            of_cells(&row.ok_or_else(|| format!("a row has {} cells, not {}", COLUMNS.len(), cells.count()))?)
+        }
+    }
+}
