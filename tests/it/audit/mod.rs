@@ -1,6 +1,7 @@
 //! `audit::verify`: what it passes, and what it finds.
 
 mod campaign;
+mod exports;
 mod history;
 mod life;
 mod pages;
@@ -8,3 +9,4 @@ mod random;
 mod referrals;
 mod tamper;
 mod verify;
+mod written;
