@@ -10,6 +10,8 @@ use tokio_util::task::TaskTracker;
 use secrecy::ExposeSecret;
 
 use crate::access::Directory;
+use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
+use crate::audit::export::Exporter;
 use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
@@ -25,7 +27,7 @@ use crate::perks::seen::Seen;
 use crate::redis_link::{Heard, RedisConfig, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
 use crate::scores::lookup::Lookup;
-use crate::settings::{Settings, master_key};
+use crate::settings::{self, Settings, master_key};
 use crate::tokens::{Issuer, Verifier};
 
 /// How often keys are read anew, so that a rotation on one replica reaches all.
@@ -50,6 +52,8 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub simulator: Simulator,
     pub backtester: Backtester,
+    pub anchorer: Anchorer,
+    pub exporter: Exporter,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -163,6 +167,8 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let (simulator, backtester) = trials(&checker);
+        let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
+        let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
             settings: Arc::new(settings),
             clock,
@@ -178,6 +184,8 @@ impl Gateway {
             redeemer,
             simulator,
             backtester,
+            anchorer,
+            exporter,
             issuer_url,
             _epochs_heard: epochs_heard,
         })
@@ -188,6 +196,8 @@ impl Gateway {
         tasks.spawn(self.directory.clone().follow(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
+        tasks.spawn(self.ledger.clone().keep_subtrees(cancel.clone()));
+        tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(follow_keys(self.keyring.clone(), cancel.clone()));
     }
 
@@ -195,6 +205,11 @@ impl Gateway {
     pub fn redis_is_down(&self) -> bool {
         self.redis.as_ref().is_some_and(|redis| !redis.is_up())
     }
+}
+
+fn anchoring(anchors: &settings::Anchors) -> Anchoring {
+    let settings::Anchors { file, stdout, webhook, webhook_token, every } = anchors.clone();
+    Anchoring { file, stdout, webhook: webhook.map(|url| Webhook { url, token: webhook_token }), every }
 }
 
 /// What tries rules out works with what checks work with.

@@ -55,6 +55,18 @@ pub(super) enum Facts<'a> {
 pub(super) struct Actor<'a> {
     #[serde(borrow)]
     pub key: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub role: Text<'a>,
+}
+
+impl Actor<'_> {
+    /// Whether a table for people names this one: by the role, and the key where there is one.
+    pub(super) fn is_told_as(&self, told: &str) -> bool {
+        match &self.key {
+            None => told == &*self.role,
+            Some(key) => told.strip_prefix(&*self.role).and_then(|it| it.strip_prefix(' ')) == Some(&**key),
+        }
+    }
 }
 
 /// What every version says.
@@ -292,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_kind_decides_how_facts_are_read_not_what_they_say() {
-        let body = r#"{"about":"x","actor":{"key":null},"at":"2012-05-08T19:00:00Z","facts":FACTS,"id":"evt_1","kind":"KIND","merchant":null,"v":1}"#;
+        let body = r#"{"about":"x","actor":{"key":null,"role":"cli"},"at":"2012-05-08T19:00:00Z","facts":FACTS,"id":"evt_1","kind":"KIND","merchant":null,"v":1}"#;
         let redeemed = r#"{"slot":"single","door":"d","attempt_sha256":"a","perk_id":"p"}"#;
         let of = |facts: &str, kind: &str| body.replace("FACTS", facts).replace("KIND", kind);
         let text = of(redeemed, "token.redeemed");

@@ -108,6 +108,9 @@ impl Books {
     }
 }
 
+/// The slot of a token that is spent once.
+const SINGLE: &str = "single";
+
 /// The name of the operator's log.
 pub(super) const OPERATOR: &str = "operator";
 
@@ -140,11 +143,13 @@ impl LogBooks<'_> {
                 Ok(())
             }
             Facts::Redeem(facts) => {
+                // A token that may be spent often has a slot for each attempt.
+                if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
+                    findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
+                }
                 self.counters.enter(&body.about, facts);
                 match &mut self.books.against {
-                    Against::Tables { redemptions, .. } => {
-                        redemptions.take(at, merchant.unwrap_or_default(), body, facts, findings);
-                    }
+                    Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
                     Against::Events(spending) => {
                         spending.redeemed(at, &body.about, facts, self.has_gaps, findings);
                     }

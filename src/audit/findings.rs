@@ -164,6 +164,7 @@ wrongs! {
         "index {expected} should stand here: the line was moved or doubled";
     CheckpointPlace { size: u64, leaves: u64 } = "checkpoint_misplaced",
         "the checkpoint of size {size} stands behind {leaves} leaves";
+    CheckpointAgain { size: u64 } = "checkpoint_repeated", "the checkpoint of size {size} stood here before: it was doubled";
     ExportCut = "export_cut", "the export does not end in its `end` record: it was cut off";
     ExportLonger = "export_continues", "something follows the `end` record: it was added";
     ExportEnd { part: &'static str } = "export_end_mismatch", "the `end` record's {part} is not that of what stands before it";

@@ -15,22 +15,28 @@
 //! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
 //! `books.rs`.
 //!
+//! Beside it, what an outsider keeps: `anchoring/` takes signed heads outside on a schedule, `receipt.rs`
+//! examines the receipt of a check with nothing but a log key.
+//!
 //! What no look at one database can find: a history that was rewritten from some point on and
 //! signed anew with the log key, and a tail that was cut together with its checkpoints. Who holds
 //! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
 //! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.
 
 pub mod anchor;
+pub mod anchoring;
 mod body;
 mod books;
 mod counters;
-mod exports;
+pub mod export;
 pub mod findings;
 mod grants;
 mod instant;
 mod keys;
 mod logs;
 mod marks;
+mod offline;
+pub mod receipt;
 mod redemptions;
 mod referrals;
 mod rules;
@@ -41,8 +47,8 @@ mod verify;
 mod walk;
 
 pub use anchor::{Anchor, AnchorError};
-pub use exports::{Export, verify_exports};
 pub use findings::{Finding, Findings, Place, Wrong};
+pub use offline::{ExportFile, verify_exports};
 pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_snapshot};
 
 use crate::database::DatabaseError;

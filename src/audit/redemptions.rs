@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::body::{Body, Facts, RedeemFacts};
-use super::findings::{At, Findings, Wrong};
+use super::findings::{Findings, Wrong};
 use super::logs::Logs;
 use super::store::{self, EventRow};
 use super::tally::{Field, Likeness, Tally, Told, number, text};
@@ -52,18 +52,7 @@ impl Redemptions {
         Self { empty: Tally::new(key), by_events: Tally::new(key) }
     }
 
-    pub(super) fn take(
-        &mut self,
-        at: At<'_>,
-        merchant: &str,
-        body: &Body<'_>,
-        facts: &RedeemFacts<'_>,
-        findings: &mut Findings,
-    ) {
-        // A token that may be spent often has a slot for each attempt.
-        if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
-            findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
-        }
+    pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) {
         by_event(merchant, body, facts).add_to(&mut self.by_events);
     }
 
@@ -88,9 +77,6 @@ impl Redemptions {
         Ok(by_rows.count())
     }
 }
-
-/// The slot of a token that is spent once.
-const SINGLE: &str = "single";
 
 fn each_page(
     conn: &mut AnyConnection,

@@ -252,7 +252,7 @@ fn take(walk: &mut Walk<'_>, event: &EventRow, books: &mut LogBooks<'_>, finding
         leaf_hash: event.leaf_hash.as_slice().try_into().ok(),
         body: event.body.as_deref(),
         is_bare: false,
-        columns: Some(Columns { id: &event.id, kind: &event.kind, about: &event.about, at: event.at }),
+        columns: Some(Columns { id: &event.id, kind: &event.kind, about: &event.about, at: event.at, actor: None }),
         line: None,
     };
     walk.take(&entry, books, findings);

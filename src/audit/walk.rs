@@ -54,6 +54,8 @@ pub(super) struct Columns<'a> {
     pub kind: &'a str,
     pub about: &'a str,
     pub at: i64,
+    /// The role, and the key where there is one; not in a table.
+    pub actor: Option<&'a str>,
 }
 
 /// A checkpoint as its source has it.
@@ -230,6 +232,7 @@ impl<'a> Walk<'a> {
                 (*body.kind == *columns.kind, "kind"),
                 (*body.about == *columns.about, "about"),
                 (body.at.0 == columns.at, "at"),
+                (columns.actor.is_none_or(|actor| body.actor.is_told_as(actor)), "actor"),
             ] {
                 if !is_same {
                     findings.add(at, Wrong::Column { column });

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::output::Output;
-use super::{Ended, Invocation};
+use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt};
 use crate::audit::findings::MAX_LISTED;
-use crate::audit::{self, Anchor, AuditError, Checked, Export, Finding, Head, Progress, Report, Request};
+use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
 use crate::database::Database;
 use crate::ledger::note::VerifierKey;
 use crate::settings::master_key;
@@ -36,6 +36,14 @@ enum Action {
     /// master key, reads one snapshot and writes nothing. A record whose owner holds the log key can be
     /// rewritten and signed anew: keep an anchor elsewhere, and name the log keys.
     Verify(Verify),
+    /// Examine a receipt offline: its signature, and with proofs that its event stands in a later log.
+    /// Exit code 1 when anything is wrong.
+    Receipt(audit_receipt::Args),
+    /// Print the logs' signed heads, or append them to a file that is kept elsewhere.
+    Checkpoint(audit_checkpoint::Args),
+    /// Write a log, or a period of it, to a file that proves itself: `audit verify FILE` holds it to the
+    /// log keys that you name, offline.
+    Export(audit_export::Args),
 }
 
 #[derive(clap::Args)]
@@ -160,6 +168,9 @@ impl Display for Verdict {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     match &args.action {
         Action::Verify(args) => verify(args, invocation),
+        Action::Receipt(args) => audit_receipt::run(args, invocation),
+        Action::Checkpoint(args) => audit_checkpoint::run(args, invocation),
+        Action::Export(args) => audit_export::run(args, invocation),
     }
 }
 
@@ -209,7 +220,7 @@ fn of_exports(paths: &[PathBuf], request: &Request, progress: &mut dyn FnMut(Pro
     for path in paths {
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let reader = BufReader::with_capacity(READ_BYTES, file);
-        exports.push(Export { label: path.display().to_string(), reader });
+        exports.push(ExportFile { label: path.display().to_string(), reader });
     }
     audit::verify_exports(exports, request, progress).map_err(|error| match paths {
         [path] => unreadable(path, &error),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::flags::ServingFlags;
 use super::{Ended, Invocation};
+use crate::audit::anchoring::webhook;
 use crate::database::{Backend, Database, DatabaseUrl};
 use crate::settings::{Origin, Settings, master_key};
 
@@ -22,8 +23,8 @@ pub struct Args {
 }
 
 /// Every check, in the order in which they are told.
-const CHECKS: [fn(&Settings) -> Finding; 7] =
-    [given_settings, database, master_key_at_hand, redis, issuer, listen, metrics_listen];
+const CHECKS: [fn(&Settings) -> Finding; 9] =
+    [given_settings, database, master_key_at_hand, redis, issuer, listen, metrics_listen, anchor_file, anchor_webhook];
 
 /// Long enough for another data centre, short enough to wait for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -230,6 +231,63 @@ fn metrics_listen(settings: &Settings) -> Finding {
     }
 }
 
+fn anchor_file(settings: &Settings) -> Finding {
+    const CHECK: &str = "anchor_file";
+    let Some(path) = &settings.anchors.file else {
+        return Finding::ok(CHECK, "none given");
+    };
+    let remedy = format!("let this process write {}, or set PERKGATE_ANCHOR_FILE to another file", path.display());
+    // Looking must not make the file.
+    if let Ok(about) = std::fs::metadata(path) {
+        return match std::fs::OpenOptions::new().append(true).open(path) {
+            Ok(_) => Finding::ok(CHECK, format!("{} is there, {} bytes", path.display(), about.len())),
+            Err(error) => Finding::wrong(CHECK, format!("{} can't be appended to: {error}", path.display()), remedy),
+        };
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => {
+            Finding::wrong(CHECK, format!("{} is no directory", directory.display()), remedy)
+        }
+        _ => Finding::ok(CHECK, format!("{} is not there yet; `perkgate serve` makes it", path.display())),
+    }
+}
+
+fn anchor_webhook(settings: &Settings) -> Finding {
+    const CHECK: &str = "anchor_webhook";
+    const REMEDY: &str = "mend PERKGATE_ANCHOR_WEBHOOK; checks go on without it, and anchors are sent again";
+    let anchors = &settings.anchors;
+    let Some((place, scheme)) = anchors.webhook_place().zip(anchors.webhook_scheme()) else {
+        return match &anchors.webhook_token {
+            Some(_) => Finding::warning(
+                CHECK,
+                "there is a token for it, and no webhook",
+                "PERKGATE_ANCHOR_WEBHOOK='https://auditor.example.com/anchors', or take the token away",
+            ),
+            None => Finding::ok(CHECK, "none given"),
+        };
+    };
+    let addresses: Vec<SocketAddr> = match place.to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => return Finding::wrong(CHECK, format!("{place} is not known: {error}"), REMEDY),
+    };
+    let mut last = "it has no address".to_owned();
+    for address in &addresses {
+        if let Some(reason) = webhook::refusal(address.ip(), scheme) {
+            return Finding::wrong(
+                CHECK,
+                format!("{place} is {}, {reason}: nothing is sent there", address.ip()),
+                REMEDY,
+            );
+        }
+        match TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+            Ok(_) => return Finding::ok(CHECK, format!("{place} answers")),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Finding::wrong(CHECK, format!("{place} can't be reached: {last}"), REMEDY)
+}
+
 fn port(check: &'static str, variable: &str, address: SocketAddr) -> Finding {
     match TcpListener::bind(address) {
         Ok(_) => Finding::ok(check, format!("{address} is free")),
@@ -281,6 +339,19 @@ mod tests {
             assert!(found.remedy.is_some());
             assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
         }
+        let nowhere = settings(&[
+            ("anchor_file", "/nowhere/at/all/anchors"),
+            ("anchor_webhook", "https://169.254.169.254/s3cret"),
+        ]);
+        for found in [anchor_file(&nowhere), anchor_webhook(&nowhere)] {
+            assert_eq!(found.state, State::Wrong, "{found:?}");
+            assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
+        }
+        let token = Settings::load(&Sources {
+            environment: vec![("PERKGATE_ANCHOR_WEBHOOK_TOKEN".into(), "s3cret".into())],
+            ..Sources::default()
+        });
+        assert_eq!(anchor_webhook(&token.unwrap()).state, State::Warning);
         let same = settings(&[("listen", &taken), ("metrics_listen", &taken)]);
         assert_eq!(metrics_listen(&same).state, State::Wrong);
         let plain = settings(&[("issuer", "http://perks.example.com")]);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::document::Fault;
 use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
+use crate::audit::anchoring::AnchorFileError;
+use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
 use crate::gateway::GatewayError;
@@ -48,6 +50,14 @@ pub enum CliError {
     Audit(#[from] AuditError),
     #[error("the anchor {} can't be read: {reason}", path.display())]
     Anchor { path: PathBuf, reason: String },
+    #[error(transparent)]
+    AnchorFile(#[from] AnchorFileError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("the export broke off, and {} was not written: {source}", path.display())]
+    ExportStopped { path: PathBuf, source: DatabaseError },
+    #[error("there is no log `{0}`, or nothing is recorded in it yet")]
+    UnknownLog(String),
     /// Standard output can't be written to.
     #[error("the answer can't be written: {0}")]
     Output(#[from] std::io::Error),
@@ -196,6 +206,11 @@ impl CliError {
             Self::Anchor { .. } => {
                 "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
             }
+            Self::UnknownLog(_) => "without --log it shows all of them; a merchant's goes by its short name",
+            Self::Export(ExportError::Since(_)) => {
+                "an earlier export of this log, or a checkpoint of it; without --since all of it is exported"
+            }
+            Self::AnchorFile(AnchorFileError::Foreign { .. }) => "another file with --append",
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
@@ -250,6 +265,9 @@ impl CliError {
             | Self::Metrics(_)
             | Self::LedgerEnded
             | Self::Demo(_)
+            | Self::AnchorFile(_)
+            | Self::Export(_)
+            | Self::ExportStopped { .. }
             | Self::Output(_)
             | Self::Unreadable { .. }
             | Self::NoScore(_)

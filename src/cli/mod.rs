@@ -9,6 +9,9 @@
 //! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
 
 mod audit;
+mod audit_checkpoint;
+mod audit_export;
+mod audit_receipt;
 mod demo;
 mod doctor;
 mod document;

@@ -241,6 +241,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    subtrees (log_id, level, nth) {
+        log_id -> Text,
+        level -> Integer,
+        nth -> BigInt,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
     referrals (check_id) {
         check_id -> Text,
         merchant_id -> Text,
@@ -277,5 +286,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     referrals,
     logs,
     events,
-    checkpoints
+    checkpoints,
+    subtrees
 );

@@ -5,6 +5,7 @@ use actix_web::http::header::{self, HeaderValue};
 
 use super::problem::{Kind, Problem, Spot};
 use crate::access::{AccessError, Forbidden, Refused, Role};
+use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::chosen::TrialError;
@@ -75,6 +76,20 @@ impl From<AccessError> for Problem {
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),
             AccessError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let spot = |parameter, error: &ExportError| {
+            Self::invalid(vec![Spot::parameter(parameter, "invalid_value", error.to_string())])
+        };
+        match error {
+            ExportError::Reversed => spot("to", &error),
+            ExportError::FromAndSince | ExportError::Since(_) => spot("since", &error),
+            ExportError::Ledger(error) => error.into(),
+            ExportError::Database(error) => error.into(),
         }
     }
 }

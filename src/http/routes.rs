@@ -12,8 +12,8 @@ use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
-    approvals, audit, backtests, checks, checks_batch, diff, grants, keys, merchants, perk_steps, perks, referrals,
-    scores, simulations, sources, tokens, version_steps, versions,
+    approvals, audit, audit_export, audit_proofs, backtests, checks, checks_batch, diff, grants, keys, merchants,
+    perk_steps, perks, referrals, scores, simulations, sources, tokens, version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -40,6 +40,10 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(referrals::get_referral)
                 .service(referrals::decide_referral)
                 .service(audit::list_events)
+                .service(audit_export::export_log)
+                .service(audit_proofs::get_event_proof)
+                .service(audit_proofs::list_checkpoints)
+                .service(audit_proofs::get_consistency)
                 .service(tokens::redeem_token)
                 .service(perks::create_perk)
                 .service(perks::list_perks)

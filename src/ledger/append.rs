@@ -8,7 +8,7 @@ use super::entry::{LogOwner, Receipt};
 use super::event::leaf_hash;
 use super::merkle::Frontier;
 use super::note::Checkpoint;
-use super::store::{self, EventRow, LogRow};
+use super::store::{self, EventRow, LogRow, SubtreeRow};
 use super::writer::Means;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{EventId, LogId};
@@ -51,11 +51,12 @@ pub(super) fn append(
     }
     let mut rows = Vec::with_capacity(leaves.len());
     let mut places = Vec::with_capacity(leaves.len());
+    let mut subtrees = Vec::new();
     for (leaf, log_id) in leaves.into_iter().zip(&ids) {
         let (head, frontier) = heads.get_mut(log_id.as_str()).ok_or(DatabaseError::NotFound)?;
         let hash = leaf_hash(&leaf.body);
         let index = frontier.size();
-        frontier.append(hash);
+        frontier.append_telling(hash, |whole| subtrees.push((log_id, whole)));
         places.push((head.name.clone(), index, hash));
         rows.push(EventRow {
             log_id: head.id.clone(),
@@ -78,6 +79,11 @@ pub(super) fn append(
     }
     for chunk in rows.chunks(1000) {
         store::insert_events(conn, chunk)?;
+    }
+    if !subtrees.is_empty() {
+        let rows: Result<Vec<_>, _> =
+            subtrees.iter().map(|(log, whole)| SubtreeRow::new(log.as_str(), whole)).collect();
+        store::put_subtrees(conn, &rows?)?;
     }
     let heads: BTreeMap<String, LogRow> = heads.into_iter().map(|(id, (row, _))| (id, row)).collect();
     store::advance_logs(conn, heads.values(), at.as_microsecond())?;

@@ -70,12 +70,7 @@ impl Ledger {
             let Some((log, size)) = rows::find_log_size(conn, &merchant)? else {
                 return Ok(Stretch { from: 0, before: 0 });
             };
-            let until = until.as_microsecond().saturating_add(DISORDER_MICROS);
-            let from = match since {
-                None => 0,
-                Some(since) => first_at(conn, &log, size, since.as_microsecond().saturating_sub(DISORDER_MICROS))?,
-            };
-            Ok::<_, DatabaseError>(Stretch { from, before: first_at(conn, &log, size, until)? })
+            stretch_of(conn, &log, size, since, until)
         });
         Ok(read.await?)
     }
@@ -94,6 +89,25 @@ impl Ledger {
         let read = self.means.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
         Ok(read.await?)
     }
+}
+
+/// [`Ledger::stretch`] of a log of so many events.
+///
+/// # Errors
+/// The database's.
+pub fn stretch_of(
+    conn: &mut AnyConnection,
+    log: &str,
+    size: i64,
+    since: Option<Timestamp>,
+    until: Timestamp,
+) -> Result<Stretch, DatabaseError> {
+    let until = until.as_microsecond().saturating_add(DISORDER_MICROS);
+    let from = match since {
+        None => 0,
+        Some(since) => first_at(conn, log, size, since.as_microsecond().saturating_sub(DISORDER_MICROS))?,
+    };
+    Ok(Stretch { from, before: first_at(conn, log, size, until)? })
 }
 
 /// The first index whose event is not before `at`, as if the log were in the order of its instants.

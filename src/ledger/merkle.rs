@@ -16,6 +16,19 @@ pub fn leaf_hash(bytes: &[u8]) -> Hash {
     sha256(&[&[LEAF], bytes])
 }
 
+/// A subtree of level `n` has 256^n leaves: `n` times this many levels of the binary tree.
+pub(super) const LEVEL: u32 = 8;
+
+/// The root of a whole subtree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subtree {
+    /// 1 for 256 leaves, 2 for 65,536, and so on.
+    pub level: u32,
+    /// Which of its level, from 0.
+    pub nth: u64,
+    pub hash: Hash,
+}
+
 fn node_hash(left: &Hash, right: &Hash) -> Hash {
     // In one piece: a digest in steps costs as much again.
     let mut node = [NODE; 65];
@@ -66,11 +79,20 @@ impl Frontier {
 
     /// Adds the next leaf, by its [`leaf_hash`]. The leaf's index is the size before.
     pub fn append(&mut self, leaf: Hash) {
+        self.append_telling(leaf, |_| {});
+    }
+
+    /// The same, and tells which subtrees are whole with it, the smallest first.
+    pub fn append_telling(&mut self, leaf: Hash, mut whole: impl FnMut(Subtree)) {
         let mut node = leaf;
         // Each trailing 1 of the size is a perfect subtree of the same height as `node` is now.
-        for _ in 0..self.size.trailing_ones() {
+        for below in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 node = node_hash(&left, &node);
+            }
+            let height = below + 1;
+            if height % LEVEL == 0 {
+                whole(Subtree { level: height / LEVEL, nth: self.size >> height, hash: node });
             }
         }
         self.peaks.push(node);
@@ -83,6 +105,17 @@ impl Frontier {
         let mut from_right = self.peaks.iter().rev();
         let Some(smallest) = from_right.next() else { return empty_root() };
         from_right.fold(*smallest, |right, left| node_hash(left, &right))
+    }
+
+    /// The frontier of a tree that falls into these perfect subtrees.
+    ///
+    /// # Errors
+    /// [`FrontierError`] when the number of peaks doesn't fit the size.
+    pub fn from_peaks(size: u64, peaks: Vec<Hash>) -> Result<Self, FrontierError> {
+        if u32::try_from(peaks.len()) != Ok(size.count_ones()) {
+            return Err(FrontierError);
+        }
+        Ok(Self { size, peaks })
     }
 
     /// The size as 8 bytes, big-endian, then the peaks.
@@ -103,10 +136,7 @@ impl Frontier {
         let (size, rest) = bytes.split_first_chunk::<8>().ok_or(FrontierError)?;
         let size = u64::from_be_bytes(*size);
         let (peaks, tail) = rest.as_chunks::<32>();
-        if !tail.is_empty() || u32::try_from(peaks.len()) != Ok(size.count_ones()) {
-            return Err(FrontierError);
-        }
-        Ok(Self { size, peaks: peaks.to_vec() })
+        if tail.is_empty() { Self::from_peaks(size, peaks.to_vec()) } else { Err(FrontierError) }
     }
 }
 

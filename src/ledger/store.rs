@@ -2,9 +2,11 @@
 //! every look-up of one thing takes the merchant first.
 
 mod columns;
+pub mod heads;
 pub mod history;
 mod idempotency;
 mod referrals;
+pub mod subtrees;
 mod uses;
 
 use diesel::prelude::*;
@@ -17,6 +19,7 @@ use crate::on_either;
 
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
+pub use subtrees::{SubtreeRow, put_subtrees};
 pub use uses::{PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_uses, list_uses_of, sum_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;

@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 
-use super::catalog::{EPOCH, Made, PerkError};
+use super::catalog::{EPOCH, PerkError};
 use super::draft::{self, Draft, name_of};
 use super::four_eyes;
 use super::instant;
@@ -316,27 +316,6 @@ impl Change<'_> {
         self.step(perk, row, before, "rule.unscheduled", note)
     }
 
-    /// Makes the content of an earlier version a new one that decides; with four eyes, one that
-    /// waits for approval.
-    pub(super) fn roll_back(&mut self, perk: &mut PerkRow, to: i32, note: Option<String>) -> Result<Made, PerkError> {
-        let (row, status) = self.version(perk, to, &Expected::Anything)?;
-        if status == VersionStatus::Published {
-            return Err(wrong("this version decides already", status));
-        }
-        require(status, &[VersionStatus::Retired], "only a version that has decided before can be gone back to")?;
-        let of_rule = |error| match error {
-            PerkError::Rule(issues) => PerkError::CantReturn(issues),
-            other => other,
-        };
-        let rule = rule_of(perk, &row).map_err(of_rule)?;
-        let note = note.unwrap_or_else(|| format!("Back to version {to}."));
-        let draft = Draft { rule, publish: true, change_note: Some(note) };
-        let made = draft.store(self.conn, self.events, self.merchant, self.actor, perk, self.now).map_err(of_rule)?;
-        let (row, _) = self.version(perk, made.version.version, &Expected::Anything)?;
-        self.tell("rule.rolled_back", perk, &row, [("to", Json::whole(i64::from(to)))]);
-        Ok(made)
-    }
-
     /// Passes when the version may decide at `from`: its rule still works, and two have looked at it
     /// where the merchant asks for that.
     fn require_publishable(
@@ -365,16 +344,20 @@ fn require_draft(status: VersionStatus) -> Result<(), PerkError> {
     if status == VersionStatus::Draft { Ok(()) } else { Err(PerkError::NotADraft(status)) }
 }
 
-fn require(status: VersionStatus, wanted: &[VersionStatus], otherwise: &'static str) -> Result<(), PerkError> {
+pub(super) fn require(
+    status: VersionStatus,
+    wanted: &[VersionStatus],
+    otherwise: &'static str,
+) -> Result<(), PerkError> {
     if wanted.contains(&status) { Ok(()) } else { Err(wrong(otherwise, status)) }
 }
 
-const fn wrong(why: &'static str, status: VersionStatus) -> PerkError {
+pub(super) const fn wrong(why: &'static str, status: VersionStatus) -> PerkError {
     PerkError::WrongStatus { why, status: status.as_str() }
 }
 
 /// The rule of a stored version. What was taken once may be refused by now.
-fn rule_of(perk: &PerkRow, row: &VersionRow) -> Result<Rule, PerkError> {
+pub(super) fn rule_of(perk: &PerkRow, row: &VersionRow) -> Result<Rule, PerkError> {
     let json = Json::parse(&row.rule).map_err(|error| DatabaseError::corrupt("rule", error))?;
     Rule::parse(&json, &perk.slug).map_err(PerkError::Rule)
 }

@@ -3,9 +3,7 @@
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
 //! after that trusts it. What reads and judges a rule is pure; `catalog` is the handle, with `versions`
 //! (the life of a rule's versions), `standing` (the perk's own) and `four_eyes` (who may approve), which
-//! do their work in `life` and `draft`, inside one transaction with its events.
-//! after that trusts it. All of its files but `catalog`, `draft`, `surroundings`, `seen` and the stores are
-//! pure.
+//! do their work in `life`, `rollback` and `draft`, inside one transaction with its events.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
@@ -19,12 +17,11 @@
 //! truth in `eligibility::evaluate`.
 //!
 //! To add a window: a variant of [`window::Window`], and its key. Keys must never change for windows
+//! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
+//!
 //! To add a step to a version's life: a function in `life.rs` that runs inside the ledger's
 //! transaction with its event, its method in `versions.rs`, and what the event means in
 //! `audit::rules`.
-//!
-//! To add a window: a variant of [`limit::Window`], and its key. Keys must never change for windows
-//! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
 pub mod attribute;
 pub mod catalog;
@@ -42,6 +39,7 @@ pub mod period;
 pub mod perk;
 pub mod purpose;
 pub mod read;
+mod rollback;
 pub mod rule;
 pub mod schedule;
 pub mod schema;

@@ -13,7 +13,7 @@ pub mod table;
 
 pub use error::{Origin, SettingError};
 pub use parse::Network;
-pub use sections::{Bounds, LogFormat, Logs, Rates, Redis, Server, Storage, Timeouts};
+pub use sections::{Anchors, Bounds, LogFormat, Logs, Rates, Redis, Server, Storage, Timeouts};
 pub use sources::Sources;
 
 use sources::Reader;
@@ -27,6 +27,7 @@ pub struct Settings {
     pub storage: Storage,
     /// None without a `redis_url`.
     pub redis: Option<Redis>,
+    pub anchors: Anchors,
     pub rates: Rates,
     pub bounds: Bounds,
     pub timeouts: Timeouts,
@@ -45,15 +46,16 @@ impl Settings {
         let logs = Logs::read(&mut reader);
         let storage = Storage::read(&mut reader);
         let redis = Redis::read(&mut reader);
+        let anchors = Anchors::read(&mut reader);
         let rates = Rates::read(&mut reader);
         let bounds = Bounds::read(&mut reader);
         let timeouts = Timeouts::read(&mut reader);
         let Reader { errors, origins, .. } = reader;
-        match (server, logs, storage, rates, bounds, timeouts) {
-            (Some(server), Some(logs), Some(storage), Some(rates), Some(bounds), Some(timeouts))
+        match (server, logs, storage, anchors, rates, bounds, timeouts) {
+            (Some(server), Some(logs), Some(storage), Some(anchors), Some(rates), Some(bounds), Some(timeouts))
                 if errors.is_empty() =>
             {
-                Ok(Self { server, logs, storage, redis, rates, bounds, timeouts, origins })
+                Ok(Self { server, logs, storage, redis, anchors, rates, bounds, timeouts, origins })
             }
             _ => Err(errors),
         }

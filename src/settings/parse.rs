@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -66,6 +67,40 @@ pub(super) fn redis_url(text: &str) -> Result<SecretString, &'static str> {
         Some(rest) if !place_of(rest).is_empty() => Ok(SecretString::from(text)),
         Some(_) => Err("it must name a host"),
         None => Err("it must begin with redis:// or rediss://"),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "it must be `true` or `false`")
+}
+
+/// Where anchors are posted. The words of the error never repeat it: receivers put secrets into paths.
+pub(super) fn webhook_url(text: &str) -> Result<SecretString, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it must be an https:// URL")?;
+    let host = url.host_str().ok_or("it must name a host")?.trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    match url.scheme() {
+        "https" => {}
+        "http" if is_here => {}
+        "http" => return Err("it must begin with https://: plain http:// is for this machine only"),
+        _ => return Err("it must begin with https://"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must hold no name or password: give PERKGATE_ANCHOR_WEBHOOK_TOKEN");
+    }
+    if url.fragment().is_some() {
+        return Err("it must have no fragment");
+    }
+    Ok(SecretString::from(text))
+}
+
+/// What stands behind `Bearer` in a header.
+pub(super) fn bearer(text: &str) -> Result<SecretString, &'static str> {
+    if text.len() <= 4096 && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        Ok(SecretString::from(text))
+    } else {
+        Err("it must be at most 4096 characters of plain ASCII")
     }
 }
 
@@ -162,6 +197,33 @@ mod tests {
         for bad in ["10", "0s", "-5s", "2h", "soon", "1 day"] {
             assert!(duration(bad, hour).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_webhook_is_https_or_this_machine() {
+        for good in [
+            "https://auditor.example.com/anchors?tenant=7",
+            "https://10.0.0.9:8443",
+            "http://127.0.0.1:9000/x",
+            "http://localhost",
+            "http://[::1]:9000",
+        ] {
+            assert!(webhook_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "auditor.example.com",
+            "http://auditor.example.com",
+            "http://10.0.0.9",
+            "http://localhost.example.com",
+            "https://me:pw@auditor.example.com",
+            "https://auditor.example.com/#x",
+            "ftp://127.0.0.1",
+            "https://",
+        ] {
+            assert!(webhook_url(bad).is_err(), "{bad}");
+        }
+        assert!(bearer("a b").is_ok() && bearer("a\nb").is_err() && bearer("ä").is_err());
+        assert!(boolean("true") == Ok(true) && boolean("yes").is_err());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The sections of [`super::Settings`]; each reads and judges its own.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::parse::{self, Network};
@@ -121,6 +123,42 @@ impl Redis {
         let place = parse::place_of(url.split_once("://").map_or(url, |(_, rest)| rest));
         let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         if has_port { place.to_owned() } else { format!("{place}:6379") }
+    }
+}
+
+/// Where the logs' signed heads are taken outside, and how often.
+#[derive(Debug, Clone)]
+pub struct Anchors {
+    pub file: Option<PathBuf>,
+    pub stdout: bool,
+    /// The URL may hold a secret.
+    pub webhook: Option<SecretString>,
+    pub webhook_token: Option<SecretString>,
+    pub every: Duration,
+}
+
+impl Anchors {
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let file = from.get(&table::ANCHOR_FILE, |text| Ok::<_, String>(PathBuf::from(text)));
+        let stdout = from.get(&table::ANCHOR_STDOUT, parse::boolean);
+        let webhook = from.get(&table::ANCHOR_WEBHOOK, parse::webhook_url);
+        let webhook_token = from.get(&table::ANCHOR_WEBHOOK_TOKEN, parse::bearer);
+        let every = from.get(&table::ANCHOR_EVERY, |text| parse::duration(text, 24 * HOUR));
+        Some(Self { file, stdout: stdout?, webhook, webhook_token, every: every? })
+    }
+
+    /// `host` and port of the webhook, fit to be shown.
+    #[must_use]
+    pub fn webhook_place(&self) -> Option<String> {
+        let url = Url::parse(self.webhook.as_ref()?.expose_secret()).ok()?;
+        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    }
+
+    /// `https`, or `http` to this machine.
+    #[must_use]
+    pub fn webhook_scheme(&self) -> Option<&'static str> {
+        let is_https = self.webhook.as_ref()?.expose_secret().to_ascii_lowercase().starts_with("https:");
+        Some(if is_https { "https" } else { "http" })
     }
 }
 

@@ -146,7 +146,10 @@ impl<'a> Reader<'a> {
                 (Some(setting), None) => self.errors.push(SettingError::Wrong {
                     setting,
                     origin,
-                    why: format!("it must be text, a whole number or a list of texts, not a {}", value.type_str()),
+                    why: format!(
+                        "it must be text, a whole number, true or false, or a list of texts, not a {}",
+                        value.type_str()
+                    ),
                 }),
                 (None, _) => {
                     let names = TABLE.into_iter().map(|setting| setting.name);
@@ -204,6 +207,7 @@ fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.trim().to_owned()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(is) => Some(is.to_string()),
         toml::Value::Array(items) => {
             items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(", "))
         }

@@ -181,8 +181,37 @@ pub const DRAIN_DELAY: Setting = Setting::with_default(
     "How long to go on serving after the signal to stop while /readyz says no, so that balancers turn away first.",
 );
 
+pub const ANCHOR_FILE: Setting = Setting::optional(
+    "anchor_file",
+    "/mnt/elsewhere/perkgate-anchors.ndjson",
+    "A file to which the logs' signed heads are appended; best where only appending is possible.",
+)
+.flag(Flag::Serving);
+pub const ANCHOR_STDOUT: Setting = Setting::with_default(
+    "anchor_stdout",
+    "false",
+    "Whether the logs' signed heads are written to standard output, for whatever collects it.",
+)
+.flag(Flag::Serving);
+pub const ANCHOR_WEBHOOK: Setting = Setting::optional(
+    "anchor_webhook",
+    "https://auditor.example.com/anchors",
+    "A URL to which the logs' signed heads are posted, one JSON object a line: https, or http to this machine.",
+)
+.flag(Flag::Serving)
+.secret();
+pub const ANCHOR_WEBHOOK_TOKEN: Setting = Setting::optional(
+    "anchor_webhook_token",
+    "a long random text",
+    "What the webhook is sent as `Authorization: Bearer`.",
+)
+.secret();
+pub const ANCHOR_EVERY: Setting =
+    Setting::with_default("anchor_every", "1h", "How often the heads of logs that moved are taken outside.")
+        .flag(Flag::Serving);
+
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 25] = [
+pub const TABLE: [&Setting; 30] = [
     &LISTEN,
     &ISSUER,
     &METRICS_LISTEN,
@@ -196,6 +225,11 @@ pub const TABLE: [&Setting; 25] = [
     &REDIS_URL,
     &REDIS_PREFIX,
     &REDIS_TIMEOUT,
+    &ANCHOR_FILE,
+    &ANCHOR_STDOUT,
+    &ANCHOR_WEBHOOK,
+    &ANCHOR_WEBHOOK_TOKEN,
+    &ANCHOR_EVERY,
     &RATE_PER_KEY,
     &RATE_FAILED_KEYS,
     &BODY_LIMIT_BYTES,

@@ -14,7 +14,7 @@ use crate::access::role::permit::Check;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
-use crate::http::extract::{Body, IdempotencyKey};
+use crate::http::extract::{Body, IdempotencyKey, parse};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::http::problem::{Problem, Spot};
 use crate::http::request::RequestId;
@@ -29,8 +29,9 @@ const MOST: usize = 100;
     {"perk": "sfo-lounge", "subject": "twitter:ada"}, {"perk": "sfo-lounge", "subject": "member:4711", "dry_run": true}
 ]}))]
 pub struct BatchBody {
-    /// 1 to 100 of them.
-    checks: Vec<CheckBody>,
+    /// 1 to 100 of them. Each is read by itself: one that can't be read doesn't keep the others back.
+    #[schema(value_type = Vec<CheckBody>)]
+    checks: Vec<Box<RawValue>>,
 }
 
 /// An outcome for each question, in their order.
@@ -61,8 +62,8 @@ pub enum ResultView {
 
 /// Check many people
 ///
-/// Up to 100 questions, each decided, recorded and answered by itself: one that is refused doesn't keep the
-/// others back. With an `Idempotency-Key` a retry of the whole request gets the same answers and the very
+/// Up to 100 questions, each read, decided, recorded and answered by itself: one that is refused, or that
+/// is no question, doesn't keep the others back; the pointers of its problem begin at the question. With an `Idempotency-Key` a retry of the whole request gets the same answers and the very
 /// same tokens. Each question counts against the key's rate. Roles: admin, kiosk.
 #[utoipa::path(
     tag = "checks",
@@ -99,7 +100,7 @@ pub async fn create_checks(
         // No client can send such a key: it holds a character that isn't printable.
         let idempotency = key.as_ref().map(|key| gateway.ledger.idempotency(&format!("{key}\0{nth}"), hash));
         async move {
-            let question = check.read(idempotency)?;
+            let question = parse::<CheckBody>(check.get().as_bytes())?.read(idempotency)?;
             let answer = gateway.checker.check(caller, merchant, question).await?;
             Ok::<_, Problem>(CheckView::of(answer, caller))
         }

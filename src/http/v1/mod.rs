@@ -2,6 +2,8 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod audit_export;
+pub mod audit_proofs;
 pub mod backtests;
 pub mod checks;
 pub mod checks_batch;

@@ -76,7 +76,8 @@ pub async fn update_perk(
 
 /// Go back to an earlier version
 ///
-/// What that version said becomes a new version, and decides at once. Where the merchant asks for
+/// What that version said becomes a new version, and decides at once; a version that was scheduled is
+/// scheduled no more, as a warning says. Where the merchant asks for
 /// four eyes it is `in_review` instead, as the answer's `status` says: somebody else approves and
 /// publishes it. Refused when that rule can't work any more. Roles: admin.
 #[utoipa::path(

@@ -53,10 +53,13 @@ const HOMES: [(&str, IsHome); 10] = [
 /// Pure files, without `.rs`; a directory of that name is pure too.
 const PURE: &[&str] = &[
     "audit/anchor",
+    "audit/anchoring/line",
     "audit/body",
+    "audit/export/record",
     "audit/findings",
     "audit/instant",
     "audit/marks",
+    "audit/receipt",
     "audit/spending",
     "audit/tally",
     "clock",
@@ -87,6 +90,7 @@ const PURE: &[&str] = &[
     "ledger/merkle",
     "ledger/note",
     "ledger/recorded",
+    "ledger/tree",
     "tokens/claims",
     "tokens/jwks",
 ];

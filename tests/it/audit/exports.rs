@@ -1,11 +1,12 @@
 //! Exports, verified offline: what is whole passes, and every change to one is found at its line.
 
-use perkgate::audit::{Anchor, Export, Report, Request, verify_exports};
+use perkgate::audit::export::record::Form;
+use perkgate::audit::{Anchor, ExportFile, Report, Request, verify_exports};
 use perkgate::database::AnyConnection;
 
 use super::history::{History, foreign_key, log};
 use super::random::Dice;
-use super::written::{Form, Part, write};
+use super::written::{Part, write};
 
 const FORMS: [Form; 2] = [Form::Ndjson, Form::Csv];
 
@@ -27,7 +28,7 @@ fn request(history: &History) -> Request {
 #[track_caller]
 fn verify<T: AsRef<[u8]>>(texts: &[T], request: &Request) -> Report {
     let exports =
-        texts.iter().enumerate().map(|(nth, text)| Export { label: format!("file{nth}"), reader: text.as_ref() });
+        texts.iter().enumerate().map(|(nth, text)| ExportFile { label: format!("file{nth}"), reader: text.as_ref() });
     verify_exports(exports.collect(), request, &mut |_| {}).unwrap()
 }
 

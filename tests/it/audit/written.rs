@@ -1,28 +1,22 @@
-//! Exports written by the letter of the format, from what stands in the database.
+//! Exports of what stands in the database, whatever that is: the gateway's own would refuse some of it.
 
-use std::fmt::Write as _;
 use std::io;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use diesel::prelude::*;
+use jiff::Timestamp;
+use perkgate::audit::export::record::{End, FORMAT, Form, Header, Key, PeriodAsked, Placed, base64};
+use perkgate::clock::from_micros;
 use perkgate::database::AnyConnection;
 use perkgate::database::schema::{checkpoints, events, logs};
 use perkgate::ledger::merkle::Frontier;
 use perkgate::ledger::note::VerifierKey;
 use perkgate::ledger::origin;
 use perkgate::ledger::store::{CheckpointRow, EventRow, LogRow};
-use perkgate::subject::hex;
-use serde_json::{Value, json};
+
+use crate::support::world::NOW;
 
 /// How many events are read at a time.
 const PAGE: i64 = 1000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    Ndjson,
-    Csv,
-}
 
 /// Which part of a log is written.
 #[derive(Debug, Clone, Default)]
@@ -57,15 +51,27 @@ pub fn write(
         .load(conn)
         .unwrap();
     let mut frontier = frontier_at(conn, &head.id, from);
-    let mut out = Out { form, to };
-    out.begin();
-    out.framing(&json!({"record": "header", "format": 1, "log": head.name, "origin": origin(&head.id), "merchant": head.merchant_id,
-        "from_index": from, "to_index": end, "period": {"from": null, "to": null}, "frontier": STANDARD.encode(frontier.to_bytes()),
-        "since": since, "exported_at": "2012-05-09T00:00:00Z", "gateway_version": "0.1.0"}));
-    out.framing(
-        &json!({"record": "key", "key": key.to_string(), "signs_from": "2012-05-08T00:00:00Z", "retires_at": null}),
+    let now: Timestamp = NOW.parse().unwrap();
+    let mut out = form.opening();
+    form.header(
+        &mut out,
+        &Header {
+            format: FORMAT,
+            log: head.name,
+            origin: origin(&head.id),
+            merchant: head.merchant_id,
+            from_index: u64::try_from(from).unwrap(),
+            to_index: u64::try_from(end).unwrap(),
+            period: PeriodAsked::default(),
+            frontier: base64(&frontier.to_bytes()),
+            since,
+            exported_at: now,
+            gateway_version: "0.1.0".to_owned(),
+        },
     );
-    let (mut written, mut leaves, mut signed, mut last) = (0, 0, 0, from - 1);
+    form.key(&mut out, &Key { key: key.to_string(), signs_from: now, retires_at: None });
+    let mut told = End { events: 0, leaves: 0, checkpoints: 0, size: 0, root: String::new() };
+    let mut last = from - 1;
     loop {
         let page: Vec<EventRow> = events::table
             .filter(events::log_id.eq(&head.id).and(events::log_index.gt(last)).and(events::log_index.lt(end)))
@@ -77,18 +83,30 @@ pub fn write(
         let Some(row) = page.last() else { break };
         last = row.log_index;
         for event in &page {
-            let is_bare = event.log_index < part.bare_before;
-            out.leaf(event, is_bare);
-            *(if is_bare { &mut leaves } else { &mut written }) += 1;
-            frontier.append(event.leaf_hash.as_slice().try_into().unwrap());
+            let (index, leaf_hash) =
+                (u64::try_from(event.log_index).unwrap(), event.leaf_hash.as_slice().try_into().unwrap());
+            if event.log_index < part.bare_before {
+                form.leaf(&mut out, index, &leaf_hash);
+                told.leaves += 1;
+            } else {
+                let EventRow { id, kind, about, body, .. } = event;
+                let (at, body) = (from_micros(event.at), body.as_deref());
+                form.event(&mut out, &Placed { index, leaf_hash: &leaf_hash, id, kind, at, about, body });
+                told.events += 1;
+            }
+            frontier.append(leaf_hash);
             if let Some(note) = notes.pop_if(|note| note.size == event.log_index + 1) {
-                out.checkpoint(&note);
-                signed += 1;
+                form.checkpoint(&mut out, index + 1, &note.note);
+                told.checkpoints += 1;
             }
         }
+        to.write_all(out.as_bytes()).unwrap();
+        out.clear();
     }
-    out.framing(&json!({"record": "end", "events": written, "leaves": leaves, "checkpoints": signed, "size": end,
-        "root": STANDARD.encode(frontier.root())}));
+    told.size = frontier.size();
+    told.root = base64(&frontier.root());
+    form.end(&mut out, &told);
+    to.write_all(out.as_bytes()).unwrap();
 }
 
 fn frontier_at(conn: &mut AnyConnection, log: &str, size: i64) -> Frontier {
@@ -103,86 +121,4 @@ fn frontier_at(conn: &mut AnyConnection, log: &str, size: i64) -> Frontier {
         frontier.append(leaf.try_into().unwrap());
     }
     frontier
-}
-
-struct Out<'a, W> {
-    form: Form,
-    to: &'a mut W,
-}
-
-impl<W: io::Write> Out<'_, W> {
-    fn begin(&mut self) {
-        if self.form == Form::Csv {
-            self.line("record,index,id,kind,at,actor,about,leaf_hash,event,checkpoint,note");
-        }
-    }
-
-    fn line(&mut self, line: &str) {
-        self.to.write_all(line.as_bytes()).unwrap();
-        self.to.write_all(b"\n").unwrap();
-    }
-
-    fn row(&mut self, cells: [&str; 11]) {
-        let mut line = String::new();
-        for (nth, cell) in cells.into_iter().enumerate() {
-            let comma = if nth > 0 { "," } else { "" };
-            if cell.contains(['"', ',', '\n']) {
-                write!(line, "{comma}\"{}\"", cell.replace('"', "\"\"")).unwrap();
-            } else {
-                write!(line, "{comma}{cell}").unwrap();
-            }
-        }
-        self.line(&line);
-    }
-
-    fn framing(&mut self, record: &Value) {
-        let text = record.to_string();
-        match self.form {
-            Form::Ndjson => self.line(&text),
-            Form::Csv => self.row([record["record"].as_str().unwrap(), "", "", "", "", "", "", "", "", "", &text]),
-        }
-    }
-
-    fn leaf(&mut self, event: &EventRow, is_bare: bool) {
-        let (index, leaf_hash) = (event.log_index.to_string(), hex(&event.leaf_hash));
-        match (self.form, is_bare) {
-            (Form::Ndjson, false) => {
-                let body = event.body.as_deref().unwrap_or("null");
-                self.line(&format!(r#"{{"record":"event","index":{index},"leaf_hash":"{leaf_hash}","event":{body}}}"#));
-            }
-            (Form::Ndjson, true) => {
-                self.line(&format!(r#"{{"record":"leaf","index":{index},"leaf_hash":"{leaf_hash}"}}"#));
-            }
-            (Form::Csv, true) => self.row(["leaf", &index, "", "", "", "", "", &leaf_hash, "", "", ""]),
-            (Form::Csv, false) => {
-                let body = event.body.as_deref().unwrap_or_default();
-                let read: Value = serde_json::from_str(body).unwrap_or_default();
-                let of = |name: &str| read[name].as_str().unwrap_or_default();
-                let actor = read["actor"]["key"].as_str().or(read["actor"]["role"].as_str()).unwrap_or_default();
-                self.row([
-                    "event",
-                    &index,
-                    of("id"),
-                    of("kind"),
-                    of("at"),
-                    actor,
-                    of("about"),
-                    &leaf_hash,
-                    body,
-                    "",
-                    "",
-                ]);
-            }
-        }
-    }
-
-    fn checkpoint(&mut self, row: &CheckpointRow) {
-        match self.form {
-            Form::Ndjson => {
-                let record = json!({"record": "checkpoint", "size": row.size, "checkpoint": row.note});
-                self.line(&record.to_string());
-            }
-            Form::Csv => self.row(["checkpoint", "", "", "", "", "", "", "", "", &row.note, ""]),
-        }
-    }
 }

@@ -11,6 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use perkgate::access::{Merchant, NewKey, Refused, Role};
 use perkgate::database::{Backend, DatabaseUrl};
 use perkgate::eligibility::decide::Decision;
+use perkgate::http::v1::checks;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,30 @@ impl Lounge {
             assert!(answer["token"].is_string());
             answer
         }
+    }
+
+    /// Holds the ledger up while eight ask at once, until all but those who have a place were sent away.
+    /// Returns how many were granted after that, and for how long the ledger was held up.
+    async fn fill_the_queue(&self) -> (usize, Duration) {
+        let began = Instant::now();
+        let mut blocker = Blocker::of(&self.world.database.url);
+        let mut waiting: FuturesUnordered<_> = (0..8).map(|_| self.check()).collect();
+        // The ledger may hold one and the queue another; six at least are sent away at once.
+        for _ in 0..6 {
+            let refused = waiting.next().await.unwrap();
+            assert_eq!(refused.status(), 503);
+            assert!(refused.headers().contains_key("retry-after"));
+        }
+        blocker.release();
+        let held = began.elapsed();
+        let mut granted = 0;
+        while let Some(answer) = waiting.next().await {
+            if answer.status() != 503 {
+                Self::granted(answer).await;
+                granted += 1;
+            }
+        }
+        (granted, held)
     }
 
     /// Looks at `/readyz`, which stays 200, until it says so.
@@ -211,25 +236,27 @@ struct Number {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_sends_kiosks_away_and_forgets_nobody_who_waits() {
     for database in TestDatabase::migrated() {
-        let lounge = Lounge::open(database, &[("rate_per_key", "0"), ("ledger_queue", "1")]).await;
-        let mut blocker = Blocker::of(&lounge.world.database.url);
-        let mut waiting: FuturesUnordered<_> = (0..8).map(|_| lounge.check()).collect();
-        // The ledger may hold one and the queue another; six at least are sent away at once.
-        for _ in 0..6 {
-            let refused = waiting.next().await.unwrap();
-            assert_eq!(refused.status(), 503);
-            assert!(refused.headers().contains_key("retry-after"));
-        }
-        blocker.release();
+        // The score is known before the queue fills: a look-up that is shed would send everybody away.
+        let settings = [("rate_per_key", "0"), ("ledger_queue", "1"), ("score_cache_ttl", "1h")];
+        let lounge = Lounge::open(database, &settings).await;
+        let deadline = Instant::now() + PATIENCE;
         let mut granted = 0;
-        while let Some(answer) = waiting.next().await {
-            if answer.status() != 503 {
-                Lounge::granted(answer).await;
-                granted += 1;
-            }
+        while granted == 0 {
+            let answer = lounge.check().await;
+            assert!(answer.status() == 200 || Instant::now() < deadline, "{}", answer.status());
+            granted += usize::from(answer.status() == 200);
         }
-        assert!(granted > 0, "whoever had a place was served");
-        assert_eq!(lounge.world.tally(&lounge.merchant).granted, granted);
+        loop {
+            let (served, held) = lounge.fill_the_queue().await;
+            granted += served;
+            assert_eq!(lounge.world.tally(&lounge.merchant).granted, granted);
+            if served > 0 {
+                break;
+            }
+            // A machine so slow that the queue was held for longer than a check waits shows nothing.
+            assert!(held >= checks::PATIENCE, "whoever had a place was served");
+            assert!(Instant::now() < deadline, "the queue could not be filled and freed in time");
+        }
     }
 }
 

@@ -5,4 +5,5 @@ mod degrade;
 mod limits;
 mod promises;
 mod race;
+mod subtrees;
 mod time;

@@ -75,6 +75,47 @@ async fn a_batch_is_bounded_and_counts_as_many_requests_as_it_asks() {
     assert_eq!(refused.problem(422, "invalid_request")[0].1, "too_many");
     kiosk.post("/v1/checks/batch", &many(50)).await.is(200);
     kiosk.post("/v1/checks/batch", &many(50)).await.problem(429, "rate_limited");
-    let unknown = json!({"checks": [{"perk": "sfo-lounge", "subject": "twitter:ada", "sudo": true}]});
-    app.kiosk().await.post("/v1/checks/batch", &unknown).await.problem(422, "invalid_request");
+    for whole in [json!({"checks": {}}), json!({"checks": [], "sudo": true}), json!([])] {
+        app.kiosk().await.post("/v1/checks/batch", &whole).await.problem(422, "invalid_request");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_question_keeps_none_back() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "47.25").await;
+        let ada = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "dry_run": true});
+        let asked = json!({"checks": [
+            {"perk": "Not A Slug", "subject": "twitter:ada"},
+            {"perk": "sfo-lounge", "subject": "twitter:ada", "sudo": true},
+            ada,
+            {"perk": "sfo-lounge"},
+            {"perk": "sfo-lounge", "subject": "twitter:ada", "context": [1]},
+            17,
+            ["sfo-lounge", "twitter:ada"],
+            ada,
+        ]});
+        let reply = app.kiosk().await.post("/v1/checks/batch", &asked).await;
+        let results = reply.is(200)["results"].as_array().unwrap().clone();
+        let told: Vec<_> = results
+            .iter()
+            .map(|it| (it["decision"].as_str(), it["problem"]["status"].as_u64(), it["problem"]["errors"][0].clone()))
+            .map(|(decision, status, error)| (decision, status, error["pointer"].as_str().map(str::to_owned)))
+            .collect();
+        let refused = |pointer: &str| (None, Some(422), Some(pointer.to_owned()));
+        let granted = (Some("granted"), None, None);
+        assert_eq!(
+            told,
+            [
+                refused("/perk"),
+                refused("/sudo"),
+                granted.clone(),
+                refused("/subject"),
+                refused("/context"),
+                refused(""),
+                refused(""),
+                granted
+            ]
+        );
+    }
 }

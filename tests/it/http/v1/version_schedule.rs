@@ -161,3 +161,50 @@ async fn a_perk_that_begins_by_schedule_is_not_there_before() {
         assert_eq!(admin.post("/v1/checks", &ask).await.is(200)["decision"], "granted");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_takes_back_what_was_scheduled_before() {
+    for app in TestApp::all().await {
+        let ada = app.admin(&app.cathay).await;
+        lounge(&ada).await;
+        app.world.score(&app.cathay, "twitter:ada", "47.25").await;
+        ada.post(&format!("{SECOND}/publish"), &json!({})).await.is(200);
+        let rule = json!({"at_least": 60, "score": "klout"});
+        ada.post("/v1/perks/sfo-lounge/versions", &json!({"rule": rule})).await.is(201);
+        let third = "/v1/perks/sfo-lounge/versions/3";
+        ada.post(&format!("{third}/schedule"), &json!({"at": "2012-05-08T13:00-07:00"})).await.is(200);
+        let before = life(&app).await.len();
+
+        let back = ada.post("/v1/perks/sfo-lounge/rollback", &json!({"to": 1})).await.is(201);
+        let codes: Vec<_> = back["warnings"].as_array().unwrap().iter().map(|it| it["code"].clone()).collect();
+        assert_eq!((&back["version"], codes), (&json!(4), vec![json!("schedule_taken_back")]));
+        let kinds = kinds(&app, before).await;
+        assert_eq!(kinds, ["rule.drafted", "rule.published", "rule.rolled_back", "rule.unscheduled"]);
+        assert_eq!(ada.get(third).await.is(200)["status"], "draft");
+        // The instant at which it would have decided comes and goes.
+        app.world.pass(7200);
+        let kiosk = app.world.principal(&app.cathay, perkgate::access::Role::Kiosk).await;
+        let answer = app.world.check(&kiosk, question("sfo-lounge", "twitter:ada")).await.unwrap();
+        assert_eq!(answer.rule_version, 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_going_back_waits_for_approval_the_schedule_stands_and_it_says_so() {
+    for app in TestApp::all().await {
+        let ada = app.admin(&app.cathay).await;
+        lounge(&ada).await;
+        ada.post(&format!("{SECOND}/publish"), &json!({})).await.is(200);
+        ada.post("/v1/perks/sfo-lounge/versions", &json!({"rule": {"at_least": 60, "score": "klout"}})).await.is(201);
+        let third = "/v1/perks/sfo-lounge/versions/3";
+        ada.post(&format!("{third}/schedule"), &json!({"at": "2012-05-08T13:00-07:00"})).await.is(200);
+        ada.put("/v1/approvals", &json!({"required": true})).await.is(200);
+        let back = ada.post("/v1/perks/sfo-lounge/rollback", &json!({"to": 1})).await.is(201);
+        let codes: Vec<_> = back["warnings"].as_array().unwrap().iter().map(|it| it["code"].clone()).collect();
+        assert_eq!(
+            (&back["status"], codes),
+            (&json!("in_review"), vec![json!("still_scheduled"), json!("approval_required")])
+        );
+        assert_eq!(ada.get(third).await.is(200)["status"], "scheduled");
+    }
+}

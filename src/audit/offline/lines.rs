@@ -3,14 +3,10 @@
 use std::io::{self, BufRead, Read as _};
 
 use super::cells::Cells;
-use super::records::{Record, of_cells, of_line};
+use crate::audit::export::record::{COLUMNS, Record};
 
 /// The longest record that is read: no event comes near it.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The columns of a CSV export.
-pub(super) const COLUMNS: [&str; 11] =
-    ["record", "index", "id", "kind", "at", "actor", "about", "leaf_hash", "event", "checkpoint", "note"];
 
 /// An export that is being read.
 pub(super) struct Lines<R> {
@@ -37,6 +33,18 @@ pub(super) struct Read<'a> {
     pub number: u64,
     /// Why it is no record, if it is none.
     pub record: Result<Record<'a>, String>,
+    /// What a row of CSV repeats of an event.
+    pub repeated: Option<Repeated<'a>>,
+}
+
+/// Cells beside an event's body.
+pub(super) struct Repeated<'a> {
+    pub id: &'a str,
+    pub kind: &'a str,
+    pub at: &'a str,
+    /// Who did it: the role, and the key where there is one.
+    pub actor: &'a str,
+    pub about: &'a str,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -60,7 +68,7 @@ impl<R: BufRead> Lines<R> {
                 let is_head = self.record.trim_ascii_end() == COLUMNS.join(",").as_bytes();
                 if !is_head {
                     let wanted = "it begins neither with `{` nor with the names of the columns of an export";
-                    return Ok(Some(Read { number: 1, record: Err(wanted.to_owned()) }));
+                    return Ok(Some(Read { number: 1, record: Err(wanted.to_owned()), repeated: None }));
                 }
                 self.advance()?;
             }
@@ -68,7 +76,11 @@ impl<R: BufRead> Lines<R> {
         if self.record.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Read { number: self.number, record: read(&mut self.form, &self.record) }))
+        let (record, repeated) = match read(&mut self.form, &self.record) {
+            Ok((record, repeated)) => (Ok(record), repeated),
+            Err(reason) => (Err(reason), None),
+        };
+        Ok(Some(Read { number: self.number, record, repeated }))
     }
 
     /// Gives the last record once more.
@@ -99,16 +111,51 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-fn read<'a>(form: &'a mut Form, record: &'a [u8]) -> Result<Record<'a>, String> {
+type Found<'a> = Result<(Record<'a>, Option<Repeated<'a>>), String>;
+
+fn read<'a>(form: &'a mut Form, record: &'a [u8]) -> Found<'a> {
     let text = std::str::from_utf8(record).map_err(|e| format!("it is not UTF-8: {e}"))?;
     // Every record ends in a line end: one that does not may have lost its end unnoticed.
     let text = text.strip_suffix('\n').ok_or("it does not end in a line end: it was cut off, or is too long")?;
     match form {
-        Form::Ndjson => of_line(text),
+        Form::Ndjson => Ok((Record::of_line(text).map_err(|e| e.to_string())?, None)),
         Form::Csv(cells) => {
             cells.split(text.strip_suffix('\r').unwrap_or(text)).ok_or("it is no row of CSV")?;
             let row = cells.row::<{ COLUMNS.len() }>();
-            of_cells(&row.ok_or_else(|| format!("a row has {} cells, not {}", COLUMNS.len(), cells.count()))?)
+            of_row(&row.ok_or_else(|| format!("a row has {} cells, not {}", COLUMNS.len(), cells.count()))?)
         }
+    }
+}
+
+/// A row, with nothing in cells that are not its record's.
+fn of_row<'a>(row: &[&'a str; COLUMNS.len()]) -> Found<'a> {
+    let record = Record::of_row(row).map_err(|e| e.to_string())?;
+    let [_, index, id, kind, at, actor, about, leaf_hash, event, checkpoint, note] = *row;
+    let cells = [id, kind, at, actor, about];
+    let is_clean = match &record {
+        Record::Event { index: number, .. } => [checkpoint, note, own(index, *number)] == [""; 3],
+        Record::Leaf { index: number, .. } => [event, checkpoint, note, own(index, *number)] == [""; 4],
+        Record::Checkpoint(head) => [leaf_hash, event, note, own(index, head.size)] == [""; 4],
+        Record::End(end) => [leaf_hash, event, checkpoint, own(index, end.size)] == [""; 4],
+        Record::Header(_) | Record::Key(_) => [leaf_hash, event, checkpoint, index] == [""; 4],
+    };
+    let is_event = matches!(record, Record::Event { .. });
+    if !is_clean || (!is_event && cells != [""; 5]) {
+        return Err("the row holds something that does not belong there".to_owned());
+    }
+    let [id, kind, actor, about] = [id, kind, actor, about].map(unguarded);
+    Ok((record, is_event.then_some(Repeated { id, kind, at, actor, about })))
+}
+
+/// Nothing, when the cell is this number as it is written; else the cell.
+fn own(cell: &str, number: u64) -> &str {
+    if cell == number.to_string() { "" } else { cell }
+}
+
+/// A cell without the apostrophe that keeps a spreadsheet from taking it for a formula.
+fn unguarded(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => rest,
+        _ => cell,
     }
 }

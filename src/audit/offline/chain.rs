@@ -2,15 +2,18 @@
 
 use std::io::{self, BufRead};
 
-use super::lines::Lines;
-use super::records::{End, Header, Leaf, Record};
+use base64::Engine as _;
+
+use super::lines::{Lines, Repeated};
 use super::{Opened, Told};
 use crate::audit::anchor::root_text;
 use crate::audit::books::{Books, LogBooks};
+use crate::audit::export::record::{End, Header, Record};
 use crate::audit::findings::{Findings, Line, Place, Wrong};
 use crate::audit::instant::Instant;
 use crate::audit::verify::{Head, Progress, Report};
 use crate::audit::walk::{Columns, Entry, Identity, Pinned, Stored, Trust, Walk, number};
+use crate::ledger::merkle::Frontier;
 
 /// How many records are read from one look at the progress to the next.
 const STRIDE: u64 = 1000;
@@ -48,13 +51,13 @@ impl<'a> Chain<'a> {
         pinned: Vec<Pinned>,
     ) -> Self {
         let first = files.first().map(|it| &it.header);
-        let from = first.map_or(0, |header| header.from_index);
+        let from = first.map_or(0, |header| index(header.from_index));
         let (uncovered, pinned) = pinned.into_iter().partition(|it| it.size < number(from));
         let mut books = books.open(log);
         if from > 0 {
             books.skip();
         }
-        let walk = Walk::new(log, trust, (from, first.and_then(Header::frontier)), pinned);
+        let walk = Walk::new(log, trust, (from, first.and_then(frontier)), pinned);
         Self { log, walk, books, from, uncovered, stated: 0, leaves: 0 }
     }
 
@@ -75,7 +78,7 @@ impl<'a> Chain<'a> {
     ) -> io::Result<()> {
         let Opened { label, mut lines, header, .. } = file;
         self.join(&header, &label, findings);
-        self.stated = number(header.to_index);
+        self.stated = header.to_index;
         let mut held = Held::default();
         self.records(&label, &mut lines, &mut held, findings, told)?;
         let at = Some(Line { file: &label, number: lines.number() });
@@ -91,26 +94,26 @@ impl<'a> Chain<'a> {
         for (is_same, part) in [
             (header.log == self.log.name, "log"),
             (header.merchant == self.log.merchant, "merchant"),
-            (header.frontier().is_some(), "frontier"),
+            (frontier(header).is_some(), "frontier"),
+            (header.from_index <= header.to_index, "range"),
         ] {
             if !is_same {
                 findings.add(place.clone(), Wrong::ExportHeader { part });
             }
         }
-        if header.from_index != self.walk.next() {
-            let (expected, found) = (number(self.walk.next()), number(header.from_index));
-            findings.add(place.clone(), Wrong::ExportGap { expected, found });
-            if header.from_index > self.walk.next() {
-                self.walk.jump(header.from_index, header.frontier());
+        let (from, theirs) = (index(header.from_index), frontier(header));
+        if from != self.walk.next() {
+            let wrong = Wrong::ExportGap { expected: number(self.walk.next()), found: header.from_index };
+            findings.add(place.clone(), wrong);
+            if from > self.walk.next() {
+                self.walk.jump(from, theirs);
                 self.books.skip();
             }
-        } else if let (Some(ours), Some(theirs)) = (self.walk.frontier(), header.frontier())
-            && *ours != theirs
-        {
-            findings.add(place.clone(), Wrong::ExportFork { size: number(header.from_index) });
+        } else if self.walk.frontier().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours != theirs) {
+            findings.add(place.clone(), Wrong::ExportFork { size: header.from_index });
         }
         if let Some(note) = &header.since {
-            self.walk.continues(&Stored::new(header.from_index, note.clone(), place), findings);
+            self.walk.continues(&Stored::new(from, note.clone(), place), findings);
         }
     }
 
@@ -130,23 +133,24 @@ impl<'a> Chain<'a> {
                 return Ok(());
             }
             match read.record {
-                Ok(Record::Leaf(leaf)) => {
-                    let count = if leaf.is_bare { &mut held.leaves } else { &mut held.events };
-                    *count += 1;
-                    self.leaves += 1;
-                    self.leaf(&leaf, line, findings);
-                    if self.leaves.is_multiple_of(STRIDE) {
-                        (told.progress)(Progress { events: told.before + self.leaves, of: told.of });
-                    }
+                Ok(Record::Event { index, leaf_hash, body }) => {
+                    held.events += 1;
+                    let entry = Entry { is_bare: false, ..bare(index, leaf_hash, line) };
+                    self.leaf(Entry { body: body.as_deref(), ..entry }, read.repeated.as_ref(), findings, told);
                 }
-                Ok(Record::Checkpoint(signed)) => {
+                Ok(Record::Leaf { index, leaf_hash }) => {
+                    held.leaves += 1;
+                    self.leaf(bare(index, leaf_hash, line), None, findings, told);
+                }
+                Ok(Record::Checkpoint(head)) => {
                     held.checkpoints += 1;
-                    if signed.size != self.walk.next() {
-                        let wrong =
-                            Wrong::CheckpointPlace { size: number(signed.size), leaves: number(self.walk.next()) };
+                    if index(head.size) != self.walk.next() {
+                        let wrong = Wrong::CheckpointPlace { size: head.size, leaves: number(self.walk.next()) };
                         findings.add(place(), wrong);
+                    } else if self.walk.last().is_some_and(|last| last.size == index(head.size)) {
+                        findings.add(place(), Wrong::CheckpointAgain { size: head.size });
                     }
-                    let stored = Stored::new(signed.size, signed.note.into_owned(), place());
+                    let stored = Stored::new(index(head.size), head.checkpoint.into_owned(), place());
                     self.walk.checkpoint(stored, findings);
                 }
                 Ok(Record::End(end)) => {
@@ -163,23 +167,26 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    fn leaf(&mut self, leaf: &Leaf<'_>, line: Option<Line<'_>>, findings: &mut Findings) {
-        let columns = leaf.cells.as_ref().map(|cells| Columns {
+    fn leaf(
+        &mut self,
+        entry: Entry<'_>,
+        repeated: Option<&Repeated<'_>>,
+        findings: &mut Findings,
+        told: &mut Told<'_>,
+    ) {
+        self.leaves += 1;
+        if self.leaves.is_multiple_of(STRIDE) {
+            (told.progress)(Progress { events: told.before + self.leaves, of: told.of });
+        }
+        let columns = repeated.filter(|_| entry.body.is_some()).map(|cells| Columns {
             id: cells.id,
             kind: cells.kind,
             about: cells.about,
             // One that can't be read is none that an event has.
             at: Instant::parse(cells.at).map_or(i64::MIN, |at| at.0),
+            actor: Some(cells.actor),
         });
-        let entry = Entry {
-            index: leaf.index,
-            leaf_hash: Some(leaf.leaf_hash),
-            body: leaf.event,
-            is_bare: leaf.is_bare,
-            columns,
-            line,
-        };
-        self.walk.take(&entry, &mut self.books, findings);
+        self.walk.take(&Entry { columns, ..entry }, &mut self.books, findings);
     }
 
     fn end(&self, end: &End, held: &Held, place: &Place, findings: &mut Findings) {
@@ -188,7 +195,7 @@ impl<'a> Chain<'a> {
             (end.events == held.events, "number of events"),
             (end.leaves == held.leaves, "number of leaves"),
             (end.checkpoints == held.checkpoints, "number of checkpoints"),
-            (end.size == self.walk.next() && number(end.size) == self.stated, "size"),
+            (index(end.size) == self.walk.next() && end.size == self.stated, "size"),
             (root.is_none_or(|root| root == end.root), "root"),
         ] {
             if !is_same {
@@ -219,4 +226,20 @@ impl<'a> Chain<'a> {
         told.before += self.leaves;
         (told.progress)(Progress { events: told.before, of: told.of });
     }
+}
+
+/// A leaf of which nothing else is known.
+fn bare(at: u64, leaf_hash: [u8; 32], line: Option<Line<'_>>) -> Entry<'_> {
+    Entry { index: index(at), leaf_hash: Some(leaf_hash), body: None, is_bare: true, columns: None, line }
+}
+
+/// What must be known of the leaves before the first one; none when it is of another size.
+fn frontier(header: &Header) -> Option<Frontier> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&header.frontier).ok()?;
+    Frontier::from_bytes(&bytes).ok().filter(|frontier| frontier.size() == header.from_index)
+}
+
+/// As indexes are counted here. No log is as long as what does not fit.
+fn index(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

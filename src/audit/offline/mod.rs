@@ -1,30 +1,29 @@
 //! Exports, held to what they say of themselves and to what was kept: without the database, its
 //! settings or its operator.
 //!
-//! `lines.rs` and `cells.rs` take a file apart, `records.rs` reads what stands on a line, and `chain.rs`
-//! walks through the files of one log. The walk is the database's own (`walk.rs`), and so are the books,
+//! `lines.rs` and `cells.rs` take a file apart, `export/record.rs` reads what stands on a line, and
+//! `chain.rs` walks through the files of one log. The walk is the database's own (`walk.rs`), and so are the books,
 //! which have no tables to be closed against: grants, redemptions and limits are held to each other.
 
 mod cells;
 mod chain;
 mod lines;
-mod records;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
 use super::anchor::Anchor;
 use super::books::Books;
+use super::export::record::{Header, Record};
 use super::findings::{Findings, Line, Place, Wrong};
 use super::verify::{Progress, Report, Request};
-use super::walk::{Identity, Pinned, Trust, number};
+use super::walk::{Identity, Pinned, Trust};
 use crate::ledger::note::{Checkpoint, VerifierKey};
 use chain::Chain;
 use lines::Lines;
-use records::{Header, Record};
 
 /// An export to be verified.
-pub struct Export<R> {
+pub struct ExportFile<R> {
     /// What people call it: a file's name.
     pub label: String,
     pub reader: R,
@@ -44,16 +43,16 @@ struct Opened<R> {
 /// # Errors
 /// [`io::Error`] when one can't be read. That something is wrong with it is no error but a finding.
 pub fn verify_exports<R: BufRead>(
-    exports: Vec<Export<R>>,
+    files: Vec<ExportFile<R>>,
     request: &Request,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<Report> {
     let mut report = Report::default();
-    report.checked.exports = u64::try_from(exports.len()).unwrap_or(u64::MAX);
+    report.checked.exports = u64::try_from(files.len()).unwrap_or(u64::MAX);
     let mut logs: BTreeMap<String, Vec<Opened<R>>> = BTreeMap::new();
     let mut own_keys = Vec::new();
-    for export in exports {
-        if let Some(opened) = open(export, &mut report.findings)? {
+    for file in files {
+        if let Some(opened) = open(file, &mut report.findings)? {
             own_keys.extend_from_slice(&opened.keys);
             logs.entry(opened.header.origin.clone()).or_default().push(opened);
         }
@@ -61,7 +60,7 @@ pub fn verify_exports<R: BufRead>(
     let keys = if request.keys.is_empty() { own_keys } else { request.keys.clone() };
     let trust = Trust { keys, every_signature: request.every_signature };
     let mut pinned = pin(&request.anchors, &trust, &logs, &mut report);
-    let of = logs.values().flatten().map(|it| number(it.header.to_index - it.header.from_index)).sum();
+    let of = logs.values().flatten().map(|it| it.header.to_index.saturating_sub(it.header.from_index)).sum();
     let mut told = Told { progress, before: 0, of };
     for (origin, mut files) in logs {
         files.sort_by_key(|it| it.header.from_index);
@@ -87,8 +86,8 @@ struct Told<'a> {
 }
 
 /// Reads what stands before the first leaf. None when there is nothing to go by: that is told.
-fn open<R: BufRead>(export: Export<R>, findings: &mut Findings) -> io::Result<Option<Opened<R>>> {
-    let Export { label, reader } = export;
+fn open<R: BufRead>(file: ExportFile<R>, findings: &mut Findings) -> io::Result<Option<Opened<R>>> {
+    let ExportFile { label, reader } = file;
     let mut lines = Lines::open(reader)?;
     let mut wrong = |number, wrong| {
         findings.add(Place::default().on(Some(Line { file: &label, number })), wrong);
@@ -113,7 +112,8 @@ fn open<R: BufRead>(export: Export<R>, findings: &mut Findings) -> io::Result<Op
     let mut keys = Vec::new();
     loop {
         match lines.next()?.map(|read| read.record) {
-            Some(Ok(Record::Key(key))) => keys.push(key),
+            // What is no key signs nothing.
+            Some(Ok(Record::Key(key))) => keys.extend(key.key.parse::<VerifierKey>().ok()),
             Some(_) => {
                 lines.back();
                 break;

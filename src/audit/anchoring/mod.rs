@@ -1,0 +1,221 @@
+//! Anchors: the logs' signed heads, taken outside on a schedule, where whoever holds the log key can't
+//! reach them. `audit verify --anchor` holds a history to them.
+//!
+//! Each replica anchors by itself: what one shows and another doesn't would be a finding, and no row
+//! in the database, which is what anchors guard against, decides who does it. In a file that they
+//! share no line stands twice; a webhook gets each line from each of them.
+
+pub mod file;
+pub mod line;
+pub mod webhook;
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+pub use file::{AnchorFile, AnchorFileError};
+pub use line::AnchorLine;
+pub use webhook::{Webhook, WebhookError};
+
+use crate::clock::Clock;
+use crate::database::{Database, DatabaseError};
+use crate::ledger::store::heads;
+
+/// After a failure, unless the schedule is quicker.
+const AGAIN_AFTER: Duration = Duration::from_mins(1);
+
+/// Where anchors go, and how often.
+#[derive(Debug, Clone)]
+pub struct Anchoring {
+    pub file: Option<PathBuf>,
+    /// A line each on standard output, for whatever collects it.
+    pub stdout: bool,
+    pub webhook: Option<Webhook>,
+    pub every: Duration,
+}
+
+/// One of the places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    File,
+    Stdout,
+    Webhook,
+}
+
+impl Target {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Stdout => "stdout",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// Why anchors are not where they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchoringError {
+    #[error(transparent)]
+    File(#[from] AnchorFileError),
+    #[error("standard output can't be written: {0}")]
+    Stdout(std::io::Error),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// What became of one round: how many lines each place got.
+pub type Round = Vec<(Target, Result<usize, AnchoringError>)>;
+
+/// Takes anchors outside; cheap to clone.
+#[derive(Clone)]
+pub struct Anchorer {
+    database: Database,
+    clock: Clock,
+    to: Arc<Anchoring>,
+    /// One round at a time.
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// What each place has already.
+struct Taken {
+    file: Option<AnchorFile>,
+    stdout: Sizes,
+    webhook: Sizes,
+}
+
+/// By origin, the size that was anchored last.
+#[derive(Default)]
+struct Sizes(HashMap<String, u64>);
+
+impl Sizes {
+    /// Those of logs that moved since.
+    fn moved(&self, anchors: &[AnchorLine]) -> Vec<AnchorLine> {
+        anchors.iter().filter(|anchor| self.0.get(&anchor.origin) != Some(&anchor.size)).cloned().collect()
+    }
+
+    fn take(&mut self, anchors: &[AnchorLine]) {
+        self.0.extend(anchors.iter().map(|anchor| (anchor.origin.clone(), anchor.size)));
+    }
+}
+
+impl Anchorer {
+    #[must_use]
+    pub fn new(database: Database, clock: Clock, to: Anchoring) -> Self {
+        let file = to.file.as_deref().map(AnchorFile::new);
+        let taken = Taken { file, stdout: Sizes::default(), webhook: Sizes::default() };
+        Self { database, clock, to: Arc::new(to), taken: Arc::new(Mutex::new(taken)) }
+    }
+
+    /// Anchors at the start and on schedule, until cancelled; at once over when there is no place to
+    /// anchor. What fails is logged and counted, is tried again soon, and is in nobody's way.
+    pub async fn follow(self, cancel: CancellationToken) {
+        if self.to.file.is_none() && !self.to.stdout && self.to.webhook.is_none() {
+            return;
+        }
+        loop {
+            let round = tokio::select! {
+                () = cancel.cancelled() => return,
+                round = self.anchor_now() => round,
+            };
+            let failed = match round {
+                Ok(round) => round.iter().any(|(_, outcome)| outcome.is_err()),
+                Err(error) => {
+                    tracing::warn!(%error, "the logs' heads can't be read, so nothing was anchored");
+                    true
+                }
+            };
+            let wait = if failed { self.to.every.min(AGAIN_AFTER) } else { self.to.every };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One round: takes the head of each log that moved to each place that doesn't have it.
+    ///
+    /// # Errors
+    /// When the heads can't be read. What fails at one place is in the round.
+    pub async fn anchor_now(&self) -> Result<Round, DatabaseError> {
+        let mut taken = self.taken.lock().await;
+        let anchors = current(&self.database, &self.clock).await?;
+        let mut round = Vec::new();
+        if let Some(file) = taken.file.take() {
+            let (file, outcome) = append(file, anchors.clone()).await;
+            taken.file = self.to.file.as_deref().map(|path| file.unwrap_or_else(|| AnchorFile::new(path)));
+            round.push((Target::File, outcome));
+        }
+        if self.to.stdout {
+            let moved = taken.stdout.moved(&anchors);
+            let outcome = print(moved.clone()).await;
+            if outcome.is_ok() {
+                taken.stdout.take(&moved);
+            }
+            round.push((Target::Stdout, outcome));
+        }
+        if let Some(webhook) = &self.to.webhook {
+            let moved = taken.webhook.moved(&anchors);
+            let outcome = webhook.post(&moved).await.map(|()| moved.len()).map_err(AnchoringError::from);
+            if outcome.is_ok() {
+                taken.webhook.take(&moved);
+            }
+            round.push((Target::Webhook, outcome));
+        }
+        for (target, outcome) in &round {
+            tell(*target, outcome);
+        }
+        Ok(round)
+    }
+}
+
+/// The signed heads of all logs as they stand.
+///
+/// # Errors
+/// The database's.
+pub async fn current(database: &Database, clock: &Clock) -> Result<Vec<AnchorLine>, DatabaseError> {
+    let at = clock.now();
+    let rows = database.read(heads::list_logs).await?;
+    Ok(rows.iter().filter_map(|row| AnchorLine::of(&row.name, &row.checkpoint, at)).collect())
+}
+
+fn tell(target: Target, outcome: &Result<usize, AnchoringError>) {
+    let target = target.as_str();
+    let word = match outcome {
+        Ok(0) => return,
+        Ok(lines) => {
+            tracing::debug!(place = target, lines, "anchored");
+            "anchored"
+        }
+        Err(error) => {
+            tracing::warn!(place = target, %error, "anchors did not get there; they are tried again");
+            "failed"
+        }
+    };
+    metrics::counter!("anchor_rounds_total", "target" => target, "outcome" => word).increment(1);
+}
+
+/// Off the async threads; the file comes back unless its thread was lost.
+async fn append(mut file: AnchorFile, anchors: Vec<AnchorLine>) -> (Option<AnchorFile>, Result<usize, AnchoringError>) {
+    let work = tokio::task::spawn_blocking(move || {
+        let outcome = file.append(&anchors).map_err(AnchoringError::from);
+        (Some(file), outcome)
+    });
+    work.await.unwrap_or_else(|_| (None, Err(DatabaseError::Interrupted.into())))
+}
+
+async fn print(anchors: Vec<AnchorLine>) -> Result<usize, AnchoringError> {
+    let work = tokio::task::spawn_blocking(move || {
+        let text: String = anchors.iter().map(AnchorLine::to_line).collect();
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())?;
+        Ok(anchors.len())
+    });
+    work.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(AnchoringError::Stdout)
+}

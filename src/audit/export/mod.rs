@@ -1,0 +1,266 @@
+//! Exports: a log or a period of it as a file that proves itself.
+//!
+//! What is exported is fixed at the start: the events up to a checkpoint. Events are only ever appended, so
+//! pages read one after another, each by itself, hold the same as one long transaction would: nothing is
+//! locked, a client that reads slowly is in nobody's way, and memory holds one page. (What pruning takes
+//! away meanwhile is a body, and an event without its body proves itself too.)
+//!
+//! An export is an event of the log it exports, recorded before its first byte leaves.
+
+mod plan;
+pub mod record;
+mod store;
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use crate::clock::{Clock, from_micros};
+use crate::database::{Database, DatabaseError};
+use crate::ids::MerchantId;
+use crate::json::Json;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::merkle::{Frontier, Hash};
+use crate::ledger::store::{self as ledger, CheckpointRow};
+use crate::ledger::{Ledger, LedgerError};
+use plan::{Plan, Start};
+use record::{End, Form, PeriodAsked, Placed};
+
+/// The kind of an export's event.
+pub const KIND: &str = "audit.exported";
+
+/// How many events a page has.
+const PAGE: i64 = 500;
+
+/// Where an export goes on that was made earlier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// Behind a checkpoint of this size.
+    Size(u64),
+    /// Behind the newest of these signed notes that is one of this log.
+    Notes(Vec<String>),
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub log: LogOwner,
+    pub period: PeriodAsked,
+    pub since: Option<Since>,
+    pub form: Form,
+}
+
+/// Why nothing is exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("`to` is not after `from`: swap them")]
+    Reversed,
+    #[error("`since` goes on where an export ended, and `from` begins anew: give one of them")]
+    FromAndSince,
+    #[error("`since` can't be gone on from: {0}")]
+    Since(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Makes exports; cheap to clone.
+#[derive(Clone)]
+pub struct Exporter {
+    pub ledger: Ledger,
+    pub clock: Clock,
+}
+
+/// An export under way.
+pub struct Export {
+    database: Database,
+    form: Form,
+    plan: Plan,
+    opening: Option<String>,
+    /// The index that comes next.
+    next: i64,
+    frontier: Frontier,
+    checkpoints: VecDeque<CheckpointRow>,
+    end: End,
+    is_over: bool,
+}
+
+impl Exporter {
+    /// Fixes what is exported and records that it is.
+    ///
+    /// # Errors
+    /// [`ExportError`]; nothing is recorded then.
+    pub async fn begin(&self, actor: Actor, wanted: Wanted) -> Result<Export, ExportError> {
+        let Wanted { log, period, since, form } = wanted;
+        if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
+            return Err(ExportError::Reversed);
+        }
+        if since.is_some() && period.from.is_some() {
+            return Err(ExportError::FromAndSince);
+        }
+        let database = self.ledger.means().database.clone();
+        let start = match since {
+            None => None,
+            Some(since) => {
+                // What can't be gone on from is refused before anything is recorded.
+                let log = log.clone();
+                Some(database.read(move |conn| plan::find_start(conn, &log, &since)).await?)
+            }
+        };
+        self.record(actor, &log, period, start.as_ref(), form).await?;
+        let exported_at = self.clock.now();
+        let read = database.read(move |conn| {
+            let plan = Plan::make(conn, &log, period, start)?;
+            let mut opening = form.opening();
+            form.header(&mut opening, &plan.header(period, exported_at));
+            for key in plan::keys(conn)? {
+                form.key(&mut opening, &key);
+            }
+            Ok::<_, ExportError>((plan, opening))
+        });
+        let (plan, opening) = read.await?;
+        let (next, frontier) = (plan.from, plan.frontier.clone());
+        let end = End { events: 0, leaves: 0, checkpoints: 0, size: number(plan.to), root: String::new() };
+        let opening = Some(opening);
+        Ok(Export { database, form, plan, opening, next, frontier, checkpoints: VecDeque::new(), end, is_over: false })
+    }
+
+    async fn record(
+        &self,
+        actor: Actor,
+        log: &LogOwner,
+        period: PeriodAsked,
+        start: Option<&Start>,
+        form: Form,
+    ) -> Result<(), LedgerError> {
+        let instant = |at: Option<Timestamp>| at.map_or(Json::Null, |at| Json::text(at.to_string()));
+        let format = match form {
+            Form::Ndjson => "ndjson",
+            Form::Csv => "csv",
+        };
+        let facts = [
+            ("format", Json::text(format)),
+            ("from", instant(period.from)),
+            ("to", instant(period.to)),
+            ("since", start.map_or(Json::Null, |start| Json::whole(start.at))),
+        ];
+        let about = log.merchant().map_or("operator", MerchantId::as_str).to_owned();
+        let draft = EventDraft { log: log.clone(), kind: KIND, about, actor, facts: Json::object(facts) };
+        self.ledger
+            .change(move |_, events| {
+                events.push(draft);
+                Ok::<_, LedgerError>(())
+            })
+            .await
+    }
+}
+
+impl Export {
+    /// The next piece; none when it is over. After an error the export has no end, and shows it.
+    ///
+    /// # Errors
+    /// The database's, and [`DatabaseError::Corrupt`] where the log has a gap.
+    pub async fn next(&mut self) -> Result<Option<String>, DatabaseError> {
+        if let Some(opening) = self.opening.take() {
+            return Ok(Some(opening));
+        }
+        if self.is_over {
+            return Ok(None);
+        }
+        let (log, span) = (self.plan.log.id.clone(), (self.next, self.plan.to.min(self.next.saturating_add(PAGE))));
+        let (checkpoints_from, to) = (self.next_checkpoint(), self.plan.to);
+        let wants_checkpoints = self.checkpoints.is_empty() && checkpoints_from <= to;
+        let read = self.database.read(move |conn| {
+            let events = ledger::history::list_logged(conn, &log, span, None, None)?;
+            let checkpoints = if wants_checkpoints {
+                store::list_checkpoints_from(conn, &log, checkpoints_from, PAGE)?
+            } else {
+                Vec::new()
+            };
+            Ok::<_, DatabaseError>((events, checkpoints))
+        });
+        let (events, checkpoints) = read.await?;
+        self.checkpoints.extend(checkpoints.into_iter().filter(|row| row.size <= to));
+        let mut out = String::new();
+        // Of a checkpoint without leaves before it.
+        self.settle(&mut out);
+        for event in events {
+            if !self.wants_more() {
+                break;
+            }
+            if event.log_index != self.next {
+                return Err(gap(self.next));
+            }
+            let hash: Hash = event.leaf_hash.as_slice().try_into().map_err(|_| gap(self.next))?;
+            self.frontier.append(hash);
+            let index = number(self.next);
+            if self.plan.is_within(event.at) {
+                let (id, kind, about, at) = (&event.id, &event.kind, &event.about, from_micros(event.at));
+                let body = event.body.as_deref();
+                self.form.event(&mut out, &Placed { index, leaf_hash: &hash, id, kind, at, about, body });
+                self.end.events += 1;
+            } else {
+                self.form.leaf(&mut out, index, &hash);
+                self.end.leaves += 1;
+            }
+            self.next += 1;
+            self.settle(&mut out);
+        }
+        if self.next == self.plan.to && self.checkpoints.is_empty() {
+            self.end.root = record::base64(&self.frontier.root());
+            self.form.end(&mut out, &self.end);
+            self.is_over = true;
+        } else if out.is_empty() {
+            return Err(gap(self.next));
+        }
+        Ok(Some(out))
+    }
+
+    /// How many events it will have led through at the end, and how many it has: `(done, of)`.
+    #[must_use]
+    pub fn progress(&self) -> (u64, u64) {
+        (number(self.next - self.plan.from), number(self.plan.to - self.plan.from))
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub fn log(&self) -> &str {
+        &self.plan.log.name
+    }
+
+    /// What it ends with; complete once it is over.
+    #[must_use]
+    pub const fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// Where the checkpoints go on that were not read yet.
+    fn next_checkpoint(&self) -> i64 {
+        // The one at the frontier itself was signed before this export's first leaf: it counts only where
+        // there is no leaf.
+        if self.plan.to == self.plan.from { self.plan.from } else { self.next.saturating_add(1) }
+    }
+
+    /// Whether a page of checkpoints covers what comes next.
+    fn wants_more(&self) -> bool {
+        !self.checkpoints.is_empty()
+    }
+
+    /// Writes the checkpoints that are due.
+    fn settle(&mut self, out: &mut String) {
+        while let Some(row) = self.checkpoints.pop_front_if(|row| row.size <= self.next) {
+            self.form.checkpoint(out, number(row.size), &row.note);
+            self.end.checkpoints += 1;
+        }
+    }
+}
+
+fn number(at: i64) -> u64 {
+    u64::try_from(at).unwrap_or(0)
+}
+
+/// An export that passed over it would be no proof of anything.
+fn gap(index: i64) -> DatabaseError {
+    DatabaseError::corrupt("log", format!("it has no event at index {index}: `perkgate audit verify` says more"))
+}

@@ -1,0 +1,75 @@
+//! `perkgate audit checkpoint`: the logs' signed heads, to be kept where the operator can't reach them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::error::CliError;
+use super::{Ended, Invocation};
+use crate::audit::AuditError;
+use crate::audit::anchoring::{self, AnchorFile, AnchorLine};
+use crate::database::Database;
+use crate::settings::master_key;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Only this log: a merchant's short name, or `operator`. May be repeated.
+    #[arg(long = "log", visible_alias = "merchant", value_name = "NAME")]
+    logs: Vec<String>,
+    /// Append them to this file, a JSON object a line, and none that it has already.
+    #[arg(long, value_name = "FILE")]
+    append: Option<PathBuf>,
+}
+
+/// What was printed; text is the notes themselves, which `audit verify --anchor` takes as they are.
+#[derive(Serialize)]
+struct Heads {
+    logs: Vec<AnchorLine>,
+}
+
+impl fmt::Display for Heads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, head) in self.logs.iter().enumerate() {
+            write!(f, "{}{}", if nth > 0 { "\n" } else { "" }, head.checkpoint)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Appended {
+    appended: usize,
+    /// How many there are, appended now or before.
+    logs: usize,
+}
+
+impl fmt::Display for Appended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { appended, logs } = self;
+        write!(f, "appended {appended} of {logs} checkpoints; the others were there already")
+    }
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let url = invocation.settings()?.storage.database_url;
+    // Opening it would make it.
+    if master_key::is_new(&url) {
+        return Err(AuditError::NoRecord(format!("{url} is not there")).into());
+    }
+    let database = Database::connect(&url, 1)?;
+    let heads = super::runtime()?.block_on(anchoring::current(&database, &invocation.clock))?;
+    if let Some(unknown) = args.logs.iter().find(|name| heads.iter().all(|head| head.log != **name)) {
+        return Err(CliError::UnknownLog(unknown.clone()));
+    }
+    let is_wanted = |head: &AnchorLine| args.logs.is_empty() || args.logs.contains(&head.log);
+    let logs: Vec<AnchorLine> = heads.into_iter().filter(is_wanted).collect();
+    match &args.append {
+        Some(path) => {
+            let appended = AnchorFile::new(path).append(&logs)?;
+            invocation.output.show(&Appended { appended, logs: logs.len() })?;
+        }
+        None => invocation.output.show(&Heads { logs })?,
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,191 @@
+//! `perkgate audit export`: a log, or a period of it, as a file that proves itself.
+
+use std::fmt;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{ACTOR, Needs, merchant};
+use super::{Ended, Invocation};
+use crate::audit::Anchor;
+use crate::audit::export::record::{Form, PeriodAsked, Record};
+use crate::audit::export::{Export, Since, Wanted};
+use crate::ids::MerchantSlug;
+use crate::ledger::entry::LogOwner;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Whose log.
+    #[arg(long, value_name = "SLUG", required_unless_present = "operator")]
+    merchant: Option<MerchantSlug>,
+    /// The operator's own log.
+    #[arg(long, conflicts_with = "merchant")]
+    operator: bool,
+    /// Events at or after this instant, as `2026-11-01T00:00:00Z`; from the first unless given.
+    #[arg(long, value_name = "INSTANT")]
+    from: Option<Timestamp>,
+    /// Events before this instant; to the last unless given.
+    #[arg(long, value_name = "INSTANT")]
+    to: Option<Timestamp>,
+    #[arg(long, default_value = "ndjson")]
+    format: Format,
+    /// Go on where this earlier export ended; a checkpoint or a file of anchors does as well.
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    since: Option<PathBuf>,
+    /// Where to; `-` is standard output. It appears when the export is whole, and never before.
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Ndjson,
+    Csv,
+}
+
+/// What was written.
+#[derive(Serialize)]
+struct Exported {
+    log: String,
+    file: String,
+    events: u64,
+    /// Outside the period, there to lead to a signed root.
+    leaves: u64,
+    checkpoints: u64,
+    /// Of the checkpoint that it ends with: what the next one goes on from.
+    size: u64,
+    root: String,
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { log, file, events, leaves, checkpoints, size, .. } = self;
+        writeln!(f, "{events} events of the log {log}, {leaves} bare leaves and {checkpoints} checkpoints: {file}")?;
+        write!(
+            f,
+            "It ends at {size} events; `--since {file}` goes on from there, `perkgate audit verify {file}` verifies it."
+        )
+    }
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let since = args.since.as_deref().map(read_since).transpose()?;
+    let form = match args.format {
+        Format::Ndjson => Form::Ndjson,
+        Format::Csv => Form::Csv,
+    };
+    let is_piped = args.out == Path::new("-");
+    if !is_piped && args.out.exists() {
+        return Err(CliError::FileExists(args.out.clone()));
+    }
+    let exported = invocation.with_gateway(Needs::Existing, async |gateway| {
+        let log = match &args.merchant {
+            Some(slug) => LogOwner::Merchant(merchant(gateway, slug).await?.id),
+            None => LogOwner::Operator,
+        };
+        let period = PeriodAsked { from: args.from, to: args.to };
+        let mut export = gateway.exporter.begin(ACTOR, Wanted { log, period, since: since.clone(), form }).await?;
+        if is_piped {
+            write_to(&mut export, std::io::stdout().lock(), &args.out, invocation).await?;
+        } else {
+            write_whole(&mut export, &args.out, invocation).await?;
+        }
+        let end = export.end();
+        Ok(Exported {
+            log: export.log().to_owned(),
+            file: args.out.display().to_string(),
+            events: end.events,
+            leaves: end.leaves,
+            checkpoints: end.checkpoints,
+            size: end.size,
+            root: end.root.clone(),
+        })
+    })?;
+    if !is_piped {
+        invocation.output.show(&exported)?;
+    }
+    Ok(Ended::Well)
+}
+
+/// Under another name first: what is cut off must not pass for the whole.
+async fn write_whole(export: &mut Export, path: &Path, invocation: &Invocation) -> Result<(), CliError> {
+    let unwritable = |error: std::io::Error| CliError::Unwritable { path: path.to_owned(), why: error.to_string() };
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let file = File::create(&partial).map_err(unwritable)?;
+    let written = async {
+        let out = BufWriter::new(&file);
+        write_to(export, out, path, invocation).await?;
+        file.sync_all().map_err(unwritable)?;
+        std::fs::rename(&partial, path).map_err(unwritable)
+    };
+    let written = written.await;
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}
+
+async fn write_to(
+    export: &mut Export,
+    mut out: impl std::io::Write,
+    path: &Path,
+    invocation: &Invocation,
+) -> Result<(), CliError> {
+    let unwritable = |error: std::io::Error| CliError::Unwritable { path: path.to_owned(), why: error.to_string() };
+    let target = if invocation.output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events ({per_sec}, {eta} left)");
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    let bar = style.map_or(bar.clone(), |style| bar.with_style(style));
+    let worked = async {
+        while let Some(piece) = export.next().await.transpose() {
+            let piece = piece.map_err(|source| CliError::ExportStopped { path: path.to_owned(), source })?;
+            out.write_all(piece.as_bytes()).map_err(unwritable)?;
+            let (done, of) = export.progress();
+            bar.set_length(of);
+            bar.set_position(done);
+        }
+        out.flush().map_err(unwritable)
+    };
+    let worked = worked.await;
+    bar.finish_and_clear();
+    worked
+}
+
+/// The checkpoints of an earlier export, or of whatever else was kept.
+fn read_since(path: &Path) -> Result<Since, CliError> {
+    let unreadable = |why: String| CliError::Unreadable { path: path.to_owned(), why };
+    let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|_| unreadable("it is no text".to_owned()))?;
+    let notes = if text.starts_with(r#"{"record""#) {
+        let heads = text.lines().filter_map(|line| match Record::of_line(line) {
+            Ok(Record::Checkpoint(head)) => Some(head.checkpoint.into_owned()),
+            _ => None,
+        });
+        heads.collect()
+    } else if text.starts_with("record,") {
+        let mut rows = csv::Reader::from_reader(text.as_bytes());
+        let mut notes = Vec::new();
+        for row in rows.records() {
+            let row = row.map_err(|error| unreadable(error.to_string()))?;
+            if let Ok(Record::Checkpoint(head)) = Record::of_row(&row.iter().collect::<Vec<_>>()) {
+                notes.push(head.checkpoint.into_owned());
+            }
+        }
+        notes
+    } else {
+        let anchors = Anchor::parse(&path.display().to_string(), &text);
+        anchors.map_err(|error| unreadable(error.to_string()))?.into_iter().map(|anchor| anchor.note).collect()
+    };
+    if notes.is_empty() {
+        return Err(unreadable("there is no checkpoint in it".to_owned()));
+    }
+    Ok(Since::Notes(notes))
+}

@@ -1,0 +1,79 @@
+//! `perkgate audit receipt`: what a receipt proves, offline and with nothing but a log key.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::error::CliError;
+use super::{Ended, Invocation};
+use crate::audit::receipt::{self, Proof, Receipt, State, Step};
+use crate::ledger::note::VerifierKey;
+
+/// More than any answer that is looked at.
+const MAX_BYTES: u64 = 1 << 20;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The receipt: as JSON, alone or within the answer of the check that it came with.
+    #[arg(value_name = "FILE")]
+    receipt: PathBuf,
+    /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`) when the receipt was
+    /// made, and kept since. May be repeated.
+    #[arg(long = "key", value_name = "VKEY", required = true)]
+    keys: Vec<VerifierKey>,
+    /// The answer of `/v1/audit/events/EVENT/proof` or of `/v1/audit/consistency`. May be repeated.
+    #[arg(long = "proof", value_name = "FILE")]
+    proofs: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    /// Whether nothing is wrong.
+    ok: bool,
+    /// Whether everything was shown, too.
+    complete: bool,
+    log: String,
+    index: u64,
+    steps: Vec<Step>,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Step { step, state, detail } in &self.steps {
+            let mark = match state {
+                State::Holds => "holds    ",
+                State::Fails => "WRONG    ",
+                State::NotShown => "not shown",
+            };
+            writeln!(f, "{mark}  {step}: {detail}")?;
+        }
+        let Self { log, index, .. } = self;
+        match (self.ok, self.complete) {
+            (true, true) => write!(f, "the receipt of index {index} in the log of {log} is good"),
+            (true, false) => write!(
+                f,
+                "nothing is wrong with the receipt of index {index} in the log of {log}, as far as it was shown"
+            ),
+            (false, _) => write!(f, "the receipt of index {index} in the log of {log} does not hold"),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let receipt = read(&args.receipt, Receipt::parse)?;
+    let proofs = args.proofs.iter().map(|path| read(path, Proof::parse)).collect::<Result<Vec<_>, _>>()?;
+    let examined = receipt::examine(&receipt, &proofs, &args.keys);
+    let (ok, complete) = (examined.is_sound(), examined.is_complete());
+    invocation.output.show(&Verdict { ok, complete, log: receipt.log, index: receipt.index, steps: examined.steps })?;
+    Ok(if ok { Ended::Well } else { Ended::Badly })
+}
+
+fn read<T>(path: &Path, parse: fn(&str) -> Result<T, String>) -> Result<T, CliError> {
+    let unreadable = |why: String| CliError::Unreadable { path: path.to_owned(), why };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|e| unreadable(e.to_string()))?;
+    parse(&text).map_err(unreadable)
+}

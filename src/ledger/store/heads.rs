@@ -1,0 +1,36 @@
+//! The heads of logs, old and new, and where in a log an event stands.
+
+use diesel::prelude::*;
+
+use super::{CheckpointRow, LogRow, Result};
+use crate::database::AnyConnection;
+use crate::database::schema::{checkpoints, events, logs};
+
+/// All logs as they stand, by name.
+pub fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
+    Ok(logs::table.order(logs::name).select(LogRow::as_select()).load(conn)?)
+}
+
+/// What was signed when the log had this many events, if anything was.
+pub fn find_checkpoint(conn: &mut AnyConnection, log: &str, size: i64) -> Result<Option<CheckpointRow>> {
+    Ok(checkpoints::table.find((log, size)).select(CheckpointRow::as_select()).first(conn).optional()?)
+}
+
+/// The log's checkpoints of fewer than `below` events, the newest first.
+pub fn list_checkpoints(conn: &mut AnyConnection, log: &str, below: i64, limit: i64) -> Result<Vec<CheckpointRow>> {
+    Ok(checkpoints::table
+        .filter(checkpoints::log_id.eq(log).and(checkpoints::size.lt(below)))
+        .order(checkpoints::size.desc())
+        .limit(limit)
+        .select(CheckpointRow::as_select())
+        .load(conn)?)
+}
+
+/// Index and leaf hash of an event, if it stands in this log.
+pub fn find_leaf(conn: &mut AnyConnection, log: &str, event: &str) -> Result<Option<(i64, Vec<u8>)>> {
+    Ok(events::table
+        .filter(events::id.eq(event).and(events::log_id.eq(log)))
+        .select((events::log_index, events::leaf_hash))
+        .first(conn)
+        .optional()?)
+}

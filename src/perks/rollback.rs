@@ -1,0 +1,53 @@
+//! Going back to what a perk's rule was before.
+
+use super::catalog::{Made, PerkError};
+use super::draft::Draft;
+use super::life::{Change, Expected, require, rule_of, wrong};
+use super::perk::VersionStatus;
+use super::read::Issue;
+use super::store::{self, PerkRow};
+use crate::json::Json;
+
+impl Change<'_> {
+    /// Makes the content of an earlier version a new one that decides, and that no schedule made before
+    /// overtakes; with four eyes, one that waits for approval.
+    pub(super) fn roll_back(&mut self, perk: &mut PerkRow, to: i32, note: Option<String>) -> Result<Made, PerkError> {
+        let (row, status) = self.version(perk, to, &Expected::Anything)?;
+        if status == VersionStatus::Published {
+            return Err(wrong("this version decides already", status));
+        }
+        require(status, &[VersionStatus::Retired], "only a version that has decided before can be gone back to")?;
+        let of_rule = |error| match error {
+            PerkError::Rule(issues) => PerkError::CantReturn(issues),
+            other => other,
+        };
+        let rule = rule_of(perk, &row).map_err(of_rule)?;
+        let note = note.unwrap_or_else(|| format!("Back to version {to}."));
+        let draft = Draft { rule, publish: true, change_note: Some(note) };
+        let mut made =
+            draft.store(self.conn, self.events, self.merchant, self.actor, perk, self.now).map_err(of_rule)?;
+        let (row, _) = self.version(perk, made.version.version, &Expected::Anything)?;
+        self.tell("rule.rolled_back", perk, &row, [("to", Json::whole(i64::from(to)))]);
+        if let Some(mut next) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
+            let version = next.version;
+            let (code, detail) = if made.version.status == VersionStatus::Published {
+                // Whoever goes back means it to last.
+                let note = format!("Taken back by going back to version {to}.");
+                self.lift_schedule(perk, &mut next, Some(note))?;
+                (
+                    "schedule_taken_back",
+                    format!("version {version} was scheduled, and is no more: schedule it again if it is still wanted"),
+                )
+            } else {
+                (
+                    "still_scheduled",
+                    format!(
+                        "version {version} is scheduled, and will decide from its instant on: unschedule it to be sure"
+                    ),
+                )
+            };
+            made.warnings.push(Issue { pointer: String::new(), code, detail });
+        }
+        Ok(made)
+    }
+}
