@@ -28,11 +28,16 @@ mod oracle;
 mod race;
 #[path = "../../tests/it/audit/random.rs"]
 mod random;
+#[path = "../../tests/it/audit/written.rs"]
+mod written;
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
 use diesel::connection::SimpleConnection as _;
+use perkgate::audit::export::record::Form;
 use perkgate::database::Backend;
 use support::databases::TestDatabase;
 use support::world::World;
@@ -156,6 +161,21 @@ async fn verifications(wanted: &[String]) {
             let figures = long::verify(Path::new(env!("CARGO_BIN_EXE_perkgate")), Some(&world.database), more);
             assert_eq!(figures.answer["ok"], true, "{}", figures.answer);
             println!("{backend:?}{}: {figures}", if more.len() > 2 { ", every signature" } else { "" });
+        }
+        if backend == Backend::Sqlite {
+            let directory = tempfile::tempdir().unwrap();
+            for form in [Form::Ndjson, Form::Csv] {
+                let path = directory.path().join("export");
+                let mut file = BufWriter::new(File::create(&path).unwrap());
+                let mut conn = world.database.open().dedicated().unwrap();
+                let log_key = world.gateway.keyring.log_key();
+                written::write(&mut conn, "cathay", log_key.verifier(), form, &written::Part::default(), &mut file);
+                file.flush().unwrap();
+                let program = Path::new(env!("CARGO_BIN_EXE_perkgate"));
+                let figures = long::verify(program, None, &[&path.display().to_string(), "--key", &key]);
+                assert_eq!(figures.answer["ok"], true, "{}", figures.answer);
+                println!("{form:?} export: {figures}");
+            }
         }
     }
 }

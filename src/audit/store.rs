@@ -19,9 +19,10 @@ use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-/// The most rows of a page.
-pub(super) const PAGE: usize = 1000;
-const LIMIT: i64 = 1000;
+/// The most rows of a page: enough to make little of asking for it, and so few that it is still near the
+/// processor when it is looked at.
+pub(super) const PAGE: usize = 256;
+const LIMIT: i64 = 256;
 
 /// An event in its place, its log aside.
 #[derive(Queryable, Selectable)]
@@ -227,7 +228,7 @@ pub(super) fn list_counters(
             diesel::sql_query(concat!(
                 "SELECT merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon ",
                 "FROM limit_counters ",
-                "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 1000"
+                "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 256"
             ))
             .bind::<diesel::sql_types::Text, _>(merchant)
             $(.bind::<diesel::sql_types::Text, _>($value))*
