@@ -5,6 +5,7 @@
 //! `-- tamper` lays hands on 100,000 events a thousand times, or as often as a number says, and
 //! asks each time whether that is found and named. `-- verify 1000000` asks how fast a history of so many events is verified, on one core; a second
 //! number says how many visits are recorded at once, a path where a copy of the database is kept.
+//! Both take `sqlite` or `postgres` to look at one of them only.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -128,9 +129,22 @@ async fn backtests() {
     }
 }
 
+/// On every database that this machine has, or on the one that was named.
+async fn worlds(wanted: &[String]) -> Vec<World> {
+    let is_named = |backend: Backend| wanted.contains(&format!("{backend:?}").to_lowercase());
+    let any_named = is_named(Backend::Sqlite) || is_named(Backend::Postgres);
+    let mut worlds = Vec::new();
+    for database in TestDatabase::migrated() {
+        if !any_named || is_named(database.backend()) {
+            worlds.push(World::on(database, &[]).await);
+        }
+    }
+    worlds
+}
+
 async fn tamperings(wanted: &[String]) {
     let times = wanted.iter().find_map(|it| it.parse().ok()).unwrap_or(TAMPERINGS);
-    for world in World::all().await {
+    for world in worlds(wanted).await {
         let backend = world.database.backend();
         long::record(&world, EVENTS, AT_ONCE).await;
         let began = Instant::now();
@@ -148,7 +162,7 @@ async fn verifications(wanted: &[String]) {
     let mut numbers = wanted.iter().filter_map(|it| it.parse::<usize>().ok());
     let (events, at_once) = (numbers.next().unwrap_or(EVENTS), numbers.next().unwrap_or(AT_ONCE));
     let kept = wanted.iter().find(|it| it.contains('/'));
-    for world in World::all().await {
+    for world in worlds(wanted).await {
         let (began, backend) = (Instant::now(), world.database.backend());
         long::record(&world, events, at_once).await;
         println!("{backend:?}: recorded, {at_once} visits at once ({} s)", began.elapsed().as_secs());

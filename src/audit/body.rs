@@ -25,6 +25,12 @@ impl Deref for Text<'_> {
     }
 }
 
+impl AsRef<[u8]> for Text<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
 /// An event of version 1.
 #[derive(Deserialize)]
 pub(super) struct Body<'a, F = Facts<'a>> {

@@ -10,6 +10,7 @@ use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::Logs;
+use super::marks::Marks;
 use super::redemptions::Redemptions;
 use super::referrals::Referrals;
 use super::rules::Rules;
@@ -21,6 +22,7 @@ use crate::ledger::{referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
+    marks: Marks,
     against: Against,
     /// The merchants that the operator's log knows.
     merchants: BTreeSet<String>,
@@ -29,6 +31,7 @@ pub(super) struct Books {
 }
 
 /// What grants and redemptions are held against.
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Against {
     /// The tables of a database.
     Tables { grants: Grants, redemptions: Redemptions },
@@ -49,25 +52,23 @@ pub(super) struct LogBooks<'a> {
 }
 
 impl Books {
-    /// To be held to the tables of a database. `key` is random.
-    pub(super) fn new(key: [u8; 32]) -> Self {
-        Self::of(Against::Tables { grants: Grants::new(key), redemptions: Redemptions::new(key) })
+    /// To be held to the tables of a database.
+    pub(super) fn new(marks: Marks) -> Self {
+        let against = Against::Tables { grants: Grants::new(&marks), redemptions: Redemptions::new(&marks) };
+        Self { marks, against, merchants: BTreeSet::new(), has_operator_gaps: false }
     }
 
     /// Of an export.
-    pub(super) fn alone() -> Self {
-        Self::of(Against::Events(Spending::default()))
-    }
-
-    const fn of(against: Against) -> Self {
-        Self { against, merchants: BTreeSet::new(), has_operator_gaps: false }
+    pub(super) fn alone(marks: Marks) -> Self {
+        let against = Against::Events(Spending::new(marks.clone()));
+        Self { marks, against, merchants: BTreeSet::new(), has_operator_gaps: false }
     }
 
     pub(super) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
         LogBooks {
             log,
+            counters: Counters::new(self.marks.clone()),
             books: self,
-            counters: Counters::default(),
             rules: Rules::default(),
             keys: Keys::default(),
             referrals: Referrals::default(),

@@ -3,9 +3,8 @@
 use super::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::marks::{Marked, Marks};
-use super::store;
+use super::store::{self, CounterRow};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::CounterRow;
 use crate::ledger::uses::Uses;
 use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
 
@@ -35,6 +34,10 @@ struct Standing {
 }
 
 impl Counters {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
     /// A check that touched limits. `has_gaps`: bodies before it are pruned, so a counter that is
     /// met for the first time may have been used before.
     pub(super) fn take(&mut self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {

@@ -159,7 +159,7 @@ wrongs! {
     AnchorBefore { anchor: String, size: u64, from: u64 } = "anchor_not_covered",
         "the anchor {anchor} is of size {size}, before the first event here at {from}: give the export that begins earlier too";
     // What only an export can lack.
-    Record { reason: String } = "record_unreadable", "this is no record of an export: {reason}";
+    Record { reason: String } = "record_unreadable", "{reason}";
     RecordOrder { expected: i64 } = "record_out_of_order",
         "index {expected} should stand here: the line was moved or doubled";
     CheckpointPlace { size: u64, leaves: u64 } = "checkpoint_misplaced",

@@ -72,11 +72,11 @@ pub(super) struct Grants {
 }
 
 impl Grants {
-    pub(super) fn new(key: [u8; 32]) -> Self {
+    pub(super) fn new(marks: &Marks) -> Self {
         Self {
-            empty: Tally::new(key),
-            by_events: Tally::new(key),
-            marks: Marks::default(),
+            empty: Tally::new(marks.clone()),
+            by_events: Tally::new(marks.clone()),
+            marks: marks.clone(),
             ends: Marked::default(),
             has_gaps: false,
         }

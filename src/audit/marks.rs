@@ -1,22 +1,39 @@
 //! What many short records are known by while they are counted: 16 bytes each, and fast to find.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
-/// Marks of texts under a random key. Two lists of texts that differ have the same mark with a
-/// probability of 2⁻¹²⁸: whoever wrote them could not know the key, which is made after them and for
-/// one run.
+/// Marks of texts under random keys, which are made after the texts and for one run: whoever wrote them
+/// could not choose any that have the same mark. By accident two have it with a probability of 2⁻¹²⁸.
 #[derive(Clone, Default)]
-pub(super) struct Marks(RandomState);
+pub(super) struct Marks {
+    /// One for each half.
+    keys: [[u8; 16]; 2],
+}
 
 /// A mark for each of what is counted.
 pub(super) type Marked<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
 
 impl Marks {
+    /// `keys` are random.
+    pub(super) const fn new(keys: [[u8; 16]; 2]) -> Self {
+        Self { keys }
+    }
+
     /// The mark of these texts, in this order.
-    pub(super) fn of(&self, texts: &[&str]) -> u128 {
-        let half = |which: u8| u128::from(self.0.hash_one((which, texts)));
-        half(0) << 64 | half(1)
+    pub(super) fn of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u128 {
+        let [high, low] = self.keys.map(|key| {
+            // SipHash of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&key);
+            for text in texts {
+                let text = text.as_ref();
+                hasher.write_usize(text.len());
+                hasher.write(text);
+            }
+            u128::from(hasher.finish())
+        });
+        high << 64 | low
     }
 }
 
@@ -51,12 +68,15 @@ mod tests {
 
     #[test]
     fn a_mark_tells_texts_and_where_one_ends() {
-        let marks = Marks::default();
+        let marks = Marks::new([[1; 16], [2; 16]]);
         assert_eq!(marks.of(&["ab", "c"]), marks.of(&["ab", "c"]));
         for other in [&["a", "bc"][..], &["abc"], &["ab", "c", ""], &["c", "ab"], &[]] {
             assert_ne!(marks.of(&["ab", "c"]), marks.of(other), "{other:?}");
         }
-        assert_ne!(marks.of(&["ab", "c"]), Marks::default().of(&["ab", "c"]), "another run, another key");
+        let other = Marks::new([[3; 16], [4; 16]]);
+        assert_ne!(marks.of(&["ab", "c"]), other.of(&["ab", "c"]), "another run, another key");
+        let mark = marks.of(&["ab"]);
+        assert_ne!(mark >> 64, mark & u128::from(u64::MAX), "its halves are two marks");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::body::{Body, Facts, RedeemFacts};
 use super::findings::{Findings, Wrong};
 use super::logs::Logs;
+use super::marks::Marks;
 use super::store::{self, EventRow};
 use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
@@ -48,8 +49,8 @@ pub(super) struct Redemptions {
 }
 
 impl Redemptions {
-    pub(super) fn new(key: [u8; 32]) -> Self {
-        Self { empty: Tally::new(key), by_events: Tally::new(key) }
+    pub(super) fn new(marks: &Marks) -> Self {
+        Self { empty: Tally::new(marks.clone()), by_events: Tally::new(marks.clone()) }
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) {

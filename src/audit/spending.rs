@@ -19,6 +19,10 @@ struct Granted {
 }
 
 impl Spending {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
     pub(super) fn granted(&mut self, at: At<'_>, check: &CheckFacts<'_>, findings: &mut Findings) {
         let Some(grant) = &check.grant else { return };
         let fresh = Granted { is_single_use: grant.single_use, is_spent: false };

@@ -14,7 +14,7 @@ use crate::database::schema::{
     redemptions, referrals, rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, ReferralRow, UseRow};
+use crate::ledger::store::{CheckpointRow, GrantRow, LogRow, RedemptionRow, ReferralRow, UseRow};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -35,6 +35,18 @@ pub(super) struct EventRow {
     pub at: i64,
     pub leaf_hash: Vec<u8>,
     pub body: Option<String>,
+}
+
+/// A merchant's counter, as far as events tell of it: there are more of them than of most things.
+#[derive(QueryableByName)]
+#[diesel(table_name = limit_counters)]
+pub(super) struct CounterRow {
+    pub perk_id: String,
+    pub limit_id: String,
+    pub scope_key: String,
+    pub window_key: String,
+    pub used: i64,
+    pub horizon: i64,
 }
 
 #[derive(Queryable, Selectable)]
@@ -226,7 +238,7 @@ pub(super) fn list_counters(
     macro_rules! query {
         ($conn:expr, $text:literal $(, $value:expr)*) => {
             diesel::sql_query(concat!(
-                "SELECT merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon ",
+                "SELECT perk_id, limit_id, scope_key, window_key, used, horizon ",
                 "FROM limit_counters ",
                 "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 256"
             ))

@@ -1,6 +1,6 @@
 //! Whether two streams hold the same records, in any order, in constant memory.
 
-use aws_lc_rs::digest;
+use super::marks::Marks;
 
 /// A record as its event tells it, or as its row does: the same fields in the same order, each with
 /// the name that people know it by.
@@ -54,36 +54,25 @@ pub(super) const fn number(number: i64) -> Field<'static> {
     Field::Number(number.to_be_bytes())
 }
 
-/// The sum of a keyed digest of each record: two tallies under one key are equal when the same
-/// records were added as often. The key is random, so that nobody can choose records whose digests
-/// happen to sum up alike.
+/// The sum of a mark of each record: two tallies by the same marks are equal when the same records were
+/// added as often. Nobody could choose records whose marks happen to sum up alike: see [`Marks`].
 #[derive(Clone)]
 pub(super) struct Tally {
-    key: [u8; 32],
+    marks: Marks,
     count: u64,
-    sum: (u128, u128),
-    /// What is digested next: kept for its capacity.
-    record: Vec<u8>,
+    sum: u128,
 }
 
 impl Tally {
-    /// An empty one. Tallies that are to be compared need the same key.
-    pub(super) const fn new(key: [u8; 32]) -> Self {
-        Self { key, count: 0, sum: (0, 0), record: Vec::new() }
+    /// An empty one. Tallies that are to be compared need the same marks.
+    pub(super) const fn new(marks: Marks) -> Self {
+        Self { marks, count: 0, sum: 0 }
     }
 
     /// Adds a record, given as its fields.
     pub(super) fn add(&mut self, fields: &[&[u8]]) {
-        self.record.clear();
-        self.record.extend_from_slice(&self.key);
-        for field in fields {
-            // The length keeps `ab, c` apart from `a, bc`.
-            self.record.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-            self.record.extend_from_slice(field);
-        }
-        let (high, low) = halves(&digest::digest(&digest::SHA256, &self.record));
         self.count += 1;
-        self.sum = (self.sum.0.wrapping_add(high), self.sum.1.wrapping_add(low));
+        self.sum = self.sum.wrapping_add(self.marks.of(fields));
     }
 
     /// How many records were added.
@@ -97,18 +86,12 @@ impl Tally {
     }
 }
 
-fn halves(digest: &digest::Digest) -> (u128, u128) {
-    let (high, low) = digest.as_ref().split_at(16);
-    let number = |half: &[u8]| half.try_into().map_or(0, u128::from_be_bytes);
-    (number(high), number(low))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn tally(records: &[&[&[u8]]]) -> Tally {
-        let mut tally = Tally::new([7; 32]);
+        let mut tally = Tally::new(Marks::default());
         for fields in records {
             tally.add(fields);
         }

@@ -9,6 +9,7 @@ use super::anchor::{Anchor, root_text};
 use super::books::{Books, LogBooks, OPERATOR};
 use super::findings::{Findings, Place, Wrong};
 use super::logs::{Log, Logs};
+use super::marks::Marks;
 use super::store::{self, EventRow};
 use super::walk::{Columns, Entry, Pinned, Stored, Trust, Walk, number};
 use crate::database::{AnyConnection, Database, DatabaseError, connection};
@@ -136,7 +137,7 @@ impl Verification {
             merchants: store::list_merchants(conn)?,
             trust: Trust { keys, every_signature: request.every_signature },
             pinned: BTreeMap::new(),
-            books: Books::new(entropy.bytes()),
+            books: Books::new(Marks::new([entropy.bytes(), entropy.bytes()])),
             report: Report::default(),
         };
         for anchor in &request.anchors {

@@ -190,7 +190,7 @@ fn verify(args: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
     let report = if args.exports.is_empty() {
         of_database(&request, invocation, &mut progress)
     } else {
-        of_exports(&args.exports, &request, &mut progress)
+        of_exports(&args.exports, &request, invocation, &mut progress)
     };
     bar.finish_and_clear();
     let verdict = Verdict::of(report?, !args.keys.is_empty());
@@ -213,7 +213,12 @@ fn of_database(
 }
 
 /// Without settings: an auditor's machine has none.
-fn of_exports(paths: &[PathBuf], request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, CliError> {
+fn of_exports(
+    paths: &[PathBuf],
+    request: &Request,
+    invocation: &Invocation,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, CliError> {
     let unreadable =
         |path: &Path, error: &io::Error| CliError::Unreadable { path: path.to_owned(), why: error.to_string() };
     let mut exports = Vec::new();
@@ -222,7 +227,7 @@ fn of_exports(paths: &[PathBuf], request: &Request, progress: &mut dyn FnMut(Pro
         let reader = BufReader::with_capacity(READ_BYTES, file);
         exports.push(ExportFile { label: path.display().to_string(), reader });
     }
-    audit::verify_exports(exports, request, progress).map_err(|error| match paths {
+    audit::verify_exports(exports, request, &invocation.entropy, progress).map_err(|error| match paths {
         [path] => unreadable(path, &error),
         _ => unreadable(Path::new("an export"), &error),
     })

@@ -15,17 +15,16 @@ impl Cells {
         self.ends.clear();
         let mut rest = row;
         loop {
-            rest = match rest.strip_prefix('"') {
-                Some(quoted) => self.take_quoted(quoted)?,
-                None => {
-                    let end = rest.find(',').unwrap_or(rest.len());
-                    let (cell, behind) = rest.split_at(end);
-                    if cell.contains(['"', '\r', '\n']) {
-                        return None;
-                    }
-                    self.text.push_str(cell);
-                    behind
+            rest = if let Some(quoted) = rest.strip_prefix('"') {
+                self.take_quoted(quoted)?
+            } else {
+                let end = rest.find(',').unwrap_or(rest.len());
+                let (cell, behind) = rest.split_at(end);
+                if cell.contains(['"', '\r', '\n']) {
+                    return None;
                 }
+                self.text.push_str(cell);
+                behind
             };
             self.ends.push(self.text.len());
             match rest.strip_prefix(',') {

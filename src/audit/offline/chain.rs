@@ -81,7 +81,7 @@ impl<'a> Chain<'a> {
         self.stated = header.to_index;
         let mut held = Held::default();
         self.records(&label, &mut lines, &mut held, findings, told)?;
-        let at = Some(Line { file: &label, number: lines.number() });
+        let at = Some(Line { file: &label, number: lines.next_number() });
         if !held.is_ended {
             findings.add(Place::log(&self.log.name).on(at), Wrong::ExportCut);
         }
@@ -136,21 +136,21 @@ impl<'a> Chain<'a> {
                 Ok(Record::Event { index, leaf_hash, body }) => {
                     held.events += 1;
                     let entry = Entry { is_bare: false, ..bare(index, leaf_hash, line) };
-                    self.leaf(Entry { body: body.as_deref(), ..entry }, read.repeated.as_ref(), findings, told);
+                    self.leaf(&Entry { body: body.as_deref(), ..entry }, read.repeated.as_ref(), findings, told);
                 }
                 Ok(Record::Leaf { index, leaf_hash }) => {
                     held.leaves += 1;
-                    self.leaf(bare(index, leaf_hash, line), None, findings, told);
+                    self.leaf(&bare(index, leaf_hash, line), None, findings, told);
                 }
-                Ok(Record::Checkpoint(head)) => {
+                Ok(Record::Checkpoint(signed)) => {
                     held.checkpoints += 1;
-                    if index(head.size) != self.walk.next() {
-                        let wrong = Wrong::CheckpointPlace { size: head.size, leaves: number(self.walk.next()) };
+                    if index(signed.size) != self.walk.next() {
+                        let wrong = Wrong::CheckpointPlace { size: signed.size, leaves: number(self.walk.next()) };
                         findings.add(place(), wrong);
-                    } else if self.walk.last().is_some_and(|last| last.size == index(head.size)) {
-                        findings.add(place(), Wrong::CheckpointAgain { size: head.size });
+                    } else if self.walk.last().is_some_and(|last| last.size == index(signed.size)) {
+                        findings.add(place(), Wrong::CheckpointAgain { size: signed.size });
                     }
-                    let stored = Stored::new(index(head.size), head.checkpoint.into_owned(), place());
+                    let stored = Stored::new(index(signed.size), signed.checkpoint.into_owned(), place());
                     self.walk.checkpoint(stored, findings);
                 }
                 Ok(Record::End(end)) => {
@@ -169,7 +169,7 @@ impl<'a> Chain<'a> {
 
     fn leaf(
         &mut self,
-        entry: Entry<'_>,
+        entry: &Entry<'_>,
         repeated: Option<&Repeated<'_>>,
         findings: &mut Findings,
         told: &mut Told<'_>,
@@ -186,7 +186,7 @@ impl<'a> Chain<'a> {
             at: Instant::parse(cells.at).map_or(i64::MIN, |at| at.0),
             actor: Some(cells.actor),
         });
-        self.walk.take(&Entry { columns, ..entry }, &mut self.books, findings);
+        self.walk.take(&Entry { columns, ..*entry }, &mut self.books, findings);
     }
 
     fn end(&self, end: &End, held: &Held, place: &Place, findings: &mut Findings) {

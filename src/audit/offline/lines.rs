@@ -56,7 +56,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Of the line that would come next.
-    pub(super) const fn number(&self) -> u64 {
+    pub(super) const fn next_number(&self) -> u64 {
         self.next
     }
 

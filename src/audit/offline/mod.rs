@@ -16,8 +16,10 @@ use super::anchor::Anchor;
 use super::books::Books;
 use super::export::record::{Header, Record};
 use super::findings::{Findings, Line, Place, Wrong};
+use super::marks::Marks;
 use super::verify::{Progress, Report, Request};
 use super::walk::{Identity, Pinned, Trust};
+use crate::entropy::Entropy;
 use crate::ledger::note::{Checkpoint, VerifierKey};
 use chain::Chain;
 use lines::Lines;
@@ -45,8 +47,10 @@ struct Opened<R> {
 pub fn verify_exports<R: BufRead>(
     files: Vec<ExportFile<R>>,
     request: &Request,
+    entropy: &Entropy,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<Report> {
+    let marks = Marks::new([entropy.bytes(), entropy.bytes()]);
     let mut report = Report::default();
     report.checked.exports = u64::try_from(files.len()).unwrap_or(u64::MAX);
     let mut logs: BTreeMap<String, Vec<Opened<R>>> = BTreeMap::new();
@@ -66,7 +70,7 @@ pub fn verify_exports<R: BufRead>(
         files.sort_by_key(|it| it.header.from_index);
         let Some(Header { log, merchant, .. }) = files.first().map(|it| it.header.clone()) else { continue };
         let identity = Identity { name: log, merchant, origin: origin.clone() };
-        let mut books = Books::alone();
+        let mut books = Books::alone(marks.clone());
         let mut chain = Chain::begin(&identity, &trust, &mut books, &files, pinned.remove(&origin).unwrap_or_default());
         chain.tell_uncovered(&mut report.findings);
         for file in files {
