@@ -3,7 +3,7 @@
 use super::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::marks::{Marked, Marks};
-use super::store::{self, CounterRow};
+use super::store::{self, CounterRow, UseRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::uses::Uses;
 use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
@@ -201,9 +201,9 @@ fn close_uses(
     has_gaps: bool,
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
-    let mut last = String::new();
+    let mut last: Option<UseRow> = None;
     loop {
-        let page = store::list_uses(conn, merchant, &last)?;
+        let page = store::list_uses(conn, merchant, last.as_ref())?;
         for row in &page {
             let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
             let named = || (row.grant_id.clone(), row.limit_id.clone());
@@ -220,11 +220,10 @@ fn close_uses(
                 Some(_) => {}
             }
         }
-        // Pages end between grants: a grant has few uses.
-        match page.into_iter().next_back() {
-            Some(row) => last = row.grant_id,
-            None => break,
+        if page.len() < store::PAGE {
+            break;
         }
+        last = page.into_iter().next_back();
     }
     let mut gone: Vec<i64> = standing.into_values().map(|use_| use_.index).collect();
     gone.sort_unstable();

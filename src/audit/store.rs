@@ -14,7 +14,7 @@ use crate::database::schema::{
     redemptions, referrals, rule_versions,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, GrantRow, LogRow, RedemptionRow, ReferralRow, UseRow};
+use crate::ledger::store::{CheckpointRow, GrantRow, LogRow, RedemptionRow, ReferralRow};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -47,6 +47,19 @@ pub(super) struct CounterRow {
     pub window_key: String,
     pub used: i64,
     pub horizon: i64,
+}
+
+/// A single use of a limit whose uses lapse one by one.
+#[derive(QueryableByName)]
+#[diesel(table_name = limit_uses)]
+pub(super) struct UseRow {
+    pub perk_id: String,
+    pub limit_id: String,
+    pub scope_key: String,
+    pub window_key: String,
+    pub counts_at: i64,
+    pub grant_id: String,
+    pub cost: i64,
 }
 
 #[derive(Queryable, Selectable)]
@@ -210,21 +223,34 @@ pub(super) fn list_events_about(conn: &mut AnyConnection, about: &[&str]) -> Res
         .load(c)?))
 }
 
-/// The merchant's uses of the next grants behind `after`, with all of each grant's.
-pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<UseRow>> {
-    let mine = || limit_uses::table.filter(limit_uses::merchant_id.eq(merchant));
-    let grants: Vec<String> = on_either!(conn, |c| mine()
-        .filter(limit_uses::grant_id.gt(after))
-        .select(limit_uses::grant_id)
-        .distinct()
-        .order(limit_uses::grant_id)
-        .limit(LIMIT)
-        .load(c)?);
-    Ok(on_either!(conn, |c| mine()
-        .filter(limit_uses::grant_id.eq_any(&grants))
-        .order(limit_uses::grant_id)
-        .select(UseRow::as_select())
-        .load(c)?))
+/// The merchant's uses after one, in the order of the table's key.
+pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: Option<&UseRow>) -> Result<Vec<UseRow>> {
+    // As with counters. By the grant would be shorter, and SQLite would sort all uses for each page.
+    macro_rules! query {
+        ($conn:expr, $text:literal $(, $type:ident $value:expr)*) => {
+            diesel::sql_query(concat!(
+                "SELECT perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost FROM limit_uses ",
+                "WHERE merchant_id = $1 ", $text,
+                " ORDER BY perk_id, limit_id, scope_key, window_key, counts_at, grant_id LIMIT 256"
+            ))
+            .bind::<diesel::sql_types::Text, _>(merchant)
+            $(.bind::<diesel::sql_types::$type, _>($value))*
+            .load($conn)?
+        };
+    }
+    Ok(match after {
+        None => on_either!(conn, |c| query!(c, "")),
+        Some(row) => on_either!(conn, |c| query!(
+            c,
+            "AND (perk_id, limit_id, scope_key, window_key, counts_at, grant_id) > ($2, $3, $4, $5, $6, $7)",
+            Text &row.perk_id,
+            Text &row.limit_id,
+            Text &row.scope_key,
+            Text &row.window_key,
+            BigInt row.counts_at,
+            Text &row.grant_id
+        )),
+    })
 }
 
 /// The merchant's counters after one (perk, limit, scope, window), in that order.
