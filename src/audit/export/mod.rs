@@ -8,6 +8,7 @@
 //! An export is an event of the log it exports, recorded before its first byte leaves.
 
 mod plan;
+mod reading;
 pub mod record;
 mod store;
 

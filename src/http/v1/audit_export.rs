@@ -69,7 +69,7 @@ pub struct ExportQuery {
     )
 )]
 #[get("/audit/export")]
-pub async fn export_log(
+pub async fn get_export(
     caller: May<Audit>,
     id: RequestId,
     gateway: Data<Gateway>,

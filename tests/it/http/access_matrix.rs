@@ -85,6 +85,7 @@ const SAMPLES: &[Sample] = &[
         (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))
     }),
     sample("list_events", Foreign::Nothing, |_| get("/v1/audit/events".into())),
+    sample("get_export", Foreign::Nothing, |_| get("/v1/audit/export".into())),
     sample("get_event_proof", Foreign::NotFound, |it| get(format!("/v1/audit/events/{}/proof", it.check))),
     sample("list_checkpoints", Foreign::Nothing, |_| get("/v1/audit/checkpoints".into())),
     sample("get_consistency", Foreign::Nothing, |_| get("/v1/audit/consistency?from=1".into())),

@@ -1,6 +1,7 @@
 //! One file an endpoint, as `src/http/v1` has them.
 
 mod audit_events;
+mod audit_export;
 mod check_promises;
 mod checks;
 mod checks_batch;
