@@ -92,6 +92,7 @@ impl<R: BufRead> Lines<R> {
     fn advance(&mut self) -> io::Result<()> {
         self.record.clear();
         self.number = self.next;
+        let mut is_open = false;
         loop {
             let begun = self.record.len();
             let room = MAX_BYTES.saturating_sub(u64::try_from(begun).unwrap_or(u64::MAX));
@@ -102,8 +103,8 @@ impl<R: BufRead> Lines<R> {
             self.next += 1;
             // A line end between quotes is part of a cell. A quote that is lost takes the rest of the file
             // for one cell: that is told when no more fits.
-            let is_open =
-                matches!(self.form, Form::Csv(_)) && self.record.iter().filter(|b| **b == b'"').count() % 2 == 1;
+            let line = self.record.get(begun..).unwrap_or_default();
+            is_open ^= matches!(self.form, Form::Csv(_)) && line.iter().fold(false, |odd, byte| odd ^ (*byte == b'"'));
             if !is_open {
                 return Ok(());
             }

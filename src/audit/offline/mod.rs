@@ -96,20 +96,18 @@ fn open<R: BufRead>(file: ExportFile<R>, findings: &mut Findings) -> io::Result<
     let mut wrong = |number, wrong| {
         findings.add(Place::default().on(Some(Line { file: &label, number })), wrong);
     };
-    let header = match lines.next()? {
-        Some(read) => match read.record {
-            Ok(Record::Header(header)) => *header,
-            Ok(_) => {
-                wrong(read.number, Wrong::Record { reason: "an export begins with its header".to_owned() });
-                return Ok(None);
-            }
-            Err(reason) => {
-                wrong(read.number, Wrong::Record { reason });
-                return Ok(None);
-            }
-        },
-        None => {
-            wrong(1, Wrong::Record { reason: "there is nothing in it".to_owned() });
+    let Some(read) = lines.next()? else {
+        wrong(1, Wrong::Record { reason: "there is nothing in it".to_owned() });
+        return Ok(None);
+    };
+    let header = match read.record {
+        Ok(Record::Header(header)) => *header,
+        Ok(_) => {
+            wrong(read.number, Wrong::Record { reason: "an export begins with its header".to_owned() });
+            return Ok(None);
+        }
+        Err(reason) => {
+            wrong(read.number, Wrong::Record { reason });
             return Ok(None);
         }
     };
