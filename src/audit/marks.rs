@@ -1,6 +1,6 @@
 //! What many short records are known by while they are counted: 16 bytes each, and fast to find.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
 /// Marks of texts under random keys, which are made after the texts and for one run: whoever wrote them
@@ -14,6 +14,9 @@ pub(super) struct Marks {
 /// A mark for each of what is counted.
 pub(super) type Marked<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
 
+/// Marks of what was met.
+pub(super) type MarkedOnly<K> = HashSet<K, BuildHasherDefault<Ready>>;
+
 impl Marks {
     /// `keys` are random.
     pub(super) const fn new(keys: [[u8; 16]; 2]) -> Self {
@@ -22,19 +25,27 @@ impl Marks {
 
     /// The mark of these texts, in this order.
     pub(super) fn of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u128 {
-        let [high, low] = self.keys.map(|key| {
-            // SipHash of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
-            let mut hasher = DefaultHasher::new();
-            hasher.write(&key);
-            for text in texts {
-                let text = text.as_ref();
-                hasher.write_usize(text.len());
-                hasher.write(text);
-            }
-            u128::from(hasher.finish())
-        });
+        let [high, low] = self.keys.map(|key| u128::from(half(key, texts)));
         high << 64 | low
     }
+
+    /// Half a mark: enough where only sums are compared, and none is looked up.
+    pub(super) fn half_of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u64 {
+        let [key, _] = self.keys;
+        half(key, texts)
+    }
+}
+
+/// SipHash of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
+fn half<T: AsRef<[u8]>>(key: [u8; 16], texts: &[T]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&key);
+    for text in texts {
+        let text = text.as_ref();
+        hasher.write_usize(text.len());
+        hasher.write(text);
+    }
+    hasher.finish()
 }
 
 /// Marks are as good as random: what a table of them needs is there.

@@ -2,7 +2,7 @@
 
 use super::body::{CheckFacts, RedeemFacts};
 use super::findings::{At, Findings, Wrong};
-use super::marks::{Marked, Marks};
+use super::marks::{Marked, MarkedOnly, Marks};
 
 /// What the events of one log make of its grants: about 40 bytes for each.
 #[derive(Default)]
@@ -10,7 +10,7 @@ pub(super) struct Spending {
     marks: Marks,
     granted: Marked<u128, Granted>,
     /// By grant and slot.
-    spent: Marked<(u128, u128), ()>,
+    spent: MarkedOnly<(u128, u128)>,
 }
 
 struct Granted {
@@ -49,7 +49,7 @@ impl Spending {
                 false
             }
         };
-        let is_same_slot = self.spent.insert((mark, self.marks.of(&[&facts.slot])), ()).is_some();
+        let is_same_slot = !self.spent.insert((mark, self.marks.of(&[&facts.slot])));
         if is_again || is_same_slot {
             findings.add(at, Wrong::RedeemedTwice { grant: grant.to_owned() });
         }

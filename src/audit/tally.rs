@@ -54,8 +54,9 @@ pub(super) const fn number(number: i64) -> Field<'static> {
     Field::Number(number.to_be_bytes())
 }
 
-/// The sum of a mark of each record: two tallies by the same marks are equal when the same records were
-/// added as often. Nobody could choose records whose marks happen to sum up alike: see [`Marks`].
+/// The sum of half a mark of each record: two tallies by the same marks are equal when the same records
+/// were added as often, and by accident with a probability of 2⁻⁶⁴. Nobody could choose records whose
+/// marks sum up alike: see [`Marks`].
 #[derive(Clone)]
 pub(super) struct Tally {
     marks: Marks,
@@ -72,7 +73,7 @@ impl Tally {
     /// Adds a record, given as its fields.
     pub(super) fn add(&mut self, fields: &[&[u8]]) {
         self.count += 1;
-        self.sum = self.sum.wrapping_add(self.marks.of(fields));
+        self.sum = self.sum.wrapping_add(self.marks.half_of(fields).into());
     }
 
     /// How many records were added.
