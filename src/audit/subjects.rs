@@ -1,13 +1,11 @@
 //! Who the events of one merchant are about, against the rows that name people: everybody is named there,
 //! or was erased, and the log says so.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 
 use super::body::Text;
-use super::counters::fingerprint;
 use super::findings::{At, Findings, Place, Wrong};
+use super::marks::{Marked, Marks};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 
@@ -22,23 +20,30 @@ pub(super) struct ErasedFacts<'a> {
 /// What the events of one log make of its people, by pseudonym: 40 bytes for each.
 #[derive(Default)]
 pub(super) struct Subjects {
+    marks: Marks,
     /// The first check that was about them.
-    seen: HashMap<u128, i64>,
+    seen: Marked<u128, i64>,
     /// Where the log says that they were erased.
-    erased: HashMap<u128, i64>,
+    erased: Marked<u128, i64>,
     /// Erasures, also of people whom no event is about.
     erasures: u64,
 }
 
 impl Subjects {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
     pub(super) fn seen(&mut self, at: At<'_>, pseudonym: &str) {
-        self.seen.entry(number_of(pseudonym)).or_insert(at.index);
+        let number = self.number_of(pseudonym);
+        self.seen.entry(number).or_insert(at.index);
     }
 
     pub(super) fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
         self.erasures += 1;
         if let Some(pseudonym) = &facts.subject {
-            self.erased.insert(number_of(pseudonym), at.index);
+            let number = self.number_of(pseudonym);
+            self.erased.insert(number, at.index);
         }
     }
 
@@ -55,7 +60,7 @@ impl Subjects {
         loop {
             let page = store::list_subjects(conn, merchant, &last)?;
             for (_, pseudonym) in &page {
-                let (number, subject) = (number_of(pseudonym), pseudonym.clone());
+                let (number, subject) = (self.number_of(pseudonym), pseudonym.clone());
                 if let Some(index) = self.erased.get(&number) {
                     findings.add(Place::index(log, *index), Wrong::SubjectKept { subject });
                 } else if self.seen.remove(&number).is_none() && !has_gaps {
@@ -75,10 +80,10 @@ impl Subjects {
         }
         Ok(self.erasures)
     }
-}
 
-/// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
-fn number_of(pseudonym: &str) -> u128 {
-    let digits = pseudonym.strip_prefix("sub_").filter(|digits| digits.len() == 32);
-    digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_else(|| fingerprint(&[pseudonym]))
+    /// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
+    fn number_of(&self, pseudonym: &str) -> u128 {
+        let digits = pseudonym.strip_prefix("sub_").filter(|digits| digits.len() == 32);
+        digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_else(|| self.marks.of(&[pseudonym]))
+    }
 }
