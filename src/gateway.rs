@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
+use crate::eligibility::discloser::Discloser;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
@@ -52,6 +53,7 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub simulator: Simulator,
     pub backtester: Backtester,
+    pub discloser: Discloser,
     pub anchorer: Anchorer,
     pub exporter: Exporter,
     /// The tokens' `iss`.
@@ -167,6 +169,7 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let (simulator, backtester) = trials(&checker);
+        let discloser = Discloser::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
@@ -184,6 +187,7 @@ impl Gateway {
             redeemer,
             simulator,
             backtester,
+            discloser,
             anchorer,
             exporter,
             issuer_url,

@@ -6,6 +6,8 @@ mod ends;
 pub mod heads;
 pub mod history;
 mod idempotency;
+pub mod people;
+pub mod pruning;
 mod referrals;
 pub mod subtrees;
 mod uses;
