@@ -261,7 +261,7 @@ async fn a_merchant_runs_one_at_a_time_and_a_client_that_leaves_ends_its_own() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the run that was left has ended");
+    tokio::time::timeout(Duration::from_mins(1), ended).await.expect("the run that was left has ended");
 }
 
 /// The members of every object in an answer are those that the document describes.
