@@ -269,8 +269,8 @@ fn close_uses(
         }
         last = page.into_iter().next_back();
     }
-    let lost = standing.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
-    let mut gone: Vec<i64> = lost.map(|(_, use_)| use_.index).collect();
+    let missed = standing.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
+    let mut gone: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
     gone.sort_unstable();
     for index in gone {
         findings.add(Place::index(log, index), Wrong::UseMissing);

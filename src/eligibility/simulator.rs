@@ -157,7 +157,9 @@ impl Simulator {
         let mut before = None;
         loop {
             let page = self.catalog.list_versions(merchant, &chosen.perk.slug, before, VERSIONS).await?;
-            page.iter().for_each(|version| deciding.meet(version));
+            for version in &page {
+                deciding.meet(version);
+            }
             before = page.last().map(|version| version.version);
             if page.len() < VERSIONS as usize {
                 return Ok(deciding);
