@@ -147,7 +147,7 @@ async fn drip(address: SocketAddr, head: String, pieces: impl Iterator<Item = Ve
             }
             break;
         }
-        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         while let Ok(more @ 1..) = stream.read(&mut answer[read..]) {
             read += more;
         }
