@@ -7,6 +7,7 @@ use super::store::{self, CounterRow, UseRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::uses::Uses;
 use crate::perks::limit::{CONCURRENT, LIFETIME, ROLLING, is_across_perks};
+use crate::perks::window::LONGEST_WINDOW;
 
 /// What the events of one log make of its counters: 50 bytes for each, and for each use that lapses
 /// by itself, which is what bounds how large a merchant can be verified in memory.
@@ -166,6 +167,7 @@ impl Counters {
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let mut rows = 0;
+        let mut swept = Swept::behind(store::find_newest_instant(conn)?);
         let mut last: Option<CounterRow> = None;
         loop {
             let page = store::list_counters(conn, merchant, last.as_ref())?;
@@ -178,6 +180,7 @@ impl Counters {
                         continue;
                     }
                     Some(Counted { uses: Some(mut uses), .. }) => {
+                        swept.meet(key, row.horizon);
                         uses.move_to(row.horizon);
                         uses.sum()
                     }
@@ -202,8 +205,33 @@ impl Counters {
         for (index, counted) in gone {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
-        close_uses(conn, &self.marks, self.standing, log, merchant, has_gaps, findings)?;
+        close_uses(conn, &self.marks, (self.standing, &swept), log, merchant, has_gaps, findings)?;
         Ok(rows)
+    }
+}
+
+/// Which rows of single uses the ledger may have forgotten: those that no window reaches from the
+/// newest event, and that their counters have taken off their sums.
+struct Swept {
+    until: i64,
+    /// Counters whose horizon lies behind that.
+    asleep: Marked<u128, i64>,
+}
+
+impl Swept {
+    fn behind(newest: Option<i64>) -> Self {
+        let until = newest.map_or(i64::MIN, |newest| newest.saturating_sub(LONGEST_WINDOW.micros()));
+        Self { until, asleep: Marked::default() }
+    }
+
+    fn meet(&mut self, counter: u128, horizon: i64) {
+        if horizon < self.until {
+            self.asleep.insert(counter, horizon);
+        }
+    }
+
+    fn may_lack(&self, counter: u128, counts_at: i64) -> bool {
+        counts_at <= self.until && self.asleep.get(&counter).is_none_or(|horizon| counts_at <= *horizon)
     }
 }
 
@@ -211,7 +239,7 @@ impl Counters {
 fn close_uses(
     conn: &mut AnyConnection,
     marks: &Marks,
-    mut standing: Marked<(u128, u128), Standing>,
+    (mut standing, swept): (Marked<(u128, u128), Standing>, &Swept),
     log: &str,
     merchant: &str,
     has_gaps: bool,
@@ -241,7 +269,8 @@ fn close_uses(
         }
         last = page.into_iter().next_back();
     }
-    let mut gone: Vec<i64> = standing.into_values().map(|use_| use_.index).collect();
+    let missed = standing.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
+    let mut gone: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
     gone.sort_unstable();
     for index in gone {
         findings.add(Place::index(log, index), Wrong::UseMissing);

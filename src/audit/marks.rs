@@ -36,7 +36,7 @@ impl Marks {
     }
 }
 
-/// SipHash of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
+/// `SipHash` of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
 fn half<T: AsRef<[u8]>>(key: [u8; 16], texts: &[T]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(&key);

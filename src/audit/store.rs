@@ -136,6 +136,12 @@ pub(super) fn list_events(conn: &mut AnyConnection, log: &str, after: i64) -> Re
         .load(c)?))
 }
 
+/// When the newest event of any log was, by the last one of each.
+pub(super) fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
+    let last = events::log_id.eq(logs::id).and(events::log_index.eq(logs::size - 1));
+    Ok(logs::table.inner_join(events::table.on(last)).select(diesel::dsl::max(events::at)).first(conn)?)
+}
+
 /// The log's checkpoints after a size, in their order.
 pub(super) fn list_checkpoints(conn: &mut AnyConnection, log: &str, after: i64) -> Result<Vec<CheckpointRow>> {
     Ok(on_either!(conn, |c| checkpoints::table

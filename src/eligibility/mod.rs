@@ -23,6 +23,7 @@ pub mod checker;
 pub mod chosen;
 pub mod decide;
 pub mod discloser;
+mod doubts;
 mod evaluate;
 pub mod everyone;
 pub mod facts;

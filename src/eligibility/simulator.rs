@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
 use super::decide::{Decision, Verdict, decide, looked_at};
+use super::doubts::{Deciding, doubts};
 use super::everyone::{Everyone, Question, Tally, Warning};
 use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::reason::Reason;
@@ -29,6 +30,9 @@ use crate::subject::{SubjectHandle, SubjectRef};
 
 /// Nobody waits for a preview in the ledger's queue: it is not asked.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many versions are read at once.
+const VERSIONS: u32 = 100;
 
 /// One question to a rule that need not be published.
 #[derive(Debug, Clone)]
@@ -60,7 +64,7 @@ pub struct Simulated {
     pub tier: Option<String>,
     pub reasons: Vec<Reason>,
     pub score: Option<ScoreSeen>,
-    /// As they stand now, were it granted.
+    /// As they stand by now, were it granted; of an earlier instant a warning says so.
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
@@ -113,6 +117,7 @@ impl Simulator {
             .map(|subject| rollout_bucket(&chosen.perk.id, &self.keyring.subject_ref(&merchant.id, subject)));
         let facts = Facts { score, network, context: trial.context.clone(), rollout_bucket };
         let verdict = decide(rule, &facts, at);
+        let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let seen = chosen.source.as_ref().zip(score).map(|(source, score)| ScoreSeen {
             source: source.name.clone(),
             value: score.value,
@@ -132,7 +137,7 @@ impl Simulator {
             next_eligible_at: verdict.next_eligible_at,
             max_wait: verdict.max_wait,
             trace: trace(rule, &facts, at),
-            warnings: warnings(&chosen, &trial),
+            warnings: doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding, self.clock.now()),
         };
         if let (Some(subject), true) = (trial.subject.clone(), verdict.is_granted() && !rule.limits().is_empty()) {
             let entry = self.entry(merchant, actor, &chosen, &trial, &facts, verdict, subject, at);
@@ -145,6 +150,21 @@ impl Simulator {
             simulated.max_wait = settled.max_wait;
         }
         Ok(simulated)
+    }
+
+    async fn deciding(&self, merchant: &MerchantId, chosen: &Chosen, at: Timestamp) -> Result<Deciding, TrialError> {
+        let mut deciding = Deciding::at(at, chosen.version);
+        let mut before = None;
+        loop {
+            let page = self.catalog.list_versions(merchant, &chosen.perk.slug, before, VERSIONS).await?;
+            for version in &page {
+                deciding.meet(version);
+            }
+            before = page.last().map(|version| version.version);
+            if page.len() < VERSIONS as usize {
+                return Ok(deciding);
+            }
+        }
     }
 
     async fn score(
@@ -252,18 +272,6 @@ impl Simulator {
             _turn: turn,
         })
     }
-}
-
-fn warnings(chosen: &Chosen, trial: &Trial) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let mut warn = |code, detail: &str| warnings.push(Warning { code, detail: detail.to_owned() });
-    if trial.score.is_some() && chosen.source.is_none() {
-        warn("score_unused", "No condition of this rule looks at a score, so the one that was given changes nothing.");
-    }
-    if trial.subject.is_none() && !chosen.rule.limits().is_empty() {
-        warn("limits_not_applied", "Limits count people: name a subject to see what is left of them.");
-    }
-    warnings
 }
 
 /// Everyone being counted.

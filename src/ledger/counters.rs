@@ -182,6 +182,31 @@ pub(super) fn store(conn: &mut AnyConnection, counters: BTreeMap<CounterKey, Cou
     Ok(())
 }
 
+/// Forgets uses that stand at or behind `lapsed`, where no horizon goes back to.
+pub(super) fn forget(conn: &mut AnyConnection, rows: &[UseRow], lapsed: i64) -> Result<(), DatabaseError> {
+    let wanted: BTreeMap<CounterKey, Wanted> = rows.iter().map(|row| (key_of(row), Wanted::default())).collect();
+    let mut counters = lock(conn, &wanted)?;
+    // One that slept has them in its sum still, and could not take them off any more.
+    let asleep = counters.iter().filter(|(_, counter)| counter.uses.horizon() < lapsed);
+    let asleep: Vec<UsesWanted> = asleep
+        .map(|(key, counter)| UsesWanted {
+            counter: row_of(key),
+            after: counter.uses.horizon(),
+            after_grant: AFTER_ALL.into(),
+            until: lapsed,
+        })
+        .collect();
+    for (wanted, sum) in asleep.iter().zip(store::sum_uses(conn, &asleep)?) {
+        let sum = u64::try_from(sum).map_err(|e| DatabaseError::corrupt("limit uses", e))?;
+        if let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) {
+            counter.uses = Uses::new(counter.uses.sum().saturating_sub(sum), lapsed);
+            counter.has_changed = true;
+        }
+    }
+    store(conn, counters)?;
+    store::delete_uses(conn, rows)
+}
+
 /// The places that these grants hold.
 pub(super) fn list_holds<'a>(
     conn: &mut AnyConnection,

@@ -47,6 +47,7 @@ pub mod selection;
 pub mod store;
 mod subjects;
 mod subtrees;
+mod sweep;
 pub mod tree;
 pub mod uses;
 mod writer;
@@ -82,7 +83,7 @@ const CHANGE_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at a ledger that failed.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// Between two sweeps of expired idempotency keys.
+/// Between two sweeps of what has expired.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the ledger did not record something.
@@ -248,8 +249,8 @@ impl Ledger {
     }
 
     /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so
-    /// that its readiness follows the database and not the next request; expired idempotency keys
-    /// are forgotten, away from the writer's thread.
+    /// that its readiness follows the database and not the next request; what has expired or lapsed
+    /// for good is forgotten (`sweep.rs`).
     pub async fn tend(self, cancel: CancellationToken) {
         let mut swept = Instant::now();
         loop {
@@ -262,22 +263,11 @@ impl Ledger {
             }
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
-                self.sweep().await;
-                self.scrub_what_is_owed();
-            }
-        }
-    }
-
-    async fn sweep(&self) {
-        let now = self.means.clock.now().as_microsecond();
-        loop {
-            match self.means.database.write(move |conn| once::store::delete_expired(conn, now)).await {
-                Ok(once::store::SWEEP_ROWS) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "could not forget expired idempotency keys");
-                    return;
+                self.sweep_keys().await;
+                if let Err(error) = self.sweep_uses().await {
+                    tracing::warn!(%error, "could not forget uses that no window reaches any more");
                 }
+                self.scrub_what_is_owed();
             }
         }
     }

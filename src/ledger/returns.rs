@@ -19,6 +19,10 @@ use crate::ids::{GrantId, MerchantId};
 use crate::json::Json;
 use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
 
+/// The most grants that one change takes back. A change holds the writer's thread and the locks of all
+/// that its grants used; checks that came meanwhile go before the next change.
+pub const AT_ONCE: usize = 25;
+
 /// The kinds of their events.
 pub const RELEASED: &str = "grant.released";
 pub const VOIDED: &str = "grant.voided";
@@ -99,6 +103,8 @@ impl Ledger {
     }
 
     /// Takes grants of the merchant back, all of them or none: their tokens open no door any more.
+    /// Give at most [`AT_ONCE`] of them; the queue is in turn, so who asks for the next ones only when
+    /// these are answered lets every check go first that waits by then.
     ///
     /// # Errors
     /// [`ReturnError::NotFound`] when one of them isn't there.
@@ -179,7 +185,7 @@ fn release(
     }
     let freed = locked.take_uses(&row.id, |held| held.stay > 0);
     counters::store(conn, locked.counters)?;
-    store::update_grant_end(conn, merchant, &row.id, Some(now.as_microsecond()), row.voided_at)?;
+    store::release_grant(conn, merchant, &row.id, now.as_microsecond())?;
     let mut facts = told(&row, now);
     facts.extend([
         ("location", Json::optional(leaving.location.as_deref())),
@@ -210,12 +216,14 @@ fn void(
     }
     let spent: HashSet<String> = store::list_redemptions(conn, &ids)?.into_iter().map(|row| row.grant_id).collect();
     let mut taken = Taken::default();
+    let mut voided = Vec::with_capacity(rows.len());
     for row in &rows {
         if row.voided_at.is_some() {
             taken.already += 1;
             continue;
         }
         taken.voided += 1;
+        voided.push(row.id.as_str());
         let was_spent = spent.contains(&row.id);
         taken.redeemed += u64::from(was_spent);
         let gives_back = !was_spent && !taking.keep_uses;
@@ -230,7 +238,6 @@ fn void(
                 back.push(part(limit, scope, window, i64::try_from(*cost).unwrap_or(i64::MAX)));
             }
         }
-        store::update_grant_end(conn, merchant, &row.id, row.released_at, Some(now.as_microsecond()))?;
         let mut facts = told(row, now);
         facts.extend([
             ("note", Json::text(&taking.note)),
@@ -239,6 +246,7 @@ fn void(
         ]);
         events.push(event(merchant, &taking.actor, VOIDED, &row.id, facts));
     }
+    store::void_grants(conn, merchant, &voided, now.as_microsecond())?;
     counters::store(conn, locked.counters)?;
     Ok(taken)
 }
@@ -249,12 +257,17 @@ fn sums_used(
     merchant: &MerchantId,
     ids: &[&str],
 ) -> Result<HashMap<String, Vec<(CounterKey, u64)>>, ReturnError> {
+    let rows = store::list_grants(conn, merchant, ids)?;
+    if rows.len() != ids.len() {
+        return Err(ReturnError::NotFound);
+    }
+    let checks: Vec<&str> = rows.iter().map(|row| row.check_id.as_str()).collect();
+    let told = store::list_events_about(conn, merchant, &checks, checks::KIND)?.into_iter();
+    let mut bodies: HashMap<String, String> = told.filter_map(|event| Some((event.about, event.body?))).collect();
     let mut used = HashMap::new();
-    for id in ids {
-        let row = store::find_grant(conn, merchant, id)?.ok_or(ReturnError::NotFound)?;
-        let event = store::find_event(conn, merchant, &row.check_id, checks::KIND)?;
+    for row in &rows {
         // A pruned body tells nothing any more: its windows are long over.
-        let Some(body) = event.and_then(|event| event.body) else { continue };
+        let Some(body) = bodies.remove(&row.check_id) else { continue };
         let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("check event", e))?;
         let limits = event.facts.member("limits").and_then(Json::as_list).unwrap_or_default();
         let keys = limits.iter().filter(|limit| limit.member("horizon").is_none()).filter_map(|limit| {

@@ -26,12 +26,19 @@ pub struct Selection {
     pub to: Option<Timestamp>,
 }
 
+/// The last grant that was looked at.
+#[derive(Debug, Clone)]
+pub struct After {
+    granted_at: i64,
+    grant: String,
+}
+
 /// Some of the grants that were looked for.
 #[derive(Debug, Clone)]
 pub struct Page {
     pub grants: Vec<GrantId>,
-    /// The last one that was looked at; none when that was all.
-    pub next: Option<GrantId>,
+    /// Behind which to go on; none when that was all.
+    pub next: Option<After>,
 }
 
 impl Ledger {
@@ -43,7 +50,7 @@ impl Ledger {
         &self,
         merchant: &MerchantId,
         selection: &Selection,
-        after: Option<GrantId>,
+        after: Option<After>,
     ) -> Result<Page, DatabaseError> {
         let means = self.means();
         let (merchant, selection) = (merchant.clone(), selection.clone());
@@ -57,16 +64,16 @@ impl Ledger {
                 },
             };
             let span = [selection.from, selection.to].map(|at| at.map(Timestamp::as_microsecond));
-            let rows = store::list_grants(conn, &merchant, span, after.as_ref().map(GrantId::as_str), PAGE)?;
-            let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
-            let mut page = Page { grants: Vec::new(), next: None };
+            let after = after.as_ref().map(|after| (after.granted_at, after.grant.as_str()));
+            let rows = store::list_standing_grants(conn, &merchant, span, after, PAGE)?;
+            let last = rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE));
+            let next = last.map(|row| After { granted_at: row.granted_at, grant: row.id.clone() });
+            let mut page = Page { grants: Vec::new(), next };
             for row in rows {
-                let id: GrantId = row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?;
                 let claims = Json::parse(&row.claims).map_err(|e| DatabaseError::corrupt("claims", e))?;
-                if row.voided_at.is_none() && selection.means(&claims, subject.as_deref()) {
-                    page.grants.push(id.clone());
+                if selection.means(&claims, subject.as_deref()) {
+                    page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
                 }
-                page.next = is_full.then_some(id);
             }
             Ok::<_, DatabaseError>(page)
         };

@@ -2,6 +2,7 @@
 //! every look-up of one thing takes the merchant first.
 
 mod columns;
+mod ends;
 pub mod heads;
 pub mod history;
 mod idempotency;
@@ -19,10 +20,13 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
 use crate::on_either;
 
+pub use ends::{list_events_about, list_grants, list_standing_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
 pub use subtrees::{SubtreeRow, put_subtrees};
-pub use uses::{PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_uses, list_uses_of, sum_uses};
+pub use uses::{
+    PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_lapsed_uses, list_uses, list_uses_of, sum_uses,
+};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
@@ -212,25 +216,6 @@ pub fn find_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str) 
         .optional()?)
 }
 
-/// The merchant's grants behind `after`, in the order of their ids; granted at or
-/// after `from` and before `to`.
-pub fn list_grants(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    [from, to]: [Option<i64>; 2],
-    after: Option<&str>,
-    limit: i64,
-) -> Result<Vec<GrantRow>> {
-    let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
-    Ok(grants::table
-        .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::id.gt(after.unwrap_or_default())))
-        .filter(grants::granted_at.ge(from).and(grants::granted_at.lt(to)))
-        .order(grants::id)
-        .limit(limit)
-        .select(GrantRow::as_select())
-        .load(conn)?)
-}
-
 /// Locks the grants in the order of their ids, so that doors on two replicas take turns.
 pub fn lock_grants(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<GrantRow>> {
     macro_rules! query {
@@ -242,19 +227,6 @@ pub fn lock_grants(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<GrantRo
         AnyConnection::Postgres(c) => query!().for_update().load(c)?,
         AnyConnection::Sqlite(c) => query!().load(c)?,
     })
-}
-
-/// Says how grants that are locked ended.
-pub fn update_grant_end(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    grant: &str,
-    released_at: Option<i64>,
-    voided_at: Option<i64>,
-) -> Result<usize> {
-    Ok(diesel::update(grants::table.find(grant).filter(grants::merchant_id.eq(merchant.as_str())))
-        .set((grants::released_at.eq(released_at), grants::voided_at.eq(voided_at)))
-        .execute(conn)?)
 }
 
 pub fn list_redemptions(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<RedemptionRow>> {

@@ -11,7 +11,7 @@ use super::read::{Issues, Spot, object, text};
 use crate::json::Json;
 
 /// The longest rolling window and the longest stay: uses are kept that long.
-const LONGEST_WINDOW: Period = Period::from_days(366);
+pub const LONGEST_WINDOW: Period = Period::from_days(366);
 /// The shortest rolling window, so that a batch never outlasts one.
 const SHORTEST_WINDOW: i64 = 60;
 /// In which stretch of time uses are counted together.

@@ -16,13 +16,13 @@ use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, Prob
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::ledger::entry::{Actor, Ended};
-use crate::ledger::returns::{Leaving, Taken, Taking};
+use crate::ledger::returns::{AT_ONCE, Leaving, Taken, Taking};
 use crate::ledger::selection::Selection;
 
 /// The longest note on why a grant is taken back.
 const MAX_NOTE: usize = 500;
-/// The most grants one request takes back: a second one goes on.
-const MOST_AT_ONCE: usize = 10_000;
+/// The most grants one request takes back: the same request again goes on.
+const MOST: usize = 10_000;
 
 /// A grant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -179,9 +179,12 @@ pub struct VoidManyBody {
     note: String,
     #[serde(default)]
     keep_uses: bool,
-    /// Only count them.
+    /// Only count them, all that there are.
     #[serde(default)]
     dry_run: bool,
+    /// The most to take back by this request, 1–10,000; 10,000 if absent.
+    #[schema(minimum = 1, maximum = 10_000)]
+    limit: Option<usize>,
 }
 
 /// Grants of which all that is given holds.
@@ -213,7 +216,8 @@ pub struct VoidedView {
     redeemed: u64,
     /// How many had been taken back before.
     already_voided: u64,
-    /// Whether there are more: ask again to go on.
+    /// Whether others are left that the filter means: the same request again goes on with them, since
+    /// those that are taken back are not met again.
     more: bool,
 }
 
@@ -247,8 +251,10 @@ pub async fn void_grant(
 
 /// Void grants
 ///
-/// Takes back every grant that the filter means, oldest first, up to 10,000 a request: `more` says that
-/// there are others. Each is an event of its own. Roles: admin.
+/// Takes back every grant that the filter means, oldest first, up to `limit` a request: `more` says that
+/// others are left, and the same request again goes on with them. It is done a few at a time, so that checks
+/// go on beside it: what was taken back stays so when a request breaks off, and the same request goes on there
+/// too. Each is an event of its own. Roles: admin.
 #[utoipa::path(
     tag = "checks",
     request_body = VoidManyBody,
@@ -264,28 +270,40 @@ pub async fn void_grants(
     gateway: Data<Gateway>,
     body: Body<VoidManyBody>,
 ) -> Result<HttpResponse, Problem> {
-    let VoidManyBody { filter, note, keep_uses, dry_run } = body.into_inner();
+    let VoidManyBody { filter, note, keep_uses, dry_run, limit } = body.into_inner();
     let merchant = &caller.merchant()?.id;
     let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
     let selection = filter.read()?;
-    let (mut sum, mut after, mut looked_at) = (Taken::default(), None, 0);
+    // A dry run looks at all of them: it costs nobody anything.
+    let mut left = if dry_run { usize::MAX } else { read_limit(limit)? };
+    let (mut sum, mut after) = (Taken::default(), None);
     loop {
         let page = gateway.ledger.select_grants(merchant, &selection, after.take()).await?;
-        looked_at += page.grants.len();
+        let (these, others) = page.grants.split_at(page.grants.len().min(left));
+        left -= these.len();
         if dry_run {
-            sum.voided += u64::try_from(page.grants.len()).unwrap_or(u64::MAX);
-            sum.redeemed += gateway.ledger.count_redeemed(merchant, &page.grants).await?;
-        } else if !page.grants.is_empty() {
-            let taken = gateway.ledger.void_grants(merchant, page.grants, taking.clone()).await?;
-            sum.voided += taken.voided;
-            sum.redeemed += taken.redeemed;
-            sum.already += taken.already;
+            sum.voided += u64::try_from(these.len()).unwrap_or(u64::MAX);
+            sum.redeemed += gateway.ledger.count_redeemed(merchant, these).await?;
+        } else {
+            for few in these.chunks(AT_ONCE) {
+                let taken = gateway.ledger.void_grants(merchant, few.to_vec(), taking.clone()).await?;
+                sum.voided += taken.voided;
+                sum.redeemed += taken.redeemed;
+                sum.already += taken.already;
+            }
         }
         after = page.next;
-        // A dry run looks at all of them: it costs nobody anything.
-        if after.is_none() || (!dry_run && looked_at >= MOST_AT_ONCE) {
-            return Ok(HttpResponse::Ok().json(VoidedView::of(sum, after.is_some())));
+        if !others.is_empty() || after.is_none() {
+            return Ok(HttpResponse::Ok().json(VoidedView::of(sum, !others.is_empty())));
         }
+    }
+}
+
+fn read_limit(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit {
+        None => Ok(MOST),
+        Some(limit @ 1..=MOST) => Ok(limit),
+        Some(_) => Err(Problem::invalid(vec![Spot::at("/limit", "out_of_range", "use 1 to 10000")])),
     }
 }
 

@@ -11,6 +11,12 @@ pub fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
     Ok(logs::table.order(logs::name).select(LogRow::as_select()).load(conn)?)
 }
 
+/// When the newest event of any log was, by the last one of each.
+pub fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
+    let last = events::log_id.eq(logs::id).and(events::log_index.eq(logs::size - 1));
+    Ok(logs::table.inner_join(events::table.on(last)).select(diesel::dsl::max(events::at)).first(conn)?)
+}
+
 /// What was signed when the log had this many events, if anything was.
 pub fn find_checkpoint(conn: &mut AnyConnection, log: &str, size: i64) -> Result<Option<CheckpointRow>> {
     Ok(checkpoints::table.find((log, size)).select(CheckpointRow::as_select()).first(conn).optional()?)

@@ -115,6 +115,17 @@ pub fn list_uses_of(conn: &mut AnyConnection, grants: &[&str]) -> Result<Vec<Use
         .load(c)?))
 }
 
+/// Some of the uses, every merchant's, that stand at or behind `lapsed`, of grants whose ids sort before
+/// `before`, which keeps the search to those that are old.
+pub fn list_lapsed_uses(conn: &mut AnyConnection, before: &str, lapsed: i64, limit: usize) -> Result<Vec<UseRow>> {
+    Ok(limit_uses::table
+        .filter(limit_uses::grant_id.lt(before).and(limit_uses::counts_at.le(lapsed)))
+        .order(limit_uses::grant_id)
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select(UseRow::as_select())
+        .load(conn)?)
+}
+
 pub fn insert_uses(conn: &mut AnyConnection, rows: &[UseRow]) -> Result<usize> {
     if rows.is_empty() {
         return Ok(0);
@@ -126,17 +137,27 @@ pub fn insert_uses(conn: &mut AnyConnection, rows: &[UseRow]) -> Result<usize> {
 }
 
 pub fn delete_uses(conn: &mut AnyConnection, rows: &[UseRow]) -> Result<()> {
-    for row in rows {
-        diesel::delete(limit_uses::table.find((
-            &row.merchant_id,
-            &row.perk_id,
-            &row.limit_id,
-            &row.scope_key,
-            &row.window_key,
-            row.counts_at,
-            &row.grant_id,
-        )))
-        .execute(conn)?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    match conn {
+        AnyConnection::Postgres(c) => {
+            DeleteUses::of(rows).execute(c)?;
+        }
+        AnyConnection::Sqlite(c) => {
+            for row in rows {
+                diesel::delete(limit_uses::table.find((
+                    &row.merchant_id,
+                    &row.perk_id,
+                    &row.limit_id,
+                    &row.scope_key,
+                    &row.window_key,
+                    row.counts_at,
+                    &row.grant_id,
+                )))
+                .execute(c)?;
+            }
+        }
     }
     Ok(())
 }
@@ -216,4 +237,20 @@ statement_of_columns! {
         costs: BigInt = row.cost,
         stays: BigInt = row.stay,
     ] ")"
+}
+
+statement_of_columns! {
+    DeleteUses, |row: UseRow|
+    "DELETE FROM limit_uses AS held USING unnest(" [
+        merchants: Text = row.merchant_id.as_str(),
+        perks: Text = row.perk_id.as_str(),
+        limits: Text = row.limit_id.as_str(),
+        scopes: Text = row.scope_key.as_str(),
+        windows: Text = row.window_key.as_str(),
+        positions: BigInt = row.counts_at,
+        grants: Text = row.grant_id.as_str(),
+    ] ") AS gone (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id) \
+       WHERE held.merchant_id = gone.merchant_id AND held.perk_id = gone.perk_id \
+       AND held.limit_id = gone.limit_id AND held.scope_key = gone.scope_key \
+       AND held.window_key = gone.window_key AND held.counts_at = gone.counts_at AND held.grant_id = gone.grant_id"
 }

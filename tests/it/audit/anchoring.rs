@@ -40,7 +40,8 @@ fn failed(round: Round) -> AnchoringError {
 }
 
 fn verify(world: &World, anchors: Vec<Anchor>) -> Report {
-    let request = Request { keys: vec![world.gateway.keyring.log_key().verifier().clone()], anchors, ..Request::default() };
+    let request =
+        Request { keys: vec![world.gateway.keyring.log_key().verifier().clone()], anchors, ..Request::default() };
     perkgate::audit::verify(&world.database.open(), &request, &Entropy::System, &mut |_| {}).unwrap()
 }
 

@@ -62,7 +62,9 @@ async fn live(world: &World) -> Merchant {
     step(3, Step::Schedule("2012-06-08T20:00:00Z".to_owned())).await;
     step(3, Step::Unschedule).await;
     step(3, Step::Schedule("2012-07-08T20:00:00Z".to_owned())).await;
+    // Going back takes the schedule back; it is made again.
     catalog.roll_back(&cathay.id, CLI, &lounge, 1, None).await.unwrap();
+    step(3, Step::Schedule("2012-07-08T20:00:00Z".to_owned())).await;
     catalog.set_status(&cathay.id, CLI, &lounge, PerkStatus::Paused, None).await.unwrap();
     catalog.set_status(&cathay.id, CLI, &spa, PerkStatus::Retired, None).await.unwrap();
     world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap();

@@ -17,7 +17,7 @@ use perkgate::ledger::store::{CounterRow, EventRow, GrantRow, LogRow, Redemption
 /// How far an insertion moves what stands behind it.
 const REACH: i64 = 200;
 
-/// The same numbers every run (SplitMix64).
+/// The same numbers every run (`SplitMix64`).
 pub struct Dice(u64);
 
 impl Dice {

@@ -6,4 +6,5 @@ mod limits;
 mod promises;
 mod race;
 mod subtrees;
+mod sweep;
 mod time;

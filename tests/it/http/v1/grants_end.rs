@@ -220,3 +220,43 @@ async fn many_are_taken_back_by_a_filter() {
         assert_eq!(void(json!({"tier": "standard"}), true).await, 2, "another merchant's stay");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_taken_back_a_few_at_a_time() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "50").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        // All in one instant: the pages go on by id where times are equal.
+        for _ in 0..60 {
+            assert!(is_granted(&ask(&kiosk, "twitter:ada").await));
+        }
+        let sizes = || {
+            let read = app.world.database.open().read_blocking(|conn| {
+                use diesel::prelude::*;
+                use perkgate::database::schema::{checkpoints, logs};
+                let mine = checkpoints::table
+                    .inner_join(logs::table.on(logs::id.eq(checkpoints::log_id)))
+                    .filter(logs::name.eq("cathay"));
+                Ok::<_, perkgate::database::DatabaseError>(
+                    mine.order(checkpoints::size).select(checkpoints::size).load::<i64>(conn)?,
+                )
+            });
+            read.unwrap()
+        };
+        let before = sizes().len();
+        let body = json!({"filter": {"perk": "sfo-lounge"}, "note": "The rule was wrong.", "limit": 59});
+        let first = admin.post("/v1/grants/void", &body).await;
+        assert_eq!((&first.is(200)["voided"], &first.is(200)["more"]), (&json!(59), &json!(true)));
+        let sizes = sizes();
+        let steps: Vec<i64> = sizes[before - 1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(steps, [25, 25, 9], "how many events each change wrote");
+        let again = admin.post("/v1/grants/void", &body).await;
+        assert_eq!((&again.is(200)["voided"], &again.is(200)["more"]), (&json!(1), &json!(false)), "it goes on");
+        assert_eq!(admin.post("/v1/grants/void", &body).await.is(200)["voided"], 0);
+        for limit in [0, 10_001] {
+            let body = json!({"filter": {"perk": "sfo-lounge"}, "note": "n", "limit": limit});
+            let refused = admin.post("/v1/grants/void", &body).await;
+            assert_eq!(refused.problem(422, "invalid_request")[0].0, "/limit");
+        }
+    }
+}

@@ -261,7 +261,7 @@ async fn a_merchant_runs_one_at_a_time_and_a_client_that_leaves_ends_its_own() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the run that was left has ended");
+    tokio::time::timeout(Duration::from_mins(1), ended).await.expect("the run that was left has ended");
 }
 
 /// The members of every object in an answer are those that the document describes.
@@ -304,5 +304,59 @@ fn described(document: &Value, schema: &Value, answer: &Value, at: &str) {
         }
         Value::Array(items) => items.iter().for_each(|item| described(document, &schema["items"], item, at)),
         _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_leaves_open_is_said_beside_it() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        let codes = async |body: Value| {
+            let told = admin.post(ONE, &body).await.is(200);
+            let warnings = told["warnings"].as_array().unwrap().iter();
+            warnings.map(|it| it["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        let ada = |more: Value| {
+            let mut body = json!({"subject": "twitter:ada"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        // Published at 19:00, seen at 18:00.
+        let early = "2012-05-08T18:59:59Z";
+        assert_eq!(codes(ada(json!({"at": early}))).await, ["no_version_decides", "limits_of_now"]);
+        assert_eq!(
+            codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await,
+            ["no_version_decides", "score_of_later", "limits_of_now"]
+        );
+        let assumed = json!({"at": "2012-05-08T17:00:00Z", "score": {"value": 50}});
+        assert_eq!(codes(ada(assumed)).await, ["no_version_decides", "limits_of_now"]);
+        assert_eq!(codes(ada(json!({"at": "2012-06-08T19:00:00Z"}))).await, none);
+
+        app.world.pass(3600);
+        let half = json!({"rule": {"score": {"source": "klout"}, "rollout": {"percent": 50}, "tiers": [
+            {"id": "standard", "when": {"attr": "score", "op": "gte", "value": 40}}]}});
+        admin.post("/v1/perks/sfo-lounge/versions", &half).await.is(201);
+        assert_eq!(codes(ada(json!({"version": 2}))).await, none, "a draft decides nothing, as everybody knows");
+        let nobody = json!({"version": 2, "score": {"value": 50}});
+        assert_eq!(codes(nobody).await, ["rollout_not_applied"]);
+        let at = json!({"at": "2012-05-08T21:00:00Z"});
+        admin.post("/v1/perks/sfo-lounge/versions/2/schedule", &at).await.is(200);
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T20:59:59Z"}))).await, none);
+        let told = admin.post(ONE, &ada(at)).await.is(200);
+        assert_eq!(
+            told["warnings"],
+            json!([{"code": "other_version_decides", "detail": "At 2012-05-08T21:00:00Z version 2 decides, since \
+                2012-05-08T21:00:00Z; this is what version 1 says."}])
+        );
+        let second = json!({"version": 2, "at": "2012-05-08T20:00:00Z"});
+        assert_eq!(codes(ada(second)).await, ["other_version_decides"]);
+
+        admin.post("/v1/perks/sfo-lounge/pause", &json!({"change_note": "Water damage."})).await.is(200);
+        assert_eq!(codes(ada(json!({}))).await, ["perk_paused"]);
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T19:30:00Z"}))).await, ["standing_of_later", "limits_of_now"]);
+        admin.post("/v1/perks/sfo-lounge/resume", &json!({"change_note": "Dry."})).await.is(200);
+        assert_eq!(codes(ada(json!({}))).await, none);
     }
 }

@@ -1,0 +1,129 @@
+//! What the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
+
+use jiff::Timestamp;
+
+use super::chosen::Chosen;
+use super::everyone::Warning;
+use super::facts::ScoreFact;
+use super::simulator::Trial;
+use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
+
+/// Which version decides at an instant, from all of a perk's versions in any order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deciding {
+    at: Timestamp,
+    /// Since when, and which.
+    found: Option<(Timestamp, i32)>,
+    tried: Option<i32>,
+    /// Whether the version that is tried is one that decided, decides or will: of a draft everybody
+    /// knows that it doesn't.
+    is_one: bool,
+}
+
+impl Deciding {
+    pub(super) const fn at(at: Timestamp, tried: Option<i32>) -> Self {
+        Self { at, found: None, tried, is_one: false }
+    }
+
+    pub(super) fn meet(&mut self, version: &RuleVersion) {
+        let since = match version.status {
+            VersionStatus::Draft | VersionStatus::InReview | VersionStatus::Approved => return,
+            VersionStatus::Scheduled => version.scheduled.as_ref().map(|scheduled| scheduled.at),
+            VersionStatus::Published | VersionStatus::Retired => version.published_at,
+        };
+        self.is_one |= self.tried == Some(version.version);
+        if let Some(since) = since.filter(|since| *since <= self.at) {
+            self.found = self.found.max(Some((since, version.version)));
+        }
+    }
+
+    fn doubt(self) -> Option<Warning> {
+        let tried = self.tried.filter(|_| self.is_one)?;
+        match self.found {
+            Some((_, found)) if found == tried => None,
+            Some((since, found)) => Some(Warning {
+                code: "other_version_decides",
+                detail: format!(
+                    "At {} version {found} decides, since {since}; this is what version {tried} says.",
+                    self.at
+                ),
+            }),
+            None => Some(Warning {
+                code: "no_version_decides",
+                detail: format!("At {} no version decides yet; this is what version {tried} says.", self.at),
+            }),
+        }
+    }
+}
+
+/// What is open about one subject's trial. `known`: the subject's own score, as it is kept now.
+pub(super) fn doubts(
+    chosen: &Chosen,
+    trial: &Trial,
+    known: Option<ScoreFact>,
+    deciding: Deciding,
+    now: Timestamp,
+) -> Vec<Warning> {
+    let at = deciding.at;
+    let mut warnings: Vec<Warning> = standing(chosen, at).into_iter().chain(deciding.doubt()).collect();
+    let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
+    if trial.score.is_some() && chosen.source.is_none() {
+        let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
+        warn("score_unused", detail.to_owned());
+    }
+    if let Some(score) = known.filter(|score| score.observed_at > at) {
+        let detail = format!(
+            "The score is the one that is kept now, observed at {}; what it was at {at} is not kept. Give a score to \
+             assume one.",
+            score.observed_at
+        );
+        warn("score_of_later", detail);
+    }
+    if !chosen.rule.limits().is_empty() {
+        if trial.subject.is_none() {
+            let detail = "Limits count people: name a subject to see what is left of them.";
+            warn("limits_not_applied", detail.to_owned());
+        } else if at < now {
+            let detail = format!(
+                "Limits count all that is used by now, also what was used after {at}. A backtest counts them as they \
+                 stood at each check."
+            );
+            warn("limits_of_now", detail);
+        }
+    }
+    let percent = chosen.rule.rollout().percent();
+    if trial.subject.is_none() && percent < 100 {
+        let detail = format!(
+            "The rule lets {percent} % of people in, by a hash of who they are: without a subject nobody is among \
+             them. Name one to see."
+        );
+        warn("rollout_not_applied", detail);
+    }
+    warnings
+}
+
+/// The rule is not all: a perk that is not on offer denies everyone.
+fn standing(chosen: &Chosen, at: Timestamp) -> Option<Warning> {
+    let perk = &chosen.perk;
+    let since = perk.standing.as_ref()?.at;
+    let what = match perk.status {
+        PerkStatus::Active => "resumed",
+        PerkStatus::Paused => "paused",
+        PerkStatus::Retired => "retired",
+    };
+    let (code, detail) = match perk.status {
+        _ if since > at => {
+            let then = "whether it was on offer then is not looked at";
+            ("standing_of_later", format!("The perk was {what} at {since}, after {at}: {then}."))
+        }
+        PerkStatus::Active => return None,
+        PerkStatus::Paused => {
+            let means = "every check is denied, whatever the rule says";
+            ("perk_paused", format!("The perk is paused since {since}: {means}."))
+        }
+        PerkStatus::Retired => {
+            ("perk_retired", format!("The perk is retired since {since}: nobody can ask for it any more."))
+        }
+    };
+    Some(Warning { code, detail })
+}
