@@ -31,7 +31,7 @@ async fn redeem(client: &Client, token: &str, attempt: &str) -> Reply {
 /// The facts of the merchant's voids, oldest first.
 async fn voids(app: &TestApp, merchant: &Merchant) -> Vec<Value> {
     let auditor = app.auditor(merchant).await;
-    let page = auditor.get("/v1/audit/events?kind=grant.voided&order=oldest").await.is(200);
+    let page = auditor.get("/v1/audit/events?kind=grant.voided&order=asc").await.is(200);
     page["events"].as_array().unwrap().iter().map(|event| event["facts"].clone()).collect()
 }
 
