@@ -108,7 +108,7 @@ pub struct TokenForm {
 #[schema(as = Introspection)]
 #[serde(untagged)]
 pub enum IntrospectionView {
-    Active(ActiveTokenView),
+    Active(Box<ActiveTokenView>),
     Inactive(InactiveTokenView),
 }
 
@@ -174,7 +174,7 @@ impl From<Option<Active>> for IntrospectionView {
         let Some(Active { claims, standing }) = found else {
             return Self::Inactive(InactiveTokenView { active: false });
         };
-        Self::Active(ActiveTokenView {
+        Self::Active(Box::new(ActiveTokenView {
             active: true,
             token_type: TYPE,
             iss: claims.iss,
@@ -193,7 +193,7 @@ impl From<Option<Active>> for IntrospectionView {
             loc: claims.loc,
             single_use: standing.single_use,
             redemptions: standing.redemptions,
-        })
+        }))
     }
 }
 
