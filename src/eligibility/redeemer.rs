@@ -9,7 +9,7 @@ use crate::entropy::Entropy;
 use crate::ids::{EventId, PerkSlug};
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
 use crate::ledger::replay::Standing;
-use crate::ledger::returns::ReturnError;
+use crate::ledger::returns::{ReturnError, Taken};
 use crate::ledger::{Ledger, LedgerError};
 use crate::tokens::claims::Claims;
 use crate::tokens::{TokenError, Verifier};
@@ -142,8 +142,8 @@ impl Redeemer {
             }
         }
         match self.ledger.revoke_token(&merchant.id, &claims.jti, principal.actor()).await {
-            Ok(taken) => {
-                metrics::counter!("revocations_total").increment(taken.voided);
+            Ok(Taken { voided, .. }) => {
+                metrics::counter!("revocations_total").increment(voided);
                 Ok(())
             }
             // Signed by us and not in the ledger, as with redeeming.
