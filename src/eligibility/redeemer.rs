@@ -1,4 +1,4 @@
-//! Spending a token at a door.
+//! Spending a token at a door, asking whether it still opens one, and taking it back.
 
 use std::time::Instant;
 
@@ -7,8 +7,10 @@ use crate::access::{Merchant, Principal, Role};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::ids::{EventId, PerkSlug};
-use crate::ledger::Ledger;
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
+use crate::ledger::replay::Standing;
+use crate::ledger::returns::{ReturnError, Taken};
+use crate::ledger::{Ledger, LedgerError};
 use crate::tokens::claims::Claims;
 use crate::tokens::{TokenError, Verifier};
 
@@ -29,6 +31,13 @@ pub struct Spent {
     pub redemption: Redemption,
     pub perk: PerkSlug,
     pub tier: String,
+}
+
+/// A token that opens a door now.
+#[derive(Debug, Clone)]
+pub struct Active {
+    pub claims: Claims,
+    pub standing: Standing,
 }
 
 /// Redeems tokens; cheap to clone.
@@ -63,18 +72,9 @@ impl Redeemer {
         attempt: String,
         deadline: Instant,
     ) -> Result<Spent, RedeemError> {
-        let claims = self.verifier.verify_signature(token)?;
-        // A foreign merchant's token gets the answer of a forged one: nobody learns that it is real.
-        if claims.merchant != merchant.slug {
-            return Err(TokenError::BadSignature.into());
-        }
+        let claims = self.verify_of(merchant, token)?;
         let at = self.clock.now();
-        let objection = match (principal.role, &principal.audience) {
-            (Role::Door, Some(audience)) => claims.check_audience(&format!("{}/{audience}", merchant.slug)).err(),
-            // A door without an audience opens for nobody.
-            (Role::Door, None) => Some(TokenError::WrongAudience),
-            _ => None,
-        };
+        let objection = objection_of(principal, merchant, &claims);
         let entry = RedeemEntry {
             event: EventId::new(at, &self.entropy),
             at,
@@ -98,5 +98,74 @@ impl Redeemer {
             // Signed by us and not in the ledger: another gateway with our key, or a lost database.
             Redeemed::Unknown => Err(TokenError::BadSignature.into()),
         }
+    }
+
+    /// What a token says that this caller could spend now (RFC 7662). None for any other, and nobody
+    /// learns why: it may be forged, another merchant's, another door's, spent, over or taken back.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn introspect(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        token: &str,
+    ) -> Result<Option<Active>, LedgerError> {
+        let valid = self.verify_of(merchant, token).ok().filter(|claims| {
+            objection_of(principal, merchant, claims).is_none() && claims.check_time(self.clock.now()).is_ok()
+        });
+        let active = match valid {
+            None => None,
+            Some(claims) => {
+                let standing = self.ledger.find_standing(&merchant.id, &claims.jti).await?;
+                standing.filter(Standing::opens).map(|standing| Active { claims, standing })
+            }
+        };
+        let word = if active.is_some() { "true" } else { "false" };
+        metrics::counter!("introspections_total", "active" => word).increment(1);
+        Ok(active)
+    }
+
+    /// Takes a token back (RFC 7009): from now on it opens no door, not even by an attempt that it has
+    /// opened before. A token that opens none anyhow is left as it is: one that is not this merchant's,
+    /// that was taken back before, or that expired without being spent.
+    ///
+    /// # Errors
+    /// [`ReturnError`], but for a grant that isn't there.
+    pub async fn revoke(&self, principal: &Principal, merchant: &Merchant, token: &str) -> Result<(), ReturnError> {
+        let Ok(claims) = self.verify_of(merchant, token) else { return Ok(()) };
+        // To take it back would give back what it used, long after anybody could have come.
+        if claims.check_time(self.clock.now()) == Err(TokenError::Expired) {
+            let standing = self.ledger.find_standing(&merchant.id, &claims.jti).await?;
+            if standing.is_none_or(|standing| standing.redemptions == 0) {
+                return Ok(());
+            }
+        }
+        match self.ledger.revoke_token(&merchant.id, &claims.jti, principal.actor()).await {
+            Ok(Taken { voided, .. }) => {
+                metrics::counter!("revocations_total").increment(voided);
+                Ok(())
+            }
+            // Signed by us and not in the ledger, as with redeeming.
+            Err(ReturnError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a token of this merchant says. A foreign merchant's gets the answer of a forged one: nobody
+    /// learns that it is real.
+    fn verify_of(&self, merchant: &Merchant, token: &str) -> Result<Claims, TokenError> {
+        let claims = self.verifier.verify_signature(token)?;
+        if claims.merchant == merchant.slug { Ok(claims) } else { Err(TokenError::BadSignature) }
+    }
+}
+
+/// Why the token is none of this caller's: a door's audience.
+fn objection_of(principal: &Principal, merchant: &Merchant, claims: &Claims) -> Option<TokenError> {
+    match (principal.role, &principal.audience) {
+        (Role::Door, Some(audience)) => claims.check_audience(&format!("{}/{audience}", merchant.slug)).err(),
+        // A door without an audience opens for nobody.
+        (Role::Door, None) => Some(TokenError::WrongAudience),
+        _ => None,
     }
 }

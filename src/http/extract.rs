@@ -56,16 +56,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let raw = read(&req, payload).await?;
+            let raw = read(&req, payload, "application/json").await?;
             let value = parse(&raw)?;
             Ok(Self { value, raw })
         })
     }
 }
 
-/// Reads a JSON body whole, within the bounds of the settings.
-async fn read(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    require_json(req)?;
+/// Reads a body of this type whole, within the bounds of the settings.
+pub(super) async fn read(req: &HttpRequest, payload: Payload, wanted: &str) -> Result<Bytes, Problem> {
+    require_type(req, wanted)?;
     let (limit, deadline) = req.app_data::<Data<Gateway>>().map_or((65_536, Duration::from_secs(10)), |gateway| {
         (gateway.settings.bounds.body_limit_bytes, gateway.settings.timeouts.body)
     });
@@ -110,15 +110,15 @@ async fn gather(mut payload: Payload, limit: usize) -> Result<Bytes, Unread> {
     Ok(raw.freeze())
 }
 
-fn require_json(req: &HttpRequest) -> Result<(), Problem> {
-    let wrong = |detail: &'static str| Err(Problem::new(Kind::UnsupportedMediaType, detail));
-    if !req.content_type().eq_ignore_ascii_case("application/json") {
-        return wrong("Send the body as `Content-Type: application/json`.");
+fn require_type(req: &HttpRequest, wanted: &str) -> Result<(), Problem> {
+    let wrong = |detail: String| Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    if !req.content_type().eq_ignore_ascii_case(wanted) {
+        return wrong(format!("Send the body as `Content-Type: {wanted}`."));
     }
-    // Nothing here inflates: a compressed body would only look like malformed JSON.
+    // Nothing here inflates: a compressed body would only look malformed.
     let encoding = req.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return wrong("Send the body as it is, without a `Content-Encoding`.");
+        return wrong("Send the body as it is, without a `Content-Encoding`.".to_owned());
     }
     Ok(())
 }

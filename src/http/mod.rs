@@ -19,6 +19,7 @@ pub mod auth;
 mod conditions;
 mod door;
 pub mod extract;
+mod form;
 pub mod health;
 mod ndjson;
 pub mod once;

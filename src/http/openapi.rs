@@ -25,7 +25,7 @@ use super::routes::routes;
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
         (name = "referrals", description = "What a person is to decide, and how they decided"),
-        (name = "tokens", description = "Doors spend what checks granted"),
+        (name = "tokens", description = "Doors spend what checks granted; whether a token still opens one, and taking it back"),
         (name = "audit", description = "What was recorded, as it stands in the merchant's log"),
         (name = "subjects", description = "What is held on one person, and erasing it"),
         (name = "perks", description = "What a merchant offers, and to whom"),
@@ -80,7 +80,7 @@ struct SpotView {
     /// Where in the body (RFC 6901).
     #[schema(example = "/label")]
     pointer: Option<String>,
-    /// Which query parameter.
+    /// Which parameter of the query, or of a form.
     parameter: Option<String>,
     #[schema(example = "unknown_field")]
     code: String,
@@ -106,6 +106,8 @@ problem_sets! {
     ProblemsOfQuery = [BadRequest, InvalidRequest];
     /// What a body can do wrong.
     ProblemsOfBody = [BadRequest, MalformedJson, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest];
+    /// What a form can do wrong.
+    ProblemsOfForms = [BadRequest, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest];
     /// A name that names nothing, or nothing of this merchant.
     ProblemsOfNames = [NotFound];
     /// What was recorded too long ago.

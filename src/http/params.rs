@@ -9,6 +9,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::extract::Complaint;
 use super::problem::{Kind, Problem, Spot};
@@ -41,11 +42,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
 }
 
 fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    #[expect(clippy::disallowed_types, reason = "only to split the pairs; what is in them is read below")]
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
-        .map_err(|_| Problem::new(Kind::BadRequest, "The query string can't be read."))?
+    fit(members(query)?)
+}
+
+/// The parameters of a query or a form, none of them twice.
+pub(super) fn members(encoded: &str) -> Result<Map<String, Value>, Problem> {
+    #[expect(clippy::disallowed_types, reason = "only to split the pairs; what is in them is read by `fit`")]
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(encoded)
+        .map_err(|_| Problem::new(Kind::BadRequest, "The parameters can't be read."))?
         .into_inner();
-    let mut members = serde_json::Map::new();
+    let mut members = Map::new();
     for (name, value) in pairs {
         if members.insert(name.clone(), value.into()).is_some() {
             return Err(Problem::invalid(vec![Spot::parameter(
@@ -55,7 +61,12 @@ fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
             )]));
         }
     }
-    serde_path_to_error::deserialize(serde_json::Value::Object(members)).map_err(|error| {
+    Ok(members)
+}
+
+/// Reads parameters into `T` and says which doesn't fit.
+pub(super) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         let complaint = Complaint::of(&error.inner().to_string());
         let name = complaint.field.unwrap_or_else(|| error.path().to_string());
         Problem::invalid(vec![Spot::parameter(name, complaint.code, complaint.detail)])

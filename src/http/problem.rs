@@ -117,7 +117,7 @@ pub struct Spot {
     /// Where in the body (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// Which query parameter.
+    /// Which parameter of the query, or of a form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
     pub code: Cow<'static, str>,
@@ -130,7 +130,7 @@ impl Spot {
         Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: sentence(&detail.into()) }
     }
 
-    /// A query parameter.
+    /// A parameter of the query, or of a form.
     pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self { pointer: None, parameter: Some(name.into()), code: code.into(), detail: sentence(&detail.into()) }
     }

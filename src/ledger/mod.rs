@@ -209,6 +209,16 @@ impl Ledger {
         self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await
     }
 
+    /// How a grant of the merchant stands now.
+    pub async fn find_standing(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+    ) -> Result<Option<replay::Standing>, LedgerError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means.clock.now());
+        Ok(self.means.database.read(move |conn| replay::find_standing(conn, &merchant, &grant, now)).await?)
+    }
+
     /// Spends a token, once.
     pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
         match self.submit(Entry::Redeem(Box::new(entry))).await? {

@@ -1,5 +1,7 @@
 //! Reading back what an earlier request was told.
 
+use jiff::Timestamp;
+
 use super::LedgerError;
 use super::checks;
 use super::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
@@ -81,6 +83,44 @@ pub fn find_grant(
         .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at) })
         .collect();
     Ok(Some(GrantRecord { check: check.get().clone(), redemptions }))
+}
+
+/// What a door would find of a grant now. Nothing personal is opened for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub single_use: bool,
+    /// How often its token was spent.
+    pub redemptions: u64,
+    pub end: Option<Ended>,
+    /// A place that it held has lapsed: it may be another's by now.
+    pub has_lapsed: bool,
+}
+
+impl Standing {
+    /// Whether its token opens a door, if it is valid there and then.
+    pub const fn opens(&self) -> bool {
+        self.end.is_none() && !self.has_lapsed && !(self.single_use && self.redemptions > 0)
+    }
+}
+
+/// How the grant `grant` of the merchant stands at `now`, if there is one.
+pub(super) fn find_standing(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    grant: &GrantId,
+    now: Timestamp,
+) -> Result<Option<Standing>, DatabaseError> {
+    let Some(row) = store::find_grant(conn, merchant, grant.as_str())? else {
+        return Ok(None);
+    };
+    let spent = store::list_redemptions(conn, &[grant.as_str()])?;
+    let held = store::list_uses_of(conn, &[grant.as_str()])?;
+    Ok(Some(Standing {
+        single_use: row.single_use,
+        redemptions: u64::try_from(spent.len()).unwrap_or(u64::MAX),
+        end: end_of(row.released_at, row.voided_at),
+        has_lapsed: held.iter().any(|held| held.stay > 0 && held.counts_at <= now.as_microsecond()),
+    }))
 }
 
 /// The event of this kind about the check, unless there is none or its body is pruned.

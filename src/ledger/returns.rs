@@ -27,6 +27,9 @@ pub const AT_ONCE: usize = 25;
 pub const RELEASED: &str = "grant.released";
 pub const VOIDED: &str = "grant.voided";
 
+/// The note of a void whose caller could leave none: RFC 7009 has no place for it.
+const REVOKED: &str = "The token was revoked.";
+
 /// Why a grant did not end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReturnError {
@@ -115,8 +118,32 @@ impl Ledger {
         taking: Taking,
     ) -> Result<Taken, ReturnError> {
         let (merchant, now) = (merchant.clone(), self.means().clock.now());
-        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, now)).await
+        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Grant, now)).await
     }
+
+    /// Takes one grant back by its token: a void like any other, and its event says that the token was
+    /// revoked.
+    ///
+    /// # Errors
+    /// [`ReturnError::NotFound`] when it isn't there.
+    pub async fn revoke_token(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        actor: Actor,
+    ) -> Result<Taken, ReturnError> {
+        let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.means().clock.now());
+        let taking = Taking { actor, note: REVOKED.to_owned(), keep_uses: false };
+        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Token, now)).await
+    }
+}
+
+/// What was named to take a grant back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Grant,
+    /// It was revoked.
+    Token,
 }
 
 /// Grants and the counters they use, locked.
@@ -202,6 +229,7 @@ fn void(
     merchant: &MerchantId,
     grants: &[GrantId],
     taking: &Taking,
+    by: By,
     now: Timestamp,
 ) -> Result<Taken, ReturnError> {
     let mut ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
@@ -244,6 +272,7 @@ fn void(
             ("keeps_uses", Json::Bool(taking.keep_uses)),
             ("returned", Json::List(back)),
         ]);
+        facts.extend((by == By::Token).then_some(("revoked", Json::Bool(true))));
         events.push(event(merchant, &taking.actor, VOIDED, &row.id, facts));
     }
     store::void_grants(conn, merchant, &voided, now.as_microsecond())?;

@@ -1,4 +1,4 @@
-//! `/v1/tokens`: doors spend what checks granted.
+//! `/v1/tokens`: doors spend what checks granted, ask whether it still opens them, and admins take it back.
 
 use std::time::Instant;
 
@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::checks::PATIENCE;
-use crate::access::role::permit::Redeem;
+use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
+use crate::eligibility::redeemer::Active;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::Body;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfTokens};
+use crate::http::form::Form;
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfForms, ProblemsOfKeys, ProblemsOfTokens};
 use crate::http::problem::{Problem, Spot};
-use crate::ids::{self, GrantId, PerkSlug};
+use crate::ids::{self, GrantId, MerchantSlug, PerkSlug};
+use crate::tokens::claims::TYPE;
 
 const MAX_DOOR: usize = 80;
 const MAX_ATTEMPT: usize = 128;
@@ -87,4 +90,157 @@ pub async fn redeem_token(
         tier: spent.tier,
         redeemed_at: spent.redemption.redeemed_at,
     }))
+}
+
+/// A token that is asked about, or taken back. Other parameters are passed over.
+#[derive(Deserialize, ToSchema)]
+pub struct TokenForm {
+    #[schema(example = "eyJhbGciOiJFZERTQSIs…")]
+    token: String,
+    /// What kind of token it is. There is one kind, so it is not looked at.
+    #[schema(example = "eligibility+jwt")]
+    #[expect(dead_code, reason = "clients of the standards send it")]
+    token_type_hint: Option<String>,
+}
+
+/// Whether a token still opens a door.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Introspection)]
+#[serde(untagged)]
+pub enum IntrospectionView {
+    Active(Box<ActiveTokenView>),
+    Inactive(InactiveTokenView),
+}
+
+/// A token that opens a door now, with its claims and how often it was spent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActiveToken)]
+pub struct ActiveTokenView {
+    /// Always true.
+    active: bool,
+    #[schema(example = "eligibility+jwt")]
+    token_type: &'static str,
+    /// The gateway.
+    #[schema(example = "https://gate.example")]
+    iss: String,
+    /// The merchant and the door's audience.
+    #[schema(example = "cathay/sfo-lounge")]
+    aud: String,
+    /// The person, as this merchant alone knows them.
+    #[schema(example = "sub_07070707070707070707070707070707")]
+    sub: String,
+    /// The grant.
+    #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    jti: GrantId,
+    /// Seconds since the Unix epoch, as all times of a token.
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    #[schema(value_type = String, example = "cathay")]
+    merchant: MerchantSlug,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "standard")]
+    tier: String,
+    /// The version of the rule that granted it.
+    rule: i32,
+    /// The beginning of what that version's rule hashes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "042a2fa690be5b43")]
+    rule_hash: Option<String>,
+    /// How many people, the person included; absent for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    party: Option<i32>,
+    /// Where it was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loc: Option<String>,
+    /// Whether it opens one door once.
+    single_use: bool,
+    /// How often it was spent: more than never only if it is not for single use.
+    redemptions: u64,
+}
+
+/// Any other token. It is not said what is wrong with it, nor whether it is one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InactiveToken)]
+pub struct InactiveTokenView {
+    /// Always false.
+    #[schema(example = false)]
+    active: bool,
+}
+
+impl From<Option<Active>> for IntrospectionView {
+    fn from(found: Option<Active>) -> Self {
+        let Some(Active { claims, standing }) = found else {
+            return Self::Inactive(InactiveTokenView { active: false });
+        };
+        Self::Active(Box::new(ActiveTokenView {
+            active: true,
+            token_type: TYPE,
+            iss: claims.iss,
+            aud: claims.aud,
+            sub: claims.sub.as_str().to_owned(),
+            jti: claims.jti,
+            iat: claims.iat,
+            nbf: claims.nbf,
+            exp: claims.exp,
+            merchant: claims.merchant,
+            perk: claims.perk,
+            tier: claims.tier,
+            rule: claims.rule,
+            rule_hash: claims.rule_hash,
+            party: claims.party,
+            loc: claims.loc,
+            single_use: standing.single_use,
+            redemptions: standing.redemptions,
+        }))
+    }
+}
+
+/// Introspect a token
+///
+/// Whether it would open a door now (RFC 7662), without spending it: its claims if it would, and
+/// `{"active":false}` for any other, be it forged, another merchant's, expired, released, taken back, or
+/// for single use and spent. The body is a form. Roles: admin, kiosk, door (its own audience only).
+#[utoipa::path(
+    tag = "tokens",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    extensions(("x-roles" = json!(["admin", "kiosk", "door"]))),
+    responses(
+        (status = 200, description = "Whether it is active", body = IntrospectionView),
+        ProblemsOfForms, ProblemsOfKeys
+    )
+)]
+#[post("/tokens/introspect")]
+pub async fn introspect_token(
+    caller: May<Introspect>,
+    gateway: Data<Gateway>,
+    form: Form<TokenForm>,
+) -> Result<HttpResponse, Problem> {
+    let token = form.into_inner().token;
+    let found = gateway.redeemer.introspect(&caller, caller.merchant()?, &token).await?;
+    Ok(HttpResponse::Ok().json(IntrospectionView::from(found)))
+}
+
+/// Revoke a token
+///
+/// Takes back what it was granted (RFC 7009): it opens no door any more and is never sent again, and what
+/// it used of limits is given back unless a door has taken it. The event is a `grant.voided` that says
+/// `revoked`. The answer is 200 for every token, also for one that is unknown, another merchant's or
+/// over, with which nothing is done. A door that verifies offline doesn't see it. The body is a form.
+/// Roles: admin.
+#[utoipa::path(
+    tag = "tokens",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "It opens no door"), ProblemsOfForms, ProblemsOfKeys)
+)]
+#[post("/tokens/revoke")]
+pub async fn revoke_token(
+    caller: May<RevokeTokens>,
+    gateway: Data<Gateway>,
+    form: Form<TokenForm>,
+) -> Result<HttpResponse, Problem> {
+    gateway.redeemer.revoke(&caller, caller.merchant()?, &form.into_inner().token).await?;
+    Ok(HttpResponse::Ok().finish())
 }

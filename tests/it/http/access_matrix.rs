@@ -37,11 +37,13 @@ enum Foreign {
     NotFound,
     /// A token is as good as forged.
     Forged,
+    /// A token is answered as one that never was; that nothing is done is tested beside the endpoint.
+    Alike,
     /// The operation names no thing of a merchant.
     Nothing,
 }
 
-/// A request: how, where, and its body (JSON, or CSV where it is text).
+/// A request: how, where, and its body (JSON; where it is text, a form of tokens or CSV).
 type Request = (Method, String, Value);
 
 struct Sample {
@@ -102,6 +104,9 @@ const SAMPLES: &[Sample] = &[
         let body = json!({"decision": "grant", "tier": "t", "note": "in person"});
         (Method::POST, format!("/v1/referrals/{}/decide", it.referred), body)
     }),
+    sample("introspect_token", Foreign::Alike, |it| {
+        (Method::POST, "/v1/tokens/introspect".into(), Value::String(format!("token={}", it.token)))
+    }),
     sample("redeem_token", Foreign::Forged, |it| {
         (Method::POST, "/v1/tokens/redeem".into(), json!({"token": it.token, "door": "A", "attempt": "1"}))
     }),
@@ -110,6 +115,9 @@ const SAMPLES: &[Sample] = &[
     }),
     sample("void_grant", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/grants/{}/void", it.grant), json!({"note": "a mistake"}))
+    }),
+    sample("revoke_token", Foreign::Alike, |it| {
+        (Method::POST, "/v1/tokens/revoke".into(), Value::String(format!("token={}", it.token)))
     }),
     // That it stays within the merchant is tested beside the endpoint.
     sample("void_grants", Foreign::Nothing, |it| {
@@ -277,6 +285,7 @@ async fn send(client: &Client, (method, path, body): Request) -> Reply {
     let ask = client.ask(method, &path).header("if-match", "*");
     match body {
         Value::Null => ask.await,
+        Value::String(form) if path.starts_with("/v1/tokens/") => ask.form(&form).await,
         Value::String(csv) => ask.body("text/csv", csv).await,
         json => ask.json(json.to_string()).await,
     }
@@ -337,6 +346,12 @@ async fn every_role_may_what_the_document_says_and_another_merchants_things_are_
                     (true, Foreign::NotFound) => drop(refused.problem(404, "not_found")),
                     (true, Foreign::Forged) => {
                         assert_eq!(refused.spot(422, "invalid_token").1, "bad_signature", "{at}");
+                    }
+                    (true, Foreign::Alike) => {
+                        let mut nobodys = (sample.request)(&own);
+                        nobodys.2 = Value::String("token=eyJ.nobodys.token".into());
+                        let nobodys = send(&caller, nobodys).await;
+                        assert_eq!((refused.status, &refused.text), (200, &nobodys.text), "{at}");
                     }
                     (true, Foreign::Nothing) => {}
                 }

@@ -18,6 +18,7 @@ const VERBS: &[&str] = &[
     "erase",
     "get",
     "import",
+    "introspect",
     "list",
     "pause",
     "publish",

@@ -96,6 +96,11 @@ impl Ask {
         self.body("application/json", text)
     }
 
+    /// The pairs of a form, encoded.
+    pub fn form(self, pairs: &str) -> Self {
+        self.body("application/x-www-form-urlencoded", pairs)
+    }
+
     pub fn body(self, content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         Self { request: self.request.header("content-type", content_type).body(bytes.into()), ..self }
     }

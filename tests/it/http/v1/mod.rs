@@ -25,7 +25,9 @@ mod scores;
 mod sources;
 mod subjects_erase;
 mod subjects_record;
+mod tokens_introspect;
 mod tokens_redeem;
+mod tokens_revoke;
 mod version_schedule;
 mod version_steps;
 
