@@ -36,6 +36,7 @@ mod logs;
 pub mod receipt;
 mod redemptions;
 mod referrals;
+pub mod reports;
 mod rules;
 mod store;
 mod tally;

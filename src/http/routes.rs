@@ -13,7 +13,7 @@ use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
     approvals, audit, audit_export, audit_proofs, backtests, checks, checks_batch, diff, grants, keys, merchants,
-    perk_steps, perks, referrals, scores, simulations, sources, tokens, version_steps, versions,
+    perk_steps, perks, referrals, reports, scores, simulations, sources, tokens, version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -44,6 +44,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(audit_proofs::get_event_proof)
                 .service(audit_proofs::list_checkpoints)
                 .service(audit_proofs::get_consistency)
+                .service(reports::get_grants_report)
+                .service(reports::get_billing_report)
+                .service(reports::get_fairness_report)
                 .service(tokens::redeem_token)
                 .service(perks::create_perk)
                 .service(perks::list_perks)
