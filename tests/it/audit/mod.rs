@@ -4,5 +4,6 @@ mod history;
 mod life;
 mod pages;
 mod referrals;
+mod reports;
 mod tamper;
 mod verify;
