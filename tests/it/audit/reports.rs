@@ -34,7 +34,7 @@ const PERKS: [(&str, &str); 2] = [
             "tiers":[{"id":"gold","rank":2,"when":{"attr":"score","op":"gte","value":60}},
                      {"id":"main","rank":1,"when":{"attr":"score","op":"gte","value":40}}],
             "token":{"ttl":"PT1H"},
-            "limits":[{"id":"person","scope":["subject"],"max":6,"window":{"lifetime":true}}]}"#,
+            "limits":[{"id":"person","scope":["subject"],"max":3,"window":{"lifetime":true}}]}"#,
     ),
     (
         "queue",
@@ -356,7 +356,7 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
         let granted = |made: &&Made| made.answer.perk.as_str() == "lounge" && made.answer.grant.is_some();
         let used = all.iter().filter(granted).count() as u64;
         let [limit] = grants.limits.as_slice() else { panic!("{:?}", grants.limits) };
-        assert_eq!((limit.limit.as_str(), limit.used, limit.peak, limit.max), ("person", used, 6, 6));
+        assert_eq!((limit.limit.as_str(), limit.used, limit.peak, limit.max), ("person", used, 3, 3));
         let given_back = |made: &&Made| {
             let spent_before = made.visits.iter().any(|(at, _)| made.voided.is_some_and(|voided| *at < voided));
             granted(made) && made.voided.is_some() && !spent_before
