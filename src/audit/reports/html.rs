@@ -21,14 +21,16 @@ const COLOURS: [&str; 3] = ["#0072B2", "#E69F00", "#009E73"];
 
 const STYLE: &str = "\
 :root{color-scheme:light}\
-body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#111;background:#fff}\
+body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:90rem;padding:0 1rem;color:#111;background:#fff}\
 h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:1rem 0}dt{color:#555}dd{margin:0}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd;vertical-align:bottom}\
+th,td{padding:.3rem .45rem;text-align:right;border-bottom:1px solid #ddd;vertical-align:bottom}\
 th{font-weight:600}th:first-child,td:first-child{text-align:left;white-space:nowrap}\
-tfoot td{font-weight:600;border-top:2px solid #111}\
-.wide{overflow-x:auto}.key{margin:.25rem 0}.note{color:#555;max-width:48rem}svg{max-width:100%;height:auto}\
+.all td{font-weight:600;border-top:2px solid #111}\
+.wide{overflow-x:auto}\
+.totals{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:0 1.5rem}\
+.totals div{display:flex;justify-content:space-between;border-bottom:1px solid #ddd;padding:.2rem 0}.note{color:#555;max-width:48rem}svg{max-width:100%;height:auto}\
 @page{size:A4 landscape;margin:12mm}\
 @media print{body{margin:0;max-width:none;font-size:10px}.wide{overflow:visible}\
 th,td{padding:.15rem .3rem}tr,svg{break-inside:avoid}thead{display:table-header-group}}";
@@ -85,11 +87,11 @@ impl Report {
 
     /// The totals, top to bottom; what is nought everywhere is left out of tables, and is here.
     fn summary(&self, out: &mut String) {
-        out.push_str("<h2>Totals</h2>\n<table><tbody>");
+        out.push_str("<h2>Totals</h2>\n<dl class=\"totals\">");
         for (name, heading) in self.report.columns() {
-            let _ = write!(out, "<tr><td>{}</td><td>{}</td></tr>", escaped(heading), self.totals.get(name));
+            let _ = write!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(heading), self.totals.get(name));
         }
-        out.push_str("</tbody></table>\n");
+        out.push_str("</dl>\n");
     }
 
     fn table(&self, out: &mut String) {
@@ -106,17 +108,17 @@ impl Report {
             let _ = write!(out, "<th scope=\"col\">{}</th>", escaped(heading));
         }
         out.push_str("</tr></thead>\n<tbody>");
-        let mut line = |name: &str, counts: &Row| {
-            let _ = write!(out, "<tr><td>{}</td>", escaped(name));
+        let mut line = |class: &str, name: &str, counts: &Row| {
+            let _ = write!(out, "<tr{class}><td>{}</td>", escaped(name));
             for (column, _) in &shown {
                 let _ = write!(out, "<td>{}</td>", counts.get(column));
             }
             out.push_str("</tr>\n");
         };
         for group in &self.groups {
-            line(group.group.as_deref().unwrap_or("not said"), &group.counts);
+            line("", group.group.as_deref().unwrap_or("not said"), &group.counts);
         }
-        line("All", &self.totals);
+        line(" class=\"all\"", "All", &self.totals);
         out.push_str("</tbody></table></div>\n");
     }
 
@@ -151,7 +153,9 @@ impl Report {
         let groups: Vec<(String, &Row)> = if self.group_by.is_some() { groups.collect() } else { all.into() };
         let bars: Vec<_> = groups.iter().take(MOST_BARS).collect();
         let sum = |row: &Row| parts.iter().map(|(name, _)| row.get(name)).fold(0, u64::saturating_add);
-        let most = bars.iter().map(|(_, row)| sum(row)).max().unwrap_or(0);
+        // Shares are drawn against the whole.
+        let whole = if self.report == Kind::Fairness { 1_000 } else { 0 };
+        let most = bars.iter().map(|(_, row)| sum(row)).max().unwrap_or(0).max(whole);
         if most == 0 {
             out.push_str("<p class=\"note\">There is nothing to draw.</p>\n");
             return;

@@ -10,6 +10,7 @@ mod perk_cases;
 mod perk_files;
 mod perk_life;
 mod perks;
+mod reports;
 mod scores;
 mod story;
 mod terminal;
