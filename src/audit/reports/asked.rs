@@ -174,28 +174,28 @@ impl Period {
 mod tests {
     use super::*;
 
-    fn bound(text: &str) -> Option<Bound> {
-        Some(Bound::parse(text).unwrap())
+    fn bound(text: &str) -> Bound {
+        Bound::parse(text).unwrap()
     }
 
     #[test]
     fn a_date_begins_where_its_zone_begins_it() {
         let now = "2012-06-01T00:00:00Z".parse().unwrap();
         let pacific = zone(Some("America/Los_Angeles")).unwrap();
-        let period = Period::between(bound("2012-05-08"), bound("2012-05-09"), pacific, now).unwrap();
+        let period = Period::between(Some(bound("2012-05-08")), Some(bound("2012-05-09")), pacific, now).unwrap();
         assert_eq!(period.from, Some("2012-05-08T07:00:00Z".parse().unwrap()));
         assert_eq!(period.to, "2012-05-09T07:00:00Z".parse().unwrap());
         assert!(period.has("2012-05-08T07:00:00Z".parse().unwrap()) && !period.has(period.to));
         // On that day clocks went from midnight to one.
         let havana = zone(Some("America/Havana")).unwrap();
-        let period = Period::between(bound("2012-04-01"), None, havana, now).unwrap();
+        let period = Period::between(Some(bound("2012-04-01")), None, havana, now).unwrap();
         assert_eq!((period.from, period.to), (Some("2012-04-01T05:00:00Z".parse().unwrap()), now));
     }
 
     #[test]
     fn what_is_no_period_is_refused() {
         let now: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
-        let between = |from, to| Period::between(bound(from), bound(to), TimeZone::UTC, now);
+        let between = |from, to| Period::between(Some(bound(from)), Some(bound(to)), TimeZone::UTC, now);
         assert_eq!(between("2012-05-09", "2012-05-08"), Err(AskedError::Reversed));
         assert_eq!(between("2012-05-09", "2012-05-09T00:00:00Z"), Err(AskedError::Reversed));
         assert!(between("1912-05-09", "2012-05-09").is_ok(), "a hundred years are a period");
