@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
+use crate::eligibility::discloser::Discloser;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
@@ -53,6 +54,7 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub simulator: Simulator,
     pub backtester: Backtester,
+    pub discloser: Discloser,
     pub anchorer: Anchorer,
     pub exporter: Exporter,
     pub reporter: Reporter,
@@ -170,6 +172,7 @@ impl Gateway {
         };
         let (simulator, backtester) = trials(&checker);
         let reporter = Reporter::new(ledger.clone(), clock.clone());
+        let discloser = Discloser::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
@@ -187,6 +190,7 @@ impl Gateway {
             redeemer,
             simulator,
             backtester,
+            discloser,
             anchorer,
             exporter,
             reporter,

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`http`], [`cli`] | the doors: they turn the outside's technology into calls of the rooms | nobody; doors never call each other (`serve`, `demo` and `openapi` start or describe [`http`]) |
 //! | [`gateway`] | the composition root: from settings to every handle | the doors |
-//! | [`eligibility`] | deciding: the pure function, the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer); trying rules out: the [`Simulator`](eligibility::simulator::Simulator), the [`Backtester`](eligibility::backtester::Backtester); the only room that calls its siblings | the doors |
+//! | [`eligibility`] | deciding: the pure function, the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer); trying rules out: the [`Simulator`](eligibility::simulator::Simulator), the [`Backtester`](eligibility::backtester::Backtester); telling people what is held on them: the [`Discloser`](eligibility::discloser::Discloser); the only room that calls its siblings | the doors |
 //! | [`access`] | merchants, API keys, roles: the [`Directory`](access::Directory) | the doors |
 //! | [`perks`] | rules and their versions: the [`Catalog`](perks::catalog::Catalog) | the doors, `eligibility` |
 //! | [`scores`] | scores and where they come from: the [`Lookup`](scores::Lookup) | the doors, `eligibility` |

@@ -151,6 +151,8 @@ permissions! {
     ReadScores = [Admin, Feeder, Auditor];
     /// Reports, audit events, exports and proofs.
     Audit = [Admin, Auditor];
+    /// Answer a person who asks what is held on them, or to be erased.
+    AnswerSubjects = [Admin];
 }
 
 #[cfg(test)]
@@ -184,6 +186,7 @@ mod tests {
                 ".+..+. WriteScores",
                 ".+..++ ReadScores",
                 ".+...+ Audit",
+                ".+.... AnswerSubjects",
             ]
         );
     }

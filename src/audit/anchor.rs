@@ -80,7 +80,8 @@ impl Anchor {
             if rest.is_empty() && places > 0 {
                 break;
             }
-            let line = text[..text.len() - rest.len()].lines().count().max(1);
+            let before = text.get(..text.len() - rest.len()).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
             let found = if rest.starts_with('{') {
                 let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
                 let value = values.next().transpose().map_err(|e| AnchorError::Form(e.to_string()))?;

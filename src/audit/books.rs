@@ -2,61 +2,83 @@
 
 use std::collections::BTreeSet;
 
-use super::body::{ApprovalFacts, Body, CheckFacts, EndFacts, PerkFacts, RedeemFacts, Unreadable};
+use serde_json::value::RawValue;
+
+use super::body::{ApprovalFacts, Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
 use super::grants::Grants;
 use super::keys::Keys;
-use super::logs::{Log, Logs};
+use super::logs::Logs;
+use super::marks::Marks;
+use super::pruned::Pruned;
 use super::redemptions::Redemptions;
 use super::referrals::Referrals;
 use super::rules::Rules;
+use super::spending::Spending;
+use super::subjects::Subjects;
 use super::verify::Checked;
+use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{checks, redemptions, referrals, returns};
+use crate::ledger::{erasure, pruning, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
-    grants: Grants,
-    redemptions: Redemptions,
+    marks: Marks,
+    against: Against,
     /// The merchants that the operator's log knows.
     merchants: BTreeSet<String>,
     /// Whether the operator's log has pruned events.
     has_operator_gaps: bool,
 }
 
+/// What grants and redemptions are held against.
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
+enum Against {
+    /// The tables of a database.
+    Tables { grants: Grants, redemptions: Redemptions },
+    /// Each other, there being nothing else.
+    Events(Spending),
+}
+
 /// Of one log.
 pub(super) struct LogBooks<'a> {
-    log: &'a Log,
+    log: &'a Identity,
     books: &'a mut Books,
     counters: Counters,
     rules: Rules,
     keys: Keys,
     referrals: Referrals,
+    subjects: Subjects,
+    pruned: Pruned,
     /// Whether the bodies of some events so far are pruned.
     has_gaps: bool,
 }
 
 impl Books {
-    /// `key` is random.
-    pub(super) fn new(key: [u8; 32]) -> Self {
-        Self {
-            grants: Grants::new(key),
-            redemptions: Redemptions::new(key),
-            merchants: BTreeSet::new(),
-            has_operator_gaps: false,
-        }
+    /// To be held to the tables of a database.
+    pub(super) fn new(marks: Marks) -> Self {
+        let against = Against::Tables { grants: Grants::new(&marks), redemptions: Redemptions::new(&marks) };
+        Self { marks, against, merchants: BTreeSet::new(), has_operator_gaps: false }
     }
 
-    pub(super) fn open<'a>(&'a mut self, log: &'a Log) -> LogBooks<'a> {
+    /// Of an export.
+    pub(super) fn alone(marks: Marks) -> Self {
+        let against = Against::Events(Spending::new(marks.clone()));
+        Self { marks, against, merchants: BTreeSet::new(), has_operator_gaps: false }
+    }
+
+    pub(super) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
         LogBooks {
             log,
-            books: self,
-            counters: Counters::default(),
+            counters: Counters::new(self.marks.clone()),
             rules: Rules::default(),
             keys: Keys::default(),
             referrals: Referrals::default(),
+            subjects: Subjects::new(self.marks.clone()),
+            pruned: Pruned::default(),
             has_gaps: false,
+            books: self,
         }
     }
 
@@ -69,8 +91,10 @@ impl Books {
         checked: &mut Checked,
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
-        checked.grants = self.grants.close(conn, logs, findings)?;
-        checked.redemptions = self.redemptions.close(conn, logs, findings)?;
+        if let Against::Tables { grants, redemptions } = self.against {
+            checked.grants = grants.close(conn, logs, findings)?;
+            checked.redemptions = redemptions.close(conn, logs, findings)?;
+        }
         let mut known = self.merchants;
         for (id, slug) in merchants {
             if !known.remove(id) && !self.has_operator_gaps {
@@ -91,57 +115,93 @@ impl Books {
     }
 }
 
+/// The slot of a token that is spent once.
+const SINGLE: &str = "single";
+
 /// The name of the operator's log.
 pub(super) const OPERATOR: &str = "operator";
 
 impl LogBooks<'_> {
-    /// An event whose body is pruned.
-    pub(super) const fn skip(&mut self) {
+    /// An event whose body is not here.
+    pub(super) fn skip(&mut self, index: i64) {
+        self.pruned.gone(index);
+        self.counters.skip(index);
         self.has_gaps = true;
-        self.books.grants.has_gaps = true;
+        if let Against::Tables { grants, .. } = &mut self.books.against {
+            grants.has_gaps = true;
+        }
     }
 
     /// Reads what an event says about a table. Kinds that change none are passed over.
     pub(super) fn take(&mut self, at: At<'_>, body: &Body<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
-        let about = &*body.about;
-        let merchant = self.log.merchant();
-        match &*body.kind {
-            checks::KIND => {
-                let check: CheckFacts<'_> = body.facts()?;
+        let merchant = self.log.merchant.as_deref();
+        match &body.facts {
+            Facts::Check(check) => {
                 if (&*check.decision == "granted") != check.grant.is_some() {
                     findings.add(at, Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" });
                 }
-                self.rules.cited(at, body.at, &check, self.has_gaps, findings);
-                self.counters.take(at, &check, self.has_gaps, findings);
-                self.referrals.asked(body, &check);
+                self.rules.cited(at, body.at, check, self.has_gaps, findings);
+                self.counters.take(at, check, self.has_gaps, findings);
+                self.subjects.seen(at, &check.subject);
+                self.referrals.asked(body, check);
                 if let Some(grant) = &check.grant {
-                    self.books.grants.take(merchant.unwrap_or_default(), body, &check, grant);
+                    match &mut self.books.against {
+                        Against::Tables { grants, .. } => grants.take(merchant.unwrap_or_default(), body, check, grant),
+                        Against::Events(spending) => spending.granted(at, check, findings),
+                    }
+                }
+                Ok(())
+            }
+            Facts::Redeem(facts) => {
+                // A token that may be spent often has a slot for each attempt.
+                if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
+                    findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
+                }
+                self.counters.enter(&body.about, facts);
+                match &mut self.books.against {
+                    Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
+                    Against::Events(spending) => {
+                        spending.redeemed(at, &body.about, facts, self.has_gaps, findings);
+                    }
+                }
+                Ok(())
+            }
+            Facts::Other(facts) => self.take_other(at, body, facts, findings),
+        }
+    }
+
+    fn take_other(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &RawValue,
+        findings: &mut Findings,
+    ) -> Result<(), Unreadable> {
+        let about = &*body.about;
+        match &*body.kind {
+            returns::RELEASED | returns::VOIDED => {
+                let facts: EndFacts<'_> = read(facts)?;
+                self.counters.give_back(at, about, &facts);
+                if let Against::Tables { grants, .. } = &mut self.books.against {
+                    grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
                 }
             }
-            redemptions::KIND => {
-                let facts: RedeemFacts<'_> = body.facts()?;
-                self.counters.enter(about, &facts);
-                self.books.redemptions.take(at, merchant.unwrap_or_default(), body, &facts, findings);
-            }
-            returns::RELEASED | returns::VOIDED => {
-                let facts: EndFacts<'_> = body.facts()?;
-                self.counters.give_back(at, about, &facts);
-                self.books.grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
-            }
-            referrals::KIND => self.referrals.decided(at, body, &body.facts()?, self.has_gaps, findings),
+            referrals::KIND => self.referrals.decided(at, body, &read(facts)?, self.has_gaps, findings),
+            erasure::KIND => self.subjects.erased(at, &read(facts)?),
+            pruning::KIND => self.pruned.recorded(&read(facts)?),
             "perk.created" | "perk.renamed" | "perk.repurposed" => {
-                self.rules.named(about, &body.facts::<PerkFacts<'_>>()?);
+                self.rules.named(about, &read::<PerkFacts<'_>>(facts)?);
             }
             "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(about, &body.kind),
             kind if kind.starts_with("approvals.") => {
-                self.rules.requires(body.facts::<ApprovalFacts>()?.required);
+                self.rules.requires(read::<ApprovalFacts>(facts)?.required);
             }
             kind if kind.starts_with("rule.") => {
-                self.rules.take(at, kind, about, &body.facts()?, self.has_gaps, findings);
+                self.rules.take(at, kind, about, &read(facts)?, self.has_gaps, findings);
             }
-            "key.created" => self.keys.created(about, body.facts()?),
-            "key.revoked" => self.keys.revoked(about, body.facts()?),
-            "merchant.created" if merchant.is_none() => {
+            "key.created" => self.keys.created(about, read(facts)?),
+            "key.revoked" => self.keys.revoked(about, read(facts)?),
+            "merchant.created" if self.log.merchant.is_none() => {
                 self.books.merchants.insert(about.to_owned());
             }
             _ => {}
@@ -156,12 +216,14 @@ impl LogBooks<'_> {
         checked: &mut Checked,
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
-        let (name, merchant, has_gaps) = (self.log.name(), self.log.merchant(), self.has_gaps);
+        let (name, merchant, has_gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.has_gaps);
+        self.pruned.close(name, findings);
         checked.keys += self.keys.close(conn, name, merchant, has_gaps, findings)?;
         match merchant {
             Some(merchant) => {
                 checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
                 checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
+                checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
                 checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
             }
             None => self.books.has_operator_gaps = has_gaps,

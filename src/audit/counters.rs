@@ -1,24 +1,23 @@
 //! Limit counters against the events of one merchant: every `used` is a running count.
 
-use std::collections::HashMap;
-
-use aws_lc_rs::digest;
-
 use super::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use super::findings::{At, Findings, Place, Wrong};
-use super::store;
+use super::marks::{Marked, Marks};
+use super::store::{self, CounterRow, UseRow};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::CounterRow;
 use crate::ledger::uses::Uses;
-use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
+use crate::perks::limit::{CONCURRENT, LIFETIME, ROLLING, is_across_perks};
 
 /// What the events of one log make of its counters: 50 bytes for each, and for each use that lapses
 /// by itself, which is what bounds how large a merchant can be verified in memory.
 #[derive(Default)]
 pub(super) struct Counters {
-    counted: HashMap<u128, Counted>,
+    marks: Marks,
+    counted: Marked<u128, Counted>,
     /// By counter and grant: where each use of a rolling or concurrent counter stands.
-    standing: HashMap<(u128, u128), Standing>,
+    standing: Marked<(u128, u128), Standing>,
+    /// The last event so far whose body is pruned: it may have used any counter whose uses may be pruned.
+    last_gap: Option<i64>,
 }
 
 struct Counted {
@@ -27,6 +26,8 @@ struct Counted {
     index: i64,
     /// Where uses lapse one by one.
     uses: Option<Box<Uses<u128>>>,
+    /// It has no window, so nothing that used it is ever pruned.
+    is_for_ever: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -37,6 +38,15 @@ struct Standing {
 }
 
 impl Counters {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
+    /// An event whose body is pruned.
+    pub(super) const fn skip(&mut self, index: i64) {
+        self.last_gap = Some(index);
+    }
+
     /// A check that touched limits. `has_gaps`: bodies before it are pruned, so a counter that is
     /// met for the first time may have been used before.
     pub(super) fn take(&mut self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
@@ -50,7 +60,7 @@ impl Counters {
             }
             let counted = match limit.horizon {
                 None => self.take_sum(at, check, limit, is_granted, has_gaps),
-                Some(horizon) => self.take_use(at, check, limit, horizon.as_microsecond(), has_gaps),
+                Some(horizon) => self.take_use(at, check, limit, horizon.0, has_gaps),
             };
             if counted != limit.used {
                 let wrong = Wrong::Used { limit: limit.id.to_string(), said: limit.used, counted };
@@ -72,15 +82,18 @@ impl Counters {
         has_gaps: bool,
     ) -> u64 {
         let cost = if is_granted { limit.cost } else { 0 };
-        let key = key_of(check, limit);
-        let known = self.counted.get(&key).map(|counted| counted.used);
+        let key = counter_of(&self.marks, &check.perk_id, &limit.id, &limit.scope, &limit.window);
+        // What was counted before a gap may not be all.
+        let is_whole = |counted: &&Counted| counted.is_for_ever || self.last_gap.is_none_or(|gap| gap < counted.index);
+        let known = self.counted.get(&key).filter(is_whole).map(|counted| counted.used);
         let before = match known {
             None if has_gaps => limit.used.saturating_sub(cost),
             known => known.unwrap_or(0),
         };
         // Go on from what the event says: one that is missing is told once, not at every event after.
         if is_granted {
-            self.counted.insert(key, Counted { used: limit.used, index: at.index, uses: None });
+            let is_for_ever = &*limit.window == LIFETIME;
+            self.counted.insert(key, Counted { used: limit.used, index: at.index, uses: None, is_for_ever });
         } else if let Some(counted) = self.counted.get_mut(&key) {
             counted.used = limit.used;
         }
@@ -96,12 +109,13 @@ impl Counters {
         horizon: i64,
         has_gaps: bool,
     ) -> u64 {
-        let key = key_of(check, limit);
-        let counted = self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None });
+        let key = counter_of(&self.marks, &check.perk_id, &limit.id, &limit.scope, &limit.window);
+        let counted =
+            self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
         let uses = counted.uses.get_or_insert_default();
         uses.move_to(horizon);
         if let (Some(counts_at), Some(grant)) = (limit.counts_at, &check.grant) {
-            let (grant, counts_at) = (fingerprint(&[&grant.id]), counts_at.as_microsecond());
+            let (grant, counts_at) = (self.marks.of(&[&grant.id]), counts_at.0);
             uses.add(counts_at, grant, limit.cost);
             counted.index = at.index;
             self.standing.insert((key, grant), Standing { counts_at, cost: limit.cost, index: at.index });
@@ -113,17 +127,17 @@ impl Counters {
     /// A guest comes in: the places that the grant holds are held for longer.
     pub(super) fn enter(&mut self, grant: &str, facts: &RedeemFacts<'_>) {
         for hold in &facts.holds {
-            let key = counter_of(&facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
-            self.stand(key, fingerprint(&[grant]), Some(hold.until.as_microsecond()));
+            let key = counter_of(&self.marks, &facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
+            self.stand(key, self.marks.of(&[grant]), Some(hold.until.0));
         }
     }
 
     /// A grant ended and gave back what it used.
     pub(super) fn give_back(&mut self, at: At<'_>, grant: &str, facts: &EndFacts<'_>) {
         for part in &facts.returned {
-            let key = counter_of(&facts.perk_id, &part.id, &part.scope, &part.window);
+            let key = counter_of(&self.marks, &facts.perk_id, &part.id, &part.scope, &part.window);
             if matches!(&*part.window, ROLLING | CONCURRENT) {
-                self.stand(key, fingerprint(&[grant]), None);
+                self.stand(key, self.marks.of(&[grant]), None);
             } else if let Some(counted) = self.counted.get_mut(&key) {
                 counted.used = counted.used.saturating_sub(part.cost);
                 counted.index = at.index;
@@ -157,9 +171,12 @@ impl Counters {
             let page = store::list_counters(conn, merchant, last.as_ref())?;
             for row in &page {
                 rows += 1;
-                let key = fingerprint(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+                let key = self.marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
                 let counted = match self.counted.remove(&key) {
                     None | Some(Counted { uses: Some(_), .. }) if has_gaps => continue,
+                    Some(Counted { index, is_for_ever: false, .. }) if self.last_gap.is_some_and(|gap| index < gap) => {
+                        continue;
+                    }
                     Some(Counted { uses: Some(mut uses), .. }) => {
                         uses.move_to(row.horizon);
                         uses.sum()
@@ -177,12 +194,15 @@ impl Counters {
             }
             last = page.into_iter().next_back();
         }
-        let mut gone: Vec<_> = self.counted.into_values().filter(|counted| counted.used > 0).collect();
-        gone.sort_unstable_by_key(|counted| counted.index);
-        for Counted { used, index, .. } in gone {
-            findings.add(Place::index(log, index), Wrong::CounterMissing { counted: used });
+        let left = |counted: &Counted| counted.uses.as_ref().map_or(counted.used, |uses| uses.sum());
+        // Which of those that lapse one by one are there behind a gap, nobody can say.
+        let gone = self.counted.into_values().filter(|it| left(it) > 0 && !(has_gaps && it.uses.is_some()));
+        let mut gone: Vec<(i64, u64)> = gone.map(|it| (it.index, left(&it))).collect();
+        gone.sort_unstable();
+        for (index, counted) in gone {
+            findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
-        close_uses(conn, self.standing, log, merchant, has_gaps, findings)?;
+        close_uses(conn, &self.marks, self.standing, log, merchant, has_gaps, findings)?;
         Ok(rows)
     }
 }
@@ -190,32 +210,36 @@ impl Counters {
 /// Holds the rows of single uses to the events.
 fn close_uses(
     conn: &mut AnyConnection,
-    mut standing: HashMap<(u128, u128), Standing>,
+    marks: &Marks,
+    mut standing: Marked<(u128, u128), Standing>,
     log: &str,
     merchant: &str,
     has_gaps: bool,
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
-    let mut last = String::new();
+    let mut last: Option<UseRow> = None;
     loop {
-        let page = store::list_uses(conn, merchant, &last)?;
+        let page = store::list_uses(conn, merchant, last.as_ref())?;
         for row in &page {
-            let key = fingerprint(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
-            let (grant, limit) = (row.grant_id.clone(), row.limit_id.clone());
-            match standing.remove(&(key, fingerprint(&[&row.grant_id]))) {
+            let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+            let named = || (row.grant_id.clone(), row.limit_id.clone());
+            match standing.remove(&(key, marks.of(&[&row.grant_id]))) {
                 None if has_gaps => {}
-                None => findings.add(Place::log(log), Wrong::UseWithoutEvent { grant, limit }),
+                None => {
+                    let (grant, limit) = named();
+                    findings.add(Place::log(log), Wrong::UseWithoutEvent { grant, limit });
+                }
                 Some(use_) if use_.counts_at != row.counts_at || Ok(use_.cost) != u64::try_from(row.cost) => {
+                    let (grant, limit) = named();
                     findings.add(Place::index(log, use_.index), Wrong::Use { grant, limit });
                 }
                 Some(_) => {}
             }
         }
-        // Pages end between grants: a grant has few uses.
-        match page.into_iter().next_back() {
-            Some(row) => last = row.grant_id,
-            None => break,
+        if page.len() < store::PAGE {
+            break;
         }
+        last = page.into_iter().next_back();
     }
     let mut gone: Vec<i64> = standing.into_values().map(|use_| use_.index).collect();
     gone.sort_unstable();
@@ -225,27 +249,9 @@ fn close_uses(
     Ok(())
 }
 
-fn key_of(check: &CheckFacts<'_>, limit: &LimitFacts<'_>) -> u128 {
-    counter_of(&check.perk_id, &limit.id, &limit.scope, &limit.window)
-}
-
-fn counter_of(perk: &str, limit: &str, scope: &str, window: &str) -> u128 {
+fn counter_of(marks: &Marks, perk: &str, limit: &str, scope: &str, window: &str) -> u128 {
     let perk = if is_across_perks(scope) { "" } else { perk };
-    fingerprint(&[perk, limit, scope, window])
-}
-
-/// 128 bits of SHA-256: no two counters of a merchant share them, by accident or intent.
-pub(super) fn fingerprint(parts: &[&str]) -> u128 {
-    let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
-    for part in parts {
-        bytes.extend_from_slice(part.as_bytes());
-        bytes.push(0);
-    }
-    digest::digest(&digest::SHA256, &bytes)
-        .as_ref()
-        .iter()
-        .take(16)
-        .fold(0, |number, byte| number << 8 | u128::from(*byte))
+    marks.of(&[perk, limit, scope, window])
 }
 
 #[cfg(test)]
@@ -280,7 +286,7 @@ mod tests {
         for (index, (decision, cost, used)) in (0..).zip(events) {
             let text = check(decision, *cost, *used);
             counters.take(
-                At { log: "a", index, event: "" },
+                At { log: "a", index, event: "", line: None },
                 &serde_json::from_str(&text).unwrap(),
                 has_gaps,
                 &mut findings,

@@ -11,6 +11,12 @@ pub const MAX_LISTED: usize = 100;
 /// Where something is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Place {
+    /// The export that it stands in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line there, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     /// The log's name: a merchant's slug, or `operator`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -36,24 +42,51 @@ impl Place {
     }
 }
 
+/// A line of an export, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    pub file: &'a str,
+    pub number: u64,
+}
+
+impl Place {
+    /// The same, at a line of an export.
+    pub(super) fn on(self, line: Option<Line<'_>>) -> Self {
+        match line {
+            Some(line) => Self { file: Some(line.file.to_owned()), line: Some(line.number), ..self },
+            None => self,
+        }
+    }
+}
+
 /// An event that may turn out to be wrong: a [`Place`] that costs nothing until it is needed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct At<'a> {
     pub log: &'a str,
     pub index: i64,
+    /// Empty where it can't be read.
     pub event: &'a str,
+    pub line: Option<Line<'a>>,
 }
 
 impl From<At<'_>> for Place {
     fn from(at: At<'_>) -> Self {
-        Self { event: Some(at.event.to_owned()), ..Self::index(at.log, at.index) }
+        let event = Some(at.event).filter(|id| !id.is_empty()).map(str::to_owned);
+        Self { event, ..Self::index(at.log, at.index) }.on(at.line)
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}, ")?;
+        }
+        if let Some(line) = self.line {
+            write!(f, "line {line}, ")?;
+        }
         match &self.log {
             Some(log) => write!(f, "log {log}")?,
+            None if self.file.is_some() => f.write_str("export")?,
             None => f.write_str("database")?,
         }
         if let Some(index) = self.index {
@@ -123,6 +156,23 @@ wrongs! {
     HistoryRewritten { anchor: String, size: u64 } = "history_rewritten",
         "the first {size} events are not those that the anchor {anchor} proves: the history was rewritten";
     AnchorLeaf { anchor: String } = "anchor_leaf_mismatch", "the event here is not the one of the receipt {anchor}";
+    AnchorBefore { anchor: String, size: u64, from: u64 } = "anchor_not_covered",
+        "the anchor {anchor} is of size {size}, before the first event here at {from}: give the export that begins earlier too";
+    // What only an export can lack.
+    Record { reason: String } = "record_unreadable", "{reason}";
+    RecordOrder { expected: i64 } = "record_out_of_order",
+        "index {expected} should stand here: the line was moved or doubled";
+    CheckpointPlace { size: u64, leaves: u64 } = "checkpoint_misplaced",
+        "the checkpoint of size {size} stands behind {leaves} leaves";
+    CheckpointAgain { size: u64 } = "checkpoint_repeated", "the checkpoint of size {size} stood here before: it was doubled";
+    ExportCut = "export_cut", "the export does not end in its `end` record: it was cut off";
+    ExportLonger = "export_continues", "something follows the `end` record: it was added";
+    ExportEnd { part: &'static str } = "export_end_mismatch", "the `end` record's {part} is not that of what stands before it";
+    ExportHeader { part: &'static str } = "export_header_mismatch", "the header's {part} is not that of what follows";
+    ExportGap { expected: u64, found: u64 } = "export_gap",
+        "the export begins at index {found} and does not continue the one before it, which ends at {expected}";
+    ExportFork { size: u64 } = "export_fork",
+        "the export does not continue the one before it: they differ in their first {size} events";
     // What the events say.
     Incoherent { reason: &'static str } = "event_incoherent", "the event contradicts itself: {reason}";
     Overrun { limit: String, used: u64, max: u64 } = "limit_overrun", "the limit {limit} admitted {used} of {max}";
@@ -144,8 +194,18 @@ wrongs! {
         "the redemption of {grant} ({slot}) is gone: it could be spent again";
     RedemptionWithoutEvent { grant: String, slot: String } = "redemption_without_event",
         "no event redeemed {grant} ({slot}): the redemption was added";
+    RedeemedUngranted { grant: String } = "redemption_without_grant", "no event before this one granted {grant}, which it redeems";
+    RedeemedTwice { grant: String } = "redeemed_twice", "{grant} opens one door once, and was redeemed before";
+    GrantedTwice { grant: String } = "granted_twice", "{grant} was granted before";
     Redemption { grant: String, slot: String, part: &'static str } = "redemption_mismatch",
         "the redemption of {grant} ({slot}) differs from the event in its {part}";
+    SubjectMissing { subject: String } = "subject_missing",
+        "what names {subject} is gone, and no event says that they were erased";
+    SubjectWithoutEvent { subject: String } = "subject_without_event", "no event is about {subject}: the row was added";
+    SubjectKept { subject: String } = "subject_kept", "{subject} was erased, and what names them is still there";
+    BodiesMissing { gone: u64, recorded: u64 } = "body_missing",
+        "the bodies of {gone} events are gone, and the log tells of {recorded} that were pruned";
+    BodyMissing = "body_missing", "the event's body is gone, and the log tells of no pruning that came so far";
     Referral { check: String, part: &'static str } = "referral_mismatch",
         "the referral of {check} differs from the events in its {part}";
     ReferralMissing { check: String } = "referral_missing", "{check} was referred to a person, and its referral is gone";

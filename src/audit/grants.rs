@@ -1,16 +1,14 @@
 //! Grants against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use jiff::Timestamp;
-
-use super::body::{Body, CheckFacts, ClaimFacts, GrantFacts};
-use super::counters::fingerprint;
+use super::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
 use super::findings::{Findings, Wrong};
+use super::instant::Instant;
 use super::logs::Logs;
+use super::marks::{Marked, Marks};
 use super::store::{self, EventRow};
-use super::tally::{Likeness, Tally, Told, number, text};
+use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::checks::{KIND, claims_digest};
 use crate::ledger::store::GrantRow;
@@ -32,8 +30,8 @@ fn by_event<'a>(
             ("signing key", text(&grant.kid)),
             ("claims", text(&grant.claims_sha256)),
             ("single use", number(grant.single_use.into())),
-            ("instant", number(body.at.as_microsecond())),
-            ("expiry", number(grant.expires_at.as_microsecond())),
+            ("instant", number(body.at.0)),
+            ("expiry", number(grant.expires_at.0)),
             ("claim `perk`", text(&check.perk)),
             ("claim `tier`", text(check.tier.as_deref().unwrap_or_default())),
             ("claim `rule`", number(check.rule_version.into())),
@@ -50,7 +48,7 @@ fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
             ("check", text(&row.check_id)),
             ("perk", text(&row.perk_id)),
             ("signing key", text(&row.kid)),
-            ("claims", Cow::Owned(claims_digest(&row.claims).into_bytes())),
+            ("claims", Field::Made(claims_digest(&row.claims))),
             ("single use", number(row.single_use.into())),
             ("instant", number(row.granted_at)),
             ("expiry", number(row.expires_at)),
@@ -66,29 +64,39 @@ fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
 pub(super) struct Grants {
     empty: Tally,
     by_events: Tally,
-    /// By grant, and whether it was voided (else released): when.
-    ends: HashMap<(u128, bool), i64>,
+    marks: Marks,
+    /// By grant: when it was released, and when it was voided.
+    ends: Marked<u128, [Option<i64>; 2]>,
     /// Whether events were pruned, which may have ended grants.
     pub has_gaps: bool,
 }
 
 impl Grants {
-    pub(super) fn new(key: [u8; 32]) -> Self {
-        Self { empty: Tally::new(key), by_events: Tally::new(key), ends: HashMap::new(), has_gaps: false }
+    pub(super) fn new(marks: &Marks) -> Self {
+        Self {
+            empty: Tally::new(marks.clone()),
+            by_events: Tally::new(marks.clone()),
+            marks: marks.clone(),
+            ends: Marked::default(),
+            has_gaps: false,
+        }
     }
 
     /// A grant ended before its time.
-    pub(super) fn end(&mut self, grant: &str, is_void: bool, at: Timestamp) {
-        self.ends.insert((fingerprint(&[grant]), is_void), at.as_microsecond());
+    pub(super) fn end(&mut self, grant: &str, is_void: bool, at: Instant) {
+        let [released, voided] = self.ends.entry(self.marks.of(&[grant])).or_default();
+        *(if is_void { voided } else { released }) = Some(at.0);
     }
 
     fn ended_otherwise(&self, row: &GrantRow) -> Option<&'static str> {
-        let grant = fingerprint(&[&row.id]);
-        let ends = [(false, row.released_at, "release"), (true, row.voided_at, "void")];
-        ends.into_iter().find_map(|(is_void, stored, part)| {
-            let told = self.ends.get(&(grant, is_void)).copied();
-            (stored != told && (told.is_some() || !self.has_gaps)).then_some(part)
-        })
+        let [released, voided] = match &self.ends {
+            // As it nearly always is.
+            ends if ends.is_empty() => [None; 2],
+            ends => ends.get(&self.marks.of(&[&row.id])).copied().unwrap_or_default(),
+        };
+        let ends = [(released, row.released_at, "release"), (voided, row.voided_at, "void")];
+        ends.into_iter()
+            .find_map(|(told, stored, part)| (stored != told && (told.is_some() || !self.has_gaps)).then_some(part))
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) {
@@ -189,10 +197,10 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
 /// In what the event differs from the row, if it granted that one at all.
 fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     // The body's kind, not the column's, which may have been changed to mislead.
-    let body = Body::parse(event.body.as_deref()?).ok().filter(|body| *body.kind == *KIND)?;
-    let check: CheckFacts<'_> = body.facts().ok()?;
+    let body = Body::parse(event.body.as_deref()?).ok()?;
+    let Facts::Check(check) = &body.facts else { return None };
     let grant = check.grant.as_ref().filter(|grant| *grant.id == row.id)?;
-    let told = by_event(&row.merchant_id, &body, &check, grant);
+    let told = by_event(&row.merchant_id, &body, check, grant);
     Some(match claims_of(row) {
         Ok(claims) => told.compare(&by_row(row, &claims)),
         Err(part) if part == UNREADABLE => Likeness::Differs(part),
@@ -207,11 +215,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
         let mut granted = Vec::new();
         for event in page {
             let Some(Ok(body)) = event.body.as_deref().map(Body::parse) else { continue };
-            if *body.kind != *KIND {
-                continue;
-            }
-            let check: Option<CheckFacts<'_>> = body.facts().ok();
-            if let Some(grant) = check.and_then(|check| check.grant) {
+            if let Facts::Check(CheckFacts { grant: Some(grant), .. }) = &body.facts {
                 granted.push((event, grant.id.to_string()));
             }
         }

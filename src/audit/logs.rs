@@ -4,18 +4,27 @@ use std::collections::HashMap;
 
 use super::findings::{At, Place};
 use super::store::{self, EventRow};
+use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::origin;
 use crate::ledger::store::LogRow;
 
 /// One log.
 pub(super) struct Log {
     pub head: LogRow,
+    pub identity: Identity,
 }
 
 impl Log {
+    fn new(head: LogRow) -> Self {
+        let identity =
+            Identity { name: head.name.clone(), merchant: head.merchant_id.clone(), origin: origin(&head.id) };
+        Self { head, identity }
+    }
+
     /// Where an event of it stands.
     pub(super) fn at<'a>(&'a self, event: &'a EventRow) -> At<'a> {
-        At { log: &self.head.name, index: event.log_index, event: &event.id }
+        At { log: &self.head.name, index: event.log_index, event: &event.id, line: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -36,7 +45,7 @@ pub(super) struct Logs {
 impl Logs {
     pub(super) fn new(heads: Vec<LogRow>) -> Self {
         let by_merchant = heads.iter().enumerate().filter_map(|(nth, head)| Some((head.merchant_id.clone()?, nth)));
-        Self { by_merchant: by_merchant.collect(), all: heads.into_iter().map(|head| Log { head }).collect() }
+        Self { by_merchant: by_merchant.collect(), all: heads.into_iter().map(Log::new).collect() }
     }
 
     pub(super) fn find(&self, merchant: &str) -> Option<&Log> {

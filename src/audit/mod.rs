@@ -1,15 +1,26 @@
-//! What the ledger wrote, read-only: `verify` holds the whole database to its signed logs.
+//! What the ledger wrote, read-only: `verify` holds the whole database, or exports of it, to its signed
+//! logs.
 //!
 //! [`verify`] reads one snapshot of the database and recomputes everything from the events:
-//! - `walk.rs` goes through one log in the order of its index: dense indexes, leaf hashes, columns,
-//!   running root, every signed checkpoint, the head, and what was kept from earlier (`anchor.rs`);
+//! - `walk.rs` goes through one log in the order of its index, wherever its events come from: dense
+//!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
+//!   (`anchor.rs`);
 //! - `books.rs` reads what the events say and hands it to those that know a table: `rules.rs`,
-//!   `keys.rs`, `referrals.rs` and `counters.rs` per log, `grants.rs` and `redemptions.rs` over all logs.
+//!   `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `grants.rs` and
+//!   `redemptions.rs` over all logs.
+//!
+//! [`verify_exports`] lets the same walk go through files (`offline/`), offline. They have no tables, so
+//! what the events say is held together among them (`spending.rs` for grants, in the place of their
+//! tables).
+//!
+//! Signatures are looked at where something rests on them alone: at the last checkpoint of a log and at
+//! anchors. The last one proves all before it, whose roots are compared; when it or a root turns out
+//! wrong, a database is searched again, every signature this time, for the first that is.
 //!
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
 //! and the last two are compared as a `tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
-//! at a time, its rules and keys, and what people were asked to decide.
+//! at a time, its rules and keys, what people were asked to decide, and 40 bytes for each person.
 //!
 //! To check something new: a variant of [`Wrong`] with its code, and the comparison in the file of
 //! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
@@ -31,21 +42,29 @@ mod counters;
 pub mod export;
 pub mod findings;
 mod grants;
+mod instant;
 mod keys;
 mod logs;
+mod marks;
+mod offline;
+mod pruned;
 pub mod receipt;
 mod redemptions;
 mod referrals;
 pub mod reports;
 mod rules;
+mod spending;
 mod store;
+mod subjects;
+pub mod subtrees;
 mod tally;
 mod verify;
 mod walk;
 
 pub use anchor::{Anchor, AnchorError};
 pub use findings::{Finding, Findings, Place, Wrong};
-pub use verify::{Checked, Head, Progress, Report, Request, verify};
+pub use offline::{ExportFile, verify_exports};
+pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_snapshot};
 
 use crate::database::DatabaseError;
 

@@ -374,7 +374,7 @@ mod tests {
         let (holds, leaf) = (("consistency", State::Holds), ("leaf", State::Holds));
         assert_eq!(outcome(&receipt(7), &[inclusion(&all[..7])]), and(&[leaf]), "in its own tree");
         let late = inclusion(&all);
-        assert_eq!(outcome(&receipt(7), &[late.clone()]), and(&[leaf, ("consistency", State::NotShown)]));
+        assert_eq!(outcome(&receipt(7), std::slice::from_ref(&late)), and(&[leaf, ("consistency", State::NotShown)]));
         assert_eq!(outcome(&receipt(7), &[late.clone(), consistency(&all, 7)]), and(&[leaf, holds]));
         let in_steps = [consistency(&all[..20], 7), consistency(&all, 20), late];
         assert_eq!(outcome(&receipt(7), &in_steps), and(&[holds, holds, leaf]));
@@ -394,7 +394,7 @@ mod tests {
             proof
         };
         let fails = |proof: Value, step: &'static str| {
-            let steps = outcome(&receipt(7), &[proof.clone()]);
+            let steps = outcome(&receipt(7), std::slice::from_ref(&proof));
             assert!(steps.contains(&(step, State::Fails)), "{proof}: {steps:?}");
         };
         let proof = inclusion(&all);

@@ -1,13 +1,13 @@
 //! Redemptions against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::body::{Body, RedeemFacts};
-use super::findings::{At, Findings, Wrong};
+use super::body::{Body, Facts, RedeemFacts};
+use super::findings::{Findings, Wrong};
 use super::logs::Logs;
+use super::marks::Marks;
 use super::store::{self, EventRow};
-use super::tally::{Likeness, Tally, Told, number, text};
+use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::redemptions::{KIND, digest_of};
 use crate::ledger::store::RedemptionRow;
@@ -23,7 +23,7 @@ fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_
             ("door's key", text(body.actor.key.as_deref().unwrap_or_default())),
             ("door", text(&facts.door)),
             ("attempt", text(&facts.attempt_sha256)),
-            ("instant", number(body.at.as_microsecond())),
+            ("instant", number(body.at.0)),
         ],
     }
 }
@@ -36,7 +36,7 @@ fn by_row(row: &RedemptionRow) -> ToldRedemption<'_> {
             ("merchant", text(&row.merchant_id)),
             ("door's key", text(&row.key_id)),
             ("door", text(&row.door)),
-            ("attempt", Cow::Owned(digest_of(&[&row.key_id, &row.door, &row.attempt]).into_bytes())),
+            ("attempt", Field::Made(digest_of(&[&row.key_id, &row.door, &row.attempt]))),
             ("instant", number(row.redeemed_at)),
         ],
     }
@@ -49,22 +49,11 @@ pub(super) struct Redemptions {
 }
 
 impl Redemptions {
-    pub(super) fn new(key: [u8; 32]) -> Self {
-        Self { empty: Tally::new(key), by_events: Tally::new(key) }
+    pub(super) fn new(marks: &Marks) -> Self {
+        Self { empty: Tally::new(marks.clone()), by_events: Tally::new(marks.clone()) }
     }
 
-    pub(super) fn take(
-        &mut self,
-        at: At<'_>,
-        merchant: &str,
-        body: &Body<'_>,
-        facts: &RedeemFacts<'_>,
-        findings: &mut Findings,
-    ) {
-        // A token that may be spent often has a slot for each attempt.
-        if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
-            findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
-        }
+    pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) {
         by_event(merchant, body, facts).add_to(&mut self.by_events);
     }
 
@@ -89,9 +78,6 @@ impl Redemptions {
         Ok(by_rows.count())
     }
 }
-
-/// The slot of a token that is spent once.
-const SINGLE: &str = "single";
 
 fn each_page(
     conn: &mut AnyConnection,
@@ -148,9 +134,9 @@ fn name_rows(
 /// In what the event differs from the row, if it took that slot at all.
 fn compare(event: &EventRow, row: &RedemptionRow) -> Option<Likeness> {
     // The body's kind, not the column's, which may have been changed to mislead.
-    let body = Body::parse(event.body.as_deref()?).ok().filter(|body| *body.kind == *KIND)?;
-    let facts: RedeemFacts<'_> = body.facts().ok()?;
-    (*facts.slot == *row.slot).then(|| by_event(&row.merchant_id, &body, &facts).compare(&by_row(row)))
+    let body = Body::parse(event.body.as_deref()?).ok()?;
+    let Facts::Redeem(facts) = &body.facts else { return None };
+    (*facts.slot == *row.slot).then(|| by_event(&row.merchant_id, &body, facts).compare(&by_row(row)))
 }
 
 /// Every event whose redemption is gone.
@@ -159,10 +145,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
         let mut redeemed = Vec::new();
         for event in page {
             let Some(Ok(body)) = event.body.as_deref().map(Body::parse) else { continue };
-            if *body.kind != *KIND {
-                continue;
-            }
-            if let Ok(facts) = body.facts::<RedeemFacts<'_>>() {
+            if let Facts::Redeem(facts) = &body.facts {
                 redeemed.push((event, (body.about.to_string(), facts.slot.to_string())));
             }
         }

@@ -52,7 +52,7 @@ impl Referrals {
                 perk: check.perk.to_string(),
                 rule_version: check.rule_version,
                 subject: check.subject.to_string(),
-                at: body.at.as_microsecond(),
+                at: body.at.0,
             };
             self.referred.insert(body.about.to_string(), Referral { asked: Some(asked), decided: None });
         }
@@ -81,7 +81,7 @@ impl Referrals {
         }
         let decided = Decided {
             status: facts.decision.to_string(),
-            at: body.at.as_microsecond(),
+            at: body.at.0,
             by: body.actor.key.as_deref().map(str::to_owned),
             granted: named,
         };

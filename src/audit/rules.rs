@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
-use jiff::Timestamp;
 
 use super::body::{CheckFacts, PerkFacts, RuleFacts};
 use super::findings::{At, Findings, Place, Wrong};
+use super::instant::Instant;
 use super::store::{self, PerkRow, RuleRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::subject::hex;
@@ -37,7 +37,7 @@ struct Version {
     status: &'static str,
     was_approved: bool,
     /// When a scheduled one decides from.
-    from: Option<Timestamp>,
+    from: Option<Instant>,
 }
 
 /// What each step makes of a version, and of which it can be taken. Written apart from `perks::life`:
@@ -141,7 +141,7 @@ impl Rules {
     pub(super) fn cited(
         &self,
         at: At<'_>,
-        decided: Timestamp,
+        decided: Instant,
         check: &CheckFacts<'_>,
         has_gaps: bool,
         findings: &mut Findings,
@@ -266,12 +266,12 @@ impl Version {
 
     /// Whether a check at `at` may have been decided by it. One that has been replaced since may
     /// decide a moment longer on a replica that has not heard yet.
-    fn decides(&self, at: Timestamp) -> bool {
+    fn decides(&self, at: Instant) -> bool {
         matches!(self.status, "published" | "retired") || self.from.is_some_and(|from| from <= at)
     }
 
     fn difference(&self, row: &RuleRow, merchant: &str, has_gaps: bool) -> Option<&'static str> {
-        let from = self.from.map(Timestamp::as_microsecond);
+        let from = self.from.map(|from| from.0);
         [
             (row.merchant_id == merchant, "merchant"),
             (row.rule_hash == self.hash, "hash"),

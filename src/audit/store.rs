@@ -3,22 +3,26 @@
 //! It reads other rooms' tables by itself: it must see what stands there, not what their rooms
 //! make of it.
 
+use std::collections::BTreeSet;
+
 use diesel::connection::AnsiTransactionManager;
+use diesel::dsl::min;
 use diesel::prelude::*;
 
 use crate::database::schema::{
     api_keys, checkpoints, events, four_eyes, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
-    redemptions, referrals, rule_versions,
+    redemptions, referrals, rule_versions, subjects,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, CounterRow, GrantRow, LogRow, RedemptionRow, ReferralRow, UseRow};
+use crate::ledger::store::{CheckpointRow, GrantRow, LogRow, RedemptionRow, ReferralRow};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-/// The most rows of a page.
-pub(super) const PAGE: usize = 1000;
-const LIMIT: i64 = 1000;
+/// The most rows of a page: enough to make little of asking for it, and so few that it is still near the
+/// processor when it is looked at.
+pub(super) const PAGE: usize = 256;
+const LIMIT: i64 = 256;
 
 /// An event in its place, its log aside.
 #[derive(Queryable, Selectable)]
@@ -31,6 +35,31 @@ pub(super) struct EventRow {
     pub at: i64,
     pub leaf_hash: Vec<u8>,
     pub body: Option<String>,
+}
+
+/// A merchant's counter, as far as events tell of it: there are more of them than of most things.
+#[derive(QueryableByName)]
+#[diesel(table_name = limit_counters)]
+pub(super) struct CounterRow {
+    pub perk_id: String,
+    pub limit_id: String,
+    pub scope_key: String,
+    pub window_key: String,
+    pub used: i64,
+    pub horizon: i64,
+}
+
+/// A single use of a limit whose uses lapse one by one.
+#[derive(QueryableByName)]
+#[diesel(table_name = limit_uses)]
+pub(super) struct UseRow {
+    pub perk_id: String,
+    pub limit_id: String,
+    pub scope_key: String,
+    pub window_key: String,
+    pub counts_at: i64,
+    pub grant_id: String,
+    pub cost: i64,
 }
 
 #[derive(Queryable, Selectable)]
@@ -117,43 +146,37 @@ pub(super) fn list_checkpoints(conn: &mut AnyConnection, log: &str, after: i64) 
         .load(c)?))
 }
 
+/// Each value of an indexed column, from one to the next: to look at every row would take minutes where
+/// there are millions.
+macro_rules! values {
+    ($conn:expr, $table:expr, $column:expr) => {{
+        let mut found = BTreeSet::new();
+        let mut next: Option<String> = $table.select(min($column)).first($conn)?;
+        while let Some(value) = next {
+            next = $table.filter($column.gt(&value)).select(min($column)).first($conn)?;
+            found.insert(value);
+        }
+        found
+    }};
+}
+
 /// Logs that events or checkpoints stand in, and that are not there.
 pub(super) fn list_lost_logs(conn: &mut AnyConnection) -> Result<Vec<String>> {
-    let mut lost: Vec<String> = events::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::id.eq(events::log_id)))))
-        .select(events::log_id)
-        .distinct()
-        .load(conn)?;
-    let checkpoints: Vec<String> = checkpoints::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::id.eq(checkpoints::log_id)))))
-        .select(checkpoints::log_id)
-        .distinct()
-        .load(conn)?;
-    lost.extend(checkpoints);
-    lost.sort_unstable();
-    lost.dedup();
-    Ok(lost)
+    let known: BTreeSet<String> = logs::table.select(logs::id).load(conn)?.into_iter().collect();
+    let mut found = values!(conn, events::table, events::log_id);
+    found.append(&mut values!(conn, checkpoints::table, checkpoints::log_id));
+    Ok(found.difference(&known).cloned().collect())
 }
 
 /// Merchants that keys or counters belong to, and that have no log.
 pub(super) fn list_unlogged_owners(conn: &mut AnyConnection) -> Result<Vec<String>> {
-    let mut owners: Vec<String> = limit_counters::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(
-            logs::table.filter(logs::merchant_id.eq(limit_counters::merchant_id.nullable())),
-        )))
-        .select(limit_counters::merchant_id)
-        .distinct()
-        .load(conn)?;
-    let keys: Vec<Option<String>> = api_keys::table
-        .filter(api_keys::merchant_id.is_not_null())
-        .filter(diesel::dsl::not(diesel::dsl::exists(logs::table.filter(logs::merchant_id.eq(api_keys::merchant_id)))))
-        .select(api_keys::merchant_id)
-        .distinct()
-        .load(conn)?;
-    owners.extend(keys.into_iter().flatten());
-    owners.sort_unstable();
-    owners.dedup();
-    Ok(owners)
+    let logged = logs::table.filter(logs::merchant_id.is_not_null()).select(logs::merchant_id.assume_not_null());
+    let logged: BTreeSet<String> = logged.load(conn)?.into_iter().collect();
+    let mut found = values!(conn, limit_counters::table, limit_counters::merchant_id);
+    let keys = api_keys::table.filter(api_keys::merchant_id.is_not_null());
+    let keys: Vec<String> = keys.select(api_keys::merchant_id.assume_not_null()).distinct().load(conn)?;
+    found.extend(keys);
+    Ok(found.difference(&logged).cloned().collect())
 }
 
 /// All grants after an id, in the order of their ids.
@@ -200,21 +223,34 @@ pub(super) fn list_events_about(conn: &mut AnyConnection, about: &[&str]) -> Res
         .load(c)?))
 }
 
-/// The merchant's uses of the next grants behind `after`, with all of each grant's.
-pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<UseRow>> {
-    let mine = || limit_uses::table.filter(limit_uses::merchant_id.eq(merchant));
-    let grants: Vec<String> = on_either!(conn, |c| mine()
-        .filter(limit_uses::grant_id.gt(after))
-        .select(limit_uses::grant_id)
-        .distinct()
-        .order(limit_uses::grant_id)
-        .limit(LIMIT)
-        .load(c)?);
-    Ok(on_either!(conn, |c| mine()
-        .filter(limit_uses::grant_id.eq_any(&grants))
-        .order(limit_uses::grant_id)
-        .select(UseRow::as_select())
-        .load(c)?))
+/// The merchant's uses after one, in the order of the table's key.
+pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: Option<&UseRow>) -> Result<Vec<UseRow>> {
+    // As with counters. By the grant would be shorter, and SQLite would sort all uses for each page.
+    macro_rules! query {
+        ($conn:expr, $text:literal $(, $type:ident $value:expr)*) => {
+            diesel::sql_query(concat!(
+                "SELECT perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost FROM limit_uses ",
+                "WHERE merchant_id = $1 ", $text,
+                " ORDER BY perk_id, limit_id, scope_key, window_key, counts_at, grant_id LIMIT 256"
+            ))
+            .bind::<diesel::sql_types::Text, _>(merchant)
+            $(.bind::<diesel::sql_types::$type, _>($value))*
+            .load($conn)?
+        };
+    }
+    Ok(match after {
+        None => on_either!(conn, |c| query!(c, "")),
+        Some(row) => on_either!(conn, |c| query!(
+            c,
+            "AND (perk_id, limit_id, scope_key, window_key, counts_at, grant_id) > ($2, $3, $4, $5, $6, $7)",
+            Text &row.perk_id,
+            Text &row.limit_id,
+            Text &row.scope_key,
+            Text &row.window_key,
+            BigInt row.counts_at,
+            Text &row.grant_id
+        )),
+    })
 }
 
 /// The merchant's counters after one (perk, limit, scope, window), in that order.
@@ -228,9 +264,9 @@ pub(super) fn list_counters(
     macro_rules! query {
         ($conn:expr, $text:literal $(, $value:expr)*) => {
             diesel::sql_query(concat!(
-                "SELECT merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon ",
+                "SELECT perk_id, limit_id, scope_key, window_key, used, horizon ",
                 "FROM limit_counters ",
-                "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 1000"
+                "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 256"
             ))
             .bind::<diesel::sql_types::Text, _>(merchant)
             $(.bind::<diesel::sql_types::Text, _>($value))*
@@ -258,6 +294,16 @@ pub(super) fn list_referrals(conn: &mut AnyConnection, merchant: &str, after: &s
         .limit(LIMIT)
         .select(ReferralRow::as_select())
         .load(conn)?)
+}
+
+/// References and pseudonyms of the merchant's people after a reference. What is sealed is not read.
+pub(super) fn list_subjects(conn: &mut AnyConnection, merchant: &str, after: &[u8]) -> Result<Vec<(Vec<u8>, String)>> {
+    Ok(on_either!(conn, |c| subjects::table
+        .filter(subjects::merchant_id.eq(merchant).and(subjects::subject_ref.gt(after)))
+        .order(subjects::subject_ref)
+        .limit(LIMIT)
+        .select((subjects::subject_ref, subjects::pseudonym))
+        .load(c)?))
 }
 
 /// The merchant's perks after an id.

@@ -1,22 +1,37 @@
 //! Whether two streams hold the same records, in any order, in constant memory.
 
-use std::borrow::Cow;
-
-use aws_lc_rs::digest;
+use super::marks::Marks;
 
 /// A record as its event tells it, or as its row does: the same fields in the same order, each with
 /// the name that people know it by.
 pub(super) struct Told<'a, const N: usize> {
-    pub fields: [(&'static str, Cow<'a, [u8]>); N],
+    pub fields: [(&'static str, Field<'a>); N],
+}
+
+/// What a record says of one thing.
+pub(super) enum Field<'a> {
+    Text(&'a str),
+    Made(String),
+    Number([u8; 8]),
+}
+
+impl Field<'_> {
+    const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Made(text) => text.as_bytes(),
+            Self::Number(bytes) => bytes,
+        }
+    }
 }
 
 impl<const N: usize> Told<'_, N> {
     pub(super) fn add_to(&self, tally: &mut Tally) {
-        tally.add(&self.fields.each_ref().map(|(_, bytes)| bytes.as_ref()));
+        tally.add(&self.fields.each_ref().map(|(_, field)| field.bytes()));
     }
 
     pub(super) fn compare(&self, other: &Told<'_, N>) -> Likeness {
-        let differing = self.fields.iter().zip(&other.fields).find(|((_, a), (_, b))| a != b);
+        let differing = self.fields.iter().zip(&other.fields).find(|((_, a), (_, b))| a.bytes() != b.bytes());
         differing.map_or(Likeness::Same, |((name, _), _)| Likeness::Differs(name))
     }
 }
@@ -30,45 +45,35 @@ pub(super) enum Likeness {
 }
 
 /// A text as a field.
-pub(super) const fn text(text: &str) -> Cow<'_, [u8]> {
-    Cow::Borrowed(text.as_bytes())
+pub(super) const fn text(text: &str) -> Field<'_> {
+    Field::Text(text)
 }
 
 /// A number as a field.
-pub(super) fn number(number: i64) -> Cow<'static, [u8]> {
-    Cow::Owned(number.to_be_bytes().to_vec())
+pub(super) const fn number(number: i64) -> Field<'static> {
+    Field::Number(number.to_be_bytes())
 }
 
-/// The sum of a keyed digest of each record: two tallies under one key are equal when the same
-/// records were added as often. The key is random, so that nobody can choose records whose digests
-/// happen to sum up alike.
+/// The sum of half a mark of each record: two tallies by the same marks are equal when the same records
+/// were added as often, and by accident with a probability of 2⁻⁶⁴. Nobody could choose records whose
+/// marks sum up alike: see [`Marks`].
 #[derive(Clone)]
 pub(super) struct Tally {
-    key: [u8; 32],
+    marks: Marks,
     count: u64,
-    sum: (u128, u128),
-    /// What is digested next: kept for its capacity.
-    record: Vec<u8>,
+    sum: u128,
 }
 
 impl Tally {
-    /// An empty one. Tallies that are to be compared need the same key.
-    pub(super) const fn new(key: [u8; 32]) -> Self {
-        Self { key, count: 0, sum: (0, 0), record: Vec::new() }
+    /// An empty one. Tallies that are to be compared need the same marks.
+    pub(super) const fn new(marks: Marks) -> Self {
+        Self { marks, count: 0, sum: 0 }
     }
 
     /// Adds a record, given as its fields.
     pub(super) fn add(&mut self, fields: &[&[u8]]) {
-        self.record.clear();
-        self.record.extend_from_slice(&self.key);
-        for field in fields {
-            // The length keeps `ab, c` apart from `a, bc`.
-            self.record.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-            self.record.extend_from_slice(field);
-        }
-        let (high, low) = halves(&digest::digest(&digest::SHA256, &self.record));
         self.count += 1;
-        self.sum = (self.sum.0.wrapping_add(high), self.sum.1.wrapping_add(low));
+        self.sum = self.sum.wrapping_add(self.marks.half_of(fields).into());
     }
 
     /// How many records were added.
@@ -82,18 +87,12 @@ impl Tally {
     }
 }
 
-fn halves(digest: &digest::Digest) -> (u128, u128) {
-    let mut bytes = digest.as_ref().iter().copied();
-    let mut half = || bytes.by_ref().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(byte));
-    (half(), half())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn tally(records: &[&[&[u8]]]) -> Tally {
-        let mut tally = Tally::new([7; 32]);
+        let mut tally = Tally::new(Marks::default());
         for fields in records {
             tally.add(fields);
         }

@@ -1,18 +1,30 @@
-//! One log, from its first event to its head.
+//! One log, from its first event to its last, wherever they come from.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::body::{Body, Unreadable};
 use super::books::LogBooks;
-use super::findings::{Findings, Place, Wrong};
-use super::logs::Log;
-use super::store::{self, EventRow};
-use crate::database::{AnyConnection, DatabaseError};
+use super::findings::{At, Findings, Line, Place, Wrong};
 use crate::ledger::event::leaf_hash;
 use crate::ledger::merkle::{Frontier, Hash};
 use crate::ledger::note::{Checkpoint, VerifierKey};
-use crate::ledger::origin;
-use crate::ledger::store::CheckpointRow;
+
+/// Which log it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub name: String,
+    /// None: the operator's.
+    pub merchant: Option<String>,
+    pub origin: String,
+}
+
+/// Whose signatures count, and which are looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trust {
+    pub keys: Vec<VerifierKey>,
+    /// Not the last one's only.
+    pub every_signature: bool,
+}
 
 /// What somebody kept about this log, its signature checked.
 pub(super) struct Pinned {
@@ -22,58 +34,78 @@ pub(super) struct Pinned {
     pub leaf: Option<(u64, Hash)>,
 }
 
+/// A leaf as its source has it.
+pub(super) struct Entry<'a> {
+    pub index: i64,
+    /// None: what is stored is no hash.
+    pub leaf_hash: Option<Hash>,
+    /// None: pruned, or bare.
+    pub body: Option<&'a str>,
+    /// Outside of what was exported: it is not known whether it has a body.
+    pub is_bare: bool,
+    /// What a table or a row of CSV holds beside it.
+    pub columns: Option<Columns<'a>>,
+    pub line: Option<Line<'a>>,
+}
+
+/// What the table repeats of an event's body.
+pub(super) struct Columns<'a> {
+    pub id: &'a str,
+    pub kind: &'a str,
+    pub about: &'a str,
+    pub at: i64,
+    /// The role, and the key where there is one; not in a table.
+    pub actor: Option<&'a str>,
+}
+
+/// A checkpoint as its source has it.
+pub(super) struct Stored {
+    pub size: i64,
+    pub note: String,
+    pub place: Place,
+    /// Whether its signature was looked at, or something about it was told.
+    is_settled: bool,
+}
+
+impl Stored {
+    pub(super) const fn new(size: i64, note: String, place: Place) -> Self {
+        Self { size, note, place, is_settled: false }
+    }
+}
+
 /// What the walk through a log has come to.
 pub(super) struct Walk<'a> {
-    log: &'a Log,
-    trusted: &'a [VerifierKey],
-    findings: &'a mut Findings,
+    log: &'a Identity,
+    trust: &'a Trust,
     /// The index that comes next.
     next: i64,
     /// None behind a gap: no root can be made any more.
     frontier: Option<Frontier>,
-    checkpoints: Checkpoints,
     /// The largest size up to which all is as it was signed.
     proven: u64,
     is_rewritten: bool,
-    last_note: Option<CheckpointRow>,
+    last: Option<Stored>,
+    /// The sizes of checkpoints whose signature was told to be wrong though it could have been passed over.
+    forged: BTreeSet<i64>,
+    /// The largest size that was signed for.
+    signed_size: u64,
     /// By size.
     pinned: VecDeque<Pinned>,
     /// By index.
     leaves: VecDeque<(u64, Hash, String)>,
     pub events: u64,
     pub pruned: u64,
-}
-
-/// The stored checkpoints, page by page.
-#[derive(Default)]
-struct Checkpoints {
-    page: VecDeque<CheckpointRow>,
-    last: Option<i64>,
-    is_done: bool,
-    count: u64,
-}
-
-impl Checkpoints {
-    /// The next one whose size is at most `size`.
-    fn next(&mut self, conn: &mut AnyConnection, log: &str, size: i64) -> Result<Option<CheckpointRow>, DatabaseError> {
-        if self.page.is_empty() && !self.is_done {
-            let page = store::list_checkpoints(conn, log, self.last.unwrap_or(i64::MIN))?;
-            self.is_done = page.len() < store::PAGE;
-            self.last = page.last().map(|row| row.size);
-            self.page = page.into();
-        }
-        let is_due = self.page.front().is_some_and(|row| row.size <= size);
-        self.count += u64::from(is_due);
-        Ok(if is_due { self.page.pop_front() } else { None })
-    }
+    pub checkpoints: u64,
 }
 
 impl<'a> Walk<'a> {
+    /// A walk that goes on at the index `from`, behind the leaves of `frontier`; without it no root can
+    /// be made.
     pub(super) fn new(
-        log: &'a Log,
-        trusted: &'a [VerifierKey],
+        log: &'a Identity,
+        trust: &'a Trust,
+        (from, frontier): (i64, Option<Frontier>),
         mut pinned: Vec<Pinned>,
-        findings: &'a mut Findings,
     ) -> Self {
         pinned.sort_by_key(|it| it.size);
         let mut leaves: Vec<_> =
@@ -81,211 +113,258 @@ impl<'a> Walk<'a> {
         leaves.sort_unstable();
         Self {
             log,
-            trusted,
-            findings,
-            next: 0,
-            frontier: Some(Frontier::default()),
-            checkpoints: Checkpoints::default(),
-            proven: 0,
+            trust,
+            next: from,
+            frontier,
+            proven: number(from),
             is_rewritten: false,
-            last_note: None,
+            last: None,
+            forged: BTreeSet::new(),
+            signed_size: 0,
             pinned: pinned.into(),
             leaves: leaves.into(),
             events: 0,
             pruned: 0,
+            checkpoints: 0,
         }
     }
 
-    /// Takes the next page of events.
-    pub(super) fn take(
-        &mut self,
-        conn: &mut AnyConnection,
-        page: &[EventRow],
-        books: &mut LogBooks<'_>,
-    ) -> Result<(), DatabaseError> {
-        for event in page {
-            self.events += 1;
-            if event.log_index < self.next {
-                // Before the first: the key of the table keeps every other index from coming twice.
-                self.findings.add(self.log.at(event), Wrong::EventInserted { count: 1 });
-                continue;
-            }
-            self.settle(conn)?;
-            if event.log_index > self.next {
-                let count = number(event.log_index.saturating_sub(self.next));
-                self.findings.add(Place::index(self.log.name(), self.next), Wrong::EventMissing { count });
-                self.frontier = None;
-            }
-            self.next = event.log_index.saturating_add(1);
-            let stored = self.leaf(event);
-            if let Some(frontier) = &mut self.frontier {
-                frontier.append(stored);
-            }
-            self.read(event, books);
-        }
-        Ok(())
+    /// Goes on at a later index, behind the leaves of `frontier`.
+    pub(super) fn jump(&mut self, from: i64, frontier: Option<Frontier>) {
+        (self.next, self.frontier, self.proven) = (from, frontier, number(from));
     }
 
-    /// The stored leaf hash, compared with the body and with receipts.
-    fn leaf(&mut self, event: &EventRow) -> Hash {
-        let computed = event.body.as_deref().map(leaf_hash);
-        let stored: Option<Hash> = event.leaf_hash.as_slice().try_into().ok();
-        if stored.is_none() || computed.is_some_and(|computed| Some(computed) != stored) {
-            self.findings.add(self.log.at(event), Wrong::LeafHash);
-        }
-        let stored = stored.or(computed).unwrap_or_default();
-        while let Some((index, hash, label)) = self.leaves.pop_front() {
-            if number(event.log_index) < index {
-                self.leaves.push_front((index, hash, label));
-                break;
+    /// Holds the leaves so far to the checkpoint that an export says it continues.
+    pub(super) fn continues(&self, stored: &Stored, findings: &mut Findings) {
+        let wrong = match self.open(stored, true) {
+            Err(wrong) => wrong,
+            Ok(signed) if self.frontier.as_ref().is_some_and(|frontier| frontier.root() != signed.root) => {
+                Wrong::ExportFork { size: signed.size }
             }
-            // An index that was passed over is among those that are missing.
-            if number(event.log_index) == index && hash != stored {
-                self.findings.add(self.log.at(event), Wrong::AnchorLeaf { anchor: label });
-            }
-        }
-        stored
-    }
-
-    fn read(&mut self, event: &EventRow, books: &mut LogBooks<'_>) {
-        let Some(text) = event.body.as_deref() else {
-            self.pruned += 1;
-            books.skip();
-            return;
+            Ok(_) => return,
         };
-        let at = self.log.at(event);
-        let read = Body::parse(text).and_then(|body| {
+        findings.add(stored.place.clone(), wrong);
+    }
+
+    /// How many leaves are behind it.
+    pub(super) const fn next(&self) -> i64 {
+        self.next
+    }
+
+    pub(super) const fn frontier(&self) -> Option<&Frontier> {
+        self.frontier.as_ref()
+    }
+
+    /// The last checkpoint.
+    pub(super) const fn last(&self) -> Option<&Stored> {
+        self.last.as_ref()
+    }
+
+    /// Takes the next leaf.
+    pub(super) fn take(&mut self, entry: &Entry<'_>, books: &mut LogBooks<'_>, findings: &mut Findings) {
+        self.events += u64::from(!entry.is_bare);
+        if entry.index < self.next {
+            // In a database, before the first: the key of the table keeps every other from coming twice.
+            let wrong = match entry.line {
+                None => Wrong::EventInserted { count: 1 },
+                Some(_) => Wrong::RecordOrder { expected: self.next },
+            };
+            findings.add(self.at(entry, ""), wrong);
+            return;
+        }
+        self.settle_pinned(findings);
+        if entry.index > self.next {
+            let count = number(entry.index.saturating_sub(self.next));
+            findings.add(Place::index(&self.log.name, self.next).on(entry.line), Wrong::EventMissing { count });
+            self.frontier = None;
+        }
+        self.next = entry.index.saturating_add(1);
+        let computed = entry.body.map(leaf_hash);
+        let leaf = entry.leaf_hash.or(computed).unwrap_or_default();
+        if let Some(frontier) = &mut self.frontier {
+            frontier.append(leaf);
+        }
+        let read = entry.body.map(Body::parse);
+        let id = read.as_ref().and_then(|read| read.as_ref().ok()).map_or("", |body| &*body.id);
+        let at = self.at(entry, id);
+        if entry.leaf_hash.is_none() || computed.is_some_and(|computed| computed != leaf) {
+            findings.add(at, Wrong::LeafHash);
+        }
+        while let Some((index, hash, label)) = self.leaves.pop_front_if(|it| it.0 <= number(entry.index)) {
+            // An index that was passed over is among those that are missing.
+            if number(entry.index) == index && hash != leaf {
+                findings.add(at, Wrong::AnchorLeaf { anchor: label });
+            }
+        }
+        let taken = match &read {
+            None => {
+                self.pruned += u64::from(!entry.is_bare);
+                books.skip(entry.index);
+                Ok(())
+            }
+            Some(Ok(body)) => {
+                self.compare(body, entry, at, findings);
+                books.take(at, body, findings)
+            }
+            Some(Err(unreadable)) => Err(unreadable.clone()),
+        };
+        match taken {
+            Ok(()) => {}
+            Err(Unreadable::Version(version)) => findings.add(at, Wrong::EventVersion { version }),
+            Err(Unreadable::Form(reason)) => findings.add(at, Wrong::EventUnreadable { reason }),
+        }
+    }
+
+    /// Where an entry stands. In a database it goes by what its column says.
+    fn at<'e>(&self, entry: &Entry<'e>, id: &'e str) -> At<'e>
+    where
+        'a: 'e,
+    {
+        let event = entry.columns.as_ref().map_or(id, |columns| columns.id);
+        At { log: &self.log.name, index: entry.index, event, line: entry.line }
+    }
+
+    /// What is said beside the body, held to it.
+    fn compare(&self, body: &Body<'_>, entry: &Entry<'_>, at: At<'_>, findings: &mut Findings) {
+        if let Some(columns) = &entry.columns {
             for (is_same, column) in [
-                (*body.id == *event.id, "id"),
-                (*body.kind == *event.kind, "kind"),
-                (*body.about == *event.about, "about"),
-                (body.at.as_microsecond() == event.at, "at"),
+                (*body.id == *columns.id, "id"),
+                (*body.kind == *columns.kind, "kind"),
+                (*body.about == *columns.about, "about"),
+                (body.at.0 == columns.at, "at"),
+                (columns.actor.is_none_or(|actor| body.actor.is_told_as(actor)), "actor"),
             ] {
                 if !is_same {
-                    self.findings.add(at, Wrong::Column { column });
+                    findings.add(at, Wrong::Column { column });
                 }
             }
-            if body.merchant.as_deref() != self.log.merchant() {
-                let merchant = body.merchant.as_deref().unwrap_or("the operator").to_owned();
-                self.findings.add(at, Wrong::Foreign { merchant });
-            }
-            books.take(at, &body, self.findings)
-        });
-        match read {
-            Ok(()) => {}
-            Err(Unreadable::Version(version)) => self.findings.add(at, Wrong::EventVersion { version }),
-            Err(Unreadable::Form(reason)) => self.findings.add(at, Wrong::EventUnreadable { reason }),
+        }
+        if body.merchant.as_deref() != self.log.merchant.as_deref() {
+            let merchant = body.merchant.as_deref().unwrap_or("the operator").to_owned();
+            findings.add(at, Wrong::Foreign { merchant });
         }
     }
 
-    /// Holds the root at the size so far to the checkpoints and anchors of that size.
-    fn settle(&mut self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
-        while let Some(row) = self.checkpoints.next(conn, &self.log.head.id, self.next)? {
-            if let Some(signed) = self.open(&row) {
-                self.hold_to(row.size, &signed);
+    /// Takes a checkpoint, whose place is behind the leaves that it covers.
+    pub(super) fn checkpoint(&mut self, mut stored: Stored, findings: &mut Findings) {
+        self.checkpoints += 1;
+        // Beyond the end something was cut off, if it was signed; and there is no root to tell by.
+        let verifies = self.trust.every_signature || stored.size > self.next;
+        match self.open(&stored, verifies) {
+            Ok(signed) => {
+                if verifies {
+                    stored.is_settled = true;
+                    self.signed_size = self.signed_size.max(signed.size);
+                }
+                self.hold_to(&mut stored, &signed, findings);
             }
-            self.last_note = Some(row);
+            Err(wrong) => {
+                stored.is_settled = true;
+                findings.add(stored.place.clone(), wrong);
+            }
         }
+        self.last = Some(stored);
+    }
+
+    /// What a stored checkpoint proves, if it proves anything about this log.
+    fn open(&self, stored: &Stored, verifies: bool) -> Result<Checkpoint, Wrong> {
+        let (size, keys) = (stored.size, self.trust.keys.as_slice());
+        let opened =
+            if verifies { Checkpoint::open(&stored.note, keys) } else { Checkpoint::claimed(&stored.note, keys) };
+        match opened {
+            Err(error) => Err(Wrong::CheckpointSignature { size, reason: error.to_string() }),
+            Ok(signed) if signed.origin != self.log.origin => {
+                Err(Wrong::CheckpointForeign { size, origin: signed.origin })
+            }
+            Ok(signed) if i64::try_from(signed.size) != Ok(size) => {
+                Err(Wrong::CheckpointSize { size, signed: signed.size })
+            }
+            Ok(signed) => Ok(signed),
+        }
+    }
+
+    fn hold_to(&mut self, stored: &mut Stored, signed: &Checkpoint, findings: &mut Findings) {
+        // Behind the first wrong root all others are wrong too, and say nothing new.
+        let is_comparable = !self.is_rewritten && stored.size == self.next;
+        let Some(frontier) = self.frontier.as_ref().filter(|_| is_comparable) else { return };
+        if frontier.root() == signed.root {
+            self.proven = signed.size;
+            return;
+        }
+        // Either the events were changed, or the checkpoint: its signature tells.
+        if let Some(wrong) = self.forgery(stored) {
+            stored.is_settled = true;
+            self.forged.insert(stored.size);
+            findings.add(stored.place.clone(), wrong);
+            return;
+        }
+        self.is_rewritten = true;
+        let from = self.proven;
+        let index = i64::try_from(from).unwrap_or(i64::MAX);
+        let place = Place { index: Some(index), ..stored.place.clone() };
+        findings.add(place, Wrong::Root { from, size: signed.size });
+    }
+
+    /// What is wrong with the signature of a checkpoint of which nothing was told yet.
+    fn forgery(&self, stored: &Stored) -> Option<Wrong> {
+        if stored.is_settled { None } else { self.open(stored, true).err() }
+    }
+
+    /// Holds the root at the size so far to anchors of that size.
+    fn settle_pinned(&mut self, findings: &mut Findings) {
         let size = number(self.next);
         while let Some(pinned) = self.pinned.pop_front_if(|it| it.size <= size) {
             let is_same =
                 pinned.size == size && self.frontier.as_ref().is_some_and(|frontier| frontier.root() == pinned.root);
             if !is_same {
                 let wrong = Wrong::HistoryRewritten { anchor: pinned.label, size: pinned.size };
-                self.findings.add(Place::log(self.log.name()), wrong);
+                findings.add(Place::log(&self.log.name), wrong);
             }
-        }
-        Ok(())
-    }
-
-    /// What a stored checkpoint proves, if it proves anything about this log.
-    fn open(&mut self, row: &CheckpointRow) -> Option<Checkpoint> {
-        let size = row.size;
-        let wrong = match Checkpoint::open(&row.note, self.trusted) {
-            Err(error) => Wrong::CheckpointSignature { size, reason: error.to_string() },
-            Ok(signed) if signed.origin != origin(&self.log.head.id) => {
-                Wrong::CheckpointForeign { size, origin: signed.origin }
-            }
-            Ok(signed) if i64::try_from(signed.size) != Ok(size) => Wrong::CheckpointSize { size, signed: signed.size },
-            Ok(signed) => return Some(signed),
-        };
-        self.findings.add(Place::log(self.log.name()), wrong);
-        None
-    }
-
-    fn hold_to(&mut self, size: i64, signed: &Checkpoint) {
-        // Behind the first wrong root all others are wrong too, and say nothing new.
-        let Some(frontier) = self.frontier.as_ref().filter(|_| !self.is_rewritten && size == self.next) else { return };
-        if frontier.root() == signed.root {
-            self.proven = signed.size;
-        } else {
-            self.is_rewritten = true;
-            let from = self.proven;
-            let place = Place::index(self.log.name(), i64::try_from(from).unwrap_or(i64::MAX));
-            self.findings.add(place, Wrong::Root { from, size: signed.size });
         }
     }
 
-    /// After the last event: what must come to an end with it. Returns how many checkpoints there are.
-    pub(super) fn close(mut self, conn: &mut AnyConnection) -> Result<(u64, u64, u64), DatabaseError> {
-        self.settle(conn)?;
-        let (name, head) = (self.log.name(), &self.log.head);
-        let size = number(self.next);
-        let mut signed_size = 0;
-        while let Some(row) = self.checkpoints.next(conn, &head.id, i64::MAX)? {
-            if let Some(signed) = self.open(&row) {
-                signed_size = signed.size;
-            }
-            self.last_note = Some(row);
-        }
-        let expected = signed_size.max(number(head.size));
+    /// After the last leaf and checkpoint: what must come to an end with them. `stated` is the size that
+    /// the log is said to have. True when signatures that were passed over should be looked at
+    /// ([`Walk::recheck`]): what rests on them does not hold.
+    pub(super) fn close(&mut self, stated: u64, findings: &mut Findings) -> bool {
+        self.settle_pinned(findings);
+        let (name, size) = (self.log.name.as_str(), number(self.next));
+        let is_forged = self.last.as_ref().is_some_and(|last| self.forgery(last).is_some());
+        let expected = self.signed_size.max(stated);
         if expected > size {
             let place = Place::index(name, self.next);
-            self.findings.add(place, Wrong::EventMissing { count: expected - size });
-        } else if self.events == 0 {
-            self.findings.add(Place::log(name), Wrong::LogEmpty);
+            findings.add(place, Wrong::EventMissing { count: expected - size });
         }
-        if head.size < self.next {
-            let count = size - number(head.size);
-            self.findings.add(Place::index(name, head.size), Wrong::EventInserted { count });
+        if stated < size {
+            let at = i64::try_from(stated).unwrap_or(i64::MAX);
+            findings.add(Place::index(name, at), Wrong::EventInserted { count: size - stated });
         }
-        let covered = self.last_note.as_ref().map_or(0, |row| number(row.size));
-        if covered < size && head.size >= self.next {
+        let covered = self.last.as_ref().map_or(self.proven, |last| number(last.size));
+        if covered < size && stated >= size {
             let place = Place::index(name, i64::try_from(covered).unwrap_or(i64::MAX));
-            self.findings.add(place, Wrong::CheckpointMissing { from: covered, size });
+            findings.add(place, Wrong::CheckpointMissing { from: covered, size });
         }
-        self.close_head();
         for pinned in &self.pinned {
             let wrong = Wrong::HistoryCut { anchor: pinned.label.clone(), size: pinned.size, found: size };
-            self.findings.add(Place::index(name, self.next), wrong);
+            findings.add(Place::index(name, self.next), wrong);
         }
-        Ok((self.events, self.pruned, self.checkpoints.count))
+        is_forged || self.is_rewritten
     }
 
-    fn close_head(&mut self) {
-        let head = &self.log.head;
-        let mut wrong = Vec::new();
-        if head.size != self.next {
-            wrong.push("size");
-        }
-        if let Some(frontier) = &self.frontier {
-            if head.root.as_slice() != frontier.root() {
-                wrong.push("root");
-            }
-            if head.frontier != frontier.to_bytes() {
-                wrong.push("frontier");
-            }
-        }
-        if self.last_note.as_ref().is_none_or(|row| row.note != head.checkpoint) {
-            wrong.push("checkpoint");
-        }
-        for part in wrong {
-            self.findings.add(Place::log(self.log.name()), Wrong::Head { part });
+    /// Looks at the signature of a checkpoint that was passed over.
+    pub(super) fn recheck(&self, stored: &Stored, findings: &mut Findings) {
+        let was_passed_over = stored.size <= self.next && !self.trust.every_signature;
+        if was_passed_over
+            && !self.forged.contains(&stored.size)
+            && self.open(stored, false).is_ok()
+            && let Err(wrong) = self.open(stored, true)
+        {
+            findings.add(stored.place.clone(), wrong);
         }
     }
 }
 
 /// What is counted is never negative; what was made so in the table counts as nothing.
-fn number(count: i64) -> u64 {
+pub(super) fn number(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }

@@ -10,13 +10,17 @@ use super::{Ended, Invocation};
 use crate::audit::AuditError;
 use crate::audit::anchoring::{self, AnchorFile, AnchorLine};
 use crate::database::Database;
+use crate::ids::MerchantSlug;
 use crate::settings::master_key;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Only this log: a merchant's short name, or `operator`. May be repeated.
-    #[arg(long = "log", visible_alias = "merchant", value_name = "NAME")]
-    logs: Vec<String>,
+    /// Only this merchant's log. May be repeated.
+    #[arg(long = "merchant", value_name = "SLUG")]
+    merchants: Vec<MerchantSlug>,
+    /// Only the operator's log, or beside those of the merchants that are named.
+    #[arg(long)]
+    operator: bool,
     /// Append them to this file, a JSON object a line, and none that it has already.
     #[arg(long, value_name = "FILE")]
     append: Option<PathBuf>,
@@ -59,10 +63,12 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     }
     let database = Database::connect(&url, 1)?;
     let heads = super::runtime()?.block_on(anchoring::current(&database, &invocation.clock))?;
-    if let Some(unknown) = args.logs.iter().find(|name| heads.iter().all(|head| head.log != **name)) {
-        return Err(CliError::UnknownLog(unknown.clone()));
+    let mut wanted: Vec<&str> = args.merchants.iter().map(AsRef::as_ref).collect();
+    wanted.extend(args.operator.then_some("operator"));
+    if let Some(unknown) = wanted.iter().find(|name| heads.iter().all(|head| head.log != **name)) {
+        return Err(CliError::UnknownLog((*unknown).to_owned()));
     }
-    let is_wanted = |head: &AnchorLine| args.logs.is_empty() || args.logs.contains(&head.log);
+    let is_wanted = |head: &AnchorLine| wanted.is_empty() || wanted.contains(&head.log.as_str());
     let logs: Vec<AnchorLine> = heads.into_iter().filter(is_wanted).collect();
     match &args.append {
         Some(path) => {

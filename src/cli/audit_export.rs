@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufRead as _, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -18,6 +18,7 @@ use crate::audit::export::record::{Form, PeriodAsked, Record};
 use crate::audit::export::{Export, Since, Wanted};
 use crate::ids::MerchantSlug;
 use crate::ledger::entry::LogOwner;
+use crate::subject::hex;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -117,9 +118,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 async fn write_whole(export: &mut Export, path: &Path, invocation: &Invocation) -> Result<(), CliError> {
     let unwritable = |error: std::io::Error| CliError::Unwritable { path: path.to_owned(), why: error.to_string() };
     let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
+    // Of its own: two that write to one place at once must not write into one file.
+    partial.push(format!(".{}.partial", hex(&invocation.entropy.bytes::<4>())));
     let partial = PathBuf::from(partial);
-    let file = File::create(&partial).map_err(unwritable)?;
+    let file = File::create_new(&partial).map_err(unwritable)?;
     let written = async {
         let out = BufWriter::new(&file);
         write_to(export, out, path, invocation).await?;
@@ -159,33 +161,52 @@ async fn write_to(
     worked
 }
 
-/// The checkpoints of an earlier export, or of whatever else was kept.
+/// The last checkpoint of an earlier export, or those of whatever else was kept. An export is read line by
+/// line: it may be larger than memory.
 fn read_since(path: &Path) -> Result<Since, CliError> {
     let unreadable = |why: String| CliError::Unreadable { path: path.to_owned(), why };
-    let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    let text = String::from_utf8(text).map_err(|_| unreadable("it is no text".to_owned()))?;
-    let notes = if text.starts_with(r#"{"record""#) {
-        let heads = text.lines().filter_map(|line| match Record::of_line(line) {
-            Ok(Record::Checkpoint(head)) => Some(head.checkpoint.into_owned()),
-            _ => None,
-        });
-        heads.collect()
-    } else if text.starts_with("record,") {
-        let mut rows = csv::Reader::from_reader(text.as_bytes());
-        let mut notes = Vec::new();
-        for row in rows.records() {
-            let row = row.map_err(|error| unreadable(error.to_string()))?;
-            if let Ok(Record::Checkpoint(head)) = Record::of_row(&row.iter().collect::<Vec<_>>()) {
-                notes.push(head.checkpoint.into_owned());
-            }
+    let mut file = BufReader::new(File::open(path).map_err(|error| unreadable(error.to_string()))?);
+    let opening = file.fill_buf().map_err(|error| unreadable(error.to_string()))?;
+    let mut last = Last::default();
+    if opening.starts_with(br#"{"record""#) {
+        for (nth, line) in file.lines().enumerate() {
+            let line = line.map_err(|error| unreadable(error.to_string()))?;
+            let record = Record::of_line(&line).map_err(|error| unreadable(format!("line {}: {error}", nth + 1)))?;
+            last.take(record);
         }
-        notes
+    } else if opening.starts_with(b"record,") {
+        let mut rows = csv::Reader::from_reader(file);
+        let mut row = csv::StringRecord::new();
+        while rows.read_record(&mut row).map_err(|error| unreadable(error.to_string()))? {
+            let line = row.position().map_or(0, csv::Position::line);
+            let cells: Vec<&str> = row.iter().collect();
+            last.take(Record::of_row(&cells).map_err(|error| unreadable(format!("line {line}: {error}")))?);
+        }
     } else {
+        let text = std::io::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
         let anchors = Anchor::parse(&path.display().to_string(), &text);
-        anchors.map_err(|error| unreadable(error.to_string()))?.into_iter().map(|anchor| anchor.note).collect()
-    };
-    if notes.is_empty() {
-        return Err(unreadable("there is no checkpoint in it".to_owned()));
+        let anchors = anchors.map_err(|error| unreadable(error.to_string()))?;
+        return Ok(Since::Notes(anchors.into_iter().map(|anchor| anchor.note).collect()));
     }
-    Ok(Since::Notes(notes))
+    match last {
+        Last { note: Some(note), is_over: true } => Ok(Since::Notes(vec![note])),
+        Last { .. } => Err(unreadable("this export was cut off: it has no end".to_owned())),
+    }
+}
+
+/// What of an export the next one goes on from.
+#[derive(Default)]
+struct Last {
+    note: Option<String>,
+    is_over: bool,
+}
+
+impl Last {
+    fn take(&mut self, record: Record<'_>) {
+        match record {
+            Record::Checkpoint(head) => self.note = Some(head.checkpoint.into_owned()),
+            Record::End(_) => self.is_over = true,
+            Record::Header(_) | Record::Key(_) | Record::Event { .. } | Record::Leaf { .. } => {}
+        }
+    }
 }

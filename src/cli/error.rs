@@ -10,6 +10,7 @@ use crate::audit::export::ExportError;
 use crate::audit::reports::ReportError;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
+use crate::eligibility::discloser::DisclosureError;
 use crate::gateway::GatewayError;
 use crate::ids::{MerchantSlug, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
@@ -21,6 +22,7 @@ use crate::scores::score::SourceFault;
 use crate::scores::{ScoreError, Source};
 use crate::settings::SettingError;
 use crate::settings::master_key::MasterKeyError;
+use crate::subject::SubjectError;
 use crate::telemetry::metrics::MetricsError;
 use crate::tokens::JwksError;
 
@@ -119,6 +121,13 @@ pub enum CliError {
     /// What keeps a command from an answer whose "no" is exit code 1.
     #[error(transparent)]
     NoAnswer(Box<CliError>),
+    /// It is not repeated: it may name a person.
+    #[error(transparent)]
+    Handle(SubjectError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Disclosure(#[from] DisclosureError),
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
@@ -192,8 +201,8 @@ impl CliError {
             Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
             Self::Database(error)
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
-            | Self::Access(AccessError::Database(error) | AccessError::Ledger(LedgerError::Database(error)))
-            | Self::Perk(PerkError::Database(error) | PerkError::Ledger(LedgerError::Database(error))) => {
+            | Self::Access(AccessError::Database(error))
+            | Self::Perk(PerkError::Database(error)) => {
                 return of_database(error);
             }
             Self::Score(ScoreError::Database(error)) => return of_database(error),
@@ -209,7 +218,9 @@ impl CliError {
             Self::Anchor { .. } => {
                 "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
             }
-            Self::UnknownLog(_) => "without --log it shows all of them; a merchant's goes by its short name",
+            Self::UnknownLog(_) => {
+                "`perkgate merchant list` shows the merchants; `audit checkpoint` without --merchant and --operator shows every log"
+            }
             Self::Export(ExportError::Since(_)) => {
                 "an earlier export of this log, or a checkpoint of it; without --since all of it is exported"
             }
@@ -256,11 +267,8 @@ impl CliError {
                 "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
             }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
-            Self::Access(AccessError::Ledger(LedgerError::Busy | LedgerError::Unavailable))
-            | Self::Perk(PerkError::Ledger(LedgerError::Busy | LedgerError::Unavailable)) => "run it again",
-            Self::Access(AccessError::Ledger(LedgerError::InDoubt))
-            | Self::Perk(PerkError::Ledger(LedgerError::InDoubt)) => {
-                "look whether it is there, then run it again if not"
+            Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {
+                return of_ledger(error);
             }
             Self::Settings(_)
             | Self::Gateway(_)
@@ -278,6 +286,8 @@ impl CliError {
             | Self::Access(_)
             | Self::Perk(_)
             | Self::Score(_)
+            | Self::Handle(_)
+            | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)
             | Self::Faulty(_)
@@ -288,6 +298,16 @@ impl CliError {
         };
         Some(words.to_owned())
     }
+}
+
+fn of_ledger(error: &LedgerError) -> Option<String> {
+    let words = match error {
+        LedgerError::Busy | LedgerError::Unavailable => "run it again",
+        LedgerError::InDoubt => "look whether it is there, then run it again if not",
+        LedgerError::Database(error) => return of_database(error),
+        LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) => return None,
+    };
+    Some(words.to_owned())
 }
 
 fn of_database(error: &DatabaseError) -> Option<String> {

@@ -29,10 +29,12 @@ mod perk_file;
 mod perk_life;
 mod perk_simulate;
 mod progress;
+mod prune;
 mod report;
 mod score;
 mod serve;
 mod source;
+mod subject;
 mod token;
 
 use std::ffi::OsString;
@@ -78,7 +80,7 @@ enum Command {
     Merchant(merchant::Args),
     /// Make, list and revoke keys.
     Key(key::Args),
-    /// Hold the database to its signed logs.
+    /// Hold the database to its signed logs; prune them.
     Audit(audit::Args),
     /// Count what was granted, what is to be billed, and whom the rules turned away.
     Report(report::Args),
@@ -88,6 +90,8 @@ enum Command {
     Source(source::Args),
     /// Import and show scores.
     Score(score::Args),
+    /// Erase a person, or tell them what is held on them.
+    Subject(subject::Args),
     /// Verify eligibility tokens.
     Token(token::Args),
     /// Check every setting and all that they point at, and say how to mend it.
@@ -109,6 +113,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
         Command::Perk(args) => perk::run(args, invocation),
         Command::Source(args) => source::run(args, invocation),
         Command::Score(args) => score::run(args, invocation),
+        Command::Subject(args) => subject::run(&args, invocation),
         Command::Token(args) => token::run(&args, invocation),
         Command::Doctor(args) => doctor::run(&args, invocation),
     }

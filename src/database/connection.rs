@@ -156,10 +156,11 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
             let mut conn = SqliteConnection::establish(path).map_err(unavailable)?;
             conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
             switch_to_wal(&mut conn)?;
-            // FULL, because in WAL mode NORMAL loses the last commits at a power cut, and a token may
+            // secure_delete: what is deleted is overwritten, and not only forgotten; an erased person's row
+            // must not lie about in the file. FULL, because in WAL mode NORMAL loses the last commits at a power cut, and a token may
             // be out already.
             conn.batch_execute(
-                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; \
+                "PRAGMA secure_delete = ON; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; \
                  PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
             )?;
             Ok(AnyConnection::Sqlite(conn))

@@ -14,6 +14,7 @@ pub mod error;
 pub mod followed;
 pub mod migrate;
 pub mod schema;
+mod scrub;
 mod turn;
 
 use std::sync::Arc;

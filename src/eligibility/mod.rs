@@ -12,7 +12,8 @@
 //! learns to ask for has to be told to them too: their matches are exhaustive, so the compiler lists
 //! the places.
 //!
-//! To add a reason: a code in [`reason::ReasonCode`] and its sentence in `reason.rs`. Codes are never
+//! To add a reason: a code in [`reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted
+//! it in `remedy.rs`, which the [`discloser`] tells the person themselves. Codes are never
 //! renamed, and no sentence may let a score be read out of it.
 
 pub mod backtest;
@@ -21,12 +22,14 @@ pub mod cases;
 pub mod checker;
 pub mod chosen;
 pub mod decide;
+pub mod discloser;
 mod evaluate;
 pub mod everyone;
 pub mod facts;
 pub mod reason;
 pub mod redeemer;
 pub mod referee;
+pub mod remedy;
 mod replay;
 mod replayed;
 pub mod runs;

@@ -27,6 +27,7 @@ use super::routes::routes;
         (name = "referrals", description = "What a person is to decide, and how they decided"),
         (name = "tokens", description = "Doors spend what checks granted"),
         (name = "audit", description = "What was recorded, as it stands in the merchant's log"),
+        (name = "subjects", description = "What is held on one person, and erasing it"),
         (name = "perks", description = "What a merchant offers, and to whom"),
         (name = "scores", description = "What is known about people, and from where"),
         (name = "keys in the open", description = "Public keys to check tokens and logs with"),
@@ -107,6 +108,8 @@ problem_sets! {
     ProblemsOfBody = [BadRequest, MalformedJson, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest];
     /// A name that names nothing, or nothing of this merchant.
     ProblemsOfNames = [NotFound];
+    /// What was recorded too long ago.
+    ProblemsOfPruning = [Pruned];
     /// What an idempotency key can do wrong.
     ProblemsOfIdempotency = [BadIdempotencyKey, InProgress, IdempotencyKeyReused];
     /// A name that is taken.

@@ -58,6 +58,7 @@ kinds! {
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
     WrongStatus = 409 "wrong_status" "The version's status doesn't allow this";
+    Pruned = 410 "pruned" "It is too long ago";
     PreconditionFailed = 412 "precondition_failed" "It has changed meanwhile";
     BodyTooLarge = 413 "body_too_large" "The body is too large";
     UnsupportedMediaType = 415 "unsupported_media_type" "The body is of the wrong type";

@@ -9,6 +9,7 @@ use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::chosen::TrialError;
+use crate::eligibility::discloser::DisclosureError;
 use crate::eligibility::redeemer::RedeemError;
 use crate::eligibility::referee::RulingError;
 use crate::ids::NameError;
@@ -114,6 +115,10 @@ impl From<LedgerError> for Problem {
                 Kind::IdempotencyKeyReused,
                 "This key was sent with another request in the last 24 hours. Take a new key for a new question.",
             ),
+            LedgerError::Pruned => Self::new(
+                Kind::Pruned,
+                "This was recorded, and what the log said of it has been pruned since. Its place in the log stands.",
+            ),
             LedgerError::Failed(_) => Self::internal(&error),
             LedgerError::Database(error) => error.into(),
         }
@@ -199,7 +204,9 @@ impl From<ScoreError> for Problem {
             ScoreError::Ledger(inner) => match inner.as_ref() {
                 LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
                 LedgerError::InDoubt => Self::in_doubt(&error),
-                LedgerError::KeyReused | LedgerError::Failed(_) | LedgerError::Database(_) => Self::internal(&error),
+                LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) | LedgerError::Database(_) => {
+                    Self::internal(&error)
+                }
             },
             ScoreError::Database(_) => Self::internal(&error),
         }
@@ -214,6 +221,17 @@ impl From<CheckError> for Problem {
             CheckError::Ledger(error) => error.into(),
             // Signing what the ledger has recorded can't fail for anything that the caller did.
             CheckError::Token(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DisclosureError> for Problem {
+    fn from(error: DisclosureError) -> Self {
+        match error {
+            DisclosureError::Score(error) => error.into(),
+            DisclosureError::Perk(error) => error.into(),
+            DisclosureError::Browse(error) => error.into(),
+            DisclosureError::Ledger(error) => error.into(),
         }
     }
 }

@@ -106,6 +106,7 @@ pub async fn attend(
     req.extensions_mut().insert(id.clone());
     if req.method() == Method::HEAD {
         // Answered as a GET; the connection leaves the body out, as it saw the method before us.
+        req.extensions_mut().insert(OnlyHead);
         req.head_mut().method = Method::GET;
     }
     let answered = if unmet_expectation(req.headers()) {
@@ -115,6 +116,14 @@ pub async fn attend(
         next.call(req).instrument(span.clone()).await.map(ServiceResponse::map_into_left_body)
     };
     finish(answered, &Passage { id, span, method, began, draining })
+}
+
+/// Marks a request whose answer's body nobody will read.
+struct OnlyHead;
+
+/// Whether the request is a `HEAD`: what reading the body would do beside is then left undone.
+pub fn is_head(req: &HttpRequest) -> bool {
+    req.extensions().get::<OnlyHead>().is_some()
 }
 
 /// What is known about a request when its answer comes.

@@ -12,8 +12,9 @@ use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
-    approvals, audit, audit_export, audit_proofs, backtests, checks, checks_batch, diff, grants, keys, merchants,
-    perk_steps, perks, referrals, reports, scores, simulations, sources, tokens, version_steps, versions,
+    approvals, audit, audit_export, audit_proofs, audit_search, backtests, checks, checks_batch, diff, grants, keys,
+    merchants, perk_steps, perks, referrals, reports, scores, simulations, sources, subjects, tokens, version_steps,
+    versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -41,6 +42,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(referrals::decide_referral)
                 .service(audit::list_events)
                 .service(audit_export::get_export)
+                .service(audit_search::search_events)
+                .service(subjects::erase_subject)
+                .service(subjects::get_record)
                 .service(audit_proofs::get_event_proof)
                 .service(audit_proofs::list_checkpoints)
                 .service(audit_proofs::get_consistency)

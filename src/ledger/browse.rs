@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
+use super::person::Person;
 use super::store::history::{self as rows, LoggedRow};
 use super::{Ledger, LedgerError};
 use crate::clock::from_micros;
@@ -18,6 +19,10 @@ const SCAN: i64 = 5_000;
 
 /// How many of them one query reads.
 const CHUNK: i64 = 500;
+
+/// How many times as many when the events of one person are looked for: the database passes over
+/// all others by itself.
+const PERSONAL: i64 = 10;
 
 /// Which events: those of which everything that is given holds.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +41,8 @@ pub struct EventFilter {
     pub kiosk: Option<String>,
     pub location: Option<String>,
     pub rule_version: Option<i32>,
+    /// What its events call a person (`Ledger::find_person`).
+    pub subject: Option<String>,
     /// The other way round than the newest first.
     pub oldest_first: bool,
 }
@@ -53,6 +60,8 @@ pub struct LoggedEvent {
     /// None once the body was pruned; so are the facts.
     pub actor: Option<Json>,
     pub facts: Option<Json>,
+    /// What is personal, as it is sealed; never shown.
+    pub sealed: Option<Json>,
 }
 
 /// Some of the events that were looked for.
@@ -74,6 +83,22 @@ pub enum BrowseError {
 }
 
 impl Ledger {
+    /// The same for the events of one person, whom `person` names in the place of the filter.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn browse_person(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        person: &Person,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<EventPage, BrowseError> {
+        let filter = EventFilter { subject: Some(person.pseudonym.as_str().to_owned()), ..filter };
+        self.browse_since(merchant, filter, Some(person.since), cursor, most).await
+    }
+
     /// Up to `most` events of the merchant's log behind `cursor`. A page may be empty and still not be
     /// the last: a request looks at a bounded part of the log.
     ///
@@ -86,11 +111,24 @@ impl Ledger {
         cursor: Option<&str>,
         most: usize,
     ) -> Result<EventPage, BrowseError> {
+        self.browse_since(merchant, filter, None, cursor, most).await
+    }
+
+    /// The same, where nothing that is looked for stands before `since` in the log.
+    pub(super) async fn browse_since(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        since: Option<Timestamp>,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<EventPage, BrowseError> {
         let place = match cursor {
             None => None,
             Some(text) => Some(self.read_cursor(merchant, &filter, text).ok_or(BrowseError::Cursor)?),
         };
-        let stretch = self.stretch(merchant, filter.from, filter.to.unwrap_or(Timestamp::MAX)).await?;
+        let from = filter.from.max(since);
+        let stretch = self.stretch(merchant, from, filter.to.unwrap_or(Timestamp::MAX)).await?;
         let (low, high) = match place {
             None => (stretch.from, stretch.before),
             Some(place) if filter.oldest_first => (place.max(stretch.from), stretch.before),
@@ -99,8 +137,8 @@ impl Ledger {
         let (asked, of) = (filter.clone(), merchant.clone());
         let read = self.means.database.read(move |conn| {
             let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
-            let (kind, about) = (asked.kind.as_deref(), asked.about.as_deref());
-            scan(|chunk| rows::list_logged(conn, &log, chunk, kind, about), &asked, (low, high), most)
+            let (kind, about, subject) = (asked.kind.as_deref(), asked.about.as_deref(), asked.subject.as_deref());
+            scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subject), &asked, (low, high), most)
         });
         let (events, next) = read.await.map_err(LedgerError::from)?;
         Ok(EventPage { events, next: next.map(|place| self.cursor(merchant, &filter, place)) })
@@ -132,14 +170,15 @@ fn scan(
     most: usize,
 ) -> Result<Scanned, DatabaseError> {
     let mut found = Vec::new();
-    let mut left = SCAN;
+    let wide = if filter.subject.is_some() { PERSONAL } else { 1 };
+    let (mut left, step) = (SCAN * wide, CHUNK * wide);
     while low < high && left > 0 {
         let chunk = if filter.oldest_first {
-            (low, high.min(low.saturating_add(CHUNK)))
+            (low, high.min(low.saturating_add(step)))
         } else {
-            (low.max(high.saturating_sub(CHUNK)), high)
+            (low.max(high.saturating_sub(step)), high)
         };
-        left -= CHUNK;
+        left -= step;
         let mut rows = list(chunk)?;
         if !filter.oldest_first {
             rows.reverse();
@@ -173,13 +212,13 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     let body = row.body.as_deref().map(Json::parse).transpose();
     let body = body.map_err(|e| DatabaseError::corrupt("event", e))?;
     let member = |name: &str| body.as_ref().and_then(|body| body.member(name)).cloned();
-    let (actor, facts) = (member("actor"), member("facts"));
+    let (actor, facts, sealed) = (member("actor"), member("facts"), member("sealed"));
     if !filter.means(facts.as_ref()) {
         return Ok(None);
     }
     let leaf_hash = hex(&row.leaf_hash);
     let LoggedRow { log_index: index, id, kind, about, .. } = row;
-    Ok(Some(LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts }))
+    Ok(Some(LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, sealed }))
 }
 
 impl EventFilter {
@@ -197,6 +236,7 @@ impl EventFilter {
             && is("decision", self.decision.as_deref())
             && is("kiosk", self.kiosk.as_deref())
             && is("location", self.location.as_deref())
+            && is("subject", self.subject.as_deref())
             && self.reason.as_deref().is_none_or(gives)
             && self
                 .rule_version

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,7 @@ use crate::database::DatabaseError;
 use crate::decimal::Decimal;
 use crate::eligibility::decide::{Decision, ENGINE_VERSION};
 use crate::eligibility::reason::Reason;
-use crate::ids::{CheckId, KeyId, PerkSlug, SourceName};
+use crate::ids::{CheckId, EventId, KeyId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::perks::period::{LONGEST, Period};
 use crate::perks::read::{Issues, Spot};
@@ -292,6 +294,15 @@ pub(super) fn unsealed<T: DeserializeOwned>(
     let id = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
     let plain = subject.secret.open(&id, sealed).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
     serde_json::from_slice(&plain).map(Some).map_err(|e| DatabaseError::corrupt("sealed event", e))
+}
+
+/// What is personal about an event of any kind, from the text that is sealed in it.
+pub(super) fn unseal(event: &EventId, sealed: &Json, subject: &Subject) -> Result<Json, DatabaseError> {
+    let corrupt = |what: String| DatabaseError::corrupt("sealed event", what);
+    let sealed = sealed.as_text().and_then(|text| STANDARD.decode(text).ok()).ok_or_else(|| corrupt("form".into()))?;
+    let plain = subject.secret.open(event, &sealed).map_err(|e| corrupt(e.to_string()))?;
+    let text = std::str::from_utf8(&plain).map_err(|e| corrupt(e.to_string()))?;
+    Json::parse(text).map_err(|e| corrupt(e.to_string()))
 }
 
 /// What is personal about a check, if its person is known.

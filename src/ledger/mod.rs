@@ -11,6 +11,11 @@
 //! every batch of a merchant needs, are held for the shortest time. A referral that a person decides
 //! (`referrals.rs`) is locked before all of these, and no batch locks one.
 //!
+//! People leave it in two ways: `erasure.rs` destroys what names one of them, `pruning.rs` takes the bodies
+//! of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name
+//! a person by their pseudonym only, as `subject`: by that they are found for their record (`person.rs`),
+//! and what is personal beside it is sealed under their secret.
+//!
 //! To record something new: give it an event kind, write its rows and its event in one
 //! [`Ledger::change`], or, when it is hot, make it a kind of `batch::Entry`.
 
@@ -21,6 +26,7 @@ pub mod checks;
 mod counters;
 mod earlier;
 pub mod entry;
+pub mod erasure;
 pub mod event;
 pub mod evidence;
 pub mod history;
@@ -29,7 +35,9 @@ pub mod merkle;
 pub mod note;
 pub mod once;
 pub mod past;
+pub mod person;
 pub mod proof;
+pub mod pruning;
 mod recorded;
 pub mod redemptions;
 pub mod referrals;
@@ -93,6 +101,9 @@ pub enum LedgerError {
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// What is asked for was recorded, and its event's body has been pruned since.
+    #[error("what the log said of it has been pruned")]
+    Pruned,
     #[error("the ledger could not record it: {0}")]
     Failed(String),
     #[error(transparent)]
@@ -118,6 +129,8 @@ pub struct Ledger {
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
     failing: Arc<AtomicBool>,
+    /// Whether the database's files may hold what an erasure deleted.
+    owes_scrub: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -135,7 +148,7 @@ impl Ledger {
             writer.run();
             drop(ended);
         })?;
-        Ok(Self { queue: sender, means, running, failing })
+        Ok(Self { queue: sender, means, running, failing, owes_scrub: Arc::default() })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
@@ -182,7 +195,7 @@ impl Ledger {
         check: &CheckId,
     ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
         let (keyring, merchant, check) = (self.means.keyring.clone(), merchant.clone(), check.clone());
-        Ok(self.means.database.read(move |conn| replay::find_check(conn, &keyring, &merchant, &check)).await?)
+        self.means.database.read(move |conn| replay::recorded_check(conn, &keyring, &merchant, &check)).await
     }
 
     /// A grant of the merchant and what became of it.
@@ -192,7 +205,7 @@ impl Ledger {
         grant: &GrantId,
     ) -> Result<Option<replay::GrantRecord>, LedgerError> {
         let (keyring, merchant, grant) = (self.means.keyring.clone(), merchant.clone(), grant.clone());
-        Ok(self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await?)
+        self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await
     }
 
     /// Spends a token, once.
@@ -250,6 +263,7 @@ impl Ledger {
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
                 self.sweep().await;
+                self.scrub_what_is_owed();
             }
         }
     }

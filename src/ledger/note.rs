@@ -14,6 +14,7 @@ use crate::subject::hex;
 
 /// The signature type of Ed25519 in the signed-note registry.
 const ED25519_TYPE: u8 = 0x01;
+const ED25519_SIGNATURE_BYTES: usize = 64;
 /// The longest note that is read: a checkpoint and 16 signatures of witnesses fit, even post-quantum ones.
 const MAX_NOTE_BYTES: usize = 100_000;
 const DASH: &str = "\u{2014} ";
@@ -144,14 +145,33 @@ impl Checkpoint {
     /// # Errors
     /// [`NoteError`]; a wrong signature of a trusted key refuses the note even beside a right one.
     pub fn open(note: &str, trusted: &[VerifierKey]) -> Result<Self, NoteError> {
+        Self::read(note, trusted, |key, text, signature| {
+            UnparsedPublicKey::new(&ED25519, &key.public_key).verify(text.as_bytes(), signature).is_ok()
+        })
+    }
+
+    /// What a note says that bears a signature under the name of one of `trusted`, right or wrong: for
+    /// what something else proves, such as a later checkpoint of the same log.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], but for what only arithmetic can tell.
+    pub fn claimed(note: &str, trusted: &[VerifierKey]) -> Result<Self, NoteError> {
+        Self::read(note, trusted, |_, _, signature| signature.len() == ED25519_SIGNATURE_BYTES)
+    }
+
+    fn read(
+        note: &str,
+        trusted: &[VerifierKey],
+        fits: impl Fn(&VerifierKey, &str, &[u8]) -> bool,
+    ) -> Result<Self, NoteError> {
         let (text, signatures) = split(note)?;
         let mut is_signed = false;
         for line in signatures.split_terminator('\n') {
             let (name, key_id, signature) = parse_signature(line)?;
             let Some(key) = trusted.iter().find(|key| key.name == name && key.key_id() == key_id) else { continue };
-            UnparsedPublicKey::new(&ED25519, &key.public_key)
-                .verify(text.as_bytes(), &signature)
-                .map_err(|_| NoteError::BadSignature)?;
+            if !fits(key, text, &signature) {
+                return Err(NoteError::BadSignature);
+            }
             is_signed = true;
         }
         if is_signed { Self::parse_text(text) } else { Err(NoteError::UnknownKey) }
@@ -274,6 +294,21 @@ mod tests {
         assert_eq!(Checkpoint::open(&note, &[]), Err(NoteError::UnknownKey));
         let forged = checkpoint().sign(&witness, sign).lines().last().unwrap().to_owned();
         assert_eq!(Checkpoint::open(&format!("{note}{forged}\n"), &[log, witness]), Err(NoteError::BadSignature));
+    }
+
+    #[test]
+    fn a_claim_is_read_whatever_its_signature_is_worth_and_no_other_key_s() {
+        let (verifier, sign) = key(1);
+        let trusted = std::slice::from_ref(&verifier);
+        let note = checkpoint().sign(&verifier, sign);
+        assert_eq!(Checkpoint::claimed(&note, trusted), Ok(checkpoint()));
+        let forged = checkpoint().sign(&verifier, |_| [7; 64]);
+        assert_eq!(Checkpoint::claimed(&forged, trusted), Ok(checkpoint()));
+        assert_eq!(Checkpoint::open(&forged, trusted), Err(NoteError::BadSignature));
+        assert_eq!(Checkpoint::claimed(&note, &[key(2).0]), Err(NoteError::UnknownKey));
+        let line = note.lines().last().unwrap();
+        let cut = format!("{}\n", note.replace(line, &line.replace(line.get(40..).unwrap(), "AAA=")).trim_end());
+        assert!(Checkpoint::claimed(&cut, trusted).is_err());
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl Ledger {
     /// A referral with all there is to decide it by; none when the person has been erased since.
     pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
         let (means, merchant, check) = (self.means.clone(), merchant.clone(), check.clone());
-        Ok(self.means.database.read(move |conn| find(conn, &means, &merchant, &check)).await?)
+        self.means.database.read(move |conn| find(conn, &means, &merchant, &check)).await
     }
 
     /// Records what a person decided, with the grant if there is one.
@@ -227,12 +227,12 @@ fn find(
     means: &Means,
     merchant: &MerchantId,
     check: &CheckId,
-) -> Result<Option<Referred>, DatabaseError> {
+) -> Result<Option<Referred>, LedgerError> {
     let Some(row) = store::find_referral(conn, merchant, check)? else { return Ok(None) };
     let Some((subject_ref, subject)) = subjects::find(conn, &means.keyring, merchant, &row.subject)? else {
         return Ok(None);
     };
-    let Some(asked) = replay::find_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
+    let Some(asked) = replay::recorded_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
     let Some(event) = replay::find_event(conn, merchant, check, checks::KIND)? else { return Ok(None) };
     let note = match replay::find_event(conn, merchant, check, KIND)? {
         Some(decided) => checks::unsealed::<Personal>(&decided, &subject)?.map(|personal| personal.note),
@@ -308,20 +308,26 @@ fn decided(
             }
         }
     };
-    let grant = granted.as_ref().and_then(|record| record.grant.as_ref());
-    let status = if granted.is_some() { ReferralStatus::Granted } else { ReferralStatus::Denied };
-    status.as_str().clone_into(&mut row.status);
-    row.decided_at = Some(resolution.at.as_microsecond());
-    row.decided_by = Some(resolution.by.name());
-    row.resolved_by = granted.as_ref().map(|record| record.check.as_str().to_owned());
-    row.grant_id = grant.map(|grant| grant.id.as_str().to_owned());
+    settle_row(&mut row, resolution, granted.as_deref());
     store::update_referral(conn, merchant, &row)?;
     let leaf = leaf(means, resolution, &row, subject.as_ref().map(|(_, subject)| subject))?;
     append::append(conn, means, logs, vec![leaf])?;
     Ok(Ok(granted))
 }
 
-fn leaf(
+/// Says in the row how it was decided.
+pub(super) fn settle_row(row: &mut ReferralRow, resolution: &Resolution, granted: Option<&CheckRecord>) {
+    let grant = granted.and_then(|record| record.grant.as_ref());
+    let status = if granted.is_some() { ReferralStatus::Granted } else { ReferralStatus::Denied };
+    status.as_str().clone_into(&mut row.status);
+    row.decided_at = Some(resolution.at.as_microsecond());
+    row.decided_by = Some(resolution.by.name());
+    row.resolved_by = granted.map(|record| record.check.as_str().to_owned());
+    row.grant_id = grant.map(|grant| grant.id.as_str().to_owned());
+}
+
+/// The event of a decision; the note is sealed under the person's key.
+pub(super) fn leaf(
     means: &Means,
     resolution: &Resolution,
     row: &ReferralRow,

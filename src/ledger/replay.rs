@@ -1,5 +1,6 @@
 //! Reading back what an earlier request was told.
 
+use super::LedgerError;
 use super::checks;
 use super::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use super::event::StoredEvent;
@@ -44,18 +45,35 @@ pub fn find_check(
     Ok(Some(Recorded::new(checks::read(&event, subject.as_ref(), grant, receipt)?)))
 }
 
+/// [`find_check`], told from a check whose event is pruned.
+pub fn recorded_check(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
+    let found = find_check(conn, keyring, merchant, check)?;
+    if found.is_none() && store::find_event(conn, merchant, check.as_str(), checks::KIND)?.is_some() {
+        return Err(LedgerError::Pruned);
+    }
+    Ok(found)
+}
+
 /// The grant `grant` of the merchant, if there is one.
+///
+/// # Errors
+/// [`LedgerError::Pruned`] when the event that tells of it is; the database's.
 pub fn find_grant(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     merchant: &MerchantId,
     grant: &GrantId,
-) -> Result<Option<GrantRecord>, DatabaseError> {
+) -> Result<Option<GrantRecord>, LedgerError> {
     let Some(row) = store::find_grant(conn, merchant, grant.as_str())? else {
         return Ok(None);
     };
     let check = row.check_id.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
-    let Some(check) = find_check(conn, keyring, merchant, &check)? else {
+    let Some(check) = recorded_check(conn, keyring, merchant, &check)? else {
         return Ok(None);
     };
     let redemptions = store::list_redemptions(conn, &[grant.as_str()])?

@@ -5,6 +5,8 @@ mod columns;
 pub mod heads;
 pub mod history;
 mod idempotency;
+pub mod people;
+pub mod pruning;
 mod referrals;
 pub mod subtrees;
 mod uses;

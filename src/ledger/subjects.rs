@@ -87,7 +87,8 @@ pub(super) fn resolve(
         // Another replica may have been first: what stands in the table is the truth.
         load(conn, means, merchant, &mut wanted, &mut subjects)?;
         if !wanted.is_empty() {
-            return Err(DatabaseError::NotFound);
+            // Whom another replica had made is erased again already: make them anew.
+            return Err(DatabaseError::Conflict);
         }
     }
     Ok(subjects)

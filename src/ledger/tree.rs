@@ -1,6 +1,7 @@
 //! A tree of any size seen through the roots of its subtrees: proofs that read little of a long log.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::merkle::{Frontier, Hash, LEVEL, root_of};
 
@@ -135,12 +136,13 @@ impl<E: From<Short>, R: FnMut(Nodes) -> Result<Vec<Hash>, E>> Tree<R> {
     /// All nodes of the level, within the tree, that share a parent with the one at `begins`.
     fn tile(&mut self, level: u32, begins: u64) -> Result<&[Hash], E> {
         let Self { size, read, tiles } = self;
-        if !tiles.contains_key(&(level, begins)) {
-            let before = (begins + WIDTH).min(*size >> (LEVEL * level));
-            let nodes = read(Nodes { level, from: begins, before })?;
-            tiles.insert((level, begins), nodes);
-        }
-        Ok(tiles.get(&(level, begins)).map_or(&[], Vec::as_slice))
+        Ok(match tiles.entry((level, begins)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let before = (begins + WIDTH).min(*size >> (LEVEL * level));
+                place.insert(read(Nodes { level, from: begins, before })?)
+            }
+        })
     }
 }
 
@@ -156,6 +158,10 @@ mod tests {
     use super::*;
     use crate::ledger::merkle::{self, Subtree, leaf_hash, verify_consistency, verify_inclusion};
 
+    fn to(number: impl TryInto<usize, Error: std::fmt::Debug>) -> usize {
+        number.try_into().unwrap()
+    }
+
     /// Leaves, and the subtrees that appending them told of.
     struct Stored {
         levels: Vec<Vec<Hash>>,
@@ -170,7 +176,7 @@ mod tests {
                 let leaf = leaf_hash(&index.to_be_bytes());
                 levels[0].push(leaf);
                 frontier.append_telling(leaf, |Subtree { level, nth, hash }| {
-                    let level = level as usize;
+                    let level = to(level);
                     if levels.len() == level {
                         levels.push(Vec::new());
                     }
@@ -183,12 +189,12 @@ mod tests {
         }
 
         fn leaves(&self, size: u64) -> &[Hash] {
-            &self.levels[0][..size as usize]
+            &self.levels[0][..to(size)]
         }
 
         fn tree(&self, size: u64) -> Tree<impl FnMut(Nodes) -> Result<Vec<Hash>, Short>> {
             Tree::new(size, |Nodes { level, from, before }| {
-                let nodes = self.levels.get(level as usize).and_then(|it| it.get(from as usize..before as usize));
+                let nodes = self.levels.get(to(level)).and_then(|it| it.get(to(from)..to(before)));
                 nodes.map(<[Hash]>::to_vec).ok_or(Short { level, nth: from })
             })
         }
@@ -196,28 +202,28 @@ mod tests {
         /// Proofs are verified here, and compared with the plain ones where that doesn't take for ever.
         fn check_inclusion(&self, index: u64, size: u64) {
             let proof = self.tree(size).inclusion_proof(index).unwrap().unwrap();
-            let root = &self.roots[size as usize];
-            assert!(verify_inclusion(&self.levels[0][index as usize], index, size, &proof, root), "{index} of {size}");
+            let root = &self.roots[to(size)];
+            assert!(verify_inclusion(&self.levels[0][to(index)], index, size, &proof, root), "{index} of {size}");
             if size < 1000 {
-                assert_eq!(Some(proof), merkle::inclusion_proof(self.leaves(size), index as usize));
+                assert_eq!(Some(proof), merkle::inclusion_proof(self.leaves(size), to(index)));
             }
         }
 
         fn check_consistency(&self, first: u64, size: u64) {
             let proof = self.tree(size).consistency_proof(first).unwrap().unwrap();
-            let (old, new) = (&self.roots[first as usize], &self.roots[size as usize]);
+            let (old, new) = (&self.roots[to(first)], &self.roots[to(size)]);
             assert!(verify_consistency(first, old, size, new, &proof), "{first} of {size}");
             if size < 1000 {
-                assert_eq!(Some(proof), merkle::consistency_proof(self.leaves(size), first as usize));
+                assert_eq!(Some(proof), merkle::consistency_proof(self.leaves(size), to(first)));
             }
         }
 
         fn check_frontier(&self, at: u64, size: u64) {
             let frontier = self.tree(size).frontier(at).unwrap();
-            assert_eq!((frontier.size(), frontier.root()), (at, self.roots[at as usize]), "{at} of {size}");
+            assert_eq!((frontier.size(), frontier.root()), (at, self.roots[to(at)]), "{at} of {size}");
             let mut grown = frontier;
-            self.leaves(size)[at as usize..].iter().take(3).for_each(|leaf| grown.append(*leaf));
-            assert_eq!(grown.root(), self.roots[grown.size() as usize]);
+            self.leaves(size)[to(at)..].iter().take(3).for_each(|leaf| grown.append(*leaf));
+            assert_eq!(grown.root(), self.roots[to(grown.size())]);
         }
     }
 
@@ -269,7 +275,7 @@ mod tests {
     fn a_proof_in_a_million_leaves_reads_a_few_hundred_hashes() {
         const SIZE: u64 = 1_000_003;
         let stored = Stored::of(SIZE);
-        let root = stored.roots[SIZE as usize];
+        let root = stored.roots[to(SIZE)];
         for index in [0, 1, 255, 256, 65_535, 65_536, 500_000, 999_936, 1_000_002] {
             let (mut reads, mut hashes) = (0, 0);
             let mut within = stored.tree(SIZE);
@@ -280,7 +286,7 @@ mod tests {
                 (within.read)(nodes)
             });
             let proof = tree.inclusion_proof(index).unwrap().unwrap();
-            assert!(verify_inclusion(&stored.levels[0][index as usize], index, SIZE, &proof, &root), "{index}");
+            assert!(verify_inclusion(&stored.levels[0][to(index)], index, SIZE, &proof, &root), "{index}");
             assert!(proof.len() <= 20 && reads <= 5 && hashes <= 5 * WIDTH, "{reads} reads, {hashes} hashes");
 
             let (mut reads, mut hashes) = (0, 0);
@@ -290,7 +296,7 @@ mod tests {
                 (within.read)(nodes)
             });
             let proof = tree.consistency_proof(index + 1).unwrap().unwrap();
-            assert!(verify_consistency(index + 1, &stored.roots[index as usize + 1], SIZE, &root, &proof));
+            assert!(verify_consistency(index + 1, &stored.roots[to(index) + 1], SIZE, &root, &proof));
             assert!(reads <= 5 && hashes <= 5 * WIDTH, "{reads} reads, {hashes} hashes");
         }
     }

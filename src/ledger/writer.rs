@@ -64,7 +64,7 @@ const fn is_about_the_data(error: &DatabaseError) -> bool {
 }
 
 /// A deadlock's victim is run again this often before its callers are told.
-const MAX_TRIES: usize = 3;
+pub(super) const MAX_TRIES: usize = 3;
 
 impl Writer {
     pub(super) fn new(
@@ -167,6 +167,15 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// The instant at which a change is made.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        self.means.clock.now()
+    }
+
+    pub(super) const fn entropy(&self) -> &Entropy {
+        &self.means.entropy
     }
 
     /// Runs one administrative change in its own transaction, with its events.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::read::{Issues, Spot, below, object, text};
-pub use super::window::{CONCURRENT, Counting, ROLLING, Unit, Window};
+pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
 use crate::decimal::Decimal;
 use crate::json::{Json, push_pointer};
 use crate::subject::Pseudonym;

@@ -43,6 +43,24 @@ pub enum Counting {
 /// publishing another length goes on counting what was used before.
 pub const ROLLING: &str = "rolling";
 pub const CONCURRENT: &str = "concurrent";
+/// The window key of a limit that never lapses.
+pub const LIFETIME: &str = "lifetime";
+
+/// Whether what was used of a counter may still count at `now`, by its window's key and the instant at
+/// which it was last used. It errs on the side of yes: only the rule knows how long a window is.
+#[must_use]
+pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
+    let hours = match key.split_once(':').map_or(key, |(unit, _)| unit) {
+        // The hour or day at which the clocks change is longer.
+        "hour" => 2,
+        "day" => 26,
+        "week" => 8 * 24,
+        "month" => 32 * 24,
+        ROLLING | CONCURRENT => LONGEST_WINDOW.seconds() / 3600,
+        _ => return true,
+    };
+    now.as_second().saturating_sub(last_used_at.as_second()) < hours.saturating_mul(3600)
+}
 
 /// A stretch of the calendar in the rule's zone; weeks begin on Monday (ISO 8601).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +115,7 @@ impl Window {
     /// The name of the window that `now` is in, and when the next one starts.
     pub(super) fn key(self, zone: &TimeZone, now: Timestamp) -> (String, Option<Timestamp>) {
         match self {
-            Self::Lifetime => ("lifetime".into(), None),
+            Self::Lifetime => (LIFETIME.into(), None),
             Self::Calendar(unit) => unit.window(zone, now),
             Self::Rolling(_) => (ROLLING.into(), None),
             Self::Concurrent { .. } => (CONCURRENT.into(), None),
@@ -195,6 +213,23 @@ mod tests {
     #[track_caller]
     fn expect(unit: Unit, zone: &str, now: &str, key: &str, resets: &str) {
         assert_eq!(window(unit, zone, now), (key.to_owned(), resets.to_owned()), "{now}");
+    }
+
+    #[test]
+    fn what_was_used_counts_for_as_long_as_its_window_may_be_open() {
+        let used: Timestamp = "2026-03-07T05:00:00Z".parse().unwrap();
+        for (key, last, over) in [
+            ("hour:2026-03-07T00@-05", "2026-03-07T06:00:00Z", "2026-03-07T07:00:00Z"),
+            ("day:2026-03-07@-05", "2026-03-08T05:00:00Z", "2026-03-08T07:00:00Z"),
+            ("week:2026-W10@-05", "2026-03-14T05:00:00Z", "2026-03-15T05:00:00Z"),
+            ("month:2026-03@-05", "2026-04-07T05:00:00Z", "2026-04-08T05:00:00Z"),
+            (ROLLING, "2027-03-07T05:00:00Z", "2027-03-08T05:00:00Z"),
+            (CONCURRENT, "2027-03-07T05:00:00Z", "2027-03-08T05:00:00Z"),
+        ] {
+            assert!(may_count(key, used, last.parse().unwrap()), "{key}");
+            assert!(!may_count(key, used, over.parse().unwrap()), "{key}");
+        }
+        assert!(may_count("lifetime", used, "2099-01-01T00:00:00Z".parse().unwrap()));
     }
 
     #[test]

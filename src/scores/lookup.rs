@@ -57,8 +57,8 @@ impl From<LedgerError> for ScoreError {
 /// Scores of all merchants; cheap to clone.
 #[derive(Clone)]
 pub struct Lookup {
-    database: Database,
-    cache: ScoreCache,
+    pub(super) database: Database,
+    pub(super) cache: ScoreCache,
 }
 
 impl Lookup {
@@ -313,7 +313,7 @@ fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventD
 
 /// Runs `work` even if the caller goes away: a write whose caches were not told would be served
 /// stale.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ScoreError>> + Send + 'static,
 ) -> Result<T, ScoreError> {
     tokio::spawn(work).await.unwrap_or_else(|_| Err(DatabaseError::Interrupted.into()))

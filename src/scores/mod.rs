@@ -15,6 +15,7 @@
 pub mod cache;
 #[cfg(test)]
 mod cache_suite;
+pub mod erasing;
 pub mod freshness;
 pub mod import;
 pub mod lines;

@@ -77,6 +77,26 @@ pub fn list_scores(
     rows.into_iter().map(|(subject, row)| Ok((reference(subject)?, score(row)))).collect()
 }
 
+/// The person's scores from these sources, each with the instant at which it was written.
+pub fn list_scores_of(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    names: &[SourceName],
+    subject: &SubjectRef,
+) -> Result<Vec<(SourceName, Score, Timestamp)>, DatabaseError> {
+    let mut found = Vec::new();
+    // One by one, by the primary key: without the source it would be no range of it.
+    for source in names {
+        let row = scores::table
+            .find((merchant.as_str(), source.as_str(), &subject.0[..]))
+            .select(((scores::value, scores::observed_at), scores::recorded_at))
+            .first::<((i64, i64), i64)>(conn)
+            .optional()?;
+        found.extend(row.map(|(row, recorded_at)| (source.clone(), score(row), from_micros(recorded_at))));
+    }
+    Ok(found)
+}
+
 /// How many scores stand from a source.
 pub fn count_scores(
     conn: &mut AnyConnection,

@@ -167,7 +167,8 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let bare = name.strip_suffix("_FILE").unwrap_or(name);
-            if variables.iter().any(|known| known == bare) {
+            // `anchor_file` is a setting of its own.
+            if variables.iter().any(|known| known == name || known == bare) {
                 continue;
             }
             let nearest = table::nearest(name, variables.iter().map(String::as_str)).map(str::to_owned);

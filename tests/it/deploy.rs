@@ -17,7 +17,9 @@ fn example() -> String {
 fn assignment(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.trim_start_matches("# ").split_once(" = ")?;
     let is_key = key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    is_key.then_some((key.strip_suffix("_file").unwrap_or(key), value))
+    let is_its_own = TABLE.into_iter().any(|setting| setting.name == key);
+    let name = if is_its_own { key } else { key.strip_suffix("_file").unwrap_or(key) };
+    is_key.then_some((name, value))
 }
 
 fn load(text: &str) -> Settings {
@@ -74,7 +76,7 @@ fn no_file_names_a_variable_that_is_none() {
         for (at, _) in text.match_indices(PREFIX) {
             let name = text[at..].split(|c| !is_word(c)).next().unwrap();
             let bare = name.strip_suffix("_FILE").unwrap_or(name);
-            let is_known = known.iter().any(|known| known == bare) || OTHER_VARIABLES.contains(&name);
+            let is_known = known.iter().any(|known| known == name || known == bare) || OTHER_VARIABLES.contains(&name);
             assert!(is_known, "{} names {name}", path.display());
             seen += 1;
         }

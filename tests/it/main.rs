@@ -17,4 +17,5 @@ mod http;
 mod ledger;
 mod oracle;
 mod perks;
+mod privacy;
 mod support;

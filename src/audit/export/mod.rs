@@ -5,6 +5,9 @@
 //! locked, a client that reads slowly is in nobody's way, and memory holds one page. (What pruning takes
 //! away meanwhile is a body, and an event without its body proves itself too.)
 //!
+//! A period is rounded out to the checkpoint behind its last event: what shares a batch with that event stands in
+//! the export too, whole, so that an export which goes on from there misses nothing.
+//!
 //! An export is an event of the log it exports, recorded before its first byte leaves.
 
 mod plan;
@@ -22,6 +25,7 @@ use crate::ids::MerchantId;
 use crate::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::merkle::{Frontier, Hash};
+use crate::ledger::note::VerifierKey;
 use crate::ledger::store::{self as ledger, CheckpointRow};
 use crate::ledger::{Ledger, LedgerError};
 use plan::{Plan, Start};
@@ -106,7 +110,9 @@ impl Exporter {
             Some(since) => {
                 // What can't be gone on from is refused before anything is recorded.
                 let log = log.clone();
-                Some(database.read(move |conn| plan::find_start(conn, &log, &since)).await?)
+                let keys = self.ledger.means().keyring.log_keys();
+                let trusted: Vec<VerifierKey> = keys.iter().map(|key| key.verifier().clone()).collect();
+                Some(database.read(move |conn| plan::find_start(conn, &log, &since, &trusted)).await?)
             }
         };
         self.record(actor, &log, period, start.as_ref(), form).await?;
@@ -196,7 +202,7 @@ impl Export {
             let hash: Hash = event.leaf_hash.as_slice().try_into().map_err(|_| gap(self.next))?;
             self.frontier.append(hash);
             let index = number(self.next);
-            if self.plan.is_within(event.at) {
+            if self.plan.has_events {
                 let (id, kind, about, at) = (&event.id, &event.kind, &event.about, from_micros(event.at));
                 let body = event.body.as_deref();
                 self.form.event(&mut out, &Placed { index, leaf_hash: &hash, id, kind, at, about, body });

@@ -30,8 +30,8 @@ pub(super) struct Plan {
     /// The tree before `from`.
     pub frontier: Frontier,
     since: Option<String>,
-    /// Microseconds.
-    within: (i64, i64),
+    /// Whether anything happened in the period. If nothing did, bare leaves show where it would be.
+    pub has_events: bool,
 }
 
 impl Plan {
@@ -43,14 +43,14 @@ impl Plan {
     ) -> Result<Self, ExportError> {
         let log = ledger::find_log(conn, owner.merchant())?.ok_or(DatabaseError::NotFound)?;
         let within = (
-            period.from.map_or(i64::MIN, |from| from.as_microsecond()),
-            period.to.map_or(i64::MAX, |to| to.as_microsecond()),
+            period.from.map_or(i64::MIN, Timestamp::as_microsecond),
+            period.to.map_or(i64::MAX, Timestamp::as_microsecond),
         );
         let stretch = history::stretch_of(conn, &log.id, log.size, period.from, period.to.unwrap_or(Timestamp::MAX))?;
         let span = (start.as_ref().map_or(stretch.from, |start| start.at), stretch.before);
         let first = store::find_within(conn, &log.id, span, within, false)?;
         let last = store::find_within(conn, &log.id, span, within, true)?;
-        // An empty period is shown where it would be: by the leaves to the next checkpoint.
+        // The period is rounded out to the next checkpoint, so that whoever goes on from there misses nothing.
         let from = start.as_ref().map_or(first.unwrap_or(span.0), |start| start.at);
         let wanted = last.map_or(from, |last| last + 1).max(1);
         let signed = store::list_checkpoints_from(conn, &log.id, wanted, 1)?;
@@ -60,11 +60,7 @@ impl Plan {
             .ok_or_else(|| DatabaseError::corrupt("log", format!("nothing was signed from {wanted} events on")))?;
         let size = u64::try_from(from).map_err(|e| DatabaseError::corrupt("log index", e))?;
         let frontier = proof::frontier_at(conn, &log.id, size)?;
-        Ok(Self { log, from, to, frontier, since: start.map(|start| start.note), within })
-    }
-
-    pub(super) const fn is_within(&self, at: i64) -> bool {
-        self.within.0 <= at && at < self.within.1
+        Ok(Self { log, from, to, frontier, since: start.map(|start| start.note), has_events: last.is_some() })
     }
 
     pub(super) fn header(&self, period: PeriodAsked, exported_at: Timestamp) -> Header {
@@ -85,14 +81,19 @@ impl Plan {
 }
 
 /// The place behind a checkpoint of this very log.
-pub(super) fn find_start(conn: &mut AnyConnection, owner: &LogOwner, since: &Since) -> Result<Start, ExportError> {
+pub(super) fn find_start(
+    conn: &mut AnyConnection,
+    owner: &LogOwner,
+    since: &Since,
+    trusted: &[VerifierKey],
+) -> Result<Start, ExportError> {
     let refused = |why: String| ExportError::Since(why);
     let log =
         ledger::find_log(conn, owner.merchant())?.ok_or_else(|| refused("nothing is recorded here yet".into()))?;
     let (size, said) = match since {
         Since::Size(size) => (*size, None),
         Since::Notes(notes) => {
-            let (said, note) = newest(notes, &origin(&log.id)).map_err(ExportError::Since)?;
+            let (said, note) = newest(notes, &origin(&log.id), trusted).map_err(ExportError::Since)?;
             (said.size, Some((said.root, note)))
         }
     };
@@ -116,7 +117,7 @@ pub(super) fn find_start(conn: &mut AnyConnection, owner: &LogOwner, since: &Sin
 }
 
 /// The largest checkpoint of the log that goes by `ours`.
-fn newest<'a>(notes: &'a [String], ours: &str) -> Result<(Checkpoint, &'a str), String> {
+fn newest<'a>(notes: &'a [String], ours: &str, trusted: &[VerifierKey]) -> Result<(Checkpoint, &'a str), String> {
     let mut newest: Option<(Checkpoint, &str)> = None;
     let mut others = None;
     for note in notes {
@@ -127,10 +128,13 @@ fn newest<'a>(notes: &'a [String], ours: &str) -> Result<(Checkpoint, &'a str), 
             newest = Some((said, note));
         }
     }
-    newest.ok_or_else(|| match others {
+    let newest = newest.ok_or_else(|| match others {
         Some(theirs) => format!("it is a checkpoint of {theirs}, and this log is {ours}"),
         None => "there is no checkpoint in it".to_owned(),
-    })
+    })?;
+    // It goes into the export, and whoever verifies that asks who signed it.
+    Checkpoint::open(newest.1, trusted).map_err(|error| error.to_string())?;
+    Ok(newest)
 }
 
 /// The history of the log keys.

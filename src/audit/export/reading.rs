@@ -51,9 +51,7 @@ impl<'a> Record<'a> {
     fn of_event_line(line: &'a str) -> Option<Self> {
         let rest = line.strip_prefix(r#"{"record":"event","index":"#)?;
         let (index, rest) = rest.split_once(',')?;
-        let is_plain =
-            !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit()) && (index == "0" || !index.starts_with('0'));
-        let index = if is_plain { index.parse().ok()? } else { return None };
+        let index = plain(index)?;
         let rest = rest.strip_prefix(r#""leaf_hash":""#)?;
         let (hash, rest) = rest.split_at_checked(64)?;
         let leaf_hash = read_hash(hash).ok()?;
@@ -74,7 +72,7 @@ impl<'a> Record<'a> {
         let [record, index, _, _, _, _, _, leaf_hash, event, checkpoint, note] = cells else {
             return Err(RecordError::Form(format!("a row has {} cells", COLUMNS.len())));
         };
-        let number = || index.parse().map_err(|_| RecordError::Form("`index` is not a number".to_owned()));
+        let number = || plain(index).ok_or_else(|| RecordError::Form("`index` is not a plain number".to_owned()));
         match *record {
             "header" => Self::header(note),
             "key" => serde_json::from_str(note).map(Self::Key).map_err(form),
@@ -138,6 +136,12 @@ struct CheckpointLine<'a> {
     size: u64,
     #[serde(borrow)]
     checkpoint: Cow<'a, str>,
+}
+
+/// One number has one text.
+fn plain(text: &str) -> Option<u64> {
+    let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_plain)
 }
 
 fn form(error: impl std::fmt::Display) -> RecordError {

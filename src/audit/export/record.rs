@@ -12,7 +12,7 @@
 //! {"record":"end","events":2,"leaves":1,"checkpoints":1,"size":20,"root":"<base64>"}
 //! ```
 //! `event` holds the canonical bytes as they were hashed: a reader hashes the raw text. An event of null was
-//! pruned; a `leaf` lies outside the period, and is there to lead to a signed root. `frontier` is
+//! pruned; a `leaf` stands in the place of an event where nothing happened in the period, to lead to a signed root. `frontier` is
 //! [`Frontier::to_bytes`](crate::ledger::merkle::Frontier::to_bytes) of the tree before `from_index`: with
 //! every leaf behind it, it makes the root that the last checkpoint signs, so it needs no proof of its own.
 //! Without its `end` an export was cut off.

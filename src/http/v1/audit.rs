@@ -44,9 +44,9 @@ pub struct EventView {
 /// and still not be the last.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventsView {
-    events: Vec<EventView>,
+    pub(super) events: Vec<EventView>,
     /// Null when all was looked at.
-    next_cursor: Option<String>,
+    pub(super) next_cursor: Option<String>,
 }
 
 /// Which end comes first.
@@ -95,7 +95,7 @@ pub struct EventsQuery {
 
 impl From<LoggedEvent> for EventView {
     fn from(event: LoggedEvent) -> Self {
-        let LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts } = event;
+        let LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, sealed: _ } = event;
         Self { id, kind, at, actor, about, facts, index, leaf_hash }
     }
 }
@@ -128,6 +128,7 @@ impl EventsQuery {
             kiosk,
             location,
             rule_version,
+            subject: None,
             oldest_first,
         };
         Ok((filter, cursor))

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
@@ -19,7 +19,7 @@ use crate::http::extract::Params;
 use crate::http::ndjson::NDJSON;
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::problem::{Problem, Spot};
-use crate::http::request::RequestId;
+use crate::http::request::{RequestId, is_head};
 use crate::ledger::entry::LogOwner;
 
 /// How the file is written.
@@ -71,6 +71,7 @@ pub struct ExportQuery {
 #[get("/audit/export")]
 pub async fn get_export(
     caller: May<Audit>,
+    req: HttpRequest,
     id: RequestId,
     gateway: Data<Gateway>,
     query: Params<ExportQuery>,
@@ -82,6 +83,13 @@ pub async fn get_export(
         Format::Csv => (Form::Csv, "text/csv; charset=utf-8; header=present", "csv"),
     };
     let merchant = caller.merchant()?;
+    if is_head(&req) {
+        // No byte leaves, so there is no export to record.
+        return Ok(HttpResponse::Ok()
+            .content_type(media_type)
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish());
+    }
     let log = LogOwner::Merchant(merchant.id.clone());
     let wanted = Wanted { log, period: PeriodAsked { from, to }, since, form };
     let export = gateway.exporter.begin(caller.actor(), wanted).await?;

@@ -207,15 +207,12 @@ pub async fn list_checkpoints(
 ) -> Result<HttpResponse, Problem> {
     let CheckpointsQuery { size, limit, cursor } = query.into_inner();
     let merchant = &caller.merchant()?.id;
-    let (fetched, limit) = match size {
-        Some(TreeSize(size)) => {
-            (gateway.ledger.find_checkpoint(merchant, size).await?.into_iter().collect(), PageLimit::default())
-        }
-        None => {
-            let limit = limit.unwrap_or_default();
-            let below = cursor.map(|TreeSize(size)| size);
-            (gateway.ledger.list_checkpoints(merchant, below, u32::from(limit.get()) + 1).await?, limit)
-        }
+    let limit = limit.unwrap_or_default();
+    let fetched = if let Some(TreeSize(size)) = size {
+        gateway.ledger.find_checkpoint(merchant, size).await?.into_iter().collect()
+    } else {
+        let below = cursor.map(|TreeSize(size)| size);
+        gateway.ledger.list_checkpoints(merchant, below, u32::from(limit.get()) + 1).await?
     };
     let (heads, next_cursor) = limit.page(fetched, |head| head.checkpoint.size.to_string());
     let checkpoints = heads.into_iter().map(CheckpointView::from).collect();

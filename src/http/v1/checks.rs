@@ -18,7 +18,7 @@ use crate::eligibility::reason::{Reason, ReasonCode};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, Path};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning};
 use crate::http::problem::{Problem, Spot};
 use crate::http::v1::referrals::RulingView;
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
@@ -300,7 +300,7 @@ impl CheckBody {
     tag = "checks",
     params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     extensions(("x-roles" = json!(["admin", "kiosk"]))),
-    responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/checks/{check}")]
 pub async fn get_check(

@@ -12,7 +12,7 @@ use crate::access::{Permission, Principal, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, Path};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfReturns};
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns};
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::ledger::entry::{Actor, Ended};
@@ -73,7 +73,7 @@ pub enum GrantStatus {
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     extensions(("x-roles" = json!(["admin", "kiosk"]))),
-    responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/grants/{grant}")]
 pub async fn get_grant(
@@ -158,7 +158,7 @@ pub async fn release_grant(
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"note": "Given to the wrong guest."}))]
 pub struct VoidBody {
-    /// Recorded with your key, 1–500 characters.
+    /// Recorded with your key, in the clear: name nobody. 1–500 characters.
     #[schema(example = "Given to the wrong guest.")]
     note: String,
     /// Leave what it used of limits used, as after an abuse; else a grant that no door has taken gives

@@ -13,7 +13,8 @@ use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{
-    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfRulings,
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
+    ProblemsOfRulings,
 };
 use crate::http::problem::{Problem, Spot};
 use crate::http::v1::checks::CheckView;
@@ -211,7 +212,7 @@ pub async fn list_referrals(
     tag = "referrals",
     params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     extensions(("x-roles" = json!(["admin"]))),
-    responses((status = 200, description = "The referral", body = ReferredView), ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 200, description = "The referral", body = ReferredView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/referrals/{check}")]
 pub async fn get_referral(

@@ -71,10 +71,25 @@ pub fn list_placed(
 pub fn list_logged(
     conn: &mut AnyConnection,
     log: &str,
-    (from, before): (i64, i64),
+    range: (i64, i64),
     kind: Option<&str>,
     about: Option<&str>,
 ) -> Result<Vec<LoggedRow>> {
+    list_logged_of(conn, log, range, kind, about, None)
+}
+
+/// [`list_logged`], and of this person (a pseudonym) where one is given.
+pub fn list_logged_of(
+    conn: &mut AnyConnection,
+    log: &str,
+    (from, before): (i64, i64),
+    kind: Option<&str>,
+    about: Option<&str>,
+    subject: Option<&str>,
+) -> Result<Vec<LoggedRow>> {
+    // Bodies are canonical, so this text stands in every event of the person; what callers write is
+    // escaped where it holds quotes.
+    let of_the_person = subject.map(|pseudonym| format!(r#"%"subject":"{pseudonym}"%"#));
     Ok(on_either!(conn, |c| {
         let mut query = events::table
             .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
@@ -94,6 +109,9 @@ pub fn list_logged(
         }
         if let Some(about) = about {
             query = query.filter(events::about.eq(about));
+        }
+        if let Some(wanted) = &of_the_person {
+            query = query.filter(events::body.like(wanted));
         }
         query.load(c)?
     }))

@@ -76,6 +76,33 @@ pub fn list_leaves(conn: &mut AnyConnection, log: &str, (from, before): (u64, u6
     hashes(rows, "leaf hash")
 }
 
+/// The most that [`list_stored`] returns.
+pub const PAGE_OF_SUBTREES: usize = 1000;
+
+/// The stored subtrees of a level behind `after`, in their order and whatever stands there: for who
+/// compares them.
+pub fn list_stored(conn: &mut AnyConnection, log: &str, level: u32, after: i64) -> Result<Vec<(i64, Vec<u8>)>> {
+    let level = i32::try_from(level).map_err(|e| DatabaseError::corrupt("subtree", e))?;
+    Ok(on_either!(conn, |c| subtrees::table
+        .filter(subtrees::log_id.eq(log).and(subtrees::level.eq(level)).and(subtrees::nth.gt(after)))
+        .order(subtrees::nth)
+        .limit(1000)
+        .select((subtrees::nth, subtrees::hash))
+        .load(c)?))
+}
+
+/// The first and the last of each level that is stored.
+pub fn list_bounds(conn: &mut AnyConnection, log: &str) -> Result<Vec<(i32, i64, i64)>> {
+    use diesel::dsl::{max, min};
+    let rows: Vec<(i32, Option<i64>, Option<i64>)> = on_either!(conn, |c| subtrees::table
+        .filter(subtrees::log_id.eq(log))
+        .group_by(subtrees::level)
+        .order(subtrees::level)
+        .select((subtrees::level, min(subtrees::nth), max(subtrees::nth)))
+        .load(c)?);
+    Ok(rows.into_iter().filter_map(|(level, least, most)| Some((level, least?, most?))).collect())
+}
+
 /// How many subtrees of each level are stored for a log, the lowest level first.
 pub fn count_subtrees(conn: &mut AnyConnection, log: &str) -> Result<Vec<(i32, i64)>> {
     Ok(on_either!(conn, |c| subtrees::table

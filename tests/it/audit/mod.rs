@@ -1,9 +1,15 @@
 //! `audit::verify`: what it passes, and what it finds.
 
+mod anchoring;
+mod campaign;
+mod exports;
 mod history;
 mod life;
 mod pages;
+mod pruning;
+mod random;
 mod referrals;
 mod reports;
 mod tamper;
 mod verify;
+mod written;

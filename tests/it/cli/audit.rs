@@ -1,5 +1,6 @@
 //! `perkgate audit verify`: its exit codes and its answer.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use diesel::connection::SimpleConnection as _;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{json_of, perkgate};
 use crate::support::databases::TestDatabase;
-use crate::support::world::{World, question};
+use crate::support::world::{World, question, test_sources};
 
 /// A gateway's database after one visit.
 async fn visited() -> Vec<World> {
@@ -47,7 +48,7 @@ async fn a_good_record_is_0_and_its_answer_is_the_next_runs_anchor() {
         assert_eq!(
             answer["checked"],
             json!({"logs": 2, "events": 7, "pruned": 0, "checkpoints": 5, "anchors": 0, "grants": 1, "redemptions": 0,
-                   "counters": 0, "referrals": 0, "rules": 1, "keys": 1})
+                   "counters": 0, "referrals": 0, "rules": 1, "keys": 1, "erased": 0})
         );
         let logs: Vec<&Value> = answer["logs"].as_array().unwrap().iter().map(|log| &log["name"]).collect();
         assert_eq!(logs, ["cathay", "operator"]);
@@ -88,6 +89,57 @@ async fn a_bad_record_is_1_and_says_what_is_wrong_where() {
         let told = String::from_utf8(verify(directory.path(), &world.database, &[]).stdout).unwrap();
         assert!(told.contains("1 thing is wrong:\n  log cathay, index 5, evt_"), "{told}");
         assert!(told.contains("--key names keys"), "{told}");
+    }
+}
+
+/// What `audit export` writes, in both forms.
+fn exported(directory: &Path, world: &World) -> [String; 2] {
+    let (_, key) = test_sources(&world.database, &[]).environment.swap_remove(0);
+    let path = directory.join("master.key");
+    std::fs::write(&path, key).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let write = |form: &str| {
+        let (url, file) = (world.database.setting(), format!("cathay.{form}"));
+        let line =
+            ["audit", "export", "--merchant", "cathay", "--format", form, "--out", &file, "--database-url", &url];
+        let done = perkgate(directory, &[&line[..], &["--master-key-file", "master.key"]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        file
+    };
+    ["ndjson", "csv"].map(write)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_verified_without_database_or_settings() {
+    for world in visited().await {
+        let directory = tempfile::tempdir().unwrap();
+        let key = world.gateway.keyring.log_key().vkey();
+        for file in exported(directory.path(), &world) {
+            let alone = tempfile::tempdir().unwrap();
+            std::fs::copy(directory.path().join(&file), alone.path().join(&file)).unwrap();
+            let done = perkgate(alone.path(), &["audit", "verify", &file, "--key", &key, "--json"]);
+            assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stdout));
+            let answer = json_of(&done.stdout);
+            assert_eq!((&answer["ok"], &answer["keys_named"]), (&json!(true), &json!(true)));
+            assert_eq!(answer["checked"]["exports"], json!(1));
+            assert_eq!(std::fs::read_dir(alone.path()).unwrap().count(), 1, "nothing was made");
+
+            // Its own keys are said to be nobody's.
+            let done = perkgate(alone.path(), &["audit", "verify", &file]);
+            assert_eq!(done.status.code(), Some(0));
+            let told = String::from_utf8(done.stdout).unwrap();
+            assert!(told.contains("Signatures were held to no key that you named"), "{told}");
+
+            let text = std::fs::read_to_string(alone.path().join(&file)).unwrap();
+            std::fs::write(alone.path().join(&file), text.replacen("score_met", "score_mat", 1)).unwrap();
+            let done = perkgate(alone.path(), &["audit", "verify", &file, "--key", &key]);
+            assert_eq!(done.status.code(), Some(1));
+            let told = String::from_utf8(done.stdout).unwrap();
+            assert!(told.contains(&format!("  {file}, line ")) && told.contains("(leaf_hash_mismatch)"), "{told}");
+        }
+        let lost = perkgate(directory.path(), &["audit", "verify", "lost.ndjson"]);
+        assert_eq!(lost.status.code(), Some(1));
+        assert!(String::from_utf8(lost.stderr).unwrap().starts_with("error: lost.ndjson can't be read: "));
     }
 }
 

@@ -86,6 +86,13 @@ const SAMPLES: &[Sample] = &[
     }),
     sample("list_events", Foreign::Nothing, |_| get("/v1/audit/events".into())),
     sample("get_export", Foreign::Nothing, |_| get("/v1/audit/export".into())),
+    // Somebody of another merchant is a stranger; that they are left alone is tested beside the endpoint.
+    sample("search_events", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/audit/events/search".into(), json!({"subject": it.subject}))
+    }),
+    sample("get_record", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/subjects/record".into(), json!({"subject": it.subject}))
+    }),
     sample("get_event_proof", Foreign::NotFound, |it| get(format!("/v1/audit/events/{}/proof", it.check))),
     sample("list_checkpoints", Foreign::Nothing, |_| get("/v1/audit/checkpoints".into())),
     sample("get_consistency", Foreign::Nothing, |_| get("/v1/audit/consistency?from=1".into())),
@@ -199,6 +206,9 @@ const SAMPLES: &[Sample] = &[
     sample("list_keys", Foreign::NotFound, |it| get(format!("/v1/keys?merchant={}", it.merchant))),
     sample("get_key", Foreign::NotFound, |it| get(key_path(it))),
     sample("revoke_key", Foreign::NotFound, |it| (Method::DELETE, key_path(it), Value::Null)),
+    sample("erase_subject", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/subjects/erase".into(), json!({"subject": format!("{}-erased", it.subject)}))
+    }),
     sample("delete_score", Foreign::NotFound, |it| {
         (Method::DELETE, format!("/v1/scores/klout/{}", it.subject), Value::Null)
     }),

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod client;
 pub mod databases;
+pub mod receiver;
 pub mod serve;
 pub mod services;
 pub mod shape;

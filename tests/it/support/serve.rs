@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Serve {
     child: Child,
     log: Option<JoinHandle<()>>,
+    /// All that it logged, where `log` was asked for.
+    told: Arc<Mutex<String>>,
     address: SocketAddr,
 }
 
@@ -39,11 +41,16 @@ impl Serve {
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program is built");
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, told) = mpsc::channel();
+        let (sender, heard) = mpsc::channel();
         // Read to the end, or the program would wait for room in the pipe.
+        let told = Arc::new(Mutex::new(String::new()));
+        let kept = more.iter().any(|(name, _)| *name == "log").then(|| told.clone());
         let log = std::thread::spawn(move || {
             let mut seen = Vec::new();
             for line in lines.map_while(Result::ok) {
+                if let Some(kept) = &kept {
+                    kept.lock().unwrap().extend([&line, "\n"]);
+                }
                 if let Some(address) = serving(&line) {
                     let _ = sender.send(Ok(address));
                 } else {
@@ -53,7 +60,7 @@ impl Serve {
             }
             let _ = sender.send(Err(seen.join("\n")));
         });
-        let address = match told.recv_timeout(PATIENCE) {
+        let address = match heard.recv_timeout(PATIENCE) {
             Ok(Ok(address)) => address,
             Ok(Err(log)) => panic!("the program ended before it served:\n{log}"),
             Err(error) => {
@@ -61,7 +68,7 @@ impl Serve {
                 panic!("the program does not serve: {error}");
             }
         };
-        Self { child, log: Some(log), address }
+        Self { child, log: Some(log), told, address }
     }
 
     /// Its process.
@@ -75,6 +82,12 @@ impl Serve {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
+    }
+
+    /// Ends it, and returns all that it logged, if its setting `log` was given.
+    pub fn into_log(mut self) -> String {
+        self.end();
+        std::mem::take(&mut *self.told.lock().unwrap())
     }
 
     /// `kill -9`, and waits until it is gone.

@@ -74,7 +74,19 @@ impl World {
 
     /// Another gateway on the same database: a second replica.
     pub async fn replica(&self) -> Gateway {
-        Self::gateway(&self.database, &[], self.clock.clone(), Entropy::System).await
+        self.replica_with(&[]).await
+    }
+
+    /// The same with some settings changed.
+    pub async fn replica_with(&self, settings: &[(&str, &str)]) -> Gateway {
+        Self::gateway(&self.database, settings, self.clock.clone(), Entropy::System).await
+    }
+
+    /// A second replica that has the same Redis too, and hears there what the first one writes.
+    pub async fn twin(&self) -> Gateway {
+        let settings = self.gateway.settings.as_ref().clone();
+        let (clock, entropy) = (self.clock.clone(), Entropy::System);
+        Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
     }
 
     async fn gateway(database: &TestDatabase, settings: &[(&str, &str)], clock: Clock, entropy: Entropy) -> Gateway {

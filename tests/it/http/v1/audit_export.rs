@@ -88,7 +88,7 @@ fn hold(export: &str, key: &[u8]) -> Held {
                     let body = (text != "null").then(|| text.to_owned());
                     if let Some(body) = &body {
                         let computed = sha256(&[&[0], body.as_bytes()]);
-                        let computed: String = computed.iter().map(|byte| format!("{byte:02x}")).collect();
+                        let computed = perkgate::subject::hex(&computed);
                         assert_eq!(hash, computed);
                         hash = computed;
                     }
@@ -224,6 +224,29 @@ async fn exports_that_go_on_from_each_other_are_one_history() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_goes_on_from_the_end_of_a_period_misses_nothing() {
+    for (app, auditor, key) in begun().await {
+        days(&app, &["ada", "bob"]).await;
+        // One batch at the border: its events are of before and after the period's end.
+        let (log, to) = (app.cathay.id.as_str().to_owned(), app.world.now());
+        let before = hold(whole(&auditor.get(EXPORT).await), &key).events.len();
+        let kiosk = app.world.principal(&app.cathay, Role::Kiosk).await;
+        let asks = (0..40).map(|nth| {
+            app.world.pass(i64::from(nth == 20));
+            app.world.check(&kiosk, question("sfo-lounge", &format!("m:{nth}")))
+        });
+        join_all(asks).await.into_iter().for_each(|answer| drop(answer.unwrap()));
+        let first = hold(whole(&auditor.get(&format!("{EXPORT}?to={to}")).await), &key);
+        assert!(first.events.len() >= before && first.leaves == 0, "{log}");
+        let next = hold(whole(&auditor.get(&format!("{EXPORT}?since={}", first.header["to_index"])).await), &key);
+        let all = hold(whole(&auditor.get(EXPORT).await), &key);
+        let joined: Vec<_> = first.events.into_iter().chain(next.events).collect();
+        assert_eq!(all.events[..joined.len()], joined);
+        assert!(joined.len() >= before + 41);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_period_leads_to_a_signed_root_with_pruned_bodies_too() {
     for (app, auditor, key) in begun().await {
         days(&app, &["ada", "bob", "cy", "dee", "eve", "fay"]).await;
@@ -325,6 +348,15 @@ async fn what_cant_be_exported_is_said() {
         let root = ours.split('\n').nth(2).unwrap();
         let forged = ours.replace(root, &STANDARD.encode([7; 32]));
         assert_eq!(refused(format!("since={}", URL_SAFE_NO_PAD.encode(forged))).await, "since");
+        // A true root that nobody signed.
+        let unsigned =
+            format!("{}\n\u{2014} nobody {}\n", ours.split_once("\n\n").unwrap().0, STANDARD.encode([7; 68]));
+        let unsigned = unsigned.replacen("\n\u{2014}", "\n\n\u{2014}", 1);
+        assert_eq!(refused(format!("since={}", URL_SAFE_NO_PAD.encode(unsigned))).await, "since");
+        let before = app.footprint().await;
+        let head = auditor.ask(reqwest::Method::HEAD, EXPORT).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""));
+        assert_eq!(app.footprint().await, before, "no byte leaves, so it is no export");
         app.kiosk().await.get(EXPORT).await.problem(403, "forbidden");
     }
 }

@@ -2,6 +2,8 @@
 
 mod audit_events;
 mod audit_export;
+mod audit_proofs;
+mod audit_search;
 mod check_promises;
 mod checks;
 mod checks_batch;
@@ -22,6 +24,8 @@ mod referrals;
 mod reports;
 mod scores;
 mod sources;
+mod subjects_erase;
+mod subjects_record;
 mod tokens_redeem;
 mod version_schedule;
 mod version_steps;

@@ -129,12 +129,7 @@ async fn what_was_not_kept_is_named_and_the_erased_stay_as_they_were() {
         let got = admin.post(BACKTEST, &since(r#"{"at_least":4,"score":"kred"}"#, MAY_8)).await.is(200);
         assert_eq!(got["not_replayed"]["unkept_attributes"], json!(["score from kred"]));
         // Bob's key is destroyed, and with it what is known of him.
-        let reference = app.world.gateway.keyring.subject_ref(&app.cathay.id, &"twitter:bob".parse().unwrap());
-        let erase = app.world.gateway.database.write(move |conn| {
-            let rows = schema::subjects::table.filter(schema::subjects::subject_ref.eq(reference.0.to_vec()));
-            Ok::<_, DatabaseError>(diesel::delete(rows).execute(conn)?)
-        });
-        assert_eq!(erase.await.unwrap(), 1);
+        assert_eq!(admin.post("/v1/subjects/erase", &json!({"subject": "twitter:bob"})).await.is(200)["erased"], true);
         let got = admin.post(BACKTEST, &json!({"from": MAY_8})).await.is(200);
         assert_eq!((&got["not_replayed"]["erased"], &got["replayed"]), (&json!(1), &json!(1)));
         assert_eq!(got["reproduction"]["mismatches"], 0);

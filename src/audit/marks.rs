@@ -1,0 +1,103 @@
+//! What many short records are known by while they are counted: 16 bytes each, and fast to find.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+
+/// Marks of texts under random keys, which are made after the texts and for one run: whoever wrote them
+/// could not choose any that have the same mark. By accident two have it with a probability of 2⁻¹²⁸.
+#[derive(Clone, Default)]
+pub(super) struct Marks {
+    /// One for each half.
+    keys: [[u8; 16]; 2],
+}
+
+/// A mark for each of what is counted.
+pub(super) type Marked<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
+
+/// Marks of what was met.
+pub(super) type MarkedOnly<K> = HashSet<K, BuildHasherDefault<Ready>>;
+
+impl Marks {
+    /// `keys` are random.
+    pub(super) const fn new(keys: [[u8; 16]; 2]) -> Self {
+        Self { keys }
+    }
+
+    /// The mark of these texts, in this order.
+    pub(super) fn of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u128 {
+        let [high, low] = self.keys.map(|key| u128::from(half(key, texts)));
+        high << 64 | low
+    }
+
+    /// Half a mark: enough where only sums are compared, and none is looked up.
+    pub(super) fn half_of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u64 {
+        let [key, _] = self.keys;
+        half(key, texts)
+    }
+}
+
+/// SipHash of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
+fn half<T: AsRef<[u8]>>(key: [u8; 16], texts: &[T]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&key);
+    for text in texts {
+        let text = text.as_ref();
+        hasher.write_usize(text.len());
+        hasher.write(text);
+    }
+    hasher.finish()
+}
+
+/// Marks are as good as random: what a table of them needs is there.
+#[derive(Default)]
+pub(super) struct Ready(u64);
+
+impl Hasher for Ready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(5) ^ number;
+    }
+
+    fn write_u128(&mut self, mark: u128) {
+        #[expect(clippy::cast_possible_truncation, reason = "its lower half is as random as the whole")]
+        self.write_u64(mark as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_tells_texts_and_where_one_ends() {
+        let marks = Marks::new([[1; 16], [2; 16]]);
+        assert_eq!(marks.of(&["ab", "c"]), marks.of(&["ab", "c"]));
+        for other in [&["a", "bc"][..], &["abc"], &["ab", "c", ""], &["c", "ab"], &[]] {
+            assert_ne!(marks.of(&["ab", "c"]), marks.of(other), "{other:?}");
+        }
+        let other = Marks::new([[3; 16], [4; 16]]);
+        assert_ne!(marks.of(&["ab", "c"]), other.of(&["ab", "c"]), "another run, another key");
+        let mark = marks.of(&["ab"]);
+        assert_ne!(mark >> 64, mark & u128::from(u64::MAX), "its halves are two marks");
+    }
+
+    #[test]
+    fn a_table_finds_what_was_put_there() {
+        let marks = Marks::default();
+        let mut table: Marked<(u128, u128), usize> = Marked::default();
+        for nth in 0..1000 {
+            table.insert((marks.of(&["a"]), marks.of(&[&nth.to_string()])), nth);
+        }
+        assert_eq!(table.len(), 1000);
+        assert_eq!(table.get(&(marks.of(&["a"]), marks.of(&["7"]))), Some(&7));
+    }
+}

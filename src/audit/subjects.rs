@@ -1,0 +1,89 @@
+//! Who the events of one merchant are about, against the rows that name people: everybody is named there,
+//! or was erased, and the log says so.
+
+use serde::Deserialize;
+
+use super::body::Text;
+use super::findings::{At, Findings, Place, Wrong};
+use super::marks::{Marked, Marks};
+use super::store;
+use crate::database::{AnyConnection, DatabaseError};
+
+/// The facts of `subject.erased`.
+#[derive(Deserialize)]
+pub(super) struct ErasedFacts<'a> {
+    /// None when no event was about the person.
+    #[serde(borrow)]
+    pub subject: Option<Text<'a>>,
+}
+
+/// What the events of one log make of its people, by pseudonym: 40 bytes for each.
+#[derive(Default)]
+pub(super) struct Subjects {
+    marks: Marks,
+    /// The first check that was about them.
+    seen: Marked<u128, i64>,
+    /// Where the log says that they were erased.
+    erased: Marked<u128, i64>,
+    /// Erasures, also of people whom no event is about.
+    erasures: u64,
+}
+
+impl Subjects {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
+    pub(super) fn seen(&mut self, at: At<'_>, pseudonym: &str) {
+        let number = self.number_of(pseudonym);
+        self.seen.entry(number).or_insert(at.index);
+    }
+
+    pub(super) fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
+        self.erasures += 1;
+        if let Some(pseudonym) = &facts.subject {
+            let number = self.number_of(pseudonym);
+            self.erased.insert(number, at.index);
+        }
+    }
+
+    /// Compares with the merchant's rows; returns how many people were erased.
+    pub(super) fn close(
+        mut self,
+        conn: &mut AnyConnection,
+        log: &str,
+        merchant: &str,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) -> Result<u64, DatabaseError> {
+        let mut last = Vec::new();
+        loop {
+            let page = store::list_subjects(conn, merchant, &last)?;
+            for (_, pseudonym) in &page {
+                let (number, subject) = (self.number_of(pseudonym), pseudonym.clone());
+                if let Some(index) = self.erased.get(&number) {
+                    findings.add(Place::index(log, *index), Wrong::SubjectKept { subject });
+                } else if self.seen.remove(&number).is_none() && !has_gaps {
+                    findings.add(Place::log(log), Wrong::SubjectWithoutEvent { subject });
+                }
+            }
+            match page.into_iter().nth(store::PAGE - 1) {
+                Some((reference, _)) => last = reference,
+                None => break,
+            }
+        }
+        let gone = self.seen.into_iter().filter(|(number, _)| !self.erased.contains_key(number));
+        let mut gone: Vec<(i64, u128)> = gone.map(|(number, index)| (index, number)).collect();
+        gone.sort_unstable();
+        for (index, number) in gone {
+            findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
+        }
+        Ok(self.erasures)
+    }
+
+    /// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
+    fn number_of(&self, pseudonym: &str) -> u128 {
+        let digits = pseudonym.strip_prefix("sub_").filter(|digits| digits.len() == 32);
+        digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_else(|| self.marks.of(&[pseudonym]))
+    }
+}

@@ -1,0 +1,292 @@
+//! `/v1/subjects`: what is held on one person, and erasing it. The handle stands in the body only.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::audit_search::{in_body, read_limit};
+use super::checks::read_subject;
+use crate::access::role::permit::AnswerSubjects;
+use crate::decimal::Decimal;
+use crate::eligibility::discloser::{Held, PersonalRecord, ToldEvent};
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::Body;
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys};
+use crate::http::problem::Problem;
+use crate::ids::SourceName;
+use crate::json::Json;
+use crate::ledger::erasure::{Erased, Erasure};
+use crate::ledger::person::LimitHeld;
+use crate::scores::erasing::ScoreHeld;
+
+/// Who is to be erased.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureBody {
+    /// `network:handle`, or a member number.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+}
+
+/// What was erased. It doesn't repeat who it was.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "erased": true, "pseudonym": "sub_0c3f5a7e9b1d2f4a6c8e0b2d4f6a8c0e", "scores": 1, "referrals_closed": 0,
+    "limits_begun_anew": [{"perk": "sfo-lounge", "limit": "person-day", "window": "day:2026-11-25@-08", "used": 1,
+                           "last_used_at": "2026-11-25T18:00:00Z"}],
+    "purged": true
+}))]
+pub struct ErasureView {
+    /// False when nothing was held: the person was never known here, or is erased already.
+    erased: bool,
+    /// What events went on calling the person, and what is nobody's name now; null when no event was
+    /// about them.
+    pseudonym: Option<String>,
+    /// How many scores were deleted.
+    scores: u64,
+    /// How many open referrals were closed, as denied.
+    referrals_closed: u64,
+    /// What had been used of limits whose windows may still be open. Somebody who comes back is
+    /// somebody new: for them these limits begin anew.
+    limits_begun_anew: Vec<LimitHeldView>,
+    /// Whether old copies in the database's own files are gone too. If not, something still reads them,
+    /// and it is tried again. Backups and archives are yours to let expire.
+    purged: bool,
+}
+
+/// What a person has used of a limit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LimitHeld)]
+pub struct LimitHeldView {
+    /// Null for a limit that all perks share.
+    #[schema(example = "sfo-lounge")]
+    perk: Option<String>,
+    #[schema(example = "person-day")]
+    limit: String,
+    #[schema(example = "day:2026-11-25@-08")]
+    window: String,
+    used: u64,
+    #[schema(value_type = String, format = DateTime)]
+    last_used_at: Timestamp,
+}
+
+/// Whose record.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordBody {
+    /// `network:handle`, or a member number.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    /// Events a page, 1–200; 50 unless given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What is held on a person: what stands, with the first page; and what happened, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecordView {
+    /// As it was normalised.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    /// What events and tokens call the person; null when no event is about them.
+    pseudonym: Option<String>,
+    /// When the first check about them was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Vec<ScoreHeldView>>,
+    /// What they have used of limits whose windows may still be open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Vec<LimitHeldView>>,
+    /// Before when the merchant pruned its log: events from then may be missing here, as nobody can tell
+    /// any more whom they were about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pruned_before: Option<Timestamp>,
+    events: Vec<PersonalEventView>,
+    /// Null when all was looked at.
+    next_cursor: Option<String>,
+}
+
+/// A score that stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScoreHeld)]
+pub struct ScoreHeldView {
+    #[schema(value_type = String, example = "klout")]
+    source: SourceName,
+    #[schema(value_type = f64, example = 47.25)]
+    value: Decimal,
+    /// When the source computed it.
+    #[schema(value_type = String, format = DateTime)]
+    observed_at: Timestamp,
+    /// When it was written here.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+}
+
+/// Something that happened: a check, a redemption, what a person decided.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonalEvent)]
+pub struct PersonalEventView {
+    #[schema(example = "check.decided")]
+    kind: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    #[schema(example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    about: String,
+    /// What the log says of it to everyone who may read it.
+    #[schema(value_type = Option<Object>)]
+    facts: Option<Json>,
+    /// What it keeps sealed under the person's key: the score, the context, the exact reasons, notes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    personal: Option<Json>,
+    /// Of a check: why, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["The score is 3 points short of the 40 that Main lounge asks for."]))]
+    explanation: Vec<String>,
+    /// Of a check that was not granted: what would have changed the outcome, reason by reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["3 more points for Main lounge."]))]
+    would_have_changed: Vec<String>,
+    /// Its place in the log.
+    index: i64,
+    #[schema(example = "evt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    event: String,
+}
+
+impl From<LimitHeld> for LimitHeldView {
+    fn from(held: LimitHeld) -> Self {
+        let LimitHeld { perk, limit, window, used, last_used_at } = held;
+        Self { perk, limit, window, used, last_used_at }
+    }
+}
+
+impl From<ScoreHeld> for ScoreHeldView {
+    fn from(held: ScoreHeld) -> Self {
+        let ScoreHeld { source, score, recorded_at } = held;
+        Self { source, value: score.value, observed_at: score.observed_at, recorded_at }
+    }
+}
+
+impl From<ToldEvent> for PersonalEventView {
+    fn from(told: ToldEvent) -> Self {
+        let ToldEvent { event, explanation, would_have_changed } = told;
+        let (event, personal) = (event.event, event.personal);
+        Self {
+            kind: event.kind,
+            at: event.at,
+            about: event.about,
+            facts: event.facts,
+            personal,
+            explanation,
+            would_have_changed,
+            index: event.index,
+            event: event.id,
+        }
+    }
+}
+
+impl From<Option<Erased>> for ErasureView {
+    fn from(erased: Option<Erased>) -> Self {
+        let Some(Erased { pseudonym, scores, referrals, limits, is_purged }) = erased else {
+            let limits_begun_anew = Vec::new();
+            return Self {
+                erased: false,
+                pseudonym: None,
+                scores: 0,
+                referrals_closed: 0,
+                limits_begun_anew,
+                purged: true,
+            };
+        };
+        Self {
+            erased: true,
+            pseudonym: pseudonym.map(|it| it.as_str().to_owned()),
+            scores,
+            referrals_closed: referrals,
+            limits_begun_anew: limits.into_iter().map(LimitHeldView::from).collect(),
+            purged: is_purged,
+        }
+    }
+}
+
+impl RecordView {
+    fn of(subject: &str, record: PersonalRecord) -> Self {
+        let PersonalRecord { person, held, events, next } = record;
+        let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
+        let (scores, limits) = held.map(|Held { scores, limits, .. }| (scores, limits)).unzip();
+        Self {
+            subject: subject.to_owned(),
+            pseudonym: person.as_ref().map(|person| person.pseudonym.as_str().to_owned()),
+            since: person.map(|person| person.since),
+            scores: scores.map(|scores| scores.into_iter().map(ScoreHeldView::from).collect()),
+            limits: limits.map(|limits| limits.into_iter().map(LimitHeldView::from).collect()),
+            pruned_before,
+            events: events.into_iter().map(PersonalEventView::from).collect(),
+            next_cursor: next,
+        }
+    }
+}
+
+/// Erase a person
+///
+/// Destroys the only row that names the person, with the secret that their events are sealed under, and
+/// deletes their scores; open referrals about them are closed as denied. The log goes on proving every
+/// event, and nobody can tell any more whose they were: also who asks for a check again gets the same
+/// decision and token, with the codes of its reasons only. Tokens that are out go on opening doors until
+/// they expire: void their grants first if they shouldn't. It can't be undone, and is an event itself.
+/// Asked again, or about somebody unknown, `erased` is false and nothing is recorded. A feed that still
+/// has the person brings them back as somebody new, whose limits begin anew. Roles: admin.
+#[utoipa::path(
+    tag = "subjects",
+    request_body = ErasureBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "Nothing names them any more", body = ErasureView), ProblemsOfBody, ProblemsOfKeys)
+)]
+#[post("/subjects/erase")]
+pub async fn erase_subject(
+    caller: May<AnswerSubjects>,
+    gateway: Data<Gateway>,
+    body: Body<ErasureBody>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?.id.clone();
+    let handle = read_subject(&body.subject)?;
+    let subject = gateway.keyring.subject_ref(&merchant, &handle);
+    let erasure = Erasure { merchant, subject, by: caller.actor() };
+    let erased = gateway.lookup.erase(&gateway.ledger, erasure).await?;
+    Ok(HttpResponse::Ok().json(ErasureView::from(erased)))
+}
+
+/// Tell a person what is held on them
+///
+/// Everything, for the person who asks (GDPR art. 15): scores, what was used of limits, and every event
+/// about them, opened, with the reasons of each decision in sentences and what would have changed it. That
+/// it was read is an event that names nobody. A page can have few events or none and still not be the
+/// last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more. Roles: admin.
+#[utoipa::path(
+    tag = "subjects",
+    request_body = RecordBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = RecordView), ProblemsOfBody, ProblemsOfKeys)
+)]
+#[post("/subjects/record")]
+pub async fn get_record(
+    caller: May<AnswerSubjects>,
+    gateway: Data<Gateway>,
+    body: Body<RecordBody>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let RecordBody { subject, limit, cursor } = body.into_inner();
+    let handle = read_subject(&subject)?;
+    let most = usize::from(read_limit(limit)?.get());
+    let record = gateway.discloser.record(merchant, caller.actor(), &handle, cursor.as_deref(), most).await;
+    let record = record.map_err(|error| in_body(error.into()))?;
+    let view = RecordView::of(handle.as_str(), record);
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(view))
+}

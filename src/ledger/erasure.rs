@@ -1,0 +1,209 @@
+//! Erasing a person: what names them is destroyed, and their events are nobody's from then on.
+//!
+//! One transaction: the referrals that are open about them are locked first, as everywhere, and closed
+//! as denied, because nobody could be told who they are about; then the row with the secret goes, and
+//! what other rooms hold under the same reference; then the event, in the log that goes on proving
+//! everything. A check that is being recorded meanwhile under the old secret becomes nobody's too.
+//!
+//! What stays and names nobody: events with what is sealed in them, which nobody can open any more; grants
+//! and their tokens, which go on opening doors until they expire; counters of limits. Somebody who comes
+//! back is somebody new, with another pseudonym, so their limits begin anew: keeping the old ones would
+//! mean keeping who they are. It is not done silently: what is let go is told to whoever erases, and its
+//! number stands in the event.
+//!
+//! What is new about people and open when they are erased is closed in [`close`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::append::{self, Leaf, LogIds};
+use super::entry::{Actor, LogOwner};
+use super::event::Event;
+use super::person::{self, LimitHeld};
+use super::referrals::{self, ReferralStatus, Resolution};
+use super::store;
+use super::store::people as rows;
+use super::writer::{Job, MAX_TRIES, Means, Writer};
+use super::{CHANGE_PATIENCE, Ledger, LedgerError, settled};
+use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::ids::{EventId, MerchantId};
+use crate::json::Json;
+use crate::subject::{Pseudonym, SubjectRef};
+
+/// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
+pub const KIND: &str = "subject.erased";
+
+/// What an event is about when it concerns somebody whom no event names.
+pub(super) const NOBODY: &str = "nobody";
+
+/// The table that names people.
+const TABLE: &str = "subjects";
+
+/// How long a request waits for the database to get rid of what deleted rows left behind, and how long
+/// one try does afterwards: a vacuum that is cut off has done a part, and the next one goes on.
+const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
+const LONG_SCRUB_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Who is erased, and by whom.
+#[derive(Debug, Clone)]
+pub struct Erasure {
+    pub merchant: MerchantId,
+    pub subject: SubjectRef,
+    pub by: Actor,
+}
+
+/// What was held on a person, and is theirs no more.
+#[derive(Debug, Clone)]
+pub struct Erased {
+    /// What their events call them; none for somebody whom no check was ever about.
+    pub pseudonym: Option<Pseudonym>,
+    pub scores: u64,
+    /// Referrals that were open and are closed.
+    pub referrals: u64,
+    /// What had been used of limits whose windows may still be open: they begin anew for whoever comes
+    /// back.
+    pub limits: Vec<LimitHeld>,
+    /// Whether old copies in the database's files are gone too. Otherwise it is tried again.
+    pub is_purged: bool,
+}
+
+impl Ledger {
+    /// Erases a person, with the event `subject.erased`. `forget` deletes what other rooms hold on
+    /// them, in the same transaction, and says how much that was. None when nothing was held; then
+    /// nothing is recorded.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; unless it is in doubt, all is as it was.
+    pub async fn erase(
+        &self,
+        erasure: Erasure,
+        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + 'static,
+    ) -> Result<Option<Erased>, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let mut tries = 0;
+            let erased = loop {
+                tries += 1;
+                let at = writer.now();
+                let event = EventId::new(at, writer.entropy());
+                let marker = event.as_str().to_owned();
+                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut LogIds| {
+                    erase(conn, means, logs, &erasure, &event, at, &forget)
+                };
+                match writer.attempt(work, std::slice::from_ref(&marker)) {
+                    Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
+                    erased => break erased,
+                }
+            };
+            let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        let erased = settled(answer, Instant::now() + CHANGE_PATIENCE).await?;
+        let Some(erased) = erased? else { return Ok(None) };
+        let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
+        Ok(Some(Erased { is_purged, ..erased }))
+    }
+
+    /// Gets rid of what erased rows left behind, if anything may be left; in nobody's way.
+    pub(super) fn scrub_what_is_owed(&self) {
+        if self.owes_scrub.load(Ordering::Relaxed) {
+            // Not the ledger's handle: whoever stops would wait for it.
+            let (database, owes_scrub) = (self.means.database.clone(), self.owes_scrub.clone());
+            tokio::spawn(async move { scrub(&database, &owes_scrub, LONG_SCRUB_PATIENCE).await });
+        }
+    }
+}
+
+/// Whether nothing is left any more.
+async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration) -> bool {
+    let is_done = match database.scrub(TABLE, patience).await {
+        Ok(is_done) => is_done,
+        Err(error) => {
+            tracing::warn!(%error, "could not clear what erased rows left in the database's files");
+            false
+        }
+    };
+    owes_scrub.store(!is_done, Ordering::Relaxed);
+    is_done
+}
+
+fn erase(
+    conn: &mut AnyConnection,
+    means: &Means,
+    logs: &mut LogIds,
+    erasure: &Erasure,
+    event: &EventId,
+    at: jiff::Timestamp,
+    forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
+) -> Result<Option<Erased>, DatabaseError> {
+    let Erasure { merchant, subject, by } = erasure;
+    let found = store::list_subjects(conn, merchant, &[subject.0.to_vec()])?.pop();
+    let pseudonym = found.map(|row| Pseudonym::stored(&row.pseudonym));
+    let (mut leaves, mut limits) = (Vec::new(), Vec::new());
+    if let Some(pseudonym) = &pseudonym {
+        limits = person::limits_of(conn, merchant, pseudonym, at)?;
+        leaves = close(conn, means, erasure, pseudonym, at)?;
+        if !rows::delete_subject(conn, merchant, &subject.0, pseudonym.as_str())? {
+            // Another replica was first: its own event tells of it. Look again.
+            return Err(DatabaseError::Conflict);
+        }
+    }
+    let scores = forget(conn)?;
+    if pseudonym.is_none() && scores == 0 {
+        return Ok(None);
+    }
+    let referrals = leaves.len();
+    let count = |number: usize| Json::whole(i64::try_from(number).unwrap_or(i64::MAX));
+    let about = pseudonym.as_ref().map_or(NOBODY, Pseudonym::as_str).to_owned();
+    let body = Event {
+        id: event,
+        kind: KIND,
+        at,
+        merchant: Some(merchant),
+        actor: by,
+        about: &about,
+        facts: Json::object([
+            ("subject", Json::optional(pseudonym.as_ref().map(Pseudonym::as_str))),
+            ("scores", Json::whole(i64::try_from(scores).unwrap_or(i64::MAX))),
+            ("referrals", count(referrals)),
+            ("limits", count(limits.len())),
+        ]),
+        sealed: None,
+    }
+    .to_body();
+    leaves.push(Leaf { log: LogOwner::Merchant(merchant.clone()), id: event.clone(), kind: KIND, about, at, body });
+    append::append(conn, means, logs, leaves)?;
+    let referrals = u64::try_from(referrals).unwrap_or(u64::MAX);
+    Ok(Some(Erased { pseudonym, scores, referrals, limits, is_purged: false }))
+}
+
+/// Closes what waits for somebody's word about the person.
+fn close(
+    conn: &mut AnyConnection,
+    means: &Means,
+    erasure: &Erasure,
+    pseudonym: &Pseudonym,
+    at: jiff::Timestamp,
+) -> Result<Vec<Leaf>, DatabaseError> {
+    let merchant = &erasure.merchant;
+    let open = ReferralStatus::Open.as_str();
+    let mut leaves = Vec::new();
+    for mut row in rows::lock_open_referrals_of(conn, merchant, pseudonym.as_str(), open)? {
+        let check = row.check_id.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
+        let resolution = Resolution {
+            merchant: merchant.clone(),
+            check,
+            event: EventId::new(at, &means.entropy),
+            at,
+            by: erasure.by.clone(),
+            note: String::new(),
+            grant: None,
+        };
+        referrals::settle_row(&mut row, &resolution, None);
+        store::update_referral(conn, merchant, &row)?;
+        leaves.push(referrals::leaf(means, &resolution, &row, None)?);
+    }
+    Ok(leaves)
+}

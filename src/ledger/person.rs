@@ -1,0 +1,168 @@
+//! What is held on one person, for themselves: their events, opened, and what they used of limits.
+
+use super::browse::{BrowseError, EventFilter, LoggedEvent};
+use super::entry::{Actor, EventDraft, LogOwner};
+use super::erasure::NOBODY;
+use super::store;
+use super::store::people as rows;
+use super::subjects::{self, Subject};
+use super::{Ledger, LedgerError, checks};
+use crate::clock::from_micros;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::eligibility::reason::Reason;
+use crate::ids::{EventId, MerchantId};
+use crate::json::Json;
+use crate::perks::limit::may_count;
+use crate::subject::{Pseudonym, SubjectHandle};
+
+/// The kind of the event that says that a person's record was read.
+pub const RECORD_READ: &str = "subject.record_read";
+
+/// The most counters of one person that are told.
+const MOST_LIMITS: i64 = 1000;
+
+/// A person as the merchant's log knows them.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub pseudonym: Pseudonym,
+    /// When the first check about them was made.
+    pub since: jiff::Timestamp,
+}
+
+/// What a person has used of a limit whose window may still be open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitHeld {
+    /// None for a limit that all the merchant's perks share.
+    pub perk: Option<String>,
+    pub limit: String,
+    pub window: String,
+    pub used: u64,
+    pub last_used_at: jiff::Timestamp,
+}
+
+/// An event about the person, with what is sealed in it.
+#[derive(Debug, Clone)]
+pub struct PersonalEvent {
+    pub event: LoggedEvent,
+    /// None where nothing is personal.
+    pub personal: Option<Json>,
+    /// Of a check: why it was decided as it was, exactly.
+    pub reasons: Vec<Reason>,
+}
+
+/// Some of what is in the log about a person.
+#[derive(Debug, Clone, Default)]
+pub struct PersonalPage {
+    pub events: Vec<PersonalEvent>,
+    /// Where to go on; none when the log's end was reached.
+    pub next: Option<String>,
+}
+
+impl Ledger {
+    /// The person of this handle, if any event is about them and they have not been erased.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find_person(
+        &self,
+        merchant: &MerchantId,
+        handle: &SubjectHandle,
+    ) -> Result<Option<Person>, LedgerError> {
+        let reference = self.means.keyring.subject_ref(merchant, handle);
+        let merchant = merchant.clone();
+        let read = self.means.database.read(move |conn| store::list_subjects(conn, &merchant, &[reference.0.to_vec()]));
+        let row = read.await?.pop();
+        Ok(row.map(|row| Person { pseudonym: Pseudonym::stored(&row.pseudonym), since: from_micros(row.created_at) }))
+    }
+
+    /// What the person has used of limits whose windows may still be open, the last used first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn limits_of(&self, merchant: &MerchantId, pseudonym: &Pseudonym) -> Result<Vec<LimitHeld>, LedgerError> {
+        let (merchant, pseudonym, now) = (merchant.clone(), pseudonym.clone(), self.means.clock.now());
+        Ok(self.means.database.read(move |conn| limits_of(conn, &merchant, &pseudonym, now)).await?)
+    }
+
+    /// Up to `most` events about the person behind `cursor`, oldest first, opened. As with
+    /// [`Ledger::browse`], a page may be empty and still not be the last.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn personal_events(
+        &self,
+        merchant: &MerchantId,
+        person: &Person,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<PersonalPage, BrowseError> {
+        let subject = Some(person.pseudonym.as_str().to_owned());
+        let filter = EventFilter { subject, oldest_first: true, ..EventFilter::default() };
+        let page = self.browse_since(merchant, filter, Some(person.since), cursor, most).await?;
+        let (keyring, merchant, pseudonym) = (self.means.keyring.clone(), merchant.clone(), person.pseudonym.clone());
+        let found = self
+            .means
+            .database
+            .read(move |conn| subjects::find(conn, &keyring, &merchant, pseudonym.as_str()))
+            .await
+            .map_err(LedgerError::from)?;
+        // Erased a moment ago: nothing can be opened, and nothing is theirs.
+        let Some((_, subject)) = found else { return Ok(PersonalPage::default()) };
+        let events = page.events.into_iter().map(|event| open(event, &subject)).collect::<Result<_, _>>();
+        Ok(PersonalPage { events: events.map_err(LedgerError::from)?, next: page.next })
+    }
+
+    /// Records that what is held on a person was shown; by a name that is nobody's once they are erased.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn record_read(
+        &self,
+        merchant: &MerchantId,
+        person: Option<&Person>,
+        by: Actor,
+    ) -> Result<(), LedgerError> {
+        let pseudonym = person.map(|person| person.pseudonym.as_str().to_owned());
+        let draft = EventDraft {
+            log: LogOwner::Merchant(merchant.clone()),
+            kind: RECORD_READ,
+            about: pseudonym.clone().unwrap_or_else(|| NOBODY.to_owned()),
+            actor: by,
+            facts: Json::object([("subject", Json::optional(pseudonym.as_deref()))]),
+        };
+        let work = move |_: &mut AnyConnection, events: &mut Vec<EventDraft>| {
+            events.push(draft);
+            Ok(())
+        };
+        self.change(work).await
+    }
+}
+
+pub(super) fn limits_of(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    pseudonym: &Pseudonym,
+    now: jiff::Timestamp,
+) -> Result<Vec<LimitHeld>, DatabaseError> {
+    let mut held = Vec::new();
+    for (row, perk) in rows::list_counters_of(conn, merchant, pseudonym.as_str(), MOST_LIMITS)? {
+        let last_used_at = from_micros(row.last_used_at);
+        if may_count(&row.window_key, last_used_at, now) {
+            let used = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
+            held.push(LimitHeld { perk, limit: row.limit_id, window: row.window_key, used, last_used_at });
+        }
+    }
+    Ok(held)
+}
+
+fn open(mut event: LoggedEvent, subject: &Subject) -> Result<PersonalEvent, DatabaseError> {
+    let id: EventId = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
+    let personal = match event.sealed.take() {
+        None => None,
+        Some(sealed) => Some(checks::unseal(&id, &sealed, subject)?),
+    };
+    let reasons = personal.as_ref().and_then(|personal| personal.member("reasons")).and_then(Json::as_list);
+    let reasons = reasons.unwrap_or_default().iter().map(|reason| serde_json::from_str(&reason.canonical()));
+    let reasons = reasons.collect::<Result<_, _>>().map_err(|e| DatabaseError::corrupt("sealed event", e))?;
+    Ok(PersonalEvent { event, personal, reasons })
+}

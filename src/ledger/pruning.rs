@@ -1,0 +1,373 @@
+//! Retention: the bodies of old events go, their leaf hashes stay, and the tree proves where each stood.
+//!
+//! What goes: checks, redemptions, releases, voids and what people decided about referrals. What never
+//! goes, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
+//! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
+//! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it.
+//!
+//! Nothing goes while a promise still needs it: see [`Obstacle`]. Kinds that come later stay until somebody
+//! adds them to [`PRUNABLE`], having thought about who reads them back.
+//!
+//! That something is pruned is recorded first, by `audit.pruned`; then the bodies go in chunks that each
+//! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
+//! next time. Bodies that are gone and that no event tells of are a finding of `audit verify`.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::entry::{Actor, EventDraft, LogOwner};
+use super::referrals::ReferralStatus;
+use super::store::history::{self, LoggedRow};
+use super::store::pruning as rows;
+use super::{IDEMPOTENCY_WINDOW, Ledger, LedgerError, checks, redemptions, referrals, returns};
+use crate::clock::from_micros;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::MerchantId;
+use crate::json::Json;
+use crate::perks::limit::ROLLING;
+use crate::perks::period::{LONGEST, Period};
+use crate::perks::read::{Issues, Spot};
+use crate::tokens::claims::SKEW_SECONDS;
+
+/// The kind of the event that says what was pruned.
+pub const KIND: &str = "audit.pruned";
+
+/// The kinds whose bodies may go.
+pub const PRUNABLE: [&str; 5] = [checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED, referrals::KIND];
+
+/// How many events one transaction takes the bodies of, at most.
+const CHUNK: i64 = 500;
+
+/// What stands in the way of pruning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// A retry under an idempotency key reads its answer from the event.
+    Retries,
+    /// A door may still take the token of a grant, and its check is asked for.
+    UnspentGrants,
+    /// A guest still holds a place under a concurrent limit.
+    HeldPlaces,
+    /// A limit's window is open, and its counter is proven by the events.
+    OpenWindows,
+    /// Nobody has decided about the check yet.
+    OpenReferrals,
+}
+
+impl Hindrance {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Retries => "retries",
+            Self::UnspentGrants => "unspent_grants",
+            Self::HeldPlaces => "held_places",
+            Self::OpenWindows => "open_windows",
+            Self::OpenReferrals => "open_referrals",
+        }
+    }
+
+    /// What there are so many of.
+    #[must_use]
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Retries => "events younger than 24 hours, from which retries under an idempotency key are answered",
+            Self::UnspentGrants => "grants whose tokens a door may still take",
+            Self::HeldPlaces => "places that guests hold under a concurrent limit",
+            Self::OpenWindows => "uses of limits whose windows may still be open, which the events prove",
+            Self::OpenReferrals => "referrals that nobody has decided",
+        }
+    }
+}
+
+/// Something that stands in the way, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Obstacle {
+    pub hindrance: Hindrance,
+    pub count: u64,
+    /// None where it is not time that lifts it.
+    pub until: Option<Timestamp>,
+}
+
+/// What pruning a merchant's log would take away.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub merchant: MerchantId,
+    pub before: Timestamp,
+    /// How many bodies go.
+    pub count: u64,
+    /// How many of the kinds that go stay, because they count for ever.
+    pub kept: u64,
+    /// The first of them, and the first index behind the last: `from == to` when none go.
+    pub from_index: i64,
+    pub to_index: i64,
+    /// Why it can't be done now.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Plan {
+    fn hinder(&mut self, hindrance: Hindrance, count: u64, until: Option<Timestamp>) {
+        if count == 0 {
+            return;
+        }
+        match self.obstacles.iter_mut().find(|known| known.hindrance == hindrance) {
+            Some(known) => {
+                known.count += count;
+                known.until = known.until.max(until);
+            }
+            None => self.obstacles.push(Obstacle { hindrance, count, until }),
+        }
+    }
+}
+
+impl Ledger {
+    /// What pruning the merchant's events from before `before` would take away, and what stands in its way.
+    /// Nothing is changed; `progress` hears how many events of how many were looked at.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn plan_pruning(
+        &self,
+        merchant: &MerchantId,
+        before: Timestamp,
+        mut progress: impl FnMut(i64, i64),
+    ) -> Result<Plan, LedgerError> {
+        let now = self.means.clock.now();
+        let mut plan = Plan {
+            merchant: merchant.clone(),
+            before,
+            count: 0,
+            kept: 0,
+            from_index: 0,
+            to_index: 0,
+            obstacles: Vec::new(),
+        };
+        let of = merchant.clone();
+        let ((grants, places, referrals), rolling) = self
+            .means
+            .database
+            .read(move |conn| Ok::<_, DatabaseError>((standing(conn, &of, before, now)?, longest_rolling(conn, &of)?)))
+            .await?;
+        let until = |at: Option<i64>| at.map(from_micros);
+        let skew = SignedDuration::from_secs(SKEW_SECONDS);
+        plan.hinder(
+            Hindrance::UnspentGrants,
+            count(grants.0),
+            until(grants.1).and_then(|at| at.checked_add(skew).ok()),
+        );
+        plan.hinder(Hindrance::HeldPlaces, count(places.0), until(places.1));
+        plan.hinder(Hindrance::OpenReferrals, count(referrals), None);
+        let end = self.stretch(merchant, None, before).await?.before;
+        let mut from = 0;
+        while from < end {
+            let to = end.min(from + CHUNK);
+            for (row, goes) in self.chosen(merchant, before, (from, to)).await? {
+                if !goes {
+                    plan.kept += 1;
+                    continue;
+                }
+                if plan.count == 0 {
+                    plan.from_index = row.log_index;
+                }
+                plan.count += 1;
+                plan.to_index = row.log_index + 1;
+                needed(&mut plan, &row, rolling, now)?;
+            }
+            progress(to, end);
+            from = to;
+        }
+        Ok(plan)
+    }
+
+    /// Does what was planned: records it, and takes the bodies away. Says how many went.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; what went until then is gone, and the rest goes the next time.
+    pub async fn prune(&self, plan: &Plan, by: Actor, mut progress: impl FnMut(i64, i64)) -> Result<u64, LedgerError> {
+        if plan.count == 0 || !plan.obstacles.is_empty() {
+            return Ok(0);
+        }
+        let draft = EventDraft {
+            log: LogOwner::Merchant(plan.merchant.clone()),
+            kind: KIND,
+            about: plan.merchant.as_str().to_owned(),
+            actor: by,
+            facts: Json::object([
+                ("before", Json::text(plan.before.to_string())),
+                ("from_index", Json::whole(plan.from_index)),
+                ("to_index", Json::whole(plan.to_index)),
+                ("count", Json::whole(i64::try_from(plan.count).unwrap_or(i64::MAX))),
+            ]),
+        };
+        // First: bodies that are gone without a word would look like somebody's misdeed.
+        self.change(move |_, events| {
+            events.push(draft);
+            Ok::<_, LedgerError>(())
+        })
+        .await?;
+        let (mut gone, mut from) = (0, plan.from_index);
+        while from < plan.to_index {
+            let to = plan.to_index.min(from + CHUNK);
+            let chosen = self.chosen(&plan.merchant, plan.before, (from, to)).await?;
+            let indexes: Vec<i64> = chosen.iter().filter(|(_, goes)| *goes).map(|(row, _)| row.log_index).collect();
+            let merchant = plan.merchant.clone();
+            let pruned = self.means.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
+                Some((log, _)) if !indexes.is_empty() => rows::prune_bodies(conn, &log, &indexes),
+                _ => Ok(0),
+            });
+            gone += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
+            progress(to - plan.from_index, plan.to_index - plan.from_index);
+            from = to;
+        }
+        Ok(gone)
+    }
+
+    /// Before when the merchant's log was pruned: of what was then, it may tell less than happened. None when
+    /// it never was.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pruned_before(&self, merchant: &MerchantId) -> Result<Option<Timestamp>, LedgerError> {
+        let merchant = merchant.clone();
+        let bodies = self.means.database.read(move |conn| rows::list_bodies_about_merchant(conn, &merchant, KIND));
+        let mut latest = None;
+        for body in bodies.await? {
+            let body = Json::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+            let before = body.member("facts").and_then(|facts| facts.member("before")).and_then(Json::as_text);
+            latest = latest.max(before.and_then(|before| before.parse().ok()));
+        }
+        Ok(latest)
+    }
+
+    /// The events between the two indexes that are of a prunable kind, old enough and not pruned yet; and
+    /// whether each goes.
+    async fn chosen(
+        &self,
+        merchant: &MerchantId,
+        before: Timestamp,
+        range: (i64, i64),
+    ) -> Result<Vec<(LoggedRow, bool)>, LedgerError> {
+        let (merchant, before) = (merchant.clone(), before.as_microsecond());
+        let read = self.means.database.read(move |conn| {
+            let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };
+            let rows = history::list_logged(conn, &log, range, None, None)?.into_iter();
+            let old = |row: &LoggedRow| row.at < before && row.body.is_some();
+            let rows: Vec<_> = rows.filter(|row| old(row) && PRUNABLE.contains(&row.kind.as_str())).collect();
+            choose(conn, &log, rows, before)
+        });
+        Ok(read.await?)
+    }
+}
+
+type Counts = (rows::Standing, rows::Standing, i64);
+
+fn standing(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<Counts, DatabaseError> {
+    let (before, now) = (before.as_microsecond(), now.as_microsecond());
+    let skew = SKEW_SECONDS.saturating_mul(1_000_000);
+    Ok((
+        rows::count_unspent_grants(conn, merchant, before, now.saturating_sub(skew))?,
+        rows::count_held_places(conn, merchant, before, now)?,
+        rows::count_open_referrals(conn, merchant, before, ReferralStatus::Open.as_str())?,
+    ))
+}
+
+/// Whether each of the rows goes. A check goes unless it is a grant that counts for ever; what became
+/// of a grant goes with its check, so that what is left is either whole or nothing.
+fn choose(
+    conn: &mut AnyConnection,
+    log: &str,
+    rows: Vec<LoggedRow>,
+    before: i64,
+) -> Result<Vec<(LoggedRow, bool)>, DatabaseError> {
+    let mut parsed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let body = row.body.as_deref().unwrap_or_default();
+        let facts = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?.member("facts").cloned();
+        let check = match row.kind.as_str() {
+            redemptions::KIND | returns::RELEASED | returns::VOIDED => {
+                facts.as_ref().and_then(|facts| facts.member("check")).and_then(Json::as_text).map(str::to_owned)
+            }
+            _ => None,
+        };
+        parsed.push((row, check));
+    }
+    let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
+    let found = rows::list_bodies_about(conn, log, checks::KIND, &asked)?.into_iter();
+    let stays: HashMap<String, bool> = found
+        .map(|(check, at, body)| (check, body.is_some_and(|body| at >= before || counts_for_ever(&body))))
+        .collect();
+    let goes = |row: &LoggedRow, check: Option<&str>| match check {
+        Some(check) => !stays.get(check).copied().unwrap_or_default(),
+        None => !(row.kind == checks::KIND && row.body.as_deref().is_some_and(counts_for_ever)),
+    };
+    Ok(parsed
+        .into_iter()
+        .map(|(row, check)| {
+            let goes = goes(&row, check.as_deref());
+            (row, goes)
+        })
+        .collect())
+}
+
+/// Whether a check used a limit whose window never ends. Bodies are canonical, and what callers write is
+/// escaped where it holds quotes.
+fn counts_for_ever(body: &str) -> bool {
+    body.contains(r#""decision":"granted""#) && body.contains(r#""window":"lifetime""#)
+}
+
+/// Notes what still needs this event.
+fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timestamp) -> Result<(), LedgerError> {
+    let at = from_micros(row.at);
+    let later = |by: SignedDuration| at.checked_add(by).unwrap_or(Timestamp::MAX);
+    let retries = later(SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX));
+    if row.kind == checks::KIND && retries > now {
+        plan.hinder(Hindrance::Retries, 1, Some(retries));
+    }
+    let body = row.body.as_deref().unwrap_or_default();
+    if row.kind != checks::KIND || !body.contains(r#""decision":"granted""#) || !body.contains(r#""window":""#) {
+        return Ok(());
+    }
+    let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    let facts = body.member("facts");
+    let limits = facts.and_then(|facts| facts.member("limits")).and_then(Json::as_list).unwrap_or_default();
+    for limit in limits {
+        let text = |name: &str| limit.member(name).and_then(Json::as_text);
+        let until = match (text("window"), rolling) {
+            (Some(ROLLING), Some(length)) => Some(later(SignedDuration::from_secs(length.seconds()))),
+            (Some(ROLLING), None) => None,
+            // A calendar window says when it ends; places that are held were counted by their rows.
+            _ if limit.member("horizon").is_none() => text("resets_at").and_then(|at| at.parse().ok()),
+            _ => None,
+        };
+        if let Some(until) = until.filter(|until| *until > now) {
+            plan.hinder(Hindrance::OpenWindows, 1, Some(until));
+        }
+    }
+    Ok(())
+}
+
+/// The longest rolling window that any version of the merchant's rules has: publishing a longer one
+/// goes on counting what was used before, so the version that a check cites doesn't say enough.
+fn longest_rolling(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Option<Period>, DatabaseError> {
+    let mut longest: Option<Period> = None;
+    for rule in rows::list_rules(conn, merchant)? {
+        let rule = Json::parse(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
+        for limit in rule.member("limits").and_then(Json::as_list).unwrap_or_default() {
+            let Some(length) = limit.member("window").and_then(|window| window.member(ROLLING)) else { continue };
+            let length = Period::read(&Spot::root(length), LONGEST, &mut Issues::default());
+            if longest.is_none_or(|known| length.is_some_and(|length| length.seconds() > known.seconds())) {
+                longest = length.or(longest);
+            }
+        }
+    }
+    Ok(longest)
+}
+
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,93 @@
+//! What stands in the way of pruning, and taking bodies away.
+
+use diesel::prelude::*;
+
+use super::Result;
+use crate::database::AnyConnection;
+use crate::database::schema::{events, grants, limit_uses, logs, redemptions, referrals, rule_versions};
+use crate::ids::MerchantId;
+use crate::on_either;
+
+/// How many of something, and when the last of them is over.
+pub type Standing = (i64, Option<i64>);
+
+/// Grants from before `before` whose tokens a door may still take at `now`.
+pub fn count_unspent_grants(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    before: i64,
+    now: i64,
+) -> Result<Standing> {
+    let spent = || redemptions::table.filter(redemptions::grant_id.eq(grants::id));
+    Ok(grants::table
+        .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))
+        .filter(grants::expires_at.gt(now).and(grants::released_at.is_null()).and(grants::voided_at.is_null()))
+        .filter(diesel::dsl::not(diesel::dsl::exists(spent())))
+        .select((diesel::dsl::count_star(), diesel::dsl::max(grants::expires_at)))
+        .first(conn)?)
+}
+
+/// Places that guests of grants from before `before` hold at `now`.
+pub fn count_held_places(conn: &mut AnyConnection, merchant: &MerchantId, before: i64, now: i64) -> Result<Standing> {
+    Ok(limit_uses::table
+        .inner_join(grants::table.on(grants::id.eq(limit_uses::grant_id)))
+        .filter(limit_uses::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))
+        .filter(limit_uses::stay.gt(0).and(limit_uses::counts_at.gt(now)))
+        .select((diesel::dsl::count_star(), diesel::dsl::max(limit_uses::counts_at)))
+        .first(conn)?)
+}
+
+/// Referrals of checks from before `before` that nobody has decided.
+pub fn count_open_referrals(conn: &mut AnyConnection, merchant: &MerchantId, before: i64, open: &str) -> Result<i64> {
+    Ok(referrals::table
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(open)))
+        .filter(referrals::created_at.lt(before))
+        .count()
+        .get_result(conn)?)
+}
+
+/// The rules of all the merchant's versions.
+pub fn list_rules(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<String>> {
+    Ok(rule_versions::table
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()))
+        .select(rule_versions::rule)
+        .load(conn)?)
+}
+
+/// The events of this kind about these things: what, when, and the body unless it is pruned.
+pub fn list_bodies_about(
+    conn: &mut AnyConnection,
+    log: &str,
+    kind: &str,
+    about: &[&str],
+) -> Result<Vec<(String, i64, Option<String>)>> {
+    if about.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::log_id.eq(log).and(events::kind.eq(kind)))
+        .filter(events::about.eq_any(about))
+        .select((events::about, events::at, events::body))
+        .load(c)?))
+}
+
+/// The bodies of the merchant's events of this kind about the merchant.
+pub fn list_bodies_about_merchant(conn: &mut AnyConnection, merchant: &MerchantId, kind: &str) -> Result<Vec<String>> {
+    let found: Vec<Option<String>> = events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(logs::merchant_id.eq(merchant.as_str()))
+        .filter(events::about.eq(merchant.as_str()).and(events::kind.eq(kind)))
+        .select(events::body)
+        .load(conn)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Takes these events' bodies away; says how many there were. Their leaf hashes stay.
+pub fn prune_bodies(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Result<usize> {
+    let these = || {
+        events::table
+            .filter(events::log_id.eq(log).and(events::body.is_not_null()))
+            .filter(events::log_index.eq_any(indexes.to_vec()))
+    };
+    Ok(on_either!(conn, |c| diesel::update(these()).set(events::body.eq(None::<String>)).execute(c)?))
+}
