@@ -11,6 +11,7 @@ use perkgate::audit::reports::Asked;
 use perkgate::audit::reports::asked::{Bound, GroupBy, Kind};
 use perkgate::audit::reports::sheet::{Report, Row};
 use perkgate::database::schema::{events, subjects};
+use perkgate::decimal::Decimal;
 use perkgate::eligibility::checker::{Answer, Question};
 use perkgate::eligibility::decide::Decision;
 use perkgate::eligibility::facts::Context;
@@ -123,8 +124,8 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
                 _ => {
                     let taking = Taking { actor: CLI, note: "=1+1".into(), keep_uses: false };
                     let ids = vec![grant.id.clone()];
-                    let taken = world.gateway.ledger.void_grants(&merchant.id, ids, taking).await.unwrap();
-                    if taken.voided == 1 {
+                    let ended = world.gateway.ledger.void_grants(&merchant.id, ids, taking).await.unwrap();
+                    if ended.voided == 1 {
                         made.voided = Some(now);
                     }
                 }
@@ -186,7 +187,7 @@ impl Recount<'_> {
             Decision::Denied => {
                 add("denied", 1);
                 add(&format!("refused_{}", answer.reasons[0].code.as_str()), 1);
-                let gap = answer.reasons.iter().filter_map(|it| it.short_by).map(|it| it.thousandths()).min();
+                let gap = answer.reasons.iter().filter_map(|it| it.short_by).map(Decimal::thousandths).min();
                 if gap.is_some() && erased == Some(made.subject) {
                     add("near_unknown", 1);
                 } else if gap.is_some_and(|gap| gap <= 3_000) {
