@@ -27,7 +27,8 @@ pub(super) fn list_outcomes(
     }
     Ok(on_either!(conn, |c| events::table
         .filter(events::about.eq_any(grants).and(events::kind.eq_any(kinds)))
-        .filter(events::log_id.eq(log).and(events::log_index.lt(before)))
+        // By a bare `log_id` SQLite would go through the whole log, once for each page.
+        .filter(events::log_id.concat("").eq(log).and(events::log_index.lt(before)))
         .select((events::log_index, events::about, events::kind))
         .load(c)?))
 }
