@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use crate::access::Directory;
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
 use crate::audit::export::Exporter;
+use crate::audit::reports::Reporter;
 use crate::clock::Clock;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
@@ -56,6 +57,7 @@ pub struct Gateway {
     pub discloser: Discloser,
     pub anchorer: Anchorer,
     pub exporter: Exporter,
+    pub reporter: Reporter,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -169,6 +171,7 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let (simulator, backtester) = trials(&checker);
+        let reporter = Reporter::new(ledger.clone(), clock.clone());
         let discloser = Discloser::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
@@ -190,6 +193,7 @@ impl Gateway {
             discloser,
             anchorer,
             exporter,
+            reporter,
             issuer_url,
             _epochs_heard: epochs_heard,
         })

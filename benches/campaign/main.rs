@@ -1,7 +1,7 @@
 //! The promises at full size, on every database that this machine has: 20,000 attempts on a limit of
 //! 5,000 by two replicas, 50 times `kill -9` under load, 100,000 random checks backtested, and 1,000 people erased
 //! without a trace.
-//! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash`, `-- backtest` or `-- canaries` a part. The suite runs the same scenarios small.
+//! `cargo bench --bench campaign` runs all of it, with `-- race`, `-- crash`, `-- backtest`, `-- canaries` or `-- report 1000000` a part. The suite runs the same scenarios small.
 //!
 //! `-- tamper` lays hands on 100,000 events a thousand times, or as often as a number says, and
 //! asks each time whether that is found and named. `-- verify 1000000` asks how fast a history of so many events is verified, on one core; a second
@@ -42,6 +42,8 @@ use std::time::Instant;
 
 use diesel::connection::SimpleConnection as _;
 use perkgate::audit::export::record::Form;
+use perkgate::audit::reports::Asked;
+use perkgate::audit::reports::asked::{GroupBy, Kind};
 use perkgate::database::Backend;
 use support::databases::TestDatabase;
 use support::world::World;
@@ -78,6 +80,9 @@ async fn main() {
     }
     if is_wanted("verify") {
         verifications(&wanted).await;
+    }
+    if is_wanted("report") {
+        reports(&wanted).await;
     }
 }
 
@@ -176,6 +181,27 @@ async fn tamperings(wanted: &[String]) {
         println!(
             "{backend:?}: {times} times tampered with about {EVENTS} events, each found and named: {done:?} ({seconds} s)"
         );
+    }
+}
+
+/// How long each report takes over a history of so many events.
+async fn reports(wanted: &[String]) {
+    let events = wanted.iter().find_map(|it| it.parse::<usize>().ok()).unwrap_or(EVENTS);
+    for world in worlds(wanted).await {
+        let (began, backend) = (Instant::now(), world.database.backend());
+        long::record(&world, events, AT_ONCE).await;
+        world.pass(1);
+        println!("{backend:?}: recorded ({} s)", began.elapsed().as_secs());
+        let merchant = world.gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap();
+        for kind in [Kind::Grants, Kind::Billing, Kind::Fairness] {
+            let group_by = Some(GroupBy::Day);
+            let asked = Asked { kind, group_by, from: None, to: None, time_zone: None, perk: None };
+            let began = Instant::now();
+            let report = world.gateway.reporter.report(&merchant, asked).await.unwrap();
+            let seconds = began.elapsed().as_secs_f64();
+            let (size, groups) = (report.log_size, report.groups.len());
+            println!("{backend:?}: {} over {size} events, {groups} groups: {seconds:.2} s", kind.as_str());
+        }
     }
 }
 

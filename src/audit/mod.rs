@@ -51,6 +51,7 @@ mod pruned;
 pub mod receipt;
 mod redemptions;
 mod referrals;
+pub mod reports;
 mod rules;
 mod spending;
 mod store;

@@ -7,6 +7,7 @@ use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
 use crate::audit::export::ExportError;
+use crate::audit::reports::ReportError;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
 use crate::eligibility::discloser::DisclosureError;
@@ -54,6 +55,8 @@ pub enum CliError {
     Anchor { path: PathBuf, reason: String },
     #[error(transparent)]
     AnchorFile(#[from] AnchorFileError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error("the export broke off, and {} was not written: {source}", path.display())]
@@ -275,6 +278,7 @@ impl CliError {
             | Self::Demo(_)
             | Self::AnchorFile(_)
             | Self::Export(_)
+            | Self::Report(_)
             | Self::ExportStopped { .. }
             | Self::Output(_)
             | Self::Unreadable { .. }

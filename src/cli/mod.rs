@@ -30,6 +30,7 @@ mod perk_life;
 mod perk_simulate;
 mod progress;
 mod prune;
+mod report;
 mod score;
 mod serve;
 mod source;
@@ -81,6 +82,8 @@ enum Command {
     Key(key::Args),
     /// Hold the database to its signed logs; prune them.
     Audit(audit::Args),
+    /// Count what was granted, what is to be billed, and whom the rules turned away.
+    Report(report::Args),
     /// Apply and show perks and their rules.
     Perk(perk::Args),
     /// Make and list sources of scores.
@@ -104,6 +107,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
         Command::Openapi(args) => openapi::run(&args, invocation),
         Command::Migrate(args) => migrate::run(&args, invocation),
         Command::Audit(args) => audit::run(&args, invocation),
+        Command::Report(args) => report::run(&args, invocation),
         Command::Merchant(args) => merchant::run(args, invocation),
         Command::Key(args) => key::run(args, invocation),
         Command::Perk(args) => perk::run(args, invocation),

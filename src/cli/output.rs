@@ -34,6 +34,17 @@ impl Output {
         }
     }
 
+    /// A document that goes out as it is.
+    ///
+    /// # Errors
+    /// As [`Output::show`].
+    pub fn print(self, text: &str) -> Result<(), CliError> {
+        match std::io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// A line for the person who watches; left out of JSON.
     pub fn note(self, text: &str) {
         if !self.json {

@@ -13,7 +13,8 @@ use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
     approvals, audit, audit_export, audit_proofs, audit_search, backtests, checks, checks_batch, diff, grants, keys,
-    merchants, perk_steps, perks, referrals, scores, simulations, sources, subjects, tokens, version_steps, versions,
+    merchants, perk_steps, perks, referrals, reports, scores, simulations, sources, subjects, tokens, version_steps,
+    versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -47,6 +48,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(audit_proofs::get_event_proof)
                 .service(audit_proofs::list_checkpoints)
                 .service(audit_proofs::get_consistency)
+                .service(reports::get_grants_report)
+                .service(reports::get_billing_report)
+                .service(reports::get_fairness_report)
                 .service(tokens::redeem_token)
                 .service(tokens::introspect_token)
                 .service(tokens::revoke_token)

@@ -15,6 +15,7 @@ pub mod merchants;
 pub mod perk_steps;
 pub mod perks;
 pub mod referrals;
+pub mod reports;
 pub mod scores;
 pub mod simulations;
 pub mod sources;

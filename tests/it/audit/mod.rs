@@ -9,6 +9,7 @@ mod pages;
 mod pruning;
 mod random;
 mod referrals;
+mod reports;
 mod tamper;
 mod verify;
 mod written;

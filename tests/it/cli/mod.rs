@@ -11,6 +11,7 @@ mod perk_files;
 mod perk_life;
 mod perks;
 mod prune;
+mod reports;
 mod scores;
 mod story;
 mod subjects;

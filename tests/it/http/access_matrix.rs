@@ -98,6 +98,9 @@ const SAMPLES: &[Sample] = &[
     sample("get_event_proof", Foreign::NotFound, |it| get(format!("/v1/audit/events/{}/proof", it.check))),
     sample("list_checkpoints", Foreign::Nothing, |_| get("/v1/audit/checkpoints".into())),
     sample("get_consistency", Foreign::Nothing, |_| get("/v1/audit/consistency?from=1".into())),
+    sample("get_grants_report", Foreign::Nothing, |_| get("/v1/reports/grants".into())),
+    sample("get_billing_report", Foreign::Nothing, |_| get("/v1/reports/billing".into())),
+    sample("get_fairness_report", Foreign::Nothing, |_| get("/v1/reports/fairness".into())),
     sample("list_referrals", Foreign::Nothing, |_| get("/v1/referrals".into())),
     sample("get_referral", Foreign::NotFound, |it| get(format!("/v1/referrals/{}", it.referred))),
     sample("decide_referral", Foreign::NotFound, |it| {

@@ -33,7 +33,7 @@ pub const CLI: Actor = Actor { key: None, role: "cli" };
 /// The tokens' `iss` in tests.
 pub const ISSUER: &str = "http://gate.example";
 
-const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
+pub const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
 
 /// A gateway and the database under it.
 pub struct World {

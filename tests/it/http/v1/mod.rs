@@ -21,6 +21,7 @@ mod perks_lint;
 mod perks_rules;
 mod perks_simulate;
 mod referrals;
+mod reports;
 mod scores;
 mod sources;
 mod subjects_erase;

@@ -1,0 +1,209 @@
+//! What a report is asked for: which one, of which period in whose time, in which groups.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// Which report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Grants,
+    Billing,
+    Fairness,
+}
+
+/// What makes a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    Day,
+    Hour,
+    Perk,
+    Tier,
+    Location,
+    Kiosk,
+    RuleVersion,
+    /// Of the fairness report, and only of it.
+    #[serde(skip_deserializing)]
+    ScoreBand,
+}
+
+/// When the period begins or ends, as it was asked for: RFC 3339, or a date of the report's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    Instant(Timestamp),
+    /// Its first instant.
+    Date(Date),
+}
+
+/// A period: from the first instant on and before the second. None is the log's beginning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Period {
+    pub from: Option<Timestamp>,
+    pub to: Timestamp,
+    pub zone: TimeZone,
+}
+
+/// What of the question doesn't fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskedError {
+    #[error("there is no time zone `{0}`: give a name of the IANA time zone database, such as America/Los_Angeles")]
+    Zone(String),
+    #[error("`{0}` is no instant (2012-05-08T18:00:00Z) and no date (2012-05-08)")]
+    Bound(String),
+    #[error("`to` is not after `from`: swap them; `to` itself is not part of the period")]
+    Reversed,
+    #[error("`{0}` is outside the years that can be reckoned with")]
+    OutOfRange(String),
+}
+
+impl GroupBy {
+    /// As it is asked for.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Perk => "perk",
+            Self::Tier => "tier",
+            Self::Location => "location",
+            Self::Kiosk => "kiosk",
+            Self::RuleVersion => "rule_version",
+            Self::ScoreBand => "score_band",
+        }
+    }
+}
+
+impl Kind {
+    /// As it is asked for.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grants => "grants",
+            Self::Billing => "billing",
+            Self::Fairness => "fairness",
+        }
+    }
+
+    /// What its heading says.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Grants => "Grants",
+            Self::Billing => "Billing",
+            Self::Fairness => "Fairness",
+        }
+    }
+
+    /// What its period means, in words: they stand in every report.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Grants => {
+                "Everything counts by its own instant, from `from` on and before `to`: checks when they were decided; redeemed, released and voided when that happened, whenever the grant was made. The columns grants_… and expired_unused say what had become of the grants of the period by `as_of`: each is in one of them, redeemed before voided before released. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Merchants have no time zone of their own: UTC unless one is given."
+            }
+            Self::Billing => {
+                "A visit is a redemption; it counts by its own instant, from `from` on and before `to`, with the party of its token as guests. Visits of grants that were voided later stay counted; the columns voided_… count them once more, by the instant of the void. Merchants have no time zone of their own: UTC unless one is given."
+            }
+            Self::Fairness => {
+                "Checks count by the instant at which they were decided, from `from` on and before `to`, in bands of 10 points of the score that was seen, whatever its source. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Persons who were erased stand under `unknown`, as nobody can say their score any more. A wait is the longest that a grant of priority promised. Merchants have no time zone of their own: UTC unless one is given."
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// Reads an instant or a date.
+    ///
+    /// # Errors
+    /// [`AskedError::Bound`].
+    pub fn parse(text: &str) -> Result<Self, AskedError> {
+        // A date parser would take the date of an instant and leave its time.
+        let is_date = text.len() == 10;
+        let date = if is_date { text.parse().ok().map(Self::Date) } else { text.parse().ok().map(Self::Instant) };
+        date.ok_or_else(|| AskedError::Bound(text.to_owned()))
+    }
+
+    fn instant(self, zone: &TimeZone) -> Result<Timestamp, AskedError> {
+        match self {
+            Self::Instant(at) => Ok(at),
+            Self::Date(date) => date
+                .to_zoned(zone.clone())
+                .and_then(|at| at.start_of_day())
+                .map(|at| at.timestamp())
+                .map_err(|_| AskedError::OutOfRange(date.to_string())),
+        }
+    }
+}
+
+/// The zone of this IANA name; UTC without one.
+///
+/// # Errors
+/// [`AskedError::Zone`].
+pub fn zone(name: Option<&str>) -> Result<TimeZone, AskedError> {
+    match name {
+        None => Ok(TimeZone::UTC),
+        Some(name) => TimeZone::get(name).map_err(|_| AskedError::Zone(name.to_owned())),
+    }
+}
+
+impl Period {
+    /// The period between two bounds; without `to` it ends at `now`.
+    ///
+    /// # Errors
+    /// [`AskedError`].
+    pub fn between(from: Option<Bound>, to: Option<Bound>, zone: TimeZone, now: Timestamp) -> Result<Self, AskedError> {
+        let from = from.map(|bound| bound.instant(&zone)).transpose()?;
+        let to = to.map_or(Ok(now), |bound| bound.instant(&zone))?;
+        if from.is_some_and(|from| from >= to) {
+            return Err(AskedError::Reversed);
+        }
+        Ok(Self { from, to, zone })
+    }
+
+    /// Whether it is part of the period.
+    #[must_use]
+    pub fn has(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= at) && at < self.to
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(text: &str) -> Bound {
+        Bound::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_date_begins_where_its_zone_begins_it() {
+        let now = "2012-06-01T00:00:00Z".parse().unwrap();
+        let pacific = zone(Some("America/Los_Angeles")).unwrap();
+        let period = Period::between(Some(bound("2012-05-08")), Some(bound("2012-05-09")), pacific, now).unwrap();
+        assert_eq!(period.from, Some("2012-05-08T07:00:00Z".parse().unwrap()));
+        assert_eq!(period.to, "2012-05-09T07:00:00Z".parse().unwrap());
+        assert!(period.has("2012-05-08T07:00:00Z".parse().unwrap()) && !period.has(period.to));
+        // On that day clocks went from midnight to one.
+        let havana = zone(Some("America/Havana")).unwrap();
+        let period = Period::between(Some(bound("2012-04-01")), None, havana, now).unwrap();
+        assert_eq!((period.from, period.to), (Some("2012-04-01T05:00:00Z".parse().unwrap()), now));
+    }
+
+    #[test]
+    fn what_is_no_period_is_refused() {
+        let now: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
+        let between = |from, to| Period::between(Some(bound(from)), Some(bound(to)), TimeZone::UTC, now);
+        assert_eq!(between("2012-05-09", "2012-05-08"), Err(AskedError::Reversed));
+        assert_eq!(between("2012-05-09", "2012-05-09T00:00:00Z"), Err(AskedError::Reversed));
+        assert!(between("1912-05-09", "2012-05-09").is_ok(), "a hundred years are a period");
+        for bad in ["", "yesterday", "2012-02-30", "2012-05-08T18:00:00", "2012-05-08 18", "20120508"] {
+            assert_eq!(Bound::parse(bad), Err(AskedError::Bound(bad.to_owned())));
+        }
+        for bad in ["", "Mars/Olympus", "../etc/passwd", "EST5EDT,M3.2.0,M11.1.0"] {
+            assert_eq!(zone(Some(bad)).unwrap_err(), AskedError::Zone(bad.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The columns of each report: their names, which clients rely on, and what people read.
+
+use super::asked::Kind;
+
+/// A column's name and its heading.
+pub type Column = (&'static str, &'static str);
+
+const DECIDED: [Column; 4] =
+    [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
+
+const REFUSED: [Column; 12] = [
+    ("refused_score_below_threshold", "Score too low"),
+    ("refused_score_missing", "Score missing"),
+    ("refused_score_stale", "Score stale"),
+    ("refused_attribute_missing", "Attribute missing"),
+    ("refused_condition_not_met", "Condition not met"),
+    ("refused_outside_schedule", "Outside hours"),
+    ("refused_not_yet_valid", "Not yet valid"),
+    ("refused_no_longer_valid", "No longer valid"),
+    ("refused_perk_paused", "Perk paused"),
+    ("refused_limit_reached", "Limit reached"),
+    ("refused_not_in_rollout", "Not in rollout"),
+    ("refused_other", "Other"),
+];
+
+const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Near: unknown")];
+
+const GRANTS: [Column; 9] = [
+    ("granted_by_person", "By a person"),
+    ("redeemed", "Redeemed"),
+    ("released", "Released"),
+    ("voided", "Voided"),
+    ("grants_redeemed", "Grants redeemed"),
+    ("grants_voided", "Grants voided unused"),
+    ("grants_released", "Grants released unused"),
+    ("expired_unused", "Grants expired unused"),
+    ("grants_open", "Grants still open"),
+];
+
+const BILLING: [Column; 4] = [
+    ("visits", "Visits"),
+    ("guests", "Guests"),
+    ("voided_visits", "Visits voided later"),
+    ("voided_guests", "Guests voided later"),
+];
+
+const FAIRNESS: [Column; 4] = [
+    ("waits", "Waits promised"),
+    ("wait_seconds", "Seconds promised, all"),
+    (MEAN_WAIT, "Seconds promised, mean"),
+    (ADMITTED, "Admitted, ‰"),
+];
+
+/// Of the checks, by thousands, rounded down.
+pub(super) const ADMITTED: &str = "admitted_per_mille";
+/// Rounded down.
+pub(super) const MEAN_WAIT: &str = "mean_wait_seconds";
+
+impl Kind {
+    /// Its columns in their order.
+    #[must_use]
+    pub fn columns(self) -> Vec<Column> {
+        match self {
+            Self::Grants => [&DECIDED[..], &GRANTS, &NEAR, &REFUSED].concat(),
+            Self::Billing => BILLING.to_vec(),
+            Self::Fairness => [&DECIDED[..], &FAIRNESS, &NEAR, &REFUSED].concat(),
+        }
+    }
+}
+
+/// The column of refusals by this reason.
+pub(super) fn refused_by(code: &str) -> &'static str {
+    let known = REFUSED.iter().find(|(name, _)| name.strip_prefix("refused_") == Some(code));
+    known.map_or("refused_other", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eligibility::reason::ReasonCode;
+
+    #[test]
+    fn every_reason_to_refuse_has_a_column() {
+        for code in ReasonCode::ALL {
+            let grants = matches!(code, ReasonCode::ScoreMet | ReasonCode::GrantedByPerson);
+            assert_eq!(refused_by(code.as_str()) == "refused_other", grants, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! An event's body as reports read it: only what is counted, borrowed where it can be.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::audit::body::Text;
+use crate::decimal::Decimal;
+
+/// An event of a kind that is counted. Its kind, instant and place are columns.
+#[derive(Deserialize)]
+pub(super) struct Told<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub about: Text<'a>,
+    #[serde(borrow)]
+    pub facts: Facts<'a>,
+    #[serde(borrow)]
+    pub sealed: Option<Text<'a>>,
+}
+
+/// The facts of all these kinds in one; each has its own of them.
+#[derive(Deserialize)]
+pub(super) struct Facts<'a> {
+    #[serde(borrow)]
+    pub perk: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub perk_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub tier: Option<Text<'a>>,
+    pub rule_version: Option<i64>,
+    pub party: Option<u64>,
+    #[serde(borrow)]
+    pub subject: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub location: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub kiosk: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub decision: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub reasons: Vec<ReasonFacts<'a>>,
+    #[serde(borrow, default)]
+    pub limits: Vec<LimitFacts<'a>>,
+    #[serde(borrow)]
+    pub grant: Option<GrantFacts<'a>>,
+    /// There when a person granted it, in the place of a check that was referred.
+    #[serde(borrow)]
+    pub resolves: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub max_wait: Option<Text<'a>>,
+    /// What the end of a grant gave back of limits.
+    #[serde(borrow, default)]
+    pub returned: Vec<ReturnFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReasonFacts<'a> {
+    #[serde(borrow)]
+    pub code: Text<'a>,
+    #[serde(borrow)]
+    pub limit: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LimitFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    pub cost: u64,
+    pub max: u64,
+    pub used: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReturnFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    pub cost: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct GrantFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    pub expires_at: Timestamp,
+}
+
+/// What is sealed of a check, as far as it is counted.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Personal {
+    pub reasons: Vec<PersonalReason>,
+    pub score: Option<PersonalScore>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PersonalReason {
+    pub short_by: Option<Decimal>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PersonalScore {
+    pub value: Decimal,
+}
+
+impl Facts<'_> {
+    /// Whether it was refused for a score that is too low: then the gap is worth opening.
+    pub(super) fn is_below(&self) -> bool {
+        self.decision.as_deref() == Some("denied")
+            && self.reasons.iter().any(|reason| &*reason.code == "score_below_threshold")
+    }
+}
+
+impl Personal {
+    /// How far the score is below the lowest threshold that it missed.
+    pub(super) fn gap(&self) -> Option<Decimal> {
+        self.reasons.iter().filter_map(|reason| reason.short_by).min()
+    }
+}

@@ -1,0 +1,119 @@
+//! Reports: what was granted, what is to be billed, and whom the rules turned away.
+//!
+//! Each is counted from the events of the log as they stood when it was begun, in one pass over pages of
+//! bounded size: nothing is locked, memory holds a page and the groups, and whoever stops waiting ends it.
+//! `tally.rs` counts, `columns.rs` names what is counted, `sheet.rs` and `html.rs` write it down.
+//!
+//! To count something new: its column in `columns.rs`, and where it is counted in `tally.rs`.
+
+pub mod asked;
+pub mod columns;
+mod facts;
+pub mod html;
+mod reading;
+pub mod sheet;
+mod store;
+mod tally;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::access::Merchant;
+use crate::clock::Clock;
+use crate::database::DatabaseError;
+use crate::ids::{PerkId, PerkSlug};
+use crate::ledger::{Ledger, LedgerError};
+use asked::{AskedError, Bound, GroupBy, Kind, Period};
+use reading::{PAGE, Wanted};
+use sheet::{Head, Report};
+use tally::{MOST_GROUPS, Tally, TooMany};
+
+/// How many are counted at once in a process.
+const AT_ONCE: usize = 4;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub kind: Kind,
+    /// The fairness report has groups of its own.
+    pub group_by: Option<GroupBy>,
+    pub from: Option<Bound>,
+    pub to: Option<Bound>,
+    /// A name of the IANA time zone database; UTC without it.
+    pub time_zone: Option<String>,
+    /// Of this perk only.
+    pub perk: Option<(PerkSlug, PerkId)>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Asked(#[from] AskedError),
+    #[error(
+        "there are more than {MOST_GROUPS} groups or limits: ask for a shorter period, one perk, or another `group_by`"
+    )]
+    TooManyGroups,
+    #[error("this gateway counts {AT_ONCE} reports at once: try again in a moment")]
+    Crowded,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Makes reports; cheap to clone.
+#[derive(Clone)]
+pub struct Reporter {
+    ledger: Ledger,
+    clock: Clock,
+    turns: Arc<Semaphore>,
+}
+
+impl Reporter {
+    #[must_use]
+    pub fn new(ledger: Ledger, clock: Clock) -> Self {
+        Self { ledger, clock, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Counts the period. Dropping the future ends it after the page that is being read.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub async fn report(&self, merchant: &Merchant, asked: Asked) -> Result<Report, ReportError> {
+        let Asked { kind, group_by, from, to, time_zone, perk } = asked;
+        let as_of = self.clock.now();
+        let period = Period::between(from, to, asked::zone(time_zone.as_deref())?, as_of)?;
+        let group_by = if kind == Kind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
+        let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
+        let whole = self.ledger.stretch(&merchant.id, None, jiff::Timestamp::MAX).await?;
+        let mut stretch = self.ledger.stretch(&merchant.id, period.from, period.to).await?;
+        stretch.before = stretch.before.min(whole.before);
+        let mut tally = Tally::new(kind, group_by, &period, as_of);
+        let (perk, perk_id) = perk.unzip();
+        let merchant_id = merchant.id.clone();
+        let wanted = Wanted { kind, merchant: merchant_id, perk: perk_id, period: period.clone(), head: whole.before };
+        let means = self.ledger.means();
+        while stretch.from < stretch.before {
+            let next = stretch.before.min(stretch.from + PAGE);
+            let (keyring, asked, at) = (means.keyring.clone(), wanted.clone(), (stretch.from, next));
+            let read = means.database.read(move |conn| {
+                let counted = reading::page(conn, &keyring, &asked, at, &mut tally)?;
+                Ok::<_, DatabaseError>(counted.map(|()| tally))
+            });
+            tally = read.await?.map_err(|TooMany| ReportError::TooManyGroups)?;
+            stretch.from = next;
+        }
+        let head = Head {
+            kind,
+            group_by,
+            merchant: merchant.slug.to_string(),
+            perk: perk.map(|slug| slug.to_string()),
+            period,
+            as_of,
+            log_size: whole.before,
+        };
+        Ok(Report::of(head, tally))
+    }
+}

@@ -1,0 +1,195 @@
+//! A page of the log, read for a report.
+
+use std::collections::{BTreeSet, HashMap};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+
+use super::asked::{Kind, Period};
+use super::facts::{Personal, Told};
+use super::store::{self, OutcomeRow};
+use super::tally::{Fate, Person, Tally, TooMany};
+use crate::clock::from_micros;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::{EventId, MerchantId, PerkId};
+use crate::keyring::{Keyring, SubjectSecret};
+use crate::ledger::store::history::{self as rows, PlacedRow};
+use crate::ledger::{checks, redemptions, returns};
+use crate::subject::SubjectRef;
+
+/// How many events a page spans.
+pub(super) const PAGE: i64 = 1_000;
+
+/// What is read of the log.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub kind: Kind,
+    pub merchant: MerchantId,
+    pub perk: Option<PerkId>,
+    pub period: Period,
+    /// The log's size when the report was begun: what comes later is not looked at.
+    pub head: i64,
+}
+
+struct Placed<'a> {
+    index: i64,
+    at: Timestamp,
+    kind: &'a str,
+    told: Told<'a>,
+}
+
+/// Counts the events from the index `from` on and before `before`.
+pub(super) fn page(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    wanted: &Wanted,
+    (from, before): (i64, i64),
+    tally: &mut Tally,
+) -> Result<Result<(), TooMany>, DatabaseError> {
+    let Some((log, _)) = rows::find_log_size(conn, &wanted.merchant)? else { return Ok(Ok(())) };
+    let listed = rows::list_placed(conn, &log, kinds(wanted.kind), from, before)?;
+    let mut events = Vec::with_capacity(listed.len());
+    for row in &listed {
+        if !wanted.period.has(from_micros(row.at)) {
+            continue;
+        }
+        match placed(row)? {
+            None => tally.pruned += 1,
+            Some(event) if is_wanted(&event, wanted) => events.push(event),
+            Some(_) => {}
+        }
+    }
+    let outcomes = outcomes(conn, &log, wanted, &events)?;
+    let asked: BTreeSet<&str> = events.iter().filter_map(|event| pseudonym(event, wanted.kind)).collect();
+    let secrets = secrets(conn, keyring, &wanted.merchant, &asked)?;
+    for event in &events {
+        if let Err(many) = count(event, wanted.kind, &outcomes, &secrets, tally)? {
+            return Ok(Err(many));
+        }
+    }
+    Ok(Ok(()))
+}
+
+const fn kinds(report: Kind) -> &'static [&'static str] {
+    match report {
+        Kind::Grants => &[checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED],
+        Kind::Billing => &[redemptions::KIND, returns::VOIDED],
+        Kind::Fairness => &[checks::KIND],
+    }
+}
+
+fn placed(row: &PlacedRow) -> Result<Option<Placed<'_>>, DatabaseError> {
+    let Some(body) = &row.body else { return Ok(None) };
+    let told = serde_json::from_str(body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    Ok(Some(Placed { index: row.log_index, at: from_micros(row.at), kind: &row.kind, told }))
+}
+
+fn is_wanted(event: &Placed<'_>, wanted: &Wanted) -> bool {
+    let perk = event.told.facts.perk_id.as_deref();
+    wanted.perk.as_ref().is_none_or(|wanted| perk == Some(wanted.as_str()))
+}
+
+type Outcomes = HashMap<String, Vec<OutcomeRow>>;
+
+/// What happened to the grants that these events are about, by grant.
+fn outcomes(
+    conn: &mut AnyConnection,
+    log: &str,
+    wanted: &Wanted,
+    events: &[Placed<'_>],
+) -> Result<Outcomes, DatabaseError> {
+    let (grants, kinds): (Vec<&str>, &[&str]) = match wanted.kind {
+        Kind::Grants => {
+            let granted = events.iter().filter_map(|event| event.told.facts.grant.as_ref());
+            (granted.map(|grant| &*grant.id).collect(), &[redemptions::KIND, returns::RELEASED, returns::VOIDED])
+        }
+        Kind::Billing => {
+            let voided = events.iter().filter(|event| event.kind == returns::VOIDED);
+            (voided.map(|event| &*event.told.about).collect(), &[redemptions::KIND])
+        }
+        Kind::Fairness => (Vec::new(), &[]),
+    };
+    let mut outcomes = Outcomes::new();
+    for row in store::list_outcomes(conn, log, &grants, kinds, wanted.head)? {
+        outcomes.entry(row.grant.clone()).or_default().push(row);
+    }
+    Ok(outcomes)
+}
+
+/// Whose key is needed to count the event.
+fn pseudonym<'a>(event: &'a Placed<'_>, report: Kind) -> Option<&'a str> {
+    let facts = &event.told.facts;
+    let is_needed = match report {
+        Kind::Grants => event.kind == checks::KIND && facts.is_below(),
+        Kind::Billing => false,
+        Kind::Fairness => true,
+    };
+    facts.subject.as_deref().filter(|_| is_needed)
+}
+
+type Secrets = HashMap<String, SubjectSecret>;
+
+fn secrets(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    pseudonyms: &BTreeSet<&str>,
+) -> Result<Secrets, DatabaseError> {
+    let pseudonyms: Vec<&str> = pseudonyms.iter().copied().collect();
+    let mut secrets = Secrets::new();
+    if pseudonyms.is_empty() {
+        return Ok(secrets);
+    }
+    for row in rows::list_subjects_called(conn, merchant, &pseudonyms)? {
+        let bytes: [u8; 32] =
+            row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+        let secret = keyring
+            .open_subject(merchant, &SubjectRef(bytes), &row.sealed)
+            .map_err(|e| DatabaseError::corrupt("subject", e))?;
+        secrets.insert(row.pseudonym, secret);
+    }
+    Ok(secrets)
+}
+
+fn count(
+    event: &Placed<'_>,
+    report: Kind,
+    outcomes: &Outcomes,
+    secrets: &Secrets,
+    tally: &mut Tally,
+) -> Result<Result<(), TooMany>, DatabaseError> {
+    let Placed { index, at, kind, told } = event;
+    let happened = |grant: &str| outcomes.get(grant).map(Vec::as_slice).unwrap_or_default();
+    Ok(match *kind {
+        checks::KIND => {
+            let person = match pseudonym(event, report) {
+                None => Person::Unasked,
+                Some(name) => open(told, secrets.get(name))?,
+            };
+            let grant = told.facts.grant.as_ref().map(|grant| happened(&grant.id)).unwrap_or_default();
+            let has = |kind: &str| grant.iter().any(|row| row.kind == kind);
+            let fate = Fate {
+                redeemed: has(redemptions::KIND),
+                voided: has(returns::VOIDED),
+                released: has(returns::RELEASED),
+            };
+            tally.check(*at, &told.facts, fate, &person)
+        }
+        redemptions::KIND => tally.redeemed(*at, &told.facts),
+        kind => {
+            let visits = happened(&told.about).iter();
+            let visits = visits.filter(|row| row.kind == redemptions::KIND && row.log_index < *index).count() as u64;
+            tally.ended(*at, &told.facts, kind == returns::VOIDED, visits)
+        }
+    })
+}
+
+fn open(told: &Told<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
+    let Some(secret) = secret else { return Ok(Person::Unknown) };
+    let Some(sealed) = &told.sealed else { return Ok(Person::Known(Personal::default())) };
+    let sealed = BASE64.decode(sealed.as_bytes()).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
+    let id: EventId = told.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
+    let plain = secret.open(&id, &sealed).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
+    serde_json::from_slice(&plain).map(Person::Known).map_err(|e| DatabaseError::corrupt("sealed event", e))
+}

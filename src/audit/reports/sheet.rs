@@ -1,0 +1,268 @@
+//! A report that is done: as JSON, and as CSV that no spreadsheet runs.
+
+use jiff::Timestamp;
+use serde::ser::{Serialize, Serializer};
+
+use super::asked::{GroupBy, Kind, Period};
+use super::columns::{ADMITTED, Column, MEAN_WAIT};
+use super::tally::{Counts, Tally};
+
+/// What was counted, by column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row(pub Vec<(&'static str, u64)>);
+
+/// What was counted in a group.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct GroupRow {
+    /// None for the events that say nothing of what is grouped by.
+    pub group: Option<String>,
+    #[serde(flatten)]
+    pub counts: Row,
+}
+
+/// What a perk's limit let through in the period.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LimitRow {
+    pub perk: String,
+    pub limit: String,
+    /// What the checks of the period used of it.
+    pub used: u64,
+    /// What ends of grants in the period gave back.
+    pub returned: u64,
+    /// The most that stood against it at once, in any one window.
+    pub peak: u64,
+    /// What the last check was held to.
+    pub max: u64,
+    pub refused: u64,
+}
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Report {
+    pub report: Kind,
+    pub merchant: String,
+    pub perk: Option<String>,
+    /// None for the log's beginning.
+    pub from: Option<Timestamp>,
+    /// Not part of the period.
+    pub to: Timestamp,
+    pub time_zone: String,
+    /// When it was counted.
+    pub as_of: Timestamp,
+    /// How many events the log had then: whoever counts them again comes to the same.
+    pub log_size: i64,
+    pub meaning: &'static str,
+    /// How many events of the period have lost their bodies and are counted nowhere, whatever their perk.
+    pub pruned: u64,
+    pub totals: Row,
+    pub group_by: Option<GroupBy>,
+    pub groups: Vec<GroupRow>,
+    pub limits: Vec<LimitRow>,
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+impl Row {
+    fn of(columns: &[Column], counts: &Counts) -> Self {
+        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+        let cell = |&(name, _): &Column| {
+            let value = match name {
+                ADMITTED => count("granted").saturating_mul(1_000).checked_div(count("checks")).unwrap_or(0),
+                MEAN_WAIT => count("wait_seconds").checked_div(count("waits")).unwrap_or(0),
+                other => count(other),
+            };
+            (name, value)
+        };
+        Self(columns.iter().map(cell).collect())
+    }
+
+    /// What stands under this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> u64 {
+        self.0.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// What a report is about.
+pub(super) struct Head {
+    pub kind: Kind,
+    pub group_by: Option<GroupBy>,
+    pub merchant: String,
+    pub perk: Option<String>,
+    pub period: Period,
+    pub as_of: Timestamp,
+    pub log_size: i64,
+}
+
+impl Report {
+    pub(super) fn of(head: Head, tally: Tally) -> Self {
+        let Head { kind, group_by, merchant, perk, period, as_of, log_size } = head;
+        let columns = kind.columns();
+        let groups = tally.groups.into_iter().filter(|_| group_by.is_some());
+        let limits = tally.limits.into_iter().map(|((perk, limit), it)| LimitRow {
+            perk,
+            limit,
+            used: it.used,
+            returned: it.returned,
+            peak: it.peak,
+            max: it.max,
+            refused: it.refused,
+        });
+        Self {
+            report: kind,
+            merchant,
+            perk,
+            from: period.from,
+            to: period.to,
+            time_zone: period.zone.iana_name().unwrap_or("UTC").to_owned(),
+            as_of,
+            log_size,
+            meaning: kind.meaning(),
+            pruned: tally.pruned,
+            totals: Row::of(&columns, &tally.totals),
+            group_by,
+            groups: groups
+                .map(|(group, counts)| GroupRow { group: group.name, counts: Row::of(&columns, &counts) })
+                .collect(),
+            limits: limits.collect(),
+        }
+    }
+
+    /// RFC 4180 with a header: one row a group, one for the totals, one a limit. Each says of which
+    /// period it is, so that files can be put together.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let columns = self.report.columns();
+        let mut out = String::new();
+        let head = ["row", "merchant", "perk", "from", "to", "time_zone", "as_of", "group"];
+        let limits = ["limit", "used", "returned", "peak", "max", "refused"];
+        let names = columns.iter().map(|(name, _)| *name);
+        let is_with_limits = self.report == Kind::Grants;
+        let behind: &[&str] = if is_with_limits { &limits } else { &[] };
+        push_row(&mut out, head.into_iter().chain(names).chain(behind.iter().copied()));
+        let from = self.from.map(|from| from.to_string()).unwrap_or_default();
+        let (to, as_of) = (self.to.to_string(), self.as_of.to_string());
+        let mut push = |row: &str, perk: &str, group: &str, counts: Option<&Row>, limit: Option<&LimitRow>| {
+            let mut cells: Vec<String> = [row, &self.merchant, perk, &from, &to, &self.time_zone, &as_of, group]
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            match counts {
+                Some(Row(counts)) => cells.extend(counts.iter().map(|(_, count)| count.to_string())),
+                None => cells.extend(columns.iter().map(|_| String::new())),
+            }
+            match limit {
+                Some(it) => {
+                    cells.push(it.limit.clone());
+                    cells.extend([it.used, it.returned, it.peak, it.max, it.refused].map(|n| n.to_string()));
+                }
+                None => cells.extend(behind.iter().map(|_| String::new())),
+            }
+            push_row(&mut out, cells.iter().map(String::as_str));
+        };
+        let perk = self.perk.as_deref().unwrap_or_default();
+        for group in &self.groups {
+            push("group", perk, group.group.as_deref().unwrap_or_default(), Some(&group.counts), None);
+        }
+        push("total", perk, "", Some(&self.totals), None);
+        for limit in &self.limits {
+            push("limit", &limit.perk, "", None, Some(limit));
+        }
+        out
+    }
+}
+
+fn push_row<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
+    for (nth, cell) in cells.enumerate() {
+        if nth > 0 {
+            out.push(',');
+        }
+        push_cell(out, cell);
+    }
+    out.push_str("\r\n");
+}
+
+/// A spreadsheet takes what begins with one of these for a formula, so an apostrophe goes before it.
+fn push_cell(out: &mut String, cell: &str) {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    if !is_formula && !cell.contains([',', '"', '\r', '\n']) {
+        out.push_str(cell);
+        return;
+    }
+    out.push('"');
+    if is_formula {
+        out.push('\'');
+    }
+    out.push_str(&cell.replace('"', "\"\""));
+    out.push('"');
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::audit::reports::asked::zone;
+
+    /// A report with these locations, each of which has one grant.
+    pub(in crate::audit::reports) fn sample(locations: &[&str]) -> Report {
+        let as_of: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
+        let period = Period { from: None, to: as_of, zone: zone(None).unwrap() };
+        let mut tally = Tally::new(Kind::Grants, Some(GroupBy::Location), &period, as_of);
+        for location in locations {
+            let facts = serde_json::json!({
+                "perk": "sfo-lounge", "decision": "granted", "location": location,
+                "limits": [{"id": "house", "cost": 1, "max": 10, "used": 1}],
+                "grant": {"id": "g", "expires_at": "2012-05-08T18:00:00Z"}
+            });
+            let facts = facts.to_string();
+            let facts = serde_json::from_str(&facts).unwrap();
+            tally
+                .check(as_of, &facts, super::super::tally::Fate::default(), &super::super::tally::Person::Unasked)
+                .unwrap();
+        }
+        let head = Head {
+            kind: Kind::Grants,
+            group_by: Some(GroupBy::Location),
+            merchant: "cathay".into(),
+            perk: None,
+            period,
+            as_of,
+            log_size: 1,
+        };
+        Report::of(head, tally)
+    }
+
+    #[test]
+    fn json_has_every_column_and_the_groups_sum_up() {
+        let report = sample(&["SFO", "SFO", "HKG"]);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["totals"]["expired_unused"], 3);
+        assert_eq!(json["groups"][0]["group"], "HKG");
+        assert_eq!(json["groups"][1]["granted"], 2);
+        assert_eq!(json["limits"][0]["used"], 3);
+        for (name, _) in Kind::Grants.columns() {
+            let sum: u64 = report.groups.iter().map(|group| group.counts.get(name)).sum();
+            assert_eq!(json["totals"][name], sum, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_is_a_formula_and_every_row_is_read_back(text in "(?s)[=+@,\"'\t\r\n\\-]?.{0,12}") {
+            let csv = sample(&[&text]).to_csv();
+            let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_bytes());
+            let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+            prop_assert_eq!(rows.len(), 4);
+            for cell in rows.iter().flatten() {
+                prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{:?}", cell);
+            }
+            let group = rows[1].get(7).unwrap();
+            prop_assert!(group == text || group.strip_prefix('\'') == Some(&text));
+        }
+    }
+}

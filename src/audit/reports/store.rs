@@ -1,0 +1,34 @@
+//! What became of grants, by the events about them; never a write.
+
+use diesel::prelude::*;
+
+use crate::database::schema::events;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::on_either;
+
+/// Something that happened to a grant.
+#[derive(Debug, Clone, Queryable)]
+pub(super) struct OutcomeRow {
+    pub log_index: i64,
+    pub grant: String,
+    pub kind: String,
+}
+
+/// The events of these kinds about these grants that stand in the log before an index.
+pub(super) fn list_outcomes(
+    conn: &mut AnyConnection,
+    log: &str,
+    grants: &[&str],
+    kinds: &[&str],
+    before: i64,
+) -> Result<Vec<OutcomeRow>, DatabaseError> {
+    if grants.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::about.eq_any(grants).and(events::kind.eq_any(kinds)))
+        // By a bare `log_id` SQLite would go through the whole log, once for each page.
+        .filter(events::log_id.concat("").eq(log).and(events::log_index.lt(before)))
+        .select((events::log_index, events::about, events::kind))
+        .load(c)?))
+}

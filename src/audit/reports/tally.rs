@@ -1,0 +1,355 @@
+//! Counting events into groups. Whatever is counted in a group is counted in the totals, by the same call.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::asked::{GroupBy, Kind, Period};
+use super::columns;
+use super::facts::{Facts, Personal};
+use crate::decimal::Decimal;
+use crate::perks::period::Period as Span;
+
+/// How many groups a report may have, and how many limits: what memory holds.
+pub const MOST_GROUPS: usize = 10_000;
+
+/// How close a near miss is.
+const NEAR: Decimal = Decimal::from_thousandths(3_000);
+
+/// How wide a band of scores is, in points.
+const BAND: i64 = 10;
+
+/// What is counted under one name. Groups are in the order of their numbers, then of their names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Group {
+    number: i64,
+    /// None where the events say nothing.
+    pub name: Option<String>,
+}
+
+/// How often, by column.
+pub(super) type Counts = BTreeMap<&'static str, u64>;
+
+/// What a perk's limit let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct LimitUse {
+    pub used: u64,
+    pub returned: u64,
+    pub peak: u64,
+    pub max: u64,
+    pub refused: u64,
+}
+
+/// There are more groups than a report may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+/// What had become of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fate {
+    pub redeemed: bool,
+    pub voided: bool,
+    pub released: bool,
+}
+
+/// What is known of a check's person.
+pub(super) enum Person {
+    /// Nobody asked.
+    Unasked,
+    /// Erased: nothing can be opened any more.
+    Unknown,
+    Known(Personal),
+}
+
+/// A report being counted.
+pub(super) struct Tally {
+    kind: Kind,
+    group_by: Option<GroupBy>,
+    zone: TimeZone,
+    as_of: Timestamp,
+    pub totals: Counts,
+    pub groups: BTreeMap<Group, Counts>,
+    /// By perk and limit.
+    pub limits: BTreeMap<(String, String), LimitUse>,
+    /// How many events of the period have lost their bodies.
+    pub pruned: u64,
+}
+
+impl Tally {
+    pub(super) fn new(kind: Kind, group_by: Option<GroupBy>, period: &Period, as_of: Timestamp) -> Self {
+        Self {
+            kind,
+            group_by,
+            zone: period.zone.clone(),
+            as_of,
+            totals: Counts::new(),
+            groups: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            pruned: 0,
+        }
+    }
+
+    /// A check, what had become of its grant, and what is known of its person.
+    pub(super) fn check(
+        &mut self,
+        at: Timestamp,
+        facts: &Facts<'_>,
+        fate: Fate,
+        person: &Person,
+    ) -> Result<(), TooMany> {
+        if self.kind == Kind::Billing {
+            return Ok(());
+        }
+        let mut counted = vec![("checks", 1)];
+        match facts.decision.as_deref() {
+            Some("granted") => counted.push(("granted", 1)),
+            Some("referred") => counted.push(("referred", 1)),
+            _ => {
+                counted.push(("denied", 1));
+                counted.push((columns::refused_by(first_reason(facts)), 1));
+            }
+        }
+        if facts.is_below() {
+            match person {
+                Person::Known(known) => {
+                    if known.gap().is_some_and(|gap| gap <= NEAR) {
+                        counted.push(("near_misses", 1));
+                    }
+                }
+                Person::Unknown | Person::Unasked => counted.push(("near_unknown", 1)),
+            }
+        }
+        if self.kind == Kind::Fairness {
+            if let Some(wait) = facts.max_wait.as_deref().and_then(|text| text.parse::<Span>().ok()) {
+                counted.push(("waits", 1));
+                counted.push(("wait_seconds", u64::try_from(wait.seconds()).unwrap_or(0)));
+            }
+            return self.count(band(person), &counted);
+        }
+        if facts.resolves.is_some() {
+            counted.push(("granted_by_person", 1));
+        }
+        if let Some(grant) = &facts.grant {
+            let column = match fate {
+                Fate { redeemed: true, .. } => "grants_redeemed",
+                Fate { voided: true, .. } => "grants_voided",
+                Fate { released: true, .. } => "grants_released",
+                Fate { .. } if grant.expires_at <= self.as_of => "expired_unused",
+                Fate { .. } => "grants_open",
+            };
+            counted.push((column, 1));
+        }
+        self.limits(facts)?;
+        self.count(self.group(at, facts), &counted)
+    }
+
+    /// A door took a token.
+    pub(super) fn redeemed(&mut self, at: Timestamp, facts: &Facts<'_>) -> Result<(), TooMany> {
+        match self.kind {
+            Kind::Grants => self.count(self.group(at, facts), &[("redeemed", 1)]),
+            Kind::Billing => self.count(self.group(at, facts), &[("visits", 1), ("guests", facts.party.unwrap_or(1))]),
+            Kind::Fairness => Ok(()),
+        }
+    }
+
+    /// A grant was released, or voided after so many visits.
+    pub(super) fn ended(
+        &mut self,
+        at: Timestamp,
+        facts: &Facts<'_>,
+        is_void: bool,
+        visits: u64,
+    ) -> Result<(), TooMany> {
+        match self.kind {
+            Kind::Grants => {
+                for part in &facts.returned {
+                    self.limit(facts, &part.id)?.returned += part.cost;
+                }
+                self.count(self.group(at, facts), &[(if is_void { "voided" } else { "released" }, 1)])
+            }
+            Kind::Billing if is_void && visits > 0 => {
+                let guests = visits.saturating_mul(facts.party.unwrap_or(1));
+                self.count(self.group(at, facts), &[("voided_visits", visits), ("voided_guests", guests)])
+            }
+            Kind::Billing | Kind::Fairness => Ok(()),
+        }
+    }
+
+    fn limits(&mut self, facts: &Facts<'_>) -> Result<(), TooMany> {
+        let is_granted = facts.grant.is_some();
+        for touched in &facts.limits {
+            let kept = self.limit(facts, &touched.id)?;
+            kept.max = touched.max;
+            kept.peak = kept.peak.max(touched.used);
+            if is_granted {
+                kept.used += touched.cost;
+            }
+        }
+        for reason in &facts.reasons {
+            if let Some(limit) = reason.limit.as_ref().filter(|_| facts.decision.as_deref() == Some("denied")) {
+                self.limit(facts, limit)?.refused += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&mut self, facts: &Facts<'_>, limit: &str) -> Result<&mut LimitUse, TooMany> {
+        let key = (facts.perk.as_deref().unwrap_or_default().to_owned(), limit.to_owned());
+        if self.limits.len() >= MOST_GROUPS && !self.limits.contains_key(&key) {
+            return Err(TooMany);
+        }
+        Ok(self.limits.entry(key).or_default())
+    }
+
+    fn count(&mut self, group: Group, counted: &[(&'static str, u64)]) -> Result<(), TooMany> {
+        let is_full = self.groups.len() >= MOST_GROUPS;
+        if is_full && !self.groups.contains_key(&group) {
+            return Err(TooMany);
+        }
+        let counts = self.groups.entry(group).or_default();
+        for (column, count) in counted {
+            *counts.entry(column).or_default() += count;
+            *self.totals.entry(column).or_default() += count;
+        }
+        Ok(())
+    }
+
+    fn group(&self, at: Timestamp, facts: &Facts<'_>) -> Group {
+        let named = |name: Option<&str>| Group { number: 0, name: name.map(str::to_owned) };
+        match self.group_by {
+            None | Some(GroupBy::ScoreBand) => named(None),
+            Some(GroupBy::Day) => {
+                let day = at.to_zoned(self.zone.clone()).date();
+                // Years before 0 don't sort by their digits.
+                Group { number: i64::from(day.year()), name: Some(day.to_string()) }
+            }
+            Some(GroupBy::Hour) => {
+                let local = at.to_zoned(self.zone.clone());
+                let into = i64::from(local.minute()) * 60 + i64::from(local.second());
+                // An hour that is lived through twice is two: its offset tells them apart.
+                let name = local.strftime("%Y-%m-%dT%H:00%:z").to_string();
+                Group { number: at.as_second() - into, name: Some(name) }
+            }
+            Some(GroupBy::Perk) => named(facts.perk.as_deref()),
+            Some(GroupBy::Tier) => named(facts.tier.as_deref()),
+            Some(GroupBy::Location) => named(facts.location.as_deref()),
+            Some(GroupBy::Kiosk) => named(facts.kiosk.as_deref()),
+            Some(GroupBy::RuleVersion) => {
+                let number = facts.rule_version.unwrap_or(0);
+                let name = facts.perk.as_deref().map(|perk| format!("{perk} v{number}"));
+                Group { number, name }
+            }
+        }
+    }
+}
+
+/// The first reason that speaks against it.
+fn first_reason<'a>(facts: &'a Facts<'_>) -> &'a str {
+    facts.reasons.iter().map(|reason| &*reason.code).find(|code| *code != "score_met").unwrap_or_default()
+}
+
+/// From a multiple of 10 to below the next one; then who has no score, then who is not known.
+fn band(person: &Person) -> Group {
+    match person {
+        Person::Known(Personal { score: Some(score), .. }) => {
+            let from = score.value.thousandths().div_euclid(BAND * 1_000).saturating_mul(BAND);
+            Group { number: from, name: Some(format!("{from} to below {}", from.saturating_add(BAND))) }
+        }
+        Person::Known(_) => Group { number: i64::MAX - 1, name: Some("no score".to_owned()) },
+        Person::Unknown | Person::Unasked => Group { number: i64::MAX, name: Some("unknown".to_owned()) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asked::zone;
+    use super::super::facts::PersonalScore;
+    use super::*;
+
+    fn facts(text: &str) -> Facts<'_> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn tally(kind: Kind, group_by: Option<GroupBy>, zone_name: &str) -> Tally {
+        let zone = zone(Some(zone_name)).unwrap();
+        let as_of: Timestamp = "2012-12-01T00:00:00Z".parse().unwrap();
+        Tally::new(kind, group_by, &Period { from: None, to: as_of, zone }, as_of)
+    }
+
+    fn names(tally: &Tally) -> Vec<&str> {
+        tally.groups.keys().map(|group| group.name.as_deref().unwrap_or("-")).collect()
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_two_groups_in_order() {
+        let mut it = tally(Kind::Billing, Some(GroupBy::Hour), "America/Los_Angeles");
+        for at in ["2012-11-04T09:30:00Z", "2012-11-04T08:30:00Z", "2012-11-04T10:00:00Z"] {
+            it.redeemed(at.parse().unwrap(), &facts(r#"{"party":2}"#)).unwrap();
+        }
+        assert_eq!(names(&it), ["2012-11-04T01:00-07:00", "2012-11-04T01:00-08:00", "2012-11-04T02:00-08:00"]);
+        assert_eq!((it.totals["visits"], it.totals["guests"]), (3, 6));
+        let mut it = tally(Kind::Billing, Some(GroupBy::Hour), "Asia/Kolkata");
+        it.redeemed("2012-11-04T09:30:00Z".parse().unwrap(), &facts("{}")).unwrap();
+        assert_eq!(names(&it), ["2012-11-04T15:00+05:30"]);
+    }
+
+    #[test]
+    fn bands_are_ten_points_wide_also_below_nought() {
+        let named = |thousandths| {
+            let score = Some(PersonalScore { value: Decimal::from_thousandths(thousandths) });
+            band(&Person::Known(Personal { reasons: Vec::new(), score })).name.unwrap()
+        };
+        assert_eq!(named(39_999), "30 to below 40");
+        assert_eq!(named(40_000), "40 to below 50");
+        assert_eq!(named(-1), "-10 to below 0");
+        assert_eq!(named(0), "0 to below 10");
+    }
+
+    #[test]
+    fn near_misses_are_those_within_three_points_and_the_erased_are_unknown() {
+        let mut it = tally(Kind::Fairness, None, "UTC");
+        let denied = r#"{"decision":"denied","reasons":[{"code":"score_below_threshold"}]}"#;
+        let short =
+            |by: &str| Person::Known(serde_json::from_str(&format!(r#"{{"reasons":[{{"short_by":{by}}}]}}"#)).unwrap());
+        for person in [short("3"), short("3.001"), short("0.5"), Person::Unknown] {
+            it.check(Timestamp::UNIX_EPOCH, &facts(denied), Fate::default(), &person).unwrap();
+        }
+        let counts = ["checks", "denied", "near_misses", "near_unknown", "refused_score_below_threshold"];
+        assert_eq!(counts.map(|name| it.totals[name]), [4, 4, 2, 1, 4]);
+        assert_eq!(names(&it), ["no score", "unknown"]);
+    }
+
+    #[test]
+    fn a_grant_has_one_fate() {
+        let mut it = tally(Kind::Grants, None, "UTC");
+        let grant = |at: &str| format!(r#"{{"decision":"granted","grant":{{"id":"g","expires_at":"{at}"}}}}"#);
+        let (past, future) = (grant("2012-12-01T00:00:00Z"), grant("2012-12-01T00:00:01Z"));
+        let all = Fate { redeemed: true, voided: true, released: true };
+        for (text, fate) in [
+            (&past, all),
+            (&past, Fate { redeemed: false, ..all }),
+            (&past, Fate { released: true, ..Fate::default() }),
+            (&past, Fate::default()),
+            (&future, Fate::default()),
+        ] {
+            it.check(Timestamp::UNIX_EPOCH, &facts(text), fate, &Person::Unasked).unwrap();
+        }
+        for name in ["grants_redeemed", "grants_voided", "grants_released", "expired_unused", "grants_open"] {
+            assert_eq!(it.totals[name], 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut it = tally(Kind::Billing, Some(GroupBy::Kiosk), "UTC");
+        let visit = |it: &mut Tally, nth: usize| {
+            it.redeemed(Timestamp::UNIX_EPOCH, &facts(&format!(r#"{{"kiosk":"k{nth}"}}"#)))
+        };
+        for nth in 0..MOST_GROUPS {
+            visit(&mut it, nth).unwrap();
+        }
+        assert_eq!(visit(&mut it, 0), Ok(()));
+        assert_eq!(visit(&mut it, MOST_GROUPS), Err(TooMany));
+    }
+}

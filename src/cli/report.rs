@@ -1,0 +1,187 @@
+//! `perkgate report`: what a merchant's log adds up to.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::error::CliError;
+use super::once::{Needs, merchant};
+use super::output::table;
+use super::{Ended, Invocation};
+use crate::audit::reports::Asked;
+use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
+use crate::audit::reports::sheet::{LimitRow, Report};
+use crate::ids::{MerchantSlug, PerkSlug};
+use crate::perks::catalog::PerkError;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    report: Which,
+}
+
+#[derive(Subcommand)]
+enum Which {
+    /// Checks, grants, refusals by reason, near misses, what became of grants, use against limits.
+    Grants(Grouped),
+    /// Redeemed visits and their guests; those voided later apart.
+    Billing(Grouped),
+    /// By score: the share admitted, refusals by reason, near misses, waits promised.
+    Fairness(Common),
+}
+
+#[derive(clap::Args)]
+struct Grouped {
+    #[arg(long, value_name = "WHAT")]
+    group_by: Option<By>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Args)]
+struct Common {
+    #[arg(long, value_name = "SLUG", help = "Whose log")]
+    merchant: MerchantSlug,
+    /// From this instant (RFC 3339) or the beginning of this date on; the log's beginning without it.
+    #[arg(long, value_name = "TIME", value_parser = bound)]
+    from: Option<Bound>,
+    /// Before this instant or the beginning of this date; now without it.
+    #[arg(long, value_name = "TIME", value_parser = bound)]
+    to: Option<Bound>,
+    /// Whose dates, days and hours, such as `America/Los_Angeles`; UTC without it.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    #[arg(long, value_name = "SLUG", help = "Of this perk only")]
+    perk: Option<PerkSlug>,
+    /// A table for people unless given; `--json` is the same as `--format json`.
+    #[arg(long)]
+    format: Option<Format>,
+    /// Where to, in place of standard output.
+    #[arg(short, long, value_name = "FILE", requires = "format")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+    Csv,
+    Html,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum By {
+    Day,
+    Hour,
+    Perk,
+    Tier,
+    Location,
+    Kiosk,
+    #[value(name = "rule_version", alias = "rule-version")]
+    RuleVersion,
+}
+
+impl From<By> for GroupBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Day => Self::Day,
+            By::Hour => Self::Hour,
+            By::Perk => Self::Perk,
+            By::Tier => Self::Tier,
+            By::Location => Self::Location,
+            By::Kiosk => Self::Kiosk,
+            By::RuleVersion => Self::RuleVersion,
+        }
+    }
+}
+
+fn bound(text: &str) -> Result<Bound, AskedError> {
+    Bound::parse(text)
+}
+
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let (kind, group_by, common) = match &args.report {
+        Which::Grants(it) => (Kind::Grants, it.group_by, &it.common),
+        Which::Billing(it) => (Kind::Billing, it.group_by, &it.common),
+        Which::Fairness(common) => (Kind::Fairness, None, common),
+    };
+    if let Some(path) = common.out.as_ref().filter(|path| path.exists()) {
+        return Err(CliError::FileExists(path.clone()));
+    }
+    let report = invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = merchant(gateway, &common.merchant).await?;
+        let perk = match &common.perk {
+            None => None,
+            Some(slug) => match gateway.catalog.find_perk(&merchant.id, slug).await {
+                Ok(perk) => Some((slug.clone(), perk.id)),
+                Err(PerkError::NotFound) => return Err(CliError::UnknownPerk(slug.clone())),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let (from, to, time_zone) = (common.from, common.to, common.time_zone.clone());
+        let asked = Asked { kind, group_by: group_by.map(GroupBy::from), from, to, time_zone, perk };
+        Ok(gateway.reporter.report(&merchant, asked).await?)
+    })?;
+    let text = match common.format {
+        None => {
+            invocation.output.show(&report)?;
+            return Ok(Ended::Well);
+        }
+        Some(Format::Json) => serde_json::to_string(&report).map_err(std::io::Error::from)?,
+        Some(Format::Csv) => report.to_csv(),
+        Some(Format::Html) => report.to_html(),
+    };
+    match &common.out {
+        Some(path) => std::fs::write(path, text)
+            .map_err(|error| CliError::Unwritable { path: path.clone(), why: error.to_string() })?,
+        None => invocation.output.print(&text)?,
+    }
+    Ok(Ended::Well)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = self.from.map_or_else(|| "the beginning".to_owned(), |from| from.to_string());
+        let of = self.perk.as_ref().map(|perk| format!(", {perk}")).unwrap_or_default();
+        writeln!(f, "{} of {}{of}, from {from} to {}", self.report.title(), self.merchant, self.to)?;
+        writeln!(f, "counted at {} from {} events; days are those of {}\n", self.as_of, self.log_size, self.time_zone)?;
+        let columns = self.report.columns();
+        let shown = columns.iter().filter(|(name, _)| self.totals.get(name) > 0);
+        writeln!(
+            f,
+            "{}",
+            table(["", "total"], shown.map(|(name, it)| [(*it).to_owned(), self.totals.get(name).to_string()]))
+        )?;
+        if let Some(by) = self.group_by {
+            // What fits a terminal; --format has all columns.
+            let few: Vec<_> = columns.iter().take(4).collect();
+            let heading = |nth: usize| few.get(nth).map_or("", |(_, heading)| *heading);
+            let rows = self.groups.iter().map(|it| {
+                let cell = |nth: usize| few.get(nth).map_or(String::new(), |(name, _)| it.counts.get(name).to_string());
+                [it.group.clone().unwrap_or_else(|| "not said".to_owned()), cell(0), cell(1), cell(2), cell(3)]
+            });
+            writeln!(f, "\n{}", table([by.as_str(), heading(0), heading(1), heading(2), heading(3)], rows))?;
+        }
+        if !self.limits.is_empty() {
+            let row = |it: &LimitRow| {
+                [
+                    it.perk.clone(),
+                    it.limit.clone(),
+                    it.used.to_string(),
+                    it.peak.to_string(),
+                    it.max.to_string(),
+                    it.refused.to_string(),
+                ]
+            };
+            writeln!(
+                f,
+                "\n{}",
+                table(["perk", "limit", "used", "most at once", "of", "refused"], self.limits.iter().map(row))
+            )?;
+        }
+        if self.pruned > 0 {
+            writeln!(f, "\n{} events of the period have lost their bodies and are not counted", self.pruned)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! `/v1/reports`: what the log adds up to.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::role::permit::Audit;
+use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
+use crate::audit::reports::{Asked, ReportError, html};
+use crate::gateway::Gateway;
+use crate::http::auth::May;
+use crate::http::extract::Params;
+use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery, ProblemsOfRuns};
+use crate::http::problem::{Problem, Spot};
+use crate::ids::PerkSlug;
+use crate::perks::catalog::PerkError;
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ReportFormat)]
+pub enum Format {
+    #[default]
+    Json,
+    Csv,
+    Html,
+}
+
+/// What makes a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupedBy {
+    Day,
+    Hour,
+    Perk,
+    Tier,
+    Location,
+    Kiosk,
+    RuleVersion,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReportQuery {
+    /// From this instant (RFC 3339) or the beginning of this date on; from the log's beginning unless given.
+    #[param(example = "2012-05-08")]
+    from: Option<String>,
+    /// Before this instant or the beginning of this date; now unless given.
+    #[param(example = "2012-05-15")]
+    to: Option<String>,
+    /// Whose dates, days and hours: a name of the IANA time zone database; UTC unless given.
+    #[param(example = "America/Los_Angeles")]
+    time_zone: Option<String>,
+    /// Of this perk only.
+    #[param(example = "sfo-lounge")]
+    perk: Option<String>,
+    /// Totals only unless given.
+    #[param(inline)]
+    group_by: Option<GroupedBy>,
+    /// `json` unless given.
+    #[param(inline)]
+    format: Option<Format>,
+}
+
+/// The same without groups: the fairness report has bands of scores.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FairnessQuery {
+    /// From this instant (RFC 3339) or the beginning of this date on; from the log's beginning unless given.
+    #[param(example = "2012-05-08")]
+    from: Option<String>,
+    /// Before this instant or the beginning of this date; now unless given.
+    #[param(example = "2012-05-15")]
+    to: Option<String>,
+    /// Whose dates: a name of the IANA time zone database; UTC unless given.
+    #[param(example = "America/Los_Angeles")]
+    time_zone: Option<String>,
+    /// Of this perk only.
+    #[param(example = "sfo-lounge")]
+    perk: Option<String>,
+    /// `json` unless given.
+    #[param(inline)]
+    format: Option<Format>,
+}
+
+/// A report. What is counted stands under the names of its columns, in `totals` and in each group.
+#[derive(ToSchema)]
+#[schema(as = Report)]
+#[expect(dead_code, reason = "describes what audit's own types write")]
+pub struct ReportView {
+    #[schema(example = "grants")]
+    report: String,
+    merchant: String,
+    perk: Option<String>,
+    /// Null for the log's beginning.
+    #[schema(format = DateTime)]
+    from: Option<String>,
+    #[schema(format = DateTime)]
+    to: String,
+    time_zone: String,
+    #[schema(format = DateTime)]
+    as_of: String,
+    /// How many events the log had then: whoever counts them again comes to the same.
+    log_size: i64,
+    /// What the period and the columns mean.
+    meaning: String,
+    /// How many events of the period have lost their bodies and are counted nowhere, whatever their perk.
+    pruned: u64,
+    #[schema(value_type = Object, example = json!({"checks": 3, "granted": 2, "denied": 1}))]
+    totals: std::collections::BTreeMap<String, u64>,
+    #[schema(example = "day")]
+    group_by: Option<String>,
+    /// The same columns for each `group`, which is null where events don't say.
+    #[schema(value_type = Vec<Object>)]
+    groups: Vec<String>,
+    /// Of the grants report: use against each limit.
+    limits: Vec<LimitUseView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = LimitUse)]
+#[expect(dead_code, reason = "describes what audit's own types write")]
+pub struct LimitUseView {
+    perk: String,
+    limit: String,
+    /// What the checks of the period used of it.
+    used: u64,
+    /// What ends of grants in the period gave back.
+    returned: u64,
+    /// The most that stood against it at once, in any one window.
+    peak: u64,
+    /// What the last check was held to.
+    max: u64,
+    refused: u64,
+}
+
+impl From<GroupedBy> for GroupBy {
+    fn from(by: GroupedBy) -> Self {
+        match by {
+            GroupedBy::Day => Self::Day,
+            GroupedBy::Hour => Self::Hour,
+            GroupedBy::Perk => Self::Perk,
+            GroupedBy::Tier => Self::Tier,
+            GroupedBy::Location => Self::Location,
+            GroupedBy::Kiosk => Self::Kiosk,
+            GroupedBy::RuleVersion => Self::RuleVersion,
+        }
+    }
+}
+
+impl From<FairnessQuery> for ReportQuery {
+    fn from(query: FairnessQuery) -> Self {
+        let FairnessQuery { from, to, time_zone, perk, format } = query;
+        Self { from, to, time_zone, perk, group_by: None, format }
+    }
+}
+
+/// Report grants
+///
+/// Checks, grants, refusals by their first reason, near misses, what became of grants, and use against limits.
+/// Everything counts by its own instant, from `from` on and before `to`: checks when they were decided;
+/// redemptions, releases and voids when they happened, whenever the grant was made. `expired_unused` and the
+/// columns `grants_…` say what had become of the period's grants by `as_of`. Merchants have no time zone of
+/// their own: UTC unless one is given. Computed from the events of the log; `meaning` says all of this in the
+/// report itself. Roles: admin, auditor.
+#[utoipa::path(
+    tag = "audit",
+    params(ReportQuery),
+    extensions(("x-roles" = json!(["admin", "auditor"]))),
+    responses(
+        (status = 200, description = "The report", content(
+            (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
+        )),
+        ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
+    )
+)]
+#[get("/reports/grants")]
+pub async fn get_grants_report(
+    caller: May<Audit>,
+    gateway: Data<Gateway>,
+    query: Params<ReportQuery>,
+) -> Result<HttpResponse, Problem> {
+    answer(&caller, &gateway, Kind::Grants, query.into_inner()).await
+}
+
+/// Report visits for billing
+///
+/// Redeemed visits and their guests (the party of the token), by the instant of the redemption. Visits whose
+/// grants were voided later stay counted; `voided_visits` and `voided_guests` count them once more, by the
+/// instant of the void. Roles: admin, auditor.
+#[utoipa::path(
+    tag = "audit",
+    params(ReportQuery),
+    extensions(("x-roles" = json!(["admin", "auditor"]))),
+    responses(
+        (status = 200, description = "The report", content(
+            (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
+        )),
+        ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
+    )
+)]
+#[get("/reports/billing")]
+pub async fn get_billing_report(
+    caller: May<Audit>,
+    gateway: Data<Gateway>,
+    query: Params<ReportQuery>,
+) -> Result<HttpResponse, Problem> {
+    answer(&caller, &gateway, Kind::Billing, query.into_inner()).await
+}
+
+/// Report fairness
+///
+/// By bands of 10 points of the score that was seen: the share admitted, refusals by their first reason, how
+/// many were turned away within 3 points, and the wait that grants of priority promised. Persons who were
+/// erased stand under `unknown`. Roles: admin, auditor.
+#[utoipa::path(
+    tag = "audit",
+    params(FairnessQuery),
+    extensions(("x-roles" = json!(["admin", "auditor"]))),
+    responses(
+        (status = 200, description = "The report", content(
+            (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
+        )),
+        ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
+    )
+)]
+#[get("/reports/fairness")]
+pub async fn get_fairness_report(
+    caller: May<Audit>,
+    gateway: Data<Gateway>,
+    query: Params<FairnessQuery>,
+) -> Result<HttpResponse, Problem> {
+    answer(&caller, &gateway, Kind::Fairness, query.into_inner().into()).await
+}
+
+async fn answer(
+    caller: &May<Audit>,
+    gateway: &Gateway,
+    kind: Kind,
+    query: ReportQuery,
+) -> Result<HttpResponse, Problem> {
+    let ReportQuery { from, to, time_zone, perk, group_by, format } = query;
+    let merchant = caller.merchant()?;
+    let bound = |name: &'static str, text: Option<String>| {
+        let read = text.map(|text| Bound::parse(&text)).transpose();
+        read.map_err(|error| Problem::invalid(vec![Spot::parameter(name, "invalid_value", error.to_string())]))
+    };
+    let (from, to) = (bound("from", from)?, bound("to", to)?);
+    let perk = match perk {
+        None => None,
+        Some(slug) => Some(find(gateway, merchant, &slug).await?),
+    };
+    let asked = Asked { kind, group_by: group_by.map(GroupBy::from), from, to, time_zone, perk };
+    let report = gateway.reporter.report(merchant, asked).await?;
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    Ok(match format.unwrap_or_default() {
+        Format::Json => answer.json(report),
+        Format::Csv => answer.content_type("text/csv; charset=utf-8; header=present").body(report.to_csv()),
+        Format::Html => answer
+            .content_type("text/html; charset=utf-8")
+            .insert_header((header::CONTENT_SECURITY_POLICY, format!("{}; frame-ancestors 'none'", html::policy())))
+            .body(report.to_html()),
+    })
+}
+
+async fn find(
+    gateway: &Gateway,
+    merchant: &crate::access::Merchant,
+    slug: &str,
+) -> Result<(PerkSlug, crate::ids::PerkId), Problem> {
+    let unknown = || {
+        let detail = "there is no such perk: `GET /v1/perks` lists them";
+        Problem::invalid(vec![Spot::parameter("perk", "unknown_perk", detail)])
+    };
+    let slug: PerkSlug = slug.parse().map_err(|_| unknown())?;
+    match gateway.catalog.find_perk(&merchant.id, &slug).await {
+        Ok(perk) => Ok((slug, perk.id)),
+        Err(PerkError::NotFound) => Err(unknown()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        let unfit = |name: &'static str, code: &'static str, error: &ReportError| {
+            Self::invalid(vec![Spot::parameter(name, code, error.to_string())])
+        };
+        match error {
+            ReportError::Asked(AskedError::Zone(_)) => unfit("time_zone", "unknown_time_zone", &error),
+            ReportError::Asked(AskedError::Reversed) => unfit("to", "period_reversed", &error),
+            ReportError::Asked(AskedError::Bound(_) | AskedError::OutOfRange(_)) => {
+                unfit("from", "invalid_value", &error)
+            }
+            ReportError::TooManyGroups => unfit("group_by", "too_many_groups", &error),
+            ReportError::Crowded => {
+                Self::new(crate::http::problem::Kind::TooManyRuns, error.to_string()).retry_after(5)
+            }
+            ReportError::Ledger(error) => error.into(),
+            ReportError::Database(error) => error.into(),
+        }
+    }
+}

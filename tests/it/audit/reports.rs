@@ -1,0 +1,402 @@
+//! Reports over random histories, held to a recount by hand of what was done.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use perkgate::access::{Merchant, NewKey, Role};
+use perkgate::audit::reports::Asked;
+use perkgate::audit::reports::asked::{Bound, GroupBy, Kind};
+use perkgate::audit::reports::sheet::{Report, Row};
+use perkgate::database::schema::{events, subjects};
+use perkgate::decimal::Decimal;
+use perkgate::eligibility::checker::{Answer, Question};
+use perkgate::eligibility::decide::Decision;
+use perkgate::eligibility::facts::Context;
+use perkgate::eligibility::redeemer::RedeemError;
+use perkgate::ids::PerkSlug;
+use perkgate::json::Json;
+use perkgate::ledger::browse::EventFilter;
+use perkgate::ledger::returns::{Leaving, ReturnError, Taking};
+use proptest::strategy::{Strategy, ValueTree as _};
+use proptest::test_runner::TestRunner;
+
+use crate::support::world::{CLI, World, question};
+
+const CHECKS: usize = 400;
+const ZONE: &str = "America/Los_Angeles";
+
+const PERKS: [(&str, &str); 2] = [
+    (
+        "lounge",
+        r#"{"score":{"source":"klout","on_missing":"deny"},
+            "tiers":[{"id":"gold","rank":2,"when":{"attr":"score","op":"gte","value":60}},
+                     {"id":"main","rank":1,"when":{"attr":"score","op":"gte","value":40}}],
+            "token":{"ttl":"PT1H"},
+            "limits":[{"id":"person","scope":["subject"],"max":3,"window":{"lifetime":true}}]}"#,
+    ),
+    (
+        "queue",
+        r#"{"score":{"source":"klout","on_missing":"refer"},
+            "tiers":[{"id":"fast","rank":2,"max_wait":"PT2M","when":{"attr":"score","op":"gte","value":50}},
+                     {"id":"slow","rank":1,"max_wait":"PT10M","when":{"attr":"score","op":"gte","value":20}}],
+            "token":{"ttl":"PT4H"}}"#,
+    ),
+];
+
+/// Where somebody stood: location and kiosk.
+type Place = Option<(&'static str, &'static str)>;
+
+const PLACES: [Place; 3] = [Some(("SFO", "A12")), Some(("HKG", "B1")), None];
+
+struct Made {
+    at: Timestamp,
+    subject: usize,
+    place: Place,
+    party: u64,
+    answer: Answer,
+    /// When, and where.
+    visits: Vec<(Timestamp, Place)>,
+    released: Option<Timestamp>,
+    voided: Option<Timestamp>,
+}
+
+fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
+    strategy.new_tree(runner).unwrap().current()
+}
+
+async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) -> Vec<Made> {
+    let mut kiosks = Vec::new();
+    for place in PLACES {
+        let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k");
+        let (location, kiosk) = place.unzip();
+        let key = NewKey { location: location.map(str::to_owned), kiosk: kiosk.map(str::to_owned), ..key };
+        kiosks.push(world.principal_with(key).await);
+    }
+    for (slug, rule) in PERKS {
+        world.perk(merchant, slug, rule).await;
+    }
+    let mut all: Vec<Made> = Vec::new();
+    for nth in 0..CHECKS {
+        world.pass(draw(runner, 1..1_500_i64));
+        let subject = draw(runner, 0..40_usize);
+        if subject % 7 != 0 {
+            let score = format!("{}.{:03}", draw(runner, 5..75), draw(runner, 0..1_000));
+            world.score(merchant, &format!("twitter:s{subject}"), &score).await;
+        }
+        let (at, here) = (world.now(), draw(runner, 0..kiosks.len()));
+        let party = draw(runner, 1..4_u64);
+        let context = Context::parse(&Json::parse(&format!(r#"{{"party":{party}}}"#)).unwrap()).unwrap();
+        let perk = PERKS[draw(runner, 0..2_usize)].0;
+        let asked = Question { context, ..question(perk, &format!("twitter:s{subject}")) };
+        let answer = world.check(&kiosks[here], asked).await.unwrap();
+        let (visits, place) = (Vec::new(), PLACES[here]);
+        all.push(Made { at, subject, place, party, answer, visits, released: None, voided: None });
+        for step in 0..draw(runner, 0..3) {
+            world.pass(draw(runner, 1..400_i64));
+            let now = world.now();
+            let back = draw(runner, 0..6_usize).min(all.len() - 1);
+            let made = all.iter_mut().rev().nth(back).unwrap();
+            let Some((grant, token)) = made.answer.grant.clone().zip(made.answer.token.clone()) else { continue };
+            match draw(runner, 0..10) {
+                0..6 => {
+                    let door = draw(runner, 0..kiosks.len());
+                    let deadline = Instant::now() + Duration::from_mins(1);
+                    let attempt = format!("{nth} {step}");
+                    let redeemer = &world.gateway.redeemer;
+                    let spent = redeemer.redeem(&kiosks[door], merchant, &token, "door".into(), attempt, deadline);
+                    match spent.await {
+                        Ok(_) => made.visits.push((now, PLACES[door])),
+                        Err(RedeemError::AlreadyRedeemed | RedeemError::Token(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                6..8 => {
+                    let leaving = Leaving { actor: CLI, location: None, kiosk: None, audience: None };
+                    match world.gateway.ledger.release_grant(&merchant.id, &grant.id, leaving).await {
+                        Ok(at) => made.released = Some(at),
+                        Err(ReturnError::Voided) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                _ => {
+                    let taking = Taking { actor: CLI, note: "=1+1".into(), keep_uses: false };
+                    let ids = vec![grant.id.clone()];
+                    let ended = world.gateway.ledger.void_grants(&merchant.id, ids, taking).await.unwrap();
+                    if ended.voided == 1 {
+                        made.voided = Some(now);
+                    }
+                }
+            }
+        }
+    }
+    world.pass(1);
+    all
+}
+
+type Sums = BTreeMap<Option<String>, BTreeMap<String, u64>>;
+
+/// What is asked of both.
+#[derive(Clone)]
+struct Ask {
+    kind: Kind,
+    by: Option<GroupBy>,
+    period: Option<(Timestamp, Timestamp)>,
+    perk: Option<&'static str>,
+}
+
+struct Recount<'a> {
+    ask: &'a Ask,
+    sums: Sums,
+}
+
+impl Recount<'_> {
+    fn add(&mut self, made: &Made, at: Timestamp, place: Place, column: &str, count: u64) {
+        let Ask { by, period, perk, .. } = self.ask;
+        if perk.is_some_and(|perk| perk != made.answer.perk.as_str())
+            || period.is_some_and(|(from, to)| at < from || at >= to)
+        {
+            return;
+        }
+        let local = at.to_zoned(TimeZone::get(ZONE).unwrap());
+        let group = match by {
+            None => None,
+            Some(GroupBy::Day) => Some(local.strftime("%F").to_string()),
+            Some(GroupBy::Hour) => Some(local.strftime("%FT%H:00%:z").to_string()),
+            Some(GroupBy::Perk) => Some(made.answer.perk.to_string()),
+            Some(GroupBy::Tier) => made.answer.tier.clone(),
+            Some(GroupBy::Location) => place.map(|(location, _)| location.to_owned()),
+            Some(GroupBy::Kiosk) => place.map(|(_, kiosk)| kiosk.to_owned()),
+            Some(GroupBy::RuleVersion) => Some(format!("{} v{}", made.answer.perk, made.answer.rule_version)),
+            Some(GroupBy::ScoreBand) => Some(band(made)),
+        };
+        if count > 0 {
+            *self.sums.entry(group).or_default().entry(column.to_owned()).or_default() += count;
+        }
+    }
+
+    fn check(&mut self, made: &Made, now: Timestamp, erased: Option<usize>) {
+        let (at, answer) = (made.at, &made.answer);
+        let mut add = |column: &str, count| self.add(made, at, made.place, column, count);
+        add("checks", 1);
+        match answer.decision {
+            Decision::Granted => add("granted", 1),
+            Decision::Referred => add("referred", 1),
+            Decision::Denied => {
+                add("denied", 1);
+                add(&format!("refused_{}", answer.reasons[0].code.as_str()), 1);
+                let gap = answer.reasons.iter().filter_map(|it| it.short_by).map(Decimal::thousandths).min();
+                if gap.is_some() && erased == Some(made.subject) {
+                    add("near_unknown", 1);
+                } else if gap.is_some_and(|gap| gap <= 3_000) {
+                    add("near_misses", 1);
+                }
+            }
+        }
+        if self.ask.kind == Kind::Fairness {
+            if let Some(wait) = answer.max_wait {
+                self.add(made, at, made.place, "waits", 1);
+                self.add(made, at, made.place, "wait_seconds", u64::try_from(wait.seconds()).unwrap());
+            }
+        } else if let Some(grant) = &answer.grant {
+            let fate = match made {
+                _ if !made.visits.is_empty() => "grants_redeemed",
+                _ if made.voided.is_some() => "grants_voided",
+                _ if made.released.is_some() => "grants_released",
+                _ if grant.expires_at <= now => "expired_unused",
+                _ => "grants_open",
+            };
+            self.add(made, at, made.place, fate, 1);
+        }
+    }
+
+    fn ends(&mut self, made: &Made) {
+        for (at, place) in &made.visits {
+            if self.ask.kind == Kind::Grants {
+                self.add(made, *at, *place, "redeemed", 1);
+            } else {
+                self.add(made, *at, *place, "visits", 1);
+                self.add(made, *at, *place, "guests", made.party);
+            }
+        }
+        if self.ask.kind == Kind::Grants {
+            made.released.into_iter().for_each(|at| self.add(made, at, None, "released", 1));
+            made.voided.into_iter().for_each(|at| self.add(made, at, None, "voided", 1));
+        } else if let Some(at) = made.voided {
+            let visits = made.visits.iter().filter(|(visit, _)| *visit < at).count() as u64;
+            self.add(made, at, None, "voided_visits", visits);
+            self.add(made, at, None, "voided_guests", visits * made.party);
+        }
+    }
+}
+
+fn band(made: &Made) -> String {
+    match &made.answer.score {
+        None => "no score".to_owned(),
+        Some(score) => {
+            let from = score.value.thousandths() / 10_000 * 10;
+            format!("{from} to below {}", from + 10)
+        }
+    }
+}
+
+fn recount(all: &[Made], ask: &Ask, now: Timestamp, erased: Option<usize>) -> Sums {
+    let mut recount = Recount { ask, sums: Sums::new() };
+    for made in all {
+        if ask.kind != Kind::Billing {
+            recount.check(made, now, erased);
+        }
+        if ask.kind != Kind::Fairness {
+            recount.ends(made);
+        }
+    }
+    recount.sums
+}
+
+async fn report(world: &World, merchant: &Merchant, ask: &Ask) -> Report {
+    let (from, to) = ask.period.unzip();
+    let perk = match ask.perk {
+        None => None,
+        Some(slug) => {
+            let slug: PerkSlug = slug.parse().unwrap();
+            Some((slug.clone(), world.gateway.catalog.find_perk(&merchant.id, &slug).await.unwrap().id))
+        }
+    };
+    let asked = Asked {
+        kind: ask.kind,
+        group_by: ask.by,
+        from: from.map(Bound::Instant),
+        to: to.map(Bound::Instant),
+        time_zone: Some(ZONE.to_owned()),
+        perk,
+    };
+    world.gateway.reporter.report(merchant, asked).await.unwrap()
+}
+
+/// Sums only: what is worked out of them is left out.
+fn counts(Row(row): &Row) -> BTreeMap<String, u64> {
+    let sums = row.iter().filter(|(name, count)| *count > 0 && !name.starts_with("mean") && !name.ends_with("mille"));
+    sums.map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+fn groups(report: &Report) -> Sums {
+    report.groups.iter().map(|it| (it.group.clone(), counts(&it.counts))).collect()
+}
+
+fn total(sums: &Sums) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    for (name, count) in sums.values().flatten() {
+        *all.entry(name.clone()).or_default() += count;
+    }
+    all
+}
+
+async fn count_events(world: &World, merchant: &Merchant, kind: &str) -> u64 {
+    let filter = EventFilter { kind: Some(kind.to_owned()), ..EventFilter::default() };
+    let page = world.gateway.ledger.browse(&merchant.id, filter, None, 5_000).await.unwrap();
+    assert!(page.next.is_none());
+    page.events.len() as u64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_are_the_sums_of_the_events_in_every_grouping() {
+    for world in World::all().await {
+        let mut runner = TestRunner::deterministic();
+        // Two days before the clocks change.
+        world.clock.set("2026-03-06T12:00:00Z".parse().unwrap());
+        let merchant = world.merchant("cathay").await;
+        let other = world.merchant("other").await;
+        let all = history(&world, &merchant, &mut runner).await;
+        let now = world.now();
+        let (first, last) = (all[0].at, all.last().unwrap().at);
+        let middle = all[CHECKS / 2].at;
+        let everything = [
+            None,
+            Some(GroupBy::Day),
+            Some(GroupBy::Hour),
+            Some(GroupBy::Perk),
+            Some(GroupBy::Tier),
+            Some(GroupBy::Location),
+            Some(GroupBy::Kiosk),
+            Some(GroupBy::RuleVersion),
+        ];
+        for period in [None, Some((first, middle)), Some((middle, last))] {
+            for perk in [None, Some("lounge"), Some("queue")] {
+                for (kind, by) in [Kind::Grants, Kind::Billing]
+                    .into_iter()
+                    .flat_map(|kind| everything.map(|by| (kind, by)))
+                    .chain([(Kind::Fairness, Some(GroupBy::ScoreBand))])
+                {
+                    let ask = Ask { kind, by, period, perk };
+                    let found = report(&world, &merchant, &ask).await;
+                    let wanted = recount(&all, &ask, now, None);
+                    assert_eq!(counts(&found.totals), total(&wanted), "{kind:?} {by:?} {period:?} {perk:?}");
+                    if by.is_some() {
+                        assert_eq!(groups(&found), wanted, "{kind:?} {by:?} {period:?} {perk:?}");
+                    }
+                }
+            }
+        }
+        let whole = |kind| Ask { kind, by: None, period: None, perk: None };
+        let grants = report(&world, &merchant, &whole(Kind::Grants)).await;
+        for (column, kind) in [
+            ("checks", "check.decided"),
+            ("redeemed", "token.redeemed"),
+            ("released", "grant.released"),
+            ("voided", "grant.voided"),
+        ] {
+            let count = grants.totals.get(column);
+            assert_eq!(count, count_events(&world, &merchant, kind).await, "{column}");
+            assert!(count > 10, "{count} {column}: this would show nothing");
+        }
+        for seen in ["near_misses", "expired_unused", "grants_voided", "grants_released", "refused_limit_reached"] {
+            assert!(grants.totals.get(seen) > 0, "no {seen}: this would show nothing");
+        }
+        let granted = |made: &&Made| made.answer.perk.as_str() == "lounge" && made.answer.grant.is_some();
+        let used = all.iter().filter(granted).count() as u64;
+        let [limit] = grants.limits.as_slice() else { panic!("{:?}", grants.limits) };
+        assert_eq!((limit.limit.as_str(), limit.used, limit.peak, limit.max), ("person", used, 3, 3));
+        let given_back = |made: &&Made| {
+            let spent_before = made.visits.iter().any(|(at, _)| made.voided.is_some_and(|voided| *at < voided));
+            granted(made) && made.voided.is_some() && !spent_before
+        };
+        assert_eq!(limit.returned, all.iter().filter(given_back).count() as u64);
+        assert_eq!(limit.refused, grants.totals.get("refused_limit_reached"));
+        let theirs = report(&world, &other, &whole(Kind::Grants)).await;
+        assert_eq!(counts(&theirs.totals), BTreeMap::new(), "another merchant's log is another's");
+
+        what_is_gone_is_unknown(&world, &merchant, &all).await;
+    }
+}
+
+/// A person who is erased, and a body that is pruned.
+async fn what_is_gone_is_unknown(world: &World, merchant: &Merchant, all: &[Made]) {
+    let now = world.now();
+    let near = all.iter().find(|made| made.answer.reasons.iter().any(|it| it.short_by.is_some())).unwrap().subject;
+    let reference = world.gateway.keyring.subject_ref(&merchant.id, &format!("twitter:s{near}").parse().unwrap());
+    let mut conn = world.database.open().dedicated().unwrap();
+    let gone = diesel::delete(subjects::table.filter(subjects::subject_ref.eq(&reference.0[..])));
+    assert_eq!(gone.execute(&mut conn).unwrap(), 1);
+    let ask = Ask { kind: Kind::Fairness, by: Some(GroupBy::ScoreBand), period: None, perk: None };
+    let found = report(world, merchant, &ask).await;
+    assert_eq!(counts(&found.totals), total(&recount(all, &ask, now, Some(near))));
+    let theirs = all.iter().filter(|made| made.subject == near).count() as u64;
+    let unknown = found.groups.iter().find(|it| it.group.as_deref() == Some("unknown")).unwrap();
+    assert_eq!(unknown.counts.get("checks"), theirs);
+
+    let grants = Ask { kind: Kind::Grants, by: None, period: None, perk: None };
+    let before = report(world, merchant, &grants).await;
+    let redeemed = events::table
+        .filter(events::kind.eq("token.redeemed"))
+        .select((events::log_id, events::log_index))
+        .first::<(String, i64)>(&mut conn)
+        .unwrap();
+    let pruned = diesel::update(events::table.find(redeemed)).set(events::body.eq(None::<String>));
+    assert_eq!(pruned.execute(&mut conn).unwrap(), 1);
+    let after = report(world, merchant, &grants).await;
+    assert_eq!((before.pruned, after.pruned), (0, 1));
+    assert_eq!(after.totals.get("redeemed") + 1, before.totals.get("redeemed"));
+    assert_eq!(after.totals.get("grants_redeemed"), before.totals.get("grants_redeemed"));
+}

@@ -1,0 +1,62 @@
+//! `/v1/reports`: over HTTP, in every format, and what can't be asked.
+
+use perkgate::access::Role;
+use serde_json::json;
+
+use crate::support::app::TestApp;
+
+const RULE: &str = r#"{"score":{"source":"klout"},
+  "tiers":[{"id":"main","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
+  "token":{"audience":"sfo-lounge"}}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_comes_in_three_formats() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "62").await;
+        let (kiosk, auditor) = (app.role(&app.cathay, Role::Kiosk).await, app.auditor(&app.cathay).await);
+        for subject in ["twitter:ada", "twitter:unknown"] {
+            kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": subject})).await.is(200);
+        }
+        app.world.pass(1);
+        let grants = auditor.get("/v1/reports/grants?group_by=day&time_zone=Asia/Tokyo&perk=sfo-lounge").await.is(200);
+        assert_eq!((&grants["totals"]["checks"], &grants["totals"]["granted"]), (&json!(2), &json!(1)));
+        assert_eq!(grants["totals"]["refused_score_missing"], 1);
+        assert_eq!((&grants["groups"][0]["group"], &grants["time_zone"]), (&json!("2012-05-09"), &json!("Asia/Tokyo")));
+        let fairness = auditor.get("/v1/reports/fairness").await.is(200);
+        assert_eq!(fairness["group_by"], "score_band");
+        assert_eq!(fairness["groups"][0]["group"], "60 to below 70");
+        assert_eq!(fairness["groups"][0]["admitted_per_mille"], 1_000);
+        assert_eq!(auditor.get("/v1/reports/billing").await.is(200)["totals"]["visits"], 0);
+
+        let csv = auditor.get("/v1/reports/grants?format=csv").await;
+        assert_eq!((csv.status, csv.header("content-type")), (200, "text/csv; charset=utf-8; header=present"));
+        let page = auditor.get("/v1/reports/grants?format=html&group_by=hour").await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_asked_is_told_apart() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "62").await;
+        let auditor = app.auditor(&app.cathay).await;
+        for (query, parameter, code) in [
+            ("grants?from=2012-05-09&to=2012-05-08", "to", "period_reversed"),
+            ("grants?from=2012-05-09&to=2012-05-09", "to", "period_reversed"),
+            ("billing?to=yesterday", "to", "invalid_value"),
+            ("billing?from=2012-02-30", "from", "invalid_value"),
+            ("grants?time_zone=Mars/Olympus", "time_zone", "unknown_time_zone"),
+            ("grants?perk=nothing", "perk", "unknown_perk"),
+            ("grants?perk=No%20Slug", "perk", "unknown_perk"),
+            ("grants?group_by=subject", "group_by", "unknown_value"),
+            ("fairness?group_by=day", "group_by", "unknown_field"),
+            ("grants?format=pdf", "format", "unknown_value"),
+        ] {
+            let refused = auditor.get(&format!("/v1/reports/{query}")).await.spot(422, "invalid_request");
+            assert_eq!(refused, (parameter.to_owned(), code.to_owned()), "{query}");
+        }
+        auditor.get("/v1/reports/grants?from=1912-01-01&to=2012-01-01&group_by=hour").await.is(200);
+    }
+}
