@@ -163,7 +163,21 @@ pub(super) struct CheckFacts<'a> {
     pub resolves: Option<Text<'a>>,
 }
 
-/// The facts of `referral.decided`.
+/// The facts of `contest.opened`.
+#[derive(Deserialize)]
+pub(super) struct ContestFacts<'a> {
+    #[serde(borrow)]
+    pub perk: Text<'a>,
+    #[serde(borrow)]
+    pub perk_id: Text<'a>,
+    pub rule_version: i32,
+    #[serde(borrow)]
+    pub subject: Text<'a>,
+    /// When the check was refused.
+    pub decided_at: Timestamp,
+}
+
+/// The facts of `referral.decided`, `contest.upheld` and `contest.overturned`.
 #[derive(Deserialize)]
 pub(super) struct ReferralFacts<'a> {
     #[serde(borrow)]

@@ -20,7 +20,7 @@ use super::subjects::Subjects;
 use super::verify::Checked;
 use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{erasure, pruning, referrals, returns};
+use crate::ledger::{contests, erasure, pruning, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -186,7 +186,10 @@ impl LogBooks<'_> {
                     grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
                 }
             }
-            referrals::KIND => self.referrals.decided(at, body, &read(facts)?, self.has_gaps, findings),
+            contests::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
+            referrals::KIND | contests::UPHELD | contests::OVERTURNED => {
+                self.referrals.decided(at, body, &read(facts)?, self.has_gaps, findings);
+            }
             erasure::KIND => self.subjects.erased(at, &read(facts)?),
             pruning::KIND => self.pruned.recorded(&read(facts)?),
             "perk.created" | "perk.renamed" | "perk.repurposed" => {

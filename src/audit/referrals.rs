@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::body::{Body, CheckFacts, ReferralFacts};
+use super::body::{Body, CheckFacts, ContestFacts, ReferralFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
@@ -22,6 +22,8 @@ pub(super) struct Referrals {
 struct Referral {
     /// None when the event of its check is pruned.
     asked: Option<Asked>,
+    /// When it was contested, and by whom.
+    contested: Option<(i64, String)>,
     decided: Option<Decided>,
 }
 
@@ -54,7 +56,25 @@ impl Referrals {
                 subject: check.subject.to_string(),
                 at: body.at.0,
             };
-            self.referred.insert(body.about.to_string(), Referral { asked: Some(asked), decided: None });
+            self.referred
+                .insert(body.about.to_string(), Referral { asked: Some(asked), contested: None, decided: None });
+        }
+    }
+
+    pub(super) fn contested(&mut self, at: At<'_>, body: &Body<'_>, facts: &ContestFacts<'_>, findings: &mut Findings) {
+        let asked = Asked {
+            perk_id: facts.perk_id.to_string(),
+            perk: facts.perk.to_string(),
+            rule_version: facts.rule_version,
+            subject: facts.subject.to_string(),
+            at: facts.decided_at.as_microsecond(),
+        };
+        let by = body.actor.key.as_deref().unwrap_or("cli").to_owned();
+        let contested = Some((body.at.0, by));
+        let before =
+            self.referred.insert(body.about.to_string(), Referral { asked: Some(asked), contested, decided: None });
+        if before.is_some() {
+            findings.add(at, Wrong::Incoherent { reason: "it was referred or contested before" });
         }
     }
 
@@ -88,7 +108,8 @@ impl Referrals {
         match self.referred.get_mut(&*body.about) {
             Some(referral) if referral.decided.is_none() => referral.decided = Some(decided),
             None if has_gaps => {
-                self.referred.insert(body.about.to_string(), Referral { asked: None, decided: Some(decided) });
+                self.referred
+                    .insert(body.about.to_string(), Referral { asked: None, contested: None, decided: Some(decided) });
             }
             Some(_) => incoherent("it was decided before"),
             None => incoherent("nothing was referred that it decides"),
@@ -145,6 +166,8 @@ impl Referral {
                 (row.rule_version == asked.rule_version, "rule version"),
                 (row.subject == asked.subject, "subject"),
                 (row.created_at == asked.at, "instant"),
+                (row.contested_at == self.contested.as_ref().map(|(at, _)| *at), "instant of contest"),
+                (row.contested_by.as_deref() == self.contested.as_ref().map(|(_, by)| by.as_str()), "who contested"),
             ]
         });
         let decided = self.decided.as_ref();

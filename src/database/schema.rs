@@ -263,6 +263,8 @@ diesel::table! {
         decided_by -> Nullable<Text>,
         resolved_by -> Nullable<Text>,
         grant_id -> Nullable<Text>,
+        contested_at -> Nullable<BigInt>,
+        contested_by -> Nullable<Text>,
     }
 }
 

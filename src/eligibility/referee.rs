@@ -84,6 +84,12 @@ impl Checker {
         merchant: &Merchant,
         ruling: Ruling,
     ) -> Result<Answer, RulingError> {
+        let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+        if let Some(contest) = referral.and_then(|referral| referral.contest) {
+            // Who says that a decision is wrong doesn't judge it.
+            let other = self.catalog.require_another(&merchant.id, &contest.by, contest.at, &principal.actor()).await;
+            other.map_err(CheckError::from)?;
+        }
         let grant = match &ruling.tier {
             // Even when the person has been erased meanwhile: what is left of them can be closed.
             None => None,

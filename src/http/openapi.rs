@@ -130,6 +130,8 @@ problem_sets! {
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
+    /// What contesting can run into.
+    ProblemsOfContests = [AlreadyExists, SelfApproval, WrongStatus];
     /// What a person's decision can run into.
     ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired];
     /// What a long run can be told.

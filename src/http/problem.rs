@@ -57,7 +57,7 @@ kinds! {
     PerkPaused = 409 "perk_paused" "The perk is paused";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
-    WrongStatus = 409 "wrong_status" "The version's status doesn't allow this";
+    WrongStatus = 409 "wrong_status" "Its status doesn't allow this";
     Pruned = 410 "pruned" "It is too long ago";
     PreconditionFailed = 412 "precondition_failed" "It has changed meanwhile";
     BodyTooLarge = 413 "body_too_large" "The body is too large";

@@ -9,12 +9,14 @@ use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::chosen::TrialError;
+use crate::eligibility::decide::Decision;
 use crate::eligibility::discloser::DisclosureError;
 use crate::eligibility::redeemer::RedeemError;
 use crate::eligibility::referee::RulingError;
 use crate::ids::NameError;
 use crate::ledger::LedgerError;
 use crate::ledger::browse::BrowseError;
+use crate::ledger::contests::ContestError;
 use crate::ledger::returns::ReturnError;
 use crate::perks::catalog::PerkError;
 use crate::perks::read::Issue;
@@ -236,12 +238,32 @@ impl From<DisclosureError> for Problem {
     }
 }
 
+impl From<ContestError> for Problem {
+    fn from(error: ContestError) -> Self {
+        match error {
+            ContestError::NotFound => Self::not_found(),
+            ContestError::NotRefused(Decision::Referred) => {
+                Self::new(Kind::WrongStatus, "A person decides this check anyway: wait for their decision.")
+            }
+            ContestError::NotRefused(_) => Self::new(Kind::WrongStatus, format!("This can't be contested: {error}.")),
+            ContestError::AlreadyContested => {
+                Self::new(Kind::AlreadyExists, "This refusal was contested before: see its case for how it stands.")
+            }
+            ContestError::Erased => {
+                let detail = "The person that this check was about has been erased: nobody could be told the outcome.";
+                Self::new(Kind::WrongStatus, detail)
+            }
+            ContestError::Ledger(error) => error.into(),
+        }
+    }
+}
+
 impl From<RulingError> for Problem {
     fn from(error: RulingError) -> Self {
         match error {
             RulingError::NotFound => Self::not_found(),
             RulingError::AlreadyDecided => {
-                Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at the referral's address.")
+                Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at its address.")
             }
             RulingError::UnknownTier(known) => Self::invalid(vec![Spot::at(
                 "/tier",
@@ -254,7 +276,7 @@ impl From<RulingError> for Problem {
                     detail.push_str(&reason.message());
                     detail.push(' ');
                 }
-                detail.push_str("Nothing was granted and the referral stays open: decide again later, or deny it.");
+                detail.push_str("Nothing was granted and it stays open: decide again later, or deny it.");
                 Self::new(Kind::LimitReached, detail)
             }
             RulingError::PerkPaused => {

@@ -12,9 +12,9 @@ use super::door::Door;
 use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
-    approvals, audit, audit_export, audit_proofs, audit_search, backtests, checks, checks_batch, diff, grants, keys,
-    merchants, perk_steps, perks, referrals, reports, scores, simulations, sources, subjects, tokens, version_steps,
-    versions,
+    approvals, audit, audit_export, audit_proofs, audit_search, backtests, checks, checks_batch, contests, diff,
+    grants, keys, merchants, perk_steps, perks, referrals, reports, scores, simulations, sources, subjects, tokens,
+    version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -40,6 +40,11 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(referrals::list_referrals)
                 .service(referrals::get_referral)
                 .service(referrals::decide_referral)
+                .service(contests::create_contest)
+                .service(contests::list_contests)
+                .service(contests::get_contest)
+                .service(contests::uphold_contest)
+                .service(contests::overturn_contest)
                 .service(audit::list_events)
                 .service(audit_export::get_export)
                 .service(audit_search::search_events)

@@ -23,6 +23,7 @@ mod append;
 mod batch;
 pub mod browse;
 pub mod checks;
+pub mod contests;
 mod counters;
 mod earlier;
 pub mod entry;

@@ -1,6 +1,6 @@
 //! Retention: the bodies of old events go, their leaf hashes stay, and the tree proves where each stood.
 //!
-//! What goes: checks, redemptions, releases, voids and what people decided about referrals. What never
+//! What goes: checks, redemptions, releases, voids and what people decided about referrals and contests. What never
 //! goes, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
 //! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
 //! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it.
@@ -20,7 +20,7 @@ use super::entry::{Actor, EventDraft, LogOwner};
 use super::referrals::ReferralStatus;
 use super::store::history::{self, LoggedRow};
 use super::store::pruning as rows;
-use super::{IDEMPOTENCY_WINDOW, Ledger, LedgerError, checks, redemptions, referrals, returns};
+use super::{IDEMPOTENCY_WINDOW, Ledger, LedgerError, checks, contests, redemptions, referrals, returns};
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
@@ -34,7 +34,16 @@ use crate::tokens::claims::SKEW_SECONDS;
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go.
-pub const PRUNABLE: [&str; 5] = [checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED, referrals::KIND];
+pub const PRUNABLE: [&str; 8] = [
+    checks::KIND,
+    redemptions::KIND,
+    returns::RELEASED,
+    returns::VOIDED,
+    referrals::KIND,
+    contests::OPENED,
+    contests::UPHELD,
+    contests::OVERTURNED,
+];
 
 /// How many events one transaction takes the bodies of, at most.
 const CHUNK: i64 = 500;
@@ -75,7 +84,7 @@ impl Hindrance {
             Self::UnspentGrants => "grants whose tokens a door may still take",
             Self::HeldPlaces => "places that guests hold under a concurrent limit",
             Self::OpenWindows => "uses of limits whose windows may still be open, which the events prove",
-            Self::OpenReferrals => "referrals that nobody has decided",
+            Self::OpenReferrals => "referrals and contests that nobody has decided",
         }
     }
 }

@@ -18,7 +18,7 @@ use super::event::Event;
 use super::store::{self, ReferralRow};
 use super::subjects::{self, Subject};
 use super::writer::{Job, Means, Writer};
-use super::{CHANGE_PATIENCE, Ledger, LedgerError, Recorded, replay, settled};
+use super::{CHANGE_PATIENCE, Ledger, LedgerError, Recorded, contests, replay, settled};
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
@@ -48,7 +48,17 @@ pub struct Referral {
     pub rule_version: i32,
     pub status: ReferralStatus,
     pub created_at: Timestamp,
+    /// Where it is a refusal that was contested.
+    pub contest: Option<Contested>,
     pub decided: Option<Decided>,
+}
+
+/// That a refusal was contested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contested {
+    pub at: Timestamp,
+    /// The API key, or `cli`.
+    pub by: String,
 }
 
 /// How a person decided.
@@ -74,6 +84,8 @@ pub struct Referred {
     pub kiosk: Option<String>,
     /// What the rule looked at; an object.
     pub context: Json,
+    /// Why it was contested, if it was.
+    pub objection: Option<String>,
     /// Why it was decided as it was.
     pub note: Option<String>,
 }
@@ -152,6 +164,7 @@ impl TryFrom<ReferralRow> for Referral {
             rule_version: row.rule_version,
             status: ReferralStatus::parse(&row.status).ok_or_else(|| wrong("status"))?,
             created_at: from_micros(row.created_at),
+            contest: row.contested_at.zip(row.contested_by).map(|(at, by)| Contested { at: from_micros(at), by }),
             decided: row.decided_at.zip(by).map(|(at, by)| Decided { at: from_micros(at), by, granted }),
         })
     }
@@ -172,21 +185,24 @@ pub(super) fn row(check: &CheckEntry, subject: &Subject, settled: &Settled) -> O
         decided_by: None,
         resolved_by: None,
         grant_id: None,
+        contested_at: None,
+        contested_by: None,
     })
 }
 
 impl Ledger {
-    /// The merchant's referrals after a check, oldest first.
+    /// The merchant's referrals after a check, oldest first; or its contests.
     pub async fn list_referrals(
         &self,
         merchant: &MerchantId,
+        contested: bool,
         status: Option<ReferralStatus>,
         after: Option<CheckId>,
         limit: u32,
     ) -> Result<Vec<Referral>, LedgerError> {
         let (merchant, status) = (merchant.clone(), status.map(ReferralStatus::as_str));
         let read = self.means.database.read(move |conn| {
-            let rows = store::list_referrals(conn, &merchant, status, after.as_ref(), i64::from(limit))?;
+            let rows = store::list_referrals(conn, &merchant, contested, status, after.as_ref(), i64::from(limit))?;
             rows.into_iter().map(Referral::try_from).collect::<Result<_, DatabaseError>>()
         });
         Ok(read.await?)
@@ -234,10 +250,12 @@ fn find(
     };
     let Some(asked) = replay::recorded_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
     let Some(event) = replay::find_event(conn, merchant, check, checks::KIND)? else { return Ok(None) };
-    let note = match replay::find_event(conn, merchant, check, KIND)? {
-        Some(decided) => checks::unsealed::<Personal>(&decided, &subject)?.map(|personal| personal.note),
-        None => None,
+    let mut note_of = |kind: &str| match replay::find_event(conn, merchant, check, kind)? {
+        Some(event) => Ok(checks::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note)),
+        None => Ok::<_, DatabaseError>(None),
     };
+    let objection = if row.contested_at.is_some() { note_of(contests::OPENED)? } else { None };
+    let note = note_of(kind_of(&row))?;
     let told = |name: &str| event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
     let party = event.facts.member("party").and_then(Json::as_whole).and_then(|party| u64::try_from(party).ok());
     Ok(Some(Referred {
@@ -249,14 +267,24 @@ fn find(
         kiosk: told("kiosk"),
         context: checks::context(&event, &subject)?,
         handle: subject.secret.handle().clone(),
+        objection,
         note,
     }))
 }
 
-/// What is personal about a decision.
+/// What is personal about a decision, or about what made it necessary.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Personal {
-    note: String,
+pub(super) struct Personal {
+    pub note: String,
+}
+
+/// What its decision is recorded as.
+fn kind_of(row: &ReferralRow) -> &'static str {
+    match row.contested_at {
+        None => KIND,
+        Some(_) if row.status == ReferralStatus::Granted.as_str() => contests::OVERTURNED,
+        Some(_) => contests::UPHELD,
+    }
 }
 
 fn resolve(writer: &mut Writer, resolution: &Resolution) -> Result<Resolved, ResolveError> {
@@ -339,7 +367,7 @@ pub(super) fn leaf(
     let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &means.entropy));
     let body = Event {
         id: &resolution.event,
-        kind: KIND,
+        kind: kind_of(row),
         at: resolution.at,
         merchant: Some(&resolution.merchant),
         actor: &resolution.by,
@@ -359,7 +387,7 @@ pub(super) fn leaf(
     Ok(Leaf {
         log: LogOwner::Merchant(resolution.merchant.clone()),
         id: resolution.event.clone(),
-        kind: KIND,
+        kind: kind_of(row),
         about: row.check_id.clone(),
         at: resolution.at,
         body,

@@ -20,6 +20,7 @@ use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning};
 use crate::http::problem::{Problem, Spot};
+use crate::http::v1::contests::ContestView;
 use crate::http::v1::referrals::RulingView;
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
@@ -97,6 +98,9 @@ pub struct CheckView {
     /// What a person made of it: shown with a check that was referred. Ask again until it isn't `open`.
     #[serde(skip_serializing_if = "Option::is_none")]
     referral: Option<RulingView>,
+    /// The case that was opened about it: shown with a check that was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contest: Option<ContestView>,
     /// The check in whose place a person granted this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -235,6 +239,7 @@ impl CheckView {
             grant: answer.grant.map(|grant| grant.id),
             token: answer.token,
             referral: None,
+            contest: None,
             resolves: answer.resolves,
             receipt: answer.receipt.map(ReceiptView::from),
         }
@@ -246,6 +251,12 @@ impl CheckView {
     #[must_use]
     pub fn with_referral(self, referral: Option<&Referral>) -> Self {
         Self { referral: referral.map(RulingView::of), ..self }
+    }
+
+    /// The same, with the case that was opened about it.
+    #[must_use]
+    pub fn with_contest(self, referral: Option<&Referral>) -> Self {
+        Self { contest: referral.and_then(ContestView::of), ..self }
     }
 }
 
@@ -319,14 +330,18 @@ pub async fn get_check(
         return Err(Problem::not_found());
     }
     let referral = match answer.decision {
-        Decision::Referred => gateway.ledger.referral_of(&merchant.id, &check).await?,
-        Decision::Granted | Decision::Denied => None,
+        Decision::Referred | Decision::Denied => gateway.ledger.referral_of(&merchant.id, &check).await?,
+        Decision::Granted => None,
     };
-    Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller).with_referral(referral.as_ref())))
+    let view = CheckView::of(answer, &caller);
+    Ok(HttpResponse::Ok().json(match &referral {
+        Some(referral) if referral.contest.is_some() => view.with_contest(Some(referral)),
+        referral => view.with_referral(referral.as_ref()),
+    }))
 }
 
 /// Admins see every check of their merchant, others those that they made.
-fn sees(caller: &Principal, answer: &Answer) -> bool {
+pub(super) fn sees(caller: &Principal, answer: &Answer) -> bool {
     caller.role.may(Permission::ManagePerks) || answer.key == caller.key
 }
 

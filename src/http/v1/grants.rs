@@ -68,7 +68,7 @@ pub enum GrantStatus {
 
 /// Show a grant
 ///
-/// A kiosk sees the grants of its own key's checks. Roles: admin, kiosk.
+/// A kiosk sees the grants of its own key's checks, and what a person granted in their place. Roles: admin, kiosk.
 #[utoipa::path(
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
@@ -82,8 +82,16 @@ pub async fn get_grant(
     grant: Path<GrantId>,
 ) -> Result<HttpResponse, Problem> {
     let found = gateway.ledger.find_grant(&caller.merchant()?.id, &grant).await?;
-    let visible = found.filter(|found| caller.role.may(Permission::ManagePerks) || found.check.key == caller.key);
-    let found = visible.ok_or_else(Problem::not_found)?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    let mut visible = caller.role.may(Permission::ManagePerks) || found.check.key == caller.key;
+    // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
+    if let (false, Some(asked)) = (visible, &found.check.resolves) {
+        let asked = gateway.checker.find_check(caller.merchant()?, asked).await?;
+        visible = asked.is_some_and(|asked| asked.key == caller.key);
+    }
+    if !visible {
+        return Err(Problem::not_found());
+    }
     let granted = found.check.grant.ok_or_else(Problem::not_found)?;
     let (end, ended_at) = match granted.end {
         Some(Ended::Released(at)) => (Some(GrantStatus::Released), Some(at)),

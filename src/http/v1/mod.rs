@@ -8,6 +8,7 @@ pub mod audit_search;
 pub mod backtests;
 pub mod checks;
 pub mod checks_batch;
+pub mod contests;
 pub mod diff;
 pub mod grants;
 pub mod keys;

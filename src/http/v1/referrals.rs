@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Decide;
+use crate::access::{Merchant, Principal};
 use crate::eligibility::referee::{Ruling, RulingError};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
@@ -20,7 +21,7 @@ use crate::http::problem::{Problem, Spot};
 use crate::http::v1::checks::CheckView;
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::json::Json;
-use crate::ledger::referrals::{Referral, ReferralStatus};
+use crate::ledger::referrals::{Referral, ReferralStatus, Referred};
 
 /// The longest note, in characters.
 const MAX_NOTE: usize = 500;
@@ -66,6 +67,14 @@ pub struct RulingView {
 pub struct ReferredView {
     #[serde(flatten)]
     referral: ReferralView,
+    #[serde(flatten)]
+    case: CaseView,
+}
+
+/// What a person decides about somebody by.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Case)]
+pub struct CaseView {
     /// Who it is about.
     #[schema(example = "twitter:ada")]
     subject: String,
@@ -77,7 +86,7 @@ pub struct ReferredView {
     location: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kiosk: Option<String>,
-    /// What can be granted: the tiers of the version that referred it, highest rank first.
+    /// What can be granted: the tiers of the version that it was asked by, highest rank first.
     tiers: Vec<GrantableView>,
     /// Why it was decided as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,7 +208,7 @@ pub async fn list_referrals(
     let ReferralsQuery { status, limit, cursor } = query.into_inner();
     let limit = limit.unwrap_or_default();
     let merchant = &caller.merchant()?.id;
-    let fetched = gateway.ledger.list_referrals(merchant, status, cursor, u32::from(limit.get()) + 1).await?;
+    let fetched = gateway.ledger.list_referrals(merchant, false, status, cursor, u32::from(limit.get()) + 1).await?;
     let (referrals, next_cursor) = limit.page(fetched, |referral| referral.check.to_string());
     let referrals = referrals.into_iter().map(ReferralView::from).collect();
     Ok(HttpResponse::Ok().json(ReferralsView { referrals, next_cursor }))
@@ -222,9 +231,25 @@ pub async fn get_referral(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
     let referred = gateway.ledger.find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
-    let asked = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
+    if referred.referral.contest.is_some() {
+        return Err(Problem::not_found());
+    }
+    let referral = referred.referral.clone().into();
+    let case = case_of(&gateway, &caller, merchant, referred).await?;
+    Ok(HttpResponse::Ok().json(ReferredView { referral, case }))
+}
+
+/// All there is to decide it by.
+pub(super) async fn case_of(
+    gateway: &Gateway,
+    caller: &Principal,
+    merchant: &Merchant,
+    referred: Referred,
+) -> Result<CaseView, Problem> {
+    let check = &referred.referral.check;
+    let asked = gateway.checker.find_check(merchant, check).await?.ok_or_else(Problem::not_found)?;
     let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
-    Ok(HttpResponse::Ok().json(ReferredView {
+    Ok(CaseView {
         subject: referred.handle.as_str().to_owned(),
         party: referred.party,
         context: referred.context,
@@ -232,9 +257,8 @@ pub async fn get_referral(
         kiosk: referred.kiosk,
         tiers: tiers.map(|tier| GrantableView { tier: tier.id, name: tier.name }).collect(),
         note: referred.note,
-        asked: CheckView::of(asked, &caller),
-        referral: referred.referral.into(),
-    }))
+        asked: CheckView::of(asked, caller),
+    })
 }
 
 /// Decide a referral
@@ -263,6 +287,9 @@ pub async fn decide_referral(
     let request = body.hash();
     let merchant = caller.merchant()?;
     let operation = format!("referrals/{}/decide", *check);
+    if gateway.ledger.referral_of(&merchant.id, &check).await?.is_some_and(|referral| referral.contest.is_some()) {
+        return Err(Problem::not_found());
+    }
     // The answer that is kept for retries holds a token, and what was taken back must never surface again.
     if gateway.checker.is_ruling_voided(merchant, &check).await? {
         return Err(RulingError::AlreadyDecided.into());

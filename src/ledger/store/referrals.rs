@@ -26,6 +26,9 @@ pub struct ReferralRow {
     /// The check that the decision made.
     pub resolved_by: Option<String>,
     pub grant_id: Option<String>,
+    /// When and by whom, where it is a refusal that was contested.
+    pub contested_at: Option<i64>,
+    pub contested_by: Option<String>,
 }
 
 pub fn insert_referrals(conn: &mut AnyConnection, rows: &[ReferralRow]) -> Result<usize> {
@@ -50,10 +53,11 @@ pub fn lock_referral(conn: &mut AnyConnection, merchant: &MerchantId, check: &Ch
     })
 }
 
-/// The merchant's referrals after a check, oldest first.
+/// The merchant's referrals after a check, oldest first; or its contests.
 pub fn list_referrals(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
+    contested: bool,
     status: Option<&str>,
     after: Option<&CheckId>,
     limit: i64,
@@ -62,6 +66,7 @@ pub fn list_referrals(
         ($($more:expr),*) => {
             referrals::table
                 .filter(referrals::merchant_id.eq(merchant.as_str()))
+                .filter(referrals::contested_at.is_not_null().eq(contested))
                 .filter(referrals::check_id.gt(after.map(CheckId::as_str).unwrap_or_default()))
                 $(.filter($more))*
                 .order(referrals::check_id)

@@ -133,6 +133,34 @@ impl Catalog {
         Ok(FourEyes::of(row, now))
     }
 
+    /// Passes when the merchant doesn't ask for four eyes, or `actor` is somebody else than `first`, who
+    /// asked `since`.
+    ///
+    /// # Errors
+    /// [`PerkError::SelfApproval`], [`PerkError::YoungKey`] for a key made since, or the database's.
+    pub async fn require_another(
+        &self,
+        merchant: &MerchantId,
+        first: &str,
+        since: Timestamp,
+        actor: &Actor,
+    ) -> Result<(), PerkError> {
+        let (merchant, first, person) = (merchant.clone(), first.to_owned(), name_of(actor));
+        let read = move |conn: &mut AnyConnection| {
+            if !is_required(conn, &merchant)? {
+                return Ok(());
+            }
+            if is_same_person(conn, &merchant, &first, &person)? {
+                return Err(PerkError::SelfApproval);
+            }
+            if is_younger(conn, &merchant, &person, Some(since.as_microsecond()))? {
+                return Err(PerkError::YoungKey);
+            }
+            Ok(())
+        };
+        self.database.read(read).await
+    }
+
     /// Asks for four eyes, at once; or no longer, which needs a second person: the first asks, the
     /// second asks the same and it is lifted.
     ///

@@ -232,7 +232,7 @@ async fn checks_go_on_while_a_long_log_is_pruned() {
             futures_util::future::join_all(many).await.into_iter().for_each(|it| drop(it.unwrap()));
         }
         // Nobody knows a score, so they were all referred; denied at once, like a person would.
-        let open = world.gateway.ledger.list_referrals(&house.cathay.id, None, None, 2000).await.unwrap();
+        let open = world.gateway.ledger.list_referrals(&house.cathay.id, false, None, None, 2000).await.unwrap();
         assert_eq!(open.len(), 1500);
         for referral in open {
             let ruling = Ruling { check: referral.check, tier: None, note: "no".into() };

@@ -6,6 +6,8 @@ use perkgate::audit::Request;
 use perkgate::database::{Database, DatabaseError, connection};
 use perkgate::eligibility::referee::Ruling;
 use perkgate::entropy::Entropy;
+use perkgate::ids::EventId;
+use perkgate::ledger::contests::Objection;
 use perkgate::ledger::store::EventRow;
 
 use super::history::{events_of, rebuild};
@@ -15,18 +17,24 @@ const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
   "tiers":[{"id":"main","when":{"attr":"score","op":"gte","value":40}}]}"#;
 
 /// What somebody does to the table, and what must be found.
-const CASES: [(&str, &str); 9] = [
+const CASES: [(&str, &str); 12] = [
     ("UPDATE referrals SET status = 'denied' WHERE status = 'open'", "referral_mismatch"),
-    ("UPDATE referrals SET status = 'open' WHERE status = 'denied'", "referral_mismatch"),
-    ("UPDATE referrals SET decided_by = 'cli' WHERE status = 'denied'", "referral_mismatch"),
+    ("UPDATE referrals SET status = 'open' WHERE status = 'denied' AND contested_at IS NULL", "referral_mismatch"),
+    ("UPDATE referrals SET decided_by = 'cli' WHERE status = 'denied' AND contested_at IS NULL", "referral_mismatch"),
     ("UPDATE referrals SET decided_at = decided_at + 1 WHERE status = 'granted'", "referral_mismatch"),
     ("UPDATE referrals SET grant_id = NULL WHERE status = 'granted'", "referral_mismatch"),
     ("UPDATE referrals SET subject = 'sub_x' WHERE status = 'open'", "referral_mismatch"),
     ("UPDATE referrals SET created_at = created_at - 1 WHERE status = 'open'", "referral_mismatch"),
-    ("DELETE FROM referrals WHERE status = 'denied'", "referral_missing"),
+    ("UPDATE referrals SET contested_by = 'cli' WHERE contested_by IS NOT NULL", "referral_mismatch"),
+    (
+        "UPDATE referrals SET contested_at = NULL, contested_by = NULL WHERE contested_at IS NOT NULL",
+        "referral_mismatch",
+    ),
+    ("UPDATE referrals SET contested_at = 1, contested_by = 'cli' WHERE status = 'open'", "referral_mismatch"),
+    ("DELETE FROM referrals WHERE status = 'denied' AND contested_at IS NULL", "referral_missing"),
     (
         "INSERT INTO referrals SELECT 'chk_added', merchant_id, perk_id, perk, rule_version, subject, status, created_at, \
-         decided_at, decided_by, resolved_by, grant_id FROM referrals WHERE status = 'open'",
+         decided_at, decided_by, resolved_by, grant_id, contested_at, contested_by FROM referrals WHERE status = 'open'",
         "referral_without_event",
     ),
 ];
@@ -41,7 +49,7 @@ fn lay_hands(database: &Database, sql: &str) {
     connection::transaction(&mut conn, |conn| conn.batch_execute(sql).map_err(DatabaseError::from)).unwrap();
 }
 
-/// A referral granted, one denied and one open.
+/// A referral granted, one denied and one open; a refusal contested and upheld.
 async fn decided(world: &World) -> Database {
     let cathay = world.merchant("cathay").await;
     world.perk(&cathay, "sfo-lounge", REFERRING).await;
@@ -52,6 +60,20 @@ async fn decided(world: &World) -> Database {
         let ruling = Ruling { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
         world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
     }
+    world.score(&cathay, "twitter:dee", "12").await;
+    let refused = world.check(&kiosk, question("sfo-lounge", "twitter:dee")).await.unwrap().check.unwrap();
+    let (at, entropy) = (world.now(), &world.gateway.entropy);
+    let objection = Objection {
+        merchant: cathay.id.clone(),
+        check: refused.clone(),
+        event: EventId::new(at, entropy),
+        at,
+        by: kiosk.actor(),
+        reason: "it is me".to_owned(),
+    };
+    world.gateway.ledger.contest(objection).await.unwrap();
+    let ruling = Ruling { check: refused, tier: None, note: "it is not".to_owned() };
+    world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
     world.database.open()
 }
 

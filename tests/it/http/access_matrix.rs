@@ -26,6 +26,8 @@ struct Things {
     grant: String,
     /// A check that a person is to decide.
     referred: String,
+    /// Checks that were refused; all but the first are contested.
+    refused: [String; 3],
     token: String,
     subject: String,
 }
@@ -106,6 +108,17 @@ const SAMPLES: &[Sample] = &[
     sample("decide_referral", Foreign::NotFound, |it| {
         let body = json!({"decision": "grant", "tier": "t", "note": "in person"});
         (Method::POST, format!("/v1/referrals/{}/decide", it.referred), body)
+    }),
+    sample("create_contest", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/checks/{}/contest", it.refused[0]), json!({"reason": "It is me."}))
+    }),
+    sample("list_contests", Foreign::Nothing, |_| get("/v1/contests".into())),
+    sample("get_contest", Foreign::NotFound, |it| get(format!("/v1/contests/{}", it.refused[1]))),
+    sample("uphold_contest", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/contests/{}/uphold", it.refused[1]), json!({"note": "in person"}))
+    }),
+    sample("overturn_contest", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/contests/{}/overturn", it.refused[2]), json!({"tier": "t", "note": "in person"}))
     }),
     sample("introspect_token", Foreign::Alike, |it| {
         (Method::POST, "/v1/tokens/introspect".into(), Value::String(format!("token={}", it.token)))
@@ -266,6 +279,14 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
         )
         .await;
     let referred = asks.post("/v1/checks", &json!({"perk": doubtful, "subject": subject})).await;
+    let mut refused = [const { String::new() }; 3];
+    for (nth, id) in refused.iter_mut().enumerate() {
+        let unknown = json!({"perk": perk, "subject": format!("{subject}-{nth}")});
+        *id = asks.post("/v1/checks", &unknown).await.text_of("check");
+        if nth > 0 {
+            asks.post(&format!("/v1/checks/{id}/contest"), &json!({"reason": "It is me."})).await.is(201);
+        }
+    }
     let spare = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
     let (key, _) = app.world.gateway.directory.create_key(spare, CLI).await.unwrap();
     Things {
@@ -278,6 +299,7 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
         check: check.text_of("check"),
         grant: check.text_of("grant"),
         referred: referred.text_of("check"),
+        refused,
         token: check.text_of("token"),
         subject,
     }
@@ -311,6 +333,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
         check: nobody(),
         grant: nobody(),
         referred: nobody(),
+        refused: [nobody(), nobody(), nobody()],
         token: nobody(),
         subject: nobody(),
     };

@@ -20,6 +20,7 @@ const VERBS: &[&str] = &[
     "import",
     "introspect",
     "list",
+    "overturn",
     "pause",
     "publish",
     "put",
@@ -36,6 +37,7 @@ const VERBS: &[&str] = &[
     "submit",
     "unschedule",
     "update",
+    "uphold",
     "void",
     "withdraw",
 ];

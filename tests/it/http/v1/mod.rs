@@ -8,6 +8,7 @@ mod check_promises;
 mod checks;
 mod checks_batch;
 mod checks_fallbacks;
+mod contests;
 mod diff;
 mod four_eyes;
 mod grants;

@@ -1,0 +1,3 @@
+-- A check that was contested waits for a person as a referred one does: who contested it, and when.
+ALTER TABLE referrals ADD COLUMN contested_at BIGINT;
+ALTER TABLE referrals ADD COLUMN contested_by TEXT;

@@ -1,0 +1,199 @@
+//! `/v1/contests`: a refusal that somebody says is wrong, and what a person makes of it.
+
+use futures_util::future::join_all;
+use perkgate::access::{NewKey, Role};
+use serde_json::{Value, json};
+
+use super::LOUNGE;
+use crate::support::app::TestApp;
+use crate::support::client::Client;
+use crate::support::world::CLI;
+
+const REASON: &str = "My account was renamed, canaryname.";
+
+/// Ada with 37 is refused by a kiosk, which is returned with the check's id.
+async fn refused(app: &TestApp) -> (Client, String) {
+    app.lounge(LOUNGE, "37").await;
+    let kiosk = app.kiosk().await;
+    let check = ask(&kiosk, "twitter:ada").await;
+    (kiosk, check)
+}
+
+async fn ask(kiosk: &Client, subject: &str) -> String {
+    let answer = kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": subject})).await.is(200);
+    assert_eq!(answer["decision"], "denied", "{answer}");
+    answer["check"].as_str().unwrap().to_owned()
+}
+
+async fn contest(client: &Client, check: &str) -> crate::support::client::Reply {
+    client.post(&format!("/v1/checks/{check}/contest"), &json!({"reason": REASON})).await
+}
+
+fn overturn() -> Value {
+    json!({"tier": "standard", "note": "The renamed account has 62."})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_contested_overturned_and_its_token_opens_the_door() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        let opened = contest(&kiosk, &check).await;
+        let case = opened.is(201);
+        assert_eq!((&case["check"], &case["status"]), (&json!(check), &json!("open")));
+        assert_eq!(opened.header("location"), format!("/v1/contests/{check}"));
+        let shown = kiosk.get(&format!("/v1/checks/{check}")).await.is(200);
+        assert_eq!(shown["contest"]["status"], "open", "the kiosk can wait for it");
+
+        let listed = admin.get("/v1/contests?status=open").await.is(200);
+        assert_eq!(listed["contests"], json!([case]));
+        assert_eq!(admin.get("/v1/referrals").await.is(200)["referrals"], json!([]), "it is no referral");
+        admin.get(&format!("/v1/referrals/{check}")).await.problem(404, "not_found");
+        let whole = admin.get(&format!("/v1/contests/{check}")).await.is(200);
+        assert_eq!((&whole["reason"], &whole["subject"]), (&json!(REASON), &json!("twitter:ada")));
+        assert_eq!(whole["asked"]["decision"], "denied");
+        assert_eq!(whole["tiers"][0]["tier"], "standard");
+
+        let path = format!("/v1/contests/{check}/overturn");
+        let done = admin.post(&path, &overturn()).header("idempotency-key", "once").await;
+        let granted = done.is(201);
+        assert_eq!((&granted["decision"], &granted["resolves"]), (&json!("granted"), &json!(check)));
+        let again = admin.post(&path, &overturn()).header("idempotency-key", "once").await;
+        assert_eq!(again.is(201), granted, "a retry gets the very same token");
+        admin.post(&path, &overturn()).await.problem(409, "already_decided");
+        let uphold = admin.post(&format!("/v1/contests/{check}/uphold"), &json!({"note": "no"})).await;
+        uphold.problem(409, "already_decided");
+        let grant = granted["grant"].as_str().unwrap();
+        assert_eq!(kiosk.get(&format!("/v1/grants/{grant}")).await.is(200)["status"], "active", "it hands it over");
+        let door = app.door(&app.cathay, "sfo-lounge").await;
+        let spent = json!({"token": granted["token"], "door": "A-3", "attempt": "1"});
+        door.post("/v1/tokens/redeem", &spent).await.is(200);
+
+        let seen = kiosk.get(&format!("/v1/checks/{check}")).await.is(200);
+        assert_eq!((&seen["contest"]["status"], &seen["contest"]["grant"]), (&json!("overturned"), &json!(grant)));
+        let auditor = app.auditor(&app.cathay).await;
+        for kind in ["contest.opened", "contest.overturned"] {
+            let told = auditor.get(&format!("/v1/audit/events?kind={kind}")).await.is(200);
+            assert_eq!((told["events"].as_array().unwrap().len(), &told["events"][0]["about"]), (1, &json!(check)));
+        }
+        let log = auditor.get("/v1/audit/export").await;
+        assert!(log.text.contains("contest.opened") && !log.text.contains("canaryname"), "what people write is sealed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_upheld_stands() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&admin, &check).await.is(201);
+        let upheld = admin.post(&format!("/v1/contests/{check}/uphold"), &json!({"note": "It is right."})).await;
+        let answer = upheld.is(201);
+        assert_eq!((&answer["check"], &answer["decision"]), (&json!(check), &json!("denied")));
+        assert_eq!(answer["contest"]["status"], "upheld");
+        contest(&kiosk, &check).await.problem(409, "already_exists");
+        let listed = admin.get("/v1/contests?status=upheld").await.is(200);
+        assert_eq!(listed["contests"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cant_be_contested_or_overturned_is_said() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        app.world.score(&app.cathay, "twitter:bob", "92").await;
+        let granted = kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "twitter:bob"})).await;
+        contest(&kiosk, &granted.text_of("check")).await.problem(409, "wrong_status");
+        let (other_kiosk, other_admin) = (app.kiosk().await, app.admin(&app.american).await);
+        let before = app.footprint().await;
+        for reason in ["", "\u{7}", &"x".repeat(1001)] {
+            let path = format!("/v1/checks/{check}/contest");
+            let refused = kiosk.post(&path, &json!({"reason": reason})).await;
+            assert_eq!(refused.problem(422, "invalid_request")[0].0, "/reason");
+        }
+        contest(&other_kiosk, &check).await.problem(404, "not_found");
+        contest(&other_admin, &check).await.problem(404, "not_found");
+        let path = format!("/v1/contests/{check}/overturn");
+        admin.post(&path, &overturn()).await.problem(404, "not_found");
+        assert_eq!(app.footprint().await, before, "nothing was recorded");
+
+        contest(&kiosk, &check).await.is(201);
+        let wrong = json!({"tier": "golden", "note": "x"});
+        assert_eq!(
+            admin.post(&path, &wrong).await.spot(422, "invalid_request"),
+            ("/tier".into(), "unknown_tier".into())
+        );
+        admin.post("/v1/perks/sfo-lounge/pause", &json!({})).await.is(200);
+        admin.post(&path, &overturn()).await.problem(409, "perk_paused");
+        admin.post("/v1/perks/sfo-lounge/resume", &json!({})).await.is(200);
+        other_admin.post(&path, &overturn()).await.problem(404, "not_found");
+        admin.post(&path, &overturn()).await.is(201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_overturn_at_once_never_over_grant() {
+    const SEATS: usize = 3;
+    let rule = LOUNGE
+        .replace(r#""limits":["#, r#""limits":[{"id":"seats","scope":["perk"],"max":3,"window":{"lifetime":true}},"#);
+    assert_ne!(rule, LOUNGE);
+    for app in TestApp::all_with(&[("rate_per_key", "0")]).await {
+        app.lounge(&rule, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let mut checks = Vec::new();
+        for nth in 0..8 {
+            let check = ask(&kiosk, &format!("member:{nth}")).await;
+            contest(&kiosk, &check).await.is(201);
+            checks.push(check);
+        }
+        let decisions = checks.iter().map(|check| {
+            let admin = &admin;
+            async move { admin.post(&format!("/v1/contests/{check}/overturn"), &overturn()).await }
+        });
+        let answers = join_all(decisions).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), SEATS);
+        for full in answers.iter().filter(|answer| answer.status != 201) {
+            full.problem(409, "limit_reached");
+        }
+        let open = admin.get("/v1/contests?status=open").await.is(200);
+        assert_eq!(open["contests"].as_array().unwrap().len(), 8 - SEATS, "they stay open");
+        assert_eq!(app.world.tally(&app.cathay).granted, SEATS);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_four_eyes_whoever_opened_a_case_does_not_decide_it() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "37").await;
+        let (ada, bob) = (app.admin(&app.cathay).await, app.admin(&app.cathay).await);
+        ada.put("/v1/approvals", &json!({"required": true})).await.is(200);
+        let check = ask(&ada, "twitter:ada").await;
+        contest(&ada, &check).await.is(201);
+        app.world.pass(1);
+        let path = format!("/v1/contests/{check}/overturn");
+        ada.post(&path, &overturn()).await.problem(403, "self_approval");
+        let spare = NewKey::of(Role::Admin, Some(app.cathay.id.clone()), "made for the purpose");
+        let (_, secret) = app.world.gateway.directory.create_key(spare, CLI).await.unwrap();
+        let sock = app.bearing(Some(format!("Bearer {}", secret.expose())));
+        sock.post(&path, &overturn()).await.problem(403, "self_approval");
+        bob.post(&path, &overturn()).await.is(201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erasing_closes_the_case_and_everything_still_verifies() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&kiosk, &check).await.is(201);
+        admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
+        let closed = admin.get("/v1/contests").await.is(200);
+        assert_eq!(closed["contests"][0]["status"], "upheld");
+        admin.get(&format!("/v1/contests/{check}")).await.problem(404, "not_found");
+        contest(&kiosk, &check).await.problem(409, "already_exists");
+        let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
+        let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
+        assert_eq!(report.unwrap().findings.listed(), []);
+    }
+}
