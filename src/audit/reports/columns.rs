@@ -44,6 +44,9 @@ const BILLING: [Column; 4] = [
     ("voided_guests", "Guests voided later"),
 ];
 
+/// Of refusals that were contested, by the score they were refused with.
+const CONTESTS: [Column; 3] = [("contested", "Contested"), ("upheld", "Upheld"), ("overturned", "Overturned")];
+
 const FAIRNESS: [Column; 4] = [
     ("waits", "Waits promised"),
     ("wait_seconds", "Seconds promised, all"),
@@ -63,7 +66,7 @@ impl Kind {
         match self {
             Self::Grants => [&DECIDED[..], &GRANTS, &NEAR, &REFUSED].concat(),
             Self::Billing => BILLING.to_vec(),
-            Self::Fairness => [&DECIDED[..], &FAIRNESS, &NEAR, &REFUSED].concat(),
+            Self::Fairness => [&DECIDED[..], &FAIRNESS, &NEAR, &CONTESTS, &REFUSED].concat(),
         }
     }
 }

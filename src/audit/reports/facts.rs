@@ -1,7 +1,9 @@
 //! An event's body as reports read it: only what is counted, borrowed where it can be.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::audit::body::Text;
 use crate::decimal::Decimal;
@@ -42,7 +44,7 @@ pub(super) struct Facts<'a> {
     pub reasons: Vec<ReasonFacts<'a>>,
     #[serde(borrow, default)]
     pub limits: Vec<LimitFacts<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "grant_of")]
     pub grant: Option<GrantFacts<'a>>,
     /// There when a person granted it, in the place of a check that was referred.
     #[serde(borrow)]
@@ -52,6 +54,12 @@ pub(super) struct Facts<'a> {
     /// What the end of a grant gave back of limits.
     #[serde(borrow, default)]
     pub returned: Vec<ReturnFacts<'a>>,
+}
+
+/// The grant of a check; what a person decided names one by its id alone, which tells nothing more.
+fn grant_of<'de: 'a, 'a, D: Deserializer<'de>>(reader: D) -> Result<Option<GrantFacts<'a>>, D::Error> {
+    let raw = Option::<&'de RawValue>::deserialize(reader)?.map(RawValue::get);
+    raw.filter(|text| text.starts_with('{')).map(serde_json::from_str).transpose().map_err(D::Error::custom)
 }
 
 #[derive(Deserialize)]

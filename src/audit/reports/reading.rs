@@ -15,7 +15,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{EventId, MerchantId, PerkId};
 use crate::keyring::{Keyring, SubjectSecret};
 use crate::ledger::store::history::{self as rows, PlacedRow};
-use crate::ledger::{checks, redemptions, returns};
+use crate::ledger::{checks, contests, redemptions, returns};
 use crate::subject::SubjectRef;
 
 /// How many events a page spans.
@@ -63,7 +63,18 @@ pub(super) fn page(
     let outcomes = outcomes(conn, &log, wanted, &events)?;
     let asked: BTreeSet<&str> = events.iter().filter_map(|event| pseudonym(event, wanted.kind)).collect();
     let secrets = secrets(conn, keyring, &wanted.merchant, &asked)?;
+    let contested = events.iter().filter(|event| contest_column(event.kind).is_some());
+    let contested: Vec<&str> = contested.map(|event| &*event.told.about).collect();
+    let refusals: HashMap<_, _> = store::list_bodies(conn, &log, &contested, checks::KIND)?.into_iter().collect();
     for event in &events {
+        if let Some(column) = contest_column(event.kind) {
+            let refusal = refusals.get(&*event.told.about).and_then(Option::as_deref);
+            let secret = event.told.facts.subject.as_deref().and_then(|name| secrets.get(name));
+            if let Err(many) = tally.contested(column, &refused(refusal, secret)?) {
+                return Ok(Err(many));
+            }
+            continue;
+        }
         if let Err(many) = count(event, wanted.kind, &outcomes, &secrets, tally)? {
             return Ok(Err(many));
         }
@@ -75,7 +86,7 @@ const fn kinds(report: Kind) -> &'static [&'static str] {
     match report {
         Kind::Grants => &[checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED],
         Kind::Billing => &[redemptions::KIND, returns::VOIDED],
-        Kind::Fairness => &[checks::KIND],
+        Kind::Fairness => &[checks::KIND, contests::OPENED, contests::UPHELD, contests::OVERTURNED],
     }
 }
 
@@ -183,6 +194,23 @@ fn count(
             tally.ended(*at, &told.facts, kind == returns::VOIDED, visits)
         }
     })
+}
+
+/// What an event about a contest is counted as.
+fn contest_column(kind: &str) -> Option<&'static str> {
+    match kind {
+        contests::OPENED => Some("contested"),
+        contests::UPHELD => Some("upheld"),
+        contests::OVERTURNED => Some("overturned"),
+        _ => None,
+    }
+}
+
+/// The person as the event of their refusal knew them.
+fn refused(body: Option<&str>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
+    let Some(body) = body else { return Ok(Person::Unknown) };
+    let told = serde_json::from_str(body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    open(&told, secret)
 }
 
 fn open(told: &Told<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {

@@ -1,4 +1,4 @@
-//! What became of grants, by the events about them; never a write.
+//! What became of grants and checks, by the events about them; never a write.
 
 use diesel::prelude::*;
 
@@ -30,5 +30,23 @@ pub(super) fn list_outcomes(
         // By a bare `log_id` SQLite would go through the whole log, once for each page.
         .filter(events::log_id.concat("").eq(log).and(events::log_index.lt(before)))
         .select((events::log_index, events::about, events::kind))
+        .load(c)?))
+}
+
+/// The bodies of the events of this kind about these things, by what they are about; none once it was pruned.
+pub(super) fn list_bodies(
+    conn: &mut AnyConnection,
+    log: &str,
+    about: &[&str],
+    kind: &str,
+) -> Result<Vec<(String, Option<String>)>, DatabaseError> {
+    if about.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::about.eq_any(about).and(events::kind.eq(kind)))
+        // As above.
+        .filter(events::log_id.concat("").eq(log))
+        .select((events::about, events::body))
         .load(c)?))
 }

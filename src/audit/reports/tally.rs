@@ -176,6 +176,14 @@ impl Tally {
         }
     }
 
+    /// Somebody contested a refusal, or decided about that; the person is as the refusal knew them.
+    pub(super) fn contested(&mut self, column: &'static str, person: &Person) -> Result<(), TooMany> {
+        match self.kind {
+            Kind::Fairness => self.count(band(person), &[(column, 1)]),
+            Kind::Grants | Kind::Billing => Ok(()),
+        }
+    }
+
     fn limits(&mut self, facts: &Facts<'_>) -> Result<(), TooMany> {
         let is_granted = facts.grant.is_some();
         for touched in &facts.limits {

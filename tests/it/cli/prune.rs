@@ -63,7 +63,7 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
         assert_eq!((&refused["refused"], &refused["logs"][0]), (&json!(true), &log(1, at)));
         assert_eq!(
             refused["logs"][1]["obstacles"],
-            json!([{"code": "open_referrals", "count": 1, "until": null, "detail": "referrals that nobody has decided"}])
+            json!([{"code": "open_referrals", "count": 1, "until": null, "detail": "referrals and contests that nobody has decided"}])
         );
         assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.unwrap().is_some());
 
@@ -75,7 +75,10 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
         let text = prune(&world, &["--before", "2013-01-01T00:00:00Z", "--all"]);
         assert_eq!(text.status.code(), Some(1));
         let text = String::from_utf8(text.stdout).unwrap();
-        assert!(text.contains("in the way: 1 referrals that nobody has decided (open_referrals)"), "{text}");
+        assert!(
+            text.contains("in the way: 1 referrals and contests that nobody has decided (open_referrals)"),
+            "{text}"
+        );
         assert!(text.ends_with("Nothing was pruned: take an earlier date, or wait\n"), "{text}");
     }
 }

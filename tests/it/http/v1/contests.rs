@@ -98,6 +98,33 @@ async fn a_refusal_that_is_upheld_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_fairness_report_says_what_became_of_contests_by_the_score_that_was_refused() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&kiosk, &check).await.is(201);
+        let nobody = ask(&kiosk, "twitter:nobody").await;
+        contest(&kiosk, &nobody).await.is(201);
+        admin.post(&format!("/v1/contests/{check}/overturn"), &overturn()).await.is(201);
+        admin.post(&format!("/v1/contests/{nobody}/uphold"), &json!({"note": "no"})).await.is(201);
+        app.world.pass(1);
+        let table = admin.get("/v1/reports/fairness?format=csv").await;
+        assert_eq!(table.status, 200, "{}", table.text);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(table.text.as_bytes());
+        let heads: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+        let told = |group: &str| {
+            let row =
+                rows.iter().find(|row| row.iter().any(|cell| cell == group)).unwrap_or_else(|| panic!("{rows:?}"));
+            ["contested", "upheld", "overturned"]
+                .map(|name| row[heads.iter().position(|head| head == name).unwrap()].to_owned())
+        };
+        assert_eq!(told("30 to below 40"), ["1", "0", "1"], "{}", table.text);
+        assert_eq!(told("no score"), ["1", "1", "0"], "{}", table.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cant_be_contested_or_overturned_is_said() {
     for app in TestApp::all().await {
         let (kiosk, check) = refused(&app).await;
