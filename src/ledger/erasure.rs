@@ -11,7 +11,7 @@
 //! mean keeping who they are. It is not done silently: what is let go is told to whoever erases, and its
 //! number stands in the event.
 //!
-//! What is new about people and open when they are erased is closed in [`close`].
+//! What is new about people and open when they are erased is closed in `close`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
