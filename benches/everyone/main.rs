@@ -1,6 +1,7 @@
 //! A rule tried on a million scores, and what checks notice of it: `cargo bench --bench everyone`, on
 //! every database that this machine has. Says how long the run takes, how much memory it adds, and how
-//! the latency of checks beside it compares with that of the same checks alone.
+//! the latency of checks beside it compares with that of the same checks alone. `-- story` goes a rule's whole
+//! way through the program instead, from a template to a rollback, and prints each command as it goes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,9 +11,14 @@
     reason = "a bench that meets the unexpected has failed"
 )]
 
+#[path = "../../tests/it/cli/story.rs"]
+mod story;
 #[expect(dead_code, unused_macros, unused_imports, reason = "a bench needs only some of what tests stand on")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "a bench needs only some of what tests say at a terminal")]
+#[path = "../../tests/it/cli/terminal.rs"]
+mod terminal;
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +43,10 @@ const LOUNGE: &str = r#"{"score":{"source":"klout","max_age":"P30D"},"tiers":[
 
 #[tokio::main]
 async fn main() {
+    if std::env::args().any(|it| it == "story") {
+        stories().await;
+        return;
+    }
     for world in World::all().await {
         let backend = world.gateway.database.backend();
         let merchant = world.merchant("cathay").await;
@@ -74,6 +84,20 @@ async fn main() {
             );
         }
         println!("{backend:?}: {} checks alone, {} beside", alone.len(), beside.len());
+    }
+}
+
+async fn stories() {
+    for mut terminal in terminal::Terminal::all() {
+        terminal.is_loud = true;
+        let backend = if terminal.is_on_postgres() { "PostgreSQL" } else { "SQLite" };
+        println!("{backend}, {SUBJECTS} scores:");
+        let mut took = story::Latencies { alone: Vec::new(), beside: Vec::new() };
+        story::tell(&terminal, SUBJECTS, Some(&mut took)).await;
+        for (name, share) in [("p50", 50), ("p99", 99)] {
+            let [alone, beside] = [&took.alone, &took.beside].map(|it| percentile(it, share).as_secs_f64() * 1e3);
+            println!("checks' {name} alone {alone:.2} ms, beside everyone {beside:.2} ms: {:.2} times", beside / alone);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use perkgate::clock::Clock;
 use perkgate::database::Backend;
@@ -23,6 +24,8 @@ pub const LOUNGE: &str = r#"{"perk":"sfo-lounge","name":"SFO lounge","rule":{"at
 pub struct Terminal {
     directory: TempDir,
     environment: Vec<(String, String)>,
+    /// Whether each command is printed with its wall time and the most memory it had.
+    pub is_loud: bool,
     /// Kept for what it does when it is dropped.
     _database: Option<TestDatabase>,
 }
@@ -30,7 +33,7 @@ pub struct Terminal {
 impl Terminal {
     /// In an empty directory, with no settings: SQLite and its key are made there.
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), environment: Vec::new(), _database: None }
+        Self { directory: tempfile::tempdir().unwrap(), environment: Vec::new(), is_loud: false, _database: None }
     }
 
     /// One with no settings, and one with PostgreSQL (not migrated) and Redis where they are to be had.
@@ -79,7 +82,30 @@ impl Terminal {
 
     /// Runs a command line; `'…'` holds a word with spaces together.
     pub fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
+        if self.is_loud { self.run_loud(line) } else { self.command(line).output().unwrap() }
+    }
+
+    fn run_loud(&self, line: &str) -> Output {
+        let began = Instant::now();
+        let child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        // The last look comes from just before it ends; whoever waits for it empties its pipes.
+        let watching = std::thread::spawn(move || {
+            let mut peak = 0;
+            while let Ok(text) = std::fs::read_to_string(&status) {
+                let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+                let Some(kib) = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()) else {
+                    break;
+                };
+                peak = peak.max(kib);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            peak
+        });
+        let done = child.wait_with_output().unwrap();
+        let (took, peak) = (began.elapsed(), watching.join().unwrap());
+        println!("$ perkgate {line}    ({:.2} s, {} MiB)", took.as_secs_f64(), peak / 1024);
+        done
     }
 
     pub fn run_with_stdin(&self, line: &str, input: &str) -> Output {
