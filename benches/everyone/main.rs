@@ -89,7 +89,9 @@ async fn main() {
 
 async fn stories() {
     for mut terminal in terminal::Terminal::all() {
-        terminal.is_loud = true;
+        terminal.told = Some(|line, took, peak| {
+            println!("$ perkgate {line}    ({:.2} s, {} MiB)", took.as_secs_f64(), peak / 1024);
+        });
         let backend = if terminal.is_on_postgres() { "PostgreSQL" } else { "SQLite" };
         println!("{backend}, {SUBJECTS} scores:");
         let mut took = story::Latencies { alone: Vec::new(), beside: Vec::new() };

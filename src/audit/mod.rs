@@ -57,6 +57,7 @@ mod spending;
 mod store;
 mod subjects;
 pub mod subtrees;
+mod table;
 mod tally;
 mod verify;
 mod walk;

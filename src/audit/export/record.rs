@@ -26,6 +26,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::table::push_row;
 use crate::ledger::merkle::Hash;
 use crate::subject::hex;
 
@@ -256,34 +257,7 @@ fn actor_of(body: &str) -> Option<String> {
 }
 
 fn row(out: &mut String, cells: [&str; COLUMNS.len()]) {
-    for (nth, cell) in cells.into_iter().enumerate() {
-        if nth > 0 {
-            out.push(',');
-        }
-        push_cell(out, cell);
-    }
-    out.push_str("\r\n");
-}
-
-/// A cell as RFC 4180 has it. A spreadsheet takes what begins with one of these for a formula, so an
-/// apostrophe goes before it; what a verifier reads (numbers, hashes, JSON, notes) never begins so.
-fn push_cell(out: &mut String, cell: &str) {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    if !is_formula && !cell.contains([',', '"', '\r', '\n']) {
-        out.push_str(cell);
-        return;
-    }
-    out.push('"');
-    if is_formula {
-        out.push('\'');
-    }
-    for c in cell.chars() {
-        if c == '"' {
-            out.push('"');
-        }
-        out.push(c);
-    }
-    out.push('"');
+    push_row(out, cells);
 }
 
 /// A root or a frontier as records write it.

@@ -6,6 +6,7 @@ use serde::ser::{Serialize, Serializer};
 use super::asked::{GroupBy, Kind, Period};
 use super::columns::{ADMITTED, Column, MEAN_WAIT};
 use super::tally::{Counts, Tally};
+use crate::audit::table::push_row;
 
 /// What was counted, by column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,31 +175,6 @@ impl Report {
         }
         out
     }
-}
-
-fn push_row<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
-    for (nth, cell) in cells.enumerate() {
-        if nth > 0 {
-            out.push(',');
-        }
-        push_cell(out, cell);
-    }
-    out.push_str("\r\n");
-}
-
-/// A spreadsheet takes what begins with one of these for a formula, so an apostrophe goes before it.
-fn push_cell(out: &mut String, cell: &str) {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    if !is_formula && !cell.contains([',', '"', '\r', '\n']) {
-        out.push_str(cell);
-        return;
-    }
-    out.push('"');
-    if is_formula {
-        out.push('\'');
-    }
-    out.push_str(&cell.replace('"', "\"\""));
-    out.push('"');
 }
 
 #[cfg(test)]

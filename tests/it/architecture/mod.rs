@@ -68,6 +68,7 @@ const PURE: &[&str] = &[
     "audit/reports/sheet",
     "audit/reports/tally",
     "audit/spending",
+    "audit/table",
     "audit/tally",
     "clock",
     "decimal",

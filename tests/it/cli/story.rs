@@ -98,7 +98,7 @@ pub async fn tell(terminal: &Terminal, everyone: usize, latencies: Option<&mut L
 
     // A file to begin with, made one's own: this lounge never closes, and has room.
     terminal.ask("perk new --template lounge --perk sfo-lounge");
-    edit(&terminal, "sfo-lounge.yaml", "from: \"06:00\", to: \"23:00\"", "from: \"00:00\", to: \"24:00\"");
+    edit(terminal, "sfo-lounge.yaml", "from: \"06:00\", to: \"23:00\"", "from: \"00:00\", to: \"24:00\"");
     let cases = std::fs::read_to_string(terminal.path().join("sfo-lounge.test.yaml")).unwrap();
     let (kept, _) = cases.split_once("  - name: At night it is closed").unwrap();
     terminal.write("sfo-lounge.test.yaml", kept);
@@ -127,13 +127,13 @@ pub async fn tell(terminal: &Terminal, everyone: usize, latencies: Option<&mut L
     }
 
     // It was full. The cases say what the change breaks, and then what is meant.
-    edit(&terminal, "sfo-lounge.yaml", "value: 40", "value: 45");
+    edit(terminal, "sfo-lounge.yaml", "value: 40", "value: 45");
     let failed = terminal.run("perk test -f .");
     let told = String::from_utf8(failed.stdout).unwrap();
     assert_eq!(failed.status.code(), Some(1));
     assert!(told.contains("FAILED  A score of 40 opens the main lounge"), "{told}");
-    edit(&terminal, "sfo-lounge.test.yaml", "score: 40,", "score: 45,");
-    edit(&terminal, "sfo-lounge.test.yaml", "score: 39.999,", "score: 44.999,");
+    edit(terminal, "sfo-lounge.test.yaml", "score: 40,", "score: 45,");
+    edit(terminal, "sfo-lounge.test.yaml", "score: 39.999,", "score: 44.999,");
     terminal.read("perk test -f .");
     let differs = terminal.run("perk diff -f . --merchant cathay");
     let told = String::from_utf8(differs.stdout).unwrap();

@@ -24,8 +24,8 @@ pub const LOUNGE: &str = r#"{"perk":"sfo-lounge","name":"SFO lounge","rule":{"at
 pub struct Terminal {
     directory: TempDir,
     environment: Vec<(String, String)>,
-    /// Whether each command is printed with its wall time and the most memory it had.
-    pub is_loud: bool,
+    /// Told of each command, with its wall time and the most memory it had in KiB.
+    pub told: Option<fn(&str, Duration, u64)>,
     /// Kept for what it does when it is dropped.
     _database: Option<TestDatabase>,
 }
@@ -33,7 +33,7 @@ pub struct Terminal {
 impl Terminal {
     /// In an empty directory, with no settings: SQLite and its key are made there.
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), environment: Vec::new(), is_loud: false, _database: None }
+        Self { directory: tempfile::tempdir().unwrap(), environment: Vec::new(), told: None, _database: None }
     }
 
     /// One with no settings, and one with PostgreSQL (not migrated) and Redis where they are to be had.
@@ -82,10 +82,7 @@ impl Terminal {
 
     /// Runs a command line; `'…'` holds a word with spaces together.
     pub fn run(&self, line: &str) -> Output {
-        if self.is_loud { self.run_loud(line) } else { self.command(line).output().unwrap() }
-    }
-
-    fn run_loud(&self, line: &str) -> Output {
+        let Some(tell) = self.told else { return self.command(line).output().unwrap() };
         let began = Instant::now();
         let child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
@@ -103,8 +100,7 @@ impl Terminal {
             peak
         });
         let done = child.wait_with_output().unwrap();
-        let (took, peak) = (began.elapsed(), watching.join().unwrap());
-        println!("$ perkgate {line}    ({:.2} s, {} MiB)", took.as_secs_f64(), peak / 1024);
+        tell(line, began.elapsed(), watching.join().unwrap());
         done
     }
 
