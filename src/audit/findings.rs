@@ -132,6 +132,8 @@ wrongs! {
     /// Something within `from..size` differs from what was signed.
     Root { from: u64, size: u64 } = "root_mismatch",
         "the root at size {size} is not the signed one: between index {from} and there an event was changed, inserted, deleted or moved";
+    Subtree { subtree: String } = "subtree_mismatch",
+        "the stored hash of subtree {subtree} (level/number) is not what the log's leaves come to: proofs that rest on it fail";
     // Checkpoints and heads.
     CheckpointSignature { size: i64, reason: String } = "checkpoint_signature",
         "the checkpoint at size {size} proves nothing: {reason}";

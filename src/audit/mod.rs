@@ -56,7 +56,7 @@ mod rules;
 mod spending;
 mod store;
 mod subjects;
-pub mod subtrees;
+mod subtrees;
 mod table;
 mod tally;
 mod verify;

@@ -38,11 +38,12 @@ const SHOWER: &str = r#"{"score":{"source":"klout"},
   "token":{"audience":"sfo-lounge","single_use":false}}"#;
 
 /// Every table that somebody might lay hands on. Those that name others come last.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "merchants",
     "keyring_keys",
     "events",
     "checkpoints",
+    "subtrees",
     "logs",
     "grants",
     "redemptions",
