@@ -88,18 +88,20 @@ pub(super) enum Unreadable {
     Form(String),
 }
 
+/// What stands before the name of an event's kind.
+const KIND: &str = r#""kind":""#;
+
 impl<'a> Body<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
         // `facts` stand before `kind`, so this is a guess; `kind` is held to it, and what fails is read
-        // again without one, so that it is told what is wrong.
-        if text.contains(r#""kind":"check.decided""#)
-            && let Some(body) = Self::guess(text, checks::KIND, Facts::Check)
-        {
-            return Ok(body);
-        }
-        if text.contains(r#""kind":"token.redeemed""#)
-            && let Some(body) = Self::guess(text, redemptions::KIND, Facts::Redeem)
-        {
+        // again without one, so that it is told what is wrong. Little stands behind it.
+        let guessed = text.rfind(KIND).and_then(|at| text.get(at + KIND.len()..)?.split_once('"'));
+        let body = match guessed {
+            Some((checks::KIND, _)) => Self::guess(text, checks::KIND, Facts::Check),
+            Some((redemptions::KIND, _)) => Self::guess(text, redemptions::KIND, Facts::Redeem),
+            _ => None,
+        };
+        if let Some(body) = body {
             return Ok(body);
         }
         let version = |v| if v == crate::ledger::event::VERSION { None } else { Some(Unreadable::Version(v)) };

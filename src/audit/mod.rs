@@ -38,6 +38,7 @@ pub mod anchor;
 pub mod anchoring;
 mod body;
 mod books;
+mod brief;
 mod counters;
 pub mod export;
 pub mod findings;

@@ -140,7 +140,7 @@ impl Verification {
             merchants: store::list_merchants(conn)?,
             trust: Trust { keys, every_signature: request.every_signature },
             pinned: BTreeMap::new(),
-            books: Books::new(Marks::new([entropy.bytes(), entropy.bytes()])),
+            books: Books::new(Marks::new(entropy.bytes())),
             report: Report::default(),
         };
         for anchor in &request.anchors {
@@ -263,7 +263,7 @@ impl Verification {
 fn take(walk: &mut Walk<'_>, event: &EventRow, books: &mut LogBooks<'_>, findings: &mut Findings) {
     let entry = Entry {
         index: event.log_index,
-        leaf_hash: event.leaf_hash.as_slice().try_into().ok(),
+        leaf_hash: event.leaf_hash.0,
         body: event.body.as_deref(),
         is_bare: false,
         columns: Some(Columns { id: &event.id, kind: &event.kind, about: &event.about, at: event.at, actor: None }),
