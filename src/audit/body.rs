@@ -318,6 +318,15 @@ pub(super) struct ClaimFacts<'a> {
     pub rule: i32,
 }
 
+/// The facts of `merchant.created` and `merchant.rezoned`; the first events named no zone.
+#[derive(Deserialize)]
+pub(super) struct MerchantFacts<'a> {
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub time_zone: Option<Text<'a>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

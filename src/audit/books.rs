@@ -11,6 +11,7 @@ use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::Logs;
 use super::marks::Marks;
+use super::merchants::Owner;
 use super::pruned::Pruned;
 use super::redemptions::Redemptions;
 use super::referrals::Referrals;
@@ -45,6 +46,7 @@ enum Against {
 pub(super) struct LogBooks<'a> {
     log: &'a Identity,
     books: &'a mut Books,
+    owner: Owner,
     counters: Counters,
     rules: Rules,
     keys: Keys,
@@ -71,6 +73,7 @@ impl Books {
     pub(super) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
         LogBooks {
             log,
+            owner: Owner::default(),
             counters: Counters::new(self.marks.clone()),
             rules: Rules::default(),
             keys: Keys::default(),
@@ -207,6 +210,8 @@ impl LogBooks<'_> {
             "merchant.created" if self.log.merchant.is_none() => {
                 self.books.merchants.insert(about.to_owned());
             }
+            "merchant.created" => self.owner.created(&read(facts)?),
+            "merchant.rezoned" => self.owner.rezoned(&read(facts)?),
             _ => {}
         }
         Ok(())
@@ -224,6 +229,7 @@ impl LogBooks<'_> {
         checked.keys += self.keys.close(conn, name, merchant, has_gaps, findings)?;
         match merchant {
             Some(merchant) => {
+                self.owner.close(conn, name, merchant, has_gaps, findings)?;
                 checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
                 checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
                 checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;

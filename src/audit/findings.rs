@@ -146,6 +146,8 @@ wrongs! {
     LogLost { log: String } = "log_missing", "events or checkpoints of {log} are here, and the log is gone";
     MerchantMissing { merchant: String } = "merchant_missing", "{merchant} was made and is gone";
     MerchantWithoutEvent { merchant: String } = "merchant_without_event", "no event made {merchant}: it was added";
+    Merchant { merchant: String, part: &'static str } = "merchant_mismatch",
+        "{merchant} differs from the events in its {part}";
     LogEmpty = "log_empty", "the log has no events: a log is made with its first";
     LogOwner { name: String } = "log_owner_mismatch", "the log is not named after its owner, which goes by `{name}`";
     // What was kept from earlier.

@@ -118,6 +118,11 @@ pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, St
     Ok(merchants::table.order(merchants::id).select((merchants::id, merchants::slug)).load(conn)?)
 }
 
+/// A merchant's name and time zone.
+pub(super) fn find_merchant(conn: &mut AnyConnection, merchant: &str) -> Result<Option<(String, String)>> {
+    Ok(merchants::table.find(merchant).select((merchants::name, merchants::time_zone)).first(conn).optional()?)
+}
+
 /// Names and public halves of the log keys; nothing is unwrapped.
 pub(super) fn list_log_keys(conn: &mut AnyConnection) -> Result<Vec<(String, Option<Vec<u8>>)>> {
     Ok(keyring_keys::table

@@ -344,6 +344,7 @@ fn complaint_of_fault(fault: &Fault) -> Complaint {
 fn complaint_of_flag(flaw: &Flaw) -> Complaint {
     let name = match flaw.pointer {
         "/expires_at" => "expires",
+        "/time_zone" => "time-zone",
         pointer => pointer.trim_start_matches('/'),
     };
     Complaint { error: format!("--{name}: {}", flaw.detail), code: Some(flaw.code), ..Complaint::default() }

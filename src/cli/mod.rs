@@ -76,7 +76,7 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database to the schema that this version needs.
     Migrate(migrate::Args),
-    /// Make and list merchants.
+    /// Make, change and list merchants.
     Merchant(merchant::Args),
     /// Make, list and revoke keys.
     Key(key::Args),

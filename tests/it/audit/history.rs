@@ -73,6 +73,7 @@ impl History {
     async fn of(world: World) -> Self {
         let directory = world.gateway.directory.clone();
         let (cathay, united) = (world.merchant("cathay").await, world.merchant("united").await);
+        directory.set_time_zone(cathay.slug.clone(), "Asia/Hong_Kong", CLI).await.unwrap();
         directory.create_key(NewKey::of(Role::Operator, None, "root"), CLI).await.unwrap();
         let kiosk = NewKey {
             location: Some("SFO-A".to_owned()),
