@@ -327,6 +327,28 @@ pub(super) struct MerchantFacts<'a> {
     pub time_zone: Option<Text<'a>>,
 }
 
+/// The facts of `gateway_key.created` and `gateway_key.rotated`.
+#[derive(Deserialize)]
+pub(super) struct GatewayKeyFacts<'a> {
+    #[serde(borrow)]
+    pub purpose: Text<'a>,
+    /// Base64url; the hash key has none.
+    #[serde(borrow)]
+    pub public_key: Option<Text<'a>>,
+    pub signs_from: Instant,
+    pub retires_at: Option<Instant>,
+    /// Of a rotation: the keys that it takes over from.
+    #[serde(borrow, default)]
+    pub retires: Vec<RetiredFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RetiredFacts<'a> {
+    #[serde(borrow)]
+    pub kid: Text<'a>,
+    pub at: Instant,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

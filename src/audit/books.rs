@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::body::{ApprovalFacts, Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
+use super::gateway_keys::GatewayKeys;
 use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::Logs;
@@ -21,7 +22,7 @@ use super::subjects::Subjects;
 use super::verify::Checked;
 use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{contests, erasure, pruning, referrals, returns};
+use crate::ledger::{contests, erasure, keys as gateway, pruning, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -50,6 +51,7 @@ pub(super) struct LogBooks<'a> {
     counters: Counters,
     rules: Rules,
     keys: Keys,
+    gateway_keys: GatewayKeys,
     referrals: Referrals,
     subjects: Subjects,
     pruned: Pruned,
@@ -77,6 +79,7 @@ impl Books {
             counters: Counters::new(self.marks.clone()),
             rules: Rules::default(),
             keys: Keys::default(),
+            gateway_keys: GatewayKeys::default(),
             referrals: Referrals::default(),
             subjects: Subjects::new(self.marks.clone()),
             pruned: Pruned::default(),
@@ -207,6 +210,9 @@ impl LogBooks<'_> {
             }
             "key.created" => self.keys.created(about, read(facts)?),
             "key.revoked" => self.keys.revoked(about, read(facts)?),
+            gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
+                self.gateway_keys.told(about, &read(facts)?);
+            }
             "merchant.created" if self.log.merchant.is_none() => {
                 self.books.merchants.insert(about.to_owned());
             }
@@ -235,7 +241,10 @@ impl LogBooks<'_> {
                 checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
                 checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
             }
-            None => self.books.has_operator_gaps = has_gaps,
+            None => {
+                self.gateway_keys.close(conn, name, has_gaps, findings)?;
+                self.books.has_operator_gaps = has_gaps;
+            }
         }
         Ok(())
     }

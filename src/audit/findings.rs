@@ -232,6 +232,11 @@ wrongs! {
     PerkWithoutEvent { perk: String } = "perk_without_event", "no event created the perk {perk}: it was added";
     Key { key: String, part: &'static str } = "key_mismatch", "the key {key} differs from the events in its {part}";
     KeyMissing { key: String } = "key_missing", "the key {key} is gone";
+    GatewayKey { kid: String, part: &'static str } = "gateway_key_mismatch",
+        "the gateway's key {kid} differs from the events, or from its name, in its {part}";
+    GatewayKeyMissing { kid: String } = "gateway_key_missing", "the gateway's key {kid} is gone";
+    GatewayKeyWithoutEvent { kid: String } = "gateway_key_without_event",
+        "no event tells of the gateway's key {kid}: it was added";
     KeyWithoutEvent { key: String } = "key_without_event", "no event created the key {key}: it was added";
 }
 

@@ -6,7 +6,8 @@
 //!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
 //!   (`anchor.rs`);
 //! - `books.rs` reads what the events say and hands it to those that know a table: `merchants.rs`,
-//!   `rules.rs`, `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `grants.rs` and
+//!   `rules.rs`, `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `gateway_keys.rs` for
+//!   the operator's, `grants.rs` and
 //!   `redemptions.rs` over all logs.
 //!
 //! [`verify_exports`] lets the same walk go through files (`offline/`), offline. They have no tables, so
@@ -41,6 +42,7 @@ mod books;
 mod counters;
 pub mod export;
 pub mod findings;
+mod gateway_keys;
 mod grants;
 mod instant;
 mod keys;

@@ -97,6 +97,17 @@ pub(super) struct KeyRow {
     pub revoked_at: Option<i64>,
 }
 
+/// A key of the gateway; nothing is unwrapped.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = keyring_keys)]
+pub(super) struct GatewayKeyRow {
+    pub kid: String,
+    pub purpose: String,
+    pub public_key: Option<Vec<u8>>,
+    pub signs_from: i64,
+    pub retires_at: Option<i64>,
+}
+
 /// From here until the rollback everything is read as it stands now, whoever writes meanwhile.
 pub(super) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
     Ok(match conn {
@@ -129,6 +140,11 @@ pub(super) fn list_log_keys(conn: &mut AnyConnection) -> Result<Vec<(String, Opt
         .filter(keyring_keys::purpose.eq("log"))
         .select((keyring_keys::kid, keyring_keys::public_key))
         .load(conn)?)
+}
+
+/// The gateway's keys by their names.
+pub(super) fn list_gateway_keys(conn: &mut AnyConnection) -> Result<Vec<GatewayKeyRow>> {
+    Ok(keyring_keys::table.order(keyring_keys::kid).select(GatewayKeyRow::as_select()).load(conn)?)
 }
 
 /// The log's events after an index, in their order.

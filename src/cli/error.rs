@@ -15,6 +15,7 @@ use crate::gateway::GatewayError;
 use crate::ids::{MerchantSlug, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
+use crate::ledger::keys::RotationError;
 use crate::perks::catalog::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::perks::read::Issue;
@@ -127,6 +128,8 @@ pub enum CliError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
+    Rotation(#[from] RotationError),
+    #[error(transparent)]
     Disclosure(#[from] DisclosureError),
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
@@ -202,7 +205,8 @@ impl CliError {
             Self::Database(error)
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
             | Self::Access(AccessError::Database(error))
-            | Self::Perk(PerkError::Database(error)) => {
+            | Self::Perk(PerkError::Database(error))
+            | Self::Rotation(RotationError::Database(error) | RotationError::Keyring(KeyringError::Database(error))) => {
                 return of_database(error);
             }
             Self::Score(ScoreError::Database(error)) => return of_database(error),
@@ -267,7 +271,10 @@ impl CliError {
                 "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
             }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
-            Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {
+            Self::Ledger(error)
+            | Self::Access(AccessError::Ledger(error))
+            | Self::Perk(PerkError::Ledger(error))
+            | Self::Rotation(RotationError::Ledger(error)) => {
                 return of_ledger(error);
             }
             Self::Settings(_)
@@ -287,6 +294,7 @@ impl CliError {
             | Self::Perk(_)
             | Self::Score(_)
             | Self::Handle(_)
+            | Self::Rotation(_)
             | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::append::{self, Leaf, LogIds};
 use super::batch::{self, Entry, Outcome};
-use super::entry::EventDraft;
+use super::entry::{EventDraft, LogOwner};
 use super::event::Event;
-use super::{LedgerError, store};
+use super::{LedgerError, keys, store};
 use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError, connection};
 use crate::entropy::Entropy;
@@ -195,6 +195,9 @@ impl Writer {
                 let mut drafts = Vec::new();
                 match f(conn, &mut drafts) {
                     Ok(value) => {
+                        if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
+                            drafts.splice(..0, keys::untold(conn, means, &drafts)?);
+                        }
                         let leaves = drafts.into_iter().enumerate().map(|(nth, draft)| {
                             let id = if nth == 0 { marker.clone() } else { EventId::new(at, &means.entropy) };
                             leaf_of(draft, id, at)

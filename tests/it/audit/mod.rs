@@ -3,6 +3,7 @@
 mod anchoring;
 mod campaign;
 mod exports;
+mod gateway_keys;
 mod history;
 mod life;
 mod pages;
