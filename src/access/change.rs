@@ -61,6 +61,7 @@ pub(super) fn create_merchant(
             about: merchant.id.to_string(),
             actor: actor.clone(),
             facts: facts.clone(),
+            personal: None,
         });
     }
     Ok(merchant)
@@ -87,6 +88,7 @@ pub(super) fn set_time_zone(
         about: merchant.id.to_string(),
         actor: actor.clone(),
         facts: object([("time_zone", merchant.time_zone.as_str()), ("was", &was)]),
+        personal: None,
     });
     Ok(merchant)
 }
@@ -151,7 +153,7 @@ fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {
         ("expires_at", expires_at.as_deref()),
     ];
     let facts = object(bound.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    EventDraft { log, kind, about: key.id.to_string(), actor, facts }
+    EventDraft { log, kind, about: key.id.to_string(), actor, facts, personal: None }
 }
 
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> Json {

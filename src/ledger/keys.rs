@@ -131,5 +131,7 @@ fn draft(kind: &'static str, key: &KeyRecord, actor: Actor, more: Vec<(&'static 
         kind,
         about: key.kid.clone(),
         actor,
-        facts: Json::object(facts) }
+        facts: Json::object(facts),
+        personal: None,
+    }
 }
