@@ -233,18 +233,15 @@ impl LogBooks<'_> {
         let (name, merchant, has_gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.has_gaps);
         self.pruned.close(name, findings);
         checked.keys += self.keys.close(conn, name, merchant, has_gaps, findings)?;
-        match merchant {
-            Some(merchant) => {
-                self.owner.close(conn, name, merchant, has_gaps, findings)?;
-                checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
-                checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
-                checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
-                checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
-            }
-            None => {
-                self.gateway_keys.close(conn, name, has_gaps, findings)?;
-                self.books.has_operator_gaps = has_gaps;
-            }
+        if let Some(merchant) = merchant {
+            self.owner.close(conn, name, merchant, has_gaps, findings)?;
+            checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
+            checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
+            checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
+            checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
+        } else {
+            self.gateway_keys.close(conn, name, has_gaps, findings)?;
+            self.books.has_operator_gaps = has_gaps;
         }
         Ok(())
     }

@@ -128,8 +128,6 @@ pub enum CliError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
-    Rotation(#[from] RotationError),
-    #[error(transparent)]
     Disclosure(#[from] DisclosureError),
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
@@ -139,6 +137,16 @@ pub enum CliError {
     JwksFetch { place: String, why: String },
     #[error("the key set at {place} can't be taken: {why}")]
     Jwks { place: String, why: JwksError },
+}
+
+impl From<RotationError> for CliError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Keyring(error) => GatewayError::from(error).into(),
+            RotationError::Ledger(error) => error.into(),
+            RotationError::Database(error) => error.into(),
+        }
+    }
 }
 
 /// One thing that is wrong, as it is told.
@@ -205,8 +213,7 @@ impl CliError {
             Self::Database(error)
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
             | Self::Access(AccessError::Database(error))
-            | Self::Perk(PerkError::Database(error))
-            | Self::Rotation(RotationError::Database(error) | RotationError::Keyring(KeyringError::Database(error))) => {
+            | Self::Perk(PerkError::Database(error)) => {
                 return of_database(error);
             }
             Self::Score(ScoreError::Database(error)) => return of_database(error),
@@ -271,10 +278,7 @@ impl CliError {
                 "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
             }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
-            Self::Ledger(error)
-            | Self::Access(AccessError::Ledger(error))
-            | Self::Perk(PerkError::Ledger(error))
-            | Self::Rotation(RotationError::Ledger(error)) => {
+            Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {
                 return of_ledger(error);
             }
             Self::Settings(_)
@@ -294,7 +298,6 @@ impl CliError {
             | Self::Perk(_)
             | Self::Score(_)
             | Self::Handle(_)
-            | Self::Rotation(_)
             | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)

@@ -37,9 +37,9 @@ impl Snapshot {
         let (mut tokens, mut logs, mut hash) = (Vec::new(), Vec::new(), None);
         for row in rows {
             match unwrap(row, master)? {
-                Unwrapped::Token(key) => tokens.push(Arc::new(key)),
-                Unwrapped::Log(key) => logs.push(Arc::new(key)),
-                Unwrapped::Hash(key) => hash = Some(Arc::new(key)),
+                Unwrapped::Token(key) => tokens.push(key),
+                Unwrapped::Log(key) => logs.push(key),
+                Unwrapped::Hash(key) => hash = Some(key),
             }
         }
         let missing = |purpose| KeyringError::Missing { purpose };
@@ -67,9 +67,9 @@ impl fmt::Debug for Snapshot {
 
 /// A row's key, unwrapped.
 pub(super) enum Unwrapped {
-    Token(TokenKey),
-    Log(LogKey),
-    Hash(HashKey),
+    Token(Arc<TokenKey>),
+    Log(Arc<LogKey>),
+    Hash(Arc<HashKey>),
 }
 
 /// # Errors
@@ -82,16 +82,17 @@ pub(super) fn unwrap(row: &KeyRow, master: &MasterKey) -> Result<Unwrapped, Keyr
         UnwrapError::Damaged => damaged(),
     })?;
     if purpose == Purpose::Hash {
-        return Ok(Unwrapped::Hash(HashKey::new(&secret)));
+        return Ok(Unwrapped::Hash(Arc::new(HashKey::new(&secret))));
     }
     let pair = SigningPair::from_seed(&secret)
         .filter(|pair| row.public_key.as_deref() == Some(pair.public_key()))
         .ok_or_else(damaged)?;
     if purpose == Purpose::Token {
         let retires_at = row.retires_at.map(from_micros);
-        return Ok(Unwrapped::Token(TokenKey::new(pair, from_micros(row.signs_from), retires_at)));
+        let key = TokenKey::new(pair, from_micros(row.signs_from), retires_at);
+        return Ok(Unwrapped::Token(Arc::new(key)));
     }
-    LogKey::new(pair).map(Unwrapped::Log).map_err(|_| damaged())
+    LogKey::new(pair).map(|key| Unwrapped::Log(Arc::new(key))).map_err(|_| damaged())
 }
 
 /// A row with a new random key in it.
