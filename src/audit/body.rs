@@ -320,6 +320,37 @@ pub(super) struct ClaimFacts<'a> {
     pub rule: i32,
 }
 
+/// The facts of `merchant.created` and `merchant.rezoned`; the first events named no zone.
+#[derive(Deserialize)]
+pub(super) struct MerchantFacts<'a> {
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub time_zone: Option<Text<'a>>,
+}
+
+/// The facts of `gateway_key.created` and `gateway_key.rotated`.
+#[derive(Deserialize)]
+pub(super) struct GatewayKeyFacts<'a> {
+    #[serde(borrow)]
+    pub purpose: Text<'a>,
+    /// Base64url; the hash key has none.
+    #[serde(borrow)]
+    pub public_key: Option<Text<'a>>,
+    pub signs_from: Instant,
+    pub retires_at: Option<Instant>,
+    /// Of a rotation: the keys that it takes over from.
+    #[serde(borrow, default)]
+    pub retires: Vec<RetiredFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RetiredFacts<'a> {
+    #[serde(borrow)]
+    pub kid: Text<'a>,
+    pub at: Instant,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -130,6 +130,17 @@ pub(super) struct KeyRow {
     pub revoked_at: Option<i64>,
 }
 
+/// A key of the gateway; nothing is unwrapped.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = keyring_keys)]
+pub(super) struct GatewayKeyRow {
+    pub kid: String,
+    pub purpose: String,
+    pub public_key: Option<Vec<u8>>,
+    pub signs_from: i64,
+    pub retires_at: Option<i64>,
+}
+
 /// From here until the rollback everything is read as it stands now, whoever writes meanwhile.
 pub(super) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
     if let AnyConnection::Sqlite(c) = conn {
@@ -155,12 +166,22 @@ pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, St
     Ok(merchants::table.order(merchants::id).select((merchants::id, merchants::slug)).load(conn)?)
 }
 
+/// A merchant's name and time zone.
+pub(super) fn find_merchant(conn: &mut AnyConnection, merchant: &str) -> Result<Option<(String, String)>> {
+    Ok(merchants::table.find(merchant).select((merchants::name, merchants::time_zone)).first(conn).optional()?)
+}
+
 /// Names and public halves of the log keys; nothing is unwrapped.
 pub(super) fn list_log_keys(conn: &mut AnyConnection) -> Result<Vec<(String, Option<Vec<u8>>)>> {
     Ok(keyring_keys::table
         .filter(keyring_keys::purpose.eq("log"))
         .select((keyring_keys::kid, keyring_keys::public_key))
         .load(conn)?)
+}
+
+/// The gateway's keys by their names.
+pub(super) fn list_gateway_keys(conn: &mut AnyConnection) -> Result<Vec<GatewayKeyRow>> {
+    Ok(keyring_keys::table.order(keyring_keys::kid).select(GatewayKeyRow::as_select()).load(conn)?)
 }
 
 /// The log's events after an index, in their order.

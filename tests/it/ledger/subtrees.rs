@@ -25,6 +25,7 @@ async fn record(world: &World, owner: &LogOwner, count: usize) {
             about: format!("test_{nth}"),
             actor: CLI,
             facts: Json::object([]),
+            personal: None,
         }));
         Ok::<_, LedgerError>(())
     });
