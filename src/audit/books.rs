@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::body::{ApprovalFacts, Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
+use super::gaps::Gaps;
 use super::gateway_keys::GatewayKeys;
 use super::grants::Grants;
 use super::keys::Keys;
@@ -22,7 +23,7 @@ use super::subjects::Subjects;
 use super::verify::Checked;
 use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{contests, erasure, keys as gateway, pruning, referrals, returns};
+use crate::ledger::{contests, erasure, keys as gateway, pruning, redemptions, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -30,8 +31,6 @@ pub(super) struct Books {
     against: Against,
     /// The merchants that the operator's log knows.
     merchants: BTreeSet<String>,
-    /// Whether the operator's log has pruned events.
-    has_operator_gaps: bool,
 }
 
 /// What grants and redemptions are held against.
@@ -55,21 +54,20 @@ pub(super) struct LogBooks<'a> {
     referrals: Referrals,
     subjects: Subjects,
     pruned: Pruned,
-    /// Whether the bodies of some events so far are pruned.
-    has_gaps: bool,
+    gaps: Gaps,
 }
 
 impl Books {
     /// To be held to the tables of a database.
     pub(super) fn new(marks: Marks) -> Self {
         let against = Against::Tables { grants: Grants::new(&marks), redemptions: Redemptions::new(&marks) };
-        Self { marks, against, merchants: BTreeSet::new(), has_operator_gaps: false }
+        Self { marks, against, merchants: BTreeSet::new() }
     }
 
     /// Of an export.
     pub(super) fn alone(marks: Marks) -> Self {
         let against = Against::Events(Spending::new(marks.clone()));
-        Self { marks, against, merchants: BTreeSet::new(), has_operator_gaps: false }
+        Self { marks, against, merchants: BTreeSet::new() }
     }
 
     pub(super) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
@@ -83,7 +81,7 @@ impl Books {
             referrals: Referrals::default(),
             subjects: Subjects::new(self.marks.clone()),
             pruned: Pruned::default(),
-            has_gaps: false,
+            gaps: Gaps::default(),
             books: self,
         }
     }
@@ -103,7 +101,7 @@ impl Books {
         }
         let mut known = self.merchants;
         for (id, slug) in merchants {
-            if !known.remove(id) && !self.has_operator_gaps {
+            if !known.remove(id) {
                 findings.add(Place::log(OPERATOR), Wrong::MerchantWithoutEvent { merchant: id.clone() });
             }
             match logs.find(id) {
@@ -128,13 +126,26 @@ const SINGLE: &str = "single";
 pub(super) const OPERATOR: &str = "operator";
 
 impl LogBooks<'_> {
-    /// An event whose body is not here.
-    pub(super) fn skip(&mut self, index: i64) {
-        self.pruned.gone(index);
-        self.counters.skip(index);
-        self.has_gaps = true;
-        if let Against::Tables { grants, .. } = &mut self.books.against {
-            grants.has_gaps = true;
+    /// Some events are not part of what was exported.
+    pub(super) const fn outside(&mut self) {
+        self.gaps.outside();
+    }
+
+    /// An event whose body is gone. `told` is what kind it was and what it was about, where the table says so.
+    pub(super) fn gone(&mut self, at: At<'_>, told: Option<(&str, &str)>, findings: &mut Findings) {
+        self.pruned.gone(at.index);
+        self.gaps.pruned(at.index);
+        match told {
+            Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
+            Some((referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED, check)) => {
+                self.referrals.gone(check);
+            }
+            Some((redemptions::KIND, _)) => {
+                if let Against::Tables { redemptions, .. } = &mut self.books.against {
+                    redemptions.has_gone = true;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -146,9 +157,9 @@ impl LogBooks<'_> {
                 if (&*check.decision == "granted") != check.grant.is_some() {
                     findings.add(at, Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" });
                 }
-                self.rules.cited(at, body.at, check, self.has_gaps, findings);
-                self.counters.take(at, check, self.has_gaps, findings);
-                self.subjects.seen(at, &check.subject);
+                self.rules.cited(at, body.at, check, self.gaps.is_part(), findings);
+                self.counters.take(at, body.at, check, &self.gaps, findings);
+                self.subjects.seen(at, body.at, &check.subject);
                 self.referrals.asked(body, check);
                 if let Some(grant) = &check.grant {
                     match &mut self.books.against {
@@ -167,7 +178,7 @@ impl LogBooks<'_> {
                 match &mut self.books.against {
                     Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
                     Against::Events(spending) => {
-                        spending.redeemed(at, &body.about, facts, self.has_gaps, findings);
+                        spending.redeemed(at, &body.about, facts, self.gaps.any(), findings);
                     }
                 }
                 Ok(())
@@ -187,17 +198,21 @@ impl LogBooks<'_> {
         match &*body.kind {
             returns::RELEASED | returns::VOIDED => {
                 let facts: EndFacts<'_> = read(facts)?;
-                self.counters.give_back(at, about, &facts);
+                self.counters.give_back(about, &facts);
                 if let Against::Tables { grants, .. } = &mut self.books.against {
                     grants.end(about, *body.kind == *returns::VOIDED, facts.ended_at);
                 }
             }
             contests::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
             referrals::KIND | contests::UPHELD | contests::OVERTURNED => {
-                self.referrals.decided(at, body, &read(facts)?, self.has_gaps, findings);
+                self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
             }
             erasure::KIND => self.subjects.erased(at, &read(facts)?),
-            pruning::KIND => self.pruned.recorded(&read(facts)?),
+            pruning::KIND => {
+                let facts = read(facts)?;
+                self.pruned.recorded(&facts);
+                self.gaps.tell(body.at.0, &facts);
+            }
             "perk.created" | "perk.renamed" | "perk.repurposed" => {
                 self.rules.named(about, &read::<PerkFacts<'_>>(facts)?);
             }
@@ -206,7 +221,7 @@ impl LogBooks<'_> {
                 self.rules.requires(read::<ApprovalFacts>(facts)?.required);
             }
             kind if kind.starts_with("rule.") => {
-                self.rules.take(at, kind, about, &read(facts)?, self.has_gaps, findings);
+                self.rules.take(at, kind, about, &read(facts)?, self.gaps.is_part(), findings);
             }
             "key.created" => self.keys.created(about, read(facts)?),
             "key.revoked" => self.keys.revoked(about, read(facts)?),
@@ -223,6 +238,16 @@ impl LogBooks<'_> {
         Ok(())
     }
 
+    /// Of what came with exports of the whole log: how many bodies are gone without a word. Of a part of it: how
+    /// many of which only the rest could tell.
+    pub(super) fn close_alone(&self, is_whole: bool, findings: &mut Findings) -> u64 {
+        if is_whole && !self.gaps.is_part() {
+            self.pruned.close(&self.log.name, findings);
+            return 0;
+        }
+        self.pruned.unaccounted()
+    }
+
     /// Compares what belongs to this log's owner.
     pub(super) fn close(
         self,
@@ -230,18 +255,17 @@ impl LogBooks<'_> {
         checked: &mut Checked,
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
-        let (name, merchant, has_gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.has_gaps);
+        let (name, merchant, gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.gaps);
         self.pruned.close(name, findings);
-        checked.keys += self.keys.close(conn, name, merchant, has_gaps, findings)?;
-        if let Some(merchant) = merchant {
-            self.owner.close(conn, name, merchant, has_gaps, findings)?;
-            checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
-            checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
-            checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
-            checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
-        } else {
-            self.gateway_keys.close(conn, name, has_gaps, findings)?;
-            self.books.has_operator_gaps = has_gaps;
+        checked.keys += self.keys.close(conn, name, merchant, findings)?;
+        let Some(merchant) = merchant else { return self.gateway_keys.close(conn, name, findings) };
+        self.owner.close(conn, name, merchant, findings)?;
+        checked.rules += self.rules.close(conn, name, merchant, findings)?;
+        checked.referrals += self.referrals.close(conn, name, merchant, &gaps, findings)?;
+        checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
+        checked.counters += self.counters.close(conn, name, merchant, &gaps, findings)?;
+        if let Against::Tables { grants, .. } = &mut self.books.against {
+            grants.gaps.insert(merchant.to_owned(), gaps);
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use super::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use super::findings::{At, Findings, Place, Wrong};
+use super::gaps::Gaps;
+use super::instant::Instant;
 use super::marks::{Marked, Marks};
 use super::store::{self, CounterRow, UseRow};
 use crate::database::{AnyConnection, DatabaseError};
@@ -17,13 +19,11 @@ pub(super) struct Counters {
     counted: Marked<u128, Counted>,
     /// By counter and grant: where each use of a rolling or concurrent counter stands.
     standing: Marked<(u128, u128), Standing>,
-    /// The last event so far whose body is pruned: it may have used any counter whose uses may be pruned.
-    last_gap: Option<i64>,
 }
 
 struct Counted {
     used: u64,
-    /// The event that used it last.
+    /// The check that used it last.
     index: i64,
     /// Where uses lapse one by one.
     uses: Option<Box<Uses<u128>>>,
@@ -43,14 +43,15 @@ impl Counters {
         Self { marks, ..Self::default() }
     }
 
-    /// An event whose body is pruned.
-    pub(super) const fn skip(&mut self, index: i64) {
-        self.last_gap = Some(index);
-    }
-
-    /// A check that touched limits. `has_gaps`: bodies before it are pruned, so a counter that is
-    /// met for the first time may have been used before.
-    pub(super) fn take(&mut self, at: At<'_>, check: &CheckFacts<'_>, has_gaps: bool, findings: &mut Findings) {
+    /// A check that touched limits. Events before it that are not here may have used the same counters.
+    pub(super) fn take(
+        &mut self,
+        at: At<'_>,
+        decided: Instant,
+        check: &CheckFacts<'_>,
+        gaps: &Gaps,
+        findings: &mut Findings,
+    ) {
         let is_granted = &*check.decision == "granted";
         let mut has_refused = false;
         for limit in &check.limits {
@@ -60,8 +61,8 @@ impl Counters {
                 findings.add(at, wrong);
             }
             let counted = match limit.horizon {
-                None => self.take_sum(at, check, limit, is_granted, has_gaps),
-                Some(horizon) => self.take_use(at, check, limit, horizon.0, has_gaps),
+                None => self.take_sum(at, check, limit, is_granted, gaps, decided),
+                Some(horizon) => self.take_use(at, check, limit, horizon.0, gaps),
             };
             if counted != limit.used {
                 let wrong = Wrong::Used { limit: limit.id.to_string(), said: limit.used, counted };
@@ -80,15 +81,17 @@ impl Counters {
         check: &CheckFacts<'_>,
         limit: &LimitFacts<'_>,
         is_granted: bool,
-        has_gaps: bool,
+        gaps: &Gaps,
+        decided: Instant,
     ) -> u64 {
         let cost = if is_granted { limit.cost } else { 0 };
         let key = counter_of(&self.marks, &check.perk_id, &limit.id, &limit.scope, &limit.window);
+        let may_lack = gaps.may_count(&limit.window, decided.0);
         // What was counted before a gap may not be all.
-        let is_whole = |counted: &&Counted| counted.is_for_ever || self.last_gap.is_none_or(|gap| gap < counted.index);
+        let is_whole = |counted: &&Counted| !may_lack || counted.is_for_ever || !gaps.is_behind(counted.index);
         let known = self.counted.get(&key).filter(is_whole).map(|counted| counted.used);
         let before = match known {
-            None if has_gaps => limit.used.saturating_sub(cost),
+            None if may_lack => limit.used.saturating_sub(cost),
             known => known.unwrap_or(0),
         };
         // Go on from what the event says: one that is missing is told once, not at every event after.
@@ -108,7 +111,7 @@ impl Counters {
         check: &CheckFacts<'_>,
         limit: &LimitFacts<'_>,
         horizon: i64,
-        has_gaps: bool,
+        gaps: &Gaps,
     ) -> u64 {
         let key = counter_of(&self.marks, &check.perk_id, &limit.id, &limit.scope, &limit.window);
         let counted =
@@ -121,8 +124,11 @@ impl Counters {
             counted.index = at.index;
             self.standing.insert((key, grant), Standing { counts_at, cost: limit.cost, index: at.index });
         }
-        // Uses that only pruned events tell of can't be counted.
-        if has_gaps { limit.used } else { uses.sum() }
+        match uses.sum() {
+            // There may be more than can be counted here; and of a part of the log, fewer, which others gave back.
+            sum if gaps.may_count(&limit.window, horizon) && (gaps.is_part() || limit.used > sum) => limit.used,
+            sum => sum,
+        }
     }
 
     /// A guest comes in: the places that the grant holds are held for longer.
@@ -134,14 +140,13 @@ impl Counters {
     }
 
     /// A grant ended and gave back what it used.
-    pub(super) fn give_back(&mut self, at: At<'_>, grant: &str, facts: &EndFacts<'_>) {
+    pub(super) fn give_back(&mut self, grant: &str, facts: &EndFacts<'_>) {
         for part in &facts.returned {
             let key = counter_of(&self.marks, &facts.perk_id, &part.id, &part.scope, &part.window);
             if matches!(&*part.window, ROLLING | CONCURRENT) {
                 self.stand(key, self.marks.of(&[grant]), None);
             } else if let Some(counted) = self.counted.get_mut(&key) {
                 counted.used = counted.used.saturating_sub(part.cost);
-                counted.index = at.index;
             }
         }
     }
@@ -163,7 +168,7 @@ impl Counters {
         conn: &mut AnyConnection,
         log: &str,
         merchant: &str,
-        has_gaps: bool,
+        gaps: &Gaps,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let mut rows = 0;
@@ -174,20 +179,20 @@ impl Counters {
             for row in &page {
                 rows += 1;
                 let key = self.marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
-                let counted = match self.counted.remove(&key) {
-                    None | Some(Counted { uses: Some(_), .. }) if has_gaps => continue,
-                    Some(Counted { index, is_for_ever: false, .. }) if self.last_gap.is_some_and(|gap| index < gap) => {
-                        continue;
-                    }
+                let may_lack = gaps.may_have_counted(&row.window_key, row.horizon);
+                let (counted, may_be_more) = match self.counted.remove(&key) {
+                    None => (0, may_lack),
                     Some(Counted { uses: Some(mut uses), .. }) => {
                         swept.meet(key, row.horizon);
                         uses.move_to(row.horizon);
-                        uses.sum()
+                        (uses.sum(), may_lack)
                     }
-                    Some(counted) => counted.used,
-                    None => 0,
+                    // What was counted of it before a gap may since have been given back.
+                    Some(Counted { index, is_for_ever: false, .. }) if may_lack && gaps.is_behind(index) => continue,
+                    Some(counted) => (counted.used, false),
                 };
-                if u64::try_from(row.used) != Ok(counted) {
+                let used = u64::try_from(row.used);
+                if used != Ok(counted) && !(may_be_more && used.is_ok_and(|used| used > counted)) {
                     let name = format!("{} {} {}", &*row.limit_id, &*row.scope_key, &*row.window_key);
                     findings.add(Place::log(log), Wrong::Counter { counter: name, stored: row.used, counted });
                 }
@@ -198,14 +203,13 @@ impl Counters {
             last = page.into_iter().next_back();
         }
         let left = |counted: &Counted| counted.uses.as_ref().map_or(counted.used, |uses| uses.sum());
-        // Which of those that lapse one by one are there behind a gap, nobody can say.
-        let gone = self.counted.into_values().filter(|it| left(it) > 0 && !(has_gaps && it.uses.is_some()));
+        let gone = self.counted.into_values().filter(|it| left(it) > 0);
         let mut gone: Vec<(i64, u64)> = gone.map(|it| (it.index, left(&it))).collect();
         gone.sort_unstable();
         for (index, counted) in gone {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
-        close_uses(conn, &self.marks, (self.standing, &swept), log, merchant, has_gaps, findings)?;
+        close_uses(conn, &self.marks, (self.standing, &swept), log, merchant, gaps, findings)?;
         Ok(rows)
     }
 }
@@ -242,7 +246,7 @@ fn close_uses(
     (mut standing, swept): (Marked<(u128, u128), Standing>, &Swept),
     log: &str,
     merchant: &str,
-    has_gaps: bool,
+    gaps: &Gaps,
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
     let mut last: Option<UseRow> = None;
@@ -252,7 +256,7 @@ fn close_uses(
             let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
             let named = || (row.grant_id.to_string(), row.limit_id.to_string());
             match standing.remove(&(key, marks.of(&[&row.grant_id]))) {
-                None if has_gaps => {}
+                None if gaps.may_count(&row.window_key, row.counts_at) => {}
                 None => {
                     let (grant, limit) = named();
                     findings.add(Place::log(log), Wrong::UseWithoutEvent { grant, limit });
@@ -311,13 +315,17 @@ mod tests {
     }
 
     fn codes(events: &[(&str, u64, u64)], has_gaps: bool) -> Vec<(i64, &'static str)> {
-        let (mut counters, mut findings) = (Counters::default(), Findings::default());
+        let (mut counters, mut findings, mut gaps) = (Counters::default(), Findings::default(), Gaps::default());
+        if has_gaps {
+            gaps.pruned(-1);
+        }
         for (index, (decision, cost, used)) in (0..).zip(events) {
             let text = check(decision, *cost, *used);
             counters.take(
                 At { log: "a", index, event: "", line: None },
+                Instant(index),
                 &serde_json::from_str(&text).unwrap(),
-                has_gaps,
+                &gaps,
                 &mut findings,
             );
         }

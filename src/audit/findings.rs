@@ -206,9 +206,12 @@ wrongs! {
     SubjectMissing { subject: String } = "subject_missing",
         "what names {subject} is gone, and no event says that they were erased";
     SubjectWithoutEvent { subject: String } = "subject_without_event", "no event is about {subject}: the row was added";
+    SubjectSince { subject: String } = "subject_mismatch",
+        "{subject} is said to be known only since after this event about them: what they are told of would lack it";
     SubjectKept { subject: String } = "subject_kept", "{subject} was erased, and what names them is still there";
     BodiesMissing { gone: u64, recorded: u64 } = "body_missing",
         "the bodies of {gone} events are gone, and the log tells of {recorded} that were pruned";
+    BodyKept = "body_missing", "the event's body is gone, and no pruning takes those of its kind";
     BodyMissing = "body_missing", "the event's body is gone, and the log tells of no pruning that came so far";
     Referral { check: String, part: &'static str } = "referral_mismatch",
         "the referral of {check} differs from the events in its {part}";

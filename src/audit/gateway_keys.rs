@@ -50,10 +50,9 @@ impl GatewayKeys {
         mut self,
         conn: &mut AnyConnection,
         log: &str,
-        has_gaps: bool,
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
-        let may_be_silent = has_gaps || self.known.is_empty();
+        let may_be_silent = self.known.is_empty();
         for row in store::list_gateway_keys(conn)? {
             let known = self.known.remove(&row.kid);
             let kid = row.kid.clone();

@@ -1,9 +1,10 @@
 //! Grants against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
 use super::findings::{Findings, Wrong};
+use super::gaps::Gaps;
 use super::instant::Instant;
 use super::logs::Logs;
 use super::marks::{Marked, Marks};
@@ -66,8 +67,8 @@ pub(super) struct Grants {
     marks: Marks,
     /// By grant: when it was released, and when it was voided.
     ends: Marked<u128, [Option<i64>; 2]>,
-    /// Whether events were pruned, which may have ended grants.
-    pub has_gaps: bool,
+    /// By merchant: what is pruned, which may have ended grants.
+    pub gaps: HashMap<String, Gaps>,
 }
 
 impl Grants {
@@ -77,7 +78,7 @@ impl Grants {
             by_events: Tally::new(marks.clone()),
             marks: marks.clone(),
             ends: Marked::default(),
-            has_gaps: false,
+            gaps: HashMap::new(),
         }
     }
 
@@ -93,9 +94,10 @@ impl Grants {
             ends if ends.is_empty() => [None; 2],
             ends => ends.get(&self.marks.of(&[&row.id])).copied().unwrap_or_default(),
         };
+        let may_be_pruned = self.gaps.get(&*row.merchant_id).is_some_and(|gaps| gaps.may_hold(row.granted_at));
         let ends = [(released, row.released_at, "release"), (voided, row.voided_at, "void")];
         ends.into_iter()
-            .find_map(|(told, stored, part)| (stored != told && (told.is_some() || !self.has_gaps)).then_some(part))
+            .find_map(|(told, stored, part)| (stored != told && (told.is_some() || !may_be_pruned)).then_some(part))
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) {

@@ -14,12 +14,10 @@ pub(super) struct Owner {
     /// None where no event says it.
     name: Option<String>,
     time_zone: Option<String>,
-    is_created: bool,
 }
 
 impl Owner {
     pub(super) fn created(&mut self, facts: &MerchantFacts<'_>) {
-        self.is_created = true;
         self.rezoned(facts);
     }
 
@@ -35,14 +33,12 @@ impl Owner {
         conn: &mut AnyConnection,
         log: &str,
         merchant: &str,
-        has_gaps: bool,
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
         let Some((name, time_zone)) = store::find_merchant(conn, merchant)? else { return Ok(()) };
-        let is_silent = has_gaps && !self.is_created && self.time_zone.is_none();
         let parts = [
             (self.name.is_none_or(|said| said == name), "name"),
-            (is_silent || self.time_zone.as_deref().unwrap_or(ZONE) == time_zone, "time zone"),
+            (self.time_zone.as_deref().unwrap_or(ZONE) == time_zone, "time zone"),
         ];
         for (_, part) in parts.into_iter().filter(|(is_same, _)| !is_same) {
             findings.add(Place::log(log), Wrong::Merchant { merchant: merchant.to_owned(), part });

@@ -43,6 +43,7 @@ mod brief;
 mod counters;
 pub mod export;
 pub mod findings;
+mod gaps;
 mod gateway_keys;
 mod grants;
 mod instant;

@@ -1,6 +1,6 @@
 //! Redemptions against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::body::{Body, Facts, RedeemFacts};
 use super::findings::{Findings, Wrong};
@@ -45,11 +45,13 @@ fn by_row(row: &RedemptionRow) -> ToldRedemption<'_> {
 pub(super) struct Redemptions {
     empty: Tally,
     by_events: Tally,
+    /// Whether events of some are pruned, which no tally holds.
+    pub has_gone: bool,
 }
 
 impl Redemptions {
     pub(super) fn new(marks: &Marks) -> Self {
-        Self { empty: Tally::new(marks.clone()), by_events: Tally::new(marks.clone()) }
+        Self { empty: Tally::new(marks.clone()), by_events: Tally::new(marks.clone()), has_gone: false }
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) {
@@ -70,7 +72,7 @@ impl Redemptions {
             }
             Ok(())
         })?;
-        if !self.by_events.agrees(&by_rows) {
+        if self.has_gone || !self.by_events.agrees(&by_rows) {
             each_page(conn, |conn, page| name_rows(conn, logs, page, findings))?;
             name_missing(conn, logs, findings)?;
         }
@@ -143,15 +145,24 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
     logs.each_page(conn, |conn, log, page| {
         let mut redeemed = Vec::new();
         for event in page {
-            let Some(Ok(body)) = event.body.as_deref().map(Body::parse) else { continue };
-            if let Facts::Redeem(facts) = &body.facts {
-                redeemed.push((event, (body.about.to_string(), facts.slot.to_string())));
+            match event.body.as_deref().map(Body::parse) {
+                Some(Ok(Body { facts: Facts::Redeem(facts), about, .. })) => {
+                    redeemed.push((event, about.to_string(), Some(facts.slot.to_string())));
+                }
+                // The table still says what it was about.
+                None if &*event.kind == KIND => redeemed.push((event, event.about.to_string(), None)),
+                _ => {}
             }
         }
-        let grants: Vec<String> = redeemed.iter().map(|(_, (grant, _))| grant.clone()).collect();
-        let there: HashSet<(String, String)> = store::list_slots(conn, &grants)?.into_iter().collect();
-        for (event, (grant, slot)) in redeemed {
-            if !there.contains(&(grant.clone(), slot.clone())) {
+        let grants: Vec<String> = redeemed.iter().map(|(_, grant, _)| grant.clone()).collect();
+        let mut there: HashMap<String, HashSet<String>> = HashMap::new();
+        for (grant, slot) in store::list_slots(conn, &grants)? {
+            there.entry(grant).or_default().insert(slot);
+        }
+        for (event, grant, slot) in redeemed {
+            let is_there = there.get(&grant).is_some_and(|slots| slot.as_ref().is_none_or(|slot| slots.contains(slot)));
+            if !is_there {
+                let slot = slot.unwrap_or_else(|| "pruned".to_owned());
                 findings.add(log.at(event), Wrong::RedemptionMissing { grant, slot });
             }
         }

@@ -1,11 +1,13 @@
 //! What rules referred to a person, and how it was decided, against the events of one merchant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::{Body, CheckFacts, ContestFacts, ReferralFacts};
 use super::findings::{At, Findings, Place, Wrong};
+use super::gaps::Gaps;
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::checks;
 use crate::ledger::store::ReferralRow;
 
 const OPEN: &str = "open";
@@ -17,6 +19,8 @@ pub(super) struct Referrals {
     referred: BTreeMap<String, Referral>,
     /// By the check that was referred: the one that a person granted in its place, and its grant.
     granted: BTreeMap<String, (String, Option<String>)>,
+    /// Checks that pruned events opened a case about, or decided.
+    gone: BTreeSet<String>,
 }
 
 struct Referral {
@@ -61,6 +65,11 @@ impl Referrals {
         }
     }
 
+    /// A pruned event said something of it.
+    pub(super) fn gone(&mut self, check: &str) {
+        self.gone.insert(check.to_owned());
+    }
+
     pub(super) fn contested(&mut self, at: At<'_>, body: &Body<'_>, facts: &ContestFacts<'_>, findings: &mut Findings) {
         let asked = Asked {
             perk_id: facts.perk_id.to_string(),
@@ -78,7 +87,7 @@ impl Referrals {
         }
     }
 
-    /// `has_gaps`: bodies before it are pruned, perhaps the check's.
+    /// `has_gaps`: events before it are not here, perhaps the check's.
     pub(super) fn decided(
         &mut self,
         at: At<'_>,
@@ -122,35 +131,39 @@ impl Referrals {
         conn: &mut AnyConnection,
         log: &str,
         merchant: &str,
-        has_gaps: bool,
+        gaps: &Gaps,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let (mut rows, mut last) = (0, String::new());
         loop {
             let page = store::list_referrals(conn, merchant, &last)?;
+            let mut unknown = Vec::new();
             for row in &page {
                 rows += 1;
-                let check = row.check_id.clone();
-                match self.referred.remove(&check) {
-                    Some(referral) => {
-                        if let Some(part) = referral.difference(row, has_gaps) {
-                            findings.add(Place::log(log), Wrong::Referral { check, part });
-                        }
+                self.gone.remove(&row.check_id);
+                match self.referred.remove(&row.check_id).map(|referral| referral.difference(row)) {
+                    Some(Some(part)) => {
+                        let check = row.check_id.clone();
+                        findings.add(Place::log(log), Wrong::Referral { check, part });
                     }
-                    None if has_gaps => {}
-                    None => findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check }),
+                    Some(None) => {}
+                    None => unknown.push(row.check_id.as_str()),
                 }
+            }
+            let pruned = if gaps.any() { pruned_checks(conn, merchant, &unknown)? } else { BTreeSet::new() };
+            for check in unknown.into_iter().filter(|check| !pruned.contains(*check)) {
+                findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check: check.to_owned() });
             }
             if page.len() < store::PAGE {
                 break;
             }
             last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
         }
-        for check in self.referred.into_keys() {
+        for check in self.referred.into_keys().chain(self.gone) {
             findings.add(Place::log(log), Wrong::ReferralMissing { check });
         }
         // The decision that follows it may be pruned.
-        for _ in self.granted.iter().filter(|_| !has_gaps) {
+        for _ in self.granted.iter().filter(|_| !gaps.any()) {
             let reason = "a person is said to have granted a check, and no decision of theirs follows";
             findings.add(Place::log(log), Wrong::Incoherent { reason });
         }
@@ -158,8 +171,17 @@ impl Referrals {
     }
 }
 
+/// Those of these checks whose events are pruned, by what the table still says of them.
+fn pruned_checks(conn: &mut AnyConnection, merchant: &str, checks: &[&str]) -> Result<BTreeSet<String>, DatabaseError> {
+    let events = store::list_events_about(conn, checks)?.into_iter();
+    let pruned = events.filter(|(owner, event)| {
+        owner.as_deref() == Some(merchant) && event.body.is_none() && *event.kind == *checks::KIND
+    });
+    Ok(pruned.map(|(_, event)| event.about.to_string()).collect())
+}
+
 impl Referral {
-    fn difference(&self, row: &ReferralRow, has_gaps: bool) -> Option<&'static str> {
+    fn difference(&self, row: &ReferralRow) -> Option<&'static str> {
         let asked = self.asked.iter().flat_map(|asked| {
             [
                 (row.perk_id == asked.perk_id && row.perk == asked.perk, "perk"),
@@ -172,7 +194,6 @@ impl Referral {
         });
         let decided = self.decided.as_ref();
         let (check, grant) = decided.and_then(|decided| decided.granted.clone()).unzip();
-        let may_be_pruned = has_gaps && decided.is_none() && row.status != OPEN;
         let ruled = [
             (row.status == decided.map_or(OPEN, |decided| &decided.status), "status"),
             (row.decided_at == decided.map(|decided| decided.at), "instant of decision"),
@@ -180,6 +201,6 @@ impl Referral {
             (row.resolved_by == check, "granted check"),
             (row.grant_id == grant.flatten(), "grant"),
         ];
-        asked.chain(ruled.into_iter().filter(|_| !may_be_pruned)).find_map(|(is_same, part)| (!is_same).then_some(part))
+        asked.chain(ruled).find_map(|(is_same, part)| (!is_same).then_some(part))
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Rules {
 
 #[derive(Default)]
 struct Perk {
-    /// None when the event that created it is pruned.
+    /// None when no event that is here created it.
     slug: Option<String>,
     /// None where no event says it.
     name: Option<String>,
@@ -75,7 +75,7 @@ impl Rules {
         self.perks.entry(perk.to_owned()).or_default().status = Some(status);
     }
 
-    /// A step of a version. `has_gaps`: bodies before it are pruned, perhaps the draft's.
+    /// A step of a version. `has_gaps`: events before it are not here, perhaps the draft's.
     pub(super) fn take(
         &mut self,
         at: At<'_>,
@@ -163,12 +163,11 @@ impl Rules {
         conn: &mut AnyConnection,
         log: &str,
         merchant: &str,
-        has_gaps: bool,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let said = self.requires_two.unwrap_or_default();
         let stored = store::find_four_eyes(conn, merchant)?.unwrap_or_default();
-        if said != stored && !(has_gaps && self.requires_two.is_none()) {
+        if said != stored {
             findings.add(Place::log(log), Wrong::FourEyes { said });
         }
         let (mut rows, mut last) = (0, String::new());
@@ -178,18 +177,18 @@ impl Rules {
                 let known = self.perks.remove(&row.id);
                 let is_known = known.as_ref().is_some_and(|perk| perk.slug.is_some());
                 let perk = known.unwrap_or_default();
-                if !is_known && !has_gaps {
+                if !is_known {
                     findings.add(Place::log(log), Wrong::PerkWithoutEvent { perk: row.id.clone() });
                 } else if perk.slug.as_ref().is_some_and(|slug| *slug != row.slug) {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "name" });
                 }
-                if let Some(part) = perk.difference(row, has_gaps) {
+                if let Some(part) = perk.difference(row) {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part });
                 }
-                if perk.published != row.published_version && !(has_gaps && perk.published.is_none()) {
+                if perk.published != row.published_version {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "published version" });
                 }
-                rows += perk.close(conn, log, merchant, &row.id, has_gaps, findings)?;
+                rows += perk.close(conn, log, merchant, &row.id, findings)?;
             }
             if page.len() < store::PAGE {
                 break;
@@ -204,13 +203,13 @@ impl Rules {
 }
 
 impl Perk {
-    fn difference(&self, row: &PerkRow, has_gaps: bool) -> Option<&'static str> {
+    fn difference(&self, row: &PerkRow) -> Option<&'static str> {
         let says = |said: Option<&str>, is: &str| said.is_none_or(|said| said == is);
         [
             (says(self.name.as_deref(), &row.name), "title"),
             (says(self.purpose.as_deref(), &row.purpose), "purpose"),
-            // Where nobody touched it, it is as it was made; behind a gap nobody can say.
-            (self.status.unwrap_or("active") == row.status || (has_gaps && self.status.is_none()), "standing"),
+            // Where nobody touched it, it is as it was made.
+            (self.status.unwrap_or("active") == row.status, "standing"),
         ]
         .into_iter()
         .find_map(|(is_same, part)| (!is_same).then_some(part))
@@ -222,7 +221,6 @@ impl Perk {
         log: &str,
         merchant: &str,
         perk: &str,
-        has_gaps: bool,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let rows = store::list_rules(conn, perk)?;
@@ -233,11 +231,10 @@ impl Perk {
             }
             match self.versions.remove(&version) {
                 Some(known) => {
-                    if let Some(part) = known.difference(row, merchant, has_gaps) {
+                    if let Some(part) = known.difference(row, merchant) {
                         findings.add(Place::log(log), Wrong::Rule { perk: perk.to_owned(), version, part });
                     }
                 }
-                None if has_gaps => {}
                 None => findings.add(Place::log(log), Wrong::RuleWithoutEvent { perk: perk.to_owned(), version }),
             }
         }
@@ -270,13 +267,13 @@ impl Version {
         matches!(self.status, "published" | "retired") || self.from.is_some_and(|from| from <= at)
     }
 
-    fn difference(&self, row: &RuleRow, merchant: &str, has_gaps: bool) -> Option<&'static str> {
+    fn difference(&self, row: &RuleRow, merchant: &str) -> Option<&'static str> {
         let from = self.from.map(|from| from.0);
         [
             (row.merchant_id == merchant, "merchant"),
             (row.rule_hash == self.hash, "hash"),
-            (row.status == self.status || has_gaps, "status"),
-            (row.status != "scheduled" || row.scheduled_at == from || has_gaps, "schedule"),
+            (row.status == self.status, "status"),
+            (row.status != "scheduled" || row.scheduled_at == from, "schedule"),
         ]
         .into_iter()
         .find_map(|(is_same, part)| (!is_same).then_some(part))

@@ -363,13 +363,18 @@ pub(super) fn list_referrals(conn: &mut AnyConnection, merchant: &str, after: &s
         .load(conn)?)
 }
 
-/// References and pseudonyms of the merchant's people after a reference. What is sealed is not read.
-pub(super) fn list_subjects(conn: &mut AnyConnection, merchant: &str, after: &[u8]) -> Result<Vec<(Vec<u8>, String)>> {
+/// References and pseudonyms of the merchant's people after a reference, and since when they are known. What is
+/// sealed is not read.
+pub(super) fn list_subjects(
+    conn: &mut AnyConnection,
+    merchant: &str,
+    after: &[u8],
+) -> Result<Vec<(Vec<u8>, String, i64)>> {
     Ok(on_either!(conn, |c| subjects::table
         .filter(subjects::merchant_id.eq(merchant).and(subjects::subject_ref.gt(after)))
         .order(subjects::subject_ref)
         .limit(LIMIT)
-        .select((subjects::subject_ref, subjects::pseudonym))
+        .select((subjects::subject_ref, subjects::pseudonym, subjects::created_at))
         .load(c)?))
 }
 

@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::body::Text;
 use super::findings::{At, Findings, Place, Wrong};
+use super::gaps::Gaps;
+use super::instant::Instant;
 use super::marks::{Marked, Marks};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
@@ -17,12 +19,12 @@ pub(super) struct ErasedFacts<'a> {
     pub subject: Option<Text<'a>>,
 }
 
-/// What the events of one log make of its people, by pseudonym: 40 bytes for each.
+/// What the events of one log make of its people, by pseudonym: 50 bytes for each.
 #[derive(Default)]
 pub(super) struct Subjects {
     marks: Marks,
-    /// The first check that was about them.
-    seen: Marked<u128, i64>,
+    /// The first check that was about them, and when it was.
+    seen: Marked<u128, (i64, Instant)>,
     /// Where the log says that they were erased.
     erased: Marked<u128, i64>,
     /// Erasures, also of people whom no event is about.
@@ -34,9 +36,9 @@ impl Subjects {
         Self { marks, ..Self::default() }
     }
 
-    pub(super) fn seen(&mut self, at: At<'_>, pseudonym: &str) {
+    pub(super) fn seen(&mut self, at: At<'_>, asked: Instant, pseudonym: &str) {
         let number = self.number_of(pseudonym);
-        self.seen.entry(number).or_insert(at.index);
+        self.seen.entry(number).or_insert((at.index, asked));
     }
 
     pub(super) fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
@@ -53,27 +55,36 @@ impl Subjects {
         conn: &mut AnyConnection,
         log: &str,
         merchant: &str,
-        has_gaps: bool,
+        gaps: &Gaps,
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let mut last = Vec::new();
         loop {
             let page = store::list_subjects(conn, merchant, &last)?;
-            for (_, pseudonym) in &page {
+            for (_, pseudonym, created_at) in &page {
                 let (number, subject) = (self.number_of(pseudonym), pseudonym.clone());
                 if let Some(index) = self.erased.get(&number) {
                     findings.add(Place::index(log, *index), Wrong::SubjectKept { subject });
-                } else if self.seen.remove(&number).is_none() && !has_gaps {
-                    findings.add(Place::log(log), Wrong::SubjectWithoutEvent { subject });
+                    continue;
+                }
+                match self.seen.remove(&number) {
+                    // Whoever looks for what they did looks from then on.
+                    Some((index, first)) if *created_at > first.0 => {
+                        findings.add(Place::index(log, index), Wrong::SubjectSince { subject });
+                    }
+                    None if !gaps.may_hold(*created_at) => {
+                        findings.add(Place::log(log), Wrong::SubjectWithoutEvent { subject });
+                    }
+                    _ => {}
                 }
             }
             match page.into_iter().nth(store::PAGE - 1) {
-                Some((reference, _)) => last = reference,
+                Some((reference, ..)) => last = reference,
                 None => break,
             }
         }
         let gone = self.seen.into_iter().filter(|(number, _)| !self.erased.contains_key(number));
-        let mut gone: Vec<(i64, u128)> = gone.map(|(number, index)| (index, number)).collect();
+        let mut gone: Vec<(i64, u128)> = gone.map(|(number, (index, _))| (index, number)).collect();
         gone.sort_unstable();
         for (index, number) in gone {
             findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });

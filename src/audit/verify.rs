@@ -47,6 +47,9 @@ pub struct Checked {
     pub events: u64,
     /// Events whose body is pruned: their leaf stands in the tree, what they said is not compared.
     pub pruned: u64,
+    /// Of those, how many at least nothing here tells of: the rest of the log does, if all is well.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unaccounted: u64,
     pub checkpoints: u64,
     pub anchors: u64,
     pub grants: u64,

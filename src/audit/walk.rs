@@ -206,9 +206,14 @@ impl<'a> Walk<'a> {
             }
         }
         let taken = match &read {
+            None if entry.is_bare => {
+                books.outside();
+                Ok(())
+            }
             None => {
-                self.pruned += u64::from(!entry.is_bare);
-                books.skip(entry.index);
+                self.pruned += 1;
+                let told = entry.columns.as_ref().map(|columns| (columns.kind, columns.about));
+                books.gone(at, told, findings);
                 Ok(())
             }
             Some(Ok(body)) => {

@@ -112,6 +112,7 @@ impl Display for Verdict {
             logs,
             events,
             pruned,
+            unaccounted,
             checkpoints,
             anchors,
             grants,
@@ -141,7 +142,16 @@ impl Display for Verdict {
         if erased > 0 {
             writeln!(f, "{erased} people were erased: their events stand, and are nobody's")?;
         }
-        if self.ok {
+        if unaccounted > 0 {
+            writeln!(
+                f,
+                "{unaccounted} or more of the bodies that are gone were pruned later than what is here, or taken out: \
+                 only the log to its end tells which"
+            )?;
+        }
+        if self.ok && unaccounted > 0 {
+            writeln!(f, "what is here is well")?;
+        } else if self.ok {
             writeln!(f, "all is well")?;
         } else {
             writeln!(

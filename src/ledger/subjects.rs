@@ -61,10 +61,10 @@ pub(super) fn resolve(
 ) -> Result<Subjects, DatabaseError> {
     let mut by_merchant: BTreeMap<&MerchantId, BTreeMap<SubjectRef, (&SubjectHandle, i64)>> = BTreeMap::new();
     for check in checks {
-        by_merchant
-            .entry(&check.merchant)
-            .or_default()
-            .insert(check.subject_ref, (&check.handle, check.at.as_microsecond()));
+        let at = check.at.as_microsecond();
+        let wanted = by_merchant.entry(&check.merchant).or_default();
+        let (_, first) = wanted.entry(check.subject_ref).or_insert((&check.handle, at));
+        *first = at.min(*first);
     }
     let mut subjects = HashMap::new();
     for (merchant, mut wanted) in by_merchant {

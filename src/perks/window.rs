@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
@@ -60,6 +60,32 @@ pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
         _ => return true,
     };
     now.as_second().saturating_sub(last_used_at.as_second()) < hours.saturating_mul(3600)
+}
+
+/// Whether a stretch of the calendar with this key was still to last at `at`, for certain: it may be some
+/// hours longer than it counts as here, and what is no such key says nothing.
+#[must_use]
+pub fn ends_after(key: &str, at: Timestamp) -> bool {
+    /// What clocks skip at most, and what an offset that is written short leaves out.
+    const SLACK: i64 = 3;
+    let begun = || {
+        let (unit, rest) = key.split_once(':')?;
+        let (label, offset) = rest.split_once('@')?;
+        let (start, hours) = match (Unit::ALL.into_iter().find(|it| it.name() == unit)?, label.split_once('-')?) {
+            (Unit::Hour, _) => (format!("{label}:00").parse::<DateTime>().ok()?, 1),
+            (Unit::Day, _) => (label.parse::<Date>().ok()?.into(), 24),
+            (Unit::Week, (year, week)) => {
+                let week = week.strip_prefix('W')?.parse().ok()?;
+                (ISOWeekDate::new(year.parse().ok()?, week, Weekday::Monday).ok()?.date().into(), 7 * 24)
+            }
+            (Unit::Month, _) => (format!("{label}-01").parse::<Date>().ok()?.into(), 28 * 24),
+        };
+        let (sign, hours_ahead) = (offset.get(..1)?, offset.get(1..3)?.parse::<i64>().ok()?);
+        let ahead = if sign == "-" { -hours_ahead } else { hours_ahead };
+        let start = TimeZone::UTC.to_timestamp(start).ok()?;
+        start.checked_add(SignedDuration::from_hours(hours - SLACK - ahead)).ok()
+    };
+    begun().is_some_and(|end| end > at)
 }
 
 /// A stretch of the calendar in the rule's zone; weeks begin on Monday (ISO 8601).
@@ -208,6 +234,34 @@ mod tests {
     fn window(unit: Unit, zone: &str, now: &str) -> (String, String) {
         let (key, resets) = unit.window(&TimeZone::get(zone).unwrap(), now.parse().unwrap());
         (key, resets.unwrap().to_string())
+    }
+
+    #[test]
+    fn a_window_is_known_to_last_until_shortly_before_its_end() {
+        for (zone, now) in [
+            ("UTC", "2026-03-07T05:10:00Z"),
+            ("Asia/Hong_Kong", "2026-12-31T17:10:00Z"),
+            ("America/Los_Angeles", "2026-03-08T09:10:00Z"),
+            ("America/St_Johns", "2026-11-01T03:10:00Z"),
+            ("Asia/Kathmandu", "2027-01-01T03:10:00Z"),
+            ("Australia/Lord_Howe", "2026-04-04T14:10:00Z"),
+        ] {
+            for unit in Unit::ALL {
+                let (key, resets) = unit.window(&TimeZone::get(zone).unwrap(), now.parse().unwrap());
+                let resets = resets.unwrap();
+                assert!(!ends_after(&key, resets), "{key} ends at {resets}");
+                let before = resets.checked_sub(SignedDuration::from_hours(5)).unwrap();
+                if matches!(unit, Unit::Day | Unit::Week) {
+                    assert!(ends_after(&key, before), "{key} ends at {resets}");
+                }
+            }
+        }
+        assert!(ends_after("month:2026-02@+00", "2026-02-28T20:00:00Z".parse().unwrap()));
+        for odd in
+            [ROLLING, LIFETIME, "day:", "day:2026-13-01@+00", "week:2026-W99@+00", "day:2026-03-07", ":@", "é:é@é"]
+        {
+            assert!(!ends_after(odd, "1970-01-01T00:00:00Z".parse().unwrap()), "{odd}");
+        }
     }
 
     #[track_caller]

@@ -28,6 +28,8 @@ pub(super) struct Chain<'a> {
     uncovered: Vec<Pinned>,
     /// The size that the last export is said to end at.
     stated: u64,
+    /// Whether it goes to the end that the log had.
+    is_to_end: bool,
     /// Leaves that stand in exports, bare ones too.
     leaves: u64,
 }
@@ -55,10 +57,10 @@ impl<'a> Chain<'a> {
         let (uncovered, pinned) = pinned.into_iter().partition(|it| it.size < number(from));
         let mut books = books.open(log);
         if from > 0 {
-            books.skip(from - 1);
+            books.outside();
         }
         let walk = Walk::new(log, trust, (from, first.and_then(frontier)), pinned);
-        Self { log, walk, books, from, uncovered, stated: 0, leaves: 0 }
+        Self { log, walk, books, from, uncovered, stated: 0, is_to_end: false, leaves: 0 }
     }
 
     /// Anchors that nothing here can be held to.
@@ -79,6 +81,7 @@ impl<'a> Chain<'a> {
         let Opened { label, mut lines, header, .. } = file;
         self.join(&header, &label, findings);
         self.stated = header.to_index;
+        self.is_to_end = header.period.to.is_none();
         let mut held = Held::default();
         self.records(&label, &mut lines, &mut held, findings, told)?;
         let at = Some(Line { file: &label, number: lines.next_number() });
@@ -107,7 +110,7 @@ impl<'a> Chain<'a> {
             findings.add(place.clone(), wrong);
             if from > self.walk.next() {
                 self.walk.jump(from, theirs);
-                self.books.skip(from - 1);
+                self.books.outside();
             }
         } else if self.walk.frontier().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours != theirs) {
             findings.add(place.clone(), Wrong::ExportFork { size: header.from_index });
@@ -214,6 +217,7 @@ impl<'a> Chain<'a> {
         checked.logs += 1;
         checked.events += self.walk.events;
         checked.pruned += self.walk.pruned;
+        checked.unaccounted += self.books.close_alone(self.is_to_end, findings);
         checked.checkpoints += self.walk.checkpoints;
         let root = self.walk.frontier().map(|frontier| root_text(&frontier.root())).unwrap_or_default();
         heads.push(Head {

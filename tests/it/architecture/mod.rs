@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "audit/export/reading",
     "audit/export/record",
     "audit/findings",
+    "audit/gaps",
     "audit/instant",
     "audit/marks",
     "audit/receipt",

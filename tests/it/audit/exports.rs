@@ -1,8 +1,10 @@
 //! Exports, verified offline: what is whole passes, and every change to one is found at its line.
 
+use diesel::prelude::*;
 use perkgate::audit::export::record::Form;
 use perkgate::audit::{Anchor, ExportFile, Report, Request, verify_exports};
 use perkgate::database::AnyConnection;
+use perkgate::database::schema::events;
 use perkgate::entropy::Entropy;
 
 use super::history::{History, foreign_key, log};
@@ -129,6 +131,27 @@ fn with_line(text: &str, at: usize, line: Option<&str>) -> String {
         None => drop(lines.remove(at)),
     }
     format!("{}\n", lines.join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_was_cut_out_shows_where_the_log_tells_of_no_pruning() {
+    for history in History::all().await {
+        let size = log(&mut conn(&history), "cathay").size;
+        history.lay_hands(|conn| {
+            let id = log(conn, "cathay").id;
+            let row = events::table.find((id, size - 2));
+            diesel::update(row).set(events::body.eq(None::<String>)).execute(conn).unwrap();
+        });
+        for form in FORMS {
+            let whole = verify(&[written(&history, "cathay", form, &Part::default())], &request(&history));
+            assert_eq!((codes(&whole), whole.checked.unaccounted), (vec!["body_missing"], 0), "{form:?}");
+            // Of a part only the rest could tell.
+            let part = written(&history, "cathay", form, &Part { since: Some(12), ..Part::default() });
+            let part = verify(&[part], &request(&history));
+            assert_eq!((codes(&part), part.checked.unaccounted), (vec![], 1), "{form:?}");
+        }
+        history.restore();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

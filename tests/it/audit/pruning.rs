@@ -1,11 +1,13 @@
 //! Retention: old bodies go once no promise needs them, and everything still verifies.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use jiff::Timestamp;
 use perkgate::access::{Merchant, Principal, Role};
-use perkgate::audit::Request;
-use perkgate::database::Database;
+use perkgate::audit::{Request, verify_snapshot};
 use perkgate::database::schema::events;
+use perkgate::database::{Database, connection};
+use perkgate::eligibility::decide::Decision;
 use perkgate::eligibility::referee::Ruling;
 use perkgate::entropy::Entropy;
 use perkgate::ledger::pruning::{KIND, PRUNABLE, Plan};
@@ -219,6 +221,89 @@ async fn a_body_that_goes_without_a_word_is_found() {
         });
         history.lay_hands(|conn| take(conn, kept));
         assert!(codes().contains(&"body_missing"), "{:?}", codes());
+    }
+}
+
+/// What pruning left is held to as before; of what went, only what it left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn pruning_hides_nothing_but_what_it_took() {
+    for house in House::all().await {
+        house.visits().await;
+        let long_ago = house.world.now();
+        house.world.pass(400 * 86_400);
+        house.prune(long_ago + jiff::SignedDuration::from_hours(1)).await;
+        house.visits().await;
+        let asked = house.world.check(&house.kiosk, question("week", "twitter:ada")).await.unwrap();
+        assert_eq!(asked.decision, Decision::Granted);
+        let now = house.world.now().as_microsecond();
+        for (hands, expected) in [
+            // Nothing about keys, rules and perks is ever pruned.
+            (
+                "INSERT INTO api_keys (id, merchant_id, hash, role, label, created_at) \
+                 SELECT 'key_forged', merchant_id, leaf_hash, 'admin', 'forged', 0 FROM api_keys, events \
+                 WHERE role = 'kiosk' AND kind = 'check.decided' LIMIT 1",
+                "key_without_event",
+            ),
+            (
+                "INSERT INTO rule_versions (merchant_id, perk_id, version, status, rule, rule_hash, author, created_at, editors) \
+                 SELECT merchant_id, perk_id, 99, 'scheduled', rule, rule_hash, author, 0, editors FROM rule_versions LIMIT 1",
+                "rule_without_event",
+            ),
+            ("UPDATE perks SET status = 'paused' WHERE slug = 'day'", "perk_mismatch"),
+            (
+                "UPDATE rule_versions SET status = 'draft' WHERE perk_id = (SELECT id FROM perks WHERE slug = 'ever')",
+                "rule_mismatch",
+            ),
+            // What limits count now is exact.
+            ("UPDATE limit_counters SET used = used - 1 WHERE window_key = 'rolling' AND used > 0", "counter_mismatch"),
+            ("DELETE FROM limit_counters WHERE window_key = 'rolling' AND used > 0", "counter_missing"),
+            (
+                "UPDATE limit_counters SET used = used - 1 WHERE window_key LIKE 'day:2013%' AND used > 0",
+                "counter_mismatch",
+            ),
+            ("UPDATE limit_counters SET used = used + 1 WHERE window_key = 'lifetime'", "counter_mismatch"),
+            (
+                "INSERT INTO limit_counters (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon) \
+                 SELECT merchant_id, perk_id, limit_id, '/subject/sub_forged', window_key, 9, last_used_at, horizon \
+                 FROM limit_counters WHERE window_key LIKE 'day:2013%' LIMIT 1",
+                "counter_mismatch",
+            ),
+            (
+                "INSERT INTO limit_counters (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, horizon) \
+                 SELECT merchant_id, perk_id, limit_id, '/subject/sub_forged', window_key, 9, last_used_at, horizon \
+                 FROM limit_counters WHERE window_key = 'rolling' AND used > 0 LIMIT 1",
+                "counter_mismatch",
+            ),
+            (
+                "INSERT INTO limit_uses (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost, stay) \
+                 SELECT merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, 'grt_forged', 1, stay \
+                 FROM limit_uses WHERE window_key = 'rolling' ORDER BY counts_at DESC LIMIT 1",
+                "use_without_event",
+            ),
+            // Of what is pruned, the table still says what it was about.
+            ("DELETE FROM referrals WHERE decided_at = (SELECT min(decided_at) FROM referrals)", "referral_missing"),
+            ("UPDATE referrals SET check_id = 'chk_forged'", "referral_without_event"),
+            (
+                "DELETE FROM redemptions WHERE redeemed_at = (SELECT min(redeemed_at) FROM redemptions)",
+                "redemption_missing",
+            ),
+            (
+                "UPDATE grants SET voided_at = NOW WHERE granted_at = (SELECT max(granted_at) FROM grants) AND voided_at IS NULL",
+                "grant_mismatch",
+            ),
+            ("UPDATE subjects SET created_at = created_at + 40000000000000", "subject_mismatch"),
+            ("UPDATE events SET body = NULL WHERE kind = 'key.created'", "body_missing"),
+            ("UPDATE events SET body = NULL, kind = 'check.decided' WHERE kind = 'perk.created'", "perk_without_event"),
+        ] {
+            let mut conn = house.database.dedicated().unwrap();
+            connection::begin(&mut conn).unwrap();
+            conn.batch_execute(&hands.replace("NOW", &now.to_string())).unwrap();
+            let report = verify_snapshot(&mut conn, &Request::default(), &Entropy::System, &mut |_| {}).unwrap();
+            connection::rollback(&mut conn).unwrap();
+            let counts = report.findings.counts();
+            assert!(counts.contains_key(expected), "{hands}: {counts:?}");
+        }
+        assert_eq!(house.findings(), [""; 0]);
     }
 }
 

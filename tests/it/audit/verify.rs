@@ -26,6 +26,7 @@ async fn a_history_of_everything_is_well() {
             logs: 3,
             events,
             pruned: 0,
+            unaccounted: 0,
             checkpoints,
             anchors: 0,
             grants: 6,

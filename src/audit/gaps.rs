@@ -1,0 +1,149 @@
+//! Events whose bodies are not here, and what they may have done.
+
+use jiff::Timestamp;
+
+use super::pruned::PrunedFacts;
+use crate::perks::limit::{CONCURRENT, LIFETIME, ROLLING};
+use crate::perks::window::ends_after;
+
+/// What is missing of one log so far. Nothing is pruned that a limit still counts, so what is pruned
+/// leaves the limits of later on as exact as they were.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gaps {
+    /// Events lie outside of what was exported: they may be of any kind and age.
+    is_part: bool,
+    /// The last event whose body is pruned.
+    last: Option<i64>,
+    /// What the log tells of pruning that came later than that.
+    told: Option<Told>,
+    /// The same of all pruning so far.
+    all: Option<Told>,
+}
+
+/// Microseconds of Unix time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    /// Younger events were not pruned.
+    before: i64,
+    /// When it was done.
+    at: i64,
+}
+
+impl Gaps {
+    /// An event outside of what was exported.
+    pub(super) const fn outside(&mut self) {
+        self.is_part = true;
+    }
+
+    /// An event whose body is pruned.
+    pub(super) const fn pruned(&mut self, index: i64) {
+        (self.last, self.told) = (Some(index), None);
+    }
+
+    /// The log tells of pruning.
+    pub(super) fn tell(&mut self, at: i64, facts: &PrunedFacts) {
+        let before = facts.before.as_microsecond();
+        let all =
+            self.all.map_or(Told { before, at }, |all| Told { before: all.before.max(before), at: all.at.max(at) });
+        self.all = Some(all);
+        if self.last.is_some_and(|last| last < facts.to_index) {
+            self.told = Some(all);
+        }
+    }
+
+    /// Whether there may be events that are not here.
+    pub(super) const fn any(&self) -> bool {
+        self.is_part || self.last.is_some()
+    }
+
+    /// Whether they may be of any kind.
+    pub(super) const fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    /// Whether the last event that is pruned stands behind this one.
+    pub(super) fn is_behind(&self, index: i64) -> bool {
+        self.last.is_some_and(|last| index < last)
+    }
+
+    /// Whether an event that was recorded at `at` may be among them.
+    pub(super) fn may_hold(&self, at: i64) -> bool {
+        self.is_part || self.last.is_some() && self.told.is_none_or(|told| at < told.before)
+    }
+
+    /// Whether one of them may still be counted by a limit in this window at `at`; of a window whose uses lapse
+    /// one by one, `at` is up to where they have.
+    pub(super) fn may_count(&self, window: &str, at: i64) -> bool {
+        if self.is_part || self.last.is_none() {
+            return self.is_part;
+        }
+        // What counts for ever is never pruned.
+        window != LIFETIME
+            && self.told.is_none_or(|told| match window {
+                ROLLING => at < told.before,
+                // A place that was held, and the window of the calendar that was open when it was decided.
+                _ => at < told.at,
+            })
+    }
+
+    /// The same at the end, by the row of a counter, whose window may have ended long ago.
+    pub(super) fn may_have_counted(&self, window: &str, horizon: i64) -> bool {
+        match window {
+            LIFETIME | ROLLING | CONCURRENT => self.may_count(window, horizon),
+            _ => {
+                let is_open = |told: Told| Timestamp::from_microsecond(told.at).is_ok_and(|at| ends_after(window, at));
+                self.is_part || self.last.is_some() && !self.told.is_some_and(is_open)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(before: &str, to_index: i64) -> PrunedFacts {
+        PrunedFacts { before: before.parse().unwrap(), from_index: 0, to_index, count: 1 }
+    }
+
+    fn micros(at: &str) -> i64 {
+        at.parse::<Timestamp>().unwrap().as_microsecond()
+    }
+
+    #[test]
+    fn what_is_pruned_counts_no_longer_than_pruning_lets_it() {
+        let mut gaps = Gaps::default();
+        assert!(!gaps.any() && !gaps.may_hold(0) && !gaps.may_count("day:2026-03-02@+00", 0));
+        gaps.pruned(7);
+        for window in ["day:2026-03-02@+00", ROLLING, CONCURRENT] {
+            assert!(gaps.may_count(window, i64::MAX), "nothing tells yet until when");
+        }
+        assert!(!gaps.may_count(LIFETIME, 0), "what counts for ever is never pruned");
+        let at = micros("2026-03-02T12:00:00Z");
+        gaps.tell(at, &told("2026-03-01T00:00:00Z", 8));
+        for (window, last) in [
+            (ROLLING, "2026-02-28T23:59:59Z"),
+            (CONCURRENT, "2026-03-02T11:59:59Z"),
+            ("day:2026-03-02@+00", "2026-03-02T11:59:59Z"),
+        ] {
+            assert!(gaps.may_count(window, micros(last)), "{window}");
+            assert!(!gaps.may_count(window, micros(last) + 1_000_000), "{window}");
+        }
+        assert!(gaps.may_have_counted("day:2026-03-01@+00", 0));
+        assert!(!gaps.may_have_counted("day:2026-03-02@+00", 0), "it was open when it was pruned");
+        assert!(gaps.may_hold(micros("2026-02-28T23:59:59Z")) && !gaps.may_hold(micros("2026-03-01T00:00:00Z")));
+        assert!(gaps.is_behind(6) && !gaps.is_behind(7));
+        // More is gone than that tells of.
+        gaps.pruned(8);
+        assert!(gaps.may_count(ROLLING, i64::MAX) && gaps.may_hold(at));
+        gaps.tell(at + 1, &told("2026-02-01T00:00:00Z", 9));
+        assert!(!gaps.may_count(ROLLING, micros("2026-03-01T00:00:00Z")), "the latest of all counts");
+    }
+
+    #[test]
+    fn of_a_part_of_a_log_anything_may_be_missing() {
+        let mut gaps = Gaps::default();
+        gaps.outside();
+        assert!(gaps.any() && gaps.is_part() && gaps.may_hold(i64::MAX) && gaps.may_count(LIFETIME, i64::MAX));
+    }
+}
