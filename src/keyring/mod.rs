@@ -2,8 +2,8 @@
 //!
 //! [`Keyring::open`] reads them once and makes what is missing; signing and looking up do no I/O.
 //! Call [`Keyring::refresh`] on a timer, so that a key which another replica made is published
-//! here too before it signs; `rotation.rs` makes the next one. To add a purpose: a [`Purpose`], its unwrapped type, and its place in
-//! `snapshot.rs`.
+//! here too before it signs; `rotation.rs` makes the next one. To add a purpose: a [`Purpose`], its
+//! unwrapped type, and its place in `snapshot.rs`.
 
 pub mod log_key;
 pub mod master;

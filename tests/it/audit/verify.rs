@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use diesel::prelude::*;
 use perkgate::audit::{Anchor, AuditError, Checked, Progress, Report, Request};
-use perkgate::database::schema::{checkpoints, events, keyring_keys, logs, subjects};
+use perkgate::database::schema::{checkpoints, events, keyring_keys, logs, merchants, subjects};
 use perkgate::entropy::Entropy;
 use perkgate::ledger::note::VerifierKey;
 
@@ -187,6 +187,27 @@ async fn a_key_put_into_the_database_deceives_only_those_who_trust_the_database(
         let report =
             history.verify(&Request { anchors: history.receipt(), keys: vec![real, key], ..Request::default() });
         assert_eq!(codes(&report), [""; 0], "the events are the same, whoever signed");
+    }
+}
+
+/// A merchant of the time before merchants had zones: the event that made it names none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merchant_that_is_older_than_time_zones_is_in_utc() {
+    for history in History::all().await {
+        let key = history.world.gateway.keyring.log_key();
+        history.lay_hands(|conn| {
+            let mut all = events_of(conn, "united");
+            let body = all[0].body.as_mut().unwrap();
+            assert!(body.contains(r#","time_zone":"UTC""#), "{body}");
+            *body = body.replace(r#","time_zone":"UTC""#, "");
+            rebuild(conn, "united", all, key.verifier(), &|text| key.sign(text));
+        });
+        assert_eq!(history.verdict().findings.listed(), []);
+        history.lay_hands(|conn| {
+            let united = merchants::table.filter(merchants::slug.eq("united"));
+            diesel::update(united).set(merchants::time_zone.eq("Asia/Tokyo")).execute(conn).unwrap();
+        });
+        assert_eq!(codes(&history.verdict()), ["merchant_mismatch"]);
     }
 }
 

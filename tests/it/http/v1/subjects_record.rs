@@ -90,7 +90,7 @@ async fn a_person_is_told_everything_and_what_would_have_changed_it() {
             ])
         );
         assert_eq!(changed(4), json!(["Asking after 06:00 on 2012-05-09 (America/Los_Angeles), when the perk opens."]));
-        assert_eq!(events[5]["facts"]["note"], "A mistake.");
+        assert_eq!(events[5]["personal"], json!({"note": "A mistake."}));
         assert!(!reply.text.contains("bob"));
 
         // Page by page it is the same, and read once.
