@@ -39,7 +39,6 @@ pub mod anchor;
 pub mod anchoring;
 mod body;
 mod books;
-mod brief;
 mod counters;
 pub mod export;
 pub mod findings;

@@ -150,7 +150,6 @@ async fn a_body_that_was_cut_out_shows_where_the_log_tells_of_no_pruning() {
             let part = verify(&[part], &request(&history));
             assert_eq!((codes(&part), part.checked.unaccounted), (vec![], 1), "{form:?}");
         }
-        history.restore();
     }
 }
 

@@ -282,7 +282,10 @@ async fn pruning_hides_nothing_but_what_it_took() {
             ),
             // Of what is pruned, the table still says what it was about.
             ("DELETE FROM referrals WHERE decided_at = (SELECT min(decided_at) FROM referrals)", "referral_missing"),
-            ("UPDATE referrals SET check_id = 'chk_forged'", "referral_without_event"),
+            (
+                "UPDATE referrals SET check_id = 'chk_forged' WHERE decided_at = (SELECT min(decided_at) FROM referrals)",
+                "referral_without_event",
+            ),
             (
                 "DELETE FROM redemptions WHERE redeemed_at = (SELECT min(redeemed_at) FROM redemptions)",
                 "redemption_missing",

@@ -14,7 +14,7 @@ const ROOM: usize = 47;
 
 /// A text that is nearly always short. In a table that was tampered with it may have any length.
 #[derive(Debug, Clone, FromSqlRow)]
-pub(super) enum Brief {
+pub(in crate::audit) enum Brief {
     Here { len: u8, bytes: [u8; ROOM] },
     Apart(Box<str>),
 }
@@ -69,7 +69,7 @@ impl FromSql<Text, Pg> for Brief {
 
 /// A hash, or none where what is stored has another length.
 #[derive(Debug, Clone, Copy, FromSqlRow)]
-pub(super) struct Stored(pub Option<Hash>);
+pub(in crate::audit) struct Stored(pub Option<Hash>);
 
 impl FromSql<Binary, Sqlite> for Stored {
     fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> Result<Self> {
