@@ -149,11 +149,17 @@ fn page(
             continue;
         };
         let is_ours = body.contains(&of_the_perk);
-        // Another perk's redemption matters only where it holds a place.
-        let is_other = interest.other_perks && (row.kind != redemptions::KIND || body.contains(r#""holds":["#));
-        if is_ours || is_other {
+        let is_opened = is_check && is_ours && at >= interest.personal_from;
+        // Of what nobody decides again only grants matter, and another perk's redemption only where it
+        // holds a place.
+        let matters = match row.kind.as_str() {
+            checks::KIND => is_opened || body.contains(r#""decision":"granted""#),
+            redemptions::KIND => is_ours || body.contains(r#""holds":["#),
+            _ => true,
+        };
+        if matters && (is_ours || interest.other_perks) {
             let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
-            events.push((event, row.kind, is_check && is_ours && at >= interest.personal_from));
+            events.push((event, row.kind, is_opened));
         }
     }
     let wanted: BTreeSet<&str> =
