@@ -32,17 +32,17 @@ use crate::support::world::{CLI, World, question};
 
 /// How many checks are made at the same instant.
 const AT_ONCE: usize = 40;
-const SUBJECTS: usize = 30;
+pub(super) const SUBJECTS: usize = 30;
 
 /// Windows in which uses add up, and those in which each lapses by itself.
-const SUMS: [&str; 5] = [
+pub(super) const SUMS: [&str; 5] = [
     r#"{"calendar":"hour"}"#,
     r#"{"calendar":"day"}"#,
     r#"{"calendar":"week"}"#,
     r#"{"calendar":"month"}"#,
     r#"{"lifetime":true}"#,
 ];
-const SINGLES: [&str; 5] = [
+pub(super) const SINGLES: [&str; 5] = [
     r#"{"rolling":"PT10M"}"#,
     r#"{"rolling":"PT6H"}"#,
     r#"{"rolling":"P1D"}"#,
@@ -64,7 +64,7 @@ fn limits(windows: Vec<&'static str>, most: usize) -> impl Strategy<Value = Stri
 }
 
 /// A rule with limits, which the short form can't have.
-fn limited_rule() -> impl Strategy<Value = String> {
+pub(super) fn limited_rule() -> impl Strategy<Value = String> {
     let ttl = proptest::sample::select(vec!["PT5M", "PT15M", "PT3H"]);
     let token = (ttl, any::<bool>()).prop_map(|(ttl, single)| format!(r#"{{"ttl":"{ttl}","single_use":{single}}}"#));
     let refer = proptest::sample::select(vec!["", r#","otherwise":"refer""#]);
@@ -81,21 +81,21 @@ fn limited_rule() -> impl Strategy<Value = String> {
 }
 
 /// A grant that something can still become of.
-struct Pending {
+pub(super) struct Pending {
     /// Among the checks of its history, by its place in the log.
     index: u64,
     grant: GrantId,
     token: String,
 }
 
-struct Crowd {
+pub(super) struct Crowd {
     /// What is known of each subject, as it was accepted.
     scores: HashMap<String, Score>,
-    kiosks: Vec<(Principal, Option<(&'static str, &'static str)>)>,
+    pub(super) kiosks: Vec<(Principal, Option<(&'static str, &'static str)>)>,
     admin: Principal,
 }
 
-async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
+pub(super) async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
     let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k");
     let placed = NewKey { location: Some("SFO".to_owned()), kiosk: Some("A12".to_owned()), ..key.clone() };
     let kiosks =
@@ -103,7 +103,7 @@ async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
     Crowd { scores: HashMap::new(), kiosks, admin: world.principal(merchant, Role::Admin).await }
 }
 
-fn handle(at: usize) -> String {
+pub(super) fn handle(at: usize) -> String {
     match at % 3 {
         0 => format!("twitter:s{at}"),
         1 => format!("cx:s{at}"),
@@ -111,12 +111,12 @@ fn handle(at: usize) -> String {
     }
 }
 
-fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
+pub(super) fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
     strategy.new_tree(runner).unwrap().current()
 }
 
 /// A rule that may be published, as a new perk or a new version of one.
-async fn publish(
+pub(super) async fn publish(
     world: &World,
     merchant: &Merchant,
     perk: &str,
@@ -142,7 +142,7 @@ async fn publish(
     }
 }
 
-async fn check_at_once(
+pub(super) async fn check_at_once(
     world: &World,
     merchant: &Merchant,
     crowd: &mut Crowd,
@@ -238,7 +238,7 @@ fn pending_of(answer: &Answer) -> Option<Pending> {
 }
 
 /// Some guests come, some leave, some grants are taken back; each at an instant of its own.
-async fn live_on(
+pub(super) async fn live_on(
     world: &World,
     merchant: &Merchant,
     crowd: &Crowd,
@@ -325,7 +325,7 @@ fn counts(found: &Backtest) -> [u64; 5] {
 }
 
 /// A rule that refuses for want of room only, which guests make as they leave.
-fn full_house(windows: Vec<&'static str>) -> impl Strategy<Value = String> {
+pub(super) fn full_house(windows: Vec<&'static str>) -> impl Strategy<Value = String> {
     (limits(windows, 3), proptest::sample::select(vec!["PT5M", "PT1H"])).prop_map(|(limits, ttl)| {
         format!(r#"{{"tiers":[{{"id":"t0"}}],"token":{{"ttl":"{ttl}"}},"limits":[{limits}]}}"#)
     })
