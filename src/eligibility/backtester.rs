@@ -73,7 +73,7 @@ impl Backtester {
         let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
         let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to });
         let (moves, other_perks) = (replay.counters().are_there(), replay.counters().are_across_perks());
-        let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks };
+        let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks, person: None };
         let of = u64::try_from(stretch.before - stretch.from).unwrap_or(0);
         Ok(BacktestRun {
             catalog: self.catalog.clone(),

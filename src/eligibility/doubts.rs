@@ -57,12 +57,7 @@ impl Deciding {
 }
 
 /// What is open about one subject's trial. `known`: the subject's own score, as it is kept now.
-pub(super) fn doubts(
-    chosen: &Chosen,
-    trial: &Trial,
-    known: Option<ScoreFact>,
-    deciding: Deciding,
-) -> Vec<Warning> {
+pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
     let at = deciding.at;
     let mut warnings: Vec<Warning> = standing(chosen, at).into_iter().chain(deciding.doubt()).collect();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });

@@ -16,6 +16,7 @@ use crate::ids::PerkId;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::history::{HistoryPage, Interest};
 use crate::ledger::past::PastEvent;
+use crate::perks::limit::Scope;
 use crate::perks::rule::Rule;
 
 /// From so many events on a recount is a long run, of which a merchant has one at a time.
@@ -42,11 +43,14 @@ impl Simulator {
         };
         let mut stretch = self.ledger.stretch(merchant, since, at).await?;
         let _turn = (stretch.before - stretch.from > LONG).then(|| self.runs.begin(merchant)).transpose()?;
+        // What others used is of no matter where each person is counted alone.
+        let is_own = rule.limits().iter().all(|limit| limit.scope.contains(&Scope::Subject));
         let interest = Interest {
             perk: perk.id.clone(),
             personal_from: Timestamp::MAX,
             moves: true,
             other_perks: counters.are_across_perks(),
+            person: is_own.then(|| subject.clone()),
         };
         let mut recount = Recount { rule: rule.clone(), perk: perk.id.clone(), at, stays, counters, gap: None };
         while stretch.from < stretch.before {

@@ -172,12 +172,7 @@ impl Change<'_> {
         Ok(rows.into_iter().next().map(RuleVersion::try_from).transpose()?)
     }
 
-    fn apply(
-        &mut self,
-        perk: &mut PerkRow,
-        latest: Option<&RuleVersion>,
-        ready: Ready,
-    ) -> Result<Applied, PerkError> {
+    fn apply(&mut self, perk: &mut PerkRow, latest: Option<&RuleVersion>, ready: Ready) -> Result<Applied, PerkError> {
         let Ready { name, purpose, draft, .. } = ready;
         let step = Step::of(latest, draft.rule.hash(), draft.publish);
         let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose.as_str() != perk.purpose);

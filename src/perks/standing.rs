@@ -101,11 +101,8 @@ impl Change<'_> {
             DatabaseError::Duplicate(_) => PerkError::Exists,
             other => other.into(),
         })?;
-        let facts = [
-            ("perk", Json::text(&row.slug)),
-            ("name", Json::text(&row.name)),
-            ("purpose", Json::text(&row.purpose)),
-        ];
+        let facts =
+            [("perk", Json::text(&row.slug)), ("name", Json::text(&row.name)), ("purpose", Json::text(&row.purpose))];
         self.events.push(event(self.merchant, self.actor, "perk.created", &row.id, facts));
         Ok(row)
     }

@@ -32,7 +32,7 @@ use crate::support::world::{CLI, World, question};
 
 /// How many checks are made at the same instant.
 const AT_ONCE: usize = 40;
-pub(super) const SUBJECTS: usize = 30;
+const SUBJECTS: usize = 30;
 
 /// Windows in which uses add up, and those in which each lapses by itself.
 pub(super) const SUMS: [&str; 5] = [
@@ -64,7 +64,7 @@ fn limits(windows: Vec<&'static str>, most: usize) -> impl Strategy<Value = Stri
 }
 
 /// A rule with limits, which the short form can't have.
-pub(super) fn limited_rule() -> impl Strategy<Value = String> {
+fn limited_rule() -> impl Strategy<Value = String> {
     let ttl = proptest::sample::select(vec!["PT5M", "PT15M", "PT3H"]);
     let token = (ttl, any::<bool>()).prop_map(|(ttl, single)| format!(r#"{{"ttl":"{ttl}","single_use":{single}}}"#));
     let refer = proptest::sample::select(vec!["", r#","otherwise":"refer""#]);
@@ -81,21 +81,21 @@ pub(super) fn limited_rule() -> impl Strategy<Value = String> {
 }
 
 /// A grant that something can still become of.
-pub(super) struct Pending {
+struct Pending {
     /// Among the checks of its history, by its place in the log.
     index: u64,
     grant: GrantId,
     token: String,
 }
 
-pub(super) struct Crowd {
+struct Crowd {
     /// What is known of each subject, as it was accepted.
     scores: HashMap<String, Score>,
-    pub(super) kiosks: Vec<(Principal, Option<(&'static str, &'static str)>)>,
+    kiosks: Vec<(Principal, Option<(&'static str, &'static str)>)>,
     admin: Principal,
 }
 
-pub(super) async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
+async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
     let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k");
     let placed = NewKey { location: Some("SFO".to_owned()), kiosk: Some("A12".to_owned()), ..key.clone() };
     let kiosks =
@@ -103,7 +103,7 @@ pub(super) async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
     Crowd { scores: HashMap::new(), kiosks, admin: world.principal(merchant, Role::Admin).await }
 }
 
-pub(super) fn handle(at: usize) -> String {
+fn handle(at: usize) -> String {
     match at % 3 {
         0 => format!("twitter:s{at}"),
         1 => format!("cx:s{at}"),
@@ -111,12 +111,12 @@ pub(super) fn handle(at: usize) -> String {
     }
 }
 
-pub(super) fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
+fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
     strategy.new_tree(runner).unwrap().current()
 }
 
 /// A rule that may be published, as a new perk or a new version of one.
-pub(super) async fn publish(
+async fn publish(
     world: &World,
     merchant: &Merchant,
     perk: &str,
@@ -142,7 +142,7 @@ pub(super) async fn publish(
     }
 }
 
-pub(super) async fn check_at_once(
+async fn check_at_once(
     world: &World,
     merchant: &Merchant,
     crowd: &mut Crowd,
@@ -238,7 +238,7 @@ fn pending_of(answer: &Answer) -> Option<Pending> {
 }
 
 /// Some guests come, some leave, some grants are taken back; each at an instant of its own.
-pub(super) async fn live_on(
+async fn live_on(
     world: &World,
     merchant: &Merchant,
     crowd: &Crowd,
@@ -325,7 +325,7 @@ fn counts(found: &Backtest) -> [u64; 5] {
 }
 
 /// A rule that refuses for want of room only, which guests make as they leave.
-pub(super) fn full_house(windows: Vec<&'static str>) -> impl Strategy<Value = String> {
+fn full_house(windows: Vec<&'static str>) -> impl Strategy<Value = String> {
     (limits(windows, 3), proptest::sample::select(vec!["PT5M", "PT1H"])).prop_map(|(limits, ttl)| {
         format!(r#"{{"tiers":[{{"id":"t0"}}],"token":{{"ttl":"{ttl}"}},"limits":[{limits}]}}"#)
     })

@@ -280,7 +280,8 @@ async fn an_instant_that_is_past_has_the_limits_of_then() {
         app.world.pass(1800);
         let granted = kiosk.post("/v1/checks", &check).await.is(200);
         app.world.pass(3600);
-        admin.post(&format!("/v1/grants/{}/void", granted["grant"].as_str().unwrap()), &json!({"note": "A mistake."}))
+        admin
+            .post(&format!("/v1/grants/{}/void", granted["grant"].as_str().unwrap()), &json!({"note": "A mistake."}))
             .await
             .is(200);
         app.world.pass(3600);
@@ -357,10 +358,7 @@ async fn what_an_answer_leaves_open_is_said_beside_it() {
         // Published at 19:00, seen at 18:00.
         let early = "2012-05-08T18:59:59Z";
         assert_eq!(codes(ada(json!({"at": early}))).await, ["no_version_decides"]);
-        assert_eq!(
-            codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await,
-            ["no_version_decides", "score_of_later"]
-        );
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await, ["no_version_decides", "score_of_later"]);
         let assumed = json!({"at": "2012-05-08T17:00:00Z", "score": {"value": 50}});
         assert_eq!(codes(ada(assumed)).await, ["no_version_decides"]);
         assert_eq!(codes(ada(json!({"at": "2012-06-08T19:00:00Z"}))).await, none);
