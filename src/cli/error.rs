@@ -118,7 +118,7 @@ pub enum CliError {
     Several(Vec<CliError>),
     #[error("`{perk}` can't be applied, so none of the {of} files was")]
     NothingApplied { perk: PerkSlug, of: usize, source: Box<CliError> },
-    #[error("{0} perks are too many to apply at once")]
+    #[error("{0} perks are too many: at most {most} are applied at once", most = crate::perks::apply::AT_ONCE)]
     TooManyPerks(usize),
     /// What keeps a command from an answer whose "no" is exit code 1.
     #[error(transparent)]
@@ -262,8 +262,7 @@ impl CliError {
             Self::Differs(_) => "move it away, or --force to write over it",
             Self::NotYamlName(_) => "a name that ends in .yaml, and not in .test.yaml, which is for cases",
             Self::FileExists(_) => "another place with --out",
-            Self::NothingApplied { .. } => "mend it and run it again: all of them are applied, or none",
-            Self::TooManyPerks(_) => "at most 500 of them, in as many runs as it takes",
+            Self::NothingApplied { .. } | Self::TooManyPerks(_) => "mend it, or give fewer: all are applied, or none",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
             Self::Perk(PerkError::ApprovalRequired) => {

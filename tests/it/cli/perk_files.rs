@@ -166,7 +166,7 @@ async fn a_fault_midway_leaves_nothing_of_the_files_before_it() {
             told[told.len() - 2..],
             [
                 "error: `spa` can't be applied, so none of the 4 files was",
-                "  try: mend it and run it again: all of them are applied, or none"
+                "  try: mend it, or give fewer: all are applied, or none"
             ]
         );
         assert_eq!((terminal.ask("perk list --merchant cathay"), events().await), (listed, recorded));
