@@ -117,7 +117,9 @@ impl Simulator {
     pub async fn simulate(&self, merchant: &Merchant, actor: &Actor, trial: Trial) -> Result<Simulated, TrialError> {
         let chosen = choose(&self.catalog, &self.lookup, &merchant.id, &trial.perk, trial.choice.clone()).await?;
         let rule = &chosen.rule;
-        let at = trial.at.unwrap_or_else(|| self.clock.now());
+        // Looked at once: a moment later, now is past.
+        let now = self.clock.now();
+        let at = trial.at.unwrap_or(now);
         let score = self.score(merchant, &chosen, &trial, at).await?;
         let network = match (&trial.network, &trial.subject) {
             (Some(network), _) => Some(network.clone()),
@@ -154,7 +156,7 @@ impl Simulator {
         };
         if let (Some(subject), true) = (trial.subject.clone(), verdict.is_granted() && !rule.limits().is_empty()) {
             let entry = self.entry(merchant, actor, &chosen, &trial, &facts, verdict, subject, at);
-            if at < self.clock.now() {
+            if at < now {
                 let Recounted { outcome, unknown } = self.recount(&chosen, entry).await?;
                 simulated.warnings.extend(limits_not_known(&unknown, at));
                 simulated.come_out(outcome);
