@@ -16,12 +16,23 @@ use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 pub(super) fn new_merchant(
     slug: MerchantSlug,
     name: &str,
+    time_zone: Option<&str>,
     now: Timestamp,
     entropy: &Entropy,
 ) -> Result<Merchant, AccessError> {
-    let name = ids::label(name, Merchant::NAME_MAX)
-        .map_err(|e| AccessError::Unfit(vec![Flaw::new("/name", "invalid_value", e.to_string())]))?;
-    Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now })
+    let name = ids::label(name, Merchant::NAME_MAX).map_err(|e| Flaw::new("/name", "invalid_value", e.to_string()));
+    let time_zone = zone_name(time_zone.unwrap_or(Merchant::ZONE));
+    match (name, time_zone) {
+        (Ok(name), Ok(time_zone)) => {
+            Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now, time_zone })
+        }
+        (name, time_zone) => Err(AccessError::Unfit([name.err(), time_zone.err()].into_iter().flatten().collect())),
+    }
+}
+
+/// The zone's name as it is kept.
+pub(super) fn zone_name(text: &str) -> Result<String, Flaw> {
+    Merchant::zone_name(text).map_err(|error| Flaw::new("/time_zone", "unknown_time_zone", error.to_string()))
 }
 
 /// The operator's log says that the merchant was made, and so does the merchant's own log as its
@@ -41,7 +52,8 @@ pub(super) fn create_merchant(
         error => error.into(),
     })?;
     bump_epoch(conn, store::EPOCH)?;
-    let facts = object([("slug", merchant.slug.as_str()), ("name", &merchant.name)]);
+    let facts =
+        object([("slug", merchant.slug.as_str()), ("name", &merchant.name), ("time_zone", &merchant.time_zone)]);
     for log in [LogOwner::Operator, LogOwner::Merchant(merchant.id.clone())] {
         events.push(EventDraft {
             log,
@@ -49,8 +61,35 @@ pub(super) fn create_merchant(
             about: merchant.id.to_string(),
             actor: actor.clone(),
             facts: facts.clone(),
+            personal: None,
         });
     }
+    Ok(merchant)
+}
+
+/// Gives a merchant another time zone. The one that it has changes nothing and is no event.
+pub(super) fn set_time_zone(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    slug: &MerchantSlug,
+    time_zone: String,
+    actor: &Actor,
+) -> Result<Merchant, AccessError> {
+    let mut merchant = store::lock_merchant(conn, slug)?.ok_or(AccessError::UnknownMerchant)?;
+    if merchant.time_zone == time_zone {
+        return Ok(merchant);
+    }
+    store::update_time_zone(conn, &merchant.id, &time_zone)?;
+    bump_epoch(conn, store::EPOCH)?;
+    let was = std::mem::replace(&mut merchant.time_zone, time_zone);
+    events.push(EventDraft {
+        log: LogOwner::Merchant(merchant.id.clone()),
+        kind: "merchant.rezoned",
+        about: merchant.id.to_string(),
+        actor: actor.clone(),
+        facts: object([("time_zone", merchant.time_zone.as_str()), ("was", &was)]),
+        personal: None,
+    });
     Ok(merchant)
 }
 
@@ -114,7 +153,7 @@ fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {
         ("expires_at", expires_at.as_deref()),
     ];
     let facts = object(bound.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    EventDraft { log, kind, about: key.id.to_string(), actor, facts }
+    EventDraft { log, kind, about: key.id.to_string(), actor, facts, personal: None }
 }
 
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> Json {

@@ -121,14 +121,38 @@ impl Directory {
         self.known.now().content.merchant_by_slug(slug)
     }
 
-    /// Makes a merchant.
+    /// Makes a merchant. Its reports count by the days of `time_zone`, an IANA name; UTC without one.
     ///
     /// # Errors
     /// [`AccessError::MerchantExists`], [`AccessError::Unfit`], or the ledger's.
-    pub async fn create_merchant(&self, slug: MerchantSlug, name: &str, actor: Actor) -> Result<Merchant, AccessError> {
-        let merchant = change::new_merchant(slug, name, self.clock.now(), &self.entropy)?;
+    pub async fn create_merchant(
+        &self,
+        slug: MerchantSlug,
+        name: &str,
+        time_zone: Option<&str>,
+        actor: Actor,
+    ) -> Result<Merchant, AccessError> {
+        let merchant = change::new_merchant(slug, name, time_zone, self.clock.now(), &self.entropy)?;
         let made = self.ledger.change(move |conn, events| change::create_merchant(conn, events, merchant, &actor));
         let merchant = made.await?;
+        self.known.follow_own_change().await;
+        Ok(merchant)
+    }
+
+    /// Gives a merchant another time zone, an IANA name. The one that it has is no change and no error.
+    ///
+    /// # Errors
+    /// [`AccessError::Unfit`], [`AccessError::UnknownMerchant`], or the ledger's.
+    pub async fn set_time_zone(
+        &self,
+        slug: MerchantSlug,
+        time_zone: &str,
+        actor: Actor,
+    ) -> Result<Merchant, AccessError> {
+        let time_zone = change::zone_name(time_zone).map_err(|flaw| AccessError::Unfit(vec![flaw]))?;
+        let changed =
+            self.ledger.change(move |conn, events| change::set_time_zone(conn, events, &slug, time_zone, &actor));
+        let merchant = changed.await?;
         self.known.follow_own_change().await;
         Ok(merchant)
     }
@@ -264,7 +288,7 @@ mod tests {
         }
 
         fn merchant(&self, slug: &str) -> Merchant {
-            let new = change::new_merchant(slug.parse().unwrap(), slug, NOW, &self.entropy).unwrap();
+            let new = change::new_merchant(slug.parse().unwrap(), slug, None, NOW, &self.entropy).unwrap();
             self.write(|conn, events| change::create_merchant(conn, events, new, &CLI)).0.unwrap()
         }
 
@@ -349,7 +373,7 @@ mod tests {
     #[tokio::test]
     async fn every_change_is_told_once_in_the_log_it_belongs_to() {
         let books = Books::open();
-        let merchant = change::new_merchant("cathay".parse().unwrap(), "Cathay", NOW, &books.entropy).unwrap();
+        let merchant = change::new_merchant("cathay".parse().unwrap(), "Cathay", None, NOW, &books.entropy).unwrap();
         let again = Merchant { id: MerchantId::new(NOW, &books.entropy), ..merchant.clone() };
         let (made, events) = books.write(|conn, events| change::create_merchant(conn, events, merchant.clone(), &CLI));
         let id = made.unwrap().id;
@@ -361,6 +385,21 @@ mod tests {
         let (refused, events) = books.write(|conn, events| change::create_merchant(conn, events, again, &CLI));
         assert!(matches!(refused, Err(AccessError::MerchantExists(slug)) if slug.as_str() == "cathay"));
         assert_eq!(events, []);
+
+        for (zone, told) in [("Asia/Hong_Kong", 1), ("Asia/Hong_Kong", 0), ("UTC", 1)] {
+            let slug = "cathay".parse().unwrap();
+            let (set, events) =
+                books.write(|conn, events| change::set_time_zone(conn, events, &slug, zone.to_owned(), &CLI));
+            assert_eq!((set.unwrap().time_zone.as_str(), events.len()), (zone, told), "the same again is no event");
+            for event in events {
+                assert_eq!((&event.log, event.kind), (&LogOwner::Merchant(id.clone()), "merchant.rezoned"));
+                assert!(event.facts.canonical().starts_with(&format!(r#"{{"time_zone":"{zone}","was":"#)));
+            }
+        }
+        let nobody = "nobody".parse().unwrap();
+        let (refused, _) =
+            books.write(|conn, events| change::set_time_zone(conn, events, &nobody, "UTC".to_owned(), &CLI));
+        assert!(matches!(refused, Err(AccessError::UnknownMerchant)));
 
         let (key, _) = books.key(NewKey::of(Role::Kiosk, Some(id.clone()), "A12"));
         let (_, events) = books.revoke(&key);

@@ -22,6 +22,6 @@ mod store;
 pub use directory::Directory;
 pub use error::{AccessError, Flaw, Refused};
 pub use key::{ApiKey, KeySecret, NewKey};
-pub use merchant::Merchant;
+pub use merchant::{Merchant, UnknownZone};
 pub use principal::{Forbidden, Principal};
 pub use role::{Permission, Role};

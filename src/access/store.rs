@@ -21,6 +21,7 @@ struct MerchantRow {
     slug: String,
     name: String,
     created_at: i64,
+    time_zone: String,
 }
 
 impl TryFrom<MerchantRow> for Merchant {
@@ -32,6 +33,7 @@ impl TryFrom<MerchantRow> for Merchant {
             slug: row.slug.parse().map_err(|e| DatabaseError::corrupt("merchant slug", e))?,
             name: row.name,
             created_at: from_micros(row.created_at),
+            time_zone: row.time_zone,
         })
     }
 }
@@ -42,6 +44,7 @@ pub(super) fn insert_merchant(conn: &mut AnyConnection, merchant: &Merchant) -> 
         slug: merchant.slug.as_str().to_owned(),
         name: merchant.name.clone(),
         created_at: merchant.created_at.as_microsecond(),
+        time_zone: merchant.time_zone.clone(),
     };
     diesel::insert_into(merchants::table).values(row).execute(conn)?;
     Ok(())
@@ -54,6 +57,25 @@ pub(super) fn find_merchant(conn: &mut AnyConnection, slug: &MerchantSlug) -> Re
         .first(conn)
         .optional()?;
     row.map(Merchant::try_from).transpose()
+}
+
+/// [`find_merchant`], held until the transaction ends, so that of two changes each knows what it changes.
+pub(super) fn lock_merchant(conn: &mut AnyConnection, slug: &MerchantSlug) -> Result<Option<Merchant>, DatabaseError> {
+    if let AnyConnection::Postgres(c) = conn {
+        let row = merchants::table.filter(merchants::slug.eq(slug.as_str())).select(merchants::id);
+        let _: Option<String> = row.for_no_key_update().first(c).optional()?;
+    }
+    // Read after the lock: what another change committed meanwhile is seen.
+    find_merchant(conn, slug)
+}
+
+pub(super) fn update_time_zone(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    time_zone: &str,
+) -> Result<(), DatabaseError> {
+    diesel::update(merchants::table.find(merchant.as_str())).set(merchants::time_zone.eq(time_zone)).execute(conn)?;
+    Ok(())
 }
 
 /// Up to `limit` merchants in the order they were made, after the one with id `after`.

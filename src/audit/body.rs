@@ -88,18 +88,20 @@ pub(super) enum Unreadable {
     Form(String),
 }
 
+/// What stands before the name of an event's kind.
+const KIND: &str = r#""kind":""#;
+
 impl<'a> Body<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
         // `facts` stand before `kind`, so this is a guess; `kind` is held to it, and what fails is read
-        // again without one, so that it is told what is wrong.
-        if text.contains(r#""kind":"check.decided""#)
-            && let Some(body) = Self::guess(text, checks::KIND, Facts::Check)
-        {
-            return Ok(body);
-        }
-        if text.contains(r#""kind":"token.redeemed""#)
-            && let Some(body) = Self::guess(text, redemptions::KIND, Facts::Redeem)
-        {
+        // again without one, so that it is told what is wrong. Little stands behind it.
+        let guessed = text.rfind(KIND).and_then(|at| text.get(at + KIND.len()..)?.split_once('"'));
+        let body = match guessed {
+            Some((checks::KIND, _)) => Self::guess(text, checks::KIND, Facts::Check),
+            Some((redemptions::KIND, _)) => Self::guess(text, redemptions::KIND, Facts::Redeem),
+            _ => None,
+        };
+        if let Some(body) = body {
             return Ok(body);
         }
         let version = |v| if v == crate::ledger::event::VERSION { None } else { Some(Unreadable::Version(v)) };
@@ -316,6 +318,37 @@ pub(super) struct ClaimFacts<'a> {
     #[serde(borrow)]
     pub tier: Text<'a>,
     pub rule: i32,
+}
+
+/// The facts of `merchant.created` and `merchant.rezoned`; the first events named no zone.
+#[derive(Deserialize)]
+pub(super) struct MerchantFacts<'a> {
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub time_zone: Option<Text<'a>>,
+}
+
+/// The facts of `gateway_key.created` and `gateway_key.rotated`.
+#[derive(Deserialize)]
+pub(super) struct GatewayKeyFacts<'a> {
+    #[serde(borrow)]
+    pub purpose: Text<'a>,
+    /// Base64url; the hash key has none.
+    #[serde(borrow)]
+    pub public_key: Option<Text<'a>>,
+    pub signs_from: Instant,
+    pub retires_at: Option<Instant>,
+    /// Of a rotation: the keys that it takes over from.
+    #[serde(borrow, default)]
+    pub retires: Vec<RetiredFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RetiredFacts<'a> {
+    #[serde(borrow)]
+    pub kid: Text<'a>,
+    pub at: Instant,
 }
 
 #[cfg(test)]

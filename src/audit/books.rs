@@ -7,10 +7,12 @@ use serde_json::value::RawValue;
 use super::body::{ApprovalFacts, Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
+use super::gateway_keys::GatewayKeys;
 use super::grants::Grants;
 use super::keys::Keys;
 use super::logs::Logs;
 use super::marks::Marks;
+use super::merchants::Owner;
 use super::pruned::Pruned;
 use super::redemptions::Redemptions;
 use super::referrals::Referrals;
@@ -20,7 +22,7 @@ use super::subjects::Subjects;
 use super::verify::Checked;
 use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::{contests, erasure, pruning, referrals, returns};
+use crate::ledger::{contests, erasure, keys as gateway, pruning, referrals, returns};
 
 /// Over all logs.
 pub(super) struct Books {
@@ -45,9 +47,11 @@ enum Against {
 pub(super) struct LogBooks<'a> {
     log: &'a Identity,
     books: &'a mut Books,
+    owner: Owner,
     counters: Counters,
     rules: Rules,
     keys: Keys,
+    gateway_keys: GatewayKeys,
     referrals: Referrals,
     subjects: Subjects,
     pruned: Pruned,
@@ -71,9 +75,11 @@ impl Books {
     pub(super) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
         LogBooks {
             log,
+            owner: Owner::default(),
             counters: Counters::new(self.marks.clone()),
             rules: Rules::default(),
             keys: Keys::default(),
+            gateway_keys: GatewayKeys::default(),
             referrals: Referrals::default(),
             subjects: Subjects::new(self.marks.clone()),
             pruned: Pruned::default(),
@@ -204,9 +210,14 @@ impl LogBooks<'_> {
             }
             "key.created" => self.keys.created(about, read(facts)?),
             "key.revoked" => self.keys.revoked(about, read(facts)?),
+            gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
+                self.gateway_keys.told(about, &read(facts)?);
+            }
             "merchant.created" if self.log.merchant.is_none() => {
                 self.books.merchants.insert(about.to_owned());
             }
+            "merchant.created" => self.owner.created(&read(facts)?),
+            "merchant.rezoned" => self.owner.rezoned(&read(facts)?),
             _ => {}
         }
         Ok(())
@@ -222,14 +233,15 @@ impl LogBooks<'_> {
         let (name, merchant, has_gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.has_gaps);
         self.pruned.close(name, findings);
         checked.keys += self.keys.close(conn, name, merchant, has_gaps, findings)?;
-        match merchant {
-            Some(merchant) => {
-                checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
-                checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
-                checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
-                checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
-            }
-            None => self.books.has_operator_gaps = has_gaps,
+        if let Some(merchant) = merchant {
+            self.owner.close(conn, name, merchant, has_gaps, findings)?;
+            checked.rules += self.rules.close(conn, name, merchant, has_gaps, findings)?;
+            checked.referrals += self.referrals.close(conn, name, merchant, has_gaps, findings)?;
+            checked.erased += self.subjects.close(conn, name, merchant, has_gaps, findings)?;
+            checked.counters += self.counters.close(conn, name, merchant, has_gaps, findings)?;
+        } else {
+            self.gateway_keys.close(conn, name, has_gaps, findings)?;
+            self.books.has_operator_gaps = has_gaps;
         }
         Ok(())
     }

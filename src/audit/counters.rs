@@ -188,7 +188,7 @@ impl Counters {
                     None => 0,
                 };
                 if u64::try_from(row.used) != Ok(counted) {
-                    let name = format!("{} {} {}", row.limit_id, row.scope_key, row.window_key);
+                    let name = format!("{} {} {}", &*row.limit_id, &*row.scope_key, &*row.window_key);
                     findings.add(Place::log(log), Wrong::Counter { counter: name, stored: row.used, counted });
                 }
             }
@@ -250,7 +250,7 @@ fn close_uses(
         let page = store::list_uses(conn, merchant, last.as_ref())?;
         for row in &page {
             let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
-            let named = || (row.grant_id.clone(), row.limit_id.clone());
+            let named = || (row.grant_id.to_string(), row.limit_id.to_string());
             match standing.remove(&(key, marks.of(&[&row.grant_id]))) {
                 None if has_gaps => {}
                 None => {

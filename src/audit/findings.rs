@@ -132,6 +132,8 @@ wrongs! {
     /// Something within `from..size` differs from what was signed.
     Root { from: u64, size: u64 } = "root_mismatch",
         "the root at size {size} is not the signed one: between index {from} and there an event was changed, inserted, deleted or moved";
+    Subtree { subtree: String } = "subtree_mismatch",
+        "the stored hash of subtree {subtree} (level/number) is not what the log's leaves come to: proofs that rest on it fail";
     // Checkpoints and heads.
     CheckpointSignature { size: i64, reason: String } = "checkpoint_signature",
         "the checkpoint at size {size} proves nothing: {reason}";
@@ -146,6 +148,8 @@ wrongs! {
     LogLost { log: String } = "log_missing", "events or checkpoints of {log} are here, and the log is gone";
     MerchantMissing { merchant: String } = "merchant_missing", "{merchant} was made and is gone";
     MerchantWithoutEvent { merchant: String } = "merchant_without_event", "no event made {merchant}: it was added";
+    Merchant { merchant: String, part: &'static str } = "merchant_mismatch",
+        "{merchant} differs from the events in its {part}";
     LogEmpty = "log_empty", "the log has no events: a log is made with its first";
     LogOwner { name: String } = "log_owner_mismatch", "the log is not named after its owner, which goes by `{name}`";
     // What was kept from earlier.
@@ -230,6 +234,11 @@ wrongs! {
     PerkWithoutEvent { perk: String } = "perk_without_event", "no event created the perk {perk}: it was added";
     Key { key: String, part: &'static str } = "key_mismatch", "the key {key} differs from the events in its {part}";
     KeyMissing { key: String } = "key_missing", "the key {key} is gone";
+    GatewayKey { kid: String, part: &'static str } = "gateway_key_mismatch",
+        "the gateway's key {kid} differs from the events, or from its name, in its {part}";
+    GatewayKeyMissing { kid: String } = "gateway_key_missing", "the gateway's key {kid} is gone";
+    GatewayKeyWithoutEvent { kid: String } = "gateway_key_without_event",
+        "no event tells of the gateway's key {kid}: it was added";
     KeyWithoutEvent { key: String } = "key_without_event", "no event created the key {key}: it was added";
 }
 

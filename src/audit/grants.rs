@@ -7,11 +7,10 @@ use super::findings::{Findings, Wrong};
 use super::instant::Instant;
 use super::logs::Logs;
 use super::marks::{Marked, Marks};
-use super::store::{self, EventRow};
+use super::store::{self, EventRow, GrantRow};
 use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::checks::{KIND, claims_digest};
-use crate::ledger::store::GrantRow;
 
 type ToldGrant<'a> = Told<'a, 13>;
 
@@ -129,7 +128,7 @@ impl Grants {
             if page.len() < store::PAGE {
                 break;
             }
-            last = page.into_iter().next_back().map(|row| row.id).unwrap_or_default();
+            last = page.into_iter().next_back().map(|row| row.id.to_string()).unwrap_or_default();
         }
         if !self.by_events.agrees(&by_rows) {
             name_rows(conn, logs, findings)?;
@@ -142,7 +141,7 @@ impl Grants {
 const UNREADABLE: &str = "claims";
 
 fn wrong(row: &GrantRow, part: &'static str) -> Wrong {
-    Wrong::Grant { grant: row.id.clone(), part }
+    Wrong::Grant { grant: row.id.to_string(), part }
 }
 
 /// The row's claims, once its other columns agree with them.
@@ -161,23 +160,24 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
     let mut last = String::new();
     loop {
         let page = store::list_grants(conn, &last)?;
-        let checks: Vec<&str> = page.iter().map(|row| row.check_id.as_str()).collect();
+        let checks: Vec<&str> = page.iter().map(|row| &*row.check_id).collect();
         let events = store::list_events_about(conn, &checks)?;
         for row in &page {
             let of_check: Vec<&EventRow> = events
                 .iter()
                 .filter(|(merchant, event)| {
-                    merchant.as_deref() == Some(&*row.merchant_id) && event.about == row.check_id
+                    merchant.as_deref() == Some(&*row.merchant_id) && *event.about == *row.check_id
                 })
                 .map(|(_, event)| event)
                 .collect();
-            if of_check.iter().any(|event| event.body.is_none() && event.kind == KIND) {
+            if of_check.iter().any(|event| event.body.is_none() && &*event.kind == KIND) {
                 continue;
             }
             let naming: Vec<(&EventRow, Likeness)> =
                 of_check.iter().filter_map(|event| Some((*event, compare(event, row)?))).collect();
             match naming.as_slice() {
-                [] => findings.add(logs.place_of(&row.merchant_id), Wrong::GrantWithoutEvent { grant: row.id.clone() }),
+                [] => findings
+                    .add(logs.place_of(&row.merchant_id), Wrong::GrantWithoutEvent { grant: row.id.to_string() }),
                 [(event, Likeness::Differs(part))] => {
                     findings.add(logs.place_at(&row.merchant_id, event), wrong(row, part));
                 }
@@ -190,7 +190,7 @@ fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> 
         if page.len() < store::PAGE {
             return Ok(());
         }
-        last = page.into_iter().next_back().map(|row| row.id).unwrap_or_default();
+        last = page.into_iter().next_back().map(|row| row.id.to_string()).unwrap_or_default();
     }
 }
 
@@ -199,7 +199,7 @@ fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     // The body's kind, not the column's, which may have been changed to mislead.
     let body = Body::parse(event.body.as_deref()?).ok()?;
     let Facts::Check(check) = &body.facts else { return None };
-    let grant = check.grant.as_ref().filter(|grant| *grant.id == row.id)?;
+    let grant = check.grant.as_ref().filter(|grant| *grant.id == *row.id)?;
     let told = by_event(&row.merchant_id, &body, check, grant);
     Some(match claims_of(row) {
         Ok(claims) => told.compare(&by_row(row, &claims)),

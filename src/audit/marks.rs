@@ -3,12 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
-/// Marks of texts under random keys, which are made after the texts and for one run: whoever wrote them
+/// Marks of texts under a random key, which is made after the texts and for one run: whoever wrote them
 /// could not choose any that have the same mark. By accident two have it with a probability of 2⁻¹²⁸.
 #[derive(Clone, Default)]
 pub(super) struct Marks {
-    /// One for each half.
-    keys: [[u8; 16]; 2],
+    key: [u8; 16],
 }
 
 /// A mark for each of what is counted.
@@ -18,34 +17,36 @@ pub(super) type Marked<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
 pub(super) type MarkedOnly<K> = HashSet<K, BuildHasherDefault<Ready>>;
 
 impl Marks {
-    /// `keys` are random.
-    pub(super) const fn new(keys: [[u8; 16]; 2]) -> Self {
-        Self { keys }
+    /// `key` is random.
+    pub(super) const fn new(key: [u8; 16]) -> Self {
+        Self { key }
     }
 
     /// The mark of these texts, in this order.
     pub(super) fn of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u128 {
-        let [high, low] = self.keys.map(|key| u128::from(half(key, texts)));
-        high << 64 | low
+        let mut hasher = self.read(texts);
+        let high = hasher.finish();
+        // A byte that no text could stand for: each is behind the eight of its length.
+        hasher.write(&[0xFF]);
+        u128::from(high) << 64 | u128::from(hasher.finish())
     }
 
     /// Half a mark: enough where only sums are compared, and none is looked up.
     pub(super) fn half_of<T: AsRef<[u8]>>(&self, texts: &[T]) -> u64 {
-        let [key, _] = self.keys;
-        half(key, texts)
+        self.read(texts).finish()
     }
-}
 
-/// `SipHash` of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
-fn half<T: AsRef<[u8]>>(key: [u8; 16], texts: &[T]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&key);
-    for text in texts {
-        let text = text.as_ref();
-        hasher.write_usize(text.len());
-        hasher.write(text);
+    /// `SipHash` of the key and all texts, each behind its length: `ab, c` is not `a, bc`.
+    fn read<T: AsRef<[u8]>>(&self, texts: &[T]) -> DefaultHasher {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.key);
+        for text in texts {
+            let text = text.as_ref();
+            hasher.write_usize(text.len());
+            hasher.write(text);
+        }
+        hasher
     }
-    hasher.finish()
 }
 
 /// Marks are as good as random: what a table of them needs is there.
@@ -79,12 +80,12 @@ mod tests {
 
     #[test]
     fn a_mark_tells_texts_and_where_one_ends() {
-        let marks = Marks::new([[1; 16], [2; 16]]);
+        let marks = Marks::new([1; 16]);
         assert_eq!(marks.of(&["ab", "c"]), marks.of(&["ab", "c"]));
         for other in [&["a", "bc"][..], &["abc"], &["ab", "c", ""], &["c", "ab"], &[]] {
             assert_ne!(marks.of(&["ab", "c"]), marks.of(other), "{other:?}");
         }
-        let other = Marks::new([[3; 16], [4; 16]]);
+        let other = Marks::new([3; 16]);
         assert_ne!(marks.of(&["ab", "c"]), other.of(&["ab", "c"]), "another run, another key");
         let mark = marks.of(&["ab"]);
         assert_ne!(mark >> 64, mark & u128::from(u64::MAX), "its halves are two marks");

@@ -5,8 +5,9 @@
 //! - `walk.rs` goes through one log in the order of its index, wherever its events come from: dense
 //!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
 //!   (`anchor.rs`);
-//! - `books.rs` reads what the events say and hands it to those that know a table: `rules.rs`,
-//!   `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `grants.rs` and
+//! - `books.rs` reads what the events say and hands it to those that know a table: `merchants.rs`,
+//!   `rules.rs`, `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `gateway_keys.rs` for
+//!   the operator's, `grants.rs` and
 //!   `redemptions.rs` over all logs.
 //!
 //! [`verify_exports`] lets the same walk go through files (`offline/`), offline. They have no tables, so
@@ -38,14 +39,17 @@ pub mod anchor;
 pub mod anchoring;
 mod body;
 mod books;
+mod brief;
 mod counters;
 pub mod export;
 pub mod findings;
+mod gateway_keys;
 mod grants;
 mod instant;
 mod keys;
 mod logs;
 mod marks;
+mod merchants;
 mod offline;
 mod pruned;
 pub mod receipt;
@@ -56,7 +60,7 @@ mod rules;
 mod spending;
 mod store;
 mod subjects;
-pub mod subtrees;
+mod subtrees;
 mod table;
 mod tally;
 mod verify;

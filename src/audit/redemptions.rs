@@ -6,11 +6,10 @@ use super::body::{Body, Facts, RedeemFacts};
 use super::findings::{Findings, Wrong};
 use super::logs::Logs;
 use super::marks::Marks;
-use super::store::{self, EventRow};
+use super::store::{self, EventRow, RedemptionRow};
 use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::redemptions::{KIND, digest_of};
-use crate::ledger::store::RedemptionRow;
 
 type ToldRedemption<'a> = Told<'a, 7>;
 
@@ -88,7 +87,7 @@ fn each_page(
         let page = store::list_redemptions(conn, (&last.0, &last.1))?;
         f(conn, &page)?;
         match page.into_iter().nth(store::PAGE - 1) {
-            Some(row) => last = (row.grant_id, row.slot),
+            Some(row) => last = (row.grant_id.to_string(), row.slot.to_string()),
             None => return Ok(()),
         }
     }
@@ -101,25 +100,25 @@ fn name_rows(
     page: &[RedemptionRow],
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
-    let mut grants: Vec<&str> = page.iter().map(|row| row.grant_id.as_str()).collect();
+    let mut grants: Vec<&str> = page.iter().map(|row| &*row.grant_id).collect();
     grants.dedup();
     let events = store::list_events_about(conn, &grants)?;
     for row in page {
         let of_grant: Vec<&EventRow> = events
             .iter()
-            .filter(|(merchant, event)| merchant.as_deref() == Some(&*row.merchant_id) && event.about == row.grant_id)
+            .filter(|(merchant, event)| merchant.as_deref() == Some(&*row.merchant_id) && *event.about == *row.grant_id)
             .map(|(_, event)| event)
             .collect();
-        if of_grant.iter().any(|event| event.body.is_none() && event.kind == KIND) {
+        if of_grant.iter().any(|event| event.body.is_none() && &*event.kind == KIND) {
             continue;
         }
         let naming: Vec<(&EventRow, Likeness)> =
             of_grant.iter().filter_map(|event| Some((*event, compare(event, row)?))).collect();
-        let wrong = |part| Wrong::Redemption { grant: row.grant_id.clone(), slot: row.slot.clone(), part };
+        let wrong = |part| Wrong::Redemption { grant: row.grant_id.to_string(), slot: row.slot.to_string(), part };
         match naming.as_slice() {
             [] => findings.add(
                 logs.place_of(&row.merchant_id),
-                Wrong::RedemptionWithoutEvent { grant: row.grant_id.clone(), slot: row.slot.clone() },
+                Wrong::RedemptionWithoutEvent { grant: row.grant_id.to_string(), slot: row.slot.to_string() },
             ),
             [(event, Likeness::Differs(part))] => findings.add(logs.place_at(&row.merchant_id, event), wrong(part)),
             [(_, Likeness::Same)] => {}

@@ -5,16 +5,18 @@
 
 use std::collections::BTreeSet;
 
-use diesel::connection::AnsiTransactionManager;
-use diesel::dsl::min;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _};
+use diesel::dsl::{min, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
 
+use super::brief::{Brief, Stored};
 use crate::database::schema::{
     api_keys, checkpoints, events, four_eyes, grants, keyring_keys, limit_counters, limit_uses, logs, merchants, perks,
     redemptions, referrals, rule_versions, subjects,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, GrantRow, LogRow, RedemptionRow, ReferralRow};
+use crate::ledger::store::{CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -29,36 +31,67 @@ const LIMIT: i64 = 256;
 #[diesel(table_name = events)]
 pub(super) struct EventRow {
     pub log_index: i64,
-    pub id: String,
-    pub kind: String,
-    pub about: String,
+    pub id: Brief,
+    pub kind: Brief,
+    pub about: Brief,
     pub at: i64,
-    pub leaf_hash: Vec<u8>,
+    pub leaf_hash: Stored,
     pub body: Option<String>,
 }
 
+/// A grant.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = grants)]
+pub(super) struct GrantRow {
+    pub id: Brief,
+    pub merchant_id: Brief,
+    pub perk_id: Brief,
+    pub check_id: Brief,
+    pub kid: Brief,
+    pub claims: String,
+    pub audience: Brief,
+    pub single_use: bool,
+    pub granted_at: i64,
+    pub expires_at: i64,
+    pub released_at: Option<i64>,
+    pub voided_at: Option<i64>,
+}
+
+/// A token spent.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = redemptions)]
+pub(super) struct RedemptionRow {
+    pub grant_id: Brief,
+    pub slot: Brief,
+    pub merchant_id: Brief,
+    pub key_id: Brief,
+    pub door: Brief,
+    pub attempt: Brief,
+    pub redeemed_at: i64,
+}
+
 /// A merchant's counter, as far as events tell of it: there are more of them than of most things.
-#[derive(QueryableByName)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = limit_counters)]
 pub(super) struct CounterRow {
-    pub perk_id: String,
-    pub limit_id: String,
-    pub scope_key: String,
-    pub window_key: String,
+    pub perk_id: Brief,
+    pub limit_id: Brief,
+    pub scope_key: Brief,
+    pub window_key: Brief,
     pub used: i64,
     pub horizon: i64,
 }
 
 /// A single use of a limit whose uses lapse one by one.
-#[derive(QueryableByName)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = limit_uses)]
 pub(super) struct UseRow {
-    pub perk_id: String,
-    pub limit_id: String,
-    pub scope_key: String,
-    pub window_key: String,
+    pub perk_id: Brief,
+    pub limit_id: Brief,
+    pub scope_key: Brief,
+    pub window_key: Brief,
     pub counts_at: i64,
-    pub grant_id: String,
+    pub grant_id: Brief,
     pub cost: i64,
 }
 
@@ -97,8 +130,23 @@ pub(super) struct KeyRow {
     pub revoked_at: Option<i64>,
 }
 
+/// A key of the gateway; nothing is unwrapped.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = keyring_keys)]
+pub(super) struct GatewayKeyRow {
+    pub kid: String,
+    pub purpose: String,
+    pub public_key: Option<Vec<u8>>,
+    pub signs_from: i64,
+    pub retires_at: Option<i64>,
+}
+
 /// From here until the rollback everything is read as it stands now, whoever writes meanwhile.
 pub(super) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
+    if let AnyConnection::Sqlite(c) = conn {
+        // Everything is read once: looked at where the system keeps the file, it needn't be copied.
+        c.batch_execute("PRAGMA mmap_size = 17179869184")?;
+    }
     Ok(match conn {
         // Not IMMEDIATE: that would keep the ledger from writing.
         AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED"),
@@ -118,12 +166,22 @@ pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, St
     Ok(merchants::table.order(merchants::id).select((merchants::id, merchants::slug)).load(conn)?)
 }
 
+/// A merchant's name and time zone.
+pub(super) fn find_merchant(conn: &mut AnyConnection, merchant: &str) -> Result<Option<(String, String)>> {
+    Ok(merchants::table.find(merchant).select((merchants::name, merchants::time_zone)).first(conn).optional()?)
+}
+
 /// Names and public halves of the log keys; nothing is unwrapped.
 pub(super) fn list_log_keys(conn: &mut AnyConnection) -> Result<Vec<(String, Option<Vec<u8>>)>> {
     Ok(keyring_keys::table
         .filter(keyring_keys::purpose.eq("log"))
         .select((keyring_keys::kid, keyring_keys::public_key))
         .load(conn)?)
+}
+
+/// The gateway's keys by their names.
+pub(super) fn list_gateway_keys(conn: &mut AnyConnection) -> Result<Vec<GatewayKeyRow>> {
+    Ok(keyring_keys::table.order(keyring_keys::kid).select(GatewayKeyRow::as_select()).load(conn)?)
 }
 
 /// The log's events after an index, in their order.
@@ -229,67 +287,70 @@ pub(super) fn list_events_about(conn: &mut AnyConnection, about: &[&str]) -> Res
         .load(c)?))
 }
 
-/// The merchant's uses after one, in the order of the table's key.
-pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: Option<&UseRow>) -> Result<Vec<UseRow>> {
-    // As with counters. By the grant would be shorter, and SQLite would sort all uses for each page.
-    macro_rules! query {
-        ($conn:expr, $text:literal $(, $type:ident $value:expr)*) => {
-            diesel::sql_query(concat!(
-                "SELECT perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost FROM limit_uses ",
-                "WHERE merchant_id = $1 ", $text,
-                " ORDER BY perk_id, limit_id, scope_key, window_key, counts_at, grant_id LIMIT 256"
-            ))
-            .bind::<diesel::sql_types::Text, _>(merchant)
-            $(.bind::<diesel::sql_types::$type, _>($value))*
-            .load($conn)?
-        };
-    }
-    Ok(match after {
-        None => on_either!(conn, |c| query!(c, "")),
-        Some(row) => on_either!(conn, |c| query!(
-            c,
-            "AND (perk_id, limit_id, scope_key, window_key, counts_at, grant_id) > ($2, $3, $4, $5, $6, $7)",
-            Text &row.perk_id,
-            Text &row.limit_id,
-            Text &row.scope_key,
-            Text &row.window_key,
-            BigInt row.counts_at,
-            Text &row.grant_id
-        )),
-    })
+/// Whether these columns stand behind these values: diesel has no comparison of rows, and its equivalent
+/// in ANDs and ORs is no range of the index.
+macro_rules! is_behind {
+    ($columns:literal, $first:expr $(, $type:ident $value:expr)+) => {
+        sql::<Bool>(concat!("(", $columns, ") > ("))
+            .bind::<Text, _>($first)
+            $(.sql(", ").bind::<$type, _>($value))+
+            .sql(")")
+    };
 }
 
-/// The merchant's counters after one (perk, limit, scope, window), in that order.
+/// The merchant's uses after one, in the order of the table's key.
+pub(super) fn list_uses(conn: &mut AnyConnection, merchant: &str, after: Option<&UseRow>) -> Result<Vec<UseRow>> {
+    use limit_uses::dsl;
+    Ok(on_either!(conn, |c| {
+        // By the grant would be shorter, and SQLite would sort all uses for each page.
+        let rows = limit_uses::table
+            .filter(dsl::merchant_id.eq(merchant))
+            .order((dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key, dsl::counts_at, dsl::grant_id))
+            .limit(LIMIT)
+            .select(UseRow::as_select());
+        match after {
+            None => rows.load(c)?,
+            Some(row) => rows
+                .filter(is_behind!(
+                    "perk_id, limit_id, scope_key, window_key, counts_at, grant_id",
+                    &*row.perk_id,
+                    Text &*row.limit_id,
+                    Text &*row.scope_key,
+                    Text &*row.window_key,
+                    BigInt row.counts_at,
+                    Text &*row.grant_id
+                ))
+                .load(c)?,
+        }
+    }))
+}
+
+/// The merchant's counters after one, in the order of the table's key.
 pub(super) fn list_counters(
     conn: &mut AnyConnection,
     merchant: &str,
     after: Option<&CounterRow>,
 ) -> Result<Vec<CounterRow>> {
-    // diesel has no comparison of rows, and its equivalent in ANDs and ORs is no range of the index.
-    // SQLite numbers `$1` and so on in the order in which they appear.
-    macro_rules! query {
-        ($conn:expr, $text:literal $(, $value:expr)*) => {
-            diesel::sql_query(concat!(
-                "SELECT perk_id, limit_id, scope_key, window_key, used, horizon ",
-                "FROM limit_counters ",
-                "WHERE merchant_id = $1 ", $text, " ORDER BY perk_id, limit_id, scope_key, window_key LIMIT 256"
-            ))
-            .bind::<diesel::sql_types::Text, _>(merchant)
-            $(.bind::<diesel::sql_types::Text, _>($value))*
-            .load($conn)?
-        };
-    }
-    Ok(match after {
-        None => on_either!(conn, |c| query!(c, "")),
-        Some(row) => on_either!(conn, |c| query!(
-            c,
-            "AND (perk_id, limit_id, scope_key, window_key) > ($2, $3, $4, $5)",
-            &row.perk_id,
-            &row.limit_id,
-            &row.scope_key,
-            &row.window_key
-        )),
-    })
+    use limit_counters::dsl;
+    Ok(on_either!(conn, |c| {
+        let rows = limit_counters::table
+            .filter(dsl::merchant_id.eq(merchant))
+            .order((dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
+            .limit(LIMIT)
+            .select(CounterRow::as_select());
+        match after {
+            None => rows.load(c)?,
+            Some(row) => rows
+                .filter(is_behind!(
+                    "perk_id, limit_id, scope_key, window_key",
+                    &*row.perk_id,
+                    Text & *row.limit_id,
+                    Text & *row.scope_key,
+                    Text & *row.window_key
+                ))
+                .load(c)?,
+        }
+    }))
 }
 
 /// The merchant's referrals after a check.

@@ -1,5 +1,5 @@
-//! The stored subtrees of a log, held to what its leaves come to. No verdict rests on them: proofs are
-//! read from them, so one that was changed is told, and one that is missing is computed when it is read.
+//! The stored subtrees of a log, held to what its leaves come to. Proofs are read from them: one that was
+//! changed is told, and one that is missing is computed when it is read.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,7 +8,7 @@ use crate::ledger::merkle::{LEVEL, Subtree};
 use crate::ledger::store::subtrees as rows;
 
 /// Those of one log, read in step with its leaves.
-pub struct StoredSubtrees {
+pub(super) struct StoredSubtrees {
     log: String,
     levels: BTreeMap<u32, Pages>,
 }
@@ -22,18 +22,14 @@ struct Pages {
 }
 
 impl StoredSubtrees {
-    #[must_use]
-    pub fn new(log: &str) -> Self {
+    pub(super) fn new(log: &str) -> Self {
         Self { log: log.to_owned(), levels: BTreeMap::new() }
     }
 
     /// Whether another hash is stored than the one that was recomputed. Those of a level are asked for
     /// in their order, as [`Frontier::append_telling`](crate::ledger::merkle::Frontier::append_telling)
     /// tells them.
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn differs(&mut self, conn: &mut AnyConnection, whole: &Subtree) -> Result<bool, DatabaseError> {
+    pub(super) fn differs(&mut self, conn: &mut AnyConnection, whole: &Subtree) -> Result<bool, DatabaseError> {
         let pages = self.levels.entry(whole.level).or_default();
         loop {
             if pages.page.is_empty() && !pages.is_done {
@@ -56,10 +52,7 @@ impl StoredSubtrees {
 }
 
 /// Level and number of a stored subtree that no leaves of a log of this size are under, if there is one.
-///
-/// # Errors
-/// The database's.
-pub fn find_beyond(conn: &mut AnyConnection, log: &str, size: u64) -> Result<Option<(i32, i64)>, DatabaseError> {
+pub(super) fn find_beyond(conn: &mut AnyConnection, log: &str, size: u64) -> Result<Option<(i32, i64)>, DatabaseError> {
     for (level, least, most) in rows::list_bounds(conn, log)? {
         let height = u32::try_from(level).ok().filter(|level| *level > 0).and_then(|level| level.checked_mul(LEVEL));
         let whole = height.and_then(|height| size.checked_shr(height)).unwrap_or(0);

@@ -11,6 +11,7 @@ use super::findings::{Findings, Place, Wrong};
 use super::logs::{Log, Logs};
 use super::marks::Marks;
 use super::store::{self, EventRow};
+use super::subtrees::{StoredSubtrees, find_beyond};
 use super::walk::{Columns, Entry, Pinned, Stored, Trust, Walk, number};
 use crate::database::{AnyConnection, Database, DatabaseError, connection};
 use crate::entropy::Entropy;
@@ -139,7 +140,7 @@ impl Verification {
             merchants: store::list_merchants(conn)?,
             trust: Trust { keys, every_signature: request.every_signature },
             pinned: BTreeMap::new(),
-            books: Books::new(Marks::new([entropy.bytes(), entropy.bytes()])),
+            books: Books::new(Marks::new(entropy.bytes())),
             report: Report::default(),
         };
         for anchor in &request.anchors {
@@ -216,6 +217,7 @@ impl Verification {
         let mut books = self.books.open(&log.identity);
         let mut walk = Walk::new(&log.identity, &self.trust, (0, Some(Frontier::default())), pinned);
         let mut checkpoints = Checkpoints::default();
+        let mut subtrees = StoredSubtrees::new(&log.head.id);
         let mut last = i64::MIN;
         loop {
             let page = store::list_events(conn, &log.head.id, last)?;
@@ -224,6 +226,12 @@ impl Verification {
                     walk.checkpoint(row, findings);
                 }
                 take(&mut walk, event, &mut books, findings);
+                for whole in walk.whole() {
+                    if subtrees.differs(conn, whole)? {
+                        let wrong = Wrong::Subtree { subtree: format!("{}/{}", whole.level, whole.nth) };
+                        findings.add(Place::index(log.name(), event.log_index), wrong);
+                    }
+                }
             }
             progress(Progress { events: checked.events + walk.events, of });
             match page.last() {
@@ -240,6 +248,9 @@ impl Verification {
                 walk.recheck(&row, findings);
             }
         }
+        if let Some((level, nth)) = find_beyond(conn, &log.head.id, number(walk.next()))? {
+            findings.add(Place::log(log.name()), Wrong::Subtree { subtree: format!("{level}/{nth}") });
+        }
         close_head(&walk, log, findings);
         checked.events += walk.events;
         checked.pruned += walk.pruned;
@@ -252,7 +263,7 @@ impl Verification {
 fn take(walk: &mut Walk<'_>, event: &EventRow, books: &mut LogBooks<'_>, findings: &mut Findings) {
     let entry = Entry {
         index: event.log_index,
-        leaf_hash: event.leaf_hash.as_slice().try_into().ok(),
+        leaf_hash: event.leaf_hash.0,
         body: event.body.as_deref(),
         is_bare: false,
         columns: Some(Columns { id: &event.id, kind: &event.kind, about: &event.about, at: event.at, actor: None }),

@@ -6,7 +6,7 @@ use super::body::{Body, Unreadable};
 use super::books::LogBooks;
 use super::findings::{At, Findings, Line, Place, Wrong};
 use crate::ledger::event::leaf_hash;
-use crate::ledger::merkle::{Frontier, Hash};
+use crate::ledger::merkle::{Frontier, Hash, Subtree};
 use crate::ledger::note::{Checkpoint, VerifierKey};
 
 /// Which log it is.
@@ -81,6 +81,8 @@ pub(super) struct Walk<'a> {
     next: i64,
     /// None behind a gap: no root can be made any more.
     frontier: Option<Frontier>,
+    /// Subtrees that are whole with the last leaf.
+    whole: Vec<Subtree>,
     /// The largest size up to which all is as it was signed.
     proven: u64,
     is_rewritten: bool,
@@ -116,6 +118,7 @@ impl<'a> Walk<'a> {
             trust,
             next: from,
             frontier,
+            whole: Vec::new(),
             proven: number(from),
             is_rewritten: false,
             last: None,
@@ -155,6 +158,11 @@ impl<'a> Walk<'a> {
         self.frontier.as_ref()
     }
 
+    /// The subtrees that are whole with the last leaf, the smallest first.
+    pub(super) fn whole(&self) -> &[Subtree] {
+        &self.whole
+    }
+
     /// The last checkpoint.
     pub(super) const fn last(&self) -> Option<&Stored> {
         self.last.as_ref()
@@ -163,6 +171,7 @@ impl<'a> Walk<'a> {
     /// Takes the next leaf.
     pub(super) fn take(&mut self, entry: &Entry<'_>, books: &mut LogBooks<'_>, findings: &mut Findings) {
         self.events += u64::from(!entry.is_bare);
+        self.whole.clear();
         if entry.index < self.next {
             // In a database, before the first: the key of the table keeps every other from coming twice.
             let wrong = match entry.line {
@@ -182,7 +191,7 @@ impl<'a> Walk<'a> {
         let computed = entry.body.map(leaf_hash);
         let leaf = entry.leaf_hash.or(computed).unwrap_or_default();
         if let Some(frontier) = &mut self.frontier {
-            frontier.append(leaf);
+            frontier.append_telling(leaf, |subtree| self.whole.push(subtree));
         }
         let read = entry.body.map(Body::parse);
         let id = read.as_ref().and_then(|read| read.as_ref().ok()).map_or("", |body| &*body.id);

@@ -15,6 +15,7 @@ use crate::gateway::GatewayError;
 use crate::ids::{MerchantSlug, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
+use crate::ledger::keys::RotationError;
 use crate::perks::catalog::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::perks::read::Issue;
@@ -138,6 +139,16 @@ pub enum CliError {
     JwksFetch { place: String, why: String },
     #[error("the key set at {place} can't be taken: {why}")]
     Jwks { place: String, why: JwksError },
+}
+
+impl From<RotationError> for CliError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Keyring(error) => GatewayError::from(error).into(),
+            RotationError::Ledger(error) => error.into(),
+            RotationError::Database(error) => error.into(),
+        }
+    }
 }
 
 /// One thing that is wrong, as it is told.
@@ -346,6 +357,7 @@ fn complaint_of_fault(fault: &Fault) -> Complaint {
 fn complaint_of_flag(flaw: &Flaw) -> Complaint {
     let name = match flaw.pointer {
         "/expires_at" => "expires",
+        "/time_zone" => "time-zone",
         pointer => pointer.trim_start_matches('/'),
     };
     Complaint { error: format!("--{name}: {}", flaw.detail), code: Some(flaw.code), ..Complaint::default() }

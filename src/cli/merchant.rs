@@ -1,4 +1,4 @@
-//! `perkgate merchant`: makes and lists merchants.
+//! `perkgate merchant`: makes, changes and lists merchants.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{ACTOR, Needs, all_pages};
+use super::once::{ACTOR, Needs, all_pages, merchant};
 use super::output::table;
 use super::{Ended, Invocation};
 use crate::access::Merchant;
@@ -29,6 +29,17 @@ enum Action {
         /// Its name for people.
         #[arg(long)]
         name: String,
+        /// Whose days and hours its reports count by, such as `Asia/Hong_Kong`; UTC without it.
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<String>,
+    },
+    /// Change a merchant. Each change is an event of its log.
+    Set {
+        #[arg(value_name = "SLUG")]
+        slug: MerchantSlug,
+        /// Whose days and hours its reports count by, such as `Asia/Hong_Kong`. Rules keep their own zones.
+        #[arg(long, value_name = "ZONE")]
+        time_zone: String,
     },
     /// List the merchants in the order they were made.
     List,
@@ -39,13 +50,14 @@ struct MerchantView {
     id: MerchantId,
     slug: MerchantSlug,
     name: String,
+    time_zone: String,
     created_at: Timestamp,
 }
 
 impl From<Merchant> for MerchantView {
     fn from(merchant: Merchant) -> Self {
-        let Merchant { id, slug, name, created_at } = merchant;
-        Self { id, slug, name, created_at }
+        let Merchant { id, slug, name, created_at, time_zone } = merchant;
+        Self { id, slug, name, time_zone, created_at }
     }
 }
 
@@ -61,6 +73,17 @@ impl fmt::Display for Created {
 }
 
 #[derive(Serialize)]
+#[serde(transparent)]
+struct Changed(MerchantView);
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MerchantView { slug, time_zone, .. } = &self.0;
+        write!(f, "The reports of `{slug}` count by the days of {time_zone}")
+    }
+}
+
+#[derive(Serialize)]
 struct Listed {
     merchants: Vec<MerchantView>,
 }
@@ -71,19 +94,27 @@ impl fmt::Display for Listed {
             return f.write_str("There is no merchant yet.");
         }
         let rows = self.merchants.iter().map(|it| {
-            [it.slug.to_string(), it.name.clone(), it.created_at.strftime("%Y-%m-%d").to_string(), it.id.to_string()]
+            let since = it.created_at.strftime("%Y-%m-%d").to_string();
+            [it.slug.to_string(), it.name.clone(), it.time_zone.clone(), since, it.id.to_string()]
         });
-        f.write_str(&table(["slug", "name", "since", "id"], rows))
+        f.write_str(&table(["slug", "name", "time zone", "since", "id"], rows))
     }
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
     match args.action {
-        Action::Create { slug, name } => {
+        Action::Create { slug, name, time_zone } => {
             let made = invocation.with_gateway(Needs::AnyDatabase, async |gateway| {
-                Ok(gateway.directory.create_merchant(slug, &name, ACTOR).await?)
+                Ok(gateway.directory.create_merchant(slug, &name, time_zone.as_deref(), ACTOR).await?)
             })?;
             invocation.output.show(&Created(made.into()))?;
+        }
+        Action::Set { slug, time_zone } => {
+            let changed = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let known = merchant(gateway, &slug).await?;
+                Ok(gateway.directory.set_time_zone(known.slug, &time_zone, ACTOR).await?)
+            })?;
+            invocation.output.show(&Changed(changed.into()))?;
         }
         Action::List => {
             let merchants = invocation.with_gateway(Needs::Existing, async |gateway| {

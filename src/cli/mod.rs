@@ -36,6 +36,7 @@ mod serve;
 mod source;
 mod subject;
 mod token;
+mod token_rotate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -76,7 +77,7 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database to the schema that this version needs.
     Migrate(migrate::Args),
-    /// Make and list merchants.
+    /// Make, change and list merchants.
     Merchant(merchant::Args),
     /// Make, list and revoke keys.
     Key(key::Args),
@@ -92,7 +93,7 @@ enum Command {
     Score(score::Args),
     /// Erase a person, or tell them what is held on them.
     Subject(subject::Args),
-    /// Verify eligibility tokens.
+    /// Verify eligibility tokens; rotate the key that signs them.
     Token(token::Args),
     /// Check every setting and all that they point at, and say how to mend it.
     Doctor(doctor::Args),

@@ -49,7 +49,7 @@ struct Common {
     /// Before this instant or the beginning of this date; now without it.
     #[arg(long, value_name = "TIME", value_parser = bound)]
     to: Option<Bound>,
-    /// Whose dates, days and hours, such as `America/Los_Angeles`; UTC without it.
+    /// Whose dates, days and hours, such as `America/Los_Angeles`; the merchant's own zone without it.
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
     #[arg(long, value_name = "SLUG", help = "Of this perk only")]

@@ -1,6 +1,7 @@
-//! `perkgate token`: verifies a token as a door would, with nothing but the published keys.
+//! `perkgate token`: verifies a token as a door would, with nothing but the published keys; `token_rotate.rs`
+//! makes the key that signs the next ones.
 //!
-//! No settings, no database and no master key are read: a door has none.
+//! To verify, no settings, no database and no master key are read: a door has none.
 
 use std::fmt;
 use std::io::Read as _;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::CliError;
-use super::{Ended, Invocation};
+use super::{Ended, Invocation, token_rotate};
 use crate::clock::from_seconds;
 use crate::tokens::{Claims, Jwks, TokenError, Verifier};
 
@@ -31,6 +32,9 @@ pub struct Args {
 enum Action {
     /// Verify a token as a door does. Exits with 1 when it is not valid.
     Verify(Verify),
+    /// Let another key sign tokens. Tokens of the one before go on opening doors; the operator's log tells of
+    /// it. (API keys are made and revoked by `perkgate key`.)
+    RotateKey(token_rotate::Args),
 }
 
 #[derive(clap::Args)]
@@ -108,7 +112,14 @@ impl fmt::Display for Verdict {
 }
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
-    let Action::Verify(Verify { token, jwks, issuer, audience }) = &args.action;
+    match &args.action {
+        Action::Verify(asked) => verify(asked, invocation),
+        Action::RotateKey(asked) => token_rotate::run(asked, invocation),
+    }
+}
+
+fn verify(asked: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
+    let Verify { token, jwks, issuer, audience } = asked;
     let jwks = key_set(jwks)?;
     let token = if token == "-" { token_from_stdin()? } else { token.clone() };
     let verified = Verifier::offline(jwks, issuer).verify(&token, audience, invocation.clock.now());

@@ -13,6 +13,7 @@ diesel::table! {
         slug -> Text,
         name -> Text,
         created_at -> BigInt,
+        time_zone -> Text,
     }
 }
 

@@ -96,7 +96,8 @@ impl Rig {
         let handle = tokio::runtime::Handle::current();
         let built = Gateway::build(settings, "http://perkgate.test", true, clock, entropy, &handle).await;
         let gateway = Data::new(built.unwrap());
-        let cathay = gateway.directory.create_merchant("cathay".parse().unwrap(), "Cathay Pacific", CLI).await.unwrap();
+        let slug = "cathay".parse().unwrap();
+        let cathay = gateway.directory.create_merchant(slug, "Cathay Pacific", None, CLI).await.unwrap();
         Self { _dir: dir, gateway, door, cathay }
     }
 

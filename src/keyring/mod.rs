@@ -2,11 +2,12 @@
 //!
 //! [`Keyring::open`] reads them once and makes what is missing; signing and looking up do no I/O.
 //! Call [`Keyring::refresh`] on a timer, so that a key which another replica made is published
-//! here too before it signs. To add a purpose: a [`Purpose`], its unwrapped type, and its place in
+//! here too before it signs; `rotation.rs` makes the next one. To add a purpose: a [`Purpose`], its unwrapped type, and its place in
 //! `snapshot.rs`.
 
 pub mod log_key;
 pub mod master;
+pub mod rotation;
 mod seal;
 mod snapshot;
 mod store;
@@ -25,7 +26,7 @@ pub use master::{MasterKey, MasterKeyError};
 pub use subject_key::SubjectSecret;
 pub use token_key::TokenKey;
 
-use crate::clock::{Clock, from_micros};
+use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::MerchantId;
@@ -132,35 +133,6 @@ impl Keyring {
         Ok(())
     }
 
-    /// Makes the next token key: published at once, signing after `ahead`. Let `ahead` be longer
-    /// than the replicas' refreshing and the JWKS's `max-age` together, or doors meet tokens whose
-    /// key they don't know yet; nothing, when a key was stolen. The key before it stays published
-    /// for the longest token and the idempotency window after it was superseded. Blocks.
-    ///
-    /// # Errors
-    /// [`KeyringError::Database`].
-    pub fn rotate_token_key(&self, ahead: SignedDuration) -> Result<Arc<TokenKey>, KeyringError> {
-        let Inner { database, master, clock, entropy, .. } = &*self.inner;
-        let now = clock.now();
-        let ahead = i64::try_from(ahead.as_micros().max(0)).unwrap_or(i64::MAX);
-        let signs_from = from_micros(now.as_microsecond().saturating_add(ahead));
-        let row = snapshot::new_row(Purpose::Token, now, signs_from, master, entropy)?;
-        database.write_blocking::<_, KeyringError>(|conn| {
-            store::lock(conn)?;
-            store::insert(conn, &row)?;
-            let mut tokens = store::list(conn)?;
-            tokens.retain(|row| Purpose::parse(&row.purpose) == Some(Purpose::Token));
-            for (key, next) in tokens.iter().zip(tokens.iter().skip(1)) {
-                if key.retires_at.is_none() {
-                    store::update_retires_at(conn, &key.kid, retires_at(next))?;
-                }
-            }
-            Ok(())
-        })?;
-        self.refresh()?;
-        self.find_token_key(&row.kid).ok_or(KeyringError::Missing { purpose: Purpose::Token })
-    }
-
     /// The key that signs tokens now.
     #[must_use]
     pub fn token_key(&self) -> Arc<TokenKey> {
@@ -249,12 +221,6 @@ impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Keyring").field(&self.inner.snapshot.load()).finish()
     }
-}
-
-/// When a key is retired that `next` takes over from, in microseconds.
-fn retires_at(next: &KeyRow) -> i64 {
-    let kept = LONGEST_TOKEN_TTL.as_micros() + IDEMPOTENCY_WINDOW.as_micros();
-    next.signs_from.saturating_add(i64::try_from(kept).unwrap_or(i64::MAX))
 }
 
 /// Inside the lock: reads again, as another replica may have been first, and makes what is still

@@ -36,24 +36,10 @@ impl Snapshot {
     pub(super) fn build(rows: &[KeyRow], master: &MasterKey) -> Result<Self, KeyringError> {
         let (mut tokens, mut logs, mut hash) = (Vec::new(), Vec::new(), None);
         for row in rows {
-            let damaged = || KeyringError::Damaged { kid: row.kid.clone() };
-            let purpose = Purpose::parse(&row.purpose).ok_or_else(damaged)?;
-            let secret = master.unwrap(purpose, &row.kid, &row.wrapped).map_err(|e| match e {
-                UnwrapError::OtherMasterKey => KeyringError::WrongMasterKey { kid: row.kid.clone() },
-                UnwrapError::Damaged => damaged(),
-            })?;
-            if purpose == Purpose::Hash {
-                hash = Some(Arc::new(HashKey::new(&secret)));
-                continue;
-            }
-            let pair = SigningPair::from_seed(&secret)
-                .filter(|pair| row.public_key.as_deref() == Some(pair.public_key()))
-                .ok_or_else(damaged)?;
-            if purpose == Purpose::Token {
-                let retires_at = row.retires_at.map(from_micros);
-                tokens.push(Arc::new(TokenKey::new(pair, from_micros(row.signs_from), retires_at)));
-            } else {
-                logs.push(Arc::new(LogKey::new(pair).map_err(|_| damaged())?));
+            match unwrap(row, master)? {
+                Unwrapped::Token(key) => tokens.push(key),
+                Unwrapped::Log(key) => logs.push(key),
+                Unwrapped::Hash(key) => hash = Some(key),
             }
         }
         let missing = |purpose| KeyringError::Missing { purpose };
@@ -77,6 +63,36 @@ impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot").field("tokens", &self.tokens).field("logs", &self.logs).finish_non_exhaustive()
     }
+}
+
+/// A row's key, unwrapped.
+pub(super) enum Unwrapped {
+    Token(Arc<TokenKey>),
+    Log(Arc<LogKey>),
+    Hash(Arc<HashKey>),
+}
+
+/// # Errors
+/// [`KeyringError::WrongMasterKey`], [`KeyringError::Damaged`].
+pub(super) fn unwrap(row: &KeyRow, master: &MasterKey) -> Result<Unwrapped, KeyringError> {
+    let damaged = || KeyringError::Damaged { kid: row.kid.clone() };
+    let purpose = Purpose::parse(&row.purpose).ok_or_else(damaged)?;
+    let secret = master.unwrap(purpose, &row.kid, &row.wrapped).map_err(|e| match e {
+        UnwrapError::OtherMasterKey => KeyringError::WrongMasterKey { kid: row.kid.clone() },
+        UnwrapError::Damaged => damaged(),
+    })?;
+    if purpose == Purpose::Hash {
+        return Ok(Unwrapped::Hash(Arc::new(HashKey::new(&secret))));
+    }
+    let pair = SigningPair::from_seed(&secret)
+        .filter(|pair| row.public_key.as_deref() == Some(pair.public_key()))
+        .ok_or_else(damaged)?;
+    if purpose == Purpose::Token {
+        let retires_at = row.retires_at.map(from_micros);
+        let key = TokenKey::new(pair, from_micros(row.signs_from), retires_at);
+        return Ok(Unwrapped::Token(Arc::new(key)));
+    }
+    LogKey::new(pair).map(|key| Unwrapped::Log(Arc::new(key))).map_err(|_| damaged())
 }
 
 /// A row with a new random key in it.

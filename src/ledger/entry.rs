@@ -1,5 +1,6 @@
 //! What is handed to the ledger, and what comes back once it is committed.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,6 +61,23 @@ pub struct EventDraft {
     pub actor: Actor,
     /// An object of facts that name nobody.
     pub facts: Json,
+    pub personal: Option<Personal>,
+}
+
+/// What of an event may name a person: it is sealed under their key, and lost with it. Where the key is
+/// lost already, so is this.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Personal {
+    /// What the merchant's events call the person.
+    pub subject: String,
+    /// An object.
+    pub fields: Json,
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Personal").field("subject", &self.subject).finish_non_exhaustive()
+    }
 }
 
 /// The score that a decision rested on.

@@ -7,7 +7,7 @@
 //! - The bytes are the canonical JSON (RFC 8785); the leaf hash is SHA-256(0x00 ‖ bytes) (RFC 6962).
 //! - Its place (log and index) is not inside: the tree says it. So a body can be pruned and its
 //!   leaf hash still proves where it stood.
-//! - `facts` names nobody. What is personal (the score, the context, the gap) is in `sealed`:
+//! - `facts` names nobody. What is personal (the score, the context, the gap, notes) is in `sealed`:
 //!   base64 of AES-256-GCM under the subject's key, bound to the event's id. Once that key is
 //!   destroyed nobody can read it, and every hash still holds.
 //! - `merchant` is null in the operator's log; `key` is null for the command line; `sealed` is

@@ -31,6 +31,7 @@ pub mod erasure;
 pub mod event;
 pub mod evidence;
 pub mod history;
+pub mod keys;
 mod limits;
 pub mod merkle;
 pub mod note;
@@ -268,9 +269,16 @@ impl Ledger {
 
     /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so
     /// that its readiness follows the database and not the next request; what has expired or lapsed
-    /// for good is forgotten (`sweep.rs`).
+    /// for good is forgotten (`sweep.rs`); at first the operator's log is told of the keys that it doesn't
+    /// know (`keys.rs`).
     pub async fn tend(self, cancel: CancellationToken) {
         let mut swept = Instant::now();
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            told = self.tell_of_keys() => if let Err(error) = told {
+                tracing::warn!(%error, "could not tell the operator's log of the gateway's keys");
+            }
+        }
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,

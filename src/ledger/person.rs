@@ -129,6 +129,7 @@ impl Ledger {
             about: pseudonym.clone().unwrap_or_else(|| NOBODY.to_owned()),
             actor: by,
             facts: Json::object([("subject", Json::optional(pseudonym.as_deref()))]),
+            personal: None,
         };
         let work = move |_: &mut AnyConnection, events: &mut Vec<EventDraft>| {
             events.push(draft);

@@ -207,6 +207,7 @@ impl Ledger {
                 ("to_index", Json::whole(plan.to_index)),
                 ("count", Json::whole(i64::try_from(plan.count).unwrap_or(i64::MAX))),
             ]),
+            personal: None,
         };
         // First: bodies that are gone without a word would look like somebody's misdeed.
         self.change(move |_, events| {

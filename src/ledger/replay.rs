@@ -7,6 +7,8 @@ use super::checks;
 use super::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use super::event::StoredEvent;
 use super::recorded::Recorded;
+use super::referrals::Personal;
+use super::returns;
 use super::store::{self, EventRow, GrantRow};
 use super::subjects;
 use crate::clock::from_micros;
@@ -20,6 +22,8 @@ use crate::keyring::Keyring;
 pub struct GrantRecord {
     pub check: CheckRecord,
     pub redemptions: Vec<Redemption>,
+    /// Why it was taken back, if it was and the person has not been erased since: personal.
+    pub note: Option<String>,
 }
 
 /// The check `check` of the merchant, if there is one.
@@ -82,7 +86,29 @@ pub fn find_grant(
         .into_iter()
         .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at) })
         .collect();
-    Ok(Some(GrantRecord { check: check.get().clone(), redemptions }))
+    let note = if row.voided_at.is_some() { note_of_void(conn, keyring, merchant, grant)? } else { None };
+    Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note }))
+}
+
+/// Why the grant was taken back. The first events said it in the clear, as revocations of tokens still do.
+fn note_of_void(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    grant: &GrantId,
+) -> Result<Option<String>, DatabaseError> {
+    let row = store::find_event(conn, merchant, grant.as_str(), returns::VOIDED)?;
+    let Some(event) = row.as_ref().map_or(Ok(None), parsed)? else { return Ok(None) };
+    let told = |name: &str| event.facts.member(name).and_then(Json::as_text);
+    if let Some(note) = told("note") {
+        return Ok(Some(note.to_owned()));
+    }
+    let subject = match told("subject") {
+        Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?,
+        None => None,
+    };
+    let Some((_, subject)) = subject else { return Ok(None) };
+    Ok(checks::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note))
 }
 
 /// What a door would find of a grant now. Nothing personal is opened for it.

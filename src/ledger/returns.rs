@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::checks;
 use super::counters::{self, Counter, CounterKey, Wanted};
-use super::entry::{Actor, EventDraft, LogOwner};
+use super::entry::{Actor, EventDraft, LogOwner, Personal};
 use super::event::StoredEvent;
 use super::store::{self, GrantRow, UseRow};
 use super::{Ledger, LedgerError};
@@ -57,6 +57,7 @@ pub struct Leaving {
 #[derive(Debug, Clone)]
 pub struct Taking {
     pub actor: Actor,
+    /// Personal, as it may name people.
     pub note: String,
     /// Leave what they used of limits used: the right answer to an abuse. What a door has taken
     /// stays used in any case.
@@ -267,13 +268,20 @@ fn void(
             }
         }
         let mut facts = told(row, now);
-        facts.extend([
-            ("note", Json::text(&taking.note)),
-            ("keeps_uses", Json::Bool(taking.keep_uses)),
-            ("returned", Json::List(back)),
-        ]);
-        facts.extend((by == By::Token).then_some(("revoked", Json::Bool(true))));
-        events.push(event(merchant, &taking.actor, VOIDED, &row.id, facts));
+        facts.extend([("keeps_uses", Json::Bool(taking.keep_uses)), ("returned", Json::List(back))]);
+        let note = ("note", Json::text(&taking.note));
+        let personal = match by {
+            By::Token => {
+                facts.extend([note, ("revoked", Json::Bool(true))]);
+                None
+            }
+            // What somebody wrote may name the person.
+            By::Grant => {
+                let subject = facts.iter().find(|(name, _)| *name == "subject").and_then(|(_, sub)| sub.as_text());
+                subject.map(|subject| Personal { subject: subject.to_owned(), fields: Json::object([note]) })
+            }
+        };
+        events.push(EventDraft { personal, ..event(merchant, &taking.actor, VOIDED, &row.id, facts) });
     }
     store::void_grants(conn, merchant, &voided, now.as_microsecond())?;
     counters::store(conn, locked.counters)?;
@@ -358,5 +366,6 @@ fn event(
         about: about.to_owned(),
         actor: actor.clone(),
         facts: Json::object(facts),
+        personal: None,
     }
 }

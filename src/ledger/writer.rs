@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::append::{self, Leaf, LogIds};
 use super::batch::{self, Entry, Outcome};
-use super::entry::EventDraft;
+use super::entry::{EventDraft, LogOwner};
 use super::event::Event;
-use super::{LedgerError, store};
+use super::{LedgerError, keys, store, subjects};
 use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError, connection};
 use crate::entropy::Entropy;
@@ -195,11 +195,15 @@ impl Writer {
                 let mut drafts = Vec::new();
                 match f(conn, &mut drafts) {
                     Ok(value) => {
-                        let leaves = drafts.into_iter().enumerate().map(|(nth, draft)| {
+                        if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
+                            drafts.splice(..0, keys::untold(conn, means, &drafts)?);
+                        }
+                        let mut leaves = Vec::with_capacity(drafts.len());
+                        for (nth, draft) in drafts.into_iter().enumerate() {
                             let id = if nth == 0 { marker.clone() } else { EventId::new(at, &means.entropy) };
-                            leaf_of(draft, id, at)
-                        });
-                        append::append(conn, means, logs, leaves.collect())?;
+                            leaves.push(leaf_of(conn, means, draft, id, at)?);
+                        }
+                        append::append(conn, means, logs, leaves)?;
                         Ok(value)
                     }
                     Err(error) => {
@@ -296,7 +300,21 @@ impl Writer {
     }
 }
 
-fn leaf_of(draft: EventDraft, id: EventId, at: jiff::Timestamp) -> Leaf {
+fn leaf_of(
+    conn: &mut AnyConnection,
+    means: &Means,
+    draft: EventDraft,
+    id: EventId,
+    at: jiff::Timestamp,
+) -> Result<Leaf, DatabaseError> {
+    // Without the person there is no key to seal it with, and in the clear it could name them.
+    let subject = match (&draft.personal, draft.log.merchant()) {
+        (Some(personal), Some(merchant)) => subjects::find(conn, &means.keyring, merchant, &personal.subject)?,
+        _ => None,
+    };
+    let sealed = draft.personal.zip(subject).map(|(personal, (_, subject))| {
+        subject.secret.seal(&id, personal.fields.canonical().as_bytes(), &means.entropy)
+    });
     let body = Event {
         id: &id,
         kind: draft.kind,
@@ -305,10 +323,10 @@ fn leaf_of(draft: EventDraft, id: EventId, at: jiff::Timestamp) -> Leaf {
         actor: &draft.actor,
         about: &draft.about,
         facts: draft.facts,
-        sealed: None,
+        sealed: sealed.as_deref(),
     }
     .to_body();
-    Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, body }
+    Ok(Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, body })
 }
 
 fn idempotency_scope(entry: &Entry) -> Option<(String, String)> {

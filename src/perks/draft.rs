@@ -139,5 +139,6 @@ pub(super) fn event(
         about: about.to_owned(),
         actor: actor.clone(),
         facts: Json::object(facts),
+        personal: None,
     }
 }

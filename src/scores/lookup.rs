@@ -308,6 +308,7 @@ fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventD
         about: source.name.to_string(),
         actor,
         facts: Json::Object(name.into_iter().chain(scale).chain(refresh).collect()),
+        personal: None,
     }
 }
 

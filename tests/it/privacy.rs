@@ -1,4 +1,4 @@
-//! Canaries: people with names that stand nowhere else are scored, checked, referred, redeemed and erased by
+//! Canaries: people with names that stand nowhere else are scored, checked, referred, redeemed, voided and erased by
 //! the real program, and every byte that it leaves behind is searched for them. `benches/campaign` does
 //! the same with a thousand.
 
@@ -90,6 +90,11 @@ impl Aviary {
                 "granted" => {
                     let spend = json!({"token": told["token"], "door": "A", "attempt": retry});
                     self.door.post("/v1/tokens/redeem", &spend).await.is(200);
+                    if nth % 7 == 1 {
+                        let (grant, note) =
+                            (told["grant"].as_str().unwrap(), json!({"note": format!("{MARK} was rude")}));
+                        self.admin.post(&format!("/v1/grants/{grant}/void"), &note).await.is(200);
+                    }
                 }
                 "referred" if nth % 20 == 0 => {
                     let check = told["check"].as_str().unwrap();
@@ -141,7 +146,8 @@ pub async fn nobody_is_named(database: TestDatabase, program: &Path, people: usi
     // The search finds what there is: a person's own record holds them, and so does a file that says so.
     let own = json!({"subject": handle(1), "limit": 200});
     let record = aviary.admin.post("/v1/subjects/record", &own).await;
-    assert!(hits(record.text.as_bytes()) >= 2, "the name, the seat: {}", record.text);
+    assert!(hits(record.text.as_bytes()) >= 3, "the name, the seat, the note: {}", record.text);
+    assert!(record.text.contains("was rude"), "{}", record.text);
     let sealed = sealed_rows(&world).await;
     assert!(sealed.len() >= people);
     let before = dump(&world.database);

@@ -153,7 +153,8 @@ impl Exporter {
             ("since", start.map_or(Json::Null, |start| Json::whole(start.at))),
         ];
         let about = log.merchant().map_or("operator", MerchantId::as_str).to_owned();
-        let draft = EventDraft { log: log.clone(), kind: KIND, about, actor, facts: Json::object(facts) };
+        let draft =
+            EventDraft { log: log.clone(), kind: KIND, about, actor, facts: Json::object(facts), personal: None };
         self.ledger
             .change(move |_, events| {
                 events.push(draft);

@@ -50,7 +50,7 @@ pub fn verify_exports<R: BufRead>(
     entropy: &Entropy,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<Report> {
-    let marks = Marks::new([entropy.bytes(), entropy.bytes()]);
+    let marks = Marks::new(entropy.bytes());
     let mut report = Report::default();
     report.checked.exports = u64::try_from(files.len()).unwrap_or(u64::MAX);
     let mut logs: BTreeMap<String, Vec<Opened<R>>> = BTreeMap::new();

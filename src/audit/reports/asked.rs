@@ -102,13 +102,13 @@ impl Kind {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Grants => {
-                "Everything counts by its own instant, from `from` on and before `to`: checks when they were decided; redeemed, released and voided when that happened, whenever the grant was made. The columns grants_… and expired_unused say what had become of the grants of the period by `as_of`: each is in one of them, redeemed before voided before released. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Merchants have no time zone of their own: UTC unless one is given."
+                "Everything counts by its own instant, from `from` on and before `to`: checks when they were decided; redeemed, released and voided when that happened, whenever the grant was made. The columns grants_… and expired_unused say what had become of the grants of the period by `as_of`: each is in one of them, redeemed before voided before released. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
             }
             Self::Billing => {
-                "A visit is a redemption; it counts by its own instant, from `from` on and before `to`, with the party of its token as guests. Visits of grants that were voided later stay counted; the columns voided_… count them once more, by the instant of the void. Merchants have no time zone of their own: UTC unless one is given."
+                "A visit is a redemption; it counts by its own instant, from `from` on and before `to`, with the party of its token as guests. Visits of grants that were voided later stay counted; the columns voided_… count them once more, by the instant of the void. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
             }
             Self::Fairness => {
-                "Checks count by the instant at which they were decided, from `from` on and before `to`, in bands of 10 points of the score that was seen, whatever its source. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Persons who were erased stand under `unknown`, as nobody can say their score any more. A wait is the longest that a grant of priority promised. Merchants have no time zone of their own: UTC unless one is given."
+                "Checks count by the instant at which they were decided, from `from` on and before `to`, in bands of 10 points of the score that was seen, whatever its source. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Persons who were erased stand under `unknown`, as nobody can say their score any more. A wait is the longest that a grant of priority promised. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
             }
         }
     }
@@ -138,15 +138,13 @@ impl Bound {
     }
 }
 
-/// The zone of this IANA name; UTC without one.
+/// The zone of this IANA name.
 ///
 /// # Errors
 /// [`AskedError::Zone`].
-pub fn zone(name: Option<&str>) -> Result<TimeZone, AskedError> {
-    match name {
-        None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(name).map_err(|_| AskedError::Zone(name.to_owned())),
-    }
+pub fn zone(name: &str) -> Result<TimeZone, AskedError> {
+    let found = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown());
+    found.ok_or_else(|| AskedError::Zone(name.to_owned()))
 }
 
 impl Period {
@@ -181,13 +179,13 @@ mod tests {
     #[test]
     fn a_date_begins_where_its_zone_begins_it() {
         let now = "2012-06-01T00:00:00Z".parse().unwrap();
-        let pacific = zone(Some("America/Los_Angeles")).unwrap();
+        let pacific = zone("America/Los_Angeles").unwrap();
         let period = Period::between(Some(bound("2012-05-08")), Some(bound("2012-05-09")), pacific, now).unwrap();
         assert_eq!(period.from, Some("2012-05-08T07:00:00Z".parse().unwrap()));
         assert_eq!(period.to, "2012-05-09T07:00:00Z".parse().unwrap());
         assert!(period.has("2012-05-08T07:00:00Z".parse().unwrap()) && !period.has(period.to));
         // On that day clocks went from midnight to one.
-        let havana = zone(Some("America/Havana")).unwrap();
+        let havana = zone("America/Havana").unwrap();
         let period = Period::between(Some(bound("2012-04-01")), None, havana, now).unwrap();
         assert_eq!((period.from, period.to), (Some("2012-04-01T05:00:00Z".parse().unwrap()), now));
     }
@@ -202,8 +200,8 @@ mod tests {
         for bad in ["", "yesterday", "2012-02-30", "2012-05-08T18:00:00", "2012-05-08 18", "20120508"] {
             assert_eq!(Bound::parse(bad), Err(AskedError::Bound(bad.to_owned())));
         }
-        for bad in ["", "Mars/Olympus", "../etc/passwd", "EST5EDT,M3.2.0,M11.1.0"] {
-            assert_eq!(zone(Some(bad)).unwrap_err(), AskedError::Zone(bad.to_owned()));
+        for bad in ["", "Mars/Olympus", "Etc/Unknown", "../etc/passwd", "EST5EDT,M3.2.0,M11.1.0"] {
+            assert_eq!(zone(bad).unwrap_err(), AskedError::Zone(bad.to_owned()));
         }
     }
 }

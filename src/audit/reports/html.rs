@@ -81,7 +81,7 @@ impl Report {
     }
 
     fn local(&self, at: jiff::Timestamp) -> String {
-        let zone = super::asked::zone(Some(&self.time_zone)).unwrap_or(jiff::tz::TimeZone::UTC);
+        let zone = super::asked::zone(&self.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
         at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
     }
 

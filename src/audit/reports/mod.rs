@@ -40,7 +40,7 @@ pub struct Asked {
     pub group_by: Option<GroupBy>,
     pub from: Option<Bound>,
     pub to: Option<Bound>,
-    /// A name of the IANA time zone database; UTC without it.
+    /// A name of the IANA time zone database; the merchant's own zone without it.
     pub time_zone: Option<String>,
     /// Of this perk only.
     pub perk: Option<(PerkSlug, PerkId)>,
@@ -84,7 +84,8 @@ impl Reporter {
     pub async fn report(&self, merchant: &Merchant, asked: Asked) -> Result<Report, ReportError> {
         let Asked { kind, group_by, from, to, time_zone, perk } = asked;
         let as_of = self.clock.now();
-        let period = Period::between(from, to, asked::zone(time_zone.as_deref())?, as_of)?;
+        let period =
+            Period::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
         let group_by = if kind == Kind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
         let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
         let whole = self.ledger.stretch(&merchant.id, None, jiff::Timestamp::MAX).await?;

@@ -187,7 +187,7 @@ pub(super) mod tests {
     /// A report with these locations, each of which has one grant.
     pub(in crate::audit::reports) fn sample(locations: &[&str]) -> Report {
         let as_of: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
-        let period = Period { from: None, to: as_of, zone: zone(None).unwrap() };
+        let period = Period { from: None, to: as_of, zone: zone("UTC").unwrap() };
         let mut tally = Tally::new(Kind::Grants, Some(GroupBy::Location), &period, as_of);
         for location in locations {
             let facts = serde_json::json!({

@@ -280,7 +280,7 @@ mod tests {
     }
 
     fn tally(kind: Kind, group_by: Option<GroupBy>, zone_name: &str) -> Tally {
-        let zone = zone(Some(zone_name)).unwrap();
+        let zone = zone(zone_name).unwrap();
         let as_of: Timestamp = "2012-12-01T00:00:00Z".parse().unwrap();
         Tally::new(kind, group_by, &Period { from: None, to: as_of, zone }, as_of)
     }

@@ -49,6 +49,9 @@ pub struct GrantView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+    /// Why it was voided, to those who may void; nobody can read it once the person has been erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Where a grant is in its life.
@@ -116,6 +119,7 @@ pub async fn get_grant(
         expires_at: granted.expires_at,
         redeemed_at: found.redemptions.into_iter().map(|redemption| redemption.redeemed_at).collect(),
         ended_at,
+        note: found.note.filter(|_| caller.role.may(Permission::Void)),
     }))
 }
 
@@ -166,7 +170,7 @@ pub async fn release_grant(
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"note": "Given to the wrong guest."}))]
 pub struct VoidBody {
-    /// Recorded with your key, in the clear: name nobody. 1–500 characters.
+    /// Recorded with your key, sealed under the person's: erasing them destroys it. 1–500 characters.
     #[schema(example = "Given to the wrong guest.")]
     note: String,
     /// Leave what it used of limits used, as after an abuse; else a grant that no door has taken gives

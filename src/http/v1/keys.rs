@@ -372,7 +372,7 @@ mod tests {
         let rig = Rig::start().await;
         let admin = rig.key(Role::Admin).await;
         let american =
-            rig.gateway.directory.create_merchant("american".parse().unwrap(), "American", CLI).await.unwrap();
+            rig.gateway.directory.create_merchant("american".parse().unwrap(), "American", None, CLI).await.unwrap();
         let (foreign, foreign_admin) = rig.make(NewKey::of(Role::Admin, Some(american.id), "x")).await;
         let foreign = format!("/v1/keys/{}", foreign.id);
         for path in [foreign.as_str(), &format!("{foreign}?merchant=american"), "/v1/keys/key_x", "/v1/keys/x%00"] {

@@ -1,7 +1,7 @@
 //! `/v1/merchants`: the operator's tenants.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpResponse, get, patch, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,14 +27,17 @@ pub struct MerchantView {
     slug: MerchantSlug,
     #[schema(example = "Cathay Pacific")]
     name: String,
+    /// Whose days and hours its reports count by, unless they are asked for another.
+    #[schema(example = "Asia/Hong_Kong")]
+    time_zone: String,
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00Z")]
     created_at: Timestamp,
 }
 
 impl From<Merchant> for MerchantView {
     fn from(merchant: Merchant) -> Self {
-        let Merchant { id, slug, name, created_at } = merchant;
-        Self { id, slug, name, created_at }
+        let Merchant { id, slug, name, created_at, time_zone } = merchant;
+        Self { id, slug, name, time_zone, created_at }
     }
 }
 
@@ -48,6 +51,18 @@ pub struct NewMerchantBody {
     /// For people, 1–120 characters.
     #[schema(example = "Cathay Pacific")]
     name: String,
+    /// A name of the IANA time zone database; UTC unless given. Rules have zones of their own.
+    #[schema(example = "Asia/Hong_Kong")]
+    time_zone: Option<String>,
+}
+
+/// What changes of a merchant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MerchantChangeBody {
+    /// A name of the IANA time zone database.
+    #[schema(example = "Asia/Hong_Kong")]
+    time_zone: String,
 }
 
 /// Make a merchant
@@ -72,8 +87,8 @@ pub async fn create_merchant(
 ) -> Result<HttpResponse, Problem> {
     let request = body.hash();
     let work = async {
-        let NewMerchantBody { slug, name } = body.into_inner();
-        let merchant = gateway.directory.create_merchant(slug, &name, caller.actor()).await?;
+        let NewMerchantBody { slug, name, time_zone } = body.into_inner();
+        let merchant = gateway.directory.create_merchant(slug, &name, time_zone.as_deref(), caller.actor()).await?;
         Created::new(Some(format!("/v1/merchants/{}", merchant.slug)), &MerchantView::from(merchant))
     };
     once(&gateway, &caller, "merchants", key, request, work).await
@@ -139,6 +154,33 @@ pub async fn get_merchant(
     slug: Path<MerchantSlug>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = gateway.directory.find_merchant(slug.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(MerchantView::from(merchant)))
+}
+
+/// Change a merchant
+///
+/// Its time zone: reports count by its days and hours from then on, whenever what they count happened. Rules
+/// have zones of their own and stay as they are. An event of the merchant's log tells of it; the zone that it
+/// has changes nothing. Roles: operator.
+#[utoipa::path(
+    tag = "merchants",
+    params(("slug" = String, Path, description = "The merchant's short name", example = "cathay")),
+    request_body = MerchantChangeBody,
+    extensions(("x-roles" = json!(["operator"]))),
+    responses(
+        (status = 200, description = "The merchant", body = MerchantView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[patch("/merchants/{slug}")]
+pub async fn update_merchant(
+    caller: May<ManageMerchants>,
+    gateway: Data<Gateway>,
+    slug: Path<MerchantSlug>,
+    body: Body<MerchantChangeBody>,
+) -> Result<HttpResponse, Problem> {
+    let MerchantChangeBody { time_zone } = body.into_inner();
+    let merchant = gateway.directory.set_time_zone(slug.into_inner(), &time_zone, caller.actor()).await?;
     Ok(HttpResponse::Ok().json(MerchantView::from(merchant)))
 }
 

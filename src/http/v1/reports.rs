@@ -51,7 +51,7 @@ pub struct ReportQuery {
     /// Before this instant or the beginning of this date; now unless given.
     #[param(example = "2012-05-15")]
     to: Option<String>,
-    /// Whose dates, days and hours: a name of the IANA time zone database; UTC unless given.
+    /// Whose dates, days and hours: a name of the IANA time zone database; the merchant's unless given.
     #[param(example = "America/Los_Angeles")]
     time_zone: Option<String>,
     /// Of this perk only.
@@ -76,7 +76,7 @@ pub struct FairnessQuery {
     /// Before this instant or the beginning of this date; now unless given.
     #[param(example = "2012-05-15")]
     to: Option<String>,
-    /// Whose dates: a name of the IANA time zone database; UTC unless given.
+    /// Whose dates: a name of the IANA time zone database; the merchant's unless given.
     #[param(example = "America/Los_Angeles")]
     time_zone: Option<String>,
     /// Of this perk only.
@@ -164,9 +164,9 @@ impl From<FairnessQuery> for ReportQuery {
 /// Checks, grants, refusals by their first reason, near misses, what became of grants, and use against limits.
 /// Everything counts by its own instant, from `from` on and before `to`: checks when they were decided;
 /// redemptions, releases and voids when they happened, whenever the grant was made. `expired_unused` and the
-/// columns `grants_…` say what had become of the period's grants by `as_of`. Merchants have no time zone of
-/// their own: UTC unless one is given. Computed from the events of the log; `meaning` says all of this in the
-/// report itself. Roles: admin, auditor.
+/// columns `grants_…` say what had become of the period's grants by `as_of`. Dates, days and
+/// hours are those of the merchant's time zone, unless another is given. Computed from the events of the log;
+/// `meaning` says all of this in the report itself. Roles: admin, auditor.
 #[utoipa::path(
     tag = "audit",
     params(ReportQuery),

@@ -40,6 +40,16 @@ pub fn find_log_size(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<
         .optional()?)
 }
 
+/// Those of `about` that the operator's log has an event of these kinds about.
+pub fn list_told_of(conn: &mut AnyConnection, kinds: &[&str], about: &[String]) -> Result<Vec<String>> {
+    Ok(on_either!(conn, |c| events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(logs::merchant_id.is_null())
+        .filter(events::about.eq_any(about).and(events::kind.eq_any(kinds)))
+        .select(events::about)
+        .load(c)?))
+}
+
 /// When the event at `index` was, or the first one after it that is there.
 pub fn find_instant(conn: &mut AnyConnection, log: &str, index: i64) -> Result<Option<i64>> {
     Ok(events::table

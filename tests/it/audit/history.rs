@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -38,11 +39,12 @@ const SHOWER: &str = r#"{"score":{"source":"klout"},
   "token":{"audience":"sfo-lounge","single_use":false}}"#;
 
 /// Every table that somebody might lay hands on. Those that name others come last.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "merchants",
     "keyring_keys",
     "events",
     "checkpoints",
+    "subtrees",
     "logs",
     "grants",
     "redemptions",
@@ -73,6 +75,7 @@ impl History {
     async fn of(world: World) -> Self {
         let directory = world.gateway.directory.clone();
         let (cathay, united) = (world.merchant("cathay").await, world.merchant("united").await);
+        directory.set_time_zone(cathay.slug.clone(), "Asia/Hong_Kong", CLI).await.unwrap();
         directory.create_key(NewKey::of(Role::Operator, None, "root"), CLI).await.unwrap();
         let kiosk = NewKey {
             location: Some("SFO-A".to_owned()),
@@ -237,8 +240,10 @@ pub fn replace_events(conn: &mut AnyConnection, log: &str, all: &[EventRow]) {
 /// A key that the gateway doesn't know.
 pub fn foreign_key() -> (VerifierKey, impl Fn(&[u8]) -> [u8; 64]) {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[66; 32]).unwrap();
-    let public = pair.public_key().as_ref().try_into().unwrap();
-    let key = VerifierKey::new("perkgate-66666666", public).unwrap();
+    let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
+    // As the gateway would call it.
+    let name = format!("perkgate-{}", &hex(digest::digest(&digest::SHA256, &public).as_ref())[..8]);
+    let key = VerifierKey::new(&name, public).unwrap();
     (key, move |text: &[u8]| pair.sign(text).as_ref().try_into().unwrap())
 }
 

@@ -3,8 +3,10 @@
 mod anchoring;
 mod campaign;
 mod exports;
+mod gateway_keys;
 mod history;
 mod life;
+mod notes;
 mod pages;
 mod pruning;
 mod random;

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use perkgate::audit::{Anchor, Finding, Report, Request, Wrong, verify_snapshot};
-use perkgate::database::schema::{checkpoints, events, grants, limit_counters, logs, redemptions};
+use perkgate::database::schema::{checkpoints, events, grants, limit_counters, logs, redemptions, subtrees};
 use perkgate::database::{AnyConnection, Database, connection};
 use perkgate::entropy::Entropy;
 use perkgate::ledger::event::leaf_hash;
 use perkgate::ledger::merkle::Frontier;
 use perkgate::ledger::note::VerifierKey;
-use perkgate::ledger::store::{CounterRow, EventRow, GrantRow, LogRow, RedemptionRow};
+use perkgate::ledger::store::{CounterRow, EventRow, GrantRow, LogRow, RedemptionRow, SubtreeRow, put_subtrees};
 
 /// How far an insertion moves what stands behind it.
 const REACH: i64 = 200;
@@ -169,7 +169,7 @@ impl<'a> Target<'a> {
 
 type Hands = fn(&Target<'_>, &mut AnyConnection, &mut Dice) -> Done;
 
-const HANDS: [(&str, Hands); 22] = [
+const HANDS: [(&str, Hands); 24] = [
     ("edit", edit_body),
     ("edit", edit_leaf),
     ("edit", edit_both),
@@ -179,6 +179,7 @@ const HANDS: [(&str, Hands); 22] = [
     ("edit", edit_redemption),
     ("edit", edit_counter),
     ("edit", edit_head),
+    ("edit", edit_subtree),
     ("deletion", delete_events),
     ("deletion", delete_grant),
     ("deletion", delete_redemption),
@@ -186,6 +187,7 @@ const HANDS: [(&str, Hands); 22] = [
     ("reordering", reorder),
     ("insertion", insert),
     ("insertion", insert_redemption),
+    ("insertion", insert_subtree),
     ("truncation", truncate),
     ("truncation", rewind),
     ("swapped rows", swap_events),
@@ -326,6 +328,33 @@ fn edit_head(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> 
     }
     .unwrap();
     Done { what: format!("the head's {part} edited"), is_named: naming(code, &format!("log {}", head.name)) }
+}
+
+/// One of those that are stored; of a log that has none yet, one is made up.
+fn edit_subtree(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> Done {
+    let stored: Vec<SubtreeRow> = subtrees::table
+        .filter(subtrees::log_id.eq(&target.head.id))
+        .order((subtrees::level, subtrees::nth))
+        .select(SubtreeRow::as_select())
+        .load(conn)
+        .unwrap();
+    if stored.is_empty() {
+        return insert_subtree(target, conn, dice);
+    }
+    let mut row = dice.one(&stored).clone();
+    row.hash[dice.below(32)] ^= 1 << dice.below(8);
+    put_subtrees(conn, std::slice::from_ref(&row)).unwrap();
+    let named = format!("subtree {}/{} ", row.level, row.nth);
+    Done { what: format!("the hash of {named}edited"), is_named: naming("subtree_mismatch", &named) }
+}
+
+fn insert_subtree(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> Done {
+    let level = 1 + i32::try_from(dice.below(3)).unwrap();
+    let nth = (target.head.size >> (8 * level)) + dice.index(9);
+    let row = SubtreeRow { log_id: target.head.id.clone(), level, nth, hash: vec![7; 32] };
+    put_subtrees(conn, std::slice::from_ref(&row)).unwrap();
+    let named = format!("subtree {level}/{nth} ");
+    Done { what: format!("{named}inserted"), is_named: naming("subtree_mismatch", &named) }
 }
 
 fn delete_events(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> Done {

@@ -263,6 +263,14 @@ const CASES: &[(&str, Hands)] = &[
         sql(conn, "INSERT INTO merchants (id, slug, name, created_at) VALUES ('mer_x', 'x', 'X', 0)");
         vec![("merchant_without_event", Some("operator"), None), ("log_missing", None, None)]
     }),
+    ("a merchant is given another name and time zone", |conn| {
+        sql(conn, "UPDATE merchants SET name = 'Delta', time_zone = 'Asia/Tokyo' WHERE slug = 'united'");
+        vec![("merchant_mismatch", Some("united"), None); 2]
+    }),
+    ("a merchant's time zone is put back", |conn| {
+        sql(conn, "UPDATE merchants SET time_zone = 'UTC' WHERE slug = 'cathay'");
+        vec![("merchant_mismatch", CATHAY, None)]
+    }),
     ("a grant's claims are edited", |conn| {
         let at = event_with(conn, "cathay", GRANTED).log_index;
         sql(conn, "UPDATE grants SET claims = replace(claims, 'standard', 'platinum') WHERE id = {ada}");

@@ -47,7 +47,7 @@ async fn a_good_record_is_0_and_its_answer_is_the_next_runs_anchor() {
         );
         assert_eq!(
             answer["checked"],
-            json!({"logs": 2, "events": 7, "pruned": 0, "checkpoints": 5, "anchors": 0, "grants": 1, "redemptions": 0,
+            json!({"logs": 2, "events": 10, "pruned": 0, "checkpoints": 5, "anchors": 0, "grants": 1, "redemptions": 0,
                    "counters": 0, "referrals": 0, "rules": 1, "keys": 1, "erased": 0})
         );
         let logs: Vec<&Value> = answer["logs"].as_array().unwrap().iter().map(|log| &log["name"]).collect();
@@ -59,7 +59,7 @@ async fn a_good_record_is_0_and_its_answer_is_the_next_runs_anchor() {
         assert_eq!(again.status.code(), Some(0));
         assert_eq!(
             String::from_utf8(again.stdout).unwrap(),
-            "checked 2 logs: 7 events (0 pruned), 5 checkpoints, 2 anchors\n\
+            "checked 2 logs: 10 events (0 pruned), 5 checkpoints, 2 anchors\n\
              against them: 1 grants, 0 redemptions, 0 limit counters, 0 referrals, 1 rules, 1 keys\nall is well\n"
         );
     }

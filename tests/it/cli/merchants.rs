@@ -6,7 +6,7 @@ use super::terminal::{Terminal, members};
 fn the_first_merchant_of_a_fresh_directory_makes_the_database_and_its_key() {
     let terminal = Terminal::new();
     let made = terminal.ask("merchant create cathay --name 'Cathay Pacific'");
-    assert_eq!(members(&made), ["created_at", "id", "name", "slug"]);
+    assert_eq!(members(&made), ["created_at", "id", "name", "slug", "time_zone"]);
     assert!(made["id"].as_str().unwrap().starts_with("mer_"));
     assert_eq!((&made["slug"], &made["name"]), (&"cathay".into(), &"Cathay Pacific".into()));
     // No write-ahead log is left: the file alone is the whole database.
@@ -62,6 +62,26 @@ fn a_merchant_is_made_once_and_its_names_must_fit() {
         assert!(told[0].contains("for '<SLUG>'"), "{told:?}");
     }
     assert_eq!(terminal.ask("merchant list")["merchants"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_merchants_time_zone_is_said_when_it_is_made_or_later() {
+    let terminal = Terminal::new();
+    let made = terminal.ask("merchant create cathay --name 'Cathay Pacific' --time-zone Asia/Hong_Kong");
+    assert_eq!(made["time_zone"], "Asia/Hong_Kong");
+    assert_eq!(terminal.ask("report grants --merchant cathay")["time_zone"], "Asia/Hong_Kong");
+    assert_eq!(terminal.ask("report grants --merchant cathay --time-zone UTC")["time_zone"], "UTC");
+    assert_eq!(terminal.ask("merchant set cathay --time-zone America/Los_Angeles")["time_zone"], "America/Los_Angeles");
+    assert_eq!(terminal.ask("merchant list")["merchants"][0]["time_zone"], "America/Los_Angeles");
+    assert!(terminal.read("report billing --merchant cathay").contains("days are those of America/Los_Angeles"));
+    assert_eq!(terminal.ask("audit verify")["ok"], true);
+    for line in ["merchant set cathay --time-zone Mars", "merchant create other --name Other --time-zone Mars"] {
+        let told = terminal.refused(line, 1);
+        assert!(told[0].starts_with("error: --time-zone: there is no time zone `Mars`"), "{told:?}");
+    }
+    let told = terminal.refused("merchant set nobody --time-zone UTC", 1);
+    assert_eq!(told[0], "error: there is no merchant `nobody`");
+    terminal.refused("merchant set cathay", 2);
 }
 
 #[test]

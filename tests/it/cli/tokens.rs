@@ -122,3 +122,32 @@ fn a_key_set_that_cannot_be_trusted_is_an_error() {
     let told = terminal.run(&format!("{} --database-url mysql://x", line("a.b.c", &elsewhere, "cathay/sfo-lounge")));
     assert!(String::from_utf8(told.stdout).unwrap().contains("malformed"));
 }
+
+#[test]
+fn a_key_takes_over_and_the_operators_log_tells_who_let_it() {
+    for terminal in Terminal::all() {
+        if terminal.is_on_postgres() {
+            terminal.read("migrate");
+        }
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        let first = terminal.ask("token rotate-key");
+        let second = terminal.ask("token rotate-key --after 24h");
+        assert_eq!(second["retires"][0]["kid"], first["kid"], "the one that waited is superseded in its turn");
+        assert_ne!(second["kid"], first["kid"]);
+        let told = terminal.read("token rotate-key --after 0s");
+        assert!(told.starts_with("The token key ") && told.contains(" signs from "), "{told}");
+
+        terminal.read("audit export --operator -o log.ndjson");
+        let log = std::fs::read_to_string(terminal.path().join("log.ndjson")).unwrap();
+        let told = |kind: &str| log.lines().filter(|line| line.contains(&format!(r#""kind":"{kind}""#))).count();
+        assert_eq!((told("gateway_key.created"), told("gateway_key.rotated")), (3, 3), "{log}");
+        assert!(log.contains(first["kid"].as_str().unwrap()) && log.contains(second["kid"].as_str().unwrap()));
+        assert_eq!(terminal.ask("audit verify")["ok"], true);
+        for wrong in ["-1s", "32d", "soon"] {
+            let told = terminal.refused(&format!("token rotate-key --after={wrong}"), 2);
+            assert!(told[0].contains("use a duration from 0s to 31 days"), "{told:?}");
+        }
+    }
+    let told = Terminal::new().refused("token rotate-key", 1);
+    assert_eq!(told[0], "error: there is no database at sqlite:perkgate.db");
+}

@@ -104,7 +104,12 @@ impl World {
     }
 
     pub async fn merchant(&self, slug: &str) -> Merchant {
-        self.gateway.directory.create_merchant(slug.parse().unwrap(), slug, CLI).await.unwrap()
+        self.merchant_in(slug, None).await
+    }
+
+    /// One in a time zone of its own.
+    pub async fn merchant_in(&self, slug: &str, time_zone: Option<&str>) -> Merchant {
+        self.gateway.directory.create_merchant(slug.parse().unwrap(), slug, time_zone, CLI).await.unwrap()
     }
 
     /// A principal of this role, with a real key.

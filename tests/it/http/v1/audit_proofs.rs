@@ -35,6 +35,7 @@ async fn record(app: &TestApp, merchant: &Merchant, count: usize) {
             about: format!("test_{nth}"),
             actor: CLI,
             facts: Json::object([]),
+            personal: None,
         }));
         Ok::<_, LedgerError>(())
     });

@@ -260,3 +260,31 @@ async fn many_are_taken_back_a_few_at_a_time() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_grant_was_taken_back_is_read_by_who_may_and_by_nobody_once_the_person_is_erased() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let path = format!("/v1/grants/{}", kiosk.post("/v1/checks", &ada()).await.text_of("grant"));
+        app.world.pass(24 * 3600);
+        let later = format!("/v1/grants/{}", kiosk.post("/v1/checks", &ada()).await.text_of("grant"));
+        admin.post(&format!("{path}/void"), &json!({"note": "Ada Quux sold it on."})).await.is(200);
+        assert_eq!(admin.get(&path).await.is(200)["note"], "Ada Quux sold it on.");
+        assert_eq!(kiosk.get(&path).await.is(200).get("note"), None);
+        let told = admin.get("/v1/audit/events?kind=grant.voided").await;
+        assert_eq!(told.is(200)["events"][0]["facts"].get("note"), None);
+        assert!(!told.text.contains("Quux"), "{}", told.text);
+        let person = json!({"subject": "twitter:ada"});
+        let record = admin.post("/v1/subjects/record", &person).await;
+        assert!(record.text.contains("Ada Quux sold it on."), "{}", record.text);
+
+        admin.post("/v1/subjects/erase", &person).await.is(200);
+        let shown = admin.get(&path).await.is(200);
+        assert_eq!((&shown["status"], shown.get("note")), (&json!("voided"), None));
+        // There is no key left to seal this one with, and it stands nowhere else.
+        admin.post(&format!("{later}/void"), &json!({"note": "Ada Quux again."})).await.is(200);
+        assert_eq!(admin.get(&later).await.is(200).get("note"), None);
+        assert!(!admin.get("/v1/audit/export").await.text.contains("Quux"));
+    }
+}

@@ -60,3 +60,31 @@ async fn what_can_not_be_asked_is_told_apart() {
         auditor.get("/v1/reports/grants?from=1912-01-01&to=2012-01-01&group_by=hour").await.is(200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_are_those_of_the_merchants_zone_unless_another_is_asked_for() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "62").await;
+        // 17:00Z of the 9th: one o'clock at night of the 10th in Hong Kong.
+        app.world.pass(22 * 3600);
+        app.world.score(&app.cathay, "twitter:ada", "62").await;
+        let (kiosk, auditor) = (app.role(&app.cathay, Role::Kiosk).await, app.auditor(&app.cathay).await);
+        let ask = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        assert_eq!(kiosk.post("/v1/checks", &ask).await.is(200)["decision"], "granted");
+        app.world.pass(1);
+        let day_of = async |query: &str| {
+            let report = auditor.get(&format!("/v1/reports/grants?group_by=day{query}")).await.is(200);
+            assert_eq!(report["totals"]["granted"], 1, "{report}");
+            (report["time_zone"].clone(), report["groups"][0]["group"].clone())
+        };
+        assert_eq!(day_of("").await, (json!("UTC"), json!("2012-05-09")));
+        let zone = json!({"time_zone": "Asia/Hong_Kong"}).to_string();
+        let operator = app.operator().await;
+        operator.ask(reqwest::Method::PATCH, "/v1/merchants/cathay").json(zone).await.is(200);
+        assert_eq!(day_of("").await, (json!("Asia/Hong_Kong"), json!("2012-05-10")));
+        assert_eq!(day_of("&from=2012-05-10").await.1, json!("2012-05-10"), "a date begins there too");
+        assert_eq!(day_of("&time_zone=UTC").await, (json!("UTC"), json!("2012-05-09")));
+        let page = auditor.get("/v1/reports/grants?group_by=hour&format=html").await;
+        assert!(page.text.contains("Asia/Hong_Kong"), "{}", page.text);
+    }
+}

@@ -1,0 +1,101 @@
+//! The gateway's own keys against the events of the operator's log, and against their own names.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+
+use super::body::GatewayKeyFacts;
+use super::findings::{Findings, Place, Wrong};
+use super::instant::Instant;
+use super::store::{self, GatewayKeyRow};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::subject::hex;
+use crate::tokens::jwks::thumbprint;
+
+/// What the events of the operator's log make of the gateway's keys.
+#[derive(Default)]
+pub(super) struct GatewayKeys {
+    known: BTreeMap<String, Known>,
+}
+
+struct Known {
+    purpose: String,
+    public_key: Option<String>,
+    signs_from: Instant,
+    retires_at: Option<Instant>,
+}
+
+impl GatewayKeys {
+    /// A key that is there from now on, and when it retires others.
+    pub(super) fn told(&mut self, kid: &str, facts: &GatewayKeyFacts<'_>) {
+        for retired in &facts.retires {
+            if let Some(known) = self.known.get_mut(&*retired.kid) {
+                known.retires_at = Some(retired.at);
+            }
+        }
+        let known = Known {
+            purpose: facts.purpose.to_string(),
+            public_key: facts.public_key.as_ref().map(|key| key.to_string()),
+            signs_from: facts.signs_from,
+            retires_at: facts.retires_at,
+        };
+        self.known.insert(kid.to_owned(), known);
+    }
+
+    /// Compares with the keys that there are. Databases that no gateway has served since events tell of
+    /// keys tell of none; who tells of one tells of all.
+    pub(super) fn close(
+        mut self,
+        conn: &mut AnyConnection,
+        log: &str,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) -> Result<(), DatabaseError> {
+        let may_be_silent = has_gaps || self.known.is_empty();
+        for row in store::list_gateway_keys(conn)? {
+            let known = self.known.remove(&row.kid);
+            let kid = row.kid.clone();
+            if let Some(part) = difference(known.as_ref(), &row) {
+                findings.add(Place::log(log), Wrong::GatewayKey { kid, part });
+            } else if known.is_none() && !may_be_silent {
+                findings.add(Place::log(log), Wrong::GatewayKeyWithoutEvent { kid });
+            }
+        }
+        for kid in self.known.into_keys() {
+            findings.add(Place::log(log), Wrong::GatewayKeyMissing { kid });
+        }
+        Ok(())
+    }
+}
+
+fn difference(known: Option<&Known>, row: &GatewayKeyRow) -> Option<&'static str> {
+    let public_key = row.public_key.as_ref().map(|key| BASE64URL.encode(key));
+    // Even where no event tells of it: keys that sign are named after their public halves.
+    let is_named = row.purpose == "hash" || name_of(row).is_some_and(|name| name == row.kid);
+    let told = known.map_or([(true, ""); 4], |known| {
+        [
+            (row.purpose == known.purpose, "purpose"),
+            (public_key == known.public_key, "public half"),
+            (row.signs_from == known.signs_from.0, "time of signing"),
+            (row.retires_at == known.retires_at.map(|at| at.0), "time of retirement"),
+        ]
+    });
+    let parts = told.into_iter().chain([(is_named, "public half")]);
+    parts.into_iter().find_map(|(is_same, part)| (!is_same).then_some(part))
+}
+
+/// What a key that signs is called by its public half. Written apart from the keyring: an auditor that
+/// shared its names would share its mistakes.
+fn name_of(row: &GatewayKeyRow) -> Option<String> {
+    let public_key: &[u8; 32] = row.public_key.as_deref()?.try_into().ok()?;
+    match row.purpose.as_str() {
+        "token" => Some(thumbprint(public_key)),
+        "log" => {
+            let digest = digest::digest(&digest::SHA256, public_key);
+            Some(format!("perkgate-{}", hex(digest.as_ref().get(..4)?)))
+        }
+        _ => None,
+    }
+}
