@@ -117,8 +117,10 @@ pub enum CliError {
     /// Several things that are wrong, each as it would be told alone.
     #[error("{} things are wrong", .0.len())]
     Several(Vec<CliError>),
-    #[error("it stopped at `{perk}`")]
-    ApplyStopped { perk: PerkSlug, applied: usize, source: Box<CliError> },
+    #[error("`{perk}` can't be applied, so none of the {of} files was")]
+    NothingApplied { perk: PerkSlug, of: usize, source: Box<CliError> },
+    #[error("{0} perks are too many: at most {most} are applied at once", most = crate::perks::apply::AT_ONCE)]
+    TooManyPerks(usize),
     /// What keeps a command from an answer whose "no" is exit code 1.
     #[error(transparent)]
     NoAnswer(Box<CliError>),
@@ -183,9 +185,9 @@ impl CliError {
             Self::Faulty(faults) => faults.iter().map(complaint_of_fault).collect(),
             Self::Several(errors) => errors.iter().flat_map(Self::complaints).collect(),
             Self::NoAnswer(error) => error.complaints(),
-            Self::ApplyStopped { applied, source, .. } => {
+            Self::NothingApplied { source, .. } => {
                 let mut complaints = source.complaints();
-                let error = format!("{self}, with {applied} perks dealt with before");
+                let error = self.to_string();
                 complaints.push(Complaint { error, remedy: self.remedy(), ..Complaint::default() });
                 complaints
             }
@@ -271,7 +273,7 @@ impl CliError {
             Self::Differs(_) => "move it away, or --force to write over it",
             Self::NotYamlName(_) => "a name that ends in .yaml, and not in .test.yaml, which is for cases",
             Self::FileExists(_) => "another place with --out",
-            Self::ApplyStopped { .. } => "mend it and run it again: what was applied is then unchanged",
+            Self::NothingApplied { .. } | Self::TooManyPerks(_) => "mend it, or give fewer: all are applied, or none",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
             Self::Perk(PerkError::ApprovalRequired) => {

@@ -1,5 +1,6 @@
 //! `perkgate perk`: rules as code (new, test, diff, apply, pull), lists, shows and tries perks.
 
+mod apply;
 mod diff;
 mod directory;
 mod files;
@@ -16,9 +17,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::document::Document;
 use super::error::CliError;
-use super::once::{self, ACTOR, Needs, all_pages};
+use super::once::{self, Needs, all_pages};
 use super::output::table;
 use super::perk_file::PerkFile;
 use super::perk_life::{self, Life};
@@ -26,13 +26,9 @@ use super::{Ended, Invocation, perk_backtest, perk_simulate};
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
-use crate::perks::catalog::{Made, NewVersion, PerkError};
+use crate::perks::catalog::PerkError;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use crate::perks::purpose::Purpose;
-use crate::perks::read::Issue;
-use crate::perks::rule::Rule;
-use crate::perks::versions::{self, Taken};
-use plan::{Standing, Step};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -46,7 +42,7 @@ enum Action {
     #[command(after_help = APPLY_EXAMPLES)]
     Apply {
         /// A perk as YAML or JSON, the body of POST /v1/perks: `{"perk", "name", "purpose"?, "rule", "publish"?, "change_note"?}`; or a
-        /// directory of them. `-` is standard input. May be given several times: all are checked before any is applied.
+        /// directory of them. `-` is standard input. May be given several times: all are applied, or none.
         #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true)]
         files: Vec<PathBuf>,
         #[arg(long, value_name = "SLUG", help = "Whose perk")]
@@ -96,7 +92,8 @@ enum Action {
 
 const APPLY_EXAMPLES: &str = "\
 A directory's `*.yaml`, `*.yml` and `*.json` are perk files, but for `*.test.yaml` and the like.
-The latest version of a perk is what a file is compared with.
+The latest version of a perk is what a file is compared with. All files are applied in one transaction:
+whatever stands in the way of one, now or at that moment, leaves every perk as it is.
 
 Exit codes: 0 done or nothing to do, 1 refused or failed.
 
@@ -104,71 +101,6 @@ Examples:
   perkgate perk apply -f lounge.yaml --merchant cathay --publish
   perkgate perk apply -f perks/ --merchant cathay --dry-run
   perkgate perk apply -f perks/ --merchant cathay --note 'Busy in May'";
-
-#[derive(Debug, Serialize)]
-struct Applied {
-    perk: PerkSlug,
-    name: String,
-    version: i32,
-    status: VersionStatus,
-    rule_hash: String,
-    changed: bool,
-    /// Pointers into the perk file.
-    warnings: Vec<Issue>,
-    /// Whether the merchant asks for them; only asked where the version is in review.
-    #[serde(skip)]
-    four_eyes: bool,
-}
-
-impl Applied {
-    fn new(perk: Perk, version: RuleVersion, changed: bool) -> Self {
-        let RuleVersion { version, status, rule_hash, .. } = version;
-        Self {
-            perk: perk.slug,
-            name: perk.name,
-            version,
-            status,
-            rule_hash,
-            changed,
-            warnings: Vec::new(),
-            four_eyes: false,
-        }
-    }
-
-    fn made(made: Made) -> Self {
-        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
-        let warnings = made.warnings.into_iter().map(of_file).collect();
-        Self { warnings, ..Self::new(made.perk, made.version, true) }
-    }
-}
-
-impl fmt::Display for Applied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version, status, rule_hash, changed, warnings, four_eyes, .. } = self;
-        match (changed, status) {
-            (_, VersionStatus::InReview) if *four_eyes => writeln!(
-                f,
-                "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
-                 somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
-                 then publish it"
-            )?,
-            (_, VersionStatus::InReview) => writeln!(
-                f,
-                "Version {version} of `{perk}` is in review: an admin key must approve it first, with \
-                 POST /v1/perks/{perk}/versions/{version}/approve, or `perkgate perk withdraw` takes it back; then \
-                 publish it"
-            )?,
-            (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
-            (true, VersionStatus::Draft) => writeln!(
-                f,
-                "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish"
-            )?,
-            (true, _) => writeln!(f, "Published version {version} of `{perk}`")?,
-        }
-        writeln!(f, "  {rule_hash}")?;
-        warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
-    }
-}
 
 #[derive(Serialize)]
 struct PerkView {
@@ -257,15 +189,15 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             }
             let (document, mut file) = PerkFile::open(file, false)?;
             wishes.amend(&mut file);
-            let publish_wanted = file.publish;
             let applied = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &wishes.merchant).await?;
-                apply(gateway, &merchant.id, &document, file).await
+                apply::apply(gateway, &merchant.id, vec![(&document, file)]).await
             })?;
-            invocation.output.show(&applied)?;
-            // It was to be published, and waits for somebody.
-            if publish_wanted && applied.status == VersionStatus::InReview {
-                return Ok(Ended::Badly);
+            for applied in applied {
+                invocation.output.show(&applied)?;
+                if applied.waits {
+                    return Ok(Ended::Badly);
+                }
             }
         }
         Action::Pull(args) => return pull::run(args, invocation),
@@ -292,61 +224,6 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         }
     }
     Ok(Ended::Well)
-}
-
-async fn apply(
-    gateway: &Gateway,
-    merchant: &MerchantId,
-    document: &Document,
-    file: PerkFile,
-) -> Result<Applied, CliError> {
-    let PerkFile { perk: slug, name, purpose, rule, publish, change_note } = file;
-    let catalog = &gateway.catalog;
-    // The rule's issues point into the rule; the person looks at the whole file.
-    let of_file = |error| match error {
-        PerkError::Rule(issues) => CliError::Faulty(document.faults("/rule", issues)),
-        other => other.into(),
-    };
-    let hash = Rule::parse(&rule, slug.as_str()).map_err(PerkError::Rule).map_err(of_file)?.hash().to_owned();
-    let new = NewVersion { rule, publish, change_note };
-    let standing = Standing::find(gateway, merchant, &slug).await?;
-    let step = standing.step(&hash, publish);
-    let Some((perk, latest)) = standing.0 else {
-        let purpose = purpose.unwrap_or_default();
-        let made = catalog.create_perk_for(merchant, ACTOR, slug, &name, purpose, new).await;
-        return told(gateway, merchant, Applied::made(made.map_err(of_file)?)).await;
-    };
-    let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose != perk.purpose);
-    let mut applied = match (step, latest) {
-        (Step::Publish(version), latest) => {
-            let is_draft = latest.as_ref().is_some_and(|latest| latest.status == VersionStatus::Draft);
-            let published = match catalog.publish_version(merchant, ACTOR, &slug, version).await {
-                // As far as one person may go.
-                Err(PerkError::ApprovalRequired) if is_draft => {
-                    catalog.step(merchant, ACTOR, &slug, version, Taken::of(versions::Step::Submit)).await?
-                }
-                published => published.map_err(|error| perk_life::unapproved(error, latest.as_ref()))?,
-            };
-            Applied::new(perk, published, true)
-        }
-        (Step::Nothing, Some(latest)) => Applied::new(perk, latest, is_renamed),
-        (Step::AddVersion | Step::Create | Step::Nothing, _) => {
-            Applied::made(catalog.create_version(merchant, ACTOR, &slug, new).await.map_err(of_file)?)
-        }
-    };
-    // Last, so that a version that can't be published leaves the name as it was.
-    if is_renamed {
-        applied.name = catalog.update_perk(merchant, ACTOR, &slug, Some(name), purpose).await?.name;
-    }
-    told(gateway, merchant, applied).await
-}
-
-/// With what a person must know of a version in review.
-async fn told(gateway: &Gateway, merchant: &MerchantId, mut applied: Applied) -> Result<Applied, CliError> {
-    if applied.status == VersionStatus::InReview {
-        applied.four_eyes = gateway.catalog.four_eyes(merchant).await?.required;
-    }
-    Ok(applied)
 }
 
 async fn show(

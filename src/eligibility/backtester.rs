@@ -1,11 +1,11 @@
 //! Replaying the checks of a period, from the ledger, against a rule.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::backtest::Backtest;
-use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
+use super::chosen::{Choice, Chosen, TrialError, choose, longest_stays, rule_of};
 use super::replay::{Replay, Subject};
 use super::replayed::{Counters, Since};
 use super::runs::{Progress, Run, Runs, Turn, compute};
@@ -17,10 +17,7 @@ use crate::ledger::Ledger;
 use crate::ledger::history::{Interest, Stretch};
 use crate::ledger::past::PastEvent;
 use crate::perks::catalog::Catalog;
-use crate::perks::limit::Window;
-use crate::perks::period::Period;
 use crate::perks::perk::Perk;
-use crate::perks::rule::Rule;
 use crate::scores::lookup::Lookup;
 
 /// The longest period, in days: five years.
@@ -67,7 +64,7 @@ impl Backtester {
         let Chosen { perk, version, rule, .. } =
             choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
         let turn = self.runs.begin(&merchant.id)?;
-        let stays = self.longest_stays(&merchant.id, &perk, &rule).await?;
+        let stays = longest_stays(&self.catalog, &merchant.id, &perk, &rule).await?;
         let since = match Counters::since(&rule, from, &stays) {
             Since::Beginning => None,
             Since::At(at) => Some(at),
@@ -76,7 +73,7 @@ impl Backtester {
         let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
         let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to });
         let (moves, other_perks) = (replay.counters().are_there(), replay.counters().are_across_perks());
-        let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks };
+        let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks, person: None };
         let of = u64::try_from(stretch.before - stretch.from).unwrap_or(0);
         Ok(BacktestRun {
             catalog: self.catalog.clone(),
@@ -89,31 +86,6 @@ impl Backtester {
             progress: Progress { done: 0, of },
             _turn: turn,
         })
-    }
-}
-
-impl Backtester {
-    /// How long guests could stay at the longest, by limit, under any version of the perk: what they
-    /// were granted under one goes on counting under the next.
-    async fn longest_stays(
-        &self,
-        merchant: &MerchantId,
-        perk: &Perk,
-        rule: &Rule,
-    ) -> Result<HashMap<String, Period>, TrialError> {
-        let mut stays = HashMap::new();
-        if !rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. })) {
-            return Ok(stays);
-        }
-        for version in 1..=perk.latest_version {
-            for limit in rule_of(&self.catalog, merchant, perk, version).await?.limits() {
-                if let Window::Concurrent { max_stay } = limit.window {
-                    let longest = stays.entry(limit.id.clone()).or_insert(max_stay);
-                    *longest = (*longest).max(max_stay);
-                }
-            }
-        }
-        Ok(stays)
     }
 }
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::replayed::Stays;
 use crate::database::DatabaseError;
 use crate::decimal::Decimal;
 use crate::ids::{MerchantId, PerkSlug, SourceName};
 use crate::json::Json;
 use crate::ledger::LedgerError;
 use crate::perks::catalog::{Catalog, PerkError};
+use crate::perks::limit::Window;
 use crate::perks::perk::{Perk, RuleVersion};
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
@@ -110,6 +112,29 @@ pub(super) async fn rule_of(
     let json = Json::parse(&rule).map_err(|e| corrupt(e.to_string()))?;
     Ok(Rule::parse(&json, perk.slug.as_str())
         .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?)
+}
+
+/// How long guests could stay at the longest, by limit, under any version of the perk: what they
+/// were granted under one goes on counting under the next.
+pub(super) async fn longest_stays(
+    catalog: &Catalog,
+    merchant: &MerchantId,
+    perk: &Perk,
+    rule: &Rule,
+) -> Result<Stays, TrialError> {
+    let mut stays = Stays::new();
+    if !rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. })) {
+        return Ok(stays);
+    }
+    for version in 1..=perk.latest_version {
+        for limit in rule_of(catalog, merchant, perk, version).await?.limits() {
+            if let Window::Concurrent { max_stay } = limit.window {
+                let longest = stays.entry(limit.id.clone()).or_insert(max_stay);
+                *longest = (*longest).max(max_stay);
+            }
+        }
+    }
+    Ok(stays)
 }
 
 fn unknown_source(source: &SourceName) -> Issue {

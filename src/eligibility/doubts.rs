@@ -57,13 +57,7 @@ impl Deciding {
 }
 
 /// What is open about one subject's trial. `known`: the subject's own score, as it is kept now.
-pub(super) fn doubts(
-    chosen: &Chosen,
-    trial: &Trial,
-    known: Option<ScoreFact>,
-    deciding: Deciding,
-    now: Timestamp,
-) -> Vec<Warning> {
+pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
     let at = deciding.at;
     let mut warnings: Vec<Warning> = standing(chosen, at).into_iter().chain(deciding.doubt()).collect();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
@@ -79,17 +73,9 @@ pub(super) fn doubts(
         );
         warn("score_of_later", detail);
     }
-    if !chosen.rule.limits().is_empty() {
-        if trial.subject.is_none() {
-            let detail = "Limits count people: name a subject to see what is left of them.";
-            warn("limits_not_applied", detail.to_owned());
-        } else if at < now {
-            let detail = format!(
-                "Limits count all that is used by now, also what was used after {at}. A backtest counts them as they \
-                 stood at each check."
-            );
-            warn("limits_of_now", detail);
-        }
+    if !chosen.rule.limits().is_empty() && trial.subject.is_none() {
+        let detail = "Limits count people: name a subject to see what is left of them.";
+        warn("limits_not_applied", detail.to_owned());
     }
     let percent = chosen.rule.rollout().percent();
     if trial.subject.is_none() && percent < 100 {
@@ -100,6 +86,18 @@ pub(super) fn doubts(
         warn("rollout_not_applied", detail);
     }
     warnings
+}
+
+/// What of the past the log can't tell any more, if anything.
+pub(super) fn limits_not_known(limits: &[String], at: Timestamp) -> Option<Warning> {
+    let names = limits.iter().map(|limit| format!("`{limit}`")).collect::<Vec<_>>().join(", ");
+    (!limits.is_empty()).then(|| Warning {
+        code: "limits_not_known",
+        detail: format!(
+            "What had been used of {names} by {at} can't be told any more: the bodies of checks that counted were \
+             pruned from the log. This is what is decided without."
+        ),
+    })
 }
 
 /// The rule is not all: a perk that is not on offer denies everyone.

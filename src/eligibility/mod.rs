@@ -8,7 +8,8 @@
 //! change into the evaluator of `tests/it/oracle`, from the design and not from the code here.
 //!
 //! Before a rule is published it is tried out: `trace` takes one decision apart, `everyone` counts all
-//! whose score is known, `backtest` replays the ledger's checks with `replayed` limits. What a rule
+//! whose score is known, `backtest` replays the ledger's checks with `replayed` limits, and `recount` asks
+//! these what they held at one instant of the past. What a rule
 //! learns to ask for has to be told to them too: their matches are exhaustive, so the compiler lists
 //! the places.
 //!
@@ -27,7 +28,9 @@ mod doubts;
 mod evaluate;
 pub mod everyone;
 pub mod facts;
+mod outcome;
 pub mod reason;
+mod recount;
 pub mod redeemer;
 pub mod referee;
 pub mod remedy;

@@ -9,8 +9,9 @@ use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Sh
 use super::decide::{Decision, ENGINE_VERSION, Verdict, decide};
 use super::everyone::Warning;
 use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
-use super::reason::{Reason, ReasonCode};
-use super::replayed::{Admission, Asking, Counters, Course, Granting, digest_of};
+use super::outcome::Outcome;
+use super::reason::ReasonCode;
+use super::replayed::{Asking, Counters, Course, Granting, digest_of};
 use crate::database::DatabaseError;
 use crate::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::json::Json;
@@ -18,7 +19,6 @@ use crate::ledger::entry::LimitTouched;
 use crate::ledger::past::{PastCheck, PastEvent, PastPersonal};
 use crate::perks::attribute::{Attribute, PARTY};
 use crate::perks::limit::{Place, Window};
-use crate::perks::period::Period;
 use crate::perks::rule::Rule;
 
 /// How many checks of a kind are named.
@@ -33,18 +33,6 @@ pub(super) struct Subject {
     pub rule: Arc<Rule>,
     pub from: Timestamp,
     pub to: Timestamp,
-}
-
-/// A check as it came out.
-#[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    decision: Decision,
-    tier: Option<String>,
-    refused_tier: Option<String>,
-    reasons: Vec<Reason>,
-    limits: Vec<LimitTouched>,
-    next_eligible_at: Option<Timestamp>,
-    max_wait: Option<Period>,
 }
 
 /// A replay under way. But for the counters its size does not depend on how many checks there are.
@@ -194,10 +182,8 @@ impl Replay {
     }
 
     fn settle(&mut self, course: Course, check: &PastCheck, verdict: Verdict) -> Outcome {
-        let Verdict { decision, tier, reasons, next_eligible_at, max_wait, .. } = verdict;
-        if decision != Decision::Granted {
-            let limits = Vec::new();
-            return Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at, max_wait };
+        if !verdict.is_granted() {
+            return Outcome::of(verdict);
         }
         let place = Place {
             merchant: self.of.merchant.as_str(),
@@ -205,24 +191,10 @@ impl Replay {
             kiosk: check.kiosk.as_deref(),
         };
         let rule = &self.of.rule;
-        let claims = rule.claims(tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
+        let claims = rule.claims(verdict.tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
         let expires = check.at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &check.subject, at: check.at, expires };
-        let asked = self.counters.ask(course, &claims, &asking);
-        let Admission { admitted, limits, refusals, next_eligible_at: resets_at } = asked;
-        if admitted {
-            Outcome { decision, tier, refused_tier: None, reasons, limits, next_eligible_at, max_wait }
-        } else {
-            Outcome {
-                decision: Decision::Denied,
-                tier: None,
-                refused_tier: tier,
-                reasons: refusals,
-                limits,
-                next_eligible_at: resets_at,
-                max_wait: None,
-            }
-        }
+        Outcome::of(verdict).limited(self.counters.ask(course, &claims, &asking))
     }
 
     /// The same rule on the same facts and the same counters must come to the same decision.
@@ -339,7 +311,8 @@ fn source_of(rule: &Rule) -> Option<&SourceName> {
     rule.score().filter(|_| rule.looks_at_score()).map(|policy| &policy.source)
 }
 
-fn granting<'a>(check: &PastCheck, touched: &'a [LimitTouched], of_this_perk: bool) -> Granting<'a> {
+/// A granted check as it used these limits.
+pub(super) fn granting<'a>(check: &PastCheck, touched: &'a [LimitTouched], of_this_perk: bool) -> Granting<'a> {
     // A check that was not granted has no grant: its own id stands for one that it would have had.
     let grant = digest_of(&[check.grant.as_deref().unwrap_or(check.check.as_str())]);
     Granting { grant, at: check.at, touched, of_this_perk }

@@ -3,7 +3,7 @@
 
 mod visits;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
@@ -29,10 +29,34 @@ pub(super) enum Course {
 }
 
 /// From where on the log has to be read for the counters to be right when the period begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Since {
     Beginning,
     At(Timestamp),
+}
+
+/// The longest stays that limits had in any version, by their ids: their guests may still be there.
+pub(super) type Stays = HashMap<String, Period>;
+
+impl Since {
+    /// From where on this limit counts what can matter at `from`.
+    pub fn of(limit: &Limit, from: Timestamp, stays: &Stays) -> Self {
+        // Longer than any such window, summer time and all: what is too old has another key.
+        let hours = match limit.window {
+            Window::Calendar(Unit::Hour) => 2,
+            Window::Calendar(Unit::Day) => 2 * 24,
+            Window::Calendar(Unit::Week) => 8 * 24,
+            Window::Calendar(Unit::Month) => 32 * 24,
+            Window::Rolling(length) => length.seconds() / 3600 + 1,
+            Window::Concurrent { max_stay } => {
+                let before = stays.get(&limit.id).map_or(0, |stay| stay.seconds());
+                // A token may live for a day, and a moment longer.
+                max_stay.seconds().max(before) / 3600 + 26
+            }
+            Window::Lifetime => return Self::Beginning,
+        };
+        from.checked_sub(SignedDuration::from_hours(hours)).map_or(Self::Beginning, Self::At)
+    }
 }
 
 /// What the limits would have said to one check.
@@ -75,6 +99,8 @@ pub(super) struct Granting<'a> {
 pub(super) struct Counters {
     /// The limits of the rule by id; others are not counted.
     limits: HashMap<String, Counting>,
+    /// Where one check is all that will ask: its counters, and no others are kept.
+    only: Option<HashSet<Key>>,
     /// Whether other perks of the merchant use some of the counters too.
     across_perks: bool,
     /// What only adds up.
@@ -107,6 +133,7 @@ impl Counters {
         let limits = rule.limits().iter().map(|limit| (limit.id.clone(), limit.window.counting())).collect();
         Self {
             limits,
+            only: None,
             across_perks: rule.limits().iter().any(Limit::is_across_perks),
             sums: HashMap::new(),
             lines: HashMap::new(),
@@ -114,6 +141,12 @@ impl Counters {
             latest: 0,
             crowded: CROWDED,
         }
+    }
+
+    /// Those that one check by the rule would use, if these are its claims.
+    pub fn of_check(rule: &Rule, claims: &[LimitClaim], subject: &Pseudonym) -> Self {
+        let key = |claim: &LimitClaim| key_of(&claim.limit, &claim.scope.resolve(subject), &claim.window_key);
+        Self { only: Some(claims.iter().map(key).collect()), ..Self::of(rule) }
     }
 
     /// Whether what other perks granted counts.
@@ -127,30 +160,10 @@ impl Counters {
     }
 
     /// A limit that was there before goes on from what it had really used when the period begins, so
-    /// the log is read from the start of the longest window that `from` can lie in. `stays` are the
-    /// longest stays that limits of this rule had in other versions: their guests may still be there.
-    pub fn since(rule: &Rule, from: Timestamp, stays: &HashMap<String, Period>) -> Since {
-        let longest = rule.limits().iter().try_fold(SignedDuration::ZERO, |longest, limit| {
-            // Longer than any such window, summer time and all: what is too old has another key.
-            let hours = match limit.window {
-                Window::Calendar(Unit::Hour) => 2,
-                Window::Calendar(Unit::Day) => 2 * 24,
-                Window::Calendar(Unit::Week) => 8 * 24,
-                Window::Calendar(Unit::Month) => 32 * 24,
-                Window::Rolling(length) => length.seconds() / 3600 + 1,
-                Window::Concurrent { max_stay } => {
-                    let before = stays.get(&limit.id).map_or(0, |stay| stay.seconds());
-                    // A token may live for a day, and a moment longer.
-                    max_stay.seconds().max(before) / 3600 + 26
-                }
-                Window::Lifetime => return None,
-            };
-            Some(longest.max(SignedDuration::from_hours(hours)))
-        });
-        match longest.map(|longest| from.checked_sub(longest)) {
-            Some(Ok(at)) => Since::At(at),
-            Some(Err(_)) | None => Since::Beginning,
-        }
+    /// the log is read from the start of the longest window that `from` can lie in.
+    pub fn since(rule: &Rule, from: Timestamp, stays: &Stays) -> Since {
+        let each = rule.limits().iter().map(|limit| Since::of(limit, from, stays));
+        each.fold(Since::At(from), Since::min)
     }
 
     /// A grant of the past, as the ledger admitted it.
@@ -159,7 +172,7 @@ impl Counters {
         for course in courses {
             self.take(granting, *course, false);
         }
-        if granting.of_this_perk && self.are_there() {
+        if granting.of_this_perk && self.are_there() && self.only.is_none() {
             // It may have used nothing that counts here, and yet do in the other course.
             self.visits.entry(granting.grant).or_default();
         }
@@ -180,11 +193,18 @@ impl Counters {
                 continue;
             }
             let counter = key_of(&limit.id, &limit.scope, &limit.window);
+            if self.only.as_ref().is_some_and(|only| !only.contains(&counter)) {
+                continue;
+            }
             let stands = match (counting, limit.counted.and_then(|counted| Some((counted.horizon, counted.counts_at?))))
             {
                 (Counting::Sum, None) => {
                     let used = self.sums.entry(counter).or_default().of(course);
                     *used = used.saturating_add(limit.cost);
+                    if self.only.is_some() {
+                        // In one course the end of a grant says all: see `give_back_sums`.
+                        continue;
+                    }
                     Stands::Sum { over: limit.resets_at.map_or(i64::MAX, Timestamp::as_microsecond) }
                 }
                 (Counting::Rolling(length), Some((_, at))) if limit.window == ROLLING => {
@@ -450,7 +470,8 @@ mod tests {
     }
 
     fn ended(grant: &str, is_void: bool) -> PastEnd {
-        PastEnd { grant: grant.into(), is_void, keeps_uses: false, returned: Vec::new() }
+        let (at, perk) = (NOON.parse().unwrap(), String::new());
+        PastEnd { grant: grant.into(), at, perk, is_void, keeps_uses: false, returned: Vec::new() }
     }
 
     #[test]

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
 use super::decide::{Decision, Verdict, decide, looked_at};
-use super::doubts::{Deciding, doubts};
+use super::doubts::{Deciding, doubts, limits_not_known};
 use super::everyone::{Everyone, Question, Tally, Warning};
 use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use super::outcome::Outcome;
 use super::reason::Reason;
+use super::recount::Recounted;
 use super::runs::{Progress, Run, Runs, Turn, compute};
 use super::trace::{Trace, trace};
 use crate::access::Merchant;
@@ -64,13 +66,24 @@ pub struct Simulated {
     pub tier: Option<String>,
     pub reasons: Vec<Reason>,
     pub score: Option<ScoreSeen>,
-    /// As they stand by now, were it granted; of an earlier instant a warning says so.
+    /// What would be left of them, were it granted: by what is used now, or had been used by an earlier instant.
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
     pub max_wait: Option<Period>,
     pub trace: Trace,
     pub warnings: Vec<Warning>,
+}
+
+impl Simulated {
+    fn come_out(&mut self, outcome: Outcome) {
+        self.decision = outcome.decision;
+        self.tier = outcome.tier;
+        self.reasons = outcome.reasons;
+        self.limits = outcome.limits;
+        self.next_eligible_at = outcome.next_eligible_at;
+        self.max_wait = outcome.max_wait;
+    }
 }
 
 /// A question about everyone whose score is known.
@@ -104,7 +117,9 @@ impl Simulator {
     pub async fn simulate(&self, merchant: &Merchant, actor: &Actor, trial: Trial) -> Result<Simulated, TrialError> {
         let chosen = choose(&self.catalog, &self.lookup, &merchant.id, &trial.perk, trial.choice.clone()).await?;
         let rule = &chosen.rule;
-        let at = trial.at.unwrap_or_else(|| self.clock.now());
+        // Looked at once: a moment later, now is past.
+        let now = self.clock.now();
+        let at = trial.at.unwrap_or(now);
         let score = self.score(merchant, &chosen, &trial, at).await?;
         let network = match (&trial.network, &trial.subject) {
             (Some(network), _) => Some(network.clone()),
@@ -137,17 +152,17 @@ impl Simulator {
             next_eligible_at: verdict.next_eligible_at,
             max_wait: verdict.max_wait,
             trace: trace(rule, &facts, at),
-            warnings: doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding, self.clock.now()),
+            warnings: doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding),
         };
         if let (Some(subject), true) = (trial.subject.clone(), verdict.is_granted() && !rule.limits().is_empty()) {
             let entry = self.entry(merchant, actor, &chosen, &trial, &facts, verdict, subject, at);
-            let settled = self.ledger.preview(entry).await?;
-            simulated.decision = settled.decision;
-            simulated.tier = settled.tier;
-            simulated.reasons = settled.reasons;
-            simulated.limits = settled.limits;
-            simulated.next_eligible_at = settled.next_eligible_at;
-            simulated.max_wait = settled.max_wait;
+            if at < now {
+                let Recounted { outcome, unknown } = self.recount(&chosen, entry).await?;
+                simulated.warnings.extend(limits_not_known(&unknown, at));
+                simulated.come_out(outcome);
+            } else {
+                simulated.come_out(self.ledger.preview(entry).await?.into());
+            }
         }
         Ok(simulated)
     }

@@ -41,6 +41,8 @@ pub struct Interest {
     pub moves: bool,
     /// Other perks are read too.
     pub other_perks: bool,
+    /// Only what names this person is read, where one is given.
+    pub person: Option<Pseudonym>,
 }
 
 /// The events of a page.
@@ -139,6 +141,7 @@ fn page(
     let of_the_perk = format!(r#""perk_id":"{}""#, interest.perk.as_str());
     let kinds = [checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED];
     let kinds = if interest.moves { kinds.as_slice() } else { &[checks::KIND] };
+    let of_the_person = interest.person.as_ref().map(|name| format!(r#""subject":"{}""#, name.as_str()));
     let mut pruned = Vec::new();
     let mut events = Vec::new();
     for row in rows::list_placed(conn, &log, kinds, stretch.from, next)? {
@@ -149,11 +152,18 @@ fn page(
             continue;
         };
         let is_ours = body.contains(&of_the_perk);
-        // Another perk's redemption matters only where it holds a place.
-        let is_other = interest.other_perks && (row.kind != redemptions::KIND || body.contains(r#""holds":["#));
-        if is_ours || is_other {
+        let is_opened = is_check && is_ours && at >= interest.personal_from;
+        // Of what nobody decides again only grants matter, and another perk's redemption only where it
+        // holds a place.
+        let matters = match row.kind.as_str() {
+            checks::KIND => is_opened || body.contains(r#""decision":"granted""#),
+            redemptions::KIND => is_ours || body.contains(r#""holds":["#),
+            _ => true,
+        };
+        let names_them = of_the_person.as_ref().is_none_or(|text| body.contains(text));
+        if matters && names_them && (is_ours || interest.other_perks) {
             let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
-            events.push((event, row.kind, is_check && is_ours && at >= interest.personal_from));
+            events.push((event, row.kind, is_opened));
         }
     }
     let wanted: BTreeSet<&str> =

@@ -68,7 +68,7 @@ pub use writer::Means;
 
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{CheckId, GrantId, MerchantId};
-use crate::subject::hex;
+use crate::subject::{Pseudonym, hex};
 use batch::{Entry, Outcome};
 use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
 use writer::{Job, Writer};
@@ -189,6 +189,13 @@ impl Ledger {
     pub async fn preview(&self, entry: CheckEntry) -> Result<checks::Settled, LedgerError> {
         let means = self.means.clone();
         Ok(self.means.database.read(move |conn| batch::preview(conn, &means, &entry)).await?)
+    }
+
+    /// The pseudonym that the check's subject goes by; a new one of somebody whom nobody knows.
+    pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
+        let means = self.means.clone();
+        let read = self.means.database.read(move |conn| subjects::guess(conn, &means, &entry));
+        Ok(read.await?.pseudonym)
     }
 
     /// A check of the merchant as it was recorded.

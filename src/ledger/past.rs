@@ -42,6 +42,9 @@ pub struct PastHold {
 #[derive(Debug, Clone)]
 pub struct PastEnd {
     pub grant: String,
+    pub at: jiff::Timestamp,
+    /// The perk's id.
+    pub perk: String,
     pub is_void: bool,
     /// Whether a void left what was used as it was.
     pub keeps_uses: bool,
@@ -174,6 +177,8 @@ pub(super) fn end(event: &StoredEvent, is_void: bool) -> Result<PastEnd, Databas
     let returned = event.facts.member("returned").and_then(Json::as_list).unwrap_or_default();
     Ok(PastEnd {
         grant: event.about.clone(),
+        at: event.at.parse().map_err(|e| DatabaseError::corrupt("event time", e))?,
+        perk: text(&event.facts, "perk_id")?,
         is_void,
         keeps_uses: event.facts.member("keeps_uses") == Some(&Json::Bool(true)),
         returned: returned

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::draft::{self, Draft, event};
+use super::draft::{self, Draft};
+use super::life::Change;
 use super::lint::Lint;
 use super::open::{Named, Open, load_open};
 use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, VersionStatus};
 use super::purpose::Purpose;
 use super::read::Issue;
 use super::rule::Rule;
-use super::store::{self, PerkRow};
+use super::store;
 use crate::clock::Clock;
 use crate::database::followed::Followed;
 use crate::database::{Database, DatabaseError};
@@ -100,7 +101,7 @@ pub struct Catalog {
     pub(super) database: Database,
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
-    entropy: Entropy,
+    pub(super) entropy: Entropy,
     open: Followed<Open>,
 }
 
@@ -201,31 +202,9 @@ impl Catalog {
         let made = self
             .ledger
             .change(move |conn, events| {
-                let mut row = PerkRow {
-                    id: perk_id.as_str().to_owned(),
-                    merchant_id: merchant.as_str().to_owned(),
-                    slug: slug.as_str().to_owned(),
-                    name,
-                    status: PerkStatus::Active.as_str().to_owned(),
-                    latest_version: 0,
-                    published_version: None,
-                    created_at: now.as_microsecond(),
-                    purpose: purpose.as_str().to_owned(),
-                    status_by: None,
-                    status_at: None,
-                    status_note: None,
-                };
-                store::insert_perk(conn, &row).map_err(|error| match error {
-                    DatabaseError::Duplicate(_) => PerkError::Exists,
-                    other => other.into(),
-                })?;
-                let facts = [
-                    ("perk", Json::text(&row.slug)),
-                    ("name", Json::text(&row.name)),
-                    ("purpose", Json::text(&row.purpose)),
-                ];
-                events.push(event(&merchant, &actor, "perk.created", &row.id, facts));
-                draft.store(conn, events, &merchant, &actor, &mut row, now)
+                let mut change = Change { conn, events, merchant: &merchant, actor: &actor, now };
+                let mut perk = change.create(&perk_id, &slug, name, purpose)?;
+                draft.store(&mut change, &mut perk)
             })
             .await?;
         self.catch_up_with_own_change().await;
@@ -241,10 +220,7 @@ impl Catalog {
         version: NewVersion,
     ) -> Result<Made, PerkError> {
         let draft = Draft::read(slug, version)?;
-        self.change_perk(merchant, actor, slug, move |change, perk| {
-            draft.store(change.conn, change.events, change.merchant, change.actor, perk, change.now)
-        })
-        .await
+        self.change_perk(merchant, actor, slug, move |change, perk| draft.store(change, perk)).await
     }
 
     /// What is wrong or odd about a rule as the perk's next version, or as the first of a new perk.

@@ -31,16 +31,9 @@ impl Draft {
     }
 
     /// Lints it and writes it as the perk's next version.
-    pub fn store(
-        self,
-        conn: &mut AnyConnection,
-        events: &mut Vec<EventDraft>,
-        merchant: &MerchantId,
-        actor: &Actor,
-        perk: &mut PerkRow,
-        now: Timestamp,
-    ) -> Result<Made, PerkError> {
-        let warnings = check(conn, merchant, perk, &self.rule, now)?;
+    pub fn store(self, change: &mut Change<'_>, perk: &mut PerkRow) -> Result<Made, PerkError> {
+        let (merchant, now) = (change.merchant, change.now);
+        let warnings = check(change.conn, merchant, perk, &self.rule, now)?;
         perk.latest_version += 1;
         let mut row = VersionRow {
             merchant_id: merchant.as_str().to_owned(),
@@ -50,7 +43,7 @@ impl Draft {
             rule: self.rule.canonical().to_owned(),
             rule_hash: self.rule.hash().to_owned(),
             change_note: self.change_note,
-            author: name_of(actor),
+            author: name_of(change.actor),
             created_at: now.as_microsecond(),
             published_at: None,
             editors: String::new(),
@@ -63,8 +56,7 @@ impl Draft {
             published_by: None,
             step_note: None,
         };
-        store::insert_version(conn, &row)?;
-        let mut change = Change { conn, events, merchant, actor, now };
+        store::insert_version(change.conn, &row)?;
         change.tell("rule.drafted", perk, &row, []);
         if !self.publish {
             store::update_perk(change.conn, merchant, perk)?;

@@ -2,8 +2,8 @@
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything
 //! after that trusts it. What reads and judges a rule is pure; `catalog` is the handle, with `versions`
-//! (the life of a rule's versions), `standing` (the perk's own) and `four_eyes` (who may approve), which
-//! do their work in `life`, `rollback` and `draft`, inside one transaction with its events.
+//! (the life of a rule's versions), `standing` (the perk's own), `apply` (several perks at once) and `four_eyes`
+//! (who may approve), which do their work in `life`, `rollback` and `draft`, inside one transaction with its events.
 //!
 //! To add a field to a rule: read it where its neighbours are read, through [`read::Spot`] (which
 //! bounds texts, refuses unknown fields and knows the JSON pointer), with a default, so that rules
@@ -23,6 +23,7 @@
 //! transaction with its event, its method in `versions.rs`, and what the event means in
 //! `audit::rules`.
 
+pub mod apply;
 pub mod attribute;
 pub mod catalog;
 pub mod condition;

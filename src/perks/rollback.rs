@@ -24,8 +24,7 @@ impl Change<'_> {
         let rule = rule_of(perk, &row).map_err(of_rule)?;
         let note = note.unwrap_or_else(|| format!("Back to version {to}."));
         let draft = Draft { rule, publish: true, change_note: Some(note) };
-        let mut made =
-            draft.store(self.conn, self.events, self.merchant, self.actor, perk, self.now).map_err(of_rule)?;
+        let mut made = draft.store(self, perk).map_err(of_rule)?;
         let (row, _) = self.version(perk, made.version.version, &Expected::Anything)?;
         self.tell("rule.rolled_back", perk, &row, [("to", Json::whole(i64::from(to)))]);
         if let Some(mut next) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {

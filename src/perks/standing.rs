@@ -1,4 +1,4 @@
-//! A perk's own standing: paused, resumed, retired, named anew.
+//! A perk's own standing: made, paused, resumed, retired, named anew.
 
 use super::catalog::{Catalog, EPOCH, MAX_NAME, PerkError, note_of};
 use super::draft::{event, name_of};
@@ -6,8 +6,9 @@ use super::life::Change;
 use super::perk::{Perk, PerkStatus};
 use super::purpose::Purpose;
 use super::store::{self, PerkRow};
+use crate::database::DatabaseError;
 use crate::database::followed::bump_epoch;
-use crate::ids::{self, MerchantId, PerkSlug};
+use crate::ids::{self, MerchantId, PerkId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::entry::Actor;
 
@@ -66,17 +67,7 @@ impl Catalog {
     ) -> Result<Perk, PerkError> {
         let name = name.map(|name| ids::label(&name, MAX_NAME)).transpose().map_err(PerkError::Name)?;
         self.change_perk(merchant, actor, slug, move |change, perk| {
-            if let Some(name) = name.filter(|name| *name != perk.name) {
-                perk.name = name;
-                let facts = vec![("perk", Json::text(&perk.slug)), ("name", Json::text(&perk.name))];
-                change.events.push(event(change.merchant, change.actor, "perk.renamed", &perk.id, facts));
-            }
-            if let Some(purpose) = purpose.filter(|purpose| purpose.as_str() != perk.purpose) {
-                purpose.as_str().clone_into(&mut perk.purpose);
-                let facts = vec![("perk", Json::text(&perk.slug)), ("purpose", Json::text(&perk.purpose))];
-                change.events.push(event(change.merchant, change.actor, "perk.repurposed", &perk.id, facts));
-            }
-            store::update_perk(change.conn, change.merchant, perk)?;
+            change.rename(perk, name, purpose)?;
             Ok(perk.clone().try_into()?)
         })
         .await
@@ -84,6 +75,59 @@ impl Catalog {
 }
 
 impl Change<'_> {
+    /// Makes a perk, which has no version yet.
+    pub(super) fn create(
+        &mut self,
+        id: &PerkId,
+        slug: &PerkSlug,
+        name: String,
+        purpose: Purpose,
+    ) -> Result<PerkRow, PerkError> {
+        let row = PerkRow {
+            id: id.as_str().to_owned(),
+            merchant_id: self.merchant.as_str().to_owned(),
+            slug: slug.as_str().to_owned(),
+            name,
+            status: PerkStatus::Active.as_str().to_owned(),
+            latest_version: 0,
+            published_version: None,
+            created_at: self.now.as_microsecond(),
+            purpose: purpose.as_str().to_owned(),
+            status_by: None,
+            status_at: None,
+            status_note: None,
+        };
+        store::insert_perk(self.conn, &row).map_err(|error| match error {
+            DatabaseError::Duplicate(_) => PerkError::Exists,
+            other => other.into(),
+        })?;
+        let facts =
+            [("perk", Json::text(&row.slug)), ("name", Json::text(&row.name)), ("purpose", Json::text(&row.purpose))];
+        self.events.push(event(self.merchant, self.actor, "perk.created", &row.id, facts));
+        Ok(row)
+    }
+
+    /// Gives a perk another name, another purpose, or both.
+    pub(super) fn rename(
+        &mut self,
+        perk: &mut PerkRow,
+        name: Option<String>,
+        purpose: Option<Purpose>,
+    ) -> Result<(), PerkError> {
+        if let Some(name) = name.filter(|name| *name != perk.name) {
+            perk.name = name;
+            let facts = vec![("perk", Json::text(&perk.slug)), ("name", Json::text(&perk.name))];
+            self.events.push(event(self.merchant, self.actor, "perk.renamed", &perk.id, facts));
+        }
+        if let Some(purpose) = purpose.filter(|purpose| purpose.as_str() != perk.purpose) {
+            purpose.as_str().clone_into(&mut perk.purpose);
+            let facts = vec![("perk", Json::text(&perk.slug)), ("purpose", Json::text(&perk.purpose))];
+            self.events.push(event(self.merchant, self.actor, "perk.repurposed", &perk.id, facts));
+        }
+        store::update_perk(self.conn, self.merchant, perk)?;
+        Ok(())
+    }
+
     fn stand(&mut self, perk: &mut PerkRow, status: PerkStatus, note: Option<String>) -> Result<(), PerkError> {
         if status == PerkStatus::Retired
             && let Some(mut row) = store::find_scheduled(self.conn, self.merchant, &perk.id)?

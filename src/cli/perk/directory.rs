@@ -1,4 +1,4 @@
-//! `perkgate perk apply` of a directory or of several files: all are checked before any is applied.
+//! `perkgate perk apply` of a directory or of several files: all are checked, then all are applied or none.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,12 +9,11 @@ use super::super::error::CliError;
 use super::super::once::{self, Needs};
 use super::super::perk_file::PerkFile;
 use super::super::{Ended, Invocation};
+use super::apply::{Applied, apply};
 use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
-use super::{Applied, apply};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug};
-use crate::perks::perk::VersionStatus;
 
 /// What the command line says of every file.
 pub(super) struct Wishes {
@@ -50,9 +49,6 @@ struct AppliedFile {
     file: String,
     #[serde(flatten)]
     applied: Applied,
-    /// It was to be published, and waits for somebody.
-    #[serde(skip)]
-    waits: bool,
 }
 
 impl fmt::Display for Plan {
@@ -98,10 +94,10 @@ pub(super) fn run(
     let applied = invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &wishes.merchant).await?.id;
         check(gateway, &merchant, &sheets).await?;
-        apply_all(gateway, &merchant, sheets).await
+        apply_all(gateway, &merchant, &sheets).await
     })?;
     invocation.output.show(&applied)?;
-    Ok(if applied.perks.iter().any(|it| it.waits) { Ended::Badly } else { Ended::Well })
+    Ok(if applied.perks.iter().any(|it| it.applied.waits) { Ended::Badly } else { Ended::Well })
 }
 
 /// What each file would do.
@@ -119,20 +115,10 @@ async fn check(gateway: &Gateway, merchant: &MerchantId, sheets: &[Sheet]) -> Re
     if faults.is_empty() { Ok(plan) } else { Err(CliError::Faulty(faults)) }
 }
 
-/// One after the other: each is whole by itself, and running it again goes on where it stopped.
-async fn apply_all(gateway: &Gateway, merchant: &MerchantId, sheets: Vec<Sheet>) -> Result<AllApplied, CliError> {
-    let mut perks: Vec<AppliedFile> = Vec::new();
-    for Sheet { document, file, .. } in sheets {
-        let (perk, publish) = (file.perk.clone(), file.publish);
-        match apply(gateway, merchant, &document, file).await {
-            Ok(applied) => {
-                let waits = publish && applied.status == VersionStatus::InReview;
-                perks.push(AppliedFile { file: document.path.display().to_string(), applied, waits });
-            }
-            Err(source) => {
-                return Err(CliError::ApplyStopped { perk, applied: perks.len(), source: Box::new(source) });
-            }
-        }
-    }
-    Ok(AllApplied { perks })
+async fn apply_all(gateway: &Gateway, merchant: &MerchantId, sheets: &[Sheet]) -> Result<AllApplied, CliError> {
+    let names: Vec<String> = sheets.iter().map(|sheet| sheet.document.path.display().to_string()).collect();
+    let files = sheets.iter().map(|Sheet { document, file, .. }| (document, file.clone())).collect();
+    let applied = apply(gateway, merchant, files).await?;
+    let each = names.into_iter().zip(applied).map(|(file, applied)| AppliedFile { file, applied });
+    Ok(AllApplied { perks: each.collect() })
 }

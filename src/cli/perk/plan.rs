@@ -11,49 +11,12 @@ use super::files::Sheet;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
+use crate::perks::apply::Step;
 use crate::perks::catalog::PerkError;
 use crate::perks::diff::{Change, diff};
-use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
-
-/// A perk on the gateway with the latest version that it has, if it is there.
-pub(super) struct Standing(pub Option<(Perk, Option<RuleVersion>)>);
-
-/// What a file asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Create,
-    AddVersion,
-    /// That version, a draft, approved or scheduled, says the same already.
-    Publish(i32),
-    Nothing,
-}
-
-impl Standing {
-    pub(super) async fn find(gateway: &Gateway, merchant: &MerchantId, slug: &PerkSlug) -> Result<Self, CliError> {
-        let perk = match gateway.catalog.find_perk(merchant, slug).await {
-            Err(PerkError::NotFound) => return Ok(Self(None)),
-            found => found?,
-        };
-        let latest = gateway.catalog.latest_version(merchant, slug).await?;
-        Ok(Self(Some((perk, latest))))
-    }
-
-    pub(super) fn step(&self, hash: &str, publish: bool) -> Step {
-        let Some((_, latest)) = &self.0 else { return Step::Create };
-        let Some(latest) = latest else { return Step::AddVersion };
-        match latest.status {
-            _ if latest.rule_hash != hash => Step::AddVersion,
-            VersionStatus::Draft | VersionStatus::Approved | VersionStatus::Scheduled if publish => {
-                Step::Publish(latest.version)
-            }
-            // An older version was published after this one: only a new one can decide again.
-            VersionStatus::Retired if publish => Step::AddVersion,
-            _ => Step::Nothing,
-        }
-    }
-}
 
 /// How a perk file and the gateway stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -100,12 +63,17 @@ impl Planned {
         sheet: &Sheet,
     ) -> Result<Self, CliError> {
         let Sheet { document, file, rule } = sheet;
-        let standing = Standing::find(gateway, merchant, &file.perk).await?;
-        let step = standing.step(rule.hash(), file.publish);
-        let (perk, latest) = standing.0.map_or((None, None), |(perk, latest)| (Some(perk), latest));
+        let perk = match gateway.catalog.find_perk(merchant, &file.perk).await {
+            Err(PerkError::NotFound) => None,
+            found => Some(found?),
+        };
+        let latest = match &perk {
+            Some(perk) => gateway.catalog.latest_version(merchant, &perk.slug).await?,
+            None => None,
+        };
         let renamed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
-        let outlook = match step {
-            Step::Create => Outlook::New,
+        let outlook = match Step::of(latest.as_ref(), rule.hash(), file.publish) {
+            _ if perk.is_none() => Outlook::New,
             Step::AddVersion => Outlook::Changed,
             Step::Publish(_) => Outlook::Publish,
             Step::Nothing if !renamed.is_empty() => Outlook::Renamed,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Counters, Course, Each, Key, digest_of, key_of};
 use crate::ledger::past::{PastEnd, PastHold, PastRedemption};
-use crate::perks::limit::CONCURRENT;
+use crate::perks::limit::{CONCURRENT, is_across_perks};
 
 /// A grant that is on record, in both courses.
 #[derive(Default)]
@@ -80,6 +80,18 @@ impl Counters {
                     line.take(longer, grant, used.cost, now);
                 }
                 used.stands = Stands::Held { until: longer, stay };
+            }
+        }
+    }
+
+    /// What an end gave back of the sums of the one check that will ask. They can be as many as a
+    /// lifetime of grants, so they are not kept one by one.
+    pub fn give_back_sums(&mut self, end: &PastEnd, of_this_perk: bool) {
+        for part in &end.returned {
+            if of_this_perk || is_across_perks(&part.scope) {
+                let counter = key_of(&part.limit, &part.scope, &part.window);
+                let used = Use { counter, cost: part.cost, stands: Stands::Sum { over: i64::MAX } };
+                self.give_back(Course::Really, Key::default(), used);
             }
         }
     }

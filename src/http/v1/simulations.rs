@@ -100,7 +100,7 @@ pub struct SimulationView {
     reasons: Vec<ReasonView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<ScoreSeenView>,
-    /// What would be left of the limits as they stand now.
+    /// What would be left of the limits: as they stand now, or as they stood just before an instant that is past.
     limits: Vec<LimitView>,
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
@@ -160,8 +160,9 @@ impl SimulationView {
 /// Simulate a check
 ///
 /// Decides about one subject, or about a score and a context that are assumed, by any version or by a
-/// rule that is none, at any instant; and says of each part of the rule whether it held. Nothing is
-/// recorded or consumed. Roles: admin.
+/// rule that is none, at any instant; and says of each part of the rule whether it held. At an instant
+/// that is past, what limits held just before it is recounted from the log. Nothing is recorded or
+/// consumed. Roles: admin.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
@@ -169,7 +170,7 @@ impl SimulationView {
     extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "What would be decided", body = SimulationView),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/simulate")]

@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use diesel::RunQueryDsl as _;
+use perkgate::database::{AnyConnection, DatabaseError};
 use perkgate::perks::life::Expected;
 use serde_json::{Value, json};
 
@@ -128,6 +130,62 @@ fn one_faulty_file_keeps_all_from_being_applied() {
         (&fault["file"], &fault["line"], &fault["code"]),
         (&json!("perks/lounge.yaml"), &json!(2), &json!("repeated"))
     );
+}
+
+/// The database refuses the third of four files, as one would that is lost at that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_midway_leaves_nothing_of_the_files_before_it() {
+    for terminal in Terminal::all() {
+        cathay(&terminal);
+        terminal.write("perks/lounge.yaml", LOUNGE_YAML);
+        terminal.ask("perk apply -f perks --merchant cathay --publish");
+        terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("value: 40", "value: 45").replace("SFO", "The"));
+        for (perk, at_least) in [("bar", 50), ("spa", 77), ("zoo", 60)] {
+            let rule = format!(r#""rule":{{"at_least":{at_least},"score":"klout"}}"#);
+            terminal.write(&format!("perks/{perk}.json"), &format!(r#"{{"perk":"{perk}","name":"{perk}",{rule}}}"#));
+        }
+        let gateway = terminal.gateway().await;
+        let run = |statement: &'static str| {
+            let run =
+                move |conn: &mut AnyConnection| Ok::<_, DatabaseError>(diesel::sql_query(statement).execute(conn)?);
+            gateway.database.write_blocking(run).unwrap()
+        };
+        let merchant = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap().id;
+        let events = async || gateway.ledger.stretch(&merchant, None, jiff::Timestamp::MAX).await.unwrap().before;
+        let (listed, recorded) = (terminal.ask("perk list --merchant cathay"), events().await);
+        if terminal.is_on_postgres() {
+            run("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'full'; END $$");
+            run("CREATE TRIGGER refuse BEFORE INSERT ON rule_versions FOR EACH ROW \
+                 WHEN (NEW.rule LIKE '%77%') EXECUTE FUNCTION refuse()");
+        } else {
+            run("CREATE TRIGGER refuse BEFORE INSERT ON rule_versions WHEN NEW.rule LIKE '%77%' \
+                 BEGIN SELECT RAISE(ABORT, 'full'); END");
+        }
+        let told = terminal.refused("perk apply -f perks --merchant cathay --publish", 1);
+        assert_eq!(
+            told[told.len() - 2..],
+            [
+                "error: `spa` can't be applied, so none of the 4 files was",
+                "  try: mend it, or give fewer: all are applied, or none"
+            ]
+        );
+        assert_eq!((terminal.ask("perk list --merchant cathay"), events().await), (listed, recorded));
+        terminal.ask("audit verify");
+
+        run(if terminal.is_on_postgres() { "DROP TRIGGER refuse ON rule_versions" } else { "DROP TRIGGER refuse" });
+        let applied = terminal.ask("perk apply -f perks --merchant cathay --publish");
+        let names = ["bar", "sfo-lounge", "spa", "zoo"];
+        assert_eq!(
+            each(&applied, "version"),
+            names.into_iter().zip(&[json!(1), json!(2), json!(1), json!(1)]).collect::<Vec<_>>()
+        );
+        assert_eq!(applied["perks"][1]["name"], "The lounge");
+        let recorded = events().await;
+        let again = terminal.ask("perk apply -f perks --merchant cathay --publish");
+        assert_eq!(each(&again, "changed"), names.map(|name| (name, &json!(false))));
+        assert_eq!(events().await, recorded, "applying twice changes nothing");
+        terminal.ask("audit verify");
+    }
 }
 
 #[test]

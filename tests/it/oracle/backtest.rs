@@ -35,14 +35,14 @@ const AT_ONCE: usize = 40;
 const SUBJECTS: usize = 30;
 
 /// Windows in which uses add up, and those in which each lapses by itself.
-const SUMS: [&str; 5] = [
+pub(super) const SUMS: [&str; 5] = [
     r#"{"calendar":"hour"}"#,
     r#"{"calendar":"day"}"#,
     r#"{"calendar":"week"}"#,
     r#"{"calendar":"month"}"#,
     r#"{"lifetime":true}"#,
 ];
-const SINGLES: [&str; 5] = [
+pub(super) const SINGLES: [&str; 5] = [
     r#"{"rolling":"PT10M"}"#,
     r#"{"rolling":"PT6H"}"#,
     r#"{"rolling":"P1D"}"#,

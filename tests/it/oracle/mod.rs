@@ -4,6 +4,7 @@ pub mod backtest;
 pub(crate) mod generate;
 mod naive;
 mod recount;
+mod then;
 mod trace;
 
 use jiff::Timestamp;

@@ -1,4 +1,5 @@
-//! Rules: what differs between two of them, and what editors are told about them.
+//! Rules: what differs between two of them, what editors are told about them, how several are applied.
 
+mod apply;
 mod diff;
 mod schema;

@@ -264,6 +264,38 @@ async fn a_merchant_runs_one_at_a_time_and_a_client_that_leaves_ends_its_own() {
     tokio::time::timeout(Duration::from_mins(1), ended).await.expect("the run that was left has ended");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instant_that_is_past_has_the_limits_of_then() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "47.25").await;
+        let (admin, kiosk) = (app.admin(&app.cathay).await, app.kiosk().await);
+        let check = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        let told = async |at: Option<&str>| {
+            let mut told = admin.post(ONE, &json!({"subject": "twitter:ada", "at": at})).await.is(200);
+            assert_eq!(told["warnings"], json!([]));
+            json!([told["decision"].take(), told["reasons"][0]["code"].take(), told["limits"][0]["remaining"].take()])
+        };
+        let free = json!(["granted", "score_met", 0]);
+        let used_up = json!(["denied", "limit_reached", 0]);
+        app.world.pass(1800);
+        let granted = kiosk.post("/v1/checks", &check).await.is(200);
+        app.world.pass(3600);
+        admin
+            .post(&format!("/v1/grants/{}/void", granted["grant"].as_str().unwrap()), &json!({"note": "A mistake."}))
+            .await
+            .is(200);
+        app.world.pass(3600);
+        let before = app.footprint().await;
+        assert_eq!(told(Some("2012-05-08T19:00:00Z")).await, free);
+        assert_eq!(told(Some("2012-05-08T19:30:00Z")).await, free, "what the check itself found");
+        assert_eq!(told(Some("2012-05-08T19:30:00.000001Z")).await, used_up);
+        assert_eq!(told(Some("2012-05-08T20:30:00Z")).await, used_up, "it was taken back a moment later");
+        assert_eq!(told(Some("2012-05-08T20:30:00.000001Z")).await, free);
+        assert_eq!(told(None).await, free);
+        assert_eq!(app.footprint().await, before);
+    }
+}
+
 /// The members of every object in an answer are those that the document describes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_is_what_is_described() {
@@ -325,13 +357,10 @@ async fn what_an_answer_leaves_open_is_said_beside_it() {
         };
         // Published at 19:00, seen at 18:00.
         let early = "2012-05-08T18:59:59Z";
-        assert_eq!(codes(ada(json!({"at": early}))).await, ["no_version_decides", "limits_of_now"]);
-        assert_eq!(
-            codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await,
-            ["no_version_decides", "score_of_later", "limits_of_now"]
-        );
+        assert_eq!(codes(ada(json!({"at": early}))).await, ["no_version_decides"]);
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await, ["no_version_decides", "score_of_later"]);
         let assumed = json!({"at": "2012-05-08T17:00:00Z", "score": {"value": 50}});
-        assert_eq!(codes(ada(assumed)).await, ["no_version_decides", "limits_of_now"]);
+        assert_eq!(codes(ada(assumed)).await, ["no_version_decides"]);
         assert_eq!(codes(ada(json!({"at": "2012-06-08T19:00:00Z"}))).await, none);
 
         app.world.pass(3600);
@@ -355,7 +384,7 @@ async fn what_an_answer_leaves_open_is_said_beside_it() {
 
         admin.post("/v1/perks/sfo-lounge/pause", &json!({"change_note": "Water damage."})).await.is(200);
         assert_eq!(codes(ada(json!({}))).await, ["perk_paused"]);
-        assert_eq!(codes(ada(json!({"at": "2012-05-08T19:30:00Z"}))).await, ["standing_of_later", "limits_of_now"]);
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T19:30:00Z"}))).await, ["standing_of_later"]);
         admin.post("/v1/perks/sfo-lounge/resume", &json!({"change_note": "Dry."})).await.is(200);
         assert_eq!(codes(ada(json!({}))).await, none);
     }

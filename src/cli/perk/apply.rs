@@ -1,0 +1,121 @@
+//! Perk files applied: all of them or none, and what is told of each.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::document::Document;
+use super::super::error::CliError;
+use super::super::once::ACTOR;
+use super::super::perk_file::PerkFile;
+use super::super::perk_life;
+use crate::gateway::Gateway;
+use crate::ids::{MerchantId, PerkSlug};
+use crate::perks::apply::{self, ApplyError, Wanted};
+use crate::perks::catalog::{NewVersion, PerkError};
+use crate::perks::perk::VersionStatus;
+use crate::perks::read::Issue;
+
+/// What became of a perk by its file.
+#[derive(Debug, Serialize)]
+pub(super) struct Applied {
+    perk: PerkSlug,
+    name: String,
+    version: i32,
+    status: VersionStatus,
+    rule_hash: String,
+    pub changed: bool,
+    /// Pointers into the perk file.
+    warnings: Vec<Issue>,
+    /// Whether the merchant asks for them; only asked where the version is in review.
+    #[serde(skip)]
+    four_eyes: bool,
+    /// It was to be published, and waits for somebody.
+    #[serde(skip)]
+    pub waits: bool,
+}
+
+/// Applies the files in one transaction, each with what was said of it; tells of each in their order.
+///
+/// # Errors
+/// What stands in the way of any of them: then none was applied.
+pub(super) async fn apply(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    files: Vec<(&Document, PerkFile)>,
+) -> Result<Vec<Applied>, CliError> {
+    let (mut documents, mut published, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+    for (document, file) in files {
+        let PerkFile { perk, name, purpose, rule, publish, change_note } = file;
+        documents.push((perk.clone(), document));
+        published.push(publish);
+        wanted.push(Wanted { perk, name, purpose, version: NewVersion { rule, publish, change_note } });
+    }
+    let applied = gateway.catalog.apply(merchant, ACTOR, wanted).await.map_err(|error| told(error, &documents))?;
+    let is_in_review = |it: &apply::Applied| it.version.status == VersionStatus::InReview;
+    let four_eyes = applied.iter().any(is_in_review) && gateway.catalog.four_eyes(merchant).await?.required;
+    let each = applied.into_iter().zip(published).map(|(it, publish)| {
+        let waits = publish && is_in_review(&it);
+        let apply::Applied { perk, version, changed, warnings } = it;
+        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
+        Applied {
+            perk: perk.slug,
+            name: perk.name,
+            version: version.version,
+            status: version.status,
+            rule_hash: version.rule_hash,
+            changed,
+            warnings: warnings.into_iter().map(of_file).collect(),
+            four_eyes,
+            waits,
+        }
+    });
+    Ok(each.collect())
+}
+
+fn told(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
+    let (perk, latest, source) = match error {
+        ApplyError::Perk { perk, latest, source } => (perk, latest, source),
+        ApplyError::TooMany(perks) => return CliError::TooManyPerks(perks),
+        ApplyError::Ledger(error) => return PerkError::Ledger(error).into(),
+        ApplyError::Database(error) => return PerkError::Database(error).into(),
+    };
+    let document = documents.iter().find(|(name, _)| *name == perk).map(|(_, document)| *document);
+    let source = match (source, document) {
+        // The rule's issues point into the rule; the person looks at the whole file.
+        (PerkError::Rule(issues), Some(document)) => CliError::Faulty(document.faults("/rule", issues)),
+        (source, _) => perk_life::unapproved(source, latest.as_deref()),
+    };
+    match documents.len() {
+        1 => source,
+        of => CliError::NothingApplied { perk, of, source: Box::new(source) },
+    }
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, version, status, rule_hash, changed, warnings, four_eyes, .. } = self;
+        match (changed, status) {
+            (_, VersionStatus::InReview) if *four_eyes => writeln!(
+                f,
+                "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
+                 somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
+                 then publish it"
+            )?,
+            (_, VersionStatus::InReview) => writeln!(
+                f,
+                "Version {version} of `{perk}` is in review: an admin key must approve it first, with \
+                 POST /v1/perks/{perk}/versions/{version}/approve, or `perkgate perk withdraw` takes it back; then \
+                 publish it"
+            )?,
+            (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
+            (true, VersionStatus::Draft) => writeln!(
+                f,
+                "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish"
+            )?,
+            (true, _) => writeln!(f, "Published version {version} of `{perk}`")?,
+        }
+        writeln!(f, "  {rule_hash}")?;
+        warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
+    }
+}

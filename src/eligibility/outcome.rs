@@ -1,0 +1,55 @@
+//! A check as it comes out when the rule has decided and the limits have spoken.
+
+use jiff::Timestamp;
+
+use super::decide::{Decision, Verdict};
+use super::reason::Reason;
+use super::replayed::Admission;
+use crate::ledger::checks::Settled;
+use crate::ledger::entry::LimitTouched;
+use crate::perks::period::Period;
+
+/// What is told of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub decision: Decision,
+    pub tier: Option<String>,
+    /// What the rule granted and the limits refused.
+    pub refused_tier: Option<String>,
+    pub reasons: Vec<Reason>,
+    pub limits: Vec<LimitTouched>,
+    pub next_eligible_at: Option<Timestamp>,
+    pub max_wait: Option<Period>,
+}
+
+impl Outcome {
+    /// The verdict, on which no limit has a say.
+    pub fn of(verdict: Verdict) -> Self {
+        let Verdict { decision, tier, reasons, next_eligible_at, max_wait, .. } = verdict;
+        Self { decision, tier, refused_tier: None, reasons, limits: Vec::new(), next_eligible_at, max_wait }
+    }
+
+    /// With what the limits say to it.
+    pub fn limited(self, admission: Admission) -> Self {
+        let Admission { admitted, limits, refusals, next_eligible_at } = admission;
+        if admitted {
+            return Self { limits, ..self };
+        }
+        Self {
+            decision: Decision::Denied,
+            tier: None,
+            refused_tier: self.tier,
+            reasons: refusals,
+            limits,
+            next_eligible_at,
+            max_wait: None,
+        }
+    }
+}
+
+impl From<Settled> for Outcome {
+    fn from(settled: Settled) -> Self {
+        let Settled { decision, tier, refused_tier, reasons, limits, next_eligible_at, max_wait, grant: _ } = settled;
+        Self { decision, tier, refused_tier, reasons, limits, next_eligible_at, max_wait }
+    }
+}
