@@ -142,10 +142,10 @@ async fn backtests() {
 }
 
 async fn canaries() {
-    for database in TestDatabase::migrated() {
-        let (began, backend) = (Instant::now(), database.backend());
+    for place in privacy::Place::all() {
+        let (began, backend) = (Instant::now(), place.database.backend());
         let program = Path::new(env!("CARGO_BIN_EXE_perkgate"));
-        let searched = privacy::nobody_is_named(database, program, CANARIES).await;
+        let searched = privacy::nobody_is_named(place, program, CANARIES).await;
         let seconds = began.elapsed().as_secs();
         println!(
             "{backend:?}: {CANARIES} people scored, checked, redeemed, referred and erased; none named in {} bytes of the \

@@ -153,6 +153,23 @@ impl Postgres {
         })
     }
 
+    /// Every byte of its files, as they are on disk by now.
+    pub fn files(&self) -> Vec<u8> {
+        PgConnection::establish(&self.url("postgres")).unwrap().batch_execute("CHECKPOINT").unwrap();
+        let (mut bytes, mut directories) = (Vec::new(), vec![self.directory.clone()]);
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap() {
+                    kind if kind.is_dir() => directories.push(entry.path()),
+                    // It may be gone by now.
+                    kind if kind.is_file() => bytes.extend(std::fs::read(entry.path()).unwrap_or_default()),
+                    _ => {}
+                }
+            }
+        }
+        bytes
+    }
+
     fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = PgConnection::establish(&self.url("postgres")) {
