@@ -13,7 +13,7 @@ use super::checks;
 use super::entry::{Actor, LogOwner};
 use super::event::{Event, StoredEvent};
 use super::referrals::{Personal, Referral, ReferralStatus};
-use super::store::{self, ReferralRow};
+use super::store::{self, ReferralRow, people};
 use super::subjects;
 use super::writer::{Job, Means, Writer};
 use super::{CHANGE_PATIENCE, Ledger, LedgerError, replay, settled};
@@ -123,6 +123,10 @@ fn opened(
     let event = replay::find_event(conn, merchant, check, checks::KIND).map_err(raised)?;
     let event = event.ok_or(ContestError::NotFound)?;
     let row = row_of(objection, &event, asked.get().at).map_err(raised)?;
+    // Kept until the commit: an erasure either sees this case and closes it, or comes first and refuses it.
+    if people::keep_subjects(conn, merchant, &[&row.subject]).map_err(raised)?.is_empty() {
+        return Err(ContestError::Erased);
+    }
     let subject = subjects::find(conn, &means.keyring, merchant, &row.subject).map_err(raised)?;
     let (_, subject) = subject.ok_or(ContestError::Erased)?;
     let personal = Personal { note: objection.reason.clone() };
