@@ -9,11 +9,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::checks::{CheckView, sees};
 use super::referrals::{CaseView, case_of};
 use crate::access::role::permit::{Check, Decide};
+use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::{Ruling, RulingError};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::http::once::{Created, once};
+use crate::http::once::{Created, once, once_read_back};
 use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
     ProblemsOfQuery, ProblemsOfRulings,
@@ -334,24 +335,30 @@ async fn decide(
     if contest.is_none_or(|referral| referral.contest.is_none()) {
         return Err(Problem::not_found());
     }
-    // The answer that is kept for retries holds a token, and what was taken back must never surface again.
+    // What was taken back must never surface again, not even as the answer to a retry.
     if gateway.checker.is_ruling_voided(merchant, &check).await? {
         return Err(RulingError::AlreadyDecided.into());
     }
     let operation = format!("contests/{check}/{step}");
-    let work = async {
-        let note = read_text("/note", &note, MAX_NOTE)?;
-        let answer = gateway.checker.rule_on(caller, merchant, Ruling { check: check.clone(), tier, note }).await?;
-        metrics::counter!("contests_total", "step" => step).increment(1);
+    let told = |answer: Answer, contest: Option<&Referral>| {
         let location = match &answer.check {
             Some(granted) if *granted != check => format!("/v1/checks/{granted}"),
             _ => format!("/v1/contests/{check}"),
         };
-        let contest = gateway.ledger.referral_of(&merchant.id, &check).await?;
-        let view = CheckView::of(answer, caller).with_contest(contest.as_ref());
-        Created::new(Some(location), &view)
+        Created::new(Some(location), &CheckView::of(answer, caller).with_contest(contest))
     };
-    once(gateway, caller, operation, key, request, work).await
+    let work = async {
+        let note = read_text("/note", &note, MAX_NOTE)?;
+        let answer = gateway.checker.rule_on(caller, merchant, Ruling { check: check.clone(), tier, note }).await?;
+        metrics::counter!("contests_total", "step" => step).increment(1);
+        told(answer, gateway.ledger.referral_of(&merchant.id, &check).await?.as_ref())
+    };
+    let again = async {
+        let found = gateway.checker.find_ruling(caller, merchant, &check).await?;
+        let (answer, contest) = found.ok_or_else(Problem::not_found)?;
+        told(answer, Some(&contest))
+    };
+    once_read_back(gateway, caller, operation, key, request, work, again).await
 }
 
 /// What somebody wrote. It is not repeated in problems: it may name a person, and problems end up in logs.

@@ -224,3 +224,35 @@ async fn erasing_closes_the_case_and_everything_still_verifies() {
         assert_eq!(report.unwrap().findings.listed(), []);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_the_person_was_erased_tells_no_score() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&kiosk, &check).await.is(201);
+        let referring = LOUNGE.replacen(r#""tiers""#, r#""otherwise":"refer","tiers""#, 1);
+        app.world.perk(&app.cathay, "club", &referring).await;
+        let asked = kiosk.post("/v1/checks", &json!({"perk": "club", "subject": "twitter:ada"})).await;
+        assert_eq!(asked.is(200)["decision"], "referred", "{}", asked.text);
+        let decide = format!("/v1/referrals/{}/decide", asked.text_of("check"));
+        let grant = json!({"decision": "grant", "tier": "standard", "note": "x"});
+        for (path, body) in [(&format!("/v1/contests/{check}/overturn"), overturn()), (&decide, grant)] {
+            let ruling = || admin.post(path, &body).header("idempotency-key", "k");
+            let first = ruling().await;
+            assert_eq!(first.is(201)["score"]["value"], 37);
+            assert_eq!(ruling().await.text, first.text);
+        }
+        admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
+        let overturned = format!("/v1/contests/{check}/overturn");
+        for (path, body) in
+            [(&overturned, overturn()), (&decide, json!({"decision": "grant", "tier": "standard", "note": "x"}))]
+        {
+            let again = admin.post(path, &body).header("idempotency-key", "k").await;
+            let told = again.is(201);
+            assert_eq!(told.get("score"), None, "{}", again.text);
+            assert_eq!(told["reasons"][0]["code"], "granted_by_person");
+            assert_eq!(again.header("location"), format!("/v1/checks/{}", told["check"].as_str().unwrap()));
+        }
+    }
+}
