@@ -187,7 +187,7 @@ impl LogBooks<'_> {
                 }
             }
             contests::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
-            referrals::KIND | contests::UPHELD | contests::OVERTURNED => {
+            referrals::KIND | contests::UPHELD | contests::OVERTURNED | contests::CLOSED => {
                 self.referrals.decided(at, body, &read(facts)?, self.has_gaps, findings);
             }
             erasure::KIND => self.subjects.erased(at, &read(facts)?),

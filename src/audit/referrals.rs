@@ -6,6 +6,7 @@ use super::body::{Body, CheckFacts, ContestFacts, ReferralFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::contests;
 use crate::ledger::store::ReferralRow;
 
 const OPEN: &str = "open";
@@ -95,8 +96,13 @@ impl Referrals {
             "granted" if granted != named && !(granted.is_none() && has_gaps) => {
                 incoherent("what a person granted is not the check before it");
             }
-            "denied" if named.is_some() || granted.is_some() => incoherent("what a person denied was granted"),
-            "granted" | "denied" => {}
+            "denied" | "closed" if named.is_some() || granted.is_some() => {
+                incoherent("what a person denied was granted");
+            }
+            decision if (decision == "closed") != (*body.kind == *contests::CLOSED) => {
+                incoherent("an erasure closes a contest, and nobody else");
+            }
+            "granted" | "denied" | "closed" => {}
             _ => incoherent("a person grants or denies"),
         }
         let decided = Decided {

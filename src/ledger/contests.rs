@@ -26,6 +26,8 @@ use crate::json::Json;
 pub const OPENED: &str = "contest.opened";
 pub const UPHELD: &str = "contest.upheld";
 pub const OVERTURNED: &str = "contest.overturned";
+/// The person was erased before anybody judged.
+pub const CLOSED: &str = "contest.closed";
 
 /// What somebody says about a decision.
 #[derive(Debug, Clone)]

@@ -203,6 +203,9 @@ fn close(
             grant: None,
         };
         referrals::settle_row(&mut row, &resolution, None);
+        if row.contested_at.is_some() {
+            ReferralStatus::Closed.as_str().clone_into(&mut row.status);
+        }
         store::update_referral(conn, merchant, &row)?;
         leaves.push(referrals::leaf(means, &resolution, &row, None)?);
     }

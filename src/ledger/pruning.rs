@@ -34,7 +34,7 @@ use crate::tokens::claims::SKEW_SECONDS;
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go.
-pub const PRUNABLE: [&str; 8] = [
+pub const PRUNABLE: [&str; 9] = [
     checks::KIND,
     redemptions::KIND,
     returns::RELEASED,
@@ -43,6 +43,7 @@ pub const PRUNABLE: [&str; 8] = [
     contests::OPENED,
     contests::UPHELD,
     contests::OVERTURNED,
+    contests::CLOSED,
 ];
 
 /// How many events one transaction takes the bodies of, at most.

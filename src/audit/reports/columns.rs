@@ -45,7 +45,8 @@ const BILLING: [Column; 4] = [
 ];
 
 /// Of refusals that were contested, by the score they were refused with.
-const CONTESTS: [Column; 3] = [("contested", "Contested"), ("upheld", "Upheld"), ("overturned", "Overturned")];
+const CONTESTS: [Column; 4] =
+    [("contested", "Contested"), ("upheld", "Upheld"), ("overturned", "Overturned"), ("closed", "Closed by erasure")];
 
 const FAIRNESS: [Column; 4] = [
     ("waits", "Waits promised"),

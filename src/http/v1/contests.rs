@@ -38,6 +38,8 @@ pub enum ContestStatus {
     Upheld,
     /// It was wrong: a check was granted in its place.
     Overturned,
+    /// The person was erased before anybody judged.
+    Closed,
 }
 
 impl ContestStatus {
@@ -46,6 +48,7 @@ impl ContestStatus {
             ReferralStatus::Open => Self::Open,
             ReferralStatus::Denied => Self::Upheld,
             ReferralStatus::Granted => Self::Overturned,
+            ReferralStatus::Closed => Self::Closed,
         }
     }
 
@@ -54,6 +57,7 @@ impl ContestStatus {
             Self::Open => ReferralStatus::Open,
             Self::Upheld => ReferralStatus::Denied,
             Self::Overturned => ReferralStatus::Granted,
+            Self::Closed => ReferralStatus::Closed,
         }
     }
 }
@@ -68,17 +72,18 @@ pub struct ContestView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
-    /// `open`, `upheld` or `overturned`.
+    /// `open`, `upheld`, `overturned`, or `closed`: the person was erased before anybody judged.
     #[schema(value_type = String, example = "open")]
     status: ContestStatus,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
     /// The key that opened it.
     opened_by: String,
+    /// When it was decided, or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     decided_at: Option<Timestamp>,
-    /// The key that decided, or `cli`.
+    /// The key that decided, or `cli`; nobody where it was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<String>,
     /// The check that was granted in its place; its own address has the token.
@@ -96,15 +101,16 @@ impl ContestView {
         let contest = referral.contest.as_ref()?;
         let decided = referral.decided.as_ref();
         let granted = decided.and_then(|decided| decided.granted.clone());
+        let status = ContestStatus::of(referral.status);
         Some(Self {
             check: referral.check.clone(),
             perk: referral.perk.clone(),
             rule_version: referral.rule_version,
-            status: ContestStatus::of(referral.status),
+            status,
             opened_at: contest.at,
             opened_by: contest.by.clone(),
             decided_at: decided.map(|decided| decided.at),
-            decided_by: decided.map(|decided| decided.by.clone()),
+            decided_by: decided.filter(|_| status != ContestStatus::Closed).map(|decided| decided.by.clone()),
             granted_check: granted.as_ref().map(|(check, _)| check.clone()),
             grant: granted.map(|(_, grant)| grant),
         })
@@ -135,7 +141,7 @@ pub struct ContestsView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ContestsQuery {
-    /// `open`, `upheld` or `overturned`; all unless given.
+    /// `open`, `upheld`, `overturned` or `closed`; all unless given.
     #[param(value_type = Option<String>)]
     status: Option<ContestStatus>,
     /// Entries a page, 1–200; 50 unless given.

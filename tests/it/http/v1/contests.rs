@@ -33,6 +33,12 @@ fn overturn() -> Value {
     json!({"tier": "standard", "note": "The renamed account has 62."})
 }
 
+fn findings(app: &TestApp) -> Vec<String> {
+    let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
+    let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
+    report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_contested_overturned_and_its_token_opens_the_door() {
     for app in TestApp::all().await {
@@ -216,12 +222,26 @@ async fn erasing_closes_the_case_and_everything_still_verifies() {
         contest(&kiosk, &check).await.is(201);
         admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
         let closed = admin.get("/v1/contests").await.is(200);
-        assert_eq!(closed["contests"][0]["status"], "upheld");
+        let case = &closed["contests"][0];
+        assert_eq!((&case["status"], case.get("decided_by")), (&json!("closed"), None), "nobody judged it");
+        assert_eq!(case["decided_at"], "2012-05-08T19:00:00Z");
+        assert_eq!(admin.get("/v1/contests?status=closed").await.is(200), closed);
+        assert_eq!(admin.get("/v1/contests?status=upheld").await.is(200)["contests"], json!([]));
+        let events = admin.get("/v1/audit/events?kind=contest.closed").await.is(200);
+        assert_eq!(
+            (&events["events"][0]["about"], &events["events"][0]["facts"]["decision"]),
+            (&json!(check), &json!("closed"))
+        );
+        let uphold = admin.post(&format!("/v1/contests/{check}/uphold"), &json!({"note": "no"})).await;
+        uphold.problem(409, "already_decided");
+        app.world.pass(1);
+        let report = admin.get("/v1/reports/fairness").await.is(200);
+        let told = |column: &str| report["groups"][0][column].as_u64().unwrap();
+        assert_eq!(report["groups"][0]["group"], "unknown");
+        assert_eq!(["contested", "upheld", "overturned", "closed"].map(told), [1, 0, 0, 1]);
         admin.get(&format!("/v1/contests/{check}")).await.problem(404, "not_found");
         contest(&kiosk, &check).await.problem(409, "already_exists");
-        let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
-        let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
-        assert_eq!(report.unwrap().findings.listed(), []);
+        assert_eq!(findings(&app), [""; 0]);
     }
 }
 
