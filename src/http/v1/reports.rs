@@ -214,9 +214,10 @@ pub async fn get_billing_report(
 
 /// Report fairness
 ///
-/// By bands of 10 points of the score that was seen: the share admitted, refusals by their first reason, how
-/// many were turned away within 3 points, and the wait that grants of priority promised. Persons who were
-/// erased stand under `unknown`. Roles: admin, auditor.
+/// By bands of 10 points of the score that was seen: the share admitted of those who asked, what a person
+/// granted afterwards, contests and what became of them, refusals by their first reason, how many were
+/// turned away within 3 points, and the wait that grants of priority promised. Persons who were erased
+/// stand under `unknown`. Roles: admin, auditor.
 #[utoipa::path(
     tag = "audit",
     params(FairnessQuery),
