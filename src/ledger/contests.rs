@@ -118,6 +118,10 @@ fn opened(
     if store::lock_referral(conn, merchant, check).map_err(raised)?.is_some_and(|row| row.contested_at.is_some()) {
         return Err(ContestError::AlreadyContested);
     }
+    // Otherwise pruning could take away meanwhile what the case is to be decided by.
+    if let Some(log) = store::find_log(conn, Some(merchant)).map_err(raised)? {
+        store::hold_event(conn, &log.id, check.as_str(), checks::KIND).map_err(raised)?;
+    }
     let asked = replay::recorded_check(conn, &means.keyring, merchant, check)?.ok_or(ContestError::NotFound)?;
     if asked.get().decision != Decision::Denied {
         return Err(ContestError::NotRefused(asked.get().decision));

@@ -1,7 +1,9 @@
 //! `/v1/contests`: a refusal that somebody says is wrong, and what a person makes of it.
 
+use diesel::prelude::*;
 use futures_util::future::join_all;
 use perkgate::access::{NewKey, Role};
+use perkgate::database::schema::events;
 use serde_json::{Value, json};
 
 use super::LOUNGE;
@@ -279,5 +281,62 @@ async fn a_retry_after_the_person_was_erased_tells_no_score() {
             assert_eq!(told["reasons"][0]["code"], "granted_by_person");
             assert_eq!(again.header("location"), format!("/v1/checks/{}", told["check"].as_str().unwrap()));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_is_contested_while_its_log_is_pruned_keeps_its_body() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let other = ask(&kiosk, "twitter:nobody").await;
+        let admin = app.admin(&app.cathay).await;
+        app.world.pass(2 * 86_400);
+        let ledger = &app.world.gateway.ledger;
+        let before = app.world.now() - jiff::SignedDuration::from_hours(24);
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert_eq!((plan.count, plan.obstacles.len()), (2, 0));
+        contest(&kiosk, &check).await.is(201);
+        assert_eq!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap(), 1, "the other one");
+        contest(&kiosk, &other).await.problem(410, "pruned");
+        let case = admin.get(&format!("/v1/contests/{check}")).await.is(200);
+        assert_eq!(case["asked"]["score"]["value"], 37);
+        let path = format!("/v1/contests/{check}/overturn");
+        let granted = admin.post(&path, &overturn()).await.is(201);
+        assert_eq!(granted["resolves"], json!(check));
+
+        // Once it is decided, its body may go, and whoever decides again is told that it is.
+        app.world.pass(2 * 86_400);
+        let before = app.world.now() - jiff::SignedDuration::from_hours(24);
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap() > 3);
+        for (step, body) in [("overturn", overturn()), ("uphold", json!({"note": "no"}))] {
+            let late = admin.post(&format!("/v1/contests/{check}/{step}"), &body).await;
+            late.problem(409, "already_decided");
+        }
+        assert_eq!(findings(&app), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_is_answered_also_when_the_check_is_pruned() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&kiosk, &check).await.is(201);
+        let gone = check.clone();
+        // As pruning of before could leave it.
+        let prune = move |conn: &mut perkgate::database::AnyConnection| {
+            let body = events::table.filter(events::about.eq(&gone).and(events::kind.eq("check.decided")));
+            let pruned = diesel::update(body).set(events::body.eq(None::<String>)).execute(conn);
+            pruned.map_err(perkgate::database::DatabaseError::from)
+        };
+        assert_eq!(app.world.gateway.database.write(prune).await.unwrap(), 1);
+        let path = format!("/v1/contests/{check}/uphold");
+        let uphold = || admin.post(&path, &json!({"note": "It is right."})).header("idempotency-key", "k");
+        let first = uphold().await;
+        let told = first.is(201);
+        assert_eq!((&told["check"], &told["decision"]), (&json!(check), &json!("denied")));
+        assert_eq!((&told["contest"]["status"], &told["reasons"]), (&json!("upheld"), &json!([])));
+        assert_eq!(uphold().await.text, first.text);
     }
 }
