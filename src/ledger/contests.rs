@@ -49,6 +49,9 @@ pub enum ContestError {
     /// It was granted, or a person is to decide it anyway.
     #[error("only a refusal can be contested, and this check was {}", .0.as_str())]
     NotRefused(Decision),
+    /// It was referred, and a person has decided.
+    #[error("a person decided this check at {at}: it was {}", .status.as_str())]
+    Decided { status: ReferralStatus, at: Timestamp },
     #[error("a case about this check was opened before")]
     AlreadyContested,
     #[error("the person that the check was about has been erased")]
@@ -115,7 +118,8 @@ fn opened(
         // As it is: the writer looks at it before anybody is told.
         error => ContestError::Ledger(LedgerError::Database(error)),
     };
-    if store::lock_referral(conn, merchant, check).map_err(raised)?.is_some_and(|row| row.contested_at.is_some()) {
+    let known = store::lock_referral(conn, merchant, check).map_err(raised)?;
+    if known.as_ref().is_some_and(|row| row.contested_at.is_some()) {
         return Err(ContestError::AlreadyContested);
     }
     // Otherwise pruning could take away meanwhile what the case is to be decided by.
@@ -123,6 +127,15 @@ fn opened(
         store::hold_event(conn, &log.id, check.as_str(), checks::KIND).map_err(raised)?;
     }
     let asked = replay::recorded_check(conn, &means.keyring, merchant, check)?.ok_or(ContestError::NotFound)?;
+    if let Some(referral) = known {
+        // Not locked: whoever erases locks the person before the referral.
+        if store::find_subject(conn, merchant, &referral.subject).map_err(raised)?.is_none() {
+            return Err(ContestError::Erased);
+        }
+        let Referral { status, decided, .. } = Referral::try_from(referral).map_err(raised)?;
+        let undecided = || ContestError::NotRefused(asked.get().decision);
+        return Err(decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at }));
+    }
     if asked.get().decision != Decision::Denied {
         return Err(ContestError::NotRefused(asked.get().decision));
     }

@@ -340,3 +340,31 @@ async fn what_was_decided_is_answered_also_when_the_check_is_pruned() {
         assert_eq!(uphold().await.text, first.text);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_decided_about_a_referral_is_said_to_whoever_contests_it() {
+    for app in TestApp::all().await {
+        let referring = LOUNGE.replacen(r#""tiers""#, r#""otherwise":"refer","tiers""#, 1);
+        app.lounge(&referring, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let asked = kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "twitter:ada"})).await;
+        let check = asked.text_of("check");
+        let open = contest(&kiosk, &check).await;
+        open.problem(409, "wrong_status");
+        assert!(open.text.contains("A person decides this check anyway"), "{}", open.text);
+        app.world.pass(60);
+        let deny = json!({"decision": "deny", "note": "no"});
+        admin.post(&format!("/v1/referrals/{check}/decide"), &deny).await.is(201);
+        app.world.pass(60);
+        let late = contest(&kiosk, &check).await;
+        late.problem(409, "wrong_status");
+        assert!(
+            late.text.contains("a person decided this check at 2012-05-08T19:01:00Z: it was denied"),
+            "{}",
+            late.text
+        );
+        admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
+        let erased = contest(&kiosk, &check).await;
+        assert!(erased.text.contains("has been erased"), "{}", erased.text);
+    }
+}
