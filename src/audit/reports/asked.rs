@@ -55,6 +55,8 @@ pub enum AskedError {
     Bound(String),
     #[error("`to` is not after `from`: swap them; `to` itself is not part of the period")]
     Reversed,
+    #[error("`from` lies ahead of now, where the period ends without `to`: ask from an earlier instant")]
+    Ahead,
     #[error("`{0}` is outside the years that can be reckoned with")]
     OutOfRange(String),
 }
@@ -156,6 +158,9 @@ impl Period {
     /// [`AskedError`].
     pub fn between(from: Option<Bound>, to: Option<Bound>, zone: TimeZone, now: Timestamp) -> Result<Self, AskedError> {
         let from = from.map(|bound| bound.instant(&zone)).transpose()?;
+        if to.is_none() && from.is_some_and(|from| from >= now) {
+            return Err(AskedError::Ahead);
+        }
         let to = to.map_or(Ok(now), |bound| bound.instant(&zone))?;
         if from.is_some_and(|from| from >= to) {
             return Err(AskedError::Reversed);
@@ -198,6 +203,8 @@ mod tests {
         let between = |from, to| Period::between(Some(bound(from)), Some(bound(to)), TimeZone::UTC, now);
         assert_eq!(between("2012-05-09", "2012-05-08"), Err(AskedError::Reversed));
         assert_eq!(between("2012-05-09", "2012-05-09T00:00:00Z"), Err(AskedError::Reversed));
+        let endless = |from| Period::between(Some(bound(from)), None, TimeZone::UTC, now);
+        assert_eq!((endless("2012-06-01"), endless("2099-01-01")), (Err(AskedError::Ahead), Err(AskedError::Ahead)));
         assert!(between("1912-05-09", "2012-05-09").is_ok(), "a hundred years are a period");
         for bad in ["", "yesterday", "2012-02-30", "2012-05-08T18:00:00", "2012-05-08 18", "20120508"] {
             assert_eq!(Bound::parse(bad), Err(AskedError::Bound(bad.to_owned())));

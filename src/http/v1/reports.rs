@@ -294,6 +294,7 @@ impl From<ReportError> for Problem {
         match error {
             ReportError::Asked(AskedError::Zone(_)) => unfit("time_zone", "unknown_time_zone", &error),
             ReportError::Asked(AskedError::Reversed) => unfit("to", "period_reversed", &error),
+            ReportError::Asked(AskedError::Ahead) => unfit("from", "period_in_future", &error),
             ReportError::Asked(AskedError::Bound(_) | AskedError::OutOfRange(_)) => {
                 unfit("from", "invalid_value", &error)
             }

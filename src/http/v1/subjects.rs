@@ -267,8 +267,9 @@ pub async fn erase_subject(
 ///
 /// Everything, for the person who asks (GDPR art. 15): scores, what was used of limits, and every event
 /// about them, opened, with the reasons of each decision in sentences and what would have changed it. That
-/// it was read is an event that names nobody. A page can have few events or none and still not be the
-/// last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more. Roles: admin.
+/// it was read is an event with its first page, and names nobody. A page can have few events or none and
+/// still not be the last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more.
+/// Roles: admin.
 #[utoipa::path(
     tag = "subjects",
     request_body = RecordBody,
