@@ -19,7 +19,7 @@ const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
   "tiers":[{"id":"main","when":{"attr":"score","op":"gte","value":40}}]}"#;
 
 /// How long a machine may take to get so far.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(QueryableByName)]
 struct Waiting {
