@@ -76,7 +76,7 @@ fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
 
 /// A person decides one of the last checks that were referred or refused, if they feel like it.
 async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &mut TestRunner, all: &mut Vec<Made>) {
-    let (back, word) = (draw(runner, 0..6_usize), draw(runner, 0..4_usize));
+    let (back, says) = (draw(runner, 0..6_usize), draw(runner, 0..4_usize));
     let Some(made) = all.iter_mut().rev().filter(|it| !it.judged && it.answer.grant.is_none()).nth(back) else {
         return;
     };
@@ -92,16 +92,16 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
         world.gateway.ledger.contest(objection).await.unwrap();
         made.contests.push((now, "contested"));
     }
-    if word == 0 {
+    if says == 0 {
         return;
     }
     world.pass(draw(runner, 1..400_i64));
     let now = world.now();
     let lowest = if made.answer.perk.as_str() == "lounge" { "main" } else { "slow" };
-    let tier = (word > 1).then(|| lowest.to_owned());
+    let tier = (says > 1).then(|| lowest.to_owned());
     let ruling = Ruling { check, tier, note: "Seen.".into() };
     match world.gateway.checker.rule_on(admin, merchant, ruling).await {
-        Ok(_) if word == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
+        Ok(_) if says == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
         Ok(answer) => {
             made.contests.extend(is_contest.then_some((now, "overturned")));
             let (at, subject, place, party) = (now, made.subject, made.place, made.party);
