@@ -137,7 +137,10 @@ impl LogBooks<'_> {
         self.gaps.pruned(at.index);
         match told {
             Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
-            Some((referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED, check)) => {
+            Some((
+                referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED,
+                check,
+            )) => {
                 self.referrals.gone(check);
             }
             Some((redemptions::KIND, _)) => {
@@ -204,7 +207,7 @@ impl LogBooks<'_> {
                 }
             }
             contests::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
-            referrals::KIND | contests::UPHELD | contests::OVERTURNED => {
+            referrals::KIND | contests::UPHELD | contests::OVERTURNED | contests::CLOSED => {
                 self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
             }
             erasure::KIND => self.subjects.erased(at, &read(facts)?),

@@ -7,8 +7,8 @@ use super::findings::{At, Findings, Place, Wrong};
 use super::gaps::Gaps;
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::checks;
 use crate::ledger::store::ReferralRow;
+use crate::ledger::{checks, contests};
 
 const OPEN: &str = "open";
 
@@ -104,8 +104,13 @@ impl Referrals {
             "granted" if granted != named && !(granted.is_none() && has_gaps) => {
                 incoherent("what a person granted is not the check before it");
             }
-            "denied" if named.is_some() || granted.is_some() => incoherent("what a person denied was granted"),
-            "granted" | "denied" => {}
+            "denied" | "closed" if named.is_some() || granted.is_some() => {
+                incoherent("what a person denied was granted");
+            }
+            decision if (decision == "closed") != (*body.kind == *contests::CLOSED) => {
+                incoherent("an erasure closes a contest, and nobody else");
+            }
+            "granted" | "denied" | "closed" => {}
             _ => incoherent("a person grants or denies"),
         }
         let decided = Decided {

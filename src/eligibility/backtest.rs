@@ -70,7 +70,7 @@ pub struct Samples {
 pub struct NotReplayed {
     /// Of persons who were erased since.
     pub erased: u64,
-    /// Whose bodies are gone from the log; whose they were can't be told any more.
+    /// Whose bodies are gone from the log, of all perks: which were this one's can't be told any more.
     pub pruned: u64,
     /// Refused because the perk was paused, whatever its rule.
     pub paused: u64,

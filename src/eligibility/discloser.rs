@@ -112,6 +112,10 @@ impl Discloser {
             Some(Held { scores: self.lookup.held_on(&merchant.id, reference).await?, limits, pruned_before })
         };
         let Some(person) = person else {
+            if cursor.is_some() {
+                // There never was a page that it could be of.
+                return Err(BrowseError::Cursor.into());
+            }
             return Ok(PersonalRecord { person: None, held, events: Vec::new(), next: None });
         };
         let page = self.ledger.personal_events(&merchant.id, &person, cursor, most).await?;

@@ -9,8 +9,9 @@ use crate::access::{Merchant, Principal};
 use crate::database::DatabaseError;
 use crate::ids::{CheckId, EventId};
 use crate::json::Json;
+use crate::ledger::LedgerError;
 use crate::ledger::entry::{CheckEntry, Ended};
-use crate::ledger::referrals::{ReferralStatus, Referred, Resolution, ResolveError, Resolved};
+use crate::ledger::referrals::{Referral, ReferralStatus, Referred, Resolution, ResolveError, Resolved};
 use crate::perks::catalog::PerkError;
 use crate::perks::limit::Place;
 use crate::perks::perk::{Deciding, PerkStatus};
@@ -60,6 +61,34 @@ impl From<ResolveError> for RulingError {
     }
 }
 
+/// What is known of a check once its event is pruned: where it stood, and nothing of why.
+fn bare(principal: &Principal, referral: &Referral) -> Answer {
+    let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
+    let decision = match (granted, &referral.contest) {
+        (Some(_), _) => Decision::Granted,
+        (None, Some(_)) => Decision::Denied,
+        (None, None) => Decision::Referred,
+    };
+    Answer {
+        check: Some(granted.map_or_else(|| referral.check.clone(), |(check, _)| check.clone())),
+        key: principal.key.clone(),
+        at: referral.created_at,
+        decision,
+        perk: referral.perk.clone(),
+        rule_version: referral.rule_version,
+        tier: None,
+        reasons: Vec::new(),
+        score: None,
+        limits: Vec::new(),
+        next_eligible_at: None,
+        max_wait: None,
+        resolves: granted.map(|_| referral.check.clone()),
+        grant: None,
+        token: None,
+        receipt: None,
+    }
+}
+
 impl Checker {
     /// Whether a person granted in the place of this check, and the grant was taken back since.
     ///
@@ -69,8 +98,30 @@ impl Checker {
         let referral = self.ledger.referral_of(&merchant.id, check).await?;
         let granted = referral.and_then(|referral| referral.decided?.granted);
         let Some((_, grant)) = granted else { return Ok(false) };
-        let found = self.ledger.find_grant(&merchant.id, &grant).await?;
-        Ok(found.and_then(|found| found.check.grant).is_some_and(|grant| matches!(grant.end, Some(Ended::Voided(_)))))
+        // By its row, which stays when the event that tells of it is pruned.
+        let standing = self.ledger.find_standing(&merchant.id, &grant).await?;
+        Ok(standing.is_some_and(|standing| matches!(standing.end, Some(Ended::Voided(_)))))
+    }
+
+    /// What a person decided about this check as it can be told now, for whoever asks again: the check that was
+    /// granted in its place, or the check itself.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn find_ruling(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        check: &CheckId,
+    ) -> Result<Option<(Answer, Referral)>, CheckError> {
+        let Some(referral) = self.ledger.referral_of(&merchant.id, check).await? else { return Ok(None) };
+        let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
+        let answer = match self.find_check(merchant, granted.map_or(check, |(granted, _)| granted)).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) | Err(CheckError::Ledger(LedgerError::Pruned)) => bare(principal, &referral),
+            Err(error) => return Err(error),
+        };
+        Ok(Some((answer, referral)))
     }
 
     /// Records what a person decided about a check that was referred. The answer is that of the check
@@ -85,7 +136,8 @@ impl Checker {
         ruling: Ruling,
     ) -> Result<Answer, RulingError> {
         let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
-        if let Some(contest) = referral.and_then(|referral| referral.contest) {
+        let referral = referral.ok_or(RulingError::NotFound)?;
+        if let Some(contest) = &referral.contest {
             // Who says that a decision is wrong doesn't judge it.
             let other = self.catalog.require_another(&merchant.id, &contest.by, contest.at, &principal.actor()).await;
             other.map_err(CheckError::from)?;
@@ -94,13 +146,24 @@ impl Checker {
             // Even when the person has been erased meanwhile: what is left of them can be closed.
             None => None,
             Some(tier) => {
-                let found = self.ledger.find_referred(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+                let found = match self.ledger.find_referred(&merchant.id, &ruling.check).await {
+                    Err(LedgerError::Pruned) if referral.status != ReferralStatus::Open => {
+                        return Err(RulingError::AlreadyDecided);
+                    }
+                    found => found.map_err(CheckError::from)?,
+                };
                 let referred = found.ok_or(RulingError::NotFound)?;
                 if referred.referral.status != ReferralStatus::Open {
                     return Err(RulingError::AlreadyDecided);
                 }
                 Some(Box::new(self.granted_by(principal, merchant, &referred, tier).await?))
             }
+        };
+        // Read before it is decided: what is committed is answered, whatever can be read of it then.
+        let asked = match self.find_check(merchant, &ruling.check).await {
+            Ok(asked) => asked,
+            Err(CheckError::Ledger(LedgerError::Pruned)) => None,
+            Err(error) => return Err(error.into()),
         };
         let at = self.clock.now();
         let resolution = Resolution {
@@ -119,7 +182,7 @@ impl Checker {
             }
             Resolved::Denied => {
                 metrics::counter!("referrals_total", "decision" => "denied").increment(1);
-                self.find_check(merchant, &ruling.check).await?.ok_or(RulingError::NotFound)
+                Ok(asked.unwrap_or_else(|| bare(principal, &referral)))
             }
         }
     }

@@ -19,6 +19,13 @@ pub struct Created {
     body: String,
 }
 
+/// What a claim of an idempotency key led to.
+enum Told {
+    Now(Created),
+    /// As it was kept.
+    Before(Created),
+}
+
 impl Created {
     /// What was made, and where it is.
     pub fn new(location: Option<String>, view: &impl Serialize) -> Result<Self, Problem> {
@@ -49,16 +56,52 @@ pub async fn once(
     request_hash: [u8; 32],
     work: impl Future<Output = Result<Created, Problem>>,
 ) -> Result<HttpResponse, Problem> {
+    match told(gateway, caller, operation.into(), key, request_hash, work, serde_json::to_vec).await? {
+        Told::Now(made) | Told::Before(made) => Ok(made.into_response()),
+    }
+}
+
+/// The same for an answer that holds what is personal or can be taken back, so that it must not lie about
+/// under the key: only where it is gets kept, and a retry is answered by `again`, which reads it back as it
+/// may be told then.
+///
+/// # Errors
+/// As [`once`]; and what reading back returns.
+pub async fn once_read_back(
+    gateway: &Gateway,
+    caller: &Principal,
+    operation: impl Into<String>,
+    key: IdempotencyKey,
+    request_hash: [u8; 32],
+    work: impl Future<Output = Result<Created, Problem>>,
+    again: impl Future<Output = Result<Created, Problem>>,
+) -> Result<HttpResponse, Problem> {
+    let kept = |made: &Created| serde_json::to_vec(&Created { location: made.location.clone(), body: String::new() });
+    match told(gateway, caller, operation.into(), key, request_hash, work, kept).await? {
+        Told::Now(made) => Ok(made.into_response()),
+        Told::Before(_) => Ok(again.await?.into_response()),
+    }
+}
+
+async fn told(
+    gateway: &Gateway,
+    caller: &Principal,
+    operation: String,
+    key: IdempotencyKey,
+    request_hash: [u8; 32],
+    work: impl Future<Output = Result<Created, Problem>>,
+    kept: impl FnOnce(&Created) -> Result<Vec<u8>, serde_json::Error>,
+) -> Result<Told, Problem> {
     let Some(key) = key.into_inner() else {
-        return Ok(work.await?.into_response());
+        return Ok(Told::Now(work.await?));
     };
     let merchant = caller.merchant.as_ref().map(|merchant| merchant.id.clone());
-    let scope = Scope { merchant, key: caller.key.clone(), operation: operation.into() };
+    let scope = Scope { merchant, key: caller.key.clone(), operation };
     let claimed = match gateway.ledger.claim(scope, gateway.ledger.idempotency(&key, request_hash)).await? {
         Claim::Fresh(claimed) => claimed,
         Claim::Answered(answer) => {
             let made: Created = serde_json::from_slice(&answer).map_err(|error| Problem::internal(&error))?;
-            return Ok(made.into_response());
+            return Ok(Told::Before(made));
         }
         Claim::InProgress => {
             let detail = "The same request is being worked on. Ask again in a moment.";
@@ -67,12 +110,12 @@ pub async fn once(
     };
     match work.await {
         Ok(made) => {
-            let answer = serde_json::to_vec(&made).map_err(|error| Problem::internal(&error))?;
+            let answer = kept(&made).map_err(|error| Problem::internal(&error))?;
             // It is made: failing now would hide that. The claim stays, so a retry is told to wait.
             if let Err(error) = gateway.ledger.keep(claimed, &answer).await {
                 tracing::warn!(%error, "could not keep an answer for its idempotency key");
             }
-            Ok(made.into_response())
+            Ok(Told::Now(made))
         }
         // It may have been made: the claim stays, so that a retry doesn't make a second.
         Err(problem) if problem.kind == Kind::InDoubt => Err(problem),

@@ -245,6 +245,10 @@ impl From<ContestError> for Problem {
             ContestError::NotRefused(Decision::Referred) => {
                 Self::new(Kind::WrongStatus, "A person decides this check anyway: wait for their decision.")
             }
+            ContestError::Decided { .. } => {
+                let detail = format!("This can't be contested: {error}, and what a person decides stands.");
+                Self::new(Kind::WrongStatus, detail)
+            }
             ContestError::NotRefused(_) => Self::new(Kind::WrongStatus, format!("This can't be contested: {error}.")),
             ContestError::AlreadyContested => {
                 Self::new(Kind::AlreadyExists, "This refusal was contested before: see its case for how it stands.")

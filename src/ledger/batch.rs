@@ -1,7 +1,7 @@
 //! One batch inside its transaction. The order of the steps is what keeps replicas from waiting
 //! for each other in circles and the log heads, which everyone needs, locked for the shortest time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use super::append::{self, Leaf, LogIds};
@@ -9,13 +9,13 @@ use super::checks::{self, Settled};
 use super::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
 use super::limits::{Admission, Counters};
 use super::redemptions::Tokens;
-use super::store::{self, GrantRow, IdempotencyRow};
+use super::store::{self, GrantRow, IdempotencyRow, people};
 use super::subjects::{self, Subject, Subjects};
 use super::writer::Means;
 use super::{IDEMPOTENCY_WINDOW, referrals, replay};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
-use crate::ids::CheckId;
+use crate::ids::{CheckId, MerchantId};
 use crate::subject::Pseudonym;
 
 /// What can be batched.
@@ -64,6 +64,7 @@ pub(super) fn record(
     }
 
     let subjects = subjects::resolve(conn, means, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
+    keep_referred(conn, &checks, &subjects)?;
     let entering: Vec<_> = doors.iter().map(|(_, entry)| (&entry.grant, entry.at)).collect();
     let mut counters = Counters::lock(conn, &granted(&checks, &subjects)?, &entering)?;
     let settled = admit(&mut counters, &checks, &subjects)?;
@@ -98,6 +99,26 @@ pub(super) fn record(
         outcomes.insert(at, replay_of(conn, means, entries, at, earlier)?);
     }
     Ok(outcomes.into_values().collect())
+}
+
+/// Keeps the people whose checks are left to a person from being erased until the commit: an erasure closes
+/// what is open about somebody, and must see it. Who is gone already is somebody new the next time.
+fn keep_referred(
+    conn: &mut AnyConnection,
+    checks: &[(usize, &CheckEntry)],
+    subjects: &Subjects,
+) -> Result<(), DatabaseError> {
+    let mut referred: BTreeMap<&MerchantId, BTreeSet<&str>> = BTreeMap::new();
+    for (_, check) in checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Referred) {
+        referred.entry(&check.merchant).or_default().insert(subject_of(subjects, check)?.pseudonym.as_str());
+    }
+    for (merchant, people) in referred {
+        let people: Vec<&str> = people.into_iter().collect();
+        if people::keep_subjects(conn, merchant, &people)?.len() < people.len() {
+            return Err(DatabaseError::Conflict);
+        }
+    }
+    Ok(())
 }
 
 /// The checks that the rules grant, for which limits have the last word.

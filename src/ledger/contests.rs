@@ -13,7 +13,7 @@ use super::checks;
 use super::entry::{Actor, LogOwner};
 use super::event::{Event, StoredEvent};
 use super::referrals::{Personal, Referral, ReferralStatus};
-use super::store::{self, ReferralRow};
+use super::store::{self, ReferralRow, people};
 use super::subjects;
 use super::writer::{Job, Means, Writer};
 use super::{CHANGE_PATIENCE, Ledger, LedgerError, replay, settled};
@@ -26,6 +26,8 @@ use crate::json::Json;
 pub const OPENED: &str = "contest.opened";
 pub const UPHELD: &str = "contest.upheld";
 pub const OVERTURNED: &str = "contest.overturned";
+/// The person was erased before anybody judged.
+pub const CLOSED: &str = "contest.closed";
 
 /// What somebody says about a decision.
 #[derive(Debug, Clone)]
@@ -47,6 +49,9 @@ pub enum ContestError {
     /// It was granted, or a person is to decide it anyway.
     #[error("only a refusal can be contested, and this check was {}", .0.as_str())]
     NotRefused(Decision),
+    /// It was referred, and a person has decided.
+    #[error("a person decided this check at {at}: it was {}", .status.as_str())]
+    Decided { status: ReferralStatus, at: Timestamp },
     #[error("a case about this check was opened before")]
     AlreadyContested,
     #[error("the person that the check was about has been erased")]
@@ -113,16 +118,34 @@ fn opened(
         // As it is: the writer looks at it before anybody is told.
         error => ContestError::Ledger(LedgerError::Database(error)),
     };
-    if store::lock_referral(conn, merchant, check).map_err(raised)?.is_some_and(|row| row.contested_at.is_some()) {
+    let known = store::lock_referral(conn, merchant, check).map_err(raised)?;
+    if known.as_ref().is_some_and(|row| row.contested_at.is_some()) {
         return Err(ContestError::AlreadyContested);
     }
+    // Otherwise pruning could take away meanwhile what the case is to be decided by.
+    if let Some(log) = store::find_log(conn, Some(merchant)).map_err(raised)? {
+        store::hold_event(conn, &log.id, check.as_str(), checks::KIND).map_err(raised)?;
+    }
     let asked = replay::recorded_check(conn, &means.keyring, merchant, check)?.ok_or(ContestError::NotFound)?;
+    if let Some(referral) = known {
+        // Not locked: whoever erases locks the person before the referral.
+        if store::find_subject(conn, merchant, &referral.subject).map_err(raised)?.is_none() {
+            return Err(ContestError::Erased);
+        }
+        let Referral { status, decided, .. } = Referral::try_from(referral).map_err(raised)?;
+        let undecided = || ContestError::NotRefused(asked.get().decision);
+        return Err(decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at }));
+    }
     if asked.get().decision != Decision::Denied {
         return Err(ContestError::NotRefused(asked.get().decision));
     }
     let event = replay::find_event(conn, merchant, check, checks::KIND).map_err(raised)?;
     let event = event.ok_or(ContestError::NotFound)?;
     let row = row_of(objection, &event, asked.get().at).map_err(raised)?;
+    // Kept until the commit: an erasure either sees this case and closes it, or comes first and refuses it.
+    if people::keep_subjects(conn, merchant, &[&row.subject]).map_err(raised)?.is_empty() {
+        return Err(ContestError::Erased);
+    }
     let subject = subjects::find(conn, &means.keyring, merchant, &row.subject).map_err(raised)?;
     let (_, subject) = subject.ok_or(ContestError::Erased)?;
     let personal = Personal { note: objection.reason.clone() };

@@ -1,9 +1,10 @@
 //! Erasing a person: what names them is destroyed, and their events are nobody's from then on.
 //!
-//! One transaction: the referrals that are open about them are locked first, as everywhere, and closed
-//! as denied, because nobody could be told who they are about; then the row with the secret goes, and
-//! what other rooms hold under the same reference; then the event, in the log that goes on proving
-//! everything. A check that is being recorded meanwhile under the old secret becomes nobody's too.
+//! One transaction: the person's row is locked first, so that whatever is being opened about them is either
+//! there or refused (whoever opens a case keeps the row from going: `people::keep_subjects`). Then what is
+//! open about them is locked and closed, because nobody could be told who it is about; then the row with the
+//! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
+//! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
 //!
 //! What stays and names nobody: events with what is sealed in them, which nobody can open any more; grants
 //! and their tokens, which go on opening doors until they expire; counters of limits. Somebody who comes
@@ -139,7 +140,7 @@ fn erase(
     forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, by } = erasure;
-    let found = store::list_subjects(conn, merchant, &[subject.0.to_vec()])?.pop();
+    let found = rows::lock_subject(conn, merchant, &subject.0)?;
     let pseudonym = found.map(|row| Pseudonym::stored(&row.pseudonym));
     let (mut leaves, mut limits) = (Vec::new(), Vec::new());
     if let Some(pseudonym) = &pseudonym {
@@ -202,6 +203,9 @@ fn close(
             grant: None,
         };
         referrals::settle_row(&mut row, &resolution, None);
+        if row.contested_at.is_some() {
+            ReferralStatus::Closed.as_str().clone_into(&mut row.status);
+        }
         store::update_referral(conn, merchant, &row)?;
         leaves.push(referrals::leaf(means, &resolution, &row, None)?);
     }

@@ -9,7 +9,8 @@
 //! subjects, limit counters, grants' locks, then the log heads last. Everyone locks in that order
 //! and sorted within each, so that two replicas can't wait for each other; and the heads, which
 //! every batch of a merchant needs, are held for the shortest time. A referral that a person decides
-//! (`referrals.rs`) is locked before all of these, and no batch locks one.
+//! (`referrals.rs`) is locked before all of these, and no batch locks one. Whoever opens one keeps its person's
+//! row; an erasure locks that row before the referrals.
 //!
 //! People leave it in two ways: `erasure.rs` destroys what names one of them, `pruning.rs` takes the bodies
 //! of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name

@@ -12,7 +12,7 @@
 //! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
 //! next time. Bodies that are gone and that no event tells of are a finding of `audit verify`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,7 +34,7 @@ use crate::tokens::claims::SKEW_SECONDS;
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go.
-pub const PRUNABLE: [&str; 8] = [
+pub const PRUNABLE: [&str; 9] = [
     checks::KIND,
     redemptions::KIND,
     returns::RELEASED,
@@ -43,6 +43,7 @@ pub const PRUNABLE: [&str; 8] = [
     contests::OPENED,
     contests::UPHELD,
     contests::OVERTURNED,
+    contests::CLOSED,
 ];
 
 /// How many events one transaction takes the bodies of, at most.
@@ -219,10 +220,10 @@ impl Ledger {
         while from < plan.to_index {
             let to = plan.to_index.min(from + CHUNK);
             let chosen = self.chosen(&plan.merchant, plan.before, (from, to)).await?;
-            let indexes: Vec<i64> = chosen.iter().filter(|(_, goes)| *goes).map(|(row, _)| row.log_index).collect();
+            let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|(_, goes)| *goes).map(|(row, _)| row).collect();
             let merchant = plan.merchant.clone();
             let pruned = self.means.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
-                Some((log, _)) if !indexes.is_empty() => rows::prune_bodies(conn, &log, &indexes),
+                Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
                 _ => Ok(0),
             });
             gone += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
@@ -267,6 +268,23 @@ impl Ledger {
         });
         Ok(read.await?)
     }
+}
+
+/// Takes the bodies of what was chosen away, except of checks that somebody has contested since it was planned:
+/// a case is decided by what its check says. Whoever opens one holds the check's event (`store::hold_event`), so
+/// the events are locked before it is looked what is open.
+fn take_bodies(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    log: &str,
+    chosen: &[LoggedRow],
+) -> Result<usize, DatabaseError> {
+    rows::lock_events(conn, log, &chosen.iter().map(|row| row.log_index).collect::<Vec<_>>())?;
+    let about: Vec<&str> = chosen.iter().map(|row| row.about.as_str()).collect();
+    let open = rows::list_open_referrals(conn, merchant, &about, ReferralStatus::Open.as_str())?;
+    let open: HashSet<&str> = open.iter().map(String::as_str).collect();
+    let goes = chosen.iter().filter(|row| !open.contains(row.about.as_str()));
+    rows::prune_bodies(conn, log, &goes.map(|row| row.log_index).collect::<Vec<_>>())
 }
 
 type Counts = (rows::Standing, rows::Standing, i64);

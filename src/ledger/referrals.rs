@@ -37,6 +37,9 @@ pub enum ReferralStatus {
     Open,
     Granted,
     Denied,
+    /// Of a contest: the person was erased before anybody judged. A referral is denied then.
+    #[serde(skip_deserializing)]
+    Closed,
 }
 
 /// A check that a person is to decide, or has decided.
@@ -138,11 +141,12 @@ impl ReferralStatus {
             Self::Open => "open",
             Self::Granted => "granted",
             Self::Denied => "denied",
+            Self::Closed => "closed",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Granted, Self::Denied].into_iter().find(|status| status.as_str() == text)
+        [Self::Open, Self::Granted, Self::Denied, Self::Closed].into_iter().find(|status| status.as_str() == text)
     }
 }
 
@@ -283,6 +287,7 @@ fn kind_of(row: &ReferralRow) -> &'static str {
     match row.contested_at {
         None => KIND,
         Some(_) if row.status == ReferralStatus::Granted.as_str() => contests::OVERTURNED,
+        Some(_) if row.status == ReferralStatus::Closed.as_str() => contests::CLOSED,
         Some(_) => contests::UPHELD,
     }
 }

@@ -337,6 +337,21 @@ pub fn find_event(
         .optional()?)
 }
 
+/// Keeps the event of this kind about `about` from being pruned until the transaction ends. In a log, not in a
+/// merchant's log: joined with it, its head would be locked too.
+pub fn hold_event(conn: &mut AnyConnection, log: &str, about: &str, kind: &str) -> Result<usize> {
+    Ok(match conn {
+        AnyConnection::Postgres(c) => events::table
+            .filter(events::about.eq(about).and(events::kind.eq(kind)).and(events::log_id.eq(log)))
+            .select(events::log_index)
+            .for_share()
+            .load::<i64>(c)?
+            .len(),
+        // Whoever writes to SQLite is alone.
+        AnyConnection::Sqlite(_) => 0,
+    })
+}
+
 /// Whether one of these events is committed.
 pub fn any_event_exists(conn: &mut AnyConnection, ids: &[String]) -> Result<bool> {
     let found: i64 = on_either!(conn, |c| events::table.filter(events::id.eq_any(ids)).count().get_result(c)?);

@@ -55,6 +55,8 @@ pub enum AskedError {
     Bound(String),
     #[error("`to` is not after `from`: swap them; `to` itself is not part of the period")]
     Reversed,
+    #[error("`from` lies ahead of now, where the period ends without `to`: ask from an earlier instant")]
+    Ahead,
     #[error("`{0}` is outside the years that can be reckoned with")]
     OutOfRange(String),
 }
@@ -102,13 +104,13 @@ impl Kind {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Grants => {
-                "Everything counts by its own instant, from `from` on and before `to`: checks when they were decided; redeemed, released and voided when that happened, whenever the grant was made. The columns grants_… and expired_unused say what had become of the grants of the period by `as_of`: each is in one of them, redeemed before voided before released. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
+                "Everything counts by its own instant, from `from` on and before `to`: checks when they were decided; redeemed, released and voided when that happened, whenever the grant was made. The columns grants_… and expired_unused say what had become of the grants of the period by `as_of`: each is in one of them, redeemed before voided before released. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. What a person granted in the place of a check is a check too, and stands in granted_by_person once more. Events that were pruned are counted nowhere, and what pruning keeps is no fair sample: grants under a limit without a window stay for good, refusals go. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
             }
             Self::Billing => {
-                "A visit is a redemption; it counts by its own instant, from `from` on and before `to`, with the party of its token as guests. Visits of grants that were voided later stay counted; the columns voided_… count them once more, by the instant of the void. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
+                "A visit is a redemption; it counts by its own instant, from `from` on and before `to`, with the party of its token as guests. Visits of grants that were voided later stay counted; the columns voided_… count them once more, by the instant of the void. Events that were pruned are counted nowhere, and what pruning keeps is no fair sample: visits of grants under a limit without a window stay for good, others go. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
             }
             Self::Fairness => {
-                "Checks count by the instant at which they were decided, from `from` on and before `to`, in bands of 10 points of the score that was seen, whatever its source. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Persons who were erased stand under `unknown`, as nobody can say their score any more. A wait is the longest that a grant of priority promised. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
+                "Checks count by the instant at which they were decided, from `from` on and before `to`, in bands of 10 points of the score that was seen, whatever its source. Each asking is one check, whatever becomes of it: a referral stays `referred`, a refusal that is overturned stays refused, and what a person granted in its place is no further check but stands in granted_by_person, by the instant of that grant. The share admitted is of askings, by the rules alone. Contests count by the instants at which they were opened and decided, in the band of the score that was refused; `closed` are those whose person was erased before anybody judged. Contests of a refusal that was pruned, or whose person was erased, stand under `unknown`. Refusals count by their first reason. A near miss was refused with a score at most 3 points below the lowest threshold that it missed. Persons who were erased stand under `unknown`, as nobody can say their score any more. A wait is the longest that a grant of priority promised, by a rule or a person. Events that were pruned are counted nowhere, and what pruning keeps is no fair sample: grants under a limit without a window stay for good, refusals go. Dates, days and hours are those of `time_zone`: the merchant's own, unless another was asked for."
             }
         }
     }
@@ -154,6 +156,9 @@ impl Period {
     /// [`AskedError`].
     pub fn between(from: Option<Bound>, to: Option<Bound>, zone: TimeZone, now: Timestamp) -> Result<Self, AskedError> {
         let from = from.map(|bound| bound.instant(&zone)).transpose()?;
+        if to.is_none() && from.is_some_and(|from| from >= now) {
+            return Err(AskedError::Ahead);
+        }
         let to = to.map_or(Ok(now), |bound| bound.instant(&zone))?;
         if from.is_some_and(|from| from >= to) {
             return Err(AskedError::Reversed);
@@ -196,6 +201,8 @@ mod tests {
         let between = |from, to| Period::between(Some(bound(from)), Some(bound(to)), TimeZone::UTC, now);
         assert_eq!(between("2012-05-09", "2012-05-08"), Err(AskedError::Reversed));
         assert_eq!(between("2012-05-09", "2012-05-09T00:00:00Z"), Err(AskedError::Reversed));
+        let endless = |from| Period::between(Some(bound(from)), None, TimeZone::UTC, now);
+        assert_eq!((endless("2012-06-01"), endless("2099-01-01")), (Err(AskedError::Ahead), Err(AskedError::Ahead)));
         assert!(between("1912-05-09", "2012-05-09").is_ok(), "a hundred years are a period");
         for bad in ["", "yesterday", "2012-02-30", "2012-05-08T18:00:00", "2012-05-08 18", "20120508"] {
             assert_eq!(Bound::parse(bad), Err(AskedError::Bound(bad.to_owned())));

@@ -25,8 +25,9 @@ const REFUSED: [Column; 12] = [
 
 const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Near: unknown")];
 
-const GRANTS: [Column; 9] = [
-    ("granted_by_person", "By a person"),
+const BY_PERSON: [Column; 1] = [("granted_by_person", "By a person")];
+
+const GRANTS: [Column; 8] = [
     ("redeemed", "Redeemed"),
     ("released", "Released"),
     ("voided", "Voided"),
@@ -45,7 +46,8 @@ const BILLING: [Column; 4] = [
 ];
 
 /// Of refusals that were contested, by the score they were refused with.
-const CONTESTS: [Column; 3] = [("contested", "Contested"), ("upheld", "Upheld"), ("overturned", "Overturned")];
+const CONTESTS: [Column; 4] =
+    [("contested", "Contested"), ("upheld", "Upheld"), ("overturned", "Overturned"), ("closed", "Closed by erasure")];
 
 const FAIRNESS: [Column; 4] = [
     ("waits", "Waits promised"),
@@ -64,9 +66,9 @@ impl Kind {
     #[must_use]
     pub fn columns(self) -> Vec<Column> {
         match self {
-            Self::Grants => [&DECIDED[..], &GRANTS, &NEAR, &REFUSED].concat(),
+            Self::Grants => [&DECIDED[..], &BY_PERSON, &GRANTS, &NEAR, &REFUSED].concat(),
             Self::Billing => BILLING.to_vec(),
-            Self::Fairness => [&DECIDED[..], &FAIRNESS, &NEAR, &CONTESTS, &REFUSED].concat(),
+            Self::Fairness => [&DECIDED[..], &BY_PERSON, &FAIRNESS, &NEAR, &CONTESTS, &REFUSED].concat(),
         }
     }
 }

@@ -86,7 +86,7 @@ const fn kinds(report: Kind) -> &'static [&'static str] {
     match report {
         Kind::Grants => &[checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED],
         Kind::Billing => &[redemptions::KIND, returns::VOIDED],
-        Kind::Fairness => &[checks::KIND, contests::OPENED, contests::UPHELD, contests::OVERTURNED],
+        Kind::Fairness => &[checks::KIND, contests::OPENED, contests::UPHELD, contests::OVERTURNED, contests::CLOSED],
     }
 }
 
@@ -202,6 +202,7 @@ fn contest_column(kind: &str) -> Option<&'static str> {
         contests::OPENED => Some("contested"),
         contests::UPHELD => Some("upheld"),
         contests::OVERTURNED => Some("overturned"),
+        contests::CLOSED => Some("closed"),
         _ => None,
     }
 }

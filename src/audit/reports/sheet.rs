@@ -134,24 +134,22 @@ impl Report {
     }
 
     /// RFC 4180 with a header: one row a group, one for the totals, one a limit. Each says of which
-    /// period it is, so that files can be put together.
+    /// period it is, and how many of its events are pruned, so that files can be put together.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let columns = self.report.columns();
         let mut out = String::new();
-        let head = ["row", "merchant", "perk", "from", "to", "time_zone", "as_of", "group"];
+        let head = ["row", "merchant", "perk", "from", "to", "time_zone", "as_of", "group", "pruned"];
         let limits = ["limit", "used", "returned", "peak", "max", "refused"];
         let names = columns.iter().map(|(name, _)| *name);
         let is_with_limits = self.report == Kind::Grants;
         let behind: &[&str] = if is_with_limits { &limits } else { &[] };
         push_row(&mut out, head.into_iter().chain(names).chain(behind.iter().copied()));
         let from = self.from.map(|from| from.to_string()).unwrap_or_default();
-        let (to, as_of) = (self.to.to_string(), self.as_of.to_string());
+        let (to, as_of, pruned) = (self.to.to_string(), self.as_of.to_string(), self.pruned.to_string());
         let mut push = |row: &str, perk: &str, group: &str, counts: Option<&Row>, limit: Option<&LimitRow>| {
-            let mut cells: Vec<String> = [row, &self.merchant, perk, &from, &to, &self.time_zone, &as_of, group]
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
+            let about = [row, &self.merchant, perk, &from, &to, &self.time_zone, &as_of, group, &pruned];
+            let mut cells: Vec<String> = about.into_iter().map(str::to_owned).collect();
             match counts {
                 Some(Row(counts)) => cells.extend(counts.iter().map(|(_, count)| count.to_string())),
                 None => cells.extend(columns.iter().map(|_| String::new())),
@@ -225,6 +223,15 @@ pub(super) mod tests {
             let sum: u64 = report.groups.iter().map(|group| group.counts.get(name)).sum();
             assert_eq!(json["totals"][name], sum, "{name}");
         }
+    }
+
+    #[test]
+    fn a_sheet_says_in_every_row_how_much_is_pruned() {
+        let csv = Report { pruned: 17, ..sample(&["SFO"]) }.to_csv();
+        let mut sheet = csv::Reader::from_reader(csv.as_bytes());
+        let at = sheet.headers().unwrap().iter().position(|name| name == "pruned").unwrap();
+        let told: Vec<String> = sheet.records().map(|row| row.unwrap()[at].to_owned()).collect();
+        assert_eq!(told, ["17", "17", "17"]);
     }
 
     proptest! {

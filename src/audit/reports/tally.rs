@@ -101,8 +101,11 @@ impl Tally {
         if self.kind == Kind::Billing {
             return Ok(());
         }
+        // What a person grants in the place of a check is no further asking: the share admitted is of askings.
+        let is_asking = facts.resolves.is_none() || self.kind == Kind::Grants;
         let mut counted = vec![("checks", 1)];
         match facts.decision.as_deref() {
+            _ if !is_asking => counted.clear(),
             Some("granted") => counted.push(("granted", 1)),
             Some("referred") => counted.push(("referred", 1)),
             _ => {
@@ -120,15 +123,15 @@ impl Tally {
                 Person::Unknown | Person::Unasked => counted.push(("near_unknown", 1)),
             }
         }
+        if facts.resolves.is_some() {
+            counted.push(("granted_by_person", 1));
+        }
         if self.kind == Kind::Fairness {
             if let Some(wait) = facts.max_wait.as_deref().and_then(|text| text.parse::<Span>().ok()) {
                 counted.push(("waits", 1));
                 counted.push(("wait_seconds", u64::try_from(wait.seconds()).unwrap_or(0)));
             }
             return self.count(band(person), &counted);
-        }
-        if facts.resolves.is_some() {
-            counted.push(("granted_by_person", 1));
         }
         if let Some(grant) = &facts.grant {
             let column = match fate {

@@ -9,11 +9,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::checks::{CheckView, sees};
 use super::referrals::{CaseView, case_of};
 use crate::access::role::permit::{Check, Decide};
+use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::{Ruling, RulingError};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::http::once::{Created, once};
+use crate::http::once::{Created, once, once_read_back};
 use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
     ProblemsOfQuery, ProblemsOfRulings,
@@ -37,6 +38,8 @@ pub enum ContestStatus {
     Upheld,
     /// It was wrong: a check was granted in its place.
     Overturned,
+    /// The person was erased before anybody judged.
+    Closed,
 }
 
 impl ContestStatus {
@@ -45,6 +48,7 @@ impl ContestStatus {
             ReferralStatus::Open => Self::Open,
             ReferralStatus::Denied => Self::Upheld,
             ReferralStatus::Granted => Self::Overturned,
+            ReferralStatus::Closed => Self::Closed,
         }
     }
 
@@ -53,6 +57,7 @@ impl ContestStatus {
             Self::Open => ReferralStatus::Open,
             Self::Upheld => ReferralStatus::Denied,
             Self::Overturned => ReferralStatus::Granted,
+            Self::Closed => ReferralStatus::Closed,
         }
     }
 }
@@ -67,17 +72,18 @@ pub struct ContestView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
-    /// `open`, `upheld` or `overturned`.
+    /// `open`, `upheld`, `overturned`, or `closed`: the person was erased before anybody judged.
     #[schema(value_type = String, example = "open")]
     status: ContestStatus,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
     /// The key that opened it.
     opened_by: String,
+    /// When it was decided, or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     decided_at: Option<Timestamp>,
-    /// The key that decided, or `cli`.
+    /// The key that decided, or `cli`; nobody where it was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<String>,
     /// The check that was granted in its place; its own address has the token.
@@ -95,15 +101,16 @@ impl ContestView {
         let contest = referral.contest.as_ref()?;
         let decided = referral.decided.as_ref();
         let granted = decided.and_then(|decided| decided.granted.clone());
+        let status = ContestStatus::of(referral.status);
         Some(Self {
             check: referral.check.clone(),
             perk: referral.perk.clone(),
             rule_version: referral.rule_version,
-            status: ContestStatus::of(referral.status),
+            status,
             opened_at: contest.at,
             opened_by: contest.by.clone(),
             decided_at: decided.map(|decided| decided.at),
-            decided_by: decided.map(|decided| decided.by.clone()),
+            decided_by: decided.filter(|_| status != ContestStatus::Closed).map(|decided| decided.by.clone()),
             granted_check: granted.as_ref().map(|(check, _)| check.clone()),
             grant: granted.map(|(_, grant)| grant),
         })
@@ -134,7 +141,7 @@ pub struct ContestsView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ContestsQuery {
-    /// `open`, `upheld` or `overturned`; all unless given.
+    /// `open`, `upheld`, `overturned` or `closed`; all unless given.
     #[param(value_type = Option<String>)]
     status: Option<ContestStatus>,
     /// Entries a page, 1–200; 50 unless given.
@@ -334,24 +341,30 @@ async fn decide(
     if contest.is_none_or(|referral| referral.contest.is_none()) {
         return Err(Problem::not_found());
     }
-    // The answer that is kept for retries holds a token, and what was taken back must never surface again.
+    // What was taken back must never surface again, not even as the answer to a retry.
     if gateway.checker.is_ruling_voided(merchant, &check).await? {
         return Err(RulingError::AlreadyDecided.into());
     }
     let operation = format!("contests/{check}/{step}");
-    let work = async {
-        let note = read_text("/note", &note, MAX_NOTE)?;
-        let answer = gateway.checker.rule_on(caller, merchant, Ruling { check: check.clone(), tier, note }).await?;
-        metrics::counter!("contests_total", "step" => step).increment(1);
+    let told = |answer: Answer, contest: Option<&Referral>| {
         let location = match &answer.check {
             Some(granted) if *granted != check => format!("/v1/checks/{granted}"),
             _ => format!("/v1/contests/{check}"),
         };
-        let contest = gateway.ledger.referral_of(&merchant.id, &check).await?;
-        let view = CheckView::of(answer, caller).with_contest(contest.as_ref());
-        Created::new(Some(location), &view)
+        Created::new(Some(location), &CheckView::of(answer, caller).with_contest(contest))
     };
-    once(gateway, caller, operation, key, request, work).await
+    let work = async {
+        let note = read_text("/note", &note, MAX_NOTE)?;
+        let answer = gateway.checker.rule_on(caller, merchant, Ruling { check: check.clone(), tier, note }).await?;
+        metrics::counter!("contests_total", "step" => step).increment(1);
+        told(answer, gateway.ledger.referral_of(&merchant.id, &check).await?.as_ref())
+    };
+    let again = async {
+        let found = gateway.checker.find_ruling(caller, merchant, &check).await?;
+        let (answer, contest) = found.ok_or_else(Problem::not_found)?;
+        told(answer, Some(&contest))
+    };
+    once_read_back(gateway, caller, operation, key, request, work, again).await
 }
 
 /// What somebody wrote. It is not repeated in problems: it may name a person, and problems end up in logs.

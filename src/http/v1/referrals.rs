@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Decide;
 use crate::access::{Merchant, Principal};
+use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::{Ruling, RulingError};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::http::once::{Created, once};
+use crate::http::once::{Created, once_read_back};
 use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
     ProblemsOfRulings,
@@ -290,21 +291,30 @@ pub async fn decide_referral(
     if gateway.ledger.referral_of(&merchant.id, &check).await?.is_some_and(|referral| referral.contest.is_some()) {
         return Err(Problem::not_found());
     }
-    // The answer that is kept for retries holds a token, and what was taken back must never surface again.
+    // What was taken back must never surface again, not even as the answer to a retry.
     if gateway.checker.is_ruling_voided(merchant, &check).await? {
         return Err(RulingError::AlreadyDecided.into());
     }
-    let work = async {
-        let ruling = body.into_inner().read(check.into_inner())?;
-        let (asked, grants) = (ruling.check.clone(), ruling.tier.is_some());
-        let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
-        if grants {
-            let location = answer.check.as_ref().map(|check| format!("/v1/checks/{check}"));
-            return Created::new(location, &CheckView::of(answer, &caller));
+    let asked = check.into_inner();
+    let told = |answer: Answer, referral: Option<&Referral>| match &answer.check {
+        Some(granted) if *granted != asked => {
+            let location = format!("/v1/checks/{granted}");
+            Created::new(Some(location), &CheckView::of(answer, &caller))
         }
-        let referral = gateway.ledger.referral_of(&merchant.id, &asked).await?;
-        let view = CheckView::of(answer, &caller).with_referral(referral.as_ref());
-        Created::new(Some(format!("/v1/referrals/{asked}")), &view)
+        _ => {
+            let view = CheckView::of(answer, &caller).with_referral(referral);
+            Created::new(Some(format!("/v1/referrals/{asked}")), &view)
+        }
     };
-    once(&gateway, &caller, operation, key, request, work).await
+    let work = async {
+        let ruling = body.into_inner().read(asked.clone())?;
+        let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
+        told(answer, gateway.ledger.referral_of(&merchant.id, &asked).await?.as_ref())
+    };
+    let again = async {
+        let found = gateway.checker.find_ruling(&caller, merchant, &asked).await?;
+        let (answer, referral) = found.ok_or_else(Problem::not_found)?;
+        told(answer, Some(&referral))
+    };
+    once_read_back(&gateway, &caller, operation, key, request, work, again).await
 }

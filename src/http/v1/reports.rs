@@ -214,9 +214,10 @@ pub async fn get_billing_report(
 
 /// Report fairness
 ///
-/// By bands of 10 points of the score that was seen: the share admitted, refusals by their first reason, how
-/// many were turned away within 3 points, and the wait that grants of priority promised. Persons who were
-/// erased stand under `unknown`. Roles: admin, auditor.
+/// By bands of 10 points of the score that was seen: the share admitted of those who asked, what a person
+/// granted afterwards, contests and what became of them, refusals by their first reason, how many were
+/// turned away within 3 points, and the wait that grants of priority promised. Persons who were erased
+/// stand under `unknown`. Roles: admin, auditor.
 #[utoipa::path(
     tag = "audit",
     params(FairnessQuery),
@@ -293,6 +294,7 @@ impl From<ReportError> for Problem {
         match error {
             ReportError::Asked(AskedError::Zone(_)) => unfit("time_zone", "unknown_time_zone", &error),
             ReportError::Asked(AskedError::Reversed) => unfit("to", "period_reversed", &error),
+            ReportError::Asked(AskedError::Ahead) => unfit("from", "period_in_future", &error),
             ReportError::Asked(AskedError::Bound(_) | AskedError::OutOfRange(_)) => {
                 unfit("from", "invalid_value", &error)
             }

@@ -237,12 +237,12 @@ impl RecordView {
 /// Erase a person
 ///
 /// Destroys the only row that names the person, with the secret that their events are sealed under, and
-/// deletes their scores; open referrals about them are closed as denied. The log goes on proving every
-/// event, and nobody can tell any more whose they were: also who asks for a check again gets the same
-/// decision and token, with the codes of its reasons only. Tokens that are out go on opening doors until
-/// they expire: void their grants first if they shouldn't. It can't be undone, and is an event itself.
-/// Asked again, or about somebody unknown, `erased` is false and nothing is recorded. A feed that still
-/// has the person brings them back as somebody new, whose limits begin anew. Roles: admin.
+/// deletes their scores; open referrals about them are closed as denied, open contests as `closed`. The log
+/// goes on proving every event, and nobody can tell any more whose they were: also who asks for a check
+/// again gets the same decision and token, with the codes of its reasons only. Tokens that are out go on
+/// opening doors until they expire: void their grants first if they shouldn't. It can't be undone, and is
+/// an event itself. Asked again, or about somebody unknown, `erased` is false and nothing is recorded. A
+/// feed that still has the person brings them back as somebody new, whose limits begin anew. Roles: admin.
 #[utoipa::path(
     tag = "subjects",
     request_body = ErasureBody,
@@ -267,8 +267,9 @@ pub async fn erase_subject(
 ///
 /// Everything, for the person who asks (GDPR art. 15): scores, what was used of limits, and every event
 /// about them, opened, with the reasons of each decision in sentences and what would have changed it. That
-/// it was read is an event that names nobody. A page can have few events or none and still not be the
-/// last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more. Roles: admin.
+/// it was read is an event with its first page, and names nobody. A page can have few events or none and
+/// still not be the last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more.
+/// Roles: admin.
 #[utoipa::path(
     tag = "subjects",
     request_body = RecordBody,

@@ -182,7 +182,7 @@ pub struct SamplesView {
 pub struct NotReplayedView {
     /// Of persons who were erased since.
     erased: u64,
-    /// Whose bodies are gone from the log.
+    /// Whose bodies are gone from the log, of all perks: which were this one's can't be told any more.
     pruned: u64,
     /// Refused because the perk was paused.
     paused: u64,

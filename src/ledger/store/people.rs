@@ -2,11 +2,42 @@
 
 use diesel::prelude::*;
 
-use super::{CounterRow, ReferralRow, Result};
+use super::{CounterRow, ReferralRow, Result, SubjectRow};
 use crate::database::AnyConnection;
 use crate::database::schema::{limit_counters, perks, referrals, subjects};
 use crate::ids::MerchantId;
 use crate::on_either;
+
+/// The person of this reference, held until the transaction ends: whoever opens something about them waits.
+pub fn lock_subject(conn: &mut AnyConnection, merchant: &MerchantId, subject_ref: &[u8]) -> Result<Option<SubjectRow>> {
+    macro_rules! query {
+        () => {
+            subjects::table.find((merchant.as_str(), subject_ref)).select(SubjectRow::as_select())
+        };
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => query!().for_update().first(c).optional()?,
+        // Whoever writes to SQLite is alone.
+        AnyConnection::Sqlite(c) => query!().first(c).optional()?,
+    })
+}
+
+/// Which of these pseudonyms are still somebody's. Nobody of them can be erased until the transaction ends;
+/// others may keep them too.
+pub fn keep_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms: &[&str]) -> Result<Vec<String>> {
+    macro_rules! query {
+        () => {
+            subjects::table
+                .filter(subjects::merchant_id.eq(merchant.as_str()).and(subjects::pseudonym.eq_any(pseudonyms)))
+                .order(subjects::subject_ref)
+                .select(subjects::pseudonym)
+        };
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => query!().for_key_share().load(c)?,
+        AnyConnection::Sqlite(c) => query!().load(c)?,
+    })
+}
 
 /// Destroys what names a person; whether it was there. Of two who erase, one is told so; and who has come
 /// back since the pseudonym was read is somebody else under the same reference.

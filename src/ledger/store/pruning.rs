@@ -46,6 +46,35 @@ pub fn count_open_referrals(conn: &mut AnyConnection, merchant: &MerchantId, bef
         .get_result(conn)?)
 }
 
+/// Which of these checks nobody has decided about.
+pub fn list_open_referrals(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    checks: &[&str],
+    open: &str,
+) -> Result<Vec<String>> {
+    Ok(on_either!(conn, |c| referrals::table
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(open)))
+        .filter(referrals::check_id.eq_any(checks))
+        .select(referrals::check_id)
+        .load(c)?))
+}
+
+/// Locks these events until the transaction ends, in their order.
+pub fn lock_events(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Result<usize> {
+    Ok(match conn {
+        AnyConnection::Postgres(c) => events::table
+            .filter(events::log_id.eq(log).and(events::log_index.eq_any(indexes)))
+            .order(events::log_index)
+            .select(events::log_index)
+            .for_no_key_update()
+            .load::<i64>(c)?
+            .len(),
+        // Whoever writes to SQLite is alone.
+        AnyConnection::Sqlite(_) => indexes.len(),
+    })
+}
+
 /// The rules of all the merchant's versions.
 pub fn list_rules(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<String>> {
     Ok(rule_versions::table

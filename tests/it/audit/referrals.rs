@@ -95,13 +95,20 @@ async fn a_referral_that_is_changed_deleted_or_added_is_found() {
 /// Whoever holds the log key can sign a lie; it still has to fit the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_does_not_fit_its_check_is_found_even_when_it_is_signed() {
-    let lies: [(&str, &str, &str, &[&str]); 5] = [
+    let lies: [(&str, &str, &str, &[&str]); 6] = [
         ("\"grant\":\"grt_", "\"grant\":\"grt_0", "\"grant\":\"grt_1", &["event_incoherent", "referral_mismatch"]),
         ("\"resolves\":", "\"resolves\":\"chk_0", "\"resolves\":\"chk_1", &["event_incoherent", "event_incoherent"]),
         (
             "\"check\":null,\"decision\":\"denied\"",
             "\"decision\":\"denied\"",
             "\"decision\":\"granted\"",
+            &["event_incoherent", "referral_mismatch"],
+        ),
+        // Nobody but an erasure closes a contest without judging it.
+        (
+            "\"kind\":\"contest.upheld\"",
+            "\"decision\":\"denied\"",
+            "\"decision\":\"closed\"",
             &["event_incoherent", "referral_mismatch"],
         ),
         (

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use perkgate::access::{Merchant, NewKey, Role};
+use perkgate::access::{Merchant, NewKey, Principal, Role};
 use perkgate::audit::reports::Asked;
 use perkgate::audit::reports::asked::{Bound, GroupBy, Kind};
 use perkgate::audit::reports::sheet::{Report, Row};
@@ -16,9 +16,11 @@ use perkgate::eligibility::checker::{Answer, Question};
 use perkgate::eligibility::decide::Decision;
 use perkgate::eligibility::facts::Context;
 use perkgate::eligibility::redeemer::RedeemError;
-use perkgate::ids::PerkSlug;
+use perkgate::eligibility::referee::{Ruling, RulingError};
+use perkgate::ids::{EventId, PerkSlug};
 use perkgate::json::Json;
 use perkgate::ledger::browse::EventFilter;
+use perkgate::ledger::contests::Objection;
 use perkgate::ledger::returns::{Leaving, ReturnError, Taking};
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -61,10 +63,56 @@ struct Made {
     visits: Vec<(Timestamp, Place)>,
     released: Option<Timestamp>,
     voided: Option<Timestamp>,
+    /// Granted by a person in the place of another, which is no further asking.
+    by_person: bool,
+    /// When it was contested, upheld or overturned.
+    contests: Vec<(Timestamp, &'static str)>,
+    judged: bool,
 }
 
 fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
     strategy.new_tree(runner).unwrap().current()
+}
+
+/// A person decides one of the last checks that were referred or refused, if they feel like it.
+async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &mut TestRunner, all: &mut Vec<Made>) {
+    let (back, says) = (draw(runner, 0..6_usize), draw(runner, 0..4_usize));
+    let Some(made) = all.iter_mut().rev().filter(|it| !it.judged && it.answer.grant.is_none()).nth(back) else {
+        return;
+    };
+    let check = made.answer.check.clone().unwrap();
+    made.judged = true;
+    world.pass(draw(runner, 1..400_i64));
+    let now = world.now();
+    let is_contest = made.answer.decision == Decision::Denied;
+    if is_contest {
+        let event = EventId::new(now, &world.gateway.entropy);
+        let (merchant, check) = (merchant.id.clone(), check.clone());
+        let objection = Objection { merchant, check, event, at: now, by: CLI, reason: "No.".into() };
+        world.gateway.ledger.contest(objection).await.unwrap();
+        made.contests.push((now, "contested"));
+    }
+    if says == 0 {
+        return;
+    }
+    world.pass(draw(runner, 1..400_i64));
+    let now = world.now();
+    let lowest = if made.answer.perk.as_str() == "lounge" { "main" } else { "slow" };
+    let tier = (says > 1).then(|| lowest.to_owned());
+    let ruling = Ruling { check, tier, note: "Seen.".into() };
+    match world.gateway.checker.rule_on(admin, merchant, ruling).await {
+        Ok(_) if says == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
+        Ok(answer) => {
+            made.contests.extend(is_contest.then_some((now, "overturned")));
+            let (at, subject, place, party) = (now, made.subject, made.place, made.party);
+            let (visits, contests, released, voided) = (Vec::new(), Vec::new(), None, None);
+            let (by_person, judged) = (true, true);
+            all.push(Made { at, subject, place, party, answer, visits, released, voided, by_person, contests, judged });
+        }
+        // Then it stays open.
+        Err(RulingError::NoRoom(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
 }
 
 async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) -> Vec<Made> {
@@ -75,6 +123,7 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
         let key = NewKey { location: location.map(str::to_owned), kiosk: kiosk.map(str::to_owned), ..key };
         kiosks.push(world.principal_with(key).await);
     }
+    let admin = world.principal(merchant, Role::Admin).await;
     for (slug, rule) in PERKS {
         world.perk(merchant, slug, rule).await;
     }
@@ -93,7 +142,10 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
         let asked = Question { context, ..question(perk, &format!("twitter:s{subject}")) };
         let answer = world.check(&kiosks[here], asked).await.unwrap();
         let (visits, place) = (Vec::new(), PLACES[here]);
-        all.push(Made { at, subject, place, party, answer, visits, released: None, voided: None });
+        let (by_person, contests, judged) = (false, Vec::new(), false);
+        let (released, voided) = (None, None);
+        all.push(Made { at, subject, place, party, answer, visits, released, voided, by_person, contests, judged });
+        judge(world, merchant, &admin, runner, &mut all).await;
         for step in 0..draw(runner, 0..3) {
             world.pass(draw(runner, 1..400_i64));
             let now = world.now();
@@ -179,9 +231,17 @@ impl Recount<'_> {
 
     fn check(&mut self, made: &Made, now: Timestamp, erased: Option<usize>) {
         let (at, answer) = (made.at, &made.answer);
+        // How many of those who asked were admitted: a person who overrules is not asked by anybody anew.
+        let counts = !made.by_person || self.ask.kind == Kind::Grants;
         let mut add = |column: &str, count| self.add(made, at, made.place, column, count);
-        add("checks", 1);
+        if made.by_person {
+            add("granted_by_person", 1);
+        }
+        if counts {
+            add("checks", 1);
+        }
         match answer.decision {
+            Decision::Granted if !counts => {}
             Decision::Granted => add("granted", 1),
             Decision::Referred => add("referred", 1),
             Decision::Denied => {
@@ -200,6 +260,7 @@ impl Recount<'_> {
                 self.add(made, at, made.place, "waits", 1);
                 self.add(made, at, made.place, "wait_seconds", u64::try_from(wait.seconds()).unwrap());
             }
+            made.contests.iter().for_each(|(at, column)| self.add(made, *at, made.place, column, 1));
         } else if let Some(grant) = &answer.grant {
             let fate = match made {
                 _ if !made.visits.is_empty() => "grants_redeemed",
@@ -354,6 +415,10 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
         for seen in ["near_misses", "expired_unused", "grants_voided", "grants_released", "refused_limit_reached"] {
             assert!(grants.totals.get(seen) > 0, "no {seen}: this would show nothing");
         }
+        let fairness = report(&world, &merchant, &whole(Kind::Fairness)).await;
+        for seen in ["granted_by_person", "contested", "upheld", "overturned"] {
+            assert!(fairness.totals.get(seen) > 3, "no {seen}: this would show nothing");
+        }
         let granted = |made: &&Made| made.answer.perk.as_str() == "lounge" && made.answer.grant.is_some();
         let used = all.iter().filter(granted).count() as u64;
         let [limit] = grants.limits.as_slice() else { panic!("{:?}", grants.limits) };
@@ -382,7 +447,7 @@ async fn what_is_gone_is_unknown(world: &World, merchant: &Merchant, all: &[Made
     let ask = Ask { kind: Kind::Fairness, by: Some(GroupBy::ScoreBand), period: None, perk: None };
     let found = report(world, merchant, &ask).await;
     assert_eq!(counts(&found.totals), total(&recount(all, &ask, now, Some(near))));
-    let theirs = all.iter().filter(|made| made.subject == near).count() as u64;
+    let theirs = all.iter().filter(|made| made.subject == near && !made.by_person).count() as u64;
     let unknown = found.groups.iter().find(|it| it.group.as_deref() == Some("unknown")).unwrap();
     assert_eq!(unknown.counts.get("checks"), theirs);
 

@@ -261,13 +261,13 @@ async fn a_full_queue_sends_kiosks_away_and_forgets_nobody_who_waits() {
 }
 
 /// Holds what every batch needs.
-enum Blocker {
+pub(super) enum Blocker {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
 
 impl Blocker {
-    fn of(url: &DatabaseUrl) -> Self {
+    pub(super) fn of(url: &DatabaseUrl) -> Self {
         match url {
             DatabaseUrl::Postgres(url) => {
                 let mut conn = PgConnection::establish(url).unwrap();
@@ -282,7 +282,7 @@ impl Blocker {
         }
     }
 
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         match self {
             Self::Postgres(conn) => conn.batch_execute("ROLLBACK"),
             Self::Sqlite(conn) => conn.batch_execute("ROLLBACK"),

@@ -2,6 +2,7 @@
 
 mod crash;
 mod degrade;
+mod erasing;
 mod limits;
 mod promises;
 mod race;

@@ -1,7 +1,9 @@
 //! `/v1/contests`: a refusal that somebody says is wrong, and what a person makes of it.
 
+use diesel::prelude::*;
 use futures_util::future::join_all;
 use perkgate::access::{NewKey, Role};
+use perkgate::database::schema::events;
 use serde_json::{Value, json};
 
 use super::LOUNGE;
@@ -31,6 +33,12 @@ async fn contest(client: &Client, check: &str) -> crate::support::client::Reply 
 
 fn overturn() -> Value {
     json!({"tier": "standard", "note": "The renamed account has 62."})
+}
+
+fn findings(app: &TestApp) -> Vec<String> {
+    let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
+    let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
+    report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,6 +128,11 @@ async fn the_fairness_report_says_what_became_of_contests_by_the_score_that_was_
                 .map(|name| row[heads.iter().position(|head| head == name).unwrap()].to_owned())
         };
         assert_eq!(told("30 to below 40"), ["1", "0", "1"], "{}", table.text);
+        let report = admin.get("/v1/reports/fairness").await.is(200);
+        let band = &report["groups"][0];
+        assert_eq!((&band["group"], &band["checks"]), (&json!("30 to below 40"), &json!(1)), "it was asked once");
+        let told_of = |column: &str| band[column].as_u64().unwrap();
+        assert_eq!(["granted", "denied", "granted_by_person", "admitted_per_mille"].map(told_of), [0, 1, 1, 0]);
         assert_eq!(told("no score"), ["1", "1", "0"], "{}", table.text);
     }
 }
@@ -216,11 +229,142 @@ async fn erasing_closes_the_case_and_everything_still_verifies() {
         contest(&kiosk, &check).await.is(201);
         admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
         let closed = admin.get("/v1/contests").await.is(200);
-        assert_eq!(closed["contests"][0]["status"], "upheld");
+        let case = &closed["contests"][0];
+        assert_eq!((&case["status"], case.get("decided_by")), (&json!("closed"), None), "nobody judged it");
+        assert_eq!(case["decided_at"], "2012-05-08T19:00:00Z");
+        assert_eq!(admin.get("/v1/contests?status=closed").await.is(200), closed);
+        assert_eq!(admin.get("/v1/contests?status=upheld").await.is(200)["contests"], json!([]));
+        let events = admin.get("/v1/audit/events?kind=contest.closed").await.is(200);
+        assert_eq!(
+            (&events["events"][0]["about"], &events["events"][0]["facts"]["decision"]),
+            (&json!(check), &json!("closed"))
+        );
+        let uphold = admin.post(&format!("/v1/contests/{check}/uphold"), &json!({"note": "no"})).await;
+        uphold.problem(409, "already_decided");
+        app.world.pass(1);
+        let report = admin.get("/v1/reports/fairness").await.is(200);
+        let told = |column: &str| report["groups"][0][column].as_u64().unwrap();
+        assert_eq!(report["groups"][0]["group"], "unknown");
+        assert_eq!(["contested", "upheld", "overturned", "closed"].map(told), [1, 0, 0, 1]);
         admin.get(&format!("/v1/contests/{check}")).await.problem(404, "not_found");
         contest(&kiosk, &check).await.problem(409, "already_exists");
-        let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
-        let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
-        assert_eq!(report.unwrap().findings.listed(), []);
+        assert_eq!(findings(&app), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_the_person_was_erased_tells_no_score() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&kiosk, &check).await.is(201);
+        let referring = LOUNGE.replacen(r#""tiers""#, r#""otherwise":"refer","tiers""#, 1);
+        app.world.perk(&app.cathay, "club", &referring).await;
+        let asked = kiosk.post("/v1/checks", &json!({"perk": "club", "subject": "twitter:ada"})).await;
+        assert_eq!(asked.is(200)["decision"], "referred", "{}", asked.text);
+        let decide = format!("/v1/referrals/{}/decide", asked.text_of("check"));
+        let grant = json!({"decision": "grant", "tier": "standard", "note": "x"});
+        for (path, body) in [(&format!("/v1/contests/{check}/overturn"), overturn()), (&decide, grant)] {
+            let ruling = || admin.post(path, &body).header("idempotency-key", "k");
+            let first = ruling().await;
+            assert_eq!(first.is(201)["score"]["value"], 37);
+            assert_eq!(ruling().await.text, first.text);
+        }
+        admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
+        let overturned = format!("/v1/contests/{check}/overturn");
+        for (path, body) in
+            [(&overturned, overturn()), (&decide, json!({"decision": "grant", "tier": "standard", "note": "x"}))]
+        {
+            let again = admin.post(path, &body).header("idempotency-key", "k").await;
+            let told = again.is(201);
+            assert_eq!(told.get("score"), None, "{}", again.text);
+            assert_eq!(told["reasons"][0]["code"], "granted_by_person");
+            assert_eq!(again.header("location"), format!("/v1/checks/{}", told["check"].as_str().unwrap()));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_is_contested_while_its_log_is_pruned_keeps_its_body() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let other = ask(&kiosk, "twitter:nobody").await;
+        let admin = app.admin(&app.cathay).await;
+        app.world.pass(2 * 86_400);
+        let ledger = &app.world.gateway.ledger;
+        let before = app.world.now() - jiff::SignedDuration::from_hours(24);
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert_eq!((plan.count, plan.obstacles.len()), (2, 0));
+        contest(&kiosk, &check).await.is(201);
+        assert_eq!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap(), 1, "the other one");
+        contest(&kiosk, &other).await.problem(410, "pruned");
+        let case = admin.get(&format!("/v1/contests/{check}")).await.is(200);
+        assert_eq!(case["asked"]["score"]["value"], 37);
+        let path = format!("/v1/contests/{check}/overturn");
+        let granted = admin.post(&path, &overturn()).await.is(201);
+        assert_eq!(granted["resolves"], json!(check));
+
+        // Once it is decided, its body may go, and whoever decides again is told that it is.
+        app.world.pass(2 * 86_400);
+        let before = app.world.now() - jiff::SignedDuration::from_hours(24);
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap() > 3);
+        for (step, body) in [("overturn", overturn()), ("uphold", json!({"note": "no"}))] {
+            let late = admin.post(&format!("/v1/contests/{check}/{step}"), &body).await;
+            late.problem(409, "already_decided");
+        }
+        assert_eq!(findings(&app), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_is_answered_also_when_the_check_is_pruned() {
+    for app in TestApp::all().await {
+        let (kiosk, check) = refused(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        contest(&kiosk, &check).await.is(201);
+        let gone = check.clone();
+        // As pruning of before could leave it.
+        let prune = move |conn: &mut perkgate::database::AnyConnection| {
+            let body = events::table.filter(events::about.eq(&gone).and(events::kind.eq("check.decided")));
+            let pruned = diesel::update(body).set(events::body.eq(None::<String>)).execute(conn);
+            pruned.map_err(perkgate::database::DatabaseError::from)
+        };
+        assert_eq!(app.world.gateway.database.write(prune).await.unwrap(), 1);
+        let path = format!("/v1/contests/{check}/uphold");
+        let uphold = || admin.post(&path, &json!({"note": "It is right."})).header("idempotency-key", "k");
+        let first = uphold().await;
+        let told = first.is(201);
+        assert_eq!((&told["check"], &told["decision"]), (&json!(check), &json!("denied")));
+        assert_eq!((&told["contest"]["status"], &told["reasons"]), (&json!("upheld"), &json!([])));
+        assert_eq!(uphold().await.text, first.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_decided_about_a_referral_is_said_to_whoever_contests_it() {
+    for app in TestApp::all().await {
+        let referring = LOUNGE.replacen(r#""tiers""#, r#""otherwise":"refer","tiers""#, 1);
+        app.lounge(&referring, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let asked = kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "twitter:ada"})).await;
+        let check = asked.text_of("check");
+        let open = contest(&kiosk, &check).await;
+        open.problem(409, "wrong_status");
+        assert!(open.text.contains("A person decides this check anyway"), "{}", open.text);
+        app.world.pass(60);
+        let deny = json!({"decision": "deny", "note": "no"});
+        admin.post(&format!("/v1/referrals/{check}/decide"), &deny).await.is(201);
+        app.world.pass(60);
+        let late = contest(&kiosk, &check).await;
+        late.problem(409, "wrong_status");
+        assert!(
+            late.text.contains("a person decided this check at 2012-05-08T19:01:00Z: it was denied"),
+            "{}",
+            late.text
+        );
+        admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
+        let erased = contest(&kiosk, &check).await;
+        assert!(erased.text.contains("has been erased"), "{}", erased.text);
     }
 }

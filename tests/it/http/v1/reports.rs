@@ -45,6 +45,7 @@ async fn what_can_not_be_asked_is_told_apart() {
         for (query, parameter, code) in [
             ("grants?from=2012-05-09&to=2012-05-08", "to", "period_reversed"),
             ("grants?from=2012-05-09&to=2012-05-09", "to", "period_reversed"),
+            ("grants?from=2099-01-01", "from", "period_in_future"),
             ("billing?to=yesterday", "to", "invalid_value"),
             ("billing?from=2012-02-30", "from", "invalid_value"),
             ("grants?time_zone=Mars/Olympus", "time_zone", "unknown_time_zone"),

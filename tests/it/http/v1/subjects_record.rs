@@ -182,6 +182,7 @@ async fn of_strangers_nothing_is_told_and_of_the_scored_their_score() {
         for (body, pointer, code) in [
             (json!({"subject": "two words"}), "/subject", "bad_subject"),
             (json!({"subject": "a", "limit": 0}), "/limit", "invalid_value"),
+            (json!({"subject": "twitter:nobody", "cursor": "garbage"}), "/cursor", "invalid_value"),
             (json!({"subject": "a", "limit": 201}), "/limit", "invalid_value"),
         ] {
             let spot = admin.post("/v1/subjects/record", &body).await.spot(422, "invalid_request");
