@@ -8,7 +8,7 @@ mod limits;
 
 use std::collections::BTreeSet;
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection as _};
+use diesel::connection::AnsiTransactionManager;
 use diesel::dsl::min;
 use diesel::prelude::*;
 
@@ -121,10 +121,6 @@ pub(super) struct GatewayKeyRow {
 
 /// From here until the rollback everything is read as it stands now, whoever writes meanwhile.
 pub(super) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
-    if let AnyConnection::Sqlite(c) = conn {
-        // Everything is read once: looked at where the system keeps the file, it needn't be copied.
-        c.batch_execute("PRAGMA mmap_size = 17179869184")?;
-    }
     Ok(match conn {
         // Not IMMEDIATE: that would keep the ledger from writing.
         AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED"),

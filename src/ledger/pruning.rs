@@ -12,6 +12,8 @@
 //! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
 //! next time. Bodies that are gone and that no event tells of are a finding of `audit verify`.
 
+mod obstacle;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +31,7 @@ use crate::perks::limit::ROLLING;
 use crate::perks::period::{LONGEST, Period};
 use crate::perks::read::{Issues, Spot};
 use crate::tokens::claims::SKEW_SECONDS;
+pub use obstacle::{Hindrance, Obstacle};
 
 /// The kind of the event that says what was pruned.
 pub const KIND: &str = "audit.pruned";
@@ -48,56 +51,6 @@ pub const PRUNABLE: [&str; 9] = [
 
 /// How many events one transaction takes the bodies of, at most.
 const CHUNK: i64 = 500;
-
-/// What stands in the way of pruning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hindrance {
-    /// A retry under an idempotency key reads its answer from the event.
-    Retries,
-    /// A door may still take the token of a grant, and its check is asked for.
-    UnspentGrants,
-    /// A guest still holds a place under a concurrent limit.
-    HeldPlaces,
-    /// A limit's window is open, and its counter is proven by the events.
-    OpenWindows,
-    /// Nobody has decided about the check yet.
-    OpenReferrals,
-}
-
-impl Hindrance {
-    /// A stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Retries => "retries",
-            Self::UnspentGrants => "unspent_grants",
-            Self::HeldPlaces => "held_places",
-            Self::OpenWindows => "open_windows",
-            Self::OpenReferrals => "open_referrals",
-        }
-    }
-
-    /// What there are so many of.
-    #[must_use]
-    pub const fn told(self) -> &'static str {
-        match self {
-            Self::Retries => "events younger than 24 hours, from which retries under an idempotency key are answered",
-            Self::UnspentGrants => "grants whose tokens a door may still take",
-            Self::HeldPlaces => "places that guests hold under a concurrent limit",
-            Self::OpenWindows => "uses of limits whose windows may still be open, which the events prove",
-            Self::OpenReferrals => "referrals and contests that nobody has decided",
-        }
-    }
-}
-
-/// Something that stands in the way, and until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Obstacle {
-    pub hindrance: Hindrance,
-    pub count: u64,
-    /// None where it is not time that lifts it.
-    pub until: Option<Timestamp>,
-}
 
 /// What pruning a merchant's log would take away.
 #[derive(Debug, Clone)]
