@@ -1,5 +1,6 @@
 //! The heads of logs, old and new, and where in a log an event stands.
 
+use diesel::dsl::max;
 use diesel::prelude::*;
 
 use super::{CheckpointRow, LogRow, Result};
@@ -14,7 +15,9 @@ pub fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
 /// When the newest event of any log was, by the last one of each.
 pub fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
     let last = events::log_id.eq(logs::id).and(events::log_index.eq(logs::size - 1));
-    Ok(logs::table.inner_join(events::table.on(last)).select(diesel::dsl::max(events::at)).first(conn)?)
+    // For each log by its key: of a join SQLite would go through all events.
+    let at = events::table.filter(last).select(events::at).single_value();
+    Ok(logs::table.select(max(at)).first(conn)?)
 }
 
 /// What was signed when the log had this many events, if anything was.
