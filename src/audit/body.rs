@@ -10,12 +10,26 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::canonical::{self, Canonical, Reader, put, read_members};
 use super::instant::Instant;
+use crate::ledger::event::VERSION;
 use crate::ledger::{checks, redemptions};
 
 /// A text that is copied only when it holds escapes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> Canonical<'a> for Text<'a> {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        Canonical::read(reader).map(|text: &str| text.into())
+    }
+}
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -32,7 +46,7 @@ impl AsRef<[u8]> for Text<'_> {
 }
 
 /// An event of version 1.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Body<'a, F = Facts<'a>> {
     pub v: i64,
     #[serde(borrow)]
@@ -50,6 +64,7 @@ pub(super) struct Body<'a, F = Facts<'a>> {
 }
 
 /// What an event says; of the kinds that nearly all are, read along with the rest.
+#[derive(Debug)]
 pub(super) enum Facts<'a> {
     Check(CheckFacts<'a>),
     Redeem(RedeemFacts<'a>),
@@ -57,13 +72,15 @@ pub(super) enum Facts<'a> {
     Other(&'a RawValue),
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Actor<'a> {
     #[serde(borrow)]
     pub key: Option<Text<'a>>,
     #[serde(borrow)]
     pub role: Text<'a>,
 }
+
+read_members!(Actor { key, role });
 
 impl Actor<'_> {
     /// Whether a table for people names this one: by the role, and the key where there is one.
@@ -88,23 +105,14 @@ pub(super) enum Unreadable {
     Form(String),
 }
 
-/// What stands before the name of an event's kind.
-const KIND: &str = r#""kind":""#;
-
 impl<'a> Body<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
-        // `facts` stand before `kind`, so this is a guess; `kind` is held to it, and what fails is read
-        // again without one, so that it is told what is wrong. Little stands behind it.
-        let guessed = text.rfind(KIND).and_then(|at| text.get(at + KIND.len()..)?.split_once('"'));
-        let body = match guessed {
-            Some((checks::KIND, _)) => Self::guess(text, checks::KIND, Facts::Check),
-            Some((redemptions::KIND, _)) => Self::guess(text, redemptions::KIND, Facts::Redeem),
-            _ => None,
-        };
-        if let Some(body) = body {
-            return Ok(body);
-        }
-        let version = |v| if v == crate::ledger::event::VERSION { None } else { Some(Unreadable::Version(v)) };
+        canonical::read(text).map_or_else(|| Self::parse_any(text), Ok)
+    }
+
+    /// Whatever kind it is and however it is written; and what is wrong with it.
+    fn parse_any(text: &'a str) -> Result<Self, Unreadable> {
+        let version = |v| if v == VERSION { None } else { Some(Unreadable::Version(v)) };
         let body = match serde_json::from_str::<Body<'_, &RawValue>>(text) {
             Ok(body) => version(body.v).map_or(Ok(body), Err),
             Err(error) => Err(serde_json::from_str::<Version>(text)
@@ -112,26 +120,56 @@ impl<'a> Body<'a> {
                 .and_then(|it| version(it.v))
                 .unwrap_or_else(|| Unreadable::Form(error.to_string()))),
         }?;
-        let facts = match &*body.kind {
-            checks::KIND => Facts::Check(read(body.facts)?),
-            redemptions::KIND => Facts::Redeem(read(body.facts)?),
-            _ => Facts::Other(body.facts),
+        let Body { v, id, kind, at, merchant, actor, about, facts } = body;
+        let facts = match &*kind {
+            checks::KIND => Facts::Check(read(facts)?),
+            redemptions::KIND => Facts::Redeem(read(facts)?),
+            _ => Facts::Other(facts),
         };
-        Ok(body.with(facts))
-    }
-
-    fn guess<F: Deserialize<'a>>(text: &'a str, kind: &str, facts: fn(F) -> Facts<'a>) -> Option<Self> {
-        let mut body: Body<'a, Option<F>> = serde_json::from_str(text).ok()?;
-        let is_so = body.v == crate::ledger::event::VERSION && *body.kind == *kind;
-        let facts = facts(body.facts.take().filter(|_| is_so)?);
-        Some(body.with(facts))
+        Ok(Body { v, id, kind, at, merchant, actor, about, facts })
     }
 }
 
-impl<'a, F> Body<'a, F> {
-    fn with<G>(self, facts: G) -> Body<'a, G> {
-        let Self { v, id, kind, at, merchant, actor, about, .. } = self;
-        Body { v, id, kind, at, merchant, actor, about, facts }
+/// How ids of checks begin.
+const CHECK: &str = "chk_";
+
+/// Of the kinds that nearly all are.
+impl<'a> Canonical<'a> for Body<'a> {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let [mut about, mut id, mut kind] = [const { None::<&str> }; 3];
+        let (mut v, mut at, mut merchant, mut actor, mut facts) = (None, None, None, None, None);
+        reader.members(|reader, name| {
+            match name {
+                "about" => put(&mut about, Canonical::read(reader)?)?,
+                "actor" => put(&mut actor, Canonical::read(reader)?)?,
+                "at" => put(&mut at, Canonical::read(reader)?)?,
+                // They stand before the kind, which is guessed by what they are about and held to them below.
+                "facts" => {
+                    let is_check = about?.starts_with(CHECK);
+                    let read = if is_check {
+                        Canonical::read(reader).map(Facts::Check)
+                    } else {
+                        Canonical::read(reader).map(Facts::Redeem)
+                    };
+                    put(&mut facts, read?)?;
+                }
+                "id" => put(&mut id, Canonical::read(reader)?)?,
+                "kind" => put(&mut kind, Canonical::read(reader)?)?,
+                "merchant" => put(&mut merchant, Canonical::read(reader)?)?,
+                "v" => put(&mut v, Canonical::read(reader)?)?,
+                _ => reader.skip()?,
+            }
+            Some(())
+        })?;
+        let (v, facts, kind) = (v?, facts?, kind?);
+        let is_so = match &facts {
+            Facts::Check(_) => kind == checks::KIND,
+            Facts::Redeem(_) => kind == redemptions::KIND,
+            Facts::Other(_) => false,
+        };
+        let [about, id, kind] = [about?, id?, kind].map(Text::from);
+        let (at, merchant, actor) = (at?, merchant.flatten(), actor?);
+        (is_so && v == VERSION).then_some(Self { v, id, kind, at, merchant, actor, about, facts })
     }
 }
 
@@ -141,7 +179,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(facts: &'a RawValue) -> Result<T, Unr
 }
 
 /// The facts of `check.decided`.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct CheckFacts<'a> {
     #[serde(borrow)]
     pub perk: Text<'a>,
@@ -161,9 +199,11 @@ pub(super) struct CheckFacts<'a> {
     #[serde(borrow)]
     pub grant: Option<GrantFacts<'a>>,
     /// The check in whose place a person granted this one.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub resolves: Option<Text<'a>>,
 }
+
+read_members!(CheckFacts { perk, perk_id, rule_version, rule_hash, decision, tier, subject, limits, grant, resolves });
 
 /// The facts of `contest.opened`.
 #[derive(Deserialize)]
@@ -190,7 +230,7 @@ pub(super) struct ReferralFacts<'a> {
     pub grant: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct LimitFacts<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
@@ -207,7 +247,9 @@ pub(super) struct LimitFacts<'a> {
     pub counts_at: Option<Instant>,
 }
 
-#[derive(Deserialize)]
+read_members!(LimitFacts { id, scope, window, cost, max, used, horizon, counts_at });
+
+#[derive(Debug, Deserialize)]
 pub(super) struct GrantFacts<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
@@ -219,8 +261,10 @@ pub(super) struct GrantFacts<'a> {
     pub claims_sha256: Text<'a>,
 }
 
+read_members!(GrantFacts { id, kid, expires_at, single_use, claims_sha256 });
+
 /// The facts of `token.redeemed`.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct RedeemFacts<'a> {
     #[serde(borrow)]
     pub slot: Text<'a>,
@@ -231,11 +275,13 @@ pub(super) struct RedeemFacts<'a> {
     #[serde(borrow)]
     pub perk_id: Text<'a>,
     /// Places that the guest goes on holding.
-    #[serde(borrow, default)]
-    pub holds: Vec<HoldFacts<'a>>,
+    #[serde(borrow)]
+    pub holds: Option<Vec<HoldFacts<'a>>>,
 }
 
-#[derive(Deserialize)]
+read_members!(RedeemFacts { slot, door, attempt_sha256, perk_id, holds });
+
+#[derive(Debug, Deserialize)]
 pub(super) struct HoldFacts<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
@@ -243,6 +289,8 @@ pub(super) struct HoldFacts<'a> {
     pub scope: Text<'a>,
     pub until: Instant,
 }
+
+read_members!(HoldFacts { id, scope, until });
 
 /// The facts of `grant.released` and `grant.voided`.
 #[derive(Deserialize)]
@@ -304,7 +352,7 @@ pub(super) struct KeyFacts {
 }
 
 /// The claims of a grant's token, as far as other columns and the event repeat them.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct ClaimFacts<'a> {
     #[serde(borrow)]
     pub aud: Text<'a>,
@@ -319,6 +367,8 @@ pub(super) struct ClaimFacts<'a> {
     pub tier: Text<'a>,
     pub rule: i32,
 }
+
+read_members!(ClaimFacts { aud, sub, jti, exp, perk, tier, rule });
 
 /// The facts of `merchant.created` and `merchant.rezoned`; the first events named no zone.
 #[derive(Deserialize)]
@@ -353,6 +403,8 @@ pub(super) struct RetiredFacts<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -383,6 +435,56 @@ mod tests {
         assert_eq!(Body::parse(r#"{"v":3,"other":true}"#).err(), Some(Unreadable::Version(3)));
         for broken in ["", "{}", r#"{"v":1}"#, &body.replace("2012", "year")] {
             assert!(matches!(Body::parse(broken), Err(Unreadable::Form(_))), "{broken}");
+        }
+    }
+
+    const REDEEMED: &str = r#"{"about":"grt_1","actor":{"key":"key_1","role":"kiosk"},"at":"2012-05-08T19:00:00.5Z","facts":{"attempt_sha256":"a","door":"ä","holds":[{"id":"seats","scope":"/perk","until":"2012-05-08T21:00:00Z"}],"party":[1,{"a":null,"b":[]},{}],"perk":"lounge","perk_id":"prk_1","slot":"single"},"id":"evt_1","kind":"token.redeemed","merchant":"mer_1","v":1}"#;
+    const CHECKED: &str = r#"{"about":"chk_1","actor":{"key":null,"role":"cli"},"at":"2012-05-08T19:00:00Z","facts":{"decision":"granted","grant":{"claims_sha256":"c","expires_at":"2012-05-08T19:15:00Z","id":"grt_1","kid":"k","single_use":true},"limits":[{"cost":1,"id":"day","max":10,"resets_at":null,"scope":"/perk","used":10,"window":"w"}],"perk":"lounge","perk_id":"prk_1","rule_hash":"h","rule_version":2,"subject":"sub_1","tier":null},"id":"evt_1","kind":"check.decided","merchant":null,"sealed":"AA","v":1}"#;
+
+    #[test]
+    fn what_the_ledger_writes_is_read_in_one_pass() {
+        for text in [CHECKED, REDEEMED] {
+            let read = canonical::read::<Body<'_>>(text).expect("read");
+            assert_eq!(format!("{read:?}"), format!("{:?}", Body::parse_any(text).unwrap()));
+        }
+        for (part, other) in [
+            (r#""v":1"#, r#""v":2"#),
+            (r#""v":1"#, r#""v":1.0"#),
+            (r#""v":1"#, r#""v":1,"w":01"#),
+            (r#""v":1"#, r#""v":1,"v":1"#),
+            (r#""v":1}"#, r#""v":1}}"#),
+            (r#""v":1"#, r#""v": 1"#),
+            ("check.decided", "perk.paused"),
+            ("check.decided", r"check.decid\u0065d"),
+            (r#""tier":null"#, r#""tier":null,"tier":null"#),
+            (r#""decision":"granted","#, ""),
+            ("chk_1", "grt_1"),
+        ] {
+            let text = CHECKED.replacen(part, other, 1);
+            assert_ne!(text, CHECKED, "{part}");
+            assert!(canonical::read::<Body<'_>>(&text).is_none(), "{text}");
+        }
+        let deep = CHECKED.replace("\"AA\"", &format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
+        assert!(canonical::read::<Body<'_>>(&deep).is_none(), "the stack is not theirs to fill");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_in_one_pass_is_read_as_serde_reads_it(
+            is_check in any::<bool>(),
+            bent in prop::collection::vec((any::<prop::sample::Index>(), 0..3_usize, r#"[ -~é]|["{}:,\[\]0-9a-c.eE-]|null|true|"v":|\\"#), 1..4),
+        ) {
+            let mut text: Vec<char> = if is_check { CHECKED } else { REDEEMED }.chars().collect();
+            for (at, taken, put) in bent {
+                let at = at.index(text.len());
+                let end = text.len().min(at + taken);
+                text.splice(at..end, put.chars());
+            }
+            let text: String = text.into_iter().collect();
+            if let Some(read) = canonical::read::<Body<'_>>(&text) {
+                let other = Body::parse_any(&text).map_err(|it| TestCaseError::fail(format!("{text}: {it:?}")))?;
+                prop_assert_eq!(format!("{read:?}"), format!("{other:?}"), "{}", text);
+            }
         }
     }
 }

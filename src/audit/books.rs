@@ -31,6 +31,8 @@ pub(super) struct Books {
     against: Against,
     /// The merchants that the operator's log knows.
     merchants: BTreeSet<String>,
+    /// When the newest event of any log was.
+    newest: Option<i64>,
 }
 
 /// What grants and redemptions are held against.
@@ -58,16 +60,16 @@ pub(super) struct LogBooks<'a> {
 }
 
 impl Books {
-    /// To be held to the tables of a database.
-    pub(super) fn new(marks: Marks) -> Self {
+    /// To be held to the tables of a database, whose newest event was at `newest`.
+    pub(super) fn new(marks: Marks, newest: Option<i64>) -> Self {
         let against = Against::Tables { grants: Grants::new(&marks), redemptions: Redemptions::new(&marks) };
-        Self { marks, against, merchants: BTreeSet::new() }
+        Self { marks, against, merchants: BTreeSet::new(), newest }
     }
 
     /// Of an export.
     pub(super) fn alone(marks: Marks) -> Self {
         let against = Against::Events(Spending::new(marks.clone()));
-        Self { marks, against, merchants: BTreeSet::new() }
+        Self { marks, against, merchants: BTreeSet::new(), newest: None }
     }
 
     pub(super) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
@@ -266,7 +268,7 @@ impl LogBooks<'_> {
         checked.rules += self.rules.close(conn, name, merchant, findings)?;
         checked.referrals += self.referrals.close(conn, name, merchant, &gaps, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
-        checked.counters += self.counters.close(conn, name, merchant, &gaps, findings)?;
+        checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;
         if let Against::Tables { grants, .. } = &mut self.books.against {
             grants.gaps.insert(merchant.to_owned(), gaps);
         }

@@ -133,7 +133,7 @@ impl Counters {
 
     /// A guest comes in: the places that the grant holds are held for longer.
     pub(super) fn enter(&mut self, grant: &str, facts: &RedeemFacts<'_>) {
-        for hold in &facts.holds {
+        for hold in facts.holds.iter().flatten() {
             let key = counter_of(&self.marks, &facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
             self.stand(key, self.marks.of(&[grant]), Some(hold.until.0));
         }
@@ -162,17 +162,18 @@ impl Counters {
         }
     }
 
-    /// Compares with the merchant's counters; returns how many there are.
+    /// Compares with the merchant's counters; returns how many there are. `newest` is when the newest event of any
+    /// log was.
     pub(super) fn close(
         mut self,
         conn: &mut AnyConnection,
         log: &str,
         merchant: &str,
-        gaps: &Gaps,
+        (gaps, newest): (&Gaps, Option<i64>),
         findings: &mut Findings,
     ) -> Result<u64, DatabaseError> {
         let mut rows = 0;
-        let mut swept = Swept::behind(store::find_newest_instant(conn)?);
+        let mut swept = Swept::behind(newest);
         let mut last: Option<CounterRow> = None;
         loop {
             let page = store::list_counters(conn, merchant, last.as_ref())?;

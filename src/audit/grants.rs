@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
+use super::canonical;
 use super::findings::{Findings, Wrong};
 use super::gaps::Gaps;
 use super::instant::Instant;
@@ -148,10 +149,13 @@ fn wrong(row: &GrantRow, part: &'static str) -> Wrong {
 
 /// The row's claims, once its other columns agree with them.
 fn claims_of(row: &GrantRow) -> Result<ClaimFacts<'_>, &'static str> {
-    let claims: ClaimFacts<'_> = serde_json::from_str(&row.claims).map_err(|_| UNREADABLE)?;
+    let claims: ClaimFacts<'_> = match canonical::read(&row.claims) {
+        Some(claims) => claims,
+        None => serde_json::from_str(&row.claims).map_err(|_| UNREADABLE)?,
+    };
     let differing = [
-        (*claims.aud == *row.audience, "audience"),
-        (*claims.jti == *row.id, "claim `jti`"),
+        (claims.aud.as_bytes() == row.audience.as_ref(), "audience"),
+        (claims.jti.as_bytes() == row.id.as_ref(), "claim `jti`"),
         (claims.exp.checked_mul(1_000_000) == Some(row.expires_at), "claim `exp`"),
     ];
     differing.into_iter().find_map(|(is_same, part)| (!is_same).then_some(Err(part))).unwrap_or(Ok(claims))

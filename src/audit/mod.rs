@@ -39,6 +39,7 @@ pub mod anchor;
 pub mod anchoring;
 mod body;
 mod books;
+mod canonical;
 mod counters;
 pub mod export;
 pub mod findings;

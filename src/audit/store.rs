@@ -9,7 +9,7 @@ mod limits;
 use std::collections::BTreeSet;
 
 use diesel::connection::AnsiTransactionManager;
-use diesel::dsl::min;
+use diesel::dsl::{max, min};
 use diesel::prelude::*;
 
 use crate::database::schema::{
@@ -24,10 +24,10 @@ pub(super) use limits::{CounterRow, UseRow, list_counters, list_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-/// The most rows of a page: enough to make little of asking for it, and so few that it is still near the
-/// processor when it is looked at.
-pub(super) const PAGE: usize = 256;
-const LIMIT: i64 = 256;
+/// The most rows of a page: enough to make little of asking for it, which SQLite plans anew each time, and so few
+/// that it is still near the processor when it is looked at.
+pub(super) const PAGE: usize = 1024;
+const LIMIT: i64 = 1024;
 
 /// An event in its place, its log aside.
 #[derive(Queryable, Selectable)]
@@ -171,7 +171,9 @@ pub(super) fn list_events(conn: &mut AnyConnection, log: &str, after: i64) -> Re
 /// When the newest event of any log was, by the last one of each.
 pub(super) fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
     let last = events::log_id.eq(logs::id).and(events::log_index.eq(logs::size - 1));
-    Ok(logs::table.inner_join(events::table.on(last)).select(diesel::dsl::max(events::at)).first(conn)?)
+    // For each log by its key: of a join SQLite would go through all events.
+    let at = events::table.filter(last).select(events::at).single_value();
+    Ok(logs::table.select(max(at)).first(conn)?)
 }
 
 /// The log's checkpoints after a size, in their order.

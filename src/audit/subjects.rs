@@ -94,7 +94,9 @@ impl Subjects {
 
     /// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
     fn number_of(&self, pseudonym: &str) -> u128 {
-        let digits = pseudonym.strip_prefix("sub_").filter(|digits| digits.len() == 32);
-        digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_else(|| self.marks.of(&[pseudonym]))
+        let halves = pseudonym.strip_prefix("sub_").filter(|it| it.len() == 32).and_then(|it| it.split_at_checked(16));
+        let half = |digits| u64::from_str_radix(digits, 16).ok().map(u128::from);
+        let number = halves.and_then(|(high, low)| Some(half(high)? << 64 | half(low)?));
+        number.unwrap_or_else(|| self.marks.of(&[pseudonym]))
     }
 }

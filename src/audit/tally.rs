@@ -10,7 +10,7 @@ pub(super) struct Told<'a, const N: usize> {
 
 /// What a record says of one thing.
 pub(super) enum Field<'a> {
-    Text(&'a str),
+    Text(&'a [u8]),
     Made(String),
     Number([u8; 8]),
 }
@@ -18,7 +18,7 @@ pub(super) enum Field<'a> {
 impl Field<'_> {
     const fn bytes(&self) -> &[u8] {
         match self {
-            Self::Text(text) => text.as_bytes(),
+            Self::Text(bytes) => bytes,
             Self::Made(text) => text.as_bytes(),
             Self::Number(bytes) => bytes,
         }
@@ -45,8 +45,8 @@ pub(super) enum Likeness {
 }
 
 /// A text as a field.
-pub(super) const fn text(text: &str) -> Field<'_> {
-    Field::Text(text)
+pub(super) fn text<T: AsRef<[u8]> + ?Sized>(text: &T) -> Field<'_> {
+    Field::Text(text.as_ref())
 }
 
 /// A number as a field.

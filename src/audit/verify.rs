@@ -143,7 +143,7 @@ impl Verification {
             merchants: store::list_merchants(conn)?,
             trust: Trust { keys, every_signature: request.every_signature },
             pinned: BTreeMap::new(),
-            books: Books::new(Marks::new(entropy.bytes())),
+            books: Books::new(Marks::new(entropy.bytes()), store::find_newest_instant(conn)?),
             report: Report::default(),
         };
         for anchor in &request.anchors {

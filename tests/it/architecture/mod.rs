@@ -55,6 +55,7 @@ const PURE: &[&str] = &[
     "audit/anchor",
     "audit/anchoring/line",
     "audit/body",
+    "audit/canonical",
     "audit/export/reading",
     "audit/export/record",
     "audit/findings",
