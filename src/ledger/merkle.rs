@@ -10,10 +10,18 @@ pub type Hash = [u8; 32];
 const LEAF: u8 = 0x00;
 const NODE: u8 = 0x01;
 
+/// Room for a leaf of the usual length.
+const ROOM: usize = 2048;
+
 /// The hash of a leaf: SHA-256(0x00 ‖ bytes).
 #[must_use]
 pub fn leaf_hash(bytes: &[u8]) -> Hash {
-    sha256(&[&[LEAF], bytes])
+    // In one piece where it can be: a digest in steps is an allocation and a copy of its own.
+    let mut leaf = [LEAF; ROOM];
+    if let Some(room) = leaf.get_mut(1..=bytes.len()) {
+        room.copy_from_slice(bytes);
+    }
+    leaf.get(..=bytes.len()).map_or_else(|| sha256(&[&[LEAF], bytes]), digest_of)
 }
 
 /// A subtree of level `n` has 256^n leaves: `n` times this many levels of the binary tree.
@@ -30,21 +38,24 @@ pub struct Subtree {
 }
 
 fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    // In one piece: a digest in steps costs as much again.
     let mut node = [NODE; 65];
     let (_, children) = node.split_at_mut(1);
     let (first, second) = children.split_at_mut(32);
     first.copy_from_slice(left);
     second.copy_from_slice(right);
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, &node).as_ref());
-    out
+    digest_of(&node)
 }
 
 /// The root of the tree without leaves: SHA-256 of nothing.
 #[must_use]
 pub fn empty_root() -> Hash {
-    sha256(&[])
+    digest_of(&[])
+}
+
+fn digest_of(whole: &[u8]) -> Hash {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, whole).as_ref());
+    out
 }
 
 fn sha256(parts: &[&[u8]]) -> Hash {
