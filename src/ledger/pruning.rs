@@ -163,7 +163,8 @@ impl Ledger {
             ]),
             personal: None,
         };
-        // First: bodies that are gone without a word would look like somebody's misdeed.
+        // First: bodies that are gone without a word would look like somebody's misdeed. An export that is read
+        // meanwhile asks for this event when it finds one gone, and must find it.
         self.change(move |_, events| {
             events.push(draft);
             Ok::<_, LedgerError>(())

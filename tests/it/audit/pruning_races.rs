@@ -1,0 +1,86 @@
+//! Pruning while an export is read, and where the replicas' clocks differed: nobody is accused who did nothing.
+
+use jiff::{SignedDuration, Timestamp};
+use perkgate::audit::export::record::{Form, PeriodAsked};
+use perkgate::audit::export::{Export, Wanted};
+use perkgate::audit::{ExportFile, Request, verify_exports};
+use perkgate::entropy::Entropy;
+use perkgate::ledger::entry::LogOwner;
+
+use super::history::log;
+use super::pruning::House;
+use super::written::{Part, write};
+use crate::support::world::CLI;
+
+const fn seconds(number: i64) -> SignedDuration {
+    SignedDuration::from_secs(number)
+}
+
+impl House {
+    /// An export of the log up to `to`, or all of it, of which nothing was read yet.
+    async fn export(&self, form: Form, to: Option<Timestamp>) -> Export {
+        let log = LogOwner::Merchant(self.cathay.id.clone());
+        let wanted = Wanted { log, period: PeriodAsked { from: None, to }, since: None, form };
+        self.world.gateway.exporter.begin(CLI, wanted).await.unwrap()
+    }
+
+    fn codes_of(&self, export: &str) -> Vec<&'static str> {
+        let keys = vec![self.world.gateway.keyring.log_key().verifier().clone()];
+        let request = Request { keys, anchors: Vec::new(), every_signature: true };
+        let files = vec![ExportFile { label: "file".to_owned(), reader: export.as_bytes() }];
+        let report = verify_exports(files, &request, &Entropy::System, &mut |_| {}).unwrap();
+        report.findings.counts().keys().copied().collect()
+    }
+}
+
+/// What came before it ended, and why it broke off, if it did.
+async fn read(mut export: Export) -> (String, Option<String>) {
+    let mut text = String::new();
+    loop {
+        match export.next().await {
+            Ok(Some(piece)) => text.push_str(&piece),
+            Ok(None) => return (text, None),
+            Err(error) => return (text, Some(error.to_string())),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_read_while_its_log_is_pruned_breaks_off() {
+    for house in House::all().await {
+        house.visits().await;
+        let before = house.world.now() + seconds(3600);
+        house.world.pass(400 * 86_400);
+        let early = read(house.export(Form::Ndjson, None).await).await;
+        let mut begun = Vec::new();
+        for form in [Form::Ndjson, Form::Csv] {
+            let mut export = house.export(form, None).await;
+            let opening = export.next().await.unwrap().unwrap();
+            begun.push((export, opening));
+        }
+        let period = house.export(Form::Ndjson, Some(before)).await;
+        let size = log(&mut house.database.dedicated().unwrap(), "cathay").size;
+        assert!(house.prune(before).await.1 > 10);
+        // Read to its end, it would be held against the operator.
+        let mut cut = Vec::new();
+        let (key, part) = (house.world.gateway.keyring.log_key(), Part { to: Some(size), ..Part::default() });
+        let conn = &mut house.database.dedicated().unwrap();
+        write(conn, "cathay", key.verifier(), Form::Ndjson, &part, &mut cut);
+        assert!(house.codes_of(std::str::from_utf8(&cut).unwrap()).contains(&"body_missing"));
+        for (export, opening) in begun {
+            let (rest, why) = read(export).await;
+            let why = why.expect("it has bodies missing, and what tells why is not in it");
+            assert!(why.contains("export it again"), "{why}");
+            assert!(house.codes_of(&(opening + &rest)).contains(&"export_cut"));
+        }
+        // What was whole before is, and so is what comes after; of a period nobody expects the word.
+        for (text, why) in [
+            early,
+            read(house.export(Form::Ndjson, None).await).await,
+            read(house.export(Form::Csv, None).await).await,
+            read(period).await,
+        ] {
+            assert_eq!((why, house.codes_of(&text)), (None, vec![]));
+        }
+    }
+}
