@@ -3,7 +3,8 @@
 //! What goes: checks, redemptions, releases, voids and what people decided about referrals and contests. What never
 //! goes, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
 //! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
-//! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it.
+//! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
+//! a grant that a rolling limit counts as younger than it is, because a replica's clock was ahead.
 //!
 //! Nothing goes while a promise still needs it: see [`Obstacle`]. Kinds that come later stay until somebody
 //! adds them to [`PRUNABLE`], having thought about who reads them back.
@@ -14,7 +15,7 @@
 
 mod obstacle;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,7 +60,7 @@ pub struct Plan {
     pub before: Timestamp,
     /// How many bodies go.
     pub count: u64,
-    /// How many of the kinds that go stay, because they count for ever.
+    /// How many of the kinds that go stay, because limits go on counting them.
     pub kept: u64,
     /// The first of them, and the first index behind the last: `from == to` when none go.
     pub from_index: i64,
@@ -258,7 +259,7 @@ fn standing(
     ))
 }
 
-/// Whether each of the rows goes. A check goes unless it is a grant that counts for ever; what became
+/// Whether each of the rows goes. A check goes unless it is a grant that limits go on counting; what became
 /// of a grant goes with its check, so that what is left is either whole or nothing.
 fn choose(
     conn: &mut AnyConnection,
@@ -279,48 +280,70 @@ fn choose(
         parsed.push((row, check));
     }
     let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
-    let found = rows::list_bodies_about(conn, log, checks::KIND, &asked)?.into_iter();
-    let stays: HashMap<String, bool> = found
-        .map(|(check, at, body)| (check, body.is_some_and(|body| at >= before || counts_for_ever(&body))))
-        .collect();
-    let goes = |row: &LoggedRow, check: Option<&str>| match check {
-        Some(check) => !stays.get(check).copied().unwrap_or_default(),
-        None => !(row.kind == checks::KIND && row.body.as_deref().is_some_and(counts_for_ever)),
+    let mut stays = HashSet::new();
+    for (check, at, body) in rows::list_bodies_about(conn, log, checks::KIND, &asked)? {
+        let Some(body) = body else { continue };
+        if at >= before || goes_on_counting(&body, before)? {
+            stays.insert(check);
+        }
+    }
+    let goes = |row: &LoggedRow, check: Option<&str>| match (check, row.body.as_deref()) {
+        (Some(check), _) => Ok(!stays.contains(check)),
+        (None, Some(body)) if row.kind == checks::KIND => goes_on_counting(body, before).map(|counts| !counts),
+        (None, _) => Ok(true),
     };
-    Ok(parsed
-        .into_iter()
-        .map(|(row, check)| {
-            let goes = goes(&row, check.as_deref());
-            (row, goes)
-        })
-        .collect())
+    parsed.into_iter().map(|(row, check)| goes(&row, check.as_deref()).map(|goes| (row, goes))).collect()
 }
 
-/// Whether a check used a limit whose window never ends. Bodies are canonical, and what callers write is
-/// escaped where it holds quotes.
-fn counts_for_ever(body: &str) -> bool {
-    body.contains(r#""decision":"granted""#) && body.contains(r#""window":"lifetime""#)
+/// Whether limits count a check when all from before `before` is gone: its window never ends, or a counter that
+/// uses lapse from one by one has it at a later time than the event, since another replica's clock was ahead.
+/// Bodies are canonical, and what callers write is escaped where it holds quotes.
+fn goes_on_counting(body: &str, before: i64) -> Result<bool, DatabaseError> {
+    if !body.contains(GRANTED) || body.contains(r#""window":"lifetime""#) {
+        return Ok(body.contains(GRANTED));
+    }
+    if !body.contains(r#""window":"rolling""#) {
+        return Ok(false);
+    }
+    let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    Ok(limits_of(&body).iter().filter_map(counts_from).any(|from| from.as_microsecond() >= before))
+}
+
+/// What a body holds of a check that was granted.
+const GRANTED: &str = r#""decision":"granted""#;
+
+/// The limits that a check used.
+fn limits_of(body: &Json) -> &[Json] {
+    body.member("facts").and_then(|facts| facts.member("limits")).and_then(Json::as_list).unwrap_or_default()
+}
+
+/// From when a limit in a rolling window counts its use.
+fn counts_from(limit: &Json) -> Option<Timestamp> {
+    let text = |name: &str| limit.member(name).and_then(Json::as_text);
+    text("window").filter(|window| *window == ROLLING)?;
+    text("counts_at")?.parse().ok()
 }
 
 /// Notes what still needs this event.
 fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timestamp) -> Result<(), LedgerError> {
     let at = from_micros(row.at);
-    let later = |by: SignedDuration| at.checked_add(by).unwrap_or(Timestamp::MAX);
-    let retries = later(SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX));
+    let window = SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX);
+    let retries = at.checked_add(window).unwrap_or(Timestamp::MAX);
     if row.kind == checks::KIND && retries > now {
         plan.hinder(Hindrance::Retries, 1, Some(retries));
     }
     let body = row.body.as_deref().unwrap_or_default();
-    if row.kind != checks::KIND || !body.contains(r#""decision":"granted""#) || !body.contains(r#""window":""#) {
+    if row.kind != checks::KIND || !body.contains(GRANTED) || !body.contains(r#""window":""#) {
         return Ok(());
     }
     let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    let facts = body.member("facts");
-    let limits = facts.and_then(|facts| facts.member("limits")).and_then(Json::as_list).unwrap_or_default();
-    for limit in limits {
+    for limit in limits_of(&body) {
         let text = |name: &str| limit.member(name).and_then(Json::as_text);
         let until = match (text("window"), rolling) {
-            (Some(ROLLING), Some(length)) => Some(later(SignedDuration::from_secs(length.seconds()))),
+            (Some(ROLLING), Some(length)) => {
+                let length = SignedDuration::from_secs(length.seconds());
+                Some(counts_from(limit).unwrap_or(at).checked_add(length).unwrap_or(Timestamp::MAX))
+            }
             (Some(ROLLING), None) => None,
             // A calendar window says when it ends; places that are held were counted by their rows.
             _ if limit.member("horizon").is_none() => text("resets_at").and_then(|at| at.parse().ok()),

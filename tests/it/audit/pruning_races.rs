@@ -4,13 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 use perkgate::audit::export::record::{Form, PeriodAsked};
 use perkgate::audit::export::{Export, Wanted};
 use perkgate::audit::{ExportFile, Request, verify_exports};
+use perkgate::eligibility::decide::Decision;
 use perkgate::entropy::Entropy;
 use perkgate::ledger::entry::LogOwner;
 
 use super::history::log;
 use super::pruning::House;
 use super::written::{Part, write};
-use crate::support::world::CLI;
+use crate::support::world::{CLI, question};
+
+const WEEK: i64 = 7 * 86_400;
 
 const fn seconds(number: i64) -> SignedDuration {
     SignedDuration::from_secs(number)
@@ -30,6 +33,14 @@ impl House {
         let files = vec![ExportFile { label: "file".to_owned(), reader: export.as_bytes() }];
         let report = verify_exports(files, &request, &Entropy::System, &mut |_| {}).unwrap();
         report.findings.counts().keys().copied().collect()
+    }
+
+    /// By a replica whose clock is five seconds ahead.
+    async fn ahead<T>(&self, done: impl Future<Output = T>) -> T {
+        self.world.pass(5);
+        let done = done.await;
+        self.world.pass(-5);
+        done
     }
 }
 
@@ -82,5 +93,30 @@ async fn an_export_that_is_read_while_its_log_is_pruned_breaks_off() {
         ] {
             assert_eq!((why, house.codes_of(&text)), (None, vec![]));
         }
+    }
+}
+
+/// A counter's time never goes back: a use counts from when the clock that was ahead says it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_use_that_counts_as_younger_than_its_event_keeps_it() {
+    for house in House::all().await {
+        let world = &house.world;
+        world.score(&house.cathay, "twitter:ada", "80").await;
+        house.ahead(async { world.check(&house.kiosk, question("week", "twitter:ada")).await.unwrap() }).await;
+        let at = world.now();
+        let behind = world.check(&house.kiosk, question("week", "twitter:ada")).await.unwrap();
+        assert_eq!(behind.decision, Decision::Granted);
+        world.pass(WEEK + 3);
+        let plan = house.plan(at + seconds(10)).await;
+        let lapses = (at + seconds(WEEK + 5)).to_string();
+        assert_eq!(House::obstacles(&plan), [("open_windows", Some(lapses))]);
+        assert_eq!(plan.obstacles[0].count, 2, "each counts until then");
+
+        let (plan, gone) = house.prune(at + seconds(2)).await;
+        assert_eq!(house.findings(), [""; 0]);
+        assert_eq!((plan.kept, gone), (1, 0), "it is counted as from after");
+        world.pass(10);
+        assert_eq!(house.prune(at + seconds(10)).await.1, 2);
+        assert_eq!(house.findings(), [""; 0]);
     }
 }
