@@ -260,7 +260,8 @@ fn standing(
 }
 
 /// Whether each of the rows goes. A check goes unless it is a grant that limits go on counting; what became
-/// of a grant goes with its check, so that what is left is either whole or nothing.
+/// of a grant goes with its check, and what people decided with what they decided about, so that what is left is
+/// either whole or nothing.
 fn choose(
     conn: &mut AnyConnection,
     log: &str,
@@ -269,19 +270,13 @@ fn choose(
 ) -> Result<Vec<(LoggedRow, bool)>, DatabaseError> {
     let mut parsed = Vec::with_capacity(rows.len());
     for row in rows {
-        let body = row.body.as_deref().unwrap_or_default();
-        let facts = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?.member("facts").cloned();
-        let check = match row.kind.as_str() {
-            redemptions::KIND | returns::RELEASED | returns::VOIDED => {
-                facts.as_ref().and_then(|facts| facts.member("check")).and_then(Json::as_text).map(str::to_owned)
-            }
-            _ => None,
-        };
+        let check = check_of(&row)?;
         parsed.push((row, check));
     }
     let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
     let mut stays = HashSet::new();
-    for (check, at, body) in rows::list_bodies_about(conn, log, checks::KIND, &asked)? {
+    // Replicas' clocks differ: a case may be younger than its decision.
+    for (check, at, body) in rows::list_bodies_about(conn, log, &[checks::KIND, contests::OPENED], &asked)? {
         let Some(body) = body else { continue };
         if at >= before || goes_on_counting(&body, before)? {
             stays.insert(check);
@@ -293,6 +288,22 @@ fn choose(
         (None, _) => Ok(true),
     };
     parsed.into_iter().map(|(row, check)| goes(&row, check.as_deref()).map(|goes| (row, goes))).collect()
+}
+
+/// The check that an event goes with, unless it is a check itself.
+fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
+    Ok(match row.kind.as_str() {
+        redemptions::KIND | returns::RELEASED | returns::VOIDED => {
+            let body = Json::parse(row.body.as_deref().unwrap_or_default());
+            let body = body.map_err(|e| DatabaseError::corrupt("event", e))?;
+            let check = body.member("facts").and_then(|facts| facts.member("check"));
+            check.and_then(Json::as_text).map(str::to_owned)
+        }
+        referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED => {
+            Some(row.about.clone())
+        }
+        _ => None,
+    })
 }
 
 /// Whether limits count a check when all from before `before` is gone: its window never ends, or a counter that

@@ -5,7 +5,10 @@ use perkgate::audit::export::record::{Form, PeriodAsked};
 use perkgate::audit::export::{Export, Wanted};
 use perkgate::audit::{ExportFile, Request, verify_exports};
 use perkgate::eligibility::decide::Decision;
+use perkgate::eligibility::referee::Ruling;
 use perkgate::entropy::Entropy;
+use perkgate::ids::{CheckId, EventId};
+use perkgate::ledger::contests::Objection;
 use perkgate::ledger::entry::LogOwner;
 
 use super::history::log;
@@ -41,6 +44,11 @@ impl House {
         let done = done.await;
         self.world.pass(-5);
         done
+    }
+
+    async fn denies(&self, check: CheckId) {
+        let ruling = Ruling { check, tier: None, note: "seen".into() };
+        self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 }
 
@@ -117,6 +125,39 @@ async fn a_use_that_counts_as_younger_than_its_event_keeps_it() {
         assert_eq!((plan.kept, gone), (1, 0), "it is counted as from after");
         world.pass(10);
         assert_eq!(house.prune(at + seconds(10)).await.1, 2);
+        assert_eq!(house.findings(), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_decision_of_a_case_stays_with_what_it_decides() {
+    for house in House::all().await {
+        let world = &house.world;
+        world.score(&house.cathay, "twitter:low", "12").await;
+        let refused = world.check(&house.kiosk, question("day", "twitter:low")).await.unwrap();
+        assert_eq!(refused.decision, Decision::Denied);
+        let refused = refused.check.unwrap();
+        let at = world.now();
+        let referred = house
+            .ahead(async {
+                let check = refused.clone();
+                let (event, at) = (EventId::new(world.now(), &world.gateway.entropy), world.now());
+                let merchant = house.cathay.id.clone();
+                let by = house.kiosk.actor();
+                let objection = Objection { merchant, check, event, at, by, reason: "it is me".into() };
+                world.gateway.ledger.contest(objection).await.unwrap();
+                world.check(&house.kiosk, question("day", "twitter:zoe")).await.unwrap()
+            })
+            .await;
+        assert_eq!(referred.decision, Decision::Referred);
+        house.denies(referred.check.unwrap()).await;
+        house.denies(refused).await;
+        world.pass(2 * 86_400);
+        // The refusal is from before, and both decisions by their clock; what they decide is not.
+        let (plan, gone) = house.prune(at + seconds(2)).await;
+        assert_eq!(house.findings(), [""; 0]);
+        assert_eq!((plan.kept, gone), (2, 1));
+        assert_eq!(house.prune(at + seconds(10)).await.1, 4);
         assert_eq!(house.findings(), [""; 0]);
     }
 }
