@@ -22,7 +22,8 @@ pub fn count_unspent_grants(
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))
         .filter(grants::expires_at.gt(now).and(grants::released_at.is_null()).and(grants::voided_at.is_null()))
-        .filter(diesel::dsl::not(diesel::dsl::exists(spent())))
+        // A token that is not spent at once opens the door again.
+        .filter(grants::single_use.eq(false).or(diesel::dsl::not(diesel::dsl::exists(spent()))))
         .select((diesel::dsl::count_star(), diesel::dsl::max(grants::expires_at)))
         .first(conn)?)
 }

@@ -161,3 +161,34 @@ async fn the_decision_of_a_case_stays_with_what_it_decides() {
         assert_eq!(house.findings(), [""; 0]);
     }
 }
+
+const OFTEN: &str = r#"{"score":{"source":"klout"},
+    "tiers":[{"id":"main","when":{"attr":"score","op":"gte","value":40}}],
+    "token":{"audience":"sfo","ttl":"PT24H","single_use":false}}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_opens_the_door_again_stands_in_the_way_until_it_ends() {
+    for house in House::all().await {
+        let world = &house.world;
+        world.perk(&house.cathay, "often", OFTEN).await;
+        world.score(&house.cathay, "twitter:ada", "80").await;
+        let before = world.now() + seconds(1);
+        for (perk, attempt) in [("often", "1"), ("day", "2")] {
+            let token = world.check(&house.kiosk, question(perk, "twitter:ada")).await.unwrap().token.unwrap();
+            let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+            let redeemer = &world.gateway.redeemer;
+            redeemer
+                .redeem(&house.admin, &house.cathay, &token, "door".into(), attempt.into(), deadline)
+                .await
+                .unwrap();
+        }
+        // Retries are over, and a door whose clock is behind may still take the token.
+        world.pass(86_400 + 1);
+        let plan = house.plan(before).await;
+        let hindrances: Vec<_> = plan.obstacles.iter().map(|it| (it.hindrance.code(), it.count)).collect();
+        assert_eq!(hindrances, [("unspent_grants", 1)], "the day's is spent");
+        world.pass(3600);
+        assert_eq!(house.prune(before).await.1, 4);
+        assert_eq!(house.findings(), [""; 0]);
+    }
+}
