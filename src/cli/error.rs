@@ -6,7 +6,7 @@ use super::document::Fault;
 use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
-use crate::audit::export::ExportError;
+use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
@@ -61,7 +61,7 @@ pub enum CliError {
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error("the export broke off, and {} was not written: {source}", path.display())]
-    ExportStopped { path: PathBuf, source: DatabaseError },
+    ExportStopped { path: PathBuf, source: ExportStopped },
     #[error("there is no log `{0}`, or nothing is recorded in it yet")]
     UnknownLog(String),
     /// Standard output can't be written to.

@@ -64,7 +64,7 @@ struct PrunedView {
     merchant: MerchantSlug,
     /// How many bodies went, or would go.
     count: u64,
-    /// How many stay because they count for ever.
+    /// How many stay because limits go on counting them.
     kept: u64,
     from_index: i64,
     to_index: i64,
@@ -107,7 +107,7 @@ impl fmt::Display for Answer {
             write!(f, "{merchant}: the bodies of {count} events from before {} {verb}", self.before)?;
             match kept {
                 0 => writeln!(f)?,
-                kept => writeln!(f, "; {kept} stay, because they count for ever")?,
+                kept => writeln!(f, "; {kept} stay, because limits go on counting them")?,
             }
             for ObstacleView { code, count, until, detail } in obstacles {
                 let until = until.map_or_else(String::new, |until| format!(", until {until}"));

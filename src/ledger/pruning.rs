@@ -3,7 +3,8 @@
 //! What goes: checks, redemptions, releases, voids and what people decided about referrals and contests. What never
 //! goes, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
 //! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
-//! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it.
+//! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
+//! a grant that a rolling limit counts as younger than it is, because a replica's clock was ahead.
 //!
 //! Nothing goes while a promise still needs it: see [`Obstacle`]. Kinds that come later stay until somebody
 //! adds them to [`PRUNABLE`], having thought about who reads them back.
@@ -13,8 +14,9 @@
 //! next time. Bodies that are gone and that no event tells of are a finding of `audit verify`.
 
 mod obstacle;
+mod staying;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,6 +34,7 @@ use crate::perks::period::{LONGEST, Period};
 use crate::perks::read::{Issues, Spot};
 use crate::tokens::claims::SKEW_SECONDS;
 pub use obstacle::{Hindrance, Obstacle};
+use staying::{GRANTED, choose, counts_from, limits_of};
 
 /// The kind of the event that says what was pruned.
 pub const KIND: &str = "audit.pruned";
@@ -59,7 +62,7 @@ pub struct Plan {
     pub before: Timestamp,
     /// How many bodies go.
     pub count: u64,
-    /// How many of the kinds that go stay, because they count for ever.
+    /// How many of the kinds that go stay, because limits go on counting them.
     pub kept: u64,
     /// The first of them, and the first index behind the last: `from == to` when none go.
     pub from_index: i64,
@@ -163,7 +166,8 @@ impl Ledger {
             ]),
             personal: None,
         };
-        // First: bodies that are gone without a word would look like somebody's misdeed.
+        // First: bodies that are gone without a word would look like somebody's misdeed. An export that is read
+        // meanwhile asks for this event when it finds one gone, and must find it.
         self.change(move |_, events| {
             events.push(draft);
             Ok::<_, LedgerError>(())
@@ -257,69 +261,26 @@ fn standing(
     ))
 }
 
-/// Whether each of the rows goes. A check goes unless it is a grant that counts for ever; what became
-/// of a grant goes with its check, so that what is left is either whole or nothing.
-fn choose(
-    conn: &mut AnyConnection,
-    log: &str,
-    rows: Vec<LoggedRow>,
-    before: i64,
-) -> Result<Vec<(LoggedRow, bool)>, DatabaseError> {
-    let mut parsed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let body = row.body.as_deref().unwrap_or_default();
-        let facts = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?.member("facts").cloned();
-        let check = match row.kind.as_str() {
-            redemptions::KIND | returns::RELEASED | returns::VOIDED => {
-                facts.as_ref().and_then(|facts| facts.member("check")).and_then(Json::as_text).map(str::to_owned)
-            }
-            _ => None,
-        };
-        parsed.push((row, check));
-    }
-    let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
-    let found = rows::list_bodies_about(conn, log, checks::KIND, &asked)?.into_iter();
-    let stays: HashMap<String, bool> = found
-        .map(|(check, at, body)| (check, body.is_some_and(|body| at >= before || counts_for_ever(&body))))
-        .collect();
-    let goes = |row: &LoggedRow, check: Option<&str>| match check {
-        Some(check) => !stays.get(check).copied().unwrap_or_default(),
-        None => !(row.kind == checks::KIND && row.body.as_deref().is_some_and(counts_for_ever)),
-    };
-    Ok(parsed
-        .into_iter()
-        .map(|(row, check)| {
-            let goes = goes(&row, check.as_deref());
-            (row, goes)
-        })
-        .collect())
-}
-
-/// Whether a check used a limit whose window never ends. Bodies are canonical, and what callers write is
-/// escaped where it holds quotes.
-fn counts_for_ever(body: &str) -> bool {
-    body.contains(r#""decision":"granted""#) && body.contains(r#""window":"lifetime""#)
-}
-
 /// Notes what still needs this event.
 fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timestamp) -> Result<(), LedgerError> {
     let at = from_micros(row.at);
-    let later = |by: SignedDuration| at.checked_add(by).unwrap_or(Timestamp::MAX);
-    let retries = later(SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX));
+    let window = SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX);
+    let retries = at.checked_add(window).unwrap_or(Timestamp::MAX);
     if row.kind == checks::KIND && retries > now {
         plan.hinder(Hindrance::Retries, 1, Some(retries));
     }
     let body = row.body.as_deref().unwrap_or_default();
-    if row.kind != checks::KIND || !body.contains(r#""decision":"granted""#) || !body.contains(r#""window":""#) {
+    if row.kind != checks::KIND || !body.contains(GRANTED) || !body.contains(r#""window":""#) {
         return Ok(());
     }
     let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    let facts = body.member("facts");
-    let limits = facts.and_then(|facts| facts.member("limits")).and_then(Json::as_list).unwrap_or_default();
-    for limit in limits {
+    for limit in limits_of(&body) {
         let text = |name: &str| limit.member(name).and_then(Json::as_text);
         let until = match (text("window"), rolling) {
-            (Some(ROLLING), Some(length)) => Some(later(SignedDuration::from_secs(length.seconds()))),
+            (Some(ROLLING), Some(length)) => {
+                let length = SignedDuration::from_secs(length.seconds());
+                Some(counts_from(limit).unwrap_or(at).checked_add(length).unwrap_or(Timestamp::MAX))
+            }
             (Some(ROLLING), None) => None,
             // A calendar window says when it ends; places that are held were counted by their rows.
             _ if limit.member("horizon").is_none() => text("resets_at").and_then(|at| at.parse().ok()),

@@ -2,8 +2,9 @@
 //!
 //! What is exported is fixed at the start: the events up to a checkpoint. Events are only ever appended, so
 //! pages read one after another, each by itself, hold the same as one long transaction would: nothing is
-//! locked, a client that reads slowly is in nobody's way, and memory holds one page. (What pruning takes
-//! away meanwhile is a body, and an event without its body proves itself too.)
+//! locked, a client that reads slowly is in nobody's way, and memory holds one page. But pruning takes bodies away
+//! meanwhile, and the event that says so stands behind what is exported: to whoever verifies the file they
+//! would be missing without a word. Such an export breaks off ([`ExportStopped::Pruned`]).
 //!
 //! A period is rounded out to the checkpoint behind its last event: what shares a batch with that event stands in
 //! the export too, whole, so that an export which goes on from there misses nothing.
@@ -27,7 +28,7 @@ use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::merkle::{Frontier, Hash};
 use crate::ledger::note::VerifierKey;
 use crate::ledger::store::{self as ledger, CheckpointRow};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, pruning};
 use plan::{Plan, Start};
 use record::{End, Form, PeriodAsked, Placed};
 
@@ -66,6 +67,15 @@ pub enum ExportError {
     Since(String),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Why an export has no end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportStopped {
+    #[error("the log was pruned since it began, and what it lacks would look like somebody's misdeed: export it again")]
+    Pruned,
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -168,8 +178,8 @@ impl Export {
     /// The next piece; none when it is over. After an error the export has no end, and shows it.
     ///
     /// # Errors
-    /// The database's, and [`DatabaseError::Corrupt`] where the log has a gap.
-    pub async fn next(&mut self) -> Result<Option<String>, DatabaseError> {
+    /// [`ExportStopped`]; [`DatabaseError::Corrupt`] where the log has a gap.
+    pub async fn next(&mut self) -> Result<Option<String>, ExportStopped> {
         if let Some(opening) = self.opening.take() {
             return Ok(Some(opening));
         }
@@ -179,14 +189,23 @@ impl Export {
         let (log, span) = (self.plan.log.id.clone(), (self.next, self.plan.to.min(self.next.saturating_add(PAGE))));
         let (checkpoints_from, to) = (self.next_checkpoint(), self.plan.to);
         let wants_checkpoints = self.checkpoints.is_empty() && checkpoints_from <= to;
+        // Of an export that ends before the log does, nobody expects that it tells why bodies are missing.
+        let tells_why = self.plan.has_events && self.plan.is_to_end;
+        let owner = self.plan.log.merchant_id.clone().filter(|_| tells_why);
         let read = self.database.read(move |conn| {
             let events = ledger::history::list_logged(conn, &log, span, None, None)?;
+            // Pruning says what it does before it does it, so whoever asks after the page was read misses none.
+            if let Some(owner) = owner.filter(|_| events.iter().any(|event| event.body.is_none()))
+                && store::is_told_behind(conn, (&log, to), &owner, pruning::KIND)?
+            {
+                return Err(ExportStopped::Pruned);
+            }
             let checkpoints = if wants_checkpoints {
                 store::list_checkpoints_from(conn, &log, checkpoints_from, PAGE)?
             } else {
                 Vec::new()
             };
-            Ok::<_, DatabaseError>((events, checkpoints))
+            Ok((events, checkpoints))
         });
         let (events, checkpoints) = read.await?;
         self.checkpoints.extend(checkpoints.into_iter().filter(|row| row.size <= to));
@@ -198,7 +217,7 @@ impl Export {
                 break;
             }
             if event.log_index != self.next {
-                return Err(gap(self.next));
+                return Err(gap(self.next).into());
             }
             let hash: Hash = event.leaf_hash.as_slice().try_into().map_err(|_| gap(self.next))?;
             self.frontier.append(hash);
@@ -220,7 +239,7 @@ impl Export {
             self.form.end(&mut out, &self.end);
             self.is_over = true;
         } else if out.is_empty() {
-            return Err(gap(self.next));
+            return Err(gap(self.next).into());
         }
         Ok(Some(out))
     }

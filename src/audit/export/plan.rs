@@ -32,6 +32,8 @@ pub(super) struct Plan {
     since: Option<String>,
     /// Whether anything happened in the period. If nothing did, bare leaves show where it would be.
     pub has_events: bool,
+    /// Whether it goes to the end that the log has, and not only to that of a period.
+    pub is_to_end: bool,
 }
 
 impl Plan {
@@ -60,7 +62,8 @@ impl Plan {
             .ok_or_else(|| DatabaseError::corrupt("log", format!("nothing was signed from {wanted} events on")))?;
         let size = u64::try_from(from).map_err(|e| DatabaseError::corrupt("log index", e))?;
         let frontier = proof::frontier_at(conn, &log.id, size)?;
-        Ok(Self { log, from, to, frontier, since: start.map(|start| start.note), has_events: last.is_some() })
+        let (since, is_to_end) = (start.map(|start| start.note), period.to.is_none());
+        Ok(Self { log, from, to, frontier, since, has_events: last.is_some(), is_to_end })
     }
 
     pub(super) fn header(&self, period: PeriodAsked, exported_at: Timestamp) -> Header {

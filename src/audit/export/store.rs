@@ -63,3 +63,16 @@ pub(super) fn list_checkpoints_from(
         .select(CheckpointRow::as_select())
         .load(c)?))
 }
+
+/// Whether the log has an event of this kind about its owner, at the index or behind it.
+pub(super) fn is_told_behind(
+    conn: &mut AnyConnection,
+    (log, index): (&str, i64),
+    owner: &str,
+    kind: &str,
+) -> Result<bool> {
+    let told = events::table
+        .filter(events::log_id.eq(log).and(events::log_index.ge(index)))
+        .filter(events::about.eq(owner).and(events::kind.eq(kind)));
+    Ok(diesel::select(diesel::dsl::exists(told)).get_result(conn)?)
+}

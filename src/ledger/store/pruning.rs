@@ -22,7 +22,8 @@ pub fn count_unspent_grants(
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))
         .filter(grants::expires_at.gt(now).and(grants::released_at.is_null()).and(grants::voided_at.is_null()))
-        .filter(diesel::dsl::not(diesel::dsl::exists(spent())))
+        // A token that is not spent at once opens the door again.
+        .filter(grants::single_use.eq(false).or(diesel::dsl::not(diesel::dsl::exists(spent()))))
         .select((diesel::dsl::count_star(), diesel::dsl::max(grants::expires_at)))
         .first(conn)?)
 }
@@ -83,18 +84,18 @@ pub fn list_rules(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec
         .load(conn)?)
 }
 
-/// The events of this kind about these things: what, when, and the body unless it is pruned.
+/// The events of these kinds about these things: what, when, and the body unless it is pruned.
 pub fn list_bodies_about(
     conn: &mut AnyConnection,
     log: &str,
-    kind: &str,
+    kinds: &[&str],
     about: &[&str],
 ) -> Result<Vec<(String, i64, Option<String>)>> {
     if about.is_empty() {
         return Ok(Vec::new());
     }
     Ok(on_either!(conn, |c| events::table
-        .filter(events::log_id.eq(log).and(events::kind.eq(kind)))
+        .filter(events::log_id.eq(log).and(events::kind.eq_any(kinds)))
         .filter(events::about.eq_any(about))
         .select((events::about, events::at, events::body))
         .load(c)?))

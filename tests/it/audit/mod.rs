@@ -9,6 +9,7 @@ mod life;
 mod notes;
 mod pages;
 mod pruning;
+mod pruning_races;
 mod random;
 mod referrals;
 mod reports;

@@ -35,16 +35,16 @@ fn rule(window: &str) -> String {
     )
 }
 
-struct House {
-    world: World,
-    database: Database,
-    cathay: Merchant,
-    kiosk: Principal,
-    admin: Principal,
+pub struct House {
+    pub world: World,
+    pub database: Database,
+    pub cathay: Merchant,
+    pub kiosk: Principal,
+    pub admin: Principal,
 }
 
 impl House {
-    async fn all() -> Vec<Self> {
+    pub async fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for world in World::all().await {
             let cathay = world.merchant("cathay").await;
@@ -60,7 +60,7 @@ impl House {
     }
 
     /// Everybody visits everything; some are redeemed, released, voided, referred.
-    async fn visits(&self) {
+    pub async fn visits(&self) {
         for who in ["ada", "bob"] {
             self.world.score(&self.cathay, &format!("twitter:{who}"), "80").await;
             for (perk, _) in RULES {
@@ -86,23 +86,23 @@ impl House {
         self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
-    async fn plan(&self, before: Timestamp) -> Plan {
+    pub async fn plan(&self, before: Timestamp) -> Plan {
         self.world.gateway.ledger.plan_pruning(&self.cathay.id, before, |_, _| ()).await.unwrap()
     }
 
-    async fn prune(&self, before: Timestamp) -> (Plan, u64) {
+    pub async fn prune(&self, before: Timestamp) -> (Plan, u64) {
         let plan = self.plan(before).await;
         assert_eq!(plan.obstacles, []);
         let gone = self.world.gateway.ledger.prune(&plan, CLI, |_, _| ()).await.unwrap();
         (plan, gone)
     }
 
-    fn findings(&self) -> Vec<String> {
+    pub fn findings(&self) -> Vec<String> {
         let report = perkgate::audit::verify(&self.database, &Request::default(), &Entropy::System, &mut |_| {});
         report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
     }
 
-    fn obstacles(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
+    pub fn obstacles(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
         plan.obstacles.iter().map(|it| (it.hindrance.code(), it.until.map(|at| at.to_string()))).collect()
     }
 }
