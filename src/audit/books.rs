@@ -143,9 +143,10 @@ impl LogBooks<'_> {
             )) => {
                 self.referrals.gone(check);
             }
-            Some((redemptions::KIND, _)) => {
-                if let Against::Tables { redemptions, .. } = &mut self.books.against {
-                    redemptions.has_gone = true;
+            Some((kind @ (redemptions::KIND | returns::RELEASED | returns::VOIDED), grant)) => {
+                if let Against::Tables { grants, redemptions } = &mut self.books.against {
+                    redemptions.has_gone |= kind == redemptions::KIND;
+                    grants.gone(grant, kind);
                 }
             }
             _ => {}
@@ -267,9 +268,6 @@ impl LogBooks<'_> {
         checked.referrals += self.referrals.close(conn, name, merchant, &gaps, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
         checked.counters += self.counters.close(conn, name, merchant, &gaps, findings)?;
-        if let Against::Tables { grants, .. } = &mut self.books.against {
-            grants.gaps.insert(merchant.to_owned(), gaps);
-        }
         Ok(())
     }
 }

@@ -1,0 +1,230 @@
+//! A log whose old events are pruned: what its tables still must hold, and honest clocks that differ.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use jiff::{SignedDuration, Timestamp};
+use perkgate::access::{Merchant, Principal, Role};
+use perkgate::audit::{Request, verify_snapshot};
+use perkgate::database::{Database, connection};
+use perkgate::eligibility::checker::Answer;
+use perkgate::eligibility::referee::Ruling;
+use perkgate::entropy::Entropy;
+use perkgate::ids::{CheckId, EventId, GrantId};
+use perkgate::ledger::contests::Objection;
+use perkgate::ledger::erasure::Erasure;
+use perkgate::ledger::returns::{Leaving, Taking};
+
+use crate::support::world::{CLI, World, question};
+
+/// A day of 24 hours, in seconds.
+const DAY: i64 = 86_400;
+
+fn rule(window: &str, single_use: bool) -> String {
+    format!(
+        r#"{{"score":{{"source":"klout","on_missing":"refer"}},
+        "tiers":[{{"id":"main","when":{{"attr":"score","op":"gte","value":40}}}}],
+        "limits":[{{"id":"own","scope":["subject"],"max":9,"window":{window}}}],
+        "token":{{"audience":"sfo","ttl":"PT1H","single_use":{single_use}}}}}"#
+    )
+}
+
+struct House {
+    world: World,
+    database: Database,
+    cathay: Merchant,
+    kiosk: Principal,
+    admin: Principal,
+}
+
+impl House {
+    /// A lounge whose limit rolls over a week, a shower that is open as often as one likes, and a house
+    /// with places.
+    async fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for world in World::all().await {
+            let cathay = world.merchant("cathay").await;
+            let (kiosk, admin) =
+                (world.principal(&cathay, Role::Kiosk).await, world.principal(&cathay, Role::Admin).await);
+            for (perk, window, single_use) in [
+                ("lounge", r#"{"rolling":"P7D"}"#, true),
+                ("shower", r#"{"calendar":"day"}"#, false),
+                ("house", r#"{"concurrent":{"max_stay":"PT4H"}}"#, true),
+            ] {
+                world.perk(&cathay, perk, &rule(window, single_use)).await;
+            }
+            let database = world.database.open();
+            all.push(Self { world, database, cathay, kiosk, admin });
+        }
+        all
+    }
+
+    async fn check(&self, perk: &str, who: &str) -> Answer {
+        self.world.check(&self.kiosk, question(perk, &format!("twitter:{who}"))).await.unwrap()
+    }
+
+    /// Granted to somebody whose score is high enough.
+    async fn grant(&self, perk: &str, who: &str) -> (String, GrantId) {
+        self.world.score(&self.cathay, &format!("twitter:{who}"), "80").await;
+        let answer = self.check(perk, who).await;
+        (answer.token.unwrap(), answer.grant.unwrap().id)
+    }
+
+    async fn redeem(&self, token: &str, door: &str) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let redeemer = &self.world.gateway.redeemer;
+        redeemer.redeem(&self.admin, &self.cathay, token, door.into(), "1".into(), deadline).await.unwrap();
+    }
+
+    async fn release(&self, grant: &GrantId) {
+        let leaving = Leaving { actor: CLI, location: None, kiosk: None, audience: None };
+        self.world.gateway.ledger.release_grant(&self.cathay.id, grant, leaving).await.unwrap();
+    }
+
+    async fn void(&self, grant: GrantId) {
+        let taking = Taking { actor: CLI, note: "A mistake.".into(), keep_uses: false };
+        self.world.gateway.ledger.void_grants(&self.cathay.id, vec![grant], taking).await.unwrap();
+    }
+
+    async fn decide(&self, check: CheckId, tier: Option<&str>) {
+        let ruling = Ruling { check, tier: tier.map(str::to_owned), note: "seen".into() };
+        self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
+    }
+
+    async fn contest(&self, check: &CheckId) {
+        let at = self.world.now();
+        let objection = Objection {
+            merchant: self.cathay.id.clone(),
+            check: check.clone(),
+            event: EventId::new(at, &self.world.gateway.entropy),
+            at,
+            by: self.kiosk.actor(),
+            reason: "it is me".to_owned(),
+        };
+        self.world.gateway.ledger.contest(objection).await.unwrap();
+    }
+
+    async fn erase(&self, who: &str) {
+        let subject =
+            self.world.gateway.keyring.subject_ref(&self.cathay.id, &format!("twitter:{who}").parse().unwrap());
+        let erasure = Erasure { merchant: self.cathay.id.clone(), subject, by: CLI };
+        let gateway = &self.world.gateway;
+        gateway.lookup.erase(&gateway.ledger, erasure).await.unwrap().unwrap();
+    }
+
+    /// Refused for want of a score.
+    async fn refused(&self, who: &str) -> CheckId {
+        self.world.score(&self.cathay, &format!("twitter:{who}"), "12").await;
+        self.check("lounge", who).await.check.unwrap()
+    }
+
+    async fn prune(&self, before: Timestamp) -> u64 {
+        let ledger = &self.world.gateway.ledger;
+        let plan = ledger.plan_pruning(&self.cathay.id, before, |_, _| ()).await.unwrap();
+        assert_eq!(plan.obstacles, []);
+        ledger.prune(&plan, CLI, |_, _| ()).await.unwrap()
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let report = perkgate::audit::verify(&self.database, &Request::default(), &Entropy::System, &mut |_| {});
+        report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
+    }
+
+    /// Does what each says, and takes it back once it was found for what it is.
+    #[track_caller]
+    fn expect(&self, cases: &[(&str, &str)]) {
+        assert_eq!(self.findings(), [""; 0]);
+        let mut unseen = Vec::new();
+        for (hands, expected) in cases {
+            let mut conn = self.database.dedicated().unwrap();
+            connection::begin(&mut conn).unwrap();
+            conn.batch_execute(hands).unwrap();
+            let report = verify_snapshot(&mut conn, &Request::default(), &Entropy::System, &mut |_| {}).unwrap();
+            connection::rollback(&mut conn).unwrap();
+            let counts = report.findings.counts();
+            if counts.keys().copied().collect::<Vec<_>>().join(" ") != *expected {
+                unseen.push(format!("{hands}: {expected} wanted, found {counts:?}"));
+            }
+        }
+        assert!(unseen.is_empty(), "{unseen:#?}");
+        assert_eq!(self.findings(), [""; 0]);
+    }
+}
+
+fn minutes(number: i64) -> SignedDuration {
+    SignedDuration::from_mins(number)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_grant_ended_is_held_to_what_pruning_left_of_it() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        let (token, left) = house.grant("lounge", "ada").await;
+        house.redeem(&token, "1").await;
+        house.release(&left).await;
+        house.void(house.grant("lounge", "bob").await.1).await;
+        // Both: taken back after the guest came in, and left then.
+        let (token, both) = house.grant("house", "cy").await;
+        house.redeem(&token, "1").await;
+        house.void(both.clone()).await;
+        house.release(&both).await;
+        let (token, _) = house.grant("lounge", "fay").await;
+        house.redeem(&token, "1").await;
+        house.grant("shower", "dee").await;
+        // Taken back later: its event stays.
+        let (_, late) = house.grant("shower", "eve").await;
+        house.world.pass(1200);
+        house.void(late).await;
+        house.world.pass(40 * DAY);
+        assert!(house.prune(begin + minutes(10)).await > 10);
+        house.grant("lounge", "ada").await;
+        house.expect(&[
+            (
+                "UPDATE grants SET voided_at = NULL WHERE id = (SELECT about FROM events WHERE kind = 'grant.voided' \
+                 AND body IS NULL ORDER BY log_index LIMIT 1)",
+                "grant_mismatch",
+            ),
+            (
+                "UPDATE grants SET released_at = NULL WHERE id = (SELECT about FROM events WHERE kind = 'grant.released' \
+                 ORDER BY log_index LIMIT 1)",
+                "grant_mismatch",
+            ),
+            ("UPDATE grants SET released_at = NULL WHERE voided_at IS NOT NULL", "grant_mismatch"),
+            (
+                "UPDATE grants SET voided_at = granted_at WHERE voided_at IS NULL AND released_at IS NULL AND single_use = FALSE",
+                "grant_mismatch",
+            ),
+            (
+                "UPDATE grants SET released_at = granted_at WHERE voided_at IS NULL AND released_at IS NULL AND single_use = FALSE",
+                "grant_mismatch",
+            ),
+            (
+                "UPDATE grants SET voided_at = NULL WHERE voided_at = (SELECT max(voided_at) FROM grants)",
+                "grant_mismatch",
+            ),
+            // What the event was about, changed along with nothing else.
+            (
+                "UPDATE events SET kind = 'check.decided' WHERE kind = 'grant.voided' AND body IS NULL",
+                "grant_mismatch",
+            ),
+            // Nothing else names these grants any more.
+            (
+                "DELETE FROM grants WHERE id IN (SELECT about FROM events WHERE kind = 'grant.voided' AND body IS NULL)",
+                "grant_missing",
+            ),
+            (
+                "DELETE FROM grants WHERE id IN (SELECT about FROM events WHERE kind = 'grant.voided' AND body IS NOT NULL)",
+                "grant_missing",
+            ),
+            (
+                "DELETE FROM grants WHERE id IN (SELECT about FROM events WHERE kind = 'grant.released')",
+                "grant_missing",
+            ),
+            (
+                "DELETE FROM grants WHERE single_use AND voided_at IS NULL AND released_at IS NULL \
+                 AND id IN (SELECT about FROM events WHERE kind = 'token.redeemed')",
+                "grant_missing",
+            ),
+        ]);
+    }
+}
