@@ -15,7 +15,7 @@ use super::logs::Logs;
 use super::marks::Marks;
 use super::merchants::Owner;
 use super::pruned::Pruned;
-use super::redemptions::Redemptions;
+use super::redemptions::{Redemptions, SINGLE};
 use super::referrals::Referrals;
 use super::rules::Rules;
 use super::spending::Spending;
@@ -118,9 +118,6 @@ impl Books {
         Ok(())
     }
 }
-
-/// The slot of a token that is spent once.
-const SINGLE: &str = "single";
 
 /// The name of the operator's log.
 pub(super) const OPERATOR: &str = "operator";

@@ -228,3 +228,44 @@ async fn how_a_grant_ended_is_held_to_what_pruning_left_of_it() {
         ]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redemption_is_excused_only_where_one_is_pruned() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        let (token, _) = house.grant("shower", "ada").await;
+        for door in ["1", "2"] {
+            house.redeem(&token, door).await;
+        }
+        let (single, _) = house.grant("lounge", "ada").await;
+        house.redeem(&single, "1").await;
+        house.world.pass(1200);
+        for door in ["3", "4"] {
+            house.redeem(&token, door).await;
+        }
+        house.world.pass(40 * DAY);
+        assert_eq!(house.prune(begin + minutes(10)).await, 2 + 3);
+        house.expect(&[
+            // The events of these are there, though others of the same grant are pruned.
+            ("UPDATE redemptions SET redeemed_at = redeemed_at - 1 WHERE door = '3'", "redemption_mismatch"),
+            ("UPDATE redemptions SET key_id = 'key_x' WHERE door = '4'", "redemption_mismatch"),
+            ("DELETE FROM redemptions WHERE door = '3'", "redemption_missing"),
+            // Of those that are pruned, how many there were.
+            ("DELETE FROM redemptions WHERE door = '2'", "redemption_missing"),
+            ("DELETE FROM redemptions WHERE door IN ('1', '2')", "redemption_missing"),
+            ("DELETE FROM redemptions WHERE slot = 'single'", "redemption_missing"),
+            (
+                "INSERT INTO redemptions SELECT grant_id, 'single', merchant_id, key_id, '9', attempt, redeemed_at \
+                 FROM redemptions WHERE door = '2'",
+                "redemption_without_event",
+            ),
+            (
+                "INSERT INTO redemptions SELECT grant_id, 'other', merchant_id, key_id, door, attempt, redeemed_at \
+                 FROM redemptions WHERE slot = 'single'",
+                "redemption_mismatch redemption_without_event",
+            ),
+            // A slot is its attempt's.
+            ("UPDATE redemptions SET door = 'another' WHERE door = '1' AND slot <> 'single'", "redemption_mismatch"),
+        ]);
+    }
+}
