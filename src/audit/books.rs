@@ -21,7 +21,7 @@ use super::rules::Rules;
 use super::spending::Spending;
 use super::subjects::Subjects;
 use super::verify::Checked;
-use super::walk::Identity;
+use super::walk::{Columns, Identity};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::{contests, erasure, keys as gateway, pruning, redemptions, referrals, returns};
 
@@ -128,11 +128,11 @@ impl LogBooks<'_> {
         self.gaps.outside();
     }
 
-    /// An event whose body is gone. `told` is what kind it was and what it was about, where the table says so.
-    pub(super) fn gone(&mut self, at: At<'_>, told: Option<(&str, &str)>, findings: &mut Findings) {
+    /// An event whose body is gone. `told` is what a table says of it.
+    pub(super) fn gone(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
         self.pruned.gone(at.index);
-        self.gaps.pruned(at.index);
-        match told {
+        self.gaps.pruned(at.index, told.map(|told| told.at));
+        match told.map(|told| (told.kind, told.about)) {
             Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
             Some((
                 referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED,

@@ -317,7 +317,7 @@ mod tests {
     fn codes(events: &[(&str, u64, u64)], has_gaps: bool) -> Vec<(i64, &'static str)> {
         let (mut counters, mut findings, mut gaps) = (Counters::default(), Findings::default(), Gaps::default());
         if has_gaps {
-            gaps.pruned(-1);
+            gaps.pruned(-1, None);
         }
         for (index, (decision, cost, used)) in (0..).zip(events) {
             let text = check(decision, *cost, *used);

@@ -269,3 +269,22 @@ async fn a_redemption_is_excused_only_where_one_is_pruned() {
         ]);
     }
 }
+
+/// The clock of one replica is behind: what is later in the log is older, and is pruned first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_pruning_may_reach_less_far() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        house.world.pass(1200);
+        house.grant("lounge", "ada").await;
+        house.world.pass(-600);
+        house.grant("lounge", "bob").await;
+        house.world.pass(40 * DAY);
+        assert_eq!(house.prune(begin + minutes(15)).await, 1);
+        assert_eq!(house.findings(), [""; 0]);
+        assert_eq!(house.prune(begin + minutes(25)).await, 1);
+        assert_eq!(house.findings(), [""; 0]);
+        house.grant("lounge", "ada").await;
+        assert_eq!(house.findings(), [""; 0]);
+    }
+}
