@@ -288,3 +288,38 @@ async fn a_later_pruning_may_reach_less_far() {
         assert_eq!(house.findings(), [""; 0]);
     }
 }
+
+/// Nobody came since: what such a counter stands at is told by its uses alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_sleeps_is_held_to_its_uses() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        for who in ["ada", "bob"] {
+            house.grant("lounge", who).await;
+            let (token, _) = house.grant("house", who).await;
+            house.redeem(&token, "1").await;
+        }
+        house.world.pass(60);
+        house.grant("lounge", "bob").await;
+        // Given back: its counter has slept since with nothing used.
+        house.void(house.grant("lounge", "cy").await.1).await;
+        house.world.pass(40 * DAY);
+        house.prune(begin + minutes(10)).await;
+        // This one is awake.
+        house.grant("lounge", "ada").await;
+        house.expect(&[
+            ("UPDATE limit_counters SET used = 7 WHERE window_key = 'rolling' AND used = 2", "counter_mismatch"),
+            ("UPDATE limit_counters SET used = 0 WHERE window_key = 'rolling' AND used = 2", "counter_mismatch"),
+            ("UPDATE limit_counters SET used = 1 WHERE window_key = 'rolling' AND used = 0", "counter_mismatch"),
+            ("UPDATE limit_counters SET used = used + 1 WHERE window_key = 'concurrent'", "counter_mismatch"),
+            ("UPDATE limit_counters SET horizon = horizon + 4000000000000 WHERE used = 2", "counter_mismatch"),
+            ("DELETE FROM limit_uses WHERE counts_at = (SELECT min(counts_at) FROM limit_uses)", "counter_mismatch"),
+            ("UPDATE limit_uses SET cost = 4 WHERE window_key = 'concurrent'", "counter_mismatch"),
+        ]);
+        house.world.gateway.ledger.sweep_uses().await.unwrap();
+        house.world.pass(400 * DAY);
+        house.grant("lounge", "dee").await;
+        house.world.gateway.ledger.sweep_uses().await.unwrap();
+        assert_eq!(house.findings(), [""; 0]);
+    }
+}
