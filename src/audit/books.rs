@@ -135,10 +135,11 @@ impl LogBooks<'_> {
         match told.map(|told| (told.kind, told.about)) {
             Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
             Some((
-                referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED,
+                kind
+                @ (referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED),
                 check,
             )) => {
-                self.referrals.gone(check);
+                self.referrals.gone(check, kind);
             }
             Some((kind @ (redemptions::KIND | returns::RELEASED | returns::VOIDED), grant)) => {
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {

@@ -323,3 +323,89 @@ async fn a_counter_that_sleeps_is_held_to_its_uses() {
         assert_eq!(house.findings(), [""; 0]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_decided_is_held_to_what_pruning_left_of_it() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        for (who, tier) in [("ada", Some("main")), ("bob", None)] {
+            let asked = house.check("lounge", who).await.check.unwrap();
+            house.decide(asked, tier).await;
+            let refused = house.refused(&format!("{who}-2")).await;
+            house.contest(&refused).await;
+            house.decide(refused, tier).await;
+        }
+        let refused = house.refused("cy").await;
+        house.contest(&refused).await;
+        house.erase("cy").await;
+        // Contested before and decided after.
+        let refused = house.refused("dee").await;
+        house.contest(&refused).await;
+        house.world.pass(1200);
+        house.decide(refused, None).await;
+        house.world.pass(40 * DAY);
+        assert_eq!(house.prune(begin + minutes(10)).await, 2 * 2 + 1 + 2 * 3 + 1 + 3 + 2);
+        let (referral, contest) = ("contested_at IS NULL", "contested_at IS NOT NULL");
+        for (set, which) in [
+            // Decided anew, or not at all.
+            ("status = 'open', decided_at = NULL, decided_by = NULL, resolved_by = NULL, grant_id = NULL", referral),
+            ("status = 'open'", contest),
+            ("status = 'closed'", &*format!("{referral} AND status = 'denied'")),
+            ("status = 'denied'", &*format!("{referral} AND status = 'granted'")),
+            (
+                "status = 'granted', resolved_by = check_id, grant_id = 'grt_x'",
+                "status = 'denied' AND contested_at > 0",
+            ),
+            ("status = 'denied', resolved_by = NULL, grant_id = NULL", &*format!("{contest} AND status = 'granted'")),
+            ("status = 'denied'", "status = 'closed'"),
+            ("decided_at = NULL", "status = 'granted'"),
+            ("decided_by = NULL", "status = 'closed'"),
+            ("grant_id = NULL", "status = 'granted'"),
+            ("resolved_by = check_id", "status = 'denied'"),
+            // Contested, or not.
+            ("contested_at = 1, contested_by = 'cli'", referral),
+            ("contested_at = NULL, contested_by = NULL", "status = 'closed'"),
+            ("contested_at = NULL, contested_by = NULL", contest),
+            ("contested_by = NULL", "decided_at = (SELECT max(decided_at) FROM referrals)"),
+        ] {
+            house.expect(&[(&format!("UPDATE referrals SET {set} WHERE {which}"), "referral_mismatch")]);
+        }
+        house.expect(&[
+            ("DELETE FROM referrals WHERE status = 'closed'", "referral_missing"),
+            ("DELETE FROM referrals WHERE contested_at IS NULL", "referral_missing"),
+            (
+                "UPDATE referrals SET check_id = 'chk_x' WHERE status = 'closed'",
+                "referral_missing referral_without_event",
+            ),
+            // A check that is pruned was not always referred.
+            (
+                "INSERT INTO referrals SELECT (SELECT check_id FROM grants LIMIT 1), merchant_id, perk_id, perk, rule_version, \
+                 subject, 'denied', created_at, decided_at, decided_by, NULL, NULL, NULL, NULL FROM referrals \
+                 WHERE status = 'closed'",
+                "referral_without_event",
+            ),
+        ]);
+    }
+}
+
+/// Whoever decides does so by the clock of a replica that is behind: what they said is pruned first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_may_be_pruned_before_its_check() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        house.world.pass(1200);
+        let asked = house.check("lounge", "ada").await.check.unwrap();
+        let [upheld, overturned] = [house.refused("bob").await, house.refused("cy").await];
+        house.contest(&upheld).await;
+        house.world.pass(-600);
+        house.decide(asked, Some("main")).await;
+        house.decide(upheld, None).await;
+        house.contest(&overturned).await;
+        house.decide(overturned, Some("main")).await;
+        house.world.pass(40 * DAY);
+        for at in [15, 25] {
+            assert!(house.prune(begin + minutes(at)).await > 3);
+            assert_eq!(house.findings(), [""; 0], "{at}");
+        }
+    }
+}
