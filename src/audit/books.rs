@@ -130,8 +130,9 @@ impl LogBooks<'_> {
 
     /// An event whose body is gone. `told` is what a table says of it.
     pub(super) fn gone(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
-        self.pruned.gone(at.index);
-        self.gaps.pruned(at.index, told.map(|told| told.at));
+        let instant = told.map(|told| told.at);
+        self.pruned.gone(at.index, instant);
+        self.gaps.pruned(at.index, instant);
         match told.map(|told| (told.kind, told.about)) {
             Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
             Some((

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
 use jiff::{SignedDuration, Timestamp};
 use perkgate::access::{Merchant, Principal, Role};
 use perkgate::audit::{Request, verify_snapshot};
+use perkgate::database::schema::events;
 use perkgate::database::{Database, connection};
 use perkgate::eligibility::checker::Answer;
 use perkgate::eligibility::referee::Ruling;
@@ -15,6 +17,7 @@ use perkgate::ledger::contests::Objection;
 use perkgate::ledger::erasure::Erasure;
 use perkgate::ledger::returns::{Leaving, Taking};
 
+use super::history::events_of;
 use crate::support::world::{CLI, World, question};
 
 /// A day of 24 hours, in seconds.
@@ -38,8 +41,8 @@ struct House {
 }
 
 impl House {
-    /// A lounge whose limit rolls over a week, a shower that is open as often as one likes, and a house
-    /// with places.
+    /// A lounge whose limit rolls over a week, a shower that is open as often as one likes, a house with
+    /// places, and what is counted for ever.
     async fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for world in World::all().await {
@@ -50,6 +53,7 @@ impl House {
                 ("lounge", r#"{"rolling":"P7D"}"#, true),
                 ("shower", r#"{"calendar":"day"}"#, false),
                 ("house", r#"{"concurrent":{"max_stay":"PT4H"}}"#, true),
+                ("ever", r#"{"lifetime":true}"#, true),
             ] {
                 world.perk(&cathay, perk, &rule(window, single_use)).await;
             }
@@ -407,5 +411,60 @@ async fn a_decision_may_be_pruned_before_its_check() {
             assert!(house.prune(begin + minutes(at)).await > 3);
             assert_eq!(house.findings(), [""; 0], "{at}");
         }
+    }
+}
+
+/// Cut off in the middle, and done again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pruned_in_two_goes_is_counted_once() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        for who in ["ada", "bob", "cy"] {
+            let (token, grant) = house.grant("lounge", who).await;
+            house.redeem(&token, "1").await;
+            house.release(&grant).await;
+        }
+        let (token, _) = house.grant("ever", "ada").await;
+        house.redeem(&token, "1").await;
+        // By a clock that is ahead: among those that go, and stays.
+        house.world.pass(120);
+        house.check("lounge", "zoe").await;
+        house.world.pass(-120);
+        house.grant("lounge", "dee").await;
+        house.world.pass(40 * DAY);
+        let before = begin + minutes(1);
+        let mut conn = house.database.dedicated().unwrap();
+        let whole = events_of(&mut conn, "cathay");
+        assert_eq!(house.prune(before).await, 3 * 3 + 1);
+        let pruned = events_of(&mut conn, "cathay");
+        let gone: Vec<_> = whole.iter().zip(&pruned).filter(|(_, after)| after.body.is_none()).map(|it| it.0).collect();
+        for event in &gone[4..] {
+            let row = events::table.find((&event.log_id, event.log_index));
+            diesel::update(row).set(events::body.eq(&event.body)).execute(&mut conn).unwrap();
+        }
+        // As many may be gone, but none so young.
+        let younger = "UPDATE events SET body = NULL WHERE kind = 'check.decided' AND about IN (SELECT check_id FROM \
+                       referrals)";
+        house.expect(&[(younger, "body_missing referral_without_event")]);
+        assert_eq!(house.prune(before).await, 6);
+        let told: Vec<_> = events_of(&mut conn, "cathay").into_iter().filter(|it| it.kind == "audit.pruned").collect();
+        let told: Vec<_> = told.iter().map(|it| it.body.as_ref().unwrap()).collect();
+        let counts = [
+            r#""again":0,"before":"2012-05-08T19:01:00Z","count":10,"#,
+            r#""again":6,"before":"2012-05-08T19:01:00Z","count":0,"#,
+        ];
+        assert!(told.iter().zip(counts).all(|(told, counts)| told.contains(counts)), "{told:?}");
+        // That of what is counted for ever, which nothing else would miss.
+        let body = "UPDATE events SET body = NULL WHERE kind = 'token.redeemed' AND body IS NOT NULL";
+        house.expect(&[(body, "body_missing")]);
+        // Pruning more doesn't make good what somebody took.
+        house.world.pass(40 * DAY);
+        conn.batch_execute(body).unwrap();
+        let referred = pruned.iter().find(|it| it.kind == "check.decided" && it.at > before.as_microsecond()).unwrap();
+        house.decide(referred.about.parse().unwrap(), None).await;
+        house.world.pass(2 * DAY);
+        assert_eq!(house.prune(house.world.now() - minutes(25 * 60)).await, 2);
+        assert!(house.findings().iter().all(|it| it.contains("body_missing")), "{:?}", house.findings());
+        assert_eq!(house.findings().len(), 1);
     }
 }
