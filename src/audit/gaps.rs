@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::pruned::PrunedFacts;
 use crate::perks::limit::{CONCURRENT, LIFETIME, ROLLING};
-use crate::perks::window::ends_after;
+use crate::perks::window::{SLACK_HOURS, ends_after};
 
 /// What is missing of one log so far. Nothing is pruned that a limit still counts, so what is pruned
 /// leaves the limits of later on as exact as they were.
@@ -27,6 +27,13 @@ struct Told {
     at: i64,
     /// The first index behind what was pruned.
     to_index: i64,
+}
+
+impl Told {
+    /// Whether a window of the calendar was still to last when it was done, so that nothing is pruned that used it.
+    fn left_open(&self, window: &str) -> bool {
+        Timestamp::from_microsecond(self.at).is_ok_and(|at| ends_after(window, at))
+    }
 }
 
 impl Gaps {
@@ -88,8 +95,14 @@ impl Gaps {
         window != LIFETIME
             && self.told().is_none_or(|told| match window {
                 ROLLING => at < told.before,
-                // A place that was held, and the window of the calendar that was open when it was decided.
-                _ => at < told.at,
+                // A place that was held.
+                CONCURRENT => at < told.at,
+                // What is pruned had used a window that was over by then; in the zone of a later rule, one that
+                // begins alike may end some hours after it. No hour does, as no check goes that is not a day old.
+                _ => {
+                    let slack = if window.starts_with("hour:") { 0 } else { SLACK_HOURS * 3_600_000_000 };
+                    at < told.at.saturating_add(slack) && !told.left_open(window)
+                }
             })
     }
 
@@ -97,10 +110,7 @@ impl Gaps {
     pub(super) fn may_have_counted(&self, window: &str, horizon: i64) -> bool {
         match window {
             LIFETIME | ROLLING | CONCURRENT => self.may_count(window, horizon),
-            _ => {
-                let is_open = |told: Told| Timestamp::from_microsecond(told.at).is_ok_and(|at| ends_after(window, at));
-                self.is_part || self.last.is_some() && !self.told().is_some_and(is_open)
-            }
+            _ => self.is_part || self.last.is_some() && !self.told().is_some_and(|told| told.left_open(window)),
         }
     }
 }
@@ -122,7 +132,7 @@ mod tests {
         let mut gaps = Gaps::default();
         assert!(!gaps.any() && !gaps.may_hold(0) && !gaps.may_count("day:2026-03-02@+00", 0));
         gaps.pruned(7, None);
-        for window in ["day:2026-03-02@+00", ROLLING, CONCURRENT] {
+        for window in ["day:2026-03-02@+00", "hour:2026-03-02T11@+00", ROLLING, CONCURRENT] {
             assert!(gaps.may_count(window, i64::MAX), "nothing tells yet until when");
         }
         assert!(!gaps.may_count(LIFETIME, 0), "what counts for ever is never pruned");
@@ -131,11 +141,14 @@ mod tests {
         for (window, last) in [
             (ROLLING, "2026-02-28T23:59:59Z"),
             (CONCURRENT, "2026-03-02T11:59:59Z"),
-            ("day:2026-03-02@+00", "2026-03-02T11:59:59Z"),
+            ("hour:2026-03-02T11@+00", "2026-03-02T11:59:59Z"),
+            // It ends at 11:00 or somewhat later.
+            ("day:2026-03-01@-11", "2026-03-02T14:59:59Z"),
         ] {
             assert!(gaps.may_count(window, micros(last)), "{window}");
             assert!(!gaps.may_count(window, micros(last) + 1_000_000), "{window}");
         }
+        assert!(!gaps.may_count("day:2026-03-02@+00", at - 1), "it was open when it was pruned");
         assert!(gaps.may_have_counted("day:2026-03-01@+00", 0));
         assert!(!gaps.may_have_counted("day:2026-03-02@+00", 0), "it was open when it was pruned");
         assert!(gaps.may_hold(micros("2026-02-28T23:59:59Z")) && !gaps.may_hold(micros("2026-03-01T00:00:00Z")));

@@ -13,9 +13,11 @@ use perkgate::eligibility::checker::Answer;
 use perkgate::eligibility::referee::Ruling;
 use perkgate::entropy::Entropy;
 use perkgate::ids::{CheckId, EventId, GrantId};
+use perkgate::json::Json;
 use perkgate::ledger::contests::Objection;
 use perkgate::ledger::erasure::Erasure;
 use perkgate::ledger::returns::{Leaving, Taking};
+use perkgate::perks::catalog::NewVersion;
 
 use super::history::events_of;
 use crate::support::world::{CLI, World, question};
@@ -466,5 +468,43 @@ async fn what_is_pruned_in_two_goes_is_counted_once() {
         assert_eq!(house.prune(house.world.now() - minutes(25 * 60)).await, 2);
         assert!(house.findings().iter().all(|it| it.contains("body_missing")), "{:?}", house.findings());
         assert_eq!(house.findings().len(), 1);
+    }
+}
+
+/// A month that begins alike in two zones ends an hour later in the one to which the rule moves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_may_go_on_in_another_zone_once_it_was_pruned() {
+    let rule = |zone: &str| {
+        format!(
+            r#"{{"time_zone":"{zone}","score":{{"source":"klout"}},
+            "tiers":[{{"id":"main","when":{{"attr":"score","op":"gte","value":40}}}}],
+            "limits":[{{"id":"all","scope":["perk"],"max":9,"window":{{"calendar":"month"}}}}]}}"#
+        )
+    };
+    for house in House::all().await {
+        let world = &house.world;
+        let to = |at: &str| world.pass(at.parse::<Timestamp>().unwrap().as_second() - world.now().as_second());
+        world.perk(&house.cathay, "spa", &rule("Europe/Berlin")).await;
+        to("2013-03-15T12:00:00Z");
+        house.grant("spa", "ada").await;
+        // Berlin's month is over, Lagos's is not.
+        to("2013-03-31T22:30:00Z");
+        assert_eq!(house.prune("2013-03-20T00:00:00Z".parse().unwrap()).await, 1);
+        let moved = NewVersion { rule: Json::parse(&rule("Africa/Lagos")).unwrap(), publish: true, change_note: None };
+        let catalog = &world.gateway.catalog;
+        catalog.create_version(&house.cathay.id, CLI, &"spa".parse().unwrap(), moved).await.unwrap();
+        world.pass(600);
+        house.grant("spa", "bob").await;
+        house.expect(&[(
+            "UPDATE limit_counters SET used = used + 1 WHERE window_key = 'month:2013-03@+01'",
+            "counter_mismatch",
+        )]);
+        // The next one can't have been used by what is pruned.
+        to("2013-03-31T23:10:00Z");
+        house.grant("spa", "cy").await;
+        house.expect(&[(
+            "UPDATE limit_counters SET used = used + 1 WHERE window_key = 'month:2013-04@+01'",
+            "counter_mismatch",
+        )]);
     }
 }
