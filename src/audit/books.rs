@@ -34,7 +34,6 @@ pub(super) struct Books {
 }
 
 /// What grants and redemptions are held against.
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Against {
     /// The tables of a database.
     Tables { grants: Grants, redemptions: Redemptions },

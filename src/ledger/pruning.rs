@@ -297,15 +297,13 @@ fn choose(
     let stays: HashMap<String, (i64, bool)> = found
         .map(|(check, at, body)| (check, (at, body.is_some_and(|body| at >= before || counts_for_ever(&body)))))
         .collect();
-    let choice = |(row, check): (LoggedRow, Option<String>)| match check {
-        Some(check) => {
-            let (asked, stays) = stays.get(&check).copied().unwrap_or((row.at, false));
-            Choice { since: row.at.max(asked), goes: !stays, row }
-        }
-        None => {
-            let stays = row.kind == checks::KIND && row.body.as_deref().is_some_and(counts_for_ever);
-            Choice { since: row.at, goes: !stays, row }
-        }
+    let choice = |(row, check): (LoggedRow, Option<String>)| {
+        let is_for_ever = || row.kind == checks::KIND && row.body.as_deref().is_some_and(counts_for_ever);
+        let (asked, stays) = match check {
+            Some(check) => stays.get(&check).copied().unwrap_or((row.at, false)),
+            None => (row.at, is_for_ever()),
+        };
+        Choice { since: row.at.max(asked), goes: !stays, row }
     };
     Ok(parsed.into_iter().map(choice).collect())
 }
