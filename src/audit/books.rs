@@ -15,13 +15,13 @@ use super::logs::Logs;
 use super::marks::Marks;
 use super::merchants::Owner;
 use super::pruned::Pruned;
-use super::redemptions::Redemptions;
+use super::redemptions::{Redemptions, SINGLE};
 use super::referrals::Referrals;
 use super::rules::Rules;
 use super::spending::Spending;
 use super::subjects::Subjects;
 use super::verify::Checked;
-use super::walk::Identity;
+use super::walk::{Columns, Identity};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::{contests, erasure, keys as gateway, pruning, redemptions, referrals, returns};
 
@@ -36,7 +36,6 @@ pub(super) struct Books {
 }
 
 /// What grants and redemptions are held against.
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Against {
     /// The tables of a database.
     Tables { grants: Grants, redemptions: Redemptions },
@@ -121,9 +120,6 @@ impl Books {
     }
 }
 
-/// The slot of a token that is spent once.
-const SINGLE: &str = "single";
-
 /// The name of the operator's log.
 pub(super) const OPERATOR: &str = "operator";
 
@@ -133,21 +129,24 @@ impl LogBooks<'_> {
         self.gaps.outside();
     }
 
-    /// An event whose body is gone. `told` is what kind it was and what it was about, where the table says so.
-    pub(super) fn gone(&mut self, at: At<'_>, told: Option<(&str, &str)>, findings: &mut Findings) {
-        self.pruned.gone(at.index);
-        self.gaps.pruned(at.index);
-        match told {
+    /// An event whose body is gone. `told` is what a table says of it.
+    pub(super) fn gone(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
+        let instant = told.map(|told| told.at);
+        self.pruned.gone(at.index, instant);
+        self.gaps.pruned(at.index, instant);
+        match told.map(|told| (told.kind, told.about)) {
             Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
             Some((
-                referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED,
+                kind
+                @ (referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED),
                 check,
             )) => {
-                self.referrals.gone(check);
+                self.referrals.gone(check, kind);
             }
-            Some((redemptions::KIND, _)) => {
-                if let Against::Tables { redemptions, .. } = &mut self.books.against {
-                    redemptions.has_gone = true;
+            Some((kind @ (redemptions::KIND | returns::RELEASED | returns::VOIDED), grant)) => {
+                if let Against::Tables { grants, redemptions } = &mut self.books.against {
+                    redemptions.has_gone |= kind == redemptions::KIND;
+                    grants.gone(grant, kind);
                 }
             }
             _ => {}
@@ -269,9 +268,6 @@ impl LogBooks<'_> {
         checked.referrals += self.referrals.close(conn, name, merchant, &gaps, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
         checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;
-        if let Against::Tables { grants, .. } = &mut self.books.against {
-            grants.gaps.insert(merchant.to_owned(), gaps);
-        }
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ pub(super) trait Canonical<'a>: Sized {
 /// Reads the whole of a text.
 pub(super) fn read<'a, T: Canonical<'a>>(text: &'a str) -> Option<T> {
     // Without these a text ends at the next quotation mark, whatever stands in it.
-    let is_bare = !text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'\\'));
+    let is_bare = text.bytes().fold(0, |found, byte| found | u8::from(byte < b' ') | u8::from(byte == b'\\')) == 0;
     let mut reader = Reader { rest: text };
     let value = if is_bare { T::read(&mut reader) } else { None };
     value.filter(|_| reader.rest.is_empty())

@@ -174,6 +174,7 @@ impl Counters {
     ) -> Result<u64, DatabaseError> {
         let mut rows = 0;
         let mut swept = Swept::behind(newest);
+        let mut trusted = Trusted::default();
         let mut last: Option<CounterRow> = None;
         loop {
             let page = store::list_counters(conn, merchant, last.as_ref())?;
@@ -181,6 +182,9 @@ impl Counters {
                 rows += 1;
                 let key = self.marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
                 let may_lack = gaps.may_have_counted(&row.window_key, row.horizon);
+                if may_lack && matches!(&*row.window_key, ROLLING | CONCURRENT) {
+                    trusted.insert(key, Unproven { horizon: row.horizon, left: row.used });
+                }
                 let (counted, may_be_more) = match self.counted.remove(&key) {
                     None => (0, may_lack),
                     Some(Counted { uses: Some(mut uses), .. }) => {
@@ -194,8 +198,10 @@ impl Counters {
                 };
                 let used = u64::try_from(row.used);
                 if used != Ok(counted) && !(may_be_more && used.is_ok_and(|used| used > counted)) {
-                    let name = format!("{} {} {}", &*row.limit_id, &*row.scope_key, &*row.window_key);
-                    findings.add(Place::log(log), Wrong::Counter { counter: name, stored: row.used, counted });
+                    // Told, and not again below.
+                    trusted.remove(&key);
+                    let wrong = Wrong::Counter { counter: name_of(row), stored: row.used, counted };
+                    findings.add(Place::log(log), wrong);
                 }
             }
             if page.len() < store::PAGE {
@@ -210,7 +216,10 @@ impl Counters {
         for (index, counted) in gone {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
-        close_uses(conn, &self.marks, (self.standing, &swept), log, merchant, gaps, findings)?;
+        close_uses(conn, &self.marks, (self.standing, &swept), &mut trusted, (log, merchant), gaps, findings)?;
+        if trusted.values().any(|it| it.left != 0) {
+            name_trusted(conn, &self.marks, &trusted, (log, merchant), findings)?;
+        }
         Ok(rows)
     }
 }
@@ -240,13 +249,53 @@ impl Swept {
     }
 }
 
+/// Counters of which pruned events may have used more than the others tell: their own single uses must add up
+/// to what they stand at.
+type Trusted = Marked<u128, Unproven>;
+
+struct Unproven {
+    horizon: i64,
+    /// What no use accounts for yet.
+    left: i64,
+}
+
+/// Every such counter whose uses add up to something else.
+fn name_trusted(
+    conn: &mut AnyConnection,
+    marks: &Marks,
+    trusted: &Trusted,
+    (log, merchant): (&str, &str),
+    findings: &mut Findings,
+) -> Result<(), DatabaseError> {
+    let mut last: Option<CounterRow> = None;
+    loop {
+        let page = store::list_counters(conn, merchant, last.as_ref())?;
+        for row in &page {
+            let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+            if let Some(Unproven { left, .. }) = trusted.get(&key).filter(|it| it.left != 0) {
+                let counter = name_of(row);
+                let wrong = Wrong::CounterUses { counter, stored: row.used, uses: row.used.saturating_sub(*left) };
+                findings.add(Place::log(log), wrong);
+            }
+        }
+        if page.len() < store::PAGE {
+            return Ok(());
+        }
+        last = page.into_iter().next_back();
+    }
+}
+
+fn name_of(row: &CounterRow) -> String {
+    format!("{} {} {}", &*row.limit_id, &*row.scope_key, &*row.window_key)
+}
+
 /// Holds the rows of single uses to the events.
 fn close_uses(
     conn: &mut AnyConnection,
     marks: &Marks,
     (mut standing, swept): (Marked<(u128, u128), Standing>, &Swept),
-    log: &str,
-    merchant: &str,
+    trusted: &mut Trusted,
+    (log, merchant): (&str, &str),
     gaps: &Gaps,
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
@@ -256,6 +305,11 @@ fn close_uses(
         for row in &page {
             let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
             let named = || (row.grant_id.to_string(), row.limit_id.to_string());
+            if !trusted.is_empty()
+                && let Some(counter) = trusted.get_mut(&key).filter(|counter| row.counts_at > counter.horizon)
+            {
+                counter.left = counter.left.saturating_sub(row.cost);
+            }
             match standing.remove(&(key, marks.of(&[&row.grant_id]))) {
                 None if gaps.may_count(&row.window_key, row.counts_at) => {}
                 None => {
@@ -318,7 +372,7 @@ mod tests {
     fn codes(events: &[(&str, u64, u64)], has_gaps: bool) -> Vec<(i64, &'static str)> {
         let (mut counters, mut findings, mut gaps) = (Counters::default(), Findings::default(), Gaps::default());
         if has_gaps {
-            gaps.pruned(-1);
+            gaps.pruned(-1, None);
         }
         for (index, (decision, cost, used)) in (0..).zip(events) {
             let text = check(decision, *cost, *used);

@@ -184,6 +184,8 @@ wrongs! {
         "the event says that {said} of the limit {limit} was used, the events before it make {counted}";
     Counter { counter: String, stored: i64, counted: u64 } = "counter_mismatch",
         "the counter {counter} stands at {stored}, the events make {counted}";
+    CounterUses { counter: String, stored: i64, uses: i64 } = "counter_mismatch",
+        "the counter {counter} stands at {stored}, its single uses make {uses}";
     CounterMissing { counted: u64 } = "counter_missing",
         "a limit was last used here, {counted} in all, and its counter is gone";
     Use { grant: String, limit: String } = "use_mismatch",

@@ -1,11 +1,10 @@
 //! Grants against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
 use super::canonical;
 use super::findings::{Findings, Wrong};
-use super::gaps::Gaps;
 use super::instant::Instant;
 use super::logs::Logs;
 use super::marks::{Marked, Marks};
@@ -13,6 +12,8 @@ use super::store::{self, EventRow, GrantRow};
 use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::checks::{KIND, claims_digest};
+use crate::ledger::redemptions;
+use crate::ledger::returns::{RELEASED, VOIDED};
 
 type ToldGrant<'a> = Told<'a, 13>;
 
@@ -66,10 +67,29 @@ pub(super) struct Grants {
     empty: Tally,
     by_events: Tally,
     marks: Marks,
-    /// By grant: when it was released, and when it was voided.
-    ends: Marked<u128, [Option<i64>; 2]>,
-    /// By merchant: what is pruned, which may have ended grants.
-    pub gaps: HashMap<String, Gaps>,
+    /// By grant: what is told of its release, and of its void. Also of those whose pruned events tell of neither.
+    ends: Marked<u128, [End; 2]>,
+}
+
+/// What the events tell of one way in which a grant may end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum End {
+    /// It did not.
+    #[default]
+    Never,
+    At(i64),
+    /// It did, and the body that says when is pruned.
+    Once,
+}
+
+impl End {
+    fn is(self, stored: Option<i64>) -> bool {
+        match self {
+            Self::Never => stored.is_none(),
+            Self::At(at) => stored == Some(at),
+            Self::Once => stored.is_some(),
+        }
+    }
 }
 
 impl Grants {
@@ -79,26 +99,34 @@ impl Grants {
             by_events: Tally::new(marks.clone()),
             marks: marks.clone(),
             ends: Marked::default(),
-            gaps: HashMap::new(),
         }
     }
 
     /// A grant ended before its time.
     pub(super) fn end(&mut self, grant: &str, is_void: bool, at: Instant) {
         let [released, voided] = self.ends.entry(self.marks.of(&[grant])).or_default();
-        *(if is_void { voided } else { released }) = Some(at.0);
+        *(if is_void { voided } else { released }) = End::At(at.0);
     }
 
-    fn ended_otherwise(&self, row: &GrantRow) -> Option<&'static str> {
-        let [released, voided] = match &self.ends {
+    /// An event of this kind about the grant is pruned: a release, a void or a redemption.
+    pub(super) fn gone(&mut self, grant: &str, kind: &str) {
+        let [released, voided] = self.ends.entry(self.marks.of(&[grant])).or_default();
+        match kind {
+            RELEASED if *released == End::Never => *released = End::Once,
+            VOIDED if *voided == End::Never => *voided = End::Once,
+            _ => {}
+        }
+    }
+
+    /// In what the row ended otherwise than the events say. Each row is asked about once.
+    fn ended_otherwise(&mut self, row: &GrantRow) -> Option<&'static str> {
+        let [released, voided] = match &mut self.ends {
             // As it nearly always is.
-            ends if ends.is_empty() => [None; 2],
-            ends => ends.get(&self.marks.of(&[&row.id])).copied().unwrap_or_default(),
+            ends if ends.is_empty() => [End::Never; 2],
+            ends => ends.remove(&self.marks.of(&[&row.id])).unwrap_or_default(),
         };
-        let may_be_pruned = self.gaps.get(&*row.merchant_id).is_some_and(|gaps| gaps.may_hold(row.granted_at));
         let ends = [(released, row.released_at, "release"), (voided, row.voided_at, "void")];
-        ends.into_iter()
-            .find_map(|(told, stored, part)| (stored != told && (told.is_some() || !may_be_pruned)).then_some(part))
+        ends.into_iter().find_map(|(told, stored, part)| (!told.is(stored)).then_some(part))
     }
 
     pub(super) fn take(&mut self, merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) {
@@ -107,7 +135,7 @@ impl Grants {
 
     /// Compares with all rows; returns how many there are.
     pub(super) fn close(
-        self,
+        mut self,
         conn: &mut AnyConnection,
         logs: &Logs,
         findings: &mut Findings,
@@ -133,8 +161,12 @@ impl Grants {
             }
             last = page.into_iter().next_back().map(|row| row.id.to_string()).unwrap_or_default();
         }
-        if !self.by_events.agrees(&by_rows) {
+        let agrees = self.by_events.agrees(&by_rows);
+        if !agrees {
             name_rows(conn, logs, findings)?;
+        }
+        // What is left ended grants that have no row.
+        if !agrees || !self.ends.is_empty() {
             name_missing(conn, logs, findings)?;
         }
         Ok(rows)
@@ -215,20 +247,27 @@ fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     })
 }
 
-/// Every event whose grant is gone.
+/// Every event whose grant is gone: that of its check, or the first that is left of those about it.
 fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
+    let mut named = HashSet::new();
     logs.each_page(conn, |conn, log, page| {
         let mut granted = Vec::new();
         for event in page {
-            let Some(Ok(body)) = event.body.as_deref().map(Body::parse) else { continue };
-            if let Facts::Check(CheckFacts { grant: Some(grant), .. }) = &body.facts {
-                granted.push((event, grant.id.to_string()));
+            match event.body.as_deref().map(Body::parse) {
+                Some(Ok(Body { facts: Facts::Check(CheckFacts { grant: Some(grant), .. }), .. })) => {
+                    granted.push((event, grant.id.to_string()));
+                }
+                // The table says it also of what is pruned.
+                _ if matches!(&*event.kind, RELEASED | VOIDED | redemptions::KIND) => {
+                    granted.push((event, event.about.to_string()));
+                }
+                _ => {}
             }
         }
         let ids: Vec<String> = granted.iter().map(|(_, id)| id.clone()).collect();
         let there: HashSet<String> = store::list_grant_ids(conn, &ids)?.into_iter().collect();
         for (event, grant) in granted {
-            if !there.contains(&grant) {
+            if !there.contains(&grant) && named.insert(grant.clone()) {
                 findings.add(log.at(event), Wrong::GrantMissing { grant });
             }
         }

@@ -21,7 +21,11 @@
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
 //! and the last two are compared as a `tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
-//! at a time, its rules and keys, what people were asked to decide, and 40 bytes for each person.
+//! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, and 60 for each
+//! grant that ended before its time or whose redemption is pruned.
+//!
+//! Of an event whose body is pruned the table still says what kind it was, what it was about and when. Nothing
+//! proves that, but the rows that it left must agree with it: whoever changes one has to change the other.
 //!
 //! To check something new: a variant of [`Wrong`] with its code, and the comparison in the file of
 //! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in

@@ -1,6 +1,6 @@
 //! What rules referred to a person, and how it was decided, against the events of one merchant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::body::{Body, CheckFacts, ContestFacts, ReferralFacts};
 use super::findings::{At, Findings, Place, Wrong};
@@ -8,9 +8,10 @@ use super::gaps::Gaps;
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::ReferralRow;
-use crate::ledger::{checks, contests};
+use crate::ledger::{contests, referrals};
 
 const OPEN: &str = "open";
+const GRANTED: &str = "granted";
 
 /// What the events of one log make of its referrals.
 #[derive(Default)]
@@ -19,10 +20,26 @@ pub(super) struct Referrals {
     referred: BTreeMap<String, Referral>,
     /// By the check that was referred: the one that a person granted in its place, and its grant.
     granted: BTreeMap<String, (String, Option<String>)>,
-    /// Checks that pruned events opened a case about, or decided.
-    gone: BTreeSet<String>,
+    /// By the check: what kinds of pruned events opened a case about it, or decided it.
+    gone: BTreeMap<String, Gone>,
 }
 
+/// What is left of the events of one case whose bodies are pruned.
+#[derive(Default)]
+struct Gone {
+    is_contested: bool,
+    /// How it was decided. None: not by an event that is pruned.
+    ruled: Option<Ruled>,
+}
+
+#[derive(Clone, Copy)]
+enum Ruled {
+    /// `referral.decided` is both.
+    EitherWay,
+    To(&'static str),
+}
+
+#[derive(Default)]
 struct Referral {
     /// None when the event of its check is pruned.
     asked: Option<Asked>,
@@ -40,6 +57,7 @@ struct Asked {
 }
 
 struct Decided {
+    is_contest: bool,
     status: String,
     at: i64,
     by: Option<String>,
@@ -65,9 +83,17 @@ impl Referrals {
         }
     }
 
-    /// A pruned event said something of it.
-    pub(super) fn gone(&mut self, check: &str) {
-        self.gone.insert(check.to_owned());
+    /// A pruned event of this kind said something of the check.
+    pub(super) fn gone(&mut self, check: &str, kind: &str) {
+        let gone = self.gone.entry(check.to_owned()).or_default();
+        gone.is_contested |= kind != referrals::KIND;
+        match kind {
+            referrals::KIND => gone.ruled = Some(Ruled::EitherWay),
+            contests::UPHELD => gone.ruled = Some(Ruled::To("denied")),
+            contests::OVERTURNED => gone.ruled = Some(Ruled::To(GRANTED)),
+            contests::CLOSED => gone.ruled = Some(Ruled::To("closed")),
+            _ => {}
+        }
     }
 
     pub(super) fn contested(&mut self, at: At<'_>, body: &Body<'_>, facts: &ContestFacts<'_>, findings: &mut Findings) {
@@ -114,6 +140,7 @@ impl Referrals {
             _ => incoherent("a person grants or denies"),
         }
         let decided = Decided {
+            is_contest: *body.kind != *referrals::KIND,
             status: facts.decision.to_string(),
             at: body.at.0,
             by: body.actor.key.as_deref().map(str::to_owned),
@@ -123,7 +150,7 @@ impl Referrals {
             Some(referral) if referral.decided.is_none() => referral.decided = Some(decided),
             None if has_gaps => {
                 self.referred
-                    .insert(body.about.to_string(), Referral { asked: None, contested: None, decided: Some(decided) });
+                    .insert(body.about.to_string(), Referral { decided: Some(decided), ..Referral::default() });
             }
             Some(_) => incoherent("it was decided before"),
             None => incoherent("nothing was referred that it decides"),
@@ -142,29 +169,27 @@ impl Referrals {
         let (mut rows, mut last) = (0, String::new());
         loop {
             let page = store::list_referrals(conn, merchant, &last)?;
-            let mut unknown = Vec::new();
             for row in &page {
                 rows += 1;
-                self.gone.remove(&row.check_id);
-                match self.referred.remove(&row.check_id).map(|referral| referral.difference(row)) {
-                    Some(Some(part)) => {
-                        let check = row.check_id.clone();
-                        findings.add(Place::log(log), Wrong::Referral { check, part });
-                    }
-                    Some(None) => {}
-                    None => unknown.push(row.check_id.as_str()),
+                let (gone, known) = (self.gone.remove(&row.check_id), self.referred.remove(&row.check_id));
+                let check = || row.check_id.clone();
+                // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
+                if gone.is_none() && known.is_none() {
+                    findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check: check() });
+                    continue;
                 }
-            }
-            let pruned = if gaps.any() { pruned_checks(conn, merchant, &unknown)? } else { BTreeSet::new() };
-            for check in unknown.into_iter().filter(|check| !pruned.contains(*check)) {
-                findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check: check.to_owned() });
+                let (gone, known) = (gone.unwrap_or_default(), known.unwrap_or_default());
+                let granted = self.granted.get(&row.check_id);
+                if let Some(part) = known.difference(row, &gone).or_else(|| gone.difference(row, &known, granted)) {
+                    findings.add(Place::log(log), Wrong::Referral { check: check(), part });
+                }
             }
             if page.len() < store::PAGE {
                 break;
             }
             last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
         }
-        for check in self.referred.into_keys().chain(self.gone) {
+        for check in self.referred.into_keys().chain(self.gone.into_keys()) {
             findings.add(Place::log(log), Wrong::ReferralMissing { check });
         }
         // The decision that follows it may be pruned.
@@ -176,17 +201,9 @@ impl Referrals {
     }
 }
 
-/// Those of these checks whose events are pruned, by what the table still says of them.
-fn pruned_checks(conn: &mut AnyConnection, merchant: &str, checks: &[&str]) -> Result<BTreeSet<String>, DatabaseError> {
-    let events = store::list_events_about(conn, checks)?.into_iter();
-    let pruned = events.filter(|(owner, event)| {
-        owner.as_deref() == Some(merchant) && event.body.is_none() && *event.kind == *checks::KIND
-    });
-    Ok(pruned.map(|(_, event)| event.about.to_string()).collect())
-}
-
 impl Referral {
-    fn difference(&self, row: &ReferralRow) -> Option<&'static str> {
+    /// Where the row is not what the events say that are here.
+    fn difference(&self, row: &ReferralRow, gone: &Gone) -> Option<&'static str> {
         let asked = self.asked.iter().flat_map(|asked| {
             [
                 (row.perk_id == asked.perk_id && row.perk == asked.perk, "perk"),
@@ -206,6 +223,44 @@ impl Referral {
             (row.resolved_by == check, "granted check"),
             (row.grant_id == grant.flatten(), "grant"),
         ];
+        let ruled = ruled.into_iter().filter(|_| decided.is_some() || gone.ruled.is_none());
         asked.chain(ruled).find_map(|(is_same, part)| (!is_same).then_some(part))
+    }
+}
+
+impl Gone {
+    /// Where the row is not what is left of pruned events, beside those that are here. `granted` is what a person
+    /// granted in the check's place, if that is here.
+    fn difference(
+        &self,
+        row: &ReferralRow,
+        known: &Referral,
+        granted: Option<&(String, Option<String>)>,
+    ) -> Option<&'static str> {
+        let is_contest = self.is_contested || known.decided.as_ref().is_some_and(|decided| decided.is_contest);
+        let contested = [
+            (row.contested_at.is_some() == is_contest, "instant of contest"),
+            (row.contested_by.is_some() == is_contest, "who contested"),
+        ];
+        // Of one that was asked here it was said above.
+        let contested = contested.into_iter().filter(|_| known.asked.is_none());
+        let ruled = self.ruled.filter(|_| known.decided.is_none()).into_iter().flat_map(|ruled| {
+            let is_so = match ruled {
+                Ruled::EitherWay => matches!(row.status.as_str(), GRANTED | "denied"),
+                Ruled::To(status) => row.status == status,
+            };
+            let is_granted = row.status == GRANTED;
+            let (check, grant) = granted.map(|(check, grant)| (check.as_str(), grant.as_deref())).unzip();
+            [
+                (is_so && (is_granted || granted.is_none()), "status"),
+                (row.decided_at.is_some(), "instant of decision"),
+                (row.decided_by.is_some(), "who decided"),
+                (row.resolved_by.is_some() == is_granted, "granted check"),
+                (row.grant_id.is_some() == is_granted, "grant"),
+                (check.is_none_or(|check| row.resolved_by.as_deref() == Some(check)), "granted check"),
+                (grant.is_none_or(|grant| row.grant_id.as_deref() == grant), "grant"),
+            ]
+        });
+        contested.chain(ruled).find_map(|(is_same, part)| (!is_same).then_some(part))
     }
 }

@@ -212,8 +212,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 self.pruned += 1;
-                let told = entry.columns.as_ref().map(|columns| (columns.kind, columns.about));
-                books.gone(at, told, findings);
+                books.gone(at, entry.columns.as_ref(), findings);
                 Ok(())
             }
             Some(Ok(body)) => {

@@ -11,10 +11,12 @@
 //!
 //! That something is pruned is recorded first, by `audit.pruned`; then the bodies go in chunks that each
 //! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
-//! next time. Bodies that are gone and that no event tells of are a finding of `audit verify`.
+//! next time, and is not counted again. Bodies that are gone and that no event tells of are a finding of
+//! `audit verify`.
 
 mod obstacle;
 mod staying;
+mod told;
 
 use std::collections::HashSet;
 
@@ -34,12 +36,12 @@ use crate::perks::period::{LONGEST, Period};
 use crate::perks::read::{Issues, Spot};
 use crate::tokens::claims::SKEW_SECONDS;
 pub use obstacle::{Hindrance, Obstacle};
-use staying::{GRANTED, choose, counts_from, limits_of};
+use staying::{Choice, GRANTED, choose, counts_from, limits_of};
 
 /// The kind of the event that says what was pruned.
 pub const KIND: &str = "audit.pruned";
 
-/// The kinds whose bodies may go.
+/// The kinds whose bodies may go. Of a kind that is added later no pruning of before told: `told.rs` must know.
 pub const PRUNABLE: [&str; 9] = [
     checks::KIND,
     redemptions::KIND,
@@ -62,6 +64,8 @@ pub struct Plan {
     pub before: Timestamp,
     /// How many bodies go.
     pub count: u64,
+    /// How many of them the log has told of before, by pruning that was cut off.
+    pub again: u64,
     /// How many of the kinds that go stay, because limits go on counting them.
     pub kept: u64,
     /// The first of them, and the first index behind the last: `from == to` when none go.
@@ -103,16 +107,23 @@ impl Ledger {
             merchant: merchant.clone(),
             before,
             count: 0,
+            again: 0,
             kept: 0,
             from_index: 0,
             to_index: 0,
             obstacles: Vec::new(),
         };
         let of = merchant.clone();
-        let ((grants, places, referrals), rolling) = self
+        let ((grants, places, referrals), rolling, told) = self
             .means
             .database
-            .read(move |conn| Ok::<_, DatabaseError>((standing(conn, &of, before, now)?, longest_rolling(conn, &of)?)))
+            .read(move |conn| {
+                Ok::<_, DatabaseError>((
+                    standing(conn, &of, before, now)?,
+                    longest_rolling(conn, &of)?,
+                    told::list(conn, &of)?,
+                ))
+            })
             .await?;
         let until = |at: Option<i64>| at.map(from_micros);
         let skew = SignedDuration::from_secs(SKEW_SECONDS);
@@ -127,11 +138,12 @@ impl Ledger {
         let mut from = 0;
         while from < end {
             let to = end.min(from + CHUNK);
-            for (row, goes) in self.chosen(merchant, before, (from, to)).await? {
+            for Choice { row, since, goes } in self.chosen(merchant, before, (from, to)).await? {
                 if !goes {
                     plan.kept += 1;
                     continue;
                 }
+                plan.again += u64::from(told.iter().any(|it| it.counted(row.log_index, since)));
                 if plan.count == 0 {
                     plan.from_index = row.log_index;
                 }
@@ -162,7 +174,8 @@ impl Ledger {
                 ("before", Json::text(plan.before.to_string())),
                 ("from_index", Json::whole(plan.from_index)),
                 ("to_index", Json::whole(plan.to_index)),
-                ("count", Json::whole(i64::try_from(plan.count).unwrap_or(i64::MAX))),
+                ("count", Json::whole(i64::try_from(plan.count - plan.again).unwrap_or(i64::MAX))),
+                ("again", Json::whole(i64::try_from(plan.again).unwrap_or(i64::MAX))),
             ]),
             personal: None,
         };
@@ -177,7 +190,7 @@ impl Ledger {
         while from < plan.to_index {
             let to = plan.to_index.min(from + CHUNK);
             let chosen = self.chosen(&plan.merchant, plan.before, (from, to)).await?;
-            let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|(_, goes)| *goes).map(|(row, _)| row).collect();
+            let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
             let merchant = plan.merchant.clone();
             let pruned = self.means.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
                 Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
@@ -197,14 +210,8 @@ impl Ledger {
     /// The database's.
     pub async fn pruned_before(&self, merchant: &MerchantId) -> Result<Option<Timestamp>, LedgerError> {
         let merchant = merchant.clone();
-        let bodies = self.means.database.read(move |conn| rows::list_bodies_about_merchant(conn, &merchant, KIND));
-        let mut latest = None;
-        for body in bodies.await? {
-            let body = Json::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
-            let before = body.member("facts").and_then(|facts| facts.member("before")).and_then(Json::as_text);
-            latest = latest.max(before.and_then(|before| before.parse().ok()));
-        }
-        Ok(latest)
+        let told = self.means.database.read(move |conn| told::list(conn, &merchant)).await?;
+        Ok(told.iter().map(|it| it.before).max())
     }
 
     /// The events between the two indexes that are of a prunable kind, old enough and not pruned yet; and
@@ -214,7 +221,7 @@ impl Ledger {
         merchant: &MerchantId,
         before: Timestamp,
         range: (i64, i64),
-    ) -> Result<Vec<(LoggedRow, bool)>, LedgerError> {
+    ) -> Result<Vec<Choice>, LedgerError> {
         let (merchant, before) = (merchant.clone(), before.as_microsecond());
         let read = self.means.database.read(move |conn| {
             let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };

@@ -62,12 +62,14 @@ pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
     now.as_second().saturating_sub(last_used_at.as_second()) < hours.saturating_mul(3600)
 }
 
+/// By how many hours the ends of two stretches with the same key differ at most, in zones whose clocks change
+/// differently; the minutes of the offset, which are not read, included.
+pub const SLACK_HOURS: i64 = 3;
+
 /// Whether a stretch of the calendar with this key was still to last at `at`, for certain: it may be some
 /// hours longer than it counts as here, and what is no such key says nothing.
 #[must_use]
 pub fn ends_after(key: &str, at: Timestamp) -> bool {
-    /// What clocks skip at most, and what an offset that is written short leaves out.
-    const SLACK: i64 = 3;
     let begun = || {
         let (unit, rest) = key.split_once(':')?;
         let (label, offset) = rest.split_once('@')?;
@@ -83,7 +85,7 @@ pub fn ends_after(key: &str, at: Timestamp) -> bool {
         let (sign, hours_ahead) = (offset.get(..1)?, offset.get(1..3)?.parse::<i64>().ok()?);
         let ahead = if sign == "-" { -hours_ahead } else { hours_ahead };
         let start = TimeZone::UTC.to_timestamp(start).ok()?;
-        start.checked_add(SignedDuration::from_hours(hours - SLACK - ahead)).ok()
+        start.checked_add(SignedDuration::from_hours(hours - SLACK_HOURS - ahead)).ok()
     };
     begun().is_some_and(|end| end > at)
 }

@@ -1,6 +1,6 @@
 //! What is old enough to go and stays: what limits go on counting, and all that belongs to what stays.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -11,6 +11,15 @@ use crate::ledger::store::pruning as rows;
 use crate::ledger::{checks, contests, redemptions, referrals, returns};
 use crate::perks::limit::ROLLING;
 
+/// An event that is old enough to go.
+pub(super) struct Choice {
+    pub row: LoggedRow,
+    /// Pruning takes it when everything goes that is from before a later instant: when the last of what it goes with
+    /// was, in microseconds of Unix time; the end of time where limits go on counting it for ever.
+    pub since: i64,
+    pub goes: bool,
+}
+
 /// Whether each of the rows goes. A check goes unless it is a grant that limits go on counting; what became
 /// of a grant goes with its check, and what people decided with what they decided about, so that what is left is
 /// either whole or nothing.
@@ -19,27 +28,30 @@ pub(super) fn choose(
     log: &str,
     rows: Vec<LoggedRow>,
     before: i64,
-) -> Result<Vec<(LoggedRow, bool)>, DatabaseError> {
+) -> Result<Vec<Choice>, DatabaseError> {
     let mut parsed = Vec::with_capacity(rows.len());
     for row in rows {
         let check = check_of(&row)?;
         parsed.push((row, check));
     }
     let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
-    let mut stays = HashSet::new();
     // Replicas' clocks differ: a case may be younger than its decision.
+    let mut ages: HashMap<String, i64> = HashMap::new();
     for (check, at, body) in rows::list_bodies_about(conn, log, &[checks::KIND, contests::OPENED], &asked)? {
         let Some(body) = body else { continue };
-        if at >= before || goes_on_counting(&body, before)? {
-            stays.insert(check);
-        }
+        let age = ages.entry(check).or_insert(at);
+        *age = at.max(counts_since(&body)?).max(*age);
     }
-    let goes = |row: &LoggedRow, check: Option<&str>| match (check, row.body.as_deref()) {
-        (Some(check), _) => Ok(!stays.contains(check)),
-        (None, Some(body)) if row.kind == checks::KIND => goes_on_counting(body, before).map(|counts| !counts),
-        (None, _) => Ok(true),
+    let choice = |(row, check): (LoggedRow, Option<String>)| {
+        let other = match (check, row.body.as_deref()) {
+            (Some(check), _) => ages.get(&check).copied(),
+            (None, Some(body)) if row.kind == checks::KIND => Some(counts_since(body)?),
+            (None, _) => None,
+        };
+        let since = other.map_or(row.at, |other| row.at.max(other));
+        Ok(Choice { since, goes: since < before, row })
     };
-    parsed.into_iter().map(|(row, check)| goes(&row, check.as_deref()).map(|goes| (row, goes))).collect()
+    parsed.into_iter().map(choice).collect()
 }
 
 /// The check that an event goes with, unless it is a check itself.
@@ -58,18 +70,21 @@ fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
     })
 }
 
-/// Whether limits count a check when all from before `before` is gone: its window never ends, or a counter that
-/// uses lapse from one by one has it at a later time than the event, since another replica's clock was ahead.
-/// Bodies are canonical, and what callers write is escaped where it holds quotes.
-fn goes_on_counting(body: &str, before: i64) -> Result<bool, DatabaseError> {
-    if !body.contains(GRANTED) || body.contains(r#""window":"lifetime""#) {
-        return Ok(body.contains(GRANTED));
+/// From when limits count a check at the latest: to the end of time where its window never ends; and later than the event
+/// where a counter that uses lapse from one by one has it so, since another replica's clock was ahead. Bodies are
+/// canonical, and what callers write is escaped where it holds quotes.
+fn counts_since(body: &str) -> Result<i64, DatabaseError> {
+    if !body.contains(GRANTED) {
+        return Ok(i64::MIN);
+    }
+    if body.contains(r#""window":"lifetime""#) {
+        return Ok(i64::MAX);
     }
     if !body.contains(r#""window":"rolling""#) {
-        return Ok(false);
+        return Ok(i64::MIN);
     }
     let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    Ok(limits_of(&body).iter().filter_map(counts_from).any(|from| from.as_microsecond() >= before))
+    Ok(limits_of(&body).iter().filter_map(counts_from).map(Timestamp::as_microsecond).max().unwrap_or(i64::MIN))
 }
 
 /// What a body holds of a check that was granted.

@@ -8,6 +8,7 @@ mod history;
 mod life;
 mod notes;
 mod pages;
+mod pruned;
 mod pruning;
 mod pruning_races;
 mod random;
