@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::pruned::PrunedFacts;
-use crate::ledger::history::DISORDER_MICROS;
 use crate::perks::limit::{CONCURRENT, LIFETIME, ROLLING};
 use crate::perks::window::{SLACK_HOURS, ends_after};
 
@@ -95,8 +94,7 @@ impl Gaps {
         // What counts for ever is never pruned.
         window != LIFETIME
             && self.told().is_none_or(|told| match window {
-                // Where clocks differ a use stands by the one that was ahead, later than its check.
-                ROLLING => at < told.before.saturating_add(DISORDER_MICROS),
+                ROLLING => at < told.before,
                 // A place that was held.
                 CONCURRENT => at < told.at,
                 // What is pruned had used a window that was over by then; in the zone of a later rule, one that
@@ -141,7 +139,7 @@ mod tests {
         let at = micros("2026-03-02T12:00:00Z");
         gaps.tell(at, &told("2026-03-01T00:00:00Z", 8));
         for (window, last) in [
-            (ROLLING, "2026-03-01T00:09:59Z"),
+            (ROLLING, "2026-02-28T23:59:59Z"),
             (CONCURRENT, "2026-03-02T11:59:59Z"),
             ("hour:2026-03-02T11@+00", "2026-03-02T11:59:59Z"),
             // It ends at 11:00 or somewhat later.
@@ -159,7 +157,7 @@ mod tests {
         gaps.pruned(8, None);
         assert!(gaps.may_count(ROLLING, i64::MAX) && gaps.may_hold(at));
         gaps.tell(at + 1, &told("2026-02-01T00:00:00Z", 9));
-        assert!(!gaps.may_count(ROLLING, micros("2026-03-01T00:10:00Z")), "the latest of all counts");
+        assert!(!gaps.may_count(ROLLING, micros("2026-03-01T00:00:00Z")), "the latest of all counts");
     }
 
     #[test]

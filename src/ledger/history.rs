@@ -20,7 +20,7 @@ use crate::subject::{Pseudonym, SubjectRef};
 const PAGE: i64 = 500;
 
 /// Replicas' clocks differ and batches wait, so the log is only nearly in the order of its instants.
-pub const DISORDER_MICROS: i64 = 600 * 1_000_000;
+const DISORDER_MICROS: i64 = 600 * 1_000_000;
 
 /// A stretch of a merchant's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -508,21 +508,3 @@ async fn a_window_may_go_on_in_another_zone_once_it_was_pruned() {
         )]);
     }
 }
-
-/// A counter's time never goes back, so a use may stand where its own check was not yet.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_use_may_stand_later_than_its_check_that_is_pruned() {
-    for house in House::all().await {
-        let begin = house.world.now();
-        house.world.pass(120);
-        house.grant("lounge", "ada").await;
-        house.world.pass(-120);
-        house.grant("lounge", "ada").await;
-        house.world.pass(7 * DAY + 90);
-        // Both count still, as of the clock that was ahead.
-        house.grant("lounge", "ada").await;
-        house.world.pass(30 * DAY);
-        assert_eq!(house.prune(begin + minutes(1)).await, 1);
-        assert_eq!(house.findings(), [""; 0]);
-    }
-}
