@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::checks::{CheckView, sees};
-use super::referrals::{CaseView, case_of};
+use super::referrals::{CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::{Ruling, RulingError};
@@ -241,10 +241,8 @@ pub async fn list_contests(
     query: Params<ContestsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let ContestsQuery { status, limit, cursor } = query.into_inner();
-    let limit = limit.unwrap_or_default();
-    let (merchant, status) = (&caller.merchant()?.id, status.map(ContestStatus::stored));
-    let fetched = gateway.ledger.list_referrals(merchant, true, status, cursor, u32::from(limit.get()) + 1).await?;
-    let (referrals, next_cursor) = limit.page(fetched, |referral| referral.check.to_string());
+    let status = status.map(ContestStatus::stored);
+    let (referrals, next_cursor) = page_of(&caller, &gateway, true, status, (limit, cursor)).await?;
     let contests = referrals.iter().filter_map(ContestView::of).collect();
     Ok(HttpResponse::Ok().json(ContestsView { contests, next_cursor }))
 }

@@ -207,12 +207,23 @@ pub async fn list_referrals(
     query: Params<ReferralsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let ReferralsQuery { status, limit, cursor } = query.into_inner();
-    let limit = limit.unwrap_or_default();
-    let merchant = &caller.merchant()?.id;
-    let fetched = gateway.ledger.list_referrals(merchant, false, status, cursor, u32::from(limit.get()) + 1).await?;
-    let (referrals, next_cursor) = limit.page(fetched, |referral| referral.check.to_string());
+    let (referrals, next_cursor) = page_of(&caller, &gateway, false, status, (limit, cursor)).await?;
     let referrals = referrals.into_iter().map(ReferralView::from).collect();
     Ok(HttpResponse::Ok().json(ReferralsView { referrals, next_cursor }))
+}
+
+/// A page of what people were asked to decide, whether a rule or somebody who contests it asked.
+pub(super) async fn page_of(
+    caller: &May<Decide>,
+    gateway: &Gateway,
+    is_contested: bool,
+    status: Option<ReferralStatus>,
+    (limit, cursor): (Option<PageLimit>, Option<CheckId>),
+) -> Result<(Vec<Referral>, Option<String>), Problem> {
+    let limit = limit.unwrap_or_default();
+    let (merchant, most) = (&caller.merchant()?.id, u32::from(limit.get()) + 1);
+    let fetched = gateway.ledger.list_referrals(merchant, is_contested, status, cursor, most).await?;
+    Ok(limit.page(fetched, |referral| referral.check.to_string()))
 }
 
 /// Show a referral
