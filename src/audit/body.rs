@@ -3,47 +3,15 @@
 //! It is read apart from `ledger::event`: an auditor that shared the writer's reading would share
 //! its mistakes.
 
-use std::borrow::Cow;
-use std::ops::Deref;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::canonical::{self, Canonical, Reader, put, read_members};
 use super::instant::Instant;
+use super::text::Text;
 use crate::ledger::event::VERSION;
 use crate::ledger::{checks, redemptions};
-
-/// A text that is copied only when it holds escapes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'a> From<&'a str> for Text<'a> {
-    fn from(text: &'a str) -> Self {
-        Self(Cow::Borrowed(text))
-    }
-}
-
-impl<'a> Canonical<'a> for Text<'a> {
-    fn read(reader: &mut Reader<'a>) -> Option<Self> {
-        Canonical::read(reader).map(|text: &str| text.into())
-    }
-}
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<[u8]> for Text<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
 
 /// An event of version 1.
 #[derive(Debug, Deserialize)]

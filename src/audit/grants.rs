@@ -1,13 +1,13 @@
 //! Grants against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
 use super::canonical;
 use super::findings::{Findings, Wrong};
 use super::instant::Instant;
 use super::logs::Logs;
-use super::marks::{Marked, Marks};
+use super::marks::{Marked, MarkedOnly, Marks};
 use super::store::{self, EventRow, GrantRow};
 use super::tally::{Field, Likeness, Tally, Told, number, text};
 use crate::database::{AnyConnection, DatabaseError};
@@ -163,7 +163,7 @@ impl Grants {
         }
         let agrees = self.by_events.agrees(&by_rows);
         if !agrees {
-            name_rows(conn, logs, findings)?;
+            name_rows(conn, logs, &self.marks, findings)?;
         }
         // What is left ended grants that have no row.
         if !agrees || !self.ends.is_empty() {
@@ -194,28 +194,40 @@ fn claims_of(row: &GrantRow) -> Result<ClaimFacts<'_>, &'static str> {
 }
 
 /// Every row whose event differs from it or is not there. `claims_of`'s own complaints stand already.
-fn name_rows(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
+fn name_rows(
+    conn: &mut AnyConnection,
+    logs: &Logs,
+    marks: &Marks,
+    findings: &mut Findings,
+) -> Result<(), DatabaseError> {
     let mut last = String::new();
+    // Checks that are pruned, each of which made one grant at most.
+    let mut excused = MarkedOnly::default();
     loop {
         let page = store::list_grants(conn, &last)?;
         let checks: Vec<&str> = page.iter().map(|row| &*row.check_id).collect();
         let events = store::list_events_about(conn, &checks)?;
+        let mut by_check: HashMap<(Option<&str>, &str), Vec<&EventRow>> = HashMap::new();
+        for (merchant, event) in &events {
+            by_check.entry((merchant.as_deref(), &event.about)).or_default().push(event);
+        }
         for row in &page {
-            let of_check: Vec<&EventRow> = events
-                .iter()
-                .filter(|(merchant, event)| {
-                    merchant.as_deref() == Some(&*row.merchant_id) && *event.about == *row.check_id
-                })
-                .map(|(_, event)| event)
-                .collect();
-            if of_check.iter().any(|event| event.body.is_none() && &*event.kind == KIND) {
+            let of_check =
+                by_check.get(&(Some(&row.merchant_id), &row.check_id)).map(Vec::as_slice).unwrap_or_default();
+            let without = || Wrong::GrantWithoutEvent { grant: row.id.to_string() };
+            if let Some(event) = of_check.iter().find(|event| event.body.is_none() && &*event.kind == KIND) {
+                // All that is left to hold it to.
+                if !excused.insert(marks.of(&[&row.merchant_id, &row.check_id])) {
+                    findings.add(logs.place_at(&row.merchant_id, event), without());
+                } else if event.at != row.granted_at {
+                    findings.add(logs.place_at(&row.merchant_id, event), wrong(row, "instant"));
+                }
                 continue;
             }
             let naming: Vec<(&EventRow, Likeness)> =
                 of_check.iter().filter_map(|event| Some((*event, compare(event, row)?))).collect();
             match naming.as_slice() {
-                [] => findings
-                    .add(logs.place_of(&row.merchant_id), Wrong::GrantWithoutEvent { grant: row.id.to_string() }),
+                [] => findings.add(logs.place_of(&row.merchant_id), without()),
                 [(event, Likeness::Differs(part))] => {
                     findings.add(logs.place_at(&row.merchant_id, event), wrong(row, part));
                 }

@@ -68,6 +68,7 @@ mod subjects;
 mod subtrees;
 mod table;
 mod tally;
+mod text;
 mod verify;
 mod walk;
 

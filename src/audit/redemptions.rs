@@ -1,6 +1,5 @@
 //! Redemptions against the events of all logs: by tally, and one by one only when the tallies differ.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use super::body::{Body, Facts, RedeemFacts};
@@ -105,27 +104,65 @@ fn each_page(
 #[derive(Default)]
 struct Counted {
     grant: String,
-    rows: usize,
-    gone: usize,
+    /// The slots of rows of no instant at which an event is pruned.
+    rows: Vec<String>,
+    /// The instants of pruned events that no row has.
+    gone: Vec<i64>,
     place: Place,
 }
 
 impl Counted {
-    /// Which row is wrong can't be told, but that one is.
+    fn meet(&mut self, row: &RedemptionRow) {
+        match self.gone.iter().position(|at| *at == row.redeemed_at) {
+            Some(nth) => drop(self.gone.swap_remove(nth)),
+            None => self.rows.push(row.slot.to_string()),
+        }
+    }
+
+    /// What is left of either has none of the other.
     fn settle(&mut self, findings: &mut Findings) {
-        let Self { grant, rows, gone, place } = std::mem::take(self);
-        match rows.cmp(&gone) {
-            Ordering::Equal => {}
-            Ordering::Less => findings.add(place, Wrong::RedemptionMissing { grant, slot: PRUNED.to_owned() }),
-            Ordering::Greater => {
-                findings.add(place, Wrong::RedemptionWithoutEvent { grant, slot: format!("one of {rows}") });
-            }
+        let Self { grant, mut rows, mut gone, place } = std::mem::take(self);
+        while let Some(slot) = rows.pop() {
+            let grant = grant.clone();
+            let wrong = match gone.pop() {
+                Some(_) => Wrong::Redemption { grant, slot, part: "instant" },
+                None => Wrong::RedemptionWithoutEvent { grant, slot },
+            };
+            findings.add(place.clone(), wrong);
+        }
+        for _ in gone {
+            let wrong = Wrong::RedemptionMissing { grant: grant.clone(), slot: PRUNED.to_owned() };
+            findings.add(place.clone(), wrong);
         }
     }
 }
 
 /// The slot of a redemption whose event is pruned.
 const PRUNED: &str = "pruned";
+
+/// What the log of one merchant says of a grant's redemptions.
+#[derive(Default)]
+struct OfGrant<'a> {
+    /// By slot.
+    told: HashMap<String, Vec<(&'a EventRow, Body<'a>)>>,
+    /// The instants of events that are pruned.
+    gone: Vec<i64>,
+}
+
+impl<'a> OfGrant<'a> {
+    fn take(&mut self, event: &'a EventRow) {
+        // The body's kind, not the column's, which may have been changed to mislead.
+        match event.body.as_deref().map(Body::parse) {
+            None if &*event.kind == KIND => self.gone.push(event.at),
+            Some(Ok(body)) => {
+                if let Facts::Redeem(facts) = &body.facts {
+                    self.told.entry(facts.slot.to_string()).or_default().push((event, body));
+                }
+            }
+            _ => {}
+        }
+    }
+}
 
 /// Every row whose event differs from it or is not there.
 fn name_rows(
@@ -138,44 +175,36 @@ fn name_rows(
     let mut grants: Vec<&str> = page.iter().map(|row| &*row.grant_id).collect();
     grants.dedup();
     let events = store::list_events_about(conn, &grants)?;
-    for rows in page.chunk_by(|one, other| *one.grant_id == *other.grant_id) {
-        let Some(grant) = rows.first().map(|row| &*row.grant_id) else { continue };
-        let of_grant: Vec<&(Option<String>, EventRow)> =
-            events.iter().filter(|(_, event)| *event.about == *grant).collect();
-        // The body's kind, not the column's, which may have been changed to mislead.
-        let told: Vec<(Option<&str>, &EventRow, Body<'_>)> = of_grant
-            .iter()
-            .filter_map(|(owner, event)| Some((owner.as_deref(), event, Body::parse(event.body.as_deref()?).ok()?)))
-            .collect();
-        let gone = of_grant.iter().filter(|(_, event)| event.body.is_none() && &*event.kind == KIND);
-        let gone: Vec<Option<&str>> = gone.map(|(owner, _)| owner.as_deref()).collect();
-        if counted.grant != grant {
+    let mut of_grants: HashMap<(Option<&str>, &str), OfGrant<'_>> = HashMap::new();
+    for (owner, event) in &events {
+        of_grants.entry((owner.as_deref(), &event.about)).or_default().take(event);
+    }
+    let none = OfGrant::default();
+    for row in page {
+        let of_grant = of_grants.get(&(Some(&row.merchant_id), &row.grant_id)).unwrap_or(&none);
+        if counted.grant != *row.grant_id {
             counted.settle(findings);
-            let place = rows.first().map(|row| logs.place_of(&row.merchant_id)).unwrap_or_default();
-            *counted = Counted { grant: grant.to_owned(), rows: 0, gone: gone.len(), place };
+            let (place, gone) = (logs.place_of(&row.merchant_id), of_grant.gone.clone());
+            *counted = Counted { grant: row.grant_id.to_string(), rows: Vec::new(), gone, place };
         }
-        for row in rows {
-            let mine = told.iter().filter(|(owner, ..)| *owner == Some(&*row.merchant_id));
-            let naming: Vec<(&EventRow, Likeness)> =
-                mine.filter_map(|(_, event, body)| Some((*event, compare(body, row)?))).collect();
-            let (grant, slot) = (row.grant_id.to_string(), row.slot.to_string());
-            match naming.as_slice() {
-                [] if gone.contains(&Some(&*row.merchant_id)) => {
-                    counted.rows += 1;
-                    if !is_slot_of(row) {
-                        let wrong = Wrong::Redemption { grant, slot, part: "slot" };
-                        findings.add(logs.place_of(&row.merchant_id), wrong);
-                    }
+        let naming = of_grant.told.get(&*row.slot).map(Vec::as_slice).unwrap_or_default();
+        let (grant, slot) = (row.grant_id.to_string(), row.slot.to_string());
+        match naming {
+            [] if !of_grant.gone.is_empty() => {
+                counted.meet(row);
+                if !is_slot_of(row) {
+                    findings.add(logs.place_of(&row.merchant_id), Wrong::Redemption { grant, slot, part: "slot" });
                 }
-                [] => findings.add(logs.place_of(&row.merchant_id), Wrong::RedemptionWithoutEvent { grant, slot }),
-                [(event, Likeness::Differs(part))] => {
+            }
+            [] => findings.add(logs.place_of(&row.merchant_id), Wrong::RedemptionWithoutEvent { grant, slot }),
+            [(event, body)] => {
+                if let Some(Likeness::Differs(part)) = compare(body, row) {
                     findings.add(logs.place_at(&row.merchant_id, event), Wrong::Redemption { grant, slot, part });
                 }
-                [(_, Likeness::Same)] => {}
-                [_, (again, _), ..] => {
-                    let wrong = Wrong::Redemption { grant, slot, part: "number: it was spent twice" };
-                    findings.add(logs.place_at(&row.merchant_id, again), wrong);
-                }
+            }
+            [_, (again, _), ..] => {
+                let wrong = Wrong::Redemption { grant, slot, part: "number: it was spent twice" };
+                findings.add(logs.place_at(&row.merchant_id, again), wrong);
             }
         }
     }

@@ -3,12 +3,12 @@
 
 use serde::Deserialize;
 
-use super::body::Text;
 use super::findings::{At, Findings, Place, Wrong};
 use super::gaps::Gaps;
 use super::instant::Instant;
 use super::marks::{Marked, Marks};
 use super::store;
+use super::text::Text;
 use crate::database::{AnyConnection, DatabaseError};
 
 /// The facts of `subject.erased`.
@@ -68,8 +68,9 @@ impl Subjects {
                     continue;
                 }
                 match self.seen.remove(&number) {
-                    // Whoever looks for what they did looks from then on.
-                    Some((index, first)) if *created_at > first.0 => {
+                    // Whoever looks for what they did looks from then on. By a clock that was ahead they may have been
+                    // met before, by an event that is pruned.
+                    Some((index, first)) if *created_at > first.0 && !gaps.may_hold(*created_at) => {
                         findings.add(Place::index(log, index), Wrong::SubjectSince { subject });
                     }
                     None if !gaps.may_hold(*created_at) => {
@@ -94,7 +95,11 @@ impl Subjects {
 
     /// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
     fn number_of(&self, pseudonym: &str) -> u128 {
-        let halves = pseudonym.strip_prefix("sub_").filter(|it| it.len() == 32).and_then(|it| it.split_at_checked(16));
+        let is_number = |digits: &&str| {
+            digits.len() == 32 && digits.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'a'..=b'f'))
+        };
+        let digits = pseudonym.strip_prefix("sub_").filter(is_number);
+        let halves = digits.and_then(|digits| digits.split_at_checked(16));
         let half = |digits| u64::from_str_radix(digits, 16).ok().map(u128::from);
         let number = halves.and_then(|(high, low)| Some(half(high)? << 64 | half(low)?));
         number.unwrap_or_else(|| self.marks.of(&[pseudonym]))

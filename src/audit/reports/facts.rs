@@ -5,7 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::audit::body::Text;
+use crate::audit::text::Text;
 use crate::decimal::Decimal;
 
 /// An event of a kind that is counted. Its kind, instant and place are columns.

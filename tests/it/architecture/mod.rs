@@ -72,6 +72,7 @@ const PURE: &[&str] = &[
     "audit/spending",
     "audit/table",
     "audit/tally",
+    "audit/text",
     "clock",
     "decimal",
     "ids",
@@ -106,10 +107,11 @@ const PURE: &[&str] = &[
     "tokens/jwks",
 ];
 /// The crates that pure files may name; `aws_lc_rs` for digests.
-const PURE_CRATES: [&str; 9] = [
+const PURE_CRATES: [&str; 10] = [
     "aws_lc_rs",
     "base64",
     "jiff",
+    "memchr",
     "saphyr_parser",
     "serde",
     "serde_json",

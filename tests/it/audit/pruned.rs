@@ -394,9 +394,53 @@ async fn what_a_person_decided_is_held_to_what_pruning_left_of_it() {
     }
 }
 
-/// Whoever decides does so by the clock of a replica that is behind: what they said is pruned first.
+/// All that is left of a pruned event is what it was, and when.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decision_may_be_pruned_before_its_check() {
+async fn a_row_stands_where_its_pruned_event_does() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        let (token, _) = house.grant("lounge", "ada").await;
+        house.redeem(&token, "1").await;
+        let (token, _) = house.grant("shower", "bob").await;
+        house.redeem(&token, "1").await;
+        house.world.pass(60);
+        house.redeem(&token, "2").await;
+        house.world.pass(40 * DAY);
+        assert_eq!(house.prune(begin + minutes(10)).await, 5);
+        house.expect(&[
+            ("UPDATE grants SET granted_at = granted_at + 1", "grant_mismatch"),
+            (
+                "INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, granted_at, expires_at) \
+                 SELECT 'grt_x', merchant_id, perk_id, check_id, kid, replace(claims, id, 'grt_x'), audience, single_use, \
+                 granted_at, expires_at FROM grants WHERE single_use",
+                "grant_without_event",
+            ),
+            ("UPDATE redemptions SET redeemed_at = redeemed_at + 1 WHERE slot = 'single'", "redemption_mismatch"),
+            ("UPDATE redemptions SET redeemed_at = redeemed_at + 1 WHERE door = '2'", "redemption_mismatch"),
+            ("DELETE FROM redemptions WHERE door = '2'", "redemption_missing"),
+        ]);
+    }
+}
+
+/// Somebody was met by a replica whose clock was ahead, and all that is left is what one behind it recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_may_be_known_since_a_check_that_is_pruned() {
+    for house in House::all().await {
+        let begin = house.world.now();
+        house.world.pass(120);
+        house.grant("lounge", "ada").await;
+        house.world.pass(-120);
+        house.check("ever", "ada").await.grant.unwrap();
+        house.world.pass(40 * DAY);
+        assert_eq!(house.prune(begin + minutes(5)).await, 1);
+        house.expect(&[("UPDATE subjects SET pseudonym = 'sub_' || upper(substr(pseudonym, 5))", "subject_missing")]);
+    }
+}
+
+/// Whoever decides does so by the clock of a replica that is behind: what they said is older than what
+/// it is about, and goes with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_is_older_than_its_check_goes_with_it() {
     for house in House::all().await {
         let begin = house.world.now();
         house.world.pass(1200);
@@ -409,8 +453,9 @@ async fn a_decision_may_be_pruned_before_its_check() {
         house.contest(&overturned).await;
         house.decide(overturned, Some("main")).await;
         house.world.pass(40 * DAY);
-        for at in [15, 25] {
-            assert!(house.prune(begin + minutes(at)).await > 3);
+        // The checks that were granted, and what was asked and said.
+        for (at, gone) in [(15, 2), (25, 8)] {
+            assert_eq!(house.prune(begin + minutes(at)).await, gone);
             assert_eq!(house.findings(), [""; 0], "{at}");
         }
     }
