@@ -21,15 +21,15 @@
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
 //! and the last two are compared as a `tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
-//! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, and 60 for each
-//! grant that ended before its time or whose redemption is pruned.
+//! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, 60 for each
+//! grant that ended before its time or whose redemption is pruned, and 16 for each whose check is.
 //!
 //! Of an event whose body is pruned the table still says what kind it was, what it was about and when. Nothing
-//! proves that, but the rows that it left must agree with it: whoever changes one has to change the other.
+//! proves that, but the rows that it left must agree with that: whoever changes one has to change the other.
 //!
 //! To check something new: a variant of [`Wrong`] with its code, and the comparison in the file of
 //! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
-//! `books.rs`.
+//! `books.rs`. The kinds that nearly all events are of are read by `canonical.rs`.
 //!
 //! Beside it, what an outsider keeps: `anchoring/` takes signed heads outside on a schedule, `receipt.rs`
 //! examines the receipt of a check with nothing but a log key.
