@@ -14,7 +14,7 @@ use crate::entropy::Entropy;
 use crate::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
 use crate::keyring::Keyring;
 use crate::ledger::entry::{
-    CheckEntry, CheckRecord, Ended, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen,
+    CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen,
 };
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
@@ -168,8 +168,8 @@ impl Checker {
     }
 
     pub(super) fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
-        // What was taken back must never surface again, not even as the answer to a retry.
-        let standing = recorded.grant().filter(|grant| !matches!(grant.get().end, Some(Ended::Voided(_))));
+        // The token of a grant that has ended must never surface again, not even as the answer to a retry.
+        let standing = recorded.grant().filter(|grant| grant.get().end.is_none());
         let token = match standing.map(|grant| self.issuer.sign(&grant)).transpose() {
             Ok(token) => token,
             Err(TokenError::UnknownKey) => None,

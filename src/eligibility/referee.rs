@@ -10,7 +10,7 @@ use crate::database::DatabaseError;
 use crate::ids::{CheckId, EventId};
 use crate::json::Json;
 use crate::ledger::LedgerError;
-use crate::ledger::entry::{CheckEntry, Ended};
+use crate::ledger::entry::CheckEntry;
 use crate::ledger::referrals::{Referral, ReferralStatus, Referred, Resolution, ResolveError, Resolved};
 use crate::perks::catalog::PerkError;
 use crate::perks::limit::Place;
@@ -90,19 +90,6 @@ fn bare(principal: &Principal, referral: &Referral) -> Answer {
 }
 
 impl Checker {
-    /// Whether a person granted in the place of this check, and the grant was taken back since.
-    ///
-    /// # Errors
-    /// [`CheckError`].
-    pub async fn is_ruling_voided(&self, merchant: &Merchant, check: &CheckId) -> Result<bool, CheckError> {
-        let referral = self.ledger.referral_of(&merchant.id, check).await?;
-        let granted = referral.and_then(|referral| referral.decided?.granted);
-        let Some((_, grant)) = granted else { return Ok(false) };
-        // By its row, which stays when the event that tells of it is pruned.
-        let standing = self.ledger.find_standing(&merchant.id, &grant).await?;
-        Ok(standing.is_some_and(|standing| matches!(standing.end, Some(Ended::Voided(_)))))
-    }
-
     /// What a person decided about this check as it can be told now, for whoever asks again: the check that was
     /// granted in its place, or the check itself.
     ///

@@ -48,7 +48,8 @@ impl Tokens {
     }
 
     /// The order of the questions is the promise: an earlier try of the same attempt is answered
-    /// alike even when the token has expired since; then another's redemption; then the rest.
+    /// alike even when the token has expired since, until the grant ends; then another's redemption;
+    /// then the rest.
     pub(super) fn redeem(&mut self, entry: &RedeemEntry, counters: &mut Counters) -> (Redeemed, Option<Leaf>) {
         let grant = match self.grants.get(entry.grant.as_str()) {
             Some(grant) if grant.merchant_id == entry.merchant.as_str() => grant,
@@ -62,14 +63,19 @@ impl Tokens {
         if grant.voided_at.is_some() {
             return (Redeemed::Refused(TokenError::Voided), None);
         }
+        let released = grant.released_at.map(|_| TokenError::Released);
         if let Some(earlier) = spent.iter().find(same) {
+            // The guest has left and the place may be the next guest's: a door that repeats itself must
+            // not let somebody in with the token that was left behind.
+            if let Some(objection) = released {
+                return (Redeemed::Refused(objection), None);
+            }
             let redeemed_at = from_micros(earlier.redeemed_at);
             return (Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at }), None);
         }
         if grant.single_use && !spent.is_empty() {
             return (Redeemed::AlreadyRedeemed, None);
         }
-        let released = grant.released_at.map(|_| TokenError::Released);
         if let Some(objection) = released.or(entry.objection) {
             return (Redeemed::Refused(objection), None);
         }

@@ -91,6 +91,10 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     token_expires_at: Option<Timestamp>,
+    /// When the grant was released: the guest has left, and its token is not sent any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    released_at: Option<Timestamp>,
     /// When the grant was taken back; its token is not sent any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -220,6 +224,11 @@ impl CheckView {
     pub fn of(answer: Answer, caller: &Principal) -> Self {
         let reads_scores = caller.role.may(Permission::ReadScores);
         let at = answer.at;
+        let (released_at, voided_at) = match answer.grant.as_ref().and_then(|grant| grant.end) {
+            Some(Ended::Released(at)) => (Some(at), None),
+            Some(Ended::Voided(at)) => (None, Some(at)),
+            None => (None, None),
+        };
         Self {
             check: answer.check,
             decision: answer.decision,
@@ -232,10 +241,8 @@ impl CheckView {
             next_eligible_at: answer.next_eligible_at,
             max_wait: answer.max_wait.map(|wait| wait.to_string()),
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
-            voided_at: answer.grant.as_ref().and_then(|grant| match grant.end {
-                Some(Ended::Voided(at)) => Some(at),
-                Some(Ended::Released(_)) | None => None,
-            }),
+            released_at,
+            voided_at,
             grant: answer.grant.map(|grant| grant.id),
             token: answer.token,
             referral: None,
@@ -265,7 +272,8 @@ impl CheckView {
 /// Decides by the perk's published rule, records the decision, and answers with its reasons; a
 /// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
 /// for the check again until its `referral` isn't `open`. Send an `Idempotency-Key` to make a retry
-/// safe: it gets the same decision and the very same token for 24 hours. Roles: admin, kiosk.
+/// safe: it gets the same decision and the very same token for 24 hours, or, once the grant has ended, how it
+/// ended and no token. Roles: admin, kiosk.
 #[utoipa::path(
     tag = "checks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),

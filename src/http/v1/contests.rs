@@ -10,7 +10,7 @@ use super::checks::{CheckView, sees};
 use super::referrals::{CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
-use crate::eligibility::referee::{Ruling, RulingError};
+use crate::eligibility::referee::Ruling;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
@@ -338,10 +338,6 @@ async fn decide(
     let contest = gateway.ledger.referral_of(&merchant.id, &check).await?;
     if contest.is_none_or(|referral| referral.contest.is_none()) {
         return Err(Problem::not_found());
-    }
-    // What was taken back must never surface again, not even as the answer to a retry.
-    if gateway.checker.is_ruling_voided(merchant, &check).await? {
-        return Err(RulingError::AlreadyDecided.into());
     }
     let operation = format!("contests/{check}/{step}");
     let told = |answer: Answer, contest: Option<&Referral>| {

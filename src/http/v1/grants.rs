@@ -135,7 +135,7 @@ pub struct ReleasedView {
 /// Release a grant
 ///
 /// The guest leaves, or doesn't come: the place that the grant holds under a `concurrent` limit is free
-/// at once, and its token opens no door any more. Asked again, it answers the same. Roles: admin, kiosk,
+/// at once, and its token opens no door any more and is never sent again. Asked again, it answers the same. Roles: admin, kiosk,
 /// door (its own audience only).
 #[utoipa::path(
     tag = "checks",

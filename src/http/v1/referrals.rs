@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::role::permit::Decide;
 use crate::access::{Merchant, Principal};
 use crate::eligibility::checker::Answer;
-use crate::eligibility::referee::{Ruling, RulingError};
+use crate::eligibility::referee::Ruling;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
@@ -301,10 +301,6 @@ pub async fn decide_referral(
     let operation = format!("referrals/{}/decide", *check);
     if gateway.ledger.referral_of(&merchant.id, &check).await?.is_some_and(|referral| referral.contest.is_some()) {
         return Err(Problem::not_found());
-    }
-    // What was taken back must never surface again, not even as the answer to a retry.
-    if gateway.checker.is_ruling_voided(merchant, &check).await? {
-        return Err(RulingError::AlreadyDecided.into());
     }
     let asked = check.into_inner();
     let told = |answer: Answer, referral: Option<&Referral>| match &answer.check {

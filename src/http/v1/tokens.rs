@@ -33,7 +33,7 @@ pub struct RedeemBody {
     #[schema(example = "SFO-A-3")]
     door: String,
     /// Any string that is unique to this try to open it, 1–128 characters: a retry with the same
-    /// one gets the same answer.
+    /// one gets the same answer, until the grant is released or taken back.
     #[schema(example = "7c9e6679-7425-40de-944b-e07fc1f90ae7")]
     attempt: String,
 }
@@ -54,7 +54,8 @@ pub struct RedemptionView {
 /// Redeem a token
 ///
 /// Spends it: a single-use token opens one door once. The same key repeating the same door and
-/// attempt gets the same answer, even after the token has expired; anybody else gets 409. Roles:
+/// attempt gets the same answer, even after the token has expired, until the grant is released or taken
+/// back (422); anybody else gets 409. Roles:
 /// admin, kiosk, door (its own audience only).
 #[utoipa::path(
     tag = "tokens",

@@ -101,6 +101,7 @@ const PURE: &[&str] = &[
     "ledger/entry",
     "ledger/merkle",
     "ledger/note",
+    "ledger/origin",
     "ledger/recorded",
     "ledger/tree",
     "tokens/claims",

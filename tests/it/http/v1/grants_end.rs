@@ -128,6 +128,74 @@ async fn what_was_taken_back_never_surfaces_again() {
     }
 }
 
+/// A grant that ended tells so wherever it is asked for again, and sends its token nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_whose_grant_ended_opens_no_door_again_and_is_not_sent_again() {
+    for app in TestApp::all().await {
+        app.lounge(ONE_SEAT, "50").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let door = app.door(&app.cathay, "sfo-lounge").await;
+        let many = json!({"checks": [ada()]});
+        for (step, body, end) in
+            [("release", json!({}), "released"), ("void", json!({"note": "Not a guest of ours."}), "voided")]
+        {
+            let asked = || kiosk.post("/v1/checks", &ada()).header("idempotency-key", end);
+            let first = asked().await;
+            let path = format!("/v1/grants/{}", first.text_of("grant"));
+            let opened = redeem(&door, &first, "1").await;
+            assert_eq!(redeem(&door, &first, "1").await.text, opened.text, "a retry while the guest is in");
+            admin.post(&format!("{path}/{step}"), &body).await.is(200);
+            if end == "voided" {
+                kiosk.post(&format!("{path}/release"), &json!({})).await.is(200);
+            }
+            // The place is the next guest's.
+            let next = ask(&kiosk, "twitter:bob").await;
+            redeem(&door, &next, "next").await.is(200);
+            let refused = redeem(&door, &first, "1").await.spot(422, "invalid_token");
+            assert_eq!(refused, ("/token".to_owned(), end.to_owned()));
+            let form = format!("token={}", first.text_of("token"));
+            let introspected = door.ask(reqwest::Method::POST, "/v1/tokens/introspect").form(&form).await;
+            assert_eq!(introspected.is(200), json!({"active": false}));
+
+            let shown = kiosk.get(&format!("/v1/checks/{}", first.text_of("check"))).await;
+            for told in [asked().await, shown] {
+                let told = told.is(200);
+                assert_eq!((&told["decision"], &told["tier"]), (&json!("granted"), &json!("seat")));
+                assert_eq!(told["check"], first.is(200)["check"]);
+                assert_eq!(told["grant"], first.is(200)["grant"]);
+                assert_eq!(told[format!("{end}_at")], "2012-05-08T19:00:00Z");
+                assert_eq!((told.get("token"), told.get("token_expires_at")), (None, None));
+            }
+            kiosk.post(&format!("/v1/grants/{}/release", next.text_of("grant")), &json!({})).await.is(200);
+        }
+
+        let asked = || kiosk.post("/v1/checks/batch", &many).header("idempotency-key", "many");
+        let first = asked().await.is(200)["results"][0].clone();
+        assert!(first["token"].is_string(), "{first}");
+        let path = format!("/v1/grants/{}/release", first["grant"].as_str().unwrap());
+        kiosk.post(&path, &json!({})).await.is(200);
+        let again = asked().await.is(200)["results"][0].clone();
+        assert_eq!((&again["decision"], &again["grant"]), (&json!("granted"), &first["grant"]));
+        assert_eq!((&again["released_at"], again.get("token")), (&json!("2012-05-08T19:00:00Z"), None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_many_uses_opens_no_door_once_its_guest_has_left() {
+    let rule = r#"{"tiers":[{"id":"seat"}],"token":{"audience":"sfo-lounge","single_use":false}}"#;
+    for app in TestApp::all().await {
+        app.lounge(rule, "50").await;
+        let (kiosk, door) = (app.kiosk().await, app.door(&app.cathay, "sfo-lounge").await);
+        let ada = ask(&kiosk, "twitter:ada").await;
+        redeem(&door, &ada, "1").await.is(200);
+        door.post(&format!("/v1/grants/{}/release", ada.text_of("grant")), &json!({})).await.is(200);
+        for attempt in ["1", "2"] {
+            let refused = redeem(&door, &ada, attempt).await.spot(422, "invalid_token");
+            assert_eq!(refused, ("/token".to_owned(), "released".to_owned()), "{attempt}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abuse_and_a_visit_stay_counted() {
     for app in TestApp::all().await {

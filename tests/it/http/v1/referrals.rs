@@ -346,11 +346,17 @@ async fn what_a_person_granted_and_took_back_never_surfaces_again() {
         let path = format!("/v1/referrals/{check}/decide");
         let granted = admin.post(&path, &grant("main")).header("idempotency-key", "k").await;
         assert_eq!(admin.post(&path, &grant("main")).header("idempotency-key", "k").await.text, granted.text);
-        let void = format!("/v1/grants/{}/void", granted.text_of("grant"));
-        admin.post(&void, &json!({"note": "The wrong person."})).await.is(200);
-        let again = admin.post(&path, &grant("main")).header("idempotency-key", "k").await;
-        again.problem(409, "already_decided");
-        assert!(!again.text.contains("eyJ"), "{}", again.text);
+        let ended = format!("/v1/grants/{}", granted.text_of("grant"));
+        let note = json!({"note": "The wrong person."});
+        for (step, body, end) in [("release", json!({}), "released_at"), ("void", note, "voided_at")] {
+            admin.post(&format!("{ended}/{step}"), &body).await.is(200);
+            let again = admin.post(&path, &grant("main")).header("idempotency-key", "k").await;
+            let told = again.is(201);
+            assert_eq!((&told["decision"], &told["grant"]), (&json!("granted"), &granted.is(201)["grant"]));
+            assert_eq!((&told[end], told.get("token")), (&json!("2012-05-08T19:00:00Z"), None));
+            assert!(!again.text.contains("eyJ"), "{}", again.text);
+        }
+        admin.post(&path, &grant("main")).await.problem(409, "already_decided");
     }
 }
 
