@@ -1,7 +1,6 @@
 //! The composition root: from settings to every handle, each built once. Tests use it too.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,7 @@ use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::entropy::Entropy;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
-use crate::ledger::{Ledger, Means};
+use crate::ledger::{Ledger, Means, PublishedKeys};
 use crate::perks::catalog::Catalog;
 use crate::perks::seen::Seen;
 use crate::redis_link::{Heard, RedisConfig, RedisLink, RedisLinkError, Subscription};
@@ -31,9 +30,6 @@ use crate::scores::cache::{CacheConfig, ScoreCache};
 use crate::scores::lookup::Lookup;
 use crate::settings::{self, Settings, master_key};
 use crate::tokens::{Issuer, Verifier};
-
-/// How often keys are read anew, so that a rotation on one replica reaches all.
-const KEYS_EVERY: Duration = Duration::from_secs(30);
 
 /// The channel on which replicas tell each other that a snapshot moved.
 const EPOCHS: &str = "epochs";
@@ -46,6 +42,7 @@ pub struct Gateway {
     pub database: Database,
     pub redis: Option<RedisLink>,
     pub keyring: Keyring,
+    pub keys: PublishedKeys,
     pub ledger: Ledger,
     pub directory: Directory,
     pub catalog: Catalog,
@@ -137,6 +134,7 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let ledger = Ledger::start(means, bounds.ledger_queue, bounds.ledger_batch)?;
+        let keys = PublishedKeys::new(&ledger);
         let directory = Directory::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
         directory.reload().await?;
         let catalog = Catalog::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
@@ -151,7 +149,7 @@ impl Gateway {
             Some(link) => ScoreCache::tiered(&cache, link.clone(), &entropy),
         };
         let lookup = Lookup::new(database.clone(), cache);
-        let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, handle));
+        let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
         let checker = Checker {
             catalog: catalog.clone(),
@@ -166,6 +164,7 @@ impl Gateway {
         };
         let redeemer = Redeemer {
             verifier: Verifier::new(keyring.clone(), &issuer_url),
+            keys: keys.clone(),
             ledger: ledger.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
@@ -182,6 +181,7 @@ impl Gateway {
             database,
             redis,
             keyring,
+            keys,
             ledger,
             directory,
             catalog,
@@ -206,7 +206,7 @@ impl Gateway {
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(self.ledger.clone().keep_subtrees(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
-        tasks.spawn(follow_keys(self.keyring.clone(), cancel.clone()));
+        tasks.spawn(self.keys.clone().follow(cancel.clone()));
     }
 
     /// Whether Redis is configured and away.
@@ -236,7 +236,13 @@ fn trials(checker: &Checker) -> (Simulator, Backtester) {
 
 /// A replica that made a change tells the others, which then look at once instead of at their next
 /// poll. Nothing depends on it: the poll finds what a lost message would have told.
-fn hear_epochs(link: &RedisLink, directory: &Directory, catalog: &Catalog, handle: &Handle) -> Subscription {
+fn hear_epochs(
+    link: &RedisLink,
+    directory: &Directory,
+    catalog: &Catalog,
+    keys: &PublishedKeys,
+    handle: &Handle,
+) -> Subscription {
     let announce = |link: RedisLink, handle: Handle| {
         move || {
             let link = link.clone();
@@ -245,25 +251,13 @@ fn hear_epochs(link: &RedisLink, directory: &Directory, catalog: &Catalog, handl
     };
     directory.announce_with(announce(link.clone(), handle.clone()));
     catalog.announce_with(announce(link.clone(), handle.clone()));
-    let (directory, catalog) = (directory.clone(), catalog.clone());
+    keys.announce_with(announce(link.clone(), handle.clone()));
+    let (directory, catalog, keys) = (directory.clone(), catalog.clone(), keys.clone());
     link.subscribe(EPOCHS, move |heard| {
         // After a reconnect something may have been missed.
         let (Heard::Connected | Heard::Message(_)) = heard;
         directory.nudge();
         catalog.nudge();
+        keys.nudge();
     })
-}
-
-async fn follow_keys(keyring: Keyring, cancel: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            () = tokio::time::sleep(KEYS_EVERY) => {}
-        }
-        let keys = keyring.clone();
-        match tokio::task::spawn_blocking(move || keys.refresh()).await {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "could not read the keys anew"),
-        }
-    }
 }

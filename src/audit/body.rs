@@ -362,11 +362,31 @@ pub(super) struct GatewayKeyFacts<'a> {
     pub retires: Vec<RetiredFacts<'a>>,
 }
 
+/// The facts of `gateway_key.revoked`.
+#[derive(Deserialize)]
+pub(super) struct GatewayKeyRevokedFacts<'a> {
+    pub revoked_at: Instant,
+    /// The key that signs in its stead.
+    #[serde(borrow)]
+    pub next: NextKeyFacts<'a>,
+    /// Keys that it would have taken over from.
+    #[serde(borrow)]
+    pub retires: Vec<RetiredFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NextKeyFacts<'a> {
+    #[serde(borrow)]
+    pub kid: Text<'a>,
+    pub signs_from: Instant,
+}
+
 #[derive(Deserialize)]
 pub(super) struct RetiredFacts<'a> {
     #[serde(borrow)]
     pub kid: Text<'a>,
-    pub at: Instant,
+    /// None, of a revocation: no later key takes over from it any more.
+    pub at: Option<Instant>,
 }
 
 #[cfg(test)]

@@ -232,6 +232,7 @@ impl LogBooks<'_> {
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.told(about, &read(facts)?);
             }
+            gateway::REVOKED if self.log.merchant.is_none() => self.gateway_keys.revoked(about, &read(facts)?),
             "merchant.created" if self.log.merchant.is_none() => {
                 self.books.merchants.insert(about.to_owned());
             }

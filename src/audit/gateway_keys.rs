@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 
-use super::body::GatewayKeyFacts;
+use super::body::{GatewayKeyFacts, GatewayKeyRevokedFacts, RetiredFacts};
 use super::findings::{Findings, Place, Wrong};
 use super::instant::Instant;
 use super::store::{self, GatewayKeyRow};
@@ -25,23 +25,40 @@ struct Known {
     public_key: Option<String>,
     signs_from: Instant,
     retires_at: Option<Instant>,
+    revoked_at: Option<Instant>,
 }
 
 impl GatewayKeys {
     /// A key that is there from now on, and when it retires others.
     pub(super) fn told(&mut self, kid: &str, facts: &GatewayKeyFacts<'_>) {
-        for retired in &facts.retires {
-            if let Some(known) = self.known.get_mut(&*retired.kid) {
-                known.retires_at = Some(retired.at);
-            }
-        }
+        self.retired(&facts.retires);
         let known = Known {
             purpose: facts.purpose.to_string(),
             public_key: facts.public_key.as_ref().map(|key| key.to_string()),
             signs_from: facts.signs_from,
             retires_at: facts.retires_at,
+            revoked_at: None,
         };
         self.known.insert(kid.to_owned(), known);
+    }
+
+    /// A key that is withdrawn, and what that changes for the others.
+    pub(super) fn revoked(&mut self, kid: &str, facts: &GatewayKeyRevokedFacts<'_>) {
+        self.retired(&facts.retires);
+        if let Some(next) = self.known.get_mut(&*facts.next.kid) {
+            next.signs_from = facts.next.signs_from;
+        }
+        if let Some(known) = self.known.get_mut(kid) {
+            known.revoked_at = Some(facts.revoked_at);
+        }
+    }
+
+    fn retired(&mut self, retires: &[RetiredFacts<'_>]) {
+        for retired in retires {
+            if let Some(known) = self.known.get_mut(&*retired.kid) {
+                known.retires_at = retired.at;
+            }
+        }
     }
 
     /// Compares with the keys that there are. Databases that no gateway has served since events tell of
@@ -73,12 +90,13 @@ fn difference(known: Option<&Known>, row: &GatewayKeyRow) -> Option<&'static str
     let public_key = row.public_key.as_ref().map(|key| BASE64URL.encode(key));
     // Even where no event tells of it: keys that sign are named after their public halves.
     let is_named = row.purpose == "hash" || name_of(row).is_some_and(|name| name == row.kid);
-    let told = known.map_or([(true, ""); 4], |known| {
+    let told = known.map_or([(true, ""); 5], |known| {
         [
             (row.purpose == known.purpose, "purpose"),
             (public_key == known.public_key, "public half"),
             (row.signs_from == known.signs_from.0, "time of signing"),
             (row.retires_at == known.retires_at.map(|at| at.0), "time of retirement"),
+            (row.revoked_at == known.revoked_at.map(|at| at.0), "time of revocation"),
         ]
     });
     let parts = told.into_iter().chain([(is_named, "public half")]);

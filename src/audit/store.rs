@@ -117,6 +117,7 @@ pub(super) struct GatewayKeyRow {
     pub public_key: Option<Vec<u8>>,
     pub signs_from: i64,
     pub retires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
 }
 
 /// From here until the rollback everything is read as it stands now, whoever writes meanwhile.

@@ -135,6 +135,8 @@ pub enum CliError {
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
     ImportStopped { accepted: u64, source: ScoreError },
+    #[error("no token key of this gateway goes by the name `{kid}`")]
+    UnknownTokenKey { kid: String, published: Vec<String> },
     #[error("the key set at {place} can't be fetched: {why}")]
     JwksFetch { place: String, why: String },
     #[error("the key set at {place} can't be taken: {why}")]
@@ -257,6 +259,9 @@ impl CliError {
                 "`perkgate key list --merchant SLUG` shows a merchant's keys, without --merchant the operator's; revoke takes the same --merchant"
             }
             Self::Access(AccessError::MerchantExists(_)) => "`perkgate merchant list` shows it",
+            Self::UnknownTokenKey { published, .. } => {
+                return Some(format!("one of those that are published: {}", published.join(", ")));
+            }
             Self::Score(ScoreError::Source(SourceFault::Reserved)) => {
                 return Some(format!("another name; `{}` is there for every merchant", Source::klout().name));
             }

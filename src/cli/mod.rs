@@ -36,6 +36,7 @@ mod serve;
 mod source;
 mod subject;
 mod token;
+mod token_revoke;
 mod token_rotate;
 
 use std::ffi::OsString;

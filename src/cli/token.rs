@@ -1,5 +1,5 @@
 //! `perkgate token`: verifies a token as a door would, with nothing but the published keys; `token_rotate.rs`
-//! makes the key that signs the next ones.
+//! makes the key that signs the next ones, `token_revoke.rs` withdraws one.
 //!
 //! To verify, no settings, no database and no master key are read: a door has none.
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::CliError;
-use super::{Ended, Invocation, token_rotate};
+use super::{Ended, Invocation, token_revoke, token_rotate};
 use crate::clock::from_seconds;
 use crate::tokens::{Claims, Jwks, TokenError, Verifier};
 
@@ -35,6 +35,9 @@ enum Action {
     /// Let another key sign tokens. Tokens of the one before go on opening doors; the operator's log tells of
     /// it. (API keys are made and revoked by `perkgate key`.)
     RotateKey(token_rotate::Args),
+    /// Withdraw a key that signs tokens, as when it was stolen: its tokens open no door any more, and another key
+    /// signs at once. Doors that verify offline believe it until they fetch the published keys again.
+    RevokeKey(token_revoke::Args),
 }
 
 #[derive(clap::Args)]
@@ -115,6 +118,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     match &args.action {
         Action::Verify(asked) => verify(asked, invocation),
         Action::RotateKey(asked) => token_rotate::run(asked, invocation),
+        Action::RevokeKey(asked) => token_revoke::run(asked, invocation),
     }
 }
 

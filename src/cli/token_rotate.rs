@@ -15,9 +15,9 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// How long the key is published before it signs, such as `1h`. Servers take it up within 30 seconds and
+    /// How long the key is published before it signs, such as `1h`. Servers take it up within a second and
     /// doors may keep a copy of the published keys for 5 minutes, so less makes some doors refuse good tokens
-    /// for a while: right only when a key was stolen (`0s`).
+    /// for a while. For a key that was stolen there is `revoke-key`.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = ahead)]
     after: SignedDuration,
 }
@@ -65,7 +65,9 @@ impl fmt::Display for Rotated {
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let rotation = invocation.with_gateway(Needs::Existing, async |gateway| {
-        Ok(gateway.ledger.rotate_token_key(args.after, ACTOR).await?)
+        let rotation = gateway.ledger.rotate_token_key(args.after, ACTOR).await?;
+        gateway.keys.follow_own_change().await;
+        Ok(rotation)
     })?;
     invocation.output.show(&Rotated::from(rotation))?;
     Ok(Ended::Well)

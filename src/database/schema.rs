@@ -43,6 +43,7 @@ diesel::table! {
         created_at -> BigInt,
         signs_from -> BigInt,
         retires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
     }
 }
 

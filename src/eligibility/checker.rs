@@ -63,6 +63,8 @@ pub struct Answer {
     pub resolves: Option<CheckId>,
     pub grant: Option<Grant>,
     pub token: Option<String>,
+    /// When the key that signed the grant's token was withdrawn: the token opens no door.
+    pub token_key_revoked_at: Option<Timestamp>,
     pub receipt: Option<Receipt>,
 }
 
@@ -137,6 +139,7 @@ impl Checker {
             resolves: None,
             grant: None,
             token: None,
+            token_key_revoked_at: None,
             receipt: None,
         })
     }
@@ -155,8 +158,8 @@ impl Checker {
         earlier.map_or_else(|| Err(PerkError::NotFound.into()), |recorded| self.answer(&recorded))
     }
 
-    /// A check that was made earlier, with its token signed anew: the very same bytes. A token
-    /// whose key is gone has expired long since and is left out.
+    /// A check that was made earlier, with its token signed anew: the very same bytes. A token whose key
+    /// is retired has expired long since and is left out, as is one whose key was withdrawn.
     ///
     /// # Errors
     /// [`CheckError`].
@@ -170,6 +173,7 @@ impl Checker {
     pub(super) fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
         // The token of a grant that has ended must never surface again, not even as the answer to a retry.
         let standing = recorded.grant().filter(|grant| grant.get().end.is_none());
+        let token_key_revoked_at = standing.as_ref().and_then(|grant| self.keyring.revoked_at(&grant.get().kid));
         let token = match standing.map(|grant| self.issuer.sign(&grant)).transpose() {
             Ok(token) => token,
             Err(TokenError::UnknownKey) => None,
@@ -192,6 +196,7 @@ impl Checker {
             resolves: record.resolves,
             grant: record.grant,
             token,
+            token_key_revoked_at,
             receipt: Some(record.receipt),
         })
     }

@@ -10,7 +10,7 @@ use crate::ids::{EventId, PerkSlug};
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
 use crate::ledger::replay::Standing;
 use crate::ledger::returns::{ReturnError, Taken};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, PublishedKeys};
 use crate::tokens::claims::Claims;
 use crate::tokens::{TokenError, Verifier};
 
@@ -44,6 +44,7 @@ pub struct Active {
 #[derive(Clone)]
 pub struct Redeemer {
     pub(crate) verifier: Verifier,
+    pub(crate) keys: PublishedKeys,
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
@@ -72,7 +73,7 @@ impl Redeemer {
         attempt: String,
         deadline: Instant,
     ) -> Result<Spent, RedeemError> {
-        let claims = self.verify_of(merchant, token)?;
+        let claims = self.verify_of(merchant, token).await.map_err(CheckError::from)??;
         let at = self.clock.now();
         let objection = objection_of(principal, merchant, &claims);
         let entry = RedeemEntry {
@@ -111,7 +112,7 @@ impl Redeemer {
         merchant: &Merchant,
         token: &str,
     ) -> Result<Option<Active>, LedgerError> {
-        let valid = self.verify_of(merchant, token).ok().filter(|claims| {
+        let valid = self.verify_of(merchant, token).await?.ok().filter(|claims| {
             objection_of(principal, merchant, claims).is_none() && claims.check_time(self.clock.now()).is_ok()
         });
         let active = match valid {
@@ -133,7 +134,7 @@ impl Redeemer {
     /// # Errors
     /// [`ReturnError`], but for a grant that isn't there.
     pub async fn revoke(&self, principal: &Principal, merchant: &Merchant, token: &str) -> Result<(), ReturnError> {
-        let Ok(claims) = self.verify_of(merchant, token) else { return Ok(()) };
+        let Ok(claims) = self.verify_of(merchant, token).await? else { return Ok(()) };
         // To take it back would give back what it used, long after anybody could have come.
         if claims.check_time(self.clock.now()) == Err(TokenError::Expired) {
             let standing = self.ledger.find_standing(&merchant.id, &claims.jti).await?;
@@ -153,10 +154,16 @@ impl Redeemer {
     }
 
     /// What a token of this merchant says. A foreign merchant's gets the answer of a forged one: nobody
-    /// learns that it is real.
-    fn verify_of(&self, merchant: &Merchant, token: &str) -> Result<Claims, TokenError> {
-        let claims = self.verifier.verify_signature(token)?;
-        if claims.merchant == merchant.slug { Ok(claims) } else { Err(TokenError::BadSignature) }
+    /// learns that it is real. A key that is unknown here may have been made a moment ago on another replica.
+    async fn verify_of(&self, merchant: &Merchant, token: &str) -> Result<Result<Claims, TokenError>, LedgerError> {
+        let mut verified = self.verifier.verify_signature(token);
+        if verified == Err(TokenError::UnknownKey) {
+            self.keys.catch_up().await?;
+            verified = self.verifier.verify_signature(token);
+        }
+        Ok(verified.and_then(|claims| {
+            if claims.merchant == merchant.slug { Ok(claims) } else { Err(TokenError::BadSignature) }
+        }))
     }
 }
 

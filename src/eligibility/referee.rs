@@ -85,6 +85,7 @@ fn bare(principal: &Principal, referral: &Referral) -> Answer {
         resolves: granted.map(|_| referral.check.clone()),
         grant: None,
         token: None,
+        token_key_revoked_at: None,
         receipt: None,
     }
 }

@@ -1,8 +1,8 @@
 //! The gateway's keys, wrapped by the master key: token keys, log keys and the one hash key.
 //!
 //! [`Keyring::open`] reads them once and makes what is missing; signing and looking up do no I/O.
-//! Call [`Keyring::refresh`] on a timer, so that a key which another replica made is published
-//! here too before it signs; `rotation.rs` makes the next one. To add a purpose: a [`Purpose`], its
+//! `ledger::published` reads them again whenever their epoch has moved, so that what another replica makes or
+//! withdraws holds here too; `rotation.rs` makes the next one and withdraws one. To add a purpose: a [`Purpose`], its
 //! unwrapped type, and its place in `snapshot.rs`.
 
 pub mod log_key;
@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::zeroize::Zeroizing;
 
 pub use log_key::LogKey;
@@ -33,6 +33,9 @@ use crate::ids::MerchantId;
 use crate::subject::{SubjectHandle, SubjectRef};
 use snapshot::Snapshot;
 use store::KeyRow;
+
+/// The epoch that every change of the keys moves on.
+pub const EPOCH: &str = "keys";
 
 /// The longest a token may live; a rule's `ttl` is at most this.
 pub const LONGEST_TOKEN_TTL: SignedDuration = SignedDuration::from_hours(24);
@@ -126,9 +129,17 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`], when the database can't be read or what it holds can't be unwrapped.
     pub fn refresh(&self) -> Result<(), KeyringError> {
+        self.inner.database.read_blocking(|conn| self.reload(conn))
+    }
+
+    /// [`Keyring::refresh`] on a connection that is there already.
+    ///
+    /// # Errors
+    /// As [`Keyring::refresh`].
+    pub fn reload(&self, conn: &mut AnyConnection) -> Result<(), KeyringError> {
         let inner = &self.inner;
         let _one_at_a_time = inner.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = inner.database.read_blocking::<_, KeyringError>(|conn| Ok(store::list(conn)?))?;
+        let rows = store::list(conn)?;
         inner.snapshot.store(Arc::new(Snapshot::build(&rows, &inner.master)?));
         Ok(())
     }
@@ -144,6 +155,12 @@ impl Keyring {
     pub fn find_token_key(&self, kid: &str) -> Option<Arc<TokenKey>> {
         let now = self.inner.clock.now();
         self.inner.snapshot.load().tokens.iter().find(|key| key.kid() == kid && key.is_published(now)).cloned()
+    }
+
+    /// When the token key of this name was withdrawn, if it was.
+    #[must_use]
+    pub fn revoked_at(&self, kid: &str) -> Option<Timestamp> {
+        self.inner.snapshot.load().tokens.iter().find(|key| key.kid() == kid)?.revoked_at()
     }
 
     /// All token keys that are published now: the last ones, the one that signs, the next.
@@ -249,8 +266,6 @@ fn make_missing(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     const START: Timestamp = Timestamp::constant(1_700_000_000, 0);
@@ -397,9 +412,10 @@ pub(crate) mod tests {
         let (old, next) = (old.kid().to_owned(), next.kid().to_owned());
         assert_eq!(at(1, -1), (old.clone(), vec![old.clone(), next.clone()]));
         assert_eq!(at(1, 0), (next.clone(), vec![old.clone(), next.clone()]));
-        assert_eq!(at(49, -1), (next.clone(), vec![old.clone(), next.clone()]));
+        // Superseded after an hour; a day and ten minutes more.
+        assert_eq!(at(25, 599), (next.clone(), vec![old.clone(), next.clone()]));
         assert!(replica.find_token_key(&old).is_some());
-        assert_eq!(at(49, 0), (next.clone(), vec![next.clone()]));
+        assert_eq!(at(25, 600), (next.clone(), vec![next.clone()]));
         assert!(replica.find_token_key(&old).is_none());
         assert!(replica.find_token_key(&next).is_some());
     }
@@ -412,10 +428,78 @@ pub(crate) mod tests {
         fixture.clock.set(START + SignedDuration::from_secs(1));
         let now = keyring.rotate_token_key(SignedDuration::from_secs(-5)).unwrap();
         assert_eq!(keyring.token_key().kid(), now.kid());
-        assert_eq!(now.retires_at(), Some(START + SignedDuration::from_hours(49)), "the waiting one takes over");
+        let retires_at = START + SignedDuration::from_hours(25) + SignedDuration::from_mins(10);
+        assert_eq!(now.retires_at(), Some(retires_at), "the waiting one takes over");
         assert_eq!(waiting.retires_at(), None);
         fixture.clock.set(START + SignedDuration::from_hours(1));
         assert_eq!(keyring.token_key().kid(), waiting.kid());
+    }
+
+    fn revoke(keyring: &Keyring, kid: &str) -> Option<rotation::Revocation> {
+        let revoked = keyring.inner.database.write_blocking(|conn| keyring.revoke(conn, kid)).unwrap();
+        keyring.refresh().unwrap();
+        revoked
+    }
+
+    #[test]
+    fn a_withdrawn_key_is_gone_and_another_signs_at_once() {
+        let fixture = Fixture::new();
+        let keyring = fixture.open();
+        let stolen = keyring.token_key();
+        let revoked = revoke(&keyring, stolen.kid()).unwrap();
+        let change = revoked.change.unwrap();
+        assert!(change.is_new && change.retires.is_empty(), "{change:?}");
+        assert_eq!((revoked.revoked_at, change.next.signs_from), (START, START));
+        assert_eq!((keyring.token_key().kid(), kids(&keyring)), (&*change.next.kid, vec![change.next.kid.clone()]));
+        assert!(keyring.find_token_key(stolen.kid()).is_none());
+        assert_eq!(keyring.revoked_at(stolen.kid()), Some(START));
+        // A replica whose clock is behind doesn't fall back on it.
+        fixture.clock.set(START - SignedDuration::from_hours(1));
+        let behind = fixture.open();
+        assert_eq!((behind.token_key().kid(), kids(&behind)), (&*change.next.kid, vec![change.next.kid.clone()]));
+        fixture.clock.set(START + SignedDuration::from_secs(1));
+        let again = revoke(&keyring, stolen.kid()).unwrap();
+        assert_eq!((again.revoked_at, again.change), (START, None), "withdrawn twice is withdrawn once");
+        assert!(revoke(&keyring, "another").is_none());
+        assert!(revoke(&keyring, keyring.log_key().name()).is_none(), "a log key is none");
+    }
+
+    #[test]
+    fn the_key_that_waits_takes_the_place_of_a_withdrawn_one() {
+        let fixture = Fixture::new();
+        let keyring = fixture.open();
+        let first = keyring.token_key();
+        let second = keyring.rotate_token_key(SignedDuration::from_hours(1)).unwrap();
+        let third = keyring.rotate_token_key(SignedDuration::from_hours(2)).unwrap();
+        fixture.clock.set(START + SignedDuration::from_secs(5));
+        let change = revoke(&keyring, first.kid()).unwrap().change.unwrap();
+        assert!(!change.is_new);
+        assert_eq!((&*change.next.kid, change.next.signs_from), (second.kid(), fixture.clock.now()));
+        assert_eq!(keyring.token_key().kid(), second.kid());
+        assert_eq!(kids(&keyring), [second.kid(), third.kid()]);
+    }
+
+    #[test]
+    fn a_withdrawn_key_that_waits_or_is_superseded_leaves_the_one_that_signs() {
+        let fixture = Fixture::new();
+        let keyring = fixture.open();
+        let first = keyring.token_key();
+        let second = keyring.rotate_token_key(SignedDuration::from_hours(1)).unwrap();
+        let third = keyring.rotate_token_key(SignedDuration::from_hours(2)).unwrap();
+        let kept = SignedDuration::from_hours(24) + SignedDuration::from_mins(10);
+        let change = revoke(&keyring, second.kid()).unwrap().change.unwrap();
+        let retires_at = START + SignedDuration::from_hours(2) + kept;
+        assert_eq!((&*change.next.kid, change.is_new), (first.kid(), false));
+        assert_eq!(change.retires, [(first.kid().to_owned(), Some(retires_at))], "the third takes over");
+        let change = revoke(&keyring, third.kid()).unwrap().change.unwrap();
+        assert_eq!(change.retires, [(first.kid().to_owned(), None)], "nobody does");
+        fixture.clock.set(START + SignedDuration::from_hours(100));
+        assert_eq!((keyring.token_key().kid(), kids(&keyring)), (first.kid(), vec![first.kid().to_owned()]));
+
+        let fourth = keyring.rotate_token_key(SignedDuration::ZERO).unwrap();
+        let change = revoke(&keyring, first.kid()).unwrap().change.unwrap();
+        assert_eq!((&*change.next.kid, change.is_new), (fourth.kid(), false));
+        assert_eq!((change.retires, kids(&keyring)), (Vec::new(), vec![fourth.kid().to_owned()]));
     }
 
     #[test]

@@ -1,13 +1,19 @@
-//! Rotation, and the gateway's keys as anybody may know them: names, public halves, and when they are used.
+//! Rotation and withdrawal, and the gateway's keys as anybody may know them: names, public halves, and when
+//! they are used.
 //!
 //! Nothing here is recorded: `ledger::keys` writes the event in the same transaction.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::store::{self, KeyRow};
-use super::{IDEMPOTENCY_WINDOW, Keyring, KeyringError, LONGEST_TOKEN_TTL, Purpose, snapshot};
+use super::{EPOCH, IDEMPOTENCY_WINDOW, Keyring, KeyringError, LONGEST_TOKEN_TTL, Purpose, snapshot};
 use crate::clock::from_micros;
+use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
+
+/// How long a key that was superseded stays published beyond the tokens that it has signed: doors allow for half
+/// a minute, and a replica whose clock is behind goes on signing with it for a while.
+const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
 
 /// One key of the gateway, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,27 @@ pub struct Rotation {
     pub key: KeyRecord,
     /// When each of them is retired.
     pub retires: Vec<(String, Timestamp)>,
+}
+
+/// A token key that was withdrawn, and the one that signs in its stead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    pub kid: String,
+    pub revoked_at: Timestamp,
+    /// None: it had been withdrawn before, and nothing was done.
+    pub change: Option<Succession>,
+}
+
+/// What a withdrawal changes for the other token keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Succession {
+    /// The key that signs from now on.
+    pub next: KeyRecord,
+    /// Whether `next` was made for this, as none was waiting.
+    pub is_new: bool,
+    /// Keys that were to be superseded by the withdrawn one, and when they are retired instead; none while no
+    /// later key takes over.
+    pub retires: Vec<(String, Option<Timestamp>)>,
 }
 
 impl KeyRecord {
@@ -71,9 +98,9 @@ impl Keyring {
     }
 
     /// Makes the next token key, inside a transaction: published as soon as each replica has read it,
-    /// signing after `ahead`. Let `ahead` be longer than the replicas' refreshing and the JWKS's `max-age`
-    /// together, or doors meet tokens whose key they don't know yet; nothing, when a key was stolen. The key
-    /// before it stays published for the longest token and the idempotency window after it was superseded.
+    /// signing after `ahead`. Let `ahead` be longer than the JWKS's `max-age`, or doors meet tokens whose key
+    /// they don't know yet. The key before it stays published until the longest token that it signed has
+    /// expired and no answer is replayed any more; one that was stolen is withdrawn ([`Keyring::revoke`]).
     ///
     /// # Errors
     /// [`KeyringError::Database`].
@@ -85,15 +112,15 @@ impl Keyring {
         let row = snapshot::new_row(Purpose::Token, now, signs_from, &inner.master, &inner.entropy)?;
         store::lock(conn)?;
         store::insert(conn, &row)?;
-        let mut tokens = store::list(conn)?;
-        tokens.retain(|row| Purpose::parse(&row.purpose) == Some(Purpose::Token));
+        bump_epoch(conn, EPOCH)?;
+        let tokens = valid_token_keys(conn)?;
         let (mut retires, mut own) = (Vec::new(), None);
         for (key, next) in tokens.iter().zip(tokens.iter().skip(1)) {
             if key.retires_at.is_some() {
                 continue;
             }
             let at = retires_at(next);
-            store::update_retires_at(conn, &key.kid, at)?;
+            store::update_retires_at(conn, &key.kid, Some(at))?;
             // One that waits already takes over from the new one.
             if key.kid == row.kid {
                 own = Some(at);
@@ -103,6 +130,57 @@ impl Keyring {
         }
         let key = KeyRecord::of(&KeyRow { retires_at: own, ..row });
         Ok(Rotation { key: key.ok_or(KeyringError::Missing { purpose: Purpose::Token })?, retires })
+    }
+
+    /// Withdraws a token key, inside a transaction: each replica that has read it neither publishes nor believes
+    /// the key, and signs with the next one at once: the one that waits, or else a new one. None when no token
+    /// key goes by this name. Withdrawn again it stays as it was.
+    ///
+    /// # Errors
+    /// [`KeyringError::Database`].
+    pub fn revoke(&self, conn: &mut AnyConnection, kid: &str) -> Result<Option<Revocation>, KeyringError> {
+        let inner = &self.inner;
+        store::lock(conn)?;
+        let all = store::list(conn)?;
+        let is_named = |row: &&KeyRow| row.kid == kid && Purpose::parse(&row.purpose) == Some(Purpose::Token);
+        let Some(named) = all.iter().find(is_named) else { return Ok(None) };
+        if let Some(at) = named.revoked_at {
+            return Ok(Some(Revocation { kid: kid.to_owned(), revoked_at: from_micros(at), change: None }));
+        }
+        let now = inner.clock.now();
+        let valid = valid_token_keys(conn)?;
+        store::update_revoked_at(conn, kid, now.as_microsecond())?;
+        bump_epoch(conn, EPOCH)?;
+        let is_waiting = |row: &KeyRow| row.signs_from > now.as_microsecond();
+        let at = valid.iter().position(|row| row.kid == kid).unwrap_or_default();
+        let signs = valid.iter().rposition(|row| !is_waiting(row)).unwrap_or_default();
+        let later = valid.get(at + 1);
+        let (mut is_new, mut retires) = (false, Vec::new());
+        let next = match (valid.get(signs), later) {
+            // Withdrawn while it waits or long after it signed: the one that signs goes on.
+            (Some(signing), _) if at != signs => {
+                if let Some(before) = at.checked_sub(1).filter(|_| at > signs).and_then(|at| valid.get(at)) {
+                    let at = later.map(retires_at);
+                    store::update_retires_at(conn, &before.kid, at)?;
+                    retires.push((before.kid.clone(), at.map(from_micros)));
+                }
+                signing.clone()
+            }
+            // Doors know the one that waits already.
+            (_, Some(waiting)) => {
+                store::update_signs_from(conn, &waiting.kid, now.as_microsecond())?;
+                KeyRow { signs_from: now.as_microsecond(), ..waiting.clone() }
+            }
+            (_, None) => {
+                is_new = true;
+                let row = snapshot::new_row(Purpose::Token, now, now, &inner.master, &inner.entropy)?;
+                store::insert(conn, &row)?;
+                row
+            }
+        };
+        let next = KeyRecord::of(&next).ok_or(KeyringError::Missing { purpose: Purpose::Token })?;
+        let change = Some(Succession { next, is_new, retires });
+        Ok(Some(Revocation { kid: kid.to_owned(), revoked_at: now, change }))
     }
 
     /// A rotation without its event, for tests of what comes of one.
@@ -117,8 +195,16 @@ impl Keyring {
     }
 }
 
-/// When a key is retired that `next` takes over from, in microseconds.
+/// The token keys that were not withdrawn, in the order they take over from each other.
+fn valid_token_keys(conn: &mut AnyConnection) -> Result<Vec<KeyRow>, DatabaseError> {
+    let mut keys = store::list(conn)?;
+    keys.retain(|row| Purpose::parse(&row.purpose) == Some(Purpose::Token) && row.revoked_at.is_none());
+    Ok(keys)
+}
+
+/// When a key is retired that `next` takes over from, in microseconds. Its last token and the last answer that
+/// holds it are as old as each other, so the longer of the two times is enough.
 fn retires_at(next: &KeyRow) -> i64 {
-    let kept = LONGEST_TOKEN_TTL.as_micros() + IDEMPOTENCY_WINDOW.as_micros();
-    next.signs_from.saturating_add(i64::try_from(kept).unwrap_or(i64::MAX))
+    let kept = LONGEST_TOKEN_TTL.max(IDEMPOTENCY_WINDOW) + LEEWAY;
+    next.signs_from.saturating_add(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX))
 }

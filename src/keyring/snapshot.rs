@@ -52,10 +52,12 @@ impl Snapshot {
         })
     }
 
-    /// The latest token key whose time has come. Before any has, as when another replica's clock
-    /// runs ahead of this one's, the first.
+    /// The latest published token key whose time has come. Before any has, as when another replica's clock
+    /// runs ahead of this one's, the first that is published.
     pub(super) fn signing_at(&self, now: Timestamp) -> &Arc<TokenKey> {
-        self.tokens.iter().rev().find(|key| key.signs_from() <= now).unwrap_or(&self.first_token)
+        let mut published = self.tokens.iter().filter(|key| key.is_published(now));
+        let first = published.clone().next();
+        published.rfind(|key| key.signs_from() <= now).or(first).unwrap_or(&self.first_token)
     }
 }
 
@@ -88,8 +90,8 @@ pub(super) fn unwrap(row: &KeyRow, master: &MasterKey) -> Result<Unwrapped, Keyr
         .filter(|pair| row.public_key.as_deref() == Some(pair.public_key()))
         .ok_or_else(damaged)?;
     if purpose == Purpose::Token {
-        let retires_at = row.retires_at.map(from_micros);
-        let key = TokenKey::new(pair, from_micros(row.signs_from), retires_at);
+        let (retires_at, revoked_at) = (row.retires_at.map(from_micros), row.revoked_at.map(from_micros));
+        let key = TokenKey::new(pair, from_micros(row.signs_from), retires_at, revoked_at);
         return Ok(Unwrapped::Token(Arc::new(key)));
     }
     LogKey::new(pair).map(|key| Unwrapped::Log(Arc::new(key))).map_err(|_| damaged())
@@ -123,5 +125,6 @@ pub(super) fn new_row(
         created_at: now.as_microsecond(),
         signs_from: signs_from.as_microsecond(),
         retires_at: None,
+        revoked_at: None,
     })
 }

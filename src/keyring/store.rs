@@ -19,6 +19,8 @@ pub(super) struct KeyRow {
     pub created_at: i64,
     pub signs_from: i64,
     pub retires_at: Option<i64>,
+    /// When it was withdrawn.
+    pub revoked_at: Option<i64>,
 }
 
 /// Keeps every other replica from making keys until this transaction ends. On SQLite a write
@@ -43,8 +45,22 @@ pub(super) fn insert(conn: &mut AnyConnection, row: &KeyRow) -> Result<(), Datab
     Ok(())
 }
 
-pub(super) fn update_retires_at(conn: &mut AnyConnection, kid: &str, retires_at: i64) -> Result<(), DatabaseError> {
+pub(super) fn update_retires_at(
+    conn: &mut AnyConnection,
+    kid: &str,
+    retires_at: Option<i64>,
+) -> Result<(), DatabaseError> {
     diesel::update(keyring_keys::table.find(kid)).set(keyring_keys::retires_at.eq(retires_at)).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn update_signs_from(conn: &mut AnyConnection, kid: &str, signs_from: i64) -> Result<(), DatabaseError> {
+    diesel::update(keyring_keys::table.find(kid)).set(keyring_keys::signs_from.eq(signs_from)).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn update_revoked_at(conn: &mut AnyConnection, kid: &str, revoked_at: i64) -> Result<(), DatabaseError> {
+    diesel::update(keyring_keys::table.find(kid)).set(keyring_keys::revoked_at.eq(revoked_at)).execute(conn)?;
     Ok(())
 }
 

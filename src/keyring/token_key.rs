@@ -40,12 +40,18 @@ pub struct TokenKey {
     protected_header: String,
     signs_from: Timestamp,
     retires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
 }
 
 impl TokenKey {
-    pub(super) fn new(pair: SigningPair, signs_from: Timestamp, retires_at: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        pair: SigningPair,
+        signs_from: Timestamp,
+        retires_at: Option<Timestamp>,
+        revoked_at: Option<Timestamp>,
+    ) -> Self {
         let kid = thumbprint(pair.public_key());
-        Self { protected_header: protected_header(&kid), kid, pair, signs_from, retires_at }
+        Self { protected_header: protected_header(&kid), kid, pair, signs_from, retires_at, revoked_at }
     }
 
     /// The RFC 7638 thumbprint of the key.
@@ -78,10 +84,16 @@ impl TokenKey {
         self.retires_at
     }
 
-    /// Whether it stands in the JWKS at `now`.
+    /// When it was withdrawn; none while its signatures count.
+    #[must_use]
+    pub const fn revoked_at(&self) -> Option<Timestamp> {
+        self.revoked_at
+    }
+
+    /// Whether it stands in the JWKS at `now`. A withdrawn key never does, whatever this replica's clock says.
     #[must_use]
     pub fn is_published(&self, now: Timestamp) -> bool {
-        self.retires_at.is_none_or(|at| now < at)
+        self.revoked_at.is_none() && self.retires_at.is_none_or(|at| now < at)
     }
 
     /// The Ed25519 signature: the same message gives the same bytes, always.
@@ -97,6 +109,7 @@ impl fmt::Debug for TokenKey {
             .field("kid", &self.kid)
             .field("signs_from", &self.signs_from)
             .field("retires_at", &self.retires_at)
+            .field("revoked_at", &self.revoked_at)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-//! The gateway's own keys in the operator's log: the first ones, and each that takes over from another.
+//! The gateway's own keys in the operator's log: the first ones, each that takes over from another, and each
+//! that is withdrawn.
 //!
 //! The first keys are older than the log, which they sign; they are told before the log's next event,
 //! whatever that is. So a log that tells of one key tells of all, and a row that no event tells of was
@@ -18,17 +19,18 @@ use super::writer::Means;
 use super::{Ledger, LedgerError};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::json::Json;
-use crate::keyring::rotation::{KeyRecord, Rotation};
+use crate::keyring::rotation::{KeyRecord, Revocation, Rotation, Succession};
 use crate::keyring::{Keyring, KeyringError};
 
 /// The kinds of their events; they are about a key's `kid`.
 pub const CREATED: &str = "gateway_key.created";
 pub const ROTATED: &str = "gateway_key.rotated";
+pub const REVOKED: &str = "gateway_key.revoked";
 
 /// Who makes the first keys.
 const GATEWAY: Actor = Actor { key: None, role: "gateway" };
 
-/// Why no key took over.
+/// Why no key took over, or none was withdrawn.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
     #[error(transparent)]
@@ -53,12 +55,40 @@ impl Ledger {
             Ok::<_, RotationError>(rotation)
         });
         let rotation = rotated.await?;
+        self.refresh_keys().await;
+        Ok(rotation)
+    }
+
+    /// Withdraws the token key `kid` ([`Keyring::revoke`]) with its event in the operator's log, and with that of
+    /// the key that is made when none waits to take its place. This replica knows it at once, the others when
+    /// they refresh: from then on no door is told of the key and no token under it is believed or sent. Withdrawn
+    /// again, nothing is done. None when no token key goes by this name.
+    ///
+    /// # Errors
+    /// [`RotationError`]; unless it is in doubt, the keys are as they were.
+    pub async fn revoke_token_key(&self, kid: String, by: Actor) -> Result<Option<Revocation>, RotationError> {
+        let keyring = self.means.keyring.clone();
+        let revoked = self.change(move |conn, events| {
+            let revocation = keyring.revoke(conn, &kid)?;
+            if let Some(revoked @ Revocation { change: Some(change), .. }) = &revocation {
+                if change.is_new {
+                    events.push(rotated(&Rotation { key: change.next.clone(), retires: Vec::new() }, by.clone()));
+                }
+                events.push(withdrawn(revoked, change, by));
+            }
+            Ok::<_, RotationError>(revocation)
+        });
+        let revocation = revoked.await?;
+        self.refresh_keys().await;
+        Ok(revocation)
+    }
+
+    async fn refresh_keys(&self) {
         let keyring = self.means.keyring.clone();
         let refreshed = tokio::task::spawn_blocking(move || keyring.refresh());
         if !matches!(refreshed.await, Ok(Ok(()))) {
-            tracing::warn!("the new token key is not known here yet: the next refresh brings it");
+            tracing::warn!("the change of token keys is not known here yet: the next refresh brings it");
         }
-        Ok(rotation)
     }
 
     /// Tells the operator's log of keys that it doesn't know, if there is one: those of a database that is
@@ -116,6 +146,29 @@ fn rotated(rotation: &Rotation, by: Actor) -> EventDraft {
         .iter()
         .map(|(kid, at)| Json::object([("kid", Json::text(kid)), ("at", Json::text(at.to_string()))]));
     draft(ROTATED, &rotation.key, by, vec![("retires", Json::List(retires.collect()))])
+}
+
+/// What the other keys are held to from now on is part of it, as there may be no other event about them.
+fn withdrawn(revocation: &Revocation, change: &Succession, actor: Actor) -> EventDraft {
+    let retires = change.retires.iter().map(|(kid, at)| {
+        Json::object([("kid", Json::text(kid)), ("at", Json::optional(at.map(|at| at.to_string()).as_deref()))])
+    });
+    let next = Json::object([
+        ("kid", Json::text(&change.next.kid)),
+        ("signs_from", Json::text(change.next.signs_from.to_string())),
+    ]);
+    EventDraft {
+        log: LogOwner::Operator,
+        kind: REVOKED,
+        about: revocation.kid.clone(),
+        actor,
+        facts: Json::object([
+            ("revoked_at", Json::text(revocation.revoked_at.to_string())),
+            ("next", next),
+            ("retires", Json::List(retires.collect())),
+        ]),
+        personal: None,
+    }
 }
 
 fn draft(kind: &'static str, key: &KeyRecord, actor: Actor, more: Vec<(&'static str, Json)>) -> EventDraft {

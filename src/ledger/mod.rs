@@ -41,6 +41,7 @@ pub mod past;
 pub mod person;
 pub mod proof;
 pub mod pruning;
+pub mod published;
 mod recorded;
 pub mod redemptions;
 pub mod referrals;
@@ -64,6 +65,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use append::origin;
 pub use limits::held_until;
+pub use published::PublishedKeys;
 pub use recorded::Recorded;
 pub use writer::Means;
 

@@ -101,7 +101,7 @@ mod tests {
         fixture.clock.set(start + SignedDuration::from_hours(2));
         assert_eq!(keyring.token_key().kid(), next.kid());
         assert_eq!(issuer.sign(&grant).unwrap(), token);
-        fixture.clock.set(start + SignedDuration::from_hours(49));
+        fixture.clock.set(start + SignedDuration::from_hours(26));
         assert_eq!(issuer.sign(&grant), Err(TokenError::UnknownKey));
         assert!(matches!(fixture.clock, Clock::Fixed(_)));
     }

@@ -33,6 +33,9 @@ pub enum TokenError {
     WrongIssuer,
     #[error("the token is for another door")]
     WrongAudience,
+    /// No rule grants for so long, so it is no grant's, whoever signed it.
+    #[error("the token lives longer than any that is granted")]
+    TooLongLived,
     #[error("the token has expired")]
     Expired,
     #[error("the token is not valid yet")]
@@ -56,6 +59,7 @@ impl TokenError {
             Self::BadSignature => "bad_signature",
             Self::WrongIssuer => "wrong_issuer",
             Self::WrongAudience => "wrong_audience",
+            Self::TooLongLived => "too_long_lived",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Released => "released",

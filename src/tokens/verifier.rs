@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::claims::{ALGORITHM, TYPE};
 use super::{Claims, Jwks, TokenError};
 use crate::json::Json;
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, LONGEST_TOKEN_TTL};
 
 /// The longest token that is looked at.
 pub const MAX_TOKEN_BYTES: usize = 4096;
@@ -81,6 +81,10 @@ impl Verifier {
         let claims = Claims::parse(text)?;
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
+        }
+        // Whoever has stolen a key can sign what they like, but not past the time at which doors forget the key.
+        if claims.exp.saturating_sub(claims.iat) > LONGEST_TOKEN_TTL.as_secs() {
+            return Err(TokenError::TooLongLived);
         }
         Ok(claims)
     }
@@ -332,6 +336,9 @@ mod tests {
         ] {
             assert_refused(&signed(&header(), &bad), MALFORMED);
         }
+        let [at_most, too_long] = [1_700_086_400, 1_700_086_401].map(|exp: u64| text.replace("1700001800", &exp.to_string()));
+        assert!(verifier().verify_signature(&signed(&header(), &at_most)).is_ok(), "a day");
+        assert_refused(&signed(&header(), &too_long), TokenError::TooLongLived);
         let other_issuer = text.replace(ISSUER, "https://gate.example.evil");
         assert_refused(&signed(&header(), &other_issuer), TokenError::WrongIssuer);
     }
@@ -357,7 +364,7 @@ mod tests {
         let new = sign();
         assert_eq!((gateway.verify_signature(&old), gateway.verify_signature(&new)), (Ok(claims()), Ok(claims())));
         assert_eq!(door.verify_signature(&new), Err(TokenError::UnknownKey));
-        fixture.clock.set(start + SignedDuration::from_hours(49));
+        fixture.clock.set(start + SignedDuration::from_hours(25));
         assert_eq!(gateway.verify_signature(&old), Err(TokenError::UnknownKey));
     }
 }

@@ -99,6 +99,10 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     voided_at: Option<Timestamp>,
+    /// When the key that signed its token was withdrawn: the token opens no door and is not sent any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_key_revoked_at: Option<Timestamp>,
     /// What a person made of it: shown with a check that was referred. Ask again until it isn't `open`.
     #[serde(skip_serializing_if = "Option::is_none")]
     referral: Option<RulingView>,
@@ -243,6 +247,7 @@ impl CheckView {
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
             released_at,
             voided_at,
+            token_key_revoked_at: answer.token_key_revoked_at,
             grant: answer.grant.map(|grant| grant.id),
             token: answer.token,
             referral: None,

@@ -45,7 +45,7 @@ pub struct GrantView {
     /// When its token was spent: once at most, if it is for single use.
     #[schema(value_type = Vec<String>)]
     redeemed_at: Vec<Timestamp>,
-    /// When it ended before its time: it was released or voided.
+    /// When it ended before its time: it was released or voided, or its token's key was withdrawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
@@ -67,6 +67,8 @@ pub enum GrantStatus {
     Released,
     /// It was taken back: its token opens no door any more.
     Voided,
+    /// The key that signed its token was withdrawn before the token was spent: it opens no door any more.
+    KeyRevoked,
 }
 
 /// Show a grant
@@ -101,12 +103,15 @@ pub async fn get_grant(
         Some(Ended::Voided(at)) => (Some(GrantStatus::Voided), Some(at)),
         None => (None, None),
     };
-    let is_over = granted.expires_at <= gateway.clock.now();
-    let status = end.unwrap_or(match (found.redemptions.is_empty(), is_over) {
-        (false, _) => GrantStatus::Redeemed,
-        (true, true) => GrantStatus::Expired,
-        (true, false) => GrantStatus::Active,
-    });
+    let key_revoked_at = gateway.keyring.revoked_at(&granted.kid);
+    let is_over = granted.expires_at <= key_revoked_at.unwrap_or_else(|| gateway.clock.now());
+    let (status, ended_at) = match (end, found.redemptions.is_empty(), is_over) {
+        (Some(end), ..) => (end, ended_at),
+        (None, false, _) => (GrantStatus::Redeemed, None),
+        (None, true, true) => (GrantStatus::Expired, None),
+        (None, true, false) if key_revoked_at.is_some() => (GrantStatus::KeyRevoked, key_revoked_at),
+        (None, true, false) => (GrantStatus::Active, None),
+    };
     Ok(HttpResponse::Ok().json(GrantView {
         grant: granted.id,
         check: found.check.check,

@@ -22,6 +22,9 @@ const RULE: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"main","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
   "token":{"audience":"sfo-lounge"}}"#;
 
+/// How long a key stays published once it is superseded: a day, and ten minutes more.
+const KEPT: SignedDuration = SignedDuration::from_secs(24 * 3600 + 600);
+
 fn findings(database: &TestDatabase) -> Vec<(&'static str, Option<String>)> {
     let verified =
         perkgate::audit::verify(&database.open(), &Request::default(), &Entropy::seeded(1), &mut |_| {}).unwrap();
@@ -72,7 +75,7 @@ async fn a_new_key_signs_the_old_tokens_still_open_doors_and_the_log_tells_of_it
         let replica = app.world.replica().await;
         let rotation = replica.ledger.rotate_token_key(SignedDuration::from_mins(10), CLI).await.unwrap();
         let next = rotation.key.kid.clone();
-        let retires_at = app.world.now() + SignedDuration::from_mins(10) + SignedDuration::from_hours(48);
+        let retires_at = app.world.now() + SignedDuration::from_mins(10) + KEPT;
         assert_eq!(rotation.retires, [(first.clone(), retires_at)]);
         assert_eq!(replica.keyring.token_keys().len(), 2, "where it was made it is known at once");
         app.world.gateway.keyring.refresh().unwrap();
@@ -111,9 +114,54 @@ async fn a_key_that_is_stolen_is_replaced_at_once_even_with_a_next_one_waiting()
         world.pass(1);
         let now = ledger.rotate_token_key(SignedDuration::ZERO, CLI).await.unwrap();
         assert_eq!(world.gateway.keyring.token_key().kid(), now.key.kid);
-        let retires_at = waiting.key.signs_from + SignedDuration::from_hours(48);
+        let retires_at = waiting.key.signs_from + KEPT;
         assert_eq!((now.key.retires_at, now.retires.len()), (Some(retires_at), 0), "the waiting one takes over");
         assert_eq!(findings(&world.database), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_of_a_key_that_is_withdrawn_and_of_what_that_changes() {
+    for world in World::all().await {
+        world.merchant("cathay").await;
+        let ledger = &world.gateway.ledger;
+        let first = world.gateway.keyring.token_key().kid().to_owned();
+        let second = ledger.rotate_token_key(SignedDuration::from_hours(1), CLI).await.unwrap().key.kid;
+        let third = ledger.rotate_token_key(SignedDuration::from_hours(2), CLI).await.unwrap().key;
+        let revoke = async |kid: &str| ledger.revoke_token_key(kid.to_owned(), CLI).await.unwrap();
+        world.pass(1);
+        let start = world.now();
+        // One that waits, the one that signs with another waiting, and the last one.
+        for (kid, next, signs_from, retires) in [
+            (&second, Some(&first), None, json!([{"kid": first, "at": (third.signs_from + KEPT).to_string()}])),
+            (&first, Some(&third.kid), Some(start), json!([])),
+            (&third.kid, None, Some(start), json!([])),
+        ] {
+            let change = revoke(kid).await.unwrap().change.unwrap();
+            let events = told(&world.database);
+            let (kind, about, role, facts) = events.last().unwrap();
+            assert_eq!((kind.as_str(), about, role.as_str()), ("gateway_key.revoked", kid, "cli"));
+            assert_eq!(facts["revoked_at"], start.to_string());
+            assert_eq!(facts["next"]["kid"], change.next.kid);
+            assert!(next.is_none_or(|next| *next == change.next.kid), "{change:?}");
+            assert!(signs_from.is_none_or(|at| facts["next"]["signs_from"] == at.to_string()), "{facts}");
+            assert_eq!(facts["retires"], retires);
+            assert_eq!(world.gateway.keyring.token_key().kid(), change.next.kid);
+            assert_eq!(findings(&world.database), []);
+        }
+        let before = told(&world.database).len();
+        assert_eq!(revoke(&first).await.unwrap().change, None, "once is enough");
+        assert!(revoke("nobody's").await.is_none());
+        assert_eq!(told(&world.database).len(), before);
+        // Taken back behind the log's back.
+        let mut conn = world.database.open().dedicated().unwrap();
+        for (hands, code) in [
+            (format!("UPDATE keyring_keys SET revoked_at = NULL WHERE kid = '{first}'"), MISMATCH),
+            (format!("DELETE FROM keyring_keys WHERE kid = '{first}'"), MISSING),
+        ] {
+            sql(&mut conn, &hands);
+            assert_eq!(findings(&world.database), [(code, Some("operator".to_owned()))], "{hands}");
+        }
     }
 }
 
@@ -140,17 +188,18 @@ const MISMATCH: &str = "gateway_key_mismatch";
 const MISSING: &str = "gateway_key_missing";
 
 /// `{bytes}` stands for 32 bytes that are no key of this gateway.
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     ("a token key's public half", "UPDATE keyring_keys SET public_key = {bytes} WHERE purpose = 'token'", MISMATCH),
     ("a token key's name", "UPDATE keyring_keys SET kid = 'mine' WHERE purpose = 'token'", MISSING),
     ("when a token key signs", "UPDATE keyring_keys SET signs_from = 5 WHERE purpose = 'token'", MISMATCH),
     ("when a token key is retired", "UPDATE keyring_keys SET retires_at = 5 WHERE purpose = 'token'", MISMATCH),
+    ("when a token key was withdrawn", "UPDATE keyring_keys SET revoked_at = 5 WHERE purpose = 'token'", MISMATCH),
     ("what a key is for", "UPDATE keyring_keys SET purpose = 'log' WHERE purpose = 'hash'", MISMATCH),
     ("a log key's public half", "UPDATE keyring_keys SET public_key = {bytes} WHERE purpose = 'log'", MISMATCH),
     ("a key is deleted", "DELETE FROM keyring_keys WHERE purpose = 'hash'", MISSING),
     (
         "a key is added",
-        "INSERT INTO keyring_keys SELECT 'hash-2', purpose, public_key, wrapped, created_at, signs_from, retires_at \
+        "INSERT INTO keyring_keys SELECT 'hash-2', purpose, public_key, wrapped, created_at, signs_from, retires_at, revoked_at \
          FROM keyring_keys WHERE purpose = 'hash'",
         "gateway_key_without_event",
     ),
@@ -214,7 +263,7 @@ async fn keys_that_are_older_than_their_events_are_not_wrong_and_are_told_when_a
             assert_eq!(told(database).len(), 3, "once, however often it is served");
             assert_eq!(findings(database), []);
         }
-        history.lay_hands(|conn| sql(conn, CASES[7].1));
+        history.lay_hands(|conn| sql(conn, CASES[8].1));
         assert_eq!(findings(database), [("gateway_key_without_event", Some("operator".to_owned()))]);
     }
 }
@@ -224,7 +273,7 @@ async fn keys_that_are_older_than_their_events_are_not_wrong_and_are_told_when_a
 async fn only_keys_of_this_gateway_are_told() {
     for history in History::all().await {
         forget(&history);
-        history.lay_hands(|conn| sql(conn, CASES[7].1));
+        history.lay_hands(|conn| sql(conn, CASES[8].1));
         history.world.merchant("qantas").await;
         let told: Vec<_> = told(&history.world.database).into_iter().map(|(_, kid, ..)| kid).collect();
         assert!(told.len() == 3 && !told.contains(&"hash-2".to_owned()), "{told:?}");

@@ -123,6 +123,41 @@ fn a_key_set_that_cannot_be_trusted_is_an_error() {
     assert!(String::from_utf8(told.stdout).unwrap().contains("malformed"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_key_is_withdrawn_everywhere_while_servers_run() {
+    for terminal in Terminal::all() {
+        if terminal.is_on_postgres() {
+            terminal.read("migrate");
+        }
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        let (tasks, cancel) = (tokio_util::task::TaskTracker::new(), tokio_util::sync::CancellationToken::new());
+        let servers = [terminal.gateway().await, terminal.gateway().await];
+        servers.iter().for_each(|server| server.follow(&tasks, &cancel));
+        let stolen = servers[0].keyring.token_key().kid().to_owned();
+        let told = terminal.ask(&format!("token revoke-key {stolen}"));
+        assert_eq!(told["kid"], stolen);
+        let next = told["next"]["kid"].as_str().unwrap();
+        for server in &servers {
+            while server.keyring.find_token_key(&stolen).is_some() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(server.keyring.token_key().kid(), next);
+            assert_eq!(server.keyring.token_keys().len(), 1);
+        }
+        let again = terminal.ask(&format!("token revoke-key {stolen}"));
+        assert_eq!((&again["revoked_at"], &again["next"]), (&told["revoked_at"], &Value::Null));
+        let told = terminal.refused("token revoke-key unknown", 1);
+        assert_eq!(told[0], "error: no token key of this gateway goes by the name `unknown`");
+        assert_eq!(told[1], format!("  try: one of those that are published: {next}"));
+        let told = terminal.read(&format!("token revoke-key {next}"));
+        assert!(told.contains(" is withdrawn: ") && told.contains(" signs, since "), "{told}");
+        assert_eq!(terminal.ask("audit verify")["ok"], true);
+        cancel.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
 #[test]
 fn a_key_takes_over_and_the_operators_log_tells_who_let_it() {
     for terminal in Terminal::all() {

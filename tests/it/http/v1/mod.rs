@@ -28,6 +28,7 @@ mod sources;
 mod subjects_erase;
 mod subjects_record;
 mod tokens_introspect;
+mod tokens_key_revoked;
 mod tokens_redeem;
 mod tokens_revoke;
 mod version_schedule;
