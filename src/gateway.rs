@@ -132,9 +132,11 @@ impl Gateway {
             keyring: keyring.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
+            log_origin: settings.server.log_origin_of(issuer_url).into(),
         };
         let ledger = Ledger::start(means, bounds.ledger_queue, bounds.ledger_batch)?;
         let keys = PublishedKeys::new(&ledger);
+        keys.reload().await?;
         let directory = Directory::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
         directory.reload().await?;
         let catalog = Catalog::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());

@@ -271,8 +271,13 @@ mod tests {
             let database = Database::connect(&self.url, 2).unwrap();
             let clock = Clock::fixed(NOW);
             let keyring = Keyring::open(&database, &self.master, clock.clone(), self.entropy.clone()).unwrap();
-            let means =
-                Means { database: database.clone(), keyring, clock: clock.clone(), entropy: self.entropy.clone() };
+            let means = Means {
+                database: database.clone(),
+                keyring,
+                clock: clock.clone(),
+                entropy: self.entropy.clone(),
+                log_origin: "gate.example".into(),
+            };
             let ledger = Ledger::start(means, 16, 16).unwrap();
             let directory = Directory::new(database, ledger, clock, self.entropy.clone());
             directory.reload().await.unwrap();

@@ -6,7 +6,6 @@ use super::findings::{At, Place};
 use super::store::{self, EventRow};
 use super::walk::Identity;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::origin;
 use crate::ledger::store::LogRow;
 
 /// One log.
@@ -18,7 +17,7 @@ pub(super) struct Log {
 impl Log {
     fn new(head: LogRow) -> Self {
         let identity =
-            Identity { name: head.name.clone(), merchant: head.merchant_id.clone(), origin: origin(&head.id) };
+            Identity { name: head.name.clone(), merchant: head.merchant_id.clone(), origin: head.origin.clone() };
         Self { head, identity }
     }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::anchor::parse_hex;
 use crate::ledger::merkle::{Hash, verify_consistency, verify_inclusion};
-use crate::ledger::note::{Checkpoint, VerifierKey};
+use crate::ledger::note::VerifierKey;
+use crate::ledger::origin;
 
 /// A hash as receipts and proofs write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -171,7 +172,7 @@ struct Heads<'a> {
 impl Heads<'_> {
     /// Takes another one.
     fn open(&mut self, note: &str) -> Result<u64, String> {
-        let signed = Checkpoint::open(note, self.trusted).map_err(|e| format!("its checkpoint proves nothing: {e}"))?;
+        let signed = origin::open(note, self.trusted).map_err(|e| format!("its checkpoint proves nothing: {e}"))?;
         if signed.origin != self.origin {
             return Err(format!("its checkpoint is of `{}`, and the receipt's of `{}`", signed.origin, self.origin));
         }
@@ -193,7 +194,7 @@ impl Heads<'_> {
 #[must_use]
 pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> Examined {
     let mut out = Examined::default();
-    let signed = match Checkpoint::open(&receipt.checkpoint, trusted) {
+    let signed = match origin::open(&receipt.checkpoint, trusted) {
         Ok(signed) => signed,
         Err(error) => {
             out.add("signature", State::Fails, format!("the receipt's checkpoint proves nothing: {error}"));
@@ -305,6 +306,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::merkle::{consistency_proof, inclusion_proof, leaf_hash, root_of};
+    use crate::ledger::note::Checkpoint;
     use crate::subject::hex;
 
     const INDEX: usize = 5;

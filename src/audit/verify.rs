@@ -16,7 +16,8 @@ use super::walk::{Columns, Entry, Pinned, Stored, Trust, Walk, number};
 use crate::database::{AnyConnection, Database, DatabaseError, connection};
 use crate::entropy::Entropy;
 use crate::ledger::merkle::Frontier;
-use crate::ledger::note::{Checkpoint, VerifierKey};
+use crate::ledger::note::VerifierKey;
+use crate::ledger::origin;
 use crate::ledger::store::CheckpointRow;
 
 /// What to hold a database or exports to.
@@ -155,7 +156,7 @@ impl Verification {
     fn pin(&mut self, anchor: &Anchor) {
         self.report.checked.anchors += 1;
         let label = anchor.label.clone();
-        let wrong = match Checkpoint::open(&anchor.note, &self.trust.keys) {
+        let wrong = match origin::open(&anchor.note, &self.trust.keys) {
             Err(error) => Wrong::AnchorSignature { anchor: label, reason: error.to_string() },
             Ok(signed) => match self.logs.all.iter().find(|log| log.identity.origin == signed.origin) {
                 None => Wrong::AnchorLog { anchor: label, origin: signed.origin },

@@ -7,7 +7,8 @@ use super::books::LogBooks;
 use super::findings::{At, Findings, Line, Place, Wrong};
 use crate::ledger::event::leaf_hash;
 use crate::ledger::merkle::{Frontier, Hash, Subtree};
-use crate::ledger::note::{Checkpoint, VerifierKey};
+use crate::ledger::note::{Checkpoint, NoteError, VerifierKey};
+use crate::ledger::origin;
 
 /// Which log it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,8 @@ impl Stored {
 pub(super) struct Walk<'a> {
     log: &'a Identity,
     trust: &'a Trust,
+    /// Those that it trusts to sign this log.
+    keys: Vec<VerifierKey>,
     /// The index that comes next.
     next: i64,
     /// None behind a gap: no root can be made any more.
@@ -116,6 +119,7 @@ impl<'a> Walk<'a> {
         Self {
             log,
             trust,
+            keys: origin::keys_of(&log.origin, &trust.keys),
             next: from,
             frontier,
             whole: Vec::new(),
@@ -281,9 +285,12 @@ impl<'a> Walk<'a> {
 
     /// What a stored checkpoint proves, if it proves anything about this log.
     fn open(&self, stored: &Stored, verifies: bool) -> Result<Checkpoint, Wrong> {
-        let (size, keys) = (stored.size, self.trust.keys.as_slice());
+        let (size, keys) = (stored.size, self.keys.as_slice());
         let opened =
             if verifies { Checkpoint::open(&stored.note, keys) } else { Checkpoint::claimed(&stored.note, keys) };
+        // A key that may not sign this log may sign another: then it is that one's.
+        let foreign = || origin::open(&stored.note, &self.trust.keys).map_err(|_| NoteError::UnknownKey);
+        let opened = if opened == Err(NoteError::UnknownKey) { foreign() } else { opened };
         match opened {
             Err(error) => Err(Wrong::CheckpointSignature { size, reason: error.to_string() }),
             Ok(signed) if signed.origin != self.log.origin => {

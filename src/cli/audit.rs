@@ -11,12 +11,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::error::CliError;
+use super::log_keys::LogKeys;
 use super::output::Output;
 use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt, prune};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
 use crate::database::Database;
-use crate::ledger::note::VerifierKey;
 use crate::settings::master_key;
 
 /// How much of an export is read at a time.
@@ -65,11 +65,11 @@ struct Verify {
     /// history must lead to it. May be repeated.
     #[arg(long = "anchor", value_name = "FILE")]
     anchors: Vec<PathBuf>,
-    /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`). May be
-    /// repeated. None: the keys in the database or the exports, which whoever can write to them can
-    /// replace.
-    #[arg(long = "key", value_name = "VKEY")]
-    keys: Vec<VerifierKey>,
+    /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`, one for each log), or a
+    /// file with that answer. May be repeated. None: the keys in the database or the exports, which whoever
+    /// can write to them can replace.
+    #[arg(long = "key", value_name = "VKEY_OR_FILE")]
+    keys: Vec<LogKeys>,
     /// Verify the signature of every checkpoint, not only of the last one and of the anchors. All roots
     /// are compared either way; this takes about 40 µs more for each checkpoint.
     #[arg(long)]
@@ -205,7 +205,7 @@ fn verify(args: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
         let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
         anchors.extend(Anchor::parse(&path.display().to_string(), &text).map_err(|e| unreadable(e.to_string()))?);
     }
-    let request = Request { keys: args.keys.clone(), anchors, every_signature: args.every_signature };
+    let request = Request { keys: LogKeys::all(&args.keys), anchors, every_signature: args.every_signature };
     let bar = bar(invocation.output);
     let mut progress = |Progress { events, of }| {
         bar.set_length(of);

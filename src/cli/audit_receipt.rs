@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::error::CliError;
+use super::log_keys::LogKeys;
 use super::{Ended, Invocation};
 use crate::audit::receipt::{self, Proof, Receipt, State, Step};
-use crate::ledger::note::VerifierKey;
 
 /// More than any answer that is looked at.
 const MAX_BYTES: u64 = 1 << 20;
@@ -19,10 +19,10 @@ pub(super) struct Args {
     /// The receipt: as JSON, alone or within the answer of the check that it came with.
     #[arg(value_name = "FILE")]
     receipt: PathBuf,
-    /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`) when the receipt was
-    /// made, and kept since. May be repeated.
-    #[arg(long = "key", value_name = "VKEY", required = true)]
-    keys: Vec<VerifierKey>,
+    /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`, one for each log) when the
+    /// receipt was made, and kept since; or a file with that answer. May be repeated.
+    #[arg(long = "key", value_name = "VKEY_OR_FILE", required = true)]
+    keys: Vec<LogKeys>,
     /// The answer of `/v1/audit/events/EVENT/proof` or of `/v1/audit/consistency`. May be repeated.
     #[arg(long = "proof", value_name = "FILE")]
     proofs: Vec<PathBuf>,
@@ -64,7 +64,7 @@ impl fmt::Display for Verdict {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let receipt = read(&args.receipt, Receipt::parse)?;
     let proofs = args.proofs.iter().map(|path| read(path, Proof::parse)).collect::<Result<Vec<_>, _>>()?;
-    let examined = receipt::examine(&receipt, &proofs, &args.keys);
+    let examined = receipt::examine(&receipt, &proofs, &LogKeys::all(&args.keys));
     let (ok, complete) = (examined.is_sound(), examined.is_complete());
     invocation.output.show(&Verdict { ok, complete, log: receipt.log, index: receipt.index, steps: examined.steps })?;
     Ok(if ok { Ended::Well } else { Ended::Badly })

@@ -18,6 +18,7 @@ mod document;
 pub mod error;
 pub mod flags;
 mod key;
+mod log_keys;
 mod merchant;
 mod migrate;
 mod once;

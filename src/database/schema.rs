@@ -217,6 +217,7 @@ diesel::table! {
         frontier -> Binary,
         root -> Binary,
         checkpoint -> Text,
+        origin -> Text,
     }
 }
 

@@ -13,9 +13,7 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
 use crate::keyring::Keyring;
-use crate::ledger::entry::{
-    CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen,
-};
+use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;

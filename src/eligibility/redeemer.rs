@@ -161,9 +161,11 @@ impl Redeemer {
             self.keys.catch_up().await?;
             verified = self.verifier.verify_signature(token);
         }
-        Ok(verified.and_then(|claims| {
-            if claims.merchant == merchant.slug { Ok(claims) } else { Err(TokenError::BadSignature) }
-        }))
+        Ok(verified.and_then(
+            |claims| {
+                if claims.merchant == merchant.slug { Ok(claims) } else { Err(TokenError::BadSignature) }
+            },
+        ))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/.well-known`: the public keys that doors and auditors check with; open to everyone.
 
+use std::time::Duration;
+
 use actix_web::http::header::{self, EntityTag, IfNoneMatch};
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, get};
@@ -8,12 +10,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::gateway::Gateway;
+use crate::ledger::published::PublishedLogKey;
 use crate::subject::hex;
 use crate::tokens::jwks::Jwks;
 
 /// How long a copy may be used, in seconds. A rotation publishes the next key longer than this
 /// before it signs.
 const MAX_AGE: u32 = 300;
+
+/// How long the database is asked for logs that are not known yet.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The keys that sign logs.
 #[derive(Serialize, ToSchema)]
@@ -25,14 +31,18 @@ pub struct LogKeysView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogKey)]
 pub struct LogKeyView {
-    /// The name on its signature lines.
-    #[schema(example = "perkgate-1f0e9d8c")]
+    /// The log that it signs, and no other. Absent from the key of all logs that earlier builds made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "cathay")]
+    log: Option<String>,
+    /// The name on its signature lines: the origin of the log.
+    #[schema(example = "perks.example.com/cathay")]
     name: String,
     /// The key id on its signature lines, in hexadecimal.
-    #[schema(example = "c74f20a3")]
+    #[schema(example = "03b410fc")]
     key_id: String,
     /// The verifier key as C2SP signed-note writes it.
-    #[schema(example = "perkgate-1f0e9d8c+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")]
+    #[schema(example = "perks.example.com/cathay+03b410fc+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")]
     verifier_key: String,
 }
 
@@ -57,7 +67,7 @@ pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) ->
 
 /// Log keys
 ///
-/// The public keys that sign the audit logs' checkpoints. Compare them with a copy of your own: an
+/// The public keys that sign the audit logs' checkpoints, one for each log. Compare them with a copy of your own: an
 /// operator who can swap them could rewrite a log.
 #[utoipa::path(
     tag = "keys in the open",
@@ -70,12 +80,15 @@ pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) ->
 )]
 #[get("/.well-known/log-keys")]
 pub async fn get_log_keys(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
-    let view = |key: &std::sync::Arc<crate::keyring::LogKey>| LogKeyView {
+    // The log of a merchant that was made a moment ago. Without the database, those that are known.
+    let _ = tokio::time::timeout(PATIENCE, gateway.keys.catch_up()).await;
+    let view = |PublishedLogKey { log, key }| LogKeyView {
+        log,
         name: key.name().to_owned(),
         key_id: hex(&key.key_id()),
-        verifier_key: key.vkey(),
+        verifier_key: key.to_string(),
     };
-    let view = LogKeysView { keys: gateway.keyring.log_keys().iter().map(view).collect() };
+    let view = LogKeysView { keys: gateway.keys.log_keys().into_iter().map(view).collect() };
     public(serde_json::to_string(&view).unwrap_or_default(), "application/json", &held)
 }
 

@@ -7,11 +7,14 @@ use jiff::Timestamp;
 use super::entry::{LogOwner, Receipt};
 use super::event::leaf_hash;
 use super::merkle::Frontier;
-use super::note::Checkpoint;
+use super::note::{Checkpoint, VerifierKey};
+use super::origin;
 use super::store::{self, EventRow, LogRow, SubtreeRow};
 use super::writer::Means;
+use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{EventId, LogId};
+use crate::keyring::EPOCH;
 
 /// An event whose bytes are final and whose place is not known yet.
 pub(super) struct Leaf {
@@ -71,11 +74,13 @@ pub(super) fn append(
     }
     let key = means.keyring.log_key();
     for (row, frontier) in heads.values_mut() {
-        let checkpoint = Checkpoint { origin: origin(&row.id), size: frontier.size(), root: frontier.root() };
+        let checkpoint = Checkpoint { origin: row.origin.clone(), size: frontier.size(), root: frontier.root() };
         row.size = i64::try_from(frontier.size()).map_err(|e| DatabaseError::corrupt("log size", e))?;
         row.frontier = frontier.to_bytes();
         row.root = checkpoint.root.to_vec();
-        row.checkpoint = checkpoint.sign(key.verifier(), |text| key.sign(text));
+        let verifier = origin::verifier(&row.origin, &row.id, key.verifier())
+            .map_err(|e| DatabaseError::corrupt("log origin", e))?;
+        row.checkpoint = checkpoint.sign(&verifier, |text| key.sign(text));
     }
     for chunk in rows.chunks(1000) {
         store::insert_events(conn, chunk)?;
@@ -95,12 +100,8 @@ pub(super) fn append(
     Ok(receipts)
 }
 
-/// The checkpoint's first line: unique to the log, and the same whatever the gateway's address is.
-pub fn origin(log_id: &str) -> String {
-    format!("perkgate/{log_id}")
-}
-
-/// The id of the owner's log; makes the log at its first event.
+/// The id of the owner's log; makes the log at its first event. Its origin is decided here, for good: whatever
+/// the gateway is called later, what is signed goes on being of the same log.
 fn log_id(
     conn: &mut AnyConnection,
     means: &Means,
@@ -120,6 +121,10 @@ fn log_id(
             None => "operator".to_owned(),
         };
         let empty = Frontier::default();
+        let origin = origin::new(&means.log_origin, &name);
+        // Nothing could ever be signed under a name that is none.
+        VerifierKey::new(&origin, *means.keyring.log_key().public_key())
+            .map_err(|e| DatabaseError::corrupt("log origin", e))?;
         let row = LogRow {
             id: LogId::new(at, &means.entropy).as_str().to_owned(),
             merchant_id: merchant.map(|id| id.as_str().to_owned()),
@@ -128,8 +133,10 @@ fn log_id(
             root: empty.root().to_vec(),
             frontier: empty.to_bytes(),
             checkpoint: String::new(),
+            origin,
         };
         store::insert_log(conn, &row)?;
+        bump_epoch(conn, EPOCH)?;
         store::find_log(conn, merchant)?.ok_or(DatabaseError::NotFound)?
     };
     let id: LogId = row.id.parse().map_err(|e| DatabaseError::corrupt("log id", e))?;

@@ -37,6 +37,7 @@ mod limits;
 pub mod merkle;
 pub mod note;
 pub mod once;
+pub mod origin;
 pub mod past;
 pub mod person;
 pub mod proof;
@@ -63,7 +64,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use append::origin;
 pub use limits::held_until;
 pub use published::PublishedKeys;
 pub use recorded::Recorded;

@@ -98,6 +98,8 @@ pub struct LogRow {
     pub frontier: Vec<u8>,
     pub root: Vec<u8>,
     pub checkpoint: String,
+    /// The first line of its checkpoints; it never changes.
+    pub origin: String,
 }
 
 /// An event in its place.

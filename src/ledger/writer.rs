@@ -25,6 +25,8 @@ pub struct Means {
     pub keyring: Keyring,
     pub clock: Clock,
     pub entropy: Entropy,
+    /// What the origins of new logs begin with.
+    pub log_origin: Arc<str>,
 }
 
 /// An administrative write: its own transaction, run on the writer's thread.

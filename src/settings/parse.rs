@@ -60,6 +60,21 @@ pub(super) fn issuer(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
+/// What the origins of logs begin with: a URL without its scheme, as C2SP's tlog-checkpoint asks. It stands in
+/// signed notes and in the names of keys.
+pub(super) fn log_origin(text: &str) -> Result<String, &'static str> {
+    if text.contains("://") {
+        return Err("it must have no scheme: only a host and a path");
+    }
+    if text.is_empty() || text.starts_with('/') || text.ends_with('/') {
+        return Err("it must neither be empty nor begin or end with `/`");
+    }
+    if text.len() > 200 || text.contains('+') || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("it must be at most 200 characters of plain ASCII without spaces and `+`");
+    }
+    Ok(text.to_owned())
+}
+
 /// A Redis URL. The words of the error never repeat it: it may hold a password.
 pub(super) fn redis_url(text: &str) -> Result<SecretString, &'static str> {
     let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
@@ -261,6 +276,19 @@ mod tests {
             "ftp://example.com",
         ] {
             assert!(issuer(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_log_origin_fits_into_a_note_and_a_key_name() {
+        for good in ["perks.example.com", "127.0.0.1:8080", "example.com/perks"] {
+            assert_eq!(log_origin(good).as_deref(), Ok(good));
+        }
+        let long = "a".repeat(201);
+        for bad in
+            ["", "/", "https://perks.example.com", "example.com/", "/perks", "a b", "a+b", "ä.example", "a\nb", &long]
+        {
+            assert!(log_origin(bad).is_err(), "{bad}");
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// What was given; see [`Server::issuer_at`].
     pub issuer: Option<String>,
+    /// What was given; see [`Server::log_origin_of`].
+    pub log_origin: Option<String>,
     pub metrics_listen: Option<SocketAddr>,
     /// Threads.
     pub workers: usize,
@@ -32,6 +34,7 @@ impl Server {
         let listen = from.get(&table::LISTEN, parse::address);
         let this = Self {
             issuer: from.get(&table::ISSUER, parse::issuer),
+            log_origin: from.get(&table::LOG_ORIGIN, parse::log_origin),
             metrics_listen: from.get(&table::METRICS_LISTEN, parse::address),
             workers: from.get(&table::WORKERS, |text| size(text, 1, 1024)).unwrap_or_else(cores),
             trusted_proxies: from.get(&table::TRUSTED_PROXIES, parse::networks).unwrap_or_default(),
@@ -45,6 +48,13 @@ impl Server {
     #[must_use]
     pub fn issuer_at(&self, bound: SocketAddr) -> String {
         self.issuer.clone().unwrap_or_else(|| format!("http://{bound}"))
+    }
+
+    /// What the origins of new logs begin with: what was given, or the issuer's host and path.
+    #[must_use]
+    pub fn log_origin_of(&self, issuer: &str) -> String {
+        let place = issuer.split_once("://").map_or(issuer, |(_, place)| place);
+        self.log_origin.clone().unwrap_or_else(|| place.to_owned())
     }
 }
 

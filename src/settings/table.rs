@@ -85,6 +85,7 @@ pub const OTHER_VARIABLES: [&str; 2] = ["PERKGATE_CONFIG", "PERKGATE_REQUIRE_SER
 pub const LISTEN: Setting =
     Setting::with_default("listen", "127.0.0.1:8080", "The address and port to serve on.").flag(Flag::Serving);
 pub const ISSUER: Setting = Setting::optional("issuer", "https://perks.example.com", "The `iss` of every token: the URL under which doors and kiosks reach this gateway. Without it, http:// and the listen address.").flag(Flag::Serving);
+pub const LOG_ORIGIN: Setting = Setting::optional("log_origin", "perks.example.com", "What audit logs are called: this, `/` and the merchant (`/operator` for the operator's own). It counts when a log is made, by whichever command, and never changes. Without it, the issuer without its scheme.").flag(Flag::Everywhere);
 pub const METRICS_LISTEN: Setting = Setting::optional(
     "metrics_listen",
     "127.0.0.1:9464",
@@ -211,9 +212,10 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 30] = [
+pub const TABLE: [&Setting; 31] = [
     &LISTEN,
     &ISSUER,
+    &LOG_ORIGIN,
     &METRICS_LISTEN,
     &WORKERS,
     &TRUSTED_PROXIES,

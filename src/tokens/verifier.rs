@@ -336,7 +336,8 @@ mod tests {
         ] {
             assert_refused(&signed(&header(), &bad), MALFORMED);
         }
-        let [at_most, too_long] = [1_700_086_400, 1_700_086_401].map(|exp: u64| text.replace("1700001800", &exp.to_string()));
+        let [at_most, too_long] =
+            [1_700_086_400, 1_700_086_401].map(|exp: u64| text.replace("1700001800", &exp.to_string()));
         assert!(verifier().verify_signature(&signed(&header(), &at_most)).is_ok(), "a day");
         assert_refused(&signed(&header(), &too_long), TokenError::TooLongLived);
         let other_issuer = text.replace(ISSUER, "https://gate.example.evil");

@@ -131,7 +131,7 @@ impl Exporter {
             let plan = Plan::make(conn, &log, period, start)?;
             let mut opening = form.opening();
             form.header(&mut opening, &plan.header(period, exported_at));
-            for key in plan::keys(conn)? {
+            for key in plan::keys(conn, &plan.log)? {
                 form.key(&mut opening, &key);
             }
             Ok::<_, ExportError>((plan, opening))

@@ -70,7 +70,7 @@ impl Plan {
         Header {
             format: FORMAT,
             log: self.log.name.clone(),
-            origin: origin(&self.log.id),
+            origin: self.log.origin.clone(),
             merchant: self.log.merchant_id.clone(),
             from_index: super::number(self.from),
             to_index: super::number(self.to),
@@ -96,7 +96,7 @@ pub(super) fn find_start(
     let (size, said) = match since {
         Since::Size(size) => (*size, None),
         Since::Notes(notes) => {
-            let (said, note) = newest(notes, &origin(&log.id), trusted).map_err(ExportError::Since)?;
+            let (said, note) = newest(notes, &log.origin, trusted).map_err(ExportError::Since)?;
             (said.size, Some((said.root, note)))
         }
     };
@@ -136,16 +136,17 @@ fn newest<'a>(notes: &'a [String], ours: &str, trusted: &[VerifierKey]) -> Resul
         None => "there is no checkpoint in it".to_owned(),
     })?;
     // It goes into the export, and whoever verifies that asks who signed it.
-    Checkpoint::open(newest.1, trusted).map_err(|error| error.to_string())?;
+    origin::open(newest.1, trusted).map_err(|error| error.to_string())?;
     Ok(newest)
 }
 
-/// The history of the log keys.
-pub(super) fn keys(conn: &mut AnyConnection) -> Result<Vec<Key>, DatabaseError> {
+/// The history of the log keys, under the names that they sign this log with.
+pub(super) fn keys(conn: &mut AnyConnection, log: &LogRow) -> Result<Vec<Key>, DatabaseError> {
     let mut keys = Vec::new();
     for row in store::list_log_keys(conn)? {
         let public_key = row.public_key.and_then(|key| key.try_into().ok());
         let key = public_key.and_then(|key| VerifierKey::new(&row.name, key).ok());
+        let key = key.and_then(|key| origin::verifier(&log.origin, &log.id, &key).ok());
         let key = key.ok_or_else(|| DatabaseError::corrupt("log key", &row.name))?.to_string();
         keys.push(Key { key, signs_from: from_micros(row.signs_from), retires_at: row.retires_at.map(from_micros) });
     }

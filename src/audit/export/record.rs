@@ -2,7 +2,7 @@
 //!
 //! NDJSON, one record a line:
 //! ```json
-//! {"record":"header","format":1,"log":"cathay","origin":"perkgate/log_…","merchant":"mer_…","from_index":17,
+//! {"record":"header","format":1,"log":"cathay","origin":"perks.example.com/cathay","merchant":"mer_…","from_index":17,
 //!  "to_index":20,"period":{"from":"…","to":null},"frontier":"<base64>","since":null,"exported_at":"…","gateway_version":"…"}
 //! {"record":"key","key":"<NAME+ID+KEY>","signs_from":"…","retires_at":null}
 //! {"record":"event","index":17,"leaf_hash":"<hex>","event":{…}}

@@ -21,6 +21,7 @@ use super::verify::{Progress, Report, Request};
 use super::walk::{Identity, Pinned, Trust};
 use crate::entropy::Entropy;
 use crate::ledger::note::{Checkpoint, VerifierKey};
+use crate::ledger::origin;
 use chain::Chain;
 use lines::Lines;
 
@@ -148,7 +149,7 @@ fn pin<R>(
             continue;
         }
         report.checked.anchors += 1;
-        match Checkpoint::open(&anchor.note, &trust.keys) {
+        match origin::open(&anchor.note, &trust.keys) {
             Err(error) => {
                 let wrong = Wrong::AnchorSignature { anchor: label, reason: error.to_string() };
                 report.findings.add(Place::default(), wrong);

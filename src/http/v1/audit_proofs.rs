@@ -50,7 +50,7 @@ pub struct CheckpointView {
     #[schema(example = "cathay")]
     log: String,
     /// The log's own name, in the note's first line.
-    #[schema(example = "perkgate/log_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    #[schema(example = "perks.example.com/cathay")]
     origin: String,
     /// How many events it covers.
     #[schema(example = 18)]

@@ -56,7 +56,7 @@ pub struct CheckBody {
                  "message": "The score is 3 points short of the 40 that Main lounge asks for."}],
     "score": {"source": "klout", "observed_at": "2026-11-23T07:30:00Z", "age_seconds": 5400, "fresh": true},
     "limits": [], "next_eligible_at": null,
-    "receipt": {"log": "cathay", "index": 17, "leaf_hash": "9f86d081…", "checkpoint": "perkgate/log_…\n18\n…"}
+    "receipt": {"log": "cathay", "index": 17, "leaf_hash": "9f86d081…", "checkpoint": "perks.example.com/cathay\n18\n…"}
 }))]
 pub struct CheckView {
     /// Absent for a dry run.

@@ -15,14 +15,15 @@ use perkgate::eligibility::decide::Decision;
 use perkgate::eligibility::facts::Context;
 use perkgate::entropy::Entropy;
 use perkgate::json::Json;
+use perkgate::ledger::entry::Receipt;
 use perkgate::ledger::event::leaf_hash;
 use perkgate::ledger::merkle::Frontier;
 use perkgate::ledger::note::{Checkpoint, VerifierKey};
 use perkgate::ledger::store::{CheckpointRow, EventRow, LogRow};
-use perkgate::ledger::{entry::Receipt, origin};
 use perkgate::perks::catalog::NewVersion;
 use perkgate::subject::hex;
 
+use crate::support::databases::TestDatabase;
 use crate::support::world::{CLI, World, idempotent, question};
 
 const LOUNGE: &str = r#"{"score":{"source":"klout"},
@@ -69,6 +70,12 @@ impl History {
             all.push(Self::of(world).await);
         }
         all
+    }
+
+    /// Of a gateway that calls its logs otherwise.
+    pub async fn elsewhere() -> Self {
+        let database = TestDatabase::migrated().remove(0);
+        Self::of(World::on(database, &[("log_origin", "elsewhere.example")]).await).await
     }
 
     /// Granted, denied, refused by limits, repeated, redeemed, replayed; rules and keys that changed.
@@ -264,7 +271,7 @@ pub fn rebuild(
         let hash = leaf_hash(event.body.as_deref().unwrap());
         event.leaf_hash = hash.to_vec();
         frontier.append(hash);
-        let checkpoint = Checkpoint { origin: origin(&head.id), size: frontier.size(), root: frontier.root() };
+        let checkpoint = Checkpoint { origin: head.origin.clone(), size: frontier.size(), root: frontier.root() };
         head.size = index + 1;
         head.root = checkpoint.root.to_vec();
         head.frontier = frontier.to_bytes();

@@ -6,6 +6,7 @@ mod exports;
 mod gateway_keys;
 mod history;
 mod life;
+mod log_origins;
 mod notes;
 mod pages;
 mod pruned;

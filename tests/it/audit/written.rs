@@ -10,7 +10,6 @@ use perkgate::database::AnyConnection;
 use perkgate::database::schema::{checkpoints, events, logs};
 use perkgate::ledger::merkle::Frontier;
 use perkgate::ledger::note::VerifierKey;
-use perkgate::ledger::origin;
 use perkgate::ledger::store::{CheckpointRow, EventRow, LogRow};
 
 use crate::support::world::NOW;
@@ -58,7 +57,7 @@ pub fn write(
         &Header {
             format: FORMAT,
             log: head.name,
-            origin: origin(&head.id),
+            origin: head.origin,
             merchant: head.merchant_id,
             from_index: u64::try_from(from).unwrap(),
             to_index: u64::try_from(end).unwrap(),

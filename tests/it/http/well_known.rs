@@ -1,5 +1,6 @@
 //! What is open to everyone: public keys, health, the description.
 
+use perkgate::ledger::note::{Checkpoint, VerifierKey};
 use serde_json::json;
 
 use crate::support::app::TestApp;
@@ -48,7 +49,17 @@ async fn log_keys_are_open_and_sign_the_receipts() {
     for app in TestApp::all().await {
         app.lounge(super::v1::OPEN_LOUNGE, "47.25").await;
         let keys = app.anonymous().get("/.well-known/log-keys").await;
-        let key = keys.is(200)["keys"][0].clone();
+        let keys_of = |log: &str| {
+            let keys = keys.is(200)["keys"].as_array().unwrap().clone();
+            let mut of_log = keys.into_iter().filter(|key| key["log"] == log);
+            let key = of_log.next().unwrap();
+            assert!(of_log.next().is_none(), "one for each log");
+            key
+        };
+        assert_eq!(keys.is(200)["keys"].as_array().unwrap().len(), 3);
+        assert_eq!(keys_of("operator")["name"], "gate.example/operator");
+        assert_eq!(keys_of("american")["name"], "gate.example/american");
+        let key = keys_of("cathay");
         let verifier_key = key["verifier_key"].as_str().unwrap();
         let (name, id) = (key["name"].as_str().unwrap(), key["key_id"].as_str().unwrap());
         assert!(verifier_key.starts_with(&format!("{name}+{id}+")), "{verifier_key}");
@@ -58,7 +69,11 @@ async fn log_keys_are_open_and_sign_the_receipts() {
         let ask = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
         let receipt = app.kiosk().await.post("/v1/checks", &ask).await.is(200)["receipt"].clone();
         let checkpoint = receipt["checkpoint"].as_str().unwrap();
+        assert_eq!((checkpoint.lines().next(), name), (Some("gate.example/cathay"), "gate.example/cathay"));
         assert!(checkpoint.contains(&format!("\n— {name} ")), "{checkpoint}");
+        let verifier_key: VerifierKey = verifier_key.parse().unwrap();
+        assert_eq!(verifier_key, app.world.log_key("cathay"));
+        assert!(Checkpoint::open(checkpoint, &[verifier_key]).is_ok());
         let size: u64 = checkpoint.lines().nth(1).unwrap().parse().unwrap();
         assert!(receipt["index"].as_u64().unwrap() < size, "the checkpoint covers it");
     }

@@ -116,6 +116,7 @@ async fn a_log_from_before_is_filled_in_and_its_proofs_are_right_before_that_too
                     frontier: Vec::new(),
                     root: roots[SIZE].to_vec(),
                     checkpoint: String::new(),
+                    origin: "perkgate/log_old".into(),
                 };
                 insert_log(conn, &head)?;
                 let event = |(index, leaf): (usize, &Hash)| EventRow {

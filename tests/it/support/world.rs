@@ -14,6 +14,7 @@ use perkgate::entropy::Entropy;
 use perkgate::gateway::Gateway;
 use perkgate::json::Json;
 use perkgate::ledger::entry::{Actor, Idempotency};
+use perkgate::ledger::note::VerifierKey;
 use perkgate::perks::catalog::{Made, NewVersion};
 use perkgate::scores::import::ImportConfig;
 use perkgate::scores::rows::Format;
@@ -32,6 +33,9 @@ pub const CLI: Actor = Actor { key: None, role: "cli" };
 
 /// The tokens' `iss` in tests.
 pub const ISSUER: &str = "http://gate.example";
+
+/// What the origins of logs begin with in tests.
+pub const LOG_ORIGIN: &str = "gate.example";
 
 pub const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
 
@@ -92,6 +96,11 @@ impl World {
     async fn gateway(database: &TestDatabase, settings: &[(&str, &str)], clock: Clock, entropy: Entropy) -> Gateway {
         let settings = Settings::load(&test_sources(database, settings)).unwrap();
         Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
+    }
+
+    /// The verifier key of the log of this name.
+    pub fn log_key(&self, name: &str) -> VerifierKey {
+        VerifierKey::new(&format!("{LOG_ORIGIN}/{name}"), *self.gateway.keyring.log_key().public_key()).unwrap()
     }
 
     pub fn now(&self) -> Timestamp {

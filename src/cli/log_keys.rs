@@ -1,0 +1,97 @@
+//! `--key`: the log keys that somebody trusts, each as it is written or all of them in a file.
+
+use std::io::Read as _;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::ledger::note::{VerifierKey, VerifierKeyError};
+
+/// More than the keys of any gateway take.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What one `--key` names.
+#[derive(Debug, Clone)]
+pub(super) struct LogKeys(Vec<VerifierKey>);
+
+/// Why a `--key` names none.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogKeysError {
+    #[error("{0}, nor is there such a file")]
+    Key(VerifierKeyError),
+    #[error("the file can't be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("the file holds no answer of `/.well-known/log-keys` and no key a line: {0}")]
+    File(String),
+}
+
+/// The answer of `/.well-known/log-keys`.
+#[derive(Deserialize)]
+struct Published {
+    keys: Vec<PublishedKey>,
+}
+
+#[derive(Deserialize)]
+struct PublishedKey {
+    verifier_key: String,
+}
+
+impl LogKeys {
+    /// All of them.
+    pub(super) fn all(given: &[Self]) -> Vec<VerifierKey> {
+        given.iter().flat_map(|keys| keys.0.iter().cloned()).collect()
+    }
+
+    fn of_file(text: &str) -> Result<Self, LogKeysError> {
+        let lines = match serde_json::from_str::<Published>(text) {
+            Ok(published) => published.keys.into_iter().map(|key| key.verifier_key).collect(),
+            Err(error) if text.trim_start().starts_with('{') => return Err(LogKeysError::File(error.to_string())),
+            Err(_) => {
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+            }
+        };
+        let keys: Result<Vec<VerifierKey>, _> = lines.iter().map(|line| line.parse()).collect();
+        let keys = keys.map_err(|error: VerifierKeyError| LogKeysError::File(error.to_string()))?;
+        if keys.is_empty() { Err(LogKeysError::File("it is empty".to_owned())) } else { Ok(Self(keys)) }
+    }
+}
+
+impl FromStr for LogKeys {
+    type Err = LogKeysError;
+
+    fn from_str(text: &str) -> Result<Self, LogKeysError> {
+        match text.parse() {
+            Ok(key) => Ok(Self(vec![key])),
+            Err(error) if !std::path::Path::new(text).is_file() => Err(LogKeysError::Key(error)),
+            Err(_) => {
+                let mut held = String::new();
+                std::fs::File::open(text)?.take(MAX_BYTES).read_to_string(&mut held)?;
+                Self::of_file(&held)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_from_the_published_answer_and_from_lines() {
+        let [one, other] = ["gate.example/cathay", "perkgate-1"].map(|name| VerifierKey::new(name, [1; 32]).unwrap());
+        let both = [one.clone(), other.clone()];
+        let lines = format!("{one}\n\n {other}\r\n");
+        let answer = serde_json::json!({"keys": [
+            {"log": "cathay", "name": one.name(), "key_id": "", "verifier_key": one.to_string()},
+            {"name": other.name(), "verifier_key": other.to_string()},
+        ]});
+        for text in [lines, answer.to_string()] {
+            assert_eq!(LogKeys::all(&[LogKeys::of_file(&text).unwrap()]), both, "{text}");
+        }
+        assert_eq!(LogKeys::all(&[one.to_string().parse().unwrap(), other.to_string().parse().unwrap()]), both);
+        for bad in ["", "\n", "{}", "{\"keys\":[]}", "hello", &format!("{one}\nhello")] {
+            assert!(LogKeys::of_file(bad).is_err(), "{bad}");
+        }
+        assert!(matches!("no+such+file".parse::<LogKeys>(), Err(LogKeysError::Key(_))));
+    }
+}
