@@ -9,7 +9,7 @@ use super::event::leaf_hash;
 use super::merkle::Frontier;
 use super::note::{Checkpoint, VerifierKey};
 use super::origin;
-use super::store::{self, EventRow, LogRow, SubtreeRow};
+use super::store::{self, EventRow, LogRow, SubtreeRow, heads};
 use super::writer::Means;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
@@ -74,6 +74,12 @@ pub(super) fn append(
     }
     let key = means.keyring.log_key();
     for (row, frontier) in heads.values_mut() {
+        // A replica of the build before, which still ran when the schema was brought up to date, made this log.
+        if row.origin.is_empty() {
+            row.origin = origin::legacy(&row.id);
+            heads::update_origin(conn, &row.id, &row.origin)?;
+            bump_epoch(conn, EPOCH)?;
+        }
         let checkpoint = Checkpoint { origin: row.origin.clone(), size: frontier.size(), root: frontier.root() };
         row.size = i64::try_from(frontier.size()).map_err(|e| DatabaseError::corrupt("log size", e))?;
         row.frontier = frontier.to_bytes();

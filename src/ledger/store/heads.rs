@@ -12,6 +12,12 @@ pub fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
     Ok(logs::table.order(logs::name).select(LogRow::as_select()).load(conn)?)
 }
 
+/// Names a log that has no origin yet.
+pub fn update_origin(conn: &mut AnyConnection, log: &str, origin: &str) -> Result<()> {
+    diesel::update(logs::table.find(log)).set(logs::origin.eq(origin)).execute(conn)?;
+    Ok(())
+}
+
 /// When the newest event of any log was, by the last one of each.
 pub fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
     let last = events::log_id.eq(logs::id).and(events::log_index.eq(logs::size - 1));

@@ -157,6 +157,9 @@ async fn logs_of_the_build_before_keep_their_names() {
             on_either!(&mut conn, |c| c.batch_execute(&sql)).unwrap();
         }
         let id = log(&mut conn, "cathay").id;
+        // As a replica that still runs that build leaves a log which it makes now.
+        let cathays = logs::table.filter(logs::name.eq("cathay"));
+        diesel::update(cathays).set(logs::origin.eq("")).execute(&mut conn).unwrap();
         drop(conn);
 
         let gateway = world.replica().await;
