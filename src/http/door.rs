@@ -11,20 +11,26 @@ use actix_web::web::Data;
 use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::AppExt;
 
+use super::docs::Docs;
+use super::fixed_document::FixedDocument;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::rate_limit::RateLimits;
 use super::request::attend;
 use super::routes::{routes, undocumented};
 use crate::gateway::Gateway;
+use crate::perks::schema;
 use crate::settings::Rates;
 
 /// What all workers of the door share.
 pub struct Door {
     pub limits: RateLimits,
     draining: AtomicBool,
-    /// `/openapi.json`, as it is sent.
-    pub(super) document: web::Bytes,
+    /// `/openapi.json`.
+    pub(super) document: FixedDocument,
+    pub(super) docs: Docs,
+    /// `/schemas/perk.json`.
+    pub(super) perk_schema: FixedDocument,
     /// The methods of every documented path.
     allow: BTreeMap<String, HeaderValue>,
 }
@@ -39,7 +45,9 @@ impl Door {
             limits: RateLimits::new(rates),
             draining: AtomicBool::new(false),
             allow: methods.filter_map(|(path, methods)| Some((path, header(methods)?))).collect(),
-            document: openapi::json(&document).into(),
+            document: FixedDocument::new(openapi::json(&document), "application/json"),
+            docs: Docs::new(),
+            perk_schema: FixedDocument::new(schema::text(), "application/schema+json").for_any_origin(),
         }
     }
 

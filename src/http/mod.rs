@@ -17,8 +17,10 @@
 mod address;
 pub mod auth;
 mod conditions;
+mod docs;
 mod door;
 pub mod extract;
+mod fixed_document;
 mod form;
 pub mod health;
 mod ndjson;

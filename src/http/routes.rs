@@ -1,14 +1,12 @@
 //! Every route on one page.
 
-use actix_web::http::header;
 use actix_web::middleware::from_fn;
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpResponse, get, web};
+use actix_web::web;
+use actix_web::web::ServiceConfig;
 use utoipa_actix_web::scope;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::auth::require_key;
-use super::door::Door;
+use super::docs::{get_docs, get_openapi};
 use super::health::{get_livez, get_readyz};
 use super::schemas::get_perk_schema;
 use super::v1::{
@@ -104,16 +102,5 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
 
 /// The document itself and the page that shows it.
 pub fn undocumented(config: &mut ServiceConfig) {
-    config
-        .service(get_openapi)
-        .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json").validator_url("none")));
-}
-
-#[get("/openapi.json")]
-async fn get_openapi(door: Data<Door>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(door.document.clone())
+    config.service(get_openapi).service(web::redirect("/docs", "/docs/")).service(get_docs);
 }

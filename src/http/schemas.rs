@@ -3,8 +3,7 @@
 use actix_web::http::header::IfNoneMatch;
 use actix_web::{HttpResponse, get, web};
 
-use super::well_known::public;
-use crate::perks::schema;
+use super::door::Door;
 
 /// Schema of perk files
 ///
@@ -20,6 +19,6 @@ use crate::perks::schema;
     )
 )]
 #[get("/schemas/perk.json")]
-pub async fn get_perk_schema(held: web::Header<IfNoneMatch>) -> HttpResponse {
-    public(schema::text(), "application/schema+json", &held)
+pub async fn get_perk_schema(door: web::Data<Door>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    door.perk_schema.answer(&held)
 }

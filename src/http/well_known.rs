@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{self, EntityTag, IfNoneMatch};
+use actix_web::http::header::IfNoneMatch;
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, get};
-use aws_lc_rs::digest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::fixed_document::FixedDocument;
 use crate::gateway::Gateway;
 use crate::ledger::published::PublishedLogKey;
 use crate::subject::hex;
 use crate::tokens::jwks::Jwks;
-
-/// How long a copy may be used, in seconds. A rotation publishes the next key longer than this
-/// before it signs.
-const MAX_AGE: u32 = 300;
 
 /// How long the database is asked for logs that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -62,7 +58,7 @@ pub struct LogKeyView {
 pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
     let keys = gateway.keyring.token_keys();
     let document = Jwks::new(keys.iter().map(|key| *key.public_key())).to_json();
-    public(document, "application/jwk-set+json", &held)
+    FixedDocument::new(document, "application/jwk-set+json").for_any_origin().answer(&held)
 }
 
 /// Log keys
@@ -89,21 +85,6 @@ pub async fn get_log_keys(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>
         verifier_key: key.to_string(),
     };
     let view = LogKeysView { keys: gateway.keys.log_keys().into_iter().map(view).collect() };
-    public(serde_json::to_string(&view).unwrap_or_default(), "application/json", &held)
-}
-
-/// A document that may be kept for a while, under its own hash as a tag.
-pub(super) fn public(document: String, content_type: &str, held: &IfNoneMatch) -> HttpResponse {
-    let hash = digest::digest(&digest::SHA256, document.as_bytes());
-    let tag = EntityTag::new_strong(hex(hash.as_ref().get(..16).unwrap_or_default()));
-    let is_held = match held {
-        IfNoneMatch::Any => true,
-        IfNoneMatch::Items(tags) => tags.iter().any(|one| one.weak_eq(&tag)),
-    };
-    let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response
-        .insert_header((header::CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))
-        .insert_header((header::ETAG, tag.to_string()))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
-    if is_held { response.finish() } else { response.content_type(content_type).body(document) }
+    let document = serde_json::to_string(&view).unwrap_or_default();
+    FixedDocument::new(document, "application/json").for_any_origin().answer(&held)
 }
