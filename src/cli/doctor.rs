@@ -14,7 +14,7 @@ use super::flags::ServingFlags;
 use super::{Ended, Invocation};
 use crate::audit::anchoring::webhook;
 use crate::database::{Backend, Database, DatabaseUrl};
-use crate::settings::{Origin, Settings, master_key};
+use crate::settings::{Origin, Settings, master_key, open_files};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,8 +23,18 @@ pub struct Args {
 }
 
 /// Every check, in the order in which they are told.
-const CHECKS: [fn(&Settings) -> Finding; 9] =
-    [given_settings, database, master_key_at_hand, redis, issuer, listen, metrics_listen, anchor_file, anchor_webhook];
+const CHECKS: [fn(&Settings) -> Finding; 10] = [
+    given_settings,
+    database,
+    master_key_at_hand,
+    redis,
+    issuer,
+    listen,
+    connections,
+    metrics_listen,
+    anchor_file,
+    anchor_webhook,
+];
 
 /// Long enough for another data centre, short enough to wait for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -216,6 +226,20 @@ fn is_local(url: &str) -> bool {
 
 fn listen(settings: &Settings) -> Finding {
     port("listen", "PERKGATE_LISTEN", settings.server.listen)
+}
+
+fn connections(settings: &Settings) -> Finding {
+    const CHECK: &str = "max_connections";
+    let wanted = settings.bounds.max_connections;
+    let possible = open_files::connections_at_most(wanted);
+    if possible == wanted {
+        return Finding::ok(CHECK, wanted.to_string());
+    }
+    Finding::warning(
+        CHECK,
+        format!("the limit of open files leaves room for {possible} connections, not {wanted}"),
+        format!("raise it (LimitNOFILE=65536, ulimit -n 65536), or PERKGATE_MAX_CONNECTIONS={possible}"),
+    )
 }
 
 fn metrics_listen(settings: &Settings) -> Finding {

@@ -11,6 +11,7 @@ use actix_web::web::Data;
 use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::AppExt;
 
+use super::connections::track;
 use super::docs::Docs;
 use super::fixed_document::FixedDocument;
 use super::openapi;
@@ -79,6 +80,7 @@ pub fn app(
         .configure(undocumented)
         .default_service(web::to(refuse_unrouted))
         .wrap(from_fn(attend))
+        .wrap(from_fn(track))
 }
 
 /// What no route takes: a path that is known with another method is 405, anything else 404.

@@ -17,6 +17,7 @@
 mod address;
 pub mod auth;
 mod conditions;
+mod connections;
 mod docs;
 mod door;
 pub mod extract;
@@ -24,6 +25,7 @@ mod fixed_document;
 mod form;
 pub mod health;
 mod ndjson;
+mod newcomers;
 pub mod once;
 #[cfg(test)]
 mod once_tests;

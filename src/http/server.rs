@@ -3,18 +3,25 @@
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, web};
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{self, Connections, Listening, Running, listen, track};
 use super::door::{Door, app};
+use super::newcomers;
 use crate::gateway::Gateway;
+use crate::settings::{Settings, open_files, table};
 use crate::telemetry::metrics::Metrics;
 
-/// A backlog for bursts: what waits here has been accepted by the system, not by us.
-const BACKLOG: u32 = 2048;
+/// Scrapers are few.
+const METRICS_CONNECTIONS: usize = 64;
+
+/// How long before its end the delay of draining turns newcomers away, so that those who had come are all in.
+const LAST_CALL: Duration = Duration::from_millis(250);
 
 /// Serves until `stop` comes true, then refuses new requests, finishes those under way within the
 /// shutdown time-out, and returns. Call it on the main runtime; the workers have their own.
@@ -33,43 +40,93 @@ pub async fn serve(
     let (tending, tended) = (door.clone(), CancellationToken::new());
     let until = tended.clone();
     tokio::spawn(async move { tending.limits.tend(until).await });
-    let shown = gateway.clone();
-    let at_work = door.clone();
-    let server = HttpServer::new(move || app(shown.clone(), at_work.clone()))
-        .workers(settings.server.workers)
-        .backlog(BACKLOG)
-        .client_request_timeout(settings.timeouts.request_head)
-        .shutdown_timeout(settings.timeouts.shutdown.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    let handle = server.handle();
-    let measuring = metrics.map(|(listener, metrics)| metrics_server(listener, metrics)).transpose()?;
-    let measuring = measuring.map(|server| (server.handle(), tokio::spawn(server)));
-    let mut running = tokio::spawn(server);
+    let how = listening(&settings);
+    let port = listener.try_clone()?;
+    let (shown, at_work) = (gateway.clone(), door.clone());
+    let Running { connections, handle, mut task } = listen(listener, how, move || app(shown.clone(), at_work.clone()))?;
+    let measuring = metrics.map(|(listener, metrics)| serve_metrics(listener, how, metrics)).transpose()?;
     tokio::select! {
-        ended = &mut running => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
+        ended = &mut task => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
         () = stop => {}
     }
     // First say that no more should come and let the balancer read it, then close the door behind
     // those who are in.
     door.drain();
     tracing::info!("stopping: finishing what is under way");
-    tokio::time::sleep(settings.timeouts.drain).await;
-    handle.stop(true).await;
+    let last_call = settings.timeouts.drain.min(LAST_CALL);
+    tokio::time::sleep(settings.timeouts.drain - last_call).await;
+    // A port that closes resets whoever has connected and was not accepted yet.
+    newcomers::turn_away(&port);
+    drop(port);
+    all_in(&connections, last_call).await;
+    // The listener closes with this. actix itself would cut whoever has sent nothing yet, and looks only once
+    // a second whether all is done.
+    let stopped = handle.stop(true);
+    let drained = tokio::time::timeout(settings.timeouts.shutdown, connections.drain()).await;
+    if drained.is_err() {
+        tracing::warn!(connections = connections.len(), "stopping: cut off what took longer than shutdown_timeout");
+        task.abort();
+    } else if tokio::time::timeout(LAST_CALL, stopped).await.is_err() {
+        task.abort();
+    }
     tended.cancel();
-    if let Some((handle, task)) = measuring {
+    if let Some(Running { handle, task, .. }) = measuring {
         handle.stop(false).await;
         let _ = task.await;
     }
-    running.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    match task.await {
+        Err(error) if !error.is_cancelled() => Err(std::io::Error::other(error)),
+        Ok(ended) => ended,
+        Err(_) => Ok(()),
+    }
 }
 
-fn metrics_server(listener: TcpListener, metrics: Metrics) -> std::io::Result<Server> {
+/// Waits until those who had connected when newcomers were turned away are counted: their handshake may not
+/// be over, or the accepting thread be behind.
+async fn all_in(connections: &Connections, at_most: Duration) {
+    const QUIET: Duration = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    let mut last = (connections.admitted(), Duration::ZERO);
+    while waited < at_most && last.1 < 2 * QUIET {
+        tokio::time::sleep(QUIET.min(at_most)).await;
+        waited += QUIET;
+        let admitted = connections.admitted();
+        last = if admitted == last.0 { (admitted, last.1 + QUIET) } else { (admitted, Duration::ZERO) };
+    }
+}
+
+fn listening(settings: &Settings) -> Listening {
+    let wanted = settings.bounds.max_connections;
+    let possible = open_files::connections_at_most(wanted);
+    if possible < wanted && settings.is_given(&table::MAX_CONNECTIONS) {
+        tracing::warn!(
+            max_connections = wanted,
+            possible,
+            "this process may not open enough files for max_connections: raise its limit (ulimit -n, LimitNOFILE)"
+        );
+    }
+    Listening {
+        workers: settings.server.workers,
+        bounds: connections::Bounds {
+            listener: "http",
+            connections: possible,
+            write: settings.timeouts.write,
+            request_head: settings.timeouts.request_head,
+        },
+        keep_alive: settings.timeouts.keep_alive,
+        shutdown: settings.timeouts.shutdown,
+    }
+}
+
+fn serve_metrics(listener: TcpListener, how: Listening, metrics: Metrics) -> std::io::Result<Running> {
     tokio::spawn(metrics.clone().keep_up());
     let page = |metrics: Data<Metrics>| async move {
         HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
     };
-    let app = move || App::new().app_data(Data::new(metrics.clone())).route("/metrics", web::get().to(page));
-    Ok(HttpServer::new(app).workers(1).disable_signals().listen(listener)?.run())
+    let app = move || {
+        let app = App::new().app_data(Data::new(metrics.clone())).route("/metrics", web::get().to(page));
+        app.wrap(from_fn(track))
+    };
+    let bounds = connections::Bounds { listener: "metrics", connections: METRICS_CONNECTIONS, ..how.bounds };
+    listen(listener, Listening { workers: 1, bounds, ..how }, app)
 }

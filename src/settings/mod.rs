@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod master_key;
+pub mod open_files;
 mod parse;
 mod sections;
 mod sources;

@@ -30,13 +30,13 @@ pub struct Server {
 
 impl Server {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(512);
         let listen = from.get(&table::LISTEN, parse::address);
         let this = Self {
             issuer: from.get(&table::ISSUER, parse::issuer),
             log_origin: from.get(&table::LOG_ORIGIN, parse::log_origin),
             metrics_listen: from.get(&table::METRICS_LISTEN, parse::address),
-            workers: from.get(&table::WORKERS, |text| size(text, 1, 1024)).unwrap_or_else(cores),
+            workers: from.get(&table::WORKERS, |text| size(text, 1, 512)).unwrap_or_else(cores),
             trusted_proxies: from.get(&table::TRUSTED_PROXIES, parse::networks).unwrap_or_default(),
             listen: listen?,
         };
@@ -196,6 +196,7 @@ impl Rates {
 pub struct Bounds {
     pub body_limit_bytes: usize,
     pub import_limit_bytes: u64,
+    pub max_connections: usize,
     pub ledger_queue: usize,
     pub ledger_batch: usize,
     pub score_cache_entries: u64,
@@ -206,6 +207,7 @@ impl Bounds {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
         let body_limit_bytes = from.get(&table::BODY_LIMIT_BYTES, |text| size(text, 1024, 16 << 20));
         let import_limit_bytes = from.get(&table::IMPORT_LIMIT_BYTES, |text| parse::number(text, 1024, 1 << 40));
+        let max_connections = from.get(&table::MAX_CONNECTIONS, |text| size(text, 1, 1_000_000));
         let ledger_queue = from.get(&table::LEDGER_QUEUE, |text| size(text, 1, 1_000_000));
         let ledger_batch = from.get(&table::LEDGER_BATCH, |text| size(text, 1, 3_000));
         let score_cache_entries = from.get(&table::SCORE_CACHE_ENTRIES, |text| parse::number(text, 0, 1_000_000_000));
@@ -213,6 +215,7 @@ impl Bounds {
         Some(Self {
             body_limit_bytes: body_limit_bytes?,
             import_limit_bytes: import_limit_bytes?,
+            max_connections: max_connections?,
             ledger_queue: ledger_queue?,
             ledger_batch: ledger_batch?,
             score_cache_entries: score_cache_entries?,
@@ -226,6 +229,9 @@ impl Bounds {
 pub struct Timeouts {
     pub body: Duration,
     pub request_head: Duration,
+    /// Without a byte that goes out.
+    pub write: Duration,
+    pub keep_alive: Duration,
     pub shutdown: Duration,
     /// Before the door is closed.
     pub drain: Duration,
@@ -235,12 +241,21 @@ impl Timeouts {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
         let body = from.get(&table::BODY_TIMEOUT, |text| parse::duration(text, HOUR));
         let request_head = from.get(&table::REQUEST_HEAD_TIMEOUT, |text| parse::duration(text, HOUR));
+        let write = from.get(&table::WRITE_TIMEOUT, |text| parse::duration(text, HOUR));
+        let keep_alive = from.get(&table::KEEP_ALIVE, |text| parse::duration(text, HOUR));
         let shutdown = from.get(&table::SHUTDOWN_TIMEOUT, |text| parse::duration(text, HOUR));
         let drain = from.get(&table::DRAIN_DELAY, |text| match text {
             "0" | "0s" => Ok(Duration::ZERO),
             _ => parse::duration(text, HOUR),
         });
-        Some(Self { body: body?, request_head: request_head?, shutdown: shutdown?, drain: drain? })
+        Some(Self {
+            body: body?,
+            request_head: request_head?,
+            write: write?,
+            keep_alive: keep_alive?,
+            shutdown: shutdown?,
+            drain: drain?,
+        })
     }
 }
 

@@ -152,6 +152,11 @@ pub const IMPORT_LIMIT_BYTES: Setting = Setting::with_default(
     "1_073_741_824",
     "The largest body of one score import, which is streamed.",
 );
+pub const MAX_CONNECTIONS: Setting = Setting::with_default(
+    "max_connections",
+    "4096",
+    "How many connections may be open; for one more, the longest idle one is closed.",
+);
 pub const LEDGER_QUEUE: Setting = Setting::with_default(
     "ledger_queue",
     "4096",
@@ -174,11 +179,18 @@ pub const BODY_TIMEOUT: Setting = Setting::with_default(
 );
 pub const REQUEST_HEAD_TIMEOUT: Setting =
     Setting::with_default("request_head_timeout", "5s", "How long a client may take to send a request's head.");
+pub const WRITE_TIMEOUT: Setting = Setting::with_default(
+    "write_timeout",
+    "30s",
+    "How long a client may leave an answer unread before its connection is cut; each byte that it takes begins it again.",
+);
+pub const KEEP_ALIVE: Setting =
+    Setting::with_default("keep_alive", "75s", "How long a connection may stay open without a request.");
 pub const SHUTDOWN_TIMEOUT: Setting =
     Setting::with_default("shutdown_timeout", "30s", "How long requests in flight may go on after the signal to stop.");
 pub const DRAIN_DELAY: Setting = Setting::with_default(
     "drain_delay",
-    "0s",
+    "1s",
     "How long to go on serving after the signal to stop while /readyz says no, so that balancers turn away first.",
 );
 
@@ -212,7 +224,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 31] = [
+pub const TABLE: [&Setting; 34] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -236,12 +248,15 @@ pub const TABLE: [&Setting; 31] = [
     &RATE_FAILED_KEYS,
     &BODY_LIMIT_BYTES,
     &IMPORT_LIMIT_BYTES,
+    &MAX_CONNECTIONS,
     &LEDGER_QUEUE,
     &LEDGER_BATCH,
     &SCORE_CACHE_ENTRIES,
     &SCORE_CACHE_TTL,
     &BODY_TIMEOUT,
     &REQUEST_HEAD_TIMEOUT,
+    &WRITE_TIMEOUT,
+    &KEEP_ALIVE,
     &SHUTDOWN_TIMEOUT,
     &DRAIN_DELAY,
 ];

@@ -34,6 +34,7 @@ fn with_no_settings_it_is_sqlite_on_localhost() {
     assert_eq!(settings.rates.per_key.unwrap().get(), 500);
     assert_eq!(settings.bounds.body_limit_bytes, 65_536);
     assert_eq!(settings.timeouts.body.as_secs(), 10);
+    assert_eq!((settings.timeouts.keep_alive.as_secs(), settings.timeouts.drain.as_secs()), (75, 1));
     assert!(!settings.is_given(&table::LISTEN));
 }
 

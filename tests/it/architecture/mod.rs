@@ -37,11 +37,14 @@ const HANDLE_HOLDERS: [(&str, &str); 3] = [("ledger", "Keyring"), ("tokens", "Ke
 type IsHome = fn(&SourceFile) -> bool;
 
 /// Where a crate may be named, by path.
-const HOMES: [(&str, IsHome); 10] = [
+const HOMES: [(&str, IsHome); 13] = [
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
     ("redis", |file| file.path == "redis_link.rs" || file.path.starts_with("redis_link/") || file.name() == "redis.rs"),
     ("actix_web", |file| matches!(file.room(), "http" | "console")),
+    ("actix_http", |file| file.path == "http/connections/listen.rs"),
+    ("actix_service", |file| file.path == "http/connections/listen.rs"),
+    ("socket2", |file| file.path == "http/newcomers.rs"),
     ("utoipa", |file| matches!(file.room(), "http" | "console")),
     ("utoipa_actix_web", |file| matches!(file.room(), "http" | "console")),
     ("utoipa_swagger_ui", |file| file.room() == "http"),

@@ -6,6 +6,7 @@
 
 mod access_matrix;
 mod bad_input;
+mod connections;
 mod openapi;
 mod v1;
 mod well_known;

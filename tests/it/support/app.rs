@@ -61,7 +61,7 @@ impl TestApp {
     }
 
     fn settings<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-        [("workers", "1"), ("shutdown_timeout", "1s")].iter().chain(more).copied().collect()
+        [("workers", "1"), ("shutdown_timeout", "1s"), ("drain_delay", "0s")].iter().chain(more).copied().collect()
     }
 
     async fn serve(world: World) -> Self {

@@ -1,0 +1,30 @@
+//! Turning newcomers away before a port closes.
+
+use std::net::TcpListener;
+
+/// From here on no handshake begins on this port: the system drops its first packet, so the caller tries again
+/// and is refused once the port is closed. Closing at once would reset connections that stand in the system's
+/// queue, whose callers have been told that they are through and may have sent a request.
+#[cfg(target_os = "linux")]
+pub(super) fn turn_away(listener: &TcpListener) {
+    use socket2::{SockFilter, SockRef};
+
+    // Classic BPF over the TCP header: load the byte of flags, test SYN, and drop or pass the whole packet.
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_ANY: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    let filter = [
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(JUMP_IF_ANY, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    if let Err(error) = SockRef::from(listener).attach_filter(&filter) {
+        tracing::debug!(%error, "newcomers can't be turned away before the port closes");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn turn_away(_: &TcpListener) {}
