@@ -14,7 +14,7 @@ use crate::http::server;
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
 
-/// SQLite and memory unless the settings say otherwise. SIGTERM and Ctrl-C end it in good order.
+/// SQLite and memory unless the settings say otherwise. SIGTERM, SIGHUP and Ctrl-C end it in good order.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -102,17 +102,28 @@ impl Running {
     }
 }
 
-/// SIGTERM, or Ctrl-C.
+/// SIGTERM, SIGHUP or Ctrl-C. A SIGHUP that is ignored, as under `nohup`, stays ignored.
 pub(super) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => tokio::select! {
-            _ = interrupted => {}
-            _ = terminated.recv() => {}
-        },
-        Err(_) => {
-            let _ = interrupted.await;
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate()).ok();
+    let mut hung_up = if is_hangup_ignored() { None } else { signal(SignalKind::hangup()).ok() };
+    async fn received(signal: Option<&mut Signal>) {
+        match signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
         }
     }
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = received(terminated.as_mut()) => {}
+        () = received(hung_up.as_mut()) => {}
+    }
+}
+
+/// What this process was started with, as Linux tells it; elsewhere it counts as not ignored.
+fn is_hangup_ignored() -> bool {
+    const SIGHUP_BIT: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & SIGHUP_BIT != 0)
 }

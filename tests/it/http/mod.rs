@@ -8,6 +8,7 @@ mod access_matrix;
 mod bad_input;
 mod connections;
 mod openapi;
+mod stopping;
 mod v1;
 mod well_known;
 mod wire;

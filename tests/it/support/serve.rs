@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -88,6 +88,13 @@ impl Serve {
     pub fn into_log(mut self) -> String {
         self.end();
         std::mem::take(&mut *self.told.lock().unwrap())
+    }
+
+    /// Sends this signal, such as `TERM`, and waits until it has ended by itself.
+    pub fn stop(mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "kill -s {signal}: {sent}");
+        self.child.wait().unwrap()
     }
 
     /// `kill -9`, and waits until it is gone.
