@@ -25,7 +25,6 @@ mod fixed_document;
 mod form;
 pub mod health;
 mod ndjson;
-mod newcomers;
 pub mod once;
 #[cfg(test)]
 mod once_tests;
@@ -38,6 +37,7 @@ pub mod request;
 pub mod routes;
 mod schemas;
 pub mod server;
+mod sockets;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;

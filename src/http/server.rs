@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Connections, Listening, Running, listen, track};
 use super::door::{Door, app};
-use super::newcomers;
+use super::sockets;
 use crate::gateway::Gateway;
 use crate::settings::{Settings, open_files, table};
 use crate::telemetry::metrics::Metrics;
@@ -56,7 +56,7 @@ pub async fn serve(
     let last_call = settings.timeouts.drain.min(LAST_CALL);
     tokio::time::sleep(settings.timeouts.drain - last_call).await;
     // A port that closes resets whoever has connected and was not accepted yet.
-    newcomers::turn_away(&port);
+    sockets::turn_away(&port);
     drop(port);
     all_in(&connections, last_call).await;
     // The listener closes with this. actix itself would cut whoever has sent nothing yet, and looks only once

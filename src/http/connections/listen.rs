@@ -16,6 +16,7 @@ use actix_web::rt::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{Bounds, Connections, GuardedStream};
+use crate::http::sockets;
 
 /// A backlog for bursts: what waits here has been accepted by the system, not by us.
 const BACKLOG: u32 = 2048;
@@ -105,6 +106,7 @@ fn guard(socket: TcpStream, connections: &Arc<Connections>) -> io::Result<Guarde
     };
     // Answers go out in pieces: none shall wait for the receipt of the one before.
     let _ = socket.set_nodelay(true);
+    sockets::bound_unsent(&socket);
     let peer = socket.peer_addr().ok();
     Ok((GuardedStream::new(socket, connections.clone(), connection), Protocol::Http1, peer))
 }

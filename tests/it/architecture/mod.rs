@@ -44,7 +44,7 @@ const HOMES: [(&str, IsHome); 13] = [
     ("actix_web", |file| matches!(file.room(), "http" | "console")),
     ("actix_http", |file| file.path == "http/connections/listen.rs"),
     ("actix_service", |file| file.path == "http/connections/listen.rs"),
-    ("socket2", |file| file.path == "http/newcomers.rs"),
+    ("socket2", |file| file.path == "http/sockets.rs"),
     ("utoipa", |file| matches!(file.room(), "http" | "console")),
     ("utoipa_actix_web", |file| matches!(file.room(), "http" | "console")),
     ("utoipa_swagger_ui", |file| file.room() == "http"),
