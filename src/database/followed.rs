@@ -22,6 +22,9 @@ pub const POLL_EVERY: Duration = Duration::from_millis(500);
 /// How long a poll may take before the database counts as away.
 const POLL_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The least time between two polls that somebody asked for: whoever can publish in Redis can nudge.
+const NUDGED_EVERY: Duration = Duration::from_millis(50);
+
 /// Unknown names ask the database at most this often, however many of them come.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -182,10 +185,15 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
         let mut ticks = interval(POLL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut well = true;
+        let mut next_nudged = Instant::now();
         loop {
+            let nudged = async {
+                sleep_until(next_nudged).await;
+                self.inner.nudge.notified().await;
+            };
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = self.inner.nudge.notified() => {}
+                () = nudged => next_nudged = Instant::now() + NUDGED_EVERY,
                 _ = ticks.tick() => {}
             }
             // A database that hangs says nothing: silence counts as away.
