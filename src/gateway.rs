@@ -25,7 +25,7 @@ use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::{Ledger, Means, PublishedKeys};
 use crate::perks::catalog::Catalog;
 use crate::perks::seen::Seen;
-use crate::redis_link::{Heard, RedisConfig, RedisLink, RedisLinkError, Subscription};
+use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
 use crate::scores::lookup::Lookup;
 use crate::settings::{self, Settings, master_key};
@@ -141,14 +141,10 @@ impl Gateway {
         directory.reload().await?;
         let catalog = Catalog::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
         catalog.reload().await?;
-        let cache = CacheConfig {
-            entries: bounds.score_cache_entries,
-            memory_ttl: bounds.score_cache_ttl,
-            ..CacheConfig::default()
-        };
+        let cache = CacheConfig { entries: bounds.score_cache_entries, ttl: bounds.score_cache_ttl };
         let cache = match &redis {
-            None => ScoreCache::memory(&cache),
-            Some(link) => ScoreCache::tiered(&cache, link.clone(), &entropy),
+            None => ScoreCache::memory(&cache, clock.clone()),
+            Some(link) => ScoreCache::tiered(&cache, link.clone(), keyring.cache_key(), clock.clone(), &entropy),
         };
         let lookup = Lookup::new(database.clone(), cache);
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
@@ -211,9 +207,9 @@ impl Gateway {
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
     }
 
-    /// Whether Redis is configured and away.
-    pub fn redis_is_down(&self) -> bool {
-        self.redis.as_ref().is_some_and(|redis| !redis.is_up())
+    /// What doesn't work of Redis, when there is one.
+    pub fn redis_fault(&self) -> Option<RedisFault> {
+        self.redis.as_ref().and_then(RedisLink::fault)
     }
 }
 

@@ -1,37 +1,46 @@
 //! The one managed connection to Redis: a key prefix, short time-outs, a breaker, and messages.
 //!
 //! Redis is never needed: every caller has another way to its answer, and takes an error here as
-//! "not known". So nothing here waits long, and nothing here stops the gateway from starting.
+//! "not known". So nothing here waits long, and nothing here stops the gateway from starting. Nor is
+//! anything that it says believed: values are bounded here, and what they mean is for the caller to prove.
 //!
 //! actix workers have a runtime each, and what is spawned there dies with the worker. The `redis`
 //! crate spawns its driver on whichever runtime happens to poll it while it (re)connects, so every
 //! command runs as a task of the main runtime, and callers of any runtime wait for that.
 
+mod health;
+mod probe;
+mod subscription;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::StreamExt as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// So many failures in a row and nobody but the heartbeat asks any more.
-const FAILURES_TO_OPEN: u32 = 3;
+use health::Health;
+use probe::Step;
+pub use probe::{RedisFault, diagnose};
+use subscription::listen;
+
+/// The longest value that is read, in bytes: somebody may have put a long one under our key.
+const LONGEST_VALUE: usize = 255;
 /// How often the heartbeat asks; also how long a Redis that came back goes unnoticed, at most.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// A connection that hears nothing may be dead without knowing it: messages would be missed.
-const SUBSCRIPTION_PING: Duration = Duration::from_secs(5);
+/// The least time between two heartbeats, whoever asks for one.
+const HEARTBEAT_PAUSE: Duration = Duration::from_millis(50);
 const RESUBSCRIBE_DELAY_MIN: Duration = Duration::from_millis(100);
 const RESUBSCRIBE_DELAY_MAX: Duration = Duration::from_secs(2);
-/// Commands for many keys at once get so many times the usual response time.
+/// Commands for many keys at once get up to so many times the usual response time, one time more for
+/// each hundred keys.
 const BULK_TIMEOUT_FACTOR: u32 = 10;
+const BULK_STEP: usize = 100;
 
 /// Where Redis is and how long to wait for it.
 #[derive(Clone)]
@@ -63,12 +72,10 @@ pub enum RedisLinkError {
     #[error("a Redis URL is `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://…` for TLS")]
     Url,
     /// It failed before and is not asked again until a heartbeat succeeds.
-    #[error("Redis is down")]
+    #[error("Redis can't be used")]
     Down,
-    #[error("Redis did not answer in time")]
-    TimedOut,
-    #[error("Redis failed: {0}")]
-    Failed(String),
+    #[error("Redis can't be used: {0}")]
+    Fault(#[from] RedisFault),
     /// The runtime that drives the connection is shutting down.
     #[error("the connection to Redis is closed")]
     Closed,
@@ -93,10 +100,7 @@ struct Inner {
     manager: ArcSwap<ConnectionManager>,
     config: RedisConfig,
     handle: Handle,
-    failures: AtomicU32,
-    /// Whether Redis may be asked. False until it first answered: a start without Redis then
-    /// costs no request a time-out.
-    up: watch::Sender<bool>,
+    health: Arc<Health>,
 }
 
 impl fmt::Debug for RedisLink {
@@ -126,46 +130,56 @@ impl RedisLink {
         let client = redis::Client::open(config.url.expose_secret()).map_err(|_| RedisLinkError::Url)?;
         let manager = {
             let _main = handle.enter();
-            ArcSwap::from_pointee(manage(&client, &config).map_err(|e| failed(&e))?)
+            ArcSwap::from_pointee(manage(&client, &config).map_err(|e| RedisFault::of(e, &[]))?)
         };
-        let inner = Arc::new(Inner {
-            client,
-            manager,
-            config,
-            handle,
-            failures: AtomicU32::new(0),
-            up: watch::Sender::new(false),
-        });
+        let health = Arc::new(Health::new());
+        let inner = Arc::new(Inner { client, manager, config, handle, health });
         let weak = Arc::downgrade(&inner);
         inner.handle.spawn(async move {
             while let Some(inner) = weak.upgrade() {
                 inner.beat().await;
+                let health = inner.health.clone();
                 drop(inner);
-                tokio::time::sleep(HEARTBEAT).await;
+                tokio::time::sleep(HEARTBEAT_PAUSE).await;
+                let _ = timeout(HEARTBEAT - HEARTBEAT_PAUSE, health.wake.notified()).await;
             }
         });
         Ok(Self { inner })
     }
 
-    /// Whether Redis answered when it was last asked.
+    /// Whether all that is needed of Redis worked when it was last tried.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        *self.inner.up.borrow()
+        self.inner.health.found().is_ok()
     }
 
-    /// Waits until Redis answers, `at_most` so long, and says whether it does. For starting up.
+    /// What doesn't work; none when Redis is used in full.
+    #[must_use]
+    pub fn fault(&self) -> Option<RedisFault> {
+        self.inner.health.fault()
+    }
+
+    /// Waits until Redis works, `at_most` so long, and says whether it does. For starting up.
     pub async fn wait_until_up(&self, at_most: Duration) -> bool {
-        let mut up = self.inner.up.subscribe();
-        let found = timeout(at_most, up.wait_for(|up| *up)).await;
+        let mut state = self.inner.health.watch();
+        let found = timeout(at_most, state.wait_for(|state| state.found.is_ok())).await;
         matches!(found, Ok(Ok(_)))
     }
 
-    /// The value under `key`.
+    /// Waits until it is known whether Redis works.
+    pub async fn wait_until_known(&self) {
+        let mut state = self.inner.health.watch();
+        let _ = state.wait_for(|state| state.found != Err(RedisFault::NotAsked)).await;
+    }
+
+    /// The value under `key`; an empty one is none, and of a long one only the beginning is read.
     ///
     /// # Errors
     /// [`RedisLinkError`], as for every command here.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, RedisLinkError> {
-        self.run(&redis::Cmd::get(self.prefixed(key))).await
+        let value =
+            self.run(Step::Read, redis::cmd("GETRANGE").arg(self.prefixed(key)).arg(0).arg(LONGEST_VALUE)).await;
+        value.map(|value: Vec<u8>| (!value.is_empty()).then_some(value))
     }
 
     /// Puts `value` under `key` for `ttl`, in place of whatever is there.
@@ -173,7 +187,7 @@ impl RedisLink {
     /// # Errors
     /// [`RedisLinkError`].
     pub async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), RedisLinkError> {
-        self.run(redis::cmd("SET").arg(self.prefixed(key)).arg(value).arg("PX").arg(millis(ttl))).await
+        self.run(Step::Write, redis::cmd("SET").arg(self.prefixed(key)).arg(value).arg("PX").arg(millis(ttl))).await
     }
 
     /// Puts `value` under `key` for `ttl` if nothing is there; says whether it did.
@@ -183,7 +197,7 @@ impl RedisLink {
     pub async fn set_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, RedisLinkError> {
         let mut command = redis::cmd("SET");
         command.arg(self.prefixed(key)).arg(value).arg("NX").arg("PX").arg(millis(ttl));
-        self.run::<Option<String>>(&command).await.map(|answer| answer.is_some())
+        self.run::<Option<String>>(Step::Write, &command).await.map(|answer| answer.is_some())
     }
 
     /// [`RedisLink::set`] with one value for many keys, in one round trip.
@@ -200,9 +214,19 @@ impl RedisLink {
         for key in keys {
             commands.cmd("SET").arg(self.prefixed(key)).arg(value).arg("PX").arg(millis(ttl)).ignore();
         }
-        let mut manager = self.inner.manager();
-        let at_most = self.inner.config.response_timeout * BULK_TIMEOUT_FACTOR;
-        self.guarded(at_most, async move { commands.query_async::<()>(&mut manager).await }).await
+        self.run_all(Step::Write, commands).await
+    }
+
+    /// Removes keys, in one round trip: a Redis that takes no values may still do that.
+    ///
+    /// # Errors
+    /// [`RedisLinkError`]; some of the keys may be gone then.
+    pub async fn delete_all<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> Result<(), RedisLinkError> {
+        let mut commands = redis::pipe();
+        for key in keys {
+            commands.del(self.prefixed(key)).ignore();
+        }
+        self.run_all(Step::Delete, commands).await
     }
 
     /// Removes `key`.
@@ -210,7 +234,7 @@ impl RedisLink {
     /// # Errors
     /// [`RedisLinkError`].
     pub async fn delete(&self, key: &str) -> Result<(), RedisLinkError> {
-        self.run(&redis::Cmd::del(self.prefixed(key))).await
+        self.run(Step::Delete, &redis::Cmd::del(self.prefixed(key))).await
     }
 
     /// Says `message` to whoever is subscribed to `channel` now.
@@ -218,7 +242,7 @@ impl RedisLink {
     /// # Errors
     /// [`RedisLinkError`].
     pub async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), RedisLinkError> {
-        self.run(redis::cmd("PUBLISH").arg(self.prefixed(channel)).arg(message)).await
+        self.run(Step::Publish, redis::cmd("PUBLISH").arg(self.prefixed(channel)).arg(message)).await
     }
 
     /// Tells `listener` what is said on `channel`, until the answer is dropped. The connection is
@@ -226,11 +250,11 @@ impl RedisLink {
     /// been missed. `listener` runs on the main runtime and must not block.
     pub fn subscribe(&self, channel: &str, mut listener: impl FnMut(Heard) + Send + 'static) -> Subscription {
         let (client, connect_timeout) = (self.inner.client.clone(), self.inner.config.connect_timeout);
-        let channel = self.prefixed(channel);
+        let (channel, health) = (self.prefixed(channel), self.inner.health.clone());
         let task = self.inner.handle.spawn(async move {
             let mut delay = RESUBSCRIBE_DELAY_MIN;
             loop {
-                if listen(&client, &channel, connect_timeout, &mut listener).await {
+                if listen(&client, &channel, connect_timeout, &health, &mut listener).await {
                     delay = RESUBSCRIBE_DELAY_MIN;
                 }
                 tokio::time::sleep(delay).await;
@@ -240,26 +264,59 @@ impl RedisLink {
         Subscription(task.abort_handle())
     }
 
+    /// Does `work` after each heartbeat that found everything working, until the answer is dropped.
+    pub fn each_beat<F: Future<Output = ()> + Send>(&self, work: impl Fn() -> F + Send + 'static) -> Subscription {
+        let mut beats = self.inner.health.beats.subscribe();
+        let task = self.inner.handle.spawn(async move {
+            // Ends with the link, too.
+            while beats.changed().await.is_ok() {
+                work().await;
+            }
+        });
+        Subscription(task.abort_handle())
+    }
+
     fn prefixed(&self, key: &str) -> String {
         format!("{}{key}", self.inner.config.prefix)
     }
 
-    async fn run<T: redis::FromRedisValue + Send + 'static>(&self, command: &redis::Cmd) -> Result<T, RedisLinkError> {
+    async fn run<T: redis::FromRedisValue + Send + 'static>(
+        &self,
+        step: Step,
+        command: &redis::Cmd,
+    ) -> Result<T, RedisLinkError> {
         let (mut manager, command) = (self.inner.manager(), command.clone());
-        self.guarded(self.inner.config.response_timeout, async move { command.query_async(&mut manager).await }).await
+        let at_most = self.inner.config.response_timeout;
+        self.guarded(step, at_most, async move { command.query_async(&mut manager).await }).await
+    }
+
+    async fn run_all(&self, step: Step, commands: redis::Pipeline) -> Result<(), RedisLinkError> {
+        let mut manager = self.inner.manager();
+        let steps = u32::try_from(commands.len() / BULK_STEP).unwrap_or(u32::MAX).saturating_add(1);
+        let at_most = self.inner.config.response_timeout * steps.min(BULK_TIMEOUT_FACTOR);
+        self.guarded(step, at_most, async move { commands.query_async::<()>(&mut manager).await }).await
     }
 
     async fn guarded<T: Send + 'static>(
         &self,
+        step: Step,
         at_most: Duration,
         command: impl Future<Output = redis::RedisResult<T>> + Send + 'static,
     ) -> Result<T, RedisLinkError> {
-        if !self.is_up() {
-            return Err(RedisLinkError::Down);
+        if let Err(fault) = self.inner.health.found() {
+            // What is taken back, and what is said about it, may get through where nothing else does.
+            let may_work = fault.is_refusal() && matches!(step, Step::Delete | Step::Publish);
+            if !may_work {
+                return Err(RedisLinkError::Down);
+            }
         }
-        let inner = self.inner.clone();
-        let task = self.inner.handle.spawn(async move { inner.timed(at_most, command).await });
-        task.await.unwrap_or(Err(RedisLinkError::Closed))
+        let health = self.inner.health.clone();
+        let task = self.inner.handle.spawn(async move {
+            let found = timed(step, at_most, command).await;
+            health.note_command(found.as_ref().err());
+            found
+        });
+        Ok(task.await.map_err(|_| RedisLinkError::Closed)??)
     }
 }
 
@@ -268,46 +325,32 @@ impl Inner {
         ConnectionManager::clone(&self.manager.load())
     }
 
-    /// Asks whether Redis answers, and connects anew when it doesn't. The manager does that by
-    /// itself only when its connection is reported broken: one that died without a word (a host
-    /// that lost its power, a firewall that forgot) just times out, for as long as TCP likes.
+    /// Tries everything, and connects anew when nothing answers. The manager does that by itself only
+    /// when its connection is reported broken: one that died without a word (a host that lost its
+    /// power, a firewall that forgot) just times out, for as long as TCP likes.
     async fn beat(&self) {
         let mut manager = self.manager();
-        let ping = async move { redis::cmd("PING").query_async::<()>(&mut manager).await };
         // It may have to connect first.
         let at_most = self.config.connect_timeout + self.config.response_timeout;
-        if self.timed(at_most, ping).await.is_err()
+        let probed = timeout(at_most, probe::probe(&mut manager, &self.config.prefix)).await;
+        let found = probed.unwrap_or(Err(RedisFault::Silent));
+        if found.as_ref().is_err_and(|fault| !fault.is_refusal())
             && let Ok(fresh) = manage(&self.client, &self.config)
         {
             self.manager.store(Arc::new(fresh));
         }
+        self.health.note_beat(found);
     }
+}
 
-    async fn timed<T>(
-        &self,
-        at_most: Duration,
-        command: impl Future<Output = redis::RedisResult<T>>,
-    ) -> Result<T, RedisLinkError> {
-        let result = match timeout(at_most, command).await {
-            Err(_) => Err(RedisLinkError::TimedOut),
-            Ok(result) => result.map_err(|e| failed(&e)),
-        };
-        self.note(result.as_ref().err());
-        result
-    }
-
-    fn note(&self, error: Option<&RedisLinkError>) {
-        let Some(error) = error else {
-            self.failures.store(0, Ordering::Relaxed);
-            if self.up.send_if_modified(|up| !std::mem::replace(up, true)) {
-                tracing::info!("Redis answers");
-            }
-            return;
-        };
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if failures >= FAILURES_TO_OPEN && self.up.send_if_modified(|up| std::mem::replace(up, false)) {
-            tracing::warn!(%error, "Redis is down: going on without it");
-        }
+async fn timed<T>(
+    step: Step,
+    at_most: Duration,
+    command: impl Future<Output = redis::RedisResult<T>>,
+) -> Result<T, RedisFault> {
+    match timeout(at_most, command).await {
+        Err(_) => Err(RedisFault::Silent),
+        Ok(result) => result.map_err(|error| RedisFault::of(error, &[step])),
     }
 }
 
@@ -323,42 +366,8 @@ fn manage(client: &redis::Client, config: &RedisConfig) -> redis::RedisResult<Co
     ConnectionManager::new_lazy_with_config(client.clone(), settings)
 }
 
-/// One connection's life; whether it got as far as being subscribed.
-async fn listen(
-    client: &redis::Client,
-    channel: &str,
-    connect_timeout: Duration,
-    listener: &mut impl FnMut(Heard),
-) -> bool {
-    let connected = timeout(connect_timeout, async {
-        let mut connection = client.get_async_pubsub().await?;
-        connection.subscribe(channel).await?;
-        redis::RedisResult::Ok(connection)
-    });
-    let Ok(Ok(connection)) = connected.await else { return false };
-    let (mut sink, mut messages) = connection.split();
-    listener(Heard::Connected);
-    loop {
-        match timeout(SUBSCRIPTION_PING, messages.next()).await {
-            Ok(Some(message)) => listener(Heard::Message(message.get_payload_bytes().to_vec())),
-            Ok(None) => return true,
-            Err(_) => {
-                if !matches!(timeout(connect_timeout, sink.ping::<redis::Value>()).await, Ok(Ok(_))) {
-                    return true;
-                }
-            }
-        }
-    }
-}
-
 fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-/// The kind and the server's own code only: other texts of the crate may repeat what was sent.
-fn failed(error: &redis::RedisError) -> RedisLinkError {
-    let code = error.code().map(|code| format!(" ({code})")).unwrap_or_default();
-    RedisLinkError::Failed(format!("{}{code}", error.category()))
 }
 
 /// The machine's own redis-server, for tests of this crate.
@@ -403,6 +412,15 @@ pub(crate) mod testing {
             link
         }
 
+        /// Has it run a command, as its operator would.
+        pub(crate) async fn command(&self, words: &[&str]) {
+            let client = redis::Client::open(self.config().url.expose_secret()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let mut command = redis::Cmd::new();
+            command.arg(words);
+            command.query_async::<redis::Value>(&mut connection).await.unwrap();
+        }
+
         pub(crate) fn stop(&mut self) {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -441,6 +459,7 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
+    use super::health::FAILURES_TO_OPEN;
     use super::testing::{RedisServer, config, free_port};
     use super::*;
 
@@ -524,7 +543,7 @@ mod tests {
         let quick = RedisConfig { response_timeout: patience, connect_timeout: patience, ..config(&url) };
         let link = RedisLink::new(quick, Handle::current()).unwrap();
         // As if it had answered once: the callers find out that it doesn't any more.
-        link.inner.note(None);
+        link.inner.health.note_beat(Ok(()));
         let mut answers = Vec::new();
         while answers.last() != Some(&Err(RedisLinkError::Down)) {
             answers.push(link.get("k").await);
@@ -539,7 +558,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}/", listener.local_addr().unwrap());
         // Passes on what is said, until it is told to hold the line and say nothing more.
-        let (silence, told) = watch::channel(0);
+        let (silence, told) = tokio::sync::watch::channel(0);
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let (upstream, mut told) = (upstream.clone(), told.clone());
@@ -561,6 +580,49 @@ mod tests {
         while link.get("k").await != Err(RedisLinkError::Down) {}
         assert!(link.wait_until_up(Duration::from_secs(20)).await);
         assert_eq!(link.get("k").await, Ok(None));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_redis_that_refuses_writes_is_not_read_either_and_still_told_what_to_drop() {
+        let Some(server) = RedisServer::start(None) else { return };
+        let link = server.link().await;
+        link.set("k", b"v", MINUTE).await.unwrap();
+        server.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+        let refused = RedisFault::Refused { step: Step::Write, code: "OOM".to_owned() };
+        let mut state = link.inner.health.watch();
+        state.wait_for(|state| state.found == Err(refused.clone())).await.unwrap();
+        assert_eq!((link.get("k").await, link.fault()), (Err(RedisLinkError::Down), Some(refused)));
+        link.delete_all(["k"]).await.unwrap();
+        server.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+        assert!(link.wait_until_up(MINUTE).await);
+        assert_eq!((link.get("k").await, link.fault()), (Ok(None), None));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_channel_that_may_not_be_heard_is_said_and_the_rest_is_used() {
+        let Some(server) = RedisServer::start(None) else { return };
+        let link = server.link().await;
+        server.command(&["ACL", "SETUSER", "default", "-subscribe"]).await;
+        let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let _subscription = link.subscribe("news", move |what| drop(tell.send(what)));
+        while link.fault().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(link.fault().unwrap().code(), "redis_refuses_messages");
+        assert!(link.is_up());
+        server.command(&["ACL", "SETUSER", "default", "+subscribe"]).await;
+        assert_eq!(heard.recv().await, Some(Heard::Connected));
+        while link.fault().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_long_value_under_our_key_is_not_read_whole() {
+        let Some(server) = RedisServer::start(None) else { return };
+        let link = server.link().await;
+        link.set("k", &[b'x'; 100_000], MINUTE).await.unwrap();
+        assert_eq!(link.get("k").await.unwrap().unwrap().len(), LONGEST_VALUE + 1);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -587,10 +649,10 @@ mod tests {
         assert!(!format!("{link:?}").contains("s3cret"));
         let url = server.config().url.expose_secret().replace("s3cret", "wr0ng");
         let refused = RedisLink::new(config(&url), Handle::current()).unwrap();
-        let mut manager = refused.inner.manager();
-        let ping = async move { redis::cmd("PING").query_async::<()>(&mut manager).await };
-        let error = refused.inner.timed(MINUTE, ping).await.unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("wr0ng"), "{error:?}");
+        refused.wait_until_known().await;
+        let fault = refused.fault().unwrap();
+        assert_eq!(fault, RedisFault::Login);
+        assert!(!format!("{fault} {fault:?}").contains("wr0ng"), "{fault:?}");
         let no_url = RedisLink::new(config("http://me:s3cret@x"), Handle::current()).unwrap_err();
         assert_eq!(no_url, RedisLinkError::Url);
     }

@@ -23,7 +23,9 @@ pub enum Status {
 pub struct ReadinessView {
     #[schema(inline)]
     pub status: Status,
-    /// `database_unreachable`, `ledger_failing`, `redis_unreachable`, `snapshots_not_loaded`, `draining`.
+    /// `database_unreachable`, `ledger_failing`, `snapshots_not_loaded`, `draining`; of Redis `redis_unreachable`,
+    /// `redis_is_no_redis`, `redis_refuses_login`, `redis_refuses_database`, `redis_refuses_writes`,
+    /// `redis_refuses_reads`, `redis_refuses_messages`.
     pub reasons: Vec<&'static str>,
 }
 
@@ -37,10 +39,10 @@ impl ReadinessView {
             (away, "database_unreachable"),
             // Its own connection or its disk: the readers are well.
             (!away && gateway.ledger.is_failing(), "ledger_failing"),
-            (gateway.redis_is_down(), "redis_unreachable"),
         ]
         .into_iter()
         .filter_map(|(holds, reason)| holds.then_some(reason))
+        .chain(gateway.redis_fault().map(|fault| fault.code()))
         .collect();
         let status = match reasons.first() {
             None => Status::Ready,

@@ -5,6 +5,7 @@
 //! withdraws holds here too; `rotation.rs` makes the next one and withdraws one. To add a purpose: a [`Purpose`], its
 //! unwrapped type, and its place in `snapshot.rs`.
 
+pub mod cache_key;
 pub mod log_key;
 pub mod master;
 pub mod rotation;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::zeroize::Zeroizing;
 
+pub use cache_key::CacheKey;
 pub use log_key::LogKey;
 pub use master::{MasterKey, MasterKeyError};
 pub use subject_key::SubjectSecret;
@@ -193,6 +195,12 @@ impl Keyring {
     #[must_use]
     pub fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.inner.snapshot.load().hash.blind(parts)
+    }
+
+    /// The key that authenticates scores in a cache which others can write to.
+    #[must_use]
+    pub fn cache_key(&self) -> CacheKey {
+        self.inner.snapshot.load().hash.cache_key()
     }
 
     /// A new random secret for the person, and its row's `sealed` bytes (73 and the handle).

@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use secrecy::zeroize::Zeroizing;
 
 use super::KeyringError;
+use super::cache_key::CacheKey;
 use super::seal::{SealKey, mac};
 use crate::entropy::Entropy;
 use crate::ids::{EventId, MerchantId};
@@ -17,6 +18,7 @@ pub(super) struct HashKey {
     mac: hmac::Key,
     subjects: SealKey,
     outcomes: SealKey,
+    cache: CacheKey,
 }
 
 impl HashKey {
@@ -25,6 +27,7 @@ impl HashKey {
         Self {
             subjects: SealKey::new(mac(&key, &[b"perkgate subjects v1\0"])),
             outcomes: SealKey::new(mac(&key, &[b"perkgate outcomes v1\0"])),
+            cache: CacheKey::new(&mac(&key, &[b"perkgate score cache v1\0"])),
             mac: key,
         }
     }
@@ -39,6 +42,10 @@ impl HashKey {
         let labelled: Vec<&[u8]> =
             std::iter::once(&b"perkgate blinded v1\0"[..]).chain(parts.iter().copied()).collect();
         *mac(&self.mac, &labelled)
+    }
+
+    pub(super) fn cache_key(&self) -> CacheKey {
+        self.cache.clone()
     }
 
     pub(super) fn new_subject(

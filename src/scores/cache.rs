@@ -4,28 +4,29 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::entropy::Entropy;
+use crate::keyring::CacheKey;
 use crate::redis_link::{Heard, RedisLink, Subscription};
 
 use super::memory::{Memory, ScoreKey};
 use super::redis::{Known, RedisScores};
 use super::score::Score;
 
-/// How much is kept, and for how long what other processes write may go unseen.
+/// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheConfig {
     /// The most scores (and absences) kept in memory; about 250 bytes each.
     pub entries: u64,
-    /// For writes that nobody announced: of a process without Redis, or while Redis was down.
-    pub memory_ttl: Duration,
-    /// How long Redis keeps a score.
-    pub redis_ttl: Duration,
+    /// No check goes by a score that was read from the database longer ago, wherever it lay since: that
+    /// is how long a write may go unseen that nobody could announce.
+    pub ttl: Duration,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { entries: 1_000_000, memory_ttl: Duration::from_secs(5), redis_ttl: Duration::from_mins(1) }
+        Self { entries: 1_000_000, ttl: Duration::from_secs(5) }
     }
 }
 
@@ -33,27 +34,31 @@ impl Default for CacheConfig {
 #[derive(Clone)]
 pub enum ScoreCache {
     Memory(Memory),
-    Tiered { memory: Memory, redis: RedisScores, subscription: Arc<Subscription> },
+    Tiered { memory: Memory, redis: RedisScores, subscriptions: Arc<[Subscription; 2]> },
 }
 
 impl ScoreCache {
     /// In this process only.
     #[must_use]
-    pub fn memory(config: &CacheConfig) -> Self {
-        Self::Memory(Memory::new(config.entries, config.memory_ttl))
+    pub fn memory(config: &CacheConfig, clock: Clock) -> Self {
+        Self::Memory(Memory::new(config.entries, config.ttl, clock))
     }
 
-    /// In this process, then in Redis; hears what other replicas write.
+    /// In this process, then in Redis under `key`; hears what other replicas write.
     #[must_use]
-    pub fn tiered(config: &CacheConfig, link: RedisLink, entropy: &Entropy) -> Self {
-        let memory = Memory::new(config.entries, config.memory_ttl);
-        let redis = RedisScores::new(link, config.redis_ttl, entropy);
-        let (told, hears) = (memory.clone(), redis.clone());
-        let subscription = redis.link().subscribe(RedisScores::channel(), move |heard| match heard {
+    pub fn tiered(config: &CacheConfig, link: RedisLink, key: CacheKey, clock: Clock, entropy: &Entropy) -> Self {
+        let memory = Memory::new(config.entries, config.ttl, clock.clone());
+        let redis = RedisScores::new(link, config.ttl, key, clock, entropy);
+        let (told, hears, pays) = (memory.clone(), redis.clone(), redis.clone());
+        let hearing = redis.link().subscribe(RedisScores::channel(), move |heard| match heard {
             Heard::Connected => told.forget_all(),
             Heard::Message(message) => hears.heard(&message).for_each(|stripe| told.forget(stripe)),
         });
-        Self::Tiered { memory, redis, subscription: Arc::new(subscription) }
+        let paying = redis.link().each_beat(move || {
+            let pays = pays.clone();
+            async move { pays.mark_pending().await }
+        });
+        Self::Tiered { memory, redis, subscriptions: Arc::new([hearing, paying]) }
     }
 
     /// What is kept under `key`, or what `load` finds in the database. Those who ask for one key at
@@ -67,19 +72,19 @@ impl ScoreCache {
         F: Fn() -> R,
         R: Future<Output = Result<Option<Score>, DatabaseError>>,
     {
+        let load = &load;
         match self {
-            Self::Memory(memory) => memory.find(key, load).await,
+            Self::Memory(memory) => memory.find(key, || async move { memory.read(load()).await }).await,
             Self::Tiered { memory, redis, .. } => {
-                let load = &load;
                 memory
                     .find(key, || async move {
                         match redis.find(key).await {
-                            Known::Found(found) => Ok(found),
-                            Known::Written => load().await,
+                            Known::Found(loaded) => Ok(loaded),
+                            Known::Written => memory.read(load()).await,
                             Known::Nothing => {
-                                let found = load().await?;
-                                redis.fill(key, found.as_ref()).await;
-                                Ok(found)
+                                let loaded = memory.read(load()).await?;
+                                redis.fill(key, &loaded).await;
+                                Ok(loaded)
                             }
                         }
                     })
@@ -111,7 +116,7 @@ impl ScoreCache {
         }
     }
 
-    /// Whether the cache is whole: false when there is a Redis and it is down.
+    /// Whether the cache is whole: false when there is a Redis and it can't be used.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         match self {

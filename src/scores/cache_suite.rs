@@ -7,13 +7,14 @@ use futures_util::future::{join, join_all};
 use tokio::sync::Semaphore;
 
 use super::cache::{CacheConfig, ScoreCache};
-use super::memory::ScoreKey;
+use super::memory::{Loaded, ScoreKey};
 use super::redis::{Known, RedisScores};
 use super::score::Score;
-use crate::clock::from_micros;
+use crate::clock::{Clock, from_micros};
 use crate::database::DatabaseError;
 use crate::decimal::Decimal;
 use crate::entropy::Entropy;
+use crate::keyring::cache_key;
 use crate::redis_link::testing::{RedisServer, config, free_port};
 use crate::redis_link::{RedisLink, RedisLinkError};
 use crate::subject::SubjectRef;
@@ -25,11 +26,24 @@ const NEVER: Duration = Duration::from_hours(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn lasting() -> CacheConfig {
-    CacheConfig { entries: 10_000, memory_ttl: NEVER, redis_ttl: NEVER }
+    CacheConfig { entries: 10_000, ttl: NEVER }
+}
+
+/// The clock stands still: what is cached grows no older.
+fn clock() -> Clock {
+    Clock::fixed("2026-11-22T10:00:00Z".parse().unwrap())
 }
 
 fn tiered(link: RedisLink) -> ScoreCache {
-    ScoreCache::tiered(&lasting(), link, &Entropy::System)
+    ScoreCache::tiered(&lasting(), link, cache_key::testing(1), clock(), &Entropy::System)
+}
+
+fn in_redis(link: RedisLink) -> RedisScores {
+    RedisScores::new(link, NEVER, cache_key::testing(1), clock(), &Entropy::System)
+}
+
+fn loaded(value: Option<i64>) -> Loaded {
+    Loaded { found: value.map(score), read_at: clock().now() }
 }
 
 fn key(number: u8) -> ScoreKey {
@@ -135,19 +149,19 @@ async fn a_load_that_a_write_overtook_is_not_kept(cache: &ScoreCache) {
 
 #[tokio::test]
 async fn memory_alone_holds() {
-    cache_holds(ScoreCache::memory(&lasting())).await;
+    cache_holds(ScoreCache::memory(&lasting(), clock())).await;
 }
 
 #[tokio::test]
 async fn what_nobody_announced_is_seen_after_the_time_to_live() {
-    let cache = ScoreCache::memory(&CacheConfig { memory_ttl: Duration::from_millis(5), ..lasting() });
+    let cache = ScoreCache::memory(&CacheConfig { ttl: Duration::from_millis(5), ..lasting() }, clock());
     assert_eq!(found(&cache, 1, Some(score(1))).await, Some(score(1)));
     until(async || found(&cache, 1, Some(score(2))).await == Some(score(2))).await;
 }
 
 #[tokio::test]
 async fn memory_is_bounded() {
-    let cache = ScoreCache::memory(&CacheConfig { entries: 10, ..lasting() });
+    let cache = ScoreCache::memory(&CacheConfig { entries: 10, ..lasting() }, clock());
     for number in 0..200 {
         found(&cache, number, None).await;
     }
@@ -204,12 +218,12 @@ async fn replicas_share_what_one_of_them_loaded_and_hear_of_writes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_reader_does_not_fill_redis_over_a_write() {
     let Some(server) = RedisServer::start(None) else { return };
-    let redis = RedisScores::new(server.link().await, NEVER, &Entropy::System);
-    redis.fill(&key(1), Some(&score(1))).await;
-    assert_eq!(redis.find(&key(1)).await, Known::Found(Some(score(1))));
+    let redis = in_redis(server.link().await);
+    redis.fill(&key(1), &loaded(Some(1))).await;
+    assert_eq!(redis.find(&key(1)).await, Known::Found(loaded(Some(1))));
     redis.mark(&[key(1), key(2)]).await;
-    redis.fill(&key(1), Some(&score(1))).await;
-    redis.fill(&key(2), None).await;
+    redis.fill(&key(1), &loaded(Some(1))).await;
+    redis.fill(&key(2), &loaded(None)).await;
     assert_eq!(redis.find(&key(1)).await, Known::Written);
     assert_eq!(redis.find(&key(2)).await, Known::Written);
 }
@@ -218,31 +232,81 @@ async fn a_reader_does_not_fill_redis_over_a_write() {
 async fn a_write_that_redis_missed_is_not_read_back_from_it() {
     let Some(mut server) = RedisServer::start(None) else { return };
     let link = server.link().await;
-    let redis = RedisScores::new(link.clone(), NEVER, &Entropy::System);
+    let redis = in_redis(link.clone());
     server.stop();
     until(async || link.get("k").await == Err(RedisLinkError::Down)).await;
     redis.mark(&[key(1)]).await;
     server.start_again();
     assert!(link.wait_until_up(PATIENCE).await);
     // What was there before the write is there still: another replica's view of it.
-    RedisScores::new(link.clone(), NEVER, &Entropy::System).fill(&key(1), Some(&score(1))).await;
+    in_redis(link.clone()).fill(&key(1), &loaded(Some(1))).await;
     assert_eq!(redis.find(&key(1)).await, Known::Written);
-    assert_eq!(
-        RedisScores::new(link, NEVER, &Entropy::System).find(&key(1)).await,
-        Known::Written,
-        "and it is mended for all"
-    );
+    assert_eq!(in_redis(link).find(&key(1)).await, Known::Written, "and it is mended for all");
+}
+
+#[tokio::test]
+async fn what_another_replica_read_long_ago_is_not_kept_for_as_long_again() {
+    let clock = clock();
+    let cache = ScoreCache::memory(&CacheConfig { ttl: Duration::from_secs(5), ..lasting() }, clock.clone());
+    let ScoreCache::Memory(memory) = cache else { panic!("that is memory alone") };
+    let find = async |load: Loaded| memory.find(&key(1), || async move { Ok(load) }).await.unwrap();
+    let of_old = loaded(Some(1));
+    let pass = |seconds| clock.set(clock.now() + jiff::SignedDuration::from_secs(seconds));
+    pass(3);
+    assert_eq!(find(of_old).await, Some(score(1)));
+    pass(1);
+    let anew = Loaded { read_at: clock.now(), ..loaded(Some(2)) };
+    assert_eq!(find(anew).await, Some(score(1)));
+    pass(1);
+    let anew = Loaded { read_at: clock.now(), ..loaded(Some(2)) };
+    assert_eq!(find(anew).await, Some(score(2)), "five seconds after it was read, not after it was kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_broken_value_in_redis_is_a_miss_and_is_mended() {
+async fn what_redis_was_not_told_it_is_told_at_the_next_heartbeat() {
+    let Some(mut server) = RedisServer::start(None) else { return };
+    let link = server.link().await;
+    let cache = tiered(link.clone());
+    server.stop();
+    until(async || !link.is_up()).await;
+    cache.forget(&[key(1), key(2)]).await;
+    server.start_again();
+    // Neither is asked for meanwhile.
+    let other = in_redis(server.link().await);
+    other.fill(&key(1), &loaded(Some(1))).await;
+    until(async || other.find(&key(1)).await == Known::Written && other.find(&key(2)).await == Known::Written).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn past_its_bound_a_replica_believes_nothing_that_redis_held_before() {
+    let Some(mut server) = RedisServer::start(None) else { return };
+    let (link, clock) = (server.link().await, clock());
+    let bounded = RedisScores::bounded(link.clone(), NEVER, cache_key::testing(1), clock.clone(), &Entropy::System, 2);
+    server.stop();
+    until(async || !link.is_up()).await;
+    bounded.mark(&[key(1), key(2), key(3)]).await;
+    server.start_again();
+    assert!(link.wait_until_up(PATIENCE).await);
+    let other = in_redis(link);
+    for number in 1..=4 {
+        other.fill(&key(number), &loaded(Some(1))).await;
+        assert_eq!(bounded.find(&key(number)).await, Known::Nothing, "{number}");
+    }
+    clock.set(clock.now() + jiff::SignedDuration::from_secs(2));
+    let later = Loaded { read_at: clock.now(), ..loaded(Some(1)) };
+    bounded.fill(&key(1), &later).await;
+    assert_eq!(bounded.find(&key(1)).await, Known::Found(later));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_forged_value_in_redis_is_a_miss_and_is_mended() {
     let Some(server) = RedisServer::start(None) else { return };
     let link = server.link().await;
     let cache = tiered(link.clone());
     let name = format!("score:{}:klout:{}", key(1).merchant, key(1).subject);
-    link.set(&name, b"\x01\x01nonsense", NEVER).await.unwrap();
+    link.set(&name, b"\x02\x01nonsense", NEVER).await.unwrap();
     assert_eq!(found(&cache, 1, Some(score(1))).await, Some(score(1)));
-    assert_eq!(RedisScores::new(link, NEVER, &Entropy::System).find(&key(1)).await, Known::Found(Some(score(1))));
+    assert_eq!(in_redis(link).find(&key(1)).await, Known::Found(loaded(Some(1))));
 }
 
 /// Asks until the answer is yes.

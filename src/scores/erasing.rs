@@ -36,7 +36,7 @@ impl Lookup {
 
     /// Erases a person: their scores from all the merchant's sources with what the ledger holds on them, in
     /// one transaction. When this returns, no look-up of this process that begins later sees a score, and
-    /// other replicas see none as soon as they hear of it, or their memory's time to live is over. A feed
+    /// other replicas see none as soon as they hear of it, or the cache's time to live is over. A feed
     /// that still has the person brings the score back. None when nothing was held.
     ///
     /// # Errors

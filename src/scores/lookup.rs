@@ -67,14 +67,14 @@ impl Lookup {
         Self { database, cache }
     }
 
-    /// Whether every tier works; false when Redis is down.
+    /// Whether every tier works; false when Redis can't be used.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.cache.is_whole()
     }
 
-    /// The score a check goes by: memory, then Redis, then the database. What another process
-    /// wrote may be unseen for the cache's time to live.
+    /// The score a check goes by: memory, then Redis, then the database. It was read from the database
+    /// no longer ago than the cache's time to live; for so long what another process wrote may be unseen.
     ///
     /// # Errors
     /// [`ScoreError::Database`] when the database had to be asked and gave no answer.
@@ -360,8 +360,8 @@ pub(super) mod testing {
             };
             database.write_blocking(insert).unwrap();
             // An hour: what these tests see anew, they see because it was announced.
-            let config = CacheConfig { memory_ttl: std::time::Duration::from_hours(1), ..CacheConfig::default() };
-            let lookup = Lookup::new(database.clone(), ScoreCache::memory(&config));
+            let config = CacheConfig { ttl: std::time::Duration::from_hours(1), ..CacheConfig::default() };
+            let lookup = Lookup::new(database.clone(), ScoreCache::memory(&config, clock.clone()));
             Self { lookup, database, merchant, clock, _dir: dir }
         }
 

@@ -5,15 +5,18 @@
 //! the reader then fills the cache with what it read. So nothing is dropped by removing it. Every
 //! key belongs to a stripe with a counter; a write moves the counter on, a slot carries the count
 //! from before it was loaded, and a slot behind its stripe is not served. That holds for loads
-//! that are still under way too. What writes elsewhere don't tell us of lives for one `ttl`.
+//! that are still under way too. What writes elsewhere don't tell us of lives for one `ttl`, counted
+//! from when the database was asked: another replica may have asked it, and left the answer in Redis.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 
+use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::ids::{MerchantId, SourceName};
 use crate::subject::SubjectRef;
@@ -48,11 +51,21 @@ impl ScoreKey {
 pub struct Memory {
     slots: Cache<ScoreKey, Slot>,
     stripes: Arc<[AtomicU64]>,
+    ttl: SignedDuration,
+    clock: Clock,
+}
+
+/// What stood in the database for a key, and no earlier than when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    pub found: Option<Score>,
+    /// Before the database was asked.
+    pub read_at: Timestamp,
 }
 
 #[derive(Clone, Copy)]
 struct Slot {
-    found: Option<Score>,
+    loaded: Loaded,
     /// What the stripe's counter showed before the load began.
     count: u64,
 }
@@ -60,39 +73,53 @@ struct Slot {
 impl Memory {
     /// Keeps up to `entries` of them, each for `ttl`.
     #[must_use]
-    pub fn new(entries: u64, ttl: Duration) -> Self {
+    pub fn new(entries: u64, ttl: Duration, clock: Clock) -> Self {
         Self {
+            // By a clock that nobody sets back, too.
             slots: Cache::builder().max_capacity(entries).time_to_live(ttl).build(),
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            ttl: SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX),
+            clock,
         }
     }
 
-    /// What is kept under `key`, or what `load` finds. Those who ask for one key at one time share
-    /// one load; its error goes to all of them and is not kept.
+    /// What is kept under `key`, or what `load` finds: read from the database less than `ttl` ago, or
+    /// after this was asked. Those who ask for one key at one time share one load; its error goes to
+    /// all of them and is not kept.
     ///
     /// # Errors
     /// What `load` returns.
     pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
     where
         F: Fn() -> R,
-        R: Future<Output = Result<Option<Score>, DatabaseError>>,
+        R: Future<Output = Result<Loaded, DatabaseError>>,
     {
+        let since = self.clock.now();
         for _ in 0..TRIES {
             let asked_at = self.count(key.stripe());
             let slot = self
                 .slots
                 .try_get_with_by_ref(key, async {
                     let count = self.count(key.stripe());
-                    let found = load().await?;
-                    Ok(Slot { found, count })
+                    Ok(Slot { loaded: load().await?, count })
                 })
                 .await?;
-            if slot.count >= asked_at {
-                return Ok(slot.found);
+            let Loaded { found, read_at } = slot.loaded;
+            if slot.count >= asked_at && (read_at >= since || since.duration_since(read_at) < self.ttl) {
+                return Ok(found);
             }
             self.slots.invalidate(key).await;
         }
-        Ok(load().await?)
+        Ok(load().await?.found)
+    }
+
+    /// What `read` finds in the database, with when that was.
+    pub(super) async fn read(
+        &self,
+        read: impl Future<Output = Result<Option<Score>, DatabaseError>>,
+    ) -> Result<Loaded, DatabaseError> {
+        let read_at = self.clock.now();
+        Ok(Loaded { found: read.await?, read_at })
     }
 
     /// A write to this stripe is committed: what was loaded before is served no more.

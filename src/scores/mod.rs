@@ -21,6 +21,7 @@ pub mod import;
 pub mod lines;
 pub mod lookup;
 pub mod memory;
+mod pending;
 pub mod redis;
 pub mod rows;
 pub mod score;

@@ -1,34 +1,50 @@
-//! The score cache's second tier, shared by the replicas. It may be down, or hold nonsense: then
-//! it knows nothing.
+//! The score cache's second tier, shared by the replicas. It may be down, hold nonsense, or hold what
+//! somebody put there: then it knows nothing.
+//!
+//! Whoever can write to Redis must not decide who is granted. So a value carries a MAC over whose it is,
+//! what it says and when it was read from the database, and is worth nothing once that is `ttl` ago: the
+//! one bound that holds whatever Redis refuses, loses or is told too late, and whoever keeps an old value
+//! to put it back. All that is below makes writes seen sooner.
 //!
 //! The same race as in memory, between processes: a reader loads the old row, a writer commits, and
 //! the reader then fills Redis. So a reader's fill never replaces anything, and a writer leaves a
-//! mark behind ("just written: ask the database") that outlives the loads then under way.
-//! What slips through both (a reader that stood still for longer than the mark lives, a writer
-//! that could not reach Redis and ended) lives for one `ttl`.
+//! mark behind ("just written: ask the database") that outlives the loads then under way. Where Redis
+//! takes no mark, the value is deleted; where it does neither, that is pending, and done when it can be.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::Clock;
 use crate::decimal::Decimal;
 use crate::entropy::Entropy;
-use crate::redis_link::RedisLink;
+use crate::keyring::CacheKey;
+use crate::keyring::cache_key::TAG_BYTES;
+use crate::redis_link::{RedisLink, RedisLinkError};
 
-use super::memory::ScoreKey;
+use super::memory::{Loaded, ScoreKey};
+use super::pending::Pending;
 use super::score::Score;
 
 /// How long a writer's mark keeps readers from filling: longer than a load takes.
 const MARK_TTL: Duration = Duration::from_secs(5);
-/// How many keys we could not mark are remembered, so that this process at least does not read
-/// them back.
-const OWED: u64 = 100_000;
+/// The longest that Redis keeps a score, however long memory may.
+const LONGEST_TTL: Duration = Duration::from_mins(1);
+/// How far ahead of ours another replica's clock may be.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(1);
+/// How many keys are remembered that could not be marked.
+const PENDING: usize = 100_000;
+/// How many of them are marked in one go.
+const PENDING_PIECE: usize = 1_000;
 /// Where replicas tell each other which stripes were written.
 const CHANNEL: &str = "scores";
 
 const ORIGIN_BYTES: usize = 8;
 
-const VERSION: u8 = 1;
+/// Values of another version are another program's: neither read nor complained about.
+const VERSION: u8 = 2;
 const NONE: u8 = 0;
 const SOME: u8 = 1;
 const WRITTEN: u8 = 2;
@@ -38,9 +54,12 @@ const WRITTEN: u8 = 2;
 pub struct RedisScores {
     link: RedisLink,
     ttl: Duration,
+    key: CacheKey,
+    clock: Clock,
     /// Who we are in announcements: our own would unseat what was loaded since.
     origin: [u8; ORIGIN_BYTES],
-    owed: moka::sync::Cache<ScoreKey, ()>,
+    pending: Arc<Pending>,
+    forgery_told: Arc<AtomicBool>,
 }
 
 /// What Redis knows of a key.
@@ -49,50 +68,108 @@ pub enum Known {
     Nothing,
     /// It was written a moment ago: ask the database, and don't fill.
     Written,
-    Found(Option<Score>),
+    Found(Loaded),
+}
+
+/// Why a value in Redis is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disbelief {
+    OtherFormat,
+    /// No gateway with our hash key wrote this, under this key.
+    Forged,
+    TooOld,
+    /// Read from the database at an instant that is yet to come.
+    InFuture,
 }
 
 impl RedisScores {
-    /// Keeps each score for `ttl`.
-    pub fn new(link: RedisLink, ttl: Duration, entropy: &Entropy) -> Self {
-        let owed = moka::sync::Cache::builder().max_capacity(OWED).time_to_live(ttl).build();
-        Self { link, ttl, origin: entropy.bytes(), owed }
+    /// Keeps each score until `ttl` after it was read from the database, and no longer than a minute.
+    pub fn new(link: RedisLink, ttl: Duration, key: CacheKey, clock: Clock, entropy: &Entropy) -> Self {
+        Self::bounded(link, ttl, key, clock, entropy, PENDING)
     }
 
-    /// What is known of `key`; errors are `Nothing`.
+    pub(super) fn bounded(
+        link: RedisLink,
+        ttl: Duration,
+        key: CacheKey,
+        clock: Clock,
+        entropy: &Entropy,
+        pending: usize,
+    ) -> Self {
+        let ttl = ttl.min(LONGEST_TTL);
+        let matters_for = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX).saturating_add(CLOCK_SKEW);
+        let (origin, pending) = (entropy.bytes(), Arc::new(Pending::new(pending, matters_for)));
+        Self { link, ttl, key, clock, origin, pending, forgery_told: Arc::default() }
+    }
+
+    /// What is known of `key`; errors, and what is not believed, are `Nothing`.
     pub async fn find(&self, key: &ScoreKey) -> Known {
-        if self.owed.contains_key(key) {
-            self.mark(std::slice::from_ref(key)).await;
+        if self.pending.holds(key) {
+            self.tell(std::slice::from_ref(key)).await;
             return Known::Written;
         }
         let name = name(key);
-        match self.link.get(&name).await {
-            Ok(Some(value)) => {
-                if let Some(known) = decode(&value) {
-                    known
-                } else {
-                    tracing::warn!("dropped a score in Redis that could not be read");
-                    let _ = self.link.delete(&name).await;
-                    Known::Nothing
+        let Ok(Some(value)) = self.link.get(&name).await else { return Known::Nothing };
+        let disbelief = match self.decode(key, &value, self.clock.now()) {
+            Ok(Known::Found(loaded)) if self.is_distrusted(&loaded) => Disbelief::TooOld,
+            Ok(known) => return known,
+            Err(disbelief) => disbelief,
+        };
+        match disbelief {
+            Disbelief::OtherFormat | Disbelief::InFuture => {}
+            Disbelief::TooOld => drop(self.link.delete(&name).await),
+            Disbelief::Forged => {
+                metrics::counter!("score_cache_forged_total").increment(1);
+                if !self.forgery_told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "a score in Redis was not written by a gateway of this database, and is not believed: see who else \
+                         can write there; from now on these are only counted, as score_cache_forged_total"
+                    );
                 }
+                let _ = self.link.delete(&name).await;
             }
-            Ok(None) | Err(_) => Known::Nothing,
         }
+        Known::Nothing
     }
 
     /// Keeps what a reader loaded, unless something is there.
-    pub async fn fill(&self, key: &ScoreKey, found: Option<&Score>) {
+    pub async fn fill(&self, key: &ScoreKey, loaded: &Loaded) {
         // Best effort: without it the next reader asks the database.
-        let _ = self.link.set_if_absent(&name(key), &encode(found), self.ttl).await;
+        let _ = self.link.set_if_absent(&name(key), &self.encode(key, loaded), self.ttl).await;
     }
 
-    /// Marks keys as just written, after the commit.
+    /// Marks keys as just written, after the commit. Those that Redis can't be told of are pending.
     pub async fn mark(&self, keys: &[ScoreKey]) {
-        let names: Vec<_> = keys.iter().map(name).collect();
-        match self.link.set_all(names.iter().map(String::as_str), &[VERSION, WRITTEN], MARK_TTL).await {
-            Ok(()) => keys.iter().for_each(|key| self.owed.invalidate(key)),
-            Err(_) => keys.iter().for_each(|key| self.owed.insert(key.clone(), ())),
+        if !self.tell(keys).await {
+            self.pending.insert(keys, self.clock.now());
         }
+    }
+
+    /// Marks what could not be marked when it was written.
+    pub async fn mark_pending(&self) {
+        loop {
+            let keys = self.pending.list(PENDING_PIECE, self.clock.now());
+            // When it is refused again, the next heartbeat is soon enough.
+            if keys.is_empty() || !self.tell(&keys).await {
+                return;
+            }
+        }
+    }
+
+    /// Marks keys, or deletes them where Redis takes no values; whether it did either.
+    async fn tell(&self, keys: &[ScoreKey]) -> bool {
+        let names: Vec<_> = keys.iter().map(name).collect();
+        let names = || names.iter().map(String::as_str);
+        let turn = self.pending.turn();
+        let told = match self.link.set_all(names(), &[VERSION, WRITTEN], MARK_TTL).await {
+            Err(RedisLinkError::Fault(fault)) if !fault.is_refusal() => false,
+            Err(_) => self.link.delete_all(names()).await.is_ok(),
+            Ok(()) => true,
+        };
+        if told {
+            self.pending.settle(keys, turn);
+        }
+        told
     }
 
     /// Tells the other replicas which stripes were written. Those who miss it (it may not arrive)
@@ -103,7 +180,8 @@ impl RedisScores {
         let _ = self.link.publish(CHANNEL, &message).await;
     }
 
-    /// The stripes that another replica announced in `message`.
+    /// The stripes that another replica announced in `message`. Anybody could have said so: all that it
+    /// does is to ask the database again.
     pub fn heard<'a>(&self, message: &'a [u8]) -> impl Iterator<Item = u16> + use<'a> {
         let (origin, stripes) = message.split_at_checked(ORIGIN_BYTES).unwrap_or_default();
         let stripes = if origin == self.origin { &[] } else { stripes };
@@ -117,55 +195,151 @@ impl RedisScores {
     pub(super) const fn channel() -> &'static str {
         CHANNEL
     }
+
+    /// Whether it may be from before a write that was not remembered. As if it had been read a little
+    /// earlier than it says: that may be by another clock.
+    fn is_distrusted(&self, loaded: &Loaded) -> bool {
+        self.pending.distrusts(loaded.read_at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN))
+    }
+
+    /// A version, what it is, microseconds of when it was read from the database; for a score its
+    /// thousandths and microseconds; all big-endian; and the tag of that and of the key.
+    fn encode(&self, key: &ScoreKey, loaded: &Loaded) -> Vec<u8> {
+        let mut value = vec![VERSION, if loaded.found.is_some() { SOME } else { NONE }];
+        value.extend(loaded.read_at.as_microsecond().to_be_bytes());
+        if let Some(score) = &loaded.found {
+            value.extend(score.value.thousandths().to_be_bytes());
+            value.extend(score.observed_at.as_microsecond().to_be_bytes());
+        }
+        let tag = self.key.tag(&tagged(key, &value));
+        value.extend(tag);
+        value
+    }
+
+    fn decode(&self, key: &ScoreKey, value: &[u8], now: Timestamp) -> Result<Known, Disbelief> {
+        match value {
+            // Anybody may say that: the database is asked, no more.
+            [VERSION, WRITTEN] => return Ok(Known::Written),
+            [VERSION, ..] => {}
+            _ => return Err(Disbelief::OtherFormat),
+        }
+        let loaded = self.authentic(key, value).ok_or(Disbelief::Forged)?;
+        let age = now.duration_since(loaded.read_at);
+        if age < -CLOCK_SKEW {
+            Err(Disbelief::InFuture)
+        } else if age >= SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX) {
+            Err(Disbelief::TooOld)
+        } else {
+            Ok(Known::Found(loaded))
+        }
+    }
+
+    /// What the value says, if a gateway wrote it for this key. Nothing is read before the tag is verified.
+    fn authentic(&self, key: &ScoreKey, value: &[u8]) -> Option<Loaded> {
+        let (body, tag) = value.split_last_chunk::<TAG_BYTES>()?;
+        if !self.key.is_tag(&tagged(key, body), tag) {
+            return None;
+        }
+        let (read_at, score) = body.get(2..)?.split_first_chunk::<8>()?;
+        let found = match (body.get(1)?, score.as_chunks::<8>()) {
+            (&NONE, ([], [])) => None,
+            (&SOME, ([value, observed_at], [])) => Some(Score {
+                value: Decimal::from_thousandths(i64::from_be_bytes(*value)),
+                observed_at: instant(*observed_at)?,
+            }),
+            _ => return None,
+        };
+        Some(Loaded { found, read_at: instant(*read_at)? })
+    }
 }
 
 fn name(key: &ScoreKey) -> String {
     format!("score:{}:{}:{}", key.merchant, key.source, key.subject)
 }
 
-/// A version, what it is, and for a score its thousandths and microseconds, big-endian.
-fn encode(found: Option<&Score>) -> Vec<u8> {
-    match found {
-        None => vec![VERSION, NONE],
-        Some(score) => [
-            &[VERSION, SOME][..],
-            &score.value.thousandths().to_be_bytes(),
-            &score.observed_at.as_microsecond().to_be_bytes(),
-        ]
-        .concat(),
-    }
+/// What a tag is over. Neither an id nor a source's name holds a NUL, and a reference has one length, so
+/// no other key and value give the same bytes.
+fn tagged<'a>(key: &'a ScoreKey, body: &'a [u8]) -> [&'a [u8]; 6] {
+    [key.merchant.as_str().as_bytes(), b"\0", key.source.as_str().as_bytes(), b"\0", &key.subject.0, body]
 }
 
-fn decode(value: &[u8]) -> Option<Known> {
-    match value {
-        [VERSION, NONE] => Some(Known::Found(None)),
-        [VERSION, WRITTEN] => Some(Known::Written),
-        [VERSION, SOME, numbers @ ..] => {
-            let (value, observed_at) = numbers.split_first_chunk::<8>()?;
-            let observed_at = i64::from_be_bytes(observed_at.try_into().ok()?);
-            Some(Known::Found(Some(Score {
-                value: Decimal::from_thousandths(i64::from_be_bytes(*value)),
-                observed_at: Timestamp::from_microsecond(observed_at).ok()?,
-            })))
-        }
-        _ => None,
-    }
+fn instant(microseconds: [u8; 8]) -> Option<Timestamp> {
+    Timestamp::from_microsecond(i64::from_be_bytes(microseconds)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring;
+    use crate::redis_link::testing::{config, free_port};
+    use crate::subject::SubjectRef;
 
-    #[test]
-    fn what_is_kept_reads_back_and_nonsense_does_not() {
-        let score = Score::new("-47.25".parse().unwrap(), "2026-11-22T09:00:00.000001Z".parse().unwrap());
-        assert_eq!(decode(&encode(Some(&score))), Some(Known::Found(Some(score))));
-        assert_eq!(decode(&encode(None)), Some(Known::Found(None)));
-        let whole = encode(Some(&score));
-        for broken in [&[][..], b"nonsense", &[2, 0], &[VERSION, 9], &whole[..17], &[&whole[..], &[0]].concat()] {
-            assert_eq!(decode(broken), None, "{broken:?}");
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn scores() -> RedisScores {
+        let nowhere = config(&format!("redis://127.0.0.1:{}/", free_port()));
+        let link = RedisLink::new(nowhere, tokio::runtime::Handle::current()).unwrap();
+        let key = keyring::cache_key::testing(1);
+        RedisScores::new(link, Duration::from_secs(5), key, Clock::fixed(NOW), &Entropy::System)
+    }
+
+    fn key(number: u8) -> ScoreKey {
+        ScoreKey {
+            merchant: "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap(),
+            source: "klout".parse().unwrap(),
+            subject: SubjectRef([number; 32]),
         }
-        let never = [&[VERSION, SOME][..], &[0; 8], &i64::MAX.to_be_bytes()].concat();
-        assert_eq!(decode(&never), None);
+    }
+
+    fn loaded(value: Option<&str>) -> Loaded {
+        let observed_at = "2026-11-22T09:00:00.000001Z".parse().unwrap();
+        Loaded { found: value.map(|value| Score::new(value.parse().unwrap(), observed_at)), read_at: NOW }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_reads_back_under_its_own_key_and_unchanged_only() {
+        let scores = scores();
+        for loaded in [loaded(Some("-47.25")), loaded(None)] {
+            let whole = scores.encode(&key(1), &loaded);
+            let decode = |key: &ScoreKey, value: &[u8]| scores.decode(key, value, NOW);
+            assert_eq!(decode(&key(1), &whole), Ok(Known::Found(loaded)));
+            assert_eq!(decode(&key(2), &whole), Err(Disbelief::Forged), "another person's");
+            let kred = ScoreKey { source: "kred".parse().unwrap(), ..key(1) };
+            assert_eq!(decode(&kred, &whole), Err(Disbelief::Forged), "another source's");
+            let other = ScoreKey { merchant: "mer_018f3c2e7b7a7000800000000000abce".parse().unwrap(), ..key(1) };
+            assert_eq!(decode(&other, &whole), Err(Disbelief::Forged), "another merchant's");
+            let strangers = RedisScores { key: keyring::cache_key::testing(2), ..scores.clone() };
+            assert_eq!(strangers.decode(&key(1), &whole, NOW), Err(Disbelief::Forged), "another gateway's");
+            for at in 1..whole.len() {
+                let mut bent = whole.clone();
+                bent[at] ^= 1;
+                assert_eq!(decode(&key(1), &bent), Err(Disbelief::Forged), "bent at {at}");
+                assert_eq!(decode(&key(1), &whole[..at]), Err(Disbelief::Forged), "cut at {at}");
+            }
+            assert_eq!(decode(&key(1), &[&whole[..], &[0]].concat()), Err(Disbelief::Forged));
+        }
+    }
+
+    #[tokio::test]
+    async fn another_format_is_passed_over() {
+        let scores = scores();
+        let first_format = [&[1, SOME][..], &99_000_i64.to_be_bytes(), &0_i64.to_be_bytes()].concat();
+        for other in [&first_format[..], &[1, NONE], &[1, WRITTEN], b"nonsense", &[]] {
+            assert_eq!(scores.decode(&key(1), other, NOW), Err(Disbelief::OtherFormat), "{other:?}");
+        }
+        assert_eq!(scores.decode(&key(1), &[VERSION, WRITTEN], NOW), Ok(Known::Written));
+    }
+
+    #[tokio::test]
+    async fn age_is_counted_from_the_reading_and_by_our_clock() {
+        let scores = scores();
+        let whole = scores.encode(&key(1), &loaded(Some("40")));
+        let after = |milliseconds| {
+            let now = NOW.checked_add(SignedDuration::from_millis(milliseconds)).unwrap();
+            scores.decode(&key(1), &whole, now)
+        };
+        assert!(after(0).is_ok() && after(4_999).is_ok() && after(-1_000).is_ok());
+        assert_eq!(after(5_000), Err(Disbelief::TooOld));
+        assert_eq!(after(-1_001), Err(Disbelief::InFuture));
     }
 }

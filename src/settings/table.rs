@@ -169,7 +169,7 @@ pub const SCORE_CACHE_ENTRIES: Setting =
 pub const SCORE_CACHE_TTL: Setting = Setting::with_default(
     "score_cache_ttl",
     "5s",
-    "How long a score may be answered from memory before it is looked up again.",
+    "How long ago a score may have been read from the database that a check goes by, wherever it was kept since.",
 );
 
 pub const BODY_TIMEOUT: Setting = Setting::with_default(

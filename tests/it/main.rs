@@ -18,4 +18,5 @@ mod ledger;
 mod oracle;
 mod perks;
 mod privacy;
+mod score_cache;
 mod support;

@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub mod app;
+pub mod cable;
 pub mod client;
 pub mod databases;
 pub mod receiver;

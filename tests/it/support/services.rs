@@ -255,6 +255,17 @@ impl Redis {
         self.server.port
     }
 
+    /// Has it run a command, as an operator or somebody who got in would.
+    #[track_caller]
+    pub fn command<T: redis::FromRedisValue>(&self, words: &[&[u8]]) -> T {
+        let mut connection = redis::Client::open(self.url()).unwrap().get_connection().unwrap();
+        let (name, arguments) = words.split_first().unwrap();
+        let mut command = redis::Cmd::new();
+        command.arg(*name);
+        command.arg(arguments);
+        command.query(&mut connection).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// A prefix that no other test of this process uses.
     pub fn prefix(&self) -> String {
         format!("test-{}:", self.made.fetch_add(1, Ordering::SeqCst))
