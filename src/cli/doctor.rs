@@ -2,6 +2,9 @@
 //!
 //! To add a check: a function from [`Settings`] to a [`Finding`], and its line in `CHECKS`.
 
+mod files;
+mod redis_probe;
+
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
@@ -15,6 +18,8 @@ use super::{Ended, Invocation};
 use crate::audit::anchoring::webhook;
 use crate::database::{Backend, Database, DatabaseUrl};
 use crate::settings::{Origin, Settings, master_key, open_files};
+use files::secrets;
+use redis_probe::redis;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,10 +28,11 @@ pub struct Args {
 }
 
 /// Every check, in the order in which they are told.
-const CHECKS: [fn(&Settings) -> Finding; 10] = [
+const CHECKS: [fn(&Settings) -> Finding; 11] = [
     given_settings,
     database,
     master_key_at_hand,
+    secrets,
     redis,
     issuer,
     listen,
@@ -167,37 +173,6 @@ fn master_key_at_hand(settings: &Settings) -> Finding {
         Ok(None) => Finding::ok(CHECK, "will be made beside the new database"),
         Err(error) => Finding::wrong(CHECK, error.to_string(), error.remedy()),
     }
-}
-
-fn redis(settings: &Settings) -> Finding {
-    const CHECK: &str = "redis";
-    let Some(redis) = &settings.redis else {
-        return Finding::ok(CHECK, "none given; each replica caches for itself");
-    };
-    let place = redis.place();
-    let addresses = match place.to_socket_addrs() {
-        Ok(addresses) => addresses,
-        Err(error) => {
-            return Finding::wrong(
-                CHECK,
-                format!("{place} is not known: {error}"),
-                "mend the host in PERKGATE_REDIS_URL",
-            );
-        }
-    };
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(_) => return Finding::ok(CHECK, format!("{place} answers")),
-            Err(error) => last = Some(error),
-        }
-    }
-    let reason = last.map_or_else(|| "it has no address".to_owned(), |error| error.to_string());
-    Finding::wrong(
-        CHECK,
-        format!("{place} can't be reached: {reason}"),
-        "start it, or mend PERKGATE_REDIS_URL; checks go on without it, only slower",
-    )
 }
 
 fn issuer(settings: &Settings) -> Finding {

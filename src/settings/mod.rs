@@ -17,6 +17,9 @@ pub use parse::Network;
 pub use sections::{Anchors, Bounds, LogFormat, Logs, Rates, Redis, Server, Storage, Timeouts};
 pub use sources::Sources;
 
+use secrecy::ExposeSecret as _;
+
+use crate::database::DatabaseUrl;
 use sources::Reader;
 use table::Setting;
 
@@ -59,6 +62,18 @@ impl Settings {
                 Ok(Self { server, logs, storage, redis, anchors, rates, bounds, timeouts, origins })
             }
             _ => Err(errors),
+        }
+    }
+
+    /// Whether the setting's value must be kept from others. A URL must when it holds a password.
+    #[must_use]
+    pub fn holds_secret(&self, setting: &Setting) -> bool {
+        match setting.name {
+            "database_url" => {
+                matches!(&self.storage.database_url, DatabaseUrl::Postgres(url) if parse::has_password(url))
+            }
+            "redis_url" => self.redis.as_ref().is_some_and(|redis| parse::has_password(redis.url.expose_secret())),
+            _ => setting.secret,
         }
     }
 

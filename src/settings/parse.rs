@@ -150,6 +150,15 @@ pub(super) fn place_of(rest: &str) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
 }
 
+/// Whether a URL holds a password, before its host or among its parameters.
+pub(super) fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = place.split('/').next().unwrap_or_default();
+    let login = authority.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
+    login || parameters.split('&').any(|parameter| parameter.starts_with("password="))
+}
+
 /// Addresses that belong together: one address, or a network in CIDR form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -309,5 +318,15 @@ mod tests {
     fn the_place_of_a_url_leaves_its_password_out() {
         assert_eq!(place_of("me:s3cret@cache.example:6379/0"), "cache.example:6379");
         assert!(redis_url("redis://").is_err() && redis_url("http://x").is_err());
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_found() {
+        for url in ["postgres://a:b@h/d", "redis://:b@h", "postgres://h/d?sslmode=require&password=b"] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in ["postgres://a@h:5432/d", "redis://h:6379/0", "postgres://h/d?application_name=a:b@c"] {
+            assert!(!has_password(url), "{url}");
+        }
     }
 }
