@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::entropy::Entropy;
+use crate::unicode::find_invisible;
 
 /// A name or id that doesn't have the form it must have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,10 @@ pub enum NameError {
     Reserved(&'static str),
     #[error("use 1 to {max} characters without control or direction characters")]
     Label { max: usize },
+    #[error(
+        "leave out control, direction and invisible characters: its character {at} is U+{:04X}", u32::from(*.character)
+    )]
+    Invisible { at: usize, character: char },
 }
 
 /// The 32 hexadecimal digits of a new `UUIDv7` (RFC 9562): sorted by the time they were made.
@@ -160,23 +165,18 @@ pub fn is_slug(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Text for people (a label, a place, a door): 1 to `max` characters, trimmed, with no control
-/// and no direction-changing characters, which could make one name look like another.
+/// Text for people (a label, a place, a door): 1 to `max` characters, trimmed, its bytes kept, with no control,
+/// direction or invisible characters, which could make one name look like another.
 ///
 /// # Errors
-/// [`NameError::Label`] when it is empty, too long or holds such a character.
+/// [`NameError::Label`] when it is empty or too long, [`NameError::Invisible`] when it holds such a character.
 pub fn label(text: &str, max: usize) -> Result<String, NameError> {
     let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= max && !text.chars().any(is_deceptive);
+    if let Some((at, character)) = find_invisible(text) {
+        return Err(NameError::Invisible { at, character });
+    }
+    let fits = !text.is_empty() && text.chars().count() <= max;
     if fits { Ok(text.to_owned()) } else { Err(NameError::Label { max }) }
-}
-
-/// Control characters, bidirectional controls, zero-width and other invisible characters
-/// (Unicode TR 36): they change how a name looks without changing what a reader sees it say.
-#[must_use]
-pub fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{061C}' | '\u{FEFF}' | '\u{00AD}' | '\u{FFF9}'..='\u{FFFB}' | '\u{FFFD}')
 }
 
 #[cfg(test)]

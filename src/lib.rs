@@ -19,7 +19,7 @@
 //! | [`audit`] | what the ledger wrote, read-only: verification | the doors |
 //! | [`database`], [`redis_link`], [`settings`], [`telemetry`] | technology without business words | the rooms (settings: the doors and the root) |
 //!
-//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`], [`subject`] and [`yaml`] are words and numbers
+//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`], [`subject`], [`unicode`] and [`yaml`] are words and numbers
 //! that everyone uses. `tests/it/architecture` reads the source and holds it to this page.
 
 pub mod access;
@@ -43,4 +43,5 @@ pub mod settings;
 pub mod subject;
 pub mod telemetry;
 pub mod tokens;
+pub mod unicode;
 pub mod yaml;

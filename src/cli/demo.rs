@@ -229,7 +229,7 @@ async fn seed(
     let observed_at = OBSERVED_AT.parse().map_err(|e| unreadable(&e))?;
     for (subject, value) in SCORES {
         let subject = subject.parse().map_err(|e| unreadable(&e))?;
-        let reference = gateway.keyring.subject_ref(&merchant.id, &subject);
+        let reference = gateway.keyring.subject_refs(&merchant.id, &subject);
         let score = Score::new(value.parse().map_err(|e| unreadable(&e))?, observed_at);
         let now = gateway.clock.now();
         let put = gateway.lookup.put(&merchant.id, &Source::klout(), reference, score, now).await;

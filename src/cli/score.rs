@@ -169,8 +169,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::Show { subject, source, merchant } => {
             let found = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let (merchant, source) = whose(gateway, &merchant, &source).await?;
-                let reference = gateway.keyring.subject_ref(&merchant, &subject);
-                let found = gateway.lookup.get(&merchant, &source.name, &reference).await?;
+                let reference = gateway.keyring.subject_refs(&merchant, &subject);
+                let found = gateway.lookup.get(&merchant, &source.name, reference).await?;
                 found.ok_or(CliError::NoScore(source.name))
             })?;
             let subject = subject.as_str().to_owned();
@@ -236,7 +236,7 @@ async fn import(
         None => false,
     };
     let (keyring, merchant) = (gateway.keyring.clone(), config.merchant.clone());
-    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_ref(&merchant, handle));
+    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
     let mut progress = Reading::start(invocation.output, feed.total_bytes);
     let mut piece = vec![0; PIECE_BYTES];
     let stopped = loop {

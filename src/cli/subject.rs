@@ -87,6 +87,9 @@ fn read_line() -> Result<String, CliError> {
 struct ErasedView {
     erased: bool,
     pseudonym: Option<String>,
+    /// Of events about an earlier spelling of the handle, where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_pseudonym: Option<String>,
     scores: u64,
     referrals_closed: u64,
     limits_begun_anew: Vec<LimitView>,
@@ -121,12 +124,14 @@ impl From<Option<Erased>> for ErasedView {
     fn from(erased: Option<Erased>) -> Self {
         let is_known = erased.is_some();
         let purged = erased.as_ref().is_none_or(|erased| erased.is_purged);
-        let (pseudonym, scores, referrals, limits) = erased.map_or((None, 0, 0, Vec::new()), |erased| {
-            (erased.pseudonym, erased.scores, erased.referrals, erased.limits)
-        });
+        let (pseudonym, former, scores, referrals, limits) =
+            erased.map_or((None, None, 0, 0, Vec::new()), |erased| {
+                (erased.pseudonym, erased.former, erased.scores, erased.referrals, erased.limits)
+            });
         Self {
             erased: is_known,
             pseudonym: pseudonym.map(|it| it.as_str().to_owned()),
+            former_pseudonym: former.map(|it| it.as_str().to_owned()),
             scores,
             referrals_closed: referrals,
             limits_begun_anew: limits.into_iter().map(LimitView::from).collect(),
@@ -137,13 +142,14 @@ impl From<Option<Erased>> for ErasedView {
 
 impl fmt::Display for ErasedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { erased, pseudonym, scores, referrals_closed, limits_begun_anew, purged } = self;
+        let Self { erased, pseudonym, former_pseudonym, scores, referrals_closed, limits_begun_anew, purged } = self;
         if !erased {
             return f.write_str("Nothing is held on this person: never known here, or erased before");
         }
-        match pseudonym {
-            Some(pseudonym) => write!(f, "Erased: {pseudonym} is nobody now")?,
-            None => f.write_str("Erased: no event was about this person")?,
+        match (pseudonym, former_pseudonym) {
+            (Some(pseudonym), None) => write!(f, "Erased: {pseudonym} is nobody now")?,
+            (Some(pseudonym), Some(former)) => write!(f, "Erased: {pseudonym} and {former} are nobody now")?,
+            (None, _) => f.write_str("Erased: no event was about this person")?,
         }
         writeln!(f, "; {scores} scores deleted, {referrals_closed} open referrals closed")?;
         if !limits_begun_anew.is_empty() {
@@ -160,6 +166,9 @@ impl fmt::Display for ErasedView {
 struct RecordView {
     subject: String,
     pseudonym: Option<String>,
+    /// Of events about an earlier spelling of the handle, where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_pseudonym: Option<String>,
     since: Option<Timestamp>,
     scores: Vec<ScoreView>,
     limits: Vec<LimitView>,
@@ -215,7 +224,10 @@ impl fmt::Display for RecordView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "What is held on {}", self.subject)?;
         match (&self.pseudonym, self.since) {
-            (Some(pseudonym), Some(since)) => writeln!(f, "Known since {since}; events say {pseudonym}")?,
+            (Some(pseudonym), Some(since)) => {
+                let former = self.former_pseudonym.iter().map(|former| format!(" or {former}")).collect::<String>();
+                writeln!(f, "Known since {since}; events say {pseudonym}{former}")?;
+            }
             _ => writeln!(f, "No event is about this person")?,
         }
         for ScoreView { source, value, observed_at, recorded_at } in &self.scores {
@@ -287,7 +299,7 @@ async fn erase(
         Some(redis) => redis.wait_until_up(REDIS_PATIENCE).await,
         None => false,
     };
-    let subject = gateway.keyring.subject_ref(&merchant, handle);
+    let subject = gateway.keyring.subject_refs(&merchant, handle);
     let erased = gateway.lookup.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
     if !servers_hear && erased.as_ref().is_some_and(|erased| erased.scores > 0) {
         let ttl = gateway.settings.bounds.score_cache_ttl;
@@ -303,6 +315,7 @@ async fn record(gateway: &Gateway, merchant: &MerchantSlug, handle: &SubjectHand
     let mut part = discloser.record(&merchant, ACTOR, handle, None, PAGE).await?;
     let nothing = Held { scores: Vec::new(), limits: Vec::new(), pruned_before: None };
     let Held { scores, limits, pruned_before } = part.held.take().unwrap_or(nothing);
+    let former = part.person.as_ref().and_then(|it| it.former.as_ref()).map(|it| it.as_str().to_owned());
     let (pseudonym, since) = part.person.as_ref().map(|it| (it.pseudonym.as_str().to_owned(), it.since)).unzip();
     let mut events: Vec<EventView> = part.events.into_iter().map(EventView::from).collect();
     while let Some(cursor) = part.next {
@@ -318,6 +331,7 @@ async fn record(gateway: &Gateway, merchant: &MerchantSlug, handle: &SubjectHand
     Ok(RecordView {
         subject: handle.as_str().to_owned(),
         pseudonym,
+        former_pseudonym: former,
         since,
         scores: scores.into_iter().map(score).collect(),
         limits: limits.into_iter().map(LimitView::from).collect(),

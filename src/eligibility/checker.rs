@@ -22,7 +22,7 @@ use crate::perks::perk::{Deciding, OpenPerk, PerkStatus};
 use crate::perks::seen::Seen;
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::scores::score::Score;
-use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
+use crate::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::tokens::claims::{Claims, short_hash};
 use crate::tokens::{Issuer, TokenError};
 
@@ -205,7 +205,7 @@ impl Checker {
         &self,
         merchant: &Merchant,
         perk: &OpenPerk,
-        subject: &SubjectRef,
+        subject: &SubjectRefs,
     ) -> Result<(Arc<Deciding>, Option<Score>, Timestamp), CheckError> {
         let mut deciding = perk.deciding_at(self.clock.now()).cloned().ok_or(PerkError::NotFound)?;
         loop {
@@ -233,14 +233,14 @@ impl Checker {
         perk: &OpenPerk,
         question: Question,
     ) -> Result<CheckEntry, CheckError> {
-        let subject_ref = self.keyring.subject_ref(&merchant.id, &question.subject);
-        let (deciding, score, at) = self.look_up(merchant, perk, &subject_ref).await?;
+        let subject = self.keyring.subject_refs(&merchant.id, &question.subject);
+        let (deciding, score, at) = self.look_up(merchant, perk, &subject).await?;
         let rule = &deciding.rule;
         let facts = Facts {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
             context: question.context,
-            rollout_bucket: Some(rollout_bucket(&perk.id, &subject_ref)),
+            rollout_bucket: Some(rollout_bucket(&perk.id, &subject.current)),
         };
         let verdict = match perk.status {
             PerkStatus::Paused => Verdict::paused(),
@@ -277,7 +277,7 @@ impl Checker {
             perk_slug: perk.slug.clone(),
             rule_version: deciding.version,
             rule_hash: deciding.hash.clone(),
-            subject_ref,
+            subject,
             handle: question.subject,
             party: facts.context.party(),
             context: looked_at(rule, &facts),

@@ -110,7 +110,7 @@ pub(super) async fn rule_of(
     let RuleVersion { rule, .. } = catalog.find_version(merchant, &perk.slug, version).await?;
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&rule).map_err(|e| corrupt(e.to_string()))?;
-    Ok(Rule::parse(&json, perk.slug.as_str())
+    Ok(Rule::stored(&json, perk.slug.as_str())
         .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?)
 }
 

@@ -103,13 +103,13 @@ impl Discloser {
             None
         } else {
             self.ledger.record_read(&merchant.id, person.as_ref(), by).await?;
-            let reference = self.keyring.subject_ref(&merchant.id, handle);
+            let references = self.keyring.subject_refs(&merchant.id, handle);
             let limits = match &person {
-                Some(person) => self.ledger.limits_of(&merchant.id, &person.pseudonym).await?,
+                Some(person) => self.ledger.limits_of(&merchant.id, person).await?,
                 None => Vec::new(),
             };
             let pruned_before = self.ledger.pruned_before(&merchant.id).await?;
-            Some(Held { scores: self.lookup.held_on(&merchant.id, reference).await?, limits, pruned_before })
+            Some(Held { scores: self.lookup.held_on(&merchant.id, references).await?, limits, pruned_before })
         };
         let Some(person) = person else {
             if cursor.is_some() {
@@ -161,7 +161,7 @@ impl Discloser {
             Err(error) => return Err(error.into()),
         };
         let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
-        let rule = Rule::parse(&json, perk)
+        let rule = Rule::stored(&json, perk)
             .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
         Ok(rule.time_zone().clone())
     }

@@ -92,8 +92,20 @@ impl Context {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
+        Self::read_whole(&Spot::root(json))
+    }
+
+    /// Reads a context that was taken before, by whichever build.
+    ///
+    /// # Errors
+    /// As [`Context::parse`].
+    pub fn stored(json: &Json) -> Result<Self, Vec<Issue>> {
+        Self::read_whole(&Spot::stored(json))
+    }
+
+    fn read_whole(spot: &Spot<'_>) -> Result<Self, Vec<Issue>> {
         let mut issues = Issues::default();
-        let context = Self::read(&Spot::root(json), &mut issues);
+        let context = Self::read(spot, &mut issues);
         issues.unless_any(context)
     }
 

@@ -190,7 +190,7 @@ impl Checker {
         let version = self.catalog.find_version(&merchant.id, perk, version).await?;
         let corrupt = |detail: String| PerkError::from(DatabaseError::Corrupt { what: "rule", detail });
         let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
-        let rule = Rule::parse(&json, perk.as_str())
+        let rule = Rule::stored(&json, perk.as_str())
             .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
         Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
     }
@@ -239,7 +239,8 @@ impl Checker {
             perk_slug: perk.clone(),
             rule_version: deciding.version,
             rule_hash: deciding.hash.clone(),
-            subject_ref: referred.subject_ref,
+            // As their row stands, whatever the handle would be written like today.
+            subject: referred.subject_ref.into(),
             handle: referred.handle.clone(),
             party: referred.party,
             verdict: Verdict {

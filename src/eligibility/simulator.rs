@@ -197,8 +197,8 @@ impl Simulator {
             return Ok(Some(ScoreFact { value, observed_at: observed_at.unwrap_or(at) }));
         }
         let Some(subject) = &trial.subject else { return Ok(None) };
-        let reference = self.keyring.subject_ref(&merchant.id, subject);
-        let found = self.lookup.find(&merchant.id, &source.name, &reference).await?;
+        let references = self.keyring.subject_refs(&merchant.id, subject);
+        let found = self.lookup.find(&merchant.id, &source.name, references).await?;
         Ok(found.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }))
     }
 
@@ -234,7 +234,7 @@ impl Simulator {
             perk_slug: chosen.perk.slug.clone(),
             rule_version: chosen.version.unwrap_or_default(),
             rule_hash: chosen.rule.hash().into(),
-            subject_ref: self.keyring.subject_ref(&merchant.id, &subject),
+            subject: self.keyring.subject_refs(&merchant.id, &subject),
             handle: subject,
             party: facts.context.party(),
             context: looked_at(&chosen.rule, facts),

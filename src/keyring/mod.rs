@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::MerchantId;
-use crate::subject::{SubjectHandle, SubjectRef};
+use crate::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 use snapshot::Snapshot;
 use store::KeyRow;
 
@@ -184,10 +184,17 @@ impl Keyring {
         self.inner.snapshot.load().logs.clone()
     }
 
-    /// The name-free reference that this merchant's scores and counters know the person by.
+    /// The name-free reference that this merchant's scores and counters know the person by, by the handle's form.
     #[must_use]
     pub fn subject_ref(&self, merchant: &MerchantId, handle: &SubjectHandle) -> SubjectRef {
         self.inner.snapshot.load().hash.subject_ref(merchant, handle)
+    }
+
+    /// The references that rows about the person may stand under.
+    #[must_use]
+    pub fn subject_refs(&self, merchant: &MerchantId, handle: &SubjectHandle) -> SubjectRefs {
+        let former = handle.former().map(|former| self.subject_ref(merchant, &former));
+        SubjectRefs { current: self.subject_ref(merchant, handle), former }
     }
 
     /// What a caller's text is kept as when it only has to be compared: without the key nobody can

@@ -72,10 +72,9 @@ impl HashKey {
         let unreadable = KeyringError::Unreadable { what: "subject" };
         let Ok(plaintext) = self.subjects.open(&subject_aad(merchant, subject), sealed) else { return Err(unreadable) };
         let Some((bytes, handle)) = plaintext.split_first_chunk::<32>() else { return Err(unreadable) };
-        let Some(handle) = std::str::from_utf8(handle).ok().and_then(|text| text.parse().ok()) else {
-            return Err(unreadable);
-        };
-        Ok(SubjectSecret::new(Zeroizing::new(*bytes), handle))
+        // As it stands: the build that sealed it may have had another form for it.
+        let Ok(handle) = std::str::from_utf8(handle) else { return Err(unreadable) };
+        Ok(SubjectSecret::new(Zeroizing::new(*bytes), SubjectHandle::stored(handle.to_owned())))
     }
 
     pub(super) fn seal_outcome(&self, aad: &[u8], plaintext: &[u8], entropy: &Entropy) -> Vec<u8> {

@@ -158,7 +158,7 @@ pub(super) fn preview(conn: &mut AnyConnection, means: &Means, check: &CheckEntr
 }
 
 fn subject_of<'a>(subjects: &'a Subjects, check: &CheckEntry) -> Result<&'a Subject, DatabaseError> {
-    subjects.get(&(check.merchant.clone(), check.subject_ref)).ok_or(DatabaseError::NotFound)
+    subjects.get(&(check.merchant.clone(), check.subject)).ok_or(DatabaseError::NotFound)
 }
 
 fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRow> {

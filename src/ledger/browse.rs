@@ -41,8 +41,8 @@ pub struct EventFilter {
     pub kiosk: Option<String>,
     pub location: Option<String>,
     pub rule_version: Option<i32>,
-    /// What its events call a person (`Ledger::find_person`).
-    pub subject: Option<String>,
+    /// What its events call a person (`Ledger::find_person`): one of these; nothing is asked when there are none.
+    pub subjects: Vec<String>,
     /// The other way round than the newest first.
     pub oldest_first: bool,
 }
@@ -95,7 +95,7 @@ impl Ledger {
         cursor: Option<&str>,
         most: usize,
     ) -> Result<EventPage, BrowseError> {
-        let filter = EventFilter { subject: Some(person.pseudonym.as_str().to_owned()), ..filter };
+        let filter = filter.about_person(person);
         self.browse_since(merchant, filter, Some(person.since), cursor, most).await
     }
 
@@ -137,8 +137,8 @@ impl Ledger {
         let (asked, of) = (filter.clone(), merchant.clone());
         let read = self.means.database.read(move |conn| {
             let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
-            let (kind, about, subject) = (asked.kind.as_deref(), asked.about.as_deref(), asked.subject.as_deref());
-            scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subject), &asked, (low, high), most)
+            let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
+            scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects), &asked, (low, high), most)
         });
         let (events, next) = read.await.map_err(LedgerError::from)?;
         Ok(EventPage { events, next: next.map(|place| self.cursor(merchant, &filter, place)) })
@@ -170,7 +170,7 @@ fn scan(
     most: usize,
 ) -> Result<Scanned, DatabaseError> {
     let mut found = Vec::new();
-    let wide = if filter.subject.is_some() { PERSONAL } else { 1 };
+    let wide = if filter.subjects.is_empty() { 1 } else { PERSONAL };
     let (mut left, step) = (SCAN * wide, CHUNK * wide);
     while low < high && left > 0 {
         let chunk = if filter.oldest_first {
@@ -222,6 +222,11 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
 }
 
 impl EventFilter {
+    /// The same, of those about this person.
+    pub(super) fn about_person(self, person: &Person) -> Self {
+        Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
+    }
+
     fn means(&self, facts: Option<&Json>) -> bool {
         let fact = |name: &str| facts.and_then(|facts| facts.member(name));
         let is = |name: &str, wanted: Option<&str>| {
@@ -236,7 +241,7 @@ impl EventFilter {
             && is("decision", self.decision.as_deref())
             && is("kiosk", self.kiosk.as_deref())
             && is("location", self.location.as_deref())
-            && is("subject", self.subject.as_deref())
+            && (self.subjects.is_empty() || self.subjects.iter().any(|name| is("subject", Some(name))))
             && self.reason.as_deref().is_none_or(gives)
             && self
                 .rule_version

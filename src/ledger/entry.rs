@@ -13,7 +13,7 @@ use crate::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug,
 use crate::json::Json;
 use crate::perks::limit::LimitClaim;
 use crate::perks::period::Period;
-use crate::subject::{SubjectHandle, SubjectRef};
+use crate::subject::{SubjectHandle, SubjectRefs};
 use crate::tokens::claims::Claims;
 
 /// Whose log an event goes to.
@@ -113,7 +113,7 @@ pub struct CheckEntry {
     pub perk_slug: PerkSlug,
     pub rule_version: i32,
     pub rule_hash: Arc<str>,
-    pub subject_ref: SubjectRef,
+    pub subject: SubjectRefs,
     pub handle: SubjectHandle,
     /// How many people, the subject included.
     pub party: u64,

@@ -31,7 +31,7 @@ use super::{CHANGE_PATIENCE, Ledger, LedgerError, settled};
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::ids::{EventId, MerchantId};
 use crate::json::Json;
-use crate::subject::{Pseudonym, SubjectRef};
+use crate::subject::{Pseudonym, SubjectRef, SubjectRefs};
 
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
 pub const KIND: &str = "subject.erased";
@@ -51,7 +51,7 @@ const LONG_SCRUB_PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct Erasure {
     pub merchant: MerchantId,
-    pub subject: SubjectRef,
+    pub subject: SubjectRefs,
     pub by: Actor,
 }
 
@@ -60,6 +60,8 @@ pub struct Erasure {
 pub struct Erased {
     /// What their events call them; none for somebody whom no check was ever about.
     pub pseudonym: Option<Pseudonym>,
+    /// What those events call them that were about another form of their handle, if some were about both.
+    pub former: Option<Pseudonym>,
     pub scores: u64,
     /// Referrals that were open and are closed.
     pub referrals: u64,
@@ -139,45 +141,95 @@ fn erase(
     at: jiff::Timestamp,
     forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
-    let Erasure { merchant, subject, by } = erasure;
-    let found = rows::lock_subject(conn, merchant, &subject.0)?;
-    let pseudonym = found.map(|row| Pseudonym::stored(&row.pseudonym));
-    let (mut leaves, mut limits) = (Vec::new(), Vec::new());
-    if let Some(pseudonym) = &pseudonym {
-        limits = person::limits_of(conn, merchant, pseudonym, at)?;
-        leaves = close(conn, means, erasure, pseudonym, at)?;
-        if !rows::delete_subject(conn, merchant, &subject.0, pseudonym.as_str())? {
+    let Erasure { merchant, subject, .. } = erasure;
+    let mut leaves = Vec::new();
+    let mut erased = Erased {
+        pseudonym: None,
+        former: None,
+        scores: 0,
+        referrals: 0,
+        limits: Vec::new(),
+        is_purged: false,
+    };
+    let rows = lock(conn, merchant, subject)?;
+    // The row under the form of an earlier build is the same person's, and goes with an event of its own.
+    for (reference, name) in &rows {
+        let limits = person::limits_of(conn, merchant, name, at)?;
+        let closed = close(conn, means, erasure, name, at)?;
+        if !rows::delete_subject(conn, merchant, &reference.0, name.as_str())? {
             // Another replica was first: its own event tells of it. Look again.
             return Err(DatabaseError::Conflict);
         }
+        let (count, number) = (closed.len(), limits.len());
+        erased.referrals += u64::try_from(count).unwrap_or(u64::MAX);
+        erased.limits.extend(limits);
+        leaves.extend(closed);
+        if erased.pseudonym.is_none() {
+            erased.scores = forget(conn)?;
+            leaves.push(leaf(erasure, event.clone(), at, Some(name), (erased.scores, count, number)));
+            erased.pseudonym = Some(name.clone());
+        } else {
+            let event = EventId::new(at, &means.entropy);
+            leaves.push(leaf(erasure, event, at, Some(name), (0, count, number)));
+            erased.former = Some(name.clone());
+        }
     }
-    let scores = forget(conn)?;
-    if pseudonym.is_none() && scores == 0 {
-        return Ok(None);
+    if rows.is_empty() {
+        erased.scores = forget(conn)?;
+        if erased.scores == 0 {
+            return Ok(None);
+        }
+        leaves.push(leaf(erasure, event.clone(), at, None, (erased.scores, 0, 0)));
     }
-    let referrals = leaves.len();
+    append::append(conn, means, logs, leaves)?;
+    Ok(Some(erased))
+}
+
+/// The person's rows, locked: by the form of the handle first, and by that of an earlier build if there is one too.
+fn lock(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRefs,
+) -> Result<Vec<(SubjectRef, Pseudonym)>, DatabaseError> {
+    let mut references: Vec<SubjectRef> = subject.in_order().collect();
+    // In the order in which everyone locks several.
+    references.sort_unstable();
+    let mut found = Vec::new();
+    for reference in references {
+        let row = rows::lock_subject(conn, merchant, &reference.0)?;
+        found.extend(row.map(|row| (reference, Pseudonym::stored(&row.pseudonym))));
+    }
+    found.sort_by_key(|(reference, _)| *reference != subject.current);
+    Ok(found)
+}
+
+/// The event of an erasure, with how many scores, referrals and limits went with it.
+fn leaf(
+    erasure: &Erasure,
+    id: EventId,
+    at: jiff::Timestamp,
+    pseudonym: Option<&Pseudonym>,
+    (scores, referrals, limits): (u64, usize, usize),
+) -> Leaf {
     let count = |number: usize| Json::whole(i64::try_from(number).unwrap_or(i64::MAX));
-    let about = pseudonym.as_ref().map_or(NOBODY, Pseudonym::as_str).to_owned();
+    let about = pseudonym.map_or(NOBODY, Pseudonym::as_str).to_owned();
     let body = Event {
-        id: event,
+        id: &id,
         kind: KIND,
         at,
-        merchant: Some(merchant),
-        actor: by,
+        merchant: Some(&erasure.merchant),
+        actor: &erasure.by,
         about: &about,
         facts: Json::object([
-            ("subject", Json::optional(pseudonym.as_ref().map(Pseudonym::as_str))),
+            ("subject", Json::optional(pseudonym.map(Pseudonym::as_str))),
             ("scores", Json::whole(i64::try_from(scores).unwrap_or(i64::MAX))),
             ("referrals", count(referrals)),
-            ("limits", count(limits.len())),
+            ("limits", count(limits)),
         ]),
         sealed: None,
     }
     .to_body();
-    leaves.push(Leaf { log: LogOwner::Merchant(merchant.clone()), id: event.clone(), kind: KIND, about, at, body });
-    append::append(conn, means, logs, leaves)?;
-    let referrals = u64::try_from(referrals).unwrap_or(u64::MAX);
-    Ok(Some(Erased { pseudonym, scores, referrals, limits, is_purged: false }))
+    Leaf { log: LogOwner::Merchant(erasure.merchant.clone()), id, kind: KIND, about, at, body }
 }
 
 /// Closes what waits for somebody's word about the person.

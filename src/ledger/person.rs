@@ -3,7 +3,7 @@
 use super::browse::{BrowseError, EventFilter, LoggedEvent};
 use super::entry::{Actor, EventDraft, LogOwner};
 use super::erasure::NOBODY;
-use super::store;
+use super::store::{self, SubjectRow};
 use super::store::people as rows;
 use super::subjects::{self, Subject};
 use super::{Ledger, LedgerError, checks};
@@ -13,7 +13,7 @@ use crate::eligibility::reason::Reason;
 use crate::ids::{EventId, MerchantId};
 use crate::json::Json;
 use crate::perks::limit::may_count;
-use crate::subject::{Pseudonym, SubjectHandle};
+use crate::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
 
 /// The kind of the event that says that a person's record was read.
 pub const RECORD_READ: &str = "subject.record_read";
@@ -25,8 +25,30 @@ const MOST_LIMITS: i64 = 1000;
 #[derive(Debug, Clone)]
 pub struct Person {
     pub pseudonym: Pseudonym,
+    /// What events call them too that were about another form of their handle, if some were about both.
+    pub former: Option<Pseudonym>,
     /// When the first check about them was made.
     pub since: jiff::Timestamp,
+}
+
+impl Person {
+    /// The person of the rows that were found under these references.
+    pub(super) fn of(subject: &SubjectRefs, rows: &[SubjectRow]) -> Option<Self> {
+        let row_of = |reference: SubjectRef| rows.iter().find(|row| row.subject_ref == reference.0);
+        let mut found = subject.in_order().filter_map(row_of);
+        let (row, former) = (found.next()?, found.next());
+        let since = former.map_or(row.created_at, |former| former.created_at.min(row.created_at));
+        Some(Self {
+            pseudonym: Pseudonym::stored(&row.pseudonym),
+            former: former.map(|former| Pseudonym::stored(&former.pseudonym)),
+            since: from_micros(since),
+        })
+    }
+
+    /// All that events call the person.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Pseudonym> {
+        std::iter::once(&self.pseudonym).chain(&self.former)
+    }
 }
 
 /// What a person has used of a limit whose window may still be open.
@@ -68,20 +90,25 @@ impl Ledger {
         merchant: &MerchantId,
         handle: &SubjectHandle,
     ) -> Result<Option<Person>, LedgerError> {
-        let reference = self.means.keyring.subject_ref(merchant, handle);
+        let subject = self.means.keyring.subject_refs(merchant, handle);
         let merchant = merchant.clone();
-        let read = self.means.database.read(move |conn| store::list_subjects(conn, &merchant, &[reference.0.to_vec()]));
-        let row = read.await?.pop();
-        Ok(row.map(|row| Person { pseudonym: Pseudonym::stored(&row.pseudonym), since: from_micros(row.created_at) }))
+        Ok(self.means.database.read(move |conn| find_person(conn, &merchant, &subject)).await?)
     }
 
     /// What the person has used of limits whose windows may still be open, the last used first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn limits_of(&self, merchant: &MerchantId, pseudonym: &Pseudonym) -> Result<Vec<LimitHeld>, LedgerError> {
-        let (merchant, pseudonym, now) = (merchant.clone(), pseudonym.clone(), self.means.clock.now());
-        Ok(self.means.database.read(move |conn| limits_of(conn, &merchant, &pseudonym, now)).await?)
+    pub async fn limits_of(&self, merchant: &MerchantId, person: &Person) -> Result<Vec<LimitHeld>, LedgerError> {
+        let (merchant, person, now) = (merchant.clone(), person.clone(), self.means.clock.now());
+        let read = self.means.database.read(move |conn| {
+            let mut held = Vec::new();
+            for pseudonym in person.names() {
+                held.extend(limits_of(conn, &merchant, pseudonym, now)?);
+            }
+            Ok::<_, DatabaseError>(held)
+        });
+        Ok(read.await?)
     }
 
     /// Up to `most` events about the person behind `cursor`, oldest first, opened. As with
@@ -96,20 +123,25 @@ impl Ledger {
         cursor: Option<&str>,
         most: usize,
     ) -> Result<PersonalPage, BrowseError> {
-        let subject = Some(person.pseudonym.as_str().to_owned());
-        let filter = EventFilter { subject, oldest_first: true, ..EventFilter::default() };
+        let filter = EventFilter { oldest_first: true, ..EventFilter::default() }.about_person(person);
         let page = self.browse_since(merchant, filter, Some(person.since), cursor, most).await?;
-        let (keyring, merchant, pseudonym) = (self.means.keyring.clone(), merchant.clone(), person.pseudonym.clone());
-        let found = self
-            .means
-            .database
-            .read(move |conn| subjects::find(conn, &keyring, &merchant, pseudonym.as_str()))
-            .await
-            .map_err(LedgerError::from)?;
+        let (keyring, merchant, person) = (self.means.keyring.clone(), merchant.clone(), person.clone());
+        let found = self.means.database.read(move |conn| {
+            let found = person.names().map(|name| subjects::find(conn, &keyring, &merchant, name.as_str()));
+            found.collect::<Result<Vec<_>, DatabaseError>>()
+        });
+        let known: Vec<Subject> =
+            found.await.map_err(LedgerError::from)?.into_iter().flatten().map(|(_, subject)| subject).collect();
         // Erased a moment ago: nothing can be opened, and nothing is theirs.
-        let Some((_, subject)) = found else { return Ok(PersonalPage::default()) };
-        let events = page.events.into_iter().map(|event| open(event, &subject)).collect::<Result<_, _>>();
-        Ok(PersonalPage { events: events.map_err(LedgerError::from)?, next: page.next })
+        if known.is_empty() {
+            return Ok(PersonalPage::default());
+        }
+        let theirs = page.events.into_iter().filter_map(|event| {
+            let name = event.facts.as_ref()?.member("subject")?.as_text()?.to_owned();
+            let subject = known.iter().find(|subject| subject.pseudonym.as_str() == name)?;
+            Some(open(event, subject))
+        });
+        Ok(PersonalPage { events: theirs.collect::<Result<_, _>>().map_err(LedgerError::from)?, next: page.next })
     }
 
     /// Records that what is held on a person was shown; by a name that is nobody's once they are erased.
@@ -137,6 +169,15 @@ impl Ledger {
         };
         self.change(work).await
     }
+}
+
+pub(super) fn find_person(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRefs,
+) -> Result<Option<Person>, DatabaseError> {
+    let references: Vec<Vec<u8>> = subject.in_order().map(|reference| reference.0.to_vec()).collect();
+    Ok(Person::of(subject, &store::list_subjects(conn, merchant, &references)?))
 }
 
 pub(super) fn limits_of(

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Ledger;
+use super::person::{self, Person};
 use super::store;
 use crate::database::DatabaseError;
 use crate::ids::{GrantId, MerchantId, PerkSlug};
@@ -54,12 +55,12 @@ impl Ledger {
     ) -> Result<Page, DatabaseError> {
         let means = self.means();
         let (merchant, selection) = (merchant.clone(), selection.clone());
-        let who = selection.subject.as_ref().map(|handle| means.keyring.subject_ref(&merchant, handle));
+        let who = selection.subject.as_ref().map(|handle| means.keyring.subject_refs(&merchant, handle));
         let read = move |conn: &mut crate::database::AnyConnection| {
             let subject = match &who {
                 None => None,
-                Some(who) => match store::list_subjects(conn, &merchant, &[who.0.to_vec()])?.pop() {
-                    Some(row) => Some(row.pseudonym),
+                Some(who) => match person::find_person(conn, &merchant, who)? {
+                    Some(person) => Some(person),
                     None => return Ok(Page { grants: Vec::new(), next: None }),
                 },
             };
@@ -71,7 +72,7 @@ impl Ledger {
             let mut page = Page { grants: Vec::new(), next };
             for row in rows {
                 let claims = Json::parse(&row.claims).map_err(|e| DatabaseError::corrupt("claims", e))?;
-                if selection.means(&claims, subject.as_deref()) {
+                if selection.means(&claims, subject.as_ref()) {
                     page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
                 }
             }
@@ -90,14 +91,14 @@ impl Selection {
         texts && rule_version.is_none() && from.is_none() && to.is_none()
     }
 
-    fn means(&self, claims: &Json, subject: Option<&str>) -> bool {
+    fn means(&self, claims: &Json, subject: Option<&Person>) -> bool {
         let is = |claim: &str, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| claims.member(claim).and_then(Json::as_text) == Some(wanted))
         };
         is("perk", self.perk.as_ref().map(PerkSlug::as_str))
             && is("tier", self.tier.as_deref())
             && is("loc", self.location.as_deref())
-            && is("sub", subject)
+            && subject.is_none_or(|person| person.names().any(|name| is("sub", Some(name.as_str()))))
             && self
                 .rule_version
                 .is_none_or(|version| claims.member("rule").and_then(Json::as_whole) == Some(i64::from(version)))

@@ -8,7 +8,7 @@ use super::writer::Means;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
 use crate::keyring::{Keyring, SubjectSecret};
-use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
+use crate::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
 
 /// A person as one merchant knows them.
 pub(super) struct Subject {
@@ -17,15 +17,18 @@ pub(super) struct Subject {
 }
 
 /// The subjects of a batch.
-pub(super) type Subjects = HashMap<(MerchantId, SubjectRef), Subject>;
+pub(super) type Subjects = HashMap<(MerchantId, SubjectRefs), Subject>;
+
+/// Who is looked for: the handle, and when it was first asked about, in microseconds.
+type Wanted<'a> = BTreeMap<SubjectRefs, (&'a SubjectHandle, i64)>;
 
 /// The check's subject if it is known, or one made up for a question that records nothing.
 pub(super) fn guess(conn: &mut AnyConnection, means: &Means, check: &CheckEntry) -> Result<Subject, DatabaseError> {
-    let mut wanted = BTreeMap::from([(check.subject_ref, (&check.handle, 0))]);
+    let mut wanted = BTreeMap::from([(check.subject, (&check.handle, 0))]);
     let mut subjects = HashMap::new();
     load(conn, means, &check.merchant, &mut wanted, &mut subjects)?;
     Ok(subjects.into_values().next().unwrap_or_else(|| {
-        let (secret, _) = means.keyring.new_subject(&check.merchant, &check.subject_ref, &check.handle);
+        let (secret, _) = means.keyring.new_subject(&check.merchant, &check.subject.current, &check.handle);
         let pseudonym = secret.pseudonym(&check.merchant);
         Subject { secret, pseudonym }
     }))
@@ -59,11 +62,11 @@ pub(super) fn resolve(
     means: &Means,
     checks: &[&CheckEntry],
 ) -> Result<Subjects, DatabaseError> {
-    let mut by_merchant: BTreeMap<&MerchantId, BTreeMap<SubjectRef, (&SubjectHandle, i64)>> = BTreeMap::new();
+    let mut by_merchant: BTreeMap<&MerchantId, Wanted<'_>> = BTreeMap::new();
     for check in checks {
         let at = check.at.as_microsecond();
         let wanted = by_merchant.entry(&check.merchant).or_default();
-        let (_, first) = wanted.entry(check.subject_ref).or_insert((&check.handle, at));
+        let (_, first) = wanted.entry(check.subject).or_insert((&check.handle, at));
         *first = at.min(*first);
     }
     let mut subjects = HashMap::new();
@@ -72,8 +75,14 @@ pub(super) fn resolve(
         if wanted.is_empty() {
             continue;
         }
-        let mut rows = Vec::with_capacity(wanted.len());
-        for (subject_ref, (handle, at)) in &wanted {
+        // Of one that was written in two ways, one row.
+        let mut new: BTreeMap<SubjectRef, (&SubjectHandle, i64)> = BTreeMap::new();
+        for (subject, (handle, at)) in &wanted {
+            let (_, first) = new.entry(subject.current).or_insert((handle, *at));
+            *first = (*at).min(*first);
+        }
+        let mut rows = Vec::with_capacity(new.len());
+        for (subject_ref, (handle, at)) in &new {
             let (secret, sealed) = means.keyring.new_subject(merchant, subject_ref, handle);
             rows.push(SubjectRow {
                 merchant_id: merchant.as_str().to_owned(),
@@ -94,18 +103,22 @@ pub(super) fn resolve(
     Ok(subjects)
 }
 
+/// Takes those that are known off `wanted`: by the form of the handle, or else by the form that an earlier
+/// build gave it, whose row goes on being the person's, with all that limits have counted.
 fn load(
     conn: &mut AnyConnection,
     means: &Means,
     merchant: &MerchantId,
-    wanted: &mut BTreeMap<SubjectRef, (&SubjectHandle, i64)>,
+    wanted: &mut Wanted<'_>,
     subjects: &mut Subjects,
 ) -> Result<(), DatabaseError> {
-    let refs: Vec<Vec<u8>> = wanted.keys().map(|r| r.0.to_vec()).collect();
-    for row in store::list_subjects(conn, merchant, &refs)? {
-        let (subject_ref, subject) = opened(&means.keyring, merchant, &row)?;
-        wanted.remove(&subject_ref);
-        subjects.insert((merchant.clone(), subject_ref), subject);
+    let refs: Vec<Vec<u8>> = wanted.keys().flat_map(SubjectRefs::in_order).map(|r| r.0.to_vec()).collect();
+    let rows = store::list_subjects(conn, merchant, &refs)?;
+    let rows: HashMap<&[u8], &SubjectRow> = rows.iter().map(|row| (row.subject_ref.as_slice(), row)).collect();
+    for subject in wanted.keys().copied().collect::<Vec<_>>() {
+        let Some(row) = subject.in_order().find_map(|reference| rows.get(reference.0.as_slice())) else { continue };
+        wanted.remove(&subject);
+        subjects.insert((merchant.clone(), subject), opened(&means.keyring, merchant, row)?.1);
     }
     Ok(())
 }

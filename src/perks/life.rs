@@ -359,7 +359,7 @@ pub(super) const fn wrong(why: &'static str, status: VersionStatus) -> PerkError
 /// The rule of a stored version. What was taken once may be refused by now.
 pub(super) fn rule_of(perk: &PerkRow, row: &VersionRow) -> Result<Rule, PerkError> {
     let json = Json::parse(&row.rule).map_err(|error| DatabaseError::corrupt("rule", error))?;
-    Rule::parse(&json, &perk.slug).map_err(PerkError::Rule)
+    Rule::stored(&json, &perk.slug).map_err(PerkError::Rule)
 }
 
 /// Whom a stored name stands for: an admin's key, or the command line.

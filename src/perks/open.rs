@@ -74,7 +74,7 @@ fn open_perk_of(
 fn deciding_of(perk: &Perk, version: &RuleVersion) -> Result<Deciding, DatabaseError> {
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
-    let rule = Rule::parse(&json, perk.slug.as_str())
+    let rule = Rule::stored(&json, perk.slug.as_str())
         .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
     Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
 }

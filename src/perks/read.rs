@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use crate::decimal::Decimal;
-use crate::ids::is_deceptive;
 use crate::json::{Json, push_pointer};
+use crate::unicode::find_invisible;
 
 /// The longest text a rule or a context may hold, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256;
@@ -59,6 +59,7 @@ impl Issues {
 pub struct Spot<'a> {
     json: &'a Json,
     pointer: String,
+    is_stored: bool,
 }
 
 /// The members of an object, all of them known by name.
@@ -66,12 +67,28 @@ pub struct Spot<'a> {
 pub struct Fields<'a> {
     members: &'a [(String, Json)],
     pointer: String,
+    is_stored: bool,
 }
 
 impl<'a> Spot<'a> {
     /// The whole document.
     pub fn root(json: &'a Json) -> Self {
-        Self { json, pointer: String::new() }
+        Self { json, pointer: String::new(), is_stored: false }
+    }
+
+    /// The whole of a document that was taken by this build or an earlier one: which characters its texts
+    /// may have was judged then.
+    pub fn stored(json: &'a Json) -> Self {
+        Self { is_stored: true, ..Self::root(json) }
+    }
+
+    /// Whether it was taken before.
+    pub const fn is_stored(&self) -> bool {
+        self.is_stored
+    }
+
+    fn below(&self, json: &'a Json, name: &str) -> Self {
+        Self { json, pointer: below(&self.pointer, name), is_stored: self.is_stored }
     }
 
     /// The value.
@@ -86,7 +103,7 @@ impl<'a> Spot<'a> {
 
     /// The member `name` of an object, without judging its siblings.
     pub fn member(&self, name: &str) -> Option<Spot<'a>> {
-        self.json.member(name).map(|json| Spot { json, pointer: below(&self.pointer, name) })
+        self.json.member(name).map(|json| self.below(json, name))
     }
 
     /// Complains here.
@@ -112,11 +129,11 @@ impl<'a> Spot<'a> {
         let members = self.members(issues)?;
         for (name, _) in members.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             // A name that is long or not what it looks like isn't sent back.
-            let shown = name.len() <= 64 && !name.chars().any(is_deceptive);
+            let shown = name.len() <= 64 && find_invisible(name).is_none();
             let pointer = if shown { below(&self.pointer, name) } else { self.pointer.clone() };
             issues.add(&pointer, "unknown_field", format!("there is no such field here; it has {}", known.join(", ")));
         }
-        Some(Fields { members, pointer: self.pointer.clone() })
+        Some(Fields { members, pointer: self.pointer.clone(), is_stored: self.is_stored })
     }
 
     /// A list of so many items.
@@ -130,7 +147,7 @@ impl<'a> Spot<'a> {
         if items.len() > *size.end() {
             return self.refuse(issues, "too_many", format!("this list holds at most {}", size.end()));
         }
-        let spot = |(at, json): (usize, &'a Json)| Spot { json, pointer: below(&self.pointer, &at.to_string()) };
+        let spot = |(at, json): (usize, &'a Json)| self.below(json, &at.to_string());
         Some(items.iter().enumerate().map(spot).collect())
     }
 
@@ -142,8 +159,9 @@ impl<'a> Spot<'a> {
         if text.len() > MAX_TEXT_BYTES {
             return self.refuse(issues, "too_long", format!("use at most {MAX_TEXT_BYTES} bytes"));
         }
-        if text.chars().any(is_deceptive) {
-            return self.refuse(issues, "bad_form", "leave out control, direction and invisible characters");
+        if let Some((at, c)) = find_invisible(text).filter(|_| !self.is_stored) {
+            let what = "leave out control, direction and invisible characters: its character";
+            return self.refuse(issues, "bad_form", format!("{what} {at} is U+{:04X}", u32::from(c)));
         }
         Some(text)
     }
@@ -188,7 +206,7 @@ impl<'a> Fields<'a> {
     /// A member that may be left out; `null` is the same as leaving it out.
     pub fn optional(&self, name: &str) -> Option<Spot<'a>> {
         let (_, json) = self.members.iter().find(|(key, value)| key == name && *value != Json::Null)?;
-        Some(Spot { json, pointer: below(&self.pointer, name) })
+        Some(Spot { json, pointer: below(&self.pointer, name), is_stored: self.is_stored })
     }
 
     /// A member that must be there.

@@ -65,12 +65,24 @@ impl Rule {
     /// # Errors
     /// Everything that is wrong with it, as far as it could be read.
     pub fn parse(json: &Json, default_audience: &str) -> Result<Self, Vec<Issue>> {
-        let spot = Spot::root(json);
+        Self::read_whole(&Spot::root(json), default_audience)
+    }
+
+    /// Reads a rule that was taken before. A build that refuses more characters than the one that took it
+    /// must not stop it from deciding.
+    ///
+    /// # Errors
+    /// As [`Rule::parse`].
+    pub fn stored(json: &Json, default_audience: &str) -> Result<Self, Vec<Issue>> {
+        Self::read_whole(&Spot::stored(json), default_audience)
+    }
+
+    fn read_whole(spot: &Spot<'_>, default_audience: &str) -> Result<Self, Vec<Issue>> {
         let mut issues = Issues::default();
         let rule = if spot.member("at_least").is_some() {
-            Self::read_short(&spot, default_audience, &mut issues)
+            Self::read_short(spot, default_audience, &mut issues)
         } else {
-            Self::read(&spot, default_audience, &mut issues)
+            Self::read(spot, default_audience, &mut issues)
         };
         issues.unless_any(rule)
     }

@@ -57,7 +57,7 @@ pub fn tidy(rule: &Rule, slug: &str) -> Json {
 }
 
 fn is_same(candidate: &Json, rule: &Rule, slug: &str) -> bool {
-    Rule::parse(candidate, slug).is_ok_and(|read| read.hash() == rule.hash())
+    Rule::stored(candidate, slug).is_ok_and(|read| read.hash() == rule.hash())
 }
 
 fn order(json: &mut Json) {

@@ -62,6 +62,7 @@ impl Tier {
         };
         let name = match fields.optional("name") {
             None => id.map(str::to_owned),
+            Some(name) if name.is_stored() => name.text(issues).map(str::to_owned),
             Some(name) => name.text(issues).and_then(|text| match crate::ids::label(text, MAX_NAME) {
                 Ok(label) => Some(label),
                 Err(error) => name.refuse(issues, "bad_form", error.to_string()),

@@ -6,11 +6,11 @@ use super::lookup::{Lookup, ScoreError, to_the_end};
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;
-use crate::database::AnyConnection;
+use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::{MerchantId, SourceName};
 use crate::ledger::Ledger;
 use crate::ledger::erasure::{Erased, Erasure};
-use crate::subject::SubjectRef;
+use crate::subject::SubjectRefs;
 
 /// A score that stands for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +26,24 @@ impl Lookup {
     ///
     /// # Errors
     /// [`ScoreError::Database`].
-    pub async fn held_on(&self, merchant: &MerchantId, subject: SubjectRef) -> Result<Vec<ScoreHeld>, ScoreError> {
+    pub async fn held_on(&self, merchant: &MerchantId, subject: SubjectRefs) -> Result<Vec<ScoreHeld>, ScoreError> {
         let sources = self.source_names(merchant).await?;
         let merchant = merchant.clone();
-        let found = self.database.read(move |conn| store::list_scores_of(conn, &merchant, &sources, &subject));
-        let found = found.await?.into_iter();
-        Ok(found.map(|(source, score, recorded_at)| ScoreHeld { source, score, recorded_at }).collect())
+        let read = move |conn: &mut AnyConnection| {
+            let mut held = Vec::new();
+            for reference in subject.in_order() {
+                held.extend(store::list_scores_of(conn, &merchant, &sources, &reference)?);
+            }
+            Ok::<_, DatabaseError>(held)
+        };
+        let mut held: Vec<ScoreHeld> = Vec::new();
+        for (source, score, recorded_at) in self.database.read(read).await? {
+            // Of two, the first is the one that is gone by.
+            if !held.iter().any(|known| known.source == source) {
+                held.push(ScoreHeld { source, score, recorded_at });
+            }
+        }
+        Ok(held)
     }
 
     /// Erases a person: their scores from all the merchant's sources with what the ledger holds on them, in
@@ -46,13 +58,14 @@ impl Lookup {
         let (this, ledger) = (self.clone(), ledger.clone());
         to_the_end(async move {
             let (merchant, subject) = (erasure.merchant.clone(), erasure.subject);
-            let key = |source: &SourceName| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
-            let keys: Vec<ScoreKey> = sources.iter().map(key).collect();
-            let of = merchant.clone();
+            let key = |source: &SourceName, subject| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
+            let of = |source| subject.in_order().map(move |subject| key(source, subject));
+            let keys: Vec<ScoreKey> = sources.iter().flat_map(of).collect();
+            let rows = keys.clone();
             let forget = move |conn: &mut AnyConnection| {
                 let mut gone = 0;
-                for source in &sources {
-                    gone += u64::from(store::delete_score(conn, &of, source, &subject)?);
+                for ScoreKey { merchant, source, subject } in &rows {
+                    gone += u64::from(store::delete_score(conn, merchant, source, subject)?);
                 }
                 Ok(gone)
             };

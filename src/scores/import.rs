@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::ids::MerchantId;
-use crate::subject::{SubjectHandle, SubjectRef};
+use crate::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 use super::lines::Lines;
 use super::lookup::{Lookup, ScoreError};
@@ -64,10 +64,10 @@ impl ImportReport {
 pub struct Import {
     lookup: Lookup,
     config: ImportConfig,
-    refer: Box<dyn Fn(&SubjectHandle) -> SubjectRef + Send + Sync>,
+    refer: Box<dyn Fn(&SubjectHandle) -> SubjectRefs + Send + Sync>,
     lines: Lines,
     reader: RowReader,
-    pending: Vec<(u64, SubjectRef, Score)>,
+    pending: Vec<(u64, SubjectRefs, Score)>,
     report: ImportReport,
 }
 
@@ -75,7 +75,7 @@ impl Import {
     pub(super) fn new(
         lookup: Lookup,
         config: ImportConfig,
-        refer: impl Fn(&SubjectHandle) -> SubjectRef + Send + Sync + 'static,
+        refer: impl Fn(&SubjectHandle) -> SubjectRefs + Send + Sync + 'static,
     ) -> Self {
         Self {
             lookup,
@@ -146,19 +146,39 @@ impl Import {
         }
     }
 
+    /// What stands for the people of a chunk, by where it would be written.
+    async fn standing(
+        &self,
+        chunk: &[(u64, SubjectRefs, Score)],
+    ) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
+        let ImportConfig { merchant, source, .. } = &self.config;
+        let mut references: Vec<_> = chunk.iter().flat_map(|(_, subject, _)| subject.in_order()).collect();
+        references.sort_unstable();
+        references.dedup();
+        let mut found = HashMap::new();
+        // Few of them stand for two.
+        for some in references.chunks(MAX_ROWS) {
+            found.extend(self.lookup.list(merchant, &source.name, some.to_vec()).await?);
+        }
+        for (_, subject, _) in chunk {
+            let former = subject.former.and_then(|former| found.get(&former).copied());
+            if let Some(score) = former {
+                found.entry(subject.current).or_insert(score);
+            }
+        }
+        Ok(found)
+    }
+
     /// Writes one chunk in one transaction of its own, so that on SQLite the ledger has its turn
     /// between two. Rows are judged one after the other, as if each had been put by itself, and
     /// then only the last that stands of each subject is written.
-    async fn write(&mut self, chunk: Vec<(u64, SubjectRef, Score)>) -> Result<(), ScoreError> {
+    async fn write(&mut self, chunk: Vec<(u64, SubjectRefs, Score)>) -> Result<(), ScoreError> {
         let ImportConfig { merchant, source, clock, .. } = &self.config;
-        let mut subjects: Vec<_> = chunk.iter().map(|(_, subject, _)| *subject).collect();
-        subjects.sort_unstable();
-        subjects.dedup();
-        let before = self.lookup.list(merchant, &source.name, subjects).await?;
+        let before = self.standing(&chunk).await?;
         let mut standing = before.clone();
         let mut new: HashMap<SubjectRef, Score> = HashMap::new();
         let (mut accepted, mut unchanged, mut stale) = (0, 0, Vec::new());
-        for (line, subject, score) in chunk {
+        for (line, subject, score) in chunk.into_iter().map(|(line, subject, score)| (line, subject.current, score)) {
             match score.against(standing.get(&subject)) {
                 PutOutcome::Accepted => {
                     standing.insert(subject, score);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::database::{Database, DatabaseError};
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::decimal::Decimal;
 use crate::ids::{MerchantId, SourceName};
 use crate::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::{Ledger, LedgerError};
 use crate::perks::period::Period;
-use crate::subject::{SubjectHandle, SubjectRef};
+use crate::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 use super::cache::ScoreCache;
 use super::import::{Import, ImportConfig};
@@ -75,6 +75,9 @@ impl Lookup {
 
     /// The score a check goes by: memory, then Redis, then the database. It was read from the database
     /// no longer ago than the cache's time to live; for so long what another process wrote may be unseen.
+    /// One under the form of the handle comes before one that stands under the form of an earlier build,
+    /// whichever is newer: all that is written is written there, and so the person has one score however
+    /// the handle is written.
     ///
     /// # Errors
     /// [`ScoreError::Database`] when the database had to be asked and gave no answer.
@@ -82,10 +85,16 @@ impl Lookup {
         &self,
         merchant: &MerchantId,
         source: &SourceName,
-        subject: &SubjectRef,
+        subject: impl Into<SubjectRefs> + Send,
     ) -> Result<Option<Score>, ScoreError> {
-        let key = ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject };
-        self.cache.find(&key, || self.load(&key)).await.map_err(ScoreError::Database)
+        for subject in subject.into().in_order() {
+            let key = ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
+            let found = self.cache.find(&key, || self.load(&key)).await.map_err(ScoreError::Database)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The score that stands in the database, past every cache.
@@ -96,10 +105,10 @@ impl Lookup {
         &self,
         merchant: &MerchantId,
         source: &SourceName,
-        subject: &SubjectRef,
+        subject: impl Into<SubjectRefs> + Send,
     ) -> Result<Option<Score>, ScoreError> {
-        let key = ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject };
-        Ok(self.load(&key).await?)
+        let (merchant, source, subject) = (merchant.clone(), source.clone(), subject.into());
+        Ok(self.database.read(move |conn| standing(conn, &merchant, &source, &subject)).await?)
     }
 
     async fn load(&self, key: &ScoreKey) -> Result<Option<Score>, DatabaseError> {
@@ -116,18 +125,27 @@ impl Lookup {
         &self,
         merchant: &MerchantId,
         source: &Source,
-        subject: SubjectRef,
+        subject: impl Into<SubjectRefs> + Send,
         score: Score,
         now: Timestamp,
     ) -> Result<PutOutcome, ScoreError> {
         source.check(&score, now)?;
-        let key = ScoreKey { merchant: merchant.clone(), source: source.name.clone(), subject };
+        let subject = subject.into();
+        let key = ScoreKey { merchant: merchant.clone(), source: source.name.clone(), subject: subject.current };
         let this = self.clone();
         to_the_end(async move {
             let row = key.clone();
             let outcome = this
                 .database
                 .write(move |conn| {
+                    // Nobody writes under the former reference any more, so this is no race.
+                    if subject.former.is_some() {
+                        let known = standing(conn, &row.merchant, &row.source, &subject)?;
+                        let outcome = score.against(known.as_ref());
+                        if outcome != PutOutcome::Accepted {
+                            return Ok(outcome);
+                        }
+                    }
                     let new = [(row.subject, score)];
                     if store::upsert_scores(conn, &row.merchant, &row.source, &new, now)? == 1 {
                         return Ok(PutOutcome::Accepted);
@@ -152,31 +170,36 @@ impl Lookup {
         &self,
         merchant: &MerchantId,
         source: &SourceName,
-        subject: &SubjectRef,
+        subject: impl Into<SubjectRefs> + Send,
     ) -> Result<bool, ScoreError> {
-        let key = ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject };
+        let key = |subject| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
+        let keys: Vec<ScoreKey> = subject.into().in_order().map(key).collect();
         let this = self.clone();
         to_the_end(async move {
-            let row = key.clone();
-            let deleted = this
-                .database
-                .write(move |conn| store::delete_score(conn, &row.merchant, &row.source, &row.subject))
-                .await;
-            this.cache.forget(&[key]).await;
+            let rows = keys.clone();
+            let delete = move |conn: &mut AnyConnection| {
+                let mut was_there = false;
+                for row in rows {
+                    was_there |= store::delete_score(conn, &row.merchant, &row.source, &row.subject)?;
+                }
+                Ok::<_, DatabaseError>(was_there)
+            };
+            let deleted = this.database.write(delete).await;
+            this.cache.forget(&keys).await;
             Ok(deleted?)
         })
         .await
     }
 
-    /// Begins to import a feed. `refer` turns a handle into the reference that its score is kept
+    /// Begins to import a feed. `refer` turns a handle into the references that its score may be kept
     /// under.
     #[must_use]
-    pub fn import(
+    pub fn import<R: Into<SubjectRefs>>(
         &self,
         config: ImportConfig,
-        refer: impl Fn(&SubjectHandle) -> SubjectRef + Send + Sync + 'static,
+        refer: impl Fn(&SubjectHandle) -> R + Send + Sync + 'static,
     ) -> Import {
-        Import::new(self.clone(), config, refer)
+        Import::new(self.clone(), config, move |handle| refer(handle).into())
     }
 
     /// Writes a chunk of an import, no subject twice; says how many stand now.
@@ -297,6 +320,22 @@ impl Lookup {
     }
 }
 
+/// The score that stands for a person, past every cache.
+fn standing(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    source: &SourceName,
+    subject: &SubjectRefs,
+) -> Result<Option<Score>, DatabaseError> {
+    for reference in subject.in_order() {
+        let found = store::find_score(conn, merchant, source, &reference)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
 fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventDraft {
     let refresh = source.refresh.map(|every| ("refresh".to_owned(), Json::Text(every.to_string())));
     let scale = [("minimum", source.minimum), ("maximum", source.maximum)];
@@ -324,7 +363,7 @@ pub(super) async fn to_the_end<T: Send + 'static>(
 pub(super) mod testing {
     use super::*;
     use crate::clock::Clock;
-    use crate::database::{AnyConnection, schema::merchants};
+    use crate::database::schema::merchants;
     use crate::entropy::Entropy;
     use crate::scores::{CacheConfig, rows::Format};
     use diesel::prelude::*;

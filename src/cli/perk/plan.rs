@@ -86,7 +86,7 @@ impl Planned {
             Outlook::Renamed | Outlook::Unchanged => false,
         };
         let before = latest.as_ref().and_then(|latest| Json::parse(&latest.rule).ok());
-        let before = before.and_then(|json| Rule::parse(&json, file.perk.as_str()).ok());
+        let before = before.and_then(|json| Rule::stored(&json, file.perk.as_str()).ok());
         Ok(Self {
             perk: file.perk.clone(),
             file: document.path.display().to_string(),

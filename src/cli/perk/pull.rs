@@ -176,7 +176,7 @@ fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
     let first = |issues: Vec<crate::perks::read::Issue>| issues.into_iter().next().map(|it| it.detail);
-    let rule = Rule::parse(&json, perk.slug.as_str()).map_err(|issues| corrupt(first(issues).unwrap_or_default()))?;
+    let rule = Rule::stored(&json, perk.slug.as_str()).map_err(|issues| corrupt(first(issues).unwrap_or_default()))?;
     Ok(rule)
 }
 

@@ -128,7 +128,7 @@ impl EventsQuery {
             kiosk,
             location,
             rule_version,
-            subject: None,
+            subjects: Vec::new(),
             oldest_first,
         };
         Ok((filter, cursor))

@@ -96,7 +96,7 @@ impl EventSearchBody {
             kiosk,
             location,
             rule_version,
-            subject: None,
+            subjects: Vec::new(),
             oldest_first: self.order == Some(Order::Asc),
         };
         Ok((handle, filter, limit, self.cursor))

@@ -114,7 +114,7 @@ pub async fn put_score(
         Problem::invalid(vec![Spot::at("/observed_at", "bad_time", detail)])
     })?;
     let score = Score::new(body.value, observed_at);
-    let reference = gateway.keyring.subject_ref(merchant, &subject);
+    let reference = gateway.keyring.subject_refs(merchant, &subject);
     let score = match gateway.lookup.put(merchant, &source, reference, score, gateway.clock.now()).await? {
         PutOutcome::Accepted | PutOutcome::Unchanged => score,
         PutOutcome::Stale { stored } => {
@@ -147,8 +147,8 @@ pub async fn get_score(
     let merchant = &caller.merchant()?.id;
     let source = find_source(&gateway, merchant, &source).await?;
     let subject = read_subject(&subject)?;
-    let reference = gateway.keyring.subject_ref(merchant, &subject);
-    let found = gateway.lookup.get(merchant, &source.name, &reference).await?;
+    let reference = gateway.keyring.subject_refs(merchant, &subject);
+    let found = gateway.lookup.get(merchant, &source.name, reference).await?;
     let score = found.ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Ok().json(view(source.name, subject.as_str(), score)))
 }
@@ -174,8 +174,8 @@ pub async fn delete_score(
     let (source, subject) = path.into_inner();
     let merchant = &caller.merchant()?.id;
     let source = find_source(&gateway, merchant, &source).await?;
-    let reference = gateway.keyring.subject_ref(merchant, &read_subject(&subject)?);
-    if gateway.lookup.delete(merchant, &source.name, &reference).await? {
+    let reference = gateway.keyring.subject_refs(merchant, &read_subject(&subject)?);
+    if gateway.lookup.delete(merchant, &source.name, reference).await? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(Problem::not_found())
@@ -223,7 +223,7 @@ pub async fn import_scores(
     let source = find_source(&gateway, &merchant, &source).await?;
     let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
     let keyring = gateway.keyring.clone();
-    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_ref(&merchant, handle));
+    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
     let mut stream = BoundedStream::new(&gateway, body, gateway.settings.bounds.import_limit_bytes);
     while let Some(chunk) = stream.next().await? {
         import.push(&chunk).await?;

@@ -46,6 +46,9 @@ pub struct ErasureView {
     /// What events went on calling the person, and what is nobody's name now; null when no event was
     /// about them.
     pseudonym: Option<String>,
+    /// The same of events about an earlier spelling of the handle, where somebody was known under both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_pseudonym: Option<String>,
     /// How many scores were deleted.
     scores: u64,
     /// How many open referrals were closed, as denied.
@@ -95,6 +98,9 @@ pub struct RecordView {
     subject: String,
     /// What events and tokens call the person; null when no event is about them.
     pseudonym: Option<String>,
+    /// What events call them that were about an earlier spelling of the handle, where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_pseudonym: Option<String>,
     /// When the first check about them was made.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -194,11 +200,12 @@ impl From<ToldEvent> for PersonalEventView {
 
 impl From<Option<Erased>> for ErasureView {
     fn from(erased: Option<Erased>) -> Self {
-        let Some(Erased { pseudonym, scores, referrals, limits, is_purged }) = erased else {
+        let Some(Erased { pseudonym, former, scores, referrals, limits, is_purged }) = erased else {
             let limits_begun_anew = Vec::new();
             return Self {
                 erased: false,
                 pseudonym: None,
+                former_pseudonym: None,
                 scores: 0,
                 referrals_closed: 0,
                 limits_begun_anew,
@@ -208,6 +215,7 @@ impl From<Option<Erased>> for ErasureView {
         Self {
             erased: true,
             pseudonym: pseudonym.map(|it| it.as_str().to_owned()),
+            former_pseudonym: former.map(|it| it.as_str().to_owned()),
             scores,
             referrals_closed: referrals,
             limits_begun_anew: limits.into_iter().map(LimitHeldView::from).collect(),
@@ -224,6 +232,10 @@ impl RecordView {
         Self {
             subject: subject.to_owned(),
             pseudonym: person.as_ref().map(|person| person.pseudonym.as_str().to_owned()),
+            former_pseudonym: person
+                .as_ref()
+                .and_then(|person| person.former.as_ref())
+                .map(|name| name.as_str().to_owned()),
             since: person.map(|person| person.since),
             scores: scores.map(|scores| scores.into_iter().map(ScoreHeldView::from).collect()),
             limits: limits.map(|limits| limits.into_iter().map(LimitHeldView::from).collect()),
@@ -257,7 +269,7 @@ pub async fn erase_subject(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?.id.clone();
     let handle = read_subject(&body.subject)?;
-    let subject = gateway.keyring.subject_ref(&merchant, &handle);
+    let subject = gateway.keyring.subject_refs(&merchant, &handle);
     let erasure = Erasure { merchant, subject, by: caller.actor() };
     let erased = gateway.lookup.erase(&gateway.ledger, erasure).await?;
     Ok(HttpResponse::Ok().json(ErasureView::from(erased)))

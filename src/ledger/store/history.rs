@@ -85,21 +85,22 @@ pub fn list_logged(
     kind: Option<&str>,
     about: Option<&str>,
 ) -> Result<Vec<LoggedRow>> {
-    list_logged_of(conn, log, range, kind, about, None)
+    list_logged_of(conn, log, range, kind, about, &[])
 }
 
-/// [`list_logged`], and of this person (a pseudonym) where one is given.
+/// [`list_logged`], and of this person where pseudonyms are given: one, or one more from before.
 pub fn list_logged_of(
     conn: &mut AnyConnection,
     log: &str,
     (from, before): (i64, i64),
     kind: Option<&str>,
     about: Option<&str>,
-    subject: Option<&str>,
+    subjects: &[String],
 ) -> Result<Vec<LoggedRow>> {
     // Bodies are canonical, so this text stands in every event of the person; what callers write is
     // escaped where it holds quotes.
-    let of_the_person = subject.map(|pseudonym| format!(r#"%"subject":"{pseudonym}"%"#));
+    let mut of_the_person = subjects.iter().map(|pseudonym| format!(r#"%"subject":"{pseudonym}"%"#));
+    let of_the_person = (of_the_person.next(), of_the_person.next());
     Ok(on_either!(conn, |c| {
         let mut query = events::table
             .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
@@ -120,9 +121,11 @@ pub fn list_logged_of(
         if let Some(about) = about {
             query = query.filter(events::about.eq(about));
         }
-        if let Some(wanted) = &of_the_person {
-            query = query.filter(events::body.like(wanted));
-        }
+        query = match &of_the_person {
+            (None, _) => query,
+            (Some(name), None) => query.filter(events::body.like(name)),
+            (Some(name), Some(former)) => query.filter(events::body.like(name).or(events::body.like(former))),
+        };
         query.load(c)?
     }))
 }

@@ -12,7 +12,7 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// Words and numbers that everyone may use.
-const FOUNDATION: [&str; 7] = ["clock", "decimal", "entropy", "ids", "json", "subject", "yaml"];
+const FOUNDATION: [&str; 8] = ["clock", "decimal", "entropy", "ids", "json", "subject", "unicode", "yaml"];
 /// Macros: they live in `database`, but are named from the root.
 const ROOT_MACROS: [&str; 1] = ["on_either"];
 /// Rooms that know a technology and no business.
@@ -81,6 +81,7 @@ const PURE: &[&str] = &[
     "ids",
     "json",
     "subject",
+    "unicode",
     "yaml",
     "perks/perk",
     "perks/rule",
@@ -111,15 +112,17 @@ const PURE: &[&str] = &[
     "tokens/jwks",
 ];
 /// The crates that pure files may name; `aws_lc_rs` for digests.
-const PURE_CRATES: [&str; 10] = [
+const PURE_CRATES: [&str; 12] = [
     "aws_lc_rs",
     "base64",
+    "icu_properties",
     "jiff",
     "memchr",
     "saphyr_parser",
     "serde",
     "serde_json",
     "thiserror",
+    "unicase",
     "unicode_normalization",
     "uuid",
 ];

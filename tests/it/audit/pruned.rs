@@ -112,7 +112,7 @@ impl House {
 
     async fn erase(&self, who: &str) {
         let subject =
-            self.world.gateway.keyring.subject_ref(&self.cathay.id, &format!("twitter:{who}").parse().unwrap());
+            self.world.gateway.keyring.subject_refs(&self.cathay.id, &format!("twitter:{who}").parse().unwrap());
         let erasure = Erasure { merchant: self.cathay.id.clone(), subject, by: CLI };
         let gateway = &self.world.gateway;
         gateway.lookup.erase(&gateway.ledger, erasure).await.unwrap().unwrap();

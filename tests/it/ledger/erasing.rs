@@ -80,7 +80,7 @@ async fn what_is_opened_about_somebody_who_is_being_erased_is_closed_or_refused(
             let erase = async || {
                 let erasure = Erasure {
                     merchant: cathay.id.clone(),
-                    subject: world.gateway.keyring.subject_ref(&cathay.id, &who.parse().unwrap()),
+                    subject: world.gateway.keyring.subject_refs(&cathay.id, &who.parse().unwrap()),
                     by: CLI,
                 };
                 replica.lookup.erase(&replica.ledger, erasure).await.unwrap().unwrap()

@@ -285,10 +285,10 @@ async fn a_problem_about_a_subject_does_not_repeat_it() {
           "type":"urn:perkgate:problem:invalid_request",
           "title":"Something in the request doesn't fit",
           "status":422,
-          "detail":"A subject has no white space, control or direction characters.",
+          "detail":"A subject has no white space, and no control, direction, private or unassigned characters: its character 14 is U+202E, so leave it out.",
           "code":"invalid_request",
           "request_id":"req_…",
-          "errors":[{"pointer":"/subject","code":"bad_subject","detail":"A subject has no white space, control or direction characters."}]
+          "errors":[{"pointer":"/subject","code":"bad_subject","detail":"A subject has no white space, and no control, direction, private or unassigned characters: its character 14 is U+202E, so leave it out."}]
         }
         "#);
     }

@@ -13,6 +13,7 @@ mod diff;
 mod four_eyes;
 mod grants;
 mod grants_end;
+mod handles;
 mod keys;
 mod merchants;
 mod perk_steps;

@@ -170,7 +170,7 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
             kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": subject})).await.is(200);
             let erasure = || perkgate::ledger::erasure::Erasure {
                 merchant: app.cathay.id.clone(),
-                subject: app.world.gateway.keyring.subject_ref(&app.cathay.id, &subject.parse().unwrap()),
+                subject: app.world.gateway.keyring.subject_refs(&app.cathay.id, &subject.parse().unwrap()),
                 by: crate::support::world::CLI,
             };
             let here = || app.world.gateway.lookup.erase(&app.world.gateway.ledger, erasure());
