@@ -169,11 +169,26 @@ pub(super) struct CheckFacts<'a> {
     /// The check in whose place a person granted this one.
     #[serde(borrow)]
     pub resolves: Option<Text<'a>>,
+    /// The check whose open referral this one belongs to.
+    #[serde(borrow)]
+    pub joins: Option<Text<'a>>,
 }
 
-read_members!(CheckFacts { perk, perk_id, rule_version, rule_hash, decision, tier, subject, limits, grant, resolves });
+read_members!(CheckFacts {
+    perk,
+    perk_id,
+    rule_version,
+    rule_hash,
+    decision,
+    tier,
+    subject,
+    limits,
+    grant,
+    resolves,
+    joins
+});
 
-/// The facts of `contest.opened`.
+/// The facts of `contest.opened` and `contest.added`.
 #[derive(Deserialize)]
 pub(super) struct ContestFacts<'a> {
     #[serde(borrow)]
@@ -185,6 +200,9 @@ pub(super) struct ContestFacts<'a> {
     pub subject: Text<'a>,
     /// When the check was refused.
     pub decided_at: Timestamp,
+    /// Of an addition: the check whose case it belongs to.
+    #[serde(borrow)]
+    pub case: Option<Text<'a>>,
 }
 
 /// The facts of `referral.decided`, `contest.upheld` and `contest.overturned`.

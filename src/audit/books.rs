@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
+use super::additions::Additions;
 use super::body::{ApprovalFacts, Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
@@ -53,6 +54,7 @@ pub(super) struct LogBooks<'a> {
     keys: Keys,
     gateway_keys: GatewayKeys,
     referrals: Referrals,
+    additions: Additions,
     subjects: Subjects,
     pruned: Pruned,
     gaps: Gaps,
@@ -80,6 +82,7 @@ impl Books {
             keys: Keys::default(),
             gateway_keys: GatewayKeys::default(),
             referrals: Referrals::default(),
+            additions: Additions::default(),
             subjects: Subjects::new(self.marks.clone()),
             pruned: Pruned::default(),
             gaps: Gaps::default(),
@@ -143,6 +146,7 @@ impl LogBooks<'_> {
             )) => {
                 self.referrals.gone(check, kind);
             }
+            Some((contests::ADDED, check)) => self.additions.gone(check),
             Some((kind @ (redemptions::KIND | returns::RELEASED | returns::VOIDED), grant)) => {
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
                     redemptions.has_gone |= kind == redemptions::KIND;
@@ -164,7 +168,7 @@ impl LogBooks<'_> {
                 self.rules.cited(at, body.at, check, self.gaps.is_part(), findings);
                 self.counters.take(at, body.at, check, &self.gaps, findings);
                 self.subjects.seen(at, body.at, &check.subject);
-                self.referrals.asked(body, check);
+                self.referrals.asked(at, body, check, self.gaps.any(), findings);
                 if let Some(grant) = &check.grant {
                     match &mut self.books.against {
                         Against::Tables { grants, .. } => grants.take(merchant.unwrap_or_default(), body, check, grant),
@@ -208,6 +212,10 @@ impl LogBooks<'_> {
                 }
             }
             contests::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
+            contests::ADDED => {
+                let cases = (&mut self.referrals, self.gaps.any());
+                self.additions.added(at, body, &read(facts)?, cases, findings);
+            }
             referrals::KIND | contests::UPHELD | contests::OVERTURNED | contests::CLOSED => {
                 self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
             }
@@ -267,6 +275,7 @@ impl LogBooks<'_> {
         self.owner.close(conn, name, merchant, findings)?;
         checked.rules += self.rules.close(conn, name, merchant, findings)?;
         checked.referrals += self.referrals.close(conn, name, merchant, &gaps, findings)?;
+        self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
         checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;
         Ok(())

@@ -219,6 +219,10 @@ wrongs! {
         "the referral of {check} differs from the events in its {part}";
     ReferralMissing { check: String } = "referral_missing", "{check} was referred to a person, and its referral is gone";
     ReferralWithoutEvent { check: String } = "referral_without_event", "no event referred {check}: its referral was added";
+    Addition { check: String, part: &'static str } = "addition_mismatch",
+        "what adds {check} to a case differs from the event in its {part}";
+    AdditionMissing { check: String } = "addition_missing", "{check} was added to a case, and its row is gone";
+    AdditionWithoutEvent { check: String } = "addition_without_event", "no event added {check} to a case: its row was added";
     RuleText { perk: String, version: i32 } = "rule_text_mismatch",
         "the stored rule of {perk}, version {version}, does not have its hash: it was changed";
     Rule { perk: String, version: i32, part: &'static str } = "rule_mismatch",

@@ -39,6 +39,7 @@
 //! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
 //! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.
 
+mod additions;
 pub mod anchor;
 pub mod anchoring;
 mod body;

@@ -46,6 +46,8 @@ struct Referral {
     /// When it was contested, and by whom.
     contested: Option<(i64, String)>,
     decided: Option<Decided>,
+    /// How many refusals were added to it.
+    additions: usize,
 }
 
 struct Asked {
@@ -65,12 +67,24 @@ struct Decided {
 }
 
 impl Referrals {
-    pub(super) fn asked(&mut self, body: &Body<'_>, check: &CheckFacts<'_>) {
+    /// `has_gaps`: events before it are not here, perhaps the check that it joins.
+    pub(super) fn asked(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        check: &CheckFacts<'_>,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) {
         if let Some(asked) = &check.resolves {
             let grant = check.grant.as_ref().map(|grant| grant.id.to_string());
             self.granted.insert(asked.to_string(), (body.about.to_string(), grant));
         }
-        if &*check.decision == "referred" {
+        if let Some(first) = &check.joins {
+            if let Err(reason) = self.joined(check, first, has_gaps) {
+                findings.add(at, Wrong::Incoherent { reason });
+            }
+        } else if &*check.decision == "referred" {
             let asked = Asked {
                 perk_id: check.perk_id.to_string(),
                 perk: check.perk.to_string(),
@@ -78,9 +92,45 @@ impl Referrals {
                 subject: check.subject.to_string(),
                 at: body.at.0,
             };
-            self.referred
-                .insert(body.about.to_string(), Referral { asked: Some(asked), contested: None, decided: None });
+            self.referred.insert(body.about.to_string(), Referral { asked: Some(asked), ..Referral::default() });
         }
+    }
+
+    /// Holds a check that joins another's referral to that one, which is open then.
+    fn joined(&self, check: &CheckFacts<'_>, first: &str, has_gaps: bool) -> Result<(), &'static str> {
+        if &*check.decision != "referred" {
+            return Err("what joins a referral is left to a person");
+        }
+        match self.referred.get(first) {
+            None if has_gaps => Ok(()),
+            None => Err("no referral is before it that it joins"),
+            Some(referral) if referral.contested.is_some() => Err("it joins a contest"),
+            Some(referral) => referral.takes(&check.subject, &check.perk_id),
+        }
+    }
+
+    /// Holds an addition to its case, which is open then, and counts it.
+    pub(super) fn add(
+        &mut self,
+        check: &str,
+        case: &str,
+        facts: &ContestFacts<'_>,
+        has_gaps: bool,
+    ) -> Result<(), &'static str> {
+        if self.referred.contains_key(check) {
+            return Err("it was referred or contested before");
+        }
+        let Some(referral) = self.referred.get_mut(case) else {
+            return if has_gaps { Ok(()) } else { Err("no case is before it that it was added to") };
+        };
+        if referral.contested.is_none() {
+            return Err("what it was added to is no contest");
+        }
+        referral.additions += 1;
+        if referral.additions > contests::MOST_ADDED {
+            return Err("more was added to the case than it takes");
+        }
+        referral.takes(&facts.subject, &facts.perk_id)
     }
 
     /// A pruned event of this kind said something of the check.
@@ -106,8 +156,8 @@ impl Referrals {
         };
         let by = body.actor.key.as_deref().unwrap_or("cli").to_owned();
         let contested = Some((body.at.0, by));
-        let before =
-            self.referred.insert(body.about.to_string(), Referral { asked: Some(asked), contested, decided: None });
+        let case = Referral { asked: Some(asked), contested, ..Referral::default() };
+        let before = self.referred.insert(body.about.to_string(), case);
         if before.is_some() {
             findings.add(at, Wrong::Incoherent { reason: "it was referred or contested before" });
         }
@@ -202,6 +252,17 @@ impl Referrals {
 }
 
 impl Referral {
+    /// Whether more about this person and perk may belong to it now.
+    fn takes(&self, subject: &str, perk_id: &str) -> Result<(), &'static str> {
+        match &self.asked {
+            _ if self.decided.is_some() => Err("the case that it belongs to was decided before it"),
+            Some(asked) if asked.subject != subject || asked.perk_id != perk_id => {
+                Err("the case that it belongs to is about another person or perk")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where the row is not what the events say that are here.
     fn difference(&self, row: &ReferralRow, gone: &Gone) -> Option<&'static str> {
         let asked = self.asked.iter().flat_map(|asked| {

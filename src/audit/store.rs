@@ -13,11 +13,11 @@ use diesel::dsl::{max, min};
 use diesel::prelude::*;
 
 use crate::database::schema::{
-    api_keys, checkpoints, events, four_eyes, grants, keyring_keys, limit_counters, logs, merchants, perks,
-    redemptions, referrals, rule_versions, subjects,
+    api_keys, checkpoints, contest_additions, events, four_eyes, grants, keyring_keys, limit_counters, logs, merchants,
+    perks, redemptions, referrals, rule_versions, subjects,
 };
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::store::{CheckpointRow, LogRow, ReferralRow};
+use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
 use brief::{Brief, Stored};
 pub(super) use limits::{CounterRow, UseRow, list_counters, list_uses};
@@ -271,6 +271,16 @@ pub(super) fn list_referrals(conn: &mut AnyConnection, merchant: &str, after: &s
         .order(referrals::check_id)
         .limit(LIMIT)
         .select(ReferralRow::as_select())
+        .load(conn)?)
+}
+
+/// The merchant's refusals that were added to cases, after a check.
+pub(super) fn list_additions(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<AdditionRow>> {
+    Ok(contest_additions::table
+        .filter(contest_additions::merchant_id.eq(merchant).and(contest_additions::check_id.gt(after)))
+        .order(contest_additions::check_id)
+        .limit(LIMIT)
+        .select(AdditionRow::as_select())
         .load(conn)?)
 }
 

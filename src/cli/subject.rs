@@ -124,10 +124,9 @@ impl From<Option<Erased>> for ErasedView {
     fn from(erased: Option<Erased>) -> Self {
         let is_known = erased.is_some();
         let purged = erased.as_ref().is_none_or(|erased| erased.is_purged);
-        let (pseudonym, former, scores, referrals, limits) =
-            erased.map_or((None, None, 0, 0, Vec::new()), |erased| {
-                (erased.pseudonym, erased.former, erased.scores, erased.referrals, erased.limits)
-            });
+        let (pseudonym, former, scores, referrals, limits) = erased.map_or((None, None, 0, 0, Vec::new()), |erased| {
+            (erased.pseudonym, erased.former, erased.scores, erased.referrals, erased.limits)
+        });
         Self {
             erased: is_known,
             pseudonym: pseudonym.map(|it| it.as_str().to_owned()),

@@ -271,6 +271,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    contest_additions (check_id) {
+        check_id -> Text,
+        merchant_id -> Text,
+        case_id -> Text,
+        asked_at -> BigInt,
+        added_at -> BigInt,
+        added_by -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     epochs,
     merchants,
@@ -289,6 +300,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     redemptions,
     idempotency,
     referrals,
+    contest_additions,
     logs,
     events,
     checkpoints,

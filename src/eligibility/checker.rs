@@ -59,6 +59,8 @@ pub struct Answer {
     pub max_wait: Option<Period>,
     /// The check in whose place this one was granted, by a person.
     pub resolves: Option<CheckId>,
+    /// The check about the same person and perk whose open referral this one belongs to.
+    pub joins: Option<CheckId>,
     pub grant: Option<Grant>,
     pub token: Option<String>,
     /// When the key that signed the grant's token was withdrawn: the token opens no door.
@@ -135,6 +137,7 @@ impl Checker {
             next_eligible_at: settled.next_eligible_at,
             max_wait: settled.max_wait,
             resolves: None,
+            joins: None,
             grant: None,
             token: None,
             token_key_revoked_at: None,
@@ -192,6 +195,7 @@ impl Checker {
             next_eligible_at: record.next_eligible_at,
             max_wait: record.max_wait,
             resolves: record.resolves,
+            joins: record.joins,
             grant: record.grant,
             token,
             token_key_revoked_at,

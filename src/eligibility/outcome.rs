@@ -49,7 +49,8 @@ impl Outcome {
 
 impl From<Settled> for Outcome {
     fn from(settled: Settled) -> Self {
-        let Settled { decision, tier, refused_tier, reasons, limits, next_eligible_at, max_wait, grant: _ } = settled;
+        let Settled { decision, tier, refused_tier, reasons, limits, next_eligible_at, max_wait, grant: _, joins: _ } =
+            settled;
         Self { decision, tier, refused_tier, reasons, limits, next_eligible_at, max_wait }
     }
 }

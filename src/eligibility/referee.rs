@@ -83,6 +83,7 @@ fn bare(principal: &Principal, referral: &Referral) -> Answer {
         next_eligible_at: None,
         max_wait: None,
         resolves: granted.map(|_| referral.check.clone()),
+        joins: None,
         grant: None,
         token: None,
         token_key_revoked_at: None,
@@ -126,9 +127,12 @@ impl Checker {
         let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
         let referral = referral.ok_or(RulingError::NotFound)?;
         if let Some(contest) = &referral.contest {
-            // Who says that a decision is wrong doesn't judge it.
-            let other = self.catalog.require_another(&merchant.id, &contest.by, contest.at, &principal.actor()).await;
-            other.map_err(CheckError::from)?;
+            // Who says that a decision is wrong doesn't judge it, nor who says so of another that is judged with it.
+            let added = contest.added.iter().map(|added| (&added.by, added.at));
+            for (by, at) in std::iter::once((&contest.by, contest.at)).chain(added) {
+                let other = self.catalog.require_another(&merchant.id, by, at, &principal.actor()).await;
+                other.map_err(CheckError::from)?;
+            }
         }
         let grant = match &ruling.tier {
             // Even when the person has been erased meanwhile: what is left of them can be closed.

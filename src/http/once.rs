@@ -12,11 +12,14 @@ use crate::access::Principal;
 use crate::gateway::Gateway;
 use crate::ledger::once::{Claim, Scope};
 
-/// A 201 as it is kept for a retry.
+/// A 201 as it is kept for a retry; a 200 where it led to what was there before.
 #[derive(Serialize, Deserialize)]
 pub struct Created {
     location: Option<String>,
     body: String,
+    /// Of answers that earlier builds kept: no.
+    #[serde(default)]
+    is_known: bool,
 }
 
 /// What a claim of an idempotency key led to.
@@ -30,11 +33,17 @@ impl Created {
     /// What was made, and where it is.
     pub fn new(location: Option<String>, view: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_string(view).map_err(|error| Problem::internal(&error))?;
-        Ok(Self { location, body })
+        Ok(Self { location, body, is_known: false })
+    }
+
+    /// The same, where it belongs to something that was made before.
+    #[must_use]
+    pub fn known(self) -> Self {
+        Self { is_known: true, ..self }
     }
 
     fn into_response(self) -> HttpResponse {
-        let mut response = HttpResponse::Created();
+        let mut response = if self.is_known { HttpResponse::Ok() } else { HttpResponse::Created() };
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
         }
@@ -76,7 +85,9 @@ pub async fn once_read_back(
     work: impl Future<Output = Result<Created, Problem>>,
     again: impl Future<Output = Result<Created, Problem>>,
 ) -> Result<HttpResponse, Problem> {
-    let kept = |made: &Created| serde_json::to_vec(&Created { location: made.location.clone(), body: String::new() });
+    let kept = |made: &Created| {
+        serde_json::to_vec(&Created { location: made.location.clone(), body: String::new(), is_known: made.is_known })
+    };
     match told(gateway, caller, operation.into(), key, request_hash, work, kept).await? {
         Told::Now(made) => Ok(made.into_response()),
         Told::Before(_) => Ok(again.await?.into_response()),

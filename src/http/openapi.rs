@@ -131,7 +131,7 @@ problem_sets! {
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
     /// What contesting can run into.
-    ProblemsOfContests = [AlreadyExists, SelfApproval, WrongStatus];
+    ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
     /// What a person's decision can run into.
     ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired];
     /// What a long run can be told.

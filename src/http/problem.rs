@@ -48,6 +48,7 @@ kinds! {
     AlreadyExists = 409 "already_exists" "There is one already";
     AlreadyDecided = 409 "already_decided" "A person has decided this already";
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
+    CaseFull = 409 "case_full" "The case has all that it takes";
     GrantVoided = 409 "grant_voided" "The grant was taken back";
     InProgress = 409 "in_progress" "The same request is being worked on";
     LimitReached = 409 "limit_reached" "A limit has no room for this";

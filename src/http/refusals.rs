@@ -16,7 +16,7 @@ use crate::eligibility::referee::RulingError;
 use crate::ids::NameError;
 use crate::ledger::LedgerError;
 use crate::ledger::browse::BrowseError;
-use crate::ledger::contests::ContestError;
+use crate::ledger::contests::{ContestError, MOST_ADDED};
 use crate::ledger::returns::ReturnError;
 use crate::perks::catalog::PerkError;
 use crate::perks::read::Issue;
@@ -252,6 +252,13 @@ impl From<ContestError> for Problem {
             ContestError::NotRefused(_) => Self::new(Kind::WrongStatus, format!("This can't be contested: {error}.")),
             ContestError::AlreadyContested => {
                 Self::new(Kind::AlreadyExists, "This refusal was contested before: see its case for how it stands.")
+            }
+            ContestError::Full(case) => {
+                let detail = format!(
+                    "The case about {case} is open, and {MOST_ADDED} more refusals were added to it already: wait until \
+                     it is decided."
+                );
+                Self::new(Kind::CaseFull, detail)
             }
             ContestError::Erased => {
                 let detail = "The person that this check was about has been erased: nobody could be told the outcome.";

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use super::append::{self, Leaf, LogIds};
+use super::cases::OpenReferrals;
 use super::checks::{self, Settled};
 use super::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
 use super::limits::{Admission, Counters};
@@ -12,7 +13,7 @@ use super::redemptions::Tokens;
 use super::store::{self, GrantRow, IdempotencyRow, people};
 use super::subjects::{self, Subject, Subjects};
 use super::writer::Means;
-use super::{IDEMPOTENCY_WINDOW, referrals, replay};
+use super::{IDEMPOTENCY_WINDOW, cases, replay};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
 use crate::ids::{CheckId, MerchantId};
@@ -64,10 +65,16 @@ pub(super) fn record(
     }
 
     let subjects = subjects::resolve(conn, means, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
-    keep_referred(conn, &checks, &subjects)?;
+    let mut referrals_of = hold_referred(conn, &checks, &subjects)?;
     let entering: Vec<_> = doors.iter().map(|(_, entry)| (&entry.grant, entry.at)).collect();
     let mut counters = Counters::lock(conn, &granted(&checks, &subjects)?, &entering)?;
-    let settled = admit(&mut counters, &checks, &subjects)?;
+    let mut settled = admit(&mut counters, &checks, &subjects)?;
+    for ((_, check), settled) in checks.iter().zip(&mut settled) {
+        if settled.decision == Decision::Referred {
+            let subject = subject_of(&subjects, check)?;
+            settled.joins = referrals_of.join(check, &subject.pseudonym);
+        }
+    }
 
     let mut leaves: Vec<Leaf> = Vec::with_capacity(entries.len());
     let mut spent: Vec<(usize, Redeemed)> = Vec::new();
@@ -76,7 +83,7 @@ pub(super) fn record(
     for ((_, check), settled) in checks.iter().zip(&settled) {
         leaves.push(checks::leaf(means, check, subject_of(&subjects, check)?, settled)?);
         grants.extend(grant_row(check, settled));
-        referred.extend(referrals::row(check, subject_of(&subjects, check)?, settled));
+        referred.extend(cases::row(check, subject_of(&subjects, check)?, settled));
     }
     let mut tokens = Tokens::lock(conn, &doors.iter().map(|(_, entry)| *entry).collect::<Vec<_>>())?;
     for (at, entry) in &doors {
@@ -101,24 +108,27 @@ pub(super) fn record(
     Ok(outcomes.into_values().collect())
 }
 
-/// Keeps the people whose checks are left to a person from being erased until the commit: an erasure closes
-/// what is open about somebody, and must see it. Who is gone already is somebody new the next time.
-fn keep_referred(
+/// Holds the people whose checks are left to a person until the commit: an erasure closes what is open about
+/// somebody, and must see it; and of two replicas that refer the same person, one sees the other's referral. Who is
+/// gone already is somebody new the next time. Returns what is open about them.
+fn hold_referred(
     conn: &mut AnyConnection,
     checks: &[(usize, &CheckEntry)],
     subjects: &Subjects,
-) -> Result<(), DatabaseError> {
+) -> Result<OpenReferrals, DatabaseError> {
+    let mut open = OpenReferrals::default();
     let mut referred: BTreeMap<&MerchantId, BTreeSet<&str>> = BTreeMap::new();
     for (_, check) in checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Referred) {
         referred.entry(&check.merchant).or_default().insert(subject_of(subjects, check)?.pseudonym.as_str());
     }
     for (merchant, people) in referred {
         let people: Vec<&str> = people.into_iter().collect();
-        if people::keep_subjects(conn, merchant, &people)?.len() < people.len() {
+        if people::hold_subjects(conn, merchant, &people)?.len() < people.len() {
             return Err(DatabaseError::Conflict);
         }
+        open.load(conn, merchant, &people)?;
     }
-    Ok(())
+    Ok(open)
 }
 
 /// The checks that the rules grant, for which limits have the last word.

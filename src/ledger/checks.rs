@@ -40,6 +40,8 @@ pub struct Settled {
     pub next_eligible_at: Option<jiff::Timestamp>,
     pub max_wait: Option<Period>,
     pub grant: Option<Grant>,
+    /// Of one that is left to a person: the check whose open referral it belongs to.
+    pub joins: Option<CheckId>,
 }
 
 /// What is personal about a check: sealed under the subject's key.
@@ -88,6 +90,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
             next_eligible_at: admission.next_eligible_at,
             max_wait: None,
             grant: None,
+            joins: None,
         };
     }
     let grant = check.grant.as_ref().map(|terms| {
@@ -111,6 +114,7 @@ pub(super) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
         next_eligible_at: verdict.next_eligible_at,
         max_wait: verdict.max_wait,
         grant,
+        joins: None,
     }
 }
 
@@ -209,6 +213,7 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
         ("grant", grant),
     ];
     members.extend(check.resolves.as_ref().map(|check| ("resolves", Json::text(check.as_str()))));
+    members.extend(settled.joins.as_ref().map(|check| ("joins", Json::text(check.as_str()))));
     members.extend(settled.max_wait.map(|wait| ("max_wait", Json::text(wait.to_string()))));
     Json::object(members)
 }
@@ -235,6 +240,7 @@ pub(super) fn record(check: &CheckEntry, settled: Settled, receipt: Receipt) -> 
         next_eligible_at: settled.next_eligible_at,
         max_wait: settled.max_wait,
         resolves: check.resolves.clone(),
+        joins: settled.joins,
         grant: settled.grant,
         receipt,
     }
@@ -275,6 +281,7 @@ pub(super) fn read(
         next_eligible_at: parse_time(facts.member("next_eligible_at")),
         max_wait: read_wait(facts),
         resolves: facts.member("resolves").and_then(Json::as_text).and_then(|check| check.parse().ok()),
+        joins: facts.member("joins").and_then(Json::as_text).and_then(|check| check.parse().ok()),
         grant,
         receipt,
     })

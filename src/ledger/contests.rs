@@ -1,7 +1,8 @@
 //! Refusals that somebody contests: a case for a person, who upholds the decision or overturns it.
 //!
 //! A contest is a referral that was opened afterwards. It stands in the same table and is decided by the
-//! same code (`referrals.rs`): whoever overturns a refusal grants a check in its place, limits and all.
+//! same code (`referrals.rs`): whoever overturns a refusal grants a check in its place, limits and all. While one
+//! is open about a person and perk, another refusal that is contested is added to it (`cases.rs`).
 
 use std::time::Instant;
 
@@ -10,13 +11,13 @@ use tokio::sync::oneshot;
 
 use super::append::{self, Leaf, LogIds};
 use super::checks;
-use super::entry::{Actor, LogOwner};
+use super::entry::{Actor, CheckRecord, LogOwner};
 use super::event::{Event, StoredEvent};
 use super::referrals::{Personal, Referral, ReferralStatus};
-use super::store::{self, ReferralRow, people};
-use super::subjects;
+use super::store::{self, AdditionRow, ReferralRow, people};
+use super::subjects::{self, Subject};
 use super::writer::{Job, Means, Writer};
-use super::{CHANGE_PATIENCE, Ledger, LedgerError, replay, settled};
+use super::{CHANGE_PATIENCE, Ledger, LedgerError, cases, replay, settled};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
 use crate::ids::{CheckId, EventId, MerchantId};
@@ -28,6 +29,21 @@ pub const UPHELD: &str = "contest.upheld";
 pub const OVERTURNED: &str = "contest.overturned";
 /// The person was erased before anybody judged.
 pub const CLOSED: &str = "contest.closed";
+/// Another refusal of the person and perk was contested while the case was open: it is about that refusal, and
+/// names the case.
+pub const ADDED: &str = "contest.added";
+
+/// How many refusals are added to one case at most.
+pub const MOST_ADDED: usize = 20;
+
+/// What became of an [`Objection`].
+#[derive(Debug)]
+pub enum Contest {
+    /// A case of its own.
+    Opened(Referral),
+    /// It was added to this case.
+    Added(Referral),
+}
 
 /// What somebody says about a decision.
 #[derive(Debug, Clone)]
@@ -54,6 +70,9 @@ pub enum ContestError {
     Decided { status: ReferralStatus, at: Timestamp },
     #[error("a case about this check was opened before")]
     AlreadyContested,
+    /// So many were added to the open case already.
+    #[error("{MOST_ADDED} refusals were added to the open case about {0} already")]
+    Full(CheckId),
     #[error("the person that the check was about has been erased")]
     Erased,
     #[error(transparent)]
@@ -71,11 +90,11 @@ impl From<DatabaseError> for ContestError {
 }
 
 impl Ledger {
-    /// Opens a case about a refusal.
+    /// Opens a case about a refusal, or adds it to the one that is open about the person and perk.
     ///
     /// # Errors
     /// [`ContestError`]; nothing is recorded then.
-    pub async fn contest(&self, objection: Objection) -> Result<Referral, ContestError> {
+    pub async fn contest(&self, objection: Objection) -> Result<Contest, ContestError> {
         let (reply, answer) = oneshot::channel();
         let change = Job::Change(Box::new(move |writer: &mut Writer| {
             let _ = reply.send(open(writer, &objection));
@@ -85,12 +104,12 @@ impl Ledger {
     }
 }
 
-fn open(writer: &mut Writer, objection: &Objection) -> Result<Referral, ContestError> {
+fn open(writer: &mut Writer, objection: &Objection) -> Result<Contest, ContestError> {
     let mut refusal = None;
     let marker = objection.event.as_str().to_owned();
     let done = writer.attempt(
         |conn, means, logs| match opened(conn, means, logs, objection) {
-            Ok(row) => Ok(row),
+            Ok(contest) => Ok(contest),
             Err(ContestError::Ledger(LedgerError::Database(error))) => Err(error),
             Err(refused) => {
                 refusal = Some(refused);
@@ -100,7 +119,7 @@ fn open(writer: &mut Writer, objection: &Objection) -> Result<Referral, ContestE
         std::slice::from_ref(&marker),
     );
     match (done, refusal) {
-        (Ok(row), _) => Ok(row.try_into()?),
+        (Ok(contest), _) => Ok(contest),
         (Err(_), Some(refusal)) => Err(refusal),
         (Err(error), None) => Err(error.into()),
     }
@@ -111,15 +130,67 @@ fn opened(
     means: &Means,
     logs: &mut LogIds,
     objection: &Objection,
-) -> Result<ReferralRow, ContestError> {
-    let Objection { merchant, check, by, .. } = objection;
-    let raised = |error: DatabaseError| match error {
-        DatabaseError::Duplicate(_) => ContestError::AlreadyContested,
-        // As it is: the writer looks at it before anybody is told.
-        error => ContestError::Ledger(LedgerError::Database(error)),
+) -> Result<Contest, ContestError> {
+    let Objection { merchant, check, .. } = objection;
+    let (event, asked, is_known) = refused(conn, means, objection)?;
+    if !is_known {
+        return Err(ContestError::Erased);
+    }
+    let row = row_of(objection, &event, asked.at).map_err(raised)?;
+    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject).map_err(raised)?;
+    let (_, subject) = subject.ok_or(ContestError::Erased)?;
+    let open = ReferralStatus::Open.as_str();
+    let case = store::lock_open_contest(conn, merchant, &row.subject, &row.perk_id, open).map_err(raised)?;
+    let (kind, referral) = match &case {
+        None => {
+            store::insert_referrals(conn, std::slice::from_ref(&row)).map_err(raised)?;
+            (OPENED, row.clone())
+        }
+        Some(case) => {
+            let added = store::list_additions(conn, merchant, &[case.check_id.as_str()]).map_err(raised)?.len();
+            if added >= MOST_ADDED {
+                let full = case.check_id.parse().map_err(|e| raised(DatabaseError::corrupt("referral", e)))?;
+                return Err(ContestError::Full(full));
+            }
+            let addition = AdditionRow {
+                check_id: check.as_str().to_owned(),
+                merchant_id: merchant.as_str().to_owned(),
+                case_id: case.check_id.clone(),
+                asked_at: row.created_at,
+                added_at: objection.at.as_microsecond(),
+                added_by: objection.by.name(),
+            };
+            store::insert_addition(conn, &addition).map_err(raised)?;
+            (ADDED, case.clone())
+        }
     };
-    let known = store::lock_referral(conn, merchant, check).map_err(raised)?;
-    if known.as_ref().is_some_and(|row| row.contested_at.is_some()) {
+    let facts = facts_of(&row, &event, asked.at, case.as_ref());
+    let leaf = leaf(means, objection, kind, facts, &subject).map_err(raised)?;
+    append::append(conn, means, logs, vec![leaf]).map_err(raised)?;
+    let referral = cases::with_additions(conn, merchant, vec![referral]).map_err(raised)?.pop();
+    let referral = referral.ok_or_else(|| raised(DatabaseError::NotFound))?;
+    Ok(if kind == OPENED { Contest::Opened(referral) } else { Contest::Added(referral) })
+}
+
+/// The refusal that is contested, with its event, and whether its person is known; they are held until the commit. Of
+/// whatever isn't one that can be contested, why.
+fn refused(
+    conn: &mut AnyConnection,
+    means: &Means,
+    objection: &Objection,
+) -> Result<(StoredEvent, CheckRecord, bool), ContestError> {
+    let Objection { merchant, check, .. } = objection;
+    let event = replay::find_event(conn, merchant, check, checks::KIND).map_err(raised)?;
+    let told = |name: &str| event.as_ref().and_then(|event| event.facts.member(name)).and_then(Json::as_text);
+    // The person before any case, as whoever erases does: an erasure either sees this case and closes it, or comes
+    // first and refuses it; and of two who contest, the second sees the case of the first.
+    let is_known = match told("subject") {
+        Some(subject) => !people::hold_subjects(conn, merchant, &[subject]).map_err(raised)?.is_empty(),
+        None => false,
+    };
+    let own = store::lock_referral(conn, merchant, check).map_err(raised)?;
+    let is_contested = own.as_ref().is_some_and(|row| row.contested_at.is_some());
+    if is_contested || store::find_addition(conn, merchant, check).map_err(raised)?.is_some() {
         return Err(ContestError::AlreadyContested);
     }
     // Otherwise pruning could take away meanwhile what the case is to be decided by.
@@ -127,59 +198,75 @@ fn opened(
         store::hold_event(conn, &log.id, check.as_str(), checks::KIND).map_err(raised)?;
     }
     let asked = replay::recorded_check(conn, &means.keyring, merchant, check)?.ok_or(ContestError::NotFound)?;
-    if let Some(referral) = known {
-        // Not locked: whoever erases locks the person before the referral.
-        if store::find_subject(conn, merchant, &referral.subject).map_err(raised)?.is_none() {
+    let asked = asked.get().clone();
+    let referral = match (own, &asked.joins) {
+        (None, Some(first)) => store::find_referral(conn, merchant, first).map_err(raised)?,
+        (own, _) => own,
+    };
+    if let Some(referral) = referral {
+        if !is_known {
             return Err(ContestError::Erased);
         }
         let Referral { status, decided, .. } = Referral::try_from(referral).map_err(raised)?;
-        let undecided = || ContestError::NotRefused(asked.get().decision);
+        let undecided = || ContestError::NotRefused(asked.decision);
         return Err(decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at }));
     }
-    if asked.get().decision != Decision::Denied {
-        return Err(ContestError::NotRefused(asked.get().decision));
+    if asked.decision != Decision::Denied {
+        return Err(ContestError::NotRefused(asked.decision));
     }
-    let event = replay::find_event(conn, merchant, check, checks::KIND).map_err(raised)?;
-    let event = event.ok_or(ContestError::NotFound)?;
-    let row = row_of(objection, &event, asked.get().at).map_err(raised)?;
-    // Kept until the commit: an erasure either sees this case and closes it, or comes first and refuses it.
-    if people::keep_subjects(conn, merchant, &[&row.subject]).map_err(raised)?.is_empty() {
-        return Err(ContestError::Erased);
+    Ok((event.ok_or(ContestError::NotFound)?, asked, is_known))
+}
+
+/// As it is: the writer looks at it before anybody is told.
+fn raised(error: DatabaseError) -> ContestError {
+    match error {
+        DatabaseError::Duplicate(_) => ContestError::AlreadyContested,
+        error => ContestError::Ledger(LedgerError::Database(error)),
     }
-    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject).map_err(raised)?;
-    let (_, subject) = subject.ok_or(ContestError::Erased)?;
+}
+
+/// What names nobody about a refusal that is contested; `case` is the open one that it is added to.
+fn facts_of(row: &ReferralRow, event: &StoredEvent, asked_at: Timestamp, case: Option<&ReferralRow>) -> Json {
+    let facts = [
+        ("perk", Json::text(&row.perk)),
+        ("perk_id", Json::text(&row.perk_id)),
+        ("rule_version", Json::whole(i64::from(row.rule_version))),
+        ("subject", Json::text(&row.subject)),
+        ("decision", Json::text(Decision::Denied.as_str())),
+        ("decided_at", Json::text(asked_at.to_string())),
+        ("reasons", event.facts.member("reasons").cloned().unwrap_or(Json::Null)),
+    ];
+    Json::object(facts.into_iter().chain(case.map(|case| ("case", Json::text(&case.check_id)))))
+}
+
+fn leaf(
+    means: &Means,
+    objection: &Objection,
+    kind: &'static str,
+    facts: Json,
+    subject: &Subject,
+) -> Result<Leaf, DatabaseError> {
     let personal = Personal { note: objection.reason.clone() };
-    let plain = serde_json::to_vec(&personal).map_err(|e| raised(DatabaseError::corrupt("contest", e)))?;
-    store::insert_referrals(conn, std::slice::from_ref(&row)).map_err(raised)?;
+    let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("contest", e))?;
     let body = Event {
         id: &objection.event,
-        kind: OPENED,
+        kind,
         at: objection.at,
-        merchant: Some(merchant),
-        actor: by,
-        about: check.as_str(),
-        facts: Json::object([
-            ("perk", Json::text(&row.perk)),
-            ("perk_id", Json::text(&row.perk_id)),
-            ("rule_version", Json::whole(i64::from(row.rule_version))),
-            ("subject", Json::text(&row.subject)),
-            ("decision", Json::text(Decision::Denied.as_str())),
-            ("decided_at", Json::text(asked.get().at.to_string())),
-            ("reasons", event.facts.member("reasons").cloned().unwrap_or(Json::Null)),
-        ]),
+        merchant: Some(&objection.merchant),
+        actor: &objection.by,
+        about: objection.check.as_str(),
+        facts,
         sealed: Some(&subject.secret.seal(&objection.event, &plain, &means.entropy)),
     }
     .to_body();
-    let leaf = Leaf {
-        log: LogOwner::Merchant(merchant.clone()),
+    Ok(Leaf {
+        log: LogOwner::Merchant(objection.merchant.clone()),
         id: objection.event.clone(),
-        kind: OPENED,
-        about: check.as_str().to_owned(),
+        kind,
+        about: objection.check.as_str().to_owned(),
         at: objection.at,
         body,
-    };
-    append::append(conn, means, logs, vec![leaf]).map_err(raised)?;
-    Ok(row)
+    })
 }
 
 fn row_of(objection: &Objection, event: &StoredEvent, asked_at: Timestamp) -> Result<ReferralRow, DatabaseError> {

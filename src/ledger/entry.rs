@@ -228,6 +228,8 @@ pub struct CheckRecord {
     pub max_wait: Option<Period>,
     /// The check in whose place this one was granted, by a person.
     pub resolves: Option<CheckId>,
+    /// The check about the same person and perk whose open referral this one belongs to.
+    pub joins: Option<CheckId>,
     pub grant: Option<Grant>,
     pub receipt: Receipt,
 }

@@ -1,7 +1,7 @@
 //! Erasing a person: what names them is destroyed, and their events are nobody's from then on.
 //!
 //! One transaction: the person's row is locked first, so that whatever is being opened about them is either
-//! there or refused (whoever opens a case keeps the row from going: `people::keep_subjects`). Then what is
+//! there or refused (whoever opens a case keeps the row from going: `people::hold_subjects`). Then what is
 //! open about them is locked and closed, because nobody could be told who it is about; then the row with the
 //! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
 //! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
@@ -143,17 +143,11 @@ fn erase(
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, .. } = erasure;
     let mut leaves = Vec::new();
-    let mut erased = Erased {
-        pseudonym: None,
-        former: None,
-        scores: 0,
-        referrals: 0,
-        limits: Vec::new(),
-        is_purged: false,
-    };
-    let rows = lock(conn, merchant, subject)?;
+    let mut erased =
+        Erased { pseudonym: None, former: None, scores: 0, referrals: 0, limits: Vec::new(), is_purged: false };
+    let known = lock(conn, merchant, subject)?;
     // The row under the form of an earlier build is the same person's, and goes with an event of its own.
-    for (reference, name) in &rows {
+    for (reference, name) in &known {
         let limits = person::limits_of(conn, merchant, name, at)?;
         let closed = close(conn, means, erasure, name, at)?;
         if !rows::delete_subject(conn, merchant, &reference.0, name.as_str())? {
@@ -174,7 +168,7 @@ fn erase(
             erased.former = Some(name.clone());
         }
     }
-    if rows.is_empty() {
+    if known.is_empty() {
         erased.scores = forget(conn)?;
         if erased.scores == 0 {
             return Ok(None);

@@ -23,6 +23,7 @@
 mod append;
 mod batch;
 pub mod browse;
+pub mod cases;
 pub mod checks;
 pub mod contests;
 mod counters;

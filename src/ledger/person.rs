@@ -3,8 +3,8 @@
 use super::browse::{BrowseError, EventFilter, LoggedEvent};
 use super::entry::{Actor, EventDraft, LogOwner};
 use super::erasure::NOBODY;
-use super::store::{self, SubjectRow};
 use super::store::people as rows;
+use super::store::{self, SubjectRow};
 use super::subjects::{self, Subject};
 use super::{Ledger, LedgerError, checks};
 use crate::clock::from_micros;

@@ -42,7 +42,7 @@ use staying::{Choice, GRANTED, choose, counts_from, limits_of};
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go. Of a kind that is added later no pruning of before told: `told.rs` must know.
-pub const PRUNABLE: [&str; 9] = [
+pub const PRUNABLE: [&str; 10] = [
     checks::KIND,
     redemptions::KIND,
     returns::RELEASED,
@@ -52,6 +52,7 @@ pub const PRUNABLE: [&str; 9] = [
     contests::UPHELD,
     contests::OVERTURNED,
     contests::CLOSED,
+    contests::ADDED,
 ];
 
 /// How many events one transaction takes the bodies of, at most.

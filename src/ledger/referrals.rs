@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 
 use super::append::{self, Leaf, LogIds};
 use super::batch::{self, Entry, Outcome};
-use super::checks::{self, Settled};
+use super::cases::{Added, with_additions};
+use super::checks;
 use super::entry::{Actor, CheckEntry, CheckRecord, LogOwner};
 use super::event::Event;
 use super::store::{self, ReferralRow};
@@ -62,6 +63,8 @@ pub struct Contested {
     pub at: Timestamp,
     /// The API key, or `cli`.
     pub by: String,
+    /// Other refusals of the person and perk that were contested while it was open: they are decided with it.
+    pub added: Vec<Added>,
 }
 
 /// How a person decided.
@@ -89,6 +92,8 @@ pub struct Referred {
     pub context: Json,
     /// Why it was contested, if it was.
     pub objection: Option<String>,
+    /// Why the refusals that were added to it were, each in its place.
+    pub added_objections: Vec<Option<String>>,
     /// Why it was decided as it was.
     pub note: Option<String>,
 }
@@ -168,30 +173,14 @@ impl TryFrom<ReferralRow> for Referral {
             rule_version: row.rule_version,
             status: ReferralStatus::parse(&row.status).ok_or_else(|| wrong("status"))?,
             created_at: from_micros(row.created_at),
-            contest: row.contested_at.zip(row.contested_by).map(|(at, by)| Contested { at: from_micros(at), by }),
+            contest: row.contested_at.zip(row.contested_by).map(|(at, by)| Contested {
+                at: from_micros(at),
+                by,
+                added: Vec::new(),
+            }),
             decided: row.decided_at.zip(by).map(|(at, by)| Decided { at: from_micros(at), by, granted }),
         })
     }
-}
-
-/// The row of a check that was settled just now, if it is for a person to decide.
-pub(super) fn row(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Option<ReferralRow> {
-    (settled.decision == Decision::Referred).then(|| ReferralRow {
-        check_id: check.check.as_str().to_owned(),
-        merchant_id: check.merchant.as_str().to_owned(),
-        perk_id: check.perk.as_str().to_owned(),
-        perk: check.perk_slug.as_str().to_owned(),
-        rule_version: check.rule_version,
-        subject: subject.pseudonym.as_str().to_owned(),
-        status: ReferralStatus::Open.as_str().to_owned(),
-        created_at: check.at.as_microsecond(),
-        decided_at: None,
-        decided_by: None,
-        resolved_by: None,
-        grant_id: None,
-        contested_at: None,
-        contested_by: None,
-    })
 }
 
 impl Ledger {
@@ -207,7 +196,7 @@ impl Ledger {
         let (merchant, status) = (merchant.clone(), status.map(ReferralStatus::as_str));
         let read = self.means.database.read(move |conn| {
             let rows = store::list_referrals(conn, &merchant, contested, status, after.as_ref(), i64::from(limit))?;
-            rows.into_iter().map(Referral::try_from).collect::<Result<_, DatabaseError>>()
+            with_additions(conn, &merchant, rows)
         });
         Ok(read.await?)
     }
@@ -215,10 +204,10 @@ impl Ledger {
     /// What became of a check that was referred, if it was.
     pub async fn referral_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
         let (merchant, check) = (merchant.clone(), check.clone());
-        let read = self
-            .means
-            .database
-            .read(move |conn| store::find_referral(conn, &merchant, &check)?.map(Referral::try_from).transpose());
+        let read = self.means.database.read(move |conn| {
+            let row = store::find_referral(conn, &merchant, &check)?;
+            Ok::<_, DatabaseError>(with_additions(conn, &merchant, row.into_iter().collect())?.pop())
+        });
         Ok(read.await?)
     }
 
@@ -249,21 +238,24 @@ fn find(
     check: &CheckId,
 ) -> Result<Option<Referred>, LedgerError> {
     let Some(row) = store::find_referral(conn, merchant, check)? else { return Ok(None) };
+    let Some(referral) = with_additions(conn, merchant, vec![row.clone()])?.pop() else { return Ok(None) };
     let Some((subject_ref, subject)) = subjects::find(conn, &means.keyring, merchant, &row.subject)? else {
         return Ok(None);
     };
     let Some(asked) = replay::recorded_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
     let Some(event) = replay::find_event(conn, merchant, check, checks::KIND)? else { return Ok(None) };
-    let mut note_of = |kind: &str| match replay::find_event(conn, merchant, check, kind)? {
+    let mut note_of = |check: &CheckId, kind: &str| match replay::find_event(conn, merchant, check, kind)? {
         Some(event) => Ok(checks::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note)),
         None => Ok::<_, DatabaseError>(None),
     };
-    let objection = if row.contested_at.is_some() { note_of(contests::OPENED)? } else { None };
-    let note = note_of(kind_of(&row))?;
+    let objection = if row.contested_at.is_some() { note_of(check, contests::OPENED)? } else { None };
+    let added = referral.contest.iter().flat_map(|contest| &contest.added);
+    let added_objections = added.map(|added| note_of(&added.check, contests::ADDED)).collect::<Result<_, _>>()?;
+    let note = note_of(check, kind_of(&row))?;
     let told = |name: &str| event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
     let party = event.facts.member("party").and_then(Json::as_whole).and_then(|party| u64::try_from(party).ok());
     Ok(Some(Referred {
-        referral: row.try_into()?,
+        referral,
         asked: asked.get().clone(),
         subject_ref,
         party: party.unwrap_or(1),
@@ -272,6 +264,7 @@ fn find(
         context: checks::context(&event, &subject)?,
         handle: subject.secret.handle().clone(),
         objection,
+        added_objections,
         note,
     }))
 }

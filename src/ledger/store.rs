@@ -1,6 +1,7 @@
 //! The ledger's rows. A batch spans merchants, so its functions take rows that carry theirs;
 //! every look-up of one thing takes the merchant first.
 
+mod cases;
 mod columns;
 mod ends;
 pub mod heads;
@@ -20,6 +21,9 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ids::MerchantId;
 use crate::on_either;
 
+pub use cases::{
+    AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
+};
 pub use ends::{list_events_about, list_grants, list_standing_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};

@@ -58,7 +58,8 @@ impl Lookup {
         let (this, ledger) = (self.clone(), ledger.clone());
         to_the_end(async move {
             let (merchant, subject) = (erasure.merchant.clone(), erasure.subject);
-            let key = |source: &SourceName, subject| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
+            let key =
+                |source: &SourceName, subject| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
             let of = |source| subject.in_order().map(move |subject| key(source, subject));
             let keys: Vec<ScoreKey> = sources.iter().flat_map(of).collect();
             let rows = keys.clone();

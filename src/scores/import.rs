@@ -147,10 +147,7 @@ impl Import {
     }
 
     /// What stands for the people of a chunk, by where it would be written.
-    async fn standing(
-        &self,
-        chunk: &[(u64, SubjectRefs, Score)],
-    ) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
+    async fn standing(&self, chunk: &[(u64, SubjectRefs, Score)]) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
         let ImportConfig { merchant, source, .. } = &self.config;
         let mut references: Vec<_> = chunk.iter().flat_map(|(_, subject, _)| subject.in_order()).collect();
         references.sort_unstable();

@@ -196,7 +196,8 @@ fn count(
     })
 }
 
-/// What an event about a contest is counted as.
+/// What an event about a contest is counted as. A refusal that was added to a case is one more reason in it, and no
+/// other case.
 fn contest_column(kind: &str) -> Option<&'static str> {
     match kind {
         contests::OPENED => Some("contested"),

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::access::role::permit::Check;
 use crate::access::{Permission, Principal};
 use crate::decimal::Decimal;
-use crate::eligibility::checker::{Answer, Question};
+use crate::eligibility::checker::{Answer, CheckError, Question};
 use crate::eligibility::decide::Decision;
 use crate::eligibility::facts::Context;
 use crate::eligibility::reason::{Reason, ReasonCode};
@@ -24,6 +24,7 @@ use crate::http::v1::contests::ContestView;
 use crate::http::v1::referrals::RulingView;
 use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
 use crate::json::Json;
+use crate::ledger::LedgerError;
 use crate::ledger::entry::{Ended, Idempotency, LimitTouched, Receipt, ScoreSeen};
 use crate::ledger::referrals::Referral;
 use crate::subject::{SubjectError, SubjectHandle, hex};
@@ -37,7 +38,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct CheckBody {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
-    /// Who: `network:handle`, or a member number. Case and surrounding white space don't matter.
+    /// Who: `network:handle`, or a member number. Case, width, surrounding white space and what shows nothing don't
+    /// matter; white space inside, and what nobody can read off a screen, is refused.
     #[schema(example = "twitter:ada")]
     subject: String,
     /// What the visit is like; the rule says which members it looks at. `party` counts people.
@@ -113,6 +115,11 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     resolves: Option<CheckId>,
+    /// The check about the same person and perk whose open referral this one belongs to: what a person makes of that
+    /// one holds for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    joins: Option<CheckId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
 }
@@ -253,6 +260,7 @@ impl CheckView {
             referral: None,
             contest: None,
             resolves: answer.resolves,
+            joins: answer.joins,
             receipt: answer.receipt.map(ReceiptView::from),
         }
     }
@@ -276,9 +284,9 @@ impl CheckView {
 ///
 /// Decides by the perk's published rule, records the decision, and answers with its reasons; a
 /// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
-/// for the check again until its `referral` isn't `open`. Send an `Idempotency-Key` to make a retry
-/// safe: it gets the same decision and the very same token for 24 hours, or, once the grant has ended, how it
-/// ended and no token. Roles: admin, kiosk.
+/// for the check again until its `referral` isn't `open`. While a referral of the person and perk is open, another
+/// check that is referred joins it. Send an `Idempotency-Key` to make a retry safe: it gets the same decision and
+/// the very same token for 24 hours, or, once the grant has ended, how it ended and no token. Roles: admin, kiosk.
 #[utoipa::path(
     tag = "checks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
@@ -342,15 +350,28 @@ pub async fn get_check(
     if !visible {
         return Err(Problem::not_found());
     }
+    let joins = answer.joins.clone();
     let referral = match answer.decision {
-        Decision::Referred | Decision::Denied => gateway.ledger.referral_of(&merchant.id, &check).await?,
+        Decision::Referred => gateway.ledger.referral_of(&merchant.id, joins.as_ref().unwrap_or(&check)).await?,
+        Decision::Denied => gateway.ledger.case_of(&merchant.id, &check).await?,
         Decision::Granted => None,
     };
     let view = CheckView::of(answer, &caller);
-    Ok(HttpResponse::Ok().json(match &referral {
-        Some(referral) if referral.contest.is_some() => view.with_contest(Some(referral)),
-        referral => view.with_referral(referral.as_ref()),
-    }))
+    let Some(referral) = referral else { return Ok(HttpResponse::Ok().json(view)) };
+    if referral.contest.is_some() {
+        return Ok(HttpResponse::Ok().json(view.with_contest(Some(&referral))));
+    }
+    let view = view.with_referral(Some(&referral));
+    // The check that was granted is another kiosk's, perhaps: whoever asked this one hands it over all the same.
+    let granted = joins.and(referral.decided).and_then(|decided| decided.granted);
+    let Some((granted, _)) = granted else { return Ok(HttpResponse::Ok().json(view)) };
+    let token = match gateway.checker.find_check(merchant, &granted).await {
+        Ok(granted) => granted.and_then(|granted| granted.token),
+        Err(CheckError::Ledger(LedgerError::Pruned)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let referral = view.referral.map(|referral| referral.with_token(token));
+    Ok(HttpResponse::Ok().json(CheckView { referral, ..view }))
 }
 
 /// Admins see every check of their merchant, others those that they made.

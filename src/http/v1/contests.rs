@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::checks::{CheckView, sees};
-use super::referrals::{CaseView, case_of, page_of};
+use super::referrals::{AdditionView, CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::Ruling;
@@ -21,7 +21,7 @@ use crate::http::openapi::{
 };
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, EventId, GrantId, PerkSlug};
-use crate::ledger::contests::Objection;
+use crate::ledger::contests::{Contest, Objection};
 use crate::ledger::referrals::{Referral, ReferralStatus};
 
 /// The longest reason, in characters.
@@ -79,6 +79,8 @@ pub struct ContestView {
     opened_at: Timestamp,
     /// The key that opened it.
     opened_by: String,
+    /// How many more refusals of the person and perk were contested while it was open, and are decided with it.
+    additions: usize,
     /// When it was decided, or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -109,6 +111,7 @@ impl ContestView {
             status,
             opened_at: contest.at,
             opened_by: contest.by.clone(),
+            additions: contest.added.len(),
             decided_at: decided.map(|decided| decided.at),
             decided_by: decided.filter(|_| status != ContestStatus::Closed).map(|decided| decided.by.clone()),
             granted_check: granted.as_ref().map(|(check, _)| check.clone()),
@@ -125,6 +128,9 @@ pub struct ContestedView {
     /// Why the refusal is said to be wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// What was added to it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    added: Vec<AdditionView>,
     #[serde(flatten)]
     case: CaseView,
 }
@@ -184,13 +190,16 @@ pub struct OverturnBody {
 /// Contest a refusal
 ///
 /// Opens a case that a person decides: they uphold the refusal, or overturn it and grant. A kiosk contests the
-/// checks that its own key made, in the name of whoever was refused. Once a check. Roles: admin, kiosk.
+/// checks that its own key made, in the name of whoever was refused. Once a check. While a case about the same
+/// person and perk is open, the refusal is added to that one, which is the answer then; it takes 20 more.
+/// Roles: admin, kiosk.
 #[utoipa::path(
     tag = "contests",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     request_body = ObjectionBody,
     extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses(
+        (status = 200, description = "The open case that it was added to", body = ContestView, headers(("Location" = String, description = "Where the case is, for admins"))),
         (status = 201, description = "The case", body = ContestView, headers(("Location" = String, description = "Where the case is, for admins"))),
         ProblemsOfNames, ProblemsOfContests, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
@@ -217,10 +226,14 @@ pub async fn create_contest(
         let event = EventId::new(at, &gateway.entropy);
         let merchant = merchant.id.clone();
         let objection = Objection { merchant, check: check.clone(), event, at, by: caller.actor(), reason };
-        let referral = gateway.ledger.contest(objection).await?;
-        metrics::counter!("contests_total", "step" => "opened").increment(1);
-        let view = ContestView::of(&referral).ok_or_else(Problem::not_found)?;
-        Created::new(Some(format!("/v1/contests/{check}")), &view)
+        let (case, step) = match gateway.ledger.contest(objection).await? {
+            Contest::Opened(case) => (case, "opened"),
+            Contest::Added(case) => (case, "added"),
+        };
+        metrics::counter!("contests_total", "step" => step).increment(1);
+        let view = ContestView::of(&case).ok_or_else(Problem::not_found)?;
+        let made = Created::new(Some(format!("/v1/contests/{}", case.check)), &view)?;
+        Ok(if step == "added" { made.known() } else { made })
     };
     once(&gateway, &caller, operation, key, request, work).await
 }
@@ -267,8 +280,9 @@ pub async fn get_contest(
     let referred = gateway.ledger.find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
     let contest = ContestView::of(&referred.referral).ok_or_else(Problem::not_found)?;
     let reason = referred.objection.clone();
+    let added = AdditionView::all(&referred);
     let case = case_of(&gateway, &caller, merchant, referred).await?;
-    Ok(HttpResponse::Ok().json(ContestedView { contest, reason, case }))
+    Ok(HttpResponse::Ok().json(ContestedView { contest, reason, added, case }))
 }
 
 /// Uphold a refusal

@@ -22,6 +22,7 @@ use crate::http::problem::{Problem, Spot};
 use crate::http::v1::checks::CheckView;
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::json::Json;
+use crate::ledger::cases::Added;
 use crate::ledger::referrals::{Referral, ReferralStatus, Referred};
 
 /// The longest note, in characters.
@@ -61,6 +62,9 @@ pub struct RulingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     grant: Option<GrantId>,
+    /// Shown with a check that joined another's referral, for its kiosk to hand over: the grant's token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 /// A referral with all there is to decide it by.
@@ -94,6 +98,21 @@ pub struct CaseView {
     note: Option<String>,
     /// What the kiosk was answered, with the reasons.
     asked: CheckView,
+}
+
+/// Another refusal of the same person and perk, contested while the case was open.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContestAddition)]
+pub struct AdditionView {
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    check: CheckId,
+    #[schema(value_type = String, format = DateTime)]
+    added_at: Timestamp,
+    /// The key that added it.
+    added_by: String,
+    /// Why that refusal is said to be wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// A tier that a person can grant.
@@ -159,7 +178,24 @@ impl RulingView {
             decided_by: decided.map(|decided| decided.by.clone()),
             granted_check: granted.as_ref().map(|(check, _)| check.clone()),
             grant: granted.map(|(_, grant)| grant),
+            token: None,
         }
+    }
+
+    /// The same, with the token of what was granted.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
+    }
+}
+
+impl AdditionView {
+    /// What was added to a case, each with why.
+    pub fn all(referred: &Referred) -> Vec<Self> {
+        let added = referred.referral.contest.iter().flat_map(|contest| contest.added.clone());
+        let reasons = referred.added_objections.iter().cloned();
+        let view = |(Added { check, at, by }, reason)| Self { check, added_at: at, added_by: by, reason };
+        added.zip(reasons).map(view).collect()
     }
 }
 

@@ -37,7 +37,9 @@ pub(super) fn choose(
     let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
     // Replicas' clocks differ: a case may be younger than its decision.
     let mut ages: HashMap<String, i64> = HashMap::new();
-    for (check, at, body) in rows::list_bodies_about(conn, log, &[checks::KIND, contests::OPENED], &asked)? {
+    for (check, at, body) in
+        rows::list_bodies_about(conn, log, &[checks::KIND, contests::OPENED, contests::ADDED], &asked)?
+    {
         let Some(body) = body else { continue };
         let age = ages.entry(check).or_insert(at);
         *age = at.max(counts_since(&body)?).max(*age);
@@ -63,9 +65,12 @@ fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
             let check = body.member("facts").and_then(|facts| facts.member("check"));
             check.and_then(Json::as_text).map(str::to_owned)
         }
-        referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED => {
-            Some(row.about.clone())
-        }
+        referrals::KIND
+        | contests::OPENED
+        | contests::ADDED
+        | contests::UPHELD
+        | contests::OVERTURNED
+        | contests::CLOSED => Some(row.about.clone()),
         _ => None,
     })
 }

@@ -22,9 +22,9 @@ pub fn lock_subject(conn: &mut AnyConnection, merchant: &MerchantId, subject_ref
     })
 }
 
-/// Which of these pseudonyms are still somebody's. Nobody of them can be erased until the transaction ends;
-/// others may keep them too.
-pub fn keep_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms: &[&str]) -> Result<Vec<String>> {
+/// Which of these pseudonyms are still somebody's. Until the transaction ends nobody of them can be erased, and
+/// nobody else opens a case about them: of two who would, one sees the other's.
+pub fn hold_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms: &[&str]) -> Result<Vec<String>> {
     macro_rules! query {
         () => {
             subjects::table
@@ -34,7 +34,7 @@ pub fn keep_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms
         };
     }
     Ok(match conn {
-        AnyConnection::Postgres(c) => query!().for_key_share().load(c)?,
+        AnyConnection::Postgres(c) => query!().for_no_key_update().load(c)?,
         AnyConnection::Sqlite(c) => query!().load(c)?,
     })
 }

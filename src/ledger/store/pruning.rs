@@ -4,7 +4,9 @@ use diesel::prelude::*;
 
 use super::Result;
 use crate::database::AnyConnection;
-use crate::database::schema::{events, grants, limit_uses, logs, redemptions, referrals, rule_versions};
+use crate::database::schema::{
+    contest_additions, events, grants, limit_uses, logs, redemptions, referrals, rule_versions,
+};
 use crate::ids::MerchantId;
 use crate::on_either;
 
@@ -38,27 +40,42 @@ pub fn count_held_places(conn: &mut AnyConnection, merchant: &MerchantId, before
         .first(conn)?)
 }
 
-/// Referrals of checks from before `before` that nobody has decided.
+/// Referrals of checks from before `before` that nobody has decided, with the refusals that were added to a case.
 pub fn count_open_referrals(conn: &mut AnyConnection, merchant: &MerchantId, before: i64, open: &str) -> Result<i64> {
-    Ok(referrals::table
+    let own: i64 = referrals::table
         .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(open)))
         .filter(referrals::created_at.lt(before))
         .count()
-        .get_result(conn)?)
+        .get_result(conn)?;
+    let added: i64 = contest_additions::table
+        .inner_join(referrals::table.on(referrals::check_id.eq(contest_additions::case_id)))
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(open)))
+        .filter(contest_additions::asked_at.lt(before))
+        .count()
+        .get_result(conn)?;
+    Ok(own + added)
 }
 
-/// Which of these checks nobody has decided about.
+/// Which of these checks nobody has decided about: their own case is open, or the one that they were added to.
 pub fn list_open_referrals(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     checks: &[&str],
     open: &str,
 ) -> Result<Vec<String>> {
-    Ok(on_either!(conn, |c| referrals::table
+    let mut found: Vec<String> = on_either!(conn, |c| referrals::table
         .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(open)))
         .filter(referrals::check_id.eq_any(checks))
         .select(referrals::check_id)
-        .load(c)?))
+        .load(c)?);
+    let added: Vec<String> = on_either!(conn, |c| contest_additions::table
+        .inner_join(referrals::table.on(referrals::check_id.eq(contest_additions::case_id)))
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(open)))
+        .filter(contest_additions::check_id.eq_any(checks))
+        .select(contest_additions::check_id)
+        .load(c)?);
+    found.extend(added);
+    Ok(found)
 }
 
 /// Locks these events until the transaction ends, in their order.

@@ -1,5 +1,6 @@
 //! `audit::verify`: what it passes, and what it finds.
 
+mod additions;
 mod anchoring;
 mod campaign;
 mod exports;

@@ -20,7 +20,7 @@ use perkgate::eligibility::referee::{Ruling, RulingError};
 use perkgate::ids::{EventId, PerkSlug};
 use perkgate::json::Json;
 use perkgate::ledger::browse::EventFilter;
-use perkgate::ledger::contests::Objection;
+use perkgate::ledger::contests::{Contest, Objection};
 use perkgate::ledger::returns::{Leaving, ReturnError, Taking};
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -77,7 +77,9 @@ fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
 /// A person decides one of the last checks that were referred or refused, if they feel like it.
 async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &mut TestRunner, all: &mut Vec<Made>) {
     let (back, says) = (draw(runner, 0..6_usize), draw(runner, 0..4_usize));
-    let Some(made) = all.iter_mut().rev().filter(|it| !it.judged && it.answer.grant.is_none()).nth(back) else {
+    // What joined another's referral is decided with that one.
+    let open = |it: &&mut Made| !it.judged && it.answer.grant.is_none() && it.answer.joins.is_none();
+    let Some(made) = all.iter_mut().rev().filter(open).nth(back) else {
         return;
     };
     let check = made.answer.check.clone().unwrap();
@@ -89,7 +91,10 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
         let event = EventId::new(now, &world.gateway.entropy);
         let (merchant, check) = (merchant.id.clone(), check.clone());
         let objection = Objection { merchant, check, event, at: now, by: CLI, reason: "No.".into() };
-        world.gateway.ledger.contest(objection).await.unwrap();
+        if let Contest::Added(_) = world.gateway.ledger.contest(objection).await.unwrap() {
+            // It is decided with the case that is open, which was counted.
+            return;
+        }
         made.contests.push((now, "contested"));
     }
     if says == 0 {

@@ -195,7 +195,7 @@ async fn check_at_once(
             released: None,
             voided: None,
         };
-        if answer.decision == Decision::Referred {
+        if answer.decision == Decision::Referred && answer.joins.is_none() {
             referred.push((answer.check.clone().unwrap(), made.subject.clone(), made.place, made.facts.clone()));
         }
         pending.extend(pending_of(&answer));

@@ -9,6 +9,7 @@ mod checks;
 mod checks_batch;
 mod checks_fallbacks;
 mod contests;
+mod contests_added;
 mod diff;
 mod four_eyes;
 mod grants;

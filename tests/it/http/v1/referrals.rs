@@ -173,9 +173,11 @@ async fn a_grant_that_a_limit_refuses_leaves_the_referral_open_and_no_trace() {
     for app in TestApp::all().await {
         app.lounge(REFERRING, "37").await;
         let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
-        let (one, other) = (kiosk.post("/v1/checks", &ask()).await, kiosk.post("/v1/checks", &ask()).await);
+        let one = kiosk.post("/v1/checks", &ask()).await;
         let decide = |asked: &Reply| format!("/v1/referrals/{}/decide", asked.text_of("check"));
         admin.post(&decide(&one), &grant("first")).await.is(201);
+        // Only now: while the first is open, it would join that one.
+        let other = kiosk.post("/v1/checks", &ask()).await;
         let before = app.footprint().await;
         let refused = admin.post(&decide(&other), &grant("main")).header("idempotency-key", "d").await;
         refused.problem(409, "limit_reached");

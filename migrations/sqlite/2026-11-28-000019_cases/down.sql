@@ -1,0 +1,2 @@
+DROP INDEX referrals_by_person;
+DROP TABLE contest_additions;
