@@ -13,7 +13,9 @@ use utoipa_actix_web::AppExt;
 
 use super::connections::track;
 use super::docs::Docs;
+use super::dry_runs::DryRuns;
 use super::fixed_document::FixedDocument;
+use super::known_parameters::KnownParameters;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::rate_limit::RateLimits;
@@ -32,6 +34,8 @@ pub struct Door {
     pub(super) docs: Docs,
     /// `/schemas/perk.json`.
     pub(super) perk_schema: FixedDocument,
+    /// The query parameters of every operation.
+    pub(super) parameters: KnownParameters,
     /// The methods of every documented path.
     allow: BTreeMap<String, HeaderValue>,
 }
@@ -49,6 +53,7 @@ impl Door {
             document: FixedDocument::new(openapi::json(&document), "application/json"),
             docs: Docs::new(),
             perk_schema: FixedDocument::new(schema::text(), "application/schema+json").for_any_origin(),
+            parameters: KnownParameters::of(&document),
         }
     }
 

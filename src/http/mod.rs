@@ -10,8 +10,8 @@
 //! 3. Return `Result<HttpResponse, Problem>`. A new way to fail is a line in the table in
 //!    `problem.rs` and an arm of a `From` in `refusals.rs`; never a status code in a handler.
 //! 4. Request types take `#[serde(deny_unknown_fields)]`, views are `…View`; both derive `ToSchema`.
-//! 5. Name it in `routes.rs`. Everything else (key, rate, request id, span, metrics, `HEAD`, 405,
-//!    the OpenAPI document) comes with that. Problems go into the document by `Problems…` of
+//! 5. Name it in `routes.rs`. Everything else (key, rate, request id, span, metrics, `HEAD`, 405, the refusal
+//!    of query parameters that it doesn't document, the OpenAPI document) comes with that. Problems go into the document by `Problems…` of
 //!    `openapi.rs`, roles by `extensions(("x-roles" = …))`.
 
 mod address;
@@ -25,6 +25,7 @@ mod fixed_document;
 mod form;
 pub mod health;
 mod ndjson;
+mod known_parameters;
 pub mod once;
 #[cfg(test)]
 mod once_tests;

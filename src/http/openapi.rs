@@ -100,8 +100,8 @@ macro_rules! problem_sets {
 }
 
 problem_sets! {
-    /// What every operation that needs a key can answer.
-    ProblemsOfKeys = [MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
+    /// What every operation that needs a key can answer: to the key, and to parameters that it doesn't take.
+    ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
     /// What a query can do wrong.
     ProblemsOfQuery = [BadRequest, InvalidRequest];
     /// What a body can do wrong.

@@ -8,6 +8,7 @@ use utoipa_actix_web::scope;
 use super::auth::require_key;
 use super::docs::{get_docs, get_openapi};
 use super::health::{get_livez, get_readyz};
+use super::known_parameters::refuse_unknown_parameters;
 use super::schemas::get_perk_schema;
 use super::v1::{
     approvals, audit, audit_export, audit_proofs, audit_search, backtests, checks, checks_batch, contests, diff,
@@ -25,8 +26,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
         .service(get_log_keys)
         .service(get_perk_schema)
         .service(
-            // Everything under /v1 needs a key.
+            // Everything under /v1 needs a key, and then knows its parameters: the last one is asked first.
             scope("/v1")
+                .wrap(from_fn(refuse_unknown_parameters))
                 .wrap(from_fn(require_key))
                 .service(checks::create_check)
                 .service(checks_batch::create_checks)

@@ -150,7 +150,11 @@ impl Aviary {
         ] {
             assert!(self.kiosk.post("/v1/checks", &body).await.status >= 400);
         }
-        self.kiosk.get(&format!("/v1/checks/{MARK}?who={MARK}")).await.problem(404, "not_found");
+        self.kiosk.get(&format!("/v1/checks/{MARK}")).await.problem(404, "not_found");
+        self.kiosk.get(&format!("/v1/checks/{MARK}?who={MARK}")).await.problem(422, "invalid_request");
+        self.kiosk.get(&format!("/v1/checks/{MARK}?{MARK}=1")).await.problem(422, "invalid_request");
+        let dry = json!({"perk": "sfo-lounge", "subject": handle(1), "dry_run": true});
+        self.kiosk.post("/v1/checks", &dry).await.is(200);
         self.admin.post("/v1/audit/events/search", &json!({"subject": handle(1)})).await.is(200);
     }
 

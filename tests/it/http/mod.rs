@@ -11,4 +11,5 @@ mod openapi;
 mod stopping;
 mod v1;
 mod well_known;
+mod unknown_parameters;
 mod wire;
