@@ -125,6 +125,13 @@ impl Reason {
         Self { short_by: points.map(Decimal::from_whole), ..self.clone() }
     }
 
+    /// The reason without its gap: of a question that isn't recorded, anybody could ask as many as it takes to read
+    /// a score from the gaps of several perks.
+    #[must_use]
+    pub fn without_gap(&self) -> Self {
+        Self { short_by: None, ..self.clone() }
+    }
+
     /// A sentence to read out. It says no more than the fields do.
     #[must_use]
     pub fn message(&self) -> String {

@@ -28,6 +28,7 @@ use crate::settings::Rates;
 /// What all workers of the door share.
 pub struct Door {
     pub limits: RateLimits,
+    pub(super) dry_runs: DryRuns,
     draining: AtomicBool,
     /// `/openapi.json`.
     pub(super) document: FixedDocument,
@@ -48,12 +49,13 @@ impl Door {
         let methods = openapi::methods(&document).into_iter();
         Self {
             limits: RateLimits::new(rates),
+            dry_runs: DryRuns::default(),
             draining: AtomicBool::new(false),
+            parameters: KnownParameters::of(&document),
             allow: methods.filter_map(|(path, methods)| Some((path, header(methods)?))).collect(),
             document: FixedDocument::new(openapi::json(&document), "application/json"),
             docs: Docs::new(),
             perk_schema: FixedDocument::new(schema::text(), "application/schema+json").for_any_origin(),
-            parameters: KnownParameters::of(&document),
         }
     }
 

@@ -20,12 +20,13 @@ mod conditions;
 mod connections;
 mod docs;
 mod door;
+mod dry_runs;
 pub mod extract;
 mod fixed_document;
 mod form;
 pub mod health;
-mod ndjson;
 mod known_parameters;
+mod ndjson;
 pub mod once;
 #[cfg(test)]
 mod once_tests;

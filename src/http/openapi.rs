@@ -112,6 +112,8 @@ problem_sets! {
     ProblemsOfNames = [NotFound];
     /// What was recorded too long ago.
     ProblemsOfPruning = [Pruned];
+    /// What asking without being recorded can run into.
+    ProblemsOfDryRuns = [TooManyDryRuns];
     /// What an idempotency key can do wrong.
     ProblemsOfIdempotency = [BadIdempotencyKey, InProgress, IdempotencyKeyReused];
     /// A name that is taken.

@@ -69,6 +69,7 @@ kinds! {
     InvalidToken = 422 "invalid_token" "The token is not valid here";
     PreconditionRequired = 428 "precondition_required" "Say which state you mean";
     RateLimited = 429 "rate_limited" "Too many requests with this key";
+    TooManyDryRuns = 429 "too_many_dry_runs" "Too many dry runs about one person";
     TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";

@@ -115,7 +115,12 @@ fn lint_thresholds(rule: &Rule, found: &mut Lint) {
             _ => {}
         });
         if let Some(chosen) = chosen {
-            let detail = format!("whoever asks sets `{}`, and so what score is enough", chosen.name());
+            let detail = format!(
+                "whoever asks sets `{}`, and so what score is enough: by asking again and again they find out anybody's \
+                 score, to the last decimal, and can let everyone in. Compare with a `value` instead, unless all who \
+                 may check may know the scores",
+                chosen.name()
+            );
             found.warn(pointer, "caller_sets_threshold", detail);
         }
     }

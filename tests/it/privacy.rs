@@ -226,6 +226,7 @@ pub async fn nobody_is_named(place: Place, program: &Path, people: usize) -> Sea
     let metrics = reqwest::Client::builder().no_proxy().build().unwrap().get(&aviary.metrics).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("checks_total"), "{metrics}");
+    assert!(metrics.contains("dry_runs_total{outcome=\"denied\"} 1"), "nothing else tells of a dry run: {metrics}");
     assert_eq!(hits(metrics.as_bytes()), 0, "the metrics name somebody");
     let log = aviary.serve.into_log();
     assert!(log.contains("/v1/checks") && log.contains("DEBUG"), "it was made to talk");

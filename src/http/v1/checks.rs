@@ -17,8 +17,11 @@ use crate::eligibility::facts::Context;
 use crate::eligibility::reason::{Reason, ReasonCode};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::door::Door;
 use crate::http::extract::{Body, IdempotencyKey, Path};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
+};
 use crate::http::problem::{Problem, Spot};
 use crate::http::v1::contests::ContestView;
 use crate::http::v1::referrals::RulingView;
@@ -45,7 +48,8 @@ pub struct CheckBody {
     /// What the visit is like; the rule says which members it looks at. `party` counts people.
     #[schema(value_type = Option<Object>, example = json!({"terminal": "A", "party": 1}))]
     context: Option<Json>,
-    /// Only ask: nothing is recorded and no token is made.
+    /// Only ask: nothing is recorded and no token is made. A role that may not read scores is told no gap, and has 30
+    /// of them an hour for one person.
     #[serde(default)]
     dry_run: bool,
 }
@@ -137,7 +141,7 @@ pub struct ReasonView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>, example = 40)]
     wanted: Option<Decimal>,
-    /// The gap. For roles that may not read scores: whole points, rounded up, left out above 10.
+    /// The gap. For roles that may not read scores: whole points, rounded up, left out above 10 and in dry runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>, example = 3)]
     short_by: Option<Decimal>,
@@ -195,9 +199,8 @@ pub struct ReceiptView {
 }
 
 impl ReasonView {
-    /// The reason as somebody may see it who reads scores, or who doesn't.
-    pub fn of(reason: Reason, reads_scores: bool) -> Self {
-        let reason = if reads_scores { reason } else { reason.for_roles_without_scores() };
+    /// The reason with all that it holds: what the caller may not see was taken out of it before.
+    pub fn of(reason: Reason) -> Self {
         let message = reason.message();
         let Reason { code, tier, wanted, short_by, attribute, limit, next_eligible_at, .. } = reason;
         Self { code, tier, wanted, short_by, attribute, limit, next_eligible_at, message }
@@ -240,13 +243,20 @@ impl CheckView {
             Some(Ended::Voided(at)) => (None, Some(at)),
             None => (None, None),
         };
+        // A recorded check can be held against whoever asks for many; a dry run can't.
+        let visible = |reason: Reason| match (reads_scores, &answer.check) {
+            (true, _) => reason,
+            (false, Some(_)) => reason.for_roles_without_scores(),
+            (false, None) => reason.without_gap(),
+        };
+        let reasons = answer.reasons.into_iter().map(visible).map(ReasonView::of).collect();
         Self {
             check: answer.check,
             decision: answer.decision,
             perk: answer.perk,
             rule_version: answer.rule_version,
             tier: answer.tier,
-            reasons: answer.reasons.into_iter().map(|reason| ReasonView::of(reason, reads_scores)).collect(),
+            reasons,
             score: answer.score.map(|score| ScoreSeenView::of(score, at, reads_scores)),
             limits: answer.limits.into_iter().map(LimitView::from).collect(),
             next_eligible_at: answer.next_eligible_at,
@@ -294,21 +304,45 @@ impl CheckView {
     extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses(
         (status = 200, description = "The decision", body = CheckView),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfDryRuns, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/checks")]
 pub async fn create_check(
     caller: May<Check>,
     gateway: Data<Gateway>,
+    door: Data<Door>,
     key: IdempotencyKey,
     body: Body<CheckBody>,
 ) -> Result<HttpResponse, Problem> {
-    let merchant = caller.merchant()?;
     let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
     let question = body.into_inner().read(idempotency)?;
-    let answer = gateway.checker.check(&caller, merchant, question).await?;
-    Ok(HttpResponse::Ok().json(CheckView::of(answer, &caller)))
+    Ok(HttpResponse::Ok().json(answer_check(&caller, &gateway, &door, question).await?))
+}
+
+/// Answers one question, alone or of a batch.
+pub(super) async fn answer_check(
+    caller: &Principal,
+    gateway: &Gateway,
+    door: &Door,
+    question: Question,
+) -> Result<CheckView, Problem> {
+    let merchant = caller.merchant()?;
+    let dry_run = question.dry_run;
+    if dry_run && !caller.role.may(Permission::ReadScores) {
+        let person = gateway.keyring.subject_ref(&merchant.id, &question.subject);
+        door.dry_runs.take(&caller.key, person, gateway.clock.now()).inspect_err(|_| count_dry_run("limited"))?;
+    }
+    let answer = gateway.checker.check(caller, merchant, question).await?;
+    if dry_run {
+        count_dry_run(answer.decision.as_str());
+    }
+    Ok(CheckView::of(answer, caller))
+}
+
+/// Nothing is recorded of a dry run: this is all that tells an operator of them.
+fn count_dry_run(outcome: &'static str) {
+    metrics::counter!("dry_runs_total", "outcome" => outcome).increment(1);
 }
 
 impl CheckBody {

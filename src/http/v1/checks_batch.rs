@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::checks::{CheckBody, CheckView};
+use super::checks::{CheckBody, CheckView, answer_check};
 use crate::access::role::permit::Check;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
@@ -84,7 +84,6 @@ pub async fn create_checks(
     key: IdempotencyKey,
     body: Body<BatchBody>,
 ) -> Result<HttpResponse, Problem> {
-    let merchant = caller.merchant()?;
     let (key, hash) = (key.into_inner(), body.hash());
     let checks = body.into_inner().checks;
     if checks.is_empty() || checks.len() > MOST {
@@ -95,14 +94,13 @@ pub async fn create_checks(
     if let Some(more) = u32::try_from(checks.len() - 1).ok().and_then(NonZeroU32::new) {
         door.limits.take_more(&caller.key, more)?;
     }
-    let (caller, gateway) = (&caller, &gateway);
+    let (caller, gateway, door) = (&caller, &gateway, &door);
     let asked = checks.into_iter().enumerate().map(|(nth, check)| {
         // No client can send such a key: it holds a character that isn't printable.
         let idempotency = key.as_ref().map(|key| gateway.ledger.idempotency(&format!("{key}\0{nth}"), hash));
         async move {
             let question = parse::<CheckBody>(check.get().as_bytes())?.read(idempotency)?;
-            let answer = gateway.checker.check(caller, merchant, question).await?;
-            Ok::<_, Problem>(CheckView::of(answer, caller))
+            answer_check(caller, gateway, door, question).await
         }
     });
     let results = join_all(asked).await.into_iter().map(|result| ResultView::of(result, id.as_str()));

@@ -146,7 +146,7 @@ impl SimulationView {
             at,
             decision: simulated.decision,
             tier: simulated.tier,
-            reasons: simulated.reasons.into_iter().map(|reason| ReasonView::of(reason, true)).collect(),
+            reasons: simulated.reasons.into_iter().map(|reason| ReasonView::of(reason)).collect(),
             score: simulated.score.map(|score| ScoreSeenView::of(score, at, true)),
             limits: simulated.limits.into_iter().map(LimitView::from).collect(),
             next_eligible_at: simulated.next_eligible_at,

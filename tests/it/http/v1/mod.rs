@@ -11,6 +11,7 @@ mod checks_fallbacks;
 mod contests;
 mod contests_added;
 mod diff;
+mod dry_runs;
 mod four_eyes;
 mod grants;
 mod grants_end;
