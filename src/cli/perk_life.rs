@@ -14,9 +14,10 @@ use super::output::table;
 use super::{Ended, Invocation};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
-use crate::perks::catalog::PerkError;
+use crate::perks::catalog::{Made, PerkError};
 use crate::perks::life::Expected;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
+use crate::perks::read::Issue;
 use crate::perks::versions::{Step, Taken};
 
 #[derive(clap::Args)]
@@ -87,22 +88,33 @@ struct Stepped {
     rule_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     decides_from: Option<Timestamp>,
+    /// Pointers into the perk file.
+    warnings: Vec<Issue>,
 }
 
 impl Stepped {
-    fn of(perk: PerkSlug, version: RuleVersion) -> Self {
+    fn of(made: Made) -> Self {
+        let Made { perk, version, warnings } = made;
+        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
         let decides_from = match version.status {
             VersionStatus::Scheduled => version.scheduled.map(|it| it.at),
             VersionStatus::Published => version.published_at,
             _ => None,
         };
-        Self { perk, version: version.version, status: version.status, rule_hash: version.rule_hash, decides_from }
+        Self {
+            perk: perk.slug,
+            version: version.version,
+            status: version.status,
+            rule_hash: version.rule_hash,
+            decides_from,
+            warnings: warnings.into_iter().map(of_file).collect(),
+        }
     }
 }
 
 impl fmt::Display for Stepped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version, status, decides_from, .. } = self;
+        let Self { perk, version, status, decides_from, warnings, .. } = self;
         match (status, decides_from) {
             (VersionStatus::Draft, _) => write!(f, "Version {version} of `{perk}` is a draft"),
             (VersionStatus::InReview, _) => write!(
@@ -112,7 +124,8 @@ impl fmt::Display for Stepped {
             ),
             (_, Some(from)) => write!(f, "Version {version} of `{perk}` is {}, from {from}", status.as_str()),
             (status, None) => write!(f, "Version {version} of `{perk}` is {}", status.as_str()),
-        }
+        }?;
+        warnings.iter().try_for_each(|it| write!(f, "\n  warning: {}: {}", it.pointer, it.detail))
     }
 }
 
@@ -192,7 +205,7 @@ pub(super) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
                 gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await.map_err(|e| named(e, &perk, to))
             })?;
             let waits = made.version.status == VersionStatus::InReview;
-            invocation.output.show(&Stepped::of(made.perk.slug, made.version))?;
+            invocation.output.show(&Stepped::of(made))?;
             // It was to decide, and doesn't.
             Ok(if waits { Ended::Badly } else { Ended::Well })
         }
@@ -232,7 +245,7 @@ fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, Cli
             done => done.map_err(|e| named(e, &perk, number)),
         }
     })?;
-    invocation.output.show(&Stepped::of(perk, done))?;
+    invocation.output.show(&Stepped::of(done))?;
     Ok(Ended::Well)
 }
 

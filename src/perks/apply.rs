@@ -36,7 +36,7 @@ pub struct Applied {
     /// The latest version.
     pub version: RuleVersion,
     pub changed: bool,
-    /// Of a version that was made.
+    /// Of a version that was made or published.
     pub warnings: Vec<Issue>,
 }
 
@@ -182,14 +182,15 @@ impl Change<'_> {
         let (version, warnings) = match (step, latest) {
             (Step::Publish(version), _) => {
                 let (mut row, status) = self.version(perk, version, &Expected::Anything)?;
-                match self.publish_now(perk, &mut row, status, None) {
+                let warnings = match self.publish_now(perk, &mut row, status, None) {
                     // As far as one person may go.
                     Err(PerkError::ApprovalRequired) if status == VersionStatus::Draft => {
                         self.submit(perk, &mut row, status, None)?;
+                        self.oddities(perk, &row)?
                     }
                     published => published?,
-                }
-                (row.try_into()?, Vec::new())
+                };
+                (row.try_into()?, warnings)
             }
             (Step::Nothing, Some(latest)) => (latest.clone(), Vec::new()),
             (Step::AddVersion | Step::Nothing, _) => {

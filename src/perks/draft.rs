@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::catalog::{Made, NewVersion, PerkError, note_of};
 use super::four_eyes;
 use super::life::Change;
-use super::lint::{Lint, lint};
+use super::lint::{Lint, lint, restarts};
 use super::perk::VersionStatus;
 use super::read::Issue;
 use super::rule::Rule;
@@ -94,30 +94,27 @@ pub(super) fn lint_for(
     let context = lint_context(conn, merchant, rule, now)?;
     let mut lint = lint(rule, &context);
     if let Some(perk) = perk {
-        lint.warnings.extend(moved_zone(conn, merchant, perk, rule)?);
+        lint.warnings.extend(restarts_of(conn, merchant, perk, rule, now)?);
     }
     Ok(lint)
 }
 
-/// Calendar windows are counted by their local label and offset, so another zone begins new ones.
-fn moved_zone(
+/// The limits that begin again when `rule` takes over from what decides now.
+fn restarts_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     perk: &PerkRow,
     rule: &Rule,
-) -> Result<Option<Issue>, PerkError> {
+    now: Timestamp,
+) -> Result<Vec<Issue>, PerkError> {
     let Some(published) = perk.published_version else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let before = store::find_version(conn, merchant, &perk.id, published)?.map(|row| row.rule);
-    let before = before.and_then(|text| Json::parse(&text).ok());
-    let zone = before.as_ref().and_then(|rule| rule.member("time_zone")).and_then(Json::as_text);
-    let moves = zone.is_some_and(|zone| Some(zone) != rule.time_zone().iana_name());
-    Ok((moves && !rule.limits().is_empty()).then(|| Issue {
-        pointer: "/time_zone".to_owned(),
-        code: "limits_restart",
-        detail: "calendar limits begin to count anew when the time zone changes".to_owned(),
-    }))
+    let before = store::find_version(conn, merchant, &perk.id, published)?;
+    let before = before.and_then(|row| Json::parse(&row.rule).ok());
+    // One that can't be read any more decides nothing that could go on.
+    let before = before.and_then(|json| Rule::parse(&json, &perk.slug).ok());
+    Ok(before.map(|before| restarts(&before, rule, now)).unwrap_or_default())
 }
 
 /// Who an actor is in a row: its key, or `cli`.

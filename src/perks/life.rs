@@ -238,21 +238,22 @@ impl Change<'_> {
         self.step(perk, row, VersionStatus::Draft, kind, note)
     }
 
-    /// Lets a version decide at once.
+    /// Lets a version decide at once; what is odd about that.
     pub(super) fn publish_now(
         &mut self,
         perk: &mut PerkRow,
         row: &mut VersionRow,
         status: VersionStatus,
         note: Option<String>,
-    ) -> Result<(), PerkError> {
-        self.require_publishable(perk, row, status, self.now)?;
+    ) -> Result<Vec<Issue>, PerkError> {
+        let warnings = self.require_publishable(perk, row, status, self.now)?;
         (row.scheduled_by, row.scheduled_at) = (None, None);
         row.step_note = note;
-        self.publish(perk, row, self.now)
+        self.publish(perk, row, self.now)?;
+        Ok(warnings)
     }
 
-    /// Lets a version decide from an instant on.
+    /// Lets a version decide from an instant on; what is odd about that.
     pub(super) fn schedule(
         &mut self,
         perk: &PerkRow,
@@ -260,7 +261,7 @@ impl Change<'_> {
         status: VersionStatus,
         at: &str,
         note: Option<String>,
-    ) -> Result<(), PerkError> {
+    ) -> Result<Vec<Issue>, PerkError> {
         if status == VersionStatus::Scheduled {
             return Err(wrong("it is scheduled already: unschedule it first", status));
         }
@@ -270,7 +271,7 @@ impl Change<'_> {
             let detail = "this is too soon for every replica to hear of it: publish it at once, or leave two seconds";
             return Err(PerkError::Field(Issue { pointer: "/at".into(), code: "too_soon", detail: detail.into() }));
         }
-        self.require_publishable(perk, row, status, at)?;
+        let warnings = self.require_publishable(perk, row, status, at)?;
         if let Some(other) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
             return Err(PerkError::AlreadyScheduled(other.version));
         }
@@ -281,7 +282,7 @@ impl Change<'_> {
         store::update_version(self.conn, self.merchant, row)?;
         bump_epoch(self.conn, EPOCH)?;
         self.tell("rule.scheduled", perk, row, [("from", Json::text(at.to_string()))]);
-        Ok(())
+        Ok(warnings)
     }
 
     /// Takes a schedule back: the version is what it was before.
@@ -316,15 +317,26 @@ impl Change<'_> {
         self.step(perk, row, before, "rule.unscheduled", note)
     }
 
+    /// What is odd about a version that doesn't decide yet, for those who are to judge it. One that can't work is
+    /// refused when it is published, and nothing more is said of it before.
+    pub(super) fn oddities(&mut self, perk: &PerkRow, row: &VersionRow) -> Result<Vec<Issue>, PerkError> {
+        let Ok(rule) = rule_of(perk, row) else { return Ok(Vec::new()) };
+        match draft::lint_for(self.conn, self.merchant, Some(perk), &rule, self.now) {
+            Ok(lint) => Ok(lint.warnings),
+            Err(PerkError::Rule(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Passes when the version may decide at `from`: its rule still works, and two have looked at it
-    /// where the merchant asks for that.
+    /// where the merchant asks for that. What is odd about it then.
     fn require_publishable(
         &mut self,
         perk: &PerkRow,
         row: &VersionRow,
         status: VersionStatus,
         from: Timestamp,
-    ) -> Result<(), PerkError> {
+    ) -> Result<Vec<Issue>, PerkError> {
         match status {
             VersionStatus::Published | VersionStatus::Retired => return Err(PerkError::NotADraft(status)),
             VersionStatus::InReview => {
@@ -335,8 +347,7 @@ impl Change<'_> {
         }
         four_eyes::require_approval(self.conn, self.merchant, row)?;
         let rule = rule_of(perk, row)?;
-        draft::check(self.conn, self.merchant, perk, &rule, from)?;
-        Ok(())
+        draft::check(self.conn, self.merchant, perk, &rule, from)
     }
 }
 

@@ -6,8 +6,11 @@
 
 mod limits;
 mod reach;
+mod restarts;
 mod tiers;
 mod times;
+
+pub use restarts::restarts;
 
 use std::collections::BTreeSet;
 

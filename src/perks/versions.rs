@@ -42,7 +42,7 @@ impl Taken {
 }
 
 impl Catalog {
-    /// Takes a step with a version.
+    /// Takes a step with a version; what is odd about it, where it is on its way to decide.
     ///
     /// # Errors
     /// [`PerkError`], with what stands in the way.
@@ -53,20 +53,36 @@ impl Catalog {
         slug: &PerkSlug,
         version: i32,
         taken: Taken,
-    ) -> Result<RuleVersion, PerkError> {
+    ) -> Result<Made, PerkError> {
         let note = note_of(taken.note)?;
         self.change_perk(merchant, actor, slug, move |change, perk| {
             let (mut row, status) = change.version(perk, version, &taken.expected)?;
-            match &taken.step {
-                Step::Submit => change.submit(perk, &mut row, status, note),
-                Step::Approve => change.approve(perk, &mut row, status, note),
-                Step::Reject => change.send_back(perk, &mut row, status, "rule.rejected", note),
-                Step::Withdraw => change.send_back(perk, &mut row, status, "rule.withdrawn", note),
-                Step::Publish => change.publish_now(perk, &mut row, status, note),
-                Step::Schedule(at) => change.schedule(perk, &mut row, status, at, note),
-                Step::Unschedule => change.unschedule(perk, &mut row, status, note),
-            }?;
-            Ok(row.try_into()?)
+            let warnings = match &taken.step {
+                Step::Publish => change.publish_now(perk, &mut row, status, note)?,
+                Step::Schedule(at) => change.schedule(perk, &mut row, status, at, note)?,
+                Step::Submit => {
+                    change.submit(perk, &mut row, status, note)?;
+                    change.oddities(perk, &row)?
+                }
+                Step::Approve => {
+                    change.approve(perk, &mut row, status, note)?;
+                    change.oddities(perk, &row)?
+                }
+                // Back to what decides nothing.
+                Step::Reject => {
+                    change.send_back(perk, &mut row, status, "rule.rejected", note)?;
+                    Vec::new()
+                }
+                Step::Withdraw => {
+                    change.send_back(perk, &mut row, status, "rule.withdrawn", note)?;
+                    Vec::new()
+                }
+                Step::Unschedule => {
+                    change.unschedule(perk, &mut row, status, note)?;
+                    Vec::new()
+                }
+            };
+            made(perk, row, warnings)
         })
         .await
     }
@@ -81,7 +97,7 @@ impl Catalog {
         actor: Actor,
         slug: &PerkSlug,
         version: i32,
-    ) -> Result<RuleVersion, PerkError> {
+    ) -> Result<Made, PerkError> {
         self.step(merchant, actor, slug, version, Taken::of(Step::Publish)).await
     }
 

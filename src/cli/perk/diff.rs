@@ -75,7 +75,10 @@ fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError>
         let four_eyes = gateway.catalog.four_eyes(&merchant).await?.required;
         let mut perks = Vec::new();
         for sheet in &sheets {
-            perks.push(Planned::of(gateway, &merchant, four_eyes, sheet).await?);
+            let mut planned = Planned::of(gateway, &merchant, four_eyes, sheet).await?;
+            // What can't work is for `apply` to refuse; what would come of the rest is told here too.
+            planned.lint(gateway, &merchant, sheet).await?;
+            perks.push(planned);
         }
         let without_file = if are_all { without_file(gateway, &merchant, &sheets).await? } else { Vec::new() };
         let differs = !without_file.is_empty() || perks.iter().any(|it| it.outlook != Outlook::Unchanged);

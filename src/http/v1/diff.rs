@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, get};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::perks::WarningView;
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
@@ -14,7 +15,9 @@ use crate::http::problem::{Problem, Spot};
 use crate::ids::PerkSlug;
 use crate::json::Json;
 use crate::perks::diff::{Change, ChangeKind, diff_documents};
+use crate::perks::lint::restarts;
 use crate::perks::perk::RuleVersion;
+use crate::perks::rule::Rule;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +55,8 @@ pub struct DiffView {
     to: i32,
     /// Empty when both mean the same.
     changes: Vec<ChangeView>,
+    /// The limits that begin again when `to` takes over from `from`, at their places in the rule of `to`.
+    warnings: Vec<WarningView>,
 }
 
 /// One difference.
@@ -81,8 +86,8 @@ impl From<Change> for ChangeView {
 
 /// Compare two versions
 ///
-/// What was added, removed and changed, each as a sentence. Tiers and limits are matched by id. Roles:
-/// admin.
+/// What was added, removed and changed, each as a sentence, and the limits that begin again. Tiers and limits are
+/// matched by id. Roles: admin.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), DiffQuery),
@@ -106,9 +111,13 @@ pub async fn get_diff(
     let to = to.map_or(perk.latest_version, |VersionNumber(number)| number);
     let before = gateway.catalog.find_version(merchant, &slug, from).await?;
     let after = gateway.catalog.find_version(merchant, &slug, to).await?;
-    let changes = diff_documents(&document(&before)?, &document(&after)?);
-    let changes = changes.into_iter().map(ChangeView::from).collect();
-    Ok(HttpResponse::Ok().json(DiffView { perk: perk.slug, from, to, changes }))
+    let (before, after) = (document(&before)?, document(&after)?);
+    let changes = diff_documents(&before, &after).into_iter().map(ChangeView::from).collect();
+    // A rule that can't be read any more can't take over from another, nor another from it.
+    let rule = |document: &Json| Rule::parse(document, slug.as_str()).ok();
+    let restarts = rule(&before).zip(rule(&after)).map(|(old, new)| restarts(&old, &new, gateway.clock.now()));
+    let warnings = restarts.unwrap_or_default().into_iter().map(WarningView::of).collect();
+    Ok(HttpResponse::Ok().json(DiffView { perk: perk.slug, from, to, changes, warnings }))
 }
 
 fn document(version: &RuleVersion) -> Result<Json, Problem> {

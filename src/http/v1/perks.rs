@@ -120,17 +120,27 @@ pub struct WarningView {
     /// Where in the body (RFC 6901).
     #[schema(example = "/rule/tiers/0/when")]
     pointer: String,
+    /// `limits_restart`: once this decides, a limit begins again, and who had used it up is let in.
+    #[schema(example = "limits_restart")]
     code: &'static str,
     detail: String,
 }
 
+impl WarningView {
+    /// At its place in the rule.
+    pub(super) fn of(issue: Issue) -> Self {
+        Self { pointer: issue.pointer, code: issue.code, detail: sentence(&issue.detail) }
+    }
+
+    /// At its place in what has the rule as a member.
+    pub(super) fn of_rule(issue: Issue) -> Self {
+        let pointer = format!("/rule{}", issue.pointer);
+        Self { pointer, ..Self::of(issue) }
+    }
+}
+
 impl From<Made> for MadeView {
     fn from(made: Made) -> Self {
-        let warning = |issue: Issue| WarningView {
-            pointer: format!("/rule{}", issue.pointer),
-            code: issue.code,
-            detail: sentence(&issue.detail),
-        };
         let waits = (made.version.status == VersionStatus::InReview).then(|| WarningView {
             pointer: "/publish".to_owned(),
             code: "approval_required",
@@ -144,7 +154,7 @@ impl From<Made> for MadeView {
             status: made.version.status.as_str(),
             version: made.version.version,
             rule_hash: made.version.rule_hash,
-            warnings: made.warnings.into_iter().map(warning).chain(waits).collect(),
+            warnings: made.warnings.into_iter().map(WarningView::of_rule).chain(waits).collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::versions::{VersionView, answer};
+use super::versions::{SteppedView, answer_step};
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
@@ -46,7 +46,7 @@ impl Request {
         let (perk, number) = self.path.into_inner();
         let taken = Taken { step, note, expected: self.expected.or_anything() };
         let merchant = &self.caller.merchant()?.id;
-        answer(perk.clone(), self.gateway.catalog.step(merchant, self.caller.actor(), &perk, number, taken).await?)
+        answer_step(self.gateway.catalog.step(merchant, self.caller.actor(), &perk, number, taken).await?)
     }
 }
 
@@ -63,7 +63,7 @@ macro_rules! steps {
             request_body(content = Option<NoteBody>, description = "Why; may be left out"),
             extensions(("x-roles" = json!(["admin"]))),
             responses(
-                (status = 200, description = $done, body = VersionView, headers(("ETag" = String, description = "What `If-Match` takes"))),
+                (status = 200, description = $done, body = SteppedView, headers(("ETag" = String, description = "What `If-Match` takes"))),
                 ProblemsOfSteps, ProblemsOfApproval, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
             )
         )]
@@ -127,7 +127,7 @@ steps! {
     request_body = ScheduleBody,
     extensions(("x-roles" = json!(["admin"]))),
     responses(
-        (status = 200, description = "Scheduled", body = VersionView, headers(("ETag" = String, description = "What `If-Match` takes"))),
+        (status = 200, description = "Scheduled", body = SteppedView, headers(("ETag" = String, description = "What `If-Match` takes"))),
         ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
     )
 )]

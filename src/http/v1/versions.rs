@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::perks::MadeView;
+use super::perks::{MadeView, WarningView};
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
@@ -22,7 +22,7 @@ use crate::http::openapi::{
 use crate::http::problem::Problem;
 use crate::ids::PerkSlug;
 use crate::json::Json;
-use crate::perks::catalog::NewVersion;
+use crate::perks::catalog::{Made, NewVersion};
 use crate::perks::perk::{RuleVersion, Signed};
 
 /// A new version of a perk's rule.
@@ -121,10 +121,27 @@ impl VersionView {
     }
 }
 
+/// A version after a step of its life.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SteppedView {
+    #[serde(flatten)]
+    version: VersionView,
+    /// What is odd about it, while it is on its way to decide.
+    warnings: Vec<WarningView>,
+}
+
 /// A version with what `If-Match` takes.
-pub(super) fn answer(perk: PerkSlug, version: RuleVersion) -> Result<HttpResponse, Problem> {
+fn answer(perk: PerkSlug, version: RuleVersion) -> Result<HttpResponse, Problem> {
     let tag = format!("\"{}\"", version.etag());
     Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(VersionView::of(perk, version)?))
+}
+
+/// The same, after a step.
+pub(super) fn answer_step(made: Made) -> Result<HttpResponse, Problem> {
+    let tag = format!("\"{}\"", made.version.etag());
+    let version = VersionView::of(made.perk.slug, made.version)?;
+    let warnings = made.warnings.into_iter().map(WarningView::of_rule).collect();
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(SteppedView { version, warnings }))
 }
 
 /// A page of versions.

@@ -9,6 +9,7 @@ mod merchants;
 mod perk_cases;
 mod perk_files;
 mod perk_life;
+mod perk_limits;
 mod perks;
 mod prune;
 mod reports;

@@ -23,7 +23,8 @@ async fn two_versions_are_compared_in_sentences() {
           "perk":"sfo-lounge",
           "from":1,
           "to":2,
-          "changes":[{"pointer":"/tiers/0/when","kind":"changed","before":{"attr":"score","op":"gte","value":40},"after":{"attr":"score","op":"gte","value":45},"sentence":"Main lounge: at least 40 → at least 45"},{"pointer":"/limits/0/max","kind":"changed","before":1,"after":2,"sentence":"Limit person-day: 1 → 2 a day for each person"}]
+          "changes":[{"pointer":"/tiers/0/when","kind":"changed","before":{"attr":"score","op":"gte","value":40},"after":{"attr":"score","op":"gte","value":45},"sentence":"Main lounge: at least 40 → at least 45"},{"pointer":"/limits/0/max","kind":"changed","before":1,"after":2,"sentence":"Limit person-day: 1 → 2 a day for each person"}],
+          "warnings":[]
         }
         "#);
         assert_eq!(admin.get("/v1/perks/sfo-lounge/diff?from=1&to=2").await.is(200), found.is(200));

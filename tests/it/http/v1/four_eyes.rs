@@ -269,6 +269,9 @@ async fn the_command_line_writes_and_submits_and_is_nobody_who_approves() {
         let refused = catalog.set_four_eyes(merchant, CLI, false).await.unwrap_err();
         assert!(matches!(refused, PerkError::NoPerson), "{refused}");
         step(&ada, SECOND, "approve").await.is(200);
-        assert_eq!(catalog.publish_version(merchant, CLI, &slug, 2).await.unwrap().status.as_str(), "published");
+        assert_eq!(
+            catalog.publish_version(merchant, CLI, &slug, 2).await.unwrap().version.status.as_str(),
+            "published"
+        );
     }
 }

@@ -17,6 +17,7 @@ mod grants;
 mod grants_end;
 mod handles;
 mod keys;
+mod limits_restart;
 mod merchants;
 mod perk_steps;
 mod perks;
