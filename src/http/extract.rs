@@ -1,5 +1,6 @@
 //! The body of a request, read strictly and within bounds; and, from `params.rs`, what else it names.
 
+use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::digest;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{self, DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
+use super::params::NUL;
 pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
 use super::problem::{Kind, Problem, Spot};
 use crate::gateway::Gateway;
@@ -59,6 +62,24 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             let raw = read(&req, payload, "application/json").await?;
             let value = parse(&raw)?;
             Ok(Self { value, raw })
+        })
+    }
+}
+
+/// A body whose pieces are read later, each by itself: what only they can do wrong is left to [`parse`] of each.
+#[derive(Debug)]
+pub struct Pieces<T>(pub Body<T>);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Pieces<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let raw = read(&req, payload, "application/json").await?;
+            let value = parse_frame(&raw)?;
+            Ok(Self(Body { value, raw }))
         })
     }
 }
@@ -128,6 +149,74 @@ fn require_type(req: &HttpRequest, wanted: &str) -> Result<(), Problem> {
 /// # Errors
 /// 400 `malformed_json`, or 422 `invalid_request` with the spot.
 pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
+    match find_nul(raw) {
+        Some(pointer) => Err(Problem::invalid(vec![Spot::at(pointer, "invalid_value", NUL)])),
+        None => parse_frame(raw),
+    }
+}
+
+/// Where the first text with a NUL stands; none in what can't be read, which is refused for that.
+fn find_nul(raw: &[u8]) -> Option<String> {
+    // JSON has one way to write it, and hardly any body does.
+    memchr::memmem::find(raw, br"\u0000")?;
+    let mut reader = serde_json::Deserializer::from_slice(raw);
+    let error = serde_path_to_error::deserialize::<_, NoNul>(&mut reader).err()?;
+    error.inner().is_data().then(|| pointer_of(error.path()))
+}
+
+/// JSON in whose texts and names there is no NUL.
+struct NoNul;
+
+impl<'de> Deserialize<'de> for NoNul {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for NoNul {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without a NUL")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
+        if text.contains('\0') { Err(E::custom(NUL)) } else { Ok(self) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+/// [`parse`], whatever stands in texts that are kept to be read later.
+fn parse_frame<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     // serde would fill a struct from a list by position, and no client means that.
     if raw.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
         serde_json::from_slice::<IgnoredAny>(raw).map_err(|error| malformed(&error))?;
@@ -148,11 +237,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(Kind::MalformedJson, detail)
 }
 
-fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
-        return malformed(error);
-    }
-    let complaint = Complaint::of(&bare(error));
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
@@ -162,6 +247,15 @@ fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Proble
             Segment::Unknown => {}
         }
     }
+    pointer
+}
+
+fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        return malformed(error);
+    }
+    let complaint = Complaint::of(&bare(error));
+    let mut pointer = pointer_of(path);
     // serde finds out about these in the object around them.
     if let Some(field) = &complaint.field {
         let mut spot = String::new();
@@ -211,7 +305,6 @@ mod tests {
     use crate::decimal::Decimal;
     use crate::ids::PerkSlug;
     use crate::json::Json;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -272,6 +365,21 @@ mod tests {
         assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x","when":1,"a/b":2}]}"#), at("/tiers/0/a~1b", "unknown_field"));
         assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x"}]}"#), at("/tiers/0/when", "missing_field"));
         assert_eq!(spot("[]"), at("", "wrong_type"));
+    }
+
+    #[test]
+    fn a_nul_is_found_in_any_text_and_any_name() {
+        for (text, pointer) in [
+            (r#"{"perk":"a","context":{"x":["b","a\u0000"]}}"#, "/context/x/1"),
+            (r#"{"perk":"a","context":{"a\u0000b":1}}"#, "/context/a\0b"),
+            (r#"{"perk":"a","tiers":[{"id":"x\u0000","when":1}]}"#, "/tiers/0/id"),
+            (r#"{"perk":"a","tiers":[{"id":"x","when":{"a":"\u0000"}}]}"#, "/tiers/0/when/a"),
+        ] {
+            assert_eq!(spot(text), at(pointer, "invalid_value"), "{text}");
+        }
+        // A backslash before what only looks like one; and what is no JSON is that first.
+        assert!(parse::<Ask>(br#"{"perk":"a","context":{"x":"\\u0000"}}"#).is_ok());
+        assert_eq!(spot(r#"{"perk":"\u0000""#).0, Kind::MalformedJson);
     }
 
     #[test]

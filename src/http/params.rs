@@ -66,12 +66,23 @@ pub(super) fn members(encoded: &str) -> Result<Map<String, Value>, Problem> {
 
 /// Reads parameters into `T` and says which doesn't fit.
 pub(super) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, Problem> {
+    let has_nul =
+        |(name, value): &(&String, &Value)| name.contains('\0') || value.as_str().is_some_and(|it| it.contains('\0'));
+    let spots: Vec<_> =
+        members.iter().filter(has_nul).map(|(name, _)| Spot::parameter(name, "invalid_value", NUL)).collect();
+    if !spots.is_empty() {
+        return Err(Problem::invalid(spots));
+    }
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         let complaint = Complaint::of(&error.inner().to_string());
         let name = complaint.field.unwrap_or_else(|| error.path().to_string());
         Problem::invalid(vec![Spot::parameter(name, complaint.code, complaint.detail)])
     })
 }
+
+/// Why a text with a NUL is refused wherever it stands: PostgreSQL's text can't hold one, SQLite's can, and one answer
+/// on every database is better than a failure on one.
+pub(super) const NUL: &str = "a NUL character (U+0000) can't stand in any text here: leave it out";
 
 /// What the path names, of type `T` (one value, or a tuple in order). What can't be a name of its
 /// kind names nothing: 404.
@@ -208,6 +219,7 @@ mod tests {
         assert_eq!(refused("limit=0"), ("limit".into(), "invalid_value".into()));
         assert_eq!(refused("limit=201"), ("limit".into(), "invalid_value".into()));
         assert_eq!(refused("cursor=key_%00"), ("cursor".into(), "invalid_value".into()));
+        assert_eq!(refused("limit=1&cursor=%00"), ("cursor".into(), "invalid_value".into()));
         assert_eq!(refused("page=2"), ("page".into(), "unknown_field".into()));
         assert_eq!(refused("limit=1&limit=2"), ("limit".into(), "duplicate_field".into()));
     }

@@ -14,7 +14,7 @@ use crate::access::role::permit::Check;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
-use crate::http::extract::{Body, IdempotencyKey, parse};
+use crate::http::extract::{IdempotencyKey, Pieces, parse};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::http::problem::{Problem, Spot};
 use crate::http::request::RequestId;
@@ -82,7 +82,7 @@ pub async fn create_checks(
     gateway: Data<Gateway>,
     door: Data<Door>,
     key: IdempotencyKey,
-    body: Body<BatchBody>,
+    Pieces(body): Pieces<BatchBody>,
 ) -> Result<HttpResponse, Problem> {
     let (key, hash) = (key.into_inner(), body.hash());
     let checks = body.into_inner().checks;

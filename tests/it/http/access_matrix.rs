@@ -13,7 +13,7 @@ use crate::support::client::{Client, Reply};
 use crate::support::world::CLI;
 
 /// What a merchant has, for one caller to ask about. `caller` names it: what is made is made once.
-struct Things {
+pub(super) struct Things {
     caller: &'static str,
     merchant: String,
     key: String,
@@ -46,12 +46,12 @@ enum Foreign {
 }
 
 /// A request: how, where, and its body (JSON; where it is text, a form of tokens or CSV).
-type Request = (Method, String, Value);
+pub(super) type Request = (Method, String, Value);
 
-struct Sample {
-    operation: &'static str,
+pub(super) struct Sample {
+    pub operation: &'static str,
     foreign: Foreign,
-    request: fn(&Things) -> Request,
+    pub request: fn(&Things) -> Request,
 }
 
 const fn sample(operation: &'static str, foreign: Foreign, request: fn(&Things) -> Request) -> Sample {
@@ -73,7 +73,7 @@ fn key_path(things: &Things) -> String {
 }
 
 /// In the order in which they are tried: what takes away comes last.
-const SAMPLES: &[Sample] = &[
+pub(super) const SAMPLES: &[Sample] = &[
     sample("get_jwks", Foreign::Nothing, |_| get("/.well-known/jwks.json".into())),
     sample("get_log_keys", Foreign::Nothing, |_| get("/.well-known/log-keys".into())),
     sample("get_perk_schema", Foreign::Nothing, |_| get("/schemas/perk.json".into())),
@@ -260,7 +260,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 /// Makes everything that `caller` may ask about; `asks` makes the check, so that it is its own.
-async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
+pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let perk = format!("{}-{caller}", merchant.slug);
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
       "token":{"audience":"sfo-lounge"}}"#;
@@ -308,7 +308,7 @@ async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: 
     }
 }
 
-async fn send(client: &Client, (method, path, body): Request) -> Reply {
+pub(super) async fn send(client: &Client, (method, path, body): Request) -> Reply {
     // What an edit of a version asks for; the others pass it over.
     let ask = client.ask(method, &path).header("if-match", "*");
     match body {

@@ -7,6 +7,8 @@
 mod access_matrix;
 mod bad_input;
 mod connections;
+mod hostile_text;
+mod malformed;
 mod openapi;
 mod stopping;
 mod v1;
