@@ -8,6 +8,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::client_faults::ClientFaults;
 use crate::settings::{LogFormat, Logs};
 
 /// Starts logging for this process. Later calls change nothing: the first one stands, so that
@@ -16,9 +17,12 @@ pub fn start(logs: &Logs) {
     let filter = EnvFilter::new(&logs.filter);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match logs.format {
-        LogFormat::Text => {
-            lines.with_ansi(std::io::stderr().is_terminal()).finish().with(filter_fn(names_nobody)).try_init()
-        }
+        LogFormat::Text => lines
+            .with_ansi(std::io::stderr().is_terminal())
+            .finish()
+            .with(filter_fn(names_nobody))
+            .with(ClientFaults)
+            .try_init(),
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
@@ -26,6 +30,7 @@ pub fn start(logs: &Logs) {
             .with_span_list(false)
             .finish()
             .with(filter_fn(names_nobody))
+            .with(ClientFaults)
             .try_init(),
     };
     if started.is_err() {

@@ -2,6 +2,7 @@
 //!
 //! Neither carries a key, a token, a handle, a raw path or a query; metrics name no merchant.
 
+mod client_faults;
 pub mod logs;
 pub mod metrics;
 

@@ -11,7 +11,7 @@ mod hostile_text;
 mod malformed;
 mod openapi;
 mod stopping;
+mod unknown_parameters;
 mod v1;
 mod well_known;
-mod unknown_parameters;
 mod wire;
