@@ -8,7 +8,7 @@ use super::backtest::Backtest;
 use super::chosen::{Choice, Chosen, TrialError, choose, longest_stays, rule_of};
 use super::replay::{Replay, Subject};
 use super::replayed::{Counters, Since};
-use super::runs::{Progress, Run, Runs, Turn, compute};
+use super::runs::{Progress, Run, Runs, Turn};
 use crate::access::Merchant;
 use crate::clock::Clock;
 use crate::database::DatabaseError;
@@ -84,7 +84,7 @@ impl Backtester {
             stretch,
             replay: Some(Box::new(replay)),
             progress: Progress { done: 0, of },
-            _turn: turn,
+            turn,
         })
     }
 }
@@ -101,7 +101,7 @@ pub struct BacktestRun {
     /// Away while a page is replayed on another thread.
     replay: Option<Box<Replay>>,
     progress: Progress,
-    _turn: Turn,
+    turn: Turn,
 }
 
 impl Run for BacktestRun {
@@ -111,7 +111,9 @@ impl Run for BacktestRun {
         if self.stretch.from >= self.stretch.before {
             return Ok(None);
         }
-        let page = self.ledger.past_events(&self.merchant, self.stretch, &self.interest).await?;
+        let (ledger, merchant, interest) = (self.ledger.clone(), self.merchant.clone(), self.interest.clone());
+        let stretch = self.stretch;
+        let page = self.turn.compute(move || ledger.past_events_blocking(&merchant, stretch, &interest)).await??;
         let mut replay = self.replay.take().ok_or(DatabaseError::Interrupted)?;
         let version_of = |event: &PastEvent| match event {
             PastEvent::Check(check) => replay.unknown_version(check),
@@ -122,7 +124,7 @@ impl Run for BacktestRun {
             replay.learn(version, &rule_of(&self.catalog, &self.merchant, &self.perk, version).await?);
         }
         let next = page.next;
-        let replayed = compute(move || {
+        let replayed = self.turn.compute(move || {
             page.pruned.iter().for_each(|at| replay.miss(*at));
             page.events.iter().try_for_each(|event| replay.replay(event)).map(|()| replay)
         });

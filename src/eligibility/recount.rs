@@ -42,7 +42,7 @@ impl Simulator {
             Since::At(since) => Some(since),
         };
         let mut stretch = self.ledger.stretch(merchant, since, at).await?;
-        let _turn = (stretch.before - stretch.from > LONG).then(|| self.runs.begin(merchant)).transpose()?;
+        let turn = (stretch.before - stretch.from > LONG).then(|| self.runs.begin(merchant)).transpose()?;
         // What others used is of no matter where each person is counted alone.
         let is_own = rule.limits().iter().all(|limit| limit.scope.contains(&Scope::Subject));
         let interest = Interest {
@@ -56,11 +56,14 @@ impl Simulator {
         while stretch.from < stretch.before {
             let page = self.ledger.past_events(merchant, stretch, &interest).await?;
             stretch.from = page.next;
-            let counted = compute(move || {
+            let work = move || {
                 recount.count(&page);
                 recount
-            });
-            recount = counted.await?;
+            };
+            recount = match &turn {
+                Some(turn) => turn.compute(work).await?,
+                None => compute(work).await?,
+            };
         }
         let unknown = recount.unknown();
         let claims: Vec<_> = entry.claims.into_iter().filter(|claim| !unknown.contains(&claim.limit)).collect();

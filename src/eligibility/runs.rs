@@ -3,9 +3,11 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::chosen::TrialError;
 use crate::database::DatabaseError;
@@ -37,38 +39,90 @@ pub trait Run {
 /// Who runs something now; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
-    running: Arc<Mutex<HashSet<MerchantId>>>,
+    state: Arc<Mutex<State>>,
 }
 
-/// The right to run; given back when dropped.
+#[derive(Debug, Default)]
+struct State {
+    running: HashSet<MerchantId>,
+    /// The threads of runs that are over, the last one on top: the next run takes that.
+    idle: Vec<RunThread>,
+}
+
+/// The right to run, with a thread to run on; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    running: Arc<Mutex<HashSet<MerchantId>>>,
+    state: Arc<Mutex<State>>,
     merchant: MerchantId,
+    thread: Option<RunThread>,
+}
+
+/// A thread that works off the steps of one run after another. The allocator keeps what a thread has freed for
+/// that thread's next use, so steps on whichever thread of a pool is free would let each of them come to hold as much
+/// as a whole run needs, and none of it would be given back.
+#[derive(Debug)]
+struct RunThread(mpsc::Sender<Job>);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl RunThread {
+    fn start() -> std::io::Result<Self> {
+        let (jobs, taken) = mpsc::channel::<Job>();
+        std::thread::Builder::new().name("run".to_owned()).spawn(move || {
+            for job in taken {
+                // A run that fails must not take the thread from the next one; its caller finds the answer gone.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+        })?;
+        Ok(Self(jobs))
+    }
 }
 
 impl Runs {
     /// The merchant's turn, if it has none running and the process has room.
     pub(super) fn begin(&self, merchant: &MerchantId) -> Result<Turn, TrialError> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.contains(merchant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.running.contains(merchant) {
             return Err(TrialError::Running);
         }
-        if running.len() >= AT_ONCE {
+        if state.running.len() >= AT_ONCE {
             return Err(TrialError::Crowded);
         }
-        running.insert(merchant.clone());
-        Ok(Turn { running: self.running.clone(), merchant: merchant.clone() })
+        let thread = match state.idle.pop() {
+            Some(thread) => thread,
+            None => RunThread::start().map_err(|_| TrialError::Crowded)?,
+        };
+        state.running.insert(merchant.clone());
+        Ok(Turn { state: self.state.clone(), merchant: merchant.clone(), thread: Some(thread) })
+    }
+}
+
+impl Turn {
+    /// Runs a step, or a part of one, on the run's own thread.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TrialError> {
+        let (done, answer) = oneshot::channel();
+        let job: Job = Box::new(move || drop(done.send(work())));
+        let sent = self.thread.as_ref().is_some_and(|thread| thread.0.send(job).is_ok());
+        match answer.await {
+            Ok(answer) if sent => Ok(answer),
+            _ => Err(TrialError::Database(DatabaseError::Interrupted)),
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.merchant);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.running.remove(&self.merchant);
+        state.idle.extend(self.thread.take());
     }
 }
 
-/// Runs what takes a processor for long off the async threads, which checks are answered on.
+/// Runs what takes a processor for a moment off the async threads, which checks are answered on; what takes long has a
+/// [`Turn`].
 pub(super) async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TrialError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| TrialError::Database(DatabaseError::Interrupted))
 }
@@ -91,5 +145,21 @@ mod tests {
         drop(turns.remove(0));
         assert!(runs.begin(&merchants[AT_ONCE]).is_ok());
         assert!(runs.begin(&merchants[0]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn runs_one_after_another_have_one_thread_and_a_failure_keeps_it() {
+        let entropy = Entropy::seeded(1);
+        let merchant = MerchantId::new(Timestamp::UNIX_EPOCH, &entropy);
+        let runs = Runs::default();
+        let thread = || std::thread::current().id();
+        let first = runs.begin(&merchant).unwrap();
+        let id = first.compute(thread).await.unwrap();
+        assert_eq!(first.compute(thread).await.unwrap(), id);
+        let failed = first.compute(|| std::panic::resume_unwind(Box::new("a step fails"))).await;
+        assert!(matches!(failed, Err::<(), _>(TrialError::Database(DatabaseError::Interrupted))));
+        drop(first);
+        let second = runs.begin(&merchant).unwrap();
+        assert_eq!(second.compute(thread).await.unwrap(), id);
     }
 }

@@ -13,7 +13,7 @@ use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::outcome::Outcome;
 use super::reason::Reason;
 use super::recount::Recounted;
-use super::runs::{Progress, Run, Runs, Turn, compute};
+use super::runs::{Progress, Run, Runs, Turn};
 use super::trace::{Trace, trace};
 use crate::access::Merchant;
 use crate::clock::Clock;
@@ -284,7 +284,7 @@ impl Simulator {
             after: None,
             progress: Progress { done: 0, of },
             is_over: false,
-            _turn: turn,
+            turn,
         })
     }
 }
@@ -299,7 +299,7 @@ pub struct EveryoneRun {
     after: Option<SubjectRef>,
     progress: Progress,
     is_over: bool,
-    _turn: Turn,
+    turn: Turn,
 }
 
 impl Run for EveryoneRun {
@@ -319,7 +319,7 @@ impl Run for EveryoneRun {
         // Scores may come in while they are counted.
         self.progress.of = self.progress.of.max(self.progress.done);
         let mut tally = self.tally.take().ok_or(DatabaseError::Interrupted)?;
-        let tally = compute(move || {
+        let tally = self.turn.compute(move || {
             tally.count(page.into_iter());
             tally
         });

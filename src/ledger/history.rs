@@ -91,6 +91,20 @@ impl Ledger {
         let read = self.means.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
         Ok(read.await?)
     }
+
+    /// [`Ledger::past_events`] for threads that may block.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn past_events_blocking(
+        &self,
+        merchant: &MerchantId,
+        stretch: Stretch,
+        interest: &Interest,
+    ) -> Result<HistoryPage, LedgerError> {
+        let keyring = &self.means.keyring;
+        Ok(self.means.database.read_blocking(|conn| page(conn, keyring, merchant, stretch, interest))?)
+    }
 }
 
 /// [`Ledger::stretch`] of a log of so many events.
