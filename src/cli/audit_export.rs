@@ -141,7 +141,10 @@ async fn write_to(
     path: &Path,
     invocation: &Invocation,
 ) -> Result<(), CliError> {
-    let unwritable = |error: std::io::Error| CliError::Unwritable { path: path.to_owned(), why: error.to_string() };
+    let unwritable = |error: std::io::Error| match path.to_str() {
+        Some("-") => CliError::Output(error),
+        _ => CliError::Unwritable { path: path.to_owned(), why: error.to_string() },
+    };
     let target = if invocation.output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events ({per_sec}, {eta} left)");
     let bar = ProgressBar::with_draw_target(Some(0), target);

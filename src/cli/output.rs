@@ -1,12 +1,13 @@
 //! The only writer to the terminal: answers on stdout, complaints on stderr, JSON when asked for.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, Write as _};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::error::{CliError, Complaint};
+use crate::telemetry::logs;
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +29,7 @@ impl Output {
     pub fn show<T: Serialize + Display>(self, answer: &T) -> Result<(), CliError> {
         let text =
             if self.json { serde_json::to_string(answer).map_err(std::io::Error::from)? } else { answer.to_string() };
-        match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
-            _ => Ok(()),
-        }
+        self.print(&format!("{}\n", text.trim_end()))
     }
 
     /// A document that goes out as it is.
@@ -39,10 +37,8 @@ impl Output {
     /// # Errors
     /// As [`Output::show`].
     pub fn print(self, text: &str) -> Result<(), CliError> {
-        match std::io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
-            _ => Ok(()),
-        }
+        let mut stdout = std::io::stdout().lock();
+        taken(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
     }
 
     /// A line for the person who watches; left out of JSON.
@@ -70,18 +66,32 @@ impl Output {
     }
 
     fn complain(self, errors: Vec<Complaint>) {
-        let mut stderr = std::io::stderr().lock();
+        let mut text = String::new();
         if self.json {
-            let document = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
-            let _ = writeln!(stderr, "{document}");
-            return;
-        }
-        for Complaint { error, remedy, .. } in errors {
-            let _ = writeln!(stderr, "error: {error}");
-            if let Some(remedy) = remedy {
-                let _ = writeln!(stderr, "  try: {remedy}");
+            text = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
+            text.push('\n');
+        } else {
+            for Complaint { error, remedy, .. } in errors {
+                let _ = writeln!(text, "error: {error}");
+                if let Some(remedy) = remedy {
+                    let _ = writeln!(text, "  try: {remedy}");
+                }
             }
         }
+        // Behind the log lines, and without waiting for a reader that takes none of them.
+        logs::say(text);
+        logs::finish();
+    }
+}
+
+/// Whether an answer got out. A reader that has seen enough and went away is no error.
+///
+/// # Errors
+/// [`CliError::Output`].
+pub(super) fn taken(written: std::io::Result<()>) -> Result<(), CliError> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        _ => Ok(()),
     }
 }
 

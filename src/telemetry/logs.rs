@@ -1,6 +1,8 @@
 //! Log lines on stderr, for people or for machines; stdout belongs to the commands' answers.
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
@@ -9,13 +11,27 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::client_faults::ClientFaults;
+use super::lines::{Lines, Report};
+use crate::clock::Clock;
 use crate::settings::{LogFormat, Logs};
+
+/// How long the end of the process waits for whoever reads its lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static STDERR: OnceLock<Lines> = OnceLock::new();
 
 /// Starts logging for this process. Later calls change nothing: the first one stands, so that
 /// gateways that share a process can each ask.
 pub fn start(logs: &Logs) {
+    let report = match logs.format {
+        LogFormat::Text => in_text,
+        LogFormat::Json => in_json,
+    };
+    let Some(stderr) = stderr(report) else { return };
     let filter = EnvFilter::new(&logs.filter);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that can't be written must not become another, which by default ends the process when it can't be written either.
+    let lines =
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(stderr.clone());
     let started = match logs.format {
         LogFormat::Text => lines
             .with_ansi(std::io::stderr().is_terminal())
@@ -33,9 +49,54 @@ pub fn start(logs: &Logs) {
             .with(ClientFaults)
             .try_init(),
     };
-    if started.is_err() {
-        tracing::debug!("logging had been started before");
+    match started {
+        // By default a thread that panics writes to stderr by itself, and would wait for whoever reads it.
+        Ok(()) => std::panic::set_hook(Box::new(|panic| {
+            let backtrace = std::backtrace::Backtrace::capture();
+            let thread = std::thread::current();
+            tracing::error!(thread = thread.name(), %backtrace, "{panic}");
+        })),
+        Err(_) => tracing::debug!("logging had been started before"),
     }
+}
+
+/// Writes to stderr what is no log line, in its turn among them, without waiting for whoever reads it.
+pub fn say(text: String) {
+    if let Some(stderr) = stderr(in_text) {
+        stderr.push(text.into_bytes());
+    }
+}
+
+/// Waits until all lines are out, for a moment at most. Call it at the end.
+pub fn finish() {
+    if let Some(stderr) = STDERR.get() {
+        stderr.flush(LAST_LINES);
+    }
+}
+
+/// None when the process has no thread or descriptor left for it.
+fn stderr(report: Report) -> Option<&'static Lines> {
+    if STDERR.get().is_none()
+        && let Ok(lines) = Lines::to(&std::io::stderr(), report)
+    {
+        let _ = STDERR.set(lines);
+    }
+    STDERR.get()
+}
+
+fn in_text(lost: u64) -> String {
+    format!("{}  WARN perkgate::telemetry: log lines were lost lines={lost} \n", Clock::System.now())
+}
+
+fn in_json(lost: u64) -> String {
+    let line = serde_json::json!({
+        "timestamp": Clock::System.now().to_string(),
+        "level": "WARN",
+        "message": "log lines were lost",
+        "lines": lost,
+        "target": "perkgate::telemetry",
+    });
+    format!("{line}\n")
 }
 
 /// Below `info`, libraries write down whatever they are handed: paths with handles in them, whole

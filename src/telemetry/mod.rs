@@ -3,6 +3,7 @@
 //! Neither carries a key, a token, a handle, a raw path or a query; metrics name no merchant.
 
 mod client_faults;
+pub mod lines;
 pub mod logs;
 pub mod metrics;
 

@@ -7,10 +7,10 @@
 
 pub mod file;
 pub mod line;
+mod stdout;
 pub mod webhook;
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use file::{AnchorFile, AnchorFileError};
 pub use line::AnchorLine;
+use stdout::StandardOutput;
 pub use webhook::{Webhook, WebhookError};
 
 use crate::clock::Clock;
@@ -87,6 +88,7 @@ pub struct Anchorer {
 struct Taken {
     file: Option<AnchorFile>,
     stdout: Sizes,
+    standard_output: StandardOutput,
     webhook: Sizes,
 }
 
@@ -109,7 +111,12 @@ impl Anchorer {
     #[must_use]
     pub fn new(database: Database, clock: Clock, to: Anchoring) -> Self {
         let file = to.file.as_deref().map(AnchorFile::new);
-        let taken = Taken { file, stdout: Sizes::default(), webhook: Sizes::default() };
+        let taken = Taken {
+            file,
+            stdout: Sizes::default(),
+            standard_output: StandardOutput::default(),
+            webhook: Sizes::default(),
+        };
         Self { database, clock, to: Arc::new(to), taken: Arc::new(Mutex::new(taken)) }
     }
 
@@ -154,10 +161,11 @@ impl Anchorer {
         }
         if self.to.stdout {
             let moved = taken.stdout.moved(&anchors);
-            let outcome = print(moved.clone()).await;
-            if outcome.is_ok() {
-                taken.stdout.take(&moved);
+            let printed = taken.standard_output.print(moved).await;
+            if let Ok(printed) = &printed {
+                taken.stdout.take(printed);
             }
+            let outcome = printed.map(|printed| printed.len()).map_err(AnchoringError::Stdout);
             round.push((Target::Stdout, outcome));
         }
         if let Some(webhook) = &self.to.webhook {
@@ -208,14 +216,4 @@ async fn append(mut file: AnchorFile, anchors: Vec<AnchorLine>) -> (Option<Ancho
         (Some(file), outcome)
     });
     work.await.unwrap_or_else(|_| (None, Err(DatabaseError::Interrupted.into())))
-}
-
-async fn print(anchors: Vec<AnchorLine>) -> Result<usize, AnchoringError> {
-    let work = tokio::task::spawn_blocking(move || {
-        let text: String = anchors.iter().map(AnchorLine::to_line).collect();
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())?;
-        Ok(anchors.len())
-    });
-    work.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(AnchoringError::Stdout)
 }
