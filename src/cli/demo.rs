@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::demo_stage::Stage;
 use super::error::CliError;
 use super::flags::ServingFlags;
 use super::serve::{Running, stop_signal};
@@ -20,7 +21,7 @@ use crate::json::Json;
 use crate::ledger::entry::Actor;
 use crate::perks::catalog::{NewVersion, PerkError};
 use crate::scores::score::{Score, Source};
-use crate::subject::hex;
+use crate::settings::table;
 use crate::tokens::Verifier;
 use crate::tokens::jwks::Jwks;
 
@@ -29,12 +30,15 @@ use crate::tokens::jwks::Jwks;
 pub struct Args {
     /// Where the database is made; a new temporary directory unless given.
     #[arg(long, value_name = "DIRECTORY")]
-    dir: Option<PathBuf>,
+    pub dir: Option<PathBuf>,
+    /// Seed the database of --database-url instead, which must be empty.
+    #[arg(long, conflicts_with = "dir")]
+    pub into: bool,
     /// End after the show: 0 if all of it held, 1 if not.
     #[arg(long)]
     once: bool,
     #[command(flatten)]
-    serving: ServingFlags,
+    pub serving: ServingFlags,
 }
 
 const ACTOR: Actor = Actor { key: None, role: "cli" };
@@ -121,18 +125,15 @@ impl fmt::Display for Show {
 }
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
-    let dir = args.dir.clone().unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("perkgate-demo-{}", hex(&invocation.entropy.bytes::<4>())))
-    });
-    std::fs::create_dir_all(&dir)?;
+    let stage = Stage::set(args, invocation)?;
     let runtime = super::runtime()?;
     let show = runtime.block_on(async {
-        let running = start(args, invocation, &dir).await?;
+        let running = start(&stage, invocation).await?;
         let gateway = running.gateway.clone();
         let url = format!("http://{}", running.address);
-        let stop = CancellationToken::new();
+        let (stop, signal) = (CancellationToken::new(), stop_signal());
         let serving = tokio::spawn(running.until(stop.clone()));
-        let result = show(&gateway, &dir, url, args.once).await;
+        let result = show(&gateway, url, args.once).await;
         // The ledger ends with its last handle.
         drop(gateway);
         let held = match result {
@@ -147,36 +148,33 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
             }
         };
         if !args.once {
-            stop_signal().await;
+            signal.await;
         }
         stop.cancel();
         serving.await.map_err(|error| CliError::Output(std::io::Error::other(error)))??;
         Ok::<_, CliError>(held)
     })?;
-    if args.once && args.dir.is_none() {
+    if let Some(dir) = stage.dir.filter(|_| args.once && args.dir.is_none()) {
         // Nothing of a show that is over is worth keeping, least of all its master key.
-        std::fs::remove_dir_all(&dir)?;
+        std::fs::remove_dir_all(dir)?;
     }
     Ok(if show { Ended::Well } else { Ended::Badly })
 }
 
 /// On the usual port, or on a free one when that is taken and nobody asked for it.
-async fn start(args: &Args, invocation: &Invocation, dir: &Path) -> Result<Running, CliError> {
-    let mut serving = args.serving.clone();
-    serving.given.push(("database_url".to_owned(), format!("sqlite:{}", dir.join("perkgate.db").display())));
-    let asked = serving.given.iter().any(|(name, _)| name == "listen");
-    let mut settings = invocation.demo_settings(&serving)?;
-    settings.server.issuer = None;
-    match Running::start(settings.clone(), false, invocation).await {
+async fn start(stage: &Stage, invocation: &Invocation) -> Result<Running, CliError> {
+    let mut settings = stage.settings.clone();
+    let asked = settings.is_given(&table::LISTEN);
+    match Running::start(settings.clone(), stage.dir.is_none(), invocation).await {
         Err(CliError::Listen { error, .. }) if !asked && error.kind() == std::io::ErrorKind::AddrInUse => {
             settings.server.listen.set_port(0);
-            Running::start(settings, false, invocation).await
+            Running::start(settings, stage.dir.is_none(), invocation).await
         }
         started => started,
     }
 }
 
-async fn show(gateway: &Gateway, dir: &Path, url: String, once: bool) -> Result<Show, CliError> {
+async fn show(gateway: &Gateway, url: String, once: bool) -> Result<Show, CliError> {
     let cathay = seed(gateway, "cathay", "Cathay Pacific", "sfo-lounge", "San Francisco lounge", LOUNGE).await?;
     seed(gateway, "american", "American Airlines", "admirals-club", "Admirals Club", CLUB).await?;
     let mut keys = Vec::new();
@@ -200,7 +198,7 @@ async fn show(gateway: &Gateway, dir: &Path, url: String, once: bool) -> Result<
         key_of(Role::Kiosk)
     );
     let held = steps.iter().all(|step| step.held);
-    let database = dir.join("perkgate.db").display().to_string();
+    let database = gateway.settings.storage.database_url.to_string();
     Ok(Show { database, url, steps, keys, curl, held, once })
 }
 

@@ -1,6 +1,8 @@
 //! Settings as flags, made from the table of settings so that the two can't differ.
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use crate::settings::table::{Flag, Setting, TABLE};
 
@@ -28,17 +30,51 @@ fn is_serving(setting: &Setting) -> bool {
 
 fn add(mut command: Command, wanted: fn(&Setting) -> bool, everywhere: bool) -> Command {
     for setting in TABLE.into_iter().filter(|setting| wanted(setting)) {
-        let Some(long) = setting.long_flag() else { continue };
-        let file = setting.flag == Flag::FileOnly;
-        let default = setting.default.map_or(String::new(), |default| format!(" [default: {default}]"));
-        let arg = Arg::new(long.replace('-', "_"))
-            .long(long)
-            .value_name(if file { "FILE" } else { "VALUE" })
-            .help(format!("{}{default} [env: {}{}]", setting.doc, setting.variable(), if file { "_FILE" } else { "" }))
-            .help_heading("Settings")
-            .hide_short_help(true)
-            .global(everywhere);
-        command = command.arg(arg);
+        if let Some(arg) = arg_of(setting) {
+            command = command.arg(arg.help(help_of(setting, &variable_of(setting))).global(everywhere));
+        }
+    }
+    command
+}
+
+fn variable_of(setting: &Setting) -> String {
+    format!("{}{}", setting.variable(), if setting.flag == Flag::FileOnly { "_FILE" } else { "" })
+}
+
+fn help_of(setting: &Setting, variable: &str) -> String {
+    let default = setting.default.map_or(String::new(), |default| format!(" [default: {default}]"));
+    format!("{}{default} [env: {variable}]", setting.doc)
+}
+
+fn arg_of(setting: &Setting) -> Option<Arg> {
+    let long = setting.long_flag()?;
+    let arg = Arg::new(long.replace('-', "_"))
+        .long(long)
+        .value_name(if setting.flag == Flag::FileOnly { "FILE" } else { "VALUE" })
+        .help_heading("Settings")
+        .hide_short_help(true);
+    Some(arg)
+}
+
+/// Leaves the settings out of the help of a command that reads none. It still takes them: scripts give all commands
+/// the same.
+pub(super) fn unread(mut command: Command) -> Command {
+    for setting in TABLE.into_iter().filter(|setting| is_everywhere(setting)) {
+        command = command.args(arg_of(setting).map(|arg| arg.hide(true)));
+    }
+    command.arg(Arg::new("config").long("config").value_name("FILE").value_parser(value_parser!(PathBuf)).hide(true))
+}
+
+/// Says in the help of a command that it reads these settings from flags alone.
+pub(super) fn read_as_flags(mut command: Command, settings: &[&'static Setting]) -> Command {
+    for setting in settings {
+        let Some(arg) = arg_of(setting) else { continue };
+        let help = format!("{} [as a flag only]", setting.doc);
+        command = if is_serving(setting) {
+            command.mut_arg(arg.get_id().to_string(), |arg| arg.help(help))
+        } else {
+            command.arg(arg.help(help))
+        };
     }
     command
 }

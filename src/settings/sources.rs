@@ -15,6 +15,8 @@ pub struct Sources {
     pub flags: Vec<(String, String)>,
     /// The environment; what doesn't begin with `PERKGATE_` is not looked at.
     pub environment: Vec<(String, String)>,
+    /// Settings that only a flag may give here.
+    pub only_flags: Vec<&'static Setting>,
 }
 
 impl Sources {
@@ -26,7 +28,7 @@ impl Sources {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with(PREFIX))
             .collect();
-        Self { config, flags, environment }
+        Self { config, flags, environment, only_flags: Vec::new() }
     }
 }
 
@@ -85,6 +87,9 @@ impl<'a> Reader<'a> {
         }
         if let Some(path) = self.flag(&file_key) {
             return self.read_value_file(setting, path, format!("--{}", file_key.replace('_', "-")));
+        }
+        if self.sources.only_flags.iter().any(|only| only.name == setting.name) {
+            return setting.default.map(|text| Raw { text: text.to_owned(), origin: Origin::Default });
         }
         if let Some(text) = self.variable(&setting.variable()) {
             return Some(Raw { text, origin: Origin::Variable(setting.variable()) });

@@ -53,6 +53,11 @@ impl Terminal {
         std::iter::once(Self::new()).chain(postgres).collect()
     }
 
+    /// What a variable of the terminal says.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        self.environment.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -73,7 +78,7 @@ impl Terminal {
         std::fs::write(self.path().join(name), content).unwrap();
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perkgate"));
         command.args(words(line)).current_dir(self.path()).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -205,5 +205,5 @@ pub fn test_sources(database: &TestDatabase, more: &[(&str, &str)]) -> Sources {
         environment.push(("PERKGATE_REDIS_PREFIX".to_owned(), redis.prefix()));
     }
     flags.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    Sources { config: None, flags, environment }
+    Sources { flags, environment, ..Sources::default() }
 }
