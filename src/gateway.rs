@@ -95,6 +95,8 @@ impl Gateway {
         handle: &Handle,
     ) -> Result<Self, GatewayError> {
         let storage = &settings.storage;
+        // A path that can be no database has no key that is lost.
+        storage.database_url.check()?;
         // Before the file is made: a crash in between must not leave a database without its key.
         let is_new = master_key::is_new(&storage.database_url);
         let master = master_key::resolve(&settings, is_new, &entropy)?;

@@ -228,6 +228,7 @@ fn of_database(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, CliError> {
     let url = invocation.settings()?.storage.database_url;
+    url.check()?;
     // Opening it would make it.
     if master_key::is_new(&url) {
         return Err(AuditError::NoRecord(format!("{url} is not there")).into());

@@ -57,6 +57,7 @@ impl fmt::Display for Appended {
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let url = invocation.settings()?.storage.database_url;
+    url.check()?;
     // Opening it would make it.
     if master_key::is_new(&url) {
         return Err(AuditError::NoRecord(format!("{url} is not there")).into());

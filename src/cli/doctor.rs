@@ -16,7 +16,7 @@ use super::error::CliError;
 use super::flags::ServingFlags;
 use super::{Ended, Invocation};
 use crate::audit::anchoring::webhook;
-use crate::database::{Backend, Database, DatabaseUrl};
+use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
 use crate::settings::{Origin, Settings, master_key, open_files};
 use files::secrets;
 use redis_probe::redis;
@@ -132,20 +132,12 @@ fn given_settings(settings: &Settings) -> Finding {
 fn database(settings: &Settings) -> Finding {
     const CHECK: &str = "database";
     let url = &settings.storage.database_url;
-    if let DatabaseUrl::Sqlite(path) = url
-        && master_key::is_new(url)
-    {
-        // Looking must not make the file.
-        let path = std::path::Path::new(path);
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        return match directory {
-            Some(directory) if !directory.is_dir() => Finding::wrong(
-                CHECK,
-                format!("{} is no directory", directory.display()),
-                format!("mkdir -p {}", directory.display()),
-            ),
-            _ => Finding::ok(CHECK, format!("{url} is not there yet; `perkgate serve` makes it")),
-        };
+    if let Err(error) = url.check() {
+        return unusable(CHECK, url, &error);
+    }
+    // Looking must not make the file.
+    if url.backend() == Backend::Sqlite && master_key::is_new(url) {
+        return Finding::ok(CHECK, format!("{url} is not there yet; `perkgate serve` makes it"));
     }
     let pending = Database::connect(url, 1).and_then(|database| database.pending_migrations());
     match pending {
@@ -156,8 +148,18 @@ fn database(settings: &Settings) -> Finding {
         Ok(pending) => {
             Finding::wrong(CHECK, format!("{url} answers, but lacks {} migrations", pending.len()), "perkgate migrate")
         }
-        Err(error) => Finding::wrong(
-            CHECK,
+        Err(error) => unusable(CHECK, url, &error),
+    }
+}
+
+fn unusable(check: &'static str, url: &DatabaseUrl, error: &DatabaseError) -> Finding {
+    match error {
+        DatabaseError::Mismatch(mismatch) => {
+            Finding::wrong(check, format!("{}: {mismatch}", mismatch.code()), mismatch.remedy())
+        }
+        DatabaseError::File(fault) => Finding::wrong(check, fault.to_string(), fault.remedy()),
+        _ => Finding::wrong(
+            check,
             error.to_string(),
             format!(
                 "see that the database at {url} is up, and that PERKGATE_DATABASE_URL names its host, database, role and password"
@@ -168,6 +170,9 @@ fn database(settings: &Settings) -> Finding {
 
 fn master_key_at_hand(settings: &Settings) -> Finding {
     const CHECK: &str = "master key";
+    if settings.storage.database_url.check().is_err() && settings.storage.master_key.is_none() {
+        return Finding::ok(CHECK, "looked for beside the database, once that can be one");
+    }
     match master_key::find(settings, master_key::is_new(&settings.storage.database_url)) {
         Ok(Some(_)) => Finding::ok(CHECK, "there"),
         Ok(None) => Finding::ok(CHECK, "will be made beside the new database"),

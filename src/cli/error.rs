@@ -8,7 +8,7 @@ use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
 use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Mismatch};
 use crate::eligibility::chosen::TrialError;
 use crate::eligibility::discloser::DisclosureError;
 use crate::gateway::GatewayError;
@@ -50,6 +50,12 @@ pub enum CliError {
     LedgerEnded,
     #[error("the demo failed: {0}")]
     Demo(String),
+    #[error("the demo makes a database of its own, and --database-url names another")]
+    DemoUnasked,
+    #[error("--into says that the database of --database-url may be seeded, and none is named")]
+    DemoIntoNothing,
+    #[error("something is in {0} already, and the demo would make merchants and keys there")]
+    DemoNotBlank(String),
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error("the anchor {} can't be read: {reason}", path.display())]
@@ -200,7 +206,8 @@ impl CliError {
             }
             Self::Access(AccessError::Unfit(flaws)) => flaws.iter().map(complaint_of_flag).collect(),
             other => {
-                vec![Complaint { error: other.to_string(), remedy: other.remedy(), ..Complaint::default() }]
+                let code = other.database().and_then(DatabaseError::mismatch).map(Mismatch::code);
+                vec![Complaint { error: other.to_string(), remedy: other.remedy(), code, ..Complaint::default() }]
             }
         }
     }
@@ -211,16 +218,25 @@ impl CliError {
         if matches!(self, Self::UnknownFormat | Self::NotYamlName(_) | Self::NoAnswer(_)) { 2 } else { 1 }
     }
 
-    fn remedy(&self) -> Option<String> {
-        let words = match self {
-            Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
+    /// What the database answered, when that is why.
+    fn database(&self) -> Option<&DatabaseError> {
+        match self {
             Self::Database(error)
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
             | Self::Access(AccessError::Database(error))
-            | Self::Perk(PerkError::Database(error)) => {
-                return of_database(error);
-            }
-            Self::Score(ScoreError::Database(error)) => return of_database(error),
+            | Self::Perk(PerkError::Database(error))
+            | Self::Audit(AuditError::Database(error)) => Some(error),
+            Self::Score(ScoreError::Database(error)) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        if let Some(error) = self.database() {
+            return of_database(error);
+        }
+        let words = match self {
+            Self::MasterKey(error) | Self::Gateway(GatewayError::MasterKey(error)) => return Some(error.remedy()),
             Self::Gateway(GatewayError::NotMigrated(_)) => "perkgate migrate",
             Self::Gateway(GatewayError::Keyring(KeyringError::WrongMasterKey { .. })) => {
                 "PERKGATE_MASTER_KEY_FILE or --master-key-file with the key that this database was made with"
@@ -229,7 +245,6 @@ impl CliError {
                 "--database-url with the path of the gateway's database; `perkgate merchant create` or `perkgate serve` makes a new one"
             }
             Self::Audit(AuditError::NoRecord(_)) => "name the gateway's database with `--database-url`",
-            Self::Audit(AuditError::Database(error)) => return of_database(error),
             Self::Anchor { .. } => {
                 "give a checkpoint, the receipt of a check, or an earlier answer of `audit verify --json`"
             }
@@ -240,6 +255,9 @@ impl CliError {
                 "an earlier export of this log, or a checkpoint of it; without --since all of it is exported"
             }
             Self::AnchorFile(AnchorFileError::Foreign { .. }) => "another file with --append",
+            Self::DemoUnasked => "leave --database-url out, or say --into as well if that database is empty",
+            Self::DemoIntoNothing => "--database-url with an empty database, or leave --into out",
+            Self::DemoNotBlank(_) => "an empty database, another --dir, or neither for one that is made and told",
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
@@ -289,6 +307,8 @@ impl CliError {
                 return of_ledger(error);
             }
             Self::Settings(_)
+            | Self::Database(_)
+            | Self::Audit(_)
             | Self::Gateway(_)
             | Self::Runtime(_)
             | Self::Metrics(_)
@@ -323,6 +343,7 @@ fn of_ledger(error: &LedgerError) -> Option<String> {
         LedgerError::Busy | LedgerError::Unavailable => "run it again",
         LedgerError::InDoubt => "look whether it is there, then run it again if not",
         LedgerError::Database(error) => return of_database(error),
+        LedgerError::Mismatch(mismatch) => mismatch.remedy(),
         LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) => return None,
     };
     Some(words.to_owned())
@@ -333,6 +354,8 @@ fn of_database(error: &DatabaseError) -> Option<String> {
         DatabaseError::Unavailable(_) => {
             Some("`perkgate doctor` says what is wrong with the database's address".to_owned())
         }
+        DatabaseError::Mismatch(mismatch) => Some(mismatch.remedy().to_owned()),
+        DatabaseError::File(fault) => Some(fault.remedy()),
         error if error.is_passing() => Some("run it again".to_owned()),
         _ => None,
     }

@@ -33,6 +33,7 @@ impl fmt::Display for Migrated {
 pub(super) fn run(_: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let settings = invocation.settings()?;
     let url = &settings.storage.database_url;
+    url.check()?;
     if url.backend() == Backend::Sqlite {
         // A new database file gets its key first, or `serve` would find a database that lost it.
         master_key::resolve(&settings, master_key::is_new(url), &invocation.entropy)?;

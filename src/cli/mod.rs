@@ -13,6 +13,7 @@ mod audit_checkpoint;
 mod audit_export;
 mod audit_receipt;
 mod demo;
+mod demo_stage;
 mod doctor;
 mod document;
 pub mod error;
@@ -45,7 +46,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
@@ -165,20 +166,25 @@ impl Invocation {
         Ok(settings)
     }
 
-    /// The settings of a show: quiet, unless told otherwise, and nothing but flags and defaults.
+    /// The settings of a show: quiet, unless told otherwise, and what it writes to or tells comes from flags alone.
     ///
     /// # Errors
     /// [`CliError::Settings`] with all that is wrong.
     pub fn demo_settings(&self, serving: &ServingFlags) -> Result<Settings, CliError> {
         let flags = self.flags.iter().chain(&serving.given).cloned().collect();
-        // Not the environment: a production URL in it must not be what a demo writes to.
-        let sources = Sources { config: None, flags, environment: Vec::new() };
+        let only_flags = demo_stage::ONLY_FLAGS.to_vec();
+        let sources = Sources { only_flags, ..Sources::of_process(self.config.clone(), flags) };
         let mut settings = Settings::load(&sources).map_err(CliError::Settings)?;
         if !settings.is_given(&table::LOG) {
             "error".clone_into(&mut settings.logs.filter);
         }
         logs::start(&settings.logs);
         Ok(settings)
+    }
+
+    /// Whether this setting was given as a flag that every command takes.
+    fn has_flag(&self, setting: &table::Setting) -> bool {
+        self.flags.iter().any(|(given, _)| given == setting.name)
     }
 
     fn load(&self, serving: &[(String, String)]) -> Result<Settings, CliError> {
@@ -195,16 +201,45 @@ pub fn runtime() -> Result<Runtime, CliError> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)
 }
 
+/// The commands that read no settings.
+const SETTLED: [&[&str]; 6] = [
+    &["openapi"],
+    &["key", "master"],
+    &["perk", "new"],
+    &["perk", "test"],
+    &["audit", "receipt"],
+    &["token", "verify"],
+];
+
+/// The command line, whose help says what each command really reads.
+fn command() -> clap::Command {
+    let whole = SETTLED.iter().fold(Cli::command(), |whole, path| change_at(whole, path, &flags::unread));
+    change_at(whole, &["demo"], &|demo| flags::read_as_flags(demo, &demo_stage::ONLY_FLAGS))
+}
+
+fn change_at(command: clap::Command, path: &[&str], change: &dyn Fn(clap::Command) -> clap::Command) -> clap::Command {
+    match path.split_first() {
+        None => change(command),
+        Some((first, rest)) => command.mut_subcommand(first, |under| change_at(under, rest, change)),
+    }
+}
+
 /// Runs one command line. Exit codes: 0 done, 1 refused or failed, 2 usage.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     // Before clap has read anything: its own complaints have to be JSON too.
     let output = Output { json: arguments.iter().any(|argument| argument == "--json") };
-    let cli = match Cli::try_parse_from(arguments) {
+    let parsed = command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(told) if matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let _ = told.print();
-            return ExitCode::SUCCESS;
+            return match output::taken(told.print()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    output.refuse(&error);
+                    ExitCode::FAILURE
+                }
+            };
         }
         Err(usage) => {
             output.refuse_usage(&usage);
@@ -218,9 +253,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         config: cli.config,
         flags: cli.everywhere.given,
     };
-    match dispatch(cli.command, &invocation) {
+    let ended = dispatch(cli.command, &invocation);
+    logs::finish();
+    match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Badly) => ExitCode::FAILURE,
+        // A reader that has seen enough and went away is no error.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             invocation.output.refuse(&error);
             ExitCode::from(error.exit_code())
@@ -231,19 +270,29 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_has_no_clashes() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn settings_given_as_flags_stand_before_or_after_the_subcommand() {
-        for line in ["perkgate --database-url sqlite:x.db migrate", "perkgate migrate --database-url sqlite:x.db"] {
-            let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{e}"));
+        for line in [
+            "perkgate --database-url sqlite:x.db migrate",
+            "perkgate migrate --database-url sqlite:x.db",
+            "perkgate --database-url sqlite:x.db demo",
+            "perkgate demo --database-url sqlite:x.db",
+            "perkgate key --database-url sqlite:x.db master",
+            "perkgate key master --database-url sqlite:x.db",
+        ] {
+            let matches = command().try_get_matches_from(line.split(' ')).unwrap_or_else(|e| panic!("{e}"));
+            let cli = Cli::from_arg_matches(&matches).unwrap();
             assert_eq!(cli.everywhere.given, [("database_url".to_owned(), "sqlite:x.db".to_owned())], "{line}");
         }
-        assert!(Cli::try_parse_from(["perkgate", "migrate", "--master-key", "x"]).is_err(), "never as an argument");
+        assert!(
+            command().try_get_matches_from(["perkgate", "migrate", "--master-key", "x"]).is_err(),
+            "never as an argument"
+        );
     }
 }

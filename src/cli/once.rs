@@ -41,6 +41,7 @@ impl Invocation {
     ) -> Result<T, CliError> {
         let settings = self.settings()?;
         let url = &settings.storage.database_url;
+        url.check()?;
         if needs == Needs::Existing && url.backend() == Backend::Sqlite && master_key::is_new(url) {
             return Err(CliError::NoDatabase(url.to_string()));
         }
@@ -52,11 +53,12 @@ impl Invocation {
             let done = work(&gateway).await;
             // A process that exits under the writer's feet leaves SQLite's write-ahead log behind,
             // and whoever then copies the database file alone copies it without the last changes.
-            let ended = gateway.ledger.ended();
+            let (ended, database) = (gateway.ledger.ended(), gateway.database.clone());
             drop(gateway);
             if tokio::time::timeout(ENDING, ended).await.is_err() {
                 tracing::warn!("the ledger did not end in time");
             }
+            let _ = tokio::task::spawn_blocking(move || database.close()).await;
             done
         })
     }

@@ -29,11 +29,11 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let runtime = super::runtime()?;
     runtime.block_on(async {
         let running = Running::start(settings, args.migrate, invocation).await?;
-        tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
         let stop = CancellationToken::new();
-        let told = stop.clone();
+        let (told, signal) = (stop.clone(), stop_signal());
+        tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
         tokio::spawn(async move {
-            stop_signal().await;
+            signal.await;
             told.cancel();
         });
         running.until(stop).await
@@ -83,6 +83,7 @@ impl Running {
         let cancel = CancellationToken::new();
         self.gateway.follow(&tasks, &cancel);
         let recorded = self.gateway.ledger.ended();
+        let database = self.gateway.database.clone();
         // Without its writer the gateway can grant nothing and only a new start mends it.
         let (died, told) = (self.gateway.ledger.ended(), stop.clone());
         let until = async move {
@@ -97,26 +98,24 @@ impl Running {
         tasks.wait().await;
         // What was asked is recorded and the database is closed in good order, unless it hangs.
         let _ = tokio::time::timeout(LAST_WORDS, recorded).await;
+        let _ = tokio::task::spawn_blocking(move || database.close()).await;
         served?;
         if stop.is_cancelled() { Ok(()) } else { Err(CliError::LedgerEnded) }
     }
 }
 
-/// SIGTERM, SIGHUP or Ctrl-C. A SIGHUP that is ignored, as under `nohup`, stays ignored.
-pub(super) async fn stop_signal() {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate()).ok();
-    let mut hung_up = if is_hangup_ignored() { None } else { signal(SignalKind::hangup()).ok() };
-    async fn received(signal: Option<&mut Signal>) {
-        match signal {
-            Some(signal) => drop(signal.recv().await),
-            None => std::future::pending().await,
+/// SIGTERM, SIGHUP or Ctrl-C. It listens from the call on, and not only once it is awaited. A SIGHUP that is
+/// ignored, as under `nohup`, stays ignored.
+pub(super) fn stop_signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupted, terminated) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let hung_up = (!is_hangup_ignored()).then(|| signal(SignalKind::hangup()));
+    async {
+        tokio::select! {
+            () = heard(Some(interrupted)) => {}
+            () = heard(Some(terminated)) => {}
+            () = heard(hung_up) => {}
         }
-    }
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = received(terminated.as_mut()) => {}
-        () = received(hung_up.as_mut()) => {}
     }
 }
 
@@ -126,4 +125,12 @@ fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & SIGHUP_BIT != 0)
+}
+
+/// Never, for one that is not listened for.
+async fn heard(signal: Option<std::io::Result<tokio::signal::unix::Signal>>) {
+    match signal {
+        Some(Ok(mut signal)) => drop(signal.recv().await),
+        Some(Err(_)) | None => std::future::pending().await,
+    }
 }

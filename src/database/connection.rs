@@ -1,7 +1,9 @@
 //! One connection, to either database, and how it is opened.
 
 use std::fmt;
+use std::path::{Path, absolute};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::Connection as _;
@@ -11,6 +13,8 @@ use diesel::r2d2::ManageConnection;
 use diesel::sqlite::SqliteConnection;
 
 use super::error::DatabaseError;
+use super::file;
+use super::guard::Guard;
 
 /// How long opening a SQLite file waits for others who open it too.
 const WAL_PATIENCE: Duration = Duration::from_secs(5);
@@ -63,6 +67,24 @@ impl DatabaseUrl {
             Self::Postgres(_) => Backend::Postgres,
         }
     }
+
+    /// Looks whether there can be a SQLite database where this says, without opening or making anything.
+    ///
+    /// # Errors
+    /// [`DatabaseError::File`].
+    pub fn check(&self) -> Result<(), DatabaseError> {
+        match self {
+            Self::Sqlite(path) => file::check(Path::new(path)).map_err(DatabaseError::File),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// The same database, named so that it doesn't matter which directory is the current one.
+    pub(super) fn absolute(&self) -> Result<Self, DatabaseError> {
+        let Self::Sqlite(path) = self else { return Ok(self.clone()) };
+        let absolute = absolute(path).map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+        Ok(Self::Sqlite(absolute.to_string_lossy().into_owned()))
+    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -110,20 +132,24 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Opens connections for a pool.
-pub(super) struct Opener(pub DatabaseUrl);
+/// Opens connections for a pool, to the database that the guard knows.
+pub(super) struct Opener(pub DatabaseUrl, pub Arc<Guard>);
 
 impl ManageConnection for Opener {
     type Connection = AnyConnection;
     type Error = DatabaseError;
 
     fn connect(&self) -> Result<AnyConnection, DatabaseError> {
-        open(&self.0)
+        self.1.look()?;
+        let conn = open(&self.0)?;
+        self.1.look()?;
+        Ok(conn)
     }
 
     fn is_valid(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         match conn {
-            // A file does not go away; PostgreSQL does, and the first query would find out too late.
+            // Whether its file is still there is asked by whoever uses it; PostgreSQL goes away, and the first query
+            // would find out too late.
             AnyConnection::Sqlite(_) => Ok(()),
             AnyConnection::Postgres(conn) => Ok(conn.batch_execute("SELECT 1")?),
         }
@@ -152,20 +178,10 @@ impl diesel::r2d2::HandleError<DatabaseError> for LogErrors {
 pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
     let unavailable = |e: diesel::ConnectionError| DatabaseError::Unavailable(e.to_string());
     match url {
-        DatabaseUrl::Sqlite(path) => {
-            let mut conn = SqliteConnection::establish(path).map_err(unavailable)?;
-            conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
-            switch_to_wal(&mut conn)?;
-            // secure_delete: what is deleted is overwritten, and not only forgotten; an erased person's row
-            // must not lie about in the file. FULL, because in WAL mode NORMAL loses the last commits at a power cut, and a token may
-            // be out already. The page cache is each connection's own and is kept as long as it: eight readers came to
-            // hold 16 MB each one after another, as long runs filled them; the system caches the file anyway.
-            conn.batch_execute(
-                "PRAGMA secure_delete = ON; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -4000; \
-                 PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
-            )?;
-            Ok(AnyConnection::Sqlite(conn))
-        }
+        DatabaseUrl::Sqlite(path) => open_file(path).map_err(|error| {
+            let fault = file::explain(Path::new(path), &error.to_string());
+            fault.map_or(error, DatabaseError::File)
+        }),
         DatabaseUrl::Postgres(url) => {
             let mut conn = PgConnection::establish(&bounded(url)).map_err(unavailable)?;
             // A server or role may default to less; a grant must be on disk when its token leaves.
@@ -173,6 +189,35 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
             Ok(AnyConnection::Postgres(conn))
         }
     }
+}
+
+/// Opens one connection that only reads, and takes the file for what it is: to set it up would write to it, and wait for
+/// everybody else where a backup is not in WAL mode.
+///
+/// # Errors
+/// [`DatabaseError::Unavailable`] when nothing answers.
+pub(super) fn open_to_look(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
+    let DatabaseUrl::Sqlite(path) = url else { return open(url) };
+    let opened = SqliteConnection::establish(&file::uri(path));
+    let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    conn.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;
+    Ok(AnyConnection::Sqlite(conn))
+}
+
+fn open_file(path: &str) -> Result<AnyConnection, DatabaseError> {
+    let opened = SqliteConnection::establish(&file::uri(path));
+    let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
+    switch_to_wal(&mut conn)?;
+    // secure_delete: what is deleted is overwritten, and not only forgotten; an erased person's row
+    // must not lie about in the file. FULL, because in WAL mode NORMAL loses the last commits at a power cut, and a token may
+    // be out already. The page cache is each connection's own and is kept as long as it: eight readers came to
+    // hold 16 MB each one after another, as long runs filled them; the system caches the file anyway.
+    conn.batch_execute(
+        "PRAGMA secure_delete = ON; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -4000; \
+         PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+    )?;
+    Ok(AnyConnection::Sqlite(conn))
 }
 
 /// Two processes that open a new file at once both want to switch it, and SQLite answers one of them

@@ -2,6 +2,9 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
+use super::file::FileFault;
+use super::guard::Mismatch;
+
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -35,6 +38,12 @@ pub enum DatabaseError {
     /// The schema is not the one that this program needs.
     #[error("{0}")]
     Schema(String),
+    /// It is no longer, or not at all, the database that this process can record in.
+    #[error(transparent)]
+    Mismatch(Mismatch),
+    /// What is at the path of a SQLite database can't be one.
+    #[error(transparent)]
+    File(FileFault),
     #[error("the query failed: {0}")]
     Query(String),
 }
@@ -45,10 +54,25 @@ impl DatabaseError {
         Self::Corrupt { what, detail: detail.to_string() }
     }
 
+    /// What happened to the database, when that is why.
+    #[must_use]
+    pub const fn mismatch(&self) -> Option<&Mismatch> {
+        if let Self::Mismatch(mismatch) = self { Some(mismatch) } else { None }
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Busy | Self::Interrupted | Self::InDoubt | Self::Conflict)
+        matches!(
+            self,
+            Self::Unavailable(_)
+                | Self::Busy
+                | Self::Interrupted
+                | Self::InDoubt
+                | Self::Conflict
+                | Self::Mismatch(_)
+                | Self::File(_)
+        )
     }
 }
 

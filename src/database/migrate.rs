@@ -1,17 +1,78 @@
 //! Brings the schema to what this program needs, safely when several start at once.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
 use diesel::connection::SimpleConnection;
+use diesel::dsl::{count_star, max};
+use diesel::migration::{Migration as _, MigrationSource};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::Database;
 use super::connection::AnyConnection;
 use super::error::DatabaseError;
+use super::guard::Mismatch;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The advisory lock that migrating processes take: "perkgate" in ASCII.
 const LOCK: i64 = 0x7065_726b_6761_7465;
+
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+use __diesel_schema_migrations as applied;
+
+/// The versions of the migrations that this program brings along, which are the same for both backends.
+fn known() -> &'static BTreeSet<String> {
+    static KNOWN: OnceLock<BTreeSet<String>> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let all = MigrationSource::<Sqlite>::migrations(&SQLITE).unwrap_or_default();
+        all.iter().map(|migration| migration.name().version().to_string()).collect()
+    })
+}
+
+/// An applied migration that this program doesn't know, on a database that has its schema: one that a newer version brought.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub(super) fn newer(conn: &mut AnyConnection) -> Result<Option<String>, DatabaseError> {
+    let (count, newest): (i64, Option<String>) =
+        applied::table.select((count_star(), max(applied::version))).first(conn)?;
+    // Where all is well two numbers are enough: this is asked in every transaction that writes.
+    if usize::try_from(count).is_ok_and(|count| count == known().len()) && newest.as_ref() == known().last() {
+        return Ok(None);
+    }
+    let all: Vec<String> = applied::table.select(applied::version).order(applied::version).load(conn)?;
+    Ok(all.into_iter().rfind(|version| !known().contains(version)))
+}
+
+/// The same on a database that may have no schema yet.
+///
+/// # Errors
+/// [`DatabaseError::Mismatch`] when there is such a migration.
+pub(super) fn refuse_newer(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    #[derive(QueryableByName)]
+    struct There {
+        #[diesel(sql_type = Bool)]
+        there: bool,
+    }
+    let query = match conn {
+        AnyConnection::Postgres(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS there",
+        AnyConnection::Sqlite(_) => {
+            "SELECT count(*) > 0 AS there FROM sqlite_master WHERE name = '__diesel_schema_migrations'"
+        }
+    };
+    let found: There = diesel::sql_query(query).get_result(conn)?;
+    let newer = if found.there { newer(conn)? } else { None };
+    newer.map_or(Ok(()), |migration| Err(DatabaseError::Mismatch(Mismatch::SchemaNewer(migration))))
+}
 
 impl Database {
     /// Applies what is pending and returns the names of it. The migrations themselves don't guard

@@ -8,23 +8,31 @@
 //! portable only: text, bigint, integer, boolean, bytes; times are microseconds UTC. A migration
 //! that has landed is never edited.
 
+mod blank;
 pub mod columns;
 pub mod connection;
 pub mod error;
+pub mod file;
 pub mod followed;
+pub mod guard;
 pub mod migrate;
 pub mod schema;
 mod scrub;
 mod turn;
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{Pool, PooledConnection};
 
 use connection::Opener;
 pub use connection::{AnyConnection, Backend, DatabaseUrl};
 pub use error::DatabaseError;
+use guard::Guard;
+pub use guard::Mismatch;
 pub use turn::Turn;
 use turn::WriteTurns;
 
@@ -39,9 +47,18 @@ pub struct Database {
 
 struct Inner {
     url: DatabaseUrl,
+    guard: Arc<Guard>,
+    /// None once it is closed.
+    pools: ArcSwapOption<Pools>,
+    /// On SQLite one connection for as long as this is open: with the last one of all processes the write-ahead log
+    /// goes, and the next makes another, which could not be told from one that was deleted.
+    keeper: Mutex<Option<AnyConnection>>,
+    turns: WriteTurns,
+}
+
+struct Pools {
     readers: Pool<Opener>,
     writers: Pool<Opener>,
-    turns: WriteTurns,
 }
 
 impl Database {
@@ -51,26 +68,39 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers there.
     pub fn connect(url: &DatabaseUrl, connections: u32) -> Result<Self, DatabaseError> {
+        let url = &url.absolute()?;
+        if let DatabaseUrl::Sqlite(path) = url {
+            file::prepare(Path::new(path)).map_err(DatabaseError::File)?;
+        }
         // Fail with the reason now: a pool would only say that it timed out.
-        drop(connection::open(url)?);
+        let mut first = connection::open(url)?;
+        migrate::refuse_newer(&mut first)?;
+        let (guard, keeper) = match url {
+            // It has read by now, so that its files are there.
+            DatabaseUrl::Sqlite(path) => (Guard::of_file(Path::new(path))?, Some(first)),
+            DatabaseUrl::Postgres(_) => (Guard::default(), None),
+        };
+        let guard = Arc::new(guard);
         let pool = |size: u32| {
             Pool::builder()
                 .max_size(size.max(1))
                 .min_idle(Some(0))
                 .connection_timeout(CHECKOUT_TIMEOUT)
                 .error_handler(Box::new(connection::LogErrors))
-                .build_unchecked(Opener(url.clone()))
+                .build_unchecked(Opener(url.clone(), guard.clone()))
         };
         let writers = match url.backend() {
             // SQLite has one writer at a time; a second connection could only wait for the first.
             Backend::Sqlite => pool(1),
             Backend::Postgres => pool(connections),
         };
+        let pools = ArcSwapOption::from_pointee(Pools { readers: pool(connections), writers });
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
-                readers: pool(connections),
-                writers,
+                guard,
+                pools,
+                keeper: Mutex::new(keeper),
                 turns: WriteTurns::default(),
             }),
         })
@@ -118,7 +148,8 @@ impl Database {
         &self,
         f: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        f(&mut *checkout(&self.inner.readers)?)
+        self.usable()?;
+        f(&mut *self.checkout(|pools| &pools.readers)?)
     }
 
     /// [`Database::write`] for threads that may block.
@@ -129,9 +160,16 @@ impl Database {
         &self,
         f: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut conn = checkout(&self.inner.writers)?;
+        self.inspect()?;
+        let mut conn = self.checkout(|pools| &pools.writers)?;
         let _turn = self.turn(false);
-        connection::transaction(&mut conn, f)
+        let value = connection::transaction(&mut conn, |conn| {
+            let value = f(conn)?;
+            self.about_to_commit(conn)?;
+            Ok::<_, E>(value)
+        })?;
+        self.committed()?;
+        Ok(value)
     }
 
     /// A connection outside the pools, for the ledger's own thread.
@@ -139,7 +177,10 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers.
     pub fn dedicated(&self) -> Result<AnyConnection, DatabaseError> {
-        connection::open(&self.inner.url)
+        self.usable()?;
+        let conn = connection::open(&self.inner.url)?;
+        self.usable()?;
+        Ok(conn)
     }
 
     /// On SQLite, the right to write until the guard is dropped; those who say `first` go before
@@ -151,10 +192,48 @@ impl Database {
             Backend::Postgres => None,
         }
     }
+
+    /// Closes it in good order: on SQLite all that was written is then in the database's file, though a thread that hangs
+    /// should hold a connection, and its write-ahead log is gone unless somebody has it open. Whoever still asks is told
+    /// that it was interrupted.
+    pub fn close(&self) {
+        self.inner.close(true);
+    }
+
+    fn checkout(&self, which: fn(&Pools) -> &Pool<Opener>) -> Result<PooledConnection<Opener>, DatabaseError> {
+        let pools = self.inner.pools.load();
+        let pool = which(pools.as_ref().ok_or(DatabaseError::Interrupted)?);
+        pool.get().map_err(|_| DatabaseError::Busy)
+    }
 }
 
-fn checkout(pool: &Pool<Opener>) -> Result<PooledConnection<Opener>, DatabaseError> {
-    pool.get().map_err(|_| DatabaseError::Busy)
+/// How long emptying the write-ahead log at the end waits for readers.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Inner {
+    fn close(&self, empty_log: bool) {
+        let pools = self.pools.swap(None);
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.guard.mismatch().is_some() {
+            // Closing the last connection would write what the log holds over whatever the file is now.
+            std::mem::forget((pools, keeper));
+            return;
+        }
+        drop(pools);
+        let Some(AnyConnection::Sqlite(mut keeper)) = keeper.filter(|_| empty_log) else { return };
+        let patience = LAST_PATIENCE.as_millis();
+        let pragmas = format!("PRAGMA busy_timeout = {patience}; PRAGMA wal_checkpoint(TRUNCATE)");
+        if let Err(error) = keeper.batch_execute(&pragmas) {
+            tracing::debug!(%error, "the write-ahead log was not emptied");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last connection of all empties the log.
+        self.close(false);
+    }
 }
 
 async fn blocking<T: Send + 'static, E: From<DatabaseError> + Send + 'static>(

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::door::Door;
+use crate::database::Mismatch;
 use crate::gateway::Gateway;
 
 /// How a process is.
@@ -23,22 +24,25 @@ pub enum Status {
 pub struct ReadinessView {
     #[schema(inline)]
     pub status: Status,
-    /// `database_unreachable`, `ledger_failing`, `snapshots_not_loaded`, `draining`; of Redis `redis_unreachable`,
-    /// `redis_is_no_redis`, `redis_refuses_login`, `redis_refuses_database`, `redis_refuses_writes`,
-    /// `redis_refuses_reads`, `redis_refuses_messages`.
+    /// `database_replaced` and `schema_newer` (until it is started again), `database_unreachable`, `ledger_failing`,
+    /// `snapshots_not_loaded`, `draining`; of Redis `redis_unreachable`, `redis_is_no_redis`, `redis_refuses_login`,
+    /// `redis_refuses_database`, `redis_refuses_writes`, `redis_refuses_reads`, `redis_refuses_messages`.
     pub reasons: Vec<&'static str>,
 }
 
 impl ReadinessView {
     fn of(gateway: &Gateway, door: &Door) -> Self {
         let loaded = gateway.directory.is_loaded() && gateway.catalog.is_loaded();
-        let away = !gateway.directory.is_reachable() || !gateway.catalog.is_reachable();
+        // Everything else follows from it.
+        let lost = gateway.database.mismatch().map(Mismatch::code);
+        let away = lost.is_none() && (!gateway.directory.is_reachable() || !gateway.catalog.is_reachable());
         let reasons: Vec<_> = [
             (door.is_draining(), "draining"),
+            (lost.is_some(), lost.unwrap_or_default()),
             (!loaded, "snapshots_not_loaded"),
             (away, "database_unreachable"),
             // Its own connection or its disk: the readers are well.
-            (!away && gateway.ledger.is_failing(), "ledger_failing"),
+            (lost.is_none() && !away && gateway.ledger.is_failing(), "ledger_failing"),
         ]
         .into_iter()
         .filter_map(|(holds, reason)| holds.then_some(reason))

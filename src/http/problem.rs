@@ -10,6 +10,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::database::Mismatch;
 use crate::perks::read::Issue;
 
 macro_rules! kinds {
@@ -197,6 +198,15 @@ impl Problem {
     pub fn unavailable(cause: &(dyn Error + 'static)) -> Self {
         let detail = "Something that this needs is not there at the moment. Nothing was done.";
         Self { cause: Some(chain(cause)), ..Self::new(Kind::Unavailable, detail) }.retry_after(1)
+    }
+
+    /// A 503 that only whoever runs the gateway can end, so it says what happened.
+    pub fn lost_database(mismatch: &Mismatch) -> Self {
+        let detail = format!(
+            "{} Nothing is recorded until whoever runs this gateway has looked at it and started it anew.",
+            mismatch.summary()
+        );
+        Self { cause: Some(mismatch.code().to_owned()), ..Self::new(Kind::Unavailable, detail) }.retry_after(30)
     }
 
     /// A 503 after which the caller can't know whether it was done, and is told so: to say "nothing

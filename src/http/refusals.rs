@@ -113,6 +113,7 @@ impl From<LedgerError> for Problem {
         match error {
             LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
             LedgerError::InDoubt => Self::in_doubt(&error),
+            LedgerError::Mismatch(ref mismatch) => Self::lost_database(mismatch),
             LedgerError::KeyReused => Self::new(
                 Kind::IdempotencyKeyReused,
                 "This key was sent with another request in the last 24 hours. Take a new key for a new question.",
@@ -202,10 +203,13 @@ impl From<ScoreError> for Problem {
             }
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
-            ScoreError::Database(inner) if inner.is_passing() => Self::unavailable(&error),
+            ScoreError::Database(inner) if inner.is_passing() => {
+                inner.mismatch().map_or_else(|| Self::unavailable(&error), Self::lost_database)
+            }
             ScoreError::Ledger(inner) => match inner.as_ref() {
                 LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
                 LedgerError::InDoubt => Self::in_doubt(&error),
+                LedgerError::Mismatch(mismatch) => Self::lost_database(mismatch),
                 LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) | LedgerError::Database(_) => {
                     Self::internal(&error)
                 }
@@ -360,7 +364,9 @@ impl From<DatabaseError> for Problem {
             DatabaseError::Unavailable(_)
             | DatabaseError::Busy
             | DatabaseError::Interrupted
+            | DatabaseError::File(_)
             | DatabaseError::Conflict => Self::unavailable(&error),
+            DatabaseError::Mismatch(mismatch) => Self::lost_database(mismatch),
             DatabaseError::InDoubt => Self::in_doubt(&error),
             DatabaseError::Duplicate(_)
             | DatabaseError::Constraint(_)

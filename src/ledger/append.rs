@@ -1,9 +1,10 @@
 //! Appending to the logs: index, leaf hash, new root and one signed checkpoint a log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+pub(super) use super::continuity::KnownLogs;
 use super::entry::{LogOwner, Receipt};
 use super::event::leaf_hash;
 use super::merkle::Frontier;
@@ -26,15 +27,12 @@ pub(super) struct Leaf {
     pub body: String,
 }
 
-/// The ids of the logs that this process has met; they never change.
-pub(super) type LogIds = HashMap<LogOwner, LogId>;
-
 /// Appends the leaves in their order and returns their receipts in the same order. It locks the
 /// heads, which every batch of a merchant needs, so it must come last in the transaction.
 pub(super) fn append(
     conn: &mut AnyConnection,
     means: &Means,
-    known: &mut LogIds,
+    known: &mut KnownLogs,
     leaves: Vec<Leaf>,
 ) -> Result<Vec<Receipt>, DatabaseError> {
     let Some(at) = leaves.iter().map(|leaf| leaf.at).max() else {
@@ -51,6 +49,11 @@ pub(super) fn append(
     for row in store::lock_logs(conn, &unique)? {
         let frontier = Frontier::from_bytes(&row.frontier).map_err(|e| DatabaseError::corrupt("log frontier", e))?;
         heads.insert(row.id.clone(), (row, frontier));
+    }
+    let owners: BTreeMap<String, LogOwner> =
+        ids.iter().zip(&leaves).map(|(id, leaf)| (id.as_str().to_owned(), leaf.log.clone())).collect();
+    for (id, owner) in &owners {
+        known.check(conn, owner, heads.get(id).map(|(row, _)| row))?;
     }
     let mut rows = Vec::with_capacity(leaves.len());
     let mut places = Vec::with_capacity(leaves.len());
@@ -98,6 +101,11 @@ pub(super) fn append(
     }
     let heads: BTreeMap<String, LogRow> = heads.into_iter().map(|(id, (row, _))| (id, row)).collect();
     store::advance_logs(conn, heads.values(), at.as_microsecond())?;
+    for (id, owner) in owners {
+        if let Some(row) = heads.get(&id) {
+            known.sign(owner, row);
+        }
+    }
     let mut receipts = Vec::with_capacity(places.len());
     for ((log, index, leaf_hash), log_id) in places.into_iter().zip(&ids) {
         let checkpoint = heads.get(log_id.as_str()).map(|row| row.checkpoint.clone()).unwrap_or_default();
@@ -111,17 +119,18 @@ pub(super) fn append(
 fn log_id(
     conn: &mut AnyConnection,
     means: &Means,
-    known: &mut LogIds,
+    known: &mut KnownLogs,
     owner: &LogOwner,
     at: Timestamp,
 ) -> Result<LogId, DatabaseError> {
-    if let Some(id) = known.get(owner) {
+    if let Some(id) = known.id(owner) {
         return Ok(id.clone());
     }
     let merchant = owner.merchant();
     let row = if let Some(row) = store::find_log(conn, merchant)? {
         row
     } else {
+        known.check_absent(owner)?;
         let name = match merchant {
             Some(id) => store::merchant_slug(conn, id)?,
             None => "operator".to_owned(),
@@ -146,6 +155,6 @@ fn log_id(
         store::find_log(conn, merchant)?.ok_or(DatabaseError::NotFound)?
     };
     let id: LogId = row.id.parse().map_err(|e| DatabaseError::corrupt("log id", e))?;
-    known.insert(owner.clone(), id.clone());
+    known.remember(owner.clone(), id.clone());
     Ok(id)
 }

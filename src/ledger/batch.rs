@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use super::append::{self, Leaf, LogIds};
+use super::append::{self, KnownLogs, Leaf};
 use super::cases::OpenReferrals;
 use super::checks::{self, Settled};
 use super::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
@@ -49,7 +49,7 @@ pub(super) const CHECK_OPERATION: &str = "checks";
 pub(super) fn record(
     conn: &mut AnyConnection,
     means: &Means,
-    logs: &mut LogIds,
+    logs: &mut KnownLogs,
     entries: &[&Entry],
 ) -> Result<Vec<Outcome>, DatabaseError> {
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();

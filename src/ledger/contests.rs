@@ -9,7 +9,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::append::{self, Leaf, LogIds};
+use super::append::{self, KnownLogs, Leaf};
 use super::checks;
 use super::entry::{Actor, CheckRecord, LogOwner};
 use super::event::{Event, StoredEvent};
@@ -128,7 +128,7 @@ fn open(writer: &mut Writer, objection: &Objection) -> Result<Contest, ContestEr
 fn opened(
     conn: &mut AnyConnection,
     means: &Means,
-    logs: &mut LogIds,
+    logs: &mut KnownLogs,
     objection: &Objection,
 ) -> Result<Contest, ContestError> {
     let Objection { merchant, check, .. } = objection;

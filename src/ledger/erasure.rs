@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::append::{self, Leaf, LogIds};
+use super::append::{self, KnownLogs, Leaf};
 use super::entry::{Actor, LogOwner};
 use super::event::Event;
 use super::person::{self, LimitHeld};
@@ -92,7 +92,7 @@ impl Ledger {
                 let at = writer.now();
                 let event = EventId::new(at, writer.entropy());
                 let marker = event.as_str().to_owned();
-                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut LogIds| {
+                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
                     erase(conn, means, logs, &erasure, &event, at, &forget)
                 };
                 match writer.attempt(work, std::slice::from_ref(&marker)) {
@@ -135,7 +135,7 @@ async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration)
 fn erase(
     conn: &mut AnyConnection,
     means: &Means,
-    logs: &mut LogIds,
+    logs: &mut KnownLogs,
     erasure: &Erasure,
     event: &EventId,
     at: jiff::Timestamp,

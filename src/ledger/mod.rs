@@ -26,6 +26,7 @@ pub mod browse;
 pub mod cases;
 pub mod checks;
 pub mod contests;
+mod continuity;
 mod counters;
 mod earlier;
 pub mod entry;
@@ -70,7 +71,7 @@ pub use published::PublishedKeys;
 pub use recorded::Recorded;
 pub use writer::Means;
 
-use crate::database::{AnyConnection, DatabaseError};
+use crate::database::{AnyConnection, DatabaseError, Mismatch};
 use crate::ids::{CheckId, GrantId, MerchantId};
 use crate::subject::{Pseudonym, hex};
 use batch::{Entry, Outcome};
@@ -111,6 +112,9 @@ pub enum LedgerError {
     /// What is asked for was recorded, and its event's body has been pruned since.
     #[error("what the log said of it has been pruned")]
     Pruned,
+    /// Nothing can be recorded until the process is started anew.
+    #[error(transparent)]
+    Mismatch(Mismatch),
     #[error("the ledger could not record it: {0}")]
     Failed(String),
     #[error(transparent)]
@@ -122,6 +126,7 @@ impl From<&DatabaseError> for LedgerError {
     fn from(error: &DatabaseError) -> Self {
         match error {
             DatabaseError::InDoubt => Self::InDoubt,
+            DatabaseError::Mismatch(mismatch) => Self::Mismatch(mismatch.clone()),
             error if error.is_passing() => Self::Unavailable,
             error => Self::Failed(error.to_string()),
         }
@@ -288,6 +293,8 @@ impl Ledger {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
             }
+            // What happens to the database is noticed without a request, too.
+            let _ = self.means.database.confirm().await;
             if self.is_failing() {
                 let _ = self.change(|_, _| Ok::<_, LedgerError>(())).await;
             }

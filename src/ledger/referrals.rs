@@ -10,7 +10,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::append::{self, Leaf, LogIds};
+use super::append::{self, KnownLogs, Leaf};
 use super::batch::{self, Entry, Outcome};
 use super::cases::{Added, with_additions};
 use super::checks;
@@ -312,7 +312,7 @@ fn resolve(writer: &mut Writer, resolution: &Resolution) -> Result<Resolved, Res
 fn decided(
     conn: &mut AnyConnection,
     means: &Means,
-    logs: &mut LogIds,
+    logs: &mut KnownLogs,
     resolution: &Resolution,
 ) -> Result<Result<Option<Box<CheckRecord>>, ResolveError>, DatabaseError> {
     let merchant = &resolution.merchant;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::{self, Leaf, LogIds};
+use super::append::{self, KnownLogs, Leaf};
 use super::batch::{self, Entry, Outcome};
 use super::entry::{EventDraft, LogOwner};
 use super::event::Event;
@@ -47,7 +47,7 @@ pub struct Writer {
     /// Taken from the queue, but not part of the batch that was gathered.
     carried: VecDeque<Job>,
     conn: Option<AnyConnection>,
-    logs: LogIds,
+    logs: KnownLogs,
     /// Whether the last transaction failed for a reason that the next will meet too.
     failing: Arc<AtomicBool>,
 }
@@ -75,7 +75,9 @@ impl Writer {
         largest_batch: usize,
         failing: Arc<AtomicBool>,
     ) -> Self {
-        Self { means, queue, largest_batch, carried: VecDeque::new(), conn: None, logs: LogIds::new(), failing }
+        let logs = KnownLogs::new();
+        means.database.find_with(logs.finder());
+        Self { means, queue, largest_batch, carried: VecDeque::new(), conn: None, logs, failing }
     }
 
     /// Works until every handle is gone and the queue is empty.
@@ -153,7 +155,10 @@ impl Writer {
                 }
                 Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
                 Err(error) if error.is_passing() || batch.len() == 1 => {
-                    tracing::error!(%error, entries = batch.len(), "the ledger could not record a batch");
+                    // What happened to a database that is lost was told when it was found.
+                    if !matches!(error, DatabaseError::Mismatch(_)) {
+                        tracing::error!(%error, entries = batch.len(), "the ledger could not record a batch");
+                    }
                     for (_, reply) in batch {
                         let _ = reply.send(Err(LedgerError::from(&error)));
                     }
@@ -227,7 +232,7 @@ impl Writer {
     /// it took; `markers`, event ids that only this transaction writes, tell afterwards.
     pub(super) fn attempt<T>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &Means, &mut LogIds) -> Result<T, DatabaseError>,
+        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, DatabaseError>,
         markers: &[String],
     ) -> Result<T, DatabaseError> {
         let result = self.transact(f, markers);
@@ -238,18 +243,21 @@ impl Writer {
 
     fn transact<T>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &Means, &mut LogIds) -> Result<T, DatabaseError>,
+        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, DatabaseError>,
         markers: &[String],
     ) -> Result<T, DatabaseError> {
         let database = self.means.database.clone();
+        database.inspect()?;
         let turn = database.turn(true);
         let mut conn = self.begun()?;
-        let worked = f(&mut conn, &self.means, &mut self.logs);
+        let worked = f(&mut conn, &self.means, &mut self.logs).and_then(|value| {
+            self.logs.about_to_commit(&database, &mut conn)?;
+            Ok(value)
+        });
         let value = match worked {
             Ok(value) => value,
             Err(error) => {
-                // A log made in this transaction is gone with it.
-                self.logs.clear();
+                self.logs.forget();
                 // Whatever else went wrong may be the connection's fault: a server that became a
                 // standby, a full disk. The next batch opens a new one.
                 if connection::rollback(&mut conn).is_ok() && is_about_the_data(&error) {
@@ -259,20 +267,26 @@ impl Writer {
             }
         };
         if let Err(error) = connection::commit(&mut conn) {
-            self.logs.clear();
             drop(conn);
             drop(turn);
             tracing::warn!(%error, "the connection failed during a commit: asking whether it took");
-            return match self.took(markers) {
-                Ok(true) => Ok(value),
-                Ok(false) => Err(error),
-                Err(silence) => {
-                    tracing::error!(error = %silence, "nobody can say whether the commit took");
-                    Err(DatabaseError::InDoubt)
+            match self.took(markers) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.logs.forget();
+                    return Err(error);
                 }
-            };
+                Err(silence) => {
+                    self.logs.forget();
+                    tracing::error!(error = %silence, "nobody can say whether the commit took");
+                    return Err(DatabaseError::InDoubt);
+                }
+            }
+        } else {
+            self.conn = Some(conn);
         }
-        self.conn = Some(conn);
+        self.logs.keep();
+        database.committed()?;
         Ok(value)
     }
 

@@ -35,7 +35,7 @@ impl MasterKeyError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Required => {
-                "make one with `perkgate key master`, keep it safe, and give it as PERKGATE_MASTER_KEY_FILE=PATH or PERKGATE_MASTER_KEY".to_owned()
+                "make one with `perkgate key master`, keep it safe, and give it as --master-key-file PATH, PERKGATE_MASTER_KEY_FILE=PATH or PERKGATE_MASTER_KEY".to_owned()
             }
             Self::Lost { path } => format!(
                 "put the key back at {} or give it as PERKGATE_MASTER_KEY_FILE; without it the keys in the database are lost, and only a new database can start",
@@ -149,6 +149,9 @@ fn write_new(path: &Path, key: &str, entropy: &Entropy) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&draft)?;
     let linked = (|| {
+        // Whatever the umask took.
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         file.write_all(key.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;

@@ -18,6 +18,11 @@ pub fn update_origin(conn: &mut AnyConnection, log: &str, origin: &str) -> Resul
     Ok(())
 }
 
+/// Size and root of a log as it stands.
+pub fn find_head(conn: &mut AnyConnection, log: &str) -> Result<Option<(i64, Vec<u8>)>> {
+    Ok(logs::table.find(log).select((logs::size, logs::root)).first(conn).optional()?)
+}
+
 /// When the newest event of any log was, by the last one of each.
 pub fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
     let last = events::log_id.eq(logs::id).and(events::log_index.eq(logs::size - 1));

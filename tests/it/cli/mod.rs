@@ -1,6 +1,7 @@
 //! The program itself, run as a process: answers, complaints and exit codes.
 
 mod audit;
+mod demo;
 mod doctor;
 mod everyday;
 mod frame;
@@ -14,11 +15,13 @@ mod perks;
 mod prune;
 mod reports;
 mod scores;
+mod settings_help;
 mod story;
 mod subjects;
-mod terminal;
+pub mod terminal;
 mod tokens;
 mod trials;
+mod unread;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,3 +1,5 @@
 //! The database's own promises, on every backend.
 
+mod files;
 mod migrate;
+mod newer;

@@ -1,11 +1,12 @@
 //! The ledger's promises, from outside.
 
 mod crash;
-mod degrade;
+pub mod degrade;
 mod erasing;
 mod limits;
 mod promises;
 mod race;
+mod replaced;
 mod subtrees;
 mod sweep;
 mod time;
