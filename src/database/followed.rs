@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::schema::epochs;
 use super::{AnyConnection, Database, DatabaseError};
+use crate::telemetry::Outage;
 
 /// How often the epoch is polled: what one replica revokes is dead on all within a second.
 pub const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -184,8 +185,8 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
     pub async fn follow(self, cancel: CancellationToken) {
         let mut ticks = interval(POLL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut well = true;
         let mut next_nudged = Instant::now();
+        let outage = Outage::new("can't follow the database", "following the database again");
         loop {
             let nudged = async {
                 sleep_until(next_nudged).await;
@@ -202,11 +203,9 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
                 Err(DatabaseError::Busy)
             });
             match polled {
-                Ok(_) if !well => tracing::info!(snapshot = self.inner.epoch, "following the database again"),
-                Err(error) if well => tracing::warn!(%error, snapshot = self.inner.epoch, "can't follow the database"),
-                _ => {}
+                Ok(_) => outage.succeeded(),
+                Err(error) => outage.failed(&format_args!("{}: {error}", self.inner.epoch)),
             }
-            well = self.is_reachable();
         }
     }
 

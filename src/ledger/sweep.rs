@@ -5,6 +5,7 @@ use super::{Ledger, LedgerError, counters, once, store};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::perks::period::Period;
 use crate::perks::window::LONGEST_WINDOW;
+use crate::telemetry::Outage;
 
 /// How far behind the newest event uses are kept. The auditor takes those for lost that are missing
 /// within [`LONGEST_WINDOW`] of the newest event that it sees; the day between is for replicas whose
@@ -17,15 +18,13 @@ const USES_AT_ONCE: usize = 100;
 impl Ledger {
     /// Forgets idempotency keys that have expired, away from the writer's thread.
     pub(super) async fn sweep_keys(&self) {
+        static OUTAGE: Outage = Outage::new("expired idempotency keys can't be forgotten", "they are forgotten again");
         let now = self.means().clock.now().as_microsecond();
         loop {
             match self.means().database.write(move |conn| once::store::delete_expired(conn, now)).await {
                 Ok(once::store::SWEEP_ROWS) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "could not forget expired idempotency keys");
-                    return;
-                }
+                Ok(_) => return OUTAGE.succeeded(),
+                Err(error) => return OUTAGE.failed(&error),
             }
         }
     }

@@ -7,6 +7,7 @@ use super::perk::{Perk, RuleVersion};
 use super::store::{PerkRow, VersionRow};
 use crate::ids::{MerchantId, PerkSlug};
 use crate::ledger::entry::Actor;
+use crate::telemetry::Outage;
 
 /// A step that somebody takes with a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +199,8 @@ impl Catalog {
     /// Marks as published what decides by its schedule, on one replica for all. The checks don't wait
     /// for it; what is read from the database does.
     pub(super) async fn settle(&self) {
+        static OUTAGE: Outage =
+            Outage::new("a version decides by its schedule and can't be marked", "it can be marked again");
         for (merchant, slug) in self.due() {
             let clock = self.clock.clone();
             let settled = self.ledger.change(move |conn, events| {
@@ -207,9 +210,12 @@ impl Catalog {
                 change.lock(&slug).map(drop)
             });
             match settled.await {
-                Ok(()) => self.catch_up_with_own_change().await,
+                Ok(()) => {
+                    OUTAGE.succeeded();
+                    self.catch_up_with_own_change().await;
+                }
                 // It decides all the same; the next look tries again.
-                Err(error) => tracing::warn!(%error, "a version decides by its schedule and could not be marked"),
+                Err(error) => OUTAGE.failed(&error),
             }
         }
     }

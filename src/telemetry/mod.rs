@@ -6,5 +6,7 @@ mod client_faults;
 pub mod lines;
 pub mod logs;
 pub mod metrics;
+pub mod outage;
 
 pub use metrics::Metrics;
+pub use outage::Outage;

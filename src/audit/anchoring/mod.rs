@@ -26,6 +26,7 @@ pub use webhook::{Webhook, WebhookError};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseError};
 use crate::ledger::store::heads;
+use crate::telemetry::Outage;
 
 /// After a failure, unless the schedule is quicker.
 const AGAIN_AFTER: Duration = Duration::from_mins(1);
@@ -126,15 +127,19 @@ impl Anchorer {
         if self.to.file.is_none() && !self.to.stdout && self.to.webhook.is_none() {
             return;
         }
+        let reading = Outage::new("the logs' heads can't be read, so nothing is anchored", "they can be read again");
         loop {
             let round = tokio::select! {
                 () = cancel.cancelled() => return,
                 round = self.anchor_now() => round,
             };
             let failed = match round {
-                Ok(round) => round.iter().any(|(_, outcome)| outcome.is_err()),
+                Ok(round) => {
+                    reading.succeeded();
+                    round.iter().any(|(_, outcome)| outcome.is_err())
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "the logs' heads can't be read, so nothing was anchored");
+                    reading.failed(&error);
                     true
                 }
             };
@@ -194,15 +199,25 @@ pub async fn current(database: &Database, clock: &Clock) -> Result<Vec<AnchorLin
 }
 
 fn tell(target: Target, outcome: &Result<usize, AnchoringError>) {
+    static FILE: Outage = Outage::new("anchors don't get to the file; they are tried again", "they get there again");
+    static STDOUT: Outage = Outage::new("anchors don't get to stdout; they are tried again", "they get there again");
+    static WEBHOOK: Outage =
+        Outage::new("anchors don't get to the webhook; they are tried again", "they get there again");
+    let outage = match target {
+        Target::File => &FILE,
+        Target::Stdout => &STDOUT,
+        Target::Webhook => &WEBHOOK,
+    };
     let target = target.as_str();
     let word = match outcome {
         Ok(0) => return,
         Ok(lines) => {
+            outage.succeeded();
             tracing::debug!(place = target, lines, "anchored");
             "anchored"
         }
         Err(error) => {
-            tracing::warn!(place = target, %error, "anchors did not get there; they are tried again");
+            outage.failed(error);
             "failed"
         }
     };
