@@ -131,8 +131,21 @@ pub(super) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
     }?)
 }
 
+#[derive(diesel::QueryableByName)]
+struct Table {
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    name: Option<String>,
+}
+
 /// All logs: one for each merchant and the operator's.
 pub(super) fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
+    if let AnyConnection::Postgres(c) = conn {
+        // Asked first: that a table is missing could not be told from its error.
+        let is_there = diesel::sql_query("SELECT to_regclass('logs')::text AS name").get_result::<Table>(c)?;
+        if is_there.name.is_none() {
+            return Err(DatabaseError::Query("there is no table `logs`".to_owned()));
+        }
+    }
     Ok(logs::table.order(logs::name).select(LogRow::as_select()).load(conn)?)
 }
 

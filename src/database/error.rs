@@ -44,6 +44,13 @@ pub enum DatabaseError {
     /// What is at the path of a SQLite database can't be one.
     #[error(transparent)]
     File(FileFault),
+    /// The server is none that the promises can be kept with.
+    #[error("{reason}")]
+    Unfit { reason: String, remedy: &'static str },
+    /// The server didn't do it, and its driver doesn't tell why: a deadlock, a lock or a statement that took
+    /// too long, a full disk. Another try may do.
+    #[error("the database did not do it: {0}")]
+    Unclassified(String),
     #[error("the query failed: {0}")]
     Query(String),
 }
@@ -60,6 +67,20 @@ impl DatabaseError {
         if let Self::Mismatch(mismatch) = self { Some(mismatch) } else { None }
     }
 
+    /// Whether it says something of what was asked, and nothing of the connection.
+    #[must_use]
+    pub const fn is_about_the_data(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict
+                | Self::Constraint(_)
+                | Self::Duplicate(_)
+                | Self::NotFound
+                | Self::Corrupt { .. }
+                | Self::Interrupted
+        )
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
@@ -72,6 +93,7 @@ impl DatabaseError {
                 | Self::Conflict
                 | Self::Mismatch(_)
                 | Self::File(_)
+                | Self::Unclassified(_)
         )
     }
 }
@@ -82,31 +104,25 @@ impl From<Error> for DatabaseError {
             Error::NotFound => Self::NotFound,
             Error::DatabaseError(kind, detail) => {
                 let message = detail.message();
+                // PostgreSQL's errors are told apart by their SQLSTATE, which is what the kind is made of, and never by
+                // their text: it is in the server's language.
                 match kind {
                     DatabaseErrorKind::UniqueViolation => {
                         Self::Duplicate(detail.constraint_name().unwrap_or(message).to_owned())
                     }
                     DatabaseErrorKind::ForeignKeyViolation
                     | DatabaseErrorKind::NotNullViolation
-                    | DatabaseErrorKind::CheckViolation => Self::Constraint(message.to_owned()),
+                    | DatabaseErrorKind::CheckViolation
+                    | DatabaseErrorKind::RestrictViolation
+                    | DatabaseErrorKind::ExclusionViolation => Self::Constraint(message.to_owned()),
                     DatabaseErrorKind::SerializationFailure => Self::Conflict,
-                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-                        Self::Unavailable(message.to_owned())
-                    }
-                    // Neither driver tells these apart by kind: SQLite by its text only, and libpq
-                    // reports a dead server as an unknown error.
-                    _ if message.contains("deadlock detected") => Self::Conflict,
-                    _ if message.contains("database is locked") || message.contains("database table is locked") => {
-                        Self::Busy
-                    }
-                    _ if message.contains("lock timeout")
-                        || message.contains("statement timeout")
-                        || message.contains("too many clients") =>
-                    {
-                        Self::Busy
-                    }
-                    _ if is_lost(message) => Self::Unavailable(message.to_owned()),
-                    _ => Self::Query(message.to_owned()),
+                    DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::UnableToSendCommand
+                    // A standby: nothing can be written there now, wherever it came from.
+                    | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(message.to_owned()),
+                    // The driver keeps the other SQLSTATEs to itself. A place in the statement would be no sign of the
+                    // program's fault: the server points at the table's name, too, when a lock on it takes too long.
+                    _ => of_sqlite(message).unwrap_or_else(|| Self::Unclassified(message.to_owned())),
                 }
             }
             Error::BrokenTransactionManager => {
@@ -117,26 +133,48 @@ impl From<Error> for DatabaseError {
     }
 }
 
-fn is_lost(message: &str) -> bool {
-    [
-        // A standby or a full disk: nothing can be written there now, wherever it came from.
-        "read-only transaction",
-        "No space left on device",
-        "could not extend file",
-        "database or disk is full",
-        "disk I/O error",
-        "SSL SYSCALL error",
-        "server closed the connection",
-        "connection to server",
-        "no connection to the server",
-        "terminating connection",
-        "shutting down",
-        "starting up",
-        "SSL connection has been closed",
-        "could not receive data",
-        "could not send data",
-        "recovery mode",
-    ]
-    .iter()
-    .any(|sign| message.contains(sign))
+/// What SQLite says where its driver tells no kind. Its texts are part of its source and in one language.
+fn of_sqlite(message: &str) -> Option<DatabaseError> {
+    let starts_with = |signs: &[&str]| signs.iter().any(|sign| message.starts_with(sign));
+    if starts_with(&["database is locked", "database table is locked", "database schema is locked"]) {
+        return Some(DatabaseError::Busy);
+    }
+    if starts_with(&["database or disk is full", "disk I/O error", "attempt to write a readonly database"]) {
+        return Some(DatabaseError::Unavailable(message.to_owned()));
+    }
+    let is_at_fault = starts_with(&["no such ", "near \"", "table ", "file is not a database", "database disk image"]);
+    is_at_fault.then(|| DatabaseError::Query(message.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: DatabaseErrorKind, message: &str) -> DatabaseError {
+        Error::DatabaseError(kind, Box::new(message.to_owned())).into()
+    }
+
+    #[test]
+    fn the_language_of_the_server_changes_nothing() {
+        let unknown = |message| of(DatabaseErrorKind::Unknown, message);
+        for message in
+            ["deadlock detected", "Verklemmung (Deadlock) entdeckt", "storniere Anfrage wegen Zeitüberschreitung"]
+        {
+            assert!(matches!(unknown(message), DatabaseError::Unclassified(_)), "{message}");
+            assert!(unknown(message).is_passing(), "{message}");
+        }
+        for message in ["could not serialize access", "konnte Zugriff nicht serialisieren"] {
+            assert!(matches!(of(DatabaseErrorKind::SerializationFailure, message), DatabaseError::Conflict));
+            assert!(matches!(of(DatabaseErrorKind::ReadOnlyTransaction, message), DatabaseError::Unavailable(_)));
+            assert!(matches!(of(DatabaseErrorKind::ClosedConnection, message), DatabaseError::Unavailable(_)));
+        }
+    }
+
+    #[test]
+    fn sqlite_is_known_by_its_own_words() {
+        let unknown = |message| of(DatabaseErrorKind::Unknown, message);
+        assert!(matches!(unknown("database is locked"), DatabaseError::Busy));
+        assert!(matches!(unknown("database or disk is full"), DatabaseError::Unavailable(_)));
+        assert!(matches!(unknown("no such table: logs"), DatabaseError::Query(_)));
+    }
 }

@@ -41,7 +41,8 @@ impl Database {
                     conn.batch_execute(&format!("SET statement_timeout = {}", patience.as_millis()))?;
                     match conn.batch_execute(&format!("VACUUM {table}")).map_err(DatabaseError::from) {
                         Ok(()) => Ok(true),
-                        Err(DatabaseError::Busy) => Ok(false),
+                        // It took longer than it may.
+                        Err(DatabaseError::Unclassified(_)) => Ok(false),
                         Err(error) => Err(error),
                     }
                 }

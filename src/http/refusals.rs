@@ -365,6 +365,7 @@ impl From<DatabaseError> for Problem {
             | DatabaseError::Busy
             | DatabaseError::Interrupted
             | DatabaseError::File(_)
+            | DatabaseError::Unclassified(_)
             | DatabaseError::Conflict => Self::unavailable(&error),
             DatabaseError::Mismatch(mismatch) => Self::lost_database(mismatch),
             DatabaseError::InDoubt => Self::in_doubt(&error),
@@ -373,6 +374,7 @@ impl From<DatabaseError> for Problem {
             | DatabaseError::NotFound
             | DatabaseError::Corrupt { .. }
             | DatabaseError::Schema(_)
+            | DatabaseError::Unfit { .. }
             | DatabaseError::Query(_) => Self::internal(&error),
         }
     }

@@ -193,9 +193,12 @@ impl Import {
             let mut tries = 0;
             let written = loop {
                 match self.lookup.put_all(merchant, &source.name, new.clone(), clock.now()).await {
-                    // These two say that nothing was written; of the others one can't be sure.
+                    // These say that nothing was written; of the others one can't be sure.
                     Err(ScoreError::Database(e))
-                        if matches!(*e, DatabaseError::Conflict | DatabaseError::Busy) && tries < RETRIES =>
+                        if matches!(
+                            *e,
+                            DatabaseError::Conflict | DatabaseError::Busy | DatabaseError::Unclassified(_)
+                        ) && tries < RETRIES =>
                     {
                         tries += 1;
                     }
