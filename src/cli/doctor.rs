@@ -158,6 +158,7 @@ fn unusable(check: &'static str, url: &DatabaseUrl, error: &DatabaseError) -> Fi
             Finding::wrong(check, format!("{}: {mismatch}", mismatch.code()), mismatch.remedy())
         }
         DatabaseError::File(fault) => Finding::wrong(check, fault.to_string(), fault.remedy()),
+        DatabaseError::Unfit { reason, remedy } => Finding::wrong(check, reason.clone(), *remedy),
         _ => Finding::wrong(
             check,
             error.to_string(),

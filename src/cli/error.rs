@@ -356,6 +356,7 @@ fn of_database(error: &DatabaseError) -> Option<String> {
         }
         DatabaseError::Mismatch(mismatch) => Some(mismatch.remedy().to_owned()),
         DatabaseError::File(fault) => Some(fault.remedy()),
+        DatabaseError::Unfit { remedy, .. } => Some((*remedy).to_owned()),
         error if error.is_passing() => Some("run it again".to_owned()),
         _ => None,
     }

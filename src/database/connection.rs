@@ -15,6 +15,8 @@ use diesel::sqlite::SqliteConnection;
 use super::error::DatabaseError;
 use super::file;
 use super::guard::Guard;
+use super::postgres;
+use crate::telemetry::Outage;
 
 /// How long opening a SQLite file waits for others who open it too.
 const WAL_PATIENCE: Duration = Duration::from_secs(5);
@@ -132,18 +134,34 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It may keep a snapshot for as long as it works on what it read.
+    Reading,
+    /// It holds locks that others wait for, so it may not dwell between two statements.
+    Writing,
+}
+
 /// Opens connections for a pool, to the database that the guard knows.
-pub(super) struct Opener(pub DatabaseUrl, pub Arc<Guard>);
+pub(super) struct Opener {
+    pub url: DatabaseUrl,
+    pub purpose: Purpose,
+    pub guard: Arc<Guard>,
+    /// Shared by all pools: it is one database that is away.
+    pub outage: Arc<Outage>,
+}
 
 impl ManageConnection for Opener {
     type Connection = AnyConnection;
     type Error = DatabaseError;
 
     fn connect(&self) -> Result<AnyConnection, DatabaseError> {
-        self.1.look()?;
-        let conn = open(&self.0)?;
-        self.1.look()?;
-        Ok(conn)
+        self.guard.look()?;
+        let opened = open(&self.url, self.purpose)?;
+        self.guard.look()?;
+        self.outage.succeeded();
+        Ok(opened)
     }
 
     fn is_valid(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
@@ -161,13 +179,14 @@ impl ManageConnection for Opener {
     }
 }
 
-/// Says in the log why a pool could not open a connection, without the URL's password.
+/// Says in the log why pools can't open connections, without the URL's password. A pool tries many times
+/// a second, so it is said once.
 #[derive(Debug)]
-pub(super) struct LogErrors;
+pub(super) struct LogErrors(pub Arc<Outage>);
 
 impl diesel::r2d2::HandleError<DatabaseError> for LogErrors {
     fn handle_error(&self, error: DatabaseError) {
-        tracing::warn!(%error, "could not open a database connection");
+        self.0.failed(&error);
     }
 }
 
@@ -175,7 +194,7 @@ impl diesel::r2d2::HandleError<DatabaseError> for LogErrors {
 ///
 /// # Errors
 /// [`DatabaseError::Unavailable`] when nothing answers.
-pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
+pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, DatabaseError> {
     let unavailable = |e: diesel::ConnectionError| DatabaseError::Unavailable(e.to_string());
     match url {
         DatabaseUrl::Sqlite(path) => open_file(path).map_err(|error| {
@@ -184,8 +203,7 @@ pub(super) fn open(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
         }),
         DatabaseUrl::Postgres(url) => {
             let mut conn = PgConnection::establish(&bounded(url)).map_err(unavailable)?;
-            // A server or role may default to less; a grant must be on disk when its token leaves.
-            conn.batch_execute("SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;")?;
+            postgres::set_up(&mut conn, purpose)?;
             Ok(AnyConnection::Postgres(conn))
         }
     }
@@ -276,11 +294,14 @@ fn check_postgres(rest: &str) -> Result<(), DatabaseUrlError> {
 }
 
 /// Begins a transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`): a deferred
-/// transaction that reads first can't be upgraded when another wrote in between.
+/// transaction that reads first can't be upgraded when another wrote in between. On PostgreSQL it says how
+/// it is isolated: a database or role may default to more, and who only waited for a lock would be refused.
 pub fn begin(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
     Ok(match conn {
         AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
-        AnyConnection::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
+        AnyConnection::Postgres(c) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL READ COMMITTED")
+        }
     }?)
 }
 

@@ -88,7 +88,9 @@ impl Database {
         let applied = match &mut conn {
             AnyConnection::Postgres(conn) => {
                 // Another may be migrating for a while, and a migration may take its time.
-                conn.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0")?;
+                conn.batch_execute(
+                    "SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0",
+                )?;
                 conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
                 // The lock is the session's: it goes with the connection, whatever happens.
                 conn.run_pending_migrations(POSTGRES).map(|done| done.iter().map(ToString::to_string).collect())

@@ -16,8 +16,10 @@ pub mod file;
 pub mod followed;
 pub mod guard;
 pub mod migrate;
+mod postgres;
 pub mod schema;
 mod scrub;
+pub mod session;
 mod turn;
 
 use std::path::Path;
@@ -28,13 +30,16 @@ use arc_swap::ArcSwapOption;
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{Pool, PooledConnection};
 
-use connection::Opener;
 pub use connection::{AnyConnection, Backend, DatabaseUrl};
+use connection::{LogErrors, Opener, Purpose};
 pub use error::DatabaseError;
 use guard::Guard;
 pub use guard::Mismatch;
+pub use session::Abort;
 pub use turn::Turn;
 use turn::WriteTurns;
+
+use crate::telemetry::Outage;
 
 /// How long a caller waits for a connection before it is told to come back later.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -73,7 +78,10 @@ impl Database {
             file::prepare(Path::new(path)).map_err(DatabaseError::File)?;
         }
         // Fail with the reason now: a pool would only say that it timed out.
-        let mut first = connection::open(url)?;
+        if let DatabaseUrl::Postgres(_) = url {
+            postgres::examine(url)?;
+        }
+        let mut first = connection::open(url, Purpose::Reading)?;
         migrate::refuse_newer(&mut first)?;
         let (guard, keeper) = match url {
             // It has read by now, so that its files are there.
@@ -81,20 +89,22 @@ impl Database {
             DatabaseUrl::Postgres(_) => (Guard::default(), None),
         };
         let guard = Arc::new(guard);
-        let pool = |size: u32| {
+        let outage =
+            Arc::new(Outage::new("no database connection can be opened", "database connections can be opened again"));
+        let pool = |size: u32, purpose| {
             Pool::builder()
                 .max_size(size.max(1))
                 .min_idle(Some(0))
                 .connection_timeout(CHECKOUT_TIMEOUT)
-                .error_handler(Box::new(connection::LogErrors))
-                .build_unchecked(Opener(url.clone(), guard.clone()))
+                .error_handler(Box::new(LogErrors(outage.clone())))
+                .build_unchecked(Opener { url: url.clone(), purpose, guard: guard.clone(), outage: outage.clone() })
         };
         let writers = match url.backend() {
             // SQLite has one writer at a time; a second connection could only wait for the first.
-            Backend::Sqlite => pool(1),
-            Backend::Postgres => pool(connections),
+            Backend::Sqlite => pool(1, Purpose::Writing),
+            Backend::Postgres => pool(connections, Purpose::Writing),
         };
-        let pools = ArcSwapOption::from_pointee(Pools { readers: pool(connections), writers });
+        let pools = ArcSwapOption::from_pointee(Pools { readers: pool(connections, Purpose::Reading), writers });
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
@@ -172,13 +182,25 @@ impl Database {
         Ok(value)
     }
 
-    /// A connection outside the pools, for the ledger's own thread.
+    /// A connection outside the pools, for work that takes long or changes what a session waits for.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers.
     pub fn dedicated(&self) -> Result<AnyConnection, DatabaseError> {
+        self.open_guarded(Purpose::Reading)
+    }
+
+    /// A connection outside the pools, for the ledger's own transactions.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unavailable`] when nothing answers.
+    pub fn dedicated_writer(&self) -> Result<AnyConnection, DatabaseError> {
+        self.open_guarded(Purpose::Writing)
+    }
+
+    fn open_guarded(&self, purpose: Purpose) -> Result<AnyConnection, DatabaseError> {
         self.usable()?;
-        let conn = connection::open(&self.inner.url)?;
+        let conn = connection::open(&self.inner.url, purpose)?;
         self.usable()?;
         Ok(conn)
     }

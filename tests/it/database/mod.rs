@@ -3,3 +3,4 @@
 mod files;
 mod migrate;
 mod newer;
+mod postgres;

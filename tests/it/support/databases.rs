@@ -42,6 +42,11 @@ impl TestDatabase {
         Self { url: postgres.migrated_database().parse().unwrap(), directory: None }
     }
 
+    /// One that is reached by another URL than its server's own.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.parse().unwrap(), directory: None }
+    }
+
     pub fn open(&self) -> Database {
         Database::connect(&self.url, 4).unwrap()
     }

@@ -170,6 +170,10 @@ impl Postgres {
         bytes
     }
 
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = PgConnection::establish(&self.url("postgres")) {
@@ -181,6 +185,11 @@ impl Postgres {
     /// The URL of a new database without tables.
     pub fn empty_database(&self) -> String {
         self.create("template1")
+    }
+
+    /// The URL of a new database without tables in this encoding.
+    pub fn database_in(&self, encoding: &str) -> String {
+        self.create(&format!("template0 ENCODING '{encoding}'"))
     }
 
     /// The URL of a new database with the whole schema: a copy, which is quicker than migrating.
@@ -210,6 +219,44 @@ impl Postgres {
 
     fn url(&self, database: &str) -> String {
         format!("postgres://perkgate@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+/// A pooler before a PostgreSQL.
+pub struct PgBouncer {
+    server: Server,
+}
+
+impl PgBouncer {
+    /// One that lends its server connections out for a `session`, a `transaction` or a `statement`; `None` when
+    /// this machine has no PgBouncer, which is said.
+    pub fn start(postgres: &Postgres, mode: &str) -> Option<Self> {
+        let debian = Path::new("/usr/sbin/pgbouncer");
+        let Some(binary) = find("pgbouncer").or_else(|| debian.exists().then(|| debian.to_owned())) else {
+            skip("PgBouncer", "pgbouncer");
+            return None;
+        };
+        let directory = private_directory(account());
+        let upstream = postgres.port;
+        let users = directory.join("users");
+        std::fs::write(&users, "\"perkgate\" \"\"\n").unwrap();
+        let server = Server::start(account(), &directory, None, "INT", "", |port| {
+            let settings = format!(
+                "[databases]\n* = host=127.0.0.1 port={upstream}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+                 listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = {mode}\n",
+                users.display()
+            );
+            let file = directory.join("pgbouncer.ini");
+            std::fs::write(&file, settings).unwrap();
+            vec![binary.display().to_string(), file.display().to_string()]
+        });
+        Some(Self { server })
+    }
+
+    /// The URL of the same database behind it.
+    pub fn url(&self, behind: &str) -> String {
+        let name = behind.rsplit('/').next().unwrap();
+        format!("postgres://perkgate@127.0.0.1:{}/{name}", self.server.port)
     }
 }
 

@@ -1,0 +1,256 @@
+//! Transactions with a deadline of our own: one connection, used by one thread, for whoever can't wait for
+//! a server that says nothing.
+//!
+//! No setting of PostgreSQL helps against a server that hangs: it isn't there to heed it, and its kernel goes on
+//! acknowledging what is sent, so TCP sees nothing either. So the connection lives on a thread of its own. When
+//! the deadline passes, thread and connection are left behind: the thread commits nothing any more, and closes the
+//! connection as soon as the driver gives it back. SQLite hangs with its disk, which another connection would
+//! share, and its writer holds the file: there the work is done in place, without a deadline.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::connection;
+use super::{AnyConnection, Backend, Database, DatabaseError};
+
+/// A transaction is being worked on; nothing is committed.
+const WORKING: u8 = 0;
+/// The commit is being sent.
+const COMMITTING: u8 = 1;
+/// The deadline has passed: whatever was not being committed by then never is.
+const ABANDONED: u8 = 2;
+
+/// So many connections may be left behind; with more, nothing answers and another one would not either.
+const MOST_ABANDONED: usize = 8;
+
+/// Why a transaction was rolled back.
+#[derive(Debug)]
+pub enum Abort<E> {
+    /// The work itself refused.
+    Refused(E),
+    Database(DatabaseError),
+}
+
+impl<E> From<DatabaseError> for Abort<E> {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl<E: From<DatabaseError>> Abort<E> {
+    /// The refusal, or the database's error as one.
+    pub fn into_error(self) -> E {
+        match self {
+            Self::Refused(error) => error,
+            Self::Database(error) => error.into(),
+        }
+    }
+}
+
+impl Abort<Infallible> {
+    /// The database's error, of work that refuses nothing.
+    #[must_use]
+    pub fn into_database_error(self) -> DatabaseError {
+        match self {
+            Self::Refused(never) => match never {},
+            Self::Database(error) => error,
+        }
+    }
+}
+
+/// What became of a transaction that was not committed for sure.
+pub enum Unfinished<T, E> {
+    /// Nothing of it was kept.
+    Aborted(Abort<E>),
+    /// The commit was sent, and no answer came: this is its value if it took.
+    InDoubt(T, DatabaseError),
+}
+
+/// How far a transaction has come, told by whoever runs it.
+enum Step<T, E> {
+    Worked(T),
+    Committed,
+    CommitFailed(DatabaseError),
+    Aborted(Abort<E>),
+}
+
+type Job = Box<dyn FnOnce(&mut Option<AnyConnection>) + Send>;
+
+/// Where the connection is.
+enum Place {
+    Here(Option<AnyConnection>),
+    /// On a thread, which ends when this is dropped.
+    Apart(mpsc::Sender<Job>),
+}
+
+/// A connection for one transaction after the other.
+pub struct Session {
+    database: Database,
+    place: Option<Place>,
+    /// Held by every thread that was ever started and has not ended.
+    threads: Arc<()>,
+}
+
+impl Session {
+    /// A session that connects when it is first used.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database, place: None, threads: Arc::default() }
+    }
+
+    /// Runs `work` in one transaction and commits it, within `patience` (on PostgreSQL). The connection is kept
+    /// for the next one, unless the error may be the connection's own: a server that became a standby, a
+    /// full disk.
+    ///
+    /// # Errors
+    /// [`Unfinished`].
+    pub fn transaction<T, E>(
+        &mut self,
+        patience: Duration,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<T, Unfinished<T, E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let until = Instant::now() + patience;
+        let stage = Arc::new(AtomicU8::new(WORKING));
+        let (sender, steps) = mpsc::channel();
+        let (database, seen) = (self.database.clone(), stage.clone());
+        let job: Job = Box::new(move |conn| run(&database, conn, &seen, work, &sender));
+        let is_apart = match self.place().map_err(|error| Unfinished::Aborted(Abort::Database(error)))? {
+            Place::Here(conn) => {
+                job(conn);
+                false
+            }
+            // A thread that is gone says so by never answering.
+            Place::Apart(jobs) => jobs.send(job).is_ok(),
+        };
+        let mut value = None;
+        let next = || {
+            if is_apart {
+                steps.recv_timeout(until.saturating_duration_since(Instant::now()))
+            } else {
+                steps.try_recv().map_err(|_| RecvTimeoutError::Disconnected)
+            }
+        };
+        let ended = loop {
+            match next() {
+                Ok(Step::Worked(worked)) => value = Some(worked),
+                ended => break ended,
+            }
+        };
+        let ended = match ended {
+            Ok(step) => step,
+            Err(_) => {
+                self.place = None;
+                let was = stage.swap(ABANDONED, Ordering::AcqRel);
+                // What it said between our last look and the swap.
+                let said: Vec<Step<T, E>> = steps.try_iter().collect();
+                let mut last = (was == COMMITTING).then(|| Step::CommitFailed(silent()));
+                for step in said {
+                    match step {
+                        Step::Worked(worked) => value = Some(worked),
+                        step => last = Some(step),
+                    }
+                }
+                last.unwrap_or_else(|| Step::Aborted(Abort::Database(silent())))
+            }
+        };
+        match (ended, value) {
+            (Step::Committed, Some(value)) => Ok(value),
+            (Step::CommitFailed(error), Some(value)) => Err(Unfinished::InDoubt(value, error)),
+            (Step::Aborted(abort), _) => Err(Unfinished::Aborted(abort)),
+            // Only a thread that panicked leaves a value out.
+            (_, _) => Err(Unfinished::Aborted(Abort::Database(DatabaseError::Interrupted))),
+        }
+    }
+
+    fn place(&mut self) -> Result<&mut Place, DatabaseError> {
+        let place = match self.place.take() {
+            Some(place) => place,
+            None if self.database.backend() == Backend::Sqlite => Place::Here(None),
+            None if Arc::strong_count(&self.threads) > MOST_ABANDONED => return Err(silent()),
+            None => {
+                let (jobs, mine) = mpsc::channel::<Job>();
+                let alive = self.threads.clone();
+                let started = std::thread::Builder::new().name("ledger-session".to_owned()).spawn(move || {
+                    let mut conn = None;
+                    while let Ok(job) = mine.recv() {
+                        job(&mut conn);
+                    }
+                    drop(alive);
+                });
+                started.map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
+                Place::Apart(jobs)
+            }
+        };
+        Ok(self.place.insert(place))
+    }
+}
+
+fn silent() -> DatabaseError {
+    DatabaseError::Unavailable("it did not answer in time".to_owned())
+}
+
+fn run<T, E>(
+    database: &Database,
+    kept: &mut Option<AnyConnection>,
+    stage: &AtomicU8,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, Abort<E>>,
+    steps: &mpsc::Sender<Step<T, E>>,
+) {
+    let mut conn = match begun(database, kept.take()) {
+        Ok(conn) => conn,
+        Err(error) => {
+            let _ = steps.send(Step::Aborted(Abort::Database(error)));
+            return;
+        }
+    };
+    if stage.load(Ordering::Acquire) == ABANDONED {
+        return;
+    }
+    let ended = match work(&mut conn) {
+        Ok(value) => {
+            let _ = steps.send(Step::Worked(value));
+            if stage.compare_exchange(WORKING, COMMITTING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                // Nobody waits any more, and they were told that nothing is kept: closing rolls back.
+                return;
+            }
+            match connection::commit(&mut conn) {
+                Ok(()) => {
+                    *kept = Some(conn);
+                    Step::Committed
+                }
+                Err(error) => Step::CommitFailed(error),
+            }
+        }
+        Err(abort) => {
+            let is_well = match &abort {
+                Abort::Refused(_) => true,
+                Abort::Database(error) => error.is_about_the_data(),
+            };
+            if connection::rollback(&mut conn).is_ok() && is_well {
+                *kept = Some(conn);
+            }
+            Step::Aborted(abort)
+        }
+    };
+    let _ = steps.send(ended);
+}
+
+/// A connection inside a new transaction. One that was kept may have died since; nothing has been sent on it
+/// yet, so another is tried.
+fn begun(database: &Database, kept: Option<AnyConnection>) -> Result<AnyConnection, DatabaseError> {
+    if let Some(mut kept) = kept
+        && connection::begin(&mut kept).is_ok()
+    {
+        return Ok(kept);
+    }
+    let mut conn = database.dedicated_writer()?;
+    connection::begin(&mut conn)?;
+    Ok(conn)
+}
