@@ -135,6 +135,7 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
             log_origin: settings.server.log_origin_of(issuer_url).into(),
+            patience: settings.timeouts.request,
         };
         let ledger = Ledger::start(means, bounds.ledger_queue, bounds.ledger_batch)?;
         let keys = PublishedKeys::new(&ledger);

@@ -197,7 +197,7 @@ async fn reports(wanted: &[String]) {
             let group_by = Some(GroupBy::Day);
             let asked = Asked { kind, group_by, from: None, to: None, time_zone: None, perk: None };
             let began = Instant::now();
-            let report = world.gateway.reporter.report(&merchant, asked).await.unwrap();
+            let report = world.gateway.reporter.report(&merchant, asked, || {}).await.unwrap();
             let seconds = began.elapsed().as_secs_f64();
             let (size, groups) = (report.log_size, report.groups.len());
             println!("{backend:?}: {} over {size} events, {groups} groups: {seconds:.2} s", kind.as_str());

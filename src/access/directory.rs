@@ -277,6 +277,7 @@ mod tests {
                 clock: clock.clone(),
                 entropy: self.entropy.clone(),
                 log_origin: "gate.example".into(),
+                patience: std::time::Duration::from_mins(1),
             };
             let ledger = Ledger::start(means, 16, 16).unwrap();
             let directory = Directory::new(database, ledger, clock, self.entropy.clone());

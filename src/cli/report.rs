@@ -120,7 +120,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         };
         let (from, to, time_zone) = (common.from, common.to, common.time_zone.clone());
         let asked = Asked { kind, group_by: group_by.map(GroupBy::from), from, to, time_zone, perk };
-        Ok(gateway.reporter.report(&merchant, asked).await?)
+        Ok(gateway.reporter.report(&merchant, asked, || {}).await?)
     })?;
     let text = match common.format {
         None => {

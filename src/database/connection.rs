@@ -215,7 +215,7 @@ pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection,
 /// # Errors
 /// [`DatabaseError::Unavailable`] when nothing answers.
 pub(super) fn open_to_look(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
-    let DatabaseUrl::Sqlite(path) = url else { return open(url) };
+    let DatabaseUrl::Sqlite(path) = url else { return open(url, Purpose::Reading) };
     let opened = SqliteConnection::establish(&file::uri(path));
     let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
     conn.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;

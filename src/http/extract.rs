@@ -16,6 +16,7 @@ use serde::de::{self, DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visito
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
+use super::deadline::Deadline;
 use super::params::NUL;
 pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
 use super::problem::{Kind, Problem, Spot};
@@ -98,7 +99,10 @@ pub(super) async fn read(req: &HttpRequest, payload: Payload, wanted: &str) -> R
     // One deadline over all of it: a time-out between bytes would let one byte a second go on.
     let all = tokio::time::timeout(deadline, gather(payload, limit));
     match all.await {
-        Ok(Ok(raw)) => Ok(raw),
+        Ok(Ok(raw)) => {
+            Deadline::body_came(req);
+            Ok(raw)
+        }
         Ok(Err(Unread::TooLarge)) => Err(too_large()),
         Ok(Err(Unread::Broken(error))) => {
             let cause = Some(error.to_string());

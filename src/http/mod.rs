@@ -18,6 +18,7 @@ mod address;
 pub mod auth;
 mod conditions;
 mod connections;
+mod deadline;
 mod docs;
 mod door;
 mod dry_runs;

@@ -1,16 +1,20 @@
 //! Long answers: as one JSON document, or as lines that tell how far it has come and at last the result.
 
+use std::time::Duration;
+
 use actix_web::http::header;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
 
+use super::deadline::{Deadline, within};
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::database::DatabaseError;
 use crate::eligibility::chosen::TrialError;
 use crate::eligibility::runs::Run;
+use crate::gateway::Gateway;
 
 /// The media type of one JSON document a line.
 pub const NDJSON: &str = "application/x-ndjson";
@@ -27,9 +31,13 @@ const LINES: u64 = 200;
 /// What the run returns, for one document: what has begun to stream can only end with a problem's line.
 pub async fn answer<R: Run + 'static>(req: &HttpRequest, id: RequestId, mut run: R) -> Result<HttpResponse, Problem> {
     if accepts_ndjson(req) {
-        return Ok(HttpResponse::Ok().content_type(NDJSON).streaming(lines(run, id)));
+        let stall = req.app_data::<Data<Gateway>>().map_or(Duration::MAX, |it| it.settings.timeouts.stall());
+        return Ok(HttpResponse::Ok().content_type(NDJSON).streaming(lines(run, id, stall)));
     }
-    while run.step().await?.is_some() {}
+    // The request's own deadline bounds each step.
+    while run.step().await?.is_some() {
+        Deadline::progress(req);
+    }
     let answer = run.finish().ok_or(TrialError::Database(DatabaseError::Interrupted))?;
     Ok(HttpResponse::Ok().json(answer))
 }
@@ -49,10 +57,14 @@ enum Line<R> {
     Last(Bytes),
 }
 
-fn lines<R: Run>(run: R, id: RequestId) -> impl stream::Stream<Item = Result<Bytes, actix_web::Error>> {
-    stream::unfold(Some((run, id, 0)), |state| async {
+fn lines<R: Run>(
+    run: R,
+    id: RequestId,
+    stall: Duration,
+) -> impl stream::Stream<Item = Result<Bytes, actix_web::Error>> {
+    stream::unfold(Some((run, id, 0)), move |state| async move {
         let (run, id, told) = state?;
-        let line = match next_line(run, told).await {
+        let line = match next_line(run, told, stall).await {
             Ok(line) => line,
             Err(problem) => Line::Last(problem_line(&problem, &id)),
         };
@@ -63,8 +75,8 @@ fn lines<R: Run>(run: R, id: RequestId) -> impl stream::Stream<Item = Result<Byt
     })
 }
 
-async fn next_line<R: Run>(mut run: R, told: u64) -> Result<Line<R>, Problem> {
-    while let Some(progress) = run.step().await? {
+async fn next_line<R: Run>(mut run: R, told: u64, stall: Duration) -> Result<Line<R>, Problem> {
+    while let Some(progress) = within(stall, run.step()).await?? {
         if progress.done >= told + progress.of / LINES {
             return Ok(Line::More(line("progress", &progress)?, run, progress.done));
         }
@@ -115,8 +127,8 @@ mod tests {
     }
 
     async fn told(run: Counted) -> Vec<String> {
-        let lines =
-            lines(run, RequestId::named("req_1")).map(|line| String::from_utf8(line.unwrap().to_vec()).unwrap());
+        let lines = lines(run, RequestId::named("req_1"), Duration::from_secs(30))
+            .map(|line| String::from_utf8(line.unwrap().to_vec()).unwrap());
         lines.collect().await
     }
 

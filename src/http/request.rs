@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Ready, ready};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -16,10 +16,12 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::deadline::Deadline;
 use super::door::Door;
 use super::problem::{Kind, Problem};
 use crate::entropy::Entropy;
 use crate::gateway::Gateway;
+use crate::telemetry::Outage;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -113,9 +115,35 @@ pub async fn attend(
         let problem = Problem::new(Kind::ExpectationFailed, "Only `Expect: 100-continue` can be met.");
         Ok(req.error_response(problem).map_into_right_body())
     } else {
-        next.call(req).instrument(span.clone()).await.map(ServiceResponse::map_into_left_body)
+        let deadline = gateway.as_ref().map(|it| Deadline::of_head(req.headers(), &it.settings.timeouts));
+        let asked = req.method().clone();
+        if let Some(deadline) = &deadline {
+            req.extensions_mut().insert(deadline.clone());
+        }
+        let work = next.call(req).instrument(span.clone());
+        let answered = match deadline {
+            Some(deadline) => deadline.bound(&asked, work).await,
+            None => work.await,
+        };
+        answered.map(ServiceResponse::map_into_left_body)
     };
     finish(answered, &Passage { id, span, method, began, draining })
+}
+
+/// Something that requests need is away: said once when the first is sent back, and once when no more were for
+/// a while, with their number. Each of them is a line for debugging only.
+static UNAVAILABLE: Outage = Outage::new("requests are sent back with 503", "requests are not sent back any more");
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Logs that a request, or a part of one, failed for no fault of the caller's.
+pub(super) fn log_failure(problem: &Problem, request_id: &str, route: &str) {
+    let (status, code, cause) = (problem.kind.status().as_u16(), problem.kind.code(), problem.cause.as_deref());
+    if matches!(problem.kind, Kind::Unavailable | Kind::InDoubt) {
+        UNAVAILABLE.failed(&cause.unwrap_or(code));
+        tracing::debug!(request_id, route, status, code, cause, "the request was sent back");
+    } else {
+        tracing::error!(request_id, route, status, code, cause, "the request failed");
+    }
 }
 
 /// Marks a request whose answer's body nobody will read.
@@ -180,13 +208,11 @@ impl Passage {
         let elapsed = self.began.elapsed();
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         self.span.record("route", route).record("status", status.as_u16()).record("duration_us", micros);
-        let code = problem.map(|problem| problem.kind.code());
-        let cause = problem.and_then(|problem| problem.cause.as_deref());
-        self.span.in_scope(|| {
-            if status.is_server_error() {
-                tracing::error!(request_id = %self.id, route, status = status.as_u16(), code, cause, "the request failed");
-            } else {
-                tracing::debug!(code, "answered");
+        self.span.in_scope(|| match problem {
+            Some(problem) if status.is_server_error() => log_failure(problem, self.id.as_str(), route),
+            problem => {
+                UNAVAILABLE.over_after(QUIET);
+                tracing::debug!(code = problem.map(|problem| problem.kind.code()), "answered");
             }
         });
         let labels =

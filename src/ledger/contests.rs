@@ -4,8 +4,6 @@
 //! same code (`referrals.rs`): whoever overturns a refusal grants a check in its place, limits and all. While one
 //! is open about a person and perk, another refusal that is contested is added to it (`cases.rs`).
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
@@ -17,8 +15,8 @@ use super::referrals::{Personal, Referral, ReferralStatus};
 use super::store::{self, AdditionRow, ReferralRow, people};
 use super::subjects::{self, Subject};
 use super::writer::{Job, Means, Writer};
-use super::{CHANGE_PATIENCE, Ledger, LedgerError, cases, replay, settled};
-use crate::database::{AnyConnection, DatabaseError};
+use super::{Ledger, LedgerError, cases, replay, settled};
+use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
 use crate::ids::{CheckId, EventId, MerchantId};
 use crate::json::Json;
@@ -97,32 +95,22 @@ impl Ledger {
     pub async fn contest(&self, objection: Objection) -> Result<Contest, ContestError> {
         let (reply, answer) = oneshot::channel();
         let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let _ = reply.send(open(writer, &objection));
+            let _ = reply.send(open(writer, objection));
         }));
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        settled(answer, Instant::now() + CHANGE_PATIENCE).await?
+        settled(answer, self.change_deadline()).await?
     }
 }
 
-fn open(writer: &mut Writer, objection: &Objection) -> Result<Contest, ContestError> {
-    let mut refusal = None;
+fn open(writer: &mut Writer, objection: Objection) -> Result<Contest, ContestError> {
     let marker = objection.event.as_str().to_owned();
-    let done = writer.attempt(
-        |conn, means, logs| match opened(conn, means, logs, objection) {
-            Ok(contest) => Ok(contest),
-            Err(ContestError::Ledger(LedgerError::Database(error))) => Err(error),
-            Err(refused) => {
-                refusal = Some(refused);
-                Err(DatabaseError::Interrupted)
-            }
-        },
-        std::slice::from_ref(&marker),
-    );
-    match (done, refusal) {
-        (Ok(contest), _) => Ok(contest),
-        (Err(_), Some(refusal)) => Err(refusal),
-        (Err(error), None) => Err(error.into()),
-    }
+    let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+        opened(conn, means, logs, &objection).map_err(|error| match error {
+            ContestError::Ledger(LedgerError::Database(error)) => Abort::Database(error),
+            refused => Abort::Refused(refused),
+        })
+    };
+    writer.attempt(work, std::slice::from_ref(&marker)).map_err(Abort::into_error)
 }
 
 fn opened(

@@ -55,11 +55,12 @@ impl SignedHead {
 /// the first.
 type Marks = VecDeque<(u64, SignedHead)>;
 
-/// The logs that the writer has met.
+/// The logs that the writer has met. A transaction works on a copy, which takes the place of the original once it is
+/// committed: what it learned of logs that it made is gone with it otherwise.
+#[derive(Clone)]
 pub(super) struct KnownLogs {
-    /// They never change; those that were met in the transaction that is open are in `ids` only if it commits.
-    ids: HashMap<LogOwner, LogId>,
-    signed: HashMap<LogOwner, SignedHead>,
+    ids: Arc<HashMap<LogOwner, LogId>>,
+    signed: Arc<HashMap<LogOwner, SignedHead>>,
     /// Signed in the transaction that is open.
     pending: Vec<(LogOwner, SignedHead)>,
     marks: Arc<Mutex<Marks>>,
@@ -67,7 +68,7 @@ pub(super) struct KnownLogs {
 
 impl KnownLogs {
     pub(super) fn new() -> Self {
-        Self { ids: HashMap::new(), signed: HashMap::new(), pending: Vec::new(), marks: Arc::default() }
+        Self { ids: Arc::default(), signed: Arc::default(), pending: Vec::new(), marks: Arc::default() }
     }
 
     /// What looks for them in the database, on any thread.
@@ -96,7 +97,7 @@ impl KnownLogs {
     }
 
     pub(super) fn remember(&mut self, owner: LogOwner, id: LogId) {
-        self.ids.insert(owner, id);
+        Arc::make_mut(&mut self.ids).insert(owner, id);
     }
 
     /// That a log may be begun: none of this owner was signed here.
@@ -146,20 +147,15 @@ impl KnownLogs {
     /// The transaction was committed.
     pub(super) fn keep(&mut self) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let signed = Arc::make_mut(&mut self.signed);
         for (owner, head) in self.pending.drain(..) {
             let number = marks.back().map_or(0, |(last, _)| last + 1);
             marks.push_back((number, head.clone()));
-            self.signed.insert(owner, head);
+            signed.insert(owner, head);
             if marks.len() > MARKS {
                 thin_out(&mut marks);
             }
         }
-    }
-
-    /// The transaction was not committed: a log that was made in it is gone with it.
-    pub(super) fn forget(&mut self) {
-        self.ids.clear();
-        self.pending.clear();
     }
 }
 

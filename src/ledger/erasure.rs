@@ -14,6 +14,8 @@
 //!
 //! What is new about people and open when they are erased is closed in `close`.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,11 +29,12 @@ use super::referrals::{self, ReferralStatus, Resolution};
 use super::store;
 use super::store::people as rows;
 use super::writer::{Job, MAX_TRIES, Means, Writer};
-use super::{CHANGE_PATIENCE, Ledger, LedgerError, settled};
-use crate::database::{AnyConnection, Database, DatabaseError};
+use super::{Ledger, LedgerError, settled};
+use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::ids::{EventId, MerchantId};
 use crate::json::Json;
 use crate::subject::{Pseudonym, SubjectRef, SubjectRefs};
+use crate::telemetry::Outage;
 
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
 pub const KIND: &str = "subject.erased";
@@ -82,9 +85,11 @@ impl Ledger {
     pub async fn erase(
         &self,
         erasure: Erasure,
-        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + 'static,
+        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
     ) -> Result<Option<Erased>, LedgerError> {
         let (reply, answer) = oneshot::channel();
+        let asked = Arc::new((erasure, forget));
+        let until = self.change_deadline();
         let change = Job::Change(Box::new(move |writer: &mut Writer| {
             let mut tries = 0;
             let erased = loop {
@@ -92,18 +97,21 @@ impl Ledger {
                 let at = writer.now();
                 let event = EventId::new(at, writer.entropy());
                 let marker = event.as_str().to_owned();
-                let work = |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
-                    erase(conn, means, logs, &erasure, &event, at, &forget)
+                let asked = asked.clone();
+                let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+                    let (erasure, forget) = asked.as_ref();
+                    erase(conn, means, logs, erasure, &event, at, forget).map_err(Abort::<Infallible>::Database)
                 };
-                match writer.attempt(work, std::slice::from_ref(&marker)) {
-                    Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
+                match writer.attempt(work, std::slice::from_ref(&marker)).map_err(Abort::into_database_error) {
+                    Err(DatabaseError::Conflict | DatabaseError::Unclassified(_))
+                        if tries < MAX_TRIES && Instant::now() < until => {}
                     erased => break erased,
                 }
             };
             let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
         }));
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        let erased = settled(answer, Instant::now() + CHANGE_PATIENCE).await?;
+        let erased = settled(answer, until).await?;
         let Some(erased) = erased? else { return Ok(None) };
         let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
         Ok(Some(Erased { is_purged, ..erased }))
@@ -121,10 +129,15 @@ impl Ledger {
 
 /// Whether nothing is left any more.
 async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration) -> bool {
+    static OUTAGE: Outage =
+        Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
     let is_done = match database.scrub(TABLE, patience).await {
-        Ok(is_done) => is_done,
+        Ok(is_done) => {
+            OUTAGE.succeeded();
+            is_done
+        }
         Err(error) => {
-            tracing::warn!(%error, "could not clear what erased rows left in the database's files");
+            OUTAGE.failed(&error);
             false
         }
     };

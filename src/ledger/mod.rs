@@ -74,6 +74,7 @@ pub use writer::Means;
 use crate::database::{AnyConnection, DatabaseError, Mismatch};
 use crate::ids::{CheckId, GrantId, MerchantId};
 use crate::subject::{Pseudonym, hex};
+use crate::telemetry::Outage;
 use batch::{Entry, Outcome};
 use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
 use writer::{Job, Writer};
@@ -83,9 +84,6 @@ pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 
 /// How long after an entry's deadline its caller still hears what became of it.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// How long an administrative change may take.
-const CHANGE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks at a ledger that failed.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
@@ -268,7 +266,13 @@ impl Ledger {
             let _ = reply.send(writer.change(f));
         }));
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        settled(answer, Instant::now() + CHANGE_PATIENCE).await?
+        settled(answer, self.change_deadline()).await?
+    }
+
+    /// Until when the caller of an administrative change waits: a little less than for its whole request, so
+    /// that there is time to answer what became of it.
+    fn change_deadline(&self) -> Instant {
+        Instant::now() + self.means.patience * 9 / 10
     }
 
     /// Whether the last transaction failed for a reason that the next will meet too.
@@ -282,6 +286,7 @@ impl Ledger {
     /// know (`keys.rs`).
     pub async fn tend(self, cancel: CancellationToken) {
         let mut swept = Instant::now();
+        let sweeping = Outage::new("uses that no window reaches can't be forgotten", "they are forgotten again");
         tokio::select! {
             () = cancel.cancelled() => return,
             told = self.tell_of_keys() => if let Err(error) = told {
@@ -301,8 +306,9 @@ impl Ledger {
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
                 self.sweep_keys().await;
-                if let Err(error) = self.sweep_uses().await {
-                    tracing::warn!(%error, "could not forget uses that no window reaches any more");
+                match self.sweep_uses().await {
+                    Ok(_) => sweeping.succeeded(),
+                    Err(error) => sweeping.failed(&error),
                 }
                 self.scrub_what_is_owed();
             }

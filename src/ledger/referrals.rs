@@ -5,8 +5,6 @@
 //! grants goes through `batch.rs` like any other, limits and all; then the row and the event. A grant
 //! that a limit refuses is rolled back whole, and the referral stays open.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
@@ -19,9 +17,9 @@ use super::event::Event;
 use super::store::{self, ReferralRow};
 use super::subjects::{self, Subject};
 use super::writer::{Job, Means, Writer};
-use super::{CHANGE_PATIENCE, Ledger, LedgerError, Recorded, contests, replay, settled};
+use super::{Ledger, LedgerError, Recorded, contests, replay, settled};
 use crate::clock::from_micros;
-use crate::database::{AnyConnection, DatabaseError};
+use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::eligibility::decide::Decision;
 use crate::eligibility::reason::Reason;
 use crate::ids::{CheckId, EventId, GrantId, MerchantId, PerkId, PerkSlug};
@@ -224,10 +222,10 @@ impl Ledger {
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, ResolveError> {
         let (reply, answer) = oneshot::channel();
         let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let _ = reply.send(resolve(writer, &resolution));
+            let _ = reply.send(resolve(writer, resolution));
         }));
         self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        settled(answer, Instant::now() + CHANGE_PATIENCE).await?
+        settled(answer, self.change_deadline()).await?
     }
 }
 
@@ -285,26 +283,17 @@ fn kind_of(row: &ReferralRow) -> &'static str {
     }
 }
 
-fn resolve(writer: &mut Writer, resolution: &Resolution) -> Result<Resolved, ResolveError> {
-    let mut refusal = None;
+fn resolve(writer: &mut Writer, resolution: Resolution) -> Result<Resolved, ResolveError> {
     let marker = resolution.event.as_str().to_owned();
-    let done = writer.attempt(
-        |conn, means, logs| match decided(conn, means, logs, resolution)? {
-            Ok(granted) => Ok(granted),
-            Err(refused) => {
-                refusal = Some(refused);
-                // Rolls back whatever the check it granted has written.
-                Err(DatabaseError::Interrupted)
-            }
-        },
-        std::slice::from_ref(&marker),
-    );
-    match (done, refusal) {
+    // A refusal rolls back whatever the check it granted has written.
+    let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+        decided(conn, means, logs, &resolution)?.map_err(Abort::Refused)
+    };
+    match writer.attempt(work, std::slice::from_ref(&marker)) {
         // Committed: only now is there a grant to sign.
-        (Ok(Some(record)), _) => Ok(Resolved::Granted(Box::new(Recorded::new(*record)))),
-        (Ok(None), _) => Ok(Resolved::Denied),
-        (Err(_), Some(refusal)) => Err(refusal),
-        (Err(error), None) => Err(error.into()),
+        Ok(Some(record)) => Ok(Resolved::Granted(Box::new(Recorded::new(*record)))),
+        Ok(None) => Ok(Resolved::Denied),
+        Err(abort) => Err(abort.into_error()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The writer's thread: gathers what waits into batches, commits them, and answers.
 
 use std::collections::{HashSet, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,10 +14,12 @@ use super::entry::{EventDraft, LogOwner};
 use super::event::Event;
 use super::{LedgerError, keys, store, subjects};
 use crate::clock::Clock;
-use crate::database::{AnyConnection, Database, DatabaseError, connection};
+use crate::database::session::{Session, Unfinished};
+use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::EventId;
 use crate::keyring::Keyring;
+use crate::telemetry::Outage;
 
 /// What the writer works with.
 #[derive(Clone)]
@@ -27,6 +30,16 @@ pub struct Means {
     pub entropy: Entropy,
     /// What the origins of new logs begin with.
     pub log_origin: Arc<str>,
+    /// How long a caller waits for an answer, at most.
+    pub patience: Duration,
+}
+
+impl Means {
+    /// How long one transaction may take, on a server that may hang: half of what a caller waits, so that
+    /// there is time to ask on another connection whether it took.
+    fn transaction_patience(&self) -> Duration {
+        self.patience / 2
+    }
 }
 
 /// An administrative write: its own transaction, run on the writer's thread.
@@ -37,7 +50,7 @@ pub(super) enum Job {
     Change(Change),
 }
 
-type Waiting = (Entry, oneshot::Sender<Result<Outcome, LedgerError>>);
+type Waiting = (Arc<Entry>, oneshot::Sender<Result<Outcome, LedgerError>>);
 
 /// The one writer of a process.
 pub struct Writer {
@@ -46,23 +59,11 @@ pub struct Writer {
     largest_batch: usize,
     /// Taken from the queue, but not part of the batch that was gathered.
     carried: VecDeque<Job>,
-    conn: Option<AnyConnection>,
+    session: Session,
     logs: KnownLogs,
     /// Whether the last transaction failed for a reason that the next will meet too.
     failing: Arc<AtomicBool>,
-}
-
-/// Errors that say something of what was asked, and nothing of the connection.
-const fn is_about_the_data(error: &DatabaseError) -> bool {
-    matches!(
-        error,
-        DatabaseError::Conflict
-            | DatabaseError::Constraint(_)
-            | DatabaseError::Duplicate(_)
-            | DatabaseError::NotFound
-            | DatabaseError::Corrupt { .. }
-            | DatabaseError::Interrupted
-    )
+    outage: Outage,
 }
 
 /// A deadlock's victim is run again this often before its callers are told.
@@ -75,9 +76,11 @@ impl Writer {
         largest_batch: usize,
         failing: Arc<AtomicBool>,
     ) -> Self {
+        let session = Session::new(means.database.clone());
+        let outage = Outage::new("the ledger can't record", "the ledger records again");
         let logs = KnownLogs::new();
         means.database.find_with(logs.finder());
-        Self { means, queue, largest_batch, carried: VecDeque::new(), conn: None, logs, failing }
+        Self { means, queue, largest_batch, carried: VecDeque::new(), session, logs, failing, outage }
     }
 
     /// Works until every handle is gone and the queue is empty.
@@ -86,10 +89,10 @@ impl Writer {
             match job {
                 Job::Change(change) => change(&mut self),
                 Job::Entry(entry, reply) => {
-                    let batch = self.gather((entry, reply));
+                    let batch = self.gather((Arc::new(entry), reply));
                     metrics::histogram!("ledger_batch_size")
                         .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
-                    self.commit(batch);
+                    self.commit(batch, MAX_TRIES);
                 }
             }
         }
@@ -116,7 +119,7 @@ impl Writer {
                         // For the next batch; those behind it need not wait for it.
                         aside.push(Job::Entry(entry, reply));
                     } else {
-                        batch.push((entry, reply));
+                        batch.push((Arc::new(entry), reply));
                     }
                 }
                 Some(change @ Job::Change(_)) => {
@@ -132,43 +135,53 @@ impl Writer {
         batch
     }
 
-    fn commit(&mut self, mut batch: Vec<Waiting>) {
-        let now = Instant::now();
-        let late: Vec<Waiting> =
-            batch.extract_if(.., |(entry, reply)| batch::deadline(entry) <= now || reply.is_closed()).collect();
-        for (_, reply) in late {
-            let _ = reply.send(Err(LedgerError::Busy));
-        }
-        if batch.is_empty() {
-            return;
-        }
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let entries: Vec<&Entry> = batch.iter().map(|(entry, _)| entry).collect();
-            match self.attempt(|conn, means, logs| batch::record(conn, means, logs, &entries), &event_ids(&entries)) {
+    fn commit(&mut self, mut batch: Vec<Waiting>, tries: usize) {
+        for tried in 1.. {
+            let now = Instant::now();
+            let late: Vec<Waiting> =
+                batch.extract_if(.., |(entry, reply)| batch::deadline(entry) <= now || reply.is_closed()).collect();
+            for (_, reply) in late {
+                let _ = reply.send(Err(LedgerError::Busy));
+            }
+            if batch.is_empty() {
+                return;
+            }
+            let entries: Vec<Arc<Entry>> = batch.iter().map(|(entry, _)| entry.clone()).collect();
+            let markers = event_ids(&entries);
+            let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+                let entries: Vec<&Entry> = entries.iter().map(Arc::as_ref).collect();
+                batch::record(conn, means, logs, &entries).map_err(Abort::<Infallible>::Database)
+            };
+            let error = match self.attempt(work, &markers) {
                 Ok(outcomes) => {
                     for ((_, reply), outcome) in batch.into_iter().zip(outcomes) {
                         let _ = reply.send(Ok(outcome));
                     }
                     return;
                 }
-                Err(DatabaseError::Conflict) if tries < MAX_TRIES => {}
-                Err(error) if error.is_passing() || batch.len() == 1 => {
-                    // What happened to a database that is lost was told when it was found.
-                    if !matches!(error, DatabaseError::Mismatch(_)) {
-                        tracing::error!(%error, entries = batch.len(), "the ledger could not record a batch");
-                    }
-                    for (_, reply) in batch {
-                        let _ = reply.send(Err(LedgerError::from(&error)));
+                Err(abort) => abort.into_database_error(),
+            };
+            match &error {
+                DatabaseError::Conflict | DatabaseError::Unclassified(_) if tried < tries => {}
+                // Cut off before the commit was sent: once more, on another connection.
+                DatabaseError::Unavailable(_) if tried < tries.min(2) => {}
+                // One of them may be what can't be stored; the others must not pay for it.
+                error
+                    if batch.len() > 1 && (!error.is_passing() || matches!(error, DatabaseError::Unclassified(_))) =>
+                {
+                    tracing::warn!(%error, entries = batch.len(), "a batch failed: recording its entries one by one");
+                    for waiting in batch {
+                        self.commit(vec![waiting], 1);
                     }
                     return;
                 }
-                Err(error) => {
-                    // One of them can't be stored; the others must not pay for it.
-                    tracing::warn!(%error, entries = batch.len(), "a batch failed: recording its entries one by one");
-                    for waiting in batch {
-                        self.commit(vec![waiting]);
+                error => {
+                    // What passes is told by the outage, once.
+                    if !error.is_passing() {
+                        tracing::error!(%error, "the ledger could not record an entry");
+                    }
+                    for (_, reply) in batch {
+                        let _ = reply.send(Err(LedgerError::from(error)));
                     }
                     return;
                 }
@@ -188,131 +201,115 @@ impl Writer {
     /// Runs one administrative change in its own transaction, with its events.
     pub(super) fn change<T, E>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E>,
+        f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
-        E: From<DatabaseError>,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
     {
         let at = self.means.clock.now();
         let marker = EventId::new(at, &self.means.entropy);
         let marker_text = marker.as_str().to_owned();
-        let mut refusal = None;
-        let result = self.attempt(
-            |conn, means, logs| {
-                let mut drafts = Vec::new();
-                match f(conn, &mut drafts) {
-                    Ok(value) => {
-                        if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
-                            drafts.splice(..0, keys::untold(conn, means, &drafts)?);
-                        }
-                        let mut leaves = Vec::with_capacity(drafts.len());
-                        for (nth, draft) in drafts.into_iter().enumerate() {
-                            let id = if nth == 0 { marker.clone() } else { EventId::new(at, &means.entropy) };
-                            leaves.push(leaf_of(conn, means, draft, id, at)?);
-                        }
-                        append::append(conn, means, logs, leaves)?;
-                        Ok(value)
-                    }
-                    Err(error) => {
-                        refusal = Some(error);
-                        Err(DatabaseError::Interrupted)
-                    }
-                }
-            },
-            std::slice::from_ref(&marker_text),
-        );
-        match (result, refusal) {
-            (Ok(value), _) => Ok(value),
-            (Err(_), Some(refusal)) => Err(refusal),
-            (Err(error), None) => Err(error.into()),
-        }
+        let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+            let mut drafts = Vec::new();
+            let value = f(conn, &mut drafts).map_err(Abort::Refused)?;
+            if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
+                drafts.splice(..0, keys::untold(conn, means, &drafts)?);
+            }
+            let mut leaves = Vec::with_capacity(drafts.len());
+            for (nth, draft) in drafts.into_iter().enumerate() {
+                let id = if nth == 0 { marker.clone() } else { EventId::new(at, &means.entropy) };
+                leaves.push(leaf_of(conn, means, draft, id, at)?);
+            }
+            append::append(conn, means, logs, leaves)?;
+            Ok::<T, Abort<E>>(value)
+        };
+        self.attempt(work, std::slice::from_ref(&marker_text)).map_err(Abort::into_error)
     }
 
-    /// One transaction. When the connection dies during the commit, nobody knows at first whether
-    /// it took; `markers`, event ids that only this transaction writes, tell afterwards.
-    pub(super) fn attempt<T>(
+    /// One transaction. When the connection dies or falls silent during the commit, nobody knows at first
+    /// whether it took; `markers`, event ids that only this transaction writes, tell afterwards.
+    pub(super) fn attempt<T, E>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, DatabaseError>,
+        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, Abort<E>> + Send + 'static,
         markers: &[String],
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<T, Abort<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let result = self.transact(f, markers);
-        let failing = matches!(&result, Err(error) if !is_about_the_data(error));
-        self.failing.store(failing, Ordering::Relaxed);
+        match &result {
+            Err(Abort::Database(error)) if !error.is_about_the_data() => {
+                self.failing.store(true, Ordering::Relaxed);
+                self.outage.failed(error);
+            }
+            _ => {
+                self.failing.store(false, Ordering::Relaxed);
+                self.outage.succeeded();
+            }
+        }
         result
     }
 
-    fn transact<T>(
+    fn transact<T, E>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, DatabaseError>,
+        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, Abort<E>> + Send + 'static,
         markers: &[String],
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<T, Abort<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let database = self.means.database.clone();
         database.inspect()?;
         let turn = database.turn(true);
-        let mut conn = self.begun()?;
-        let worked = f(&mut conn, &self.means, &mut self.logs).and_then(|value| {
-            self.logs.about_to_commit(&database, &mut conn)?;
-            Ok(value)
-        });
-        let value = match worked {
-            Ok(value) => value,
-            Err(error) => {
-                self.logs.forget();
-                // Whatever else went wrong may be the connection's fault: a server that became a
-                // standby, a full disk. The next batch opens a new one.
-                if connection::rollback(&mut conn).is_ok() && is_about_the_data(&error) {
-                    self.conn = Some(conn);
+        // What the transaction learns of logs comes back only with its commit: a log made in one that fails is
+        // gone with it.
+        let (means, mut logs, guarded) = (self.means.clone(), self.logs.clone(), database.clone());
+        let work = move |conn: &mut AnyConnection| {
+            let value = f(conn, &means, &mut logs)?;
+            logs.about_to_commit(&guarded, conn)?;
+            Ok((value, logs))
+        };
+        let (value, logs) = match self.session.transaction(self.means.transaction_patience(), work) {
+            Ok(done) => done,
+            Err(Unfinished::Aborted(abort)) => return Err(abort),
+            Err(Unfinished::InDoubt(done, error)) => {
+                drop(turn);
+                tracing::debug!(%error, "the connection failed during a commit: asking whether it took");
+                match self.took(markers) {
+                    Ok(true) => done,
+                    Ok(false) => return Err(Abort::Database(error)),
+                    Err(silence) => {
+                        tracing::debug!(error = %silence, "nobody can say whether the commit took");
+                        return Err(Abort::Database(DatabaseError::InDoubt));
+                    }
                 }
-                return Err(error);
             }
         };
-        if let Err(error) = connection::commit(&mut conn) {
-            drop(conn);
-            drop(turn);
-            tracing::warn!(%error, "the connection failed during a commit: asking whether it took");
-            match self.took(markers) {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.logs.forget();
-                    return Err(error);
-                }
-                Err(silence) => {
-                    self.logs.forget();
-                    tracing::error!(error = %silence, "nobody can say whether the commit took");
-                    return Err(DatabaseError::InDoubt);
-                }
-            }
-        } else {
-            self.conn = Some(conn);
-        }
+        self.logs = logs;
         self.logs.keep();
         database.committed()?;
         Ok(value)
     }
 
-    /// A connection inside a new transaction. One that was kept may have died since; nothing has
-    /// been sent on it yet, so another is tried.
-    fn begun(&mut self) -> Result<AnyConnection, DatabaseError> {
-        if let Some(mut kept) = self.conn.take()
-            && connection::begin(&mut kept).is_ok()
-        {
-            return Ok(kept);
-        }
-        let mut conn = self.means.database.dedicated()?;
-        connection::begin(&mut conn)?;
-        Ok(conn)
-    }
-
     /// Whether a transaction whose commit was cut off is in the database. The old server process
     /// may still be committing: it holds the log heads until it is done, so they are locked first;
     /// a look without the lock could say no to what appears a moment later.
-    fn took(&self, markers: &[String]) -> Result<bool, DatabaseError> {
-        let mut conn = self.means.database.dedicated()?;
-        let _turn = self.means.database.turn(true);
-        connection::transaction(&mut conn, |conn| {
+    fn took(&mut self, markers: &[String]) -> Result<bool, DatabaseError> {
+        let database = self.means.database.clone();
+        let _turn = database.turn(true);
+        let markers = markers.to_vec();
+        let look = move |conn: &mut AnyConnection| {
             store::lock_every_log(conn)?;
-            store::any_event_exists(conn, markers)
-        })
+            Ok::<_, Abort<Infallible>>(store::any_event_exists(conn, &markers)?)
+        };
+        match self.session.transaction(self.means.transaction_patience(), look) {
+            // It only read.
+            Ok(found) | Err(Unfinished::InDoubt(found, _)) => Ok(found),
+            Err(Unfinished::Aborted(abort)) => Err(abort.into_database_error()),
+        }
     }
 }
 
@@ -353,8 +350,8 @@ fn idempotency_scope(entry: &Entry) -> Option<(String, String)> {
 }
 
 /// The ids of the events that the batch may write: replays write none, so any of them tells.
-fn event_ids(entries: &[&Entry]) -> Vec<String> {
-    let id = |entry: &&Entry| match entry {
+fn event_ids(entries: &[Arc<Entry>]) -> Vec<String> {
+    let id = |entry: &Arc<Entry>| match entry.as_ref() {
         Entry::Check(check) => check.event.as_str().to_owned(),
         Entry::Redeem(entry) => entry.event.as_str().to_owned(),
     };

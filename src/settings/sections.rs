@@ -13,6 +13,7 @@ use super::table;
 use crate::database::DatabaseUrl;
 
 const HOUR: Duration = Duration::from_hours(1);
+const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Where and how requests are answered.
 #[derive(Debug, Clone)]
@@ -227,6 +228,8 @@ impl Bounds {
 /// How long clients may take, and how long we do. Redis's own stands with Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
+    /// For a whole request that is no stream.
+    pub request: Duration,
     pub body: Duration,
     pub request_head: Duration,
     /// Without a byte that goes out.
@@ -239,6 +242,10 @@ pub struct Timeouts {
 
 impl Timeouts {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let request = from.get(&table::REQUEST_TIMEOUT, |text| match parse::duration(text, HOUR)? {
+            short if short < SHORTEST_REQUEST => Err("it must be at least 1s".to_owned()),
+            fits => Ok(fits),
+        });
         let body = from.get(&table::BODY_TIMEOUT, |text| parse::duration(text, HOUR));
         let request_head = from.get(&table::REQUEST_HEAD_TIMEOUT, |text| parse::duration(text, HOUR));
         let write = from.get(&table::WRITE_TIMEOUT, |text| parse::duration(text, HOUR));
@@ -249,6 +256,7 @@ impl Timeouts {
             _ => parse::duration(text, HOUR),
         });
         Some(Self {
+            request: request?,
             body: body?,
             request_head: request_head?,
             write: write?,
@@ -256,6 +264,12 @@ impl Timeouts {
             shutdown: shutdown?,
             drain: drain?,
         })
+    }
+
+    /// How long what streams, or works for long, may make no progress.
+    #[must_use]
+    pub fn stall(&self) -> Duration {
+        self.request * 3
     }
 }
 

@@ -172,6 +172,11 @@ pub const SCORE_CACHE_TTL: Setting = Setting::with_default(
     "How long ago a score may have been read from the database that a check goes by, wherever it was kept since.",
 );
 
+pub const REQUEST_TIMEOUT: Setting = Setting::with_default(
+    "request_timeout",
+    "10s",
+    "How long a request may take before it is answered 503, whatever hangs; imports, exports, reports and trials may go on while they make progress.",
+);
 pub const BODY_TIMEOUT: Setting = Setting::with_default(
     "body_timeout",
     "10s",
@@ -224,7 +229,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 34] = [
+pub const TABLE: [&Setting; 35] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -253,6 +258,7 @@ pub const TABLE: [&Setting; 34] = [
     &LEDGER_BATCH,
     &SCORE_CACHE_ENTRIES,
     &SCORE_CACHE_TTL,
+    &REQUEST_TIMEOUT,
     &BODY_TIMEOUT,
     &REQUEST_HEAD_TIMEOUT,
     &WRITE_TIMEOUT,

@@ -77,11 +77,12 @@ impl Reporter {
         Self { ledger, clock, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Counts the period. Dropping the future ends it after the page that is being read.
+    /// Counts the period; `progress` hears of each page that was read. Dropping the future ends it after the page
+    /// that is being read.
     ///
     /// # Errors
     /// [`ReportError`].
-    pub async fn report(&self, merchant: &Merchant, asked: Asked) -> Result<Report, ReportError> {
+    pub async fn report(&self, merchant: &Merchant, asked: Asked, progress: impl Fn()) -> Result<Report, ReportError> {
         let Asked { kind, group_by, from, to, time_zone, perk } = asked;
         let as_of = self.clock.now();
         let period =
@@ -105,6 +106,7 @@ impl Reporter {
             });
             tally = read.await?.map_err(|TooMany| ReportError::TooManyGroups)?;
             stretch.from = next;
+            progress();
         }
         let head = Head {
             kind,

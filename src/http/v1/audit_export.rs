@@ -1,5 +1,7 @@
 //! `/v1/audit/export`: the merchant's log as a file that proves itself.
 
+use std::time::Duration;
+
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -15,6 +17,7 @@ use crate::audit::export::record::{Form, PeriodAsked};
 use crate::audit::export::{Export, Since, Wanted};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::deadline::{Late, within};
 use crate::http::extract::Params;
 use crate::http::ndjson::NDJSON;
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery};
@@ -102,7 +105,7 @@ pub async fn get_export(
         .content_type(media_type)
         .insert_header((header::CONTENT_DISPOSITION, disposition.to_string()))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .streaming(pieces(export, id)))
+        .streaming(pieces(export, id, gateway.settings.timeouts.stall())))
 }
 
 fn read_since(text: &str) -> Result<Since, Problem> {
@@ -120,17 +123,21 @@ fn unread() -> Problem {
 
 /// Piece by piece as the client takes them. After a failure the connection is cut: what was sent must not
 /// look whole.
-fn pieces(export: Export, id: RequestId) -> impl stream::Stream<Item = Result<Bytes, actix_web::Error>> {
-    stream::unfold(Some((export, id)), |state| async {
+fn pieces(
+    export: Export,
+    id: RequestId,
+    stall: Duration,
+) -> impl stream::Stream<Item = Result<Bytes, actix_web::Error>> {
+    stream::unfold(Some((export, id)), move |state| async move {
         let (mut export, id) = state?;
-        match export.next().await {
-            Ok(Some(piece)) => Some((Ok(Bytes::from(piece)), Some((export, id)))),
-            Ok(None) => None,
-            Err(error) => {
-                // The answer's status is out already, so this is the only place where it is logged.
-                tracing::error!(request_id = %id, %error, "an export broke off");
-                Some((Err(actix_web::error::ErrorInternalServerError("an export broke off")), None))
-            }
-        }
+        let error = match within(stall, export.next()).await {
+            Ok(Ok(Some(piece))) => return Some((Ok(Bytes::from(piece)), Some((export, id)))),
+            Ok(Ok(None)) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => Late.to_string(),
+        };
+        // The answer's status is out already, so this is the only place where it is logged.
+        tracing::error!(request_id = %id, error, "an export broke off");
+        Some((Err(actix_web::error::ErrorInternalServerError("an export broke off")), None))
     })
 }

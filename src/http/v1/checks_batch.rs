@@ -17,7 +17,7 @@ use crate::http::door::Door;
 use crate::http::extract::{IdempotencyKey, Pieces, parse};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::http::problem::{Problem, Spot};
-use crate::http::request::RequestId;
+use crate::http::request::{RequestId, log_failure};
 
 /// The most questions in one request.
 const MOST: usize = 100;
@@ -114,8 +114,7 @@ impl ResultView {
             Err(problem) => {
                 let status = problem.kind.status();
                 if status.is_server_error() {
-                    let cause = problem.cause.as_deref();
-                    tracing::error!(request_id, code = problem.kind.code(), cause, "a check of a batch failed");
+                    log_failure(&problem, request_id, "/v1/checks/batch");
                 }
                 let body =
                     RawValue::from_string(problem.body(request_id)).unwrap_or_else(|_| RawValue::NULL.to_owned());

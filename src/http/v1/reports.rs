@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,6 +11,7 @@ use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
 use crate::audit::reports::{Asked, ReportError, html};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::deadline::Deadline;
 use crate::http::extract::Params;
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery, ProblemsOfRuns};
 use crate::http::problem::{Problem, Spot};
@@ -180,11 +181,12 @@ impl From<FairnessQuery> for ReportQuery {
 )]
 #[get("/reports/grants")]
 pub async fn get_grants_report(
+    req: HttpRequest,
     caller: May<Audit>,
     gateway: Data<Gateway>,
     query: Params<ReportQuery>,
 ) -> Result<HttpResponse, Problem> {
-    answer(&caller, &gateway, Kind::Grants, query.into_inner()).await
+    answer(&req, &caller, &gateway, Kind::Grants, query.into_inner()).await
 }
 
 /// Report visits for billing
@@ -205,11 +207,12 @@ pub async fn get_grants_report(
 )]
 #[get("/reports/billing")]
 pub async fn get_billing_report(
+    req: HttpRequest,
     caller: May<Audit>,
     gateway: Data<Gateway>,
     query: Params<ReportQuery>,
 ) -> Result<HttpResponse, Problem> {
-    answer(&caller, &gateway, Kind::Billing, query.into_inner()).await
+    answer(&req, &caller, &gateway, Kind::Billing, query.into_inner()).await
 }
 
 /// Report fairness
@@ -231,14 +234,16 @@ pub async fn get_billing_report(
 )]
 #[get("/reports/fairness")]
 pub async fn get_fairness_report(
+    req: HttpRequest,
     caller: May<Audit>,
     gateway: Data<Gateway>,
     query: Params<FairnessQuery>,
 ) -> Result<HttpResponse, Problem> {
-    answer(&caller, &gateway, Kind::Fairness, query.into_inner().into()).await
+    answer(&req, &caller, &gateway, Kind::Fairness, query.into_inner().into()).await
 }
 
 async fn answer(
+    req: &HttpRequest,
     caller: &May<Audit>,
     gateway: &Gateway,
     kind: Kind,
@@ -256,7 +261,7 @@ async fn answer(
         Some(slug) => Some(find(gateway, merchant, &slug).await?),
     };
     let asked = Asked { kind, group_by: group_by.map(GroupBy::from), from, to, time_zone, perk };
-    let report = gateway.reporter.report(merchant, asked).await?;
+    let report = gateway.reporter.report(merchant, asked, || Deadline::progress(req)).await?;
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(match format.unwrap_or_default() {

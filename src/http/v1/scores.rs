@@ -11,6 +11,7 @@ use crate::access::role::permit::{ReadScores, WriteScores};
 use crate::decimal::Decimal;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::deadline::Deadline;
 use crate::http::extract::{Body, Path};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
 use crate::http::problem::{Kind, Problem, Spot, sentence};
@@ -225,9 +226,13 @@ pub async fn import_scores(
     let keyring = gateway.keyring.clone();
     let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
     let mut stream = BoundedStream::new(&gateway, body, gateway.settings.bounds.import_limit_bytes);
-    while let Some(chunk) = stream.next().await? {
+    loop {
+        Deadline::awaits_body(&req);
+        let Some(chunk) = stream.next().await? else { break };
+        Deadline::progress(&req);
         import.push(&chunk).await?;
     }
+    Deadline::progress(&req);
     let report = import.finish().await?;
     Ok(HttpResponse::Ok().json(ImportView::from(report)))
 }

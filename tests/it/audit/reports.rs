@@ -338,7 +338,7 @@ async fn report(world: &World, merchant: &Merchant, ask: &Ask) -> Report {
         time_zone: Some(ZONE.to_owned()),
         perk,
     };
-    world.gateway.reporter.report(merchant, asked).await.unwrap()
+    world.gateway.reporter.report(merchant, asked, || {}).await.unwrap()
 }
 
 /// Sums only: what is worked out of them is left out.

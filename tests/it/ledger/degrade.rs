@@ -154,6 +154,35 @@ async fn without_its_database_it_grants_nothing_and_doors_go_on_verifying() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_said_once_and_once_when_it_is_back() {
+    let Some(mut postgres) = Postgres::start() else { return };
+    let lounge = Lounge::open(TestDatabase::on(&postgres), &[("rate_per_key", "0"), ("log", "info")]).await;
+    Lounge::granted(lounge.check().await).await;
+    postgres.stop();
+    lounge.until_ready_says("degraded", &["database_unreachable"]).await;
+    for _ in 0..100 {
+        assert_eq!(lounge.check().await.status(), 503);
+    }
+    postgres.start_again();
+    lounge.until_ready_says("ready", &[]).await;
+    Lounge::granted(lounge.check().await).await;
+    let log = lounge.serve.into_log();
+    let of = |words: &str| log.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
+    let alarms = [of(" WARN "), of("ERROR")].concat();
+    // Its pools, the two snapshots, the ledger and the requests: each says so for itself.
+    assert!((1..=5).contains(&alarms.len()), "{log}");
+    for (began, over) in [
+        ("no database connection can be opened", "database connections can be opened again"),
+        ("can't follow the database", "following the database again"),
+        ("the ledger can't record", "the ledger records again"),
+    ] {
+        assert!(!of(began).is_empty(), "{log}");
+        assert_eq!(of(began).len(), of(over).len(), "{log}");
+        assert!(of(over).iter().all(|line| line.contains("failures=")), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commits_that_are_cut_off_grant_no_more_and_lose_no_token() {
     let Some(database) = TestDatabase::migrated().into_iter().find(|it| it.backend() == Backend::Postgres) else {
         return;

@@ -4,6 +4,7 @@ pub mod app;
 pub mod cable;
 pub mod client;
 pub mod databases;
+pub mod proxy;
 pub mod receiver;
 pub mod serve;
 pub mod services;

@@ -198,6 +198,8 @@ pub fn test_sources(database: &TestDatabase, more: &[(&str, &str)]) -> Sources {
     let mut flags =
         vec![("database_url".to_owned(), database.setting()), ("database_connections".to_owned(), "4".to_owned())];
     let mut environment = vec![("PERKGATE_MASTER_KEY".to_owned(), MASTER_KEY.to_owned())];
+    // A test machine under load is no database that hangs; a flag of a test's own stands before this.
+    environment.push(("PERKGATE_REQUEST_TIMEOUT".to_owned(), "1m".to_owned()));
     if database.backend() == perkgate::database::Backend::Postgres
         && let Some(redis) = Redis::shared()
     {

@@ -1,0 +1,88 @@
+//! How long a request may take, whatever hangs behind it.
+//!
+//! One deadline for all of it, because bounds on its parts add up: waiting for a connection, for a statement, for
+//! the ledger. What has to take long (an import, an export, a report, a trial) shows that it goes on instead.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
+
+use super::problem::Problem;
+use crate::settings::Timeouts;
+
+/// Why a request was given up.
+#[derive(Debug, thiserror::Error)]
+#[error("it was not done within its time")]
+pub struct Late;
+
+/// Until when a request may go on; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Deadline {
+    until: Rc<Cell<Instant>>,
+    timeouts: Timeouts,
+}
+
+impl Deadline {
+    /// For a request whose head has come. While its body comes, the client has its own time for that.
+    pub fn of_head(headers: &HeaderMap, timeouts: &Timeouts) -> Self {
+        let has_body = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+        let body = if has_body { timeouts.body } else { Duration::ZERO };
+        Self { until: Rc::new(Cell::new(Instant::now() + body + timeouts.request)), timeouts: *timeouts }
+    }
+
+    /// The whole body is in: from now on it is our time.
+    pub fn body_came(req: &HttpRequest) {
+        Self::extend(req, |timeouts| timeouts.request);
+    }
+
+    /// What may take long waits for the next piece of its body, and the client has its own time for that.
+    pub fn awaits_body(req: &HttpRequest) {
+        Self::extend(req, |timeouts| timeouts.body + timeouts.stall());
+    }
+
+    /// What may take long has come further.
+    pub fn progress(req: &HttpRequest) {
+        Self::extend(req, Timeouts::stall);
+    }
+
+    fn extend(req: &HttpRequest, patience: impl Fn(&Timeouts) -> Duration) {
+        if let Some(Self { until, timeouts }) = req.extensions().get::<Self>() {
+            until.set(Instant::now() + patience(timeouts));
+        }
+    }
+
+    /// The outcome of `work`, or a problem once the deadline has passed. Reading is then dropped; whatever may
+    /// change something goes on to its end, so that it leaves no claim behind, but nobody waits for it.
+    pub async fn bound<T: 'static>(
+        &self,
+        method: &Method,
+        work: impl Future<Output = Result<T, Error>> + 'static,
+    ) -> Result<T, Error> {
+        let mut work = Box::pin(work);
+        loop {
+            let until = self.until.get();
+            match tokio::time::timeout_at(until.into(), &mut work).await {
+                Ok(done) => return done,
+                Err(_) if self.until.get() > until => {}
+                Err(_) if method.is_safe() => return Err(Problem::unavailable(&Late).into()),
+                Err(_) => {
+                    actix_web::rt::spawn(async move { drop(work.await) });
+                    return Err(Problem::in_doubt(&Late).into());
+                }
+            }
+        }
+    }
+}
+
+/// The outcome of one step of something that streams.
+///
+/// # Errors
+/// 503 when nothing came of it for `stall`.
+pub async fn within<T>(stall: Duration, step: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(stall, step).await.map_err(|_| Problem::unavailable(&Late))
+}

@@ -1,0 +1,129 @@
+//! A network between the gateway and PostgreSQL that can fall silent: connections stay open, nothing comes
+//! through, and nobody is told.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+/// What happens to the next commit that is sent through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    Passes,
+    /// It reaches the server, whose answer never comes back.
+    LosesItsAnswer,
+    /// It never reaches the server.
+    IsLost,
+}
+
+#[derive(Default)]
+struct State {
+    silent: bool,
+    over: bool,
+    commit: Option<Commit>,
+}
+
+/// Forwards connections to one place; ends with its process.
+pub struct Proxy {
+    port: u16,
+    state: Arc<(Mutex<State>, Condvar)>,
+    lost: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    /// To this port of this machine.
+    pub fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let this = Self { port: listener.local_addr().unwrap().port(), state: Arc::default(), lost: Arc::default() };
+        let (state, lost) = (this.state.clone(), this.lost.clone());
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if state.0.lock().unwrap().over {
+                    return;
+                }
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                // Whether this connection has gone silent for good.
+                let cut = Arc::new(Mutex::new(false));
+                let (there, back) = ((state.clone(), cut.clone(), lost.clone()), (state.clone(), cut));
+                std::thread::spawn(move || forward(from, to, &there.0, &there.1, Some(&there.2)));
+                std::thread::spawn(move || forward(server, client, &back.0, &back.1, None));
+            }
+        });
+        this
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Nothing comes through from now on.
+    pub fn fall_silent(&self) {
+        self.state.0.lock().unwrap().silent = true;
+    }
+
+    /// All that was held back comes through.
+    pub fn speak(&self) {
+        self.state.0.lock().unwrap().silent = false;
+        self.state.1.notify_all();
+    }
+
+    /// For the next `COMMIT`, and for the connection that it is sent on.
+    pub fn next_commit(&self, commit: Commit) {
+        self.state.0.lock().unwrap().commit = Some(commit);
+    }
+
+    /// How many commits were lost, or lost their answers.
+    pub fn commits_lost(&self) -> usize {
+        self.lost.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.0.lock().unwrap().over = true;
+        self.speak();
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn forward(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    state: &(Mutex<State>, Condvar),
+    cut: &Mutex<bool>,
+    commits: Option<&AtomicUsize>,
+) {
+    let mut bytes = [0; 65_536];
+    while let Ok(read) = from.read(&mut bytes) {
+        if read == 0 {
+            break;
+        }
+        let piece = &bytes[..read];
+        let held = state.1.wait_while(state.0.lock().unwrap(), |state| state.silent && !state.over);
+        let mut held = held.unwrap();
+        let mut is_cut = cut.lock().unwrap();
+        if let Some(lost) = commits
+            && !*is_cut
+            && piece.windows(7).any(|word| word == b"COMMIT\0")
+            && let Some(commit) = held.commit.take_if(|commit| *commit != Commit::Passes)
+        {
+            lost.fetch_add(1, Ordering::SeqCst);
+            *is_cut = true;
+            if commit == Commit::LosesItsAnswer {
+                let _ = to.write_all(piece);
+            }
+            continue;
+        }
+        if *is_cut {
+            continue;
+        }
+        drop(is_cut);
+        drop(held);
+        if to.write_all(piece).is_err() {
+            break;
+        }
+    }
+    // Whoever still waits behind a cut is told now: one of the two is gone.
+    let _ = to.shutdown(Shutdown::Both);
+}
