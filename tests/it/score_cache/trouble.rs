@@ -63,7 +63,7 @@ impl Lounge {
         let score = perkgate::scores::Score::new("5".parse().unwrap(), now);
         let klout = perkgate::scores::Source::klout();
         through.lookup.put(merchant, &klout, reference("twitter:ada"), score, now).await.unwrap();
-        let erasure = Erasure { merchant: merchant.clone(), subject: reference("twitter:eve"), by: CLI };
+        let erasure = Erasure { merchant: merchant.clone(), subject: reference("twitter:eve").into(), by: CLI };
         assert!(through.lookup.erase(&through.ledger, erasure).await.unwrap().is_some());
     }
 
