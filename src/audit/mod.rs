@@ -76,7 +76,7 @@ mod walk;
 pub use anchor::{Anchor, AnchorError};
 pub use findings::{Finding, Findings, Place, Wrong};
 pub use offline::{ExportFile, verify_exports};
-pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_snapshot};
+pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_at, verify_snapshot};
 
 use crate::database::DatabaseError;
 

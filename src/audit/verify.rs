@@ -13,7 +13,7 @@ use super::marks::Marks;
 use super::store::{self, EventRow};
 use super::subtrees::{StoredSubtrees, find_beyond};
 use super::walk::{Columns, Entry, Pinned, Stored, Trust, Walk, number};
-use crate::database::{AnyConnection, Database, DatabaseError, connection};
+use crate::database::{AnyConnection, Database, DatabaseError, DatabaseUrl, Reader, connection};
 use crate::entropy::Entropy;
 use crate::ledger::merkle::Frontier;
 use crate::ledger::note::VerifierKey;
@@ -106,6 +106,24 @@ pub fn verify(
     store::begin_snapshot(&mut conn)?;
     let report = verify_snapshot(&mut conn, request, entropy, progress)?;
     connection::rollback(&mut conn)?;
+    Ok(report)
+}
+
+/// The same by an address, also where the database can only be read.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_at(
+    url: &DatabaseUrl,
+    request: &Request,
+    entropy: &Entropy,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, AuditError> {
+    let mut reader = Reader::open(url)?;
+    store::begin_snapshot(&mut reader.conn)?;
+    let report = verify_snapshot(&mut reader.conn, request, entropy, progress)?;
+    connection::rollback(&mut reader.conn)?;
+    reader.finish()?;
     Ok(report)
 }
 

@@ -16,7 +16,6 @@ use super::output::Output;
 use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt, prune};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
-use crate::database::Database;
 use crate::settings::master_key;
 
 /// How much of an export is read at a time.
@@ -233,8 +232,7 @@ fn of_database(
     if master_key::is_new(&url) {
         return Err(AuditError::NoRecord(format!("{url} is not there")).into());
     }
-    let database = Database::connect(&url, 1)?;
-    Ok(audit::verify(&database, request, &invocation.entropy, progress)?)
+    Ok(audit::verify_at(&url, request, &invocation.entropy, progress)?)
 }
 
 /// Without settings: an auditor's machine has none.

@@ -13,6 +13,7 @@ mod perk_life;
 mod perk_limits;
 mod perks;
 mod prune;
+mod read_only;
 mod reports;
 mod scores;
 mod settings_help;
