@@ -316,7 +316,7 @@ pub(super) struct RuleFacts<'a> {
     pub version: i32,
     #[serde(borrow)]
     pub rule_hash: Text<'a>,
-    /// Of `rule.scheduled`: when it decides from.
+    /// Of `rule.scheduled` and `rule.published`: when it decides from.
     pub from: Option<Instant>,
 }
 

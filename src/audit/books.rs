@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::additions::Additions;
-use super::body::{ApprovalFacts, Body, EndFacts, Facts, PerkFacts, Unreadable, read};
+use super::approvals::Approvals;
+use super::body::{Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use super::counters::Counters;
 use super::findings::{At, Findings, Place, Wrong};
 use super::gaps::Gaps;
@@ -51,6 +52,7 @@ pub(super) struct LogBooks<'a> {
     owner: Owner,
     counters: Counters,
     rules: Rules,
+    approvals: Approvals,
     keys: Keys,
     gateway_keys: GatewayKeys,
     referrals: Referrals,
@@ -79,6 +81,7 @@ impl Books {
             owner: Owner::default(),
             counters: Counters::new(self.marks.clone()),
             rules: Rules::default(),
+            approvals: Approvals::default(),
             keys: Keys::default(),
             gateway_keys: GatewayKeys::default(),
             referrals: Referrals::default(),
@@ -138,7 +141,15 @@ impl LogBooks<'_> {
         self.pruned.gone(at.index, instant);
         self.gaps.pruned(at.index, instant);
         match told.map(|told| (told.kind, told.about)) {
-            Some((kind, _)) if !pruning::PRUNABLE.contains(&kind) => findings.add(at, Wrong::BodyKept),
+            Some((kind, about)) if !pruning::PRUNABLE.contains(&kind) => {
+                findings.add(at, Wrong::BodyKept);
+                match kind.split_once('.').map(|(of, _)| of) {
+                    Some("rule" | "perk") => self.rules.gone(about),
+                    Some("key") => self.keys.gone(about),
+                    Some("approvals") => self.approvals.gone(),
+                    _ => {}
+                }
+            }
             Some((
                 kind
                 @ (referrals::KIND | contests::OPENED | contests::UPHELD | contests::OVERTURNED | contests::CLOSED),
@@ -217,6 +228,7 @@ impl LogBooks<'_> {
                 self.additions.added(at, body, &read(facts)?, cases, findings);
             }
             referrals::KIND | contests::UPHELD | contests::OVERTURNED | contests::CLOSED => {
+                self.referrals.judged(at, body, &self.approvals, findings);
                 self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
             }
             erasure::KIND => self.subjects.erased(at, &read(facts)?),
@@ -226,17 +238,21 @@ impl LogBooks<'_> {
                 self.gaps.tell(body.at.0, &facts);
             }
             "perk.created" | "perk.renamed" | "perk.repurposed" => {
-                self.rules.named(about, &read::<PerkFacts<'_>>(facts)?);
+                self.rules.named(body, &read::<PerkFacts<'_>>(facts)?);
             }
-            "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(about, &body.kind),
+            "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(body),
             kind if kind.starts_with("approvals.") => {
-                self.rules.requires(read::<ApprovalFacts>(facts)?.required);
+                self.approvals.changed(at, body, &read(facts)?, self.gaps.is_part(), findings);
             }
             kind if kind.starts_with("rule.") => {
-                self.rules.take(at, kind, about, &read(facts)?, self.gaps.is_part(), findings);
+                let has_gaps = self.gaps.is_part();
+                self.rules.take(at, body, &read(facts)?, &self.approvals, has_gaps, findings);
             }
-            "key.created" => self.keys.created(about, read(facts)?),
-            "key.revoked" => self.keys.revoked(about, read(facts)?),
+            "key.created" => {
+                self.approvals.key_created(body);
+                self.keys.created(body, read(facts)?);
+            }
+            "key.revoked" => self.keys.revoked(body, read(facts)?),
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.told(about, &read(facts)?);
             }
@@ -270,11 +286,17 @@ impl LogBooks<'_> {
     ) -> Result<(), DatabaseError> {
         let (name, merchant, gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.gaps);
         self.pruned.close(name, findings);
-        checked.keys += self.keys.close(conn, name, merchant, findings)?;
+        let keys = self.keys.close(conn, name, merchant, findings)?;
+        checked.keys += keys.rows;
+        checked.unheld += keys.unheld;
         let Some(merchant) = merchant else { return self.gateway_keys.close(conn, name, findings) };
         self.owner.close(conn, name, merchant, findings)?;
-        checked.rules += self.rules.close(conn, name, merchant, findings)?;
-        checked.referrals += self.referrals.close(conn, name, merchant, &gaps, findings)?;
+        checked.unheld += self.approvals.close(conn, name, merchant, findings)?;
+        let rules = self.rules.close(conn, name, merchant, findings)?;
+        checked.rules += rules.rows;
+        let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
+        checked.referrals += referrals.rows;
+        checked.unheld += rules.unheld + referrals.unheld;
         self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
         checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;

@@ -231,6 +231,14 @@ wrongs! {
         "version {version} of {perk} was {from}: `{step}` can't have followed, or not with this rule";
     RuleAlone { perk: String, version: i32 } = "rule_not_approved",
         "version {version} of {perk} was let decide by one person where the merchant asks for two";
+    SelfApproval { perk: String, version: i32, key: String, reason: &'static str } = "self_approval",
+        "version {version} of {perk} was approved by {key} where the merchant asks for two people: {reason}";
+    LiftAlone { key: String, reason: &'static str } = "approvals_lifted_alone",
+        "the requirement of a second person was lifted by {key} alone: {reason}";
+    ContestJudgedAlone { check: String, key: String, reason: &'static str } = "contest_judged_alone",
+        "the contest of {check} was judged by {key} where the merchant asks for two people: {reason}";
+    FourEyesStep { part: &'static str } = "approvals_mismatch",
+        "whether a second person must approve differs from the events in its {part}";
     FourEyes { said: bool } = "approvals_mismatch",
         "whether a second person must approve was changed: by the events it is {said}";
     RuleMissing { perk: String, version: i32 } = "rule_missing", "the rule of {perk}, version {version}, is gone";

@@ -5,6 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+/// How much older than its event a row may say that something was done: a change waits for its turn.
+pub(super) const EARLY_MICROS: i64 = 60_000_000;
+/// How much younger it may. Builds before took a change's own instant a moment after its event's, when it had waited
+/// for a connection and SQLite's lock.
+const LATE_MICROS: i64 = 15_000_000;
+
 /// Microseconds of Unix time; what is finer is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Instant(pub i64);
@@ -16,6 +22,11 @@ impl Instant {
             Some(micros) => Ok(Self(micros)),
             None => text.parse::<Timestamp>().map(|at| Self(at.as_microsecond())),
         }
+    }
+
+    /// Whether a row that was written with an event of this instant may say `stored` of when it was done.
+    pub(super) fn may_be_stored_as(self, stored: i64) -> bool {
+        (-LATE_MICROS..=EARLY_MICROS).contains(&self.0.saturating_sub(stored))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::body::KeyFacts;
+use super::approvals::Step;
+use super::body::{Body, KeyFacts};
 use super::findings::{Findings, Place, Wrong};
+use super::rules::Compared;
 use super::store::{self, KeyRow};
 use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
@@ -16,17 +18,30 @@ pub(super) struct Keys {
 
 struct Known {
     facts: KeyFacts,
-    is_revoked: bool,
+    /// None where the event is not here.
+    created: Option<Step>,
+    revoked: Option<Step>,
+    /// The body of an event about it is gone.
+    has_gone: bool,
 }
 
 impl Keys {
-    pub(super) fn created(&mut self, key: &str, facts: KeyFacts) {
-        self.known.insert(key.to_owned(), Known { facts, is_revoked: false });
+    pub(super) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
+        let known = Known { facts, created: Some(Step::of(body)), revoked: None, has_gone: false };
+        self.known.insert(body.about.to_string(), known);
     }
 
     /// `facts` are those it was created with; its creation may lie outside of what was exported.
-    pub(super) fn revoked(&mut self, key: &str, facts: KeyFacts) {
-        self.known.entry(key.to_owned()).or_insert(Known { facts, is_revoked: true }).is_revoked = true;
+    pub(super) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
+        let unmade = Known { facts, created: None, revoked: None, has_gone: false };
+        self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(Step::of(body));
+    }
+
+    /// The body of an event about the key is gone.
+    pub(super) fn gone(&mut self, key: &str) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.has_gone = true;
+        }
     }
 
     /// Compares with the owner's keys; returns how many there are.
@@ -36,15 +51,16 @@ impl Keys {
         log: &str,
         merchant: Option<&str>,
         findings: &mut Findings,
-    ) -> Result<u64, DatabaseError> {
-        let (mut rows, mut last) = (0, String::new());
+    ) -> Result<Compared, DatabaseError> {
+        let (mut compared, mut last) = (Compared::default(), String::new());
         loop {
             let page = store::list_keys(conn, merchant, &last)?;
             for row in &page {
-                rows += 1;
+                compared.rows += 1;
                 match self.known.remove(&row.id) {
                     Some(known) => {
-                        if let Some(part) = known.difference(row) {
+                        compared.unheld += u64::from(known.is_unheld());
+                        for part in known.differences(row) {
                             findings.add(Place::log(log), Wrong::Key { key: row.id.clone(), part });
                         }
                     }
@@ -59,15 +75,23 @@ impl Keys {
         for key in self.known.into_keys() {
             findings.add(Place::log(log), Wrong::KeyMissing { key });
         }
-        Ok(rows)
+        Ok(compared)
     }
 }
 
 impl Known {
-    /// What differs. Instants of creation and revocation are not compared: the event's is taken a
-    /// moment after the row's.
-    fn difference(&self, row: &KeyRow) -> Option<&'static str> {
+    /// Whether who made it, and when, can't be told.
+    const fn is_unheld(&self) -> bool {
+        self.has_gone || self.created.is_none()
+    }
+
+    fn differences(&self, row: &KeyRow) -> impl Iterator<Item = &'static str> {
         let facts = &self.facts;
+        let created = self.created.as_ref().filter(|_| !self.is_unheld());
+        let [made_by, made_at] = [
+            created.is_none_or(|step| step.key == row.created_by),
+            created.is_none_or(|step| step.at.may_be_stored_as(row.created_at)),
+        ];
         [
             (row.role == facts.role, "role"),
             (row.label == facts.label, "label"),
@@ -75,9 +99,11 @@ impl Known {
             (row.kiosk == facts.kiosk, "kiosk"),
             (row.audience == facts.audience, "audience"),
             (row.expires_at.map(from_micros) == facts.expires_at, "expiry"),
-            (row.revoked_at.is_some() == self.is_revoked, "revocation"),
+            (made_by, "maker"),
+            (made_at, "instant of making"),
+            (self.has_gone || Step::is_at(self.revoked.as_ref(), row.revoked_at), "revocation"),
         ]
         .into_iter()
-        .find_map(|(is_same, part)| (!is_same).then_some(part))
+        .filter_map(|(is_same, part)| (!is_same).then_some(part))
     }
 }

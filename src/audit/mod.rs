@@ -6,9 +6,8 @@
 //!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
 //!   (`anchor.rs`);
 //! - `books.rs` reads what the events say and hands it to those that know a table: `merchants.rs`,
-//!   `rules.rs`, `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `gateway_keys.rs` for
-//!   the operator's, `grants.rs` and
-//!   `redemptions.rs` over all logs.
+//!   `rules.rs` (each of whose `versions.rs`), `approvals.rs`, `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs`
+//!   and `counters.rs` per log, `gateway_keys.rs` for the operator's, `grants.rs` and `redemptions.rs` over all logs.
 //!
 //! [`verify_exports`] lets the same walk go through files (`offline/`), offline. They have no tables, so
 //! what the events say is held together among them (`spending.rs` for grants, in the place of their
@@ -42,6 +41,7 @@
 mod additions;
 pub mod anchor;
 pub mod anchoring;
+mod approvals;
 mod body;
 mod books;
 mod canonical;
@@ -71,6 +71,7 @@ mod table;
 mod tally;
 mod text;
 mod verify;
+mod versions;
 mod walk;
 
 pub use anchor::{Anchor, AnchorError};

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::approvals::{Approvals, Step};
 use super::body::{Body, CheckFacts, ContestFacts, ReferralFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::gaps::Gaps;
+use super::instant::Instant;
+use super::rules::Compared;
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::ReferralRow;
@@ -163,6 +166,20 @@ impl Referrals {
         }
     }
 
+    /// Whoever contested a check doesn't judge it where two people are asked for.
+    pub(super) fn judged(&self, at: At<'_>, body: &Body<'_>, approvals: &Approvals, findings: &mut Findings) {
+        let contested = self.referred.get(&*body.about).and_then(|referral| referral.contested.as_ref());
+        // An erasure judges nothing.
+        let is_judged = matches!(&*body.kind, contests::UPHELD | contests::OVERTURNED) && approvals.are_required();
+        if let Some((since, by)) = contested.filter(|_| is_judged) {
+            let step = Step::of(body);
+            if let Some(reason) = approvals.objection([by.as_str()], Some(Instant(*since)), &step) {
+                let (check, key) = (body.about.to_string(), step.by);
+                findings.add(at, Wrong::ContestJudgedAlone { check, key, reason });
+            }
+        }
+    }
+
     /// `has_gaps`: events before it are not here, perhaps the check's.
     pub(super) fn decided(
         &mut self,
@@ -215,12 +232,12 @@ impl Referrals {
         merchant: &str,
         gaps: &Gaps,
         findings: &mut Findings,
-    ) -> Result<u64, DatabaseError> {
-        let (mut rows, mut last) = (0, String::new());
+    ) -> Result<Compared, DatabaseError> {
+        let (mut compared, mut last) = (Compared::default(), String::new());
         loop {
             let page = store::list_referrals(conn, merchant, &last)?;
             for row in &page {
-                rows += 1;
+                compared.rows += 1;
                 let (gone, known) = (self.gone.remove(&row.check_id), self.referred.remove(&row.check_id));
                 let check = || row.check_id.clone();
                 // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
@@ -229,6 +246,7 @@ impl Referrals {
                     continue;
                 }
                 let (gone, known) = (gone.unwrap_or_default(), known.unwrap_or_default());
+                compared.unheld += u64::from(gone.leaves_unheld(&known));
                 let granted = self.granted.get(&row.check_id);
                 if let Some(part) = known.difference(row, &gone).or_else(|| gone.difference(row, &known, granted)) {
                     findings.add(Place::log(log), Wrong::Referral { check: check(), part });
@@ -247,7 +265,7 @@ impl Referrals {
             let reason = "a person is said to have granted a check, and no decision of theirs follows";
             findings.add(Place::log(log), Wrong::Incoherent { reason });
         }
-        Ok(rows)
+        Ok(compared)
     }
 }
 
@@ -290,6 +308,12 @@ impl Referral {
 }
 
 impl Gone {
+    /// Whether what is pruned said who did something, and nothing that is here does.
+    const fn leaves_unheld(&self, known: &Referral) -> bool {
+        let contest = self.is_contested && known.contested.is_none();
+        contest || self.ruled.is_some() && known.decided.is_none()
+    }
+
     /// Where the row is not what is left of pruned events, beside those that are here. `granted` is what a person
     /// granted in the check's place, if that is here.
     fn difference(

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
-
-use super::body::{CheckFacts, PerkFacts, RuleFacts};
+use super::approvals::{Approvals, Step};
+use super::body::{Body, CheckFacts, PerkFacts, RuleFacts};
 use super::findings::{At, Findings, Place, Wrong};
 use super::instant::Instant;
-use super::store::{self, PerkRow, RuleRow};
+use super::store::{self, PerkRow};
+use super::versions::{STEPS, Version, hash_of};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::subject::hex;
 
 /// What the events of one log make of its perks.
 #[derive(Default)]
 pub(super) struct Rules {
     perks: BTreeMap<String, Perk>,
-    /// Whether nobody may let a version decide alone; none where no event says it.
-    requires_two: Option<bool>,
 }
 
 #[derive(Default)]
@@ -26,69 +23,67 @@ struct Perk {
     /// None where no event says it.
     name: Option<String>,
     purpose: Option<String>,
+    created: Option<Step>,
     /// None before anybody paused, resumed or retired it.
-    status: Option<&'static str>,
+    status: Option<(&'static str, Step)>,
     versions: BTreeMap<i32, Version>,
+    /// The highest number that was given.
+    latest: i32,
     published: Option<i32>,
+    /// The body of an event about it is gone.
+    has_gone: bool,
 }
 
-struct Version {
-    hash: String,
-    status: &'static str,
-    was_approved: bool,
-    /// When a scheduled one decides from.
-    from: Option<Instant>,
+/// How much was compared.
+#[derive(Default)]
+pub(super) struct Compared {
+    pub rows: u64,
+    /// Of those, how many could not be held to who did what, and when: events that say it are gone.
+    pub unheld: u64,
 }
-
-/// What each step makes of a version, and of which it can be taken. Written apart from `perks::life`:
-/// an auditor that shared its table would share its mistakes.
-const STEPS: [(&str, &[&str], &str); 9] = [
-    ("rule.edited", &["draft"], "draft"),
-    ("rule.submitted", &["draft"], "in_review"),
-    ("rule.approved", &["in_review"], "approved"),
-    ("rule.rejected", &["in_review", "approved"], "draft"),
-    ("rule.withdrawn", &["in_review", "approved"], "draft"),
-    ("rule.scheduled", &["draft", "approved"], "scheduled"),
-    ("rule.unscheduled", &["scheduled"], "draft"),
-    ("rule.published", &["draft", "approved", "scheduled"], "published"),
-    ("rule.rolled_back", &["in_review", "published"], ""),
-];
 
 impl Rules {
-    pub(super) fn named(&mut self, perk: &str, facts: &PerkFacts<'_>) {
-        let known = self.perks.entry(perk.to_owned()).or_default();
+    pub(super) fn named(&mut self, body: &Body<'_>, facts: &PerkFacts<'_>) {
+        let known = self.perks.entry(body.about.to_string()).or_default();
         known.slug = Some(facts.perk.to_string());
         known.name = facts.name.as_ref().map(|name| name.to_string()).or(known.name.take());
         known.purpose = facts.purpose.as_ref().map(|it| it.to_string()).or(known.purpose.take());
+        if &*body.kind == "perk.created" {
+            known.created = Some(Step::of(body));
+        }
     }
 
-    pub(super) const fn requires(&mut self, two: bool) {
-        self.requires_two = Some(two);
-    }
-
-    pub(super) fn stands(&mut self, perk: &str, kind: &str) {
-        let status = match kind {
+    pub(super) fn stands(&mut self, body: &Body<'_>) {
+        let status = match &*body.kind {
             "perk.paused" => "paused",
             "perk.resumed" => "active",
             _ => "retired",
         };
-        self.perks.entry(perk.to_owned()).or_default().status = Some(status);
+        self.perks.entry(body.about.to_string()).or_default().status = Some((status, Step::of(body)));
+    }
+
+    /// The body of an event about the perk is gone.
+    pub(super) fn gone(&mut self, perk: &str) {
+        if let Some(known) = self.perks.get_mut(perk) {
+            known.has_gone = true;
+        }
     }
 
     /// A step of a version. `has_gaps`: events before it are not here, perhaps the draft's.
     pub(super) fn take(
         &mut self,
         at: At<'_>,
-        kind: &str,
-        perk: &str,
+        body: &Body<'_>,
         rule: &RuleFacts<'_>,
+        approvals: &Approvals,
         has_gaps: bool,
         findings: &mut Findings,
     ) {
+        let (kind, perk, step) = (&*body.kind, &*body.about, Step::of(body));
         let known = self.perks.entry(perk.to_owned()).or_default();
-        let fresh = |status| Version { hash: rule.rule_hash.to_string(), status, was_approved: false, from: None };
         if kind == "rule.drafted" {
-            known.versions.insert(rule.version, fresh("draft"));
+            known.latest = known.latest.max(rule.version);
+            known.versions.insert(rule.version, Version::drafted(rule, step));
             return;
         }
         if kind == "rule.deleted" {
@@ -105,11 +100,10 @@ impl Rules {
         };
         match known.versions.get_mut(&rule.version) {
             Some(version) => {
-                // What was scheduled before two were asked for still takes its turn.
-                let lets_decide =
-                    kind == "rule.scheduled" || (kind == "rule.published" && version.status != "scheduled");
-                if lets_decide && self.requires_two == Some(true) && !version.was_approved && !has_gaps {
-                    findings.add(at, Wrong::RuleAlone { perk: perk.to_owned(), version: rule.version });
+                if approvals.are_required()
+                    && let Some(wrong) = alone(perk, version, (kind, rule.version, &step), approvals, has_gaps)
+                {
+                    findings.add(at, wrong);
                 }
                 let is_same = *version.hash == *rule.rule_hash || kind == "rule.edited";
                 if !is_same || !(before.contains(&version.status) || has_gaps) {
@@ -117,11 +111,11 @@ impl Rules {
                     let wrong = Wrong::RuleStep { perk, version: rule.version, step, from: version.status };
                     findings.add(at, wrong);
                 }
-                version.take(kind, after, rule);
+                version.take(kind, after, rule, step);
             }
             None if has_gaps => {
-                let mut version = fresh("draft");
-                version.take(kind, after, rule);
+                let mut version = Version::known_since(rule);
+                version.take(kind, after, rule, step);
                 known.versions.insert(rule.version, version);
             }
             None => {
@@ -164,13 +158,8 @@ impl Rules {
         log: &str,
         merchant: &str,
         findings: &mut Findings,
-    ) -> Result<u64, DatabaseError> {
-        let said = self.requires_two.unwrap_or_default();
-        let stored = store::find_four_eyes(conn, merchant)?.unwrap_or_default();
-        if said != stored {
-            findings.add(Place::log(log), Wrong::FourEyes { said });
-        }
-        let (mut rows, mut last) = (0, String::new());
+    ) -> Result<Compared, DatabaseError> {
+        let (mut compared, mut last) = (Compared::default(), String::new());
         loop {
             let page = store::list_perks(conn, merchant, &last)?;
             for row in &page {
@@ -182,13 +171,14 @@ impl Rules {
                 } else if perk.slug.as_ref().is_some_and(|slug| *slug != row.slug) {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "name" });
                 }
-                if let Some(part) = perk.difference(row) {
+                for part in perk.differences(row) {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part });
                 }
                 if perk.published != row.published_version {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "published version" });
                 }
-                rows += perk.close(conn, log, merchant, &row.id, findings)?;
+                compared.unheld += u64::from(perk.has_gone);
+                perk.close(conn, (log, merchant), &row.id, &mut compared, findings)?;
             }
             if page.len() < store::PAGE {
                 break;
@@ -198,89 +188,84 @@ impl Rules {
         for perk in self.perks.into_keys() {
             findings.add(Place::log(log), Wrong::PerkMissing { perk });
         }
-        Ok(rows)
+        Ok(compared)
+    }
+}
+
+/// What one person did alone where two are asked for.
+fn alone(
+    perk: &str,
+    known: &Version,
+    (kind, version, step): (&str, i32, &Step),
+    approvals: &Approvals,
+    has_gaps: bool,
+) -> Option<Wrong> {
+    match kind {
+        "rule.approved" => known.objection(approvals, step).map(|reason| {
+            let (perk, key) = (perk.to_owned(), step.by.clone());
+            Wrong::SelfApproval { perk, version, key, reason }
+        }),
+        // What was scheduled before two were asked for still takes its turn.
+        "rule.published" if known.status == "scheduled" => None,
+        "rule.scheduled" | "rule.published" => {
+            // Of a part of a log the approval may not be here.
+            let is_known = known.was_approved() || !has_gaps;
+            (is_known && !known.is_approved(approvals)).then(|| Wrong::RuleAlone { perk: perk.to_owned(), version })
+        }
+        _ => None,
     }
 }
 
 impl Perk {
-    fn difference(&self, row: &PerkRow) -> Option<&'static str> {
+    fn differences(&self, row: &PerkRow) -> impl Iterator<Item = &'static str> {
         let says = |said: Option<&str>, is: &str| said.is_none_or(|said| said == is);
+        // Where nobody touched it, it is as it was made.
+        let (status, stood) = self.status.as_ref().map_or(("active", None), |(status, step)| (*status, Some(step)));
+        let is_held = !self.has_gone;
         [
             (says(self.name.as_deref(), &row.name), "title"),
             (says(self.purpose.as_deref(), &row.purpose), "purpose"),
-            // Where nobody touched it, it is as it was made.
-            (self.status.unwrap_or("active") == row.status, "standing"),
+            (status == row.status, "standing"),
+            (!is_held || Step::is_by(stood, row.status_by.as_deref()), "who gave it its standing"),
+            (!is_held || Step::is_at(stood, row.status_at), "instant of its standing"),
+            (
+                self.created.as_ref().is_none_or(|step| Step::is_at(Some(step), Some(row.created_at))),
+                "instant of making",
+            ),
+            (!is_held || self.latest == row.latest_version, "latest version"),
         ]
         .into_iter()
-        .find_map(|(is_same, part)| (!is_same).then_some(part))
+        .filter_map(|(is_same, part)| (!is_same).then_some(part))
     }
 
     fn close(
         mut self,
         conn: &mut AnyConnection,
-        log: &str,
-        merchant: &str,
+        (log, merchant): (&str, &str),
         perk: &str,
+        compared: &mut Compared,
         findings: &mut Findings,
-    ) -> Result<u64, DatabaseError> {
-        let rows = store::list_rules(conn, perk)?;
-        for row in &rows {
+    ) -> Result<(), DatabaseError> {
+        for row in store::list_rules(conn, perk)? {
             let version = row.version;
+            let mut differs = |wrong| findings.add(Place::log(log), wrong);
+            compared.rows += 1;
             if hash_of(&row.rule) != row.rule_hash {
-                findings.add(Place::log(log), Wrong::RuleText { perk: perk.to_owned(), version });
+                differs(Wrong::RuleText { perk: perk.to_owned(), version });
             }
-            match self.versions.remove(&version) {
-                Some(known) => {
-                    if let Some(part) = known.difference(row, merchant) {
-                        findings.add(Place::log(log), Wrong::Rule { perk: perk.to_owned(), version, part });
-                    }
-                }
-                None => findings.add(Place::log(log), Wrong::RuleWithoutEvent { perk: perk.to_owned(), version }),
+            let Some(known) = self.versions.remove(&version) else {
+                differs(Wrong::RuleWithoutEvent { perk: perk.to_owned(), version });
+                continue;
+            };
+            compared.unheld += u64::from(self.has_gone);
+            let steps = known.step_differences(&row).filter(|_| !self.has_gone);
+            for part in known.differences(&row, merchant).chain(steps) {
+                differs(Wrong::Rule { perk: perk.to_owned(), version, part });
             }
         }
         for version in self.versions.into_keys() {
             findings.add(Place::log(log), Wrong::RuleMissing { perk: perk.to_owned(), version });
         }
-        Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+        Ok(())
     }
-}
-
-impl Version {
-    fn take(&mut self, kind: &str, after: &'static str, rule: &RuleFacts<'_>) {
-        self.from = rule.from.filter(|_| kind == "rule.scheduled");
-        match kind {
-            "rule.edited" => self.hash = rule.rule_hash.to_string(),
-            "rule.approved" => self.was_approved = true,
-            "rule.rejected" | "rule.withdrawn" => self.was_approved = false,
-            _ => {}
-        }
-        self.status = match kind {
-            "rule.rolled_back" => self.status,
-            "rule.unscheduled" if self.was_approved => "approved",
-            _ => after,
-        };
-    }
-
-    /// Whether a check at `at` may have been decided by it. One that has been replaced since may
-    /// decide a moment longer on a replica that has not heard yet.
-    fn decides(&self, at: Instant) -> bool {
-        matches!(self.status, "published" | "retired") || self.from.is_some_and(|from| from <= at)
-    }
-
-    fn difference(&self, row: &RuleRow, merchant: &str) -> Option<&'static str> {
-        let from = self.from.map(|from| from.0);
-        [
-            (row.merchant_id == merchant, "merchant"),
-            (row.rule_hash == self.hash, "hash"),
-            (row.status == self.status, "status"),
-            (row.status != "scheduled" || row.scheduled_at == from, "schedule"),
-        ]
-        .into_iter()
-        .find_map(|(is_same, part)| (!is_same).then_some(part))
-    }
-}
-
-/// How a rule goes by its canonical text.
-fn hash_of(rule: &str) -> String {
-    format!("sha256:{}", hex(digest::digest(&digest::SHA256, rule.as_bytes()).as_ref()))
 }

@@ -81,6 +81,10 @@ pub(super) struct PerkRow {
     pub name: String,
     pub purpose: String,
     pub status: String,
+    pub status_by: Option<String>,
+    pub status_at: Option<i64>,
+    pub created_at: i64,
+    pub latest_version: i32,
     pub published_version: Option<i32>,
 }
 
@@ -92,7 +96,30 @@ pub(super) struct RuleRow {
     pub status: String,
     pub rule: String,
     pub rule_hash: String,
+    pub author: String,
+    pub created_at: i64,
+    /// Separated by spaces.
+    pub editors: String,
+    pub submitted_by: Option<String>,
+    pub submitted_at: Option<i64>,
+    pub approved_by: Option<String>,
+    pub approved_at: Option<i64>,
+    pub scheduled_by: Option<String>,
     pub scheduled_at: Option<i64>,
+    pub published_by: Option<String>,
+    pub published_at: Option<i64>,
+}
+
+/// Whether a merchant asks for a second person, and who says so.
+#[derive(Default, Queryable, Selectable)]
+#[diesel(table_name = four_eyes)]
+pub(super) struct FourEyesRow {
+    pub required: bool,
+    pub changed_by: Option<String>,
+    #[diesel(deserialize_as = i64)]
+    pub changed_at: Option<i64>,
+    pub lift_by: Option<String>,
+    pub lift_at: Option<i64>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -104,6 +131,8 @@ pub(super) struct KeyRow {
     pub location: Option<String>,
     pub kiosk: Option<String>,
     pub audience: Option<String>,
+    pub created_by: Option<String>,
+    pub created_at: i64,
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
 }
@@ -323,8 +352,8 @@ pub(super) fn list_perks(conn: &mut AnyConnection, merchant: &str, after: &str) 
 }
 
 /// Whether the merchant asks for four eyes; none where nothing was ever said.
-pub(super) fn find_four_eyes(conn: &mut AnyConnection, merchant: &str) -> Result<Option<bool>> {
-    Ok(four_eyes::table.find(merchant).select(four_eyes::required).first(conn).optional()?)
+pub(super) fn find_four_eyes(conn: &mut AnyConnection, merchant: &str) -> Result<Option<FourEyesRow>> {
+    Ok(four_eyes::table.find(merchant).select(FourEyesRow::as_select()).first(conn).optional()?)
 }
 
 /// The versions of a perk's rule.

@@ -51,6 +51,9 @@ pub struct Checked {
     /// Of those, how many at least nothing here tells of: the rest of the log does, if all is well.
     #[serde(skip_serializing_if = "is_none")]
     pub unaccounted: u64,
+    /// Rows whose events are pruned, in part at least: of who did what, and when, they are held to nothing.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unheld: u64,
     pub checkpoints: u64,
     pub anchors: u64,
     pub grants: u64,

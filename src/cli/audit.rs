@@ -112,6 +112,7 @@ impl Display for Verdict {
             events,
             pruned,
             unaccounted,
+            unheld,
             checkpoints,
             anchors,
             grants,
@@ -140,6 +141,12 @@ impl Display for Verdict {
         }
         if erased > 0 {
             writeln!(f, "{erased} people were erased: their events stand, and are nobody's")?;
+        }
+        if unheld > 0 {
+            writeln!(
+                f,
+                "{unheld} rows are of events that are pruned: what they say of who did it, and when, was held to nothing"
+            )?;
         }
         if unaccounted > 0 {
             writeln!(

@@ -11,7 +11,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 
-use super::connection::{self, AnyConnection, DatabaseUrl};
+use super::connection::{self, AnyConnection, DatabaseUrl, Purpose};
 use super::error::DatabaseError;
 
 /// A connection for reading, and what must not change meanwhile.
@@ -29,7 +29,7 @@ impl Reader {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers, or it can't be read either.
     pub fn open(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
-        let error = match (connection::open(url), url) {
+        let error = match (connection::open(url, Purpose::Reading), url) {
             (Ok(conn), _) => return Ok(Self { conn, unlocked: Vec::new() }),
             (Err(error), DatabaseUrl::Sqlite(path)) if Path::new(path).is_file() => error,
             (Err(error), _) => return Err(error),

@@ -207,12 +207,14 @@ impl Writer {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
-        let at = self.means.clock.now();
-        let marker = EventId::new(at, &self.means.entropy);
+        let begun = self.means.clock.now();
+        let marker = EventId::new(begun, &self.means.entropy);
         let marker_text = marker.as_str().to_owned();
         let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
             let mut drafts = Vec::new();
             let value = f(conn, &mut drafts).map_err(Abort::Refused)?;
+            // After what was done: an auditor holds the rows to have been made no later than their event.
+            let at = means.clock.now().max(begun);
             if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
                 drafts.splice(..0, keys::untold(conn, means, &drafts)?);
             }

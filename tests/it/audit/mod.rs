@@ -4,6 +4,7 @@ mod additions;
 mod anchoring;
 mod campaign;
 mod exports;
+mod four_eyes;
 mod gateway_keys;
 mod history;
 mod life;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use perkgate::audit::{Anchor, Finding, Report, Request, Wrong, verify_snapshot};
-use perkgate::database::schema::{checkpoints, events, grants, limit_counters, logs, redemptions, subtrees};
+use perkgate::database::schema::{
+    api_keys, checkpoints, events, grants, limit_counters, logs, redemptions, rule_versions, subtrees,
+};
 use perkgate::database::{AnyConnection, Database, connection};
 use perkgate::entropy::Entropy;
 use perkgate::ledger::event::leaf_hash;
@@ -169,7 +171,7 @@ impl<'a> Target<'a> {
 
 type Hands = fn(&Target<'_>, &mut AnyConnection, &mut Dice) -> Done;
 
-const HANDS: [(&str, Hands); 24] = [
+const HANDS: [(&str, Hands); 26] = [
     ("edit", edit_body),
     ("edit", edit_leaf),
     ("edit", edit_both),
@@ -180,6 +182,8 @@ const HANDS: [(&str, Hands); 24] = [
     ("edit", edit_counter),
     ("edit", edit_head),
     ("edit", edit_subtree),
+    ("edit", edit_version),
+    ("edit", edit_key),
     ("deletion", delete_events),
     ("deletion", delete_grant),
     ("deletion", delete_redemption),
@@ -355,6 +359,46 @@ fn insert_subtree(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice
     put_subtrees(conn, std::slice::from_ref(&row)).unwrap();
     let named = format!("subtree {level}/{nth} ");
     Done { what: format!("{named}inserted"), is_named: naming("subtree_mismatch", &named) }
+}
+
+/// Who did something with a version of a rule, or when.
+fn edit_version(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> Done {
+    let merchant = target.head.merchant_id.as_deref().unwrap();
+    let all: Vec<(String, i32)> = rule_versions::table
+        .filter(rule_versions::merchant_id.eq(merchant))
+        .order((rule_versions::perk_id, rule_versions::version))
+        .select((rule_versions::perk_id, rule_versions::version))
+        .load(conn)
+        .unwrap();
+    let (perk, version) = dice.one(&all).clone();
+    let found = rule_versions::table.find((&perk, version));
+    let column = dice.below(6);
+    match column {
+        0 => diesel::update(found).set(rule_versions::author.eq("key_x")).execute(conn),
+        1 => diesel::update(found).set(rule_versions::editors.eq("key_x")).execute(conn),
+        2 => diesel::update(found).set(rule_versions::submitted_by.eq("key_x")).execute(conn),
+        3 => diesel::update(found).set(rule_versions::approved_by.eq("key_x")).execute(conn),
+        4 => diesel::update(found).set(rule_versions::published_by.eq("key_x")).execute(conn),
+        _ => diesel::update(found).set(rule_versions::created_at.eq(1)).execute(conn),
+    }
+    .unwrap();
+    let what = format!("column {column} of version {version} of {perk} edited");
+    Done { what, is_named: naming("rule_mismatch", &format!("{perk}, version {version}")) }
+}
+
+/// Who made a key, or when.
+fn edit_key(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> Done {
+    let merchant = target.head.merchant_id.as_deref().unwrap();
+    let all = api_keys::table.filter(api_keys::merchant_id.eq(merchant)).order(api_keys::id).select(api_keys::id);
+    let all: Vec<String> = all.load(conn).unwrap();
+    let key = dice.one(&all).clone();
+    let found = api_keys::table.find(&key);
+    match dice.below(2) {
+        0 => diesel::update(found).set(api_keys::created_by.eq("key_x")).execute(conn),
+        _ => diesel::update(found).set(api_keys::created_at.eq(0)).execute(conn),
+    }
+    .unwrap();
+    Done { what: format!("who made {key} edited"), is_named: naming("key_mismatch", &key) }
 }
 
 fn delete_events(target: &Target<'_>, conn: &mut AnyConnection, dice: &mut Dice) -> Done {

@@ -27,6 +27,7 @@ async fn a_history_of_everything_is_well() {
             events,
             pruned: 0,
             unaccounted: 0,
+            unheld: 0,
             checkpoints,
             anchors: 0,
             grants: 6,
