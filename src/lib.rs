@@ -30,6 +30,7 @@ pub mod database;
 pub mod decimal;
 pub mod eligibility;
 pub mod entropy;
+pub mod escape;
 pub mod gateway;
 pub mod http;
 pub mod ids;

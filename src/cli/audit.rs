@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::log_keys::LogKeys;
-use super::output::Output;
+use super::output::{Output, write_line};
 use super::{Ended, Invocation, audit_checkpoint, audit_export, audit_receipt, prune};
 use crate::audit::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
@@ -124,68 +124,71 @@ impl Display for Verdict {
             erased,
             exports,
         } = self.checked;
-        writeln!(
+        write_line!(
             f,
             "checked {logs} logs: {events} events ({pruned} pruned), {checkpoints} checkpoints, {anchors} anchors"
         )?;
         if exports > 0 {
-            writeln!(
+            write_line!(
                 f,
                 "in {exports} exports, which have no tables: grants, redemptions and limits were held to each other"
             )?;
         } else {
-            writeln!(
+            write_line!(
                 f,
                 "against them: {grants} grants, {redemptions} redemptions, {counters} limit counters, {referrals} referrals, {rules} rules, {keys} keys"
             )?;
         }
         if erased > 0 {
-            writeln!(f, "{erased} people were erased: their events stand, and are nobody's")?;
+            write_line!(f, "{erased} people were erased: their events stand, and are nobody's")?;
         }
         if unheld > 0 {
-            writeln!(
+            write_line!(
                 f,
                 "{unheld} rows are of events that are pruned: what they say of who did it, and when, was held to nothing"
             )?;
         }
         if unaccounted > 0 {
-            writeln!(
+            write_line!(
                 f,
                 "{unaccounted} or more of the bodies that are gone were pruned later than what is here, or taken out: \
                  only the log to its end tells which"
             )?;
         }
         if self.ok && unaccounted > 0 {
-            writeln!(f, "what is here is well")?;
+            write_line!(f, "what is here is well")?;
         } else if self.ok {
-            writeln!(f, "all is well")?;
+            write_line!(f, "all is well")?;
         } else {
-            writeln!(
+            write_line!(
                 f,
                 "{} wrong:",
                 if self.total == 1 { "1 thing is".to_owned() } else { format!("{} things are", self.total) }
             )?;
         }
         for finding in &self.findings {
-            writeln!(f, "  {finding}")?;
+            write_line!(f, "  {finding}")?;
         }
         if self.total > u64::try_from(self.findings.len()).unwrap_or(u64::MAX) {
-            writeln!(f, "  … only the first {MAX_LISTED} are listed; of all:")?;
+            write_line!(f, "  … only the first {MAX_LISTED} are listed; of all:")?;
             for (code, count) in &self.counts {
-                writeln!(f, "    {count} {code}")?;
+                write_line!(f, "    {count} {code}")?;
             }
         }
         if !self.keys_named && exports > 0 {
-            writeln!(
+            write_line!(
                 f,
                 "Signatures were held to no key that you named, only to those in the exports, which whoever made them \
                  could choose; --key names the gateway's log keys."
             )?;
         } else if !self.keys_named {
-            writeln!(f, "The log keys were read from this very database; --key names keys that don't depend on it.")?;
+            write_line!(
+                f,
+                "The log keys were read from this very database; --key names keys that don't depend on it."
+            )?;
         }
         if self.checked.anchors == 0 {
-            writeln!(
+            write_line!(
                 f,
                 "No anchor was given: a tail cut off with its checkpoints would not show. Keep this answer (--json) for next time."
             )?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::error::CliError;
+use super::output::{write_block, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::AuditError;
 use crate::audit::anchoring::{self, AnchorFile, AnchorLine};
@@ -35,7 +36,11 @@ struct Heads {
 impl fmt::Display for Heads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, head) in self.logs.iter().enumerate() {
-            write!(f, "{}{}", if nth > 0 { "\n" } else { "" }, head.checkpoint)?;
+            if nth > 0 {
+                write_line!(f)?;
+            }
+            // A signed note has lines of its own.
+            write_block(f, head.checkpoint.trim_end_matches('\n'))?;
         }
         Ok(())
     }
@@ -51,7 +56,7 @@ struct Appended {
 impl fmt::Display for Appended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { appended, logs } = self;
-        write!(f, "appended {appended} of {logs} checkpoints; the others were there already")
+        write_part!(f, "appended {appended} of {logs} checkpoints; the others were there already")
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{ACTOR, Needs, merchant};
+use super::output::{Output, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::Anchor;
 use crate::audit::export::record::{Form, PeriodAsked, Record};
@@ -67,8 +68,8 @@ struct Exported {
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { log, file, events, leaves, checkpoints, size, .. } = self;
-        writeln!(f, "{events} events of the log {log}, {leaves} bare leaves and {checkpoints} checkpoints: {file}")?;
-        write!(
+        write_line!(f, "{events} events of the log {log}, {leaves} bare leaves and {checkpoints} checkpoints: {file}")?;
+        write_part!(
             f,
             "It ends at {size} events; `--since {file}` goes on from there, `perkgate audit verify {file}` verifies it."
         )
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         let period = PeriodAsked { from: args.from, to: args.to };
         let mut export = gateway.exporter.begin(ACTOR, Wanted { log, period, since: since.clone(), form }).await?;
         if is_piped {
-            write_to(&mut export, std::io::stdout().lock(), &args.out, invocation).await?;
+            write_to(&mut export, Output::document(), &args.out, invocation).await?;
         } else {
             write_whole(&mut export, &args.out, invocation).await?;
         }

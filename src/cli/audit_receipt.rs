@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::log_keys::LogKeys;
+use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::receipt::{self, Proof, Receipt, State, Step};
 
@@ -47,16 +48,16 @@ impl fmt::Display for Verdict {
                 State::Fails => "WRONG    ",
                 State::NotShown => "not shown",
             };
-            writeln!(f, "{mark}  {step}: {detail}")?;
+            write_line!(f, "{mark}  {step}: {detail}")?;
         }
         let Self { log, index, .. } = self;
         match (self.ok, self.complete) {
-            (true, true) => write!(f, "the receipt of index {index} in the log of {log} is good"),
-            (true, false) => write!(
+            (true, true) => write_part!(f, "the receipt of index {index} in the log of {log} is good"),
+            (true, false) => write_part!(
                 f,
                 "nothing is wrong with the receipt of index {index} in the log of {log}, as far as it was shown"
             ),
-            (false, _) => write!(f, "the receipt of index {index} in the log of {log} does not hold"),
+            (false, _) => write_part!(f, "the receipt of index {index} in the log of {log} does not hold"),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_stage::Stage;
 use super::error::CliError;
 use super::flags::ServingFlags;
+use super::output::{write_block, write_line, write_part};
 use super::serve::{Running, stop_signal};
 use super::{Ended, Invocation};
 use crate::access::{AccessError, Merchant, NewKey, Role};
@@ -100,27 +101,29 @@ struct Step {
 
 impl fmt::Display for Show {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "perkgate demo, on {}\n", self.database)?;
-        writeln!(f, "Two offers, as they were made:")?;
-        writeln!(f, "  cathay/sfo-lounge       Cathay Pacific, San Francisco, May 2012: a score of 40 or more")?;
-        writeln!(f, "  american/admirals-club  American Airlines, May 2013: 55 or more, one day's entry\n")?;
+        write_line!(f, "perkgate demo, on {}\n", self.database)?;
+        write_line!(f, "Two offers, as they were made:")?;
+        write_line!(f, "  cathay/sfo-lounge       Cathay Pacific, San Francisco, May 2012: a score of 40 or more")?;
+        write_line!(f, "  american/admirals-club  American Airlines, May 2013: 55 or more, one day's entry\n")?;
         for (nth, step) in self.steps.iter().enumerate() {
             let mark = if step.held { "" } else { "   <- this did NOT hold" };
-            writeln!(f, "{}. {}{mark}", nth + 1, step.title)?;
+            write_line!(f, "{}. {}{mark}", nth + 1, step.title)?;
             for line in &step.lines {
-                writeln!(f, "   {line}")?;
+                write_line!(f, "   {line}")?;
             }
-            writeln!(f)?;
+            write_line!(f)?;
         }
         if self.once {
-            return write!(f, "{}", if self.held { "All of it held." } else { "Not all of it held." });
+            return write_part!(f, "{}", if self.held { "All of it held." } else { "Not all of it held." });
         }
-        writeln!(f, "Serving at {0}  (API: {0}/docs, keys: {0}/.well-known/jwks.json)\n", self.url)?;
-        writeln!(f, "One key per role, of the merchant cathay:")?;
+        write_line!(f, "Serving at {0}  (API: {0}/docs, keys: {0}/.well-known/jwks.json)\n", self.url)?;
+        write_line!(f, "One key per role, of the merchant cathay:")?;
         for (role, key) in &self.keys {
-            writeln!(f, "  {role:<9} {key}")?;
+            write_line!(f, "  {role:<9} {key}")?;
         }
-        write!(f, "\nTry it:\n{}\n\nCtrl-C ends it.", self.curl)
+        write_line!(f, "\nTry it:")?;
+        write_block(f, &self.curl)?;
+        write_part!(f, "\nCtrl-C ends it.")
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::flags::ServingFlags;
+use super::output::write_line;
 use super::{Ended, Invocation};
 use crate::audit::anchoring::webhook;
 use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
@@ -92,9 +93,9 @@ impl fmt::Display for Diagnosis {
                 State::Warning => "warning",
                 State::Wrong => "wrong  ",
             };
-            writeln!(f, "{mark}  {check}: {detail}")?;
+            write_line!(f, "{mark}  {check}: {detail}")?;
             if let Some(remedy) = remedy {
-                writeln!(f, "         try: {remedy}")?;
+                write_line!(f, "         try: {remedy}")?;
             }
         }
         Ok(())

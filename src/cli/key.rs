@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
-use super::output::table;
+use super::output::{table, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::access::{ApiKey, Merchant, NewKey, Role};
 use crate::gateway::Gateway;
@@ -177,10 +177,10 @@ impl fmt::Display for Created {
             ("expires", expires_at.as_deref()),
         ] {
             if let Some(value) = value {
-                writeln!(f, "{name:<9} {value}")?;
+                write_line!(f, "{name:<9} {value}")?;
             }
         }
-        write!(f, "{:<9} {}", "key", self.key)
+        write_part!(f, "{:<9} {}", "key", self.key)
     }
 }
 
@@ -217,7 +217,7 @@ impl fmt::Display for Revoked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KeyView { id, role, label, revoked_at, .. } = &self.0;
         let since = revoked_at.map_or_else(String::new, |at| format!(" since {at}"));
-        write!(f, "The {role} key `{label}` ({id}) is revoked{since}")
+        write_part!(f, "The {role} key `{label}` ({id}) is revoked{since}")
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{ACTOR, Needs, all_pages, merchant};
-use super::output::table;
+use super::output::{table, write_part};
 use super::{Ended, Invocation};
 use crate::access::Merchant;
 use crate::ids::{MerchantId, MerchantSlug};
@@ -68,7 +68,7 @@ struct Created(MerchantView);
 impl fmt::Display for Created {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MerchantView { id, slug, name, .. } = &self.0;
-        write!(f, "Made the merchant `{slug}`, {name} ({id})")
+        write_part!(f, "Made the merchant `{slug}`, {name} ({id})")
     }
 }
 
@@ -79,7 +79,7 @@ struct Changed(MerchantView);
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MerchantView { slug, time_zone, .. } = &self.0;
-        write!(f, "The reports of `{slug}` count by the days of {time_zone}")
+        write_part!(f, "The reports of `{slug}` count by the days of {time_zone}")
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::error::CliError;
+use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
 use crate::database::{Backend, Database};
 use crate::settings::master_key;
@@ -23,10 +24,10 @@ struct Migrated {
 impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.applied.is_empty() {
-            return write!(f, "{} is up to date", self.database);
+            return write_part!(f, "{} is up to date", self.database);
         }
-        writeln!(f, "{}: {} applied", self.database, self.applied.len())?;
-        self.applied.iter().try_for_each(|name| writeln!(f, "  {name}"))
+        write_line!(f, "{}: {} applied", self.database, self.applied.len())?;
+        self.applied.iter().try_for_each(|name| write_line!(f, "  {name}"))
     }
 }
 

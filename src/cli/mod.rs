@@ -2,8 +2,8 @@
 //!
 //! To add one: a file here with a `clap` struct `Args` and `pub fn run(args, &Invocation) ->
 //! Result<Ended, CliError>`; its line in `Command` and in `dispatch` below. What it answers is a
-//! struct that is `Serialize` (for `--json`) and `Display` (for people), given to
-//! `invocation.output.show` once. What can go wrong is a variant of [`CliError`], with a remedy.
+//! struct that is `Serialize` (for `--json`) and `Display` (for people, made by `write_line!` and `write_part!`),
+//! given to `invocation.output.show` once. What can go wrong is a variant of [`CliError`], with a remedy.
 //! A command that serves takes [`flags::ServingFlags`] flattened into its `Args`, and asks for
 //! `invocation.serving_settings(&args.serving)`; one that works on a gateway's database and ends
 //! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
@@ -229,7 +229,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     // Before clap has read anything: its own complaints have to be JSON too.
     let output = Output { json: arguments.iter().any(|argument| argument == "--json") };
-    let parsed = command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(told) if matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -242,7 +242,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             };
         }
         Err(usage) => {
-            output.refuse_usage(&usage);
+            output.refuse_usage(&usage, &arguments);
             return ExitCode::from(2);
         }
     };

@@ -1,12 +1,19 @@
 //! The only writer to the terminal: answers on stdout, complaints on stderr, JSON when asked for.
+//!
+//! Files, rows, names and what servers answer may hold anything, escape sequences among it. So nothing goes out that
+//! `escape` has not seen: answers are made of lines by [`write_line!`], which also keeps a value from passing for
+//! another line, and of [`table`]s, and what is written at last is looked at once more.
 
-use std::fmt::{Display, Write as _};
-use std::io::{ErrorKind, Write as _};
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::fmt::{self, Display, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::error::{CliError, Complaint};
+use crate::escape;
 use crate::telemetry::logs;
 
 /// How a command answers.
@@ -32,19 +39,26 @@ impl Output {
         self.print(&format!("{}\n", text.trim_end()))
     }
 
-    /// A document that goes out as it is.
+    /// A document that goes out as it is, but for what would steer a terminal.
     ///
     /// # Errors
     /// As [`Output::show`].
     pub fn print(self, text: &str) -> Result<(), CliError> {
         let mut stdout = std::io::stdout().lock();
-        taken(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+        taken(stdout.write_all(escape::document(text).as_bytes()).and_then(|()| stdout.flush()))
+    }
+
+    /// Where a document goes that must stay as it is to be verified; on a terminal nobody verifies it, and it is
+    /// escaped.
+    pub(super) fn document() -> Box<dyn std::io::Write> {
+        let stdout = std::io::stdout();
+        if stdout.is_terminal() { Box::new(Escaping { out: stdout, line: Vec::new() }) } else { Box::new(stdout) }
     }
 
     /// A line for the person who watches; left out of JSON.
     pub fn note(self, text: &str) {
         if !self.json {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            let _ = writeln!(std::io::stderr().lock(), "{}", escape::line(text));
         }
     }
 
@@ -53,28 +67,36 @@ impl Output {
         self.complain(error.complaints());
     }
 
-    /// A command line that can't be understood.
-    pub(super) fn refuse_usage(self, usage: &clap::Error) {
+    /// A command line that can't be understood. What it says of `arguments` repeats them.
+    pub(super) fn refuse_usage(self, usage: &clap::Error, arguments: &[OsString]) {
+        let mut text = usage.render().to_string();
         if self.json {
-            let text = usage.render().to_string();
             let error = text.trim_start_matches("error: ").trim().to_owned();
             let remedy = Some("perkgate --help".to_owned());
             self.complain(vec![Complaint { error, remedy, ..Complaint::default() }]);
-        } else {
-            let _ = usage.print();
+            return;
         }
+        for argument in arguments.iter().filter_map(|argument| argument.to_str()) {
+            // Of `--name=value` clap repeats the value.
+            for part in [argument, argument.split_once('=').map_or("", |(_, value)| value)] {
+                if let Cow::Owned(escaped) = escape::line(part) {
+                    text = text.replace(part, &escaped);
+                }
+            }
+        }
+        let _ = write!(std::io::stderr().lock(), "{}", escape::document(&text));
     }
 
     fn complain(self, errors: Vec<Complaint>) {
         let mut text = String::new();
         if self.json {
-            text = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
-            text.push('\n');
+            let document = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
+            text = format!("{}\n", escape::document(&document));
         } else {
             for Complaint { error, remedy, .. } in errors {
-                let _ = writeln!(text, "error: {error}");
+                let _ = writeln!(text, "error: {}", escape::line(&error));
                 if let Some(remedy) = remedy {
-                    let _ = writeln!(text, "  try: {remedy}");
+                    let _ = writeln!(text, "  try: {}", escape::line(&remedy));
                 }
             }
         }
@@ -95,6 +117,60 @@ pub(super) fn taken(written: std::io::Result<()>) -> Result<(), CliError> {
     }
 }
 
+/// Escapes what is written, line by line.
+struct Escaping<W: std::io::Write> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: std::io::Write> std::io::Write for Escaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        let whole = self.line.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let rest = self.line.split_off(whole);
+        let lines = std::mem::replace(&mut self.line, rest);
+        self.out.write_all(escape::document(&String::from_utf8_lossy(&lines)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let rest = std::mem::take(&mut self.line);
+        self.out.write_all(escape::document(&String::from_utf8_lossy(&rest)).as_bytes())?;
+        self.out.flush()
+    }
+}
+
+/// Writes a line of an answer, for a `Display`. A line end that stands in a value is no line end of the answer.
+macro_rules! write_line {
+    ($f:expr) => { std::fmt::Write::write_char($f, '\n') };
+    ($f:expr, $text:literal $($values:tt)*) => {
+        $crate::cli::output::write_text($f, $text, &format!($text $($values)*))
+            .and_then(|()| std::fmt::Write::write_char($f, '\n'))
+    };
+}
+pub(super) use write_line;
+
+/// Writes a part of a line, as [`write_line!`].
+macro_rules! write_part {
+    ($f:expr, $text:literal $($values:tt)*) => {
+        $crate::cli::output::write_text($f, $text, &format!($text $($values)*))
+    };
+}
+pub(super) use write_part;
+
+/// Writes text whose line ends are its own: a table, a document.
+pub(super) fn write_block(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    writeln!(f, "{}", escape::document(text))
+}
+
+/// `template` is what `text` was made of.
+pub(super) fn write_text(f: &mut fmt::Formatter<'_>, template: &str, text: &str) -> fmt::Result {
+    let line_ends = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
+    // Values with line ends are rare and hostile: then those of the template are escaped with them.
+    let has_own_only = line_ends(text) == line_ends(template);
+    f.write_str(&if has_own_only { escape::document(text) } else { escape::line(text) })
+}
+
 /// Rows under headings, for a `Display`. Nothing is cut to the terminal's width: what is printed
 /// may be a key.
 #[must_use]
@@ -102,7 +178,7 @@ pub fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item =
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headings);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| escape::line(&cell).into_owned()));
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
@@ -111,6 +187,32 @@ pub fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_no_line_of_an_answer_and_moves_no_cursor() {
+        struct Answer(&'static str);
+        impl Display for Answer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let value = self.0;
+                write_line!(f, "\nwrong: {value}")?;
+                write_part!(f, "{:>3}%", 9)
+            }
+        }
+        assert_eq!(Answer("x").to_string(), "\nwrong: x\n  9%");
+        let hostile = "\u{1b}[2J\nall is well";
+        assert_eq!(Answer(hostile).to_string(), "\\nwrong: \\u001b[2J\\nall is well\n  9%");
+        assert_eq!(table(["a"], [[hostile.to_owned()]]).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_document_on_a_terminal_is_escaped_line_by_line() {
+        let mut out = Escaping { out: Vec::new(), line: Vec::new() };
+        let text = "a\u{9b}é\r\n\u{1b}[2J\nrest";
+        // Wherever a letter is cut.
+        text.bytes().for_each(|byte| out.write_all(&[byte]).unwrap());
+        out.flush().unwrap();
+        assert_eq!(String::from_utf8(out.out).unwrap(), "a\\u009bé\r\n\\u001b[2J\nrest");
+    }
 
     #[test]
     fn a_table_lines_up_and_cuts_nothing() {

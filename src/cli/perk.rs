@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::error::CliError;
 use super::once::{self, Needs, all_pages};
-use super::output::table;
+use super::output::{table, write_block, write_line};
 use super::perk_file::PerkFile;
 use super::perk_life::{self, Life};
 use super::{Ended, Invocation, perk_backtest, perk_simulate};
@@ -156,21 +156,21 @@ struct Shown {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk: PerkView { perk, name, latest_version, .. }, version, status, .. } = self;
-        writeln!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
-        writeln!(f, "  {}, written by {}", self.rule_hash, self.author)?;
+        write_line!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
+        write_line!(f, "  {}, written by {}", self.rule_hash, self.author)?;
         if self.perk.standing != PerkStatus::Active {
-            writeln!(f, "  the perk is {}", self.perk.standing.as_str())?;
+            write_line!(f, "  the perk is {}", self.perk.standing.as_str())?;
         }
         if self.perk.purpose != Purpose::Other {
-            writeln!(f, "  for {}", self.perk.purpose.as_str())?;
+            write_line!(f, "  for {}", self.perk.purpose.as_str())?;
         }
         if let Some(at) = self.published_at {
-            writeln!(f, "  published {at}")?;
+            write_line!(f, "  published {at}")?;
         }
         if let Some(note) = &self.change_note {
-            writeln!(f, "  {note}")?;
+            write_line!(f, "  {note}")?;
         }
-        write!(f, "{:#}", self.rule)
+        write_block(f, &format!("{:#}", self.rule))
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::error::CliError;
 use super::once::{self, Needs};
-use super::output::table;
+use super::output::{table, write_block, write_line, write_part};
 use super::perk_simulate::{RuleArgs, instant, known, named, warned};
 use super::progress::work_off;
 use super::{Ended, Invocation};
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 impl fmt::Display for Backtest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, from, to, checks, replayed, .. } = self;
-        writeln!(f, "{perk}, {} on {checks} checks from {from} to {to}, {replayed} replayed", named(self.version))?;
+        write_line!(f, "{perk}, {} on {checks} checks from {from} to {to}, {replayed} replayed", named(self.version))?;
         let samples = &self.samples;
         for (count, what, ids) in [
             (self.newly_admitted, "newly admitted", &samples.newly_admitted),
@@ -50,26 +50,27 @@ impl fmt::Display for Backtest {
             (self.tier_changed, "in another tier", &samples.tier_changed),
             (self.otherwise_decided, "otherwise decided", &samples.otherwise_decided),
         ] {
-            writeln!(f, "  {count:>8} {what}{}", first(ids))?;
+            write_line!(f, "  {count:>8} {what}{}", first(ids))?;
         }
-        writeln!(f, "  {:>8} the same", self.same)?;
+        write_line!(f, "  {:>8} the same", self.same)?;
         for (heading, shifts) in [("  tier", &self.tiers), ("  reason", &self.reasons)] {
             if !shifts.is_empty() {
                 let row = |it: &Shift| [format!("  {}", it.name), it.was.to_string(), it.would_be.to_string()];
-                writeln!(f, "\n{}", table([heading, "was", "would be"], shifts.iter().map(row)))?;
+                write_line!(f)?;
+                write_block(f, &table([heading, "was", "would be"], shifts.iter().map(row)))?;
             }
         }
         let not = &self.not_replayed;
         if not.erased + not.pruned + not.paused + not.by_person + not.unkept > 0 {
-            write!(f, "\nnot replayed: {} of erased persons, {} pruned, ", not.erased, not.pruned)?;
-            write!(f, "{} while paused, {} granted by a person, ", not.paused, not.by_person)?;
-            writeln!(f, "{} for want of what was not kept", not.unkept)?;
-            not.unkept_attributes.iter().try_for_each(|name| writeln!(f, "  {name}"))?;
+            write_part!(f, "\nnot replayed: {} of erased persons, {} pruned, ", not.erased, not.pruned)?;
+            write_part!(f, "{} while paused, {} granted by a person, ", not.paused, not.by_person)?;
+            write_line!(f, "{} for want of what was not kept", not.unkept)?;
+            not.unkept_attributes.iter().try_for_each(|name| write_line!(f, "  {name}"))?;
         }
         let again = &self.reproduction;
         if again.checks > 0 {
-            write!(f, "\n{} checks were decided by this rule: ", again.checks)?;
-            writeln!(f, "{} come out otherwise{}", again.mismatches, first(&again.mismatched))?;
+            write_part!(f, "\n{} checks were decided by this rule: ", again.checks)?;
+            write_line!(f, "{} come out otherwise{}", again.mismatches, first(&again.mismatched))?;
         }
         warned(f, &self.warnings)
     }

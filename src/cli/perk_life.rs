@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
-use super::output::table;
+use super::output::{table, write_part};
 use super::{Ended, Invocation};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
@@ -116,16 +116,16 @@ impl fmt::Display for Stepped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, version, status, decides_from, warnings, .. } = self;
         match (status, decides_from) {
-            (VersionStatus::Draft, _) => write!(f, "Version {version} of `{perk}` is a draft"),
-            (VersionStatus::InReview, _) => write!(
+            (VersionStatus::Draft, _) => write_part!(f, "Version {version} of `{perk}` is a draft"),
+            (VersionStatus::InReview, _) => write_part!(
                 f,
                 "Version {version} of `{perk}` is in review: an admin key of somebody other than its author approves \
                  it, with POST /v1/perks/{perk}/versions/{version}/approve"
             ),
-            (_, Some(from)) => write!(f, "Version {version} of `{perk}` is {}, from {from}", status.as_str()),
-            (status, None) => write!(f, "Version {version} of `{perk}` is {}", status.as_str()),
+            (_, Some(from)) => write_part!(f, "Version {version} of `{perk}` is {}, from {from}", status.as_str()),
+            (status, None) => write_part!(f, "Version {version} of `{perk}` is {}", status.as_str()),
         }?;
-        warnings.iter().try_for_each(|it| write!(f, "\n  warning: {}: {}", it.pointer, it.detail))
+        warnings.iter().try_for_each(|it| write_part!(f, "\n  warning: {}: {}", it.pointer, it.detail))
     }
 }
 
@@ -137,7 +137,7 @@ struct Standing {
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is {}", self.perk, self.status.as_str())
+        write_part!(f, "`{}` is {}", self.perk, self.status.as_str())
     }
 }
 

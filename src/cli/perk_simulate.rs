@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs};
-use super::output::table;
+use super::output::{table, write_block, write_line, write_part};
 use super::perk_file::PerkFile;
 use super::progress::work_off;
 use super::{Ended, Invocation};
@@ -197,19 +197,19 @@ impl From<Simulated> for Told {
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
-        writeln!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
-        self.reasons.iter().try_for_each(|reason| writeln!(f, "  {}", reason.message()))?;
+        write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
+        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message()))?;
         for limit in &self.limits {
             let resets = limit.resets_at.map(|at| format!(", counted anew at {at}")).unwrap_or_default();
-            writeln!(f, "  {}: {} left{resets}", limit.id, limit.remaining)?;
+            write_line!(f, "  {}: {} left{resets}", limit.id, limit.remaining)?;
         }
         if let Some(at) = self.next_eligible_at {
-            writeln!(f, "  would be granted from {at} on")?;
+            write_line!(f, "  would be granted from {at} on")?;
         }
         if let Some(wait) = &self.max_wait {
-            writeln!(f, "  waits {wait} at the longest")?;
+            write_line!(f, "  waits {wait} at the longest")?;
         }
-        writeln!(f)?;
+        write_line!(f)?;
         write_trace(f, &self.trace)?;
         warned(f, &self.warnings)
     }
@@ -217,18 +217,18 @@ impl fmt::Display for Told {
 
 fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
     let of = |passed| if passed { Passed::True } else { Passed::False };
-    writeln!(f, "{} valid", mark(of(trace.valid.passed)))?;
-    writeln!(f, "{} open", mark(of(trace.schedule.passed)))?;
+    write_line!(f, "{} valid", mark(of(trace.valid.passed)))?;
+    write_line!(f, "{} open", mark(of(trace.schedule.passed)))?;
     if let Some(score) = &trace.score {
         let had = score.had.map_or_else(|| "none".to_owned(), |had| had.to_string());
-        writeln!(f, "{} score from {}: {had}", mark(of(score.passed)), score.source)?;
+        write_line!(f, "{} score from {}: {had}", mark(of(score.passed)), score.source)?;
     }
     if let Some(when) = &trace.when {
-        writeln!(f, "{} when", mark(when.passed()))?;
+        write_line!(f, "{} when", mark(when.passed()))?;
         write_node(f, when, 1)?;
     }
     for tier in &trace.tiers {
-        writeln!(f, "{} tier {} ({})", mark(tier.passed), tier.tier, tier.name)?;
+        write_line!(f, "{} tier {} ({})", mark(tier.passed), tier.tier, tier.name)?;
         if let Some(when) = &tier.when {
             write_node(f, when, 1)?;
         }
@@ -241,18 +241,18 @@ fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Res
     match node {
         Node::All { passed, members } | Node::Any { passed, members } => {
             let kind = if matches!(node, Node::All { .. }) { "all of" } else { "any of" };
-            writeln!(f, "{indent}{} {kind}", mark(*passed))?;
+            write_line!(f, "{indent}{} {kind}", mark(*passed))?;
             members.iter().try_for_each(|member| write_node(f, member, depth + 1))
         }
         Node::Not { passed, member } => {
-            writeln!(f, "{indent}{} not", mark(*passed))?;
+            write_line!(f, "{indent}{} not", mark(*passed))?;
             write_node(f, member, depth + 1)
         }
         Node::Leaf(LeafTrace { passed, attr, op, wanted, against, had }) => {
             let against = against.as_ref().map(|other| format!(" {other}:")).unwrap_or_default();
             let wanted = wanted.as_ref().map(|wanted| format!(" {}", shown(wanted))).unwrap_or_default();
             let had = had.as_ref().map_or_else(|| "nothing".to_owned(), shown);
-            writeln!(f, "{indent}{} {attr} {op}{against}{wanted}: had {had}", mark(*passed))
+            write_line!(f, "{indent}{} {attr} {op}{against}{wanted}: had {had}", mark(*passed))
         }
     }
 }
@@ -280,37 +280,39 @@ pub(super) fn named(version: Option<i32>) -> String {
 }
 
 pub(super) fn warned(f: &mut fmt::Formatter<'_>, warnings: &[Warning]) -> fmt::Result {
-    warnings.iter().try_for_each(|warning| writeln!(f, "warning: {}", warning.detail))
+    warnings.iter().try_for_each(|warning| write_line!(f, "warning: {}", warning.detail))
 }
 
 impl fmt::Display for Everyone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, total, granted, denied, referred, stale, source, .. } = self;
-        writeln!(f, "{perk}, {} at {}: {total} scores from {source}", named(self.version), self.at)?;
-        writeln!(f, "  {granted} would be granted, {denied} denied, {referred} referred; {stale} scores are stale")?;
+        write_line!(f, "{perk}, {} at {}: {total} scores from {source}", named(self.version), self.at)?;
+        write_line!(f, "  {granted} would be granted, {denied} denied, {referred} referred; {stale} scores are stale")?;
         let tiers = self.tiers.iter().map(|it| [format!("  {} ({})", it.tier, it.name), it.subjects.to_string()]);
-        writeln!(f, "\n{}", table(["  tier", "subjects"], tiers))?;
+        write_line!(f)?;
+        write_block(f, &table(["  tier", "subjects"], tiers))?;
         if !self.refused.is_empty() {
             let refused = self.refused.iter().map(|it| [format!("  {}", it.code.as_str()), it.subjects.to_string()]);
-            writeln!(f, "\n{}", table(["  not granted", "subjects"], refused))?;
+            write_line!(f)?;
+            write_block(f, &table(["  not granted", "subjects"], refused))?;
         }
         for it in &self.thresholds {
-            write!(f, "\n  {}: {} below, {} at it, {} above", it.value, it.below, it.at, it.above)?;
+            write_part!(f, "\n  {}: {} below, {} at it, {} above", it.value, it.below, it.at, it.above)?;
         }
         if let Some(near) = self.near {
-            write!(f, "\n  within {} points of {}: {} below, ", near.within, near.threshold, near.below)?;
-            write!(f, "{} at it or above", near.above)?;
+            write_part!(f, "\n  within {} points of {}: {} below, ", near.within, near.threshold, near.below)?;
+            write_part!(f, "{} at it or above", near.above)?;
         }
         if let Some(against) = self.published {
-            write!(f, "\n  against version {}: {} gained, ", against.version, against.gained)?;
-            write!(f, "{} lost, {} in another tier", against.lost, against.other_tier)?;
+            write_part!(f, "\n  against version {}: {} gained, ", against.version, against.gained)?;
+            write_part!(f, "{} lost, {} in another tier", against.lost, against.other_tier)?;
         }
-        writeln!(f, "\n")?;
+        write_line!(f, "\n")?;
         let most = self.scores.bins.iter().map(|bin| bin.subjects).max().unwrap_or_default().max(1);
         for bin in &self.scores.bins {
             let length = usize::try_from(bin.subjects.saturating_mul(40).div_ceil(most)).unwrap_or(0);
             let edges = format!("{}–{}", bin.from, bin.to);
-            writeln!(f, "{edges:>14} {:<40} {}", "#".repeat(length), bin.subjects)?;
+            write_line!(f, "{edges:>14} {:<40} {}", "#".repeat(length), bin.subjects)?;
         }
         warned(f, &self.warnings)
     }

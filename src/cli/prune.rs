@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
+use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
 use crate::access::Merchant;
 use crate::gateway::Gateway;
@@ -104,18 +105,18 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for PrunedView { merchant, count, kept, obstacles, .. } in &self.logs {
             let verb = if self.dry_run || self.refused { "would go" } else { "went" };
-            write!(f, "{merchant}: the bodies of {count} events from before {} {verb}", self.before)?;
+            write_part!(f, "{merchant}: the bodies of {count} events from before {} {verb}", self.before)?;
             match kept {
-                0 => writeln!(f)?,
-                kept => writeln!(f, "; {kept} stay, because limits go on counting them")?,
+                0 => write_line!(f)?,
+                kept => write_line!(f, "; {kept} stay, because limits go on counting them")?,
             }
             for ObstacleView { code, count, until, detail } in obstacles {
                 let until = until.map_or_else(String::new, |until| format!(", until {until}"));
-                writeln!(f, "  in the way: {count} {detail}{until} ({code})")?;
+                write_line!(f, "  in the way: {count} {detail}{until} ({code})")?;
             }
         }
         if self.refused {
-            writeln!(f, "Nothing was pruned: take an earlier date, or wait")?;
+            write_line!(f, "Nothing was pruned: take an earlier date, or wait")?;
         }
         Ok(())
     }

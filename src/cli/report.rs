@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::error::CliError;
 use super::once::{Needs, merchant};
-use super::output::table;
+use super::output::{table, write_block, write_line};
 use super::{Ended, Invocation};
 use crate::audit::reports::Asked;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
@@ -143,15 +143,18 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = self.from.map_or_else(|| "the beginning".to_owned(), |from| from.to_string());
         let of = self.perk.as_ref().map(|perk| format!(", {perk}")).unwrap_or_default();
-        writeln!(f, "{} of {}{of}, from {from} to {}", self.report.title(), self.merchant, self.to)?;
-        writeln!(f, "counted at {} from {} events; days are those of {}\n", self.as_of, self.log_size, self.time_zone)?;
+        write_line!(f, "{} of {}{of}, from {from} to {}", self.report.title(), self.merchant, self.to)?;
+        write_line!(
+            f,
+            "counted at {} from {} events; days are those of {}\n",
+            self.as_of,
+            self.log_size,
+            self.time_zone
+        )?;
         let columns = self.report.columns();
         let shown = columns.iter().filter(|(name, _)| self.totals.get(name) > 0);
-        writeln!(
-            f,
-            "{}",
-            table(["", "total"], shown.map(|(name, it)| [(*it).to_owned(), self.totals.get(name).to_string()]))
-        )?;
+        let shown = shown.map(|(name, it)| [(*it).to_owned(), self.totals.get(name).to_string()]);
+        write_block(f, &table(["", "total"], shown))?;
         if let Some(by) = self.group_by {
             // What fits a terminal; --format has all columns.
             let few: Vec<_> = columns.iter().take(4).collect();
@@ -160,7 +163,8 @@ impl fmt::Display for Report {
                 let cell = |nth: usize| few.get(nth).map_or(String::new(), |(name, _)| it.counts.get(name).to_string());
                 [it.group.clone().unwrap_or_else(|| "not said".to_owned()), cell(0), cell(1), cell(2), cell(3)]
             });
-            writeln!(f, "\n{}", table([by.as_str(), heading(0), heading(1), heading(2), heading(3)], rows))?;
+            write_line!(f)?;
+            write_block(f, &table([by.as_str(), heading(0), heading(1), heading(2), heading(3)], rows))?;
         }
         if !self.limits.is_empty() {
             let row = |it: &LimitRow| {
@@ -173,14 +177,12 @@ impl fmt::Display for Report {
                     it.refused.to_string(),
                 ]
             };
-            writeln!(
-                f,
-                "\n{}",
-                table(["perk", "limit", "used", "most at once", "of", "refused"], self.limits.iter().map(row))
-            )?;
+            let headings = ["perk", "limit", "used", "most at once", "of", "refused"];
+            write_line!(f)?;
+            write_block(f, &table(headings, self.limits.iter().map(row)))?;
         }
         if self.pruned > 0 {
-            writeln!(f, "\n{} events of the period have lost their bodies and are not counted", self.pruned)?;
+            write_line!(f, "\n{} events of the period have lost their bodies and are not counted", self.pruned)?;
         }
         Ok(())
     }

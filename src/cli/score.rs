@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, Needs};
+use super::output::{write_line, write_part};
 use super::progress::Reading;
 use super::{Ended, Invocation};
 use crate::decimal::Decimal;
@@ -125,14 +126,14 @@ impl Imported {
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, unchanged, stale, rejected, errors } = self;
-        writeln!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
+        write_line!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
         for Fault { line, code, detail } in errors {
-            writeln!(f, "  line {line}: {detail} ({code})")?;
+            write_line!(f, "  line {line}: {detail} ({code})")?;
         }
         let listed = u64::try_from(errors.len()).unwrap_or(u64::MAX);
         match (stale + rejected).saturating_sub(listed) {
             0 => Ok(()),
-            more => writeln!(f, "  and {more} more"),
+            more => write_line!(f, "  and {more} more"),
         }
     }
 }
@@ -148,7 +149,7 @@ struct Shown {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, subject, value, observed_at } = self;
-        write!(f, "{subject} has {value} from `{source}`, observed {observed_at}")
+        write_part!(f, "{subject} has {value} from `{source}`, observed {observed_at}")
     }
 }
 

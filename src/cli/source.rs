@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs};
-use super::output::table;
+use super::output::{table, write_part};
 use super::{Ended, Invocation};
 use crate::decimal::Decimal;
 use crate::ids::{MerchantSlug, SourceName};
@@ -64,8 +64,8 @@ impl From<Source> for SourceView {
 
 impl fmt::Display for SourceView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Made the source `{}`, {} to {}", self.source, self.minimum, self.maximum)?;
-        self.refresh.map_or(Ok(()), |every| write!(f, ", renewed every {every}"))
+        write_part!(f, "Made the source `{}`, {} to {}", self.source, self.minimum, self.maximum)?;
+        self.refresh.map_or(Ok(()), |every| write_part!(f, ", renewed every {every}"))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs};
-use super::output::table;
+use super::output::{table, write_block, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::decimal::Decimal;
 use crate::eligibility::discloser::{Held, ToldEvent};
@@ -146,16 +146,17 @@ impl fmt::Display for ErasedView {
             return f.write_str("Nothing is held on this person: never known here, or erased before");
         }
         match (pseudonym, former_pseudonym) {
-            (Some(pseudonym), None) => write!(f, "Erased: {pseudonym} is nobody now")?,
-            (Some(pseudonym), Some(former)) => write!(f, "Erased: {pseudonym} and {former} are nobody now")?,
+            (Some(pseudonym), None) => write_part!(f, "Erased: {pseudonym} is nobody now")?,
+            (Some(pseudonym), Some(former)) => write_part!(f, "Erased: {pseudonym} and {former} are nobody now")?,
             (None, _) => f.write_str("Erased: no event was about this person")?,
         }
-        writeln!(f, "; {scores} scores deleted, {referrals_closed} open referrals closed")?;
+        write_line!(f, "; {scores} scores deleted, {referrals_closed} open referrals closed")?;
         if !limits_begun_anew.is_empty() {
-            writeln!(f, "Whoever comes back begins these limits anew:\n{}", limits(limits_begun_anew))?;
+            write_line!(f, "Whoever comes back begins these limits anew:")?;
+            write_block(f, &limits(limits_begun_anew))?;
         }
         if !purged {
-            writeln!(f, "Something still reads old copies in the database's files: a server that runs clears them")?;
+            write_line!(f, "Something still reads old copies in the database's files: a server that runs clears them")?;
         }
         Ok(())
     }
@@ -221,22 +222,23 @@ impl From<ToldEvent> for EventView {
 
 impl fmt::Display for RecordView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "What is held on {}", self.subject)?;
+        write_line!(f, "What is held on {}", self.subject)?;
         match (&self.pseudonym, self.since) {
             (Some(pseudonym), Some(since)) => {
                 let former = self.former_pseudonym.iter().map(|former| format!(" or {former}")).collect::<String>();
-                writeln!(f, "Known since {since}; events say {pseudonym}{former}")?;
+                write_line!(f, "Known since {since}; events say {pseudonym}{former}")?;
             }
-            _ => writeln!(f, "No event is about this person")?,
+            _ => write_line!(f, "No event is about this person")?,
         }
         for ScoreView { source, value, observed_at, recorded_at } in &self.scores {
-            writeln!(f, "Score {value} from `{source}`, observed {observed_at}, written {recorded_at}")?;
+            write_line!(f, "Score {value} from `{source}`, observed {observed_at}, written {recorded_at}")?;
         }
         if !self.limits.is_empty() {
-            writeln!(f, "Limits in use:\n{}", limits(&self.limits))?;
+            write_line!(f, "Limits in use:")?;
+            write_block(f, &limits(&self.limits))?;
         }
         if let Some(before) = self.pruned_before {
-            writeln!(f, "Events from before {before} were pruned: some may be missing")?;
+            write_line!(f, "Events from before {before} were pruned: some may be missing")?;
         }
         for event in &self.events {
             event.fmt(f)?;
@@ -248,21 +250,21 @@ impl fmt::Display for RecordView {
 impl fmt::Display for EventView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = |name: &str| self.facts.as_ref().and_then(|facts| facts.member(name)).and_then(Json::as_text);
-        write!(f, "\n{} {} {}", self.at, self.kind, self.about)?;
+        write_part!(f, "\n{} {} {}", self.at, self.kind, self.about)?;
         for name in ["perk", "decision", "tier", "door"] {
             if let Some(value) = told(name) {
-                write!(f, ", {name} {value}")?;
+                write_part!(f, ", {name} {value}")?;
             }
         }
-        writeln!(f)?;
+        write_line!(f)?;
         for sentence in &self.explanation {
-            writeln!(f, "  {sentence}")?;
+            write_line!(f, "  {sentence}")?;
         }
         for sentence in &self.would_have_changed {
-            writeln!(f, "  would have changed it: {sentence}")?;
+            write_line!(f, "  would have changed it: {sentence}")?;
         }
         match &self.personal {
-            Some(personal) => writeln!(f, "  {}", personal.canonical()),
+            Some(personal) => write_line!(f, "  {}", personal.canonical()),
             None => Ok(()),
         }
     }

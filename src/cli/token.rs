@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::CliError;
+use super::output::{write_line, write_part};
 use super::{Ended, Invocation, token_revoke, token_rotate};
 use crate::clock::from_seconds;
 use crate::tokens::{Claims, Jwks, TokenError, Verifier};
@@ -95,22 +96,22 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claims = match self {
             Self::Valid(claims) => claims,
-            Self::Refused(why) => return write!(f, "not valid: {why} ({})", why.slug()),
+            Self::Refused(why) => return write_part!(f, "not valid: {why} ({})", why.slug()),
         };
         let Claims { merchant, perk, tier, rule, rule_hash, party, loc, sub, jti, .. } = claims;
-        writeln!(f, "valid until {}", from_seconds(claims.exp))?;
-        writeln!(f, "  perk     {perk} of {merchant}, tier {tier}, by version {rule} of its rule")?;
+        write_line!(f, "valid until {}", from_seconds(claims.exp))?;
+        write_line!(f, "  perk     {perk} of {merchant}, tier {tier}, by version {rule} of its rule")?;
         if let Some(hash) = rule_hash {
-            writeln!(f, "  rule     sha256:{hash}…")?;
+            write_line!(f, "  rule     sha256:{hash}…")?;
         }
-        writeln!(f, "  subject  {}", sub.as_str())?;
+        write_line!(f, "  subject  {}", sub.as_str())?;
         if let Some(party) = party {
-            writeln!(f, "  party    {party}")?;
+            write_line!(f, "  party    {party}")?;
         }
         if let Some(loc) = loc {
-            writeln!(f, "  granted  at {loc}")?;
+            write_line!(f, "  granted  at {loc}")?;
         }
-        write!(f, "  grant    {jti}")
+        write_part!(f, "  grant    {jti}")
     }
 }
 

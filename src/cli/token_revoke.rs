@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{ACTOR, Needs};
+use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
 use crate::keyring::rotation::{Revocation, Succession};
 
@@ -41,11 +42,11 @@ impl From<Revocation> for Revoked {
 impl fmt::Display for Revoked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(next) = &self.next else {
-            return write!(f, "The token key {} was withdrawn before, at {}", self.kid, self.revoked_at);
+            return write_part!(f, "The token key {} was withdrawn before, at {}", self.kid, self.revoked_at);
         };
-        writeln!(f, "The token key {} is withdrawn: servers refuse its tokens within a second", self.kid)?;
-        writeln!(f, "  {} signs, since {}", next.kid, next.signs_from)?;
-        write!(f, "  doors that verify offline believe the old key until they fetch the published keys again")
+        write_line!(f, "The token key {} is withdrawn: servers refuse its tokens within a second", self.kid)?;
+        write_line!(f, "  {} signs, since {}", next.kid, next.signs_from)?;
+        write_part!(f, "  doors that verify offline believe the old key until they fetch the published keys again")
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{ACTOR, Needs};
+use super::output::write_part;
 use super::{Ended, Invocation};
 use crate::keyring::rotation::Rotation;
 
@@ -55,9 +56,9 @@ impl From<Rotation> for Rotated {
 
 impl fmt::Display for Rotated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "The token key {} signs from {} on", self.kid, self.signs_from)?;
+        write_part!(f, "The token key {} signs from {} on", self.kid, self.signs_from)?;
         for Retired { kid, at } in &self.retires {
-            write!(f, "\n  {kid} stays published until {at}: tokens that it has signed go on opening doors")?;
+            write_part!(f, "\n  {kid} stays published until {at}: tokens that it has signed go on opening doors")?;
         }
         Ok(())
     }

@@ -1,18 +1,20 @@
 //! Log lines on stderr, for people or for machines; stdout belongs to the commands' answers.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::client_faults::ClientFaults;
 use super::lines::{Lines, Report};
 use crate::clock::Clock;
+use crate::escape;
 use crate::settings::{LogFormat, Logs};
 
 /// How long the end of the process waits for whoever reads its lines.
@@ -30,8 +32,10 @@ pub fn start(logs: &Logs) {
     let Some(stderr) = stderr(report) else { return };
     let filter = EnvFilter::new(&logs.filter);
     // A line that can't be written must not become another, which by default ends the process when it can't be written either.
-    let lines =
-        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(stderr.clone());
+    let lines = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(|| Escaping(stderr.make_writer()));
     let started = match logs.format {
         LogFormat::Text => lines
             .with_ansi(std::io::stderr().is_terminal())
@@ -99,10 +103,39 @@ fn in_json(lost: u64) -> String {
     format!("{line}\n")
 }
 
+/// Escapes what a line repeats of paths, answers and rows: it comes whole.
+struct Escaping<W>(W);
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
+        self.0.write_all(format!("{}{end}", escape::coloured_line(text)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Below `info`, libraries write down whatever they are handed: paths with handles in them, whole
 /// requests. Whatever the setting asks for, only our own lines go that low.
 fn names_nobody(line: &Metadata<'_>) -> bool {
     let target = line.target();
     let is_ours = target == "perkgate" || target.starts_with("perkgate::");
     is_ours || *line.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line() {
+        let mut out = Escaping(Vec::new());
+        out.write_all("\u{1b}[2mnow\u{1b}[0m WARN could not read x\u{9b}2J\nnow ERROR y\u{202e}\n".as_bytes()).unwrap();
+        let told = "\u{1b}[2mnow\u{1b}[0m WARN could not read x\\u009b2J\\nnow ERROR y\\u202e\n";
+        assert_eq!(String::from_utf8(out.0).unwrap(), told);
+    }
 }

@@ -9,6 +9,7 @@ use super::super::error::CliError;
 use super::super::once::ACTOR;
 use super::super::perk_file::PerkFile;
 use super::super::perk_life;
+use crate::cli::output::write_line;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, PerkSlug};
 use crate::perks::apply::{self, ApplyError, Wanted};
@@ -96,26 +97,26 @@ impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, version, status, rule_hash, changed, warnings, four_eyes, .. } = self;
         match (changed, status) {
-            (_, VersionStatus::InReview) if *four_eyes => writeln!(
+            (_, VersionStatus::InReview) if *four_eyes => write_line!(
                 f,
                 "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
                  somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
                  then publish it"
             )?,
-            (_, VersionStatus::InReview) => writeln!(
+            (_, VersionStatus::InReview) => write_line!(
                 f,
                 "Version {version} of `{perk}` is in review: an admin key must approve it first, with \
                  POST /v1/perks/{perk}/versions/{version}/approve, or `perkgate perk withdraw` takes it back; then \
                  publish it"
             )?,
-            (false, status) => writeln!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
-            (true, VersionStatus::Draft) => writeln!(
+            (false, status) => write_line!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
+            (true, VersionStatus::Draft) => write_line!(
                 f,
                 "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish"
             )?,
-            (true, _) => writeln!(f, "Published version {version} of `{perk}`")?,
+            (true, _) => write_line!(f, "Published version {version} of `{perk}`")?,
         }
-        writeln!(f, "  {rule_hash}")?;
-        warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
+        write_line!(f, "  {rule_hash}")?;
+        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.pointer, it.detail))
     }
 }

@@ -12,6 +12,7 @@ use super::super::{Ended, Invocation};
 use super::PerkView;
 use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
+use crate::cli::output::write_line;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantSlug, PerkSlug};
 use crate::perks::perk::{Perk, PerkStatus};
@@ -48,7 +49,7 @@ impl fmt::Display for Differences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.perks.iter().try_for_each(|planned| planned.fmt(f))?;
         for PerkView { perk, latest_version, .. } in &self.without_file {
-            writeln!(
+            write_line!(
                 f,
                 "no file    {perk}: version {latest_version} is only on the gateway; `perk pull` writes its file"
             )?;

@@ -12,6 +12,7 @@ use super::super::{Ended, Invocation};
 use super::apply::{Applied, apply};
 use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
+use crate::cli::output::write_part;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug};
 
@@ -58,7 +59,7 @@ impl fmt::Display for Plan {
         let (new, changed) = (count(Outlook::New), count(Outlook::Changed));
         let (publish, unchanged) = (count(Outlook::Publish), count(Outlook::Unchanged));
         let renamed = count(Outlook::Renamed);
-        write!(
+        write_part!(
             f,
             "{new} new, {changed} changed, {publish} to publish, {renamed} renamed, {unchanged} unchanged; nothing was applied"
         )
@@ -69,7 +70,7 @@ impl fmt::Display for AllApplied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.perks.iter().try_for_each(|it| it.applied.fmt(f))?;
         let changed = self.perks.iter().filter(|it| it.applied.changed).count();
-        write!(f, "{changed} changed, {} unchanged", self.perks.len() - changed)
+        write_part!(f, "{changed} changed, {} unchanged", self.perks.len() - changed)
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::document::has_yaml_name;
 use super::super::error::CliError;
 use super::super::{Ended, Invocation};
 use super::files::is_of_cases;
+use crate::cli::output::{write_line, write_part};
 use crate::ids::PerkSlug;
 use crate::json::Json;
 use crate::perks::template::Template;
@@ -58,9 +59,9 @@ struct Written {
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, cases, .. } = self;
-        writeln!(f, "Wrote {file}, and cases that test it: {cases}")?;
-        writeln!(f, "  edit them, then: perkgate perk test -f {cases}")?;
-        write!(f, "  when they pass:  perkgate perk apply -f {file} --merchant SLUG --dry-run")
+        write_line!(f, "Wrote {file}, and cases that test it: {cases}")?;
+        write_line!(f, "  edit them, then: perkgate perk test -f {cases}")?;
+        write_part!(f, "  when they pass:  perkgate perk apply -f {file} --merchant SLUG --dry-run")
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::document::Fault;
 use super::super::error::CliError;
 use super::super::perk_file::PerkFile;
 use super::files::Sheet;
+use crate::cli::output::{write_line, write_part};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
@@ -147,18 +148,18 @@ impl fmt::Display for Planned {
         };
         let status = status.map(VersionStatus::as_str).unwrap_or_default();
         match outlook {
-            Outlook::New => write!(f, "new        {perk}: {verb} as its first version")?,
+            Outlook::New => write_part!(f, "new        {perk}: {verb} as its first version")?,
             Outlook::Changed if changes.is_empty() => {
-                write!(f, "changed    {perk}: version {version} {verb} anew")?;
+                write_part!(f, "changed    {perk}: version {version} {verb} anew")?;
             }
-            Outlook::Changed => write!(f, "changed    {perk}: a version after {version} {verb}")?,
-            Outlook::Publish => write!(f, "publish    {perk}: version {version}, {status}, {verb}")?,
-            Outlook::Renamed => write!(f, "renamed    {perk}: version {version} stays")?,
-            Outlook::Unchanged => write!(f, "unchanged  {perk}: version {version}, {status}")?,
+            Outlook::Changed => write_part!(f, "changed    {perk}: a version after {version} {verb}")?,
+            Outlook::Publish => write_part!(f, "publish    {perk}: version {version}, {status}, {verb}")?,
+            Outlook::Renamed => write_part!(f, "renamed    {perk}: version {version} stays")?,
+            Outlook::Unchanged => write_part!(f, "unchanged  {perk}: version {version}, {status}")?,
         }
-        writeln!(f, " ({file})")?;
-        renamed.iter().try_for_each(|sentence| writeln!(f, "  {sentence}"))?;
-        changes.iter().try_for_each(|change| writeln!(f, "  {}", change.sentence))?;
-        warnings.iter().try_for_each(|it| writeln!(f, "  warning: {}: {}", it.pointer, it.detail))
+        write_line!(f, " ({file})")?;
+        renamed.iter().try_for_each(|sentence| write_line!(f, "  {sentence}"))?;
+        changes.iter().try_for_each(|change| write_line!(f, "  {}", change.sentence))?;
+        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.pointer, it.detail))
     }
 }

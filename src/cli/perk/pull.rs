@@ -12,6 +12,7 @@ use super::super::error::CliError;
 use super::super::once::{self, Needs, all_pages};
 use super::super::{Ended, Invocation};
 use super::files::{self, Kind, Sheet};
+use crate::cli::output::write_line;
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
 use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
@@ -74,7 +75,7 @@ impl fmt::Display for Pulled {
                 Outcome::Replaced => "replaced",
                 Outcome::Unchanged => "unchanged",
             };
-            writeln!(f, "{outcome:<9}  {file}: version {version} of `{perk}`")?;
+            write_line!(f, "{outcome:<9}  {file}: version {version} of `{perk}`")?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::super::document::Document;
 use super::super::error::CliError;
 use super::super::{Ended, Invocation};
 use super::files::{self, Kind, Sheet};
+use crate::cli::output::{write_line, write_part};
 use crate::eligibility::cases::{Case, Expected, Tested, Waiting, codes_of, read_cases, tested};
 use crate::eligibility::decide::{Decision, Verdict};
 use crate::perks::rule::Rule;
@@ -130,19 +131,19 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.decision.as_str())?;
         if let Some(tier) = self.tier {
-            write!(f, ", tier {tier}")?;
+            write_part!(f, ", tier {tier}")?;
         }
         if let Some(wait) = self.max_wait {
-            write!(f, ", waiting {wait} at most")?;
+            write_part!(f, ", waiting {wait} at most")?;
         }
         match self.reasons {
             Some([]) => f.write_str(", without reasons")?,
-            Some(codes) => write!(f, ", because of {}", codes.join(" and "))?,
+            Some(codes) => write_part!(f, ", because of {}", codes.join(" and "))?,
             None => {}
         }
         match self.next_eligible_at.as_deref() {
             Some("") => f.write_str(", with no time that would change it"),
-            Some(at) => write!(f, ", eligible from {at}"),
+            Some(at) => write_part!(f, ", eligible from {at}"),
             None => Ok(()),
         }
     }
@@ -152,7 +153,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, line, expected, got } = self;
         let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
-        writeln!(f, "  FAILED  {name}{line}")?;
+        write_line!(f, "  FAILED  {name}{line}")?;
         let wanted = Told {
             decision: expected.decision,
             tier: expected.tier.as_deref(),
@@ -160,7 +161,7 @@ impl fmt::Display for Failure {
             next_eligible_at: expected.next_eligible_at.as_ref().map(|at| at.as_str().unwrap_or_default().to_owned()),
             max_wait: expected.max_wait.as_deref(),
         };
-        writeln!(f, "          expected  {wanted}")?;
+        write_line!(f, "          expected  {wanted}")?;
         let had = Told {
             decision: got.decision,
             tier: got.tier.as_deref(),
@@ -172,8 +173,8 @@ impl fmt::Display for Failure {
                 .map(|_| got.next_eligible_at.map(|at| at.to_string()).unwrap_or_default()),
             max_wait: got.max_wait.as_deref().filter(|_| expected.max_wait.is_some()),
         };
-        writeln!(f, "          got       {had}")?;
-        got.messages.iter().try_for_each(|message| writeln!(f, "                    {message}"))
+        write_line!(f, "          got       {had}")?;
+        got.messages.iter().try_for_each(|message| write_line!(f, "                    {message}"))
     }
 }
 
@@ -185,10 +186,10 @@ impl fmt::Display for Report {
                 1 => "1 case".to_owned(),
                 many => format!("{many} cases"),
             };
-            writeln!(f, "{file}: {cases}{of}")?;
+            write_line!(f, "{file}: {cases}{of}")?;
             failures.iter().try_for_each(|failure| failure.fmt(f))?;
         }
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
+        write_part!(f, "{} passed, {} failed", self.passed, self.failed)
     }
 }
 

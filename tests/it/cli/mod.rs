@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod everyday;
 mod frame;
+mod hostile;
 mod keys;
 mod merchants;
 mod perk_cases;
