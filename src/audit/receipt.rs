@@ -1,116 +1,24 @@
 //! What a receipt proves offline, and what proofs that came later add to it.
+//!
+//! Whoever examines one holds three things: what the gateway answered, the receipt in it, and proofs. The checkpoint's
+//! signature binds the log, the proof binds the event's body to it, and the body binds the answer (`answer.rs`). Each
+//! member of each file is either held to that, or said to be proven by nothing.
+
+mod answer;
+mod document;
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::anchor::parse_hex;
+use super::anchor::root_text;
+use crate::ledger::event::leaf_hash;
 use crate::ledger::merkle::{Hash, verify_consistency, verify_inclusion};
-use crate::ledger::note::VerifierKey;
+use crate::ledger::note::{Checkpoint, VerifierKey};
 use crate::ledger::origin;
-
-/// A hash as receipts and proofs write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct HexHash(Hash);
-
-/// A root as checkpoints write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Root(Hash);
-
-impl TryFrom<String> for HexHash {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        parse_hex(&text).map(Self).ok_or("a hash is 64 hexadecimal digits")
-    }
-}
-
-impl TryFrom<String> for Root {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let bytes = BASE64.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or("a root is the base64 of 32 bytes")
-    }
-}
-
-/// Where in which log a decision stands, as the check's answer said.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Receipt {
-    pub log: String,
-    pub index: u64,
-    leaf_hash: HexHash,
-    checkpoint: String,
-}
-
-/// The answer of a check, which holds its receipt.
-#[derive(Deserialize)]
-struct Answer {
-    receipt: Receipt,
-}
-
-/// What the gateway answered when it was asked for a proof.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Proof {
-    Inclusion(Inclusion),
-    Consistency(Consistency),
-}
-
-/// `GET /v1/audit/events/{event}/proof`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Inclusion {
-    index: u64,
-    leaf_hash: HexHash,
-    size: u64,
-    root: Root,
-    path: Vec<HexHash>,
-    checkpoint: Option<String>,
-}
-
-/// `GET /v1/audit/consistency`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Consistency {
-    from: u64,
-    to: u64,
-    path: Vec<HexHash>,
-    checkpoints: Vec<Signed>,
-}
-
-/// A checkpoint in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Signed {
-    checkpoint: String,
-}
-
-impl Receipt {
-    /// Reads a receipt's JSON, alone or inside the answer it came with.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match serde_json::from_str::<Answer>(text) {
-            Ok(answer) => Ok(answer.receipt),
-            Err(_) => serde_json::from_str(text).map_err(|e| format!("it is no receipt and no answer of a check: {e}")),
-        }
-    }
-}
-
-impl Proof {
-    /// Reads the answer of either endpoint.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|_| {
-            "it is neither an answer of `/v1/audit/events/…/proof` nor of `/v1/audit/consistency`".to_owned()
-        })
-    }
-}
+use document::{Consistency, Document, Fields, Inclusion, Kind};
+pub use document::{Proof, Receipt};
 
 /// How one thing came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -135,6 +43,8 @@ pub struct Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Examined {
     pub steps: Vec<Step>,
+    /// Members that nothing proves, by their pointers (RFC 6901): of the receipt's file, and of each proof's.
+    pub unproven: Vec<Vec<String>>,
 }
 
 impl Examined {
@@ -144,21 +54,23 @@ impl Examined {
         self.steps.iter().all(|step| step.state != State::Fails)
     }
 
-    /// Whether everything was shown, too.
+    /// Whether everything was shown, too, to the last member.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.steps.iter().all(|step| step.state == State::Holds)
+        self.steps.iter().all(|step| step.state == State::Holds) && self.unproven.iter().all(Vec::is_empty)
     }
 
     fn add(&mut self, step: &'static str, state: State, detail: impl Into<String>) {
         self.steps.push(Step { step, state, detail: detail.into() });
     }
 
-    fn judge(&mut self, step: &'static str, verdict: Result<String, String>) {
+    fn judge(&mut self, step: &'static str, verdict: Result<String, String>) -> bool {
+        let is_sound = verdict.is_ok();
         match verdict {
             Ok(detail) => self.add(step, State::Holds, detail),
             Err(detail) => self.add(step, State::Fails, detail),
         }
+        is_sound
     }
 }
 
@@ -166,19 +78,21 @@ impl Examined {
 struct Heads<'a> {
     trusted: &'a [VerifierKey],
     origin: String,
+    /// What the receipt calls the log.
+    log: &'a str,
     roots: BTreeMap<u64, Hash>,
 }
 
 impl Heads<'_> {
     /// Takes another one.
-    fn open(&mut self, note: &str) -> Result<u64, String> {
+    fn open(&mut self, note: &str) -> Result<Checkpoint, String> {
         let signed = origin::open(note, self.trusted).map_err(|e| format!("its checkpoint proves nothing: {e}"))?;
         if signed.origin != self.origin {
             return Err(format!("its checkpoint is of `{}`, and the receipt's of `{}`", signed.origin, self.origin));
         }
         let known = *self.roots.entry(signed.size).or_insert(signed.root);
         if known == signed.root {
-            Ok(signed.size)
+            Ok(signed)
         } else {
             Err(format!("two roots were signed for the size {}: the log was shown in two versions", signed.size))
         }
@@ -187,14 +101,23 @@ impl Heads<'_> {
     fn root(&self, size: u64) -> Result<&Hash, String> {
         self.roots.get(&size).ok_or_else(|| format!("no checkpoint of the size {size} came with it"))
     }
+
+    fn is_of_log(&self, log: Option<&str>) -> Result<(), String> {
+        match log.filter(|log| *log != self.log) {
+            Some(log) => Err(format!("it is of the log of {log}, and the receipt of that of {}", self.log)),
+            None => Ok(()),
+        }
+    }
 }
 
-/// Holds the receipt to its signature, and the proofs to the receipt. Keys are the caller's: none is
-/// taken from what is examined.
+/// Holds the receipt to its signature, the proofs to the receipt, and the answer to the event that they prove. Keys are
+/// the caller's: none is taken from what is examined.
 #[must_use]
 pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> Examined {
+    let (mut document, fields) = (receipt.document.clone(), &receipt.fields);
+    let mut documents: Vec<Document> = proofs.iter().map(|proof| proof.document.clone()).collect();
     let mut out = Examined::default();
-    let signed = match origin::open(&receipt.checkpoint, trusted) {
+    let signed = match origin::open(&fields.checkpoint, trusted) {
         Ok(signed) => signed,
         Err(error) => {
             out.add("signature", State::Fails, format!("the receipt's checkpoint proves nothing: {error}"));
@@ -202,61 +125,135 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
         }
     };
     let own = signed.size;
+    document.hold(receipt.prefix, &["checkpoint"]);
     out.add("signature", State::Holds, format!("a trusted key signed the first {own} events of `{}`", signed.origin));
     out.judge(
         "index",
-        match receipt.index {
+        match fields.index {
             index if index < own => Ok(format!("the receipt's event is one of them, at index {index}")),
             index => Err(format!("the receipt's index {index} is not one of them")),
         },
     );
-    let mut heads = Heads { trusted, origin: signed.origin, roots: BTreeMap::from([(own, signed.root)]) };
-    let mut links = Vec::new();
-    let mut reached = Vec::new();
-    for proof in proofs {
-        match proof {
-            Proof::Inclusion(proof) => {
-                let verdict = included(receipt, proof, &mut heads);
-                if verdict.is_ok() {
+    let roots = BTreeMap::from([(own, signed.root)]);
+    let mut heads = Heads { trusted, origin: signed.origin, log: &fields.log, roots };
+    let (mut links, mut reached, mut body) = (Vec::new(), Vec::new(), None);
+    for (proof, document) in proofs.iter().zip(&mut documents) {
+        match &proof.kind {
+            Kind::Inclusion(proof) => {
+                let verdict = included(fields, proof, &mut heads).and_then(|detail| {
+                    let read = body_of(proof)?;
+                    Ok((detail, read))
+                });
+                let verdict = verdict.map(|(detail, read)| {
+                    document.hold("", &["index", "leaf_hash", "size", "root", "path", "checkpoint"]);
+                    if read.is_some() {
+                        document.hold("", &["event", "body"]);
+                    }
+                    body = read.or(body.take());
+                    detail
+                });
+                if out.judge("leaf", verdict) {
                     reached.push(proof.size);
                 }
-                out.judge("leaf", verdict);
             }
-            Proof::Consistency(proof) => {
-                let verdict = consistent(proof, &mut heads);
-                if verdict.is_ok() {
+            Kind::Consistency(proof) => {
+                if out.judge("consistency", consistent(proof, &mut heads)) {
                     links.push((proof.from, proof.to));
+                    document.hold("", &["from", "to", "path"]);
+                    for nth in 0..proof.checkpoints.len() {
+                        document.hold(&format!("/checkpoints/{nth}"), &["origin", "size", "root", "checkpoint"]);
+                    }
                 }
-                out.judge("consistency", verdict);
             }
         }
     }
-    let asked_for = |wanted: fn(&Proof) -> bool| proofs.iter().any(wanted);
-    if !asked_for(|proof| matches!(proof, Proof::Inclusion(_))) {
-        let detail = "that the event stands there: give the answer of `/v1/audit/events/EVENT/proof` with --proof";
-        out.add("leaf", State::NotShown, detail);
+    if reached.is_empty() {
+        if !proofs.iter().any(|proof| matches!(proof.kind, Kind::Inclusion(_))) {
+            let detail = "that the event stands there: give the answer of `/v1/audit/events/EVENT/proof` with --proof";
+            out.add("leaf", State::NotShown, detail);
+        }
+    } else {
+        document.hold(receipt.prefix, &["index", "leaf_hash"]);
     }
+    say_what_links(own, reached, &links, &mut out);
+    let mut merchant = None;
+    if !receipt.prefix.is_empty() {
+        merchant = hold_answer(&mut document, body.as_ref(), &mut out);
+    }
+    match name_of(&heads.origin, merchant.as_deref()) {
+        Some(name) if name == fields.log => {
+            document.hold(receipt.prefix, &["log"]);
+            for document in &mut documents {
+                document.hold("", &["log"]);
+                for nth in 0..answer::at(&document.whole, "checkpoints").as_array().map_or(0, Vec::len) {
+                    document.hold(&format!("/checkpoints/{nth}"), &["log"]);
+                }
+            }
+        }
+        Some(name) => {
+            let detail =
+                format!("what is signed is the log of {name}, and the receipt is said to be of that of {}", fields.log);
+            out.add("log", State::Fails, detail);
+        }
+        None => {}
+    }
+    out.unproven = std::iter::once(&document).chain(&documents).map(Document::unproven).collect();
+    out
+}
+
+/// What the log is called, if anything that is signed says so: an origin ends in it, unless an earlier build made the
+/// log, and the claims of a token name its merchant.
+fn name_of<'a>(origin: &'a str, merchant: Option<&'a str>) -> Option<&'a str> {
+    let name = origin.rsplit('/').next().filter(|_| !origin.starts_with(LEGACY));
+    name.or(merchant)
+}
+
+/// How the origins of logs begin that are named after nobody.
+const LEGACY: &str = "perkgate/log_";
+
+/// Sizes that proofs lead to, and that are not linked to the receipt's own.
+fn say_what_links(own: u64, mut reached: Vec<u64>, links: &[(u64, u64)], out: &mut Examined) {
     reached.extend(links.iter().map(|(_, to)| *to));
     reached.sort_unstable();
     reached.dedup();
     for size in reached.into_iter().filter(|size| *size != own) {
         let (from, to) = (own.min(size), own.max(size));
-        if !is_linked(from, to, &links) {
+        if !is_linked(from, to, links) {
             let detail = format!(
                 "that {to} events begin with the same {from}: give the answer of `/v1/audit/consistency?from={from}&to={to}` with --proof"
             );
             out.add("consistency", State::NotShown, detail);
         }
     }
-    out
 }
 
-fn included(receipt: &Receipt, proof: &Inclusion, heads: &mut Heads<'_>) -> Result<String, String> {
+/// Holds the answer to the event's body; returns the merchant that its token is of.
+fn hold_answer(document: &mut Document, body: Option<&Value>, out: &mut Examined) -> Option<String> {
+    let Some((body, answer)) = body.zip(document.whole.as_object()) else {
+        let detail = "that the event says what the answer says: give the answer of `/v1/audit/events/EVENT/proof`, which \
+                      holds the event's body unless it is pruned, with --proof";
+        out.add("answer", State::NotShown, detail);
+        return None;
+    };
+    let compared = answer::compare(answer, body);
+    document.held.extend(compared.held);
+    out.judge(
+        "answer",
+        match compared.differing.as_slice() {
+            [] => Ok("the answer is what the event says, but for what is listed as proven by nothing".to_owned()),
+            differing => Err(format!("the answer is not what the event says in {}", differing.join(", "))),
+        },
+    );
+    compared.merchant
+}
+
+fn included(receipt: &Fields, proof: &Inclusion, heads: &mut Heads<'_>) -> Result<String, String> {
     if (proof.index, proof.leaf_hash) != (receipt.index, receipt.leaf_hash) {
         return Err(format!("the proof is of another event than the receipt: index {}, another leaf", proof.index));
     }
+    heads.is_of_log(proof.log.as_deref())?;
     if let Some(note) = &proof.checkpoint
-        && heads.open(note)? != proof.size
+        && heads.open(note)?.size != proof.size
     {
         return Err(format!("the proof's checkpoint is not of its size {}", proof.size));
     }
@@ -272,9 +269,32 @@ fn included(receipt: &Receipt, proof: &Inclusion, heads: &mut Heads<'_>) -> Resu
     }
 }
 
+/// The body that came with a proof, once it is known to be the leaf's and the event's.
+fn body_of(proof: &Inclusion) -> Result<Option<Value>, String> {
+    let Some(text) = &proof.body else { return Ok(None) };
+    if leaf_hash(text) != proof.leaf_hash.0 {
+        return Err("the proof's body is not that of its leaf".to_owned());
+    }
+    let body: Value = serde_json::from_str(text).map_err(|e| format!("the proof's body is no event: {e}"))?;
+    match proof.event.as_deref().filter(|event| answer::at(&body, "id") != event) {
+        Some(event) => Err(format!("the proof is said to be of {event}, and its leaf is another event")),
+        None => Ok(Some(body)),
+    }
+}
+
 fn consistent(proof: &Consistency, heads: &mut Heads<'_>) -> Result<String, String> {
-    for signed in &proof.checkpoints {
-        heads.open(&signed.checkpoint)?;
+    heads.is_of_log(proof.log.as_deref())?;
+    for it in &proof.checkpoints {
+        let signed = heads.open(&it.checkpoint)?;
+        heads.is_of_log(it.log.as_deref())?;
+        let beside = [
+            it.origin.as_ref().is_none_or(|origin| *origin == signed.origin),
+            it.size.is_none_or(|size| size == signed.size),
+            it.root.as_ref().is_none_or(|root| *root == root_text(&signed.root)),
+        ];
+        if beside.contains(&false) {
+            return Err(format!("what stands beside the checkpoint of the size {} is not what it says", signed.size));
+        }
     }
     let Consistency { from, to, .. } = *proof;
     let (old, new) = (heads.root(from)?, heads.root(to)?);
@@ -302,11 +322,12 @@ fn is_linked(from: u64, to: u64, links: &[(u64, u64)]) -> bool {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD as BASE64;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::ledger::merkle::{consistency_proof, inclusion_proof, leaf_hash, root_of};
-    use crate::ledger::note::Checkpoint;
     use crate::subject::hex;
 
     const INDEX: usize = 5;
@@ -365,7 +386,7 @@ mod tests {
     fn a_receipt_alone_is_signed_and_no_more() {
         assert_eq!(outcome(&receipt(7), &[]), and(&[("leaf", State::NotShown)]));
         let answer = json!({"check": "chk_1", "receipt": receipt(7)});
-        assert_eq!(outcome(&answer, &[]), and(&[("leaf", State::NotShown)]));
+        assert_eq!(outcome(&answer, &[]), and(&[("leaf", State::NotShown), ("answer", State::NotShown)]));
         let elsewhere = examine(&Receipt::parse(&receipt(7).to_string()).unwrap(), &[], &[]);
         assert!(!elsewhere.is_sound() && elsewhere.steps.len() == 1, "nobody is trusted: {elsewhere:?}");
     }
@@ -386,6 +407,29 @@ mod tests {
     }
 
     #[test]
+    fn what_nothing_proves_is_named() {
+        let named = |receipt: &Value, proofs: &[Value]| {
+            let proofs: Vec<Proof> = proofs.iter().map(|proof| Proof::parse(&proof.to_string()).unwrap()).collect();
+            examine(&Receipt::parse(&receipt.to_string()).unwrap(), &proofs, &[key()]).unproven
+        };
+        assert_eq!(named(&receipt(7), &[]), [["/index", "/leaf_hash", "/log"]]);
+        let all = leaves(40);
+        let proofs = [inclusion(&all[..7]), consistency(&all, 7)];
+        assert_eq!(named(&receipt(7), &proofs), [vec!["/log"], vec!["/event", "/log"], vec!["/log"]]);
+        let answer = json!({"check": "chk_1", "score": {"fresh": true}, "a/b~": [1, []], "receipt": receipt(7)});
+        let all_of_it = ["/a~1b~0/0", "/a~1b~0/1", "/check", "/receipt/log", "/score/fresh"];
+        assert_eq!(named(&answer, &proofs)[0], all_of_it);
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused() {
+        let text = receipt(7).to_string().replacen('{', r#"{"index":9,"#, 1);
+        assert!(Receipt::parse(&text).unwrap_err().contains("twice"));
+        let text = inclusion(&leaves(7)).to_string().replacen('{', r#"{"size":9,"#, 1);
+        assert!(Proof::parse(&text).unwrap_err().contains("twice"));
+    }
+
+    #[test]
     fn whatever_is_bent_fails() {
         let all = leaves(40);
         let (mut rewritten, other) = (all.clone(), leaf_hash(b"another"));
@@ -403,6 +447,8 @@ mod tests {
         let mut path = proof["path"].clone();
         path[3] = json!(hex(&other));
         for (member, to) in [
+            ("log", json!("united")),
+            ("body", json!("{}")),
             ("index", json!(6)),
             ("leaf_hash", json!(hex(&other))),
             ("size", json!(39)),
@@ -420,6 +466,7 @@ mod tests {
         let mut path = proof["path"].clone();
         path[0] = json!(hex(&other));
         for (member, to) in [
+            ("log", json!("united")),
             ("from", json!(6)),
             ("to", json!(41)),
             ("path", path),

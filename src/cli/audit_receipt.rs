@@ -33,11 +33,20 @@ pub(super) struct Args {
 struct Verdict {
     /// Whether nothing is wrong.
     ok: bool,
-    /// Whether everything was shown, too.
+    /// Whether everything was shown, too, to the last member of each file.
     complete: bool,
     log: String,
     index: u64,
     steps: Vec<Step>,
+    /// What was given and nothing proves: it may say anything.
+    unproven: Vec<Unproven>,
+}
+
+#[derive(Serialize)]
+struct Unproven {
+    file: String,
+    /// RFC 6901.
+    pointer: String,
 }
 
 impl fmt::Display for Verdict {
@@ -50,14 +59,17 @@ impl fmt::Display for Verdict {
             };
             write_line!(f, "{mark}  {step}: {detail}")?;
         }
-        let Self { log, index, .. } = self;
+        for Unproven { file, pointer } in &self.unproven {
+            write_line!(f, "unproven   {file}: {pointer}")?;
+        }
+        let Self { index, .. } = self;
         match (self.ok, self.complete) {
-            (true, true) => write_part!(f, "the receipt of index {index} in the log of {log} is good"),
+            (true, true) => write_part!(f, "the receipt of index {index} is good, and all that came with it"),
             (true, false) => write_part!(
                 f,
-                "nothing is wrong with the receipt of index {index} in the log of {log}, as far as it was shown"
+                "nothing is wrong with the receipt of index {index}, as far as it was shown; what is unproven may say anything"
             ),
-            (false, _) => write_part!(f, "the receipt of index {index} in the log of {log} does not hold"),
+            (false, _) => write_part!(f, "the receipt of index {index} does not hold"),
         }
     }
 }
@@ -67,7 +79,14 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let proofs = args.proofs.iter().map(|path| read(path, Proof::parse)).collect::<Result<Vec<_>, _>>()?;
     let examined = receipt::examine(&receipt, &proofs, &LogKeys::all(&args.keys));
     let (ok, complete) = (examined.is_sound(), examined.is_complete());
-    invocation.output.show(&Verdict { ok, complete, log: receipt.log, index: receipt.index, steps: examined.steps })?;
+    let files = std::iter::once(&args.receipt).chain(&args.proofs);
+    let unproven = files.zip(examined.unproven).flat_map(|(path, pointers)| {
+        let file = path.display().to_string();
+        pointers.into_iter().map(move |pointer| Unproven { file: file.clone(), pointer })
+    });
+    let (unproven, steps) = (unproven.collect(), examined.steps);
+    let (log, index) = (receipt.log().to_owned(), receipt.index());
+    invocation.output.show(&Verdict { ok, complete, log, index, steps, unproven })?;
     Ok(if ok { Ended::Well } else { Ended::Badly })
 }
 

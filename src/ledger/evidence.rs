@@ -54,6 +54,8 @@ pub struct InclusionProof {
     pub path: Vec<Hash>,
     /// None when nothing was signed at that size.
     pub head: Option<SignedHead>,
+    /// The event's canonical bytes, whose hash the leaf is; none once they are pruned.
+    pub body: Option<String>,
 }
 
 /// That a log was only appended to.
@@ -166,7 +168,7 @@ fn inclusion(
             store::find_event(conn, merchant, check.as_str(), checks::KIND)?.ok_or(ProofError::NotFound)?.id
         }
     };
-    let (index, leaf) = heads::find_leaf(conn, &log.id, &event)?.ok_or(ProofError::NotFound)?;
+    let (index, leaf, body) = heads::find_leaf(conn, &log.id, &event)?.ok_or(ProofError::NotFound)?;
     let index = u64::try_from(index).map_err(|e| DatabaseError::corrupt("log index", e))?;
     let leaf_hash: Hash = leaf.try_into().map_err(|_| DatabaseError::corrupt("leaf hash", "it is not 32 bytes"))?;
     let size = tree_size(&log, size)?;
@@ -179,7 +181,7 @@ fn inclusion(
     if !verify_inclusion(&leaf_hash, index, size, &path, &root) {
         return Err(astray(size).into());
     }
-    Ok(InclusionProof { event, log: log.name, index, leaf_hash, size, root, path, head })
+    Ok(InclusionProof { event, log: log.name, index, leaf_hash, size, root, path, head, body })
 }
 
 fn consistency(

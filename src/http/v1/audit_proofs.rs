@@ -92,6 +92,9 @@ pub struct InclusionProofView {
     path: Vec<String>,
     /// Null when nothing was signed at that size.
     checkpoint: Option<String>,
+    /// The event's own bytes: their hash is `leaf_hash`, so what they say is what the log says. Null once they are
+    /// pruned.
+    body: Option<String>,
 }
 
 /// That the log was only appended to.
@@ -155,7 +158,7 @@ impl From<SignedHead> for CheckpointView {
 
 impl From<InclusionProof> for InclusionProofView {
     fn from(proof: InclusionProof) -> Self {
-        let InclusionProof { event, log, index, leaf_hash, size, root, path, head } = proof;
+        let InclusionProof { event, log, index, leaf_hash, size, root, path, head, body } = proof;
         Self {
             event,
             log,
@@ -165,6 +168,7 @@ impl From<InclusionProof> for InclusionProofView {
             root: BASE64.encode(root),
             path: path.iter().map(|hash| hex(hash)).collect(),
             checkpoint: head.map(|head| head.note),
+            body,
         }
     }
 }

@@ -141,7 +141,8 @@ async fn an_early_receipt_is_proved_in_a_much_later_log() {
         let signed = [("signature", "holds"), ("index", "holds")];
         let shown = [("leaf", "holds"), ("consistency", "holds")];
         let whole = [proof.clone(), consistency.clone()];
-        assert_eq!(run(&answer, &whole), (0, steps(&[signed, shown].concat())));
+        let said = [("answer", "holds")];
+        assert_eq!(run(&answer, &whole), (0, steps(&[&signed[..], &shown, &said].concat())));
         assert_eq!(run(receipt, &[]), (0, steps(&[&signed[..], &[("leaf", "not_shown")]].concat())));
 
         // Bent anywhere, it is found and said which.

@@ -3,6 +3,7 @@
 mod audit_events;
 mod audit_export;
 mod audit_proofs;
+mod audit_receipts;
 mod audit_search;
 mod check_promises;
 mod checks;
