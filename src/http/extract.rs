@@ -67,7 +67,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
-/// A body whose pieces are read later, each by itself: what only they can do wrong is left to [`parse`] of each.
+/// A body whose texts are each read by themselves: the questions of a batch, a token that is forged when it holds
+/// a NUL.
 #[derive(Debug)]
 pub struct Pieces<T>(pub Body<T>);
 
@@ -154,7 +155,11 @@ fn require_type(req: &HttpRequest, wanted: &str) -> Result<(), Problem> {
 /// 400 `malformed_json`, or 422 `invalid_request` with the spot.
 pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     match find_nul(raw) {
-        Some(pointer) => Err(Problem::invalid(vec![Spot::at(pointer, "invalid_value", NUL)])),
+        Some(pointer) => {
+            // As reading the handle would call it.
+            let code = if pointer == "/subject" { "bad_subject" } else { "invalid_value" };
+            Err(Problem::invalid(vec![Spot::at(pointer, code, NUL)]))
+        }
         None => parse_frame(raw),
     }
 }
@@ -165,7 +170,16 @@ fn find_nul(raw: &[u8]) -> Option<String> {
     memchr::memmem::find(raw, br"\u0000")?;
     let mut reader = serde_json::Deserializer::from_slice(raw);
     let error = serde_path_to_error::deserialize::<_, NoNul>(&mut reader).err()?;
-    error.inner().is_data().then(|| pointer_of(error.path()))
+    if !error.inner().is_data() {
+        return None;
+    }
+    let mut pointer = pointer_of(error.path());
+    // Of a name with a NUL in it the object around is the spot: a pointer is to be read, too.
+    if let Some(nul) = pointer.find('\0') {
+        let around = pointer.get(..nul).and_then(|before| before.rfind('/')).unwrap_or_default();
+        pointer.truncate(around);
+    }
+    Some(pointer)
 }
 
 /// JSON in whose texts and names there is no NUL.
@@ -375,7 +389,7 @@ mod tests {
     fn a_nul_is_found_in_any_text_and_any_name() {
         for (text, pointer) in [
             (r#"{"perk":"a","context":{"x":["b","a\u0000"]}}"#, "/context/x/1"),
-            (r#"{"perk":"a","context":{"a\u0000b":1}}"#, "/context/a\0b"),
+            (r#"{"perk":"a","context":{"a\u0000b":1}}"#, "/context"),
             (r#"{"perk":"a","tiers":[{"id":"x\u0000","when":1}]}"#, "/tiers/0/id"),
             (r#"{"perk":"a","tiers":[{"id":"x","when":{"a":"\u0000"}}]}"#, "/tiers/0/when/a"),
         ] {

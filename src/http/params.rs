@@ -42,7 +42,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
 }
 
 fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    fit(members(query)?)
+    let members = members(query)?;
+    let has_nul =
+        |(name, value): &(&String, &Value)| name.contains('\0') || value.as_str().is_some_and(|it| it.contains('\0'));
+    let spots: Vec<_> =
+        members.iter().filter(has_nul).map(|(name, _)| Spot::parameter(name, "invalid_value", NUL)).collect();
+    if !spots.is_empty() {
+        return Err(Problem::invalid(spots));
+    }
+    fit(members)
 }
 
 /// The parameters of a query or a form, none of them twice.
@@ -66,13 +74,6 @@ pub(super) fn members(encoded: &str) -> Result<Map<String, Value>, Problem> {
 
 /// Reads parameters into `T` and says which doesn't fit.
 pub(super) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, Problem> {
-    let has_nul =
-        |(name, value): &(&String, &Value)| name.contains('\0') || value.as_str().is_some_and(|it| it.contains('\0'));
-    let spots: Vec<_> =
-        members.iter().filter(has_nul).map(|(name, _)| Spot::parameter(name, "invalid_value", NUL)).collect();
-    if !spots.is_empty() {
-        return Err(Problem::invalid(spots));
-    }
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         let complaint = Complaint::of(&error.inner().to_string());
         let name = complaint.field.unwrap_or_else(|| error.path().to_string());
@@ -80,8 +81,8 @@ pub(super) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T,
     })
 }
 
-/// Why a text with a NUL is refused wherever it stands: PostgreSQL's text can't hold one, SQLite's can, and one answer
-/// on every database is better than a failure on one.
+/// Why a text with a NUL is refused: PostgreSQL's text can't hold one, SQLite's can, and one answer on every database
+/// is better than a failure on one. Not so in forms: a token that holds one is one that is not alive.
 pub(super) const NUL: &str = "a NUL character (U+0000) can't stand in any text here: leave it out";
 
 /// What the path names, of type `T` (one value, or a tuple in order). What can't be a name of its

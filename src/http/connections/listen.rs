@@ -101,7 +101,7 @@ fn guard(socket: TcpStream, connections: &Arc<Connections>) -> io::Result<Guarde
     let Some(connection) = connections.admit() else {
         // As far as it goes: a peer that has sent its request already may see a reset instead. Written past
         // tokio, which doesn't know yet that a new socket can be written to.
-        let _ = socket.into_std().and_then(|mut socket| socket.write(NO_PLACE));
+        let _ = socket.into_std().and_then(|mut socket| socket.write_all(NO_PLACE));
         return Err(io::ErrorKind::ConnectionRefused.into());
     };
     // Answers go out in pieces: none shall wait for the receipt of the one before.

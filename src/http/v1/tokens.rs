@@ -13,7 +13,7 @@ use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
 use crate::eligibility::redeemer::Active;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
-use crate::http::extract::Body;
+use crate::http::extract::Pieces;
 use crate::http::form::Form;
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfForms, ProblemsOfKeys, ProblemsOfTokens};
 use crate::http::problem::{Problem, Spot};
@@ -70,7 +70,7 @@ pub struct RedemptionView {
 pub async fn redeem_token(
     caller: May<Redeem>,
     gateway: Data<Gateway>,
-    body: Body<RedeemBody>,
+    Pieces(body): Pieces<RedeemBody>,
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + PATIENCE;
     let RedeemBody { token, door, attempt } = body.into_inner();

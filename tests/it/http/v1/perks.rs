@@ -110,7 +110,8 @@ async fn a_version_is_added_published_and_retires_the_one_before() {
           "author":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
           "published_by":"key_…",
-          "published_at":"2012-05-08T19:01:00Z"
+          "published_at":"2012-05-08T19:01:00Z",
+          "warnings":[{"pointer":"/rule/tiers/0/when","code":"admits_everyone","detail":"`standard` admits everyone: no score is below it."}]
         }
         "#);
         assert_shape!(admin.get("/v1/perks/sfo-lounge").await, @r#"
