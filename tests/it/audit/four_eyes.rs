@@ -230,7 +230,7 @@ async fn one_person_who_does_what_two_must_do_is_found_from_the_log_alone() {
         stepped(&ann, &path, "submit").await;
         stepped(&bob, &path, "approve").await;
         stepped(&ann, &path, "publish").await;
-        assert_eq!(found_everywhere(&app).await, [vec![], vec![], vec![]]);
+        assert_eq!(found_everywhere(&app).await, [const { Vec::<&str>::new() }; 3]);
 
         // Bob is made to have drafted and submitted it, and never knows.
         let path = drafted(&ann, 42).await;
@@ -318,7 +318,7 @@ async fn whoever_contests_and_judges_is_found_from_the_log_alone() {
                 assert_eq!(rows, ["contest_judged_alone", "referral_mismatch"]);
                 assert_eq!([ndjson, csv], [["contest_judged_alone"]; 2]);
             } else {
-                assert_eq!([rows, ndjson, csv], [vec![], vec![], vec![]]);
+                assert_eq!([rows, ndjson, csv], [const { Vec::<&str>::new() }; 3]);
             }
         }
     }
