@@ -119,15 +119,7 @@ impl Gateway {
         });
         let (database, keyring) = opened.await.map_err(|_| DatabaseError::Interrupted)??;
 
-        let redis = match &settings.redis {
-            None => None,
-            Some(redis) => {
-                let mut config = RedisConfig::new(redis.url.clone());
-                config.prefix.clone_from(&redis.prefix);
-                config.response_timeout = redis.timeout;
-                Some(RedisLink::new(config, handle.clone())?)
-            }
-        };
+        let redis = settings.redis.as_ref().map(|redis| link_to(redis, handle)).transpose()?;
         let bounds = settings.bounds;
         let means = Means {
             database: database.clone(),
@@ -214,6 +206,13 @@ impl Gateway {
     pub fn redis_fault(&self) -> Option<RedisFault> {
         self.redis.as_ref().and_then(RedisLink::fault)
     }
+}
+
+fn link_to(redis: &settings::Redis, handle: &Handle) -> Result<RedisLink, RedisLinkError> {
+    let mut config = RedisConfig::new(redis.url.clone());
+    config.prefix.clone_from(&redis.prefix);
+    config.response_timeout = redis.timeout;
+    RedisLink::new(config, handle.clone())
 }
 
 fn anchoring(anchors: &settings::Anchors) -> Anchoring {

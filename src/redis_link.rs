@@ -141,7 +141,7 @@ impl RedisLink {
                 let health = inner.health.clone();
                 drop(inner);
                 tokio::time::sleep(HEARTBEAT_PAUSE).await;
-                let _ = timeout(HEARTBEAT - HEARTBEAT_PAUSE, health.wake.notified()).await;
+                let _ = timeout(HEARTBEAT.saturating_sub(HEARTBEAT_PAUSE), health.wake.notified()).await;
             }
         });
         Ok(Self { inner })
@@ -621,7 +621,7 @@ mod tests {
     async fn a_long_value_under_our_key_is_not_read_whole() {
         let Some(server) = RedisServer::start(None) else { return };
         let link = server.link().await;
-        link.set("k", &[b'x'; 100_000], MINUTE).await.unwrap();
+        link.set("k", &vec![b'x'; 100_000], MINUTE).await.unwrap();
         assert_eq!(link.get("k").await.unwrap().unwrap().len(), LONGEST_VALUE + 1);
     }
 

@@ -365,48 +365,6 @@ pub(super) struct MerchantFacts<'a> {
     pub time_zone: Option<Text<'a>>,
 }
 
-/// The facts of `gateway_key.created` and `gateway_key.rotated`.
-#[derive(Deserialize)]
-pub(super) struct GatewayKeyFacts<'a> {
-    #[serde(borrow)]
-    pub purpose: Text<'a>,
-    /// Base64url; the hash key has none.
-    #[serde(borrow)]
-    pub public_key: Option<Text<'a>>,
-    pub signs_from: Instant,
-    pub retires_at: Option<Instant>,
-    /// Of a rotation: the keys that it takes over from.
-    #[serde(borrow, default)]
-    pub retires: Vec<RetiredFacts<'a>>,
-}
-
-/// The facts of `gateway_key.revoked`.
-#[derive(Deserialize)]
-pub(super) struct GatewayKeyRevokedFacts<'a> {
-    pub revoked_at: Instant,
-    /// The key that signs in its stead.
-    #[serde(borrow)]
-    pub next: NextKeyFacts<'a>,
-    /// Keys that it would have taken over from.
-    #[serde(borrow)]
-    pub retires: Vec<RetiredFacts<'a>>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct NextKeyFacts<'a> {
-    #[serde(borrow)]
-    pub kid: Text<'a>,
-    pub signs_from: Instant,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RetiredFacts<'a> {
-    #[serde(borrow)]
-    pub kid: Text<'a>,
-    /// None, of a revocation: no later key takes over from it any more.
-    pub at: Option<Instant>,
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,14 +5,57 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::Deserialize;
 
-use super::body::{GatewayKeyFacts, GatewayKeyRevokedFacts, RetiredFacts};
 use super::findings::{Findings, Place, Wrong};
 use super::instant::Instant;
 use super::store::{self, GatewayKeyRow};
+use super::text::Text;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::subject::hex;
 use crate::tokens::jwks::thumbprint;
+
+/// The facts of `gateway_key.created` and `gateway_key.rotated`.
+#[derive(Deserialize)]
+pub(super) struct GatewayKeyFacts<'a> {
+    #[serde(borrow)]
+    pub purpose: Text<'a>,
+    /// Base64url; the hash key has none.
+    #[serde(borrow)]
+    pub public_key: Option<Text<'a>>,
+    pub signs_from: Instant,
+    pub retires_at: Option<Instant>,
+    /// Of a rotation: the keys that it takes over from.
+    #[serde(borrow, default)]
+    pub retires: Vec<RetiredFacts<'a>>,
+}
+
+/// The facts of `gateway_key.revoked`.
+#[derive(Deserialize)]
+pub(super) struct GatewayKeyRevokedFacts<'a> {
+    pub revoked_at: Instant,
+    /// The key that signs in its stead.
+    #[serde(borrow)]
+    pub next: NextKeyFacts<'a>,
+    /// Keys that it would have taken over from.
+    #[serde(borrow)]
+    pub retires: Vec<RetiredFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NextKeyFacts<'a> {
+    #[serde(borrow)]
+    pub kid: Text<'a>,
+    pub signs_from: Instant,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RetiredFacts<'a> {
+    #[serde(borrow)]
+    pub kid: Text<'a>,
+    /// None, of a revocation: no later key takes over from it any more.
+    pub at: Option<Instant>,
+}
 
 /// What the events of the operator's log make of the gateway's keys.
 #[derive(Default)]

@@ -231,6 +231,14 @@ impl CliError {
         }
     }
 
+    const fn demo_remedy(&self) -> &'static str {
+        match self {
+            Self::DemoUnasked => "leave --database-url out, or say --into as well if that database is empty",
+            Self::DemoIntoNothing => "--database-url with an empty database, or leave --into out",
+            _ => "an empty database, another --dir, or neither for one that is made and told",
+        }
+    }
+
     fn remedy(&self) -> Option<String> {
         if let Some(error) = self.database() {
             return of_database(error);
@@ -255,9 +263,7 @@ impl CliError {
                 "an earlier export of this log, or a checkpoint of it; without --since all of it is exported"
             }
             Self::AnchorFile(AnchorFileError::Foreign { .. }) => "another file with --append",
-            Self::DemoUnasked => "leave --database-url out, or say --into as well if that database is empty",
-            Self::DemoIntoNothing => "--database-url with an empty database, or leave --into out",
-            Self::DemoNotBlank(_) => "an empty database, another --dir, or neither for one that is made and told",
+            Self::DemoUnasked | Self::DemoIntoNothing | Self::DemoNotBlank(_) => self.demo_remedy(),
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
@@ -267,7 +273,7 @@ impl CliError {
                 "`perkgate perk unschedule` takes the schedule back, then submit the version for approval"
             }
             Self::Unapproved { .. } => {
-                "withdraw it, then submit it again: `perkgate perk withdraw`, then `perkgate perk submit`"
+                "withdraw it and submit it again: `perkgate perk withdraw`, `perkgate perk submit`"
             }
             Self::AnothersFile { .. } => "give that file another name, or move it away",
             Self::UnknownSource(_) => {
@@ -280,11 +286,7 @@ impl CliError {
             Self::UnknownTokenKey { published, .. } => {
                 return Some(format!("one of those that are published: {}", published.join(", ")));
             }
-            Self::Score(ScoreError::Source(SourceFault::Reserved)) => {
-                return Some(format!("another name; `{}` is there for every merchant", Source::klout().name));
-            }
-            Self::Score(ScoreError::Source(SourceFault::EmptyScale)) => "--min 1 --max 1000",
-            Self::Score(ScoreError::SourceExists(_)) => "`perkgate source list --merchant SLUG` shows its scale",
+            Self::Score(error) => return of_score(error),
             Self::Trial(TrialError::NoScore) => "--score or --subject in the place of --everyone",
             Self::Trial(TrialError::PeriodReversed | TrialError::PeriodInFuture { .. }) => {
                 "--from with an earlier instant, and --to with one in the past, or none for now"
@@ -293,9 +295,9 @@ impl CliError {
             Self::NoFiles { .. } => {
                 "a directory with .yaml, .yml or .json files; `perkgate perk new` writes a first perk with its cases"
             }
+            Self::FileExists(_) => "another place with --out",
             Self::Differs(_) => "move it away, or --force to write over it",
             Self::NotYamlName(_) => "a name that ends in .yaml, and not in .test.yaml, which is for cases",
-            Self::FileExists(_) => "another place with --out",
             Self::NothingApplied { .. } | Self::TooManyPerks(_) => "mend it, or give fewer: all are applied, or none",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
@@ -323,7 +325,6 @@ impl CliError {
             | Self::NoScore(_)
             | Self::Access(_)
             | Self::Perk(_)
-            | Self::Score(_)
             | Self::Handle(_)
             | Self::Disclosure(_)
             | Self::Context(_)
@@ -335,6 +336,17 @@ impl CliError {
             | Self::Jwks { .. } => return None,
         };
         Some(words.to_owned())
+    }
+}
+
+fn of_score(error: &ScoreError) -> Option<String> {
+    match error {
+        ScoreError::Source(SourceFault::Reserved) => {
+            Some(format!("another name; `{}` is there for every merchant", Source::klout().name))
+        }
+        ScoreError::Source(SourceFault::EmptyScale) => Some("--min 1 --max 1000".to_owned()),
+        ScoreError::SourceExists(_) => Some("`perkgate source list --merchant SLUG` shows its scale".to_owned()),
+        _ => None,
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn read_as_flags(mut command: Command, settings: &[&'static Setting])
         let Some(arg) = arg_of(setting) else { continue };
         let help = format!("{} [as a flag only]", setting.doc);
         command = if is_serving(setting) {
-            command.mut_arg(arg.get_id().to_string(), |arg| arg.help(help))
+            command.mut_arg(arg.get_id(), |arg| arg.help(help))
         } else {
             command.arg(arg.help(help))
         };

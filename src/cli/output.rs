@@ -76,13 +76,11 @@ impl Output {
             self.complain(vec![Complaint { error, remedy, ..Complaint::default() }]);
             return;
         }
-        for argument in arguments.iter().filter_map(|argument| argument.to_str()) {
-            // Of `--name=value` clap repeats the value.
-            for part in [argument, argument.split_once('=').map_or("", |(_, value)| value)] {
-                if let Cow::Owned(escaped) = escape::line(part) {
-                    text = text.replace(part, &escaped);
-                }
-            }
+        // What is repeated of such an argument is no longer what it was: clap takes escape sequences out of it. So
+        // the line ends of the whole are escaped with it.
+        let is_hostile = |argument: &OsString| matches!(escape::line(&argument.to_string_lossy()), Cow::Owned(_));
+        if arguments.iter().any(is_hostile) {
+            text = format!("{}\n", escape::line(text.trim_end()));
         }
         let _ = write!(std::io::stderr().lock(), "{}", escape::document(&text));
     }

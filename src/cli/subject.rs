@@ -225,7 +225,7 @@ impl fmt::Display for RecordView {
         write_line!(f, "What is held on {}", self.subject)?;
         match (&self.pseudonym, self.since) {
             (Some(pseudonym), Some(since)) => {
-                let former = self.former_pseudonym.iter().map(|former| format!(" or {former}")).collect::<String>();
+                let former = self.former_pseudonym.as_ref().map_or_else(String::new, |former| format!(" or {former}"));
                 write_line!(f, "Known since {since}; events say {pseudonym}{former}")?;
             }
             _ => write_line!(f, "No event is about this person")?,

@@ -19,6 +19,7 @@ pub(super) struct Args {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are JSON members, as the API has them")]
 struct Revoked {
     kid: String,
     revoked_at: Timestamp,

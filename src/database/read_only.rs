@@ -13,6 +13,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::connection::{self, AnyConnection, DatabaseUrl, Purpose};
 use super::error::DatabaseError;
+use super::migrate;
 
 /// A connection for reading, and what must not change meanwhile.
 pub struct Reader {
@@ -27,8 +28,15 @@ impl Reader {
     /// Opens a connection to read by. On a database that can be written it is one like any other.
     ///
     /// # Errors
-    /// [`DatabaseError::Unavailable`] when nothing answers, or it can't be read either.
+    /// [`DatabaseError::Unavailable`] when nothing answers, or it can't be read either; [`DatabaseError::Mismatch`] for
+    /// a schema that a newer build made.
     pub fn open(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
+        let mut reader = Self::connect(url)?;
+        migrate::refuse_newer(&mut reader.conn)?;
+        Ok(reader)
+    }
+
+    fn connect(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
         let error = match (connection::open(url, Purpose::Reading), url) {
             (Ok(conn), _) => return Ok(Self { conn, unlocked: Vec::new() }),
             (Err(error), DatabaseUrl::Sqlite(path)) if Path::new(path).is_file() => error,
@@ -81,10 +89,10 @@ fn state(file: &str) -> Option<State> {
 fn read_by(path: &str, how: &str, first: &str) -> Result<SqliteConnection, DatabaseError> {
     let url = format!("file:{}?{how}", encoded(path));
     let mut conn = SqliteConnection::establish(&url).map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
-    // Sorting must not ask for files either. The last statement is the first that reads.
+    // Sorting must not ask for files either; of these, `cache_size` is the first that reads.
     conn.batch_execute(&format!(
-        "PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA query_only = ON; \
-         {first} SELECT count(*) FROM sqlite_schema;"
+        "{first} PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; \
+         PRAGMA query_only = ON; SELECT count(*) FROM sqlite_schema;"
     ))?;
     Ok(conn)
 }

@@ -143,22 +143,21 @@ impl Session {
                 ended => break ended,
             }
         };
-        let ended = match ended {
-            Ok(step) => step,
-            Err(_) => {
-                self.place = None;
-                let was = stage.swap(ABANDONED, Ordering::AcqRel);
-                // What it said between our last look and the swap.
-                let said: Vec<Step<T, E>> = steps.try_iter().collect();
-                let mut last = (was == COMMITTING).then(|| Step::CommitFailed(silent()));
-                for step in said {
-                    match step {
-                        Step::Worked(worked) => value = Some(worked),
-                        step => last = Some(step),
-                    }
+        let ended = if let Ok(step) = ended {
+            step
+        } else {
+            self.place = None;
+            let was = stage.swap(ABANDONED, Ordering::AcqRel);
+            // What it said between our last look and the swap.
+            let said: Vec<Step<T, E>> = steps.try_iter().collect();
+            let mut last = (was == COMMITTING).then(|| Step::CommitFailed(silent()));
+            for step in said {
+                match step {
+                    Step::Worked(worked) => value = Some(worked),
+                    step => last = Some(step),
                 }
-                last.unwrap_or_else(|| Step::Aborted(Abort::Database(silent())))
             }
+            last.unwrap_or_else(|| Step::Aborted(Abort::Database(silent())))
         };
         match (ended, value) {
             (Step::Committed, Some(value)) => Ok(value),

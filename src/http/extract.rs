@@ -395,9 +395,10 @@ mod tests {
         ] {
             assert_eq!(spot(text), at(pointer, "invalid_value"), "{text}");
         }
-        // A backslash before what only looks like one; and what is no JSON is that first.
+        // A backslash before what only looks like one; and whichever fault comes first is told.
         assert!(parse::<Ask>(br#"{"perk":"a","context":{"x":"\\u0000"}}"#).is_ok());
-        assert_eq!(spot(r#"{"perk":"\u0000""#).0, Kind::MalformedJson);
+        assert_eq!(spot(r#"{"perk":"\u0000""#).0, Kind::InvalidRequest);
+        assert_eq!(spot(r#"{"perk":x,"context":"\u0000"}"#).0, Kind::MalformedJson);
     }
 
     #[test]

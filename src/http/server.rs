@@ -54,7 +54,7 @@ pub async fn serve(
     door.drain();
     tracing::info!("stopping: finishing what is under way");
     let last_call = settings.timeouts.drain.min(LAST_CALL);
-    tokio::time::sleep(settings.timeouts.drain - last_call).await;
+    tokio::time::sleep(settings.timeouts.drain.saturating_sub(last_call)).await;
     // A port that closes resets whoever has connected and was not accepted yet.
     sockets::turn_away(&port);
     drop(port);

@@ -1,6 +1,7 @@
 //! The key that authenticates what lies in a cache that others can write to.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
@@ -9,11 +10,11 @@ pub const TAG_BYTES: usize = 32;
 
 /// Derived from the gateway's hash key, so all replicas have the same; cheap to clone.
 #[derive(Clone)]
-pub struct CacheKey(hmac::Key);
+pub struct CacheKey(Arc<hmac::Key>);
 
 impl CacheKey {
     pub(super) fn new(secret: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
     /// HMAC-SHA-256 over the parts, one after the other. The caller sees to it that no two
@@ -21,7 +22,9 @@ impl CacheKey {
     #[must_use]
     pub fn tag(&self, parts: &[&[u8]]) -> [u8; TAG_BYTES] {
         let mut context = hmac::Context::with_key(&self.0);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         let mut tag = [0; TAG_BYTES];
         tag.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
         tag

@@ -53,15 +53,15 @@ pub fn start(logs: &Logs) {
             .with(ClientFaults)
             .try_init(),
     };
-    match started {
-        // By default a thread that panics writes to stderr by itself, and would wait for whoever reads it.
-        Ok(()) => std::panic::set_hook(Box::new(|panic| {
-            let backtrace = std::backtrace::Backtrace::capture();
-            let thread = std::thread::current();
-            tracing::error!(thread = thread.name(), %backtrace, "{panic}");
-        })),
-        Err(_) => tracing::debug!("logging had been started before"),
+    if started.is_err() {
+        return tracing::debug!("logging had been started before");
     }
+    // By default a thread that panics writes to stderr by itself, and would wait for whoever reads it.
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name(), %backtrace, "{panic}");
+    }));
 }
 
 /// Writes to stderr what is no log line, in its turn among them, without waiting for whoever reads it.

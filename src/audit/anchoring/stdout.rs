@@ -35,17 +35,13 @@ impl StandardOutput {
                 (anchors, written)
             }
         };
-        match tokio::time::timeout(PATIENCE, &mut written).await {
-            Ok(outcome) => {
-                let outcome = outcome.unwrap_or_else(|_| Err(ErrorKind::Interrupted.into()));
-                self.torn = outcome.is_err();
-                outcome.map(|()| anchors)
-            }
-            Err(_) => {
-                self.under_way = Some((anchors, written));
-                Err(std::io::Error::new(ErrorKind::TimedOut, "nobody reads it"))
-            }
-        }
+        let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut written).await else {
+            self.under_way = Some((anchors, written));
+            return Err(std::io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+        };
+        let outcome = outcome.unwrap_or_else(|_| Err(ErrorKind::Interrupted.into()));
+        self.torn = outcome.is_err();
+        outcome.map(|()| anchors)
     }
 }
 

@@ -31,7 +31,7 @@ fn files(settings: &Settings) -> BTreeMap<PathBuf, Vec<&'static str>> {
     for (setting, origin) in &settings.origins {
         match origin {
             Origin::File { path, .. } | Origin::Toml(path) if settings.holds_secret(setting) => {
-                holds(path, setting.name)
+                holds(path, setting.name);
             }
             _ => {}
         }

@@ -83,7 +83,7 @@ where
             .h1_write_buffer_size(WRITE_BUFFER_BYTES)
             .local_addr(address)
             .on_connect_ext(|stream: &GuardedStream, data| drop(data.insert(stream.connection())))
-            .finish(map_config(application, |_| AppConfig::default()));
+            .finish(map_config(application, |()| AppConfig::default()));
         let connections = admitting.clone();
         fn_service(move |socket: TcpStream| {
             let admitted = guard(socket, &connections);

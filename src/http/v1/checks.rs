@@ -10,11 +10,10 @@ use utoipa::ToSchema;
 
 use crate::access::role::permit::Check;
 use crate::access::{Permission, Principal};
-use crate::decimal::Decimal;
 use crate::eligibility::checker::{Answer, CheckError, Question};
 use crate::eligibility::decide::Decision;
 use crate::eligibility::facts::Context;
-use crate::eligibility::reason::{Reason, ReasonCode};
+use crate::eligibility::reason::Reason;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
@@ -24,13 +23,14 @@ use crate::http::openapi::{
 };
 use crate::http::problem::{Problem, Spot};
 use crate::http::v1::contests::ContestView;
+use crate::http::v1::explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
 use crate::http::v1::referrals::RulingView;
-use crate::ids::{CheckId, GrantId, PerkSlug, SourceName};
+use crate::ids::{CheckId, GrantId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::LedgerError;
-use crate::ledger::entry::{Ended, Idempotency, LimitTouched, Receipt, ScoreSeen};
+use crate::ledger::entry::{Ended, Idempotency};
 use crate::ledger::referrals::Referral;
-use crate::subject::{SubjectError, SubjectHandle, hex};
+use crate::subject::{SubjectError, SubjectHandle};
 
 /// How long a caller is kept waiting for the ledger before it is told to come back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -126,111 +126,6 @@ pub struct CheckView {
     joins: Option<CheckId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
-}
-
-/// Why.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Reason)]
-pub struct ReasonView {
-    /// Stable: branch on this.
-    #[schema(value_type = String, example = "score_below_threshold")]
-    code: ReasonCode,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tier: Option<String>,
-    /// The score that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>, example = 40)]
-    wanted: Option<Decimal>,
-    /// The gap. For roles that may not read scores: whole points, rounded up, left out above 10 and in dry runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>, example = 3)]
-    short_by: Option<Decimal>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attribute: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    next_eligible_at: Option<Timestamp>,
-    /// A sentence to read out.
-    message: String,
-}
-
-/// The score that was looked at; its value only for roles that may read scores.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ScoreSeen)]
-pub struct ScoreSeenView {
-    #[schema(value_type = String, example = "klout")]
-    source: SourceName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>)]
-    value: Option<Decimal>,
-    #[schema(value_type = String, format = DateTime)]
-    observed_at: Timestamp,
-    age_seconds: i64,
-    /// Whether it is young enough for the rule.
-    fresh: bool,
-}
-
-/// What is left of a limit.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LimitLeft)]
-pub struct LimitView {
-    #[schema(example = "person-day")]
-    id: String,
-    remaining: u64,
-    /// Null for a limit that never resets.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    resets_at: Option<Timestamp>,
-}
-
-/// Where the decision stands in the merchant's log. Keep it: with the published log key it holds
-/// the gateway to what it said.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Receipt)]
-pub struct ReceiptView {
-    #[schema(example = "cathay")]
-    log: String,
-    index: u64,
-    /// SHA-256 of the event as RFC 6962 hashes leaves, in hexadecimal.
-    leaf_hash: String,
-    /// A signed tree head that covers it (C2SP signed note).
-    checkpoint: String,
-}
-
-impl ReasonView {
-    /// The reason with all that it holds: what the caller may not see was taken out of it before.
-    pub fn of(reason: Reason) -> Self {
-        let message = reason.message();
-        let Reason { code, tier, wanted, short_by, attribute, limit, next_eligible_at, .. } = reason;
-        Self { code, tier, wanted, short_by, attribute, limit, next_eligible_at, message }
-    }
-}
-
-impl ScoreSeenView {
-    /// The score of a decision at `at`.
-    pub fn of(score: ScoreSeen, at: Timestamp, reads_scores: bool) -> Self {
-        Self {
-            value: reads_scores.then_some(score.value),
-            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
-            source: score.source,
-            observed_at: score.observed_at,
-            fresh: score.fresh,
-        }
-    }
-}
-
-impl From<LimitTouched> for LimitView {
-    fn from(limit: LimitTouched) -> Self {
-        Self { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at }
-    }
-}
-
-impl From<Receipt> for ReceiptView {
-    fn from(receipt: Receipt) -> Self {
-        let Receipt { log, index, leaf_hash, checkpoint } = receipt;
-        Self { log, index, leaf_hash: hex(&leaf_hash), checkpoint }
-    }
 }
 
 impl CheckView {

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod checks_batch;
 pub mod contests;
 pub mod diff;
+pub mod explanation;
 pub mod grants;
 pub mod keys;
 pub mod merchants;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::checks::{LimitView, ReasonView, ScoreSeenView, read_subject};
+use super::checks::read_subject;
+use super::explanation::{LimitView, ReasonView, ScoreSeenView};
 use crate::access::role::permit::ManagePerks;
 use crate::decimal::Decimal;
 use crate::eligibility::chosen::Choice;
@@ -146,7 +147,7 @@ impl SimulationView {
             at,
             decision: simulated.decision,
             tier: simulated.tier,
-            reasons: simulated.reasons.into_iter().map(|reason| ReasonView::of(reason)).collect(),
+            reasons: simulated.reasons.into_iter().map(ReasonView::of).collect(),
             score: simulated.score.map(|score| ScoreSeenView::of(score, at, true)),
             limits: simulated.limits.into_iter().map(LimitView::from).collect(),
             next_eligible_at: simulated.next_eligible_at,

@@ -46,8 +46,11 @@ pub fn list_checkpoints(conn: &mut AnyConnection, log: &str, below: i64, limit: 
         .load(conn)?)
 }
 
-/// Index, leaf hash and body of an event, if it stands in this log.
-pub fn find_leaf(conn: &mut AnyConnection, log: &str, event: &str) -> Result<Option<(i64, Vec<u8>, Option<String>)>> {
+/// Index, leaf hash and body of an event.
+pub type LeafColumns = (i64, Vec<u8>, Option<String>);
+
+/// The leaf of an event, if it stands in this log.
+pub fn find_leaf(conn: &mut AnyConnection, log: &str, event: &str) -> Result<Option<LeafColumns>> {
     Ok(events::table
         .filter(events::id.eq(event).and(events::log_id.eq(log)))
         .select((events::log_index, events::leaf_hash, events::body))

@@ -48,7 +48,8 @@ fn shortest(path: &str, help: &str) -> String {
             word.strip_prefix('<').map_or(word, |name| placeholder(name.trim_end_matches("...").trim_end_matches('>'))),
         );
     }
-    line
+    // What it writes isn't there yet.
+    line.replace("--out scores.csv", "--out written.ndjson")
 }
 
 /// A value that the setting can't have, where there is one.
@@ -58,6 +59,7 @@ fn wrong(name: &str) -> Option<&'static str> {
         "anchor_file" => None,
         "redis_prefix" => Some("two words"),
         "master_key" => Some("/nowhere/at/all"),
+        "log_origin" => Some("no origin"),
         _ => Some("?"),
     }
 }

@@ -132,7 +132,9 @@ async fn a_stolen_key_is_withdrawn_everywhere_while_servers_run() {
         terminal.ask("merchant create cathay --name 'Cathay Pacific'");
         let (tasks, cancel) = (tokio_util::task::TaskTracker::new(), tokio_util::sync::CancellationToken::new());
         let servers = [terminal.gateway().await, terminal.gateway().await];
-        servers.iter().for_each(|server| server.follow(&tasks, &cancel));
+        for server in &servers {
+            server.follow(&tasks, &cancel);
+        }
         let stolen = servers[0].keyring.token_key().kid().to_owned();
         let told = terminal.ask(&format!("token revoke-key {stolen}"));
         assert_eq!(told["kid"], stolen);

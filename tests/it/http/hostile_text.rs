@@ -23,7 +23,7 @@ fn document() -> Value {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
 }
 
 /// The schema itself, wherever it stands.
@@ -139,12 +139,10 @@ impl Walk<'_> {
         for parameter in operation.1["parameters"].as_array().into_iter().flatten().filter(|it| it["in"] == "query") {
             let name = parameter["name"].as_str().unwrap();
             let (path, others) = request.1.split_once('?').unwrap_or((&request.1, ""));
-            let others: String = others
-                .split('&')
-                .filter(|it| !it.starts_with(&format!("{name}=")))
-                .map(|it| format!("&{it}"))
-                .collect();
-            let path = format!("{path}?{name}={}{}", encoded(text), others.trim_end_matches('&'));
+            let others: Vec<&str> =
+                others.split('&').filter(|it| !it.is_empty() && !it.starts_with(&format!("{name}="))).collect();
+            let own = format!("{name}={}", encoded(text));
+            let path = format!("{path}?{}", [&[own.as_str()], &others[..]].concat().join("&"));
             let answer = send(client, (request.0.clone(), path, request.2.clone())).await;
             let at = format!("{} {}: {name} {text:?}", request.0, operation.0);
             if text == NUL { self.refuses_nul(&at, name, &answer) } else { self.takes_it(&at, &answer) }
@@ -257,11 +255,11 @@ async fn no_text_anywhere_makes_the_gateway_fail() {
 }
 
 /// What comes back for these bytes, until the server closes.
-fn raw(app: &TestApp, head: Vec<u8>, body: Vec<u8>) -> String {
+fn raw(app: &TestApp, head: &[u8], body: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.address).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_mins(1))).unwrap();
     // It may be answered and closed before all is sent.
-    let _ = stream.write_all(&head).and_then(|()| stream.write_all(&body));
+    let _ = stream.write_all(head).and_then(|()| stream.write_all(body));
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
@@ -278,7 +276,7 @@ async fn a_megabyte_is_refused_wherever_it_stands() {
     for (path, item) in document["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/v1/")) {
         for (method, operation) in item.as_object().unwrap() {
             let method = method.to_uppercase();
-            let address = path.replace('{', "").replace('}', "");
+            let address = path.replace(['{', '}'], "");
             for content in operation["requestBody"]["content"].as_object().into_iter().flat_map(Map::keys) {
                 let roles = operation["x-roles"].as_array().unwrap();
                 if !roles.iter().any(|role| role == "admin") || path.ends_with("/import") {
@@ -290,7 +288,7 @@ async fn a_megabyte_is_refused_wherever_it_stands() {
                     "{method} {address} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-type: {content}\r\n\
                      content-length: {length}\r\n\r\n"
                 );
-                let answer = raw(&app, head.into_bytes(), text);
+                let answer = raw(&app, head.as_bytes(), &text);
                 // What the path doesn't name is not read for.
                 let refused = ["413", "404"].contains(&status(&answer).as_str());
                 assert!(answer.is_empty() || refused, "{method} {path}: {answer}");
@@ -299,7 +297,7 @@ async fn a_megabyte_is_refused_wherever_it_stands() {
                 let head = format!(
                     "{method} {address} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n{more}connection: close\r\n\r\n"
                 );
-                raw(&app, head.into_bytes(), Vec::new())
+                raw(&app, head.as_bytes(), &[])
             };
             for answer in [
                 head(&format!("{address}?cursor={megabyte}"), ""),

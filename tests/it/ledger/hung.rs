@@ -50,7 +50,7 @@ impl House {
         Self { world, merchant, kiosk, feeder, http }
     }
 
-    fn serve(&self, database: &TestDatabase, settings: &[(&str, &str)]) -> Serve {
+    fn serve(database: &TestDatabase, settings: &[(&str, &str)]) -> Serve {
         let settings: Vec<_> =
             [("rate_per_key", "0"), ("score_cache_ttl", "1h")].into_iter().chain(settings.iter().copied()).collect();
         Serve::start(Path::new(env!("CARGO_BIN_EXE_perkgate")), database, &settings)
@@ -108,7 +108,7 @@ fn signal(serve: &Serve, signal: &str) {
 async fn a_frozen_replica_keeps_nobody_from_granting() {
     let Some(postgres) = Postgres::start() else { return };
     let house = House::open(&postgres).await;
-    let (frozen, other) = (house.serve(&house.world.database, &[]), house.serve(&house.world.database, &[]));
+    let (frozen, other) = (House::serve(&house.world.database, &[]), House::serve(&house.world.database, &[]));
     let mut watching = PgConnection::establish(&house.world.database.setting()).unwrap();
     // Frozen at any instant; again, until it holds the heads then.
     let (mut keys, deadline) = (0, Instant::now() + PATIENCE);
@@ -167,7 +167,7 @@ async fn every_request_ends_while_the_database_says_nothing() {
     let house = House::open(&postgres).await;
     let proxy = Proxy::to(postgres.port());
     let behind = house.world.database.setting().replace(&postgres.port().to_string(), &proxy.port().to_string());
-    let serve = house.serve(&TestDatabase::at(&behind), &[("request_timeout", "2s")]);
+    let serve = House::serve(&TestDatabase::at(&behind), &[("request_timeout", "2s")]);
     let (first, _) = house.until_granted(&serve, "first").await;
     let (grant, check) = (first["grant"].as_str().unwrap(), first["check"].as_str().unwrap());
     let redemption = json!({"token": first["token"], "door": "A", "attempt": "1"});
@@ -215,7 +215,7 @@ async fn a_commit_whose_answer_is_lost_is_asked_about() {
     let house = House::open(&postgres).await;
     let proxy = Proxy::to(postgres.port());
     let behind = house.world.database.setting().replace(&postgres.port().to_string(), &proxy.port().to_string());
-    let serve = house.serve(&TestDatabase::at(&behind), &[("request_timeout", "4s")]);
+    let serve = House::serve(&TestDatabase::at(&behind), &[("request_timeout", "4s")]);
     house.until_granted(&serve, "before").await;
     proxy.next_commit(Commit::LosesItsAnswer);
     // The caller hears what became of it, in this very request.

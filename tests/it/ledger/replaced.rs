@@ -113,7 +113,8 @@ impl Lounge {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_file_that_goes_away_ends_granting() {
-    let ways: [(&str, fn(&Lounge, &Path)); 6] = [
+    type Way = (&'static str, fn(&Lounge, &Path));
+    let ways: [Way; 6] = [
         ("deleted", |_, path| std::fs::remove_file(path).unwrap()),
         ("its directory renamed", |_, path| {
             let directory = path.parent().unwrap();
@@ -270,7 +271,8 @@ async fn a_database_that_is_left_alone_is_told_from_a_lost_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_request_it_is_noticed_too() {
-    let ways: [(&str, fn(&Lounge, &Before)); 2] = [
+    type Way = (&'static str, fn(&Lounge, &Before));
+    let ways: [Way; 2] = [
         ("deleted", |lounge, _| std::fs::remove_file(path_of(&lounge.world.database)).unwrap()),
         ("older", |lounge, before| before.bring_back(&lounge.world.database.open())),
     ];

@@ -79,7 +79,7 @@ impl Lounge {
     }
 
     fn set(&self, who: &str, value: &[u8]) {
-        self.redis.command(&[b"SET", self.key(who).as_bytes(), value])
+        self.redis.command::<()>(&[b"SET", self.key(who).as_bytes(), value]);
     }
 }
 

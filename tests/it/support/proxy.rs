@@ -94,7 +94,7 @@ fn forward(
     cut: &Mutex<bool>,
     commits: Option<&AtomicUsize>,
 ) {
-    let mut bytes = [0; 65_536];
+    let mut bytes = vec![0; 65_536];
     while let Ok(read) = from.read(&mut bytes) {
         if read == 0 {
             break;

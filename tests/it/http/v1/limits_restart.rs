@@ -38,6 +38,9 @@ async fn decision(kiosk: &Client, perk: &str) -> String {
     kiosk.post("/v1/checks", &check).await.text_of("decision")
 }
 
+/// What changes, the rules before and after, and the warnings with what each says.
+type Case<'a> = (&'a str, Value, Value, &'a [(&'a str, &'a [&'a str])]);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warning_is_given_exactly_where_a_limit_begins_again() {
     let edited = |limit: &str, from: &str, to: &str| {
@@ -46,7 +49,7 @@ async fn a_warning_is_given_exactly_where_a_limit_begins_again() {
     };
     let one = |limit: String| rule("UTC", "t", &[limit]);
     let two = |first: &str, second: String| rule("UTC", "t", &[first.to_owned(), second]);
-    let cases: Vec<(&str, Value, Value, &[(&str, &[&str])])> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "its id",
             plain(&[DAY]),
