@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::document::Fault;
+use super::remedy::{of_database, of_ledger, of_score};
 use crate::access::{AccessError, Flaw};
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
@@ -19,8 +20,7 @@ use crate::ledger::keys::RotationError;
 use crate::perks::catalog::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::perks::read::Issue;
-use crate::scores::score::SourceFault;
-use crate::scores::{ScoreError, Source};
+use crate::scores::ScoreError;
 use crate::settings::SettingError;
 use crate::settings::master_key::MasterKeyError;
 use crate::subject::SubjectError;
@@ -336,41 +336,6 @@ impl CliError {
             | Self::Jwks { .. } => return None,
         };
         Some(words.to_owned())
-    }
-}
-
-fn of_score(error: &ScoreError) -> Option<String> {
-    match error {
-        ScoreError::Source(SourceFault::Reserved) => {
-            Some(format!("another name; `{}` is there for every merchant", Source::klout().name))
-        }
-        ScoreError::Source(SourceFault::EmptyScale) => Some("--min 1 --max 1000".to_owned()),
-        ScoreError::SourceExists(_) => Some("`perkgate source list --merchant SLUG` shows its scale".to_owned()),
-        _ => None,
-    }
-}
-
-fn of_ledger(error: &LedgerError) -> Option<String> {
-    let words = match error {
-        LedgerError::Busy | LedgerError::Unavailable => "run it again",
-        LedgerError::InDoubt => "look whether it is there, then run it again if not",
-        LedgerError::Database(error) => return of_database(error),
-        LedgerError::Mismatch(mismatch) => mismatch.remedy(),
-        LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) => return None,
-    };
-    Some(words.to_owned())
-}
-
-fn of_database(error: &DatabaseError) -> Option<String> {
-    match error {
-        DatabaseError::Unavailable(_) => {
-            Some("`perkgate doctor` says what is wrong with the database's address".to_owned())
-        }
-        DatabaseError::Mismatch(mismatch) => Some(mismatch.remedy().to_owned()),
-        DatabaseError::File(fault) => Some(fault.remedy()),
-        DatabaseError::Unfit { remedy, .. } => Some((*remedy).to_owned()),
-        error if error.is_passing() => Some("run it again".to_owned()),
-        _ => None,
     }
 }
 

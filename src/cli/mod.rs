@@ -32,6 +32,7 @@ mod perk_life;
 mod perk_simulate;
 mod progress;
 mod prune;
+mod remedy;
 mod report;
 mod score;
 mod serve;

@@ -1,7 +1,7 @@
 //! The only writer to the terminal: answers on stdout, complaints on stderr, JSON when asked for.
 //!
 //! Files, rows, names and what servers answer may hold anything, escape sequences among it. So nothing goes out that
-//! `escape` has not seen: answers are made of lines by [`write_line!`], which also keeps a value from passing for
+//! `escape` has not seen: answers are made of lines by `write_line!`, which also keeps a value from passing for
 //! another line, and of [`table`]s, and what is written at last is looked at once more.
 
 use std::borrow::Cow;

@@ -27,7 +27,7 @@ pub struct Args {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let settings = invocation.serving_settings(&args.serving)?;
     let runtime = super::runtime()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let running = Running::start(settings, args.migrate, invocation).await?;
         let stop = CancellationToken::new();
         let (told, signal) = (stop.clone(), stop_signal());
@@ -37,7 +37,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
             told.cancel();
         });
         running.until(stop).await
-    })?;
+    });
+    // Without this it would wait for good for whoever still reads from a database that hangs.
+    runtime.shutdown_timeout(LAST_WORDS);
+    served?;
     Ok(Ended::Well)
 }
 
@@ -95,10 +98,10 @@ impl Running {
         let served = server::serve(self.gateway, self.listener, self.metrics, until).await;
         cancel.cancel();
         tasks.close();
-        tasks.wait().await;
         // What was asked is recorded and the database is closed in good order, unless it hangs.
+        let _ = tokio::time::timeout(LAST_WORDS, tasks.wait()).await;
         let _ = tokio::time::timeout(LAST_WORDS, recorded).await;
-        let _ = tokio::task::spawn_blocking(move || database.close()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, tokio::task::spawn_blocking(move || database.close())).await;
         served?;
         if stop.is_cancelled() { Ok(()) } else { Err(CliError::LedgerEnded) }
     }

@@ -10,8 +10,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::connection::Purpose;
 use super::file::{Files, Stamp};
-use super::{AnyConnection, Database, DatabaseError, connection, migrate};
+use super::{AnyConnection, Database, DatabaseError, DatabaseUrl, connection, migrate};
 
 /// What happened to the database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -219,10 +220,24 @@ impl Database {
         let Some(finder) = guard.finder.get() else { return Ok(()) };
         match finder(conn, depth) {
             Ok(()) => Ok(()),
-            Err(DatabaseError::Mismatch(mismatch)) => Err(guard.found(mismatch)),
+            Err(DatabaseError::Mismatch(mismatch)) => Err(self.lost(finder, depth, mismatch)),
             Err(error) if error.is_passing() => Err(error),
             // Pages of two databases make no sense together.
             Err(error) => Err(guard.found(Mismatch::RolledBack(error.to_string()))),
+        }
+    }
+
+    /// The verdict on a database in which what was signed is missing. A connection that stands may lead to a server that
+    /// another has taken over from without a loss, and which wakes again: only what a new one sees counts for good.
+    fn lost(&self, finder: &Finder, depth: Depth, mismatch: Mismatch) -> DatabaseError {
+        let DatabaseUrl::Postgres(_) = &self.inner.url else { return self.inner.guard.found(mismatch) };
+        let seen = connection::open(&self.inner.url, Purpose::Reading).and_then(|mut fresh| finder(&mut fresh, depth));
+        match seen {
+            Err(DatabaseError::Mismatch(mismatch)) => self.inner.guard.found(mismatch),
+            Err(error) => error,
+            Ok(()) => {
+                DatabaseError::Unavailable("the connection leads to a server that is no longer in charge".to_owned())
+            }
         }
     }
 }

@@ -88,6 +88,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Between two looks at a ledger that failed.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a look at the database may take.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Between two sweeps of what has expired.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
@@ -302,20 +305,28 @@ impl Ledger {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
             }
-            // What happens to the database is noticed without a request, too.
-            let _ = self.means.database.confirm().await;
-            if self.is_failing() {
-                let _ = self.change(|_, _| Ok::<_, LedgerError>(())).await;
+            // A database that hangs must hold up neither this nor the end of the process.
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = self.tend_once(&mut swept, &sweeping) => {}
             }
-            if swept.elapsed() >= SWEEP_EVERY {
-                swept = Instant::now();
-                self.sweep_keys().await;
-                match self.sweep_uses().await {
-                    Ok(_) => sweeping.succeeded(),
-                    Err(error) => sweeping.failed(&error),
-                }
-                self.scrub_what_is_owed();
+        }
+    }
+
+    async fn tend_once(&self, swept: &mut Instant, sweeping: &Outage) {
+        // What happens to the database is noticed without a request, too.
+        let _ = tokio::time::timeout(CONFIRM_PATIENCE, self.means.database.confirm()).await;
+        if self.is_failing() {
+            let _ = self.change(|_, _| Ok::<_, LedgerError>(())).await;
+        }
+        if swept.elapsed() >= SWEEP_EVERY {
+            *swept = Instant::now();
+            self.sweep_keys().await;
+            match self.sweep_uses().await {
+                Ok(_) => sweeping.succeeded(),
+                Err(error) => sweeping.failed(&error),
             }
+            self.scrub_what_is_owed();
         }
     }
 
