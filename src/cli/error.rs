@@ -273,7 +273,7 @@ impl CliError {
                 "`perkgate perk unschedule` takes the schedule back, then submit the version for approval"
             }
             Self::Unapproved { .. } => {
-                "withdraw it and submit it again: `perkgate perk withdraw`, `perkgate perk submit`"
+                "withdraw it, then submit it again: `perkgate perk withdraw`, then `perkgate perk submit`"
             }
             Self::AnothersFile { .. } => "give that file another name, or move it away",
             Self::UnknownSource(_) => {

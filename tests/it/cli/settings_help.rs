@@ -101,10 +101,12 @@ fn what_a_commands_help_names_it_reads() {
             let variable = format!("{}{}", setting.variable(), if file { "_FILE" } else { "" });
             if help.contains(&format!("[env: {variable}]")) {
                 as_variables.env(&variable, value);
-                variables.push(variable);
+                variables.push(variable.clone());
             }
             let Some(flag) = setting.long_flag() else { continue };
-            if help.contains(&format!("--{flag} ")) {
+            // A command may have a flag of its own by that name; the demo's settings are flags alone.
+            let is_setting = path == "demo" || variables.contains(&variable);
+            if is_setting && help.contains(&format!("--{flag} ")) {
                 as_flags.arg(format!("--{flag}")).arg(value);
                 flags.push(format!("--{flag}"));
             }

