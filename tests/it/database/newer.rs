@@ -14,7 +14,10 @@ const NEWER: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ('9
 /// Beside the gateway, as the newer version would.
 fn bring(database: &TestDatabase, sql: &str) {
     match &database.url {
-        DatabaseUrl::Sqlite(path) => SqliteConnection::establish(path).unwrap().batch_execute(sql),
+        // The gateway may be writing at this very moment.
+        DatabaseUrl::Sqlite(path) => {
+            SqliteConnection::establish(path).unwrap().batch_execute(&format!("PRAGMA busy_timeout = 20000; {sql}"))
+        }
         DatabaseUrl::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(sql),
     }
     .unwrap();
