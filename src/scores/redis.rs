@@ -102,22 +102,22 @@ impl RedisScores {
         Self { link, ttl, key, clock, origin, pending, forgery_told: Arc::default() }
     }
 
-    /// What is known of `key`; errors, and what is not believed, are `Nothing`.
+    /// What is known of `key`; errors are `Nothing`. What is too old or forged is marked as written in its place: to
+    /// delete it by its name could take away the mark of a write that was made since it was read here.
     pub async fn find(&self, key: &ScoreKey) -> Known {
         if self.pending.holds(key) {
             self.tell(std::slice::from_ref(key)).await;
             return Known::Written;
         }
-        let name = name(key);
-        let Ok(Some(value)) = self.link.get(&name).await else { return Known::Nothing };
+        let Ok(Some(value)) = self.link.get(&name(key)).await else { return Known::Nothing };
         let disbelief = match self.decode(key, &value, self.clock.now()) {
             Ok(Known::Found(loaded)) if self.is_distrusted(&loaded) => Disbelief::TooOld,
             Ok(known) => return known,
             Err(disbelief) => disbelief,
         };
         match disbelief {
-            Disbelief::OtherFormat | Disbelief::InFuture => {}
-            Disbelief::TooOld => drop(self.link.delete(&name).await),
+            Disbelief::OtherFormat | Disbelief::InFuture => return Known::Nothing,
+            Disbelief::TooOld => {}
             Disbelief::Forged => {
                 metrics::counter!("score_cache_forged_total").increment(1);
                 if !self.forgery_told.swap(true, Ordering::Relaxed) {
@@ -126,10 +126,10 @@ impl RedisScores {
                          can write there; from now on these are only counted, as score_cache_forged_total"
                     );
                 }
-                let _ = self.link.delete(&name).await;
             }
         }
-        Known::Nothing
+        self.tell(std::slice::from_ref(key)).await;
+        Known::Written
     }
 
     /// Keeps what a reader loaded, unless something is there.
