@@ -216,14 +216,14 @@ pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection,
 /// [`DatabaseError::Unavailable`] when nothing answers.
 pub(super) fn open_to_look(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
     let DatabaseUrl::Sqlite(path) = url else { return open(url, Purpose::Reading) };
-    let opened = SqliteConnection::establish(&file::uri(path));
+    let opened = SqliteConnection::establish(&file::uri(path, file::READ_WRITE));
     let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
     conn.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;
     Ok(AnyConnection::Sqlite(conn))
 }
 
 fn open_file(path: &str) -> Result<AnyConnection, DatabaseError> {
-    let opened = SqliteConnection::establish(&file::uri(path));
+    let opened = SqliteConnection::establish(&file::uri(path, file::READ_WRITE));
     let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
     conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
     switch_to_wal(&mut conn)?;

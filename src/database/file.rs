@@ -148,9 +148,12 @@ pub(super) fn explain(path: &Path, complaint: &str) -> Option<FileFault> {
     }
 }
 
-/// The path as SQLite opens it: as it is, and never making a file. A pool that made one in the place of a file that was
+/// How SQLite opens a database for writing: never making a file. A pool that made one in the place of a file that was
 /// deleted would go on with an empty database.
-pub(super) fn uri(path: &str) -> String {
+pub(super) const READ_WRITE: &str = "mode=rw";
+
+/// The path as SQLite's URIs have it, which keep it as it is, and how to open it: [`READ_WRITE`], `mode=ro`, …
+pub(super) fn uri(path: &str, how: &str) -> String {
     use std::fmt::Write as _;
     let mut uri = "file:".to_owned();
     for byte in path.bytes() {
@@ -160,7 +163,8 @@ pub(super) fn uri(path: &str) -> String {
             let _ = write!(uri, "%{byte:02X}");
         }
     }
-    uri.push_str("?mode=rw");
+    uri.push('?');
+    uri.push_str(how);
     uri
 }
 
@@ -254,7 +258,10 @@ mod tests {
 
     #[test]
     fn every_path_is_written_as_a_uri() {
-        assert_eq!(uri("/var/lib/perk gate/50%?#ü.db"), "file:/var/lib/perk%20gate/50%25%3F%23%C3%BC.db?mode=rw");
+        assert_eq!(
+            uri("/var/lib/perk gate/50%?#ü.db", READ_WRITE),
+            "file:/var/lib/perk%20gate/50%25%3F%23%C3%BC.db?mode=rw"
+        );
     }
 
     #[test]

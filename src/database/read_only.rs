@@ -13,7 +13,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::connection::{self, AnyConnection, DatabaseUrl, Purpose};
 use super::error::DatabaseError;
-use super::migrate;
+use super::{file, migrate};
 
 /// A connection for reading, and what must not change meanwhile.
 pub struct Reader {
@@ -87,19 +87,14 @@ fn state(file: &str) -> Option<State> {
 
 /// `first` is said before anything is read.
 fn read_by(path: &str, how: &str, first: &str) -> Result<SqliteConnection, DatabaseError> {
-    let url = format!("file:{}?{how}", encoded(path));
-    let mut conn = SqliteConnection::establish(&url).map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
+    let mut conn =
+        SqliteConnection::establish(&file::uri(path, how)).map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
     // Sorting must not ask for files either; of these, `cache_size` is the first that reads.
     conn.batch_execute(&format!(
         "{first} PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; \
          PRAGMA query_only = ON; SELECT count(*) FROM sqlite_schema;"
     ))?;
     Ok(conn)
-}
-
-/// A path as SQLite's URIs have it.
-fn encoded(path: &str) -> String {
-    path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
 #[cfg(test)]
