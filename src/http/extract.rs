@@ -58,6 +58,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Self::read_by(parse, req, payload)
+    }
+}
+
+impl<T: 'static> Body<T> {
+    fn read_by(
+        parse: fn(&[u8]) -> Result<T, Problem>,
+        req: &HttpRequest,
+        payload: &mut Payload,
+    ) -> LocalBoxFuture<'static, Result<Self, Problem>> {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
             let raw = read(&req, payload, "application/json").await?;
@@ -77,12 +87,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Pieces<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (req, payload) = (req.clone(), payload.take());
-        Box::pin(async move {
-            let raw = read(&req, payload, "application/json").await?;
-            let value = parse_frame(&raw)?;
-            Ok(Self(Body { value, raw }))
-        })
+        let body = Body::read_by(parse_frame, req, payload);
+        Box::pin(async move { Ok(Self(body.await?)) })
     }
 }
 
