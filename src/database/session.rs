@@ -8,9 +8,9 @@
 //! share, and its writer holds the file: there the work is done in place, without a deadline.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::connection;
@@ -23,8 +23,12 @@ const COMMITTING: u8 = 1;
 /// The deadline has passed: whatever was not being committed by then never is.
 const ABANDONED: u8 = 2;
 
-/// So many connections may be left behind; with more, nothing answers and another one would not either.
-const MOST_ABANDONED: usize = 8;
+/// So many connections may be left behind within [`RECENTLY`]; with more, nothing answers and another one would not
+/// either. Later it is tried again: another server may have taken over while those still wait for the old one.
+const MOST_ABANDONED_RECENTLY: usize = 8;
+const RECENTLY: Duration = Duration::from_mins(1);
+/// So many at all: each is a thread and a socket.
+const MOST_ABANDONED: usize = 64;
 
 /// Why a transaction was rolled back.
 #[derive(Debug)]
@@ -83,22 +87,22 @@ type Job = Box<dyn FnOnce(&mut Option<AnyConnection>) + Send>;
 enum Place {
     Here(Option<AnyConnection>),
     /// On a thread, which ends when this is dropped.
-    Apart(mpsc::Sender<Job>),
+    Apart(mpsc::Sender<Job>, Weak<()>),
 }
 
 /// A connection for one transaction after the other.
 pub struct Session {
     database: Database,
     place: Option<Place>,
-    /// Held by every thread that was ever started and has not ended.
-    threads: Arc<()>,
+    /// The threads that were left behind: since when, and what each holds until it ends.
+    abandoned: Vec<(Instant, Weak<()>)>,
 }
 
 impl Session {
     /// A session that connects when it is first used.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, place: None, threads: Arc::default() }
+        Self { database, place: None, abandoned: Vec::new() }
     }
 
     /// Runs `work` in one transaction and commits it, within `patience` (on PostgreSQL). The connection is kept
@@ -127,7 +131,7 @@ impl Session {
                 false
             }
             // A thread that is gone says so by never answering.
-            Place::Apart(jobs) => jobs.send(job).is_ok(),
+            Place::Apart(jobs, _) => jobs.send(job).is_ok(),
         };
         let mut value = None;
         let next = || {
@@ -146,7 +150,9 @@ impl Session {
         let ended = if let Ok(step) = ended {
             step
         } else {
-            self.place = None;
+            if let Some(Place::Apart(_, thread)) = self.place.take() {
+                self.abandoned.push((Instant::now(), thread));
+            }
             let was = stage.swap(ABANDONED, Ordering::AcqRel);
             // What it said between our last look and the swap.
             let said: Vec<Step<T, E>> = steps.try_iter().collect();
@@ -172,10 +178,11 @@ impl Session {
         let place = match self.place.take() {
             Some(place) => place,
             None if self.database.backend() == Backend::Sqlite => Place::Here(None),
-            None if Arc::strong_count(&self.threads) > MOST_ABANDONED => return Err(silent()),
+            None if !self.may_start() => return Err(silent()),
             None => {
                 let (jobs, mine) = mpsc::channel::<Job>();
-                let alive = self.threads.clone();
+                let alive = Arc::new(());
+                let thread = Arc::downgrade(&alive);
                 let started = std::thread::Builder::new().name("ledger-session".to_owned()).spawn(move || {
                     let mut conn = None;
                     while let Ok(job) = mine.recv() {
@@ -184,10 +191,17 @@ impl Session {
                     drop(alive);
                 });
                 started.map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
-                Place::Apart(jobs)
+                Place::Apart(jobs, thread)
             }
         };
         Ok(self.place.insert(place))
+    }
+
+    /// Whether another thread may be started beside those that were left behind.
+    fn may_start(&mut self) -> bool {
+        self.abandoned.retain(|(_, thread)| thread.strong_count() > 0);
+        let recent = self.abandoned.iter().filter(|(since, _)| since.elapsed() < RECENTLY).count();
+        recent < MOST_ABANDONED_RECENTLY && self.abandoned.len() < MOST_ABANDONED
     }
 }
 
