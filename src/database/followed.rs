@@ -38,6 +38,21 @@ pub fn bump_epoch(conn: &mut AnyConnection, name: &str) -> Result<(), DatabaseEr
     Ok(())
 }
 
+/// Waits until nobody is moving the epoch on: whoever has done so and is still committing holds its row.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub fn lock_epoch(conn: &mut AnyConnection, name: &str) -> Result<(), DatabaseError> {
+    match conn {
+        AnyConnection::Postgres(c) => {
+            epochs::table.find(name).select(epochs::value).for_no_key_update().first::<i64>(c)?;
+        }
+        // Whoever writes to SQLite is alone.
+        AnyConnection::Sqlite(_) => {}
+    }
+    Ok(())
+}
+
 fn get_epoch(conn: &mut AnyConnection, name: &str) -> Result<i64, DatabaseError> {
     Ok(epochs::table.find(name).select(epochs::value).first(conn)?)
 }

@@ -220,20 +220,28 @@ impl Database {
         let Some(finder) = guard.finder.get() else { return Ok(()) };
         match finder(conn, depth) {
             Ok(()) => Ok(()),
-            Err(DatabaseError::Mismatch(mismatch)) => Err(self.lost(finder, depth, mismatch)),
+            Err(DatabaseError::Mismatch(mismatch)) => Err(self.judge(mismatch, |conn| finder(conn, depth))),
             Err(error) if error.is_passing() => Err(error),
             // Pages of two databases make no sense together.
             Err(error) => Err(guard.found(Mismatch::RolledBack(error.to_string()))),
         }
     }
 
-    /// The verdict on a database in which what was signed is missing. A connection that stands may lead to a server that
-    /// another has taken over from without a loss, and which wakes again: only what a new one sees counts for good.
-    fn lost(&self, finder: &Finder, depth: Depth, mismatch: Mismatch) -> DatabaseError {
-        let DatabaseUrl::Postgres(_) = &self.inner.url else { return self.inner.guard.found(mismatch) };
-        let seen = connection::open(&self.inner.url, Purpose::Reading).and_then(|mut fresh| finder(&mut fresh, depth));
+    /// The verdict on a database in which something that was signed is missing; `look` looks for it. A connection that
+    /// stands may lead to a server that another has taken over from without a loss, and which wakes again: only what a
+    /// new one sees counts for good.
+    pub fn judge(
+        &self,
+        mismatch: Mismatch,
+        look: impl FnOnce(&mut AnyConnection) -> Result<(), DatabaseError>,
+    ) -> DatabaseError {
+        let guard = &self.inner.guard;
+        let (true, DatabaseUrl::Postgres(_)) = (guard.mismatch().is_none(), &self.inner.url) else {
+            return guard.found(mismatch);
+        };
+        let seen = connection::open(&self.inner.url, Purpose::Reading).and_then(|mut fresh| look(&mut fresh));
         match seen {
-            Err(DatabaseError::Mismatch(mismatch)) => self.inner.guard.found(mismatch),
+            Err(DatabaseError::Mismatch(mismatch)) => guard.found(mismatch),
             Err(error) => error,
             Ok(()) => {
                 DatabaseError::Unavailable("the connection leads to a server that is no longer in charge".to_owned())

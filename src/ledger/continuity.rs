@@ -122,6 +122,15 @@ impl KnownLogs {
         }
     }
 
+    /// That every log goes on from what was signed here. It asks for each of them: for a verdict, not for every batch.
+    pub(super) fn are_continued(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+        for head in self.signed.values() {
+            let (size, root) = heads::find_head(conn, &head.log)?.ok_or_else(|| head.missing())?;
+            head.is_continued_by(conn, size, &root)?;
+        }
+        Ok(())
+    }
+
     fn is_newest(&self, head: &SignedHead) -> bool {
         let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.back().is_some_and(|(_, newest)| newest.log == head.log)

@@ -14,11 +14,12 @@ use super::entry::{EventDraft, LogOwner};
 use super::event::Event;
 use super::{LedgerError, keys, store, subjects};
 use crate::clock::Clock;
+use crate::database::followed::lock_epoch;
 use crate::database::session::{Session, Unfinished};
 use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::EventId;
-use crate::keyring::Keyring;
+use crate::keyring::{EPOCH, Keyring};
 use crate::telemetry::Outage;
 
 /// What the writer works with.
@@ -276,6 +277,9 @@ impl Writer {
         };
         let (value, logs) = match self.session.transaction(self.means.transaction_patience(), work) {
             Ok(done) => done,
+            Err(Unfinished::Aborted(Abort::Database(DatabaseError::Mismatch(mismatch)))) => {
+                return Err(Abort::Database(database.judge(mismatch, |conn| self.logs.are_continued(conn))));
+            }
             Err(Unfinished::Aborted(abort)) => return Err(abort),
             Err(Unfinished::InDoubt(done, error)) => {
                 drop(turn);
@@ -298,12 +302,14 @@ impl Writer {
 
     /// Whether a transaction whose commit was cut off is in the database. The old server process
     /// may still be committing: it holds the log heads until it is done, so they are locked first;
-    /// a look without the lock could say no to what appears a moment later.
+    /// a look without the lock could say no to what appears a moment later. A head that it made itself
+    /// can't be seen to be locked, but then it holds the epoch of the keys, which new logs move on.
     fn took(&mut self, markers: &[String]) -> Result<bool, DatabaseError> {
         let database = self.means.database.clone();
         let _turn = database.turn(true);
         let markers = markers.to_vec();
         let look = move |conn: &mut AnyConnection| {
+            lock_epoch(conn, EPOCH)?;
             store::lock_every_log(conn)?;
             Ok::<_, Abort<Infallible>>(store::any_event_exists(conn, &markers)?)
         };

@@ -6,7 +6,7 @@ use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _};
 use futures_util::future::join_all;
 use perkgate::access::Role;
 use perkgate::database::connection::{begin, rollback};
-use perkgate::database::{AnyConnection, DatabaseError};
+use perkgate::database::{AnyConnection, DatabaseError, Mismatch};
 
 use crate::cli::{json_of, perkgate};
 use crate::support::databases::TestDatabase;
@@ -198,4 +198,32 @@ fn a_pooler_that_shares_sessions_is_refused_and_one_that_lends_them_is_not() {
     let done = perkgate(directory.path(), &["migrate", "--json", "--database-url", &pooler.url(&direct)]);
     assert!(done.status.success(), "{done:?}");
     assert_eq!(json_of(&done.stdout)["applied"].as_array().unwrap().len(), 0);
+}
+
+/// A connection may lead to a server that another has taken over from, and which wakes again.
+#[test]
+fn only_what_a_new_connection_sees_loses_a_database_for_good() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let at = TestDatabase::at(&postgres.migrated_database());
+    let database = at.open();
+    database.find_with(|conn, _| {
+        let AnyConnection::Postgres(conn) = conn else { unreachable!() };
+        let query = "SELECT coalesce(current_setting('perkgate.is_behind', true), '') AS value";
+        match diesel::sql_query(query).get_result::<Value>(conn)?.value.as_str() {
+            "yes" => Err(DatabaseError::Mismatch(Mismatch::RolledBack("it is behind".to_owned()))),
+            _ => Ok(()),
+        }
+    });
+    let asked = || {
+        database.read_blocking(|conn| {
+            let AnyConnection::Postgres(pg) = &mut *conn else { unreachable!() };
+            pg.batch_execute("SET perkgate.is_behind = 'yes'")?;
+            database.about_to_commit(conn)
+        })
+    };
+    assert!(matches!(asked(), Err(DatabaseError::Unavailable(_))));
+    assert_eq!(database.mismatch(), None);
+    alter(&at.setting(), &[("perkgate.is_behind", "'yes'")]);
+    assert!(matches!(asked(), Err(DatabaseError::Mismatch(Mismatch::RolledBack(_)))));
+    assert!(database.mismatch().is_some(), "for good");
 }

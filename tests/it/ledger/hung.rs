@@ -231,3 +231,27 @@ async fn a_commit_whose_answer_is_lost_is_asked_about() {
     house.until_granted(&serve, "did not take").await;
     assert_eq!(house.world.tally(&house.merchant).granted, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_ends_while_the_database_says_nothing() {
+    let Some(postgres) = Postgres::start() else { return };
+    let house = House::open(&postgres).await;
+    let proxy = Proxy::to(postgres.port());
+    let behind = house.world.database.setting().replace(&postgres.port().to_string(), &proxy.port().to_string());
+    let serve = House::serve(&TestDatabase::at(&behind), &[("request_timeout", "2s")]);
+    house.until_granted(&serve, "first").await;
+    proxy.fall_silent();
+    // By then whatever looks at the database by itself is waiting for it.
+    let begun = Instant::now();
+    loop {
+        let ready = house.http.get(serve.url("/readyz")).send().await.unwrap().text().await.unwrap();
+        if ready.contains("database_unreachable") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{ready}");
+    }
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(serve.stop("TERM")));
+    let status = end.recv_timeout(PATIENCE).expect("it ends");
+    assert!(status.success(), "{status}");
+}
