@@ -216,7 +216,7 @@ async fn a_connection_at_work_makes_no_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_head_that_comes_slowly_is_cut_off_too() {
-    let app = TestApp::start(&[("request_head_timeout", "300ms")]).await;
+    let app = TestApp::start(&[("request_head_timeout", "1s")]).await;
     let mut slow = Connection::open(app.address);
     assert_eq!(slow.ask(GET).status, 200);
     slow.send("GET /livez HTTP/1.1\r\nx: ");
@@ -225,7 +225,7 @@ async fn a_later_head_that_comes_slowly_is_cut_off_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_stays_open_between_requests_for_as_long_as_it_may() {
-    let app = TestApp::start(&[("keep_alive", "300ms"), ("request_head_timeout", "100ms")]).await;
+    let app = TestApp::start(&[("keep_alive", "1s"), ("request_head_timeout", "500ms")]).await;
     let mut kept = Connection::open(app.address);
     for _ in 0..3 {
         assert_eq!(kept.ask(GET).status, 200);
