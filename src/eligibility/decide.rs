@@ -17,7 +17,7 @@ use crate::perks::terms::{Fallback, Otherwise};
 use crate::perks::tier::Tier;
 
 /// Which reading of rules made a decision; audit events carry it.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -162,7 +162,7 @@ impl Tally {
         let facts = Facts { score: None, network: None, context, rollout_bucket: None };
         let span = question.source.maximum.minus(question.source.minimum).thousandths();
         let thresholds = thresholds(&question.rule);
-        question.warnings.extend(warnings(&question.rule, question.at));
+        question.warnings.extend(warnings(&question.rule, &facts.context, question.at));
         Self {
             bins: vec![0; usize::try_from(span.clamp(1, BINS)).unwrap_or(1)],
             question,
@@ -356,7 +356,7 @@ fn compared_with(leaf: &Leaf) -> Vec<Decimal> {
 }
 
 /// What makes the numbers other than they seem.
-fn warnings(rule: &Rule, at: Timestamp) -> Vec<Warning> {
+fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
     match rule.standing(at) {
@@ -376,6 +376,13 @@ fn warnings(rule: &Rule, at: Timestamp) -> Vec<Warning> {
     }
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
+    }
+    let party = context.party();
+    for limit in rule.limits().iter().filter(|limit| limit.cost.of(party) > limit.max) {
+        let (id, most) = (&limit.id, limit.max);
+        let detail =
+            format!("A check for a party of {party} is denied: the limit `{id}` admits at most {most} at once.");
+        warn("party_never_fits", detail);
     }
     warnings
 }

@@ -7,6 +7,7 @@ use super::reason::Reason;
 use super::replayed::Admission;
 use crate::ledger::checks::Settled;
 use crate::ledger::entry::LimitTouched;
+use crate::perks::limit::LimitClaim;
 use crate::perks::period::Period;
 
 /// What is told of a decision.
@@ -27,6 +28,14 @@ impl Outcome {
     pub fn of(verdict: Verdict) -> Self {
         let Verdict { decision, tier, reasons, next_eligible_at, max_wait, .. } = verdict;
         Self { decision, tier, refused_tier: None, reasons, limits: Vec::new(), next_eligible_at, max_wait }
+    }
+
+    /// With what limits say whose uses are not known: nothing, unless one never admits as much as is claimed.
+    pub fn within(self, claims: &[LimitClaim]) -> Self {
+        let too_large = claims.iter().filter(|claim| claim.never_fits());
+        let refusals: Vec<_> = too_large.map(|claim| Reason::limit_reached(claim, None)).collect();
+        let (admitted, limits) = (refusals.is_empty(), self.limits.clone());
+        self.limited(Admission { admitted, limits, refusals, next_eligible_at: None })
     }
 
     /// With what the limits say to it.

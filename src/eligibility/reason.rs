@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
+use crate::perks::limit::LimitClaim;
 
 /// The gap that roles without scores may see, in whole points.
 const WIDEST_SHOWN_GAP: i64 = 10;
@@ -86,9 +87,12 @@ pub struct Reason {
     /// The attribute that is missing, or that isn't as it must be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
-    /// The id of the limit that is used up.
+    /// The id of the limit that has no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// The most that the limit admits at once, where more was asked for: no wait helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
     /// When time lifts this reason. Others may then stand: the verdict's own `next_eligible_at` says
     /// whether waiting is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,14 +111,22 @@ impl Reason {
             short_by: None,
             attribute: None,
             limit: None,
+            at_most: None,
             next_eligible_at: None,
         }
     }
 
-    /// A limit that is used up, and when it is counted anew.
+    /// A limit without room for the claim, and when it has room, if waiting helps: a claim that never fits waits for
+    /// nothing.
     #[must_use]
-    pub fn limit_reached(limit: &str, resets_at: Option<Timestamp>) -> Self {
-        Self { limit: Some(limit.to_owned()), next_eligible_at: resets_at, ..Self::new(ReasonCode::LimitReached) }
+    pub fn limit_reached(claim: &LimitClaim, room_at: Option<Timestamp>) -> Self {
+        let at_most = claim.never_fits().then_some(claim.max);
+        Self {
+            limit: Some(claim.limit.clone()),
+            at_most,
+            next_eligible_at: room_at.filter(|_| at_most.is_none()),
+            ..Self::new(ReasonCode::LimitReached)
+        }
     }
 
     /// The reason as those may see it who may not see scores: the gap in whole points, rounded up,
@@ -167,9 +179,10 @@ impl Reason {
             ReasonCode::NotYetValid => "This perk has not begun yet.".into(),
             ReasonCode::NoLongerValid => "This perk has ended.".into(),
             ReasonCode::PerkPaused => "This perk is paused.".into(),
-            ReasonCode::LimitReached => match &self.limit {
-                Some(limit) => format!("The limit {limit} has no room left for this."),
-                None => "A limit has no room left for this.".into(),
+            ReasonCode::LimitReached => match (&self.limit, self.at_most) {
+                (Some(limit), Some(most)) => format!("The limit {limit} admits at most {most} at once."),
+                (Some(limit), None) => format!("The limit {limit} has no room left for this."),
+                (None, _) => "A limit has no room left for this.".into(),
             },
             ReasonCode::NotInRollout => "This perk is not open to everyone yet.".into(),
             ReasonCode::GrantedByPerson => match tier {
@@ -203,7 +216,11 @@ mod tests {
         let text = serde_json::to_string(&reason).unwrap();
         assert_eq!(text, r#"{"code":"score_below_threshold","tier":"main","wanted":40,"short_by":2.75}"#);
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
-        let limit = Reason::limit_reached("person-day", Some(Timestamp::UNIX_EPOCH));
+        let limit = Reason {
+            limit: Some("person-day".into()),
+            next_eligible_at: Some(Timestamp::UNIX_EPOCH),
+            ..Reason::new(ReasonCode::LimitReached)
+        };
         let text = serde_json::to_string(&limit).unwrap();
         assert_eq!(text, r#"{"code":"limit_reached","limit":"person-day","next_eligible_at":"1970-01-01T00:00:00Z"}"#);
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), limit);

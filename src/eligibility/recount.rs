@@ -66,11 +66,15 @@ impl Simulator {
             };
         }
         let unknown = recount.unknown();
-        let claims: Vec<_> = entry.claims.into_iter().filter(|claim| !unknown.contains(&claim.limit)).collect();
+        let (pruned, claims): (Vec<_>, Vec<_>) =
+            entry.claims.into_iter().partition(|claim| unknown.contains(&claim.limit));
         let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &subject, at, expires };
         let admission = recount.counters.ask(Course::Really, &claims, &asking);
-        Ok(Recounted { outcome: Outcome::of(entry.verdict).limited(admission), unknown })
+        let outcome = Outcome::of(entry.verdict).limited(admission);
+        // What was used is not known, but what a limit never admits is.
+        let outcome = if outcome.decision == Decision::Granted { outcome.within(&pruned) } else { outcome };
+        Ok(Recounted { outcome, unknown })
     }
 }
 

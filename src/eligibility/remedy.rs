@@ -39,9 +39,12 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         },
         ReasonCode::NoLongerValid => "Asking before the perk ended.".to_owned(),
         ReasonCode::PerkPaused => "Asking while the perk is not paused.".to_owned(),
-        ReasonCode::LimitReached => match opens {
-            Some(opens) => format!("Asking after {opens}, when the limit {limit} has room again."),
-            None => format!("Room in the limit {limit}, which was used up."),
+        ReasonCode::LimitReached => match (reason.at_most, opens) {
+            (Some(most), _) => {
+                format!("Asking for no more than {most}, which is all that the limit {limit} admits at once.")
+            }
+            (None, Some(opens)) => format!("Asking after {opens}, when the limit {limit} has room again."),
+            (None, None) => format!("Room in the limit {limit}, which was used up."),
         },
         ReasonCode::NotInRollout => "Nothing of yours: the perk was not open to everyone yet.".to_owned(),
     })
@@ -84,9 +87,18 @@ mod tests {
         assert_eq!(of(&short("0.001")), "0.001 more points for Main lounge.");
         let closed = Reason { next_eligible_at: Some(at), ..Reason::new(ReasonCode::OutsideSchedule) };
         assert_eq!(of(&closed), "Asking after 06:00 on 2012-05-09 (America/Los_Angeles), when the perk opens.");
+        let full = Reason {
+            limit: Some("person-day".into()),
+            next_eligible_at: Some(at),
+            ..Reason::new(ReasonCode::LimitReached)
+        };
         assert_eq!(
-            of(&Reason::limit_reached("person-day", Some(at))),
+            of(&full),
             "Asking after 06:00 on 2012-05-09 (America/Los_Angeles), when the limit person-day has room again."
+        );
+        assert_eq!(
+            of(&Reason { at_most: Some(5), next_eligible_at: None, ..full }),
+            "Asking for no more than 5, which is all that the limit person-day admits at once."
         );
         assert_eq!(of(&Reason::new(ReasonCode::ScoreStale)), "A fresher score.");
     }

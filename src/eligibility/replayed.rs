@@ -244,7 +244,7 @@ impl Counters {
                 Counting::Sum => {
                     let used = *self.sums.entry(counter).or_default().of(course);
                     if used.saturating_add(claim.cost) > claim.max {
-                        refusals.push(Reason::limit_reached(&claim.limit, claim.resets_at));
+                        refusals.push(Reason::limit_reached(claim, claim.resets_at));
                     }
                     seen.push((scope, used, None));
                     continue;
@@ -258,7 +258,7 @@ impl Counters {
             if line.uses.sum().saturating_add(claim.cost) > claim.max {
                 let room = line.uses.room_at(claim.cost, claim.max).filter(|_| expires.is_none());
                 let room = room.map(|at| from_micros(at.saturating_add(behind)));
-                refusals.push(Reason::limit_reached(&claim.limit, room));
+                refusals.push(Reason::limit_reached(claim, room));
             }
             let would_stand = expires.map_or(now, |expires| held_until(now, at, expires));
             seen.push((

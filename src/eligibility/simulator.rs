@@ -154,7 +154,10 @@ impl Simulator {
             trace: trace(rule, &facts, at),
             warnings: doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding),
         };
-        if let (Some(subject), true) = (trial.subject.clone(), verdict.is_granted() && !rule.limits().is_empty()) {
+        if !verdict.is_granted() || rule.limits().is_empty() {
+            return Ok(simulated);
+        }
+        if let Some(subject) = trial.subject.clone() {
             let entry = self.entry(merchant, actor, &chosen, &trial, &facts, verdict, subject, at);
             if at < now {
                 let Recounted { outcome, unknown } = self.recount(&chosen, entry).await?;
@@ -163,6 +166,10 @@ impl Simulator {
             } else {
                 simulated.come_out(self.ledger.preview(entry).await?.into());
             }
+        } else {
+            let place = place(merchant, &trial);
+            let claims = rule.claims(verdict.tier.as_deref().unwrap_or_default(), trial.context.party(), &place, at);
+            simulated.come_out(Outcome::of(verdict).within(&claims));
         }
         Ok(simulated)
     }
@@ -215,11 +222,7 @@ impl Simulator {
         subject: SubjectHandle,
         at: Timestamp,
     ) -> CheckEntry {
-        let place = Place {
-            merchant: merchant.id.as_str(),
-            location: trial.location.as_deref(),
-            kiosk: trial.kiosk.as_deref(),
-        };
+        let place = place(merchant, trial);
         let tier = verdict.tier.as_deref().unwrap_or_default();
         CheckEntry {
             check: CheckId::new(at, &self.entropy),
@@ -287,6 +290,10 @@ impl Simulator {
             turn,
         })
     }
+}
+
+fn place<'a>(merchant: &'a Merchant, trial: &'a Trial) -> Place<'a> {
+    Place { merchant: merchant.id.as_str(), location: trial.location.as_deref(), kiosk: trial.kiosk.as_deref() }
 }
 
 /// Everyone being counted.

@@ -287,11 +287,15 @@ impl From<RulingError> for Problem {
             )]),
             RulingError::NoRoom(reasons) => {
                 let mut detail = String::new();
-                for reason in reasons {
+                for reason in &reasons {
                     detail.push_str(&reason.message());
                     detail.push(' ');
                 }
-                detail.push_str("Nothing was granted and it stays open: decide again later, or deny it.");
+                detail.push_str(if reasons.iter().any(|reason| reason.at_most.is_some()) {
+                    "Nothing was granted and it stays open: no wait makes room for this, deny it."
+                } else {
+                    "Nothing was granted and it stays open: decide again later, or deny it."
+                });
                 Self::new(Kind::LimitReached, detail)
             }
             RulingError::PerkPaused => {

@@ -167,6 +167,7 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
                 members.push((name, Json::text(value)));
             }
         }
+        members.extend(reason.at_most.map(|most| ("at_most", count(most))));
         Json::object(members)
     });
     let limits = settled.limits.iter().map(|limit| {

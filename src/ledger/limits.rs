@@ -100,7 +100,7 @@ impl Counters {
                     // Nobody knows when guests leave.
                     Counting::Held { .. } => None,
                 };
-                refusals.push(Reason::limit_reached(&claim.limit, room));
+                refusals.push(Reason::limit_reached(claim, room));
             }
             touched.push((key, claim, scope, now));
         }

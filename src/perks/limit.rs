@@ -74,6 +74,14 @@ pub struct LimitClaim {
     pub across_perks: bool,
 }
 
+impl LimitClaim {
+    /// Whether it is for more than the limit ever admits, however little of it is used.
+    #[must_use]
+    pub const fn never_fits(&self) -> bool {
+        self.cost > self.max
+    }
+}
+
 /// The counter's scope, with a blank for the subject, whose pseudonym only the ledger knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScopeKey(Vec<(Scope, String)>);
@@ -130,10 +138,7 @@ impl Limit {
             scope: ScopeKey(self.scope.iter().map(|scope| (*scope, value(scope).to_owned())).collect()),
             window_key,
             counting: self.window.counting(),
-            cost: match self.cost {
-                Cost::Party => party,
-                Cost::Fixed(cost) => cost,
-            },
+            cost: self.cost.of(party),
             max: self.max,
             resets_at,
             across_perks: self.is_across_perks(),
@@ -225,6 +230,15 @@ impl Scope {
 }
 
 impl Cost {
+    /// What a grant to `party` people uses.
+    #[must_use]
+    pub const fn of(self, party: u64) -> u64 {
+        match self {
+            Self::Party => party,
+            Self::Fixed(cost) => cost,
+        }
+    }
+
     fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
         match spot.json() {
             Json::Text(word) if word == "party" => Some(Self::Party),

@@ -31,6 +31,10 @@ pub struct ReasonView {
     attribute: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
+    /// The most that the limit admits at once, where more was asked for: ask for fewer, no wait helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 5)]
+    at_most: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
@@ -84,8 +88,8 @@ impl ReasonView {
     /// The reason with all that it holds: what the caller may not see was taken out of it before.
     pub fn of(reason: Reason) -> Self {
         let message = reason.message();
-        let Reason { code, tier, wanted, short_by, attribute, limit, next_eligible_at, .. } = reason;
-        Self { code, tier, wanted, short_by, attribute, limit, next_eligible_at, message }
+        let Reason { code, tier, wanted, short_by, attribute, limit, at_most, next_eligible_at, .. } = reason;
+        Self { code, tier, wanted, short_by, attribute, limit, at_most, next_eligible_at, message }
     }
 }
 

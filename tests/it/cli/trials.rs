@@ -40,6 +40,27 @@ fn a_subject_and_everyone_are_tried_against_a_file() {
 }
 
 #[test]
+fn a_party_that_never_fits_is_told_the_most() {
+    let terminal = cathay();
+    let limited = LOUNGE.replace(
+        r#"{"at_least":40,"score":"klout"}"#,
+        r#"{"tiers":[{"id":"in"}],
+            "limits":[{"id":"house","scope":["perk"],"max":5,"cost":"party","window":{"calendar":"day"}}]}"#,
+    );
+    terminal.write("house.json", &limited);
+    for whom in ["--subject twitter:bob", "--score 40"] {
+        let line =
+            format!("perk simulate sfo-lounge --merchant cathay -f house.json {whom} --context '{{\"party\":6}}'");
+        let told = terminal.read(&line);
+        assert!(told.starts_with("denied, by "), "{told}");
+        assert!(told.contains("  The limit house admits at most 5 at once.\n"), "{told}");
+        assert!(!told.contains("would be granted from"), "{told}");
+        let told = terminal.ask(&line);
+        assert_eq!((&told["reasons"][0]["at_most"], &told["next_eligible_at"]), (&json!(5), &json!(null)));
+    }
+}
+
+#[test]
 fn what_cannot_be_tried_is_told() {
     let terminal = cathay();
     let simulate =

@@ -9,6 +9,7 @@ mod check_promises;
 mod checks;
 mod checks_batch;
 mod checks_fallbacks;
+mod checks_parties;
 mod contests;
 mod contests_added;
 mod diff;
