@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::{Truth, World};
+use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::reason::{Reason, ReasonCode};
 use crate::decimal::Decimal;
@@ -194,18 +194,21 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
     }
 }
 
-/// One reason for each attribute, in the order of their names.
-fn because(code: ReasonCode, tier: Option<&Tier>, attributes: &BTreeSet<Attribute>) -> Vec<Reason> {
-    let reason = |attribute: Option<&Attribute>| Reason {
+/// One reason for each attribute, in the order of their names; those that are there, of the wrong type, come last.
+fn because(code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason> {
+    let reason = |attribute: Option<&Attribute>, mistyped: Option<Mistyped>| Reason {
         tier: tier.map(|tier| tier.id.clone()),
         tier_name: tier.map(|tier| tier.name.clone()),
         attribute: attribute.map(Attribute::name),
-        ..Reason::new(code)
+        wanted_type: mistyped.map(|it| it.wanted),
+        given_type: mistyped.map(|it| it.given),
+        ..Reason::new(if mistyped.is_some() { ReasonCode::AttributeMistyped } else { code })
     };
-    if attributes.is_empty() {
-        return vec![reason(None)];
+    if causes.is_empty() {
+        return vec![reason(None, None)];
     }
-    attributes.iter().map(|attribute| reason(Some(attribute))).collect()
+    let (mistyped, others): (Vec<_>, Vec<_>) = causes.iter().partition(|(_, mistyped)| mistyped.is_some());
+    others.into_iter().chain(mistyped).map(|(attribute, mistyped)| reason(Some(attribute), *mistyped)).collect()
 }
 
 fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
@@ -467,7 +470,7 @@ mod tests {
             (
                 "47",
                 r#"{"bar":"high","seats":1}"#,
-                r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"score"} {"code":"attribute_missing","tier":"t","attribute":"context.bar"}"#,
+                r#"Denied  {"code":"attribute_mistyped","tier":"t","attribute":"context.bar","wanted_type":"number","given_type":"text"}"#,
             ),
         ] {
             assert_eq!(said(&rule, &facts(Some(score), context), NOON), wanted, "{score} {context}");

@@ -1,13 +1,13 @@
 //! The truth of a condition, by Kleene's three-valued logic: what isn't known is neither true nor false.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::facts::{Facts, Value, millionths};
 use crate::decimal::Decimal;
 use crate::json::Json;
-use crate::perks::attribute::Attribute;
+use crate::perks::attribute::{Attribute, ValueType};
 use crate::perks::condition::Condition;
 use crate::perks::leaf::{Comparison, Leaf, Relation, Scalar, Test};
 
@@ -24,6 +24,16 @@ impl From<bool> for Truth {
         if value { Self::True } else { Self::False }
     }
 }
+
+/// A value that is there, of a type that its test says nothing about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mistyped {
+    pub wanted: ValueType,
+    pub given: ValueType,
+}
+
+/// The attributes that a truth is due to; those whose value is of the wrong type say so.
+pub(super) type Causes = BTreeMap<Attribute, Option<Mistyped>>;
 
 /// Facts at an instant, possibly with another score in place of the true one, or with none.
 #[derive(Clone, Copy)]
@@ -113,13 +123,13 @@ impl<'a> World<'a> {
     }
 
     /// The attributes because of which `condition` is as true as it is.
-    pub(super) fn causes(self, condition: &Condition) -> BTreeSet<Attribute> {
-        let mut causes = BTreeSet::new();
+    pub(super) fn causes(self, condition: &Condition) -> Causes {
+        let mut causes = Causes::new();
         self.add_causes(condition, &mut causes);
         causes
     }
 
-    fn add_causes(self, condition: &Condition, causes: &mut BTreeSet<Attribute>) {
+    fn add_causes(self, condition: &Condition, causes: &mut Causes) {
         let whole = self.truth(condition);
         match condition {
             // Members of another truth did not bring the whole to the one it has.
@@ -133,18 +143,49 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Of two attributes that are compared, an unknown truth is due to the one that isn't there, or,
-    /// when both are, to their types, which are the fault of neither alone.
-    fn add_leaf_causes(self, leaf: &Leaf, truth: Truth, causes: &mut BTreeSet<Attribute>) {
+    /// Of two attributes that are compared, an unknown truth is due to the one that isn't there, or, when both are,
+    /// to the one whose type the test isn't made for.
+    fn add_leaf_causes(self, leaf: &Leaf, truth: Truth, causes: &mut Causes) {
         let compared = || std::iter::once(&leaf.attribute).chain(leaf.test.other());
-        let missing = |attribute: &&Attribute| self.value(attribute).is_none();
+        let missing: Vec<_> = compared().filter(|attribute| self.value(attribute).is_none()).collect();
+        let mistyped = || compared().filter_map(|attribute| Some((attribute, self.mistyped(leaf, attribute)?)));
         if truth != Truth::Unknown {
-            causes.insert(leaf.attribute.clone());
-        } else if compared().any(|attribute| missing(&attribute)) {
-            causes.extend(compared().filter(missing).cloned());
+            causes.entry(leaf.attribute.clone()).or_default();
+        } else if missing.is_empty() && mistyped().next().is_some() {
+            for (attribute, mistyped) in mistyped() {
+                causes.entry(attribute.clone()).or_insert(Some(mistyped));
+            }
         } else {
-            causes.extend(compared().cloned());
+            let unknown: Vec<_> = if missing.is_empty() { compared().collect() } else { missing };
+            for attribute in unknown {
+                causes.entry(attribute.clone()).or_default();
+            }
         }
+    }
+
+    /// How the value of an attribute differs in type from what its leaf tests; none where it fits, or isn't there.
+    fn mistyped(self, leaf: &Leaf, attribute: &Attribute) -> Option<Mistyped> {
+        let given = self.value(attribute)?.value_type();
+        let is_left = *attribute == leaf.attribute;
+        let wanted = match &leaf.test {
+            Test::Exists => return None,
+            Test::Equals(scalar) | Test::Differs(scalar) => scalar.value_type(),
+            Test::OneOf(scalars) | Test::NoneOf(scalars) => scalars.first()?.value_type(),
+            Test::Compares(..) | Test::Between(..) | Test::Against(Relation::Compares(_), _) => ValueType::Number,
+            Test::Contains(_) => ValueType::TextOrList,
+            Test::Against(Relation::Contains, _) if is_left => ValueType::TextOrList,
+            Test::StartsWith(_) | Test::Against(Relation::Contains | Relation::StartsWith, _) => ValueType::Text,
+            Test::Against(Relation::Equals | Relation::Differs, other) => {
+                let opposite = self.value(if is_left { other } else { &leaf.attribute })?.value_type();
+                match (given, opposite) {
+                    (ValueType::List, ValueType::List) => ValueType::Text,
+                    // Nothing equals a list: it is the list that doesn't fit.
+                    (given, ValueType::List) => given,
+                    (_, opposite) => opposite,
+                }
+            }
+        };
+        (!wanted.admits(given)).then_some(Mistyped { wanted, given })
     }
 
     /// The scores at which the truth of a condition can turn, each being the first on its far side.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
+use crate::perks::attribute::ValueType;
 use crate::perks::limit::LimitClaim;
 
 /// The gap that roles without scores may see, in whole points.
@@ -18,6 +19,7 @@ pub enum ReasonCode {
     ScoreMissing,
     ScoreStale,
     AttributeMissing,
+    AttributeMistyped,
     ConditionNotMet,
     OutsideSchedule,
     NotYetValid,
@@ -30,12 +32,13 @@ pub enum ReasonCode {
 
 impl ReasonCode {
     /// Every code, in the order they were made.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
         Self::ScoreStale,
         Self::AttributeMissing,
+        Self::AttributeMistyped,
         Self::ConditionNotMet,
         Self::OutsideSchedule,
         Self::NotYetValid,
@@ -55,6 +58,7 @@ impl ReasonCode {
             Self::ScoreMissing => "score_missing",
             Self::ScoreStale => "score_stale",
             Self::AttributeMissing => "attribute_missing",
+            Self::AttributeMistyped => "attribute_mistyped",
             Self::ConditionNotMet => "condition_not_met",
             Self::OutsideSchedule => "outside_schedule",
             Self::NotYetValid => "not_yet_valid",
@@ -84,9 +88,15 @@ pub struct Reason {
     /// How many points the score is below `wanted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_by: Option<Decimal>,
-    /// The attribute that is missing, or that isn't as it must be.
+    /// The attribute that is missing, of the wrong type, or not as it must be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
+    /// The type of value that the rule tests for, where another was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_type: Option<ValueType>,
+    /// The type of the value that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_type: Option<ValueType>,
     /// The id of the limit that has no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
@@ -110,6 +120,8 @@ impl Reason {
             wanted: None,
             short_by: None,
             attribute: None,
+            wanted_type: None,
+            given_type: None,
             limit: None,
             at_most: None,
             next_eligible_at: None,
@@ -171,6 +183,19 @@ impl Reason {
                 Some(tier) => format!("Whether {tier} is open to this person can't be told without {attribute}."),
                 None => format!("This can't be decided without {attribute}."),
             },
+            ReasonCode::AttributeMistyped => {
+                let types = self.wanted_type.zip(self.given_type);
+                let fault = match types {
+                    Some((wanted, given)) => {
+                        format!("{attribute} must be {}, and is {}", wanted.describe(), given.describe())
+                    }
+                    None => format!("{attribute} is of another type than the rule asks for"),
+                };
+                match tier {
+                    Some(tier) => format!("Whether {tier} is open to this person can't be told: {fault}."),
+                    None => format!("This can't be decided: {fault}."),
+                }
+            }
             ReasonCode::ConditionNotMet => match tier {
                 Some(tier) => format!("What {tier} asks of {attribute} is not met."),
                 None => format!("What is asked of {attribute} is not met."),

@@ -28,6 +28,10 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         ReasonCode::ScoreMissing => format!("A score{of_tier}: there was none."),
         ReasonCode::ScoreStale => format!("A fresher score{of_tier}."),
         ReasonCode::AttributeMissing => format!("Being told {attribute}{of_tier}."),
+        ReasonCode::AttributeMistyped => match reason.wanted_type {
+            Some(wanted) => format!("Being told {attribute} as {}{of_tier}.", wanted.describe()),
+            None => format!("Being told {attribute} as the rule asks for it{of_tier}."),
+        },
         ReasonCode::ConditionNotMet => format!("Another {attribute}{of_tier}."),
         ReasonCode::OutsideSchedule => match opens {
             Some(opens) => format!("Asking after {opens}, when the perk opens."),

@@ -1,5 +1,7 @@
 //! Attributes: what conditions can look at, and which values each can have.
 
+use serde::{Deserialize, Serialize};
+
 use super::read::{Issues, Spot};
 
 /// What a leaf looks at.
@@ -25,6 +27,38 @@ pub(super) enum Kind {
     Duration,
     Text,
     Any,
+}
+
+/// The type of a value, as reasons name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueType {
+    Text,
+    Number,
+    Boolean,
+    List,
+    /// Either of both: `contains` looks into a text and into a list.
+    TextOrList,
+}
+
+impl ValueType {
+    /// Whether a value of the type `given` can be tested where this one is wanted.
+    #[must_use]
+    pub fn admits(self, given: Self) -> bool {
+        self == given || (self == Self::TextOrList && matches!(given, Self::Text | Self::List))
+    }
+
+    /// The type in a sentence: `must be …`, `is …`.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::List => "a list",
+            Self::TextOrList => "text or a list",
+        }
+    }
 }
 
 impl Attribute {

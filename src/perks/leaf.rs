@@ -1,6 +1,6 @@
 //! Leaves of conditions: one attribute, tested with a typed operator.
 
-use super::attribute::{Attribute, Kind};
+use super::attribute::{Attribute, Kind, ValueType};
 use super::period::{LONGEST, Period};
 use super::read::{Issues, Spot, text};
 use crate::decimal::Decimal;
@@ -223,6 +223,16 @@ fn read_number(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Decim
 }
 
 impl Scalar {
+    /// The type of values that can be equal to it.
+    #[must_use]
+    pub const fn value_type(&self) -> ValueType {
+        match self {
+            Self::Text(_) => ValueType::Text,
+            Self::Number(_) => ValueType::Number,
+            Self::Bool(_) => ValueType::Boolean,
+        }
+    }
+
     fn read(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Self> {
         match (spot.json(), kind) {
             (Json::Text(_), Kind::Text | Kind::Any) | (_, Kind::Text) => {

@@ -8,11 +8,12 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 12] = [
+const REFUSED: [Column; 13] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
     ("refused_attribute_missing", "Attribute missing"),
+    ("refused_attribute_mistyped", "Attribute mistyped"),
     ("refused_condition_not_met", "Condition not met"),
     ("refused_outside_schedule", "Outside hours"),
     ("refused_not_yet_valid", "Not yet valid"),

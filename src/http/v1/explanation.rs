@@ -8,6 +8,7 @@ use crate::decimal::Decimal;
 use crate::eligibility::reason::{Reason, ReasonCode};
 use crate::ids::SourceName;
 use crate::ledger::entry::{LimitTouched, Receipt, ScoreSeen};
+use crate::perks::attribute::ValueType;
 use crate::subject::hex;
 
 /// Why.
@@ -29,6 +30,14 @@ pub struct ReasonView {
     short_by: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attribute: Option<String>,
+    /// The type that the rule tests `attribute` for, where another was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "number")]
+    wanted_type: Option<ValueType>,
+    /// The type of the value that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "text")]
+    given_type: Option<ValueType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
     /// The most that the limit admits at once, where more was asked for: ask for fewer, no wait helps.
@@ -88,8 +97,32 @@ impl ReasonView {
     /// The reason with all that it holds: what the caller may not see was taken out of it before.
     pub fn of(reason: Reason) -> Self {
         let message = reason.message();
-        let Reason { code, tier, wanted, short_by, attribute, limit, at_most, next_eligible_at, .. } = reason;
-        Self { code, tier, wanted, short_by, attribute, limit, at_most, next_eligible_at, message }
+        let Reason {
+            code,
+            tier,
+            tier_name: _,
+            wanted,
+            short_by,
+            attribute,
+            wanted_type,
+            given_type,
+            limit,
+            at_most,
+            next_eligible_at,
+        } = reason;
+        Self {
+            code,
+            tier,
+            wanted,
+            short_by,
+            attribute,
+            wanted_type,
+            given_type,
+            limit,
+            at_most,
+            next_eligible_at,
+            message,
+        }
     }
 }
 

@@ -91,6 +91,7 @@ fn the_random_cases_reach_every_outcome() {
         ("denied", "score_missing", false),
         ("denied", "score_stale", false),
         ("denied", "attribute_missing", false),
+        ("denied", "attribute_mistyped", false),
         ("denied", "condition_not_met", false),
         ("denied", "outside_schedule", false),
         ("denied", "outside_schedule", true),
@@ -102,6 +103,7 @@ fn the_random_cases_reach_every_outcome() {
         ("referred", "score_missing", false),
         ("referred", "score_stale", false),
         ("referred", "attribute_missing", false),
+        ("referred", "attribute_mistyped", false),
         ("referred", "condition_not_met", false),
     ] {
         assert!(seen.get(&outcome).is_some_and(|times| *times >= 3), "{outcome:?} in {seen:?}");

@@ -151,7 +151,7 @@ fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
 fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
     let gate = holds(get(rule, "when"), world, now);
     if gate.is_none() {
-        return denied("attribute_missing");
+        return denied(unknown_code(get(rule, "when"), world, now));
     }
     if let Some(tier) = granted(rule, world, now) {
         let wanted = world.score.and_then(|(score, _)| {
@@ -172,9 +172,12 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
             next: None,
         };
     }
-    let unknown = list(get(rule, "tiers")).iter().any(|tier| holds(get(tier, "when"), world, now).is_none());
-    if gate == Some(true) && unknown {
-        return denied("attribute_missing");
+    let unknown = list(get(rule, "tiers"))
+        .iter()
+        .filter(|tier| holds(get(tier, "when"), world, now).is_none())
+        .min_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000));
+    if let (Some(true), Some(tier)) = (gate, unknown) {
+        return denied(unknown_code(get(tier, "when"), world, now));
     }
     let gap = world.score.and_then(|(score, _)| {
         candidates(rule, world)
@@ -254,6 +257,39 @@ fn holds(when: &Json, world: &World, now: Timestamp) -> Option<bool> {
         return holds(get(when, "not"), world, now).map(|truth| !truth);
     }
     leaf(when, world, now)
+}
+
+/// What a condition of unknown truth is refused for: what isn't there comes before what is of the wrong type.
+fn unknown_code(when: &Json, world: &World, now: Timestamp) -> &'static str {
+    if lacks(when, world, now) { "attribute_missing" } else { "attribute_mistyped" }
+}
+
+fn lacks(when: &Json, world: &World, now: Timestamp) -> bool {
+    if holds(when, world, now).is_some() {
+        return false;
+    }
+    for word in ["all", "any"] {
+        if let Json::List(members) = get(when, word) {
+            return members.iter().any(|member| lacks(member, world, now));
+        }
+    }
+    if *get(when, "not") != Json::Null {
+        return lacks(get(when, "not"), world, now);
+    }
+    let value = |attr: &str| match attr {
+        "score.age" => world.score.map(|_| number(0)),
+        attr => known(attr, world, now),
+    };
+    let Some(left) = value(text(get(when, "attr")).unwrap()) else { return true };
+    let Some(other) = text(get(when, "ref")) else { return false };
+    let Some(right) = value(other) else { return true };
+    // The empty text is of the right type, and says nothing.
+    let looks_inside = match text(get(when, "op")) {
+        Some("contains") => matches!(left, Json::Text(_) | Json::List(_)),
+        Some("starts_with") => matches!(left, Json::Text(_)),
+        _ => false,
+    };
+    looks_inside && right == Json::Text(String::new())
 }
 
 /// What is known of an attribute; an age is a number of seconds.
