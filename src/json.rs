@@ -23,6 +23,45 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
+/// JSON in which a number may be one that no [`Decimal`] holds: for texts of which only a part is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LooseJson {
+    /// The value, with null in the place of each such number.
+    pub json: Json,
+    /// The pointer of each such number, and why it can't be taken.
+    pub inexact: Vec<(String, DecimalError)>,
+}
+
+impl LooseJson {
+    /// Reads one JSON document.
+    ///
+    /// # Errors
+    /// [`JsonError`], but never for a number.
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|e| JsonError::Syntax(e.to_string()))?;
+        Self::of(raw)
+    }
+
+    fn of(raw: &RawValue) -> Result<Self, JsonError> {
+        let mut inexact = Vec::new();
+        let json = build(raw.get(), &mut String::new(), 0, &mut Some(&mut inexact))?;
+        Ok(Self { json, inexact })
+    }
+}
+
+impl From<Json> for LooseJson {
+    fn from(json: Json) -> Self {
+        Self { json, inexact: Vec::new() }
+    }
+}
+
+impl<'de> Deserialize<'de> for LooseJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::of(&raw).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Why a text is not JSON that we take; `pointer` is the spot (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
@@ -60,7 +99,7 @@ impl Json {
     /// beyond three decimals.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
         let raw: &RawValue = serde_json::from_str(text).map_err(|e| JsonError::Syntax(e.to_string()))?;
-        build(raw.get(), &mut String::new(), 0)
+        build(raw.get(), &mut String::new(), 0, &mut None)
     }
 
     /// Text.
@@ -216,8 +255,14 @@ pub fn push_pointer(pointer: &mut String, step: &str) {
 }
 
 /// Builds from the raw text level by level: `serde_json` hands floats over as `f64`, which would
-/// lose digits, so every number is read from its own characters.
-fn build(raw: &str, pointer: &mut String, depth: usize) -> Result<Json, JsonError> {
+/// lose digits, so every number is read from its own characters. Those that can't be taken are put into `inexact`, if
+/// that is given.
+fn build(
+    raw: &str,
+    pointer: &mut String,
+    depth: usize,
+    inexact: &mut Option<&mut Vec<(String, DecimalError)>>,
+) -> Result<Json, JsonError> {
     if depth > MAX_DEPTH {
         return Err(JsonError::TooDeep { pointer: pointer.clone() });
     }
@@ -236,7 +281,7 @@ fn build(raw: &str, pointer: &mut String, depth: usize) -> Result<Json, JsonErro
                 if name.contains('\0') {
                     return Err(JsonError::Nul { pointer: pointer.clone() });
                 }
-                let value = build(value.get(), pointer, depth + 1)?;
+                let value = build(value.get(), pointer, depth + 1, inexact)?;
                 pointer.truncate(here);
                 members.push((name, value));
             }
@@ -247,7 +292,7 @@ fn build(raw: &str, pointer: &mut String, depth: usize) -> Result<Json, JsonErro
             let mut items = Vec::with_capacity(raw_items.len());
             for (at, item) in raw_items.into_iter().enumerate() {
                 push_pointer(pointer, &at.to_string());
-                items.push(build(item.get(), pointer, depth + 1)?);
+                items.push(build(item.get(), pointer, depth + 1, inexact)?);
                 pointer.truncate(here);
             }
             Ok(Json::List(items))
@@ -260,7 +305,14 @@ fn build(raw: &str, pointer: &mut String, depth: usize) -> Result<Json, JsonErro
         Some(b'n') => Ok(Json::Null),
         Some(b't') => Ok(Json::Bool(true)),
         Some(b'f') => Ok(Json::Bool(false)),
-        _ => raw.parse().map(Json::Number).map_err(|source| JsonError::Number { pointer: pointer.clone(), source }),
+        _ => match (raw.parse(), inexact) {
+            (Ok(number), _) => Ok(Json::Number(number)),
+            (Err(source), Some(inexact)) => {
+                inexact.push((pointer.clone(), source));
+                Ok(Json::Null)
+            }
+            (Err(source), None) => Err(JsonError::Number { pointer: pointer.clone(), source }),
+        },
     }
 }
 
@@ -311,7 +363,7 @@ impl<'de> Deserialize<'de> for Items<'de> {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        build(raw.get(), &mut String::new(), 0).map_err(serde::de::Error::custom)
+        build(raw.get(), &mut String::new(), 0, &mut None).map_err(serde::de::Error::custom)
     }
 }
 

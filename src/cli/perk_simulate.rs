@@ -23,7 +23,7 @@ use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
 use crate::eligibility::trace::{LeafTrace, Node, Passed, Shown, Trace};
 use crate::gateway::Gateway;
 use crate::ids::{MerchantSlug, PerkSlug};
-use crate::json::Json;
+use crate::json::LooseJson;
 use crate::ledger::entry::LimitTouched;
 use crate::perks::read::Issue;
 use crate::scores::score::parse_instant;
@@ -135,17 +135,18 @@ pub(super) fn known(error: TrialError, perk: &PerkSlug) -> CliError {
         TrialError::Perk(error) => error.into(),
         TrialError::Score(error) => error.into(),
         TrialError::Database(error) => error.into(),
+        TrialError::Context(issues) => CliError::Context(issues),
         other => CliError::Trial(other),
     }
 }
 
 fn read_context(text: Option<&str>) -> Result<Context, CliError> {
     let Some(text) = text else { return Ok(Context::default()) };
-    let json = Json::parse(text).map_err(|error| {
+    let json = LooseJson::parse(text).map_err(|error| {
         let pointer = error.pointer().to_owned();
         CliError::Context(vec![Issue { pointer, code: "malformed", detail: error.to_string() }])
     })?;
-    Context::parse(&json).map_err(CliError::Context)
+    Context::parse_loose(&json).map_err(CliError::Context)
 }
 
 /// What would be decided, as it is told.

@@ -17,6 +17,7 @@ use crate::perks::period::{LONGEST, Period};
 use crate::perks::read::{Fields, Issue, Issues, Spot};
 use crate::perks::rule::Rule;
 use crate::perks::terms::Rollout;
+use crate::scores::score::{EARLIEST, ScoreFault};
 use crate::subject::SubjectHandle;
 
 /// The most cases that one file holds.
@@ -153,7 +154,14 @@ impl Subject {
         let fields = spot.fields(&["network", "score", "observed_at", "age", "in_rollout"], issues)?;
         let network = fields.or("network", None, |network| read_network(&network, issues).map(Some));
         let value = fields.or("score", None, |score| score.number(issues).map(Some));
-        let observed = fields.or("observed_at", None, |it| instant(&it, zone, issues).map(Some));
+        let observed = fields.or("observed_at", None, |it| {
+            let at = instant(&it, zone, issues)?;
+            if at < EARLIEST {
+                it.refuse(issues, "out_of_range", ScoreFault::Unobserved.to_string())
+            } else {
+                Some(Some(at))
+            }
+        });
         let age = fields.or("age", None, |age| read_age(&age, issues).map(Some));
         let in_rollout = fields.or("in_rollout", true, |it| it.boolean(issues));
         for name in ["observed_at", "age"] {

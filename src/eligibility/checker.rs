@@ -19,6 +19,7 @@ use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::limit::Place;
 use crate::perks::period::Period;
 use crate::perks::perk::{Deciding, OpenPerk, PerkStatus};
+use crate::perks::read::Issue;
 use crate::perks::seen::Seen;
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::scores::score::Score;
@@ -68,6 +69,13 @@ pub struct Answer {
     pub receipt: Option<Receipt>,
 }
 
+impl Question {
+    /// What an earlier answer to it is found by; nothing is kept of a dry run.
+    fn retried(&self) -> Option<Idempotency> {
+        self.idempotency.clone().filter(|_| !self.dry_run)
+    }
+}
+
 /// Why a question got no decision.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -79,6 +87,9 @@ pub enum CheckError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// What the rule looks at of the context can't be taken.
+    #[error("the context can't be taken")]
+    Context(Vec<Issue>),
 }
 
 /// Answers questions; cheap to clone. The one room that knows its siblings.
@@ -107,14 +118,21 @@ impl Checker {
         question: Question,
     ) -> Result<Answer, CheckError> {
         let perk = match self.catalog.open_perk(&merchant.id, &question.perk).await {
-            Err(PerkError::NotFound) => return self.answer_earlier(principal, merchant, question).await,
+            Err(error @ PerkError::NotFound) => {
+                return self.answer_earlier(principal, merchant, question.retried(), error.into()).await;
+            }
             found => found?,
         };
-        let dry_run = question.dry_run;
+        let (dry_run, retried) = (question.dry_run, question.retried());
         if !dry_run {
             self.seen.note(&merchant.id, question.context.names());
         }
-        let entry = self.decide(principal, merchant, &perk, question).await?;
+        let entry = match self.decide(principal, merchant, &perk, question).await {
+            Err(error @ CheckError::Context(_)) => {
+                return self.answer_earlier(principal, merchant, retried, error).await;
+            }
+            decided => decided?,
+        };
         if !dry_run {
             let recorded = self.ledger.check(entry).await?;
             metrics::counter!("checks_total", "decision" => recorded.get().decision.as_str()).increment(1);
@@ -145,18 +163,20 @@ impl Checker {
         })
     }
 
-    /// A perk that is gone still answers who asks again what it was asked before.
+    /// A perk that is gone, or whose rule looks at something else by now, still answers who asks again what it was
+    /// asked before; everybody else gets the error.
     async fn answer_earlier(
         &self,
         principal: &Principal,
         merchant: &Merchant,
-        question: Question,
+        retried: Option<Idempotency>,
+        error: CheckError,
     ) -> Result<Answer, CheckError> {
-        let earlier = match question.idempotency.filter(|_| !question.dry_run) {
+        let earlier = match retried {
             Some(idempotency) => self.ledger.find_answered(&merchant.id, &principal.key, idempotency).await?,
             None => None,
         };
-        earlier.map_or_else(|| Err(PerkError::NotFound.into()), |recorded| self.answer(&recorded))
+        earlier.map_or(Err(error), |recorded| self.answer(&recorded))
     }
 
     /// A check that was made earlier, with its token signed anew: the very same bytes. A token whose key
@@ -248,7 +268,10 @@ impl Checker {
         };
         let verdict = match perk.status {
             PerkStatus::Paused => Verdict::paused(),
-            PerkStatus::Active | PerkStatus::Retired => decide(rule, &facts, at),
+            PerkStatus::Active | PerkStatus::Retired => {
+                facts.context.check_for(rule).map_err(CheckError::Context)?;
+                decide(rule, &facts, at)
+            }
         };
         let seen = rule.score().zip(score).map(|(policy, score)| ScoreSeen {
             source: policy.source.clone(),

@@ -16,7 +16,7 @@ use crate::perks::perk::{Perk, RuleVersion};
 use crate::perks::read::Issue;
 use crate::perks::rule::Rule;
 use crate::scores::lookup::{Lookup, ScoreError};
-use crate::scores::score::Source;
+use crate::scores::score::{ScoreFault, Source};
 
 /// What is to be tried out.
 #[derive(Debug, Clone)]
@@ -46,6 +46,11 @@ pub enum TrialError {
     NoScore,
     #[error("the value is off the source's scale, {minimum} to {maximum}")]
     OffScale { minimum: Decimal, maximum: Decimal },
+    /// What the rule looks at of the context can't be taken.
+    #[error("the context can't be taken")]
+    Context(Vec<Issue>),
+    #[error("{}", ScoreFault::Unobserved)]
+    Unobserved,
     #[error("the period ends before it begins")]
     PeriodReversed,
     #[error("the period ends in the future: there are checks up to {now} only")]

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, DecimalError};
 use crate::ids::PerkId;
-use crate::json::Json;
-use crate::perks::attribute::{Attribute, PARTY, is_context_name};
+use crate::json::{Json, LooseJson};
+use crate::perks::attribute::{Attribute, PARTY, ValueType, is_context_name};
 use crate::perks::limit::MAX_PARTY;
-use crate::perks::read::{Issue, Issues, Spot};
+use crate::perks::read::{Issue, Issues, Spot, below};
+use crate::perks::rule::Rule;
 use crate::perks::terms::Rollout;
 use crate::subject::SubjectRef;
 
@@ -60,13 +61,15 @@ impl ScoreFact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     members: BTreeMap<String, Json>,
+    /// Numbers that can't be taken exactly: of no matter to a rule that doesn't look at them.
+    inexact: BTreeMap<String, DecimalError>,
     party: u64,
 }
 
 impl Default for Context {
     /// One person, nothing said.
     fn default() -> Self {
-        Self { members: BTreeMap::new(), party: 1 }
+        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), party: 1 }
     }
 }
 
@@ -78,6 +81,17 @@ pub(super) enum Value<'a> {
     Text(&'a str),
     Bool(bool),
     List(&'a [Json]),
+}
+
+impl Value<'_> {
+    pub(super) const fn value_type(self) -> ValueType {
+        match self {
+            Self::Number(_) => ValueType::Number,
+            Self::Text(_) => ValueType::Text,
+            Self::Bool(_) => ValueType::Boolean,
+            Self::List(_) => ValueType::List,
+        }
+    }
 }
 
 /// A decimal in millionths.
@@ -93,6 +107,41 @@ impl Context {
     /// Everything that is wrong with it.
     pub fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
         Self::read_whole(&Spot::root(json))
+    }
+
+    /// Reads a context whose numbers may be finer or larger than any that rules compare: which of them matter,
+    /// [`Context::check_for`] says when the rule is known.
+    ///
+    /// # Errors
+    /// As [`Context::parse`].
+    pub fn parse_loose(loose: &LooseJson) -> Result<Self, Vec<Issue>> {
+        let LooseJson { json, inexact } = loose;
+        let (mut issues, mut numbers) = (Issues::default(), BTreeMap::new());
+        for (pointer, error) in inexact {
+            match pointer.strip_prefix('/') {
+                Some(name) if name != PARTY && is_context_name(name) => {
+                    numbers.insert(name.to_owned(), *error);
+                }
+                _ => issues.add(pointer, "invalid_value", format!("this number can't be taken: {error}")),
+            }
+        }
+        let context = Self::read(&Spot::root(json), &mut issues);
+        issues.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
+    }
+
+    /// Whether all numbers that `rule` looks at can be taken as they are.
+    ///
+    /// # Errors
+    /// Each that can't.
+    pub fn check_for(&self, rule: &Rule) -> Result<(), Vec<Issue>> {
+        let looked_at = self.inexact.iter().filter(|(name, _)| rule.attributes().contains(*name));
+        let issue = |(name, error): (&String, &DecimalError)| Issue {
+            pointer: below("", name),
+            code: "invalid_value",
+            detail: format!("the rule looks at this number, and {error}"),
+        };
+        let issues: Vec<_> = looked_at.map(issue).collect();
+        if issues.is_empty() { Ok(()) } else { Err(issues) }
     }
 
     /// Reads a context that was taken before, by whichever build.
@@ -143,7 +192,7 @@ impl Context {
 
     /// What was said something about.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.members.keys().map(String::as_str)
+        self.members.keys().chain(self.inexact.keys()).map(String::as_str)
     }
 
     /// The members of those names, as an object; what an event keeps.
@@ -226,6 +275,28 @@ mod tests {
         }
         // A tenth of a tenth, were the two independent.
         assert!((20..90).contains(&one.intersection(&other).count()));
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_taken_matters_only_where_the_rule_looks_at_it() {
+        let loose = |text: &str| Context::parse_loose(&LooseJson::parse(text).unwrap());
+        let rule = |name: &str| {
+            let text = format!(r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.{name}","op":"gte","value":1}}}}]}}"#);
+            Rule::parse(&Json::parse(&text).unwrap(), "lounge").unwrap()
+        };
+        let context = loose(r#"{"lat":37.61882,"lon":1e400,"seat":12}"#).unwrap();
+        assert_eq!(context.check_for(&rule("seat")), Ok(()));
+        for (name, why) in [("lat", "it has more than three decimals"), ("lon", "it is not a plain decimal number")] {
+            let issues = context.check_for(&rule(name)).unwrap_err();
+            let detail = format!("the rule looks at this number, and {why}");
+            assert_eq!(issues, [Issue { pointer: format!("/{name}"), code: "invalid_value", detail }]);
+        }
+        assert_eq!(context.names().collect::<Vec<_>>(), ["seat", "lat", "lon"]);
+        for (text, pointer) in
+            [(r#"{"party":1.00001}"#, "/party"), (r#"{"tags":["a",1.00001]}"#, "/tags/1"), ("1.00001", "")]
+        {
+            assert_eq!(loose(text).unwrap_err()[0].pointer, pointer, "{text}");
+        }
     }
 
     #[test]

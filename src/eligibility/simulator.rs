@@ -28,6 +28,7 @@ use crate::perks::catalog::Catalog;
 use crate::perks::limit::Place;
 use crate::perks::period::Period;
 use crate::scores::lookup::Lookup;
+use crate::scores::score::EARLIEST;
 use crate::subject::{SubjectHandle, SubjectRef};
 
 /// Nobody waits for a preview in the ledger's queue: it is not asked.
@@ -117,6 +118,7 @@ impl Simulator {
     pub async fn simulate(&self, merchant: &Merchant, actor: &Actor, trial: Trial) -> Result<Simulated, TrialError> {
         let chosen = choose(&self.catalog, &self.lookup, &merchant.id, &trial.perk, trial.choice.clone()).await?;
         let rule = &chosen.rule;
+        trial.context.check_for(rule).map_err(TrialError::Context)?;
         // Looked at once: a moment later, now is past.
         let now = self.clock.now();
         let at = trial.at.unwrap_or(now);
@@ -201,6 +203,9 @@ impl Simulator {
             if value < source.minimum || value > source.maximum {
                 return Err(TrialError::OffScale { minimum: source.minimum, maximum: source.maximum });
             }
+            if observed_at.is_some_and(|at| at < EARLIEST) {
+                return Err(TrialError::Unobserved);
+            }
             return Ok(Some(ScoreFact { value, observed_at: observed_at.unwrap_or(at) }));
         }
         let Some(subject) = &trial.subject else { return Ok(None) };
@@ -260,6 +265,7 @@ impl Simulator {
         let Chosen { perk, version, rule, source } =
             choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
         let source = source.ok_or(TrialError::NoScore)?;
+        context.check_for(&rule).map_err(TrialError::Context)?;
         let turn = self.runs.begin(&merchant.id)?;
         let mut warnings = Vec::new();
         let mut published = None;

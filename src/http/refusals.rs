@@ -192,6 +192,7 @@ impl From<ScoreError> for Problem {
                 let (pointer, code) = match fault {
                     ScoreFault::OffScale { .. } => ("/value", "off_scale"),
                     ScoreFault::InFuture => ("/observed_at", "in_future"),
+                    ScoreFault::Unobserved => ("/observed_at", "too_old"),
                 };
                 Self::invalid(vec![Spot::at(pointer, code, fault.to_string())])
             }
@@ -227,6 +228,7 @@ impl From<CheckError> for Problem {
             CheckError::Ledger(error) => error.into(),
             // Signing what the ledger has recorded can't fail for anything that the caller did.
             CheckError::Token(error) => Self::internal(&error),
+            CheckError::Context(issues) => Self::of_issues("/context", issues),
         }
     }
 }
@@ -322,6 +324,8 @@ impl From<TrialError> for Problem {
             TrialError::Ledger(error) => error.into(),
             TrialError::Database(error) => error.into(),
             TrialError::OffScale { .. } => unfit("/score/value", "off_scale", &error),
+            TrialError::Unobserved => unfit("/score/observed_at", "too_old", &error),
+            TrialError::Context(issues) => Self::of_issues("/context", issues),
             TrialError::SourceGone { .. } => unfit("/version", "unknown_source", &error),
             TrialError::NoScore => unfit("", "no_score", &error),
             TrialError::PeriodReversed => unfit("/to", "period_reversed", &error),

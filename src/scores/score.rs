@@ -10,6 +10,10 @@ use crate::perks::period::Period;
 /// How far ahead of our clock an observation may lie: feeders' clocks are not ours.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
+/// When the earliest observation may be, 1990-01-01. Before that nobody was scored: such times are the zero of some
+/// clock or database (0001, 1601, 1900, 1970), of a score whose time was never set.
+pub const EARLIEST: Timestamp = Timestamp::constant(631_152_000, 0);
+
 /// The source that every merchant has from the start.
 pub const KLOUT: &str = "klout";
 
@@ -47,6 +51,8 @@ pub enum ScoreFault {
     OffScale { minimum: Decimal, maximum: Decimal },
     #[error("the score was observed in the future: check the feeder's clock and its UTC offset")]
     InFuture,
+    #[error("the score was observed before 1990, a time that stands for one that was never set: send the real one")]
+    Unobserved,
 }
 
 /// What became of a score that was handed in.
@@ -94,12 +100,14 @@ impl Source {
     /// Whether `score` may be taken at `now`.
     ///
     /// # Errors
-    /// [`ScoreFault`] when it is off the scale, or observed more than [`CLOCK_SKEW`] after `now`.
+    /// [`ScoreFault`] when it is off the scale, or observed before [`EARLIEST`] or more than [`CLOCK_SKEW`] after `now`.
     pub fn check(&self, score: &Score, now: Timestamp) -> Result<(), ScoreFault> {
         if score.value < self.minimum || score.value > self.maximum {
             Err(ScoreFault::OffScale { minimum: self.minimum, maximum: self.maximum })
         } else if score.observed_at.duration_since(now) > CLOCK_SKEW {
             Err(ScoreFault::InFuture)
+        } else if score.observed_at < EARLIEST {
+            Err(ScoreFault::Unobserved)
         } else {
             Ok(())
         }
@@ -179,6 +187,10 @@ mod tests {
             ("100.001", "2026-11-22T09:00:00Z", Err(off)),
             ("40", "2026-11-22T09:01:00Z", Ok(())),
             ("40", "2026-11-22T09:01:00.000001Z", Err(ScoreFault::InFuture)),
+            ("40", "1990-01-01T00:00:00Z", Ok(())),
+            ("40", "1989-12-31T23:59:59.999999Z", Err(ScoreFault::Unobserved)),
+            ("40", "1970-01-01T00:00:00Z", Err(ScoreFault::Unobserved)),
+            ("40", "0001-01-01T00:00:00Z", Err(ScoreFault::Unobserved)),
         ] {
             assert_eq!(klout.check(&score(value, at), now), wanted, "{value} {at}");
         }

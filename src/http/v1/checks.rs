@@ -26,7 +26,7 @@ use crate::http::v1::contests::ContestView;
 use crate::http::v1::explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
 use crate::http::v1::referrals::RulingView;
 use crate::ids::{CheckId, GrantId, PerkSlug};
-use crate::json::Json;
+use crate::json::LooseJson;
 use crate::ledger::LedgerError;
 use crate::ledger::entry::{Ended, Idempotency};
 use crate::ledger::referrals::Referral;
@@ -45,9 +45,10 @@ pub struct CheckBody {
     /// matter; white space inside, and what nobody can read off a screen, is refused.
     #[schema(example = "twitter:ada")]
     subject: String,
-    /// What the visit is like; the rule says which members it looks at. `party` counts people.
+    /// What the visit is like; the rule says which members it looks at. `party` counts people. A number that the rule
+    /// looks at has three decimals at most; what it doesn't look at is of no matter.
     #[schema(value_type = Option<Object>, example = json!({"terminal": "A", "party": 1}))]
-    context: Option<Json>,
+    context: Option<LooseJson>,
     /// Only ask: nothing is recorded and no token is made. A role that may not read scores is told no gap, and has 30
     /// of them an hour for one person.
     #[serde(default)]
@@ -245,12 +246,15 @@ impl CheckBody {
     pub(super) fn read(self, idempotency: Option<Idempotency>) -> Result<Question, Problem> {
         let Self { perk, subject, context, dry_run } = self;
         let subject = read_subject(&subject)?;
-        let context = match context {
-            None | Some(Json::Null) => Context::default(),
-            Some(context) => Context::parse(&context).map_err(|issues| Problem::of_issues("/context", issues))?,
-        };
+        let context = read_context(context)?;
         Ok(Question { perk, subject, context, dry_run, idempotency, deadline: Instant::now() + PATIENCE })
     }
+}
+
+/// The context that a body brings; nothing is said by one that is left out.
+pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Problem> {
+    let Some(context) = context else { return Ok(Context::default()) };
+    Context::parse_loose(&context).map_err(|issues| Problem::of_issues("/context", issues))
 }
 
 /// Show a check

@@ -6,14 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::checks::read_subject;
+use super::checks::{read_context, read_subject};
 use super::explanation::{LimitView, ReasonView, ScoreSeenView};
 use crate::access::role::permit::ManagePerks;
 use crate::decimal::Decimal;
 use crate::eligibility::chosen::Choice;
 use crate::eligibility::decide::Decision;
 use crate::eligibility::everyone::Warning;
-use crate::eligibility::facts::Context;
 use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
 use crate::eligibility::trace::Trace;
 use crate::gateway::Gateway;
@@ -24,7 +23,7 @@ use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, Prob
 use crate::http::problem::{Problem, Spot};
 use crate::http::request::RequestId;
 use crate::ids::PerkSlug;
-use crate::json::Json;
+use crate::json::{Json, LooseJson};
 use crate::scores::score::parse_instant;
 
 /// One question to a rule that need not be published.
@@ -45,7 +44,7 @@ pub struct SimulationBody {
     /// In the place of the handle's.
     network: Option<String>,
     #[schema(value_type = Option<Object>)]
-    context: Option<Json>,
+    context: Option<LooseJson>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -77,7 +76,7 @@ pub struct EveryoneBody {
     rule: Option<Json>,
     /// What every visitor is taken to bring.
     #[schema(value_type = Option<Object>)]
-    context: Option<Json>,
+    context: Option<LooseJson>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -249,13 +248,6 @@ pub(super) fn read_choice(version: Option<i32>, rule: Option<Json>) -> Result<Ch
             let detail = "Name a version, or send a rule; not both.";
             Err(Problem::invalid(vec![Spot::at("/rule", "not_both", detail)]))
         }
-    }
-}
-
-fn read_context(context: Option<Json>) -> Result<Context, Problem> {
-    match context {
-        None | Some(Json::Null) => Ok(Context::default()),
-        Some(context) => Context::parse(&context).map_err(|issues| Problem::of_issues("/context", issues)),
     }
 }
 

@@ -61,6 +61,22 @@ fn a_party_that_never_fits_is_told_the_most() {
 }
 
 #[test]
+fn a_number_that_the_rule_ignores_refuses_no_trial() {
+    let terminal = cathay();
+    let simulate = |more: &str| format!("perk simulate sfo-lounge --merchant cathay --score 40 {more}");
+    let around = "--context '{\"lat\":37.61882}'";
+    assert_eq!(terminal.ask(&simulate(around))["decision"], "granted");
+    terminal.ask(&format!("perk simulate sfo-lounge --merchant cathay --everyone {around}"));
+    let looking = LOUNGE.replace(
+        r#"{"at_least":40,"score":"klout"}"#,
+        r#"{"tiers":[{"id":"in","when":{"attr":"context.lat","op":"gte","value":37}}]}"#,
+    );
+    terminal.write("looking.json", &looking);
+    let refused = terminal.refused(&simulate(&format!("-f looking.json {around}")), 1);
+    assert_eq!(refused[0], "error: --context /lat: the rule looks at this number, and it has more than three decimals");
+}
+
+#[test]
 fn what_cannot_be_tried_is_told() {
     let terminal = cathay();
     let simulate =

@@ -96,7 +96,9 @@ async fn what_is_not_json_is_malformed_and_what_is_no_object_is_of_the_wrong_typ
     for app in TestApp::all().await {
         let before = app.footprint().await;
         for (path, ask) in senders(&app).await {
-            for body in ["", "{", "}", "{\"a\":}", "{'a':1}", "NaN", "{\"a\":NaN}", "\u{FEFF}{}", "{\"a\":1,}", "\0"] {
+            for body in
+                ["", "{", "}", "{\"a\":}", "{'a':1}", "NaN", "{\"a\":NaN}", "\u{FEFF}\u{FEFF}{}", "{\"a\":1,}", "\0"]
+            {
                 let refused = ask().json(body).await;
                 let status = refused.status;
                 // A member that isn't known may be found before the fault behind it.
@@ -173,9 +175,12 @@ async fn a_number_of_thirty_digits_is_never_rounded() {
     let app = TestApp::start(&[]).await;
     let admin = app.admin(&app.cathay).await;
     let long = format!("40.{}1", "0".repeat(29));
+    let rule = serde_json::json!({"tiers": [{"id": "t", "when": {"attr": "context.age", "op": "gte", "value": 40}}]});
+    let aged = serde_json::json!({"perk": "aged", "name": "Aged", "rule": rule, "publish": true});
+    admin.post("/v1/perks", &aged).await.is(201);
     for (path, body, pointer) in [
         ("/v1/perks", format!(r#"{{"perk":"p","name":"P","rule":{{"at_least":{long},"score":"klout"}}}}"#), "/rule"),
-        ("/v1/checks", format!(r#"{{"perk":"p","subject":"a","context":{{"age":{long}}}}}"#), "/context"),
+        ("/v1/checks", format!(r#"{{"perk":"aged","subject":"a","context":{{"age":{long}}}}}"#), "/context/age"),
         ("/v1/sources", format!(r#"{{"name":"s","min":0,"max":{long}}}"#), "/max"),
     ] {
         let (at, code) = admin.post_text(path, body).await.spot(422, "invalid_request");

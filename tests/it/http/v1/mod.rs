@@ -8,6 +8,7 @@ mod audit_search;
 mod check_promises;
 mod checks;
 mod checks_batch;
+mod checks_context;
 mod checks_fallbacks;
 mod checks_parties;
 mod contests;
