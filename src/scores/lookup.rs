@@ -497,7 +497,7 @@ mod tests {
     #[tokio::test]
     async fn of_many_concurrent_writers_the_newest_wins() {
         let room = Room::open();
-        let at = |second: i64| Score::new(Decimal::from_whole(second), crate::clock::from_micros(second * 1_000_000));
+        let at = |minute: i64| score(&minute.to_string(), &format!("2026-11-22T08:{minute:02}:00Z"));
         let order = [7, 3, 19, 1, 12, 5, 18, 2, 9, 16, 4, 11];
         let writes = futures_util::future::join_all(order.map(|second| room.put("ada", at(second)))).await;
         assert!(writes.iter().all(Result::is_ok));

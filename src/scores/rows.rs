@@ -15,7 +15,8 @@ use jiff::Timestamp;
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
-    /// RFC 4180 with a header line, its columns in any order.
+    /// RFC 4180 with a header line, its columns in any order. Columns without a name and rows without a value, as
+    /// spreadsheets leave them, are passed over.
     Csv,
 }
 
@@ -47,7 +48,10 @@ pub enum LineFault {
     FieldCount,
     #[error("a quote is not closed, or stands where none may stand (RFC 4180)")]
     Quotes,
-    #[error("the header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read")]
+    #[error(
+        "the header must name the columns `subject`, `value` and `observed_at`, each once, and no others; nothing was \
+         read"
+    )]
     Header,
     #[error("the subject can't be taken: {0}")]
     Subject(SubjectError),
@@ -85,6 +89,7 @@ impl LineFault {
             Self::TooLarge | Self::Score(ScoreFault::OffScale { .. }) => "off_scale",
             Self::Time => "bad_time",
             Self::Score(ScoreFault::InFuture) => "in_future",
+            Self::Score(ScoreFault::Unobserved) => "too_old",
             Self::Stale => "stale",
         }
     }
@@ -120,7 +125,7 @@ impl RowReader {
         }
     }
 
-    /// Reads one line, which is held against the scale and the clock too; nothing for a CSV header.
+    /// Reads one line, which is held against the scale and the clock too; nothing for a CSV header or an empty row.
     ///
     /// # Errors
     /// [`LineFault`]: the line is not taken, the next may be.
@@ -129,6 +134,7 @@ impl RowReader {
         let (subject, value, observed_at) = match self {
             Self::Ndjson => read_json(text)?,
             Self::Unreadable => return Err(LineFault::Header),
+            Self::Csv(_) if is_empty_row(text) => return Ok(None),
             Self::Csv(Columns::Awaited) => {
                 return if let Some(columns) = read_header(text) {
                     *self = Self::Csv(columns);
@@ -141,7 +147,8 @@ impl RowReader {
             Self::Csv(Columns::Known { subject, value, observed_at }) => {
                 let fields = split_fields(text).ok_or(LineFault::Quotes)?;
                 let field = |at: usize| fields.get(at).map(|f| f.as_ref().to_owned()).ok_or(LineFault::FieldCount);
-                if fields.len() != 3 {
+                let named = [*subject, *value, *observed_at];
+                if fields.iter().enumerate().any(|(at, field)| !named.contains(&at) && !field.trim().is_empty()) {
                     return Err(LineFault::FieldCount);
                 }
                 (field(*subject)?, field(*value)?.trim().parse().map_err(decimal_fault)?, field(*observed_at)?)
@@ -197,10 +204,17 @@ fn read_json(text: &str) -> Result<(String, Decimal, String), LineFault> {
 fn read_header(text: &str) -> Option<Columns> {
     let names = split_fields(text)?;
     let at = |wanted: &str| names.iter().position(|name| name.trim() == wanted);
-    match (names.len(), at("subject"), at("value"), at("observed_at")) {
+    let named = names.iter().filter(|name| !name.trim().is_empty()).count();
+    match (named, at("subject"), at("value"), at("observed_at")) {
         (3, Some(subject), Some(value), Some(observed_at)) => Some(Columns::Known { subject, value, observed_at }),
         _ => None,
     }
+}
+
+/// Whether a row of CSV has nothing in any of its fields, as spreadsheets write the rows below a table.
+fn is_empty_row(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b',' | b'"') || byte.is_ascii_whitespace())
+        && split_fields(text).is_some_and(|fields| fields.iter().all(|field| field.trim().is_empty()))
 }
 
 /// Splits one line by RFC 4180, strictly: none for a quote that is not closed, or that stands
@@ -296,6 +310,7 @@ mod tests {
             (r#"{"subject":"a","value":1,"observed_at":1353574800}"#.to_owned(), "bad_time"),
             (r#"{"subject":"a","value":1,"observed_at":"2026-11-22T09:00:00"}"#.to_owned(), "bad_time"),
             (r#"{"subject":"a","value":1,"observed_at":"2026-11-22T10:02:00Z"}"#.to_owned(), "in_future"),
+            (r#"{"subject":"a","value":1,"observed_at":"0001-01-01T00:00:00Z"}"#.to_owned(), "too_old"),
         ] {
             let fault = RowReader::new(Format::Ndjson).read(line.as_bytes(), &Source::klout(), now()).unwrap_err();
             assert_eq!(fault.code(), code, "{line}");
@@ -327,7 +342,7 @@ mod tests {
         assert_eq!(read(r#"2026-11-22T09:00:00Z,"twitter:a,""da""",47.25"#), wanted);
         for (line, code) in [
             ("2026-11-22T09:00:00Z,a", "malformed"),
-            ("2026-11-22T09:00:00Z,a,1,", "malformed"),
+            ("2026-11-22T09:00:00Z,a,1,x", "malformed"),
             ("2026-11-22T09:00:00Z,\"a,1", "malformed"),
             ("2026-11-22T09:00:00Z,\"a\"b,1", "malformed"),
             ("2026-11-22T09:00:00Z,a\",1", "malformed"),
@@ -340,6 +355,32 @@ mod tests {
             assert_eq!(read(line).unwrap_err().code(), code, "{line}");
         }
         assert_eq!(read("2026-11-22T09:00:00Z,a, 1 "), Ok(Some(row("a", "1", "2026-11-22T09:00:00Z"))));
+    }
+
+    #[test]
+    fn what_a_spreadsheet_leaves_around_a_table_is_passed_over() {
+        let mut reader = RowReader::new(Format::Csv);
+        let mut read = |line: &str| reader.read(line.as_bytes(), &Source::klout(), now());
+        for empty in [",,,,", "\"\",\"\"", " , "] {
+            assert_eq!(read(empty), Ok(None), "{empty}, above the header");
+        }
+        assert_eq!(read("subject,,value,observed_at,, "), Ok(None));
+        let wanted = Ok(Some(row("a", "1", "2026-11-22T09:00:00Z")));
+        for line in ["a,,1,2026-11-22T09:00:00Z,,", "a,,1,2026-11-22T09:00:00Z", "a,\"\",1,2026-11-22T09:00:00Z,, ,,"] {
+            assert_eq!(read(line), wanted, "{line}");
+        }
+        for empty in [",,,,,", ",", "\"\""] {
+            assert_eq!(read(empty), Ok(None), "{empty}, below");
+        }
+        for (line, code) in [
+            ("a,x,1,2026-11-22T09:00:00Z,,", "malformed"),
+            ("a,,1,2026-11-22T09:00:00Z,,x", "malformed"),
+            ("a,,1", "malformed"),
+            ("a,,,,,", "bad_value"),
+            ("\",,", "malformed"),
+        ] {
+            assert_eq!(read(line).unwrap_err().code(), code, "{line}");
+        }
     }
 
     #[test]

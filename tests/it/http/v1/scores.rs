@@ -114,6 +114,49 @@ async fn a_score_that_does_not_fit_is_pointed_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_from_a_spreadsheet_is_imported_with_what_it_leaves_around() {
+    for app in TestApp::all().await {
+        let feeder = app.feeder(&app.cathay).await;
+        let feed = "\u{FEFF},,,,\r\nsubject,value,observed_at,,\r\ntwitter:ada,47,2012-05-08T18:00:00Z,,\r\n,,,,\r\n\
+                    twitter:bob,40,2012-05-08T18:00:00Z,,\r\n,,,,";
+        let imported = import(&feeder, "text/csv", feed).await.is(200);
+        assert_eq!((&imported["accepted"], &imported["errors"]), (&json!(2), &json!([])), "{imported}");
+        assert_eq!(imported["rejected"], 0);
+        let odd = "subject,value,observed_at,note\ntwitter:ada,47,2012-05-08T18:00:00Z,x\n";
+        let refused = import(&feeder, "text/csv", odd).await.is(200);
+        assert_eq!(refused["errors"][0]["code"], "bad_header");
+        assert!(refused["errors"][0]["detail"].as_str().unwrap().contains("and no others"), "{refused}");
+    }
+}
+
+/// The zeros of clocks and databases: a score whose time was never set would count as fresh wherever a rule asks for no
+/// age.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_score_whose_time_was_never_set_is_refused_at_every_door() {
+    for app in TestApp::all().await {
+        app.lounge(r#"{"at_least":40,"score":"klout"}"#, "47").await;
+        let (feeder, admin) = (app.feeder(&app.cathay).await, app.admin(&app.cathay).await);
+        for zero in ["0001-01-01T00:00:00Z", "1601-01-01T00:00:00Z", "1900-01-01T00:00:00Z", "1970-01-01T00:00:00Z"] {
+            let refused = feeder.put("/v1/scores/klout/twitter:new", &score(47, zero)).await;
+            assert_eq!(refused.spot(422, "invalid_request"), ("/observed_at".into(), "too_old".into()), "{zero}");
+            let row = format!(r#"{{"subject":"twitter:new","value":47,"observed_at":"{zero}"}}"#);
+            let table = format!("subject,value,observed_at\ntwitter:new,47,{zero}\n");
+            for (content_type, feed, line) in [("application/x-ndjson", row, 1), ("text/csv", table, 2)] {
+                let imported = import(&feeder, content_type, feed).await.is(200);
+                assert_eq!((&imported["accepted"], &imported["rejected"]), (&json!(0), &json!(1)));
+                assert_eq!(imported["errors"][0]["code"], "too_old");
+                assert_eq!(imported["errors"][0]["line"], line);
+            }
+            let assumed = json!({"score": {"value": 47, "observed_at": zero}});
+            let refused = admin.post("/v1/perks/sfo-lounge/simulate", &assumed).await;
+            assert_eq!(refused.spot(422, "invalid_request"), ("/score/observed_at".into(), "too_old".into()));
+        }
+        feeder.get("/v1/scores/klout/twitter:new").await.problem(404, "not_found");
+        feeder.put("/v1/scores/klout/twitter:new", &score(47, "1990-01-01T00:00:00Z")).await.is(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subject_can_hold_what_a_path_must_escape() {
     for app in TestApp::all().await {
         app.lounge(super::OPEN_LOUNGE, "47.25").await;
@@ -197,7 +240,7 @@ async fn a_feed_of_the_wrong_kind_is_refused_or_counted() {
           "unchanged":0,
           "stale":0,
           "rejected":2,
-          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."},{"line":2,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."}]
+          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once, and no others; nothing was read."},{"line":2,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once, and no others; nothing was read."}]
         }
         "#);
         assert_shape!(import(&feeder, "text/csv", "").await, @r#"
