@@ -402,6 +402,16 @@ mod tests {
                 ("/schedule/open/0", Removed, "No longer open on Mondays 06:00–23:00"),
             ],
         );
+        let also = |opening: &str| format!(r#"{opening},{{"days":["mon"],"from":"06:00","to":"23:00"}},"#);
+        let monday = r#"{"days":["mon"],"from":"06:00","to":"23:00"},"#;
+        for (days, from, to, kind, sentence) in [
+            ("mon", "10:00", "12:00", Added, "Open on Mondays 10:00–12:00 as well: those hours were open already"),
+            ("mon", "22:00", "24:00", Added, "Now open on Mondays 22:00–24:00 (some of those hours were open already)"),
+            ("tue", "10:00", "12:00", Added, "Now open on Tuesdays 10:00–12:00"),
+        ] {
+            let opening = format!(r#"{{"days":["{days}"],"from":"{from}","to":"{to}"}}"#);
+            expect(&[(monday, &also(&opening))], &[("/schedule/open/0", kind, sentence)]);
+        }
         let turned = r#""schedule":{"open":[{"days":["sun"],"from":"08:00","to":"20:00"},{"days":["mon"],"from":"06:00","to":"23:00"}],"#;
         let as_is = LOUNGE.lines().find(|line| line.contains("schedule")).unwrap().trim();
         expect(&[(as_is, turned)], &[("/schedule/open", Changed, "The same opening hours in another order")]);

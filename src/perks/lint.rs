@@ -64,6 +64,13 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     lint_score(rule, context.refresh, &mut found);
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
+    if rule.rollout().percent() == 0 {
+        found.warn(
+            "/rollout/percent",
+            "rollout_of_nobody",
+            "a rollout of 0 % admits nobody: raise it, or pause the perk",
+        );
+    }
     let denies = |policy: &ScorePolicy| policy.on_missing == Fallback::Deny;
     if rule.otherwise() == Otherwise::Refer && rule.looks_at_score() && rule.score().is_some_and(denies) {
         let detail = "who has no score is denied, not referred: say \"refer\" if a person is to decide about them too";
@@ -387,6 +394,54 @@ mod tests {
         expect(&tiers(&[&score("between", "[0,100]")]), &[]);
         // Nobody reaches it: that is why, and is said once.
         expect(&tiers(&[&score("gte", "160")]), &[("/tiers/0/when", "unreachable_tier", true)]);
+    }
+
+    #[test]
+    fn hours_and_dates_that_were_hardly_meant_are_odd() {
+        // It is Friday, 1 May 2026.
+        let rule = |schedule: &str| format!(r#"{{"schedule":{{{schedule}}},"tiers":[{{"id":"t"}}]}}"#);
+        let open = |openings: &[(&str, &str, &str)]| {
+            let openings: Vec<_> = openings
+                .iter()
+                .map(|(days, from, to)| format!(r#"{{"days":{days},"from":"{from}","to":"{to}"}}"#))
+                .collect();
+            rule(&format!(r#""open":[{}]"#, openings.join(",")))
+        };
+        let without = found(&open(&[(r#"["mon"]"#, "08:00", "12:00")]));
+        let hours = |openings: &[(&str, &str, &str)]| {
+            found(&open(openings)).into_iter().filter(|it| !without.contains(it)).collect::<Vec<_>>()
+        };
+        let odd = |pointer: &str, code: &'static str| vec![(pointer.to_owned(), code, false)];
+        let (mon, both) = (r#"["mon"]"#, r#"["mon","tue"]"#);
+        let overlap = |at: usize| odd(&format!("/schedule/open/{at}"), "overlapping_hours");
+        assert_eq!(hours(&[(both, "08:00", "12:00"), (mon, "10:00", "11:00")]), overlap(1));
+        assert_eq!(hours(&[(mon, "08:00", "12:00"), (mon, "12:00", "14:00"), (mon, "13:00", "15:00")]), overlap(2));
+        assert_eq!(hours(&[(mon, "22:00", "02:00"), (r#"["tue"]"#, "01:00", "03:00")]), overlap(1));
+        assert_eq!(hours(&[(mon, "08:00", "12:00"), (r#"["tue"]"#, "08:00", "12:00")]), []);
+        let lost = |at: usize| odd(&format!("/schedule/open/{at}/to"), "last_minute_closed");
+        assert_eq!(hours(&[(mon, "08:00", "23:59")]), lost(0));
+        assert_eq!(hours(&[(mon, "08:00", "11:59")]), lost(0));
+        assert_eq!(hours(&[(mon, "08:00", "23:59"), (mon, "23:59", "02:00")]), []);
+        assert_eq!(hours(&[(both, "08:00", "11:59"), (mon, "11:59", "14:00")]), lost(0), "not on Tuesdays");
+        let dates = |dates: &str| {
+            let found = found(&rule(&format!(r#""closed_dates":[{dates}]"#)));
+            found.into_iter().filter(|it| !without.contains(it)).collect::<Vec<_>>()
+        };
+        assert_eq!(dates(r#""2026-12-25","2025-12-25""#), odd("/schedule/closed_dates", "closed_dates_past"));
+        assert_eq!(dates(r#""2026-05-01","2026-12-25""#), []);
+        let valid = |until: &str| {
+            let found = found(&format!(r#"{{"valid":{{"until":"{until}"}},"tiers":[{{"id":"t"}}]}}"#));
+            found.into_iter().filter(|it| !without.contains(it)).collect::<Vec<_>>()
+        };
+        assert_eq!(valid("2026-12-31T23:59"), odd("/valid/until", "last_minute_closed"));
+        assert_eq!(valid("2026-12-31T23:59:59"), odd("/valid/until", "last_minute_closed"));
+        assert_eq!(valid("2027-01-01T00:00"), []);
+        let rollout = |percent: u8| {
+            let found = found(&format!(r#"{{"rollout":{{"percent":{percent}}},"tiers":[{{"id":"t"}}]}}"#));
+            found.into_iter().filter(|it| !without.contains(it)).collect::<Vec<_>>()
+        };
+        assert_eq!(rollout(0), odd("/rollout/percent", "rollout_of_nobody"));
+        assert_eq!(rollout(1), []);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! When a perk is open: weekly hours and closed dates, as wall time in the rule's zone.
 
 mod clock_changes;
+pub(super) mod week;
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};

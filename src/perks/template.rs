@@ -112,6 +112,7 @@ mod tests {
                 );
             }
             assert!(text.lines().filter(|line| line.contains('#')).count() > 8, "{}", template.name());
+            assert!(!text.contains("\\'") && !template.cases("x").contains("\\'"), "{}", template.name());
             assert!(!template.summary().is_empty());
         }
     }

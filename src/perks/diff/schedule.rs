@@ -3,6 +3,7 @@
 use super::sentences::plain;
 use super::{Changes, below, differing, is_reordered, items, member};
 use crate::json::Json;
+use crate::perks::schedule::week::Week;
 use crate::perks::words;
 
 /// An opening or a date, and its place in its list.
@@ -46,17 +47,43 @@ fn openings(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Op
     }
     let opening = |opening: &Json| format!("{} {}", words::days(opening), words::hours(opening));
     for (at, is) in come {
-        let again = if old.contains(is) { " (written once more)" } else { "" };
-        let sentence = format!("Now open {}{again}", opening(is));
+        let open = opening(is);
+        let sentence = match within(is, old) {
+            _ if old.contains(is) => format!("Now open {open} (written once more)"),
+            Within::Wholly => format!("Open {open} as well: those hours were open already"),
+            Within::Partly => format!("Now open {open} (some of those hours were open already)"),
+            Within::Not => format!("Now open {open}"),
+        };
         found.note(below(pointer, &at.to_string()), None, Some(is), sentence);
     }
     for (at, was) in gone {
-        let sentence = if new.contains(was) {
-            format!("Open {} (written once less)", opening(was))
-        } else {
-            format!("No longer open {}", opening(was))
+        let open = opening(was);
+        let sentence = match within(was, new) {
+            _ if new.contains(was) => format!("Open {open} (written once less)"),
+            Within::Wholly => format!("Open {open} is taken out: those hours are open still"),
+            Within::Partly => format!("No longer open {open} (some of those hours are open still)"),
+            Within::Not => format!("No longer open {open}"),
         };
         found.note(below(pointer, &at.to_string()), Some(was), None, sentence);
+    }
+}
+
+/// How much of an opening's hours other openings have.
+enum Within {
+    Wholly,
+    Partly,
+    Not,
+}
+
+fn within(opening: &Json, others: &[Json]) -> Within {
+    let own = Week::of_documents([opening]);
+    let shared = own.shared(&Week::of_documents(others));
+    if shared.is_empty() {
+        Within::Not
+    } else if shared == own {
+        Within::Wholly
+    } else {
+        Within::Partly
     }
 }
 

@@ -64,6 +64,37 @@ async fn attributes_that_no_kiosk_has_sent_are_warned_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hours_dates_and_shares_that_were_hardly_meant_are_warned_of() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "47").await;
+        let admin = app.admin(&app.cathay).await;
+        // It is 8 May 2012.
+        let rule = json!({
+            "score": {"source": "klout"}, "valid": {"until": "2012-12-31T23:59"},
+            "schedule": {"open": [{"days": ["mon", "tue"], "from": "08:00", "to": "23:59"},
+                                  {"days": ["mon"], "from": "10:00", "to": "12:00"}],
+                         "closed_dates": ["2011-12-25", "2011-12-26", "2012-05-08"]},
+            "tiers": [{"id": "t", "when": {"attr": "score", "op": "gte", "value": 40}}],
+            "rollout": {"percent": 0},
+        });
+        let made = admin.post("/v1/perks/sfo-lounge/versions", &json!({"rule": rule})).await.is(201);
+        let wanted = [
+            ("/rule/schedule/open/1", "overlapping_hours", "10:00–12:00 is open already by the opening 0"),
+            ("/rule/schedule/open/0/to", "last_minute_closed", "it closes at 23:59 and not at 24:00: write 24:00"),
+            ("/rule/valid/until", "last_minute_closed", "the rule ends at 23:59:00"),
+            ("/rule/schedule/closed_dates", "closed_dates_past", "2011-12-25 and 1 more are past"),
+            ("/rule/rollout/percent", "rollout_of_nobody", "admits nobody"),
+        ];
+        let warnings = made["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
+        for (warning, (pointer, code, detail)) in warnings.iter().zip(wanted) {
+            assert_eq!((&warning["pointer"], &warning["code"]), (&json!(pointer), &json!(code)));
+            assert!(warning["detail"].as_str().unwrap().contains(detail), "{warning}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_more_names_than_are_kept_nothing_is_said() {
     for app in TestApp::all().await {
         app.lounge(OPEN_LOUNGE, "47").await;
