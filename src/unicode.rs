@@ -5,6 +5,22 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization as _;
 
+/// The bytes without one byte order mark at their beginning, as editors and shells on Windows write it before text.
+/// Never for bytes that are hashed or signed.
+#[must_use]
+pub fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BOM).unwrap_or(bytes)
+}
+
+/// [`without_bom`] of text.
+#[must_use]
+pub fn text_without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
+}
+
+/// The byte order mark, in UTF-8.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
 /// `toNFKC_Casefold` of the canonical decomposition (Unicode 3.13, D147): what differs in case, width or form
 /// only, or in characters that are ignored by default, becomes the same text.
 #[must_use]

@@ -14,6 +14,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use crate::decimal::{Decimal, DecimalError};
 use crate::json::{Json, MAX_DEPTH, push_pointer};
+use crate::unicode::text_without_bom;
 
 /// A place in a text, both counted from 1; columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +110,7 @@ struct Walk<'a> {
 }
 
 fn walk(text: &str, note: &mut dyn FnMut(&str, Mark)) -> Result<Json, YamlError> {
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let text = text_without_bom(text);
     refuse_controls(text)?;
     let mut walk = Walk { open: Vec::new(), pointer: String::new(), note };
     let mut whole = None;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::ledger::merkle::Hash;
 use crate::ledger::note::{Checkpoint, NoteError};
+use crate::unicode::text_without_bom;
 
 /// A signed head that the history must still lead to, and perhaps a leaf that must stand in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,7 @@ impl Anchor {
     /// # Errors
     /// [`AnchorError`]. Whether its signature holds is not asked here.
     pub fn parse(label: &str, text: &str) -> Result<Vec<Self>, AnchorError> {
+        let text = text_without_bom(text);
         let (mut anchors, mut rest, mut places) = (Vec::new(), text, 0);
         loop {
             rest = rest.trim_start();

@@ -16,7 +16,7 @@ use super::output::{Output, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::Anchor;
 use crate::audit::export::record::{Form, PeriodAsked, Record};
-use crate::audit::export::{Export, Since, Wanted};
+use crate::audit::export::{Export, Since, Wanted, skip_bom};
 use crate::ids::MerchantSlug;
 use crate::ledger::entry::LogOwner;
 use crate::subject::hex;
@@ -170,6 +170,7 @@ async fn write_to(
 fn read_since(path: &Path) -> Result<Since, CliError> {
     let unreadable = |why: String| CliError::Unreadable { path: path.to_owned(), why };
     let mut file = BufReader::new(File::open(path).map_err(|error| unreadable(error.to_string()))?);
+    skip_bom(&mut file).map_err(|error| unreadable(error.to_string()))?;
     let opening = file.fill_buf().map_err(|error| unreadable(error.to_string()))?;
     let mut last = Last::default();
     if opening.starts_with(br#"{"record""#) {

@@ -11,6 +11,7 @@ use super::log_keys::LogKeys;
 use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::receipt::{self, Proof, Receipt, State, Step};
+use crate::unicode::text_without_bom;
 
 /// More than any answer that is looked at.
 const MAX_BYTES: u64 = 1 << 20;
@@ -95,5 +96,5 @@ fn read<T>(path: &Path, parse: fn(&str) -> Result<T, String>) -> Result<T, CliEr
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(|e| unreadable(e.to_string()))?;
-    parse(&text).map_err(unreadable)
+    parse(text_without_bom(&text)).map_err(unreadable)
 }

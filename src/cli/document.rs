@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use crate::json::{Json, JsonError};
 use crate::perks::read::Issue;
+use crate::unicode::text_without_bom;
 use crate::yaml::{self, Mark, YamlError};
 
 /// One file, read.
@@ -90,7 +91,7 @@ fn read_bounded(path: &Path, max_bytes: u64) -> Result<String, CliError> {
     if text.len() as u64 > max_bytes {
         return Err(unreadable(format!("it is larger than {max_bytes} bytes")));
     }
-    Ok(text)
+    Ok(text_without_bom(&text).to_owned())
 }
 
 fn of_yaml(YamlError { mark, fault }: YamlError) -> (Issue, Option<Mark>) {

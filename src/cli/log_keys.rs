@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::ledger::note::{VerifierKey, VerifierKeyError};
+use crate::unicode::text_without_bom;
 
 /// More than the keys of any gateway take.
 const MAX_BYTES: u64 = 16 << 20;
@@ -43,6 +44,7 @@ impl LogKeys {
     }
 
     fn of_file(text: &str) -> Result<Self, LogKeysError> {
+        let text = text_without_bom(text);
         let lines = match serde_json::from_str::<Published>(text) {
             Ok(published) => published.keys.into_iter().map(|key| key.verifier_key).collect(),
             Err(error) if text.trim_start().starts_with('{') => return Err(LogKeysError::File(error.to_string())),

@@ -15,7 +15,8 @@ use super::error::CliError;
 use super::output::{write_line, write_part};
 use super::{Ended, Invocation, token_revoke, token_rotate};
 use crate::clock::from_seconds;
-use crate::tokens::{Claims, Jwks, TokenError, Verifier};
+use crate::tokens::{Claims, Jwks, TokenError, Verifier, scanned};
+use crate::unicode::text_without_bom;
 
 /// A key set is a few hundred bytes; whatever answers there must not fill the memory.
 const MAX_JWKS_BYTES: usize = 1 << 20;
@@ -127,7 +128,7 @@ fn verify(asked: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
     let Verify { token, jwks, issuer, audience } = asked;
     let jwks = key_set(jwks)?;
     let token = if token == "-" { token_from_stdin()? } else { token.clone() };
-    let verified = Verifier::offline(jwks, issuer).verify(&token, audience, invocation.clock.now());
+    let verified = Verifier::offline(jwks, issuer).verify(scanned(&token), audience, invocation.clock.now());
     let (verdict, ended) = match verified {
         Ok(claims) => (Verdict::Valid(claims), Ended::Well),
         Err(why) => (Verdict::Refused(why), Ended::Badly),
@@ -140,7 +141,7 @@ fn token_from_stdin() -> Result<String, CliError> {
     let mut text = String::new();
     let read = std::io::stdin().take(MAX_STDIN_BYTES).read_to_string(&mut text);
     read.map_err(|e| CliError::Unreadable { path: "-".into(), why: e.to_string() })?;
-    Ok(text.trim().to_owned())
+    Ok(text_without_bom(&text).to_owned())
 }
 
 fn key_set(place: &str) -> Result<Jwks, CliError> {
@@ -156,7 +157,7 @@ fn key_set(place: &str) -> Result<Jwks, CliError> {
         read.map_err(|why| CliError::Unreadable { path: place.into(), why })?;
         text
     };
-    Jwks::parse(&text).map_err(|why| CliError::Jwks { place: place.to_owned(), why })
+    Jwks::parse(text_without_bom(&text)).map_err(|why| CliError::Jwks { place: place.to_owned(), why })
 }
 
 fn too_large() -> String {

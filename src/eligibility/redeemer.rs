@@ -12,7 +12,7 @@ use crate::ledger::replay::Standing;
 use crate::ledger::returns::{ReturnError, Taken};
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
 use crate::tokens::claims::Claims;
-use crate::tokens::{TokenError, Verifier};
+use crate::tokens::{TokenError, Verifier, scanned};
 
 /// Why a token was not spent.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +156,7 @@ impl Redeemer {
     /// What a token of this merchant says. A foreign merchant's gets the answer of a forged one: nobody
     /// learns that it is real. A key that is unknown here may have been made a moment ago on another replica.
     async fn verify_of(&self, merchant: &Merchant, token: &str) -> Result<Result<Claims, TokenError>, LedgerError> {
+        let token = scanned(token);
         let mut verified = self.verifier.verify_signature(token);
         if verified == Err(TokenError::UnknownKey) {
             self.keys.catch_up().await?;

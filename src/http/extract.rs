@@ -22,6 +22,7 @@ pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
 use super::problem::{Kind, Problem, Spot};
 use crate::gateway::Gateway;
 use crate::json::push_pointer;
+use crate::unicode::without_bom;
 
 /// A JSON body of type `T`. `T` refuses unknown fields.
 #[derive(Debug)]
@@ -160,13 +161,14 @@ fn require_type(req: &HttpRequest, wanted: &str) -> Result<(), Problem> {
 /// # Errors
 /// 400 `malformed_json`, or 422 `invalid_request` with the spot.
 pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
+    let raw = without_bom(raw);
     match find_nul(raw) {
         Some(pointer) => {
             // As reading the handle would call it.
             let code = if pointer == "/subject" { "bad_subject" } else { "invalid_value" };
             Err(Problem::invalid(vec![Spot::at(pointer, code, NUL)]))
         }
-        None => parse_frame(raw),
+        None => read_object(raw),
     }
 }
 
@@ -241,6 +243,10 @@ impl<'de> Visitor<'de> for NoNul {
 
 /// [`parse`], whatever stands in texts that are kept to be read later.
 fn parse_frame<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
+    read_object(without_bom(raw))
+}
+
+fn read_object<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     // serde would fill a struct from a list by position, and no client means that.
     if raw.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
         serde_json::from_slice::<IgnoredAny>(raw).map_err(|error| malformed(&error))?;
@@ -412,10 +418,15 @@ mod tests {
         let deep_context = format!(r#"{{"perk":"a","context":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
         assert_eq!(spot(&deep_context), at("/context", "invalid_value"));
         let deep = "[".repeat(60_000);
-        for text in ["", "{", "NaN", "{\"perk\":}", "{\"perk\":\"a\"} x", "{'perk':1}", "\u{FEFF}{\"perk\":\"a\"}"] {
+        for text in
+            ["", "{", "NaN", "{\"perk\":}", "{\"perk\":\"a\"} x", "{'perk':1}", "\u{FEFF}\u{FEFF}{\"perk\":\"a\"}"]
+        {
             assert_eq!(spot(text).0, Kind::MalformedJson, "{text}");
         }
         assert_ne!(spot(&deep).0, Kind::Internal);
+        // RFC 8259 §8.1: a byte order mark may be ignored.
+        assert!(parse::<Ask>("\u{FEFF}{\"perk\":\"a\"}".as_bytes()).is_ok());
+        assert_eq!(spot("\u{FEFF}{\"perk\":\"a\\u0000\"}"), at("/perk", "invalid_value"));
         assert_eq!(parse::<Ask>(b"{\"perk\":\"\xff\"}").unwrap_err().kind, Kind::MalformedJson);
     }
 }

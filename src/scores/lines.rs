@@ -1,5 +1,7 @@
 //! Cuts a stream of bytes into lines, however the bytes arrive, in bounded memory.
 
+use crate::unicode::without_bom;
+
 /// The longest line that is looked at, in bytes, its end not counted.
 pub const MAX_LINE_BYTES: usize = 8 * 1024;
 
@@ -58,7 +60,7 @@ impl Lines {
         self.ended += 1;
         let too_long = std::mem::take(&mut self.too_long);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let line = if self.ended == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
+        let line = if self.ended == 1 { without_bom(line) } else { line };
         if too_long || line.len() > MAX_LINE_BYTES {
             each(self.ended, Err(TooLong));
         } else if !line.trim_ascii().is_empty() {

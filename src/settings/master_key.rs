@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::Settings;
 use crate::database::DatabaseUrl;
 use crate::entropy::Entropy;
+use crate::unicode::text_without_bom;
 
 /// Why there is no master key to use.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +97,9 @@ pub fn find(settings: &Settings, database_is_new: bool) -> Result<Option<SecretS
     };
     let path = path_beside(Path::new(database));
     match read(&path) {
-        Ok(text) => parse(text.trim()).map(Some).map_err(|reason| MasterKeyError::Wrong { path, reason }),
+        Ok(text) => {
+            parse(text_without_bom(&text).trim()).map(Some).map_err(|reason| MasterKeyError::Wrong { path, reason })
+        }
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(MasterKeyError::Unreadable { path, reason: error.to_string() })
         }

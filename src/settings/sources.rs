@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Origin, SettingError};
 use super::table::{self, OTHER_VARIABLES, PREFIX, Setting, TABLE};
+use crate::unicode::text_without_bom;
 
 /// Everything settings are read from. Tests fill it by hand; nothing else touches the process.
 #[derive(Debug, Clone, Default)]
@@ -199,14 +200,28 @@ fn read_bounded(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
     file.take(1 << 20).read_to_string(&mut text).map_err(|e| e.to_string())?;
-    Ok(text)
+    Ok(text_without_bom(&text).to_owned())
 }
 
 /// The place and the complaint, without the line itself: it may hold a secret.
 fn describe_toml(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-    format!("line {line}: {}", error.message())
+    match text.lines().nth(line - 1).and_then(unquoted) {
+        Some(key) => format!("line {line}: the value of `{key}` is text, which TOML wants in quotes: {key} = \"…\""),
+        None => format!("line {line}: {}", error.message()),
+    }
+}
+
+/// The key of a line whose value is text without quotes, of which TOML's reader only says what else it can't be.
+fn unquoted(line: &str) -> Option<&str> {
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let is_text = !value.is_empty() && !value.starts_with(['"', '\'', '[', '{', '#']);
+    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    // Of a bare key with a value that is fine, something else is wrong with the line.
+    let is_fine = || format!("{key} = {value}").parse::<toml::Table>().is_ok();
+    (is_text && is_key && !is_fine()).then_some(key)
 }
 
 fn plain(value: &toml::Value) -> Option<String> {

@@ -67,3 +67,9 @@ impl TokenError {
         }
     }
 }
+
+/// A token without the line ends and blanks that scanners put around what they read.
+#[must_use]
+pub fn scanned(text: &str) -> &str {
+    text.trim_ascii()
+}

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as 
 use std::path::{Path, PathBuf};
 
 use super::line::AnchorLine;
+use crate::unicode::without_bom;
 
 /// The longest line that is taken for an anchor: a note with many witnesses fits.
 const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -113,20 +114,21 @@ impl AnchorFile {
         let mut reader = BufReader::new(&*file);
         let mut torn = false;
         loop {
-            let mut line = Vec::new();
-            let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(io)?;
+            let mut whole = Vec::new();
+            let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut whole).map_err(io)?;
+            let line = if self.lines == 0 { without_bom(&whole) } else { &whole };
             if read == 0 {
                 break;
             }
             if line.last() != Some(&b'\n') {
                 torn = true;
                 // Only what begins like a line of ours may be cut off: any other file is not ours.
-                if !is_begun(&line) {
+                if !is_begun(line) {
                     return Err(AnchorFileError::Foreign { path, line: self.lines + 1 });
                 }
                 break;
             }
-            let anchor: AnchorLine = serde_json::from_slice(&line)
+            let anchor: AnchorLine = serde_json::from_slice(line)
                 .map_err(|_| AnchorFileError::Foreign { path: path.clone(), line: self.lines + 1 })?;
             self.note(&anchor);
             self.read_to += u64::try_from(read).unwrap_or(0);

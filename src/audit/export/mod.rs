@@ -17,6 +17,7 @@ pub mod record;
 mod store;
 
 use std::collections::VecDeque;
+use std::io::{self, BufRead};
 
 use jiff::Timestamp;
 
@@ -29,6 +30,7 @@ use crate::ledger::merkle::{Frontier, Hash};
 use crate::ledger::note::VerifierKey;
 use crate::ledger::store::{self as ledger, CheckpointRow};
 use crate::ledger::{Ledger, LedgerError, pruning};
+use crate::unicode::without_bom;
 use plan::{Plan, Start};
 use record::{End, Form, PeriodAsked, Placed};
 
@@ -37,6 +39,17 @@ pub const KIND: &str = "audit.exported";
 
 /// How many events a page has.
 const PAGE: i64 = 500;
+
+/// Passes over a byte order mark at the beginning of an export: no record holds it, so nothing that is hashed does.
+///
+/// # Errors
+/// The reader's.
+pub fn skip_bom(reader: &mut impl BufRead) -> io::Result<()> {
+    let begun = reader.fill_buf()?;
+    let length = begun.len() - without_bom(begun).len();
+    reader.consume(length);
+    Ok(())
+}
 
 /// Where an export goes on that was made earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Read as _};
 
 use super::cells::Cells;
 use crate::audit::export::record::{COLUMNS, Record};
+use crate::audit::export::skip_bom;
 
 /// The longest record that is read: no event comes near it.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -48,8 +49,9 @@ pub(super) struct Repeated<'a> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Tells the form by the first byte.
+    /// Tells the form by the first byte behind a byte order mark.
     pub(super) fn open(mut reader: R) -> io::Result<Self> {
+        skip_bom(&mut reader)?;
         let is_csv = reader.fill_buf()?.first().is_some_and(|byte| *byte != b'{');
         let form = if is_csv { Form::Csv(Cells::default()) } else { Form::Ndjson };
         Ok(Self { reader, form, record: Vec::new(), next: 1, is_back: false, number: 0 })
@@ -116,15 +118,22 @@ type Found<'a> = Result<(Record<'a>, Option<Repeated<'a>>), String>;
 
 fn read<'a>(form: &'a mut Form, record: &'a [u8]) -> Found<'a> {
     let text = std::str::from_utf8(record).map_err(|e| format!("it is not UTF-8: {e}"))?;
-    // Every record ends in a line end: one that does not may have lost its end unnoticed.
-    let text = text.strip_suffix('\n').ok_or("it does not end in a line end: it was cut off, or is too long")?;
-    match form {
-        Form::Ndjson => Ok((Record::of_line(text).map_err(|e| e.to_string())?, None)),
+    let (text, is_ended) = text.strip_suffix('\n').map_or((text, false), |text| (text, true));
+    let cut = || "it does not end in a line end: it was cut off, or is too long".to_owned();
+    let found = match form {
+        Form::Ndjson => Record::of_line(text).map(|record| (record, None)).map_err(|e| e.to_string()),
         Form::Csv(cells) => {
             cells.split(text.strip_suffix('\r').unwrap_or(text)).ok_or("it is no row of CSV")?;
             let row = cells.row::<{ COLUMNS.len() }>();
             of_row(&row.ok_or_else(|| format!("a row has {} cells, not {}", COLUMNS.len(), cells.count()))?)
         }
+    };
+    // Every record is written with a line end: one without may have lost more than that unnoticed. Behind the last of
+    // all nothing is missing: editors and uploads take its line end away.
+    match found {
+        Ok((record, repeated)) if is_ended || matches!(record, Record::End(_)) => Ok((record, repeated)),
+        Ok(_) => Err(cut()),
+        Err(reason) => Err(if is_ended { reason } else { cut() }),
     }
 }
 

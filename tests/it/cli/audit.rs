@@ -12,7 +12,7 @@ use crate::support::databases::TestDatabase;
 use crate::support::world::{World, question, test_sources};
 
 /// A gateway's database after one visit.
-async fn visited() -> Vec<World> {
+pub(super) async fn visited() -> Vec<World> {
     let mut worlds = Vec::new();
     for world in World::all().await {
         let cathay = world.merchant("cathay").await;
@@ -93,7 +93,7 @@ async fn a_bad_record_is_1_and_says_what_is_wrong_where() {
 }
 
 /// What `audit export` writes, in both forms.
-fn exported(directory: &Path, world: &World) -> [String; 2] {
+pub(super) fn exported(directory: &Path, world: &World) -> [String; 2] {
     let (_, key) = test_sources(&world.database, &[]).environment.swap_remove(0);
     let path = directory.join("master.key");
     std::fs::write(&path, key).unwrap();

@@ -65,9 +65,18 @@ async fn a_good_token_is_valid_from_a_file_from_a_url_and_from_standard_input() 
         );
         assert!(told["jti"].as_str().unwrap().starts_with("grt_") && told["exp"].is_i64());
     }
-    let piped = terminal.run_with_stdin(&line("-", "jwks.json", "cathay/sfo-lounge"), &format!("{token}\n"));
-    let text = String::from_utf8(piped.stdout).unwrap();
-    assert!(text.starts_with("valid until ") && text.contains("sfo-lounge of cathay, tier standard"), "{text}");
+    for around in [["", "\n"], ["", "\r\n"], ["\u{FEFF}", "\r\n"], [" \t", "\r"]] {
+        let piped = terminal.run_with_stdin(&line("-", "jwks.json", "cathay/sfo-lounge"), &around.join(token.as_str()));
+        let text = String::from_utf8(piped.stdout).unwrap();
+        assert!(text.starts_with("valid until ") && text.contains("sfo-lounge of cathay, tier standard"), "{text}");
+    }
+    let scanned = line(&format!("'{token}\r\n'"), "jwks.json", "cathay/sfo-lounge");
+    assert_eq!(terminal.ask(&scanned)["valid"], true);
+    terminal.write("jwks.json", &format!("\u{FEFF}{jwks}"));
+    let url = answering(ok(&format!("\u{FEFF}{jwks}")));
+    for place in ["jwks.json", &url] {
+        assert_eq!(terminal.ask(&line(&token, place, "cathay/sfo-lounge"))["valid"], true);
+    }
     assert_eq!(terminal.files(), ["jwks.json"], "no database and no key are made");
 }
 

@@ -81,6 +81,19 @@ async fn a_batch_is_bounded_and_counts_as_many_requests_as_it_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_may_begin_with_a_byte_order_mark() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(LOUNGE, "47.25").await;
+    let kiosk = app.kiosk().await;
+    let check = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "dry_run": true});
+    let batch = json!({"checks": [check]});
+    assert_eq!(kiosk.post_text("/v1/checks", format!("\u{FEFF}{check}")).await.is(200)["decision"], "granted");
+    let answered = kiosk.post_text("/v1/checks/batch", format!("\u{FEFF}{batch}")).await.is(200);
+    assert_eq!(answered["results"][0]["decision"], "granted");
+    kiosk.post_text("/v1/checks", format!("\u{FEFF}\u{FEFF}{check}")).await.problem(400, "malformed_json");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_question_keeps_none_back() {
     for app in TestApp::all().await {
         app.lounge(LOUNGE, "47.25").await;

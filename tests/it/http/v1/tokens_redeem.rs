@@ -29,6 +29,32 @@ fn why(reply: &Reply) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_scanner_puts_around_a_token_is_no_part_of_it() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "47.25").await;
+        let kiosk = app.kiosk().await;
+        for (nth, [before, behind]) in [["", "\r\n"], ["\r\n", ""], [" ", "\n"], ["\t", "\r"]].into_iter().enumerate() {
+            let token = token(&kiosk).await;
+            let scanned = format!("{before}{token}{behind}");
+            let encoded = [('\r', "%0D"), ('\n', "%0A"), (' ', "%20"), ('\t', "%09")]
+                .iter()
+                .fold(scanned.clone(), |text, (c, code)| text.replace(*c, code));
+            let form = format!("token={encoded}");
+            let asked = kiosk.ask(reqwest::Method::POST, "/v1/tokens/introspect").form(&form).await;
+            assert_eq!(asked.is(200)["active"], true, "{before:?} {behind:?}");
+            let spent = redeem(&kiosk, &scanned, "SFO-A-3", &format!("try-{nth}")).await;
+            spent.is(200);
+            // The attempt is the token's, however it was scanned.
+            assert_eq!(redeem(&kiosk, &token, "SFO-A-3", &format!("try-{nth}")).await.text, spent.text);
+        }
+        let token = token(&kiosk).await;
+        assert_eq!(why(&redeem(&kiosk, &token.replacen('.', ".\r\n", 1), "SFO-A-3", "try").await), "malformed");
+        let body = json!({"token": token, "door": "SFO-A-3", "attempt": "try"});
+        kiosk.post_text("/v1/tokens/redeem", format!("\u{FEFF}{body}")).await.is(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_spent_once_and_the_same_attempt_is_answered_alike_even_after_expiry() {
     for app in TestApp::all().await {
         app.lounge(LOUNGE, "47.25").await;
@@ -208,7 +234,8 @@ async fn a_token_that_is_cut_or_bent_anywhere_is_refused() {
             "..",
             "a.b.c",
             &format!("{token}."),
-            &format!(" {token}"),
+            &format!("\u{A0}{token}"),
+            &token.replacen('.', " .", 1),
             &format!("{token}="),
             &long,
             "\0",
