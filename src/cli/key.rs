@@ -257,9 +257,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
 
 fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, CliError> {
     let New { merchant, role, label, location, kiosk, audience, expires } = new;
-    // An operator key may be the first thing of all; a merchant's key needs its merchant.
-    let needs = if merchant.is_none() && role == Role::Operator { Needs::AnyDatabase } else { Needs::Existing };
-    let (key, secret) = invocation.with_gateway(needs, async |gateway| {
+    let (key, secret) = invocation.with_gateway(Needs::Existing, async |gateway| {
         let new = NewKey {
             role,
             merchant: find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id),

@@ -20,7 +20,9 @@ pub(super) const ACTOR: Actor = Actor { key: None, role: "cli" };
 /// Longer than the largest batch takes; a ledger that hangs must not hang the terminal.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// Whether a command may make the SQLite database that it works on.
+/// Whether a command may make the SQLite database that it works on. Setting a gateway up does: `merchant create`, and
+/// beside these commands `serve`, `migrate` and `demo`. Everything else is about what a database holds, and a key of a
+/// new one, made in the wrong directory, would open nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
     /// It must be there: a mistyped path is an error, and no new, empty database.

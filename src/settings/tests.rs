@@ -64,6 +64,25 @@ fn a_flag_wins_over_a_variable_over_its_file_over_toml() {
 }
 
 #[test]
+fn text_without_quotes_is_called_that_and_not_repeated() {
+    for (line, key) in [
+        ("listen = 127.0.0.1:8080", "listen"),
+        ("database_url = postgres://perkgate:s3cret@db/perkgate", "database_url"),
+        ("body_timeout = 10s # ten", "body_timeout"),
+        ("log_format = json", "log_format"),
+    ] {
+        let (_directory, sources) = toml(&format!("# ours\n{line}\n"));
+        let told = refused(&sources);
+        let wanted = format!("line 2: the value of `{key}` is text, which TOML wants in quotes: {key} = \"…\"");
+        assert!(told[0].contains(&wanted) && !told[0].contains("s3cret"), "{told:?}");
+    }
+    let (_directory, sources) = toml("rate_per_key = 7 7\nlog_format = \"json\"\nlog_format = \"text\"\n");
+    assert!(refused(&sources)[0].contains("line 1: "), "{:?}", refused(&sources));
+    let (_directory, sources) = toml("rate_per_key = 7\nrate_per_key = 8\n");
+    assert!(refused(&sources)[0].contains("line 2: duplicate key"), "{:?}", refused(&sources));
+}
+
+#[test]
 fn everything_wrong_is_told_at_once_with_an_example() {
     let (_directory, mut sources) = toml("log_format = \"xml\"\nlistn = \"x\"\nbody_timeout = 10\nrates = {}\n");
     sources.environment = pairs(&[("PERKGATE_LISTEN", "nowhere"), ("PERKGATE_DATABSE_URL", "x"), ("PATH", "/bin")]);

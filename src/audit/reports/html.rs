@@ -57,7 +57,7 @@ impl Report {
         self.summary(&mut out);
         self.table(&mut out);
         self.limit_table(&mut out);
-        let _ = writeln!(out, "<h2>How it was counted</h2>\n<p class=\"note\">{}</p>", escaped(self.meaning));
+        let _ = writeln!(out, "<h2>How it was counted</h2>\n<p class=\"note\">{}</p>", with_code(self.meaning));
         out.push_str("</body></html>\n");
         out
     }
@@ -219,6 +219,19 @@ fn short(name: &str) -> String {
     if name.chars().count() <= 26 { name.to_owned() } else { name.chars().take(25).chain(['…']).collect() }
 }
 
+/// A sentence of ours as HTML shows it: names stand in backticks, as in Markdown.
+fn with_code(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (nth, part) in text.split('`').enumerate() {
+        if nth % 2 == 0 {
+            out.push_str(&escaped(part));
+        } else {
+            let _ = write!(out, "<code>{}</code>", escaped(part));
+        }
+    }
+    out
+}
+
 /// The text as HTML shows it, within elements and quoted attributes.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -247,6 +260,12 @@ mod tests {
         let page = sample(&["<script>alert(1)</script>", "\"onload='x", "a\u{0}b"]).to_html();
         assert!(!page.contains("<script") && !page.contains("\"onload"), "{page}");
         assert!(page.contains("&lt;script&gt;") && page.contains("&quot;onload=&#39;x") && page.contains("a\u{fffd}b"));
+    }
+
+    #[test]
+    fn names_in_the_notes_are_set_as_code() {
+        let page = sample(&["SFO"]).to_html();
+        assert!(page.contains("from <code>from</code> on and before <code>to</code>") && !page.contains('`'), "{page}");
     }
 
     #[test]

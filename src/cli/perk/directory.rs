@@ -57,11 +57,15 @@ impl fmt::Display for Plan {
         self.perks.iter().try_for_each(|planned| planned.fmt(f))?;
         let count = |outlook| self.perks.iter().filter(|it| it.outlook == outlook).count();
         let (new, changed) = (count(Outlook::New), count(Outlook::Changed));
-        let (publish, unchanged) = (count(Outlook::Publish), count(Outlook::Unchanged));
-        let renamed = count(Outlook::Renamed);
+        let (renamed, unchanged) = (count(Outlook::Renamed), count(Outlook::Unchanged));
+        // Beside the others: what is new is published too where that is asked for.
+        let publish = self.perks.iter().filter(|it| it.would_be_published()).count();
+        let review = self.perks.iter().filter(|it| it.waits).count();
+        let review = if review == 0 { String::new() } else { format!(", {review} to review") };
         write_part!(
             f,
-            "{new} new, {changed} changed, {publish} to publish, {renamed} renamed, {unchanged} unchanged; nothing was applied"
+            "{new} new, {changed} changed, {renamed} renamed, {unchanged} unchanged; {publish} to publish{review}; \
+             nothing was applied"
         )
     }
 }

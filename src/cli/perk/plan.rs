@@ -103,6 +103,12 @@ impl Planned {
         })
     }
 
+    /// Whether applying it lets a version decide that doesn't yet.
+    pub(super) const fn would_be_published(&self) -> bool {
+        let is_to_decide = matches!(self.outlook, Outlook::New | Outlook::Changed | Outlook::Publish);
+        self.publish && !self.waits && is_to_decide
+    }
+
     /// Adds what is odd about a rule that would become a version; what can't work is told as faults.
     pub(super) async fn lint(
         &mut self,

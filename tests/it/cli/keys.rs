@@ -47,11 +47,25 @@ async fn a_key_works_until_it_is_revoked() {
 }
 
 #[test]
+fn a_key_in_the_wrong_directory_makes_no_database() {
+    let terminal = Terminal::new();
+    for line in ["key create --role operator --label ops", "key list", "source list --merchant cathay"] {
+        let refused = terminal.refused(line, 1);
+        assert!(refused[0].starts_with("error: there is no database at "), "{line}: {refused:?}");
+        assert!(refused[1].contains("`perkgate serve` makes a new one"), "{line}: {refused:?}");
+        assert_eq!(terminal.files(), Vec::<String>::new(), "{line}");
+    }
+    terminal.ask("migrate");
+    let operator = terminal.ask("key create --role operator --label ops");
+    assert!(operator["key"].as_str().unwrap().starts_with("pgk_"));
+}
+
+#[test]
 fn a_secret_is_shown_once_and_stored_nowhere() {
     let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
     let operator = terminal.ask("key create --role operator --label ops");
     assert_eq!(operator["merchant"], Value::Null);
-    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
     let shown = terminal.run("key create --merchant cathay --role admin --label Ada");
     let (text, note) = (String::from_utf8(shown.stdout).unwrap(), String::from_utf8(shown.stderr).unwrap());
     let secret = text.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();

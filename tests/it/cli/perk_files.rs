@@ -50,6 +50,13 @@ fn a_directory_is_applied_once_and_pulled_back_on_every_database() {
         terminal.write("perks/lounge.test.yaml", "not: a perk\n");
         terminal.write("perks/notes.txt", "neither\n");
 
+        let told = terminal.read("perk apply -f perks --merchant cathay --publish --dry-run");
+        assert!(
+            told.ends_with("2 new, 0 changed, 0 renamed, 0 unchanged; 2 to publish; nothing was applied\n"),
+            "{told}"
+        );
+        let told = terminal.read("perk apply -f perks --merchant cathay --dry-run");
+        assert!(told.contains("; 0 to publish; nothing was applied"), "{told}");
         let plan = terminal.ask("perk apply -f perks --merchant cathay --publish --dry-run");
         assert_eq!(each(&plan, "outlook"), [("sfo-lounge", &json!("new")), ("spa", &json!("new"))]);
         assert_eq!(terminal.ask("perk list --merchant cathay")["perks"], json!([]), "a dry run makes nothing");
