@@ -1,6 +1,6 @@
 //! Whose address a request came from, when proxies stand between.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 
@@ -17,12 +17,20 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> 
         if !is_trusted(client) {
             break;
         }
-        match hop.trim().parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
-            Err(_) => break,
+        match address_of(hop.trim()) {
+            Some(address) => client = address.to_canonical(),
+            None => break,
         }
     }
     client
+}
+
+/// The address of one hop, as proxies write it: some add the port, some put brackets around IPv6, and then some
+/// leave the port out.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 /// What counts as one client: an IPv4 address, or an IPv6 /64, which is what one customer gets and
@@ -62,6 +70,26 @@ mod tests {
         assert_eq!(client_of("2001:db8::1", &["198.51.100.1"], &trusted), "198.51.100.1");
         assert_eq!(client_of("10.0.0.1", &["198.51.100.1, garbage"], &trusted), "10.0.0.1");
         assert_eq!(client_of("10.0.0.1", &[], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_port_or_brackets_around_an_address_are_no_part_of_it() {
+        for (hop, address) in [
+            ("203.0.113.7:50123", "203.0.113.7"),
+            ("[2001:db8::7]:50123", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[::ffff:203.0.113.7]:1", "203.0.113.7"),
+        ] {
+            assert_eq!(client_of("10.0.0.1", &[hop], &["10.0.0.0/8"]), address, "{hop}");
+        }
+        assert_eq!(
+            client_of("10.0.0.1", &["203.0.113.7:1, 10.0.0.2:443, [::ffff:10.0.0.3]"], &["10.0.0.0/8"]),
+            "203.0.113.7"
+        );
+        for garbage in ["", ":1", "203.0.113.7:", "203.0.113.7:99999", "[203.0.113.7]", "[2001:db8::7", "unknown"] {
+            assert_eq!(client_of("10.0.0.1", &[garbage], &["10.0.0.0/8"]), "10.0.0.1", "{garbage}");
+        }
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, EntityTag, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::extract::Body;
+use super::extract::{parse, read_optional};
 use super::problem::{Kind, Problem};
 use crate::perks::life::Expected;
 
@@ -40,20 +40,66 @@ impl FromRequest for IfMatch {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut said: Option<Vec<String>> = None;
-        for value in req.headers().get_all(header::IF_MATCH) {
-            let Ok(text) = value.to_str() else {
-                return ready(Err(Problem::new(Kind::BadRequest, "The header `If-Match` can't be read.")));
-            };
-            if text.trim() == "*" {
-                return ready(Ok(Self(Some(Expected::Anything))));
-            }
-            // A weak tag never matches here (§13.1.1), and what is no tag matches nothing.
-            let tags = text.split(',').filter_map(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
-            said.get_or_insert_default().extend(tags.map(str::to_owned));
+        let mut values = req.headers().get_all(header::IF_MATCH).peekable();
+        if values.peek().is_none() {
+            return ready(Ok(Self(None)));
         }
-        ready(Ok(Self(said.map(Expected::OneOf))))
+        ready(values.map(HeaderValue::as_bytes).map(expected).collect::<Result<Vec<_>, _>>().and_then(of_lines))
     }
+}
+
+/// One line of the header (RFC 9110 §13.1.1).
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Anything,
+    Tags(Vec<EntityTag>),
+}
+
+fn expected(line: &[u8]) -> Result<Line, Problem> {
+    let malformed = || {
+        let detail = "The header `If-Match` is malformed. Send the `ETag` as it came, with its quotes, as in \
+                      `If-Match: \"2f0c9a\"`; several are separated by commas, and `*` stands alone.";
+        Problem::new(Kind::BadRequest, detail)
+    };
+    let line = std::str::from_utf8(line).map_err(|_| malformed())?.trim();
+    if line == "*" {
+        return Ok(Line::Anything);
+    }
+    let tags: Result<Vec<EntityTag>, _> =
+        outside_quotes(line).map(str::trim).filter(|tag| !tag.is_empty()).map(str::parse).collect();
+    match tags {
+        Ok(tags) if !tags.is_empty() => Ok(Line::Tags(tags)),
+        _ => Err(malformed()),
+    }
+}
+
+/// The parts of a list; a comma within quotes parts nothing.
+fn outside_quotes(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+}
+
+/// All lines as one. A weak tag says that the state is about the same, so it can't tell whether the state is the very
+/// same (§8.8.3.2): it is passed over beside a strong one, and refused alone.
+fn of_lines(lines: Vec<Line>) -> Result<IfMatch, Problem> {
+    let mut strong = Vec::new();
+    for line in lines {
+        match line {
+            Line::Anything => return Ok(IfMatch(Some(Expected::Anything))),
+            Line::Tags(tags) => strong.extend(tags.into_iter().filter(|tag| !tag.weak)),
+        }
+    }
+    if strong.is_empty() {
+        let detail = "The tag in `If-Match` is weak (`W/\"…\"`), and a weak tag can't tell whether this is still the \
+                      state that you saw; nothing was changed. The gateway's own tags are strong: a proxy between made \
+                      it weak, as proxies do that compress answers. Have it leave `/v1` uncompressed, or ask with \
+                      `Accept-Encoding: identity`, and GET the tag again.";
+        return Err(Problem::new(Kind::WeakTag, detail));
+    }
+    Ok(IfMatch(Some(Expected::OneOf(strong.iter().map(|tag| tag.tag().to_owned()).collect()))))
 }
 
 /// A JSON body of type `T`, or its default when there is none. Not `Option<Body<T>>`, which would
@@ -72,13 +118,36 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for Optional<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let headers = req.headers();
-        let length = headers.get(header::CONTENT_LENGTH).map(header::HeaderValue::as_bytes);
-        let is_empty = !headers.contains_key(header::TRANSFER_ENCODING) && matches!(length, None | Some(b"0"));
-        if is_empty {
-            return Box::pin(ready(Ok(Self(T::default()))));
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            match read_optional(&req, payload, "application/json").await? {
+                Some(raw) => parse(&raw).map(Self),
+                None => Ok(Self(T::default())),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Result<Option<Expected>, Kind> {
+        let lines: Result<Vec<_>, _> = lines.iter().map(|line| expected(line.as_bytes())).collect();
+        lines.and_then(of_lines).map(|read| read.0).map_err(|problem| problem.kind)
+    }
+
+    #[test]
+    fn strong_tags_are_read_weak_ones_alone_are_refused_and_what_is_no_tag_is_malformed() {
+        let tags = |tags: &[&str]| Ok(Some(Expected::OneOf(tags.iter().map(|&tag| tag.to_owned()).collect())));
+        assert_eq!(read(&["\"a\""]), tags(&["a"]));
+        assert_eq!(read(&[" \"a\" , ,\"b,c\"", "\"\""]), tags(&["a", "b,c", ""]));
+        assert_eq!(read(&["W/\"a\", \"b\""]), tags(&["b"]));
+        assert_eq!(read(&["W/\"a\"", "\"b\""]), tags(&["b"]));
+        assert_eq!(read(&["*"]), Ok(Some(Expected::Anything)));
+        assert_eq!(read(&["W/\"a\", W/\"b\""]), Err(Kind::WeakTag));
+        for malformed in ["", ",", "a", "\"a", "a\"", "\"a\" \"b\"", "w/\"a\"", "W/a", "*, \"a\"", "\"a b\"", "'a'"] {
+            assert_eq!(read(&[malformed]), Err(Kind::BadRequest), "{malformed}");
         }
-        let body = Body::<T>::from_request(req, payload);
-        Box::pin(async move { Ok(Self(body.await?.into_inner())) })
     }
 }

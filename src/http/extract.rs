@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::digest;
@@ -96,6 +96,25 @@ impl<T: DeserializeOwned + 'static> FromRequest for Pieces<T> {
 /// Reads a body of this type whole, within the bounds of the settings.
 pub(super) async fn read(req: &HttpRequest, payload: Payload, wanted: &str) -> Result<Bytes, Problem> {
     require_type(req, wanted)?;
+    read_bytes(req, payload).await
+}
+
+/// [`read`], or none when there is no body. Whether a chunked body is empty shows only at its end: proxies send what
+/// has no body as an empty one, and then without a type.
+pub(super) async fn read_optional(req: &HttpRequest, payload: Payload, wanted: &str) -> Result<Option<Bytes>, Problem> {
+    let length = req.headers().get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    if !matches!(length, None | Some(b"0")) {
+        return read(req, payload, wanted).await.map(Some);
+    }
+    let raw = read_bytes(req, payload).await?;
+    if raw.is_empty() {
+        return Ok(None);
+    }
+    require_type(req, wanted)?;
+    Ok(Some(raw))
+}
+
+async fn read_bytes(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let (limit, deadline) = req.app_data::<Data<Gateway>>().map_or((65_536, Duration::from_secs(10)), |gateway| {
         (gateway.settings.bounds.body_limit_bytes, gateway.settings.timeouts.body)
     });
@@ -144,16 +163,50 @@ async fn gather(mut payload: Payload, limit: usize) -> Result<Bytes, Unread> {
 }
 
 fn require_type(req: &HttpRequest, wanted: &str) -> Result<(), Problem> {
-    let wrong = |detail: String| Err(Problem::new(Kind::UnsupportedMediaType, detail));
     if !req.content_type().eq_ignore_ascii_case(wanted) {
-        return wrong(format!("Send the body as `Content-Type: {wanted}`."));
+        let detail = format!("Send the body as `Content-Type: {wanted}`.");
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }
-    // Nothing here inflates: a compressed body would only look malformed.
-    let encoding = req.headers().get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return wrong("Send the body as it is, without a `Content-Encoding`.".to_owned());
+    match content_coding(req) {
+        Coding::Identity => Ok(()),
+        // Only imports unpack: a compressed body would look malformed here.
+        Coding::Gzip | Coding::Other => {
+            Err(unsupported_coding("Send the body as it is, without a `Content-Encoding`.", "identity"))
+        }
     }
-    Ok(())
+}
+
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Identity,
+    Gzip,
+    /// Another, or several.
+    Other,
+}
+
+/// How `Content-Encoding` says that the body is packed (RFC 9110 §8.4.1).
+pub(super) fn content_coding(req: &HttpRequest) -> Coding {
+    let mut codings = req
+        .headers()
+        .get_all(header::CONTENT_ENCODING)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    match (codings.next(), codings.next()) {
+        (None, _) => Coding::Identity,
+        (Some(coding), None) if is_gzip(coding) => Coding::Gzip,
+        _ => Coding::Other,
+    }
+}
+
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// A 415 that names the codings which would do (RFC 9110 §15.5.16).
+pub(super) fn unsupported_coding(detail: &'static str, accepted: &'static str) -> Problem {
+    Problem::new(Kind::UnsupportedMediaType, detail).with(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted))
 }
 
 /// Reads JSON into `T` and says where it doesn't fit.

@@ -121,11 +121,11 @@ problem_sets! {
     /// What can stand in the way of a perk's new version.
     ProblemsOfRetired = [PerkRetired];
     /// What can stand in the way of a draft's change.
-    ProblemsOfDrafts = [NotADraft, PerkRetired, PreconditionFailed];
+    ProblemsOfDrafts = [NotADraft, PerkRetired, PreconditionFailed, WeakTag];
     /// An edit that doesn't say of what.
     ProblemsOfEdits = [PreconditionRequired];
     /// What can stand in the way of a step in a version's or a perk's life.
-    ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed];
+    ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed, WeakTag];
     /// What one person can't do alone.
     ProblemsOfApproval = [SelfApproval];
     /// A score that is older than the one that stands.

@@ -62,6 +62,7 @@ kinds! {
     WrongStatus = 409 "wrong_status" "Its status doesn't allow this";
     Pruned = 410 "pruned" "It is too long ago";
     PreconditionFailed = 412 "precondition_failed" "It has changed meanwhile";
+    WeakTag = 412 "weak_tag" "A weak tag can't be compared";
     BodyTooLarge = 413 "body_too_large" "The body is too large";
     UnsupportedMediaType = 415 "unsupported_media_type" "The body is of the wrong type";
     ExpectationFailed = 417 "expectation_failed" "The expectation can't be met";

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _};
@@ -33,14 +35,22 @@ pub(in crate::http) async fn track(
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     };
     let exchange = Exchange::begin(connection);
+    let endless = is_endless(&req);
+    let length = if endless { Some(content_length(&req)) } else { None };
     match req.take_payload() {
         Payload::None => {}
+        // What comes after no body is no business of the handler's.
+        _ if length == Some(0) => {}
         payload => {
-            let connection = exchange.0.clone();
-            req.set_payload(Payload::Stream { payload: Box::pin(BodyOnDemand { payload, connection }) });
+            let body = BodyOnDemand { payload, connection: exchange.0.clone(), remaining: length };
+            req.set_payload(Payload::Stream { payload: Box::pin(body) });
         }
     }
-    let answered = next.call(req).await?;
+    let mut answered = next.call(req).await?;
+    if endless {
+        // actix finds no other request on this connection.
+        answered.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(answered.map_body(|_, body| {
         let body = match body.try_into_bytes() {
             Ok(bytes) => Answer::Whole(bytes),
@@ -48,6 +58,22 @@ pub(in crate::http) async fn track(
         };
         BoxBody::new(AnswerInPieces { body, _exchange: exchange })
     }))
+}
+
+/// Whether actix takes all that is still to come for this request's body, as it does for one that would change to
+/// another protocol. Nothing here does, and then `Upgrade` is to be passed over (RFC 9110 §7.8).
+fn is_endless(req: &ServiceRequest) -> bool {
+    let headers = req.headers();
+    let is_websocket = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
+    let changes = req.method() == Method::CONNECT || headers.get_all(header::UPGRADE).any(is_websocket);
+    changes && !headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// How long the body says it is; one that says nothing is empty.
+fn content_length(req: &ServiceRequest) -> u64 {
+    // actix has refused what is no number.
+    let length = req.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    length.unwrap_or_default()
 }
 
 /// Held while a request is under way.
@@ -74,6 +100,24 @@ impl Drop for Exchange {
 struct BodyOnDemand {
     payload: Payload,
     connection: Arc<Connection>,
+    /// How much of it is still to come, where actix doesn't know.
+    remaining: Option<u64>,
+}
+
+impl BodyOnDemand {
+    /// Cuts off what is no part of the body any more.
+    fn within_length(&mut self, polled: Option<Result<Bytes, PayloadError>>) -> Option<Result<Bytes, PayloadError>> {
+        let Some(remaining) = &mut self.remaining else { return polled };
+        match polled {
+            Some(Ok(mut bytes)) => {
+                bytes.truncate(usize::try_from(*remaining).unwrap_or(usize::MAX));
+                *remaining -= bytes.len() as u64;
+                Some(Ok(bytes))
+            }
+            None if *remaining > 0 => Some(Err(PayloadError::Incomplete(None))),
+            other => other,
+        }
+    }
 }
 
 impl Stream for BodyOnDemand {
@@ -81,7 +125,10 @@ impl Stream for BodyOnDemand {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.payload).poll_next(cx);
+        if this.remaining == Some(0) {
+            return Poll::Ready(None);
+        }
+        let polled = Pin::new(&mut this.payload).poll_next(cx).map(|polled| this.within_length(polled));
         if polled.is_pending() && !this.connection.wants_body.swap(true, Ordering::AcqRel) {
             this.connection.task.wake();
         }

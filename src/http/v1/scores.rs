@@ -186,8 +186,8 @@ pub async fn delete_score(
 /// Import scores
 ///
 /// A stream of NDJSON (`{"subject","value","observed_at"}` a line) or CSV with that header. Good
-/// lines are kept, bad ones are reported by their number; sending the same feed again is safe.
-/// Roles: admin, feeder.
+/// lines are kept, bad ones are reported by their number; sending the same feed again is safe. It may
+/// come packed, with `Content-Encoding: gzip`: the bound of an import is then on what comes out. Roles: admin, feeder.
 #[utoipa::path(
     tag = "scores",
     params(("source" = String, Path, description = "The score source", example = "klout")),
@@ -225,7 +225,7 @@ pub async fn import_scores(
     let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
     let keyring = gateway.keyring.clone();
     let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
-    let mut stream = BoundedStream::new(&gateway, body, gateway.settings.bounds.import_limit_bytes);
+    let mut stream = BoundedStream::new(&gateway, &req, body, gateway.settings.bounds.import_limit_bytes)?;
     loop {
         Deadline::awaits_body(&req);
         let Some(chunk) = stream.next().await? else { break };

@@ -17,25 +17,29 @@ const GET: &str = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection whose every byte the test chooses.
-struct Connection(BufReader<TcpStream>);
+pub(super) struct Connection(BufReader<TcpStream>);
 
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: HashMap<String, String>,
-    body: String,
+pub(super) struct Answer {
+    pub status: u16,
+    pub headers: HashMap<String, String>,
+    pub body: String,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Self {
+    pub(super) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
 
-    fn send(&mut self, text: &str) {
+    pub(super) fn send(&mut self, text: &str) {
         self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(super) fn send_no_more(&mut self) {
+        self.0.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     fn line(&mut self) -> String {
@@ -45,7 +49,7 @@ impl Connection {
     }
 
     /// The next answer, whole.
-    fn answer(&mut self) -> Answer {
+    pub(super) fn answer(&mut self) -> Answer {
         let line = self.line();
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.unwrap_or_else(|| panic!("no answer: {line:?}"));
@@ -61,13 +65,13 @@ impl Connection {
         Answer { status, headers, body: String::from_utf8(body).unwrap() }
     }
 
-    fn ask(&mut self, text: &str) -> Answer {
+    pub(super) fn ask(&mut self, text: &str) -> Answer {
         self.send(text);
         self.answer()
     }
 
     /// Nothing more comes, and the gateway has ended it.
-    fn ends(&mut self) -> bool {
+    pub(super) fn ends(&mut self) -> bool {
         match self.0.read(&mut [0]) {
             Ok(read) => read == 0,
             Err(error) => error.kind() == ErrorKind::ConnectionReset,

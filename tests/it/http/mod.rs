@@ -6,6 +6,7 @@
 
 mod access_matrix;
 mod bad_input;
+mod bodies;
 mod connections;
 mod hostile_text;
 mod malformed;

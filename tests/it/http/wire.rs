@@ -126,6 +126,21 @@ async fn guessing_keys_is_slowed_by_address_and_valid_keys_there_are_not() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_each_client_has_its_own_address_however_the_proxy_writes_it() {
+    let app = TestApp::start(&[("rate_failed_keys", "1"), ("trusted_proxies", "127.0.0.1")]).await;
+    let guess = app.bearing(Some("Bearer pgk_guess".into()));
+    let from = async |hop: &str| guess.get("/v1/perks").header("x-forwarded-for", hop).await.status;
+    for hops in [
+        ["203.0.113.7:50123", "203.0.113.7:50124", "203.0.113.7"],
+        ["[2001:db8::7]:50123", "[2001:db8::7]", "2001:db8::7"],
+    ] {
+        // Another port is the same client, and another client is not slowed by it.
+        assert_eq!((from(hops[0]).await, from(hops[1]).await, from(hops[2]).await), (401, 401, 429), "{hops:?}");
+    }
+    assert_eq!((from("203.0.113.8:50123").await, from("[2001:db8:0:1::7]:1").await), (401, 401));
+}
+
 /// Sends a head, then pieces of a body until an answer comes; what came, until the server closes.
 async fn drip(address: SocketAddr, head: String, pieces: impl Iterator<Item = Vec<u8>> + Send + 'static) -> String {
     let talk = move || {

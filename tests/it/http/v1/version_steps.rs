@@ -293,3 +293,32 @@ async fn a_deleted_drafts_number_is_not_given_again_and_it_cant_be_published() {
         assert_eq!(numbers, [json!(3), json!(1)]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_a_proxy_made_weak_is_called_weak_and_what_is_no_tag_is_called_that() {
+    let app = TestApp::start(&[]).await;
+    let ada = app.admin(&app.cathay).await;
+    perk(&ada).await;
+    draft(&ada, 45).await;
+    let tag = ada.get(SECOND).await.header("etag").to_owned();
+    let weak = format!("W/{tag}");
+    let publish = format!("{SECOND}/publish");
+    for reply in [
+        edit(&ada, SECOND, &weak, 50).await,
+        ada.delete(SECOND).header("if-match", &weak).await,
+        ada.ask(Method::POST, &publish).header("if-match", &weak).await,
+    ] {
+        reply.problem(412, "weak_tag");
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("weak") && detail.contains("proxy") && detail.contains("Accept-Encoding"), "{detail}");
+    }
+    for malformed in [tag.trim_matches('"'), "", "W/", "\"a", "*, \"a\""] {
+        let reply = edit(&ada, SECOND, malformed, 50).await;
+        reply.problem(400, "bad_request");
+        assert!(reply.text.contains("If-Match: \\\"2f0c9a\\\""), "{malformed}: {}", reply.text);
+    }
+    // Nothing of that was done, and a strong tag beside a weak one counts.
+    assert_eq!(ada.get(SECOND).await.header("etag"), tag);
+    edit(&ada, SECOND, &format!("{weak}, {tag}"), 50).await.is(200);
+    edit(&ada, SECOND, &tag, 55).await.problem(412, "precondition_failed");
+}
