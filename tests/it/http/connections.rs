@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 
@@ -229,12 +229,15 @@ async fn a_later_head_that_comes_slowly_is_cut_off_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_stays_open_between_requests_for_as_long_as_it_may() {
-    let app = TestApp::start(&[("keep_alive", "1s"), ("request_head_timeout", "500ms")]).await;
+    let app = TestApp::start(&[("keep_alive", "3s"), ("request_head_timeout", "1s")]).await;
     let mut kept = Connection::open(app.address);
     for _ in 0..3 {
         assert_eq!(kept.ask(GET).status, 200);
     }
+    let idle_since = Instant::now();
     assert!(kept.ends());
+    // Neither the time for a head nor any other cuts it short.
+    assert!(idle_since.elapsed() > Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,7 @@ async fn a_draft_is_edited_by_those_who_saw_it_as_it_is() {
         assert_eq!((&version["change_note"], version["editors"].as_array().unwrap().len()), (&json!("Edited."), 1));
         assert_ne!(version["author"], version["editors"][0]);
 
-        for stale in [tag.as_str(), "\"x\"", "x", "", &format!("W/{}", edited.header("etag"))] {
+        for stale in [tag.as_str(), "\"x\""] {
             edit(&ada, SECOND, stale, 55).await.problem(412, "precondition_failed");
         }
         edit(&ada, SECOND, &format!("\"x\", {}", edited.header("etag")), 55).await.is(200);
