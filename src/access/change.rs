@@ -114,6 +114,7 @@ pub(super) fn create_key(
         created_at: now,
         expires_at: new.expires_at,
         revoked_at: None,
+        last_used_at: None,
     };
     store::insert_key(conn, &key, hash).map_err(|error| match error {
         DatabaseError::Constraint(_) => AccessError::UnknownMerchant,

@@ -1,12 +1,14 @@
 //! The handle of this room: recognises keys from memory, follows the database, and makes changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{AccessError, Refused};
 use super::key::{ApiKey, KeySecret, NewKey};
+use super::last_use::UnwrittenUses;
 use super::merchant::Merchant;
 use super::principal::Principal;
 use super::role::Role;
@@ -28,7 +30,11 @@ pub struct Directory {
     clock: Clock,
     entropy: Entropy,
     known: Followed<Snapshot>,
+    uses: Arc<UnwrittenUses>,
 }
+
+/// How often uses of keys are written that were noted meanwhile.
+const WRITE_USES_EVERY: Duration = Duration::from_secs(10);
 
 impl Directory {
     /// A directory that knows nobody until its first [`Directory::reload`].
@@ -39,7 +45,7 @@ impl Directory {
             Ok(Snapshot::of(content.merchants, content.keys))
         };
         let known = Followed::new(database.clone(), store::EPOCH, load);
-        Self { database, ledger, clock, entropy, known }
+        Self { database, ledger, clock, entropy, known, uses: Arc::default() }
     }
 
     /// Whether there is a snapshot to answer from.
@@ -91,8 +97,48 @@ impl Directory {
     /// # Errors
     /// [`Refused`]; `Unknown` is worth a question to the database: [`Directory::authenticate`].
     pub fn recognize(&self, secret: &str, now: Timestamp) -> Result<Arc<Principal>, Refused> {
-        let secret = KeySecret::parse(secret).map_err(|_| Refused::Malformed)?;
-        self.known.now().content.recognize(&secret.hash(), now)
+        let hash = KeySecret::parse(secret).map_err(|_| Refused::Malformed)?.hash();
+        let known = self.known.now();
+        let principal = known.content.recognize(&hash, now)?;
+        if let Some(hour) = known.content.first_use_in_hour(&hash, now) {
+            let merchant = principal.merchant.as_ref().map(|merchant| merchant.id.clone());
+            self.uses.note(principal.key.clone(), merchant, hour);
+        }
+        Ok(principal)
+    }
+
+    /// Writes the uses of keys that were noted since the last time.
+    ///
+    /// # Errors
+    /// The database's; they are then written the next time.
+    pub async fn write_uses(&self) -> Result<(), DatabaseError> {
+        let uses = self.uses.take();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let writing = uses.clone();
+        let written = self.database.write(move |conn| {
+            writing
+                .iter()
+                .try_for_each(|(key, merchant, hour)| store::update_last_used(conn, merchant.as_ref(), key, *hour))
+        });
+        let written = written.await;
+        if written.is_err() {
+            uses.into_iter().for_each(|(key, merchant, hour)| self.uses.note(key, merchant, hour));
+        }
+        written
+    }
+
+    /// Writes the uses of keys behind the requests until cancelled.
+    pub async fn keep_writing_uses(self, cancel: CancellationToken) {
+        let mut is_over = false;
+        while !is_over {
+            is_over = cancel.run_until_cancelled(tokio::time::sleep(WRITE_USES_EVERY)).await.is_none();
+            if let Err(error) = self.write_uses().await {
+                // The next round tries again; a database that is away is said elsewhere.
+                tracing::debug!(%error, "the uses of keys could not be written yet");
+            }
+        }
     }
 
     /// [`Directory::recognize`], and once more after [`Followed::catch_up`] if it is unknown.

@@ -106,6 +106,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    /// The hour in which it was last used, as far as it is written; none before its first use.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// What to make a key of.

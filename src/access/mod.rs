@@ -13,6 +13,7 @@ mod change;
 pub mod directory;
 mod error;
 pub mod key;
+mod last_use;
 pub mod merchant;
 pub mod principal;
 pub mod role;

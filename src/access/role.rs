@@ -125,6 +125,8 @@ macro_rules! permissions {
 permissions! {
     /// Make and list merchants.
     ManageMerchants = [Operator];
+    /// See what one's own key is.
+    ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor];
     /// Make, list and revoke keys (whose: `Role::may_manage`).
     ManageKeys = [Operator, Admin];
     /// Perks, their rules and versions.
@@ -173,6 +175,7 @@ mod tests {
             lines,
             [
                 "+..... ManageMerchants",
+                "++++++ ReadOwnKey",
                 "++.... ManageKeys",
                 ".+.... ManagePerks",
                 ".+.... ManageSources",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::error::Refused;
 use super::key::{ApiKey, KeyHash};
+use super::last_use::LastUse;
 use super::merchant::Merchant;
 use super::principal::Principal;
 use crate::ids::{MerchantId, MerchantSlug};
@@ -23,6 +24,7 @@ struct Entry {
     principal: Arc<Principal>,
     expires_at: Option<Timestamp>,
     revoked: bool,
+    last_use: LastUse,
 }
 
 impl Snapshot {
@@ -45,6 +47,11 @@ impl Snapshot {
             return Err(Refused::Expired);
         }
         Ok(entry.principal.clone())
+    }
+
+    /// The hour of this use, when the key was not used in it before as far as this snapshot knows.
+    pub fn first_use_in_hour(&self, hash: &KeyHash, now: Timestamp) -> Option<Timestamp> {
+        self.keys.get(hash)?.last_use.first_in_hour(now)
     }
 
     pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {
@@ -79,6 +86,7 @@ impl Entry {
             }),
             expires_at: key.expires_at,
             revoked: key.revoked_at.is_some(),
+            last_use: LastUse::at(key.last_used_at),
         })
     }
 }

@@ -108,6 +108,7 @@ struct KeyRow {
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
+    last_used_at: Option<i64>,
 }
 
 impl KeyRow {
@@ -125,6 +126,7 @@ impl KeyRow {
             created_at: key.created_at.as_microsecond(),
             expires_at: key.expires_at.map(Timestamp::as_microsecond),
             revoked_at: key.revoked_at.map(Timestamp::as_microsecond),
+            last_used_at: key.last_used_at.map(Timestamp::as_microsecond),
         }
     }
 }
@@ -153,6 +155,7 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             created_at: from_micros(row.created_at),
             expires_at: row.expires_at.map(from_micros),
             revoked_at: row.revoked_at.map(from_micros),
+            last_used_at: row.last_used_at.map(from_micros),
         };
         Ok((hash, key))
     }
@@ -226,6 +229,22 @@ pub(super) fn update_revoked(
     .set(api_keys::revoked_at.eq(at.as_microsecond()))
     .execute(conn)?);
     Ok(changed > 0)
+}
+
+/// Writes the hour in which a key was last used, unless a later one stands. This moves no epoch and is no event: it
+/// decides nothing.
+pub(super) fn update_last_used(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    id: &KeyId,
+    at: Timestamp,
+) -> Result<(), DatabaseError> {
+    let at = at.as_microsecond();
+    let is_earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at));
+    keys_of!(merchant, |keys| diesel::update(keys.filter(api_keys::id.eq(id.as_str().to_owned())).filter(is_earlier))
+        .set(api_keys::last_used_at.eq(at))
+        .execute(conn)?);
+    Ok(())
 }
 
 /// Everything that the snapshot is made of.

@@ -138,18 +138,35 @@ struct KeyView {
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
+    /// The hour of its last use.
+    last_used_at: Option<Timestamp>,
     state: &'static str,
 }
 
 impl KeyView {
     fn of(key: ApiKey, merchant: Option<MerchantSlug>, now: Timestamp) -> Self {
-        let ApiKey { id, role, label, location, kiosk, audience, created_at, expires_at, revoked_at, .. } = key;
+        let ApiKey {
+            id, role, label, location, kiosk, audience, created_at, expires_at, revoked_at, last_used_at, ..
+        } = key;
         let state = match (revoked_at, expires_at) {
             (Some(_), _) => "revoked",
             (None, Some(at)) if at <= now => "expired",
             _ => "active",
         };
-        Self { id, role, label, merchant, location, kiosk, audience, created_at, expires_at, revoked_at, state }
+        Self {
+            id,
+            role,
+            label,
+            merchant,
+            location,
+            kiosk,
+            audience,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_at,
+            state,
+        }
     }
 }
 
@@ -203,9 +220,10 @@ impl fmt::Display for Listed {
                 bound.cloned().collect::<Vec<_>>().join(", "),
                 it.state.to_owned(),
                 it.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+                it.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
             ]
         });
-        f.write_str(&table(["id", "role", "label", "bound to", "state", "expires"], rows))
+        f.write_str(&table(["id", "role", "label", "bound to", "state", "expires", "last used (hour)"], rows))
     }
 }
 

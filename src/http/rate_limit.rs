@@ -43,6 +43,12 @@ impl RateLimits {
         }
     }
 
+    /// How many requests a second a key has, and how many at once; none when that is turned off.
+    #[must_use]
+    pub fn per_key(&self) -> Option<(NonZeroU32, NonZeroU32)> {
+        self.keys.as_ref().map(|limit| (limit.rate, limit.burst))
+    }
+
     /// Counts one request of a recognised key. What it returns goes into the answer's headers.
     ///
     /// # Errors

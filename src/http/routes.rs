@@ -11,9 +11,9 @@ use super::health::{get_livez, get_readyz};
 use super::known_parameters::refuse_unknown_parameters;
 use super::schemas::get_perk_schema;
 use super::v1::{
-    approvals, audit, audit_export, audit_proofs, audit_search, backtests, checks, checks_batch, contests, diff,
-    grants, keys, merchants, perk_steps, perks, referrals, reports, scores, simulations, sources, subjects, tokens,
-    version_steps, versions,
+    approvals, audit, audit_export, audit_proofs, audit_search, backtests, check_lists, checks, checks_batch, contests,
+    diff, grant_lists, grants, keys, me, merchants, perk_steps, perks, referrals, reports, scores, simulations,
+    sources, subjects, tokens, version_steps, versions,
 };
 use super::well_known::{get_jwks, get_log_keys};
 
@@ -32,7 +32,11 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .wrap(from_fn(require_key))
                 .service(checks::create_check)
                 .service(checks_batch::create_checks)
+                .service(check_lists::list_checks)
+                .service(check_lists::search_checks)
                 .service(checks::get_check)
+                .service(grant_lists::list_grants)
+                .service(grant_lists::search_grants)
                 .service(grants::get_grant)
                 .service(grants::void_grants)
                 .service(grants::release_grant)
@@ -95,6 +99,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(merchants::list_merchants)
                 .service(merchants::get_merchant)
                 .service(merchants::update_merchant)
+                .service(me::get_me)
                 .service(keys::create_key)
                 .service(keys::list_keys)
                 .service(keys::get_key)

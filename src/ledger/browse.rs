@@ -10,7 +10,7 @@ use super::store::history::{self as rows, LoggedRow};
 use super::{Ledger, LedgerError};
 use crate::clock::from_micros;
 use crate::database::DatabaseError;
-use crate::ids::MerchantId;
+use crate::ids::{KeyId, MerchantId};
 use crate::json::Json;
 use crate::subject::hex;
 
@@ -41,6 +41,8 @@ pub struct EventFilter {
     pub kiosk: Option<String>,
     pub location: Option<String>,
     pub rule_version: Option<i32>,
+    /// The key that did it.
+    pub actor: Option<KeyId>,
     /// What its events call a person (`Ledger::find_person`): one of these; nothing is asked when there are none.
     pub subjects: Vec<String>,
     /// The other way round than the newest first.
@@ -213,7 +215,8 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     let body = body.map_err(|e| DatabaseError::corrupt("event", e))?;
     let member = |name: &str| body.as_ref().and_then(|body| body.member(name)).cloned();
     let (actor, facts, sealed) = (member("actor"), member("facts"), member("sealed"));
-    if !filter.means(facts.as_ref()) {
+    let key = || actor.as_ref()?.member("key").and_then(Json::as_text);
+    if !filter.means(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
         return Ok(None);
     }
     let leaf_hash = hex(&row.leaf_hash);

@@ -28,6 +28,7 @@ pub mod checks;
 pub mod contests;
 mod continuity;
 mod counters;
+pub mod decisions;
 mod earlier;
 pub mod entry;
 pub mod erasure;

@@ -222,6 +222,15 @@ pub fn find_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str) 
         .optional()?)
 }
 
+/// Those of these grants that are the merchant's, in the order of their ids.
+pub fn list_grants(conn: &mut AnyConnection, merchant: &MerchantId, ids: &[&str]) -> Result<Vec<GrantRow>> {
+    Ok(on_either!(conn, |c| grants::table
+        .filter(grants::id.eq_any(ids).and(grants::merchant_id.eq(merchant.as_str())))
+        .order(grants::id)
+        .select(GrantRow::as_select())
+        .load(c)?))
+}
+
 /// Locks the grants in the order of their ids, so that doors on two replicas take turns.
 pub fn lock_grants(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<GrantRow>> {
     macro_rules! query {

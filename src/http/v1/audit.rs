@@ -128,6 +128,7 @@ impl EventsQuery {
             kiosk,
             location,
             rule_version,
+            actor: None,
             subjects: Vec::new(),
             oldest_first,
         };

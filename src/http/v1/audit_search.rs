@@ -96,6 +96,7 @@ impl EventSearchBody {
             kiosk,
             location,
             rule_version,
+            actor: None,
             subjects: Vec::new(),
             oldest_first: self.order == Some(Order::Asc),
         };

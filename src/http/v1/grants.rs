@@ -55,7 +55,7 @@ pub struct GrantView {
 }
 
 /// Where a grant is in its life.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantStatus {
     /// Its token can be spent.
@@ -98,20 +98,8 @@ pub async fn get_grant(
         return Err(Problem::not_found());
     }
     let granted = found.check.grant.ok_or_else(Problem::not_found)?;
-    let (end, ended_at) = match granted.end {
-        Some(Ended::Released(at)) => (Some(GrantStatus::Released), Some(at)),
-        Some(Ended::Voided(at)) => (Some(GrantStatus::Voided), Some(at)),
-        None => (None, None),
-    };
-    let key_revoked_at = gateway.keyring.revoked_at(&granted.kid);
-    let is_over = granted.expires_at <= key_revoked_at.unwrap_or_else(|| gateway.clock.now());
-    let (status, ended_at) = match (end, found.redemptions.is_empty(), is_over) {
-        (Some(end), ..) => (end, ended_at),
-        (None, false, _) => (GrantStatus::Redeemed, None),
-        (None, true, true) => (GrantStatus::Expired, None),
-        (None, true, false) if key_revoked_at.is_some() => (GrantStatus::KeyRevoked, key_revoked_at),
-        (None, true, false) => (GrantStatus::Active, None),
-    };
+    let (status, ended_at) =
+        status_of(&gateway, &granted.kid, granted.end, granted.expires_at, !found.redemptions.is_empty());
     Ok(HttpResponse::Ok().json(GrantView {
         grant: granted.id,
         check: found.check.check,
@@ -126,6 +114,29 @@ pub async fn get_grant(
         ended_at,
         note: found.note.filter(|_| caller.role.may(Permission::Void)),
     }))
+}
+
+/// Where the grant of a token is in its life, and when it ended if that was before its time.
+pub(super) fn status_of(
+    gateway: &Gateway,
+    kid: &str,
+    end: Option<Ended>,
+    expires_at: Timestamp,
+    is_redeemed: bool,
+) -> (GrantStatus, Option<Timestamp>) {
+    match end {
+        Some(Ended::Released(at)) => return (GrantStatus::Released, Some(at)),
+        Some(Ended::Voided(at)) => return (GrantStatus::Voided, Some(at)),
+        None => {}
+    }
+    let key_revoked_at = gateway.keyring.revoked_at(kid);
+    let is_over = expires_at <= key_revoked_at.unwrap_or_else(|| gateway.clock.now());
+    match (is_redeemed, is_over) {
+        (true, _) => (GrantStatus::Redeemed, None),
+        (false, true) => (GrantStatus::Expired, None),
+        (false, false) if key_revoked_at.is_some() => (GrantStatus::KeyRevoked, key_revoked_at),
+        (false, false) => (GrantStatus::Active, None),
+    }
 }
 
 /// A grant that was released.

@@ -43,6 +43,9 @@ pub struct KeyView {
     expires_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     revoked_at: Option<Timestamp>,
+    /// The hour in which it was last used; null before its first use. Written some seconds behind a use.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-23T09:00:00Z")]
+    last_used_at: Option<Timestamp>,
 }
 
 impl From<ApiKey> for KeyView {
@@ -59,8 +62,22 @@ impl From<ApiKey> for KeyView {
             created_at,
             expires_at,
             revoked_at,
+            last_used_at,
         } = key;
-        Self { id, role, label, merchant, location, kiosk, audience, created_by, created_at, expires_at, revoked_at }
+        Self {
+            id,
+            role,
+            label,
+            merchant,
+            location,
+            kiosk,
+            audience,
+            created_by,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_at,
+        }
     }
 }
 

@@ -225,6 +225,16 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("update_merchant", Foreign::Nothing, |it| {
         (Method::PATCH, format!("/v1/merchants/{}", it.merchant), json!({"time_zone": "Asia/Hong_Kong"}))
     }),
+    sample("get_me", Foreign::Nothing, |_| get("/v1/me".into())),
+    // That these stay within the merchant is tested beside the endpoints.
+    sample("list_checks", Foreign::Nothing, |it| get(format!("/v1/checks?perk={}", it.perk))),
+    sample("list_grants", Foreign::Nothing, |it| get(format!("/v1/grants?perk={}", it.perk))),
+    sample("search_checks", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/checks/search".into(), json!({"subject": it.subject}))
+    }),
+    sample("search_grants", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/grants/search".into(), json!({"subject": it.subject}))
+    }),
     sample("create_key", Foreign::NotFound, |it| {
         (Method::POST, "/v1/keys".into(), json!({"role": "admin", "label": "new", "merchant": it.merchant}))
     }),

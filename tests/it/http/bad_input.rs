@@ -16,6 +16,8 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/contests/chk_00000000000070008000000000000001/uphold"),
     ("POST", "/v1/contests/chk_00000000000070008000000000000001/overturn"),
     ("POST", "/v1/audit/events/search"),
+    ("POST", "/v1/checks/search"),
+    ("POST", "/v1/grants/search"),
     ("POST", "/v1/subjects/erase"),
     ("POST", "/v1/subjects/record"),
     ("POST", "/v1/tokens/redeem"),
