@@ -19,8 +19,8 @@
 //! | [`audit`] | what the ledger wrote, read-only: verification | the doors |
 //! | [`database`], [`redis_link`], [`settings`], [`telemetry`] | technology without business words | the rooms (settings: the doors and the root) |
 //!
-//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`], [`subject`], [`unicode`] and [`yaml`] are words and numbers
-//! that everyone uses. `tests/it/architecture` reads the source and holds it to this page.
+//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`], [`subject`], [`unicode`], [`web_origin`] and [`yaml`] are words
+//! and numbers that everyone uses. `tests/it/architecture` reads the source and holds it to this page.
 
 pub mod access;
 pub mod audit;
@@ -45,4 +45,5 @@ pub mod subject;
 pub mod telemetry;
 pub mod tokens;
 pub mod unicode;
+pub mod web_origin;
 pub mod yaml;

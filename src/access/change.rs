@@ -110,6 +110,7 @@ pub(super) fn create_key(
         location: new.location,
         kiosk: new.kiosk,
         audience: new.audience,
+        origins: new.origins,
         created_by: actor.key.clone(),
         created_at: now,
         expires_at: new.expires_at,
@@ -144,13 +145,14 @@ pub(super) fn revoke_key(
 
 fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {
     let log = key.merchant.clone().map_or(LogOwner::Operator, LogOwner::Merchant);
-    let expires_at = key.expires_at.map(|at| at.to_string());
+    let (expires_at, origins) = (key.expires_at.map(|at| at.to_string()), key.origins_text());
     let bound = [
         ("role", Some(key.role.as_str())),
         ("label", Some(key.label.as_str())),
         ("location", key.location.as_deref()),
         ("kiosk", key.kiosk.as_deref()),
         ("audience", key.audience.as_deref()),
+        ("origins", origins.as_deref()),
         ("expires_at", expires_at.as_deref()),
     ];
     let facts = object(bound.into_iter().filter_map(|(name, value)| Some((name, value?))));

@@ -155,6 +155,12 @@ impl Directory {
         }
     }
 
+    /// Whether a key that works at `now` names this web origin, from the snapshot.
+    #[must_use]
+    pub fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
+        self.known.now().content.names_origin(origin, now)
+    }
+
     /// The merchant with this id, from the snapshot.
     #[must_use]
     pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {

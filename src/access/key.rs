@@ -10,6 +10,7 @@ use super::role::Role;
 use crate::clock::from_micros;
 use crate::entropy::Entropy;
 use crate::ids::{self, KeyId, MerchantId};
+use crate::web_origin::WebOrigin;
 
 /// SHA-256 of a key's text. The text holds 192 random bits, so a plain hash can't be reversed by
 /// guessing, and a look-up by it tells a prober nothing about the keys that exist.
@@ -101,6 +102,8 @@ pub struct ApiKey {
     pub location: Option<String>,
     pub kiosk: Option<String>,
     pub audience: Option<String>,
+    /// The only web origins whose pages may use it; none where the settings' count.
+    pub origins: Vec<WebOrigin>,
     /// The key that made it; none for the command line.
     pub created_by: Option<KeyId>,
     pub created_at: Timestamp,
@@ -108,6 +111,14 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// The hour in which it was last used, as far as it is written; none before its first use.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Its origins as its row and its event have them: with spaces between; none when it has none.
+    pub(super) fn origins_text(&self) -> Option<String> {
+        let origins: Vec<_> = self.origins.iter().map(WebOrigin::as_str).collect();
+        (!origins.is_empty()).then(|| origins.join(" "))
+    }
 }
 
 /// What to make a key of.
@@ -120,17 +131,28 @@ pub struct NewKey {
     pub location: Option<String>,
     pub kiosk: Option<String>,
     pub audience: Option<String>,
+    pub origins: Vec<WebOrigin>,
     pub expires_at: Option<Timestamp>,
 }
 
 impl NewKey {
     pub const LABEL_MAX: usize = 80;
+    pub const MOST_ORIGINS: usize = 20;
 
     /// A key of `role` with a label and nothing else.
     #[must_use]
     pub fn of(role: Role, merchant: Option<MerchantId>, label: &str) -> Self {
         let label = label.to_owned();
-        Self { role, merchant, label, location: None, kiosk: None, audience: None, expires_at: None }
+        Self {
+            role,
+            merchant,
+            label,
+            location: None,
+            kiosk: None,
+            audience: None,
+            origins: Vec::new(),
+            expires_at: None,
+        }
     }
 
     /// Trims what is text and checks that it fits together at `now`.
@@ -174,6 +196,12 @@ impl NewKey {
         }
         if self.audience.as_deref().is_some_and(|audience| !ids::is_slug(audience)) {
             flaws.push(Flaw::new("/audience", "invalid_value", ids::NameError::Slug.to_string()));
+        }
+        self.origins.sort();
+        self.origins.dedup();
+        if self.origins.len() > Self::MOST_ORIGINS {
+            let detail = format!("a key has at most {} origins", Self::MOST_ORIGINS);
+            flaws.push(Flaw::new("/origins", "too_many", detail));
         }
         // What is stored reads back as what was answered.
         self.expires_at = self.expires_at.map(|at| from_micros(at.as_microsecond()));

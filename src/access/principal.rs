@@ -4,6 +4,7 @@ use super::merchant::Merchant;
 use super::role::{Permission, Role};
 use crate::ids::KeyId;
 use crate::ledger::entry::Actor;
+use crate::web_origin::WebOrigin;
 
 /// The holder of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Principal {
     pub kiosk: Option<String>,
     /// The one audience that a door redeems.
     pub audience: Option<String>,
+    /// The only web origins whose pages may use the key; none where the settings' count.
+    pub origins: Vec<WebOrigin>,
 }
 
 /// Why a principal may not do something.

@@ -18,6 +18,8 @@ pub(super) struct Snapshot {
     by_id: HashMap<MerchantId, Arc<Merchant>>,
     by_slug: HashMap<MerchantSlug, Arc<Merchant>>,
     keys: HashMap<KeyHash, Entry>,
+    /// The origins that keys name, each with the last instant at which one of those expires; none if one never does.
+    origins: HashMap<String, Option<Timestamp>>,
 }
 
 struct Entry {
@@ -32,8 +34,16 @@ impl Snapshot {
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
-        let keys = keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, &by_id)?))).collect();
-        Self { by_id, by_slug, keys }
+        let keys: HashMap<_, _> =
+            keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, &by_id)?))).collect();
+        let mut origins: HashMap<String, Option<Timestamp>> = HashMap::new();
+        for entry in keys.values().filter(|entry| !entry.revoked) {
+            for origin in &entry.principal.origins {
+                let until = origins.entry(origin.to_string()).or_insert(entry.expires_at);
+                *until = until.zip(entry.expires_at).map(|(known, other)| known.max(other));
+            }
+        }
+        Self { by_id, by_slug, keys, origins }
     }
 
     /// Whose key this is. The map compares hashes of what was sent, which a caller can't steer
@@ -52,6 +62,11 @@ impl Snapshot {
     /// The hour of this use, when the key was not used in it before as far as this snapshot knows.
     pub fn first_use_in_hour(&self, hash: &KeyHash, now: Timestamp) -> Option<Timestamp> {
         self.keys.get(hash)?.last_use.first_in_hour(now)
+    }
+
+    /// Whether a key that works at `now` names this origin.
+    pub fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
+        self.origins.get(origin).is_some_and(|until| until.is_none_or(|until| now < until))
     }
 
     pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {
@@ -83,6 +98,7 @@ impl Entry {
                 location: key.location,
                 kiosk: key.kiosk,
                 audience: key.audience,
+                origins: key.origins,
             }),
             expires_at: key.expires_at,
             revoked: key.revoked_at.is_some(),

@@ -109,6 +109,7 @@ struct KeyRow {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     last_used_at: Option<i64>,
+    origins: Option<String>,
 }
 
 impl KeyRow {
@@ -127,6 +128,7 @@ impl KeyRow {
             expires_at: key.expires_at.map(Timestamp::as_microsecond),
             revoked_at: key.revoked_at.map(Timestamp::as_microsecond),
             last_used_at: key.last_used_at.map(Timestamp::as_microsecond),
+            origins: key.origins_text(),
         }
     }
 }
@@ -143,6 +145,7 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             .map_err(|e| DatabaseError::corrupt("merchant id of a key", e))?;
         let created_by =
             row.created_by.map(|id| id.parse()).transpose().map_err(|e| DatabaseError::corrupt("maker of a key", e))?;
+        let origins = row.origins.as_deref().unwrap_or_default().split_ascii_whitespace().map(str::parse);
         let key = ApiKey {
             id: row.id.parse().map_err(|e| DatabaseError::corrupt("key id", e))?,
             merchant,
@@ -151,6 +154,7 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             location: row.location,
             kiosk: row.kiosk,
             audience: row.audience,
+            origins: origins.collect::<Result<_, _>>().map_err(|e| DatabaseError::corrupt("origins of a key", e))?,
             created_by,
             created_at: from_micros(row.created_at),
             expires_at: row.expires_at.map(from_micros),

@@ -334,6 +334,8 @@ pub(super) struct KeyFacts {
     pub location: Option<String>,
     pub kiosk: Option<String>,
     pub audience: Option<String>,
+    /// With spaces between.
+    pub origins: Option<String>,
     pub expires_at: Option<Timestamp>,
 }
 

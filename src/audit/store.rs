@@ -135,6 +135,7 @@ pub(super) struct KeyRow {
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
+    pub origins: Option<String>,
 }
 
 /// A key of the gateway; nothing is unwrapped.

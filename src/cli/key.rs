@@ -19,6 +19,7 @@ use crate::gateway::Gateway;
 use crate::ids::{KeyId, MerchantSlug};
 use crate::scores::score::parse_instant;
 use crate::settings::master_key;
+use crate::web_origin::WebOrigin;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -69,6 +70,10 @@ struct New {
     /// The only audience whose tokens it may redeem (door keys).
     #[arg(long, value_name = "NAME")]
     audience: Option<String>,
+    /// A web origin whose pages may use it from a browser, as in https://kiosk.example.com; may be given more than
+    /// once. Without it, those of `allowed_origins` may.
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    origins: Vec<WebOrigin>,
     /// When it stops working: an RFC 3339 time, or how long from now (90d, 12h, P1Y).
     #[arg(long, value_name = "TIME|DURATION")]
     expires: Option<Expiry>,
@@ -135,6 +140,7 @@ struct KeyView {
     location: Option<String>,
     kiosk: Option<String>,
     audience: Option<String>,
+    origins: Vec<WebOrigin>,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -146,7 +152,18 @@ struct KeyView {
 impl KeyView {
     fn of(key: ApiKey, merchant: Option<MerchantSlug>, now: Timestamp) -> Self {
         let ApiKey {
-            id, role, label, location, kiosk, audience, created_at, expires_at, revoked_at, last_used_at, ..
+            id,
+            role,
+            label,
+            location,
+            kiosk,
+            audience,
+            origins,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_at,
+            ..
         } = key;
         let state = match (revoked_at, expires_at) {
             (Some(_), _) => "revoked",
@@ -161,6 +178,7 @@ impl KeyView {
             location,
             kiosk,
             audience,
+            origins,
             created_at,
             expires_at,
             revoked_at,
@@ -180,8 +198,9 @@ struct Created {
 
 impl fmt::Display for Created {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KeyView { id, role, label, merchant, location, kiosk, audience, expires_at, .. } = &self.rest;
+        let KeyView { id, role, label, merchant, location, kiosk, audience, origins, expires_at, .. } = &self.rest;
         let expires_at = expires_at.map(|at| at.to_string());
+        let origins = (!origins.is_empty()).then(|| joined(origins));
         let merchant = merchant.as_ref().map(MerchantSlug::to_string);
         for (name, value) in [
             ("id", Some(id.as_str())),
@@ -191,6 +210,7 @@ impl fmt::Display for Created {
             ("location", location.as_deref()),
             ("kiosk", kiosk.as_deref()),
             ("audience", audience.as_deref()),
+            ("origins", origins.as_deref()),
             ("expires", expires_at.as_deref()),
         ] {
             if let Some(value) = value {
@@ -199,6 +219,10 @@ impl fmt::Display for Created {
         }
         write_part!(f, "{:<9} {}", "key", self.key)
     }
+}
+
+fn joined(origins: &[WebOrigin]) -> String {
+    origins.iter().map(WebOrigin::as_str).collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Serialize)]
@@ -212,12 +236,13 @@ impl fmt::Display for Listed {
             return f.write_str("There are no keys.");
         }
         let rows = self.keys.iter().map(|it| {
-            let bound = [&it.location, &it.kiosk, &it.audience].into_iter().flatten();
+            let origins = it.origins.iter().map(WebOrigin::to_string);
+            let bound = [&it.location, &it.kiosk, &it.audience].into_iter().flatten().cloned().chain(origins);
             [
                 it.id.to_string(),
                 it.role.to_string(),
                 it.label.clone(),
-                bound.cloned().collect::<Vec<_>>().join(", "),
+                bound.collect::<Vec<_>>().join(", "),
                 it.state.to_owned(),
                 it.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
                 it.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
@@ -274,7 +299,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
 }
 
 fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, CliError> {
-    let New { merchant, role, label, location, kiosk, audience, expires } = new;
+    let New { merchant, role, label, location, kiosk, audience, origins, expires } = new;
     let (key, secret) = invocation.with_gateway(Needs::Existing, async |gateway| {
         let new = NewKey {
             role,
@@ -283,6 +308,7 @@ fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, 
             location,
             kiosk,
             audience,
+            origins,
             expires_at: expires.map(|expiry| expiry.from(now)),
         };
         Ok(gateway.directory.create_key(new, ACTOR).await?)

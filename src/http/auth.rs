@@ -14,6 +14,7 @@ use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 
 use super::address;
+use super::cors::require_origin;
 use super::door::Door;
 use super::problem::{Kind, Problem};
 use super::rate_limit::Standing;
@@ -65,6 +66,7 @@ async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Standing>
         }
     };
     let standing = door.limits.take(&principal.key)?;
+    require_origin(req.headers(), gateway, &principal)?;
     Ok((principal, standing))
 }
 

@@ -18,6 +18,7 @@ mod address;
 pub mod auth;
 mod conditions;
 mod connections;
+mod cors;
 mod deadline;
 mod docs;
 mod door;

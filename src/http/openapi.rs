@@ -101,7 +101,7 @@ macro_rules! problem_sets {
 
 problem_sets! {
     /// What every operation that needs a key can answer: to the key, and to parameters that it doesn't take.
-    ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
+    ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, OriginNotAllowed, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
     /// What a query can do wrong.
     ProblemsOfQuery = [BadRequest, InvalidRequest];
     /// What a body can do wrong.

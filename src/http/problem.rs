@@ -42,6 +42,7 @@ kinds! {
     ExpiredKey = 401 "expired_key" "The API key has expired";
     RevokedKey = 401 "revoked_key" "The API key was revoked";
     Forbidden = 403 "forbidden" "The key may not do this";
+    OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";
     SelfApproval = 403 "self_approval" "Somebody else must do this";
     NotFound = 404 "not_found" "There is nothing here";
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";

@@ -16,6 +16,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::cors::CrossOrigin;
 use super::deadline::Deadline;
 use super::door::Door;
 use super::problem::{Kind, Problem};
@@ -95,6 +96,7 @@ pub async fn attend(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
     let gateway = req.app_data::<Data<Gateway>>().cloned();
+    let cross_origin = CrossOrigin::of(&req);
     let draining = req.app_data::<Data<Door>>().is_some_and(|door| door.is_draining());
     let entropy = gateway.as_ref().map_or(&Entropy::System, |gateway| &gateway.entropy);
     let id = RequestId::of(req.headers(), entropy);
@@ -127,7 +129,7 @@ pub async fn attend(
         };
         answered.map(ServiceResponse::map_into_left_body)
     };
-    finish(answered, &Passage { id, span, method, began, draining })
+    finish(answered, &Passage { id, span, method, began, draining, cross_origin })
 }
 
 /// Something that requests need is away: said once when the first is sent back, and once when no more were for
@@ -161,6 +163,7 @@ struct Passage {
     method: &'static str,
     began: Instant,
     draining: bool,
+    cross_origin: CrossOrigin,
 }
 
 fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
@@ -231,6 +234,7 @@ impl Passage {
         if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
             headers.insert(REQUEST_ID, id);
         }
+        self.cross_origin.write(headers);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

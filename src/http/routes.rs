@@ -6,6 +6,7 @@ use actix_web::web::ServiceConfig;
 use utoipa_actix_web::scope;
 
 use super::auth::require_key;
+use super::cors::answer_preflight;
 use super::docs::{get_docs, get_openapi};
 use super::health::{get_livez, get_readyz};
 use super::known_parameters::refuse_unknown_parameters;
@@ -26,10 +27,12 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
         .service(get_log_keys)
         .service(get_perk_schema)
         .service(
-            // Everything under /v1 needs a key, and then knows its parameters: the last one is asked first.
+            // Everything under /v1 but a browser's question before it asks needs a key, and then knows its parameters:
+            // the last one is asked first.
             scope("/v1")
                 .wrap(from_fn(refuse_unknown_parameters))
                 .wrap(from_fn(require_key))
+                .wrap(from_fn(answer_preflight))
                 .service(checks::create_check)
                 .service(checks_batch::create_checks)
                 .service(check_lists::list_checks)

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 use crate::database::DatabaseUrl;
+use crate::web_origin::WebOrigin;
 
 /// A whole number from `minimum` to `maximum`; `_` may part the digits.
 pub(super) fn number(text: &str, minimum: u64, maximum: u64) -> Result<u64, String> {
@@ -202,6 +203,12 @@ impl FromStr for Network {
 /// Networks with commas between.
 pub(super) fn networks(text: &str) -> Result<Vec<Network>, String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::parse).collect()
+}
+
+/// Web origins with commas between.
+pub(super) fn web_origins(text: &str) -> Result<Vec<WebOrigin>, String> {
+    let origins = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    origins.map(|part| part.parse().map_err(|error| format!("`{part}`: {error}"))).collect()
 }
 
 #[cfg(test)]

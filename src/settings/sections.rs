@@ -11,6 +11,7 @@ use super::parse::{self, Network};
 use super::sources::Reader;
 use super::table;
 use crate::database::DatabaseUrl;
+use crate::web_origin::WebOrigin;
 
 const HOUR: Duration = Duration::from_hours(1);
 const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub struct Server {
     /// Threads.
     pub workers: usize,
     pub trusted_proxies: Vec<Network>,
+    /// Web origins that count for every key that names none.
+    pub allowed_origins: Vec<WebOrigin>,
 }
 
 impl Server {
@@ -39,6 +42,7 @@ impl Server {
             metrics_listen: from.get(&table::METRICS_LISTEN, parse::address),
             workers: from.get(&table::WORKERS, |text| size(text, 1, 512)).unwrap_or_else(cores),
             trusted_proxies: from.get(&table::TRUSTED_PROXIES, parse::networks).unwrap_or_default(),
+            allowed_origins: from.get(&table::ALLOWED_ORIGINS, parse::web_origins).unwrap_or_default(),
             listen: listen?,
         };
         Some(this)

@@ -101,6 +101,13 @@ pub const TRUSTED_PROXIES: Setting = Setting::optional(
 )
 .flag(Flag::Serving);
 
+pub const ALLOWED_ORIGINS: Setting = Setting::optional(
+    "allowed_origins",
+    "https://kiosk.example.com, http://localhost:5173",
+    "Web origins whose pages may call /v1 from a browser, with every key that names none of its own (`perkgate key create --origin`). Without it, only those that keys name.",
+)
+.flag(Flag::Serving);
+
 pub const LOG: Setting =
     Setting::with_default("log", "info", "What to log, as a tracing filter: a level, or levels by target.")
         .flag(Flag::Everywhere);
@@ -229,13 +236,14 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 35] = [
+pub const TABLE: [&Setting; 36] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
     &METRICS_LISTEN,
     &WORKERS,
     &TRUSTED_PROXIES,
+    &ALLOWED_ORIGINS,
     &LOG,
     &LOG_FORMAT,
     &DATABASE_URL,

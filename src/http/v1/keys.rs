@@ -15,6 +15,7 @@ use crate::http::once::{Created, once};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::http::problem::Problem;
 use crate::ids::{KeyId, MerchantId, MerchantSlug};
+use crate::web_origin::WebOrigin;
 
 /// A key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +35,9 @@ pub struct KeyView {
     kiosk: Option<String>,
     /// The one audience that a door redeems.
     audience: Option<String>,
+    /// The only web origins whose pages may use it; where there are none, the settings' `allowed_origins` count.
+    #[schema(value_type = Vec<String>, example = json!(["https://kiosk.example.com"]))]
+    origins: Vec<WebOrigin>,
     /// The key that made it; null for the command line.
     #[schema(value_type = Option<String>)]
     created_by: Option<KeyId>,
@@ -58,6 +62,7 @@ impl From<ApiKey> for KeyView {
             location,
             kiosk,
             audience,
+            origins,
             created_by,
             created_at,
             expires_at,
@@ -72,6 +77,7 @@ impl From<ApiKey> for KeyView {
             location,
             kiosk,
             audience,
+            origins,
             created_by,
             created_at,
             expires_at,
@@ -113,6 +119,11 @@ pub struct NewKeyBody {
     /// Door keys: the only audience that it may redeem.
     #[schema(example = "sfo-lounge")]
     audience: Option<String>,
+    /// The only web origins (`scheme://host[:port]`) whose pages may use it from a browser, 20 at most; without any,
+    /// the settings' `allowed_origins` count.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["https://kiosk.example.com"]))]
+    origins: Vec<WebOrigin>,
     #[schema(value_type = Option<String>, format = DateTime, example = "2027-11-23T00:00:00Z")]
     expires_at: Option<Timestamp>,
 }
@@ -139,10 +150,10 @@ pub async fn create_key(
     body: Body<NewKeyBody>,
 ) -> Result<HttpResponse, Problem> {
     let request = body.hash();
-    let NewKeyBody { role, label, merchant, location, kiosk, audience, expires_at } = body.into_inner();
+    let NewKeyBody { role, label, merchant, location, kiosk, audience, origins, expires_at } = body.into_inner();
     caller.may_manage(role)?;
     let merchant = whose(&caller, &gateway, merchant).await?;
-    let new = NewKey { role, merchant, label, location, kiosk, audience, expires_at };
+    let new = NewKey { role, merchant, label, location, kiosk, audience, origins, expires_at };
     let work = async {
         let (made, secret) = gateway.directory.create_key(new, caller.actor()).await?;
         let location = format!("/v1/keys/{}", made.id);

@@ -14,6 +14,7 @@ use crate::http::door::Door;
 use crate::http::openapi::ProblemsOfKeys;
 use crate::http::problem::Problem;
 use crate::ids::{KeyId, MerchantId, MerchantSlug};
+use crate::web_origin::WebOrigin;
 
 /// The key that asks.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +36,9 @@ pub struct MeView {
     kiosk: Option<String>,
     /// The one audience that a door redeems.
     audience: Option<String>,
+    /// The only web origins whose pages may use it; where there are none, the settings' `allowed_origins` count.
+    #[schema(value_type = Vec<String>, example = json!(["https://kiosk.example.com"]))]
+    origins: Vec<WebOrigin>,
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00Z")]
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -82,7 +86,7 @@ pub async fn get_me(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant.as_ref();
     let found = gateway.directory.find_key(merchant.map(|merchant| merchant.id.clone()), caller.key.clone()).await?;
-    let ApiKey { id, role, label, location, kiosk, audience, created_at, expires_at, .. } = found;
+    let ApiKey { id, role, label, location, kiosk, audience, origins, created_at, expires_at, .. } = found;
     let merchant = merchant.map(|Merchant { id, slug, name, .. }| OwnMerchantView {
         id: id.clone(),
         slug: slug.clone(),
@@ -99,6 +103,7 @@ pub async fn get_me(
         location,
         kiosk,
         audience,
+        origins,
         created_at,
         expires_at,
         rate,

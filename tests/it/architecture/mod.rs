@@ -12,7 +12,8 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// Words and numbers that everyone may use.
-const FOUNDATION: [&str; 9] = ["clock", "decimal", "entropy", "escape", "ids", "json", "subject", "unicode", "yaml"];
+const FOUNDATION: [&str; 10] =
+    ["clock", "decimal", "entropy", "escape", "ids", "json", "subject", "unicode", "web_origin", "yaml"];
 /// Macros: they live in `database`, but are named from the root.
 const ROOT_MACROS: [&str; 1] = ["on_either"];
 /// Rooms that know a technology and no business.
@@ -83,6 +84,7 @@ const PURE: &[&str] = &[
     "json",
     "subject",
     "unicode",
+    "web_origin",
     "yaml",
     "perks/perk",
     "perks/rule",

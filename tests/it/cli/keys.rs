@@ -6,15 +6,17 @@ use serde_json::Value;
 
 use super::terminal::{Terminal, members};
 
-const VIEW: [&str; 11] = [
+const VIEW: [&str; 13] = [
     "audience",
     "created_at",
     "expires_at",
     "id",
     "kiosk",
     "label",
+    "last_used_at",
     "location",
     "merchant",
+    "origins",
     "revoked_at",
     "role",
     "state",
@@ -84,6 +86,20 @@ fn a_secret_is_shown_once_and_stored_nowhere() {
     assert!(!terminal.read("key list --merchant cathay").contains("pgk_"));
     let stored = std::fs::read(terminal.path().join("perkgate.db")).unwrap();
     assert!(!stored.windows(secret.len()).any(|part| part == secret.as_bytes()));
+}
+
+#[test]
+fn a_key_for_pages_names_their_origins() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    let create = "key create --merchant cathay --role kiosk --label page";
+    let made = terminal.ask(&format!("{create} --origin HTTPS://Kiosk.Example.com --origin http://localhost:5173"));
+    assert_eq!(made["origins"], serde_json::json!(["http://localhost:5173", "https://kiosk.example.com"]));
+    assert!(terminal.read("key list --merchant cathay").contains("kiosk.example.com"));
+    for (origin, why) in [("*", "every page"), ("null", "sandboxed"), ("https://a.example/", "no path")] {
+        let refused = terminal.refused(&format!("{create} --origin {origin}"), 2).join(" ");
+        assert!(refused.contains(why), "{refused}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod access_matrix;
 mod bad_input;
 mod bodies;
 mod connections;
+mod cors;
 mod hostile_text;
 mod malformed;
 mod openapi;
