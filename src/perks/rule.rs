@@ -7,11 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::attribute::{Attribute, PARTY};
 use super::condition::Condition;
-use super::leaf::{Comparison, Leaf, Test};
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::read::{Issue, Issues, Spot, below, text};
 use super::schedule::Schedule;
-use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_source, read_zone};
+use super::terms::{Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
 use super::tier::Tier;
 use crate::json::Json;
 use crate::subject::hex;
@@ -59,8 +58,8 @@ impl PartialEq for Rule {
 impl Eq for Rule {}
 
 impl Rule {
-    /// Reads a rule document, in its long form or as `{"at_least":40,"score":"klout"}`. A token's
-    /// audience is `default_audience` (the perk's short name) unless the rule names one.
+    /// Reads a rule document, with `tiers` or, for one tier that asks for a score, with
+    /// `"at_least":40,"score":"klout"` in their place. A token's audience is `default_audience` (the perk's short name) unless the rule names one.
     ///
     /// # Errors
     /// Everything that is wrong with it, as far as it could be read.
@@ -79,54 +78,47 @@ impl Rule {
 
     fn read_whole(spot: &Spot<'_>, default_audience: &str) -> Result<Self, Vec<Issue>> {
         let mut issues = Issues::default();
-        let rule = if spot.member("at_least").is_some() {
-            Self::read_short(spot, default_audience, &mut issues)
-        } else {
-            Self::read(spot, default_audience, &mut issues)
-        };
+        let rule = Self::read(spot, default_audience, &mut issues);
         issues.unless_any(rule)
     }
 
-    fn read_short(spot: &Spot<'_>, default_audience: &str, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["at_least", "score"], issues)?;
-        let at_least = fields.required("at_least", issues).and_then(|least| least.number(issues));
-        let source = fields.required("score", issues).and_then(|source| read_source(&source, issues));
-        let test = Test::Compares(Comparison::Gte, at_least?);
-        let tier = Tier {
-            id: "standard".into(),
-            rank: 1,
-            name: "Standard".into(),
-            when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
-            max_wait: None,
-            pointer: "/at_least".into(),
-        };
-        let score =
-            ScorePolicy { source: source?, max_age: None, on_stale: Fallback::Deny, on_missing: Fallback::Deny };
-        Some(Self::compile(Parts {
-            zone: TimeZone::UTC,
-            valid: Valid::default(),
-            score: Some(score),
-            schedule: Schedule::default(),
-            when: None,
-            tiers: vec![tier],
-            limits: Vec::new(),
-            token: TokenTerms::default_for(default_audience),
-            rollout: Rollout::EVERYONE,
-            otherwise: Otherwise::Deny,
-        }))
-    }
-
     fn read(spot: &Spot<'_>, default_audience: &str, issues: &mut Issues) -> Option<Self> {
-        let known =
-            ["time_zone", "valid", "score", "schedule", "when", "tiers", "limits", "token", "rollout", "otherwise"];
+        let known = [
+            "at_least",
+            "time_zone",
+            "valid",
+            "score",
+            "schedule",
+            "when",
+            "tiers",
+            "limits",
+            "token",
+            "rollout",
+            "otherwise",
+        ];
         let fields = spot.fields(&known, issues)?;
+        let at_least = fields.optional("at_least");
         let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, issues));
         let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), issues));
-        let score = fields.or("score", None, |score| ScorePolicy::read(&score, issues).map(Some));
+        let score = match &at_least {
+            Some(_) => {
+                fields.required("score", issues).and_then(|score| ScorePolicy::read_short(&score, issues)).map(Some)
+            }
+            None => fields.or("score", None, |score| ScorePolicy::read(&score, issues).map(Some)),
+        };
         let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, issues));
         let mut leaves = 0;
         let when = fields.or("when", None, |when| Condition::read(&when, &mut leaves, issues).map(Some));
-        let tiers = fields.required("tiers", issues).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, issues));
+        let tiers = match (&at_least, fields.optional("tiers")) {
+            (Some(_), Some(tiers)) => tiers.refuse(
+                issues,
+                "contradiction",
+                "`at_least` stands for one tier, and there are `tiers` too: take `at_least` out and say in each tier's \
+                 `when` which score it asks for, or take `tiers` out",
+            ),
+            (Some(least), None) => least.number(issues).map(|least| vec![Tier::at_least(least)]),
+            (None, _) => fields.required("tiers", issues).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, issues)),
+        };
         let limits = fields.or("limits", Vec::new(), |limits| Limit::read_all(&limits, issues));
         let token = fields.or("token", TokenTerms::default_for(default_audience), |token| {
             TokenTerms::read(&token, default_audience, issues)
@@ -430,6 +422,21 @@ mod tests {
         assert_eq!(short.hash(), long.hash());
         insta::assert_snapshot!(short.canonical(), @r#"{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"sfo-lounge","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null}"#);
         insta::assert_snapshot!(short.hash(), @"sha256:042a2fa690be5b437a3870a1b60cecea71a955870e269cb8e3c96fbe4fca4ce4");
+        // Whatever stands beside it means what it means in the long form.
+        let beside = r#""time_zone":"Asia/Hong_Kong","valid":{"from":"2012-05-08T00:00"},"otherwise":"refer",
+            "schedule":{"open":[{"days":["mon"],"from":"09:00","to":"17:00"}]},"rollout":{"percent":50},
+            "when":{"attr":"context.terminal","op":"eq","value":"A"},"token":{"ttl":"PT30M"},
+            "limits":[{"id":"day","scope":["subject"],"max":1,"window":{"calendar":"day"}}]"#;
+        let grown = parse(&format!(
+            r#"{{"at_least":40,"score":{{"source":"klout","max_age":"P7D","on_missing":"refer"}},{beside}}}"#
+        ));
+        let long = parse(&format!(
+            r#"{{"score":{{"source":"klout","max_age":"P7D","on_missing":"refer"}},"tiers":[{{"id":"standard",
+                "rank":1,"name":"Standard","when":{{"attr":"score","op":"gte","value":40}}}}],{beside}}}"#
+        ));
+        assert_eq!(grown.unwrap().hash(), long.unwrap().hash());
+        let limited = r#"{"at_least":40,"score":"klout","tiers":null,"limits":[]}"#;
+        assert_eq!(parse(limited).unwrap().hash(), short.hash());
         assert_ne!(short.hash(), parse(r#"{"at_least":41,"score":"klout"}"#).unwrap().hash());
     }
 
@@ -591,7 +598,11 @@ mod tests {
             ),
             (r#"{"at_least":40}"#.into(), "/score", "missing"),
             (r#"{"at_least":"40","score":"klout"}"#.into(), "/at_least", "wrong_type"),
-            (r#"{"at_least":40,"score":"klout","limits":[]}"#.into(), "/limits", "unknown_field"),
+            (r#"{"at_least":40,"score":"klout","limit":[]}"#.into(), "/limit", "unknown_field"),
+            (r#"{"at_least":40,"score":"klout","limits":[1]}"#.into(), "/limits/0", "wrong_type"),
+            (r#"{"at_least":40,"score":"klout","tiers":[{"id":"t"}]}"#.into(), "/tiers", "contradiction"),
+            (r#"{"at_least":40,"score":{"max_age":"P7D"}}"#.into(), "/score/source", "missing"),
+            (r#"{"at_least":40,"score":7}"#.into(), "/score", "wrong_type"),
             (r#"{"tiers":[{"id":"t","max_wait":"PT0S"}]}"#.into(), "/tiers/0/max_wait", "out_of_range"),
         ]);
     }

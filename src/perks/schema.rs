@@ -54,16 +54,13 @@ pub fn schema() -> Value {
         },
         "$defs": {
             "rule": {
-                "description": "Who may have the perk: the long form, or `{\"at_least\": 40, \"score\": \"klout\"}`.",
+                "description": "Who may have the perk: with `tiers`, or for one of them with `\"at_least\": 40, \"score\": \"klout\"`.",
                 "type": "object",
-                "if": {"required": ["at_least"]},
+                "if": {"required": ["at_least"], "properties": {"at_least": {"not": {"type": "null"}}}},
                 "then": {"$ref": "#/$defs/short_rule"},
                 "else": {"$ref": "#/$defs/long_rule"}
             },
-            "short_rule": object(&["at_least", "score"], json!({
-                "at_least": described(number(), "The least score that is admitted."),
-                "score": described(slug(), "The source of the score.")
-            })),
+            "short_rule": short_rule(),
             "long_rule": long_rule(),
             "tier": tier_schema(),
             "limit": limit(),
@@ -81,6 +78,20 @@ pub fn schema() -> Value {
             }
         }
     })
+}
+
+/// The long form, with the least score in the place of the tiers.
+fn short_rule() -> Value {
+    let mut schema = long_rule();
+    let score = schema["properties"]["score"]["anyOf"][0].clone();
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.insert("tiers".to_owned(), json!({"type": "null"}));
+        properties.insert("at_least".to_owned(), described(number(), "The least score that is admitted."));
+        let either = json!({"anyOf": [slug(), score]});
+        properties.insert("score".to_owned(), described(either, "The source of the score, or all about the score."));
+    }
+    schema["required"] = json!(["at_least", "score"]);
+    schema
 }
 
 fn long_rule() -> Value {
@@ -109,6 +120,7 @@ fn long_rule() -> Value {
     object(
         &["tiers"],
         json!({
+            "at_least": {"type": "null"},
             "time_zone": of(
                 json!({"type": "string", "default": "UTC", "examples": ["America/Los_Angeles"]}),
                 "The IANA zone of every time in the rule.",

@@ -91,6 +91,15 @@ impl ScorePolicy {
         Some(Self { source: source?, max_age: max_age?, on_stale: on_stale?, on_missing: on_missing? })
     }
 
+    /// A source alone, or the whole policy.
+    pub(super) fn read_short(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        if !matches!(spot.json(), Json::Text(_)) {
+            return Self::read(spot, issues);
+        }
+        let source = read_source(spot, issues)?;
+        Some(Self { source, max_age: None, on_stale: Fallback::Deny, on_missing: Fallback::Deny })
+    }
+
     pub(super) fn to_json(&self) -> Json {
         object([
             ("source", text(self.source.as_str())),

@@ -1,6 +1,8 @@
 //! Tiers: the outcomes of a rule.
 
+use super::attribute::Attribute;
 use super::condition::Condition;
+use super::leaf::{Comparison, Leaf, Test};
 use super::period::{LONGEST, Period};
 use super::read::{Issues, Spot, below, text};
 use crate::decimal::Decimal;
@@ -27,6 +29,19 @@ pub struct Tier {
 }
 
 impl Tier {
+    /// The one tier of a rule that only says which score is enough.
+    pub(super) fn at_least(score: Decimal) -> Self {
+        let test = Test::Compares(Comparison::Gte, score);
+        Self {
+            id: "standard".into(),
+            rank: 1,
+            name: "Standard".into(),
+            when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
+            max_wait: None,
+            pointer: "/at_least".into(),
+        }
+    }
+
     pub(super) fn read_all(spot: &Spot<'_>, leaves: &mut usize, issues: &mut Issues) -> Option<Vec<Self>> {
         let items = spot.list(1..=MAX_TIERS, issues)?;
         let alone = items.len() == 1;

@@ -69,7 +69,9 @@ fn what_the_reader_takes_the_schema_takes() {
         // The canonical form too: that is what versions show.
         takes(&rules, Rule::parse(&Json::parse(text).unwrap(), "door").unwrap().canonical());
     };
-    for text in [LOUNGE, r#"{"at_least":40.5,"score":"klout"}"#, r#"{"at_least":-1,"score":"klout"}"#] {
+    let grown = r#"{"at_least":40,"score":{"source":"klout","max_age":"P7D"},
+        "limits":[{"id":"day","scope":["subject"],"max":1,"window":{"calendar":"day"}}]}"#;
+    for text in [LOUNGE, r#"{"at_least":40.5,"score":"klout"}"#, r#"{"at_least":-1,"score":"klout"}"#, grown] {
         rule(text);
     }
     for condition in [
@@ -118,7 +120,9 @@ fn what_the_schema_refuses_the_reader_refuses() {
         r#"{"tiers":[]}"#,
         r#"{"at_least":"40","score":"klout"}"#,
         r#"{"at_least":40}"#,
-        r#"{"at_least":40,"score":"klout","limits":[]}"#,
+        r#"{"at_least":40,"score":"klout","limit":[]}"#,
+        r#"{"at_least":40,"score":"klout","tiers":[{"id":"t"}]}"#,
+        r#"{"at_least":40,"score":{"max_age":"P7D"}}"#,
         r#"{"at_least":40,"score":"Klout!"}"#,
         r#"{"tiers":[{"id":"a"},{"id":"b"}]}"#,
         r#"{"tiers":[{"id":"a","rank":0}]}"#,
