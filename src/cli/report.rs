@@ -1,19 +1,19 @@
 //! `perkgate report`: what a merchant's log adds up to.
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
 use super::error::CliError;
-use super::once::{Needs, merchant};
-use super::output::{table, write_block, write_line};
+use super::once::{MerchantFlag, Needs, merchant};
+use super::output::{Output, table, write_block, write_line};
 use super::{Ended, Invocation};
 use crate::audit::reports::Asked;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
-use crate::audit::reports::sheet::{LimitRow, Report};
-use crate::ids::{MerchantSlug, PerkSlug};
-use crate::perks::catalog::PerkError;
+use crate::audit::reports::sheet::{BOM, LimitRow, Report};
+use crate::ids::PerkSlug;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -41,8 +41,8 @@ struct Grouped {
 
 #[derive(clap::Args)]
 struct Common {
-    #[arg(long, value_name = "SLUG", help = "Whose log")]
-    merchant: MerchantSlug,
+    #[command(flatten)]
+    merchant: MerchantFlag,
     /// From this instant (RFC 3339) or the beginning of this date on; the log's beginning without it.
     #[arg(long, value_name = "TIME", value_parser = bound)]
     from: Option<Bound>,
@@ -54,6 +54,9 @@ struct Common {
     time_zone: Option<String>,
     #[arg(long, value_name = "SLUG", help = "Of this perk only")]
     perk: Option<PerkSlug>,
+    /// With `--format csv`, begin it with a byte order mark, by which Excel knows that it is UTF-8.
+    #[arg(long)]
+    bom: bool,
     /// A table for people unless given; `--json` is the same as `--format json`.
     #[arg(long)]
     format: Option<Format>,
@@ -73,6 +76,8 @@ enum Format {
 enum By {
     Day,
     Hour,
+    Week,
+    Month,
     Perk,
     Tier,
     Location,
@@ -86,6 +91,8 @@ impl From<By> for GroupBy {
         match by {
             By::Day => Self::Day,
             By::Hour => Self::Hour,
+            By::Week => Self::Week,
+            By::Month => Self::Month,
             By::Perk => Self::Perk,
             By::Tier => Self::Tier,
             By::Location => Self::Location,
@@ -112,11 +119,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         let merchant = merchant(gateway, &common.merchant).await?;
         let perk = match &common.perk {
             None => None,
-            Some(slug) => match gateway.catalog.find_perk(&merchant.id, slug).await {
-                Ok(perk) => Some((slug.clone(), perk.id)),
-                Err(PerkError::NotFound) => return Err(CliError::UnknownPerk(slug.clone())),
-                Err(error) => return Err(error.into()),
-            },
+            Some(slug) => Some((slug.clone(), gateway.catalog.find_perk(&merchant.id, slug).await?.id)),
         };
         let (from, to, time_zone) = (common.from, common.to, common.time_zone.clone());
         let asked = Asked { kind, group_by: group_by.map(GroupBy::from), from, to, time_zone, perk };
@@ -131,10 +134,15 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         Some(Format::Csv) => report.to_csv(),
         Some(Format::Html) => report.to_html(),
     };
+    let mark = if common.bom && common.format == Some(Format::Csv) { BOM } else { "" };
     match &common.out {
-        Some(path) => std::fs::write(path, text)
+        Some(path) => std::fs::write(path, format!("{mark}{text}"))
             .map_err(|error| CliError::Unwritable { path: path.clone(), why: error.to_string() })?,
-        None => invocation.output.print(&text)?,
+        None => {
+            // By itself: whatever steers a terminal is escaped in the rest.
+            super::output::taken(Output::document().write_all(mark.as_bytes()))?;
+            invocation.output.print(&text)?;
+        }
     }
     Ok(Ended::Well)
 }
@@ -142,8 +150,8 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = self.from.map_or_else(|| "the beginning".to_owned(), |from| from.to_string());
-        let of = self.perk.as_ref().map(|perk| format!(", {perk}")).unwrap_or_default();
-        write_line!(f, "{} of {}{of}, from {from} to {}", self.report.title(), self.merchant, self.to)?;
+        let of = self.perk_name.as_ref().map(|perk| format!(", {perk}")).unwrap_or_default();
+        write_line!(f, "{} of {}{of}, from {from} to {}", self.report.title(), self.merchant_name, self.to)?;
         write_line!(
             f,
             "counted at {} from {} events; days are those of {}\n",
@@ -153,15 +161,15 @@ impl fmt::Display for Report {
         )?;
         let columns = self.report.columns();
         let shown = columns.iter().filter(|(name, _)| self.totals.get(name) > 0);
-        let shown = shown.map(|(name, it)| [(*it).to_owned(), self.totals.get(name).to_string()]);
+        let shown = shown.map(|(name, it)| [(*it).to_owned(), self.totals.text(name)]);
         write_block(f, &table(["", "total"], shown))?;
         if let Some(by) = self.group_by {
             // What fits a terminal; --format has all columns.
             let few: Vec<_> = columns.iter().take(4).collect();
             let heading = |nth: usize| few.get(nth).map_or("", |(_, heading)| *heading);
             let rows = self.groups.iter().map(|it| {
-                let cell = |nth: usize| few.get(nth).map_or(String::new(), |(name, _)| it.counts.get(name).to_string());
-                [it.group.clone().unwrap_or_else(|| "not said".to_owned()), cell(0), cell(1), cell(2), cell(3)]
+                let cell = |nth: usize| few.get(nth).map_or(String::new(), |(name, _)| it.counts.text(name));
+                [it.label().to_owned(), cell(0), cell(1), cell(2), cell(3)]
             });
             write_line!(f)?;
             write_block(f, &table([by.as_str(), heading(0), heading(1), heading(2), heading(3)], rows))?;
@@ -169,7 +177,7 @@ impl fmt::Display for Report {
         if !self.limits.is_empty() {
             let row = |it: &LimitRow| {
                 [
-                    it.perk.clone(),
+                    it.perk_name.clone(),
                     it.limit.clone(),
                     it.used.to_string(),
                     it.peak.to_string(),

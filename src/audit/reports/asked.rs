@@ -20,6 +20,9 @@ pub enum Kind {
 pub enum GroupBy {
     Day,
     Hour,
+    /// From a Monday on (ISO 8601).
+    Week,
+    Month,
     Perk,
     Tier,
     Location,
@@ -68,6 +71,8 @@ impl GroupBy {
         match self {
             Self::Day => "day",
             Self::Hour => "hour",
+            Self::Week => "week",
+            Self::Month => "month",
             Self::Perk => "perk",
             Self::Tier => "tier",
             Self::Location => "location",

@@ -54,11 +54,11 @@ const FAIRNESS: [Column; 4] = [
     ("waits", "Waits promised"),
     ("wait_seconds", "Seconds promised, all"),
     (MEAN_WAIT, "Seconds promised, mean"),
-    (ADMITTED, "Admitted, ‰"),
+    (ADMITTED, "Admitted, %"),
 ];
 
-/// Of the checks, by thousands, rounded down.
-pub(super) const ADMITTED: &str = "admitted_per_mille";
+/// The share of the checks: counted in thousandths, rounded down, and shown in percent.
+pub(super) const ADMITTED: &str = "admitted_percent";
 /// Rounded down.
 pub(super) const MEAN_WAIT: &str = "mean_wait_seconds";
 

@@ -46,7 +46,7 @@ impl Report {
     /// The page.
     #[must_use]
     pub fn to_html(&self) -> String {
-        let title = format!("{}: {}", self.report.title(), self.merchant);
+        let title = format!("{}: {}", self.report.title(), self.merchant_name);
         let mut out = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
         let _ = writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">", escaped(&policy()));
         out.push_str("<meta name=\"viewport\" content=\"width=device-width\">\n");
@@ -67,7 +67,7 @@ impl Report {
         let mut facts = vec![
             ("Period", format!("{from} up to {}", self.local(self.to))),
             ("Time zone", self.time_zone.clone()),
-            ("Perk", self.perk.clone().unwrap_or_else(|| "all".to_owned())),
+            ("Perk", self.perk_name.clone().unwrap_or_else(|| "all".to_owned())),
             ("Counted", format!("{}, of a log of {} events", self.local(self.as_of), self.log_size)),
         ];
         if self.pruned > 0 {
@@ -89,7 +89,7 @@ impl Report {
     fn summary(&self, out: &mut String) {
         out.push_str("<h2>Totals</h2>\n<dl class=\"totals\">");
         for (name, heading) in self.report.columns() {
-            let _ = write!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(heading), self.totals.get(name));
+            let _ = write!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(heading), self.totals.text(name));
         }
         out.push_str("</dl>\n");
     }
@@ -111,12 +111,12 @@ impl Report {
         let mut line = |class: &str, name: &str, counts: &Row| {
             let _ = write!(out, "<tr{class}><td>{}</td>", escaped(name));
             for (column, _) in &shown {
-                let _ = write!(out, "<td>{}</td>", counts.get(column));
+                let _ = write!(out, "<td>{}</td>", counts.text(column));
             }
             out.push_str("</tr>\n");
         };
         for group in &self.groups {
-            line("", group.group.as_deref().unwrap_or("not said"), &group.counts);
+            line("", group.label(), &group.counts);
         }
         line(" class=\"all\"", "All", &self.totals);
         out.push_str("</tbody></table></div>\n");
@@ -132,7 +132,7 @@ impl Report {
         }
         out.push_str("</tr></thead>\n<tbody>");
         for it in &self.limits {
-            let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escaped(&it.perk), escaped(&it.limit));
+            let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escaped(&it.perk_name), escaped(&it.limit));
             for count in [it.used, it.returned, it.peak, it.max, it.refused] {
                 let _ = write!(out, "<td>{count}</td>");
             }
@@ -145,11 +145,10 @@ impl Report {
         let parts: &[(&str, &str)] = match self.report {
             Kind::Grants => &[("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")],
             Kind::Billing => &[("guests", "Guests")],
-            Kind::Fairness => &[(ADMITTED, "Admitted of 1,000 who asked")],
+            Kind::Fairness => &[(ADMITTED, "Admitted, % of those who asked")],
         };
         let all = [("All".to_owned(), &self.totals)];
-        let groups =
-            self.groups.iter().map(|it| (it.group.clone().unwrap_or_else(|| "not said".to_owned()), &it.counts));
+        let groups = self.groups.iter().map(|it| (it.label().to_owned(), &it.counts));
         let groups: Vec<(String, &Row)> = if self.group_by.is_some() { groups.collect() } else { all.into() };
         let bars: Vec<_> = groups.iter().take(MOST_BARS).collect();
         let sum = |row: &Row| parts.iter().map(|(name, _)| row.get(name)).fold(0, u64::saturating_add);
@@ -189,7 +188,7 @@ impl Report {
                     to - from
                 );
                 before = before.saturating_add(count);
-                told.push(count.to_string());
+                told.push(row.text(column));
             }
             let _ = writeln!(
                 out,

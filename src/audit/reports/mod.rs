@@ -108,10 +108,14 @@ impl Reporter {
             stretch.from = next;
             progress();
         }
+        let id = merchant.id.clone();
+        let perk_names = means.database.read(move |conn| store::list_perk_names(conn, &id)).await?;
         let head = Head {
             kind,
             group_by,
             merchant: merchant.slug.to_string(),
+            merchant_name: merchant.name.clone(),
+            perk_names: perk_names.into_iter().collect(),
             perk: perk.map(|slug| slug.to_string()),
             period,
             as_of,

@@ -1,5 +1,8 @@
 //! A report that is done: as JSON, and as CSV that no spreadsheet runs.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::ser::{Serialize, Serializer};
 
@@ -7,6 +10,11 @@ use super::asked::{GroupBy, Kind, Period};
 use super::columns::{ADMITTED, Column, MEAN_WAIT};
 use super::tally::{Counts, Tally};
 use crate::audit::table::push_row;
+use crate::decimal::Decimal;
+use crate::escape;
+
+/// What a text begins with by which Excel knows that it is UTF-8.
+pub const BOM: &str = "\u{feff}";
 
 /// What was counted, by column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +25,9 @@ pub struct Row(pub Vec<(&'static str, u64)>);
 pub struct GroupRow {
     /// None for the events that say nothing of what is grouped by.
     pub group: Option<String>,
+    /// What people call it, where the group is a perk or a version of its rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     #[serde(flatten)]
     pub counts: Row,
 }
@@ -25,6 +36,8 @@ pub struct GroupRow {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LimitRow {
     pub perk: String,
+    /// What people call the perk.
+    pub perk_name: String,
     pub limit: String,
     /// What the checks of the period used of it.
     pub used: u64,
@@ -42,7 +55,9 @@ pub struct LimitRow {
 pub struct Report {
     pub report: Kind,
     pub merchant: String,
+    pub merchant_name: String,
     pub perk: Option<String>,
+    pub perk_name: Option<String>,
     /// None for the log's beginning.
     pub from: Option<Timestamp>,
     /// Not part of the period.
@@ -63,7 +78,43 @@ pub struct Report {
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Cell::of(name, *value))))
+    }
+}
+
+/// A value as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+enum Cell {
+    Count(u64),
+    Percent(Decimal),
+}
+
+impl Cell {
+    /// Of what is counted in this column.
+    fn of(name: &str, value: u64) -> Self {
+        if name != ADMITTED {
+            return Self::Count(value);
+        }
+        // From thousandths of the whole to thousandths of a percent.
+        Self::Percent(Decimal::from_thousandths(i64::try_from(value.saturating_mul(100)).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Percent(share) => share.fmt(f),
+        }
+    }
+}
+
+impl GroupRow {
+    /// What people call it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.name.as_deref().or(self.group.as_deref()).unwrap_or("not said")
     }
 }
 
@@ -81,7 +132,13 @@ impl Row {
         Self(columns.iter().map(cell).collect())
     }
 
-    /// What stands under this name.
+    /// What stands under this name, as it is written: a share in percent.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        Cell::of(name, self.get(name)).to_string()
+    }
+
+    /// What is counted under this name; a share in thousandths.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {
         self.0.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count)
@@ -93,7 +150,10 @@ pub(super) struct Head {
     pub kind: Kind,
     pub group_by: Option<GroupBy>,
     pub merchant: String,
+    pub merchant_name: String,
     pub perk: Option<String>,
+    /// By slug.
+    pub perk_names: BTreeMap<String, String>,
     pub period: Period,
     pub as_of: Timestamp,
     pub log_size: i64,
@@ -101,10 +161,20 @@ pub(super) struct Head {
 
 impl Report {
     pub(super) fn of(head: Head, tally: Tally) -> Self {
-        let Head { kind, group_by, merchant, perk, period, as_of, log_size } = head;
+        let Head { kind, group_by, merchant, merchant_name, perk, perk_names, period, as_of, log_size } = head;
+        let name_of = |slug: &str| perk_names.get(slug).cloned();
+        let group_name = |group: &str| match group_by {
+            Some(GroupBy::Perk) => name_of(group),
+            Some(GroupBy::RuleVersion) => {
+                let (perk, version) = group.rsplit_once(' ')?;
+                Some(format!("{} {version}", name_of(perk)?))
+            }
+            _ => None,
+        };
         let columns = kind.columns();
         let groups = tally.groups.into_iter().filter(|_| group_by.is_some());
         let limits = tally.limits.into_iter().map(|((perk, limit), it)| LimitRow {
+            perk_name: name_of(&perk).unwrap_or_else(|| perk.clone()),
             perk,
             limit,
             used: it.used,
@@ -116,6 +186,8 @@ impl Report {
         Self {
             report: kind,
             merchant,
+            merchant_name,
+            perk_name: perk.as_deref().map(|perk| name_of(perk).unwrap_or_else(|| perk.to_owned())),
             perk,
             from: period.from,
             to: period.to,
@@ -127,7 +199,11 @@ impl Report {
             totals: Row::of(&columns, &tally.totals),
             group_by,
             groups: groups
-                .map(|(group, counts)| GroupRow { group: group.name, counts: Row::of(&columns, &counts) })
+                .map(|(group, counts)| GroupRow {
+                    name: group.name.as_deref().and_then(group_name),
+                    group: group.name,
+                    counts: Row::of(&columns, &counts),
+                })
                 .collect(),
             limits: limits.collect(),
         }
@@ -140,18 +216,24 @@ impl Report {
         let columns = self.report.columns();
         let mut out = String::new();
         let head = ["row", "merchant", "perk", "from", "to", "time_zone", "as_of", "group", "pruned"];
+        let head = head.into_iter().chain(["merchant_name", "perk_name", "group_name"]);
         let limits = ["limit", "used", "returned", "peak", "max", "refused"];
         let names = columns.iter().map(|(name, _)| *name);
         let is_with_limits = self.report == Kind::Grants;
         let behind: &[&str] = if is_with_limits { &limits } else { &[] };
-        push_row(&mut out, head.into_iter().chain(names).chain(behind.iter().copied()));
+        push_row(&mut out, head.chain(names).chain(behind.iter().copied()));
         let from = self.from.map(|from| from.to_string()).unwrap_or_default();
         let (to, as_of, pruned) = (self.to.to_string(), self.as_of.to_string(), self.pruned.to_string());
-        let mut push = |row: &str, perk: &str, group: &str, counts: Option<&Row>, limit: Option<&LimitRow>| {
-            let about = [row, &self.merchant, perk, &from, &to, &self.time_zone, &as_of, group, &pruned];
-            let mut cells: Vec<String> = about.into_iter().map(str::to_owned).collect();
+        type Named<'a> = (&'a str, &'a str);
+        let mut push = |row: &str, perk: Named, group: Named, counts: Option<&Row>, limit: Option<&LimitRow>| {
+            let about = [row, &self.merchant, perk.0, &from, &to, &self.time_zone, &as_of, group.0, &pruned];
+            // Names are for people to read: what would steer their terminal isn't part of one.
+            let names = [&self.merchant_name, perk.1, group.1].map(|name| escape::line(name).into_owned());
+            let mut cells: Vec<String> = about.into_iter().map(str::to_owned).chain(names).collect();
             match counts {
-                Some(Row(counts)) => cells.extend(counts.iter().map(|(_, count)| count.to_string())),
+                Some(Row(counts)) => {
+                    cells.extend(counts.iter().map(|(name, count)| Cell::of(name, *count).to_string()))
+                }
                 None => cells.extend(columns.iter().map(|_| String::new())),
             }
             match limit {
@@ -163,13 +245,14 @@ impl Report {
             }
             push_row(&mut out, cells.iter().map(String::as_str));
         };
-        let perk = self.perk.as_deref().unwrap_or_default();
-        for group in &self.groups {
-            push("group", perk, group.group.as_deref().unwrap_or_default(), Some(&group.counts), None);
+        let perk = (self.perk.as_deref().unwrap_or_default(), self.perk_name.as_deref().unwrap_or_default());
+        for it in &self.groups {
+            let group = (it.group.as_deref().unwrap_or_default(), it.name.as_deref().unwrap_or_default());
+            push("group", perk, group, Some(&it.counts), None);
         }
-        push("total", perk, "", Some(&self.totals), None);
+        push("total", perk, ("", ""), Some(&self.totals), None);
         for limit in &self.limits {
-            push("limit", &limit.perk, "", None, Some(limit));
+            push("limit", (&limit.perk, &limit.perk_name), ("", ""), None, Some(limit));
         }
         out
     }
@@ -203,7 +286,9 @@ pub(super) mod tests {
             kind: Kind::Grants,
             group_by: Some(GroupBy::Location),
             merchant: "cathay".into(),
+            merchant_name: "cathay".into(),
             perk: None,
+            perk_names: [("sfo-lounge".to_owned(), "San Francisco lounge".to_owned())].into(),
             period,
             as_of,
             log_size: 1,
@@ -222,6 +307,15 @@ pub(super) mod tests {
         for (name, _) in Kind::Grants.columns() {
             let sum: u64 = report.groups.iter().map(|group| group.counts.get(name)).sum();
             assert_eq!(json["totals"][name], sum, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        for (thousandths, text) in [(0, "0"), (5, "0.5"), (333, "33.3"), (1_000, "100")] {
+            let row = Row(vec![(ADMITTED, thousandths), ("checks", 7)]);
+            assert_eq!((row.text(ADMITTED), row.text("checks")), (text.to_owned(), "7".to_owned()));
+            assert_eq!(serde_json::to_string(&row).unwrap(), format!(r#"{{"admitted_percent":{text},"checks":7}}"#));
         }
     }
 

@@ -2,9 +2,18 @@
 
 use diesel::prelude::*;
 
-use crate::database::schema::events;
+use crate::database::schema::{events, perks};
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::MerchantId;
 use crate::on_either;
+
+/// The names of the merchant's perks, by slug.
+pub(super) fn list_perk_names(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+) -> Result<Vec<(String, String)>, DatabaseError> {
+    Ok(perks::table.filter(perks::merchant_id.eq(merchant.as_str())).select((perks::slug, perks::name)).load(conn)?)
+}
 
 /// Something that happened to a grant.
 #[derive(Debug, Clone, Queryable)]

@@ -242,6 +242,16 @@ impl Tally {
                 let name = local.strftime("%Y-%m-%dT%H:00%:z").to_string();
                 Group { number: at.as_second() - into, name: Some(name) }
             }
+            Some(GroupBy::Week) => {
+                let week = at.to_zoned(self.zone.clone()).date().iso_week_date();
+                let (year, name) = (week.year(), format!("{:04}-W{:02}", week.year(), week.week()));
+                Group { number: i64::from(year), name: Some(name) }
+            }
+            Some(GroupBy::Month) => {
+                let day = at.to_zoned(self.zone.clone()).date();
+                let name = format!("{:04}-{:02}", day.year(), day.month());
+                Group { number: i64::from(day.year()), name: Some(name) }
+            }
             Some(GroupBy::Perk) => named(facts.perk.as_deref()),
             Some(GroupBy::Tier) => named(facts.tier.as_deref()),
             Some(GroupBy::Location) => named(facts.location.as_deref()),
@@ -303,6 +313,22 @@ mod tests {
         let mut it = tally(Kind::Billing, Some(GroupBy::Hour), "Asia/Kolkata");
         it.redeemed("2012-11-04T09:30:00Z".parse().unwrap(), &facts("{}")).unwrap();
         assert_eq!(names(&it), ["2012-11-04T15:00+05:30"]);
+    }
+
+    #[test]
+    fn weeks_begin_on_mondays_and_months_on_their_first_day_of_the_zone() {
+        let told = |by, zone: &str| {
+            let mut it = tally(Kind::Billing, Some(by), zone);
+            // A Sunday, the Monday after it, and the last day of a year whose week is the next one's first.
+            for at in ["2012-05-06T23:30:00Z", "2012-05-07T00:30:00Z", "2012-12-31T12:00:00Z", "2012-05-31T23:30:00Z"] {
+                it.redeemed(at.parse().unwrap(), &facts("{}")).unwrap();
+            }
+            names(&it).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(told(GroupBy::Week, "UTC"), ["2012-W18", "2012-W19", "2012-W22", "2013-W01"]);
+        assert_eq!(told(GroupBy::Week, "Asia/Tokyo"), ["2012-W19", "2012-W22", "2013-W01"]);
+        assert_eq!(told(GroupBy::Month, "UTC"), ["2012-05", "2012-12"]);
+        assert_eq!(told(GroupBy::Month, "Asia/Tokyo"), ["2012-05", "2012-06", "2012-12"]);
     }
 
     #[test]

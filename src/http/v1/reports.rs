@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Audit;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
+use crate::audit::reports::sheet::BOM;
 use crate::audit::reports::{Asked, ReportError, html};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
@@ -35,6 +36,8 @@ pub enum Format {
 pub enum GroupedBy {
     Day,
     Hour,
+    Week,
+    Month,
     Perk,
     Tier,
     Location,
@@ -64,6 +67,8 @@ pub struct ReportQuery {
     /// `json` unless given.
     #[param(inline)]
     format: Option<Format>,
+    /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
+    bom: Option<bool>,
 }
 
 /// The same without groups: the fairness report has bands of scores.
@@ -86,6 +91,8 @@ pub struct FairnessQuery {
     /// `json` unless given.
     #[param(inline)]
     format: Option<Format>,
+    /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
+    bom: Option<bool>,
 }
 
 /// A report. What is counted stands under the names of its columns, in `totals` and in each group.
@@ -96,7 +103,9 @@ pub struct ReportView {
     #[schema(example = "grants")]
     report: String,
     merchant: String,
+    merchant_name: String,
     perk: Option<String>,
+    perk_name: Option<String>,
     /// Null for the log's beginning.
     #[schema(format = DateTime)]
     from: Option<String>,
@@ -115,7 +124,8 @@ pub struct ReportView {
     totals: std::collections::BTreeMap<String, u64>,
     #[schema(example = "day")]
     group_by: Option<String>,
-    /// The same columns for each `group`, which is null where events don't say.
+    /// The same columns for each `group`, which is null where events don't say; a week is `2012-W19` (ISO 8601), a
+    /// month `2012-05`. `name` is what people call a group that is a perk.
     #[schema(value_type = Vec<Object>)]
     groups: Vec<String>,
     /// Of the grants report: use against each limit.
@@ -127,6 +137,7 @@ pub struct ReportView {
 #[expect(dead_code, reason = "describes what audit's own types write")]
 pub struct LimitUseView {
     perk: String,
+    perk_name: String,
     limit: String,
     /// What the checks of the period used of it.
     used: u64,
@@ -144,6 +155,8 @@ impl From<GroupedBy> for GroupBy {
         match by {
             GroupedBy::Day => Self::Day,
             GroupedBy::Hour => Self::Hour,
+            GroupedBy::Week => Self::Week,
+            GroupedBy::Month => Self::Month,
             GroupedBy::Perk => Self::Perk,
             GroupedBy::Tier => Self::Tier,
             GroupedBy::Location => Self::Location,
@@ -155,8 +168,8 @@ impl From<GroupedBy> for GroupBy {
 
 impl From<FairnessQuery> for ReportQuery {
     fn from(query: FairnessQuery) -> Self {
-        let FairnessQuery { from, to, time_zone, perk, format } = query;
-        Self { from, to, time_zone, perk, group_by: None, format }
+        let FairnessQuery { from, to, time_zone, perk, format, bom } = query;
+        Self { from, to, time_zone, perk, group_by: None, format, bom }
     }
 }
 
@@ -249,7 +262,7 @@ async fn answer(
     kind: Kind,
     query: ReportQuery,
 ) -> Result<HttpResponse, Problem> {
-    let ReportQuery { from, to, time_zone, perk, group_by, format } = query;
+    let ReportQuery { from, to, time_zone, perk, group_by, format, bom } = query;
     let merchant = caller.merchant()?;
     let bound = |name: &'static str, text: Option<String>| {
         let read = text.map(|text| Bound::parse(&text)).transpose();
@@ -266,7 +279,10 @@ async fn answer(
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(match format.unwrap_or_default() {
         Format::Json => answer.json(report),
-        Format::Csv => answer.content_type("text/csv; charset=utf-8; header=present").body(report.to_csv()),
+        Format::Csv => {
+            let mark = if bom.unwrap_or_default() { BOM } else { "" };
+            answer.content_type("text/csv; charset=utf-8; header=present").body(format!("{mark}{}", report.to_csv()))
+        }
         Format::Html => answer
             .content_type("text/html; charset=utf-8")
             .insert_header((header::CONTENT_SECURITY_POLICY, format!("{}; frame-ancestors 'none'", html::policy())))
@@ -286,7 +302,7 @@ async fn find(
     let slug: PerkSlug = slug.parse().map_err(|_| unknown())?;
     match gateway.catalog.find_perk(&merchant.id, &slug).await {
         Ok(perk) => Ok((slug, perk.id)),
-        Err(PerkError::NotFound) => Err(unknown()),
+        Err(PerkError::NotFound(_)) => Err(unknown()),
         Err(error) => Err(error.into()),
     }
 }

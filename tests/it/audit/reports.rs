@@ -222,6 +222,8 @@ impl Recount<'_> {
             None => None,
             Some(GroupBy::Day) => Some(local.strftime("%F").to_string()),
             Some(GroupBy::Hour) => Some(local.strftime("%FT%H:00%:z").to_string()),
+            Some(GroupBy::Week) => Some(local.strftime("%G-W%V").to_string()),
+            Some(GroupBy::Month) => Some(local.strftime("%Y-%m").to_string()),
             Some(GroupBy::Perk) => Some(made.answer.perk.to_string()),
             Some(GroupBy::Tier) => made.answer.tier.clone(),
             Some(GroupBy::Location) => place.map(|(location, _)| location.to_owned()),
@@ -343,7 +345,7 @@ async fn report(world: &World, merchant: &Merchant, ask: &Ask) -> Report {
 
 /// Sums only: what is worked out of them is left out.
 fn counts(Row(row): &Row) -> BTreeMap<String, u64> {
-    let sums = row.iter().filter(|(name, count)| *count > 0 && !name.starts_with("mean") && !name.ends_with("mille"));
+    let sums = row.iter().filter(|(name, count)| *count > 0 && !name.starts_with("mean") && !name.ends_with("percent"));
     sums.map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 

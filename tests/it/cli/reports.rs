@@ -29,6 +29,12 @@ async fn a_report_is_a_table_a_document_or_a_file() {
         assert_eq!((&told["totals"]["granted"], &told["groups"][0]["group"]), (&json!(1), &json!("sfo-lounge")));
         let table = String::from_utf8(report(&["fairness"]).stdout).unwrap();
         assert!(table.contains("40 to below 50") && table.contains("Fairness of cathay"), "{table}");
+        assert!(table.contains("Admitted, %") && table.contains("100") && !table.contains('‰'), "{table}");
+        for (by, group) in [("week", "2012-W19"), ("month", "2012-05")] {
+            assert_eq!(json_of(&report(&["grants", "--group-by", by, "--json"]).stdout)["groups"][0]["group"], group);
+        }
+        let marked = String::from_utf8(report(&["billing", "--format", "csv", "--bom"]).stdout).unwrap();
+        assert!(marked.starts_with("\u{feff}row,merchant,"), "{marked}");
         let csv = String::from_utf8(report(&["billing", "--format", "csv"]).stdout).unwrap();
         assert!(csv.starts_with("row,merchant,perk,from,to,") && csv.lines().count() == 2, "{csv}");
 

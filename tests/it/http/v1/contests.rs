@@ -132,7 +132,7 @@ async fn the_fairness_report_says_what_became_of_contests_by_the_score_that_was_
         let band = &report["groups"][0];
         assert_eq!((&band["group"], &band["checks"]), (&json!("30 to below 40"), &json!(1)), "it was asked once");
         let told_of = |column: &str| band[column].as_u64().unwrap();
-        assert_eq!(["granted", "denied", "granted_by_person", "admitted_per_mille"].map(told_of), [0, 1, 1, 0]);
+        assert_eq!(["granted", "denied", "granted_by_person", "admitted_percent"].map(told_of), [0, 1, 1, 0]);
         assert_eq!(told("no score"), ["1", "1", "0"], "{}", table.text);
     }
 }

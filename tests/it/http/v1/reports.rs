@@ -25,8 +25,33 @@ async fn a_report_comes_in_three_formats() {
         let fairness = auditor.get("/v1/reports/fairness").await.is(200);
         assert_eq!(fairness["group_by"], "score_band");
         assert_eq!(fairness["groups"][0]["group"], "60 to below 70");
-        assert_eq!(fairness["groups"][0]["admitted_per_mille"], 1_000);
+        assert_eq!(fairness["groups"][0]["admitted_percent"], 100);
         assert_eq!(auditor.get("/v1/reports/billing").await.is(200)["totals"]["visits"], 0);
+
+        assert_eq!((&grants["merchant_name"], &grants["perk_name"]), (&json!("cathay"), &json!("sfo-lounge")));
+        for (by, group) in [("week", "2012-W19"), ("month", "2012-05")] {
+            for report in ["grants", "billing"] {
+                let told = auditor.get(&format!("/v1/reports/{report}?group_by={by}")).await.is(200);
+                assert_eq!(told["group_by"], by);
+                assert!(report == "billing" || told["groups"][0]["group"] == group, "{told}");
+            }
+        }
+        let renamed = json!({"name": "San Francisco lounge"}).to_string();
+        let admin = app.admin(&app.cathay).await;
+        admin.ask(reqwest::Method::PATCH, "/v1/perks/sfo-lounge").json(renamed).await.is(200);
+        for (by, group, name) in [
+            ("perk", "sfo-lounge", "San Francisco lounge"),
+            ("rule_version", "sfo-lounge v1", "San Francisco lounge v1"),
+        ] {
+            let told = auditor.get(&format!("/v1/reports/grants?group_by={by}")).await.is(200);
+            assert_eq!((&told["groups"][0]["group"], &told["groups"][0]["name"]), (&json!(group), &json!(name)));
+            let page = auditor.get(&format!("/v1/reports/grants?group_by={by}&format=html")).await;
+            assert!(page.text.contains(name) && !page.text.contains("sfo-lounge"), "{}", page.text);
+        }
+        let plain = auditor.get("/v1/reports/grants?format=csv").await;
+        let marked = auditor.get("/v1/reports/grants?format=csv&bom=true").await;
+        assert_eq!(marked.text, format!("\u{feff}{}", plain.text));
+        assert!(auditor.get("/v1/reports/fairness?format=html").await.text.contains("Admitted, %"));
 
         let csv = auditor.get("/v1/reports/grants?format=csv").await;
         assert_eq!((csv.status, csv.header("content-type")), (200, "text/csv; charset=utf-8; header=present"));
