@@ -118,7 +118,7 @@ impl Checker {
         question: Question,
     ) -> Result<Answer, CheckError> {
         let perk = match self.catalog.open_perk(&merchant.id, &question.perk).await {
-            Err(error @ PerkError::NotFound) => {
+            Err(error @ PerkError::NotFound(_)) => {
                 return self.answer_earlier(principal, merchant, question.retried(), error.into()).await;
             }
             found => found?,
@@ -231,7 +231,8 @@ impl Checker {
         perk: &OpenPerk,
         subject: &SubjectRefs,
     ) -> Result<(Arc<Deciding>, Option<Score>, Timestamp), CheckError> {
-        let mut deciding = perk.deciding_at(self.clock.now()).cloned().ok_or(PerkError::NotFound)?;
+        let absent = || PerkError::NotFound(perk.slug.clone());
+        let mut deciding = perk.deciding_at(self.clock.now()).cloned().ok_or_else(absent)?;
         loop {
             let rule = &deciding.rule;
             let score = match rule.score() {
@@ -242,7 +243,7 @@ impl Checker {
             };
             // Read after the look-up: a score can't be older than the question.
             let at = self.clock.now();
-            let decides = perk.deciding_at(at).cloned().ok_or(PerkError::NotFound)?;
+            let decides = perk.deciding_at(at).cloned().ok_or_else(absent)?;
             if Arc::ptr_eq(&decides, &deciding) {
                 return Ok((deciding, score, at));
             }

@@ -157,7 +157,7 @@ impl Discloser {
         let version = match self.catalog.find_version(&merchant.id, &slug, version).await {
             Ok(version) => version,
             // A version that decided is never deleted; if it is gone all the same, the hour is told in UTC.
-            Err(PerkError::NotFound | PerkError::VersionNotFound) => return Ok(TimeZone::UTC),
+            Err(PerkError::NotFound(_) | PerkError::VersionNotFound { .. }) => return Ok(TimeZone::UTC),
             Err(error) => return Err(error.into()),
         };
         let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;

@@ -210,7 +210,7 @@ impl Checker {
         match self.catalog.open_perk(&merchant.id, &referred.referral.perk).await.map(|perk| perk.status) {
             Ok(PerkStatus::Active) => {}
             Ok(PerkStatus::Paused) => return Err(RulingError::PerkPaused),
-            Ok(PerkStatus::Retired) | Err(PerkError::NotFound) => return Err(RulingError::PerkRetired),
+            Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => return Err(RulingError::PerkRetired),
             Err(error) => return Err(CheckError::from(error).into()),
         }
         let deciding = self.version_of(merchant, referred).await?;

@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::database::Mismatch;
+use crate::escape;
 use crate::perks::read::Issue;
 
 macro_rules! kinds {
@@ -150,18 +151,28 @@ pub struct Problem {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log alone: what went wrong inside, with its chain.
     pub cause: Option<String>,
+    /// Whether it is about what the address names, which `request.rs` then says.
+    pub is_absent: bool,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = Cow::Owned(sentence(&detail.into()));
-        Self { kind, detail, errors: Vec::new(), headers: Vec::new(), cause: None }
+        Self { kind, detail, errors: Vec::new(), headers: Vec::new(), cause: None, is_absent: false }
     }
 
-    /// Nothing here: also the answer for what belongs to another merchant.
+    /// Nothing here: also the answer for what belongs to another merchant. On its way out it says what was asked for,
+    /// by the address alone, so that nobody learns what others have.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(Kind::NotFound, "There is nothing at this address, or not for this key.")
+        let detail = "There is nothing at this address, or not for this key.";
+        Self { is_absent: true, ..Self::new(Kind::NotFound, detail) }
+    }
+
+    /// The same about something that a body or a query names.
+    #[must_use]
+    pub fn absent(kind: &str, id: &str) -> Self {
+        Self::new(Kind::NotFound, absence(kind, id))
     }
 
     /// A 422 that names every spot.
@@ -250,6 +261,16 @@ impl Problem {
         let document = Document { kind, title, status, detail: &self.detail, code, request_id, errors: &self.errors };
         serde_json::to_string(&document).unwrap_or_default()
     }
+}
+
+/// How many characters of what a caller made up are repeated.
+const REPEATED: usize = 80;
+
+/// That there is no such thing, or not for this key.
+pub(super) fn absence(kind: &str, id: &str) -> String {
+    let shown: String = id.chars().take(REPEATED).collect();
+    let rest = if shown.len() < id.len() { "…" } else { "" };
+    format!("There is no {kind} `{}{rest}`, or not for this key.", escape::line(&shown))
 }
 
 /// The text with a capital and a full stop: the rooms' errors are written to stand within a sentence.

@@ -134,9 +134,12 @@ impl From<PerkError> for Problem {
             Self::invalid(vec![Spot::at(pointer, "invalid_value", error.to_string())])
         };
         match error {
-            PerkError::NotFound => Self::new(Kind::NotFound, "There is no such perk, or nothing of it is published."),
-            PerkError::VersionNotFound => {
-                let detail = "There is no such version of this perk; if it was a draft, it was deleted.";
+            PerkError::NotFound(perk) => {
+                Self::new(Kind::NotFound, format!("There is no perk `{perk}`, or nothing of it is published."))
+            }
+            PerkError::VersionNotFound { perk, version } => {
+                let detail =
+                    format!("The perk `{perk}` has no version {version}; if there was one, its draft was deleted.");
                 Self::new(Kind::NotFound, detail)
             }
             PerkError::Exists => {
@@ -318,7 +321,6 @@ impl From<TrialError> for Problem {
             Self::invalid(vec![Spot::at(pointer, code, error.to_string())])
         };
         match error {
-            TrialError::Perk(PerkError::NotFound) => Self::not_found(),
             TrialError::Perk(error) => error.into(),
             TrialError::Score(error) => error.into(),
             TrialError::Ledger(error) => error.into(),

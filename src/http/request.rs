@@ -19,10 +19,11 @@ use tracing::{Instrument, Span};
 use super::cors::CrossOrigin;
 use super::deadline::Deadline;
 use super::door::Door;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, absence};
 use crate::entropy::Entropy;
+use crate::escape;
 use crate::gateway::Gateway;
-use crate::telemetry::Outage;
+use crate::telemetry::{Outage, Throttle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -148,6 +149,26 @@ pub(super) fn log_failure(problem: &Problem, request_id: &str, route: &str) {
     }
 }
 
+/// Refusals of requests that had a key, and of those that had none or went nowhere: so strangers who flood the gateway
+/// don't keep a merchant's own refusals out of the log.
+static REFUSED: Throttle = Throttle::new(100, Duration::from_secs(1));
+static STRANGERS: Throttle = Throttle::new(10, Duration::from_secs(1));
+
+/// Logs that a request was refused for a fault of the caller's, so that its id can be found; the span says id and route.
+fn log_refusal(problem: &Problem, route: &str) {
+    let (status, code) = (problem.kind.status().as_u16(), problem.kind.code());
+    let throttle = if status == 401 || route == "unmatched" { &STRANGERS } else { &REFUSED };
+    match throttle.take() {
+        Some(left_out) => {
+            if left_out > 0 {
+                tracing::info!(refusals = left_out, "more requests were refused than are logged");
+            }
+            tracing::info!(code, "refused");
+        }
+        None => tracing::debug!(code, "refused"),
+    }
+}
+
 /// Marks a request whose answer's body nobody will read.
 struct OnlyHead;
 
@@ -180,12 +201,34 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
             return Err(InternalError::from_response(problem.clone(), passage.dress(response, Some(&problem))).into());
         }
     };
-    let problem = needs_body(response.response()).then(|| problem_of(response.response().error(), response.status()));
+    let mut problem =
+        needs_body(response.response()).then(|| problem_of(response.response().error(), response.status()));
     let route = response.request().match_pattern();
+    if let Some(problem) = problem.as_mut().filter(|problem| problem.is_absent)
+        && let Some(detail) = route.as_deref().and_then(|route| absence_of(route, response.request()))
+    {
+        problem.detail = detail.into();
+    }
     passage.note(route.as_deref().unwrap_or("unmatched"), response.status(), problem.as_ref());
     let (request, response) = response.into_parts();
     let response = passage.dress(response.map_into_boxed_body(), problem.as_ref());
     Ok(ServiceResponse::new(request, response))
+}
+
+/// What an address asks for, which isn't there. A person's handle is not repeated.
+fn absence_of(route: &str, request: &HttpRequest) -> Option<String> {
+    let named = |part: &str| part.strip_prefix('{')?.strip_suffix('}').map(str::to_owned);
+    let name = route.rsplit('/').find_map(named)?;
+    let given = |name: &str| request.match_info().get(name).map(str::to_owned);
+    Some(match name.as_str() {
+        "subject" => format!("There is no score of this person from `{}`.", escape::line(&given("source")?)),
+        "slug" => absence("merchant", &given("slug")?),
+        "check" if route.contains("/contests/") || route.contains("/referrals/") => {
+            let kind = if route.contains("/contests/") { "contest" } else { "referral" };
+            absence(&format!("{kind} of a check"), &given("check")?)
+        }
+        kind => absence(kind, &given(kind)?),
+    })
 }
 
 /// A refusal whose body is not written yet: ours, and whatever actix says in plain text. What a
@@ -213,6 +256,10 @@ impl Passage {
         self.span.record("route", route).record("status", status.as_u16()).record("duration_us", micros);
         self.span.in_scope(|| match problem {
             Some(problem) if status.is_server_error() => log_failure(problem, self.id.as_str(), route),
+            Some(problem) if status.is_client_error() => {
+                UNAVAILABLE.over_after(QUIET);
+                log_refusal(problem, route);
+            }
             problem => {
                 UNAVAILABLE.over_after(QUIET);
                 tracing::debug!(code = problem.map(|problem| problem.kind.code()), "answered");

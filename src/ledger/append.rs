@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 pub(super) use super::continuity::KnownLogs;
 use super::entry::{LogOwner, Receipt};
-use super::event::leaf_hash;
+use super::event::{KINDS, leaf_hash};
 use super::merkle::Frontier;
 use super::note::{Checkpoint, VerifierKey};
 use super::origin;
@@ -60,6 +60,7 @@ pub(super) fn append(
     let mut subtrees = Vec::new();
     for (leaf, log_id) in leaves.into_iter().zip(&ids) {
         let (head, frontier) = heads.get_mut(log_id.as_str()).ok_or(DatabaseError::NotFound)?;
+        debug_assert!(KINDS.contains(&leaf.kind), "{} is missing in the list of kinds", leaf.kind);
         let hash = leaf_hash(&leaf.body);
         let index = frontier.size();
         frontier.append_telling(hash, |whole| subtrees.push((log_id, whole)));

@@ -25,6 +25,53 @@ use crate::json::{Json, JsonError};
 /// The format's version, in every event.
 pub const VERSION: i64 = 1;
 
+/// Every kind of event that is written.
+pub const KINDS: [&str; 43] = [
+    "approvals.kept",
+    "approvals.lift_requested",
+    "approvals.lifted",
+    "approvals.required",
+    "audit.exported",
+    "audit.pruned",
+    "check.decided",
+    "contest.added",
+    "contest.closed",
+    "contest.opened",
+    "contest.overturned",
+    "contest.upheld",
+    "gateway_key.created",
+    "gateway_key.revoked",
+    "gateway_key.rotated",
+    "grant.released",
+    "grant.voided",
+    "key.created",
+    "key.revoked",
+    "merchant.created",
+    "merchant.rezoned",
+    "perk.created",
+    "perk.paused",
+    "perk.renamed",
+    "perk.repurposed",
+    "perk.resumed",
+    "perk.retired",
+    "referral.decided",
+    "rule.approved",
+    "rule.deleted",
+    "rule.drafted",
+    "rule.edited",
+    "rule.published",
+    "rule.rejected",
+    "rule.rolled_back",
+    "rule.scheduled",
+    "rule.submitted",
+    "rule.unscheduled",
+    "rule.withdrawn",
+    "source.created",
+    "subject.erased",
+    "subject.record_read",
+    "token.redeemed",
+];
+
 /// An event before it is written.
 pub struct Event<'a> {
     pub id: &'a EventId,

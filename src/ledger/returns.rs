@@ -70,6 +70,8 @@ pub struct Taken {
     pub voided: u64,
     /// Of those, how many a door had taken before.
     pub redeemed: u64,
+    /// Of those, how many had been released before: their tokens opened no door any more.
+    pub released: u64,
     /// Taken back before; nothing was done.
     pub already: u64,
 }
@@ -255,6 +257,7 @@ fn void(
         voided.push(row.id.as_str());
         let was_spent = spent.contains(&row.id);
         taken.redeemed += u64::from(was_spent);
+        taken.released += u64::from(row.released_at.is_some());
         let gives_back = !was_spent && !taking.keep_uses;
         // A place that no guest has taken yet is free in any case; one that has keeps it until it leaves.
         let freed = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));

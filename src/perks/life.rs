@@ -49,7 +49,8 @@ pub(super) struct Change<'a> {
 impl Change<'_> {
     /// The perk, locked, with what is due done. A retired one is changed no more.
     pub(super) fn lock(&mut self, slug: &PerkSlug) -> Result<PerkRow, PerkError> {
-        let mut perk = store::lock_perk(self.conn, self.merchant, slug)?.ok_or(PerkError::NotFound)?;
+        let mut perk =
+            store::lock_perk(self.conn, self.merchant, slug)?.ok_or_else(|| PerkError::NotFound(slug.clone()))?;
         self.settle(&mut perk)?;
         Ok(perk)
     }
@@ -67,8 +68,10 @@ impl Change<'_> {
         version: i32,
         expected: &Expected,
     ) -> Result<(VersionRow, VersionStatus), PerkError> {
-        let row =
-            store::find_version(self.conn, self.merchant, &perk.id, version)?.ok_or(PerkError::VersionNotFound)?;
+        let Some(row) = store::find_version(self.conn, self.merchant, &perk.id, version)? else {
+            let perk = perk.slug.parse().map_err(|e| DatabaseError::corrupt("perk slug", e))?;
+            return Err(PerkError::VersionNotFound { perk, version });
+        };
         let stored = RuleVersion::try_from(row.clone())?;
         match expected {
             Expected::OneOf(tags) if !tags.contains(&stored.etag()) => Err(PerkError::Stale),

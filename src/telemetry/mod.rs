@@ -7,6 +7,8 @@ pub mod lines;
 pub mod logs;
 pub mod metrics;
 pub mod outage;
+mod throttle;
 
 pub use metrics::Metrics;
 pub use outage::Outage;
+pub use throttle::Throttle;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Audit;
+use crate::eligibility::decide::Decision;
+use crate::eligibility::reason::ReasonCode;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{PageLimit, Params};
@@ -14,6 +16,7 @@ use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::problem::{Problem, Spot};
 use crate::json::Json;
 use crate::ledger::browse::{EventFilter, LoggedEvent};
+use crate::ledger::event::KINDS;
 
 /// One record of the log. What is personal is sealed, and not in here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,6 +103,22 @@ impl From<LoggedEvent> for EventView {
     }
 }
 
+/// What no event can say of itself, by the filter's name: nothing would be found, and a misspelt word looks just so.
+pub(super) fn unknown_values(
+    kind: Option<&str>,
+    decision: Option<&str>,
+    reason: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let decisions = [Decision::Granted, Decision::Denied, Decision::Referred].map(Decision::as_str);
+    let reasons: Vec<&str> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
+    let filters: [(&str, Option<&str>, &[&str]); 3] =
+        [("kind", kind, &KINDS), ("decision", decision, &decisions), ("reason", reason, &reasons)];
+    let unknown = filters.into_iter().filter(|(_, given, known)| given.is_some_and(|given| !known.contains(&given)));
+    unknown
+        .map(|(name, _, known)| (name, format!("there is no such {name}: use one of {}", known.join(", "))))
+        .collect()
+}
+
 impl EventsQuery {
     /// What is looked for, and from where.
     fn read(self) -> Result<(EventFilter, Option<String>), Problem> {
@@ -108,6 +127,9 @@ impl EventsQuery {
             spots.push(Spot::parameter("to", "invalid_value", "`to` is not after `from`: swap them"));
         }
         let rule_version = self.rule_version.map(|text| text.parse::<i32>().ok().filter(|version| *version > 0));
+        for (name, wrong) in unknown_values(self.kind.as_deref(), self.decision.as_deref(), self.reason.as_deref()) {
+            spots.push(Spot::parameter(name, "unknown_value", wrong));
+        }
         if rule_version == Some(None) {
             spots.push(Spot::parameter("rule_version", "invalid_value", "a rule version is a number from 1 on"));
         }

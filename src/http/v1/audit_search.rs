@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::audit::{EventView, EventsView, Order};
+use super::audit::{EventView, EventsView, Order, unknown_values};
 use super::checks::read_subject;
 use crate::access::role::permit::Audit;
 use crate::gateway::Gateway;
@@ -76,6 +76,9 @@ impl EventSearchBody {
         let mut spots = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
             spots.push(Spot::at("/to", "invalid_value", "`to` is not after `from`: swap them"));
+        }
+        for (name, wrong) in unknown_values(self.kind.as_deref(), self.decision.as_deref(), self.reason.as_deref()) {
+            spots.push(Spot::at(format!("/{name}"), "unknown_value", wrong));
         }
         if self.rule_version.is_some_and(|version| version < 1) {
             spots.push(Spot::at("/rule_version", "invalid_value", "a rule version is a number from 1 on"));

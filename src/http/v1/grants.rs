@@ -242,6 +242,9 @@ pub struct VoidedView {
     voided: u64,
     /// Of those, how many a door had taken before: what they used stays used.
     redeemed: u64,
+    /// Of those, how many had been released before, so that their tokens opened no door any more; what they used of
+    /// limits is given back all the same. A dry run doesn't say it.
+    released: u64,
     /// How many had been taken back before.
     already_voided: u64,
     /// Whether others are left that the filter means: the same request again goes on with them, since
@@ -317,6 +320,7 @@ pub async fn void_grants(
                 let taken = gateway.ledger.void_grants(merchant, few.to_vec(), taking.clone()).await?;
                 sum.voided += taken.voided;
                 sum.redeemed += taken.redeemed;
+                sum.released += taken.released;
                 sum.already += taken.already;
             }
         }
@@ -358,7 +362,13 @@ impl GrantFilter {
 
 impl VoidedView {
     const fn of(taken: Taken, more: bool) -> Self {
-        Self { voided: taken.voided, redeemed: taken.redeemed, already_voided: taken.already, more }
+        Self {
+            voided: taken.voided,
+            redeemed: taken.redeemed,
+            released: taken.released,
+            already_voided: taken.already,
+            more,
+        }
     }
 }
 

@@ -41,6 +41,37 @@ fn hostile() -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn the_id_of_a_refused_request_stands_in_the_log() {
+    let database = TestDatabase::empty_sqlite();
+    let serve = Serve::start(Path::new(env!("CARGO_BIN_EXE_perkgate")), &database, &[("log", "info")]);
+    for (nth, head) in
+        ["GET /v1/perks", "GET /secret-path", "POST /livez", "GET /v1/grants/grt_secret"].iter().enumerate()
+    {
+        let request = format!("{head} HTTP/1.1\r\nhost: x\r\nx-request-id: find-me-{nth}\r\nconnection: close\r\n\r\n");
+        let answer = say(serve.address(), request.as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 4") && answer.contains(&format!("\"request_id\":\"find-me-{nth}\"")),
+            "{answer}"
+        );
+    }
+    assert!(
+        say(
+            serve.address(),
+            b"GET /livez HTTP/1.1\r\nhost: x\r\nx-request-id: all-is-well\r\nconnection: close\r\n\r\n"
+        )
+        .contains(" 200 ")
+    );
+    let log = serve.into_log();
+    for (nth, code) in ["missing_key", "not_found", "method_not_allowed", "missing_key"].iter().enumerate() {
+        let named = format!("find-me-{nth}");
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&named)).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains("INFO") && lines[0].contains(code), "{lines:?}");
+    }
+    assert!(!log.contains("secret") && !log.contains("all-is-well"), "{log}");
+}
+
+#[test]
 fn a_client_that_speaks_no_http_writes_no_error_into_the_log() {
     let program = Path::new(env!("CARGO_BIN_EXE_perkgate"));
     for (filter, tells) in [("info", false), ("perkgate=debug,info", true)] {

@@ -105,6 +105,7 @@ async fn what_was_taken_back_never_surfaces_again() {
         {
           "voided":1,
           "redeemed":0,
+          "released":0,
           "already_voided":0,
           "more":false
         }
