@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use secrecy::ExposeSecret;
 
-use crate::access::Directory;
+use crate::access::{ApiKey, Directory, Role};
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
 use crate::audit::export::Exporter;
 use crate::audit::reports::Reporter;
@@ -23,7 +23,9 @@ use crate::eligibility::simulator::Simulator;
 use crate::entropy::Entropy;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::{Ledger, Means, PublishedKeys};
-use crate::perks::catalog::Catalog;
+use crate::perks::catalog::{Catalog, PerkError};
+use crate::perks::keys::OnSite;
+use crate::perks::read::Issue;
 use crate::perks::seen::Seen;
 use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
@@ -201,6 +203,22 @@ impl Gateway {
         tasks.spawn(self.ledger.clone().keep_subtrees(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
+    }
+
+    /// What is odd about a key, held against the rules of its merchant.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn warnings_of_key(&self, key: &ApiKey) -> Result<Vec<Issue>, PerkError> {
+        let Some(merchant) = &key.merchant else { return Ok(Vec::new()) };
+        let on_site = OnSite {
+            is_kiosk: key.role == Role::Kiosk,
+            label: key.label.clone(),
+            location: key.location.clone(),
+            kiosk: key.kiosk.clone(),
+            audience: key.audience.clone(),
+        };
+        self.catalog.warnings_of_key(merchant, &on_site).await
     }
 
     /// What doesn't work of Redis, when there is one.

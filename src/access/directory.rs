@@ -1,5 +1,6 @@
 //! The handle of this room: recognises keys from memory, follows the database, and makes changes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -266,6 +267,24 @@ impl Directory {
     ) -> Result<Vec<ApiKey>, AccessError> {
         let read = move |conn: &mut _| store::list_keys(conn, merchant.as_ref(), role, after.as_ref(), limit.into());
         Ok(self.database.read(read).await?)
+    }
+
+    /// The labels of those of `keys` that are the merchant's, by id; what is no key, such as `cli`, has none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn labels_of(
+        &self,
+        merchant: &MerchantId,
+        keys: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, AccessError> {
+        let keys: Vec<String> = keys.into_iter().filter(|key| key.parse::<KeyId>().is_ok()).collect();
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let merchant = merchant.clone();
+        let labels = self.database.read(move |conn| store::list_labels(conn, &merchant, &keys)).await?;
+        Ok(labels.into_iter().collect())
     }
 
     /// Revokes a key, here at once and on every replica within a second. Revoking it again changes

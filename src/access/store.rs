@@ -199,6 +199,19 @@ pub(super) fn find_key(
     Ok(row.map(<(KeyHash, ApiKey)>::try_from).transpose()?.map(|(_, key)| key))
 }
 
+/// The labels of these keys of the merchant.
+pub(super) fn list_labels(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    keys: &[String],
+) -> Result<Vec<(String, String)>, DatabaseError> {
+    Ok(api_keys::table
+        .filter(api_keys::merchant_id.eq(merchant.as_str()))
+        .filter(api_keys::id.eq_any(keys))
+        .select((api_keys::id, api_keys::label))
+        .load(conn)?)
+}
+
 /// Up to `limit` keys of the merchant (none: of the operator) in the order they were made, after
 /// the one with id `after`, of one role or of all; revoked ones too.
 pub(super) fn list_keys(

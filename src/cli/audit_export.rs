@@ -11,21 +11,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{ACTOR, Needs, merchant};
+use super::once::{ACTOR, MerchantFlag, Needs, merchant};
 use super::output::{Output, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::Anchor;
 use crate::audit::export::record::{Form, PeriodAsked, Record};
 use crate::audit::export::{Export, Since, Wanted, skip_bom};
-use crate::ids::MerchantSlug;
 use crate::ledger::entry::LogOwner;
 use crate::subject::hex;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Whose log.
-    #[arg(long, value_name = "SLUG", required_unless_present = "operator")]
-    merchant: Option<MerchantSlug>,
+    #[command(flatten)]
+    merchant: MerchantFlag,
     /// The operator's own log.
     #[arg(long, conflicts_with = "merchant")]
     operator: bool,
@@ -87,9 +85,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         return Err(CliError::FileExists(args.out.clone()));
     }
     let exported = invocation.with_gateway(Needs::Existing, async |gateway| {
-        let log = match &args.merchant {
-            Some(slug) => LogOwner::Merchant(merchant(gateway, slug).await?.id),
-            None => LogOwner::Operator,
+        let log = if args.operator {
+            LogOwner::Operator
+        } else {
+            LogOwner::Merchant(merchant(gateway, &args.merchant).await?.id)
         };
         let period = PeriodAsked { from: args.from, to: args.to };
         let mut export = gateway.exporter.begin(ACTOR, Wanted { log, period, since: since.clone(), form }).await?;

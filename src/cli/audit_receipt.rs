@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::log_keys::LogKeys;
-use super::output::{write_line, write_part};
+use super::output::{counted, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::audit::receipt::{self, Proof, Receipt, State, Step};
 use crate::unicode::text_without_bom;
@@ -66,10 +66,18 @@ impl fmt::Display for Verdict {
         let Self { index, .. } = self;
         match (self.ok, self.complete) {
             (true, true) => write_part!(f, "the receipt of index {index} is good, and all that came with it"),
-            (true, false) => write_part!(
-                f,
-                "nothing is wrong with the receipt of index {index}, as far as it was shown; what is unproven may say anything"
-            ),
+            (true, false) => {
+                let steps = self.steps.iter().filter(|step| step.state == State::NotShown).count();
+                let shown = if steps == 0 { String::new() } else { format!("{} not shown", counted(steps, "step")) };
+                let unproven = self.unproven.len();
+                let members = if unproven == 0 { String::new() } else { counted(unproven, "unproven member") };
+                let gaps = [shown, members].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" and ");
+                write_part!(
+                    f,
+                    "the receipt of index {index} holds, but NOT ALL OF IT IS PROVEN: {gaps}, listed above, may say \
+                     anything"
+                )
+            }
             (false, _) => write_part!(f, "the receipt of index {index} does not hold"),
         }
     }

@@ -3,6 +3,7 @@
 //! To add a check: a function from [`Settings`] to a [`Finding`], and its line in `CHECKS`.
 
 mod files;
+mod records;
 mod redis_probe;
 
 use std::fmt;
@@ -14,12 +15,14 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::flags::ServingFlags;
-use super::output::write_line;
+use super::log_origins::is_local as is_local_place;
+use super::output::{counted, write_line};
 use super::{Ended, Invocation};
 use crate::audit::anchoring::webhook;
 use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
 use crate::settings::{Origin, Settings, master_key, open_files};
 use files::secrets;
+use records::{keys_and_rules, log_origins};
 use redis_probe::redis;
 
 #[derive(clap::Args)]
@@ -29,7 +32,7 @@ pub struct Args {
 }
 
 /// Every check, in the order in which they are told.
-const CHECKS: [fn(&Settings) -> Finding; 11] = [
+const CHECKS: [fn(&Settings) -> Finding; 13] = [
     given_settings,
     database,
     master_key_at_hand,
@@ -41,6 +44,8 @@ const CHECKS: [fn(&Settings) -> Finding; 11] = [
     metrics_listen,
     anchor_file,
     anchor_webhook,
+    log_origins,
+    keys_and_rules,
 ];
 
 /// Long enough for another data centre, short enough to wait for.
@@ -143,12 +148,15 @@ fn database(settings: &Settings) -> Finding {
     let pending = Database::connect(url, 1).and_then(|database| database.pending_migrations());
     match pending {
         Ok(pending) if pending.is_empty() => Finding::ok(CHECK, format!("{url} answers and is up to date")),
-        Ok(pending) if url.backend() == Backend::Sqlite => {
-            Finding::ok(CHECK, format!("{url} answers; `perkgate serve` will apply {} migrations", pending.len()))
-        }
-        Ok(pending) => {
-            Finding::wrong(CHECK, format!("{url} answers, but lacks {} migrations", pending.len()), "perkgate migrate")
-        }
+        Ok(pending) if url.backend() == Backend::Sqlite => Finding::ok(
+            CHECK,
+            format!("{url} answers; `perkgate serve` will apply {}", counted(pending.len(), "migration")),
+        ),
+        Ok(pending) => Finding::wrong(
+            CHECK,
+            format!("{url} answers, but lacks {}", counted(pending.len(), "migration")),
+            "perkgate migrate",
+        ),
         Err(error) => unusable(CHECK, url, &error),
     }
 }
@@ -202,8 +210,7 @@ fn issuer(settings: &Settings) -> Finding {
 }
 
 fn is_local(url: &str) -> bool {
-    let host = url.strip_prefix("http://").unwrap_or(url);
-    ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+    is_local_place(url.strip_prefix("http://").unwrap_or(url))
 }
 
 fn listen(settings: &Settings) -> Finding {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::complaint::{Complaint, complaint_at, complaint_of_fault, complaint_of_flag};
 use super::document::Fault;
 use super::remedy::{of_database, of_ledger, of_score};
-use crate::access::{AccessError, Flaw};
+use crate::access::AccessError;
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
 use crate::audit::export::{ExportError, ExportStopped};
@@ -79,6 +80,16 @@ pub enum CliError {
     NoDatabase(String),
     #[error("there is no merchant `{0}`")]
     UnknownMerchant(MerchantSlug),
+    #[error("there is no merchant yet")]
+    NoMerchant,
+    /// `some` are the first of them.
+    #[error("which merchant? There are {}{}", listed(.some), if *.are_more { " and more" } else { "" })]
+    SeveralMerchants { some: Vec<MerchantSlug>, are_more: bool },
+    /// What was to be done.
+    #[error("this would {0}, and nobody is at a terminal to confirm it: nothing was done")]
+    Unconfirmed(String),
+    #[error("that was no yes: nothing was done")]
+    Declined,
     #[error("the merchant has no perk `{0}`")]
     UnknownPerk(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
@@ -100,7 +111,7 @@ pub enum CliError {
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
-    Perk(#[from] PerkError),
+    Perk(PerkError),
     #[error(transparent)]
     Score(#[from] ScoreError),
     #[error("--context can't be taken")]
@@ -123,6 +134,9 @@ pub enum CliError {
     /// Several things that are wrong, each as it would be told alone.
     #[error("{} things are wrong", .0.len())]
     Several(Vec<CliError>),
+    /// Something is wrong with what this file says, which is one of several.
+    #[error("{}: {source}", path.display())]
+    InFile { path: PathBuf, source: Box<CliError> },
     #[error("`{perk}` can't be applied, so none of the {of} files was")]
     NothingApplied { perk: PerkSlug, of: usize, source: Box<CliError> },
     #[error("{0} perks are too many: at most {most} are applied at once", most = crate::perks::apply::AT_ONCE)]
@@ -149,6 +163,16 @@ pub enum CliError {
     Jwks { place: String, why: JwksError },
 }
 
+impl From<PerkError> for CliError {
+    fn from(error: PerkError) -> Self {
+        match error {
+            PerkError::NotFound(perk) => Self::UnknownPerk(perk),
+            PerkError::VersionNotFound { perk, version } => Self::UnknownVersion { perk, version },
+            other => Self::Perk(other),
+        }
+    }
+}
+
 impl From<RotationError> for CliError {
     fn from(error: RotationError) -> Self {
         match error {
@@ -157,27 +181,6 @@ impl From<RotationError> for CliError {
             RotationError::Database(error) => error.into(),
         }
     }
-}
-
-/// One thing that is wrong, as it is told.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Complaint {
-    pub error: String,
-    /// Where in the file that was given (RFC 6901); it stands in `error` too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
-    /// Which file, where several were given; it stands in `error` too, as line and column do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<usize>,
-    /// A stable code, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
-    #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
 }
 
 impl CliError {
@@ -193,6 +196,10 @@ impl CliError {
             Self::Faulty(faults) => faults.iter().map(complaint_of_fault).collect(),
             Self::Several(errors) => errors.iter().flat_map(Self::complaints).collect(),
             Self::NoAnswer(error) => error.complaints(),
+            Self::InFile { path, source } => {
+                let named = |complaint: Complaint| complaint.in_file(&path.display().to_string());
+                source.complaints().into_iter().map(named).collect()
+            }
             Self::NothingApplied { source, .. } => {
                 let mut complaints = source.complaints();
                 let error = self.to_string();
@@ -215,7 +222,11 @@ impl CliError {
     /// 1 when something was refused or failed, 2 when the command line was not enough to go by.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        if matches!(self, Self::UnknownFormat | Self::NotYamlName(_) | Self::NoAnswer(_)) { 2 } else { 1 }
+        if matches!(self, Self::UnknownFormat | Self::NotYamlName(_) | Self::NoAnswer(_) | Self::Unconfirmed(_)) {
+            2
+        } else {
+            1
+        }
     }
 
     /// What the database answered, when that is why.
@@ -266,6 +277,9 @@ impl CliError {
             Self::DemoUnasked | Self::DemoIntoNothing | Self::DemoNotBlank(_) => self.demo_remedy(),
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
+            Self::NoMerchant => "`perkgate merchant create SLUG --name NAME` makes one",
+            Self::SeveralMerchants { .. } => "--merchant SLUG, or PERKGATE_MERCHANT=SLUG in the environment",
+            Self::Unconfirmed(_) => "--yes, if it is meant",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
             Self::UnknownVersion { .. } => "`perkgate perk show` without --version shows the one that decides",
             Self::NoVersion(_) => "`perkgate perk apply` with a file makes one",
@@ -326,6 +340,7 @@ impl CliError {
             | Self::Access(_)
             | Self::Perk(_)
             | Self::Handle(_)
+            | Self::Declined
             | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)
@@ -333,38 +348,13 @@ impl CliError {
             | Self::Unwritable { .. }
             | Self::Several(_)
             | Self::NoAnswer(_)
+            | Self::InFile { .. }
             | Self::Jwks { .. } => return None,
         };
         Some(words.to_owned())
     }
 }
 
-fn complaint_at(root: &str, issue: &Issue) -> Complaint {
-    let pointer = format!("{root}{}", issue.pointer);
-    let spot = if pointer.is_empty() { "the file" } else { &pointer };
-    let error = format!("{spot}: {}", issue.detail);
-    Complaint { error, pointer: Some(pointer), code: Some(issue.code), ..Complaint::default() }
-}
-
-/// As compilers write it where there are several files, `lounge.yaml:3:5: …`; with one, the spot comes first.
-fn complaint_of_fault(fault: &Fault) -> Complaint {
-    let file = fault.file.as_ref().map(|file| file.display().to_string());
-    let plain = complaint_at("", &fault.issue);
-    let error = match (&file, fault.mark) {
-        (Some(file), Some(mark)) => format!("{file}:{}:{}: {}", mark.line, mark.column, plain.error),
-        (Some(file), None) => format!("{file}: {}", plain.error),
-        (None, Some(mark)) => format!("{} ({mark})", plain.error),
-        (None, None) => plain.error,
-    };
-    Complaint { error, file, line: fault.mark.map(|it| it.line), column: fault.mark.map(|it| it.column), ..plain }
-}
-
-/// A field that doesn't fit was given as a flag.
-fn complaint_of_flag(flaw: &Flaw) -> Complaint {
-    let name = match flaw.pointer {
-        "/expires_at" => "expires",
-        "/time_zone" => "time-zone",
-        pointer => pointer.trim_start_matches('/'),
-    };
-    Complaint { error: format!("--{name}: {}", flaw.detail), code: Some(flaw.code), ..Complaint::default() }
+fn listed(slugs: &[MerchantSlug]) -> String {
+    slugs.iter().map(|slug| format!("`{slug}`")).collect::<Vec<_>>().join(", ")
 }

@@ -10,13 +10,14 @@ use jiff::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
+use super::confirmation::Confirmation;
 use super::error::CliError;
-use super::once::{self, ACTOR, Needs, all_pages};
+use super::once::{self, ACTOR, MerchantFlag, Needs, OwnerFlag, all_pages};
 use super::output::{table, write_line, write_part};
 use super::{Ended, Invocation};
-use crate::access::{ApiKey, Merchant, NewKey, Role};
-use crate::gateway::Gateway;
+use crate::access::{ApiKey, NewKey, Role};
 use crate::ids::{KeyId, MerchantSlug};
+use crate::perks::read::Issue;
 use crate::scores::score::parse_instant;
 use crate::settings::master_key;
 use crate::web_origin::WebOrigin;
@@ -35,26 +36,25 @@ enum Action {
     Create(Box<New>),
     /// List the keys of a merchant, or of the operator.
     List {
-        /// Whose keys; without it, the operator's.
-        #[arg(long, value_name = "SLUG")]
-        merchant: Option<MerchantSlug>,
+        #[command(flatten)]
+        owner: OwnerFlag,
     },
     /// Revoke a key. It stops working within a second, everywhere and for good.
     Revoke {
         /// The key's id (`key_…`), not the key itself.
         #[arg(value_name = "KEY_ID")]
         key: KeyId,
-        /// Whose key it is; without it, the operator's.
-        #[arg(long, value_name = "SLUG")]
-        merchant: Option<MerchantSlug>,
+        #[command(flatten)]
+        owner: OwnerFlag,
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
 #[derive(clap::Args)]
 struct New {
-    /// Whose key it is. Every role but `operator` needs it.
-    #[arg(long, value_name = "SLUG")]
-    merchant: Option<MerchantSlug>,
+    #[command(flatten)]
+    merchant: MerchantFlag,
     /// What it is for.
     #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|text| text.parse::<Role>()))]
     role: Role,
@@ -194,6 +194,8 @@ struct Created {
     key: String,
     #[serde(flatten)]
     rest: KeyView,
+    /// Pointers into the key.
+    warnings: Vec<Issue>,
 }
 
 impl fmt::Display for Created {
@@ -216,6 +218,9 @@ impl fmt::Display for Created {
             if let Some(value) = value {
                 write_line!(f, "{name:<9} {value}")?;
             }
+        }
+        for warning in &self.warnings {
+            write_line!(f, "warning   --{}: {}", warning.pointer.trim_start_matches('/'), warning.detail)?;
         }
         write_part!(f, "{:<9} {}", "key", self.key)
     }
@@ -276,21 +281,23 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&created)?;
             invocation.output.note("This key is shown this once, and only its hash is stored: keep it now.");
         }
-        Action::List { merchant } => {
-            let keys = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let owner = find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id);
+        Action::List { owner } => {
+            let (keys, merchant) = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let (owner, slug) = once::owner(gateway, &owner).await?.map(|it| (it.id, it.slug)).unzip();
                 let page = async |last: Option<&ApiKey>| {
                     gateway.directory.list_keys(owner.clone(), None, last.map(|it| it.id.clone()), 200).await
                 };
-                Ok(all_pages(200, page).await?)
+                Ok((all_pages(200, page).await?, slug))
             })?;
             let keys = keys.into_iter().map(|key| KeyView::of(key, merchant.clone(), now)).collect();
             invocation.output.show(&Listed { keys })?;
         }
-        Action::Revoke { key, merchant } => {
-            let revoked = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let owner = find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id);
-                Ok(gateway.directory.revoke_key(owner, key, ACTOR).await?)
+        Action::Revoke { key, owner, confirmation } => {
+            let (revoked, merchant) = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let (owner, slug) = once::owner(gateway, &owner).await?.map(|it| (it.id, it.slug)).unzip();
+                let found = gateway.directory.find_key(owner.clone(), key).await?;
+                confirmation.ask(&format!("revoke the {} key `{}` for good", found.role, found.label))?;
+                Ok((gateway.directory.revoke_key(owner, found.id, ACTOR).await?, slug))
             })?;
             invocation.output.show(&Revoked(KeyView::of(revoked, merchant, now)))?;
         }
@@ -299,11 +306,14 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
 }
 
 fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, CliError> {
-    let New { merchant, role, label, location, kiosk, audience, origins, expires } = new;
-    let (key, secret) = invocation.with_gateway(Needs::Existing, async |gateway| {
+    let New { merchant: flag, role, label, location, kiosk, audience, origins, expires } = new;
+    // The operator's belongs to no merchant, whichever the settings name; naming one is refused below.
+    let is_operators = !role.has_merchant() && flag.merchant.is_none();
+    let (key, secret, merchant, warnings) = invocation.with_gateway(Needs::Existing, async |gateway| {
+        let owner = if is_operators { None } else { Some(once::merchant(gateway, &flag).await?) };
         let new = NewKey {
             role,
-            merchant: find_owner(gateway, merchant.as_ref()).await?.map(|found| found.id),
+            merchant: owner.as_ref().map(|found| found.id.clone()),
             label,
             location,
             kiosk,
@@ -311,16 +321,12 @@ fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, 
             origins,
             expires_at: expires.map(|expiry| expiry.from(now)),
         };
-        Ok(gateway.directory.create_key(new, ACTOR).await?)
+        let (key, secret) = gateway.directory.create_key(new, ACTOR).await?;
+        // The key is made and this is the only answer that shows it: what can't be looked up is left out.
+        let warnings = gateway.warnings_of_key(&key).await.unwrap_or_default();
+        Ok((key, secret, owner.map(|found| found.slug), warnings))
     })?;
-    Ok(Created { key: secret.expose().to_owned(), rest: KeyView::of(key, merchant, now) })
-}
-
-async fn find_owner(gateway: &Gateway, slug: Option<&MerchantSlug>) -> Result<Option<Merchant>, CliError> {
-    match slug {
-        Some(slug) => once::merchant(gateway, slug).await.map(Some),
-        None => Ok(None),
-    }
+    Ok(Created { key: secret.expose().to_owned(), rest: KeyView::of(key, merchant, now), warnings })
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{ACTOR, Needs, all_pages, merchant};
+use super::once::{ACTOR, Needs, all_pages, merchant_of};
 use super::output::{table, write_part};
-use super::{Ended, Invocation};
+use super::{Ended, Invocation, log_origins};
 use crate::access::Merchant;
 use crate::ids::{MerchantId, MerchantSlug};
 
@@ -105,13 +105,17 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
     match args.action {
         Action::Create { slug, name, time_zone } => {
             let made = invocation.with_gateway(Needs::AnyDatabase, async |gateway| {
-                Ok(gateway.directory.create_merchant(slug, &name, time_zone.as_deref(), ACTOR).await?)
+                let made = gateway.directory.create_merchant(slug, &name, time_zone.as_deref(), ACTOR).await?;
+                if let Some(warning) = log_origins::warning_of_new(&gateway.settings, made.slug.as_str()) {
+                    tracing::warn!("{warning}");
+                }
+                Ok(made)
             })?;
             invocation.output.show(&Created(made.into()))?;
         }
         Action::Set { slug, time_zone } => {
             let changed = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let known = merchant(gateway, &slug).await?;
+                let known = merchant_of(gateway, &slug).await?;
                 Ok(gateway.directory.set_time_zone(known.slug, &time_zone, ACTOR).await?)
             })?;
             invocation.output.show(&Changed(changed.into()))?;

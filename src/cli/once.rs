@@ -66,11 +66,64 @@ impl Invocation {
     }
 }
 
+/// How many merchants an error lists that asks which one is meant.
+const LISTED: usize = 10;
+
+/// `--merchant`, for a command about one merchant.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct MerchantFlag {
+    /// Which merchant: without it, PERKGATE_MERCHANT, or the only one there is.
+    #[arg(long, value_name = "SLUG")]
+    pub merchant: Option<MerchantSlug>,
+}
+
+/// `--merchant` or `--operator`, for a command about what belongs to one of them.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct OwnerFlag {
+    /// Which merchant's: without it, PERKGATE_MERCHANT's, or the operator's where that is not set.
+    #[arg(long, value_name = "SLUG")]
+    merchant: Option<MerchantSlug>,
+    /// The operator's.
+    #[arg(long, conflicts_with = "merchant")]
+    operator: bool,
+}
+
+/// The merchant that a command is about: the one of the flag or of the settings, or the only one there is.
+///
+/// # Errors
+/// [`CliError::UnknownMerchant`], [`CliError::NoMerchant`] and [`CliError::SeveralMerchants`], or the database's.
+pub(super) async fn merchant(gateway: &Gateway, flag: &MerchantFlag) -> Result<Merchant, CliError> {
+    if let Some(slug) = flag.merchant.as_ref().or(gateway.settings.merchant.as_ref()) {
+        return merchant_of(gateway, slug).await;
+    }
+    let mut found = gateway.directory.list_merchants(None, u16::try_from(LISTED + 1).unwrap_or(u16::MAX)).await?;
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Err(CliError::NoMerchant),
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            let are_more = found.len() == LISTED;
+            let some = found.into_iter().chain((!are_more).then_some(last)).map(|merchant| merchant.slug).collect();
+            Err(CliError::SeveralMerchants { some, are_more })
+        }
+    }
+}
+
+/// The merchant whose it is, or none for the operator's.
+///
+/// # Errors
+/// [`CliError::UnknownMerchant`], or the database's.
+pub(super) async fn owner(gateway: &Gateway, flag: &OwnerFlag) -> Result<Option<Merchant>, CliError> {
+    match flag.merchant.as_ref().or(gateway.settings.merchant.as_ref()) {
+        Some(slug) if !flag.operator => merchant_of(gateway, slug).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// The merchant of this slug.
 ///
 /// # Errors
 /// [`CliError::UnknownMerchant`], or the database's.
-pub(super) async fn merchant(gateway: &Gateway, slug: &MerchantSlug) -> Result<Merchant, CliError> {
+pub(super) async fn merchant_of(gateway: &Gateway, slug: &MerchantSlug) -> Result<Merchant, CliError> {
     gateway.directory.find_merchant(slug.clone()).await.map_err(|error| match error {
         AccessError::UnknownMerchant => CliError::UnknownMerchant(slug.clone()),
         other => other.into(),

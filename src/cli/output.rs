@@ -12,7 +12,8 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::error::{CliError, Complaint};
+use super::complaint::Complaint;
+use super::error::CliError;
 use crate::escape;
 use crate::telemetry::logs;
 
@@ -167,6 +168,14 @@ pub(super) fn write_text(f: &mut fmt::Formatter<'_>, template: &str, text: &str)
     // Values with line ends are rare and hostile: then those of the template are escaped with them.
     let has_own_only = line_ends(text) == line_ends(template);
     f.write_str(&if has_own_only { escape::document(text) } else { escape::line(text) })
+}
+
+/// So many of something: `1 log`, `2 logs`.
+pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {thing}"),
+        many => format!("{many} {thing}s"),
+    }
 }
 
 /// Rows under headings, for a `Display`. Nothing is cut to the terminal's width: what is printed

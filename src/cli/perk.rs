@@ -18,16 +18,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::CliError;
-use super::once::{self, Needs, all_pages};
+use super::once::{self, MerchantFlag, Needs, all_pages};
 use super::output::{table, write_block, write_line};
 use super::perk_file::PerkFile;
 use super::perk_life::{self, Life};
 use super::{Ended, Invocation, perk_backtest, perk_simulate};
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
-use crate::perks::catalog::PerkError;
-use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
+use crate::ids::{MerchantId, PerkSlug};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Scheduled, VersionStatus};
 use crate::perks::purpose::Purpose;
 
 #[derive(clap::Args)]
@@ -45,8 +44,8 @@ enum Action {
         /// directory of them. `-` is standard input. May be given several times: all are applied, or none.
         #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true)]
         files: Vec<PathBuf>,
-        #[arg(long, value_name = "SLUG", help = "Whose perk")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
         /// Let the version decide at once, whatever the file says; else it may stay a draft.
         #[arg(long)]
         publish: bool,
@@ -67,15 +66,15 @@ enum Action {
     New(new::Args),
     /// List a merchant's perks.
     List {
-        #[arg(long, value_name = "SLUG", help = "Whose perks")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
     },
     /// Show a perk and one version of its rule: the one that decides, or the latest draft.
     Show {
         #[arg(value_name = "PERK")]
         perk: PerkSlug,
-        #[arg(long, value_name = "SLUG", help = "Whose perk")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
         /// Another version.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
@@ -107,16 +106,19 @@ struct PerkView {
     perk: PerkSlug,
     name: String,
     purpose: Purpose,
-    standing: PerkStatus,
+    status: &'static str,
     latest_version: i32,
     published_version: Option<i32>,
+    /// The version that decides from an instant on.
+    scheduled: Option<Scheduled>,
     created_at: Timestamp,
 }
 
-impl From<Perk> for PerkView {
-    fn from(perk: Perk) -> Self {
-        let Perk { slug, name, purpose, status, latest_version, published_version, created_at, .. } = perk;
-        Self { perk: slug, name, purpose, standing: status, latest_version, published_version, created_at }
+impl PerkView {
+    fn of(perk: Perk, scheduled: Option<Scheduled>) -> Self {
+        let status = perk.shown_status();
+        let Perk { slug, name, purpose, latest_version, published_version, created_at, .. } = perk;
+        Self { perk: slug, name, purpose, status, latest_version, published_version, scheduled, created_at }
     }
 }
 
@@ -132,37 +134,51 @@ impl fmt::Display for Listed {
         }
         let rows = self.perks.iter().map(|it| {
             let published = it.published_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            let standing = it.standing.as_str().to_owned();
-            [it.perk.to_string(), it.name.clone(), standing, published, it.latest_version.to_string()]
+            let scheduled = it.scheduled.map_or_else(String::new, |it| format!("{} from {}", it.version, it.at));
+            let (status, latest) = (it.status.to_owned(), it.latest_version.to_string());
+            [it.perk.to_string(), it.name.clone(), status, published, scheduled, latest]
         });
-        f.write_str(&table(["perk", "name", "standing", "published", "latest"], rows))
+        f.write_str(&table(["perk", "name", "status", "published", "scheduled", "latest"], rows))
     }
 }
 
 #[derive(Serialize)]
 struct Shown {
-    #[serde(flatten)]
-    perk: PerkView,
+    perk: PerkSlug,
+    name: String,
+    purpose: Purpose,
+    /// As `perk list` shows it; `status` is the version's.
+    perk_status: &'static str,
+    latest_version: i32,
+    published_version: Option<i32>,
+    scheduled: Option<Scheduled>,
+    created_at: Timestamp,
     version: i32,
     status: VersionStatus,
     rule_hash: String,
     change_note: Option<String>,
     /// The API key that wrote it, or `cli`.
     author: String,
+    /// The label of that key.
+    author_label: Option<String>,
     published_at: Option<Timestamp>,
     rule: Value,
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk: PerkView { perk, name, latest_version, .. }, version, status, .. } = self;
+        let Self { perk, name, latest_version, version, status, .. } = self;
         write_line!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
-        write_line!(f, "  {}, written by {}", self.rule_hash, self.author)?;
-        if self.perk.standing != PerkStatus::Active {
-            write_line!(f, "  the perk is {}", self.perk.standing.as_str())?;
+        let author = self.author_label.as_ref().unwrap_or(&self.author);
+        write_line!(f, "  {}, written by {author}", self.rule_hash)?;
+        if [PerkStatus::Paused, PerkStatus::Retired].iter().any(|it| it.as_str() == self.perk_status) {
+            write_line!(f, "  the perk is {}", self.perk_status)?;
         }
-        if self.perk.purpose != Purpose::Other {
-            write_line!(f, "  for {}", self.perk.purpose.as_str())?;
+        if let Some(Scheduled { version, at }) = self.scheduled {
+            write_line!(f, "  version {version} decides from {at} on")?;
+        }
+        if self.purpose != Purpose::Other {
+            write_line!(f, "  for {}", self.purpose.as_str())?;
         }
         if let Some(at) = self.published_at {
             write_line!(f, "  published {at}")?;
@@ -208,12 +224,9 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::List { merchant } => {
             let perks = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?.id;
-                let page = async |last: Option<&Perk>| {
-                    gateway.catalog.list_perks(&merchant, last.map(|it| it.slug.to_string()), 200).await
-                };
-                Ok(all_pages(200, page).await?)
+                list(gateway, &merchant).await
             })?;
-            invocation.output.show(&Listed { perks: perks.into_iter().map(PerkView::from).collect() })?;
+            invocation.output.show(&Listed { perks })?;
         }
         Action::Show { perk, merchant, version } => {
             let shown = invocation.with_gateway(existing, async |gateway| {
@@ -226,28 +239,53 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
     Ok(Ended::Well)
 }
 
+/// All perks of the merchant, by short name.
+async fn list(gateway: &Gateway, merchant: &MerchantId) -> Result<Vec<PerkView>, CliError> {
+    let page =
+        async |last: Option<&Perk>| gateway.catalog.list_perks(merchant, last.map(|it| it.slug.to_string()), 200).await;
+    let perks = all_pages(200, page).await?;
+    let mut schedules = gateway.catalog.list_schedules(merchant).await?;
+    Ok(perks
+        .into_iter()
+        .map(|perk| (schedules.remove(&perk.id), perk))
+        .map(|(at, perk)| PerkView::of(perk, at))
+        .collect())
+}
+
 async fn show(
     gateway: &Gateway,
     merchant: &MerchantId,
     slug: &PerkSlug,
     version: Option<i32>,
 ) -> Result<Shown, CliError> {
-    let known = |error| match error {
-        PerkError::NotFound => CliError::UnknownPerk(slug.clone()),
-        other => other.into(),
-    };
-    let perk = gateway.catalog.find_perk(merchant, slug).await.map_err(known)?;
+    let perk = gateway.catalog.find_perk(merchant, slug).await?;
     let wanted = if let Some(wanted) = version.or(perk.published_version) {
         wanted
     } else {
-        let latest = gateway.catalog.latest_version(merchant, slug).await.map_err(known)?;
+        let latest = gateway.catalog.latest_version(merchant, slug).await?;
         latest.ok_or_else(|| CliError::NoVersion(slug.clone()))?.version
     };
-    let found = gateway.catalog.find_version(merchant, slug, wanted).await.map_err(|error| match error {
-        PerkError::VersionNotFound => CliError::UnknownVersion { perk: slug.clone(), version: wanted },
-        other => known(other),
-    })?;
+    let found = gateway.catalog.find_version(merchant, slug, wanted).await?;
+    let scheduled = gateway.catalog.list_schedules(merchant).await?.remove(&perk.id);
+    let author_label = gateway.directory.labels_of(merchant, [found.author.clone()].into()).await?.into_values().next();
     let RuleVersion { version, status, rule, rule_hash, change_note, author, published_at, .. } = found;
     let rule = serde_json::from_str(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
-    Ok(Shown { perk: perk.into(), version, status, rule_hash, change_note, author, published_at, rule })
+    Ok(Shown {
+        perk_status: perk.shown_status(),
+        perk: perk.slug,
+        name: perk.name,
+        purpose: perk.purpose,
+        latest_version: perk.latest_version,
+        published_version: perk.published_version,
+        scheduled,
+        created_at: perk.created_at,
+        version,
+        status,
+        rule_hash,
+        change_note,
+        author,
+        author_label,
+        published_at,
+        rule,
+    })
 }

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let trial = PastTrial { perk: rule.perk.clone(), choice: rule.choice()?, from: *from, to: *to };
     let found = invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &rule.merchant).await?;
-        let run = gateway.backtester.backtest(&merchant, trial).await.map_err(|e| known(e, &rule.perk))?;
+        let run = gateway.backtester.backtest(&merchant, trial).await.map_err(known)?;
         work_off(invocation.output, "events", run).await
     })?;
     invocation.output.show(&found)?;

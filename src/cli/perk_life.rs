@@ -2,21 +2,23 @@
 //!
 //! The command line writes, submits and pauses; it has no key, so it is nobody who could approve.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::confirmation::Confirmation;
 use super::error::CliError;
-use super::once::{self, ACTOR, Needs, all_pages};
+use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use super::output::{table, write_part};
 use super::{Ended, Invocation};
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
+use crate::ids::{MerchantId, PerkSlug};
 use crate::perks::catalog::{Made, PerkError};
 use crate::perks::life::Expected;
-use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
+use crate::perks::perk::{PerkStatus, RuleVersion, Signed, VersionStatus};
 use crate::perks::read::Issue;
 use crate::perks::versions::{Step, Taken};
 
@@ -24,8 +26,8 @@ use crate::perks::versions::{Step, Taken};
 pub(super) struct OfPerk {
     #[arg(value_name = "PERK")]
     perk: PerkSlug,
-    #[arg(long, value_name = "SLUG", help = "Whose perk")]
-    merchant: MerchantSlug,
+    #[command(flatten)]
+    merchant: MerchantFlag,
     #[arg(long, value_name = "TEXT", help = "Why; it stands in the audit log")]
     note: Option<String>,
 }
@@ -70,13 +72,18 @@ pub(super) enum Life {
     /// Let its rule decide again.
     Resume(OfPerk),
     /// Take a perk off for good.
-    Retire(OfPerk),
+    Retire {
+        #[command(flatten)]
+        of: OfPerk,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// List a perk's versions with who did what and why, newest first.
     History {
         #[arg(value_name = "PERK")]
         perk: PerkSlug,
-        #[arg(long, value_name = "SLUG", help = "Whose perk")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
     },
 }
 
@@ -130,14 +137,15 @@ impl fmt::Display for Stepped {
 }
 
 #[derive(Serialize)]
-struct Standing {
+struct StatusSet {
     perk: PerkSlug,
-    status: PerkStatus,
+    /// As `perk list` shows it.
+    status: &'static str,
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for StatusSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_part!(f, "`{}` is {}", self.perk, self.status.as_str())
+        write_part!(f, "`{}` is {}", self.perk, self.status)
     }
 }
 
@@ -154,11 +162,16 @@ struct Past {
     change_note: Option<String>,
     step_note: Option<String>,
     rule_hash: String,
+    /// The labels of the keys that are named above, by key.
+    key_labels: BTreeMap<String, String>,
 }
 
-impl From<RuleVersion> for Past {
-    fn from(it: RuleVersion) -> Self {
+impl Past {
+    /// `labels` are at least those of the keys that the version names.
+    fn of(it: RuleVersion, labels: &BTreeMap<String, String>) -> Self {
+        let key_labels = it.people().filter_map(|key| labels.get_key_value(key));
         Self {
+            key_labels: key_labels.map(|(key, label)| (key.clone(), label.clone())).collect(),
             version: it.version,
             status: it.status,
             author: it.author,
@@ -183,11 +196,14 @@ struct History {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |it: Option<&String>| it.cloned().unwrap_or_default();
+        // A label says who it is; a key that has none, or `cli`, stands for itself.
+        let person = |it: &Past, key: &String| it.key_labels.get(key).unwrap_or(key).clone();
         let rows = self.versions.iter().map(|it| {
             let from = it.published_at.or(it.scheduled_at).map(|at| at.to_string()).unwrap_or_default();
             let note = it.step_note.as_ref().or(it.change_note.as_ref());
             let (version, status) = (it.version.to_string(), it.status.as_str().to_owned());
-            [version, status, it.author.clone(), text(it.approved_by.as_ref()), from, text(note)]
+            let approved = it.approved_by.as_ref().map(|key| person(it, key)).unwrap_or_default();
+            [version, status, person(it, &it.author), approved, from, text(note)]
         });
         f.write_str(&table(["version", "status", "author", "approved by", "decides from", "note"], rows))
     }
@@ -202,24 +218,26 @@ pub(super) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
         Life::Unschedule(of) => step(of, Step::Unschedule, invocation),
         Life::Rollback { of: OfPerk { perk, merchant, note }, to } => {
             let made = on(&merchant, invocation, async |gateway, merchant| {
-                gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await.map_err(|e| named(e, &perk, to))
+                gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await.map_err(CliError::from)
             })?;
             let waits = made.version.status == VersionStatus::InReview;
             invocation.output.show(&Stepped::of(made))?;
             // It was to decide, and doesn't.
             Ok(if waits { Ended::Badly } else { Ended::Well })
         }
-        Life::Pause(of) => stand(of, PerkStatus::Paused, invocation),
-        Life::Resume(of) => stand(of, PerkStatus::Active, invocation),
-        Life::Retire(of) => stand(of, PerkStatus::Retired, invocation),
+        Life::Pause(of) => stand(of, PerkStatus::Paused, None, invocation),
+        Life::Resume(of) => stand(of, PerkStatus::Active, None, invocation),
+        Life::Retire { of, confirmation } => stand(of, PerkStatus::Retired, Some(confirmation), invocation),
         Life::History { perk, merchant } => {
-            let versions = on(&merchant, invocation, async |gateway, merchant| {
+            let (versions, labels) = on(&merchant, invocation, async |gateway, merchant| {
                 let page = async |last: Option<&RuleVersion>| {
                     gateway.catalog.list_versions(merchant, &perk, last.map(|it| it.version), 200).await
                 };
-                all_pages(200, page).await.map_err(|e| named(e, &perk, 0))
+                let versions = all_pages(200, page).await?;
+                let people = versions.iter().flat_map(RuleVersion::people).map(str::to_owned).collect();
+                Ok((versions, gateway.directory.labels_of(merchant, people).await?))
             })?;
-            let versions = versions.into_iter().map(Past::from).collect();
+            let versions = versions.into_iter().map(|version| Past::of(version, &labels)).collect();
             invocation.output.show(&History { perk, versions })?;
             Ok(Ended::Well)
         }
@@ -231,7 +249,7 @@ fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, Cli
     let done = on(&merchant, invocation, async |gateway, merchant| {
         let number = match version {
             Some(number) => number,
-            None => match gateway.catalog.latest_version(merchant, &perk).await.map_err(|e| named(e, &perk, 0))? {
+            None => match gateway.catalog.latest_version(merchant, &perk).await? {
                 Some(latest) => latest.version,
                 None => return Err(CliError::NoVersion(perk.clone())),
             },
@@ -242,24 +260,33 @@ fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, Cli
                 let version = gateway.catalog.find_version(merchant, &perk, number).await?;
                 Err(unapproved(error, Some(&version)))
             }
-            done => done.map_err(|e| named(e, &perk, number)),
+            done => Ok(done?),
         }
     })?;
     invocation.output.show(&Stepped::of(done))?;
     Ok(Ended::Well)
 }
 
-fn stand(of: OfPerk, status: PerkStatus, invocation: &Invocation) -> Result<Ended, CliError> {
+fn stand(
+    of: OfPerk,
+    status: PerkStatus,
+    confirmation: Option<Confirmation>,
+    invocation: &Invocation,
+) -> Result<Ended, CliError> {
     let OfPerk { perk, merchant, note } = of;
-    let Perk { slug, status, .. } = on(&merchant, invocation, async |gateway, merchant| {
-        gateway.catalog.set_status(merchant, ACTOR, &perk, status, note).await.map_err(|e| named(e, &perk, 0))
+    let perk = on(&merchant, invocation, async |gateway, merchant| {
+        if let Some(confirmation) = confirmation {
+            let found = gateway.catalog.find_perk(merchant, &perk).await?;
+            confirmation.ask(&format!("retire `{perk}`, {}, for good", found.name))?;
+        }
+        Ok(gateway.catalog.set_status(merchant, ACTOR, &perk, status, note).await?)
     })?;
-    invocation.output.show(&Standing { perk: slug, status })?;
+    invocation.output.show(&StatusSet { status: perk.shown_status(), perk: perk.slug })?;
     Ok(Ended::Well)
 }
 
 fn on<T>(
-    merchant: &MerchantSlug,
+    merchant: &MerchantFlag,
     invocation: &Invocation,
     work: impl AsyncFnOnce(&Gateway, &MerchantId) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
@@ -267,15 +294,6 @@ fn on<T>(
         let merchant = once::merchant(gateway, merchant).await?;
         work(gateway, &merchant.id).await
     })
-}
-
-/// The error with the names that the person gave.
-fn named(error: PerkError, perk: &PerkSlug, version: i32) -> CliError {
-    match error {
-        PerkError::NotFound => CliError::UnknownPerk(perk.clone()),
-        PerkError::VersionNotFound => CliError::UnknownVersion { perk: perk.clone(), version },
-        other => other.into(),
-    }
 }
 
 /// Why `version` can't be published: what is to be done depends on how far it has come.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{self, ACTOR, Needs};
+use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_block, write_line, write_part};
 use super::perk_file::PerkFile;
 use super::progress::work_off;
@@ -22,7 +22,7 @@ use crate::eligibility::reason::Reason;
 use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
 use crate::eligibility::trace::{LeafTrace, Node, Passed, Shown, Trace};
 use crate::gateway::Gateway;
-use crate::ids::{MerchantSlug, PerkSlug};
+use crate::ids::PerkSlug;
 use crate::json::LooseJson;
 use crate::ledger::entry::LimitTouched;
 use crate::perks::read::Issue;
@@ -34,8 +34,8 @@ use crate::subject::SubjectHandle;
 pub(super) struct RuleArgs {
     #[arg(value_name = "PERK")]
     pub perk: PerkSlug,
-    #[arg(long, value_name = "SLUG", help = "Whose perk")]
-    pub merchant: MerchantSlug,
+    #[command(flatten)]
+    pub merchant: MerchantFlag,
     /// A version: without it the published one, or the latest draft while nothing is published.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), conflicts_with = "file")]
     version: Option<i32>,
@@ -102,7 +102,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         let trial = EveryoneTrial { perk, choice, context, at: args.at };
         let found = invocation.with_gateway(Needs::Existing, async |gateway| {
             let merchant = once::merchant(gateway, &merchant).await?;
-            let run = gateway.simulator.everyone(&merchant, trial).await.map_err(|e| known(e, &args.rule.perk))?;
+            let run = gateway.simulator.everyone(&merchant, trial).await.map_err(known)?;
             work_off(invocation.output, "scores", run).await
         })?;
         invocation.output.show(&found)?;
@@ -121,17 +121,15 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
     };
     let simulated = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;
-        gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(|e| known(e, &args.rule.perk))
+        gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(known)
     })?;
     invocation.output.show(&Told::from(simulated))?;
     Ok(Ended::Well)
 }
 
-/// The error with the perk's name in it, where it is about that.
-pub(super) fn known(error: TrialError, perk: &PerkSlug) -> CliError {
-    use crate::perks::catalog::PerkError;
+/// The error, told as other commands tell it.
+pub(super) fn known(error: TrialError) -> CliError {
     match error {
-        TrialError::Perk(PerkError::NotFound) => CliError::UnknownPerk(perk.clone()),
         TrialError::Perk(error) => error.into(),
         TrialError::Score(error) => error.into(),
         TrialError::Database(error) => error.into(),

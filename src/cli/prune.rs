@@ -23,7 +23,8 @@ pub struct Args {
     /// Prune what was recorded before this: a date (its midnight in UTC), or an instant (RFC 3339).
     #[arg(long, value_name = "DATE")]
     before: Before,
-    #[arg(long, value_name = "SLUG", help = "Whose log", required_unless_present = "all", conflicts_with = "all")]
+    /// Whose log. It can't be undone, so it is named here, whatever PERKGATE_MERCHANT says.
+    #[arg(long, value_name = "SLUG", required_unless_present = "all", conflicts_with = "all")]
     merchant: Option<MerchantSlug>,
     /// Prune the logs of all merchants, or none of them.
     #[arg(long)]
@@ -133,7 +134,7 @@ async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Resul
     let page =
         async |last: Option<&Merchant>| gateway.directory.list_merchants(last.map(|it| it.id.clone()), 200).await;
     let mut merchants = match merchant {
-        Some(slug) => vec![once::merchant(gateway, slug).await?],
+        Some(slug) => vec![once::merchant_of(gateway, slug).await?],
         None => all_pages(200, page).await?,
     };
     merchants.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{self, Needs};
+use super::once::{self, MerchantFlag, Needs};
 use super::output::{write_line, write_part};
 use super::progress::Reading;
 use super::{Ended, Invocation};
 use crate::decimal::Decimal;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, MerchantSlug, SourceName};
+use crate::ids::{MerchantId, SourceName};
 use crate::scores::import::{ImportConfig, ImportReport};
 use crate::scores::{Format, LineError, Source};
 use crate::subject::SubjectHandle;
@@ -48,8 +48,8 @@ enum Action {
         /// Where the scores come from: `klout`, or a source made before.
         #[arg(long, value_name = "NAME")]
         source: SourceName,
-        #[arg(long, value_name = "SLUG", help = "Whose scores")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
         /// How the feed is written. Without it, as its name ends: .csv, .ndjson or .jsonl.
         #[arg(long)]
         format: Option<FeedFormat>,
@@ -61,8 +61,8 @@ enum Action {
         subject: SubjectHandle,
         #[arg(long, value_name = "NAME", help = "Where the score comes from")]
         source: SourceName,
-        #[arg(long, value_name = "SLUG", help = "Whose score")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
     },
 }
 
@@ -183,7 +183,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
 
 async fn whose(
     gateway: &Gateway,
-    merchant: &MerchantSlug,
+    merchant: &MerchantFlag,
     source: &SourceName,
 ) -> Result<(MerchantId, Source), CliError> {
     let merchant = once::merchant(gateway, merchant).await?.id;

@@ -8,7 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use super::error::CliError;
 use super::flags::ServingFlags;
-use super::{Ended, Invocation};
+use super::{Ended, Invocation, log_origins};
+use crate::audit::anchoring;
 use crate::gateway::Gateway;
 use crate::http::server;
 use crate::settings::Settings;
@@ -32,6 +33,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         let stop = CancellationToken::new();
         let (told, signal) = (stop.clone(), stop_signal());
         tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
+        let logs = anchoring::current(&running.gateway.database, &running.gateway.clock).await?;
+        if let Some(warning) = log_origins::warning_of(&running.gateway.settings, &logs) {
+            tracing::warn!("{warning}");
+        }
         tokio::spawn(async move {
             signal.await;
             told.cancel();

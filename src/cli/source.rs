@@ -6,11 +6,11 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{self, ACTOR, Needs};
+use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_part};
 use super::{Ended, Invocation};
 use crate::decimal::Decimal;
-use crate::ids::{MerchantSlug, SourceName};
+use crate::ids::SourceName;
 use crate::perks::period::Period;
 use crate::scores::Source;
 
@@ -27,8 +27,8 @@ enum Action {
         /// Its short name: a-z, 0-9 and hyphens.
         #[arg(value_name = "NAME")]
         source: SourceName,
-        #[arg(long, value_name = "SLUG", help = "Whose source")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
         /// The lowest score there is, with up to three decimals.
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         min: Decimal,
@@ -41,8 +41,8 @@ enum Action {
     },
     /// List a merchant's sources.
     List {
-        #[arg(long, value_name = "SLUG", help = "Whose sources")]
-        merchant: MerchantSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
     },
 }
 

@@ -9,14 +9,16 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::confirmation::Confirmation;
 use super::error::CliError;
-use super::once::{self, ACTOR, Needs};
+use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_block, write_line, write_part};
 use super::{Ended, Invocation};
+use crate::access::Merchant;
 use crate::decimal::Decimal;
 use crate::eligibility::discloser::{Held, ToldEvent};
 use crate::gateway::Gateway;
-use crate::ids::{MerchantSlug, SourceName};
+use crate::ids::SourceName;
 use crate::json::Json;
 use crate::ledger::erasure::{Erased, Erasure};
 use crate::ledger::person::LimitHeld;
@@ -42,7 +44,12 @@ enum Action {
     /// were. Tokens that are out open doors until they expire: void their grants first if they
     /// shouldn't. Limits begin anew for whoever comes back, and a feed that still has the person brings
     /// them back: take them out of it first. Backups hold the row, sealed, until you let them expire.
-    Erase(Whose),
+    Erase {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Tell a person everything that is held on them, for a request under GDPR art. 15.
     ///
     /// Scores, limits in use, and every event about them, opened, with the reasons of each decision and
@@ -56,8 +63,8 @@ struct Whose {
     /// shell histories: `-` reads it from standard input, or asks for it at the terminal.
     #[arg(value_name = "HANDLE")]
     handle: String,
-    #[arg(long, value_name = "SLUG", help = "Whose customer")]
-    merchant: MerchantSlug,
+    #[command(flatten)]
+    merchant: MerchantFlag,
 }
 
 impl Whose {
@@ -272,10 +279,10 @@ impl fmt::Display for EventView {
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     match &args.action {
-        Action::Erase(whose) => {
+        Action::Erase { whose, confirmation } => {
             let handle = whose.handle()?;
             let erased = invocation.with_gateway(Needs::Existing, async |gateway| {
-                erase(gateway, &whose.merchant, &handle, invocation).await
+                erase(gateway, &whose.merchant, &handle, *confirmation, invocation).await
             })?;
             invocation.output.show(&ErasedView::from(erased))?;
         }
@@ -291,11 +298,13 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 
 async fn erase(
     gateway: &Gateway,
-    merchant: &MerchantSlug,
+    merchant: &MerchantFlag,
     handle: &SubjectHandle,
+    confirmation: Confirmation,
     invocation: &Invocation,
 ) -> Result<Option<Erased>, CliError> {
-    let merchant = once::merchant(gateway, merchant).await?.id;
+    let Merchant { id: merchant, slug, .. } = once::merchant(gateway, merchant).await?;
+    confirmation.ask(&format!("erase this person of `{slug}` for good, with their scores and what names them"))?;
     let servers_hear = match &gateway.redis {
         Some(redis) => redis.wait_until_up(REDIS_PATIENCE).await,
         None => false,
@@ -310,7 +319,7 @@ async fn erase(
     Ok(erased)
 }
 
-async fn record(gateway: &Gateway, merchant: &MerchantSlug, handle: &SubjectHandle) -> Result<RecordView, CliError> {
+async fn record(gateway: &Gateway, merchant: &MerchantFlag, handle: &SubjectHandle) -> Result<RecordView, CliError> {
     let merchant = once::merchant(gateway, merchant).await?;
     let discloser = &gateway.discloser;
     let mut part = discloser.record(&merchant, ACTOR, handle, None, PAGE).await?;

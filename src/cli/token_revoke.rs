@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::confirmation::Confirmation;
 use super::error::CliError;
 use super::once::{ACTOR, Needs};
 use super::output::{write_line, write_part};
@@ -16,6 +17,8 @@ pub(super) struct Args {
     /// The key: the `kid` in the header of the tokens that it has signed, and in /.well-known/jwks.json.
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     kid: String,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Serialize)]
@@ -53,6 +56,7 @@ impl fmt::Display for Revoked {
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
     let revocation = invocation.with_gateway(Needs::Existing, async |gateway| {
+        args.confirmation.ask(&format!("withdraw the token key {}: its tokens open no door any more", args.kid))?;
         let revocation = gateway.ledger.revoke_token_key(args.kid.clone(), ACTOR).await?.ok_or_else(|| {
             let published = gateway.keyring.token_keys().iter().map(|key| key.kid().to_owned()).collect();
             CliError::UnknownTokenKey { kid: args.kid.clone(), published }

@@ -1,13 +1,15 @@
 //! The handle of this room: the rules that decide now, from memory, and the making of new ones.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{self, Draft};
+use super::keys::{self, OnSite};
 use super::life::Change;
 use super::lint::Lint;
 use super::open::{Named, Open, load_open};
-use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, VersionStatus};
+use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, Scheduled, VersionStatus};
 use super::purpose::Purpose;
 use super::read::Issue;
 use super::rule::Rule;
@@ -32,10 +34,10 @@ const SETTLE_EVERY: Duration = Duration::from_secs(1);
 /// Why a perk or a version could not be made or found.
 #[derive(Debug, thiserror::Error)]
 pub enum PerkError {
-    #[error("there is no such perk")]
-    NotFound,
-    #[error("there is no such version")]
-    VersionNotFound,
+    #[error("there is no perk `{0}`")]
+    NotFound(PerkSlug),
+    #[error("the perk `{perk}` has no version {version}")]
+    VersionNotFound { perk: PerkSlug, version: i32 },
     #[error("a perk of this name is there already: add a version to it")]
     Exists,
     #[error("only a draft can be changed or published; this version is {}", .0.as_str())]
@@ -166,11 +168,11 @@ impl Catalog {
         match find() {
             Some(found) if decides(&found) => return Ok(found),
             // For good: nothing that the database could say would change it.
-            Some(found) if found.status == PerkStatus::Retired => return Err(PerkError::NotFound),
+            Some(found) if found.status == PerkStatus::Retired => return Err(PerkError::NotFound(perk.clone())),
             _ => {}
         }
         self.open.catch_up().await?;
-        find().filter(decides).ok_or(PerkError::NotFound)
+        find().filter(decides).ok_or_else(|| PerkError::NotFound(perk.clone()))
     }
 
     /// Makes a perk, for no purpose that it declares, with its first version.
@@ -240,7 +242,7 @@ impl Catalog {
         let (merchant, slug) = (merchant.clone(), slug.clone());
         self.database
             .read(move |conn| {
-                let row = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                let row = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound(slug))?;
                 Ok(row.try_into()?)
             })
             .await
@@ -263,6 +265,36 @@ impl Catalog {
             .await
     }
 
+    /// The versions of the merchant's perks that wait for their instant.
+    pub async fn list_schedules(&self, merchant: &MerchantId) -> Result<HashMap<PerkId, Scheduled>, PerkError> {
+        self.settle().await;
+        let merchant = merchant.clone();
+        self.database
+            .read(move |conn| {
+                let mut schedules = HashMap::new();
+                for row in store::list_schedules(conn, &merchant)? {
+                    let perk = row.perk_id.parse().map_err(|e| DatabaseError::corrupt("perk id", e))?;
+                    let version = RuleVersion::try_from(row)?;
+                    let at = version.scheduled.map(|it| it.at);
+                    schedules.extend(at.map(|at| (perk, Scheduled { version: version.version, at })));
+                }
+                Ok(schedules)
+            })
+            .await
+    }
+
+    /// What is odd about a key of the merchant, held against the rules that decide now or will.
+    pub async fn warnings_of_key(&self, merchant: &MerchantId, key: &OnSite) -> Result<Vec<Issue>, PerkError> {
+        if !key.is_on_site() {
+            return Ok(Vec::new());
+        }
+        self.open.catch_up().await?;
+        let open = self.open.now();
+        let of_merchant = open.content.perks.iter().filter(|((owner, _), _)| owner == merchant);
+        let perks: Vec<&OpenPerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
+        Ok(keys::warnings_of(key, &perks))
+    }
+
     /// One version of a perk's rule.
     pub async fn find_version(
         &self,
@@ -274,8 +306,10 @@ impl Catalog {
         let (merchant, slug) = (merchant.clone(), slug.clone());
         self.database
             .read(move |conn| {
-                let perk = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
-                let row = store::find_version(conn, &merchant, &perk.id, version)?.ok_or(PerkError::VersionNotFound)?;
+                let perk =
+                    store::find_perk(conn, &merchant, &slug)?.ok_or_else(|| PerkError::NotFound(slug.clone()))?;
+                let row = store::find_version(conn, &merchant, &perk.id, version)?;
+                let row = row.ok_or(PerkError::VersionNotFound { perk: slug, version })?;
                 Ok(row.try_into()?)
             })
             .await
@@ -293,7 +327,7 @@ impl Catalog {
         let (merchant, slug) = (merchant.clone(), slug.clone());
         self.database
             .read(move |conn| {
-                let perk = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound)?;
+                let perk = store::find_perk(conn, &merchant, &slug)?.ok_or(PerkError::NotFound(slug))?;
                 let rows = store::list_versions(conn, &merchant, &perk.id, before, i64::from(limit))?;
                 Ok(rows.into_iter().map(RuleVersion::try_from).collect::<Result<_, _>>()?)
             })

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::catalog::{Made, NewVersion, PerkError, note_of};
 use super::four_eyes;
+use super::keys;
 use super::life::Change;
 use super::lint::{Lint, lint, restarts};
 use super::perk::VersionStatus;
@@ -96,6 +97,7 @@ pub(super) fn lint_for(
     if let Some(perk) = perk {
         lint.warnings.extend(restarts_of(conn, merchant, perk, rule, now)?);
     }
+    lint.warnings.extend(keys::warnings_of_rule(conn, merchant, perk, rule, now)?);
     Ok(lint)
 }
 

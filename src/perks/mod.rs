@@ -31,6 +31,7 @@ pub mod diff;
 mod draft;
 pub mod four_eyes;
 pub mod instant;
+pub mod keys;
 pub mod leaf;
 pub mod life;
 pub mod limit;

@@ -98,6 +98,18 @@ pub struct Perk {
     pub created_at: Timestamp,
 }
 
+impl Perk {
+    /// Its status as it is shown: while it is on offer, `published` or, with nothing published, `draft`.
+    #[must_use]
+    pub const fn shown_status(&self) -> &'static str {
+        match (self.status, self.published_version) {
+            (PerkStatus::Active, Some(_)) => VersionStatus::Published.as_str(),
+            (PerkStatus::Active, None) => VersionStatus::Draft.as_str(),
+            (PerkStatus::Paused | PerkStatus::Retired, _) => self.status.as_str(),
+        }
+    }
+}
+
 /// Who did something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
@@ -110,6 +122,13 @@ impl Signed {
     pub(super) fn stored(by: Option<String>, at: Option<i64>) -> Option<Self> {
         by.zip(at).map(|(by, at)| Self { by, at: from_micros(at) })
     }
+}
+
+/// A version that decides from an instant on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Scheduled {
+    pub version: i32,
+    pub at: Timestamp,
 }
 
 /// One numbered version of a perk's rule.
@@ -137,6 +156,13 @@ pub struct RuleVersion {
 }
 
 impl RuleVersion {
+    /// Everybody who wrote it or took a step: API keys, or `cli`.
+    pub fn people(&self) -> impl Iterator<Item = &str> {
+        let signed = [&self.submitted, &self.approved, &self.scheduled].into_iter().flatten().map(|it| it.by.as_str());
+        let others = self.editors.iter().chain(&self.published_by).map(String::as_str);
+        std::iter::once(self.author.as_str()).chain(others).chain(signed)
+    }
+
     /// Tells one content and status from another: what `If-Match` names.
     #[must_use]
     pub fn etag(&self) -> String {

@@ -215,6 +215,27 @@ pub fn find_scheduled(conn: &mut AnyConnection, merchant: &MerchantId, perk: &st
         .optional()?)
 }
 
+/// All versions of the merchant's perks that wait for their instant.
+pub fn list_schedules(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<VersionRow>> {
+    Ok(rule_versions::table
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()))
+        .filter(rule_versions::status.eq(VersionStatus::Scheduled.as_str()))
+        .select(VersionRow::as_select())
+        .load(conn)?)
+}
+
+/// Every version of the merchant's other perks that decides.
+pub fn list_deciding_beside(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str) -> Result<Vec<VersionRow>> {
+    Ok(rule_versions::table
+        .inner_join(perks::table.on(
+            perks::id.eq(rule_versions::perk_id).and(perks::published_version.eq(rule_versions::version.nullable())),
+        ))
+        .filter(perks::merchant_id.eq(merchant.as_str()).and(perks::id.ne(perk)))
+        .filter(perks::status.ne(PerkStatus::Retired.as_str()))
+        .select(VersionRow::as_select())
+        .load(conn)?)
+}
+
 /// All versions of all merchants that wait for their instant: for the catalog's snapshot.
 pub fn list_scheduled(conn: &mut AnyConnection) -> Result<Vec<VersionRow>> {
     Ok(rule_versions::table

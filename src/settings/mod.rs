@@ -20,6 +20,7 @@ pub use sources::Sources;
 use secrecy::ExposeSecret as _;
 
 use crate::database::DatabaseUrl;
+use crate::ids::MerchantSlug;
 use sources::Reader;
 use table::Setting;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub rates: Rates,
     pub bounds: Bounds,
     pub timeouts: Timeouts,
+    /// The merchant that commands are about which name none.
+    pub merchant: Option<MerchantSlug>,
     /// Where each value came from; settings that nobody gave are not listed.
     pub origins: Vec<(&'static Setting, Origin)>,
 }
@@ -54,12 +57,13 @@ impl Settings {
         let rates = Rates::read(&mut reader);
         let bounds = Bounds::read(&mut reader);
         let timeouts = Timeouts::read(&mut reader);
+        let merchant = reader.get(&table::MERCHANT, str::parse);
         let Reader { errors, origins, .. } = reader;
         match (server, logs, storage, anchors, rates, bounds, timeouts) {
             (Some(server), Some(logs), Some(storage), Some(anchors), Some(rates), Some(bounds), Some(timeouts))
                 if errors.is_empty() =>
             {
-                Ok(Self { server, logs, storage, redis, anchors, rates, bounds, timeouts, origins })
+                Ok(Self { server, logs, storage, redis, anchors, rates, bounds, timeouts, merchant, origins })
             }
             _ => Err(errors),
         }

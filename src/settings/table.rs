@@ -115,6 +115,12 @@ pub const LOG_FORMAT: Setting =
     Setting::with_default("log_format", "text", "How to log: `text` for people, `json` for machines.")
         .flag(Flag::Everywhere);
 
+pub const MERCHANT: Setting = Setting::optional(
+    "merchant",
+    "cathay",
+    "The merchant that a command is about when it is given no --merchant. Without it, the only one there is.",
+);
+
 pub const DATABASE_URL: Setting = Setting::with_default(
     "database_url",
     "sqlite:perkgate.db",
@@ -246,6 +252,7 @@ pub const TABLE: [&Setting; 36] = [
     &ALLOWED_ORIGINS,
     &LOG,
     &LOG_FORMAT,
+    &MERCHANT,
     &DATABASE_URL,
     &DATABASE_CONNECTIONS,
     &MASTER_KEY,

@@ -24,7 +24,7 @@ use stdout::StandardOutput;
 pub use webhook::{Webhook, WebhookError};
 
 use crate::clock::Clock;
-use crate::database::{Database, DatabaseError};
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::ledger::store::heads;
 use crate::telemetry::Outage;
 
@@ -193,8 +193,17 @@ impl Anchorer {
 /// # Errors
 /// The database's.
 pub async fn current(database: &Database, clock: &Clock) -> Result<Vec<AnchorLine>, DatabaseError> {
+    let clock = clock.clone();
+    database.read(move |conn| read_current(conn, &clock)).await
+}
+
+/// [`current`], on a connection.
+///
+/// # Errors
+/// The database's.
+pub fn read_current(conn: &mut AnyConnection, clock: &Clock) -> Result<Vec<AnchorLine>, DatabaseError> {
     let at = clock.now();
-    let rows = database.read(heads::list_logs).await?;
+    let rows = heads::list_logs(conn)?;
     Ok(rows.iter().filter_map(|row| AnchorLine::of(&row.name, &row.checkpoint, at)).collect())
 }
 

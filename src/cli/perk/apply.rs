@@ -87,10 +87,9 @@ fn told(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
         (PerkError::Rule(issues), Some(document)) => CliError::Faulty(document.faults("/rule", issues)),
         (source, _) => perk_life::unapproved(source, latest.as_deref()),
     };
-    match documents.len() {
-        1 => source,
-        of => CliError::NothingApplied { perk, of, source: Box::new(source) },
-    }
+    let Some(document) = document.filter(|_| documents.len() > 1) else { return source };
+    let source = CliError::InFile { path: document.path.clone(), source: Box::new(source) };
+    CliError::NothingApplied { perk, of: documents.len(), source: Box::new(source) }
 }
 
 impl fmt::Display for Applied {

@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::error::CliError;
-use super::super::once::{self, Needs, all_pages};
+use super::super::once::{self, MerchantFlag, Needs};
 use super::super::{Ended, Invocation};
-use super::PerkView;
 use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
+use super::{PerkView, list};
 use crate::cli::output::write_line;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantSlug, PerkSlug};
-use crate::perks::perk::{Perk, PerkStatus};
+use crate::ids::PerkSlug;
+use crate::perks::perk::PerkStatus;
 
 const EXAMPLES: &str = "\
 Each file is compared with the latest version of its perk. With a directory, the perks on the gateway
@@ -33,8 +33,8 @@ pub(super) struct Args {
     /// A perk file, or a directory of them. May be given several times.
     #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true)]
     files: Vec<PathBuf>,
-    #[arg(long, value_name = "SLUG", help = "Whose perks")]
-    merchant: MerchantSlug,
+    #[command(flatten)]
+    merchant: MerchantFlag,
 }
 
 #[derive(Serialize)]
@@ -93,16 +93,14 @@ async fn without_file(
     sheets: &[Sheet],
 ) -> Result<Vec<PerkView>, CliError> {
     let have: HashSet<&PerkSlug> = sheets.iter().map(|sheet| &sheet.file.perk).collect();
-    let page =
-        async |last: Option<&Perk>| gateway.catalog.list_perks(merchant, last.map(|it| it.slug.to_string()), 200).await;
-    let perks = all_pages(200, page).await?;
+    let perks = list(gateway, merchant).await?;
     // A perk that is retired has no business with files any more.
-    let is_missing = |perk: &Perk| perk.status != PerkStatus::Retired && !have.contains(&perk.slug);
+    let is_missing = |it: &PerkView| it.status != PerkStatus::Retired.as_str() && !have.contains(&it.perk);
     let mut missing = Vec::new();
     for perk in perks.into_iter().filter(is_missing) {
         // One whose only draft was deleted has nothing that a file could say.
-        if gateway.catalog.latest_version(merchant, &perk.slug).await?.is_some() {
-            missing.push(PerkView::from(perk));
+        if gateway.catalog.latest_version(merchant, &perk.perk).await?.is_some() {
+            missing.push(perk);
         }
     }
     Ok(missing)

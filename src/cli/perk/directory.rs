@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::error::CliError;
-use super::super::once::{self, Needs};
+use super::super::once::{self, MerchantFlag, Needs};
 use super::super::perk_file::PerkFile;
 use super::super::{Ended, Invocation};
 use super::apply::{Applied, apply};
@@ -14,11 +14,11 @@ use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
 use crate::cli::output::write_part;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, MerchantSlug};
+use crate::ids::MerchantId;
 
 /// What the command line says of every file.
 pub(super) struct Wishes {
-    pub merchant: MerchantSlug,
+    pub merchant: MerchantFlag,
     pub publish: bool,
     pub note: Option<String>,
 }
@@ -113,8 +113,16 @@ async fn check(gateway: &Gateway, merchant: &MerchantId, sheets: &[Sheet]) -> Re
     let four_eyes = gateway.catalog.four_eyes(merchant).await?.required;
     let (mut plan, mut faults) = (Vec::new(), Vec::new());
     for sheet in sheets {
-        let mut planned = Planned::of(gateway, merchant, four_eyes, sheet).await?;
-        faults.extend(planned.lint(gateway, merchant, sheet).await?);
+        let planned = async {
+            let mut planned = Planned::of(gateway, merchant, four_eyes, sheet).await?;
+            let faults = planned.lint(gateway, merchant, sheet).await?;
+            Ok((planned, faults))
+        };
+        let (planned, wrong) = planned.await.map_err(|error: CliError| match sheets.len() {
+            1 => error,
+            _ => CliError::InFile { path: sheet.document.path.clone(), source: Box::new(error) },
+        })?;
+        faults.extend(wrong);
         plan.push(planned);
     }
     if faults.is_empty() { Ok(plan) } else { Err(CliError::Faulty(faults)) }

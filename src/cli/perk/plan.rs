@@ -65,7 +65,7 @@ impl Planned {
     ) -> Result<Self, CliError> {
         let Sheet { document, file, rule } = sheet;
         let perk = match gateway.catalog.find_perk(merchant, &file.perk).await {
-            Err(PerkError::NotFound) => None,
+            Err(PerkError::NotFound(_)) => None,
             found => Some(found?),
         };
         let latest = match &perk {

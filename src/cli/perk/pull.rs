@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::super::document::has_yaml_name;
 use super::super::error::CliError;
-use super::super::once::{self, Needs, all_pages};
+use super::super::once::{self, MerchantFlag, Needs, all_pages};
 use super::super::{Ended, Invocation};
 use super::files::{self, Kind, Sheet};
 use crate::cli::output::write_line;
 use crate::database::DatabaseError;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, MerchantSlug, PerkSlug};
+use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion};
 use crate::perks::rule::Rule;
@@ -36,8 +36,8 @@ pub(super) struct Args {
     /// Where the files go; made if it is not there.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    #[arg(long, value_name = "SLUG", help = "Whose perks")]
-    merchant: MerchantSlug,
+    #[command(flatten)]
+    merchant: MerchantFlag,
     /// Write over files that say something else.
     #[arg(long)]
     force: bool,

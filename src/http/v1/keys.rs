@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::perks::WarningView;
 use crate::access::role::permit::ManageKeys;
-use crate::access::{ApiKey, NewKey, Principal, Role};
+use crate::access::{AccessError, ApiKey, NewKey, Principal, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
@@ -93,6 +94,9 @@ pub struct NewKeyView {
     /// Keep it: only a hash of it is stored.
     #[schema(example = "pgk_5f0c…_1a2b3c4d")]
     key: String,
+    /// What is odd about it: a kiosk without a place under a limit that counts by place, a door for an audience that
+    /// no rule names.
+    warnings: Vec<WarningView>,
     #[serde(flatten)]
     rest: KeyView,
 }
@@ -157,7 +161,10 @@ pub async fn create_key(
     let work = async {
         let (made, secret) = gateway.directory.create_key(new, caller.actor()).await?;
         let location = format!("/v1/keys/{}", made.id);
-        Created::new(Some(location), &NewKeyView { key: secret.expose().to_owned(), rest: made.into() })
+        // The key is made and this is the only answer that shows it: what can't be looked up is left out.
+        let warnings = gateway.warnings_of_key(&made).await.unwrap_or_default();
+        let warnings = warnings.into_iter().map(WarningView::of).collect();
+        Created::new(Some(location), &NewKeyView { key: secret.expose().to_owned(), warnings, rest: made.into() })
     };
     once(&gateway, &caller, "keys", key, request, work).await
 }
@@ -283,9 +290,12 @@ async fn whose(
     named: Option<MerchantSlug>,
 ) -> Result<Option<MerchantId>, Problem> {
     match (&caller.merchant, named) {
-        (Some(own), Some(named)) if named != own.slug => Err(Problem::not_found()),
+        (Some(own), Some(named)) if named != own.slug => Err(Problem::absent("merchant", named.as_str())),
         (Some(own), _) => Ok(Some(own.id.clone())),
-        (None, Some(named)) => Ok(Some(gateway.directory.find_merchant(named).await?.id)),
+        (None, Some(named)) => match gateway.directory.find_merchant(named.clone()).await {
+            Err(AccessError::UnknownMerchant) => Err(Problem::absent("merchant", named.as_str())),
+            found => Ok(Some(found?.id)),
+        },
         (None, None) => Ok(None),
     }
 }
@@ -333,6 +343,7 @@ mod tests {
         assert_eq!(shown.status, 200);
         assert!(!shown.text.contains("pgk_"));
         view.as_object_mut().unwrap().remove("key");
+        assert_eq!(view.as_object_mut().unwrap().remove("warnings"), Some(json!([])));
         assert_eq!(shown.json(), view, "everything but the secret is still there");
         assert_eq!(view["created_by"].as_str().map(|by| by.starts_with("key_")), Some(true));
         for (name, value) in [

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, patch, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::perks::{MadeView, PerkView, read_purpose};
+use super::perks::{MadeView, PerkView, read_purpose, shown};
 use super::version_steps::NoteBody;
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
@@ -70,8 +70,8 @@ pub async fn update_perk(
     }
     let purpose = purpose.as_deref().map(read_purpose).transpose()?;
     let merchant = &caller.merchant()?.id;
-    let perk = gateway.catalog.update_perk(merchant, caller.actor(), &perk, name, purpose).await?;
-    Ok(HttpResponse::Ok().json(PerkView::from(perk)))
+    gateway.catalog.update_perk(merchant, caller.actor(), &perk, name, purpose).await?;
+    shown(&gateway, merchant, &perk).await
 }
 
 /// Go back to an earlier version
@@ -131,8 +131,8 @@ macro_rules! standings {
         ) -> Result<HttpResponse, Problem> {
             let (merchant, note) = (&caller.merchant()?.id, body.into_inner().change_note);
             let status = PerkStatus::$status;
-            let perk = gateway.catalog.set_status(merchant, caller.actor(), &perk, status, note).await?;
-            Ok(HttpResponse::Ok().json(PerkView::from(perk)))
+            gateway.catalog.set_status(merchant, caller.actor(), &perk, status, note).await?;
+            shown(&gateway, merchant, &perk).await
         }
     )*};
 }

@@ -15,10 +15,10 @@ use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
 use crate::http::problem::{Problem, Spot, sentence};
-use crate::ids::PerkSlug;
+use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::perks::catalog::{Made, NewVersion};
-use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
+use crate::perks::perk::{Perk, Scheduled, VersionStatus};
 use crate::perks::purpose::Purpose;
 use crate::perks::read::Issue;
 
@@ -60,6 +60,12 @@ pub struct PerkView {
     latest_version: i32,
     /// The version that decides.
     published_version: Option<i32>,
+    /// The version that decides from `scheduled_at` on. Absent while none is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_version: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    scheduled_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// Who paused, resumed or retired it last: a key, or `cli`. Absent when nobody did.
@@ -72,13 +78,9 @@ pub struct PerkView {
     status_note: Option<String>,
 }
 
-impl From<Perk> for PerkView {
-    fn from(perk: Perk) -> Self {
-        let status = match perk.status {
-            PerkStatus::Active if perk.published_version.is_some() => VersionStatus::Published.as_str(),
-            PerkStatus::Active => VersionStatus::Draft.as_str(),
-            PerkStatus::Paused | PerkStatus::Retired => perk.status.as_str(),
-        };
+impl PerkView {
+    fn of(perk: Perk, scheduled: Option<Scheduled>) -> Self {
+        let status = perk.shown_status();
         let (status_by, status_at) = perk.standing.map(|it| (it.by, it.at)).unzip();
         Self {
             perk: perk.slug,
@@ -87,6 +89,8 @@ impl From<Perk> for PerkView {
             status,
             latest_version: perk.latest_version,
             published_version: perk.published_version,
+            scheduled_version: scheduled.map(|it| it.version),
+            scheduled_at: scheduled.map(|it| it.at),
             created_at: perk.created_at,
             status_by,
             status_at,
@@ -234,9 +238,15 @@ pub async fn list_perks(
     let PerksQuery { limit, cursor } = query.into_inner();
     let limit = limit.unwrap_or_default();
     let after = cursor.map(String::from);
-    let fetched = gateway.catalog.list_perks(&caller.merchant()?.id, after, u32::from(limit.get()) + 1).await?;
+    let merchant = &caller.merchant()?.id;
+    let fetched = gateway.catalog.list_perks(merchant, after, u32::from(limit.get()) + 1).await?;
+    let schedules = gateway.catalog.list_schedules(merchant).await?;
     let (perks, next_cursor) = limit.page(fetched, |perk| perk.slug.to_string());
-    Ok(HttpResponse::Ok().json(PerksView { perks: perks.into_iter().map(PerkView::from).collect(), next_cursor }))
+    let view = |perk: Perk| {
+        let scheduled = schedules.get(&perk.id).copied();
+        PerkView::of(perk, scheduled)
+    };
+    Ok(HttpResponse::Ok().json(PerksView { perks: perks.into_iter().map(view).collect(), next_cursor }))
 }
 
 /// Show a perk
@@ -254,6 +264,12 @@ pub async fn get_perk(
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
 ) -> Result<HttpResponse, Problem> {
-    let perk = gateway.catalog.find_perk(&caller.merchant()?.id, &perk).await?;
-    Ok(HttpResponse::Ok().json(PerkView::from(perk)))
+    shown(&gateway, &caller.merchant()?.id, &perk).await
+}
+
+/// The perk as it is now.
+pub(super) async fn shown(gateway: &Gateway, merchant: &MerchantId, perk: &PerkSlug) -> Result<HttpResponse, Problem> {
+    let perk = gateway.catalog.find_perk(merchant, perk).await?;
+    let scheduled = gateway.catalog.list_schedules(merchant).await?.remove(&perk.id);
+    Ok(HttpResponse::Ok().json(PerkView::of(perk, scheduled)))
 }

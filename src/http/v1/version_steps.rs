@@ -46,7 +46,8 @@ impl Request {
         let (perk, number) = self.path.into_inner();
         let taken = Taken { step, note, expected: self.expected.or_anything() };
         let merchant = &self.caller.merchant()?.id;
-        answer_step(self.gateway.catalog.step(merchant, self.caller.actor(), &perk, number, taken).await?)
+        let made = self.gateway.catalog.step(merchant, self.caller.actor(), &perk, number, taken).await?;
+        answer_step(&self.gateway, merchant, made).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/v1/perks/{perk}/versions`: the numbered versions of a perk's rule.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, post, put};
@@ -20,7 +22,7 @@ use crate::http::openapi::{
     ProblemsOfQuery, ProblemsOfRetired,
 };
 use crate::http::problem::Problem;
-use crate::ids::PerkSlug;
+use crate::ids::{MerchantId, PerkSlug};
 use crate::json::Json;
 use crate::perks::catalog::{Made, NewVersion};
 use crate::perks::perk::{RuleVersion, Signed};
@@ -90,10 +92,16 @@ pub struct VersionView {
     /// What was said at its last step: by the reviewer, for instance, who sent it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     step_note: Option<String>,
+    /// The labels of the keys that are named above, by key.
+    #[schema(example = json!({"key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70": "Ada"}))]
+    key_labels: BTreeMap<String, String>,
 }
 
 impl VersionView {
-    fn of(perk: PerkSlug, version: RuleVersion) -> Result<Self, Problem> {
+    /// `labels` are at least those of the keys that the version names.
+    fn of(perk: PerkSlug, version: RuleVersion, labels: &BTreeMap<String, String>) -> Result<Self, Problem> {
+        let key_labels = version.people().filter_map(|key| labels.get_key_value(key));
+        let key_labels = key_labels.map(|(key, label)| (key.clone(), label.clone())).collect();
         let signed = |it: Option<Signed>| it.map(|it| (it.by, it.at)).unzip();
         let (submitted_by, submitted_at) = signed(version.submitted);
         let (approved_by, approved_at) = signed(version.approved);
@@ -117,8 +125,19 @@ impl VersionView {
             published_by: version.published_by,
             published_at: version.published_at,
             step_note: version.step_note,
+            key_labels,
         })
     }
+}
+
+/// The labels of the keys that these versions name.
+async fn labels_of<'a>(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    versions: impl IntoIterator<Item = &'a RuleVersion>,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let keys = versions.into_iter().flat_map(RuleVersion::people).map(str::to_owned).collect();
+    Ok(gateway.directory.labels_of(merchant, keys).await?)
 }
 
 /// A version after a step of its life.
@@ -131,15 +150,22 @@ pub struct SteppedView {
 }
 
 /// A version with what `If-Match` takes.
-fn answer(perk: PerkSlug, version: RuleVersion) -> Result<HttpResponse, Problem> {
+async fn answer(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    perk: PerkSlug,
+    version: RuleVersion,
+) -> Result<HttpResponse, Problem> {
     let tag = format!("\"{}\"", version.etag());
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(VersionView::of(perk, version)?))
+    let labels = labels_of(gateway, merchant, [&version]).await?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(VersionView::of(perk, version, &labels)?))
 }
 
 /// The same, after a step.
-pub(super) fn answer_step(made: Made) -> Result<HttpResponse, Problem> {
+pub(super) async fn answer_step(gateway: &Gateway, merchant: &MerchantId, made: Made) -> Result<HttpResponse, Problem> {
     let tag = format!("\"{}\"", made.version.etag());
-    let version = VersionView::of(made.perk.slug, made.version)?;
+    let labels = labels_of(gateway, merchant, [&made.version]).await?;
+    let version = VersionView::of(made.perk.slug, made.version, &labels)?;
     let warnings = made.warnings.into_iter().map(WarningView::of_rule).collect();
     Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(SteppedView { version, warnings }))
 }
@@ -232,8 +258,9 @@ pub async fn list_versions(
     let merchant = &caller.merchant()?.id;
     let fetched = gateway.catalog.list_versions(merchant, &perk, before, u32::from(limit.get()) + 1).await?;
     let (versions, next_cursor) = limit.page(fetched, |version| version.version.to_string());
-    let versions =
-        versions.into_iter().map(|version| VersionView::of(perk.clone(), version)).collect::<Result<_, _>>()?;
+    let labels = labels_of(&gateway, merchant, &versions).await?;
+    let view = |version| VersionView::of(perk.clone(), version, &labels);
+    let versions = versions.into_iter().map(view).collect::<Result<_, _>>()?;
     Ok(HttpResponse::Ok().json(VersionsView { versions, next_cursor }))
 }
 
@@ -259,8 +286,9 @@ pub async fn get_version(
     path: Path<(PerkSlug, i32)>,
 ) -> Result<HttpResponse, Problem> {
     let (perk, number) = path.into_inner();
-    let version = gateway.catalog.find_version(&caller.merchant()?.id, &perk, number).await?;
-    answer(perk, version)
+    let merchant = &caller.merchant()?.id;
+    let version = gateway.catalog.find_version(merchant, &perk, number).await?;
+    answer(&gateway, merchant, perk, version).await
 }
 
 /// Edit a draft

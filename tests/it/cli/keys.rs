@@ -40,9 +40,9 @@ async fn a_key_works_until_it_is_revoked() {
 
     let foreign = terminal.refused(&format!("key revoke {id}"), 1);
     assert_eq!(foreign[0], "error: no such key");
-    let revoked = terminal.ask(&format!("key revoke {id} --merchant cathay"));
+    let revoked = terminal.ask(&format!("key revoke {id} --merchant cathay --yes"));
     assert_eq!((&revoked["id"], &revoked["state"]), (&made["id"], &"revoked".into()));
-    let again = terminal.ask(&format!("key revoke {id} --merchant cathay"));
+    let again = terminal.ask(&format!("key revoke {id} --merchant cathay --yes"));
     assert_eq!(again["revoked_at"], revoked["revoked_at"]);
     gateway.directory.poll().await.unwrap();
     assert_eq!(gateway.directory.authenticate(secret, Clock::System.now()).await.unwrap_err(), Refused::Revoked);
@@ -113,8 +113,11 @@ fn what_does_not_fit_together_is_told_by_its_flag() {
         ),
         ["error: --audience: only door keys have an audience", "error: --expires: the expiry must lie in the future"]
     );
+    terminal.ask("merchant create american --name 'American Airlines'");
     let unowned = terminal.refused("key create --role kiosk --label x", 1);
-    assert_eq!(unowned, ["error: --merchant: a key of role `kiosk` belongs to a merchant"]);
+    assert_eq!(unowned[0], "error: which merchant? There are `cathay`, `american`");
+    let operators = terminal.refused("key create --role operator --label x --merchant cathay", 1);
+    assert_eq!(operators, ["error: --merchant: an operator key belongs to no merchant"]);
     let unknown = terminal.refused("key create --merchant nobody --role kiosk --label x", 1);
     assert_eq!(unknown[0], "error: there is no merchant `nobody`");
     assert!(unknown[1].starts_with("  try: "));

@@ -25,6 +25,7 @@ pub mod terminal;
 mod tokens;
 mod trials;
 mod unread;
+mod whose;
 
 use std::path::Path;
 use std::process::{Command, Output};

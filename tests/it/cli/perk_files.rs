@@ -324,7 +324,7 @@ fn a_retired_perk_is_found_before_anything_is_applied() {
     cathay(&terminal);
     terminal.write("perks/lounge.yaml", LOUNGE_YAML);
     terminal.ask("perk apply -f perks --merchant cathay --publish");
-    terminal.ask("perk retire sfo-lounge --merchant cathay");
+    terminal.ask("perk retire sfo-lounge --merchant cathay --yes");
     terminal.ask("perk apply -f perks --merchant cathay");
     terminal.write("perks/a-spa.json", SPA);
     for changed in [LOUNGE_YAML.replace("40", "45"), LOUNGE_YAML.replace("SFO lounge", "Lounge")] {

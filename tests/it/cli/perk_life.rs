@@ -43,6 +43,7 @@ fn a_version_is_submitted_published_and_gone_back_from() {
         assert_eq!((of(1, "status"), of(1, "step_note")), (json!("retired"), json!("Busy")));
         assert_eq!((of(2, "author"), of(2, "published_by")), (json!("cli"), json!("cli")));
         assert!(terminal.read("perk history sfo-lounge --merchant cathay").contains("Too strict"));
+        assert_eq!(of(2, "key_labels"), json!({}), "the command line has no key");
         assert_eq!(
             terminal.refused("perk rollback sfo-lounge --to 9 --merchant cathay", 1)[0],
             "error: the perk `sfo-lounge` has no version 9"
@@ -63,19 +64,24 @@ fn a_version_is_scheduled_and_taken_back() {
     let scheduled = perk("schedule sfo-lounge --at 2999-01-01T09:00");
     assert_eq!(standing(&scheduled), (2, "scheduled"));
     assert_eq!(scheduled["decides_from"], "2999-01-01T09:00:00Z");
+    let waiting = json!({"version": 2, "at": "2999-01-01T09:00:00Z"});
+    assert_eq!(terminal.ask("perk list")["perks"][0]["scheduled"], waiting);
+    assert!(terminal.read("perk list").contains("2 from 2999-01-01T09:00:00Z"));
+    assert_eq!(terminal.ask("perk show sfo-lounge")["scheduled"], waiting);
     let refused = terminal.refused("perk schedule sfo-lounge --version 1 --at 2012-05-08T09:00 --merchant cathay", 1);
     assert!(refused[0].contains("has passed"), "{refused:?}");
     assert_eq!(standing(&perk("unschedule sfo-lounge")), (2, "draft"));
+    assert_eq!(terminal.ask("perk list")["perks"][0]["scheduled"], Value::Null);
 }
 
 #[test]
 fn a_perk_is_paused_resumed_and_retired() {
     let terminal = Terminal::new();
     cathay(&terminal);
-    for (word, status) in [("pause", "paused"), ("resume", "active"), ("retire", "retired")] {
+    for (word, status) in [("pause", "paused"), ("resume", "published"), ("retire --yes", "retired")] {
         let stood = terminal.ask(&format!("perk {word} sfo-lounge --merchant cathay --note Why"));
         assert_eq!(stood, json!({"perk": "sfo-lounge", "status": status}));
-        assert_eq!(terminal.ask("perk list --merchant cathay")["perks"][0]["standing"], status);
+        assert_eq!(terminal.ask("perk list --merchant cathay")["perks"][0]["status"], status);
     }
     let refused = terminal.refused("perk apply -f strict.json --merchant cathay --publish", 1);
     assert!(refused[0].contains("retired"), "{refused:?}");
@@ -181,13 +187,27 @@ async fn what_waits_for_approval_is_told_as_it_is() {
     for step in [Step::Submit, Step::Approve] {
         gateway.catalog.step(&merchant, ada.clone(), &slug, 3, Taken::of(step)).await.unwrap();
     }
-    gateway.catalog.set_four_eyes(&merchant, ada, true).await.unwrap();
+    gateway.catalog.set_four_eyes(&merchant, ada.clone(), true).await.unwrap();
+    let history = terminal.ask("perk history sfo-lounge");
+    let key = history["versions"][0]["author"].as_str().unwrap();
+    assert_eq!(Some(key), ada.key.as_ref().map(|key| key.as_str()));
+    assert_eq!(history["versions"][0]["key_labels"], json!({key: "Ada"}));
+    let text = terminal.read("perk history sfo-lounge");
+    assert!(text.lines().nth(1).unwrap().matches("Ada").count() == 2 && !text.contains("key_"), "{text}");
+    assert_eq!(terminal.ask("perk show sfo-lounge --version 3")["author_label"], "Ada");
 
     terminal.write("hers.json", &LOUNGE.replace("40", "60").replace("SFO lounge", "Lounge"));
     for line in ["perk apply -f hers.json --publish --merchant cathay", "perk publish sfo-lounge --merchant cathay"] {
         let refused = terminal.refused(line, 1);
         assert!(refused[0].contains("four eyes") && refused[0].contains("version 3"), "{refused:?}");
         assert!(refused[1].contains("withdraw it, then submit it again"), "{refused:?}");
+    }
+    terminal.write("spa.json", &LOUNGE.replace("sfo-lounge", "spa"));
+    for files in ["-f spa.json -f hers.json", "-f hers.json -f spa.json"] {
+        let refused = terminal.run(&format!("perk apply {files} --publish --json"));
+        let told: Value = serde_json::from_slice(&refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), &told["errors"][0]["file"]), (Some(1), &json!("hers.json")), "{told}");
+        assert!(told["errors"][0]["error"].as_str().unwrap().starts_with("hers.json: this merchant asks"), "{told}");
     }
     let name = terminal.ask("perk show sfo-lounge --merchant cathay")["name"].clone();
     assert_eq!(name, "SFO lounge", "what can't be published changes no name");

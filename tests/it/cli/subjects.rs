@@ -29,10 +29,10 @@ fn a_person_is_told_and_erased_by_a_handle_that_nobody_sees() {
             "{text}"
         );
 
-        let erased = terminal.run_with_stdin("subject erase - --merchant cathay --json", "twitter:ada");
+        let erased = terminal.run_with_stdin("subject erase - --merchant cathay --yes --json", "twitter:ada");
         let erased = answer(&erased, 0);
         assert_eq!((&erased["erased"], &erased["scores"], &erased["purged"]), (&json!(true), &json!(1), &json!(true)));
-        let again = terminal.run("subject erase twitter:ada --merchant cathay");
+        let again = terminal.run("subject erase twitter:ada --merchant cathay --yes");
         assert_eq!(again.status.code(), Some(0));
         let text = String::from_utf8(again.stdout).unwrap();
         assert_eq!(text, "Nothing is held on this person: never known here, or erased before\n");

@@ -145,7 +145,7 @@ async fn a_stolen_key_is_withdrawn_everywhere_while_servers_run() {
             server.follow(&tasks, &cancel);
         }
         let stolen = servers[0].keyring.token_key().kid().to_owned();
-        let told = terminal.ask(&format!("token revoke-key {stolen}"));
+        let told = terminal.ask(&format!("token revoke-key {stolen} --yes"));
         assert_eq!(told["kid"], stolen);
         let next = told["next"]["kid"].as_str().unwrap();
         for server in &servers {
@@ -155,12 +155,12 @@ async fn a_stolen_key_is_withdrawn_everywhere_while_servers_run() {
             assert_eq!(server.keyring.token_key().kid(), next);
             assert_eq!(server.keyring.token_keys().len(), 1);
         }
-        let again = terminal.ask(&format!("token revoke-key {stolen}"));
+        let again = terminal.ask(&format!("token revoke-key {stolen} --yes"));
         assert_eq!((&again["revoked_at"], &again["next"]), (&told["revoked_at"], &Value::Null));
-        let told = terminal.refused("token revoke-key unknown", 1);
+        let told = terminal.refused("token revoke-key unknown --yes", 1);
         assert_eq!(told[0], "error: no token key of this gateway goes by the name `unknown`");
         assert_eq!(told[1], format!("  try: one of those that are published: {next}"));
-        let told = terminal.read(&format!("token revoke-key {next}"));
+        let told = terminal.read(&format!("token revoke-key {next} --yes"));
         assert!(told.contains(" is withdrawn: ") && told.contains(" signs, since "), "{told}");
         assert_eq!(terminal.ask("audit verify")["ok"], true);
         cancel.cancel();

@@ -85,7 +85,7 @@ fn what_cannot_be_tried_is_told() {
     assert!(simulate("--everyone --subject a", 2)[0].contains("cannot be used with"));
     assert_eq!(simulate("--score 101", 1)[0], "error: the value is off the source's scale, 0 to 100");
     assert!(simulate("--score 1 --context '{\"party\":0}'", 1)[0].starts_with("error: --context /party: "));
-    assert_eq!(simulate("--score 1 --version 7", 1)[0], "error: there is no such version");
+    assert_eq!(simulate("--score 1 --version 7", 1)[0], "error: the perk `sfo-lounge` has no version 7");
     terminal.write("spa.json", &LOUNGE.replace("sfo-lounge", "spa"));
     assert!(simulate("--score 1 -f spa.json", 1)[0].starts_with("error: /perk: the file is about the perk `spa`"));
     assert_eq!(

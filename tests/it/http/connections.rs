@@ -220,7 +220,7 @@ async fn a_connection_at_work_makes_no_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_head_that_comes_slowly_is_cut_off_too() {
-    let app = TestApp::start(&[("request_head_timeout", "1s")]).await;
+    let app = TestApp::start(&[("request_head_timeout", "300ms")]).await;
     let mut slow = Connection::open(app.address);
     assert_eq!(slow.ask(GET).status, 200);
     slow.send("GET /livez HTTP/1.1\r\nx: ");

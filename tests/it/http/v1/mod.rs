@@ -1,5 +1,6 @@
 //! One file an endpoint, as `src/http/v1` has them.
 
+mod absent;
 mod audit_events;
 mod audit_export;
 mod audit_proofs;

@@ -1,0 +1,197 @@
+//! How keys and rules fit together: kiosks without a place under limits that count by place, and doors for
+//! audiences that no rule names. Both work, and likely not as meant.
+
+mod store;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::limit::Scope;
+use super::open::load_open;
+use super::perk::{OpenPerk, PerkStatus};
+use super::read::Issue;
+use super::rule::Rule;
+use super::store::PerkRow;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ids::MerchantId;
+use crate::json::Json;
+
+/// What a key is bound to, as far as rules look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnSite {
+    /// Whether it asks for people; a door redeems.
+    pub is_kiosk: bool,
+    pub label: String,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    pub audience: Option<String>,
+}
+
+/// A key that does not fit the rules of its merchant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The merchant's slug.
+    pub merchant: String,
+    /// The key's label.
+    pub key: String,
+    pub issue: Issue,
+}
+
+/// How many labels a warning lists.
+const LISTED: usize = 3;
+
+/// The scopes that a key's place stands for, by their member in a key.
+const PLACES: [(Scope, &str); 2] = [(Scope::Location, "location"), (Scope::Kiosk, "kiosk")];
+
+impl OnSite {
+    /// Whether rules look at what it is bound to.
+    pub(super) fn is_on_site(&self) -> bool {
+        self.is_kiosk || self.audience.is_some()
+    }
+
+    fn lacks(&self, scope: Scope) -> bool {
+        self.is_kiosk
+            && match scope {
+                Scope::Location => self.location.is_none(),
+                Scope::Kiosk => self.kiosk.is_none(),
+                Scope::Subject | Scope::Perk | Scope::Tier | Scope::Merchant => false,
+            }
+    }
+}
+
+/// What is odd about `key`, by the rules of these perks that decide or will; pointers go into the key.
+pub(super) fn warnings_of(key: &OnSite, perks: &[&OpenPerk]) -> Vec<Issue> {
+    let rules: Vec<(&OpenPerk, &Rule)> = perks.iter().flat_map(|perk| rules_of(perk)).collect();
+    let mut warnings = Vec::new();
+    for (scope, member) in PLACES.into_iter().filter(|(scope, _)| key.lacks(*scope)) {
+        let counts = |(perk, rule): &(&OpenPerk, &Rule)| {
+            let limit = rule.limits().iter().find(|limit| limit.scope.contains(&scope))?;
+            Some(format!("`{}` of `{}`", limit.id, perk.slug))
+        };
+        let limits: BTreeSet<String> = rules.iter().filter_map(counts).collect();
+        if !limits.is_empty() {
+            let detail = format!("{} by {member}, and keys without one share one count", counting(&limits));
+            let code = if scope == Scope::Location { "key_without_location" } else { "key_without_kiosk" };
+            warnings.push(Issue { pointer: format!("/{member}"), code, detail });
+        }
+    }
+    if let Some(audience) = key.audience.as_ref().filter(|_| !key.is_kiosk) {
+        let named: BTreeSet<String> = rules.iter().map(|(_, rule)| format!("`{}`", rule.token().audience)).collect();
+        if !named.contains(&format!("`{audience}`")) {
+            let known = if named.is_empty() { String::new() } else { format!(": they name {}", listed(&named)) };
+            let detail = format!("no rule names the audience `{audience}`, so this door opens for nobody{known}");
+            warnings.push(Issue { pointer: "/audience".to_owned(), code: "audience_not_named", detail });
+        }
+    }
+    warnings
+}
+
+/// What is odd about the merchant's keys once `rule` decides about `perk`; pointers go into the rule.
+pub(super) fn warnings_of_rule(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: Option<&PerkRow>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Result<Vec<Issue>, DatabaseError> {
+    let counts_by_place = |scope| rule.limits().iter().any(|limit| limit.scope.contains(&scope));
+    let audience = perk.map(|perk| audience_before(conn, merchant, perk)).transpose()?.flatten();
+    let left = audience.filter(|audience| *audience != rule.token().audience);
+    if left.is_none() && !PLACES.iter().any(|(scope, _)| counts_by_place(*scope)) {
+        return Ok(Vec::new());
+    }
+    let keys = store::list_on_site(conn, merchant, now)?;
+    let mut warnings = Vec::new();
+    for (nth, limit) in rule.limits().iter().enumerate() {
+        for (scope, member) in PLACES.into_iter().filter(|(scope, _)| limit.scope.contains(scope)) {
+            let without: BTreeSet<String> =
+                keys.iter().filter(|key| key.lacks(scope)).map(|key| format!("`{}`", key.label)).collect();
+            if !without.is_empty() {
+                let detail =
+                    format!("it counts by {member}, and kiosk keys without one share one count: {}", listed(&without));
+                let code = if scope == Scope::Location { "keys_without_location" } else { "keys_without_kiosk" };
+                warnings.push(Issue { pointer: format!("/limits/{nth}/scope"), code, detail });
+            }
+        }
+    }
+    if let Some((left, perk)) = left.zip(perk) {
+        let is_of = |key: &&OnSite| key.audience.as_ref() == Some(&left);
+        let doors: BTreeSet<String> = keys.iter().filter(is_of).map(|key| format!("`{}`", key.label)).collect();
+        if !doors.is_empty() && !is_named_beside(conn, merchant, perk, &left)? {
+            let detail = format!(
+                "the version that decides names the audience `{left}`, and no other rule does: its doors would open for \
+                 nobody any more: {}",
+                listed(&doors)
+            );
+            warnings.push(Issue { pointer: "/token/audience".to_owned(), code: "audience_not_named", detail });
+        }
+    }
+    Ok(warnings)
+}
+
+/// Every key of every merchant that does not fit its merchant's rules.
+///
+/// # Errors
+/// The database's.
+pub fn list_misfits(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Misfit>, DatabaseError> {
+    let open = load_open(conn, &super::open::Open::default())?;
+    let mut misfits = Vec::new();
+    for (merchant, slug) in store::list_merchants(conn)? {
+        let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+        let of_merchant = open.perks.iter().filter(|((owner, _), _)| *owner == merchant);
+        let perks: Vec<&OpenPerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
+        for key in store::list_on_site(conn, &merchant, now)? {
+            let of_key = warnings_of(&key, &perks).into_iter();
+            misfits.extend(of_key.map(|issue| Misfit { merchant: slug.clone(), key: key.label.clone(), issue }));
+        }
+    }
+    Ok(misfits)
+}
+
+fn rules_of(perk: &OpenPerk) -> impl Iterator<Item = (&OpenPerk, &Rule)> {
+    let is_offered = perk.status != PerkStatus::Retired;
+    let deciding = perk.deciding.iter().chain(perk.scheduled.iter().map(|(_, deciding)| deciding));
+    deciding.filter(move |_| is_offered).map(move |deciding| (perk, &deciding.rule))
+}
+
+/// The audience of the version that decides about the perk now.
+fn audience_before(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkRow,
+) -> Result<Option<String>, DatabaseError> {
+    let Some(published) = perk.published_version else { return Ok(None) };
+    let before = super::store::find_version(conn, merchant, &perk.id, published)?;
+    Ok(before.and_then(|row| audience_of(&row.rule, &perk.slug)))
+}
+
+fn is_named_beside(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkRow,
+    audience: &str,
+) -> Result<bool, DatabaseError> {
+    let others = super::store::list_deciding_beside(conn, merchant, &perk.id)?;
+    // A stored rule names its audience, so whose it is doesn't matter.
+    Ok(others.iter().any(|row| audience_of(&row.rule, &row.perk_id).as_deref() == Some(audience)))
+}
+
+/// One that can't be read any more names none.
+fn audience_of(rule: &str, perk: &str) -> Option<String> {
+    Rule::stored(&Json::parse(rule).ok()?, perk).ok().map(|rule| rule.token().audience.clone())
+}
+
+fn counting(limits: &BTreeSet<String>) -> String {
+    if limits.len() == 1 {
+        format!("the limit {} counts", listed(limits))
+    } else {
+        format!("limits count ({})", listed(limits))
+    }
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    let some: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
+    let more = names.len().saturating_sub(LISTED);
+    if more == 0 { some.join(", ") } else { format!("{} and {more} more", some.join(", ")) }
+}
