@@ -98,6 +98,7 @@ impl Rule {
         ];
         let fields = spot.fields(&known, issues)?;
         let at_least = fields.optional("at_least");
+        let least = at_least.as_ref().and_then(|least| least.number(issues));
         let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, issues));
         let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), issues));
         let score = match &at_least {
@@ -116,7 +117,7 @@ impl Rule {
                 "`at_least` stands for one tier, and there are `tiers` too: take `at_least` out and say in each tier's \
                  `when` which score it asks for, or take `tiers` out",
             ),
-            (Some(least), None) => least.number(issues).map(|least| vec![Tier::at_least(least)]),
+            (Some(_), None) => least.map(|least| vec![Tier::at_least(least)]),
             (None, _) => fields.required("tiers", issues).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, issues)),
         };
         let limits = fields.or("limits", Vec::new(), |limits| Limit::read_all(&limits, issues));

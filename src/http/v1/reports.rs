@@ -68,7 +68,16 @@ pub struct ReportQuery {
     #[param(inline)]
     format: Option<Format>,
     /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
-    bom: Option<bool>,
+    #[param(value_type = Option<bool>)]
+    bom: Option<Mark>,
+}
+
+/// Whether something is marked; query parameters come as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    True,
+    False,
 }
 
 /// The same without groups: the fairness report has bands of scores.
@@ -92,7 +101,8 @@ pub struct FairnessQuery {
     #[param(inline)]
     format: Option<Format>,
     /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
-    bom: Option<bool>,
+    #[param(value_type = Option<bool>)]
+    bom: Option<Mark>,
 }
 
 /// A report. What is counted stands under the names of its columns, in `totals` and in each group.
@@ -280,7 +290,7 @@ async fn answer(
     Ok(match format.unwrap_or_default() {
         Format::Json => answer.json(report),
         Format::Csv => {
-            let mark = if bom.unwrap_or_default() { BOM } else { "" };
+            let mark = if bom == Some(Mark::True) { BOM } else { "" };
             answer.content_type("text/csv; charset=utf-8; header=present").body(format!("{mark}{}", report.to_csv()))
         }
         Format::Html => answer

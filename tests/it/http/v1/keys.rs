@@ -16,6 +16,7 @@ async fn a_key_is_made_shown_listed_and_revoked() {
         201
         {
           "key":"pgk_…",
+          "warnings":[],
           "id":"key_…",
           "role":"kiosk",
           "label":"SFO A12",

@@ -60,7 +60,8 @@ async fn a_perk_is_made_as_a_draft_and_shown() {
           "change_note":null,
           "author":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
-          "published_at":null
+          "published_at":null,
+          "key_labels":{"key_…":"test"}
         }
         "#);
         assert_shape!(admin.post("/v1/perks", &lounge()).await, @r#"
@@ -111,6 +112,7 @@ async fn a_version_is_added_published_and_retires_the_one_before() {
           "created_at":"2012-05-08T19:00:00Z",
           "published_by":"key_…",
           "published_at":"2012-05-08T19:01:00Z",
+          "key_labels":{"key_…":"test"},
           "warnings":[{"pointer":"/rule/tiers/0/when","code":"admits_everyone","detail":"`standard` admits everyone: no score is below it."}]
         }
         "#);
@@ -189,7 +191,7 @@ async fn perks_and_versions_are_listed_page_by_page() {
         assert_shape!(admin.get("/v1/perks/a/versions?cursor=2").await, @r#"
         200
         {
-          "versions":[{"perk":"a","version":1,"status":"draft","rule_hash":"sha256:979e7c086dcd7d452d7d1d1174006f7bf9607c01ba69a6fc7809c49d6e2f4bdf","rule":{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"a","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null},"change_note":null,"author":"key_…","created_at":"2012-05-08T19:00:00Z","published_at":null}],
+          "versions":[{"perk":"a","version":1,"status":"draft","rule_hash":"sha256:979e7c086dcd7d452d7d1d1174006f7bf9607c01ba69a6fc7809c49d6e2f4bdf","rule":{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"a","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null},"change_note":null,"author":"key_…","created_at":"2012-05-08T19:00:00Z","published_at":null,"key_labels":{"key_…":"test"}}],
           "next_cursor":null
         }
         "#);
