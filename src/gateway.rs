@@ -1,5 +1,7 @@
 //! The composition root: from settings to every handle, each built once. Tests use it too.
 
+mod observe;
+
 use std::sync::Arc;
 
 use tokio::runtime::Handle;

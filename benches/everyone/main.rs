@@ -44,7 +44,7 @@ const LOUNGE: &str = r#"{"score":{"source":"klout","max_age":"P30D"},"tiers":[
 #[tokio::main]
 async fn main() {
     if std::env::args().any(|it| it == "story") {
-        stories().await;
+        Box::pin(stories()).await;
         return;
     }
     for world in World::all().await {
@@ -95,7 +95,7 @@ async fn stories() {
         let backend = if terminal.is_on_postgres() { "PostgreSQL" } else { "SQLite" };
         println!("{backend}, {SUBJECTS} scores:");
         let mut took = story::Latencies { alone: Vec::new(), beside: Vec::new() };
-        story::tell(&terminal, SUBJECTS, Some(&mut took)).await;
+        Box::pin(story::tell(&terminal, SUBJECTS, Some(&mut took))).await;
         for (name, share) in [("p50", 50), ("p99", 99)] {
             let [alone, beside] = [&took.alone, &took.beside].map(|it| percentile(it, share).as_secs_f64() * 1e3);
             println!("checks' {name} alone {alone:.2} ms, beside everyone {beside:.2} ms: {:.2} times", beside / alone);

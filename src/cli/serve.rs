@@ -57,7 +57,8 @@ pub(super) struct Running {
     pub gateway: Arc<Gateway>,
     pub address: SocketAddr,
     listener: TcpListener,
-    metrics: Option<(TcpListener, Metrics)>,
+    recorded: Metrics,
+    metrics: Option<TcpListener>,
 }
 
 impl Running {
@@ -76,13 +77,13 @@ impl Running {
         // Recorded whether or not somebody listens: the listener may come with the next start only.
         let recorded = Metrics::start()?;
         let metrics = match settings.server.metrics_listen {
-            Some(address) => Some((bind("metrics_listen", address)?, recorded)),
+            Some(address) => Some(bind("metrics_listen", address)?),
             None => None,
         };
         let handle = tokio::runtime::Handle::current();
         let (clock, entropy) = (invocation.clock.clone(), invocation.entropy.clone());
         let gateway = Gateway::build(settings, &issuer, migrate, clock, entropy, &handle).await?;
-        Ok(Self { gateway: Arc::new(gateway), address, listener, metrics })
+        Ok(Self { gateway: Arc::new(gateway), address, listener, recorded, metrics })
     }
 
     /// Serves until `stop`.
@@ -100,7 +101,10 @@ impl Running {
                 () = told.cancelled() => {}
             }
         };
-        let served = server::serve(self.gateway, self.listener, self.metrics, until).await;
+        // Nobody may ever ask for them, and they must not grow without bound either.
+        tasks.spawn(self.recorded.clone().keep_up(cancel.clone()));
+        let metrics = self.metrics.map(|listener| (listener, self.recorded));
+        let served = server::serve(self.gateway, self.listener, metrics, until).await;
         cancel.cancel();
         tasks.close();
         // What was asked is recorded and the database is closed in good order, unless it hangs.

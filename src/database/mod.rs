@@ -68,6 +68,13 @@ struct Pools {
     writers: Pool<Opener>,
 }
 
+/// How many connections a pool has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolState {
+    pub busy: u32,
+    pub idle: u32,
+}
+
 impl Database {
     /// Opens the pools; makes the SQLite file if there is none. `connections` bounds the readers
     /// (and on PostgreSQL the writers too).
@@ -182,6 +189,17 @@ impl Database {
         })?;
         self.committed()?;
         Ok(value)
+    }
+
+    /// How many connections each pool has, busy and idle: of readers, then of writers.
+    #[must_use]
+    pub fn connections(&self) -> [PoolState; 2] {
+        let of = |pool: &Pool<Opener>| {
+            let state = pool.state();
+            PoolState { busy: state.connections.saturating_sub(state.idle_connections), idle: state.idle_connections }
+        };
+        let pools = self.inner.pools.load();
+        pools.as_ref().map_or([PoolState::default(); 2], |pools| [of(&pools.readers), of(&pools.writers)])
     }
 
     /// A connection outside the pools, for work that takes long or changes what a session waits for.

@@ -24,6 +24,7 @@ use crate::perks::seen::Seen;
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::scores::score::Score;
 use crate::subject::{Pseudonym, SubjectHandle, SubjectRefs};
+use crate::telemetry::meters;
 use crate::tokens::claims::{Claims, short_hash};
 use crate::tokens::{Issuer, TokenError};
 
@@ -135,7 +136,7 @@ impl Checker {
         };
         if !dry_run {
             let recorded = self.ledger.check(entry).await?;
-            metrics::counter!("checks_total", "decision" => recorded.get().decision.as_str()).increment(1);
+            note(recorded.get());
             return self.answer(&recorded);
         }
         let (at, score, perk, rule_version) =
@@ -355,5 +356,17 @@ impl Checker {
             single_use: terms.single_use,
             id,
         }
+    }
+}
+
+/// Counts what was decided. The score's age is counted for those who are told anew too: a few retries don't matter.
+fn note(record: &CheckRecord) {
+    let meters = meters();
+    meters.checks.count([record.decision.as_str()]);
+    for reason in &record.reasons {
+        meters.check_reasons.count([reason.code.as_str()]);
+    }
+    if let Some(score) = &record.score {
+        meters.score_age.record(record.at.duration_since(score.observed_at).as_secs_f64().max(0.0));
     }
 }

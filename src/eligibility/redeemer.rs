@@ -11,6 +11,7 @@ use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
 use crate::ledger::replay::Standing;
 use crate::ledger::returns::{ReturnError, Taken};
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
+use crate::telemetry::meters;
 use crate::tokens::claims::Claims;
 use crate::tokens::{TokenError, Verifier, scanned};
 
@@ -91,7 +92,7 @@ impl Redeemer {
             deadline,
         };
         let redeemed = self.ledger.redeem(entry).await.map_err(CheckError::from)?;
-        metrics::counter!("redemptions_total", "outcome" => redeemed.as_str()).increment(1);
+        meters().redemptions.count([redeemed.as_str()]);
         match redeemed {
             Redeemed::Accepted(redemption) => Ok(Spent { redemption, perk: claims.perk, tier: claims.tier }),
             Redeemed::AlreadyRedeemed => Err(RedeemError::AlreadyRedeemed),
@@ -123,7 +124,7 @@ impl Redeemer {
             }
         };
         let word = if active.is_some() { "true" } else { "false" };
-        metrics::counter!("introspections_total", "active" => word).increment(1);
+        meters().introspections.count([word]);
         Ok(active)
     }
 
@@ -144,7 +145,7 @@ impl Redeemer {
         }
         match self.ledger.revoke_token(&merchant.id, &claims.jti, principal.actor()).await {
             Ok(Taken { voided, .. }) => {
-                metrics::counter!("revocations_total").increment(voided);
+                meters().revocations.add([], voided);
                 Ok(())
             }
             // Signed by us and not in the ledger, as with redeeming.

@@ -17,6 +17,7 @@ use crate::perks::limit::Place;
 use crate::perks::perk::{Deciding, PerkStatus};
 use crate::perks::rule::Rule;
 use crate::perks::tier::Tier;
+use crate::telemetry::meters;
 
 /// How long a decision may wait for the ledger.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -169,11 +170,11 @@ impl Checker {
         };
         match self.ledger.resolve(resolution).await? {
             Resolved::Granted(recorded) => {
-                metrics::counter!("referrals_total", "decision" => "granted").increment(1);
+                meters().referrals.count(["granted"]);
                 Ok(self.answer(&recorded)?)
             }
             Resolved::Denied => {
-                metrics::counter!("referrals_total", "decision" => "denied").increment(1);
+                meters().referrals.count(["denied"]);
                 Ok(asked.unwrap_or_else(|| bare(principal, &referral)))
             }
         }

@@ -31,7 +31,7 @@ pub struct ReadinessView {
 }
 
 impl ReadinessView {
-    fn of(gateway: &Gateway, door: &Door) -> Self {
+    pub(super) fn of(gateway: &Gateway, door: &Door) -> Self {
         let loaded = gateway.directory.is_loaded() && gateway.catalog.is_loaded();
         // Everything else follows from it.
         let lost = gateway.database.mismatch().map(Mismatch::code);

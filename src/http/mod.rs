@@ -28,6 +28,7 @@ mod fixed_document;
 mod form;
 pub mod health;
 mod known_parameters;
+mod metrics_page;
 mod ndjson;
 pub mod once;
 #[cfg(test)]

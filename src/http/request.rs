@@ -23,7 +23,7 @@ use super::problem::{Kind, Problem, absence};
 use crate::entropy::Entropy;
 use crate::escape;
 use crate::gateway::Gateway;
-use crate::telemetry::{Outage, Throttle};
+use crate::telemetry::{Outage, Throttle, meters};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -265,10 +265,7 @@ impl Passage {
                 tracing::debug!(code = problem.map(|problem| problem.kind.code()), "answered");
             }
         });
-        let labels =
-            [("method", self.method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
-        metrics::counter!("http_requests_total", &labels).increment(1);
-        metrics::histogram!("http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+        meters().note_request(self.method, route, status.as_u16(), elapsed);
     }
 
     fn dress(&self, mut response: HttpResponse<BoxBody>, problem: Option<&Problem>) -> HttpResponse<BoxBody> {

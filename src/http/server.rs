@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpResponse, web};
+use actix_web::{App, web};
 use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Connections, Listening, Running, listen, track};
 use super::door::{Door, app};
+use super::metrics_page::get_metrics;
 use super::sockets;
 use crate::gateway::Gateway;
 use crate::settings::{Settings, open_files, table};
@@ -44,7 +45,9 @@ pub async fn serve(
     let port = listener.try_clone()?;
     let (shown, at_work) = (gateway.clone(), door.clone());
     let Running { connections, handle, mut task } = listen(listener, how, move || app(shown.clone(), at_work.clone()))?;
-    let measuring = metrics.map(|(listener, metrics)| serve_metrics(listener, how, metrics)).transpose()?;
+    let measuring = metrics
+        .map(|(listener, metrics)| serve_metrics(listener, how, metrics, gateway.clone(), door.clone()))
+        .transpose()?;
     tokio::select! {
         ended = &mut task => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
         () = stop => {}
@@ -118,14 +121,16 @@ fn listening(settings: &Settings) -> Listening {
     }
 }
 
-fn serve_metrics(listener: TcpListener, how: Listening, metrics: Metrics) -> std::io::Result<Running> {
-    tokio::spawn(metrics.clone().keep_up());
-    let page = |metrics: Data<Metrics>| async move {
-        HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
-    };
+fn serve_metrics(
+    listener: TcpListener,
+    how: Listening,
+    metrics: Metrics,
+    gateway: Data<Gateway>,
+    door: Data<Door>,
+) -> std::io::Result<Running> {
     let app = move || {
-        let app = App::new().app_data(Data::new(metrics.clone())).route("/metrics", web::get().to(page));
-        app.wrap(from_fn(track))
+        let app = App::new().app_data(gateway.clone()).app_data(door.clone()).app_data(Data::new(metrics.clone()));
+        app.route("/metrics", web::get().to(get_metrics)).wrap(from_fn(track))
     };
     let bounds = connections::Bounds { listener: "metrics", connections: METRICS_CONNECTIONS, ..how.bounds };
     listen(listener, Listening { workers: 1, bounds, ..how }, app)

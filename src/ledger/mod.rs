@@ -38,6 +38,7 @@ pub mod history;
 pub mod keys;
 mod limits;
 pub mod merkle;
+mod near_full;
 pub mod note;
 pub mod once;
 pub mod origin;
@@ -78,7 +79,7 @@ use crate::subject::{Pseudonym, hex};
 use crate::telemetry::Outage;
 use batch::{Entry, Outcome};
 use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
-use writer::{Job, Writer};
+use writer::{Job, Writer, WriterState};
 
 /// How long an idempotency key stands for its first answer.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
@@ -142,7 +143,7 @@ pub struct Ledger {
     means: Means,
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
-    failing: Arc<AtomicBool>,
+    writer: Arc<WriterState>,
     /// Whether the database's files may hold what an erasure deleted.
     owes_scrub: Arc<AtomicBool>,
 }
@@ -155,14 +156,14 @@ impl Ledger {
     /// When the thread can't be made.
     pub fn start(means: Means, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let failing = Arc::new(AtomicBool::new(false));
-        let writer = Writer::new(means.clone(), receiver, largest_batch.max(1), failing.clone());
+        let state = Arc::<WriterState>::default();
+        let writer = Writer::new(means.clone(), receiver, largest_batch.max(1), state.clone());
         let (ended, running) = watch::channel(());
         std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
             writer.run();
             drop(ended);
         })?;
-        Ok(Self { queue: sender, means, running, failing, owes_scrub: Arc::default() })
+        Ok(Self { queue: sender, means, running, writer: state, owes_scrub: Arc::default() })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
@@ -285,7 +286,28 @@ impl Ledger {
 
     /// Whether the last transaction failed for a reason that the next will meet too.
     pub fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+        self.writer.failing.load(Ordering::Relaxed)
+    }
+
+    /// How many entries wait for the writer, and how many may.
+    #[must_use]
+    pub fn queue(&self) -> (usize, usize) {
+        let limit = self.queue.max_capacity();
+        (limit.saturating_sub(self.queue.capacity()), limit)
+    }
+
+    /// How many limits that people share are nearly used up, as far as this process's checks have seen.
+    #[must_use]
+    pub fn limits_near_full(&self) -> usize {
+        self.writer.near_full.count(self.means.clock.now())
+    }
+
+    /// How many logs there are, and how many events they have together.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn log_totals(&self) -> Result<(u64, u64), DatabaseError> {
+        self.means.database.read(store::heads::sum_heads).await
     }
 
     /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so

@@ -12,6 +12,7 @@ use super::append::{self, KnownLogs, Leaf};
 use super::batch::{self, Entry, Outcome};
 use super::entry::{EventDraft, LogOwner};
 use super::event::Event;
+use super::near_full::NearFull;
 use super::{LedgerError, keys, store, subjects};
 use crate::clock::Clock;
 use crate::database::followed::lock_epoch;
@@ -20,7 +21,7 @@ use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::entropy::Entropy;
 use crate::ids::EventId;
 use crate::keyring::{EPOCH, Keyring};
-use crate::telemetry::Outage;
+use crate::telemetry::{Outage, meters};
 
 /// What the writer works with.
 #[derive(Clone)]
@@ -53,6 +54,14 @@ pub(super) enum Job {
 
 type Waiting = (Arc<Entry>, oneshot::Sender<Result<Outcome, LedgerError>>);
 
+/// The state of the writer, as its handles see it.
+#[derive(Default)]
+pub(super) struct WriterState {
+    /// Whether the last transaction failed for a reason that the next will meet too.
+    pub failing: AtomicBool,
+    pub near_full: NearFull,
+}
+
 /// The one writer of a process.
 pub struct Writer {
     means: Means,
@@ -62,8 +71,7 @@ pub struct Writer {
     carried: VecDeque<Job>,
     session: Session,
     logs: KnownLogs,
-    /// Whether the last transaction failed for a reason that the next will meet too.
-    failing: Arc<AtomicBool>,
+    seen: Arc<WriterState>,
     outage: Outage,
 }
 
@@ -71,17 +79,12 @@ pub struct Writer {
 pub(super) const MAX_TRIES: usize = 3;
 
 impl Writer {
-    pub(super) fn new(
-        means: Means,
-        queue: mpsc::Receiver<Job>,
-        largest_batch: usize,
-        failing: Arc<AtomicBool>,
-    ) -> Self {
+    pub(super) fn new(means: Means, queue: mpsc::Receiver<Job>, largest_batch: usize, seen: Arc<WriterState>) -> Self {
         let session = Session::new(means.database.clone());
         let outage = Outage::new("the ledger can't record", "the ledger records again");
         let logs = KnownLogs::new();
         means.database.find_with(logs.finder());
-        Self { means, queue, largest_batch, carried: VecDeque::new(), session, logs, failing, outage }
+        Self { means, queue, largest_batch, carried: VecDeque::new(), session, logs, seen, outage }
     }
 
     /// Works until every handle is gone and the queue is empty.
@@ -91,8 +94,7 @@ impl Writer {
                 Job::Change(change) => change(&mut self),
                 Job::Entry(entry, reply) => {
                     let batch = self.gather((Arc::new(entry), reply));
-                    metrics::histogram!("ledger_batch_size")
-                        .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+                    meters().ledger_batch.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
                     self.commit(batch, MAX_TRIES);
                 }
             }
@@ -155,6 +157,7 @@ impl Writer {
             };
             let error = match self.attempt(work, &markers) {
                 Ok(outcomes) => {
+                    self.seen.near_full.note(batch.iter().map(|(entry, _)| entry.as_ref()).zip(&outcomes));
                     for ((_, reply), outcome) in batch.into_iter().zip(outcomes) {
                         let _ = reply.send(Ok(outcome));
                     }
@@ -241,14 +244,16 @@ impl Writer {
         T: Send + 'static,
         E: Send + 'static,
     {
+        let began = Instant::now();
         let result = self.transact(f, markers);
+        meters().ledger_commit.record(began.elapsed());
         match &result {
             Err(Abort::Database(error)) if !error.is_about_the_data() => {
-                self.failing.store(true, Ordering::Relaxed);
+                self.seen.failing.store(true, Ordering::Relaxed);
                 self.outage.failed(error);
             }
             _ => {
-                self.failing.store(false, Ordering::Relaxed);
+                self.seen.failing.store(false, Ordering::Relaxed);
                 self.outage.succeeded();
             }
         }

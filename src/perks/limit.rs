@@ -87,6 +87,12 @@ impl LimitClaim {
 pub struct ScopeKey(Vec<(Scope, String)>);
 
 impl ScopeKey {
+    /// Whether the counter is one person's own.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.0.iter().any(|(scope, _)| *scope == Scope::Subject)
+    }
+
     /// The key with the subject filled in; two scopes have the same key only if they are the same.
     #[must_use]
     pub fn resolve(&self, subject: &Pseudonym) -> String {

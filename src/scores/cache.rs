@@ -9,6 +9,7 @@ use crate::database::DatabaseError;
 use crate::entropy::Entropy;
 use crate::keyring::CacheKey;
 use crate::redis_link::{Heard, RedisLink, Subscription};
+use crate::telemetry::meters;
 
 use super::memory::{Memory, ScoreKey};
 use super::redis::{Known, RedisScores};
@@ -79,7 +80,10 @@ impl ScoreCache {
                 memory
                     .find(key, || async move {
                         match redis.find(key).await {
-                            Known::Found(loaded) => Ok(loaded),
+                            Known::Found(loaded) => {
+                                meters().score_lookups.count(["redis"]);
+                                Ok(loaded)
+                            }
                             Known::Written => memory.read(load()).await,
                             Known::Nothing => {
                                 let loaded = memory.read(load()).await?;

@@ -10,7 +10,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::ids::{MerchantId, SourceName};
 use crate::subject::SubjectRef;
+use crate::telemetry::meters;
 
 use super::score::Score;
 
@@ -95,17 +96,23 @@ impl Memory {
         R: Future<Output = Result<Loaded, DatabaseError>>,
     {
         let since = self.clock.now();
+        // Who loads counts where the answer comes from.
+        let has_loaded = AtomicBool::new(false);
         for _ in 0..TRIES {
             let asked_at = self.count(key.stripe());
             let slot = self
                 .slots
                 .try_get_with_by_ref(key, async {
+                    has_loaded.store(true, Ordering::Relaxed);
                     let count = self.count(key.stripe());
                     Ok(Slot { loaded: load().await?, count })
                 })
                 .await?;
             let Loaded { found, read_at } = slot.loaded;
             if slot.count >= asked_at && (read_at >= since || since.duration_since(read_at) < self.ttl) {
+                if !has_loaded.load(Ordering::Relaxed) {
+                    meters().score_lookups.count(["memory"]);
+                }
                 return Ok(found);
             }
             self.slots.invalidate(key).await;
@@ -119,7 +126,9 @@ impl Memory {
         read: impl Future<Output = Result<Option<Score>, DatabaseError>>,
     ) -> Result<Loaded, DatabaseError> {
         let read_at = self.clock.now();
-        Ok(Loaded { found: read.await?, read_at })
+        let found = read.await?;
+        meters().score_lookups.count(["database"]);
+        Ok(Loaded { found, read_at })
     }
 
     /// A write to this stripe is committed: what was loaded before is served no more.

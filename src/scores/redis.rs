@@ -23,6 +23,7 @@ use crate::entropy::Entropy;
 use crate::keyring::CacheKey;
 use crate::keyring::cache_key::TAG_BYTES;
 use crate::redis_link::{RedisLink, RedisLinkError};
+use crate::telemetry::meters;
 
 use super::memory::{Loaded, ScoreKey};
 use super::pending::Pending;
@@ -119,11 +120,11 @@ impl RedisScores {
             Disbelief::OtherFormat | Disbelief::InFuture => return Known::Nothing,
             Disbelief::TooOld => {}
             Disbelief::Forged => {
-                metrics::counter!("score_cache_forged_total").increment(1);
+                meters().score_cache_forged.count([]);
                 if !self.forgery_told.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         "a score in Redis was not written by a gateway of this database, and is not believed: see who else \
-                         can write there; from now on these are only counted, as score_cache_forged_total"
+                         can write there; from now on these are only counted, as perkgate_score_cache_forged_total"
                     );
                 }
             }

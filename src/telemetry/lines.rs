@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::meters;
+
 /// How many lines may wait.
 const MAX_LINES: usize = 4096;
 /// How many bytes they may have together.
@@ -21,9 +23,6 @@ const MAX_BYTES: usize = 4 << 20;
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// Until a stream that takes nothing now, because it doesn't block, is tried again.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
-
-/// The counter of lines that nobody will read.
-pub const LOST: &str = "log_lines_lost_total";
 
 /// What says that lines were lost, and how many.
 pub type Report = fn(u64) -> String;
@@ -49,7 +48,7 @@ struct Shared {
 impl Shared {
     fn lose(&self, lines: u64) {
         self.lost.fetch_add(lines, Ordering::Relaxed);
-        metrics::counter!(LOST).increment(lines);
+        meters().log_lines_lost.add([], lines);
     }
 
     fn change_open(&self, change: impl FnOnce(&mut usize)) -> usize {

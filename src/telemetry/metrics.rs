@@ -4,16 +4,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 
-/// Upper bounds of the histograms whose names end in `_seconds`: a check answered from memory takes
-/// tenths of a millisecond, one that waits for a busy disk a second.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+use super::families::{FAMILIES, Kind};
 
-/// Upper bounds of the histograms whose names end in `_size`: entries in a batch.
-const SIZES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
-
-/// How often what was recorded is folded into the histograms; without it they grow without bound
-/// between two scrapes.
+/// How often what was recorded is folded into the histograms; without it they grow without bound,
+/// scraped or not.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The process's metrics; cheap to clone.
@@ -36,11 +32,13 @@ impl Metrics {
         if let Some(metrics) = &*started {
             return Ok(metrics.clone());
         }
-        let handle = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-            .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES)?
-            .install_recorder()?;
-        Ok(started.insert(Self(handle)).clone())
+        let mut builder = PrometheusBuilder::new();
+        for family in FAMILIES {
+            if let Kind::Histogram(bounds) = family.kind {
+                builder = builder.set_buckets_for_metric(Matcher::Full(family.name.to_owned()), bounds)?;
+            }
+        }
+        Ok(started.insert(Self(builder.install_recorder()?)).clone())
     }
 
     /// All of them as the text of `/metrics`.
@@ -49,12 +47,14 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Folds what was recorded into the histograms, for ever; run it once, on the main runtime.
-    pub async fn keep_up(self) {
+    /// Folds what was recorded into the histograms, until cancelled; run it once, on the main runtime.
+    pub async fn keep_up(self, cancel: CancellationToken) {
         let mut tick = tokio::time::interval(UPKEEP_EVERY);
         loop {
-            tick.tick().await;
-            self.0.run_upkeep();
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = tick.tick() => self.0.run_upkeep(),
+            }
         }
     }
 }
@@ -62,16 +62,29 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::meters;
 
     #[test]
-    fn what_is_recorded_is_rendered_with_buckets() {
-        Metrics::start().unwrap();
-        let again = Metrics::start().unwrap();
-        metrics::counter!("test_checks_total", "decision" => "granted").increment(2);
-        metrics::histogram!("test_wait_seconds").record(0.004);
-        let text = again.render();
-        assert!(text.contains("test_checks_total{decision=\"granted\"} 2"), "{text}");
-        assert!(text.contains("test_wait_seconds_bucket{le=\"0.005\"} 1"), "{text}");
-        assert!(text.contains("test_wait_seconds_bucket{le=\"0.003\"} 0"), "{text}");
+    fn what_is_recorded_is_rendered_with_help_and_buckets() {
+        let metrics = Metrics::start().unwrap();
+        let meters = meters();
+        meters.revocations.add([], 2);
+        meters.note_request("GET", "/test/{it}", 200, Duration::from_millis(4));
+        meters.note_request("GET", "/test/{it}", 200, Duration::from_millis(4));
+        let text = metrics.render();
+        assert!(
+            text.contains("# HELP perkgate_revocations_total Grants taken back by revoking their token."),
+            "{text}"
+        );
+        let duration = r#"perkgate_http_request_duration_seconds_bucket{method="GET",route="/test/{it}",le="#;
+        for line in [
+            "perkgate_revocations_total 2".to_owned(),
+            r#"perkgate_checks_total{decision="referred"} 0"#.to_owned(),
+            r#"perkgate_http_requests_total{method="GET",route="/test/{it}",status="200"} 2"#.to_owned(),
+            format!("{duration}\"0.003\"}} 0"),
+            format!("{duration}\"0.005\"}} 2"),
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
     }
 }

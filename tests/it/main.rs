@@ -15,6 +15,7 @@ mod database;
 mod deploy;
 mod http;
 mod ledger;
+mod metrics;
 mod oracle;
 mod perks;
 mod privacy;

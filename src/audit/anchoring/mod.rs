@@ -26,7 +26,7 @@ pub use webhook::{Webhook, WebhookError};
 use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::ledger::store::heads;
-use crate::telemetry::Outage;
+use crate::telemetry::{Outage, meters};
 
 /// After a failure, unless the schedule is quicker.
 const AGAIN_AFTER: Duration = Duration::from_mins(1);
@@ -230,7 +230,7 @@ fn tell(target: Target, outcome: &Result<usize, AnchoringError>) {
             "failed"
         }
     };
-    metrics::counter!("anchor_rounds_total", "target" => target, "outcome" => word).increment(1);
+    meters().anchor_rounds.count([target, word]);
 }
 
 /// Off the async threads; the file comes back unless its thread was lost.

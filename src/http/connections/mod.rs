@@ -25,6 +25,8 @@ pub(super) use exchange::track;
 pub(super) use listen::{Listening, Running, listen};
 use stream::GuardedStream;
 
+use crate::telemetry::meters;
+
 /// The bounds of a listener's connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -217,13 +219,11 @@ impl Connections {
     }
 
     fn count(&self, open: &Open) {
-        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 connections")]
-        metrics::gauge!("http_connections", "listener" => self.bounds.listener).set(open.ranked.len() as f64);
+        meters().http_connections.set_count([self.bounds.listener], open.ranked.len() as u64);
     }
 
     fn count_closed(&self, reason: &'static str) {
-        let labels = [("listener", self.bounds.listener), ("reason", reason)];
-        metrics::counter!("http_connections_closed_total", &labels).increment(1);
+        meters().http_connections_closed.count([self.bounds.listener, reason]);
     }
 
     fn now(&self) -> u64 {

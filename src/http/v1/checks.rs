@@ -31,6 +31,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::entry::{Ended, Idempotency};
 use crate::ledger::referrals::Referral;
 use crate::subject::{SubjectError, SubjectHandle};
+use crate::telemetry::meters;
 
 /// How long a caller is kept waiting for the ledger before it is told to come back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -238,7 +239,7 @@ pub(super) async fn answer_check(
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
 fn count_dry_run(outcome: &'static str) {
-    metrics::counter!("dry_runs_total", "outcome" => outcome).increment(1);
+    meters().dry_runs.count([outcome]);
 }
 
 impl CheckBody {

@@ -23,6 +23,7 @@ use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, EventId, GrantId, PerkSlug};
 use crate::ledger::contests::{Contest, Objection};
 use crate::ledger::referrals::{Referral, ReferralStatus};
+use crate::telemetry::meters;
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 1000;
@@ -230,7 +231,7 @@ pub async fn create_contest(
             Contest::Opened(case) => (case, "opened"),
             Contest::Added(case) => (case, "added"),
         };
-        metrics::counter!("contests_total", "step" => step).increment(1);
+        meters().contests.count([step]);
         let view = ContestView::of(&case).ok_or_else(Problem::not_found)?;
         let made = Created::new(Some(format!("/v1/contests/{}", case.check)), &view)?;
         Ok(if step == "added" { made.known() } else { made })
@@ -364,7 +365,7 @@ async fn decide(
     let work = async {
         let note = read_text("/note", &note, MAX_NOTE)?;
         let answer = gateway.checker.rule_on(caller, merchant, Ruling { check: check.clone(), tier, note }).await?;
-        metrics::counter!("contests_total", "step" => step).increment(1);
+        meters().contests.count([step]);
         told(answer, gateway.ledger.referral_of(&merchant.id, &check).await?.as_ref())
     };
     let again = async {

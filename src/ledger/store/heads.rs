@@ -1,7 +1,8 @@
 //! The heads of logs, old and new, and where in a log an event stands.
 
-use diesel::dsl::max;
+use diesel::dsl::{count_star, max, sql};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use super::{CheckpointRow, LogRow, Result};
 use crate::database::AnyConnection;
@@ -21,6 +22,14 @@ pub fn update_origin(conn: &mut AnyConnection, log: &str, origin: &str) -> Resul
 /// Size and root of a log as it stands.
 pub fn find_head(conn: &mut AnyConnection, log: &str) -> Result<Option<(i64, Vec<u8>)>> {
     Ok(logs::table.find(log).select((logs::size, logs::root)).first(conn).optional()?)
+}
+
+/// How many logs there are, and the sum of their sizes.
+pub fn sum_heads(conn: &mut AnyConnection) -> Result<(u64, u64)> {
+    // PostgreSQL's sum of bigint is a numeric.
+    let events = sql::<BigInt>("cast(coalesce(sum(size), 0) as bigint)");
+    let (logs, events): (i64, i64) = logs::table.select((count_star(), events)).first(conn)?;
+    Ok((logs.unsigned_abs(), events.unsigned_abs()))
 }
 
 /// When the newest event of any log was, by the last one of each.

@@ -38,7 +38,7 @@ const HANDLE_HOLDERS: [(&str, &str); 3] = [("ledger", "Keyring"), ("tokens", "Ke
 type IsHome = fn(&SourceFile) -> bool;
 
 /// Where a crate may be named, by path.
-const HOMES: [(&str, IsHome); 13] = [
+const HOMES: [(&str, IsHome); 15] = [
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
     ("redis", |file| file.path == "redis_link.rs" || file.path.starts_with("redis_link/") || file.name() == "redis.rs"),
@@ -51,6 +51,8 @@ const HOMES: [(&str, IsHome); 13] = [
     ("utoipa_swagger_ui", |file| file.room() == "http"),
     ("jsonwebtoken", |file| file.room() == "tokens"),
     ("clap", |file| file.room() == "cli"),
+    ("metrics", |file| file.room() == "telemetry"),
+    ("metrics_exporter_prometheus", |file| file.path == "telemetry/metrics.rs"),
     ("saphyr_parser", |file| file.path == "yaml.rs"),
 ];
 

@@ -54,7 +54,7 @@ impl Program {
     async fn lost(&self) -> u64 {
         let answer = self.http.get(format!("http://127.0.0.1:{}/metrics", self.metrics)).send().await.unwrap();
         let text = String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("log_lines_lost_total "));
+        let line = text.lines().find_map(|line| line.strip_prefix("perkgate_log_lines_lost_total "));
         line.map_or(0, |count| count.parse().unwrap())
     }
 
