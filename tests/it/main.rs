@@ -19,5 +19,6 @@ mod metrics;
 mod oracle;
 mod perks;
 mod privacy;
+mod readme;
 mod score_cache;
 mod support;

@@ -9,5 +9,6 @@ pub mod receiver;
 pub mod serve;
 pub mod services;
 pub mod shape;
+pub mod shell;
 pub mod tally;
 pub mod world;
