@@ -10,6 +10,7 @@
 
 mod architecture;
 mod audit;
+mod backups;
 mod cli;
 mod database;
 mod deploy;

@@ -330,8 +330,9 @@ fn postgres_binaries() -> Option<PathBuf> {
     installed.pop().map(|(_, binaries)| binaries).or_else(|| find("initdb")?.parent().map(Path::to_owned))
 }
 
+/// Where the PATH has a program.
 #[expect(clippy::disallowed_methods, reason = "the tests look for the machine's programs")]
-fn find(program: &str) -> Option<PathBuf> {
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| candidate.exists())
 }
@@ -361,7 +362,7 @@ fn private_directory(account: Option<&str>) -> PathBuf {
 
 /// Says that tests are left out, past the test runner's capture; an error where services are required.
 #[expect(clippy::disallowed_methods, reason = "a wish of the test run, not a setting of the gateway")]
-fn skip(what: &str, programs: &str) {
+pub fn skip(what: &str, programs: &str) {
     assert!(
         std::env::var_os("PERKGATE_REQUIRE_SERVICES").is_none_or(|value| value != "1"),
         "PERKGATE_REQUIRE_SERVICES=1, but this machine has no {programs}"
