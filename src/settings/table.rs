@@ -242,7 +242,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 36] = [
+pub const TABLE: [&Setting; 37] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,

@@ -31,14 +31,6 @@ pub fn list_standing_grants(
         .load(conn)?)
 }
 
-/// Those of these grants that the merchant has.
-pub fn list_grants(conn: &mut AnyConnection, merchant: &MerchantId, ids: &[&str]) -> Result<Vec<GrantRow>> {
-    Ok(on_either!(conn, |c| grants::table
-        .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::id.eq_any(ids)))
-        .select(GrantRow::as_select())
-        .load(c)?))
-}
-
 /// The events of this kind about each of `about`, in the merchant's log.
 pub fn list_events_about(
     conn: &mut AnyConnection,
