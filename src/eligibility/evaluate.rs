@@ -26,7 +26,7 @@ impl From<bool> for Truth {
 }
 
 /// A value that is there, of a type that its test says nothing about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mistyped {
     pub wanted: ValueType,
     pub given: ValueType,
@@ -149,17 +149,19 @@ impl<'a> World<'a> {
         let compared = || std::iter::once(&leaf.attribute).chain(leaf.test.other());
         let missing: Vec<_> = compared().filter(|attribute| self.value(attribute).is_none()).collect();
         let mistyped = || compared().filter_map(|attribute| Some((attribute, self.mistyped(leaf, attribute)?)));
+        // Whatever order the members of a condition stand in, of one attribute the same is told.
+        let mut add = |attribute: &Attribute, mistyped: Option<Mistyped>| {
+            let known = causes.entry(attribute.clone()).or_insert(mistyped);
+            *known = (*known).min(mistyped);
+        };
         if truth != Truth::Unknown {
-            causes.entry(leaf.attribute.clone()).or_default();
-        } else if missing.is_empty() && mistyped().next().is_some() {
-            for (attribute, mistyped) in mistyped() {
-                causes.entry(attribute.clone()).or_insert(Some(mistyped));
-            }
+            add(&leaf.attribute, None);
+        } else if !missing.is_empty() {
+            missing.into_iter().for_each(|attribute| add(attribute, None));
+        } else if mistyped().next().is_some() {
+            mistyped().for_each(|(attribute, mistyped)| add(attribute, Some(mistyped)));
         } else {
-            let unknown: Vec<_> = if missing.is_empty() { compared().collect() } else { missing };
-            for attribute in unknown {
-                causes.entry(attribute.clone()).or_default();
-            }
+            compared().for_each(|attribute| add(attribute, None));
         }
     }
 
