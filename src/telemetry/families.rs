@@ -64,6 +64,7 @@ const REASONS: &[&str] = &[
     "score_missing",
     "score_stale",
     "attribute_missing",
+    "attribute_mistyped",
     "condition_not_met",
     "outside_schedule",
     "not_yet_valid",

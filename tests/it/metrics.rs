@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::database::Backend;
+use perkgate::eligibility::reason::ReasonCode;
 use perkgate::json::Json;
 use perkgate::telemetry::families::{FAMILIES, Family, Kind, READINESS_REASONS};
 use perkgate::yaml;
@@ -292,6 +293,14 @@ fn holds(place: &str, query: &str, scrape: &Scrape, has_redis: bool) {
         for label in by.split(')').next().unwrap().split(',') {
             assert!(known_labels.contains(label.trim()), "{place}: by {label}: {query}");
         }
+    }
+}
+
+#[test]
+fn the_table_has_every_reason_from_the_start() {
+    let family = FAMILIES.iter().find(|family| family.name == "perkgate_check_reasons_total").unwrap();
+    for code in ReasonCode::ALL {
+        assert!(family.labels[0].values.contains(&code.as_str()), "{}", code.as_str());
     }
 }
 
