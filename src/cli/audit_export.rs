@@ -33,6 +33,7 @@ pub(super) struct Args {
     /// Events before this instant; to the last unless given.
     #[arg(long, value_name = "INSTANT")]
     to: Option<Timestamp>,
+    /// How it is written: a line a record, or a table.
     #[arg(long, default_value = "ndjson")]
     format: Format,
     /// Go on where this earlier export ended; a checkpoint or a file of anchors does as well.

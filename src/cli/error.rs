@@ -11,13 +11,16 @@ use crate::audit::anchoring::AnchorFileError;
 use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
 use crate::database::{DatabaseError, Mismatch};
+use crate::eligibility::checker::CheckError;
 use crate::eligibility::chosen::TrialError;
 use crate::eligibility::discloser::DisclosureError;
+use crate::eligibility::referee::RulingError;
 use crate::gateway::GatewayError;
-use crate::ids::{MerchantSlug, PerkSlug, SourceName};
+use crate::ids::{MerchantSlug, NameError, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
-use crate::ledger::keys::RotationError;
+use crate::ledger::contests::ContestError;
+use crate::ledger::returns::ReturnError;
 use crate::perks::catalog::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::perks::read::Issue;
@@ -90,6 +93,22 @@ pub enum CliError {
     Unconfirmed(String),
     #[error("that was no yes: nothing was done")]
     Declined,
+    /// `kind` and what was asked for.
+    #[error("the merchant has no {kind} `{id}`")]
+    Absent { kind: &'static str, id: String },
+    /// What a person wrote is not repeated: it may name somebody.
+    #[error("--note: {0}")]
+    Note(NameError),
+    #[error("--reason: {0}")]
+    Reason(NameError),
+    #[error(transparent)]
+    Check(CheckError),
+    #[error(transparent)]
+    Ruling(RulingError),
+    #[error(transparent)]
+    Contest(ContestError),
+    #[error(transparent)]
+    Return(ReturnError),
     #[error("the merchant has no perk `{0}`")]
     UnknownPerk(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
@@ -163,27 +182,12 @@ pub enum CliError {
     Jwks { place: String, why: JwksError },
 }
 
-impl From<PerkError> for CliError {
-    fn from(error: PerkError) -> Self {
-        match error {
-            PerkError::NotFound(perk) => Self::UnknownPerk(perk),
-            PerkError::VersionNotFound { perk, version } => Self::UnknownVersion { perk, version },
-            other => Self::Perk(other),
-        }
-    }
-}
-
-impl From<RotationError> for CliError {
-    fn from(error: RotationError) -> Self {
-        match error {
-            RotationError::Keyring(error) => GatewayError::from(error).into(),
-            RotationError::Ledger(error) => error.into(),
-            RotationError::Database(error) => error.into(),
-        }
-    }
-}
-
 impl CliError {
+    /// Nothing of this kind is the merchant's.
+    pub(super) fn absent(kind: &'static str, id: &str) -> Self {
+        Self::Absent { kind, id: id.to_owned() }
+    }
+
     /// What is told: one complaint, or one for each thing that is wrong.
     #[must_use]
     pub fn complaints(&self) -> Vec<Complaint> {
@@ -279,6 +283,8 @@ impl CliError {
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::NoMerchant => "`perkgate merchant create SLUG --name NAME` makes one",
             Self::SeveralMerchants { .. } => "--merchant SLUG, or PERKGATE_MERCHANT=SLUG in the environment",
+            Self::Absent { kind: "grant" | "check", .. } => "its id, as the answer of the check says",
+            Self::Absent { .. } => "`perkgate referral list` and `perkgate contest list` show them",
             Self::Unconfirmed(_) => "--yes, if it is meant",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
             Self::UnknownVersion { .. } => "`perkgate perk show` without --version shows the one that decides",
@@ -341,6 +347,12 @@ impl CliError {
             | Self::Perk(_)
             | Self::Handle(_)
             | Self::Declined
+            | Self::Note(_)
+            | Self::Reason(_)
+            | Self::Check(_)
+            | Self::Ruling(_)
+            | Self::Contest(_)
+            | Self::Return(_)
             | Self::Disclosure(_)
             | Self::Context(_)
             | Self::Trial(_)

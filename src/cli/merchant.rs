@@ -35,6 +35,7 @@ enum Action {
     },
     /// Change a merchant. Each change is an event of its log.
     Set {
+        /// Its short name.
         #[arg(value_name = "SLUG")]
         slug: MerchantSlug,
         /// Whose days and hours its reports count by, such as `Asia/Hong_Kong`. Rules keep their own zones.

@@ -8,21 +8,29 @@
 //! `invocation.serving_settings(&args.serving)`; one that works on a gateway's database and ends
 //! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
 
+mod approval;
 mod audit;
 mod audit_checkpoint;
 mod audit_export;
 mod audit_receipt;
+mod check;
 mod complaint;
+mod completions;
 mod confirmation;
+mod contest;
 mod demo;
 mod demo_stage;
 mod doctor;
 mod document;
 pub mod error;
+mod error_sources;
+mod examples;
 pub mod flags;
+mod grant;
 mod key;
 mod log_keys;
 mod log_origins;
+mod man;
 mod merchant;
 mod migrate;
 mod once;
@@ -35,6 +43,7 @@ mod perk_life;
 mod perk_simulate;
 mod progress;
 mod prune;
+mod referral;
 mod remedy;
 mod report;
 mod score;
@@ -94,6 +103,16 @@ enum Command {
     Report(report::Args),
     /// Apply and show perks and their rules.
     Perk(perk::Args),
+    /// Ask whether a person may have a perk, and why; nothing is recorded.
+    Check(check::Args),
+    /// Show a grant, release it or take it back.
+    Grant(grant::Args),
+    /// List and show what rules have left to a person, and deny it.
+    Referral(referral::Args),
+    /// Contest refusals; list and show what was contested, and uphold it.
+    Contest(contest::Args),
+    /// Show or require that a second person approves what decides.
+    Approval(approval::Args),
     /// Make and list sources of scores.
     Source(source::Args),
     /// Import and show scores.
@@ -106,6 +125,10 @@ enum Command {
     Doctor(doctor::Args),
     /// Print the OpenAPI description of the HTTP API.
     Openapi(openapi::Args),
+    /// Print a script by which a shell completes command lines of this program.
+    Completions(completions::Args),
+    /// Write manual pages, one for each command.
+    Man(man::Args),
 }
 
 fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError> {
@@ -113,6 +136,13 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
         Command::Serve(args) => serve::run(&args, invocation),
         Command::Demo(args) => demo::run(&args, invocation),
         Command::Openapi(args) => openapi::run(&args, invocation),
+        Command::Completions(args) => completions::run(&args, invocation),
+        Command::Man(args) => man::run(&args, invocation),
+        Command::Check(args) => check::run(args, invocation),
+        Command::Grant(args) => grant::run(args, invocation),
+        Command::Referral(args) => referral::run(args, invocation),
+        Command::Contest(args) => contest::run(args, invocation),
+        Command::Approval(args) => approval::run(&args, invocation),
         Command::Migrate(args) => migrate::run(&args, invocation),
         Command::Audit(args) => audit::run(&args, invocation),
         Command::Report(args) => report::run(&args, invocation),
@@ -206,8 +236,10 @@ pub fn runtime() -> Result<Runtime, CliError> {
 }
 
 /// The commands that read no settings.
-const SETTLED: [&[&str]; 6] = [
+const SETTLED: [&[&str]; 8] = [
     &["openapi"],
+    &["completions"],
+    &["man"],
     &["key", "master"],
     &["perk", "new"],
     &["perk", "test"],
@@ -218,7 +250,8 @@ const SETTLED: [&[&str]; 6] = [
 /// The command line, whose help says what each command really reads.
 fn command() -> clap::Command {
     let whole = SETTLED.iter().fold(Cli::command(), |whole, path| change_at(whole, path, &flags::unread));
-    change_at(whole, &["demo"], &|demo| flags::read_as_flags(demo, &demo_stage::ONLY_FLAGS))
+    let whole = change_at(whole, &["demo"], &|demo| flags::read_as_flags(demo, &demo_stage::ONLY_FLAGS));
+    examples::add(whole, "")
 }
 
 fn change_at(command: clap::Command, path: &[&str], change: &dyn Fn(clap::Command) -> clap::Command) -> clap::Command {

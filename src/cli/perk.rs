@@ -50,7 +50,7 @@ enum Action {
         #[arg(long)]
         publish: bool,
         /// Why the rule changes, in place of the file's `change_note`.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, alias = "change-note", value_name = "TEXT")]
         note: Option<String>,
         /// Check everything, tell what would be done, and do nothing.
         #[arg(long)]
@@ -71,7 +71,7 @@ enum Action {
     },
     /// Show a perk and one version of its rule: the one that decides, or the latest draft.
     Show {
-        #[arg(value_name = "PERK")]
+        #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
         perk: PerkSlug,
         #[command(flatten)]
         merchant: MerchantFlag,

@@ -24,11 +24,11 @@ use crate::perks::versions::{Step, Taken};
 
 #[derive(clap::Args)]
 pub(super) struct OfPerk {
-    #[arg(value_name = "PERK")]
+    #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
     perk: PerkSlug,
     #[command(flatten)]
     merchant: MerchantFlag,
-    #[arg(long, value_name = "TEXT", help = "Why; it stands in the audit log")]
+    #[arg(long, alias = "change-note", value_name = "TEXT", help = "Why; it stands in the audit log")]
     note: Option<String>,
 }
 
@@ -78,9 +78,21 @@ pub(super) enum Life {
         #[command(flatten)]
         confirmation: Confirmation,
     },
+    /// Delete a draft. Its number is never given again.
+    DeleteDraft {
+        #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
+        perk: PerkSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// Which version.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        version: i32,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// List a perk's versions with who did what and why, newest first.
     History {
-        #[arg(value_name = "PERK")]
+        #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
         perk: PerkSlug,
         #[command(flatten)]
         merchant: MerchantFlag,
@@ -133,6 +145,19 @@ impl fmt::Display for Stepped {
             (status, None) => write_part!(f, "Version {version} of `{perk}` is {}", status.as_str()),
         }?;
         warnings.iter().try_for_each(|it| write_part!(f, "\n  warning: {}: {}", it.pointer, it.detail))
+    }
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    perk: PerkSlug,
+    version: i32,
+    deleted: bool,
+}
+
+impl fmt::Display for Deleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "Draft {} of `{}` is deleted", self.version, self.perk)
     }
 }
 
@@ -224,6 +249,19 @@ pub(super) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&Stepped::of(made))?;
             // It was to decide, and doesn't.
             Ok(if waits { Ended::Badly } else { Ended::Well })
+        }
+        Life::DeleteDraft { perk, merchant, version, confirmation } => {
+            on(&merchant, invocation, async |gateway, merchant| {
+                let found = gateway.catalog.find_version(merchant, &perk, version).await?;
+                if found.status != VersionStatus::Draft {
+                    return Err(PerkError::NotADraft(found.status).into());
+                }
+                confirmation.ask(&format!("delete the draft {version} of `{perk}` for good"))?;
+                gateway.catalog.delete_version(merchant, ACTOR, &perk, version, Expected::Anything).await?;
+                Ok(())
+            })?;
+            invocation.output.show(&Deleted { perk, version, deleted: true })?;
+            Ok(Ended::Well)
         }
         Life::Pause(of) => stand(of, PerkStatus::Paused, None, invocation),
         Life::Resume(of) => stand(of, PerkStatus::Active, None, invocation),

@@ -32,7 +32,7 @@ use crate::subject::SubjectHandle;
 /// Which rule is tried out.
 #[derive(clap::Args)]
 pub(super) struct RuleArgs {
-    #[arg(value_name = "PERK")]
+    #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
     pub perk: PerkSlug,
     #[command(flatten)]
     pub merchant: MerchantFlag,
@@ -138,7 +138,7 @@ pub(super) fn known(error: TrialError) -> CliError {
     }
 }
 
-fn read_context(text: Option<&str>) -> Result<Context, CliError> {
+pub(super) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
     let Some(text) = text else { return Ok(Context::default()) };
     let json = LooseJson::parse(text).map_err(|error| {
         let pointer = error.pointer().to_owned();

@@ -33,6 +33,7 @@ enum Which {
 
 #[derive(clap::Args)]
 struct Grouped {
+    /// What makes a group; totals only without it.
     #[arg(long, value_name = "WHAT")]
     group_by: Option<By>,
     #[command(flatten)]

@@ -99,7 +99,7 @@ struct ErasedView {
     former_pseudonym: Option<String>,
     scores: u64,
     referrals_closed: u64,
-    limits_begun_anew: Vec<LimitView>,
+    limits_restarted: Vec<LimitView>,
     purged: bool,
 }
 
@@ -140,7 +140,7 @@ impl From<Option<Erased>> for ErasedView {
             former_pseudonym: former.map(|it| it.as_str().to_owned()),
             scores,
             referrals_closed: referrals,
-            limits_begun_anew: limits.into_iter().map(LimitView::from).collect(),
+            limits_restarted: limits.into_iter().map(LimitView::from).collect(),
             purged,
         }
     }
@@ -148,7 +148,7 @@ impl From<Option<Erased>> for ErasedView {
 
 impl fmt::Display for ErasedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { erased, pseudonym, former_pseudonym, scores, referrals_closed, limits_begun_anew, purged } = self;
+        let Self { erased, pseudonym, former_pseudonym, scores, referrals_closed, limits_restarted, purged } = self;
         if !erased {
             return f.write_str("Nothing is held on this person: never known here, or erased before");
         }
@@ -158,9 +158,9 @@ impl fmt::Display for ErasedView {
             (None, _) => f.write_str("Erased: no event was about this person")?,
         }
         write_line!(f, "; {scores} scores deleted, {referrals_closed} open referrals closed")?;
-        if !limits_begun_anew.is_empty() {
+        if !limits_restarted.is_empty() {
             write_line!(f, "Whoever comes back begins these limits anew:")?;
-            write_block(f, &limits(limits_begun_anew))?;
+            write_block(f, &limits(limits_restarted))?;
         }
         if !purged {
             write_line!(f, "Something still reads old copies in the database's files: a server that runs clears them")?;

@@ -77,6 +77,20 @@ impl Question {
     }
 }
 
+impl Answer {
+    /// Its reasons as a caller may see them. A recorded check can be held against whoever asks for many; a dry run
+    /// can't, so it tells those who may not read scores no gap at all.
+    #[must_use]
+    pub fn visible_reasons(&self, reads_scores: bool) -> Vec<Reason> {
+        let visible = |reason: Reason| match (reads_scores, &self.check) {
+            (true, _) => reason,
+            (false, Some(_)) => reason.for_roles_without_scores(),
+            (false, None) => reason.without_gap(),
+        };
+        self.reasons.iter().cloned().map(visible).collect()
+    }
+}
+
 /// Why a question got no decision.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {

@@ -71,7 +71,7 @@ pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, d
              assume one.",
             score.observed_at
         );
-        warn("score_of_later", detail);
+        warn("score_is_newer", detail);
     }
     if !chosen.rule.limits().is_empty() && trial.subject.is_none() {
         let detail = "Limits count people: name a subject to see what is left of them.";
@@ -112,7 +112,7 @@ fn standing(chosen: &Chosen, at: Timestamp) -> Option<Warning> {
     let (code, detail) = match perk.status {
         _ if since > at => {
             let then = "whether it was on offer then is not looked at";
-            ("standing_of_later", format!("The perk was {what} at {since}, after {at}: {then}."))
+            ("status_is_newer", format!("The perk was {what} at {since}, after {at}: {then}."))
         }
         PerkStatus::Active => return None,
         PerkStatus::Paused => {

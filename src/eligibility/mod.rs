@@ -28,6 +28,7 @@ mod doubts;
 mod evaluate;
 pub mod everyone;
 pub mod facts;
+pub mod grants;
 mod outcome;
 pub mod reason;
 mod recount;

@@ -10,7 +10,7 @@ use crate::database::DatabaseError;
 use crate::ids::{CheckId, EventId};
 use crate::json::Json;
 use crate::ledger::LedgerError;
-use crate::ledger::entry::CheckEntry;
+use crate::ledger::entry::{Actor, CheckEntry};
 use crate::ledger::referrals::{Referral, ReferralStatus, Referred, Resolution, ResolveError, Resolved};
 use crate::perks::catalog::PerkError;
 use crate::perks::limit::Place;
@@ -127,14 +127,7 @@ impl Checker {
     ) -> Result<Answer, RulingError> {
         let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
         let referral = referral.ok_or(RulingError::NotFound)?;
-        if let Some(contest) = &referral.contest {
-            // Who says that a decision is wrong doesn't judge it, nor who says so of another that is judged with it.
-            let added = contest.added.iter().map(|added| (&added.by, added.at));
-            for (by, at) in std::iter::once((&contest.by, contest.at)).chain(added) {
-                let other = self.catalog.require_another(&merchant.id, by, at, &principal.actor()).await;
-                other.map_err(CheckError::from)?;
-            }
-        }
+        self.require_judge(merchant, &referral, &principal.actor()).await?;
         let grant = match &ruling.tier {
             // Even when the person has been erased meanwhile: what is left of them can be closed.
             None => None,
@@ -158,26 +151,48 @@ impl Checker {
             Err(CheckError::Ledger(LedgerError::Pruned)) => None,
             Err(error) => return Err(error.into()),
         };
-        let at = self.clock.now();
-        let resolution = Resolution {
-            merchant: merchant.id.clone(),
-            check: ruling.check.clone(),
-            event: EventId::new(at, &self.entropy),
-            at,
-            by: principal.actor(),
-            note: ruling.note,
-            grant,
-        };
-        match self.ledger.resolve(resolution).await? {
-            Resolved::Granted(recorded) => {
-                meters().referrals.count(["granted"]);
-                Ok(self.answer(&recorded)?)
-            }
-            Resolved::Denied => {
-                meters().referrals.count(["denied"]);
-                Ok(asked.unwrap_or_else(|| bare(principal, &referral)))
-            }
+        match self.resolve(merchant, ruling.check, principal.actor(), ruling.note, grant).await? {
+            Resolved::Granted(recorded) => Ok(self.answer(&recorded)?),
+            Resolved::Denied => Ok(asked.unwrap_or_else(|| bare(principal, &referral))),
         }
+    }
+
+    /// Records that a check which was referred is denied, or that a refusal which was contested stands; `by` needs no
+    /// key, as nothing is granted.
+    ///
+    /// # Errors
+    /// [`RulingError`].
+    pub async fn deny(&self, by: Actor, merchant: &Merchant, check: &CheckId, note: String) -> Result<(), RulingError> {
+        let referral = self.ledger.referral_of(&merchant.id, check).await.map_err(CheckError::from)?;
+        self.require_judge(merchant, &referral.ok_or(RulingError::NotFound)?, &by).await?;
+        self.resolve(merchant, check.clone(), by, note, None).await?;
+        Ok(())
+    }
+
+    /// Who says that a decision is wrong doesn't judge it, nor who says so of another that is judged with it.
+    async fn require_judge(&self, merchant: &Merchant, referral: &Referral, by: &Actor) -> Result<(), CheckError> {
+        let Some(contest) = &referral.contest else { return Ok(()) };
+        let added = contest.added.iter().map(|added| (&added.by, added.at));
+        for (first, at) in std::iter::once((&contest.by, contest.at)).chain(added) {
+            self.catalog.require_another(&merchant.id, first, at, by).await?;
+        }
+        Ok(())
+    }
+
+    async fn resolve(
+        &self,
+        merchant: &Merchant,
+        check: CheckId,
+        by: Actor,
+        note: String,
+        grant: Option<Box<CheckEntry>>,
+    ) -> Result<Resolved, RulingError> {
+        let (merchant, at) = (merchant.id.clone(), self.clock.now());
+        let event = EventId::new(at, &self.entropy);
+        let resolved = self.ledger.resolve(Resolution { merchant, check, event, at, by, note, grant }).await?;
+        let decision = if matches!(resolved, Resolved::Granted(_)) { "granted" } else { "denied" };
+        meters().referrals.count([decision]);
+        Ok(resolved)
     }
 
     /// The tiers that the rule which referred a check has, by id and name, highest rank first: what a

@@ -30,7 +30,7 @@ use super::routes::routes;
         (name = "subjects", description = "What is held on one person, and erasing it"),
         (name = "perks", description = "What a merchant offers, and to whom"),
         (name = "scores", description = "What is known about people, and from where"),
-        (name = "keys in the open", description = "Public keys to check tokens and logs with"),
+        (name = "Public keys", description = "Public keys to check tokens and logs with"),
         (name = "merchants", description = "The businesses that offer perks"),
         (name = "keys", description = "API keys and what they are bound to"),
         (name = "health", description = "Whether this process should be sent traffic"),

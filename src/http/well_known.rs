@@ -46,7 +46,7 @@ pub struct LogKeyView {
 ///
 /// The public keys of eligibility tokens (RFC 7517). Served from memory: it needs no database.
 #[utoipa::path(
-    tag = "keys in the open",
+    tag = "Public keys",
     security(()),
     extensions(("x-roles" = json!([]))),
     responses(
@@ -66,7 +66,7 @@ pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) ->
 /// The public keys that sign the audit logs' checkpoints, one for each log. Compare them with a copy of your own: an
 /// operator who can swap them could rewrite a log.
 #[utoipa::path(
-    tag = "keys in the open",
+    tag = "Public keys",
     security(()),
     extensions(("x-roles" = json!([]))),
     responses(

@@ -43,6 +43,9 @@ pub enum Contest {
     Added(Referral),
 }
 
+/// The longest reason why a refusal is wrong, in characters.
+pub const MAX_REASON: usize = 1000;
+
 /// What somebody says about a decision.
 #[derive(Debug, Clone)]
 pub struct Objection {

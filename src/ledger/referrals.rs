@@ -29,6 +29,9 @@ use crate::subject::{SubjectHandle, SubjectRef};
 /// The kind of a decision's event; it is about the check that was referred.
 pub const KIND: &str = "referral.decided";
 
+/// The longest note on why it was decided so, in characters.
+pub const MAX_NOTE: usize = 500;
+
 /// Where a referral is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

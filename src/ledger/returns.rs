@@ -23,6 +23,9 @@ use crate::perks::limit::{CONCURRENT, ROLLING, is_across_perks};
 /// that its grants used; checks that came meanwhile go before the next change.
 pub const AT_ONCE: usize = 25;
 
+/// The longest note on why a grant is taken back, in characters.
+pub const MAX_NOTE: usize = 500;
+
 /// The kinds of their events.
 pub const RELEASED: &str = "grant.released";
 pub const VOIDED: &str = "grant.voided";

@@ -13,7 +13,6 @@ use crate::access::{Permission, Principal};
 use crate::eligibility::checker::{Answer, CheckError, Question};
 use crate::eligibility::decide::Decision;
 use crate::eligibility::facts::Context;
-use crate::eligibility::reason::Reason;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
@@ -140,13 +139,7 @@ impl CheckView {
             Some(Ended::Voided(at)) => (None, Some(at)),
             None => (None, None),
         };
-        // A recorded check can be held against whoever asks for many; a dry run can't.
-        let visible = |reason: Reason| match (reads_scores, &answer.check) {
-            (true, _) => reason,
-            (false, Some(_)) => reason.for_roles_without_scores(),
-            (false, None) => reason.without_gap(),
-        };
-        let reasons = answer.reasons.into_iter().map(visible).map(ReasonView::of).collect();
+        let reasons = answer.visible_reasons(reads_scores).into_iter().map(ReasonView::of).collect();
         Self {
             check: answer.check,
             decision: answer.decision,

@@ -21,14 +21,9 @@ use crate::http::openapi::{
 };
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, EventId, GrantId, PerkSlug};
-use crate::ledger::contests::{Contest, Objection};
-use crate::ledger::referrals::{Referral, ReferralStatus};
+use crate::ledger::contests::{Contest, MAX_REASON, Objection};
+use crate::ledger::referrals::{MAX_NOTE, Referral, ReferralStatus};
 use crate::telemetry::meters;
-
-/// The longest reason, in characters.
-const MAX_REASON: usize = 1000;
-/// The longest note, in characters.
-const MAX_NOTE: usize = 500;
 
 /// Where a case is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

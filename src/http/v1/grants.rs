@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::checks::read_subject;
 use crate::access::role::permit::{Check, Release, Void};
 use crate::access::{Permission, Principal, Role};
+use crate::eligibility::grants::{self, GrantShown};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::extract::{Body, Path};
@@ -16,11 +17,9 @@ use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, Prob
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::ledger::entry::{Actor, Ended};
-use crate::ledger::returns::{AT_ONCE, Leaving, Taken, Taking};
+use crate::ledger::returns::{AT_ONCE, Leaving, MAX_NOTE, Taken, Taking};
 use crate::ledger::selection::Selection;
 
-/// The longest note on why a grant is taken back.
-const MAX_NOTE: usize = 500;
 /// The most grants one request takes back: the same request again goes on.
 const MOST: usize = 10_000;
 
@@ -71,6 +70,38 @@ pub enum GrantStatus {
     KeyRevoked,
 }
 
+impl From<grants::GrantStatus> for GrantStatus {
+    fn from(status: grants::GrantStatus) -> Self {
+        match status {
+            grants::GrantStatus::Active => Self::Active,
+            grants::GrantStatus::Redeemed => Self::Redeemed,
+            grants::GrantStatus::Expired => Self::Expired,
+            grants::GrantStatus::Released => Self::Released,
+            grants::GrantStatus::Voided => Self::Voided,
+            grants::GrantStatus::KeyRevoked => Self::KeyRevoked,
+        }
+    }
+}
+
+impl From<GrantShown> for GrantView {
+    fn from(it: GrantShown) -> Self {
+        Self {
+            grant: it.grant,
+            check: it.check,
+            perk: it.perk,
+            tier: it.tier,
+            rule_version: it.rule_version,
+            status: it.status.into(),
+            single_use: it.single_use,
+            granted_at: it.granted_at,
+            expires_at: it.expires_at,
+            redeemed_at: it.redeemed_at,
+            ended_at: it.ended_at,
+            note: it.note,
+        }
+    }
+}
+
 /// Show a grant
 ///
 /// A kiosk sees the grants of its own key's checks, and what a person granted in their place. Roles: admin, kiosk.
@@ -86,34 +117,19 @@ pub async fn get_grant(
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
 ) -> Result<HttpResponse, Problem> {
-    let found = gateway.ledger.find_grant(&caller.merchant()?.id, &grant).await?;
+    let found = gateway.checker.find_grant(&caller.merchant()?.id, &grant).await?;
     let found = found.ok_or_else(Problem::not_found)?;
-    let mut visible = caller.role.may(Permission::ManagePerks) || found.check.key == caller.key;
+    let mut visible = caller.role.may(Permission::ManagePerks) || found.key == caller.key;
     // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
-    if let (false, Some(asked)) = (visible, &found.check.resolves) {
+    if let (false, Some(asked)) = (visible, &found.resolves) {
         let asked = gateway.checker.find_check(caller.merchant()?, asked).await?;
         visible = asked.is_some_and(|asked| asked.key == caller.key);
     }
     if !visible {
         return Err(Problem::not_found());
     }
-    let granted = found.check.grant.ok_or_else(Problem::not_found)?;
-    let (status, ended_at) =
-        status_of(&gateway, &granted.kid, granted.end, granted.expires_at, !found.redemptions.is_empty());
-    Ok(HttpResponse::Ok().json(GrantView {
-        grant: granted.id,
-        check: found.check.check,
-        perk: found.check.perk,
-        tier: found.check.tier,
-        rule_version: found.check.rule_version,
-        status,
-        single_use: granted.single_use,
-        granted_at: found.check.at,
-        expires_at: granted.expires_at,
-        redeemed_at: found.redemptions.into_iter().map(|redemption| redemption.redeemed_at).collect(),
-        ended_at,
-        note: found.note.filter(|_| caller.role.may(Permission::Void)),
-    }))
+    let note = found.note.clone().filter(|_| caller.role.may(Permission::Void));
+    Ok(HttpResponse::Ok().json(GrantView { note, ..GrantView::from(found) }))
 }
 
 /// Where the grant of a token is in its life, and when it ended if that was before its time.
@@ -124,19 +140,8 @@ pub(super) fn status_of(
     expires_at: Timestamp,
     is_redeemed: bool,
 ) -> (GrantStatus, Option<Timestamp>) {
-    match end {
-        Some(Ended::Released(at)) => return (GrantStatus::Released, Some(at)),
-        Some(Ended::Voided(at)) => return (GrantStatus::Voided, Some(at)),
-        None => {}
-    }
-    let key_revoked_at = gateway.keyring.revoked_at(kid);
-    let is_over = expires_at <= key_revoked_at.unwrap_or_else(|| gateway.clock.now());
-    match (is_redeemed, is_over) {
-        (true, _) => (GrantStatus::Redeemed, None),
-        (false, true) => (GrantStatus::Expired, None),
-        (false, false) if key_revoked_at.is_some() => (GrantStatus::KeyRevoked, key_revoked_at),
-        (false, false) => (GrantStatus::Active, None),
-    }
+    let (status, ended_at) = gateway.checker.grant_status(kid, end, expires_at, is_redeemed);
+    (status.into(), ended_at)
 }
 
 /// A grant that was released.

@@ -23,10 +23,7 @@ use crate::http::v1::checks::CheckView;
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::cases::Added;
-use crate::ledger::referrals::{Referral, ReferralStatus, Referred};
-
-/// The longest note, in characters.
-const MAX_NOTE: usize = 500;
+use crate::ledger::referrals::{MAX_NOTE, Referral, ReferralStatus, Referred};
 
 /// A check that a person is to decide, or has decided.
 #[derive(Debug, Serialize, ToSchema)]
@@ -150,7 +147,7 @@ pub struct ReferralsQuery {
 /// What a person decides.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"decision": "grant", "tier": "standard", "note": "Her flight was moved to our terminal."}))]
+#[schema(example = json!({"decision": "granted", "tier": "standard", "note": "Her flight was moved to our terminal."}))]
 pub struct RulingBody {
     decision: Word,
     /// What is granted: one of the referral's `tiers`.
@@ -164,8 +161,12 @@ pub struct RulingBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
-    Grant,
-    Deny,
+    /// Written `grant` before.
+    #[serde(alias = "grant")]
+    Granted,
+    /// Written `deny` before.
+    #[serde(alias = "deny")]
+    Denied,
 }
 
 impl RulingView {
@@ -211,8 +212,8 @@ impl RulingBody {
     fn read(self, check: CheckId) -> Result<Ruling, Problem> {
         let mut spots = Vec::new();
         match (self.decision, &self.tier) {
-            (Word::Grant, None) => spots.push(Spot::at("/tier", "missing", "say which tier is granted")),
-            (Word::Deny, Some(_)) => {
+            (Word::Granted, None) => spots.push(Spot::at("/tier", "missing", "say which tier is granted")),
+            (Word::Denied, Some(_)) => {
                 spots.push(Spot::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
             }
             _ => {}
@@ -311,8 +312,8 @@ pub(super) async fn case_of(
 
 /// Decide a referral
 ///
-/// `grant` makes a new check in the place of the one that was referred: its limits are used like any
-/// other's, and the answer has its token. `deny` answers with the check that was referred. Both are
+/// `granted` makes a new check in the place of the one that was referred: its limits are used like any
+/// other's, and the answer has its token. `denied` answers with the check that was referred. Both are
 /// recorded with who decided and why, and neither can be decided again. Roles: admin.
 #[utoipa::path(
     tag = "referrals",

@@ -36,7 +36,7 @@ pub struct ErasureBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "erased": true, "pseudonym": "sub_0c3f5a7e9b1d2f4a6c8e0b2d4f6a8c0e", "scores": 1, "referrals_closed": 0,
-    "limits_begun_anew": [{"perk": "sfo-lounge", "limit": "person-day", "window": "day:2026-11-25@-08", "used": 1,
+    "limits_restarted": [{"perk": "sfo-lounge", "limit": "person-day", "window": "day:2026-11-25@-08", "used": 1,
                            "last_used_at": "2026-11-25T18:00:00Z"}],
     "purged": true
 }))]
@@ -55,7 +55,7 @@ pub struct ErasureView {
     referrals_closed: u64,
     /// What had been used of limits whose windows may still be open. Somebody who comes back is
     /// somebody new: for them these limits begin anew.
-    limits_begun_anew: Vec<LimitHeldView>,
+    limits_restarted: Vec<LimitHeldView>,
     /// Whether old copies in the database's own files are gone too. If not, something still reads them,
     /// and it is tried again. Backups and archives are yours to let expire.
     purged: bool,
@@ -201,14 +201,14 @@ impl From<ToldEvent> for PersonalEventView {
 impl From<Option<Erased>> for ErasureView {
     fn from(erased: Option<Erased>) -> Self {
         let Some(Erased { pseudonym, former, scores, referrals, limits, is_purged }) = erased else {
-            let limits_begun_anew = Vec::new();
+            let limits_restarted = Vec::new();
             return Self {
                 erased: false,
                 pseudonym: None,
                 former_pseudonym: None,
                 scores: 0,
                 referrals_closed: 0,
-                limits_begun_anew,
+                limits_restarted,
                 purged: true,
             };
         };
@@ -218,7 +218,7 @@ impl From<Option<Erased>> for ErasureView {
             former_pseudonym: former.map(|it| it.as_str().to_owned()),
             scores,
             referrals_closed: referrals,
-            limits_begun_anew: limits.into_iter().map(LimitHeldView::from).collect(),
+            limits_restarted: limits.into_iter().map(LimitHeldView::from).collect(),
             purged: is_purged,
         }
     }

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod everyday;
 mod frame;
+mod groups;
 mod hostile;
 mod keys;
 mod merchants;

@@ -276,7 +276,7 @@ async fn who_was_two_people_to_an_earlier_build_is_told_and_erased_whole() {
             (&told["pseudonym"], &told["former_pseudonym"])
         );
         assert_eq!((&erased["scores"], &erased["referrals_closed"]), (&json!(2), &json!(2)));
-        assert_eq!(erased["limits_begun_anew"].as_array().unwrap().len(), 2);
+        assert_eq!(erased["limits_restarted"].as_array().unwrap().len(), 2);
         assert_eq!(app.footprint().await.subjects, 0);
         let events = admin.get("/v1/audit/events?kind=subject.erased").await.is(200);
         assert_eq!(events["events"].as_array().unwrap().len(), 2, "one for each name that is nobody's now");

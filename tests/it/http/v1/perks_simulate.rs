@@ -358,7 +358,7 @@ async fn what_an_answer_leaves_open_is_said_beside_it() {
         // Published at 19:00, seen at 18:00.
         let early = "2012-05-08T18:59:59Z";
         assert_eq!(codes(ada(json!({"at": early}))).await, ["no_version_decides"]);
-        assert_eq!(codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await, ["no_version_decides", "score_of_later"]);
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T17:00:00Z"}))).await, ["no_version_decides", "score_is_newer"]);
         let assumed = json!({"at": "2012-05-08T17:00:00Z", "score": {"value": 50}});
         assert_eq!(codes(ada(assumed)).await, ["no_version_decides"]);
         assert_eq!(codes(ada(json!({"at": "2012-06-08T19:00:00Z"}))).await, none);
@@ -384,7 +384,7 @@ async fn what_an_answer_leaves_open_is_said_beside_it() {
 
         admin.post("/v1/perks/sfo-lounge/pause", &json!({"change_note": "Water damage."})).await.is(200);
         assert_eq!(codes(ada(json!({}))).await, ["perk_paused"]);
-        assert_eq!(codes(ada(json!({"at": "2012-05-08T19:30:00Z"}))).await, ["standing_of_later"]);
+        assert_eq!(codes(ada(json!({"at": "2012-05-08T19:30:00Z"}))).await, ["status_is_newer"]);
         admin.post("/v1/perks/sfo-lounge/resume", &json!({"change_note": "Dry."})).await.is(200);
         assert_eq!(codes(ada(json!({}))).await, none);
     }

@@ -28,7 +28,7 @@ fn ask() -> Value {
 }
 
 fn grant(tier: &str) -> Value {
-    json!({"decision": "grant", "tier": tier, "note": "Ada's flight was moved to our terminal."})
+    json!({"decision": "granted", "tier": tier, "note": "Ada's flight was moved to our terminal."})
 }
 
 #[tokio::test(flavor = "multi_thread")]

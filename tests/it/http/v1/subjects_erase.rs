@@ -66,7 +66,7 @@ async fn the_erased_are_named_by_nothing_and_everything_still_verifies() {
         assert!(pseudonym.starts_with("sub_"));
         assert_eq!(
             answer,
-            json!({"erased": true, "pseudonym": pseudonym, "scores": 1, "referrals_closed": 0, "limits_begun_anew": [
+            json!({"erased": true, "pseudonym": pseudonym, "scores": 1, "referrals_closed": 0, "limits_restarted": [
                 {"perk": null, "limit": "ever", "window": "lifetime", "used": 1, "last_used_at": "2012-05-08T19:00:00Z"},
                 {"perk": "sfo-lounge", "limit": "person-day", "window": "day:2012-05-08@+00", "used": 1,
                  "last_used_at": "2012-05-08T19:00:00Z"}], "purged": true})
@@ -125,7 +125,7 @@ async fn erasing_twice_somebody_unknown_or_anothers_changes_nothing() {
         kiosk.post("/v1/checks", &ask()).await.is(200);
         let before = app.footprint().await;
         let nothing = json!({"erased": false, "pseudonym": null, "scores": 0, "referrals_closed": 0,
-                             "limits_begun_anew": [], "purged": true});
+                             "limits_restarted": [], "purged": true});
         assert_eq!(erase(&other, "twitter:ada").await, nothing, "another merchant's customer");
         assert_eq!(erase(&admin, "twitter:nobody").await, nothing);
         assert_eq!(app.footprint().await, before);

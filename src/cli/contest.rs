@@ -1,0 +1,246 @@
+//! `perkgate contest`: refusals that somebody says are wrong. To overturn one takes a key, as to grant a referral does.
+
+use std::fmt;
+
+use clap::{Subcommand, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, MerchantFlag, Needs};
+use super::output::{counted, table, write_line, write_part};
+use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
+use super::{Ended, Invocation};
+use crate::ids::{self, CheckId, EventId, PerkSlug};
+use crate::ledger::contests::{Contest, ContestError, MAX_REASON, Objection};
+use crate::ledger::referrals::{Referral, ReferralStatus, Referred};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List refusals that were contested, by their checks, oldest first.
+    List {
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// Only those of this status.
+        #[arg(long)]
+        status: Option<Status>,
+    },
+    /// Show a case with all there is to decide it by, and how it was decided.
+    Show(OfCheck),
+    /// Contest a refusal in the name of whoever was refused: a person decides about it.
+    Open {
+        #[command(flatten)]
+        of: OfCheck,
+        /// Why the refusal is said to be wrong. It is sealed under the person's key.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Let a refusal stand. To overturn it, send its tier to POST /v1/contests/CHECK/overturn with an admin key.
+    Uphold(Judgement),
+}
+
+/// Where a case is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Open,
+    Upheld,
+    Overturned,
+    /// The person was erased before anybody judged.
+    Closed,
+}
+
+impl Status {
+    const fn of(status: ReferralStatus) -> Self {
+        match status {
+            ReferralStatus::Open => Self::Open,
+            ReferralStatus::Denied => Self::Upheld,
+            ReferralStatus::Granted => Self::Overturned,
+            ReferralStatus::Closed => Self::Closed,
+        }
+    }
+
+    const fn stored(self) -> ReferralStatus {
+        match self {
+            Self::Open => ReferralStatus::Open,
+            Self::Upheld => ReferralStatus::Denied,
+            Self::Overturned => ReferralStatus::Granted,
+            Self::Closed => ReferralStatus::Closed,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Upheld => "upheld",
+            Self::Overturned => "overturned",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ContestView {
+    check: CheckId,
+    perk: PerkSlug,
+    rule_version: i32,
+    status: Status,
+    opened_at: Timestamp,
+    /// The key that opened it, or `cli`.
+    opened_by: String,
+    /// How many more refusals are decided with it.
+    additions: usize,
+    #[serde(flatten)]
+    decided: DecidedView,
+}
+
+impl ContestView {
+    /// None for a check that its rule referred by itself.
+    fn of(referral: &Referral) -> Option<Self> {
+        let contest = referral.contest.as_ref()?;
+        Some(Self {
+            check: referral.check.clone(),
+            perk: referral.perk.clone(),
+            rule_version: referral.rule_version,
+            status: Status::of(referral.status),
+            opened_at: contest.at,
+            opened_by: contest.by.clone(),
+            additions: contest.added.len(),
+            decided: DecidedView::of(referral),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    contests: Vec<ContestView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.contests.is_empty() {
+            return f.write_str("There is no contest.");
+        }
+        let rows = self.contests.iter().map(|it| {
+            let decided = it.decided.decided_at.map_or_else(String::new, |at| at.to_string());
+            let (status, opened) = (it.status.as_str().to_owned(), it.opened_at.to_string());
+            [it.check.to_string(), it.perk.to_string(), status, opened, decided]
+        });
+        f.write_str(&table(["check", "perk", "status", "opened", "decided"], rows))
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    contest: ContestView,
+    /// Why the refusal is said to be wrong.
+    reason: Option<String>,
+    #[serde(flatten)]
+    case: CaseView,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ContestView { check, perk, rule_version, status, opened_at, opened_by, additions, decided } = &self.contest;
+        write_line!(f, "{check}: {}", status.as_str())?;
+        write_line!(f, "  {perk}, version {rule_version}, contested {opened_at} by {opened_by}")?;
+        if let Some(reason) = &self.reason {
+            write_line!(f, "  because: {reason}")?;
+        }
+        if *additions > 0 {
+            write_line!(f, "  {} more decided with it", counted(*additions, "refusal"))?;
+        }
+        if let Some((at, by)) = decided.decided_at.zip(decided.decided_by.as_ref()) {
+            write_line!(f, "  decided {at} by {by}")?;
+        }
+        self.case.fmt(f)
+    }
+}
+
+#[derive(Serialize)]
+struct Opened {
+    /// Whether it is a case of its own; else it was added to the open one about the same person and perk.
+    opened: bool,
+    #[serde(flatten)]
+    contest: ContestView,
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let check = &self.contest.check;
+        if self.opened {
+            write_part!(f, "The refusal {check} is contested: a person decides")
+        } else {
+            write_part!(f, "The refusal was added to the open case about {check}")
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Upheld {
+    check: CheckId,
+    status: Status,
+}
+
+impl fmt::Display for Upheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "The refusal {} is {}", self.check, self.status.as_str())
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    match args.action {
+        Action::List { merchant, status } => {
+            let contests = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                list(gateway, &merchant, true, status.map(Status::stored)).await
+            })?;
+            invocation.output.show(&Listed { contests: contests.iter().filter_map(ContestView::of).collect() })?;
+        }
+        Action::Show(OfCheck { check, merchant }) => {
+            let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let found = gateway.ledger.find_referred(&merchant.id, &check).await?;
+                let seen = |referred: Referred| Some((ContestView::of(&referred.referral)?, referred));
+                let found = found.and_then(seen);
+                let (contest, referred) =
+                    found.ok_or_else(|| CliError::absent("contest of the check", check.as_str()))?;
+                let reason = referred.objection.clone();
+                Ok(Shown { contest, reason, case: CaseView::of(gateway, &merchant, referred).await? })
+            })?;
+            invocation.output.show(&shown)?;
+        }
+        Action::Open { of: OfCheck { check, merchant }, reason } => {
+            let reason = ids::label(&reason, MAX_REASON).map_err(CliError::Reason)?;
+            let opened = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                let at = gateway.clock.now();
+                let event = EventId::new(at, &gateway.entropy);
+                let objection = Objection { merchant, check: check.clone(), event, at, by: ACTOR, reason };
+                let (opened, case) = match gateway.ledger.contest(objection).await {
+                    Ok(Contest::Opened(case)) => (true, case),
+                    Ok(Contest::Added(case)) => (false, case),
+                    Err(ContestError::NotFound) => return Err(CliError::absent("check", check.as_str())),
+                    Err(error) => return Err(error.into()),
+                };
+                let contest = ContestView::of(&case);
+                let contest = contest.ok_or_else(|| CliError::absent("contest of the check", check.as_str()))?;
+                Ok(Opened { opened, contest })
+            })?;
+            invocation.output.show(&opened)?;
+        }
+        Action::Uphold(judgement) => {
+            let check = judgement.of.check.clone();
+            deny(judgement, true, "uphold the refusal in", invocation)?;
+            invocation.output.show(&Upheld { check, status: Status::Upheld })?;
+        }
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,187 @@
+//! `perkgate grant`: shows a grant, ends it because the guest has left, or takes it back.
+
+use std::fmt;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::confirmation::Confirmation;
+use super::error::CliError;
+use super::once::{self, ACTOR, MerchantFlag, Needs};
+use super::output::{write_line, write_part};
+use super::{Ended, Invocation};
+use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::ledger::returns::{Leaving, MAX_NOTE, ReturnError, Taken, Taking};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Show what was granted and what became of it.
+    Show(OfGrant),
+    /// End a grant because the guest has left: its place is free, and its token opens no door any more.
+    Release(OfGrant),
+    /// Take a mistaken or abused grant back: its token opens no door any more.
+    ///
+    /// What it used of limits is given back, unless a door has taken it. A door that verifies offline doesn't see it.
+    Void {
+        #[command(flatten)]
+        of: OfGrant,
+        /// Why. It is sealed under the person's key: erasing them destroys it.
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+        /// Leave what it used of limits used, as after an abuse.
+        #[arg(long)]
+        keep_uses: bool,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+#[derive(clap::Args)]
+struct OfGrant {
+    /// The grant's id (`grt_…`).
+    #[arg(value_name = "GRANT")]
+    grant: GrantId,
+    #[command(flatten)]
+    merchant: MerchantFlag,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    grant: GrantId,
+    check: CheckId,
+    perk: PerkSlug,
+    tier: Option<String>,
+    rule_version: i32,
+    status: GrantStatus,
+    single_use: bool,
+    granted_at: Timestamp,
+    expires_at: Timestamp,
+    redeemed_at: Vec<Timestamp>,
+    ended_at: Option<Timestamp>,
+    note: Option<String>,
+}
+
+impl From<GrantShown> for Shown {
+    fn from(it: GrantShown) -> Self {
+        Self {
+            grant: it.grant,
+            check: it.check,
+            perk: it.perk,
+            tier: it.tier,
+            rule_version: it.rule_version,
+            status: it.status,
+            single_use: it.single_use,
+            granted_at: it.granted_at,
+            expires_at: it.expires_at,
+            redeemed_at: it.redeemed_at,
+            ended_at: it.ended_at,
+            note: it.note,
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { grant, check, perk, rule_version, granted_at, expires_at, .. } = self;
+        let tier = self.tier.as_ref().map(|tier| format!(", tier {tier}")).unwrap_or_default();
+        write_line!(f, "{grant}: {}", self.status.as_str())?;
+        write_line!(f, "  {perk}{tier}, version {rule_version}, by {check}")?;
+        write_line!(f, "  granted {granted_at}, its token is good until {expires_at}")?;
+        self.redeemed_at.iter().try_for_each(|at| write_line!(f, "  redeemed {at}"))?;
+        if let Some(at) = self.ended_at {
+            write_line!(f, "  ended {at}")?;
+        }
+        match &self.note {
+            Some(note) => write_line!(f, "  {note}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Released {
+    grant: GrantId,
+    released_at: Timestamp,
+}
+
+impl fmt::Display for Released {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "{} is released since {}", self.grant, self.released_at)
+    }
+}
+
+#[derive(Serialize)]
+struct Voided {
+    grant: GrantId,
+    voided: u64,
+    redeemed: u64,
+    released: u64,
+    already_voided: u64,
+}
+
+impl Voided {
+    fn of(grant: GrantId, taken: Taken) -> Self {
+        let Taken { voided, redeemed, released, already } = taken;
+        Self { grant, voided, redeemed, released, already_voided: already }
+    }
+}
+
+impl fmt::Display for Voided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grant = &self.grant;
+        match self {
+            Self { voided: 0, .. } => write_part!(f, "{grant} had been voided before: nothing was done"),
+            Self { redeemed: 1.., .. } => {
+                write_part!(f, "{grant} is voided; a door had taken it, and what it used of limits stays used")
+            }
+            Self { released: 1.., .. } => write_part!(f, "{grant} is voided; it had been released before"),
+            _ => write_part!(f, "{grant} is voided"),
+        }
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    match args.action {
+        Action::Show(OfGrant { grant, merchant }) => {
+            let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let found = gateway.checker.find_grant(&merchant.id, &grant).await?;
+                found.ok_or_else(|| CliError::absent("grant", grant.as_str()))
+            })?;
+            invocation.output.show(&Shown::from(shown))?;
+        }
+        Action::Release(OfGrant { grant, merchant }) => {
+            let released_at = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let leaving = Leaving { actor: ACTOR, location: None, kiosk: None, audience: None };
+                gateway.ledger.release_grant(&merchant.id, &grant, leaving).await.map_err(|error| match error {
+                    ReturnError::NotFound => CliError::absent("grant", grant.as_str()),
+                    other => other.into(),
+                })
+            })?;
+            invocation.output.show(&Released { grant, released_at })?;
+        }
+        Action::Void { of: OfGrant { grant, merchant }, note, keep_uses, confirmation } => {
+            let note = ids::label(&note, MAX_NOTE).map_err(CliError::Note)?;
+            let taken = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                if gateway.checker.find_grant(&merchant.id, &grant).await?.is_none() {
+                    return Err(CliError::absent("grant", grant.as_str()));
+                }
+                confirmation.ask(&format!("take {grant} back for good"))?;
+                let taking = Taking { actor: ACTOR, note, keep_uses };
+                Ok(gateway.ledger.void_grants(&merchant.id, vec![grant.clone()], taking).await?)
+            })?;
+            invocation.output.show(&Voided::of(grant, taken))?;
+        }
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,300 @@
+//! `perkgate referral`: what rules have left to a person, and `deny`, which a person without a key may say too.
+//!
+//! To grant takes a key: the check that is granted in the place of the one that was referred belongs to it.
+
+use std::fmt;
+
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::confirmation::Confirmation;
+use super::error::CliError;
+use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
+use super::output::{table, write_line, write_part};
+use super::{Ended, Invocation};
+use crate::access::Merchant;
+use crate::eligibility::reason::Reason;
+use crate::gateway::Gateway;
+use crate::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::json::Json;
+use crate::ledger::LedgerError;
+use crate::ledger::referrals::{MAX_NOTE, Referral, ReferralStatus, Referred};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List checks whose rule left the decision to a person, oldest first.
+    List {
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// Only those of this status.
+        #[arg(long, value_parser = statuses())]
+        status: Option<ReferralStatus>,
+    },
+    /// Show a referral with all there is to decide it by, and how it was decided.
+    Show(OfCheck),
+    /// Deny a check that was referred. To grant it, send its tier to POST /v1/referrals/CHECK/decide with an admin key.
+    Deny(Judgement),
+}
+
+#[derive(clap::Args)]
+pub(super) struct OfCheck {
+    /// The check's id (`chk_…`).
+    #[arg(value_name = "CHECK")]
+    pub check: CheckId,
+    #[command(flatten)]
+    pub merchant: MerchantFlag,
+}
+
+/// What a person says about a check, for good.
+#[derive(clap::Args)]
+pub(super) struct Judgement {
+    #[command(flatten)]
+    pub of: OfCheck,
+    /// Why. It is sealed under the person's key: erasing them destroys it.
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+    #[command(flatten)]
+    pub confirmation: Confirmation,
+}
+
+fn statuses() -> impl clap::builder::TypedValueParser<Value = ReferralStatus> {
+    let known = [ReferralStatus::Open, ReferralStatus::Granted, ReferralStatus::Denied];
+    PossibleValuesParser::new(known.map(ReferralStatus::as_str)).map(move |text| {
+        // The parser took it: it is one of them.
+        known.into_iter().find(|status| status.as_str() == text).unwrap_or(ReferralStatus::Open)
+    })
+}
+
+#[derive(Serialize)]
+struct ReferralView {
+    check: CheckId,
+    perk: PerkSlug,
+    rule_version: i32,
+    status: ReferralStatus,
+    created_at: Timestamp,
+    #[serde(flatten)]
+    decided: DecidedView,
+}
+
+/// How it was decided.
+#[derive(Serialize)]
+pub(super) struct DecidedView {
+    pub decided_at: Option<Timestamp>,
+    /// The key that decided, or `cli`.
+    pub decided_by: Option<String>,
+    pub granted_check: Option<CheckId>,
+    pub grant: Option<GrantId>,
+}
+
+impl DecidedView {
+    pub(super) fn of(referral: &Referral) -> Self {
+        let decided = referral.decided.as_ref();
+        let (granted_check, grant) = decided.and_then(|it| it.granted.clone()).unzip();
+        Self { decided_at: decided.map(|it| it.at), decided_by: decided.map(|it| it.by.clone()), granted_check, grant }
+    }
+}
+
+impl From<&Referral> for ReferralView {
+    fn from(it: &Referral) -> Self {
+        Self {
+            check: it.check.clone(),
+            perk: it.perk.clone(),
+            rule_version: it.rule_version,
+            status: it.status,
+            created_at: it.created_at,
+            decided: DecidedView::of(it),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    referrals: Vec<ReferralView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.referrals.is_empty() {
+            return f.write_str("There is no referral.");
+        }
+        let rows = self.referrals.iter().map(|it| {
+            let decided = it.decided.decided_at.map_or_else(String::new, |at| at.to_string());
+            let (status, created) = (it.status.as_str().to_owned(), it.created_at.to_string());
+            [it.check.to_string(), it.perk.to_string(), status, created, decided]
+        });
+        f.write_str(&table(["check", "perk", "status", "created", "decided"], rows))
+    }
+}
+
+/// What a person decides about somebody by.
+#[derive(Serialize)]
+pub(super) struct CaseView {
+    subject: String,
+    party: u64,
+    context: Json,
+    location: Option<String>,
+    kiosk: Option<String>,
+    /// What can be granted, highest rank first.
+    tiers: Vec<TierView>,
+    /// Why it was decided as it was.
+    note: Option<String>,
+    /// Why the rule didn't decide, or refused.
+    reasons: Vec<ReasonView>,
+}
+
+#[derive(Serialize)]
+struct TierView {
+    tier: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct ReasonView {
+    #[serde(flatten)]
+    reason: Reason,
+    message: String,
+}
+
+impl CaseView {
+    /// # Errors
+    /// The database's, and those of the rule that asked.
+    pub(super) async fn of(gateway: &Gateway, merchant: &Merchant, referred: Referred) -> Result<Self, CliError> {
+        let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
+        let reasons = referred.asked.reasons.clone().into_iter();
+        Ok(Self {
+            subject: referred.handle.as_str().to_owned(),
+            party: referred.party,
+            context: referred.context,
+            location: referred.location,
+            kiosk: referred.kiosk,
+            tiers: tiers.map(|tier| TierView { tier: tier.id, name: tier.name }).collect(),
+            note: referred.note,
+            reasons: reasons.map(|reason| ReasonView { message: reason.message(), reason }).collect(),
+        })
+    }
+}
+
+impl fmt::Display for CaseView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let people = if self.party == 1 { String::new() } else { format!(", a party of {}", self.party) };
+        write_line!(f, "  about {}{people}", self.subject)?;
+        let places = [("at", &self.location), ("asked by", &self.kiosk)];
+        for (word, place) in places.into_iter().filter_map(|(word, place)| Some((word, place.as_ref()?))) {
+            write_line!(f, "  {word} {place}")?;
+        }
+        write_line!(f, "  context {}", self.context.canonical())?;
+        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
+        for TierView { tier, name } in &self.tiers {
+            write_line!(f, "  can be granted: {tier} ({name})")?;
+        }
+        match &self.note {
+            Some(note) => write_line!(f, "  {note}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    referral: ReferralView,
+    #[serde(flatten)]
+    case: CaseView,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReferralView { check, perk, rule_version, status, created_at, decided } = &self.referral;
+        write_line!(f, "{check}: {}", status.as_str())?;
+        write_line!(f, "  {perk}, version {rule_version}, referred {created_at}")?;
+        if let Some((at, by)) = decided.decided_at.zip(decided.decided_by.as_ref()) {
+            write_line!(f, "  decided {at} by {by}")?;
+        }
+        self.case.fmt(f)
+    }
+}
+
+#[derive(Serialize)]
+struct Denied {
+    check: CheckId,
+    status: ReferralStatus,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "{} is {}", self.check, self.status.as_str())
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    match args.action {
+        Action::List { merchant, status } => {
+            let referrals = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                list(gateway, &merchant, false, status).await
+            })?;
+            invocation.output.show(&Listed { referrals: referrals.iter().map(ReferralView::from).collect() })?;
+        }
+        Action::Show(OfCheck { check, merchant }) => {
+            let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let found = gateway.ledger.find_referred(&merchant.id, &check).await?;
+                let found = found.filter(|found| found.referral.contest.is_none());
+                let referred = found.ok_or_else(|| CliError::absent("referral of the check", check.as_str()))?;
+                let referral = ReferralView::from(&referred.referral);
+                Ok(Shown { referral, case: CaseView::of(gateway, &merchant, referred).await? })
+            })?;
+            invocation.output.show(&shown)?;
+        }
+        Action::Deny(judgement) => {
+            let check = judgement.of.check.clone();
+            deny(judgement, false, "deny", invocation)?;
+            invocation.output.show(&Denied { check, status: ReferralStatus::Denied })?;
+        }
+    }
+    Ok(Ended::Well)
+}
+
+/// Every referral of the merchant, or every contest.
+pub(super) async fn list(
+    gateway: &Gateway,
+    merchant: &Merchant,
+    is_contested: bool,
+    status: Option<ReferralStatus>,
+) -> Result<Vec<Referral>, CliError> {
+    let page = async |last: Option<&Referral>| {
+        let after = last.map(|it| it.check.clone());
+        gateway.ledger.list_referrals(&merchant.id, is_contested, status, after, 200).await
+    };
+    Ok(all_pages::<_, LedgerError>(200, page).await?)
+}
+
+/// Closes a case without granting anything; `deed` is what that is called.
+pub(super) fn deny(
+    judgement: Judgement,
+    is_contested: bool,
+    deed: &str,
+    invocation: &Invocation,
+) -> Result<(), CliError> {
+    let Judgement { of: OfCheck { check, merchant }, note, confirmation } = judgement;
+    let note = ids::label(&note, MAX_NOTE).map_err(CliError::Note)?;
+    let what = if is_contested { "contest of the check" } else { "referral of the check" };
+    invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, &merchant).await?;
+        let found = gateway.ledger.referral_of(&merchant.id, &check).await?;
+        if found.is_none_or(|referral| referral.contest.is_some() != is_contested) {
+            return Err(CliError::absent(what, check.as_str()));
+        }
+        confirmation.ask(&format!("{deed} the {what} {check} for good"))?;
+        gateway.checker.deny(ACTOR, &merchant, &check, note).await?;
+        Ok(())
+    })
+}

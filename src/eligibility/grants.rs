@@ -1,0 +1,116 @@
+//! A grant as it is shown, with where it is in its life.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::checker::{CheckError, Checker};
+use crate::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
+use crate::ledger::entry::Ended;
+
+/// Where a grant is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantStatus {
+    /// Its token can be spent.
+    Active,
+    Redeemed,
+    /// Its token was not spent in time.
+    Expired,
+    /// The guest has left: its token opens no door any more.
+    Released,
+    /// It was taken back: its token opens no door any more.
+    Voided,
+    /// The key that signed its token was withdrawn before the token was spent: it opens no door any more.
+    KeyRevoked,
+}
+
+/// A grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantShown {
+    pub grant: GrantId,
+    pub check: CheckId,
+    /// The key whose check it was granted by.
+    pub key: KeyId,
+    /// The check in whose place a person granted it.
+    pub resolves: Option<CheckId>,
+    pub perk: PerkSlug,
+    pub tier: Option<String>,
+    pub rule_version: i32,
+    pub status: GrantStatus,
+    pub single_use: bool,
+    pub granted_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub redeemed_at: Vec<Timestamp>,
+    /// When it ended before its time: it was released or voided, or its token's key was withdrawn.
+    pub ended_at: Option<Timestamp>,
+    /// Why it was voided: personal.
+    pub note: Option<String>,
+}
+
+impl GrantStatus {
+    /// As it is shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Redeemed => "redeemed",
+            Self::Expired => "expired",
+            Self::Released => "released",
+            Self::Voided => "voided",
+            Self::KeyRevoked => "key_revoked",
+        }
+    }
+}
+
+impl Checker {
+    /// The grant of the merchant as it is now, if there is one.
+    ///
+    /// # Errors
+    /// [`CheckError::Ledger`].
+    pub async fn find_grant(&self, merchant: &MerchantId, grant: &GrantId) -> Result<Option<GrantShown>, CheckError> {
+        let Some(found) = self.ledger.find_grant(merchant, grant).await? else { return Ok(None) };
+        let Some(granted) = found.check.grant else { return Ok(None) };
+        let is_redeemed = !found.redemptions.is_empty();
+        let (status, ended_at) = self.grant_status(&granted.kid, granted.end, granted.expires_at, is_redeemed);
+        Ok(Some(GrantShown {
+            grant: granted.id,
+            check: found.check.check,
+            key: found.check.key,
+            resolves: found.check.resolves,
+            perk: found.check.perk,
+            tier: found.check.tier,
+            rule_version: found.check.rule_version,
+            status,
+            single_use: granted.single_use,
+            granted_at: found.check.at,
+            expires_at: granted.expires_at,
+            redeemed_at: found.redemptions.into_iter().map(|redemption| redemption.redeemed_at).collect(),
+            ended_at,
+            note: found.note,
+        }))
+    }
+
+    /// Where the grant of a token is in its life, and when it ended if that was before its time.
+    #[must_use]
+    pub fn grant_status(
+        &self,
+        kid: &str,
+        end: Option<Ended>,
+        expires_at: Timestamp,
+        is_redeemed: bool,
+    ) -> (GrantStatus, Option<Timestamp>) {
+        match end {
+            Some(Ended::Released(at)) => return (GrantStatus::Released, Some(at)),
+            Some(Ended::Voided(at)) => return (GrantStatus::Voided, Some(at)),
+            None => {}
+        }
+        let key_revoked_at = self.keyring.revoked_at(kid);
+        let is_over = expires_at <= key_revoked_at.unwrap_or_else(|| self.clock.now());
+        match (is_redeemed, is_over) {
+            (true, _) => (GrantStatus::Redeemed, None),
+            (false, true) => (GrantStatus::Expired, None),
+            (false, false) if key_revoked_at.is_some() => (GrantStatus::KeyRevoked, key_revoked_at),
+            (false, false) => (GrantStatus::Active, None),
+        }
+    }
+}
