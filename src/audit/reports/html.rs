@@ -222,10 +222,10 @@ fn short(name: &str) -> String {
 fn with_code(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (nth, part) in text.split('`').enumerate() {
-        if nth % 2 == 0 {
-            out.push_str(&escaped(part));
-        } else {
+        if nth % 2 == 1 {
             let _ = write!(out, "<code>{}</code>", escaped(part));
+        } else {
+            out.push_str(&escaped(part));
         }
     }
     out
