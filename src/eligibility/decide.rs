@@ -62,7 +62,7 @@ impl Verdict {
 }
 
 impl Decision {
-    const ALL: [Self; 3] = [Self::Granted, Self::Denied, Self::Referred];
+    pub const ALL: [Self; 3] = [Self::Granted, Self::Denied, Self::Referred];
 
     /// The name on the wire and in events.
     #[must_use]

@@ -1,16 +1,16 @@
 //! The door as a whole: what its workers share, and the actix application.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::HeaderValue;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::AppExt;
 
+use super::allowed_methods::{AllowedMethods, refuse};
 use super::connections::track;
 use super::docs::Docs;
 use super::dry_runs::DryRuns;
@@ -38,21 +38,19 @@ pub struct Door {
     /// The query parameters of every operation.
     pub(super) parameters: KnownParameters,
     /// The methods of every documented path.
-    allow: BTreeMap<String, HeaderValue>,
+    pub(super) methods: AllowedMethods,
 }
 
 impl Door {
     #[must_use]
     pub fn new(rates: Rates) -> Self {
         let document = openapi::document();
-        let header = |methods: Vec<&str>| HeaderValue::from_str(&methods.join(", ")).ok();
-        let methods = openapi::methods(&document).into_iter();
         Self {
             limits: RateLimits::new(rates),
             dry_runs: DryRuns::default(),
             draining: AtomicBool::new(false),
             parameters: KnownParameters::of(&document),
-            allow: methods.filter_map(|(path, methods)| Some((path, header(methods)?))).collect(),
+            methods: AllowedMethods::of(&document),
             document: FixedDocument::new(openapi::json(&document), "application/json"),
             docs: Docs::new(),
             perk_schema: FixedDocument::new(schema::text(), "application/schema+json").for_any_origin(),
@@ -92,10 +90,9 @@ pub fn app(
 
 /// What no route takes: a path that is known with another method is 405, anything else 404.
 async fn refuse_unrouted(req: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
-    let Some(pattern) = req.match_pattern() else {
+    if req.match_pattern().is_none() {
         return Err(Problem::new(Kind::NotFound, "There is nothing at this address."));
-    };
-    let allow = door.allow.get(&pattern).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD"));
-    let detail = format!("The method {} is not allowed here.", req.method());
-    Err(Problem::new(Kind::MethodNotAllowed, detail).with(header::ALLOW, allow))
+    }
+    let documented = door.methods.refuse(req.method(), req.match_info().as_str());
+    Err(documented.unwrap_or_else(|| refuse(req.method(), HeaderValue::from_static("GET, HEAD"))))
 }

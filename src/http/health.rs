@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 /// How a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReadinessStatus)]
 pub enum Status {
     Ready,
     /// It answers what it can; the reasons say what is away.
@@ -22,7 +23,6 @@ pub enum Status {
 /// Whether to send traffic here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadinessView {
-    #[schema(inline)]
     pub status: Status,
     /// `database_replaced` and `schema_newer` (until it is started again), `database_unreachable`, `ledger_failing`,
     /// `snapshots_not_loaded`, `draining`; of Redis `redis_unreachable`, `redis_is_no_redis`, `redis_refuses_login`,

@@ -14,6 +14,7 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
 use super::door::Door;
 use super::params::members;
+use super::path_pattern::PathPattern;
 use super::problem::{Problem, Spot};
 
 /// The operations of the document with the names of their query parameters.
@@ -21,25 +22,18 @@ pub(super) struct KnownParameters(Vec<KnownOperation>);
 
 struct KnownOperation {
     method: Method,
-    /// The path's segments; one in braces stands for any.
-    pattern: Vec<Segment>,
+    pattern: PathPattern,
     names: BTreeSet<String>,
-}
-
-#[derive(PartialEq, Eq)]
-enum Segment {
-    Named(String),
-    Any,
 }
 
 impl KnownParameters {
     pub(super) fn of(document: &OpenApi) -> Self {
         let mut operations: Vec<KnownOperation> = Vec::new();
         for (path, item) in &document.paths.paths {
-            operations.extend(of_item(item).map(|(method, operation)| KnownOperation::of(method, path, operation)));
+            operations
+                .extend(operations_of(item).map(|(method, operation)| KnownOperation::of(method, path, operation)));
         }
-        // `/grants/void` fits `/grants/{grant}` too, and means itself.
-        operations.sort_by_key(|operation| operation.pattern.iter().filter(|it| **it == Segment::Any).count());
+        operations.sort_by_key(|operation| operation.pattern.rank());
         Self(operations)
     }
 
@@ -53,7 +47,8 @@ impl KnownParameters {
     }
 }
 
-fn of_item(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
+/// The operations of a path by their methods.
+pub(super) fn operations_of(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     let all = [
         (Method::GET, &item.get),
         (Method::POST, &item.post),
@@ -66,23 +61,16 @@ fn of_item(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
 
 impl KnownOperation {
     fn of(method: Method, path: &str, operation: &Operation) -> Self {
-        let segment = |text: &str| if text.starts_with('{') { Segment::Any } else { Segment::Named(text.to_owned()) };
         let name = |parameter: &RefOr<Parameter>| match parameter {
             RefOr::T(it) if it.parameter_in == ParameterIn::Query => Some(it.name.clone()),
             RefOr::T(_) | RefOr::Ref(_) => None,
         };
         let names = operation.parameters.iter().flatten().filter_map(name).collect();
-        Self { method, pattern: path.split('/').map(segment).collect(), names }
+        Self { method, pattern: PathPattern::parse(path), names }
     }
 
     fn fits(&self, method: &Method, path: &str) -> bool {
-        let mut segments = path.split('/');
-        let same = self.pattern.iter().all(|wanted| match (wanted, segments.next()) {
-            (Segment::Named(wanted), Some(is)) => wanted == is,
-            (Segment::Any, Some(is)) => !is.is_empty(),
-            (_, None) => false,
-        });
-        same && segments.next().is_none() && self.method == *method
+        self.method == *method && self.pattern.fits(path)
     }
 
     fn refuse(&self, name: &str) -> Spot {
@@ -96,7 +84,8 @@ impl KnownOperation {
     }
 }
 
-/// The middleware of everything under `/v1`, behind the key: no operation can forget it.
+/// The middleware of everything under `/v1`, behind the key: no operation can forget it. It refuses methods, too, that
+/// the router would take for another path than the address means.
 ///
 /// # Errors
 /// What the rest returns; its own refusals are answers.
@@ -104,12 +93,14 @@ pub(super) async fn refuse_unknown_parameters(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let checked = match req.app_data::<Data<Door>>() {
+    let checked = req.app_data::<Data<Door>>().map_or(Ok(()), |door| {
+        door.methods.check(req.method(), req.match_info().as_str())?;
         // Nearly every request: nothing is looked up for it.
-        _ if req.query_string().is_empty() => Ok(()),
-        Some(door) => door.parameters.check(req.method(), req.path(), req.query_string()),
-        None => Ok(()),
-    };
+        if req.query_string().is_empty() {
+            return Ok(());
+        }
+        door.parameters.check(req.method(), req.path(), req.query_string())
+    });
     match checked {
         Ok(()) => next.call(req).await.map(ServiceResponse::map_into_boxed_body),
         Err(problem) => Ok(req.error_response(problem)),

@@ -15,6 +15,7 @@
 //!    `openapi.rs`, roles by `extensions(("x-roles" = …))`.
 
 mod address;
+mod allowed_methods;
 pub mod auth;
 mod conditions;
 mod connections;
@@ -23,6 +24,7 @@ mod deadline;
 mod docs;
 mod door;
 mod dry_runs;
+mod enumerations;
 pub mod extract;
 mod fixed_document;
 mod form;
@@ -35,6 +37,7 @@ pub mod once;
 mod once_tests;
 pub mod openapi;
 pub mod params;
+mod path_pattern;
 pub mod problem;
 pub mod rate_limit;
 mod refusals;

@@ -4,27 +4,33 @@ use std::collections::BTreeMap;
 
 use actix_web::App;
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 use utoipa_actix_web::AppExt;
 
 use super::problem::Kind;
 use super::routes::routes;
+use super::v1::audit_export::Format as ExportFormat;
+use super::v1::reports::{Format as ReportFormat, GroupedBy};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "perkgate",
         description = "Perk eligibility: threshold rules over cached scores, answered with signed tokens and a provable record.",
+        contact(name = "The operator of this gateway"),
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(ProblemView, SpotView)),
+    servers((url = "/", description = "The gateway that serves this document")),
+    components(schemas(ProblemView, SpotView, ReportFormat, GroupedBy, ExportFormat)),
     modifiers(&Security),
     security(("key" = [])),
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
         (name = "referrals", description = "What a person is to decide, and how they decided"),
+        (name = "contests", description = "Refusals that somebody says are wrong, and what a person decided about them"),
         (name = "tokens", description = "Doors spend what checks granted; whether a token still opens one, and taking it back"),
         (name = "audit", description = "What was recorded, as it stands in the merchant's log"),
         (name = "subjects", description = "What is held on one person, and erasing it"),
@@ -55,7 +61,7 @@ impl Modify for Security {
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "describes what problem.rs writes")]
-struct ProblemView {
+pub(super) struct ProblemView {
     /// `urn:perkgate:problem:` and the code.
     #[schema(example = "urn:perkgate:problem:invalid_request")]
     r#type: String,
@@ -76,7 +82,7 @@ struct ProblemView {
 #[derive(ToSchema)]
 #[schema(as = ProblemSpot)]
 #[expect(dead_code, reason = "describes what problem.rs writes")]
-struct SpotView {
+pub(super) struct SpotView {
     /// Where in the body (RFC 6901).
     #[schema(example = "/label")]
     pointer: Option<String>,
@@ -100,6 +106,10 @@ macro_rules! problem_sets {
 }
 
 problem_sets! {
+    /// What every operation can answer, whatever it is.
+    ProblemsOfAll = [ExpectationFailed];
+    /// What can be wrong with the copy that a caller says it holds.
+    ProblemsOfCopies = [BadRequest];
     /// What every operation that needs a key can answer: to the key, and to parameters that it doesn't take.
     ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, OriginNotAllowed, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
     /// What a query can do wrong.
@@ -174,33 +184,54 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let (_, mut document) = App::new().into_utoipa_app().openapi(Frame::openapi()).configure(routes).split_for_parts();
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        operations.into_iter().flatten().for_each(merge_problems);
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.extend(ProblemsOfAll::responses());
+            merge_problems(operation);
+            leave_out_nulls(operation);
+        }
     }
     document
+}
+
+/// What is left out is not there: a parameter has no way to be null, and a body that is null is refused.
+fn leave_out_nulls(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            without_null(&mut parameter.schema);
+        }
+    }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                without_null(&mut content.schema);
+            }
+        }
+    }
+}
+
+fn without_null(schema: &mut Option<RefOr<Schema>>) {
+    let is_null = |one: &RefOr<Schema>| matches!(one, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
+    match schema {
+        Some(RefOr::T(Schema::Object(object))) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|one| *one != Type::Null);
+                if let [one] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(one.clone());
+                }
+            }
+        }
+        Some(RefOr::T(Schema::OneOf(one_of))) => {
+            one_of.items.retain(|one| !is_null(one));
+            if let [one] = one_of.items.as_slice() {
+                *schema = Some(one.clone());
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The document as it is served and committed.
 #[must_use]
 pub fn json(document: &utoipa::openapi::OpenApi) -> String {
     document.to_pretty_json().unwrap_or_default()
-}
-
-/// Every path with the methods that it takes.
-pub(super) fn methods(document: &utoipa::openapi::OpenApi) -> Vec<(String, Vec<&'static str>)> {
-    let of = |item: &utoipa::openapi::PathItem| {
-        let mut methods = Vec::new();
-        for (operation, names) in [
-            (&item.get, ["GET", "HEAD"].as_slice()),
-            (&item.post, ["POST"].as_slice()),
-            (&item.put, ["PUT"].as_slice()),
-            (&item.patch, ["PATCH"].as_slice()),
-            (&item.delete, ["DELETE"].as_slice()),
-        ] {
-            if operation.is_some() {
-                methods.extend_from_slice(names);
-            }
-        }
-        methods
-    };
-    document.paths.paths.iter().map(|(path, item)| (path.clone(), of(item))).collect()
 }

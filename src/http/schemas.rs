@@ -1,9 +1,19 @@
 //! `/schemas`: what editors check rule files with; open to everyone.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::IfNoneMatch;
 use actix_web::{HttpResponse, get, web};
+use utoipa::ToSchema;
 
 use super::door::Door;
+use super::openapi::ProblemsOfCopies;
+
+/// A JSON Schema (2020-12).
+#[derive(ToSchema)]
+#[schema(as = JsonSchema, example = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perkgate perk file", "type": "object"}))]
+#[expect(dead_code, reason = "describes what perks write")]
+pub struct JsonSchemaView(BTreeMap<String, serde_json::Value>);
 
 /// Schema of perk files
 ///
@@ -14,8 +24,9 @@ use super::door::Door;
     security(()),
     extensions(("x-roles" = json!([]))),
     responses(
-        (status = 200, description = "The schema", content_type = "application/schema+json", body = Object, example = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perkgate perk file", "type": "object"})),
-        (status = 304, description = "Your copy is still good")
+        (status = 200, description = "The schema", content_type = "application/schema+json", body = JsonSchemaView),
+        (status = 304, description = "Your copy is still good"),
+        ProblemsOfCopies
     )
 )]
 #[get("/schemas/perk.json")]

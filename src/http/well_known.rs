@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fixed_document::FixedDocument;
+use super::openapi::ProblemsOfCopies;
 use crate::gateway::Gateway;
 use crate::ledger::published::PublishedLogKey;
 use crate::subject::hex;
@@ -16,6 +17,35 @@ use crate::tokens::jwks::Jwks;
 
 /// How long the database is asked for logs that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The keys that tokens are signed with (RFC 7517).
+#[derive(ToSchema)]
+#[schema(as = Jwks)]
+#[expect(dead_code, reason = "describes what tokens write")]
+pub struct JwksView {
+    keys: Vec<JwkView>,
+}
+
+/// A key that signs tokens (RFC 8037).
+#[derive(ToSchema)]
+#[schema(as = Jwk)]
+#[expect(dead_code, reason = "describes what tokens write")]
+pub struct JwkView {
+    #[schema(example = "OKP")]
+    kty: String,
+    #[schema(example = "Ed25519")]
+    crv: String,
+    #[schema(example = "EdDSA")]
+    alg: String,
+    #[schema(example = "sig")]
+    r#use: String,
+    /// The key's thumbprint (RFC 7638), which tokens name.
+    #[schema(example = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")]
+    kid: String,
+    /// The public key in base64url.
+    #[schema(example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
+    x: String,
+}
 
 /// The keys that sign logs.
 #[derive(Serialize, ToSchema)]
@@ -50,8 +80,9 @@ pub struct LogKeyView {
     security(()),
     extensions(("x-roles" = json!([]))),
     responses(
-        (status = 200, description = "The key set", body = Object, example = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})),
-        (status = 304, description = "Your copy is still good")
+        (status = 200, description = "The key set", content_type = "application/jwk-set+json", body = JwksView),
+        (status = 304, description = "Your copy is still good"),
+        ProblemsOfCopies
     )
 )]
 #[get("/.well-known/jwks.json")]
@@ -71,7 +102,8 @@ pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) ->
     extensions(("x-roles" = json!([]))),
     responses(
         (status = 200, description = "The keys", body = LogKeysView),
-        (status = 304, description = "Your copy is still good")
+        (status = 304, description = "Your copy is still good"),
+        ProblemsOfCopies
     )
 )]
 #[get("/.well-known/log-keys")]

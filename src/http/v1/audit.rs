@@ -1,5 +1,7 @@
 //! `/v1/audit`: the merchant's log, readable.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use crate::eligibility::decide::Decision;
 use crate::eligibility::reason::ReasonCode;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{PageLimit, Params};
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::problem::{Problem, Spot};
@@ -23,18 +26,18 @@ use crate::ledger::event::KINDS;
 pub struct EventView {
     #[schema(example = "evt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     id: String,
-    #[schema(example = "check.decided")]
+    #[schema(value_type = enumerations::EventKind)]
     kind: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// Which key did it, in which role; null once the body was pruned.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ActorView>)]
     actor: Option<Json>,
     /// What it is about: a check, a grant, a key, a perk.
     #[schema(example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     about: String,
     /// What happened; null once the body was pruned.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FactsView>)]
     facts: Option<Json>,
     /// Its place in the log.
     #[schema(example = 6)]
@@ -42,6 +45,25 @@ pub struct EventView {
     /// RFC 6962's hash of the event's canonical bytes, in hexadecimal.
     leaf_hash: String,
 }
+
+/// Who did something.
+#[derive(ToSchema)]
+#[schema(as = Actor)]
+#[expect(dead_code, reason = "describes what the ledger writes")]
+pub struct ActorView {
+    /// Null for the command line and for the gateway itself.
+    #[schema(example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    key: Option<String>,
+    /// The key's role, `cli` or `gateway`.
+    #[schema(example = "kiosk")]
+    role: String,
+}
+
+/// What an event says, by its kind. Members are added under a new version only.
+#[derive(ToSchema)]
+#[schema(as = EventFacts, example = json!({"decision": "granted", "perk": "sfo-lounge", "tier": "standard"}))]
+#[expect(dead_code, reason = "describes what the ledger writes")]
+pub struct FactsView(BTreeMap<String, serde_json::Value>);
 
 /// A page of the log. One request looks at 5,000 places at most, so a page can have few events or none
 /// and still not be the last.
@@ -70,24 +92,23 @@ pub struct EventsQuery {
     /// Before this instant.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    #[param(example = "check.decided")]
+    #[param(value_type = Option<enumerations::EventKind>, example = "check.decided")]
     kind: Option<String>,
     /// The id of the thing it is about.
     about: Option<String>,
     #[param(example = "sfo-lounge")]
     perk: Option<String>,
     tier: Option<String>,
-    #[param(example = "granted")]
+    #[param(value_type = Option<enumerations::Decision>, example = "granted")]
     decision: Option<String>,
     /// The code of one of its reasons.
-    #[param(example = "score_below_threshold")]
+    #[param(value_type = Option<enumerations::ReasonCode>, example = "score_below_threshold")]
     reason: Option<String>,
     kiosk: Option<String>,
     location: Option<String>,
     #[param(value_type = Option<i32>)]
     rule_version: Option<String>,
     /// `desc`, the newest first, unless given.
-    #[param(inline)]
     order: Option<Order>,
     /// Entries a page, 1–200; 50 unless given.
     #[param(value_type = Option<u16>)]

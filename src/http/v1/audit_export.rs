@@ -28,6 +28,7 @@ use crate::ledger::entry::LogOwner;
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ExportFormat)]
 pub enum Format {
     #[default]
     Ndjson,
@@ -45,7 +46,6 @@ pub struct ExportQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// `ndjson` unless given.
-    #[param(inline)]
     format: Option<Format>,
     /// Go on where an earlier export ended: the size of its last checkpoint, or that checkpoint itself (the
     /// signed note) in base64url. A note is held against the log before anything is exported.

@@ -11,6 +11,7 @@ use super::checks::read_subject;
 use crate::access::role::permit::Audit;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, PageLimit};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys};
 use crate::http::problem::{Problem, Spot};
@@ -31,17 +32,17 @@ pub struct EventSearchBody {
     /// Before this instant.
     #[schema(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    #[schema(example = "check.decided")]
+    #[schema(value_type = Option<enumerations::EventKind>)]
     kind: Option<String>,
     /// The id of the thing it is about.
     about: Option<String>,
     #[schema(example = "sfo-lounge")]
     perk: Option<String>,
     tier: Option<String>,
-    #[schema(example = "granted")]
+    #[schema(value_type = Option<enumerations::Decision>)]
     decision: Option<String>,
     /// The code of one of its reasons.
-    #[schema(example = "score_below_threshold")]
+    #[schema(value_type = Option<enumerations::ReasonCode>)]
     reason: Option<String>,
     kiosk: Option<String>,
     location: Option<String>,

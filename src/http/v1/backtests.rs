@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::rules::RuleView;
 use super::simulations::{read_choice, read_instant};
 use crate::access::role::permit::ManagePerks;
 use crate::eligibility::backtester::PastTrial;
@@ -26,7 +27,7 @@ pub struct BacktestBody {
     /// Which version; the published one without it, or the latest draft while nothing is published.
     version: Option<i32>,
     /// A rule that is no version, in place of `version`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RuleView>)]
     rule: Option<Json>,
     /// The first instant of the period (RFC 3339).
     #[schema(format = DateTime)]

@@ -16,6 +16,7 @@ use crate::eligibility::facts::Context;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
@@ -24,6 +25,7 @@ use crate::http::problem::{Problem, Spot};
 use crate::http::v1::contests::ContestView;
 use crate::http::v1::explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
 use crate::http::v1::referrals::RulingView;
+use crate::http::v1::rules::ContextView;
 use crate::ids::{CheckId, GrantId, PerkSlug};
 use crate::json::LooseJson;
 use crate::ledger::LedgerError;
@@ -47,7 +49,7 @@ pub struct CheckBody {
     subject: String,
     /// What the visit is like; the rule says which members it looks at. `party` counts people. A number that the rule
     /// looks at has three decimals at most; what it doesn't look at is of no matter.
-    #[schema(value_type = Option<Object>, example = json!({"terminal": "A", "party": 1}))]
+    #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
     /// Only ask: nothing is recorded and no token is made. A role that may not read scores is told no gap, and has 30
     /// of them an hour for one person.
@@ -70,7 +72,7 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     check: Option<CheckId>,
-    #[schema(value_type = String, example = "granted")]
+    #[schema(value_type = enumerations::Decision)]
     decision: Decision,
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,

@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
 use crate::http::extract::{IdempotencyKey, Pieces, parse};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
+use crate::http::openapi::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::http::problem::{Problem, Spot};
 use crate::http::request::{RequestId, log_failure};
 
@@ -45,19 +45,28 @@ pub struct BatchView {
 #[serde(untagged)]
 #[schema(as = BatchResult)]
 pub enum ResultView {
-    Decided {
-        #[schema(example = 200)]
-        status: u16,
-        #[serde(flatten)]
-        check: Box<CheckView>,
-    },
-    Refused {
-        #[schema(example = 404)]
-        status: u16,
-        /// As `application/problem+json`.
-        #[schema(value_type = Object)]
-        problem: Box<RawValue>,
-    },
+    Decided(DecidedView),
+    Refused(RefusedView),
+}
+
+/// A question that was decided.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchDecision)]
+pub struct DecidedView {
+    #[schema(example = 200)]
+    status: u16,
+    #[serde(flatten)]
+    check: Box<CheckView>,
+}
+
+/// A question that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchRefusal)]
+pub struct RefusedView {
+    #[schema(example = 404)]
+    status: u16,
+    #[schema(value_type = ProblemView)]
+    problem: Box<RawValue>,
 }
 
 /// Check many people
@@ -110,7 +119,7 @@ pub async fn create_checks(
 impl ResultView {
     fn of(result: Result<CheckView, Problem>, request_id: &str) -> Self {
         match result {
-            Ok(check) => Self::Decided { status: 200, check: Box::new(check) },
+            Ok(check) => Self::Decided(DecidedView { status: 200, check: Box::new(check) }),
             Err(problem) => {
                 let status = problem.kind.status();
                 if status.is_server_error() {
@@ -118,7 +127,7 @@ impl ResultView {
                 }
                 let body =
                     RawValue::from_string(problem.body(request_id)).unwrap_or_else(|_| RawValue::NULL.to_owned());
-                Self::Refused { status: status.as_u16(), problem: body }
+                Self::Refused(RefusedView { status: status.as_u16(), problem: body })
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::ledger::referrals::{MAX_NOTE, Referral, ReferralStatus};
 use crate::telemetry::meters;
 
 /// Where a case is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContestStatus {
     Open,
@@ -68,8 +68,6 @@ pub struct ContestView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
-    /// `open`, `upheld`, `overturned`, or `closed`: the person was erased before anybody judged.
-    #[schema(value_type = String, example = "open")]
     status: ContestStatus,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
@@ -143,8 +141,7 @@ pub struct ContestsView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ContestsQuery {
-    /// `open`, `upheld`, `overturned` or `closed`; all unless given.
-    #[param(value_type = Option<String>)]
+    /// All unless given.
     status: Option<ContestStatus>,
     /// Entries a page, 1–200; 50 unless given.
     #[param(value_type = Option<u16>)]
@@ -319,7 +316,7 @@ pub async fn uphold_contest(
     extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The check that was granted"))),
-        ProblemsOfNames, ProblemsOfRulings, ProblemsOfContests, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfRulings, ProblemsOfContests, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/contests/{check}/overturn")]

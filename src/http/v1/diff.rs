@@ -9,6 +9,7 @@ use super::perks::WarningView;
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Params, Path};
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::http::problem::{Problem, Spot};
@@ -66,12 +67,11 @@ pub struct ChangeView {
     /// Where in the rule of `to`, as the version shows it; of `from` for what was removed (RFC 6901).
     #[schema(example = "/tiers/1/when")]
     pointer: String,
-    /// `added`, `removed` or `changed`; a member that is null counts as left out.
-    #[schema(value_type = String, example = "changed")]
+    #[schema(value_type = enumerations::ChangeKind)]
     kind: ChangeKind,
-    #[schema(value_type = Option<Object>, example = json!({"attr": "score", "op": "gte", "value": 40}))]
+    #[schema(value_type = Option<serde_json::Value>, example = json!({"attr": "score", "op": "gte", "value": 40}))]
     before: Option<Json>,
-    #[schema(value_type = Option<Object>, example = json!({"attr": "score", "op": "gte", "value": 45}))]
+    #[schema(value_type = Option<serde_json::Value>, example = json!({"attr": "score", "op": "gte", "value": 45}))]
     after: Option<Json>,
     #[schema(example = "Main lounge: at least 40 → at least 45")]
     sentence: String,

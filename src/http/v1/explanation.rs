@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::decimal::Decimal;
 use crate::eligibility::reason::{Reason, ReasonCode};
+use crate::http::enumerations;
 use crate::ids::SourceName;
 use crate::ledger::entry::{LimitTouched, Receipt, ScoreSeen};
 use crate::perks::attribute::ValueType;
@@ -16,7 +17,7 @@ use crate::subject::hex;
 #[schema(as = Reason)]
 pub struct ReasonView {
     /// Stable: branch on this.
-    #[schema(value_type = String, example = "score_below_threshold")]
+    #[schema(value_type = enumerations::ReasonCode)]
     code: ReasonCode,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,

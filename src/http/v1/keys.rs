@@ -11,6 +11,7 @@ use crate::access::role::permit::ManageKeys;
 use crate::access::{AccessError, ApiKey, NewKey, Principal, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
@@ -23,7 +24,7 @@ use crate::web_origin::WebOrigin;
 pub struct KeyView {
     #[schema(value_type = String, example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     id: KeyId,
-    #[schema(value_type = String, example = "kiosk")]
+    #[schema(value_type = enumerations::Role)]
     role: Role,
     #[schema(example = "SFO A12")]
     label: String,
@@ -106,7 +107,7 @@ pub struct NewKeyView {
 #[serde(deny_unknown_fields)]
 pub struct NewKeyBody {
     /// Operators make `operator` and `admin` keys; admins make every other, and `admin`.
-    #[schema(value_type = String, example = "kiosk")]
+    #[schema(value_type = enumerations::Role)]
     role: Role,
     /// For people, 1–80 characters.
     #[schema(example = "SFO A12")]
@@ -178,7 +179,7 @@ pub struct KeysQuery {
     #[param(value_type = Option<String>, example = "cathay")]
     merchant: Option<MerchantSlug>,
     /// Only keys of this role.
-    #[param(value_type = Option<String>, example = "kiosk")]
+    #[param(value_type = Option<enumerations::Role>, example = "kiosk")]
     role: Option<Role>,
     /// Entries on the page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]

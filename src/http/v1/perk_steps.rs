@@ -11,6 +11,7 @@ use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::conditions::Optional;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps};
@@ -34,9 +35,7 @@ pub struct RollbackBody {
 pub struct PerkChangeBody {
     #[schema(example = "San Francisco lounge")]
     name: Option<String>,
-    /// One of `lounge`, `customer_service_priority`, `early_access`, `member_offer`, `event`,
-    /// `discount`, `other`.
-    #[schema(example = "lounge")]
+    #[schema(value_type = Option<enumerations::Purpose>)]
     purpose: Option<String>,
 }
 

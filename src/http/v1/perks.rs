@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::rules::RuleView;
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{
@@ -31,12 +33,11 @@ pub struct NewPerkBody {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// What it is for: one of `lounge`, `customer_service_priority`, `early_access`, `member_offer`,
-    /// `event`, `discount`, `other`. Employment, credit, insurance, housing and essential services are refused.
-    #[schema(example = "lounge")]
+    /// What it is for; `other` unless given. Employment, credit, insurance, housing and essential services are refused.
+    #[schema(value_type = Option<enumerations::Purpose>)]
     purpose: Option<String>,
     /// Who may have it.
-    #[schema(value_type = Object, example = json!({"at_least": 40, "score": "klout"}))]
+    #[schema(value_type = RuleView)]
     rule: Json,
     /// Let it decide at once; otherwise it is a draft.
     #[serde(default)]
@@ -52,9 +53,9 @@ pub struct PerkView {
     #[schema(example = "San Francisco lounge")]
     name: String,
     /// What it declares to be for.
-    #[schema(value_type = String, example = "lounge")]
+    #[schema(value_type = enumerations::Purpose)]
     purpose: Purpose,
-    /// `published`, or `draft` while no version is published; `paused`, `retired`.
+    #[schema(value_type = enumerations::PerkStatus)]
     status: &'static str,
     /// The highest number that a version was ever given.
     latest_version: i32,
@@ -108,7 +109,7 @@ pub struct MadeView {
     name: String,
     /// `draft` or `published`; `in_review` where it was to be published and somebody else must
     /// approve it first.
-    #[schema(example = "published")]
+    #[schema(value_type = enumerations::VersionStatus)]
     status: &'static str,
     version: i32,
     /// SHA-256 of the rule's canonical JSON (RFC 8785).

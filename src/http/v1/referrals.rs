@@ -12,6 +12,7 @@ use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::Ruling;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once_read_back};
 use crate::http::openapi::{
@@ -20,6 +21,7 @@ use crate::http::openapi::{
 };
 use crate::http::problem::{Problem, Spot};
 use crate::http::v1::checks::CheckView;
+use crate::http::v1::rules::ContextView;
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::json::Json;
 use crate::ledger::cases::Added;
@@ -43,8 +45,7 @@ pub struct ReferralView {
 /// Where a referral is, and how it was decided.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RulingView {
-    /// `open`, `granted` or `denied`.
-    #[schema(value_type = String, example = "open")]
+    #[schema(value_type = enumerations::ReferralStatus)]
     status: ReferralStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -82,7 +83,7 @@ pub struct CaseView {
     subject: String,
     party: u64,
     /// What the rule looked at of the visit.
-    #[schema(value_type = Object)]
+    #[schema(value_type = ContextView)]
     context: Json,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
@@ -133,8 +134,8 @@ pub struct ReferralsView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReferralsQuery {
-    /// `open`, `granted` or `denied`; all unless given.
-    #[param(value_type = Option<String>)]
+    /// All unless given.
+    #[param(value_type = Option<enumerations::ReferralStatus>)]
     status: Option<ReferralStatus>,
     /// Entries a page, 1–200; 50 unless given.
     #[param(value_type = Option<u16>)]
@@ -160,6 +161,7 @@ pub struct RulingBody {
 /// How a referral is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RulingDecision)]
 pub enum Word {
     /// Written `grant` before.
     #[serde(alias = "grant")]
@@ -322,7 +324,7 @@ pub(super) async fn case_of(
     extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The check that was granted, or the referral"))),
-        ProblemsOfNames, ProblemsOfRulings, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfRulings, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/referrals/{check}/decide")]

@@ -1,5 +1,7 @@
 //! `/v1/reports`: what the log adds up to.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -13,6 +15,7 @@ use crate::audit::reports::{Asked, ReportError, html};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::deadline::Deadline;
+use crate::http::enumerations;
 use crate::http::extract::Params;
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery, ProblemsOfRuns};
 use crate::http::problem::{Problem, Spot};
@@ -62,10 +65,8 @@ pub struct ReportQuery {
     #[param(example = "sfo-lounge")]
     perk: Option<String>,
     /// Totals only unless given.
-    #[param(inline)]
     group_by: Option<GroupedBy>,
     /// `json` unless given.
-    #[param(inline)]
     format: Option<Format>,
     /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
     #[param(value_type = Option<bool>)]
@@ -98,7 +99,6 @@ pub struct FairnessQuery {
     #[param(example = "sfo-lounge")]
     perk: Option<String>,
     /// `json` unless given.
-    #[param(inline)]
     format: Option<Format>,
     /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
     #[param(value_type = Option<bool>)]
@@ -110,8 +110,7 @@ pub struct FairnessQuery {
 #[schema(as = Report)]
 #[expect(dead_code, reason = "describes what audit's own types write")]
 pub struct ReportView {
-    #[schema(example = "grants")]
-    report: String,
+    report: enumerations::ReportKind,
     merchant: String,
     merchant_name: String,
     perk: Option<String>,
@@ -130,16 +129,25 @@ pub struct ReportView {
     meaning: String,
     /// How many events of the period have lost their bodies and are counted nowhere, whatever their perk.
     pruned: u64,
-    #[schema(value_type = Object, example = json!({"checks": 3, "granted": 2, "denied": 1}))]
-    totals: std::collections::BTreeMap<String, u64>,
-    #[schema(example = "day")]
-    group_by: Option<String>,
-    /// The same columns for each `group`, which is null where events don't say; a week is `2012-W19` (ISO 8601), a
-    /// month `2012-05`. `name` is what people call a group that is a perk.
-    #[schema(value_type = Vec<Object>)]
-    groups: Vec<String>,
+    #[schema(example = json!({"checks": 3, "granted": 2, "denied": 1}))]
+    totals: BTreeMap<String, u64>,
+    group_by: Option<enumerations::ReportGrouping>,
+    groups: Vec<GroupView>,
     /// Of the grants report: use against each limit.
     limits: Vec<LimitUseView>,
+}
+
+/// The columns of one group.
+#[derive(ToSchema)]
+#[schema(as = ReportGroup, example = json!({"group": "2012-05-08", "checks": 3, "granted": 2, "denied": 1}))]
+#[expect(dead_code, reason = "describes what audit's own types write")]
+pub struct GroupView {
+    /// Null where events don't say; a week is `2012-W19` (ISO 8601), a month `2012-05`.
+    group: Option<String>,
+    /// What people call a group that is a perk.
+    name: Option<String>,
+    #[serde(flatten)]
+    counts: BTreeMap<String, u64>,
 }
 
 #[derive(ToSchema)]

@@ -47,6 +47,12 @@ pub struct ScoreView {
     observed_at: Timestamp,
 }
 
+/// A file, as it is.
+#[derive(ToSchema)]
+#[schema(as = File, value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes a body that is read as it comes")]
+pub struct FileView(Vec<u8>);
+
 /// What became of a feed. Every line that holds a row is counted once.
 #[derive(Serialize, ToSchema)]
 pub struct ImportView {
@@ -85,7 +91,8 @@ impl From<ImportReport> for ImportView {
 
 /// Put a score
 ///
-/// Unless a newer observation of the same person stands, which is a 409. Roles: admin, feeder.
+/// Unless a newer observation of the same person stands, which is a 409. A member whose number is `import` is written
+/// `Import` here. Roles: admin, feeder.
 #[utoipa::path(
     tag = "scores",
     params(
@@ -185,9 +192,11 @@ pub async fn delete_score(
 
 /// Import scores
 ///
-/// A stream of NDJSON (`{"subject","value","observed_at"}` a line) or CSV with that header. Good
-/// lines are kept, bad ones are reported by their number; sending the same feed again is safe. It may
-/// come packed, with `Content-Encoding: gzip`: the bound of an import is then on what comes out. Roles: admin, feeder.
+/// A stream of NDJSON (`{"subject","value","observed_at"}` a line) or CSV with that header. Sent as
+/// `application/octet-stream`, it is NDJSON if it begins with `{`. Good lines are kept, bad ones are reported by
+/// their number; sending the same feed again is safe. It may come packed, with `Content-Encoding: gzip`: the bound of an
+/// import is then on what comes out.
+/// Roles: admin, feeder.
 #[utoipa::path(
     tag = "scores",
     params(("source" = String, Path, description = "The score source", example = "klout")),
@@ -195,7 +204,8 @@ pub async fn delete_score(
         description = "One row a line",
         content(
             (String = "application/x-ndjson", example = json!("{\"subject\":\"twitter:ada\",\"value\":47.25,\"observed_at\":\"2026-11-22T09:00:00Z\"}\n")),
-            (String = "text/csv", example = json!("subject,value,observed_at\ntwitter:ada,47.25,2026-11-22T09:00:00Z\n"))
+            (String = "text/csv", example = json!("subject,value,observed_at\ntwitter:ada,47.25,2026-11-22T09:00:00Z\n")),
+            (FileView = "application/octet-stream")
         )
     ),
     extensions(("x-roles" = json!(["admin", "feeder"]))),
@@ -214,27 +224,38 @@ pub async fn import_scores(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?.id.clone();
     let format = match media_type(&req).as_str() {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Ndjson,
-        "text/csv" => Format::Csv,
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Format::Ndjson),
+        "text/csv" => Some(Format::Csv),
+        // Clients that know of files, but not of these types.
+        "application/octet-stream" => None,
         _ => {
             let detail = "Send `Content-Type: application/x-ndjson` or `text/csv`.";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
     };
     let source = find_source(&gateway, &merchant, &source).await?;
+    let mut stream = BoundedStream::new(&gateway, &req, body, gateway.settings.bounds.import_limit_bytes)?;
+    Deadline::awaits_body(&req);
+    let mut next = stream.next().await?;
+    let format = format.unwrap_or_else(|| format_of(next.as_deref().unwrap_or_default()));
     let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
     let keyring = gateway.keyring.clone();
     let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
-    let mut stream = BoundedStream::new(&gateway, &req, body, gateway.settings.bounds.import_limit_bytes)?;
-    loop {
-        Deadline::awaits_body(&req);
-        let Some(chunk) = stream.next().await? else { break };
+    while let Some(chunk) = next {
         Deadline::progress(&req);
         import.push(&chunk).await?;
+        Deadline::awaits_body(&req);
+        next = stream.next().await?;
     }
     Deadline::progress(&req);
     let report = import.finish().await?;
     Ok(HttpResponse::Ok().json(ImportView::from(report)))
+}
+
+/// What a file that nobody named the type of holds, by its beginning.
+fn format_of(beginning: &[u8]) -> Format {
+    let beginning = beginning.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(beginning);
+    if beginning.trim_ascii_start().starts_with(b"{") { Format::Ndjson } else { Format::Csv }
 }
 
 async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {

@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 
 use super::checks::{read_context, read_subject};
 use super::explanation::{LimitView, ReasonView, ScoreSeenView};
+use super::rules::{ContextView, RuleView};
+use super::trace::TraceView;
 use crate::access::role::permit::ManagePerks;
 use crate::decimal::Decimal;
 use crate::eligibility::chosen::Choice;
@@ -17,6 +19,7 @@ use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
 use crate::eligibility::trace::Trace;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, Path};
 use crate::http::ndjson;
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
@@ -35,7 +38,7 @@ pub struct SimulationBody {
     /// Which version; the published one without it, or the latest draft while nothing is published.
     version: Option<i32>,
     /// A rule that is no version, in place of `version`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RuleView>)]
     rule: Option<Json>,
     /// Whose cached score and limits are looked at.
     subject: Option<String>,
@@ -43,7 +46,7 @@ pub struct SimulationBody {
     score: Option<AssumedScore>,
     /// In the place of the handle's.
     network: Option<String>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
@@ -72,10 +75,10 @@ pub struct EveryoneBody {
     /// Which version; the published one without it, or the latest draft while nothing is published.
     version: Option<i32>,
     /// A rule that is no version, in place of `version`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RuleView>)]
     rule: Option<Json>,
     /// What every visitor is taken to bring.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
@@ -93,7 +96,7 @@ pub struct SimulationView {
     rule_hash: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    #[schema(value_type = String, example = "granted")]
+    #[schema(value_type = enumerations::Decision)]
     decision: Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
@@ -108,14 +111,7 @@ pub struct SimulationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT30M")]
     max_wait: Option<String>,
-    /// Each part of the rule: what it wanted, what it had, and whether it held (`true`, `false` or
-    /// `unknown`). Ages are in seconds. Limits are not part of it.
-    #[schema(value_type = Object, example = json!({
-        "valid": {"passed": true, "from": null, "until": null}, "schedule": {"passed": true},
-        "score": {"passed": true, "source": "klout", "had": 47, "observed_at": "2012-05-08T18:00:00Z", "age_seconds": 3600},
-        "tiers": [{"tier": "standard", "name": "Main lounge", "passed": "true",
-                   "when": {"kind": "leaf", "passed": "true", "attr": "score", "op": "gte", "wanted": 40, "had": 47}}],
-        "decision": "granted", "tier": "standard"}))]
+    #[schema(value_type = TraceView)]
     trace: Trace,
     warnings: Vec<TrialWarningView>,
 }

@@ -1,5 +1,7 @@
 //! `/v1/subjects`: what is held on one person, and erasing it. The handle stands in the body only.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
@@ -7,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::audit::FactsView;
 use super::audit_search::{in_body, read_limit};
 use super::checks::read_subject;
 use crate::access::role::permit::AnswerSubjects;
@@ -14,6 +17,7 @@ use crate::decimal::Decimal;
 use crate::eligibility::discloser::{Held, PersonalRecord, ToldEvent};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::Body;
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys};
 use crate::http::problem::Problem;
@@ -135,22 +139,28 @@ pub struct ScoreHeldView {
     recorded_at: Timestamp,
 }
 
+/// What an event keeps sealed under the person's key, by its kind.
+#[derive(ToSchema)]
+#[schema(as = PersonalFacts, example = json!({"score": 37, "context": {"terminal": "A"}}))]
+#[expect(dead_code, reason = "describes what the ledger writes")]
+pub struct PersonalFactsView(BTreeMap<String, serde_json::Value>);
+
 /// Something that happened: a check, a redemption, what a person decided.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PersonalEvent)]
 pub struct PersonalEventView {
-    #[schema(example = "check.decided")]
+    #[schema(value_type = enumerations::EventKind)]
     kind: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     #[schema(example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     about: String,
     /// What the log says of it to everyone who may read it.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FactsView>)]
     facts: Option<Json>,
     /// What it keeps sealed under the person's key: the score, the context, the exact reasons, notes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<PersonalFactsView>)]
     personal: Option<Json>,
     /// Of a check: why, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]

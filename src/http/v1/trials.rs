@@ -5,6 +5,7 @@
 use utoipa::ToSchema;
 
 use super::simulations::TrialWarningView;
+use crate::http::enumerations::{Decision, ReasonCode};
 
 /// What a rule would mean for everyone.
 #[derive(ToSchema)]
@@ -52,8 +53,7 @@ pub struct TierCountView {
 #[derive(ToSchema)]
 #[schema(as = ReasonCount)]
 pub struct ReasonCountView {
-    #[schema(example = "score_below_threshold")]
-    code: String,
+    code: ReasonCode,
     subjects: u64,
 }
 
@@ -149,10 +149,8 @@ pub struct BacktestView {
 #[derive(ToSchema)]
 #[schema(as = Crossing)]
 pub struct CrossingView {
-    #[schema(example = "granted")]
-    was: String,
-    #[schema(example = "denied")]
-    would_be: String,
+    was: Decision,
+    would_be: Decision,
     checks: u64,
 }
 

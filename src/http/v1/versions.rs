@@ -11,10 +11,12 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::perks::{MadeView, WarningView};
+use super::rules::RuleView;
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::conditions::IfMatch;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once};
 use crate::http::openapi::{
@@ -31,7 +33,7 @@ use crate::perks::perk::{RuleVersion, Signed};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewVersionBody {
-    #[schema(value_type = Object, example = json!({"at_least": 45, "score": "klout"}))]
+    #[schema(value_type = RuleView)]
     rule: Json,
     #[serde(default)]
     publish: bool,
@@ -43,7 +45,7 @@ pub struct NewVersionBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditBody {
-    #[schema(value_type = Object, example = json!({"at_least": 45, "score": "klout"}))]
+    #[schema(value_type = RuleView)]
     rule: Json,
     /// Left out, there is none.
     change_note: Option<String>,
@@ -55,11 +57,11 @@ pub struct VersionView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     version: i32,
-    #[schema(example = "published")]
+    #[schema(value_type = enumerations::VersionStatus)]
     status: &'static str,
     rule_hash: String,
     /// The whole rule with its defaults filled in.
-    #[schema(value_type = Object)]
+    #[schema(value_type = RuleView)]
     rule: Box<RawValue>,
     change_note: Option<String>,
     /// The key that wrote it, or `cli`.

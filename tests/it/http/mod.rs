@@ -9,6 +9,7 @@ mod bad_input;
 mod bodies;
 mod connections;
 mod cors;
+mod generated_clients;
 mod hostile_text;
 mod malformed;
 mod openapi;

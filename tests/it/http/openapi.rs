@@ -1,9 +1,13 @@
 //! The OpenAPI document: what is committed is what is served, and every operation explains itself.
 
 use perkgate::http::openapi;
-use serde_json::Value;
+use perkgate::json::Json;
+use perkgate::perks::rule::Rule;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
+use crate::support::contract;
 
 const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 
@@ -166,5 +170,145 @@ fn every_operation_names_its_problems() {
             wants("422", "idempotency_key_reused");
             wants("400", "bad_idempotency_key");
         }
+    }
+}
+
+/// A path with the examples of its parameters in their places.
+fn address(path: &str, item: &Value) -> String {
+    let operations = item.as_object().unwrap().values();
+    let parameters = operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten());
+    let named = parameters.filter(|parameter| parameter["in"] == "path");
+    named.fold(path.to_owned(), |path, parameter| {
+        let example = &parameter["example"];
+        let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+        path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &example)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_method_is_refused_with_exactly_the_documented_ones() {
+    let (app, document) = (TestApp::start(&[]).await, document());
+    let admin = app.admin(&app.cathay).await;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let address = address(path, item);
+        assert_eq!(contract::paths_of(&document, &address)[0], path, "{address}");
+        let mut methods: Vec<&str> = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+            .into_iter()
+            .filter(|it| item.get(it.to_lowercase()).is_some())
+            .collect();
+        if methods.first() == Some(&"GET") {
+            methods.insert(1, "HEAD");
+        }
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
+            if methods.contains(&method) {
+                continue;
+            }
+            let refused = admin.ask(method.parse::<Method>().unwrap(), &address).await;
+            assert_eq!((refused.status, refused.header("allow")), (405, &*methods.join(", ")), "{method} {address}");
+        }
+    }
+    // What fits two paths means the one with more names; the other is reached by another spelling.
+    let score = json!({"value": 50, "observed_at": "2012-05-08T18:30:00Z"});
+    admin.put("/v1/scores/klout/import", &score).await.problem(405, "method_not_allowed");
+    assert_eq!(admin.put("/v1/scores/klout/Import", &score).await.is(200)["subject"], "import");
+    assert_eq!(admin.get("/v1/scores/klout/IMPORT").await.is(200)["value"], 50);
+    admin.get("/v1/checks/batch").await.problem(405, "method_not_allowed");
+}
+
+#[test]
+fn every_object_has_a_name_and_members_and_every_tag_a_description() {
+    let document = document();
+    let tags = document["tags"].as_array().unwrap();
+    for (method, path, operation) in operations(&document) {
+        for tag in operation["tags"].as_array().unwrap() {
+            let described = tags.iter().any(|it| it["name"] == *tag && it["description"].is_string());
+            assert!(described, "{method} {path}: the tag {tag} has no description");
+        }
+        // A body that is null is refused, and no parameter can be null.
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(!parameter["schema"].to_string().contains("null"), "{method} {path}: {parameter}");
+        }
+        for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            let has_name = content["schema"]["$ref"].is_string() || content["schema"] == json!({"type": "string"});
+            assert!(has_name, "{method} {path}: {media_type}: {}", content["schema"]);
+        }
+    }
+    let mut found = vec![("#".to_owned(), &document["components"]), ("#/paths".to_owned(), &document["paths"])];
+    while let Some((at, value)) = found.pop() {
+        let is_object =
+            value["type"] == "object" || value["type"].as_array().is_some_and(|it| it.contains(&"object".into()));
+        let has_members = value.get("properties").is_some() || value.get("additionalProperties").is_some();
+        assert!(!is_object || has_members, "{at}: an object that nothing is said of");
+        match value {
+            Value::Object(members) => {
+                let members = members.iter().filter(|(name, _)| *name != "example");
+                found.extend(members.map(|(name, value)| (format!("{at}/{name}"), value)));
+            }
+            Value::Array(items) => found.extend(items.iter().enumerate().map(|(nth, it)| (format!("{at}/{nth}"), it))),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_branches_is_listed() {
+    let document = document();
+    let schema = |name: &str, member: &str| document["components"]["schemas"][name]["properties"][member].to_string();
+    for (name, member, wanted) in [
+        ("CheckView", "decision", "Decision"),
+        ("Simulation", "decision", "Decision"),
+        ("Reason", "code", "ReasonCode"),
+        ("GrantView", "status", "GrantStatus"),
+        ("PerkView", "status", "PerkStatus"),
+        ("PerkView", "purpose", "Purpose"),
+        ("NewPerkBody", "purpose", "Purpose"),
+        ("MadeView", "status", "VersionStatus"),
+        ("VersionView", "status", "VersionStatus"),
+        ("RuleChange", "kind", "ChangeKind"),
+        ("KeyView", "role", "Role"),
+        ("NewKeyBody", "role", "Role"),
+        ("RulingView", "status", "ReferralStatus"),
+        ("Contest", "status", "ContestStatus"),
+        ("EventView", "kind", "EventKind"),
+        ("ReadinessView", "status", "ReadinessStatus"),
+    ] {
+        let is = schema(name, member);
+        assert!(is.contains(&format!("#/components/schemas/{wanted}\"")), "{name}.{member}: {is}");
+        let words = document["components"]["schemas"][wanted]["enum"].as_array();
+        assert!(words.is_some_and(|words| words.len() > 1), "{wanted}: {words:?}");
+    }
+}
+
+#[test]
+fn what_a_rule_may_say_is_what_its_schema_has() {
+    let everything = json!({
+        "time_zone": "America/Los_Angeles", "valid": {"from": "2012-05-08T00:00", "until": null},
+        "score": {"source": "klout", "max_age": "P7D", "on_stale": "refer", "on_missing": "ignore"},
+        "schedule": {"open": [{"days": ["mon", "sun"], "from": "22:00", "to": "06:00"}], "closed_dates": ["2012-12-25"]},
+        "when": {"all": [
+            {"any": [{"attr": "score", "op": "between", "values": [40.5, 60]}, {"attr": "score", "op": "neq", "value": 3}]},
+            {"not": {"attr": "score.age", "op": "gt", "value": "PT90M"}},
+            {"attr": "subject.network", "op": "not_in", "values": ["bot"]},
+            {"attr": "context.vip", "op": "eq", "value": true},
+            {"attr": "context.party", "op": "lte", "ref": "context.seats"},
+            {"attr": "context.seat", "op": "exists"}
+        ]},
+        "tiers": [
+            {"id": "first", "rank": 2, "name": "First lounge", "when": {"attr": "score", "op": "gte", "value": 60}, "max_wait": "PT10M"},
+            {"id": "standard", "rank": 1}
+        ],
+        "limits": [
+            {"id": "a", "scope": ["subject"], "max": 1, "window": {"calendar": "day"}},
+            {"id": "b", "scope": ["perk", "location"], "max": 9, "cost": "party", "window": {"rolling": "PT24H"}},
+            {"id": "c", "scope": ["merchant"], "max": 9, "cost": 2, "window": {"lifetime": true}},
+            {"id": "d", "scope": ["tier", "kiosk"], "max": 9, "window": {"concurrent": {"max_stay": "PT4H"}}}
+        ],
+        "token": {"audience": "sfo-lounge", "ttl": "PT30M", "single_use": false}, "rollout": {"percent": 50},
+        "otherwise": "refer"
+    });
+    for rule in [json!({"at_least": 40, "score": "klout"}), json!({"tiers": [{"id": "t"}]}), everything] {
+        contract::check_schema("Rule", &rule);
+        let read = Rule::parse(&Json::parse(&rule.to_string()).unwrap(), "sfo-lounge").unwrap();
+        contract::check_schema("Rule", &serde_json::from_str(read.canonical()).unwrap());
     }
 }

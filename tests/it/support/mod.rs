@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cable;
 pub mod client;
+pub mod contract;
 pub mod databases;
 pub mod proxy;
 pub mod receiver;
@@ -11,4 +12,5 @@ pub mod services;
 pub mod shape;
 pub mod shell;
 pub mod tally;
+pub mod toolchains;
 pub mod world;

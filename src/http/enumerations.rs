@@ -1,0 +1,141 @@
+//! The closed sets of words on the wire, as the OpenAPI document lists them: generated clients branch on them. The
+//! words come from the types that write them, so that neither list can lag behind the other.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::access::Role as KeyRole;
+use crate::eligibility::decide::Decision as Decided;
+use crate::eligibility::reason::ReasonCode as Code;
+use crate::ledger::event::KINDS;
+use crate::ledger::referrals::ReferralStatus as Stored;
+use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
+use crate::perks::purpose::Purpose as Declared;
+use crate::perks::schema;
+
+macro_rules! enumerations {
+    ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
+        $(#[doc = $doc])+
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                enumeration(concat!($($doc),+).trim_start(), $words)
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    )*};
+}
+
+enumerations! {
+    /// What was decided; `referred` leaves it to a person.
+    Decision = words(Decided::ALL.map(Decided::as_str));
+    /// What kind of reason it is.
+    ReasonCode = words(Code::ALL.map(Code::as_str));
+    /// What a key is for.
+    Role = words(KeyRole::ALL.map(KeyRole::as_str));
+    /// Where a version is in its life.
+    VersionStatus = words(Stage::ALL.map(Stage::as_str));
+    /// `published`, or `draft` while no version is published; `paused`, `retired`.
+    PerkStatus = words([Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
+    /// What a perk declares to be for.
+    Purpose = words(Declared::ALL.map(Declared::as_str));
+    /// Where a referral is. One about a person who was erased meanwhile is `denied`.
+    ReferralStatus = words([Stored::Open, Stored::Granted, Stored::Denied].map(Stored::as_str));
+    /// What became of a member of a rule. One that is null counts as left out.
+    ChangeKind = words(["added", "removed", "changed"]);
+    /// What happened.
+    EventKind = words(KINDS);
+    /// Which report.
+    ReportKind = words(["grants", "billing", "fairness"]);
+    /// What makes a group of a report; `score_band` in the fairness report only.
+    ReportGrouping = words(["day", "hour", "week", "month", "perk", "tier", "location", "kiosk", "rule_version", "score_band"]);
+    /// Whether a condition held; `unknown` where an attribute is missing.
+    Passed = words(["true", "false", "unknown"]);
+    /// Which kind of condition it is.
+    TraceKind = words(["all", "any", "not", "leaf"]);
+    /// How an attribute is tested.
+    Operator = of_rules("leaf/properties/op");
+    /// What becomes of a person whose score is stale or missing: `deny`, `refer` to a person, or `ignore`: decide without it.
+    Fallback = of_rules("long_rule/properties/score/anyOf/0/properties/on_stale/anyOf/0");
+    /// What becomes of whom no tier admits.
+    Otherwise = of_rules("long_rule/properties/otherwise/anyOf/0");
+    /// A day of the week.
+    Weekday = of_rules("long_rule/properties/schedule/anyOf/0/properties/open/anyOf/0/items/properties/days/items");
+    /// What uses of a limit are counted by.
+    LimitScope = of_rules("limit/properties/scope/items");
+    /// One for each of the party.
+    PartyCost = words(["party"]);
+    /// A unit of the calendar, in the rule's time zone.
+    CalendarUnit = of_rules("limit/properties/window/properties/calendar");
+}
+
+fn words<const N: usize>(words: [&'static str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+/// The words at this place of the rule's own schema, which is built from the reader's names.
+fn of_rules(place: &str) -> Vec<String> {
+    let schema = schema::schema();
+    let words = schema.pointer(&format!("/$defs/{place}/enum")).and_then(Value::as_array);
+    words.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn enumeration(description: &str, words: Vec<String>) -> RefOr<Schema> {
+    let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+    Schema::from(schema.enum_values(Some(words))).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::reports::asked::{GroupBy, Kind};
+    use crate::eligibility::trace;
+    use crate::perks::diff;
+
+    fn listed<T: PartialSchema>() -> Vec<Value> {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        schema["enum"].as_array().unwrap().clone()
+    }
+
+    fn written<T: serde::Serialize>(values: &[T]) -> Vec<Value> {
+        values.iter().map(|value| serde_json::to_value(value).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_list_is_what_its_type_writes() {
+        use trace::Passed as Held;
+        assert_eq!(listed::<Decision>(), written(&Decided::ALL));
+        assert_eq!(listed::<ReasonCode>(), written(&Code::ALL));
+        assert_eq!(listed::<Role>(), written(&KeyRole::ALL));
+        assert_eq!(listed::<VersionStatus>(), written(&Stage::ALL));
+        assert_eq!(listed::<Purpose>(), written(&Declared::ALL));
+        assert_eq!(listed::<ReferralStatus>(), written(&[Stored::Open, Stored::Granted, Stored::Denied]));
+        assert_eq!(listed::<ReportKind>(), written(&[Kind::Grants, Kind::Billing, Kind::Fairness]));
+        assert_eq!(listed::<Passed>(), written(&[Held::True, Held::False, Held::Unknown]));
+        let kinds = [diff::ChangeKind::Added, diff::ChangeKind::Removed, diff::ChangeKind::Changed];
+        assert_eq!(listed::<ChangeKind>(), written(&kinds));
+        let groups = [GroupBy::Day, GroupBy::Hour, GroupBy::Perk, GroupBy::Tier, GroupBy::Location, GroupBy::Kiosk];
+        let more = [GroupBy::RuleVersion, GroupBy::ScoreBand];
+        assert_eq!(listed::<ReportGrouping>(), [written(&groups), written(&more)].concat());
+    }
+
+    #[test]
+    fn the_words_of_rules_are_found_in_their_schema() {
+        assert!(listed::<Operator>().contains(&"between".into()));
+        assert_eq!(listed::<Fallback>(), ["deny", "refer", "ignore"]);
+        assert_eq!(listed::<Otherwise>(), ["deny", "refer"]);
+        assert_eq!(listed::<Weekday>().len(), 7);
+        assert_eq!(listed::<LimitScope>().len(), 6);
+        assert_eq!(listed::<CalendarUnit>(), ["hour", "day", "week", "month"]);
+    }
+}

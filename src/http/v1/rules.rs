@@ -1,0 +1,257 @@
+//! A rule and a visit as the API's description has them. The rooms read and write both themselves, more strictly
+//! than a schema can say: `/schemas/perk.json` is what editors check rules with. A test holds both to this.
+#![expect(dead_code, reason = "describes what perks and eligibility read and write")]
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+use crate::http::enumerations::{CalendarUnit, Fallback, LimitScope, Operator, Otherwise, PartyCost, Weekday};
+
+/// What the visit is like, by names of the rule's choice. `party` counts its people, the person included.
+#[derive(ToSchema)]
+#[schema(as = Context, example = json!({"terminal": "A", "party": 1}))]
+pub struct ContextView {
+    /// 1 unless given.
+    #[schema(minimum = 1, maximum = 100)]
+    party: Option<u8>,
+    #[serde(flatten)]
+    others: BTreeMap<String, ContextValueView>,
+}
+
+/// What one name of the visit stands for.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = ContextValue)]
+pub enum ContextValueView {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+    Texts(Vec<String>),
+}
+
+/// Who may have a perk. `{"at_least": 40, "score": "klout"}` is a whole rule; otherwise it has `tiers`, and a
+/// `score` that is an object. Versions show it whole, with its defaults filled in and without the short form.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Rule, example = json!({"at_least": 40, "score": "klout"}))]
+pub struct RuleView {
+    /// The least score that is admitted, in place of `tiers`.
+    #[schema(example = 40)]
+    at_least: Option<f64>,
+    score: Option<RuleScoreView>,
+    /// The IANA zone of every time in the rule; UTC unless given.
+    #[schema(example = "America/Los_Angeles")]
+    time_zone: Option<String>,
+    valid: Option<RuleValidityView>,
+    schedule: Option<RuleScheduleView>,
+    /// What must hold for every tier.
+    when: Option<ConditionView>,
+    /// The outcomes; of those that admit, the one of the highest rank is granted.
+    #[schema(min_items = 1, max_items = 16)]
+    tiers: Option<Vec<RuleTierView>>,
+    /// How often, for whom.
+    #[schema(max_items = 16)]
+    limits: Option<Vec<RuleLimitView>>,
+    token: Option<RuleTokenView>,
+    rollout: Option<RuleRolloutView>,
+    /// `deny` unless given.
+    otherwise: Option<Otherwise>,
+}
+
+/// Which score is asked for: its source's name, or the terms that it is taken under.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = RuleScore)]
+pub enum RuleScoreView {
+    Source(String),
+    Terms(ScoreTermsView),
+}
+
+/// The terms that a score is taken under.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ScoreTerms)]
+pub struct ScoreTermsView {
+    /// Where it comes from.
+    #[schema(example = "klout")]
+    source: String,
+    /// An older score is stale (ISO 8601); none is unless given.
+    #[schema(example = "P7D")]
+    max_age: Option<String>,
+    /// `deny` unless given.
+    on_stale: Option<Fallback>,
+    /// `deny` unless given.
+    on_missing: Option<Fallback>,
+}
+
+/// When a rule holds: local times in its zone, without an offset.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleValidity)]
+pub struct RuleValidityView {
+    #[schema(example = "2012-05-08T00:00")]
+    from: Option<String>,
+    /// Exclusive.
+    #[schema(example = "2013-05-08T00:00")]
+    until: Option<String>,
+}
+
+/// When a perk is open; always unless given.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleSchedule)]
+pub struct RuleScheduleView {
+    #[schema(max_items = 50)]
+    open: Option<Vec<OpeningView>>,
+    /// Dates on which no opening begins.
+    #[schema(max_items = 366, example = json!(["2012-12-25"]))]
+    closed_dates: Option<Vec<String>>,
+}
+
+/// Hours of some days.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Opening)]
+pub struct OpeningView {
+    #[schema(min_items = 1, max_items = 7)]
+    days: Vec<Weekday>,
+    #[schema(example = "06:00")]
+    from: String,
+    /// Exclusive; `24:00` is the end of the day. Before `from` it crosses midnight.
+    #[schema(example = "23:00")]
+    to: String,
+}
+
+/// One of: `all`, `any` or `not` over other conditions, at most 8 deep and 64 in a rule; or a test of an attribute:
+/// `attr` and `op` with `value`, `values` or `ref`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Condition, example = json!({"attr": "score", "op": "gte", "value": 40}))]
+pub struct ConditionView {
+    #[schema(no_recursion)]
+    all: Option<Vec<ConditionView>>,
+    #[schema(no_recursion)]
+    any: Option<Vec<ConditionView>>,
+    #[schema(no_recursion)]
+    not: Option<Box<ConditionView>>,
+    /// `score`, `score.age`, `subject.network`, `context.party`, or another name of the context.
+    #[schema(example = "score")]
+    attr: Option<String>,
+    op: Option<Operator>,
+    /// What the attribute is compared with; ages are ISO 8601 durations.
+    value: Option<ScalarView>,
+    /// For `in` and `not_in`, or the two ends of `between`.
+    #[schema(max_items = 100)]
+    values: Option<Vec<ScalarView>>,
+    /// Another attribute to compare with, in place of a value.
+    #[schema(example = "context.seats")]
+    r#ref: Option<String>,
+}
+
+/// A plain value.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = Scalar)]
+pub enum ScalarView {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+}
+
+/// An outcome: what is granted, and to whom.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleTier)]
+pub struct RuleTierView {
+    /// Its short name, which tokens carry.
+    #[schema(example = "standard")]
+    id: String,
+    /// The highest that admits is granted; only a lone tier needs none.
+    #[schema(minimum = 1, maximum = 1000)]
+    rank: Option<u32>,
+    /// What people call it.
+    #[schema(example = "Main lounge")]
+    name: Option<String>,
+    /// Whom it admits; everyone unless given.
+    when: Option<ConditionView>,
+    /// The longest that it promises to let the person wait (ISO 8601).
+    #[schema(example = "PT10M")]
+    max_wait: Option<String>,
+}
+
+/// How often a perk is granted, and to whom that applies.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleLimit)]
+pub struct RuleLimitView {
+    /// Its short name; another one begins to count anew.
+    #[schema(example = "person-day")]
+    id: String,
+    #[schema(min_items = 1, max_items = 6)]
+    scope: Vec<LimitScope>,
+    /// How many fit.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    max: u64,
+    /// 1 unless given.
+    cost: Option<LimitCostView>,
+    window: LimitWindowView,
+}
+
+/// What a grant uses of a limit: a number, or `party` for each of its people.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = LimitCost)]
+pub enum LimitCostView {
+    Fixed(u32),
+    Party(PartyCost),
+}
+
+/// Uses within it are counted together. It has one of these members.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LimitWindow, example = json!({"calendar": "day"}))]
+pub struct LimitWindowView {
+    calendar: Option<CalendarUnit>,
+    /// The time that has just passed (ISO 8601).
+    #[schema(example = "PT24H")]
+    rolling: Option<String>,
+    /// For ever: true.
+    lifetime: Option<bool>,
+    concurrent: Option<ConcurrencyView>,
+}
+
+/// Grants that are held at the same time.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Concurrency)]
+pub struct ConcurrencyView {
+    /// How long a guest who isn't released is counted (ISO 8601).
+    #[schema(example = "PT4H")]
+    max_stay: String,
+}
+
+/// What the token of a grant says.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleToken)]
+pub struct RuleTokenView {
+    /// The doors that take it; the perk's short name unless given.
+    #[schema(example = "sfo-lounge")]
+    audience: Option<String>,
+    /// How long it is good for (ISO 8601), at most a day; PT15M unless given.
+    #[schema(example = "PT30M")]
+    ttl: Option<String>,
+    /// Whether a door can spend it once only; true unless given.
+    single_use: Option<bool>,
+}
+
+/// For a part of the people only.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleRollout)]
+pub struct RuleRolloutView {
+    /// Of all people.
+    #[schema(minimum = 0, maximum = 100, example = 100)]
+    percent: u8,
+}

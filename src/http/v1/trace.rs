@@ -1,0 +1,124 @@
+//! A decision taken apart, for the API's description: eligibility writes it itself.
+#![expect(dead_code, reason = "describes what eligibility's own types write")]
+
+use utoipa::ToSchema;
+
+use super::rules::ScalarView;
+use crate::http::enumerations::{Decision, Operator, Passed, ReasonCode, TraceKind};
+
+/// Each part of the rule: what it wanted, what it had, and whether it held. Limits are not part of it.
+#[derive(ToSchema)]
+#[schema(as = Trace, example = json!({
+    "valid": {"passed": true, "from": null, "until": null}, "schedule": {"passed": true},
+    "score": {"passed": true, "source": "klout", "had": 47, "observed_at": "2012-05-08T18:00:00Z", "age_seconds": 3600},
+    "tiers": [{"tier": "standard", "name": "Main lounge", "passed": "true",
+               "when": {"kind": "leaf", "passed": "true", "attr": "score", "op": "gte", "wanted": 40, "had": 47}}],
+    "decision": "granted", "tier": "standard"}))]
+pub struct TraceView {
+    valid: ValidityTraceView,
+    schedule: ScheduleTraceView,
+    /// Absent where everybody is in.
+    rollout: Option<RolloutTraceView>,
+    /// Absent where no condition needs the score.
+    score: Option<ScoreTraceView>,
+    /// The rule's own condition; absent where it has none.
+    when: Option<ConditionTraceView>,
+    /// Highest rank first.
+    tiers: Vec<TierTraceView>,
+    /// What follows from the parts.
+    decision: Decision,
+    tier: Option<String>,
+}
+
+/// From when until when the rule holds.
+#[derive(ToSchema)]
+#[schema(as = ValidityTrace)]
+pub struct ValidityTraceView {
+    passed: bool,
+    #[schema(format = DateTime)]
+    from: Option<String>,
+    #[schema(format = DateTime)]
+    until: Option<String>,
+}
+
+/// Whether the perk is open at the instant, validity aside.
+#[derive(ToSchema)]
+#[schema(as = ScheduleTrace)]
+pub struct ScheduleTraceView {
+    passed: bool,
+    /// When it next opens, for one that is closed.
+    #[schema(format = DateTime)]
+    opens: Option<String>,
+}
+
+/// Whether the person is among those that a partial rollout lets in.
+#[derive(ToSchema)]
+#[schema(as = RolloutTrace)]
+pub struct RolloutTraceView {
+    passed: bool,
+    percent: u8,
+    /// Where the person stands, in hundredths of a percent; absent when nobody was named.
+    had: Option<u16>,
+}
+
+/// Whether there is a score to go by.
+#[derive(ToSchema)]
+#[schema(as = ScoreTrace)]
+pub struct ScoreTraceView {
+    passed: bool,
+    #[schema(example = "klout")]
+    source: String,
+    had: Option<f64>,
+    #[schema(format = DateTime)]
+    observed_at: Option<String>,
+    age_seconds: Option<i64>,
+    /// The oldest that it may be; none is too old without it.
+    max_age_seconds: Option<i64>,
+    /// What is wrong with it.
+    code: Option<ReasonCode>,
+}
+
+/// One tier and its condition.
+#[derive(ToSchema)]
+#[schema(as = TierTrace)]
+pub struct TierTraceView {
+    #[schema(example = "standard")]
+    tier: String,
+    #[schema(example = "Main lounge")]
+    name: String,
+    passed: Passed,
+    /// Absent for a tier that admits whoever passes the rule's own condition.
+    when: Option<ConditionTraceView>,
+}
+
+/// A condition: `members` of `all` and `any`, the `member` of `not`, or a leaf's test of one attribute.
+#[derive(ToSchema)]
+#[schema(as = ConditionTrace, example = json!({"kind": "leaf", "passed": "true", "attr": "score", "op": "gte", "wanted": 40, "had": 47}))]
+pub struct ConditionTraceView {
+    kind: TraceKind,
+    passed: Passed,
+    #[schema(no_recursion)]
+    members: Option<Vec<ConditionTraceView>>,
+    #[schema(no_recursion)]
+    member: Option<Box<ConditionTraceView>>,
+    #[schema(example = "score")]
+    attr: Option<String>,
+    op: Option<Operator>,
+    /// A list for `in`, `not_in` and `between`; absent for `exists`. Ages are in seconds.
+    wanted: Option<ShownView>,
+    /// The attribute that `wanted` is the value of, where one is compared with another.
+    against: Option<String>,
+    /// Absent when it is not known.
+    had: Option<ShownView>,
+}
+
+/// A value as it is shown.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = ShownValue)]
+pub enum ShownView {
+    Flag(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<ScalarView>),
+}
