@@ -163,6 +163,7 @@ pub struct ActiveTokenView {
 
 /// Any other token. It is not said what is wrong with it, nor whether it is one.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = InactiveToken)]
 pub struct InactiveTokenView {
     /// Always false.

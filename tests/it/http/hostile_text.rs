@@ -12,6 +12,9 @@ use super::access_matrix::{SAMPLES, Things, send, things};
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
 
+/// How many objects within each other a body is given.
+const DEPTH: usize = 2;
+
 const NUL: &str = "a\0b";
 /// A right-to-left override, a mark, and an isolate that is never closed.
 const MARKS: &str = "a\u{202E}b\u{200F}c\u{2067}d";
@@ -41,13 +44,14 @@ fn takes(schema: &Value, word: &str) -> bool {
 }
 
 /// Every body like `sample` with `text` in one place of it, and the pointer of that place: each text that is there,
-/// each member that the schema knows besides, and, where anything may stand, a text, a list and a name.
-fn spoilt(document: &Value, schema: &Value, sample: &Value, text: &str) -> Vec<(String, Value)> {
+/// each member that the schema knows besides, and, in what the body holds, a text, a list and a name that it doesn't
+/// know. What isn't there is gone into to this depth: conditions hold conditions.
+fn spoilt(document: &Value, schema: &Value, sample: &Value, text: &str, depth: usize) -> Vec<(String, Value)> {
     let schema = resolved(document, schema);
     let mut found = Vec::new();
     if let Value::Object(members) = sample {
         let known = schema["properties"].as_object().cloned().unwrap_or_default();
-        if takes(schema, "object") && known.is_empty() {
+        if takes(schema, "object") && (known.is_empty() || depth + 1 == DEPTH) {
             found.push((String::new(), json!({text: 1})));
             found.push(("/x".to_owned(), json!({"x": text})));
             found.push(("/x/0".to_owned(), json!({"x": [text]})));
@@ -57,8 +61,11 @@ fn spoilt(document: &Value, schema: &Value, sample: &Value, text: &str) -> Vec<(
         all.dedup();
         for name in all {
             let of_member = known.get(name).unwrap_or(&Value::Null);
-            let none = if takes(resolved(document, of_member), "object") { json!({}) } else { Value::Null };
-            for (at, value) in spoilt(document, of_member, members.get(name).unwrap_or(&none), text) {
+            let goes_on = depth > 0 && takes(resolved(document, of_member), "object");
+            let none = if goes_on { json!({}) } else { Value::Null };
+            for (at, value) in
+                spoilt(document, of_member, members.get(name).unwrap_or(&none), text, depth.saturating_sub(1))
+            {
                 let mut whole: Map<String, Value> = members.clone();
                 whole.insert(name.clone(), value);
                 found.push((format!("/{name}{at}"), Value::Object(whole)));
@@ -67,7 +74,7 @@ fn spoilt(document: &Value, schema: &Value, sample: &Value, text: &str) -> Vec<(
     } else if let Value::Array(items) = sample {
         let of_item = resolved(document, &schema["items"]).clone();
         for (nth, item) in items.iter().enumerate() {
-            for (at, value) in spoilt(document, &of_item, item, text) {
+            for (at, value) in spoilt(document, &of_item, item, text, depth.saturating_sub(1)) {
                 let mut whole = items.clone();
                 whole[nth] = value;
                 found.push((format!("/{nth}{at}"), Value::Array(whole)));
@@ -186,7 +193,7 @@ impl Walk<'_> {
         }
         let Some(json) = content.get("application/json") else { return };
         let sample = if request.2.is_object() { request.2.clone() } else { json!({}) };
-        for (pointer, body) in spoilt(self.document, &json["schema"], &sample, text) {
+        for (pointer, body) in spoilt(self.document, &json["schema"], &sample, text, DEPTH) {
             let written = body.to_string().replace(SURROGATE, "\\ud800");
             let answer = client.ask(request.0.clone(), &request.1).header("if-match", "*").json(written).await;
             let in_batch = pointer.starts_with("/checks/");

@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use super::contract;
 use super::shape::redacted;
 
 /// Somebody with a key, or without.
@@ -22,6 +23,7 @@ pub struct Client {
 /// A request on its way; awaiting it sends it.
 pub struct Ask {
     request: RequestBuilder,
+    method: Method,
     place: &'static Location<'static>,
 }
 
@@ -31,7 +33,7 @@ pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
-    place: &'static Location<'static>,
+    pub place: &'static Location<'static>,
 }
 
 impl Client {
@@ -52,8 +54,8 @@ impl Client {
 
     #[track_caller]
     pub fn ask(&self, method: Method, path: &str) -> Ask {
-        let request = self.http.request(method, format!("{}{path}", self.base));
-        let ask = Ask { request, place: Location::caller() };
+        let request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        let ask = Ask { request, method, place: Location::caller() };
         match &self.authorization {
             Some(authorization) => ask.header("authorization", authorization),
             None => ask,
@@ -111,12 +113,15 @@ impl IntoFuture for Ask {
     type IntoFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { request, place } = self;
+        let Self { request, method, place } = self;
         Box::pin(async move {
             let response = request.send().await.unwrap_or_else(|error| panic!("asked at {place}: {error:?}"));
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let address = response.url().path().to_owned();
             let text = response.text().await.unwrap_or_else(|error| panic!("asked at {place}: {error:?}"));
-            Reply { status, headers, text, place }
+            let reply = Reply { status, headers, text, place };
+            contract::check(&method, &address, &reply);
+            reply
         })
     }
 }

@@ -1,11 +1,14 @@
-//! The OpenAPI document as a contract.
+//! The OpenAPI document as a contract: whatever a test is answered, generated clients must have been told of.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use jsonschema::Validator;
 use perkgate::http::openapi;
+use reqwest::Method;
 use serde_json::{Value, json};
+
+use super::client::Reply;
 
 struct Contract {
     document: Value,
@@ -34,6 +37,43 @@ pub fn paths_of<'a>(document: &'a Value, address: &str) -> Vec<&'a str> {
     paths.retain(|path| fits(path));
     paths.sort_by_key(|path| path.matches('{').count());
     paths
+}
+
+/// Panics when the document doesn't have this answer to what was asked: its status, the code of its
+/// problem, its media type, or the shape of its JSON.
+pub fn check(method: &Method, address: &str, reply: &Reply) {
+    let (status, text) = (reply.status, reply.text.as_str());
+    let document = &CONTRACT.document;
+    let name = if *method == Method::HEAD { "get".to_owned() } else { method.as_str().to_lowercase() };
+    let path = paths_of(document, address).into_iter().next();
+    // What is no operation is 404 or 405, and no business of the document.
+    let Some(operation) = path.and_then(|path| document["paths"][path].get(name)) else { return };
+    let at = format!("asked at {}: {method} {address}: {status} {text}", reply.place);
+    let answer = &operation["responses"][status.to_string()];
+    assert!(answer.is_object(), "{at}\nthe document doesn't have this status");
+    if *method == Method::HEAD {
+        return;
+    }
+    let content = answer["content"].as_object();
+    let Some(content) = content else {
+        assert_eq!(text, "", "{at}\nthe document has no body for this answer");
+        return;
+    };
+    let media_type = reply.header("content-type").split(';').next().unwrap().trim();
+    let described = content.get(media_type);
+    let described = described.unwrap_or_else(|| panic!("{at}\nthe document doesn't have the media type {media_type}"));
+    if !media_type.ends_with("json") || media_type.contains("ndjson") {
+        return;
+    }
+    let json: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{at}\n{error}"));
+    if media_type == "application/problem+json" {
+        let code = json["code"].as_str().unwrap();
+        let codes = answer["description"].as_str().unwrap();
+        assert!(codes.contains(&format!("`{code}`")), "{at}\nthe document doesn't have this code: {codes}");
+    }
+    let reference = described["schema"]["$ref"].as_str().unwrap_or_else(|| panic!("{at}\nits schema has no name"));
+    let errors: Vec<_> = CONTRACT.validator(reference).iter_errors(&json).map(|it| it.to_string()).collect();
+    assert!(errors.is_empty(), "{at}\nis not what the document says of {reference}: {errors:#?}");
 }
 
 /// The JSON is what the document says of this schema.
