@@ -38,31 +38,31 @@ macro_rules! enumerations {
 
 enumerations! {
     /// What was decided; `referred` leaves it to a person.
-    Decision = words(Decided::ALL.map(Decided::as_str));
+    Decision = words(&Decided::ALL.map(Decided::as_str));
     /// What kind of reason it is.
-    ReasonCode = words(Code::ALL.map(Code::as_str));
+    ReasonCode = words(&Code::ALL.map(Code::as_str));
     /// What a key is for.
-    Role = words(KeyRole::ALL.map(KeyRole::as_str));
+    Role = words(&KeyRole::ALL.map(KeyRole::as_str));
     /// Where a version is in its life.
-    VersionStatus = words(Stage::ALL.map(Stage::as_str));
+    VersionStatus = words(&Stage::ALL.map(Stage::as_str));
     /// `published`, or `draft` while no version is published; `paused`, `retired`.
-    PerkStatus = words([Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
+    PerkStatus = words(&[Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
     /// What a perk declares to be for.
-    Purpose = words(Declared::ALL.map(Declared::as_str));
+    Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.
-    ReferralStatus = words([Stored::Open, Stored::Granted, Stored::Denied].map(Stored::as_str));
+    ReferralStatus = words(&[Stored::Open, Stored::Granted, Stored::Denied].map(Stored::as_str));
     /// What became of a member of a rule. One that is null counts as left out.
-    ChangeKind = words(["added", "removed", "changed"]);
+    ChangeKind = words(&["added", "removed", "changed"]);
     /// What happened.
-    EventKind = words(KINDS);
+    EventKind = words(&KINDS);
     /// Which report.
-    ReportKind = words(["grants", "billing", "fairness"]);
+    ReportKind = words(&["grants", "billing", "fairness"]);
     /// What makes a group of a report; `score_band` in the fairness report only.
-    ReportGrouping = words(["day", "hour", "week", "month", "perk", "tier", "location", "kiosk", "rule_version", "score_band"]);
+    ReportGrouping = words(&["day", "hour", "week", "month", "perk", "tier", "location", "kiosk", "rule_version", "score_band"]);
     /// Whether a condition held; `unknown` where an attribute is missing.
-    Passed = words(["true", "false", "unknown"]);
+    Passed = words(&["true", "false", "unknown"]);
     /// Which kind of condition it is.
-    TraceKind = words(["all", "any", "not", "leaf"]);
+    TraceKind = words(&["all", "any", "not", "leaf"]);
     /// How an attribute is tested.
     Operator = of_rules("leaf/properties/op");
     /// What becomes of a person whose score is stale or missing: `deny`, `refer` to a person, or `ignore`: decide without it.
@@ -74,13 +74,13 @@ enumerations! {
     /// What uses of a limit are counted by.
     LimitScope = of_rules("limit/properties/scope/items");
     /// One for each of the party.
-    PartyCost = words(["party"]);
+    PartyCost = words(&["party"]);
     /// A unit of the calendar, in the rule's time zone.
     CalendarUnit = of_rules("limit/properties/window/properties/calendar");
 }
 
-fn words<const N: usize>(words: [&'static str; N]) -> Vec<String> {
-    words.map(str::to_owned).to_vec()
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// The words at this place of the rule's own schema, which is built from the reader's names.
