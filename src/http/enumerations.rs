@@ -124,9 +124,10 @@ mod tests {
         assert_eq!(listed::<Passed>(), written(&[Held::True, Held::False, Held::Unknown]));
         let kinds = [diff::ChangeKind::Added, diff::ChangeKind::Removed, diff::ChangeKind::Changed];
         assert_eq!(listed::<ChangeKind>(), written(&kinds));
-        let groups = [GroupBy::Day, GroupBy::Hour, GroupBy::Perk, GroupBy::Tier, GroupBy::Location, GroupBy::Kiosk];
+        let times = [GroupBy::Day, GroupBy::Hour, GroupBy::Week, GroupBy::Month];
+        let places = [GroupBy::Perk, GroupBy::Tier, GroupBy::Location, GroupBy::Kiosk];
         let more = [GroupBy::RuleVersion, GroupBy::ScoreBand];
-        assert_eq!(listed::<ReportGrouping>(), [written(&groups), written(&more)].concat());
+        assert_eq!(listed::<ReportGrouping>(), [written(&times), written(&places), written(&more)].concat());
     }
 
     #[test]

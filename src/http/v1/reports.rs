@@ -130,24 +130,24 @@ pub struct ReportView {
     /// How many events of the period have lost their bodies and are counted nowhere, whatever their perk.
     pruned: u64,
     #[schema(example = json!({"checks": 3, "granted": 2, "denied": 1}))]
-    totals: BTreeMap<String, u64>,
+    totals: BTreeMap<String, f64>,
     group_by: Option<enumerations::ReportGrouping>,
     groups: Vec<GroupView>,
     /// Of the grants report: use against each limit.
     limits: Vec<LimitUseView>,
 }
 
-/// The columns of one group.
+/// The columns of one group: counts, and shares in percent.
 #[derive(ToSchema)]
 #[schema(as = ReportGroup, example = json!({"group": "2012-05-08", "checks": 3, "granted": 2, "denied": 1}))]
 #[expect(dead_code, reason = "describes what audit's own types write")]
 pub struct GroupView {
     /// Null where events don't say; a week is `2012-W19` (ISO 8601), a month `2012-05`.
     group: Option<String>,
-    /// What people call a group that is a perk.
+    /// What people call a group that is a perk or a version of its rule.
     name: Option<String>,
     #[serde(flatten)]
-    counts: BTreeMap<String, u64>,
+    counts: BTreeMap<String, f64>,
 }
 
 #[derive(ToSchema)]
