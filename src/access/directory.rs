@@ -125,7 +125,9 @@ impl Directory {
         });
         let written = written.await;
         if written.is_err() {
-            uses.into_iter().for_each(|(key, merchant, hour)| self.uses.note(key, merchant, hour));
+            for (key, merchant, hour) in uses {
+                self.uses.note(key, merchant, hour);
+            }
         }
         written
     }

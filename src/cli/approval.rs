@@ -39,6 +39,7 @@ struct Approvals {
 
 /// A wish to lift the requirement. It lapses after seven days.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 struct Lift {
     requested_by: String,
     /// The label of that key.

@@ -147,7 +147,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         // A dry run records nothing, so no key is ever named.
         let key = KeyId::new(gateway.clock.now(), &gateway.entropy);
         let merchant_of = Some(merchant.clone());
-        let caller = Principal { key, role, merchant: merchant_of, location, kiosk, audience: None, origins: Vec::new() };
+        let caller =
+            Principal { key, role, merchant: merchant_of, location, kiosk, audience: None, origins: Vec::new() };
         let deadline = Instant::now() + PATIENCE;
         let question = Question { perk, subject, context, dry_run: true, idempotency: None, deadline };
         Ok(gateway.checker.check(&caller, &merchant, question).await?)

@@ -254,6 +254,7 @@ impl CliError {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of all errors")]
     fn remedy(&self) -> Option<String> {
         if let Some(error) = self.database() {
             return of_database(error);

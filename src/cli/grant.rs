@@ -119,7 +119,7 @@ impl fmt::Display for Released {
 }
 
 #[derive(Serialize)]
-struct Voided {
+struct VoidResult {
     grant: GrantId,
     voided: u64,
     redeemed: u64,
@@ -127,14 +127,14 @@ struct Voided {
     already_voided: u64,
 }
 
-impl Voided {
+impl VoidResult {
     fn of(grant: GrantId, taken: Taken) -> Self {
         let Taken { voided, redeemed, released, already } = taken;
         Self { grant, voided, redeemed, released, already_voided: already }
     }
 }
 
-impl fmt::Display for Voided {
+impl fmt::Display for VoidResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grant = &self.grant;
         match self {
@@ -180,7 +180,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
                 let taking = Taking { actor: ACTOR, note, keep_uses };
                 Ok(gateway.ledger.void_grants(&merchant.id, vec![grant.clone()], taking).await?)
             })?;
-            invocation.output.show(&Voided::of(grant, taken))?;
+            invocation.output.show(&VoidResult::of(grant, taken))?;
         }
     }
     Ok(Ended::Well)

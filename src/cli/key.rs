@@ -70,7 +70,7 @@ struct New {
     /// The only audience whose tokens it may redeem (door keys).
     #[arg(long, value_name = "NAME")]
     audience: Option<String>,
-    /// A web origin whose pages may use it from a browser, as in https://kiosk.example.com; may be given more than
+    /// A web origin whose pages may use it from a browser, as in `https://kiosk.example.com`; may be given more than
     /// once. Without it, those of `allowed_origins` may.
     #[arg(long = "origin", value_name = "ORIGIN")]
     origins: Vec<WebOrigin>,

@@ -72,7 +72,7 @@ const LISTED: usize = 10;
 /// `--merchant`, for a command about one merchant.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct MerchantFlag {
-    /// Which merchant: without it, PERKGATE_MERCHANT, or the only one there is.
+    /// Which merchant: without it, `PERKGATE_MERCHANT`, or the only one there is.
     #[arg(long, value_name = "SLUG")]
     pub merchant: Option<MerchantSlug>,
 }
@@ -80,7 +80,7 @@ pub(super) struct MerchantFlag {
 /// `--merchant` or `--operator`, for a command about what belongs to one of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct OwnerFlag {
-    /// Which merchant's: without it, PERKGATE_MERCHANT's, or the operator's where that is not set.
+    /// Which merchant's: without it, that of `PERKGATE_MERCHANT`, or the operator's where that is not set.
     #[arg(long, value_name = "SLUG")]
     merchant: Option<MerchantSlug>,
     /// The operator's.

@@ -149,13 +149,13 @@ impl fmt::Display for Stepped {
 }
 
 #[derive(Serialize)]
-struct Deleted {
+struct DraftDeleted {
     perk: PerkSlug,
     version: i32,
     deleted: bool,
 }
 
-impl fmt::Display for Deleted {
+impl fmt::Display for DraftDeleted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_part!(f, "Draft {} of `{}` is deleted", self.version, self.perk)
     }
@@ -260,7 +260,7 @@ pub(super) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
                 gateway.catalog.delete_version(merchant, ACTOR, &perk, version, Expected::Anything).await?;
                 Ok(())
             })?;
-            invocation.output.show(&Deleted { perk, version, deleted: true })?;
+            invocation.output.show(&DraftDeleted { perk, version, deleted: true })?;
             Ok(Ended::Well)
         }
         Life::Pause(of) => stand(of, PerkStatus::Paused, None, invocation),

@@ -23,7 +23,7 @@ pub struct Args {
     /// Prune what was recorded before this: a date (its midnight in UTC), or an instant (RFC 3339).
     #[arg(long, value_name = "DATE")]
     before: Before,
-    /// Whose log. It can't be undone, so it is named here, whatever PERKGATE_MERCHANT says.
+    /// Whose log. It can't be undone, so it is named here, whatever `PERKGATE_MERCHANT` says.
     #[arg(long, value_name = "SLUG", required_unless_present = "all", conflicts_with = "all")]
     merchant: Option<MerchantSlug>,
     /// Prune the logs of all merchants, or none of them.

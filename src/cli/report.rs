@@ -136,14 +136,13 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         Some(Format::Html) => report.to_html(),
     };
     let mark = if common.bom && common.format == Some(Format::Csv) { BOM } else { "" };
-    match &common.out {
-        Some(path) => std::fs::write(path, format!("{mark}{text}"))
-            .map_err(|error| CliError::Unwritable { path: path.clone(), why: error.to_string() })?,
-        None => {
-            // By itself: whatever steers a terminal is escaped in the rest.
-            super::output::taken(Output::document().write_all(mark.as_bytes()))?;
-            invocation.output.print(&text)?;
-        }
+    if let Some(path) = &common.out {
+        std::fs::write(path, format!("{mark}{text}"))
+            .map_err(|error| CliError::Unwritable { path: path.clone(), why: error.to_string() })?;
+    } else {
+        // By itself: whatever steers a terminal is escaped in the rest.
+        super::output::taken(Output::document().write_all(mark.as_bytes()))?;
+        invocation.output.print(&text)?;
     }
     Ok(Ended::Well)
 }

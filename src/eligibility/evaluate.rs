@@ -157,11 +157,17 @@ impl<'a> World<'a> {
         if truth != Truth::Unknown {
             add(&leaf.attribute, None);
         } else if !missing.is_empty() {
-            missing.into_iter().for_each(|attribute| add(attribute, None));
+            for attribute in missing {
+                add(attribute, None);
+            }
         } else if mistyped().next().is_some() {
-            mistyped().for_each(|(attribute, mistyped)| add(attribute, Some(mistyped)));
+            for (attribute, mistyped) in mistyped() {
+                add(attribute, Some(mistyped));
+            }
         } else {
-            compared().for_each(|attribute| add(attribute, None));
+            for attribute in compared() {
+                add(attribute, None);
+            }
         }
     }
 

@@ -158,15 +158,14 @@ static STRANGERS: Throttle = Throttle::new(10, Duration::from_secs(1));
 fn log_refusal(problem: &Problem, route: &str) {
     let (status, code) = (problem.kind.status().as_u16(), problem.kind.code());
     let throttle = if status == 401 || route == "unmatched" { &STRANGERS } else { &REFUSED };
-    match throttle.take() {
-        Some(left_out) => {
-            if left_out > 0 {
-                tracing::info!(refusals = left_out, "more requests were refused than are logged");
-            }
-            tracing::info!(code, "refused");
-        }
-        None => tracing::debug!(code, "refused"),
+    let Some(left_out) = throttle.take() else {
+        tracing::debug!(code, "refused");
+        return;
+    };
+    if left_out > 0 {
+        tracing::info!(refusals = left_out, "more requests were refused than are logged");
     }
+    tracing::info!(code, "refused");
 }
 
 /// Marks a request whose answer's body nobody will read.

@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn gzip_comes_out_whole_however_it_is_cut() {
-        let text: String = (0..20_000).map(|n| format!("twitter:person{},{n}\n", n * 7919 % 20_011)).collect();
+        let rows: Vec<_> = (0..20_000).map(|n| format!("twitter:person{},{n}\n", n * 7919 % 20_011)).collect();
+        let text = rows.concat();
         let one = packed(text.as_bytes());
         let two = [packed(b"subject,"), packed(b"value\n")].concat();
         for size in [1, 7, 4096, usize::MAX] {

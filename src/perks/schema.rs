@@ -83,14 +83,16 @@ pub fn schema() -> Value {
 /// The long form, with the least score in the place of the tiers.
 fn short_rule() -> Value {
     let mut schema = long_rule();
-    let score = schema["properties"]["score"]["anyOf"][0].clone();
-    if let Some(properties) = schema["properties"].as_object_mut() {
+    let score = schema.pointer("/properties/score/anyOf/0").cloned();
+    if let Some(properties) = schema.pointer_mut("/properties").and_then(Value::as_object_mut) {
         properties.insert("tiers".to_owned(), json!({"type": "null"}));
         properties.insert("at_least".to_owned(), described(number(), "The least score that is admitted."));
         let either = json!({"anyOf": [slug(), score]});
         properties.insert("score".to_owned(), described(either, "The source of the score, or all about the score."));
     }
-    schema["required"] = json!(["at_least", "score"]);
+    if let Some(members) = schema.as_object_mut() {
+        members.insert("required".to_owned(), json!(["at_least", "score"]));
+    }
     schema
 }
 

@@ -290,12 +290,13 @@ async fn past_its_bound_a_replica_believes_nothing_that_redis_held_before() {
     let other = in_redis(link);
     for number in 1..=4 {
         other.fill(&key(number), &loaded(Some(1))).await;
-        assert_eq!(bounded.find(&key(number)).await, Known::Nothing, "{number}");
+        assert_eq!(bounded.find(&key(number)).await, Known::Written, "{number}");
+        assert_eq!(other.find(&key(number)).await, Known::Written, "{number}: nobody believes it any more");
     }
     clock.set(clock.now() + jiff::SignedDuration::from_secs(2));
     let later = Loaded { read_at: clock.now(), ..loaded(Some(1)) };
-    bounded.fill(&key(1), &later).await;
-    assert_eq!(bounded.find(&key(1)).await, Known::Found(later));
+    bounded.fill(&key(5), &later).await;
+    assert_eq!(bounded.find(&key(5)).await, Known::Found(later));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -306,7 +307,12 @@ async fn a_forged_value_in_redis_is_a_miss_and_is_mended() {
     let name = format!("score:{}:klout:{}", key(1).merchant, key(1).subject);
     link.set(&name, b"\x02\x01nonsense", NEVER).await.unwrap();
     assert_eq!(found(&cache, 1, Some(score(1))).await, Some(score(1)));
-    assert_eq!(in_redis(link).find(&key(1)).await, Known::Found(loaded(Some(1))));
+    let redis = in_redis(link.clone());
+    assert_eq!(redis.find(&key(1)).await, Known::Written, "no reader fills it, as after a write");
+    // As the mark's time does.
+    link.delete(&name).await.unwrap();
+    redis.fill(&key(1), &loaded(Some(1))).await;
+    assert_eq!(redis.find(&key(1)).await, Known::Found(loaded(Some(1))));
 }
 
 /// Asks until the answer is yes.

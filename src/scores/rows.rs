@@ -204,8 +204,8 @@ fn read_json(text: &str) -> Result<(String, Decimal, String), LineFault> {
 fn read_header(text: &str) -> Option<Columns> {
     let names = split_fields(text)?;
     let at = |wanted: &str| names.iter().position(|name| name.trim() == wanted);
-    let named = names.iter().filter(|name| !name.trim().is_empty()).count();
-    match (named, at("subject"), at("value"), at("observed_at")) {
+    let count = names.iter().filter(|name| !name.trim().is_empty()).count();
+    match (count, at("subject"), at("value"), at("observed_at")) {
         (3, Some(subject), Some(value), Some(observed_at)) => Some(Columns::Known { subject, value, observed_at }),
         _ => None,
     }

@@ -241,8 +241,8 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // Of the control characters, HTML takes white space only.
-            c if c.is_control() && !matches!(c, '\t' | '\n') => out.push('\u{fffd}'),
+            // HTML takes white space only, and a name that breaks a line could look like another.
+            c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

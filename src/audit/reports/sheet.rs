@@ -213,6 +213,7 @@ impl Report {
     /// period it is, and how many of its events are pruned, so that files can be put together.
     #[must_use]
     pub fn to_csv(&self) -> String {
+        type Named<'a> = (&'a str, &'a str);
         let columns = self.report.columns();
         let mut out = String::new();
         let head = ["row", "merchant", "perk", "from", "to", "time_zone", "as_of", "group", "pruned"];
@@ -224,7 +225,6 @@ impl Report {
         push_row(&mut out, head.chain(names).chain(behind.iter().copied()));
         let from = self.from.map(|from| from.to_string()).unwrap_or_default();
         let (to, as_of, pruned) = (self.to.to_string(), self.as_of.to_string(), self.pruned.to_string());
-        type Named<'a> = (&'a str, &'a str);
         let mut push = |row: &str, perk: Named, group: Named, counts: Option<&Row>, limit: Option<&LimitRow>| {
             let about = [row, &self.merchant, perk.0, &from, &to, &self.time_zone, &as_of, group.0, &pruned];
             // Names are for people to read: what would steer their terminal isn't part of one.
@@ -232,7 +232,7 @@ impl Report {
             let mut cells: Vec<String> = about.into_iter().map(str::to_owned).chain(names).collect();
             match counts {
                 Some(Row(counts)) => {
-                    cells.extend(counts.iter().map(|(name, count)| Cell::of(name, *count).to_string()))
+                    cells.extend(counts.iter().map(|(name, count)| Cell::of(name, *count).to_string()));
                 }
                 None => cells.extend(columns.iter().map(|_| String::new())),
             }

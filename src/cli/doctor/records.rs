@@ -48,10 +48,11 @@ pub(super) fn keys_and_rules(settings: &Settings) -> Finding {
         Err(error) => return unread(CHECK, &error),
     };
     let said = |Misfit { merchant, key, issue }: &Misfit| format!("`{key}` of {merchant}: {}", issue.detail);
-    let mut detail = misfits.iter().take(LISTED).map(said).collect::<Vec<_>>().join("; ");
+    let mut details: Vec<_> = misfits.iter().take(LISTED).map(said).collect();
     if misfits.len() > LISTED {
-        detail.push_str(&format!("; and {} more", misfits.len() - LISTED));
+        details.push(format!("and {} more", misfits.len() - LISTED));
     }
+    let detail = details.join("; ");
     Finding::warning(
         CHECK,
         detail,

@@ -244,8 +244,8 @@ pub async fn list_perks(
     let schedules = gateway.catalog.list_schedules(merchant).await?;
     let (perks, next_cursor) = limit.page(fetched, |perk| perk.slug.to_string());
     let view = |perk: Perk| {
-        let scheduled = schedules.get(&perk.id).copied();
-        PerkView::of(perk, scheduled)
+        let next = schedules.get(&perk.id).copied();
+        PerkView::of(perk, next)
     };
     Ok(HttpResponse::Ok().json(PerksView { perks: perks.into_iter().map(view).collect(), next_cursor }))
 }

@@ -44,7 +44,7 @@ async fn ask(gateway: &Gateway, kiosk: &Principal, merchant: &Merchant, nth: usi
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_template_to_the_desk_and_back() {
     for terminal in Terminal::all() {
-        tell(&terminal, EVERYONE, None).await;
+        Box::pin(tell(&terminal, EVERYONE, None)).await;
     }
 }
 
