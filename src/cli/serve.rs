@@ -33,10 +33,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         let stop = CancellationToken::new();
         let (told, signal) = (stop.clone(), stop_signal());
         tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
-        let logs = anchoring::current(&running.gateway.database, &running.gateway.clock).await?;
-        if let Some(warning) = log_origins::warning_of(&running.gateway.settings, &logs) {
-            tracing::warn!("{warning}");
-        }
+        tokio::spawn(warn_of_log_origins(running.gateway.clone()));
         tokio::spawn(async move {
             signal.await;
             told.cancel();
@@ -47,6 +44,14 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     runtime.shutdown_timeout(LAST_WORDS);
     served?;
     Ok(Ended::Well)
+}
+
+/// Warns of logs that are called after a machine. Nothing else depends on that: where it can't be read, it is left out.
+async fn warn_of_log_origins(gateway: Arc<Gateway>) {
+    let Ok(logs) = anchoring::current(&gateway.database, &gateway.clock).await else { return };
+    if let Some(warning) = log_origins::warning_of(&gateway.settings, &logs) {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// How long the ledger may take to finish after the last answer.

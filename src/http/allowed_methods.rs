@@ -25,10 +25,16 @@ impl AllowedMethods {
         let paths = &document.paths.paths;
         let patterns: Vec<_> = paths.keys().map(|path| PathPattern::parse(path)).collect();
         let path = |(path, item): (&String, &PathItem)| {
-            let mut methods: Vec<Method> = operations_of(item).map(|(method, _)| method).collect();
-            if let Some(get) = methods.iter().position(|method| *method == Method::GET) {
-                methods.insert(get + 1, Method::HEAD);
-            }
+            // Ids are never words, but a person may be called `import`: that address means both.
+            let people = paths.iter().filter(|(other, _)| other.ends_with("/{subject}") && *other != path);
+            let items: Vec<_> = people.filter(|(other, _)| PathPattern::parse(other).fits(path)).collect();
+            let items = || items.iter().map(|(_, item)| *item).chain([item]);
+            let takes = |wanted: &Method| {
+                let wanted = if *wanted == Method::HEAD { &Method::GET } else { wanted };
+                items().flat_map(operations_of).any(|(method, _)| method == *wanted)
+            };
+            let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+            let methods: Vec<Method> = all.into_iter().filter(takes).collect();
             let names = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             let allow = HeaderValue::from_str(&names).ok()?;
             // Variables keep their braces, which fit variables only.
@@ -75,11 +81,16 @@ mod tests {
             let allow = problem.headers.into_iter().find(|(name, _)| name == header::ALLOW);
             allow.map(|(_, value)| value.to_str().unwrap().to_owned())
         };
-        for address in ["/v1/grants/void", "/v1/checks/batch", "/v1/scores/klout/import"] {
+        for address in ["/v1/grants/void", "/v1/checks/batch"] {
             assert_eq!(check(Method::POST, address), None, "{address}");
             assert_eq!(check(Method::GET, address).as_deref(), Some("POST"), "{address}");
         }
-        assert_eq!(check(Method::DELETE, "/v1/scores/klout/import").as_deref(), Some("POST"));
+        // Somebody may be called that.
+        let import = "/v1/scores/klout/import";
+        for method in [Method::POST, Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+            assert_eq!(check(method, import), None);
+        }
+        assert_eq!(check(Method::PATCH, import).as_deref(), Some("GET, HEAD, POST, PUT, DELETE"));
         // The router's.
         assert_eq!(check(Method::PUT, "/v1/scores/klout/Import"), None);
         assert_eq!(check(Method::DELETE, "/v1/checks"), None);

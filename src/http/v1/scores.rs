@@ -91,8 +91,7 @@ impl From<ImportReport> for ImportView {
 
 /// Put a score
 ///
-/// Unless a newer observation of the same person stands, which is a 409. A member whose number is `import` is written
-/// `Import` here. Roles: admin, feeder.
+/// Unless a newer observation of the same person stands, which is a 409. Roles: admin, feeder.
 #[utoipa::path(
     tag = "scores",
     params(

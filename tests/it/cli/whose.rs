@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use super::terminal::{LOUNGE, Terminal, answer, complaints};
+use crate::support::services::skip;
 
 const FEED: &str = "subject,value,observed_at\ntwitter:ada,37,2012-05-08T09:00:00Z\n";
 
@@ -111,7 +112,7 @@ fn at_a_terminal(terminal: &Terminal, line: &str, input: &str) -> Option<Output>
     }
     command.env("SHELL", "/bin/sh").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let Ok(mut child) = command.spawn() else {
-        eprintln!("skipped: there is no program `script` to make a terminal with");
+        skip("questions at a terminal", "script");
         return None;
     };
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();

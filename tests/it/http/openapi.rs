@@ -199,6 +199,10 @@ async fn another_method_is_refused_with_exactly_the_documented_ones() {
         if methods.first() == Some(&"GET") {
             methods.insert(1, "HEAD");
         }
+        // Somebody may be called that.
+        if path == "/v1/scores/{source}/import" {
+            methods = vec!["GET", "HEAD", "POST", "PUT", "DELETE"];
+        }
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
             if methods.contains(&method) {
                 continue;
@@ -207,11 +211,7 @@ async fn another_method_is_refused_with_exactly_the_documented_ones() {
             assert_eq!((refused.status, refused.header("allow")), (405, &*methods.join(", ")), "{method} {address}");
         }
     }
-    // What fits two paths means the one with more names; the other is reached by another spelling.
-    let score = json!({"value": 50, "observed_at": "2012-05-08T18:30:00Z"});
-    admin.put("/v1/scores/klout/import", &score).await.problem(405, "method_not_allowed");
-    assert_eq!(admin.put("/v1/scores/klout/Import", &score).await.is(200)["subject"], "import");
-    assert_eq!(admin.get("/v1/scores/klout/IMPORT").await.is(200)["value"], 50);
+    // What fits two paths means the one with more names.
     admin.get("/v1/checks/batch").await.problem(405, "method_not_allowed");
 }
 

@@ -31,8 +31,8 @@ async fn an_unknown_path_is_404_and_another_method_is_405_with_the_ones_that_wor
     admin.get("/v1/nothing").await.problem(404, "not_found");
     anyone.get("/v1/nothing").await.problem(401, "missing_key");
     for (method, path, allow) in [
-        (Method::GET, "/v1/checks", "POST"),
-        (Method::PUT, "/v1/checks", "POST"),
+        (Method::GET, "/v1/checks/batch", "POST"),
+        (Method::PUT, "/v1/checks", "GET, HEAD, POST"),
         (Method::DELETE, "/v1/perks", "GET, HEAD, POST"),
         (Method::PATCH, "/v1/scores/klout/a", "GET, HEAD, PUT, DELETE"),
         (Method::GET, "/v1/tokens/redeem", "POST"),

@@ -88,9 +88,36 @@ impl Contract {
     fn validator(&self, reference: &str) -> Arc<Validator> {
         let mut validators = self.validators.lock().unwrap();
         let compile = || {
-            let schema = json!({"$ref": reference, "components": self.document["components"]});
+            let schemas = reachable(&self.document["components"]["schemas"], reference);
+            let schema = json!({"$ref": reference, "components": {"schemas": schemas}});
             Arc::new(jsonschema::draft202012::new(&schema).unwrap())
         };
         validators.entry(reference.to_owned()).or_insert_with(compile).clone()
+    }
+}
+
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The schemas that this one leads to, itself among them: compiling all of them for each takes a second.
+fn reachable(schemas: &Value, reference: &str) -> serde_json::Map<String, Value> {
+    let (mut found, mut open) = (serde_json::Map::new(), vec![reference.to_owned()]);
+    while let Some(reference) = open.pop() {
+        let name = reference.strip_prefix(SCHEMAS).unwrap_or_else(|| panic!("{reference} is no schema's name"));
+        if !found.contains_key(name) {
+            add_references(&schemas[name], &mut open);
+            found.insert(name.to_owned(), schemas[name].clone());
+        }
+    }
+    found
+}
+
+fn add_references(schema: &Value, into: &mut Vec<String>) {
+    match schema {
+        Value::Object(members) => {
+            into.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| add_references(member, into));
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_references(item, into)),
+        _ => {}
     }
 }

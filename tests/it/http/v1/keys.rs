@@ -24,10 +24,12 @@ async fn a_key_is_made_shown_listed_and_revoked() {
           "location":"SFO-A",
           "kiosk":"A12",
           "audience":null,
+          "origins":[],
           "created_by":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
           "expires_at":null,
-          "revoked_at":null
+          "revoked_at":null,
+          "last_used_at":null
         }
         "#);
         let path = format!("/v1/keys/{}", made.text_of("id"));
@@ -42,10 +44,12 @@ async fn a_key_is_made_shown_listed_and_revoked() {
           "location":"SFO-A",
           "kiosk":"A12",
           "audience":null,
+          "origins":[],
           "created_by":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
           "expires_at":null,
-          "revoked_at":null
+          "revoked_at":null,
+          "last_used_at":null
         }
         "#);
         let kiosk = app.bearing(Some(format!("Bearer {}", made.text_of("key"))));
@@ -55,7 +59,7 @@ async fn a_key_is_made_shown_listed_and_revoked() {
         assert_shape!(admin.get("/v1/keys?role=kiosk").await, @r#"
         200
         {
-          "keys":[{"id":"key_…","role":"kiosk","label":"SFO A12","merchant":"mer_…","location":"SFO-A","kiosk":"A12","audience":null,"created_by":"key_…","created_at":"2012-05-08T19:00:00Z","expires_at":null,"revoked_at":"2012-05-08T19:00:00Z"}],
+          "keys":[{"id":"key_…","role":"kiosk","label":"SFO A12","merchant":"mer_…","location":"SFO-A","kiosk":"A12","audience":null,"origins":[],"created_by":"key_…","created_at":"2012-05-08T19:00:00Z","expires_at":null,"revoked_at":"2012-05-08T19:00:00Z","last_used_at":null}],
           "next_cursor":null
         }
         "#);
