@@ -2,6 +2,7 @@
 //! words come from the types that write them, so that neither list can lag behind the other.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -85,8 +86,9 @@ fn words(words: &[&str]) -> Vec<String> {
 
 /// The words at this place of the rule's own schema, which is built from the reader's names.
 fn of_rules(place: &str) -> Vec<String> {
-    let schema = schema::schema();
-    let words = schema.pointer(&format!("/$defs/{place}/enum")).and_then(Value::as_array);
+    // Asked for at each place of the document that names it.
+    static SCHEMA: LazyLock<Value> = LazyLock::new(schema::schema);
+    let words = SCHEMA.pointer(&format!("/$defs/{place}/enum")).and_then(Value::as_array);
     words.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 

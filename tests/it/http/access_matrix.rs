@@ -2,6 +2,7 @@
 //! read from the document's `x-roles`; an operation without a sample here fails the test.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::http::openapi;
@@ -249,7 +250,12 @@ pub(super) const SAMPLES: &[Sample] = &[
 ];
 
 /// Every operation with its method, the segments of its path, and the roles that may.
-fn operations() -> Vec<(String, String, String, BTreeSet<String>)> {
+fn operations() -> &'static [(String, String, String, BTreeSet<String>)] {
+    static OPERATIONS: LazyLock<Vec<(String, String, String, BTreeSet<String>)>> = LazyLock::new(read_operations);
+    &OPERATIONS
+}
+
+fn read_operations() -> Vec<(String, String, String, BTreeSet<String>)> {
     let document: Value = serde_json::from_str(&openapi::json(&openapi::document())).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -373,8 +379,8 @@ async fn every_role_may_what_the_document_says_and_another_merchants_things_are_
             let theirs = app.admin(&app.american).await;
             let foreign = things(&app, &app.american, role.as_str(), &theirs).await;
             for sample in SAMPLES {
-                let operation = operations().into_iter().find(|(name, ..)| name == sample.operation).unwrap();
-                let roles = operation.3;
+                let operation = operations().iter().find(|(name, ..)| name == sample.operation).unwrap();
+                let roles = &operation.3;
                 let at = format!("{} as {role}", sample.operation);
                 let may = roles.is_empty() || roles.contains(role.as_str());
                 // The foreign thing first: were it reached, the own one could still look right.
@@ -417,7 +423,7 @@ async fn without_a_key_only_what_is_open_is_answered() {
         let things = things(&app, &app.cathay, "nobody", &admin).await;
         let before = app.footprint().await;
         for sample in SAMPLES {
-            let (_, _, _, roles) = operations().into_iter().find(|(name, ..)| name == sample.operation).unwrap();
+            let (_, _, _, roles) = operations().iter().find(|(name, ..)| name == sample.operation).unwrap();
             let answer = send(&app.anonymous(), (sample.request)(&things)).await;
             if roles.is_empty() {
                 assert_eq!(answer.status, 200, "{}", sample.operation);
