@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 
 /// The one source of randomness.
 #[derive(Clone, Debug)]
@@ -34,7 +34,8 @@ impl Entropy {
                 clippy::disallowed_methods,
                 reason = "no key can be made without it; the one place that asks"
             )]
-            Self::System => rand::fill(&mut out).expect("the operating system gives random bytes"),
+            // Not aws-lc's generator: it gathers jitter of its own at each start, 60 ms of a command that takes 40.
+            Self::System => getrandom::fill(&mut out).expect("the operating system gives random bytes"),
             Self::Seeded { seed, counter } => {
                 for chunk in out.chunks_mut(32) {
                     let mut context = digest::Context::new(&digest::SHA256);
