@@ -40,8 +40,9 @@ pub(super) fn set_up(conn: &mut PgConnection, purpose: Purpose) -> Result<(), Da
          SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '{idle}'; \
          SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \
          SET client_min_messages = warning; \
-         SELECT set_config(name, wanted, false) FROM pg_settings JOIN (VALUES ('tcp_user_timeout', '10s'), \
-         ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS optional (name, wanted) USING (name)"
+         SELECT set_config(name, wanted, false) FROM (VALUES ('tcp_user_timeout', '10s'), \
+         ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS optional (name, wanted) \
+         WHERE current_setting(name, true) IS NOT NULL"
     ))?)
 }
 
