@@ -249,13 +249,16 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
 ];
 
+/// An operation's name, its method, its path, and the roles that may.
+type Operation = (String, String, String, BTreeSet<String>);
+
 /// Every operation with its method, the segments of its path, and the roles that may.
-fn operations() -> &'static [(String, String, String, BTreeSet<String>)] {
-    static OPERATIONS: LazyLock<Vec<(String, String, String, BTreeSet<String>)>> = LazyLock::new(read_operations);
+fn operations() -> &'static [Operation] {
+    static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(read_operations);
     &OPERATIONS
 }
 
-fn read_operations() -> Vec<(String, String, String, BTreeSet<String>)> {
+fn read_operations() -> Vec<Operation> {
     let document: Value = serde_json::from_str(&openapi::json(&openapi::document())).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
