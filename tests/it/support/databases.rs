@@ -10,8 +10,10 @@ use super::services::Postgres;
 /// A database that no other test sees.
 pub struct TestDatabase {
     pub url: DatabaseUrl,
-    /// Where the SQLite file is. Kept when the test fails, to be looked at.
+    /// Where the SQLite file is.
     directory: Option<TempDir>,
+    /// The server that all tests share, where it is one of its databases.
+    shared: Option<&'static Postgres>,
 }
 
 impl TestDatabase {
@@ -19,12 +21,12 @@ impl TestDatabase {
     pub fn empty_sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("perkgate.db").display()).parse().unwrap();
-        Self { url, directory: Some(directory) }
+        Self { url, directory: Some(directory), shared: None }
     }
 
     /// One without tables on every backend.
     pub fn empty() -> Vec<Self> {
-        let postgres = Postgres::shared().map(|it| Self { url: it.empty_database().parse().unwrap(), directory: None });
+        let postgres = Postgres::shared().map(|it| Self::shared(it, &it.empty_database()));
         std::iter::once(Self::empty_sqlite()).chain(postgres).collect()
     }
 
@@ -32,19 +34,22 @@ impl TestDatabase {
     pub fn migrated() -> Vec<Self> {
         let sqlite = Self::empty_sqlite();
         sqlite.open().migrate().unwrap();
-        let postgres =
-            Postgres::shared().map(|it| Self { url: it.migrated_database().parse().unwrap(), directory: None });
+        let postgres = Postgres::shared().map(|it| Self::shared(it, &it.migrated_database()));
         std::iter::once(sqlite).chain(postgres).collect()
     }
 
     /// One with the whole schema on a server that a test stops.
     pub fn on(postgres: &Postgres) -> Self {
-        Self { url: postgres.migrated_database().parse().unwrap(), directory: None }
+        Self::at(&postgres.migrated_database())
     }
 
     /// One that is reached by another URL than its server's own.
     pub fn at(url: &str) -> Self {
-        Self { url: url.parse().unwrap(), directory: None }
+        Self { url: url.parse().unwrap(), directory: None, shared: None }
+    }
+
+    fn shared(server: &'static Postgres, url: &str) -> Self {
+        Self { url: url.parse().unwrap(), directory: None, shared: Some(server) }
     }
 
     pub fn open(&self) -> Database {
@@ -64,6 +69,8 @@ impl TestDatabase {
     }
 }
 
+/// A failed test's database is kept, to be looked at. Others go at once: together they are more gigabytes than a
+/// small machine has.
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -71,6 +78,8 @@ impl Drop for TestDatabase {
             if let Some(directory) = self.directory.take() {
                 let _ = directory.keep();
             }
+        } else if let (Some(server), DatabaseUrl::Postgres(url)) = (self.shared, &self.url) {
+            server.drop_database(url);
         }
     }
 }

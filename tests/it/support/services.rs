@@ -217,6 +217,20 @@ impl Postgres {
         self.url(&name)
     }
 
+    /// Drops a database, whoever is still connected to it.
+    pub fn drop_database(&self, url: &str) {
+        let name = url.rsplit('/').next().unwrap();
+        let dropped =
+            PgConnection::establish(&self.url("postgres")).map_err(|error| error.to_string()).and_then(|mut conn| {
+                let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                conn.batch_execute(&statement).map_err(|error| error.to_string())
+            });
+        if let Err(error) = dropped {
+            // The server keeps it until its own end.
+            let _ = writeln!(std::io::stderr(), "{name} stays: {error}");
+        }
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://perkgate@127.0.0.1:{}/{database}", self.port)
     }
