@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -12,8 +13,8 @@ use super::output::{counted, table, write_line, write_part};
 use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
 use super::{Ended, Invocation};
 use crate::ids::{self, CheckId, EventId, PerkSlug};
-use crate::ledger::contests::{Contest, ContestError, MAX_REASON, Objection};
-use crate::ledger::referrals::{Referral, ReferralStatus, Referred};
+use crate::ledger::contests::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
+use crate::ledger::referrals::{Referral, Referred};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -28,8 +29,8 @@ enum Action {
         #[command(flatten)]
         merchant: MerchantFlag,
         /// Only those of this status.
-        #[arg(long)]
-        status: Option<Status>,
+        #[arg(long, value_parser = statuses())]
+        status: Option<ContestStatus>,
     },
     /// Show a case with all there is to decide it by, and how it was decided.
     Show(OfCheck),
@@ -45,44 +46,11 @@ enum Action {
     Uphold(Judgement),
 }
 
-/// Where a case is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Open,
-    Upheld,
-    Overturned,
-    /// The person was erased before anybody judged.
-    Closed,
-}
-
-impl Status {
-    const fn of(status: ReferralStatus) -> Self {
-        match status {
-            ReferralStatus::Open => Self::Open,
-            ReferralStatus::Denied => Self::Upheld,
-            ReferralStatus::Granted => Self::Overturned,
-            ReferralStatus::Closed => Self::Closed,
-        }
-    }
-
-    const fn stored(self) -> ReferralStatus {
-        match self {
-            Self::Open => ReferralStatus::Open,
-            Self::Upheld => ReferralStatus::Denied,
-            Self::Overturned => ReferralStatus::Granted,
-            Self::Closed => ReferralStatus::Closed,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Upheld => "upheld",
-            Self::Overturned => "overturned",
-            Self::Closed => "closed",
-        }
-    }
+fn statuses() -> impl TypedValueParser<Value = ContestStatus> {
+    PossibleValuesParser::new(ContestStatus::ALL.map(ContestStatus::as_str)).map(|text| {
+        // The parser took it: it is one of them.
+        ContestStatus::ALL.into_iter().find(|status| status.as_str() == text).unwrap_or(ContestStatus::Open)
+    })
 }
 
 #[derive(Serialize)]
@@ -90,7 +58,7 @@ struct ContestView {
     check: CheckId,
     perk: PerkSlug,
     rule_version: i32,
-    status: Status,
+    status: ContestStatus,
     opened_at: Timestamp,
     /// The key that opened it, or `cli`.
     opened_by: String,
@@ -108,7 +76,7 @@ impl ContestView {
             check: referral.check.clone(),
             perk: referral.perk.clone(),
             rule_version: referral.rule_version,
-            status: Status::of(referral.status),
+            status: ContestStatus::of(referral.status),
             opened_at: contest.at,
             opened_by: contest.by.clone(),
             additions: contest.added.len(),
@@ -186,7 +154,7 @@ impl fmt::Display for Opened {
 #[derive(Serialize)]
 struct Upheld {
     check: CheckId,
-    status: Status,
+    status: ContestStatus,
 }
 
 impl fmt::Display for Upheld {
@@ -200,7 +168,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::List { merchant, status } => {
             let contests = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
-                list(gateway, &merchant, true, status.map(Status::stored)).await
+                list(gateway, &merchant, true, status.map(ContestStatus::stored)).await
             })?;
             invocation.output.show(&Listed { contests: contests.iter().filter_map(ContestView::of).collect() })?;
         }
@@ -239,7 +207,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::Uphold(judgement) => {
             let check = judgement.of.check.clone();
             deny(judgement, true, "uphold the refusal in", invocation)?;
-            invocation.output.show(&Upheld { check, status: Status::Upheld })?;
+            invocation.output.show(&Upheld { check, status: ContestStatus::Upheld })?;
         }
     }
     Ok(Ended::Well)

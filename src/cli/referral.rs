@@ -98,7 +98,8 @@ impl DecidedView {
     pub(super) fn of(referral: &Referral) -> Self {
         let decided = referral.decided.as_ref();
         let (granted_check, grant) = decided.and_then(|it| it.granted.clone()).unzip();
-        Self { decided_at: decided.map(|it| it.at), decided_by: decided.map(|it| it.by.clone()), granted_check, grant }
+        let decided_by = referral.decided_by().map(str::to_owned);
+        Self { decided_at: decided.map(|it| it.at), decided_by, granted_check, grant }
     }
 }
 

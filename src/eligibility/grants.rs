@@ -1,14 +1,14 @@
 //! A grant as it is shown, with where it is in its life.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::checker::{CheckError, Checker};
 use crate::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
 use crate::ledger::entry::Ended;
 
 /// Where a grant is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantStatus {
     /// Its token can be spent.
@@ -48,6 +48,10 @@ pub struct GrantShown {
 }
 
 impl GrantStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] =
+        [Self::Active, Self::Redeemed, Self::Expired, Self::Released, Self::Voided, Self::KeyRevoked];
+
     /// As it is shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -11,7 +11,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::access::Role as KeyRole;
 use crate::eligibility::decide::Decision as Decided;
+use crate::eligibility::grants::GrantStatus as Granted;
 use crate::eligibility::reason::ReasonCode as Code;
+use crate::ledger::contests::ContestStatus as Case;
 use crate::ledger::event::KINDS;
 use crate::ledger::referrals::ReferralStatus as Stored;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
@@ -52,6 +54,11 @@ enumerations! {
     Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.
     ReferralStatus = words(&[Stored::Open, Stored::Granted, Stored::Denied].map(Stored::as_str));
+    /// Where a contested refusal is: it stands (`upheld`), was wrong (`overturned`), or the person was erased before
+    /// anybody judged (`closed`).
+    ContestStatus = words(&Case::ALL.map(Case::as_str));
+    /// Where a grant is in its life: its token can be spent while it is `active`.
+    GrantStatus = words(&Granted::ALL.map(Granted::as_str));
     /// What became of a member of a rule. One that is null counts as left out.
     ChangeKind = words(&["added", "removed", "changed"]);
     /// What happened.
@@ -122,6 +129,8 @@ mod tests {
         assert_eq!(listed::<VersionStatus>(), written(&Stage::ALL));
         assert_eq!(listed::<Purpose>(), written(&Declared::ALL));
         assert_eq!(listed::<ReferralStatus>(), written(&[Stored::Open, Stored::Granted, Stored::Denied]));
+        assert_eq!(listed::<ContestStatus>(), written(&Case::ALL));
+        assert_eq!(listed::<GrantStatus>(), written(&Granted::ALL));
         assert_eq!(listed::<ReportKind>(), written(&[Kind::Grants, Kind::Billing, Kind::Fairness]));
         assert_eq!(listed::<Passed>(), written(&[Held::True, Held::False, Held::Unknown]));
         let kinds = [diff::ChangeKind::Added, diff::ChangeKind::Removed, diff::ChangeKind::Changed];

@@ -5,6 +5,7 @@
 //! is open about a person and perk, another refusal that is contested is added to it (`cases.rs`).
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::append::{self, KnownLogs, Leaf};
@@ -41,6 +42,52 @@ pub enum Contest {
     Opened(Referral),
     /// It was added to this case.
     Added(Referral),
+}
+
+/// Where a case is. It is stored as the referral that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContestStatus {
+    Open,
+    /// The refusal stands.
+    Upheld,
+    /// It was wrong: a check was granted in its place.
+    Overturned,
+    /// The person was erased before anybody judged.
+    Closed,
+}
+
+impl ContestStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Upheld, Self::Overturned, Self::Closed];
+
+    /// The wire form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Upheld => "upheld",
+            Self::Overturned => "overturned",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub const fn of(status: ReferralStatus) -> Self {
+        match status {
+            ReferralStatus::Open => Self::Open,
+            ReferralStatus::Denied => Self::Upheld,
+            ReferralStatus::Granted => Self::Overturned,
+            ReferralStatus::Closed => Self::Closed,
+        }
+    }
+
+    pub const fn stored(self) -> ReferralStatus {
+        match self {
+            Self::Open => ReferralStatus::Open,
+            Self::Upheld => ReferralStatus::Denied,
+            Self::Overturned => ReferralStatus::Granted,
+            Self::Closed => ReferralStatus::Closed,
+        }
+    }
 }
 
 /// The longest reason why a refusal is wrong, in characters.

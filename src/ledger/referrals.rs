@@ -140,6 +140,14 @@ impl From<DatabaseError> for ResolveError {
     }
 }
 
+impl Referral {
+    /// Who decided: the API key, or `cli`. Nobody where it was closed unjudged.
+    pub fn decided_by(&self) -> Option<&str> {
+        let decided = self.decided.as_ref().filter(|_| self.status != ReferralStatus::Closed)?;
+        Some(&decided.by)
+    }
+}
+
 impl ReferralStatus {
     /// The stored and the wire form.
     pub const fn as_str(self) -> &'static str {

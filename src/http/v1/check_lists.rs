@@ -14,6 +14,7 @@ use crate::access::{Permission, Principal};
 use crate::eligibility::decide::Decision;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, PageLimit, Params};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::problem::{Problem, Spot};
@@ -29,7 +30,7 @@ pub struct ListedCheckView {
     check: CheckId,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    #[schema(value_type = String, example = "granted")]
+    #[schema(value_type = enumerations::Decision)]
     decision: Decision,
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
@@ -38,7 +39,7 @@ pub struct ListedCheckView {
     #[schema(example = "standard")]
     tier: Option<String>,
     /// The codes of its reasons.
-    #[schema(example = json!(["score_met"]))]
+    #[schema(value_type = Vec<enumerations::ReasonCode>, example = json!(["score_met"]))]
     reasons: Vec<String>,
     /// Where the key that asked is used.
     #[schema(example = "SFO-A")]
@@ -91,8 +92,7 @@ pub struct ChecksView {
 pub struct ChecksQuery {
     #[param(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
-    /// `granted`, `denied` or `referred`.
-    #[param(value_type = Option<String>, example = "denied")]
+    #[param(value_type = Option<enumerations::Decision>, example = "denied")]
     decision: Option<Decision>,
     /// The kiosk name of the key that asked.
     kiosk: Option<String>,
@@ -105,7 +105,6 @@ pub struct ChecksQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// `desc`, the newest first, unless given.
-    #[param(inline)]
     order: Option<Order>,
     /// Entries a page, 1–200; 50 unless given.
     #[param(value_type = Option<u16>)]
@@ -124,8 +123,7 @@ pub struct CheckSearchBody {
     subject: String,
     #[schema(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
-    /// `granted`, `denied` or `referred`.
-    #[schema(value_type = Option<String>, example = "denied")]
+    #[schema(value_type = Option<enumerations::Decision>)]
     decision: Option<Decision>,
     kiosk: Option<String>,
     location: Option<String>,

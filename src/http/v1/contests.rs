@@ -13,6 +13,7 @@ use crate::eligibility::checker::Answer;
 use crate::eligibility::referee::Ruling;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::http::once::{Created, once, once_read_back};
 use crate::http::openapi::{
@@ -21,42 +22,9 @@ use crate::http::openapi::{
 };
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, EventId, GrantId, PerkSlug};
-use crate::ledger::contests::{Contest, MAX_REASON, Objection};
-use crate::ledger::referrals::{MAX_NOTE, Referral, ReferralStatus};
+use crate::ledger::contests::{Contest, ContestStatus, MAX_REASON, Objection};
+use crate::ledger::referrals::{MAX_NOTE, Referral};
 use crate::telemetry::meters;
-
-/// Where a case is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ContestStatus {
-    Open,
-    /// The refusal stands.
-    Upheld,
-    /// It was wrong: a check was granted in its place.
-    Overturned,
-    /// The person was erased before anybody judged.
-    Closed,
-}
-
-impl ContestStatus {
-    const fn of(status: ReferralStatus) -> Self {
-        match status {
-            ReferralStatus::Open => Self::Open,
-            ReferralStatus::Denied => Self::Upheld,
-            ReferralStatus::Granted => Self::Overturned,
-            ReferralStatus::Closed => Self::Closed,
-        }
-    }
-
-    const fn stored(self) -> ReferralStatus {
-        match self {
-            Self::Open => ReferralStatus::Open,
-            Self::Upheld => ReferralStatus::Denied,
-            Self::Overturned => ReferralStatus::Granted,
-            Self::Closed => ReferralStatus::Closed,
-        }
-    }
-}
 
 /// A refusal that was contested.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,6 +36,7 @@ pub struct ContestView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
+    #[schema(value_type = enumerations::ContestStatus)]
     status: ContestStatus,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
@@ -97,17 +66,16 @@ impl ContestView {
         let contest = referral.contest.as_ref()?;
         let decided = referral.decided.as_ref();
         let granted = decided.and_then(|decided| decided.granted.clone());
-        let status = ContestStatus::of(referral.status);
         Some(Self {
             check: referral.check.clone(),
             perk: referral.perk.clone(),
             rule_version: referral.rule_version,
-            status,
+            status: ContestStatus::of(referral.status),
             opened_at: contest.at,
             opened_by: contest.by.clone(),
             additions: contest.added.len(),
             decided_at: decided.map(|decided| decided.at),
-            decided_by: decided.filter(|_| status != ContestStatus::Closed).map(|decided| decided.by.clone()),
+            decided_by: referral.decided_by().map(str::to_owned),
             granted_check: granted.as_ref().map(|(check, _)| check.clone()),
             grant: granted.map(|(_, grant)| grant),
         })
@@ -142,6 +110,7 @@ pub struct ContestsView {
 #[into_params(parameter_in = Query)]
 pub struct ContestsQuery {
     /// All unless given.
+    #[param(value_type = Option<enumerations::ContestStatus>)]
     status: Option<ContestStatus>,
     /// Entries a page, 1–200; 50 unless given.
     #[param(value_type = Option<u16>)]

@@ -10,11 +10,12 @@ use super::audit::Order;
 use super::audit_search::{in_body, read_limit};
 use super::check_lists::Wanted;
 use super::checks::read_subject;
-use super::grants::{GrantStatus, status_of};
 use crate::access::Principal;
 use crate::access::role::permit::Check;
+use crate::eligibility::grants::GrantStatus;
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, PageLimit, Params};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::problem::Problem;
@@ -39,6 +40,7 @@ pub struct ListedGrantView {
     #[schema(example = "standard")]
     tier: Option<String>,
     rule_version: i32,
+    #[schema(value_type = enumerations::GrantStatus)]
     status: GrantStatus,
     single_use: bool,
     #[schema(value_type = String, format = DateTime)]
@@ -61,7 +63,7 @@ pub struct ListedGrantView {
 impl ListedGrantView {
     fn of(gateway: &Gateway, listed: ListedGrant) -> Self {
         let ListedGrant { grant, check, kid, single_use, expires_at, redeemed_at, end } = listed;
-        let (status, ended_at) = status_of(gateway, &kid, end, expires_at, !redeemed_at.is_empty());
+        let (status, ended_at) = gateway.checker.grant_status(&kid, end, expires_at, !redeemed_at.is_empty());
         Self {
             grant,
             check: check.check,
@@ -97,7 +99,7 @@ pub struct GrantsQuery {
     #[param(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
     /// Where it is in its life.
-    #[param(inline)]
+    #[param(value_type = Option<enumerations::GrantStatus>)]
     status: Option<GrantStatus>,
     /// The kiosk name of the key that asked.
     kiosk: Option<String>,
@@ -110,7 +112,6 @@ pub struct GrantsQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// `desc`, the newest first, unless given.
-    #[param(inline)]
     order: Option<Order>,
     /// Entries a page, 1–200; 50 unless given.
     #[param(value_type = Option<u16>)]
@@ -129,6 +130,7 @@ pub struct GrantSearchBody {
     subject: String,
     #[schema(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
+    #[schema(value_type = Option<enumerations::GrantStatus>)]
     status: Option<GrantStatus>,
     kiosk: Option<String>,
     location: Option<String>,

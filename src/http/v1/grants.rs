@@ -9,14 +9,15 @@ use utoipa::ToSchema;
 use super::checks::read_subject;
 use crate::access::role::permit::{Check, Release, Void};
 use crate::access::{Permission, Principal, Role};
-use crate::eligibility::grants::{self, GrantShown};
+use crate::eligibility::grants::{GrantShown, GrantStatus};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
+use crate::http::enumerations;
 use crate::http::extract::{Body, Path};
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns};
 use crate::http::problem::{Problem, Spot};
 use crate::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::ledger::entry::{Actor, Ended};
+use crate::ledger::entry::Actor;
 use crate::ledger::returns::{AT_ONCE, Leaving, MAX_NOTE, Taken, Taking};
 use crate::ledger::selection::Selection;
 
@@ -35,6 +36,7 @@ pub struct GrantView {
     #[schema(example = "standard")]
     tier: Option<String>,
     rule_version: i32,
+    #[schema(value_type = enumerations::GrantStatus)]
     status: GrantStatus,
     single_use: bool,
     #[schema(value_type = String, format = DateTime)]
@@ -53,36 +55,6 @@ pub struct GrantView {
     note: Option<String>,
 }
 
-/// Where a grant is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantStatus {
-    /// Its token can be spent.
-    Active,
-    Redeemed,
-    /// Its token was not spent in time.
-    Expired,
-    /// The guest has left: its token opens no door any more.
-    Released,
-    /// It was taken back: its token opens no door any more.
-    Voided,
-    /// The key that signed its token was withdrawn before the token was spent: it opens no door any more.
-    KeyRevoked,
-}
-
-impl From<grants::GrantStatus> for GrantStatus {
-    fn from(status: grants::GrantStatus) -> Self {
-        match status {
-            grants::GrantStatus::Active => Self::Active,
-            grants::GrantStatus::Redeemed => Self::Redeemed,
-            grants::GrantStatus::Expired => Self::Expired,
-            grants::GrantStatus::Released => Self::Released,
-            grants::GrantStatus::Voided => Self::Voided,
-            grants::GrantStatus::KeyRevoked => Self::KeyRevoked,
-        }
-    }
-}
-
 impl From<GrantShown> for GrantView {
     fn from(it: GrantShown) -> Self {
         Self {
@@ -91,7 +63,7 @@ impl From<GrantShown> for GrantView {
             perk: it.perk,
             tier: it.tier,
             rule_version: it.rule_version,
-            status: it.status.into(),
+            status: it.status,
             single_use: it.single_use,
             granted_at: it.granted_at,
             expires_at: it.expires_at,
@@ -130,18 +102,6 @@ pub async fn get_grant(
     }
     let note = found.note.clone().filter(|_| caller.role.may(Permission::Void));
     Ok(HttpResponse::Ok().json(GrantView { note, ..GrantView::from(found) }))
-}
-
-/// Where the grant of a token is in its life, and when it ended if that was before its time.
-pub(super) fn status_of(
-    gateway: &Gateway,
-    kid: &str,
-    end: Option<Ended>,
-    expires_at: Timestamp,
-    is_redeemed: bool,
-) -> (GrantStatus, Option<Timestamp>) {
-    let (status, ended_at) = gateway.checker.grant_status(kid, end, expires_at, is_redeemed);
-    (status.into(), ended_at)
 }
 
 /// A grant that was released.

@@ -11,6 +11,7 @@ use crate::access::{ApiKey, Merchant, Role};
 use crate::gateway::Gateway;
 use crate::http::auth::May;
 use crate::http::door::Door;
+use crate::http::enumerations;
 use crate::http::openapi::ProblemsOfKeys;
 use crate::http::problem::Problem;
 use crate::ids::{KeyId, MerchantId, MerchantSlug};
@@ -25,7 +26,7 @@ pub struct MeView {
     key: KeyId,
     #[schema(example = "SFO A12")]
     label: String,
-    #[schema(value_type = String, example = "kiosk")]
+    #[schema(value_type = enumerations::Role)]
     role: Role,
     /// Null for operator keys.
     merchant: Option<OwnMerchantView>,

@@ -148,6 +148,13 @@ async fn referrals_and_contests_are_listed_shown_and_closed() {
         assert_eq!(desk.ask(&uphold)["status"], "upheld");
         assert_eq!(desk.ask(&["contest", "list", "--status", "upheld"])["contests"][0]["decided_by"], "cli");
         assert!(desk.refused(&["referral", "show", &check], 1).contains("no referral of the check"));
+
+        desk.world.score(&cathay, "twitter:bo", "37").await;
+        let refused = desk.world.check(&kiosk, question("spa", "twitter:bo")).await.unwrap();
+        desk.ask(&["contest", "open", refused.check.unwrap().as_str(), "--reason", "Another Bo."]);
+        desk.ask(&["subject", "erase", "twitter:bo", "--yes"]);
+        let closed = desk.ask(&["contest", "list", "--status", "closed"]);
+        assert_eq!(closed["contests"][0]["decided_by"], Value::Null, "nobody judged");
     }
 }
 
