@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::confirmation::Confirmation;
 use super::error::CliError;
 use super::once::{self, ACTOR, Needs, all_pages};
 use super::output::{write_line, write_part};
@@ -30,8 +31,10 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     /// Only say what would go, and what stands in the way.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 /// An instant that was given as such, or as a date.
@@ -130,7 +133,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
 }
 
 async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Result<Answer, CliError> {
-    let Args { before: Before(before), merchant, dry_run, .. } = args;
+    let Args { before: Before(before), merchant, dry_run, confirmation, .. } = args;
     let page =
         async |last: Option<&Merchant>| gateway.directory.list_merchants(last.map(|it| it.id.clone()), 200).await;
     let mut merchants = match merchant {
@@ -145,6 +148,11 @@ async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Resul
         plans.push((merchant, plan));
     }
     let refused = plans.iter().any(|(_, plan)| !plan.obstacles.is_empty());
+    let many: u64 = plans.iter().map(|(_, plan)| plan.count).sum();
+    if !refused && !dry_run && many > 0 {
+        bar.finish_and_clear();
+        confirmation.ask(&format!("take the bodies of {many} events from before {before} for good"))?;
+    }
     let mut logs = Vec::with_capacity(plans.len());
     for (merchant, plan) in plans {
         let count = if refused || *dry_run {

@@ -60,7 +60,7 @@ pub enum PerkError {
     /// The approver's first key was made after what it would approve was submitted.
     #[error("this key was made after what it would approve was asked for")]
     YoungKey,
-    #[error("the command line has no key, so it is nobody who could approve: use an admin key over HTTP")]
+    #[error("the command line has no key, so it is no second person: use an admin key over HTTP")]
     NoPerson,
     /// A field of the request, by its pointer.
     #[error("{}", .0.detail)]

@@ -137,7 +137,8 @@ impl Catalog {
     /// asked `since`.
     ///
     /// # Errors
-    /// [`PerkError::SelfApproval`], [`PerkError::YoungKey`] for a key made since, or the database's.
+    /// [`PerkError::SelfApproval`], [`PerkError::YoungKey`] for a key made since, [`PerkError::NoPerson`] for the
+    /// command line, or the database's.
     pub async fn require_another(
         &self,
         merchant: &MerchantId,
@@ -146,9 +147,13 @@ impl Catalog {
         actor: &Actor,
     ) -> Result<(), PerkError> {
         let (merchant, first, person) = (merchant.clone(), first.to_owned(), name_of(actor));
+        let is_nobody = actor.key.is_none();
         let read = move |conn: &mut AnyConnection| {
             if !is_required(conn, &merchant)? {
                 return Ok(());
+            }
+            if is_nobody {
+                return Err(PerkError::NoPerson);
             }
             if is_same_person(conn, &merchant, &first, &person)? {
                 return Err(PerkError::SelfApproval);

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use perkgate::access::Role;
+use perkgate::ids::EventId;
+use perkgate::ledger::contests::Objection;
 use serde_json::{Value, json};
 
 use super::{json_of, perkgate};
@@ -155,6 +157,34 @@ async fn referrals_and_contests_are_listed_shown_and_closed() {
         desk.ask(&["subject", "erase", "twitter:bo", "--yes"]);
         let closed = desk.ask(&["contest", "list", "--status", "closed"]);
         assert_eq!(closed["contests"][0]["decided_by"], Value::Null, "nobody judged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_two_people_are_asked_for_the_command_line_judges_nothing() {
+    for desk in Desk::all().await {
+        let cathay = desk.world.merchant("cathay").await;
+        let kiosk = desk.world.principal(&cathay, Role::Kiosk).await;
+        desk.world.perk(&cathay, "spa", r#"{"at_least":40,"score":"klout"}"#).await;
+        desk.world.score(&cathay, "twitter:ada", "37").await;
+        let refused = desk.world.check(&kiosk, question("spa", "twitter:ada")).await.unwrap();
+        let check = refused.check.unwrap();
+        desk.ask(&["approval", "require"]);
+        let at = desk.world.now();
+        let objection = Objection {
+            merchant: cathay.id.clone(),
+            check: check.clone(),
+            event: EventId::new(at, &desk.world.gateway.entropy),
+            at,
+            by: kiosk.actor(),
+            reason: "That account is not mine.".into(),
+        };
+        desk.world.gateway.ledger.contest(objection).await.unwrap();
+        let uphold = ["contest", "uphold", check.as_str(), "--note", "It stands.", "--yes"];
+        let told = desk.refused(&uphold, 1);
+        assert!(told.contains("no second person") && told.contains("over HTTP"), "{told}");
+        assert_eq!(desk.ask(&["contest", "show", check.as_str()])["status"], "open");
+        assert_eq!(desk.ask(&["audit", "verify"])["ok"], true);
     }
 }
 

@@ -67,7 +67,15 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
         );
         assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.unwrap().is_some());
 
-        let done = answered(&prune(&world, &of_cathay), 0);
+        let unasked = prune(&world, &of_cathay);
+        let told = String::from_utf8(unasked.stderr).unwrap();
+        assert!(
+            !unasked.status.success() && told.contains("take the bodies of 1 events") && told.contains("--yes"),
+            "{told}"
+        );
+        assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.unwrap().is_some());
+
+        let done = answered(&prune(&world, &[&of_cathay[..], &["--yes"]].concat()), 0);
         assert_eq!((&done["dry_run"], &done["logs"]), (&json!(false), &json!([log(1, at)])));
         assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.is_err());
         let again = answered(&prune(&world, &of_cathay), 0);
