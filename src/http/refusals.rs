@@ -103,6 +103,7 @@ impl From<BrowseError> for Problem {
             BrowseError::Cursor => {
                 Self::invalid(vec![Spot::parameter("cursor", "invalid_value", BrowseError::Cursor.to_string())])
             }
+            BrowseError::Crowded => Self::new(Kind::RateLimited, BrowseError::Crowded.to_string()).retry_after(1),
             BrowseError::Ledger(error) => error.into(),
         }
     }

@@ -80,6 +80,8 @@ pub enum BrowseError {
     /// Of another merchant, of other filters, or made up.
     #[error("the cursor belongs to no page of this search: start again without it")]
     Cursor,
+    #[error("the searches asked for before are not answered yet: ask again when they are")]
+    Crowded,
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -129,6 +131,7 @@ impl Ledger {
             None => None,
             Some(text) => Some(self.read_cursor(merchant, &filter, text).ok_or(BrowseError::Cursor)?),
         };
+        let turn = self.searches.begin(merchant).await.ok_or(BrowseError::Crowded)?;
         let from = filter.from.max(since);
         let stretch = self.stretch(merchant, from, filter.to.unwrap_or(Timestamp::MAX)).await?;
         let (low, high) = match place {
@@ -138,6 +141,8 @@ impl Ledger {
         };
         let (asked, of) = (filter.clone(), merchant.clone());
         let read = self.means.database.read(move |conn| {
+            // Not before it is over: whoever asked may be gone by then.
+            let _turn = turn;
             let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
             let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
             scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects), &asked, (low, high), most)

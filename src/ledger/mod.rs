@@ -52,6 +52,7 @@ pub mod redemptions;
 pub mod referrals;
 pub mod replay;
 pub mod returns;
+mod searches;
 pub mod selection;
 pub mod store;
 mod subjects;
@@ -79,6 +80,7 @@ use crate::subject::{Pseudonym, hex};
 use crate::telemetry::Outage;
 use batch::{Entry, Outcome};
 use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
+use searches::Searches;
 use writer::{Job, Writer, WriterState};
 
 /// How long an idempotency key stands for its first answer.
@@ -146,6 +148,7 @@ pub struct Ledger {
     writer: Arc<WriterState>,
     /// Whether the database's files may hold what an erasure deleted.
     owes_scrub: Arc<AtomicBool>,
+    searches: Searches,
 }
 
 impl Ledger {
@@ -163,7 +166,14 @@ impl Ledger {
             writer.run();
             drop(ended);
         })?;
-        Ok(Self { queue: sender, means, running, writer: state, owes_scrub: Arc::default() })
+        Ok(Self {
+            queue: sender,
+            means,
+            running,
+            writer: state,
+            owes_scrub: Arc::default(),
+            searches: Searches::default(),
+        })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
