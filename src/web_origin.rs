@@ -1,6 +1,6 @@
 //! Web origins: where a page comes from, as browsers say it in `Origin` (RFC 6454 §6.2).
 
-use core::net::Ipv6Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,9 +58,7 @@ impl FromStr for WebOrigin {
             return Err(BadOrigin::Path);
         }
         let (host, port) = split_port(authority).ok_or(BadOrigin::Form)?;
-        if !is_scheme(scheme) || !is_host(host) {
-            return Err(BadOrigin::Form);
-        }
+        let host = serialized(host).filter(|_| is_scheme(scheme)).ok_or(BadOrigin::Form)?;
         let own = match scheme {
             "http" => Some(80),
             "https" => Some(443),
@@ -93,15 +91,28 @@ fn is_scheme(scheme: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'))
 }
 
-fn is_host(host: &str) -> bool {
+/// The host as browsers write it (URL standard, host serializer); none when it is none, or an address in a form that
+/// they would write otherwise.
+fn serialized(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[') {
-        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        // Browsers have no dotted form within IPv6.
+        return Some(match (address.to_ipv4_mapped(), address.segments()) {
+            (Some(_), [.., high, low]) => format!("[::ffff:{high:x}:{low:x}]"),
+            (None, _) => format!("[{address}]"),
+        });
     }
     let is_label = |label: &str| {
         !label.is_empty()
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
     };
-    host.split('.').all(is_label)
+    // A dot at the end makes another origin, which browsers tell apart.
+    let labels = host.strip_suffix('.').unwrap_or(host);
+    let last = labels.rsplit('.').next()?;
+    let is_number = last.bytes().all(|b| b.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    let fits = labels.split('.').all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok());
+    fits.then(|| host.to_owned())
 }
 
 impl fmt::Display for WebOrigin {
@@ -136,6 +147,9 @@ mod tests {
             ("http://localhost:5173", "http://localhost:5173"),
             ("http://10.0.0.7:80", "http://10.0.0.7"),
             ("https://[2001:db8::7]:8443", "https://[2001:db8::7]:8443"),
+            ("https://[2001:DB8:0:0:0:0:0:7]", "https://[2001:db8::7]"),
+            ("http://[::ffff:10.0.0.7]", "http://[::ffff:a00:7]"),
+            ("https://a.example.", "https://a.example."),
             ("capacitor://localhost", "capacitor://localhost"),
             ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
         ] {
@@ -153,6 +167,11 @@ mod tests {
             ("a.example", BadOrigin::Form),
             ("https://", BadOrigin::Form),
             ("https://a..example", BadOrigin::Form),
+            ("https://.", BadOrigin::Form),
+            ("http://010.0.0.1", BadOrigin::Form),
+            ("http://10.1", BadOrigin::Form),
+            ("http://0xa.0.0.1", BadOrigin::Form),
+            ("http://a.0x7", BadOrigin::Form),
             ("https://user@a.example", BadOrigin::Form),
             ("https://a.example:", BadOrigin::Form),
             ("https://a.example:+1", BadOrigin::Form),

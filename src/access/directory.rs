@@ -164,6 +164,12 @@ impl Directory {
         self.known.now().content.names_origin(origin, now)
     }
 
+    /// The same of the merchant's own keys; of the operator's for none.
+    #[must_use]
+    pub fn names_own_origin(&self, merchant: Option<&MerchantId>, origin: &str, now: Timestamp) -> bool {
+        self.known.now().content.names_own_origin(merchant, origin, now)
+    }
+
     /// The merchant with this id, from the snapshot.
     #[must_use]
     pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {

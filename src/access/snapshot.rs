@@ -18,8 +18,9 @@ pub(super) struct Snapshot {
     by_id: HashMap<MerchantId, Arc<Merchant>>,
     by_slug: HashMap<MerchantSlug, Arc<Merchant>>,
     keys: HashMap<KeyHash, Entry>,
-    /// The origins that keys name, each with the last instant at which one of those expires; none if one never does.
-    origins: HashMap<String, Option<Timestamp>>,
+    /// The origins that keys name, by whose keys do, each with the last instant at which one of those expires; none if
+    /// one never does.
+    origins: HashMap<String, HashMap<Option<MerchantId>, Option<Timestamp>>>,
 }
 
 struct Entry {
@@ -36,10 +37,11 @@ impl Snapshot {
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
         let keys: HashMap<_, _> =
             keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, &by_id)?))).collect();
-        let mut origins: HashMap<String, Option<Timestamp>> = HashMap::new();
+        let mut origins: HashMap<String, HashMap<_, _>> = HashMap::new();
         for entry in keys.values().filter(|entry| !entry.revoked) {
             for origin in &entry.principal.origins {
-                let until = origins.entry(origin.to_string()).or_insert(entry.expires_at);
+                let of = entry.principal.merchant.as_ref().map(|merchant| merchant.id.clone());
+                let until = origins.entry(origin.to_string()).or_default().entry(of).or_insert(entry.expires_at);
                 *until = until.zip(entry.expires_at).map(|(known, other)| known.max(other));
             }
         }
@@ -66,7 +68,13 @@ impl Snapshot {
 
     /// Whether a key that works at `now` names this origin.
     pub fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
-        self.origins.get(origin).is_some_and(|until| until.is_none_or(|until| now < until))
+        self.origins.get(origin).is_some_and(|of| of.values().any(|until| works_until(*until, now)))
+    }
+
+    /// The same of the merchant's own keys; of the operator's for none.
+    pub fn names_own_origin(&self, merchant: Option<&MerchantId>, origin: &str, now: Timestamp) -> bool {
+        let of = self.origins.get(origin).and_then(|of| of.get(&merchant.cloned()));
+        of.is_some_and(|until| works_until(*until, now))
     }
 
     pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {
@@ -76,6 +84,10 @@ impl Snapshot {
     pub fn merchant_by_slug(&self, slug: &MerchantSlug) -> Option<Arc<Merchant>> {
         self.by_slug.get(slug).cloned()
     }
+}
+
+fn works_until(until: Option<Timestamp>, now: Timestamp) -> bool {
+    until.is_none_or(|until| now < until)
 }
 
 impl Entry {

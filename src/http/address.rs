@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 
 use crate::settings::Network;
 
@@ -12,12 +12,13 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> 
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
     // Several headers are one list (RFC 9110 §5.3): the last header is the nearest.
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|line| line.to_str().ok()).collect();
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+    let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(HeaderValue::as_bytes).collect();
+    // As bytes: a line that is no text must not be passed over for the one that a stranger wrote before it.
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
         if !is_trusted(client) {
             break;
         }
-        match address_of(hop.trim()) {
+        match std::str::from_utf8(hop).ok().and_then(|hop| address_of(hop.trim())) {
             Some(address) => client = address.to_canonical(),
             None => break,
         }
@@ -45,7 +46,7 @@ pub(super) fn bucket(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderName;
 
     fn client_of(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
@@ -70,6 +71,20 @@ mod tests {
         assert_eq!(client_of("2001:db8::1", &["198.51.100.1"], &trusted), "198.51.100.1");
         assert_eq!(client_of("10.0.0.1", &["198.51.100.1, garbage"], &trusted), "10.0.0.1");
         assert_eq!(client_of("10.0.0.1", &[], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_not_passed_over() {
+        let mut headers = HeaderMap::new();
+        for line in [&b"6.6.6.6"[..], b"\xFF, 198.51.100.2"] {
+            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(line).unwrap());
+        }
+        let of = |trusted: &[&str]| {
+            let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+            client("10.0.0.1".parse().unwrap(), &headers, &trusted).to_string()
+        };
+        assert_eq!(of(&["10.0.0.0/8"]), "198.51.100.2");
+        assert_eq!(of(&["10.0.0.0/8", "198.51.100.0/24"]), "198.51.100.2", "what stands before it is the stranger's");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 
 use super::address;
-use super::cors::require_origin;
+use super::cors::{Readable, require_origin};
 use super::door::Door;
 use super::problem::{Kind, Problem};
 use super::rate_limit::Standing;
@@ -32,9 +32,10 @@ pub async fn require_key(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match admit(&req).await {
-        Ok((principal, standing)) => {
+        Ok((principal, standing, readable)) => {
             tracing::Span::current().record("principal", principal.key.as_str());
             req.extensions_mut().insert(principal);
+            req.extensions_mut().insert(readable);
             let mut response = next.call(req).await?.map_into_boxed_body();
             if let Some(standing) = standing {
                 standing.write(response.headers_mut());
@@ -45,7 +46,7 @@ pub async fn require_key(
     }
 }
 
-async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Standing>), Problem> {
+async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Standing>, Readable), Problem> {
     let (Some(gateway), Some(door)) = (req.app_data::<Data<Gateway>>(), req.app_data::<Data<Door>>()) else {
         return Err(Problem::new(Kind::Internal, "The door was built without its gateway."));
     };
@@ -66,8 +67,8 @@ async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Standing>
         }
     };
     let standing = door.limits.take(&principal.key)?;
-    require_origin(req.headers(), gateway, &principal)?;
-    Ok((principal, standing))
+    let readable = require_origin(req.headers(), gateway, &principal)?;
+    Ok((principal, standing, readable))
 }
 
 /// The key, from the one place where it may stand (RFC 6750 §2.1): a query lands in logs.

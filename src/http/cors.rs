@@ -37,7 +37,7 @@ pub(super) struct CrossOrigin {
 impl CrossOrigin {
     /// Of a request, before it is answered.
     pub(super) fn of(req: &ServiceRequest) -> Self {
-        let varies = req.path().starts_with("/v1/");
+        let varies = req.match_info().as_str().starts_with("/v1/");
         let gateway = req.app_data::<Data<Gateway>>();
         let allowed = gateway.filter(|_| varies).and_then(|gateway| {
             let (value, origin) = origin_of(req.headers())?;
@@ -46,15 +46,15 @@ impl CrossOrigin {
         Self { varies, allowed }
     }
 
-    /// Says it in an answer, unless that is for every page.
-    pub(super) fn write(&self, headers: &mut HeaderMap) {
+    /// Says it in an answer, unless that is for every page. Where it is withheld no page may read the answer.
+    pub(super) fn write(&self, headers: &mut HeaderMap, is_withheld: bool) {
         if !self.varies {
             return;
         }
         if !headers.contains_key(header::VARY) {
             headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         }
-        if let Some(origin) = &self.allowed {
+        if let Some(origin) = self.allowed.as_ref().filter(|_| !is_withheld) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         }
@@ -87,19 +87,33 @@ pub(super) async fn answer_preflight(
     Ok(req.into_response(answer))
 }
 
-/// Passes when a page of the request's origin may use this key. What comes from no page, or from one that no browser
-/// would let read the answer, is left to the key alone.
+/// Whether pages of an origin may read the answer to a request with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readable {
+    Yes,
+    /// The origin is named by keys of others only, who decide nothing about this one.
+    No,
+}
+
+/// Passes when a page of the request's origin may use this key. What comes from no page, or from one that the key's
+/// own merchant says nothing of, is left to the key alone.
 ///
 /// # Errors
 /// 403 otherwise.
-pub(super) fn require_origin(headers: &HeaderMap, gateway: &Gateway, caller: &Principal) -> Result<(), Problem> {
-    let Some((_, origin)) = origin_of(headers) else { return Ok(()) };
-    let is_allowed = if caller.origins.is_empty() {
-        is_in_settings(gateway, origin) || !gateway.directory.names_origin(origin, gateway.clock.now())
-    } else {
-        caller.origins.iter().any(|own| own.as_str() == origin)
-    };
-    if is_allowed { Ok(()) } else { Err(refusal()) }
+pub(super) fn require_origin(headers: &HeaderMap, gateway: &Gateway, caller: &Principal) -> Result<Readable, Problem> {
+    let Some((_, origin)) = origin_of(headers) else { return Ok(Readable::Yes) };
+    if !caller.origins.is_empty() {
+        let is_own = caller.origins.iter().any(|own| own.as_str() == origin);
+        return if is_own { Ok(Readable::Yes) } else { Err(refusal()) };
+    }
+    if is_in_settings(gateway, origin) {
+        return Ok(Readable::Yes);
+    }
+    let merchant = caller.merchant.as_ref().map(|merchant| &merchant.id);
+    if gateway.directory.names_own_origin(merchant, origin, gateway.clock.now()) {
+        return Err(refusal());
+    }
+    Ok(Readable::No)
 }
 
 fn refusal() -> Problem {

@@ -94,12 +94,14 @@ pub(super) async fn refuse_unknown_parameters(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let checked = req.app_data::<Data<Door>>().map_or(Ok(()), |door| {
-        door.methods.check(req.method(), req.match_info().as_str())?;
+        // Decoded, as the router reads it: `/v1/%63hecks` is `/v1/checks`.
+        let path = req.match_info().as_str();
+        door.methods.check(req.method(), path)?;
         // Nearly every request: nothing is looked up for it.
         if req.query_string().is_empty() {
             return Ok(());
         }
-        door.parameters.check(req.method(), req.path(), req.query_string())
+        door.parameters.check(req.method(), path, req.query_string())
     });
     match checked {
         Ok(()) => next.call(req).await.map(ServiceResponse::map_into_boxed_body),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Ready, ready};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
@@ -16,10 +17,11 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::cors::CrossOrigin;
+use super::cors::{CrossOrigin, Readable};
 use super::deadline::Deadline;
 use super::door::Door;
 use super::problem::{Kind, Problem, absence};
+use crate::access::Principal;
 use crate::entropy::Entropy;
 use crate::escape;
 use crate::gateway::Gateway;
@@ -149,15 +151,15 @@ pub(super) fn log_failure(problem: &Problem, request_id: &str, route: &str) {
     }
 }
 
-/// Refusals of requests that had a key, and of those that had none or went nowhere: so strangers who flood the gateway
-/// don't keep a merchant's own refusals out of the log.
+/// Refusals of requests whose key is known, and of all others: so strangers who flood the gateway, whatever with, don't
+/// keep a merchant's own refusals out of the log.
 static REFUSED: Throttle = Throttle::new(100, Duration::from_secs(1));
 static STRANGERS: Throttle = Throttle::new(10, Duration::from_secs(1));
 
 /// Logs that a request was refused for a fault of the caller's, so that its id can be found; the span says id and route.
-fn log_refusal(problem: &Problem, route: &str) {
-    let (status, code) = (problem.kind.status().as_u16(), problem.kind.code());
-    let throttle = if status == 401 || route == "unmatched" { &STRANGERS } else { &REFUSED };
+fn log_refusal(problem: &Problem, is_stranger: bool) {
+    let code = problem.kind.code();
+    let throttle = if is_stranger { &STRANGERS } else { &REFUSED };
     let Some(left_out) = throttle.take() else {
         tracing::debug!(code, "refused");
         return;
@@ -194,10 +196,12 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
         Ok(response) => response,
         Err(error) => {
             let problem = problem_of(Some(&error), error.as_response_error().status_code());
-            passage.note("unmatched", problem.kind.status(), Some(&problem));
+            passage.note("unmatched", problem.kind.status(), Some(&problem), true);
             let (response, body) = problem.error_response().into_parts();
             let response = response.set_body(BoxBody::new(body));
-            return Err(InternalError::from_response(problem.clone(), passage.dress(response, Some(&problem))).into());
+            return Err(
+                InternalError::from_response(problem.clone(), passage.dress(response, Some(&problem), false)).into()
+            );
         }
     };
     let mut problem =
@@ -208,9 +212,11 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
     {
         problem.detail = detail.into();
     }
-    passage.note(route.as_deref().unwrap_or("unmatched"), response.status(), problem.as_ref());
+    let is_stranger = response.request().extensions().get::<Arc<Principal>>().is_none();
+    passage.note(route.as_deref().unwrap_or("unmatched"), response.status(), problem.as_ref(), is_stranger);
     let (request, response) = response.into_parts();
-    let response = passage.dress(response.map_into_boxed_body(), problem.as_ref());
+    let is_withheld = request.extensions().get::<Readable>() == Some(&Readable::No);
+    let response = passage.dress(response.map_into_boxed_body(), problem.as_ref(), is_withheld);
     Ok(ServiceResponse::new(request, response))
 }
 
@@ -249,7 +255,7 @@ fn problem_of(error: Option<&Error>, status: StatusCode) -> Problem {
 
 impl Passage {
     /// Log, span and metrics: the route's pattern, never the path or the query, which may name people.
-    fn note(&self, route: &str, status: StatusCode, problem: Option<&Problem>) {
+    fn note(&self, route: &str, status: StatusCode, problem: Option<&Problem>, is_stranger: bool) {
         let elapsed = self.began.elapsed();
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         self.span.record("route", route).record("status", status.as_u16()).record("duration_us", micros);
@@ -257,7 +263,7 @@ impl Passage {
             Some(problem) if status.is_server_error() => log_failure(problem, self.id.as_str(), route),
             Some(problem) if status.is_client_error() => {
                 UNAVAILABLE.over_after(QUIET);
-                log_refusal(problem, route);
+                log_refusal(problem, is_stranger);
             }
             problem => {
                 UNAVAILABLE.over_after(QUIET);
@@ -267,7 +273,12 @@ impl Passage {
         meters().note_request(self.method, route, status.as_u16(), elapsed);
     }
 
-    fn dress(&self, mut response: HttpResponse<BoxBody>, problem: Option<&Problem>) -> HttpResponse<BoxBody> {
+    fn dress(
+        &self,
+        mut response: HttpResponse<BoxBody>,
+        problem: Option<&Problem>,
+        is_withheld: bool,
+    ) -> HttpResponse<BoxBody> {
         if let Some(problem) = problem {
             let kind = HeaderValue::from_static("application/problem+json");
             response = response.set_body(BoxBody::new(problem.body(self.id.as_str())));
@@ -277,7 +288,7 @@ impl Passage {
         if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
             headers.insert(REQUEST_ID, id);
         }
-        self.cross_origin.write(headers);
+        self.cross_origin.write(headers, is_withheld);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

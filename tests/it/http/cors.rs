@@ -104,6 +104,37 @@ async fn a_page_uses_the_keys_that_name_its_origin_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_merchants_keys_name_decides_nothing_about_ones_own() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "47.25").await;
+        let own = kiosk(&app, &[]).await;
+        let origins = vec![KIOSK.parse().unwrap()];
+        app.client(NewKey { origins, ..NewKey::of(Role::Kiosk, Some(app.american.id.clone()), "page") }).await;
+        let answer = check(&own, KIOSK).await;
+        assert_eq!(answer.is(200)["decision"], "granted");
+        // Nor may a page of theirs read it.
+        assert_eq!(answer.header("access-control-allow-origin"), "");
+        kiosk(&app, &[KIOSK]).await;
+        check(&own, KIOSK).await.problem(403, "origin_not_allowed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_written_otherwise_is_the_same_path() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "47.25").await;
+        let page = kiosk(&app, &[KIOSK]).await;
+        let me = page.get("/%76%31/me").header("origin", KIOSK).await;
+        assert_eq!((me.status, me.header("access-control-allow-origin")), (200, KIOSK));
+        assert!(has(me.header("vary"), "Origin"));
+        let body = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        let before = app.footprint().await;
+        page.post("/v1/%63hecks?dry_run=true", &body).await.spot(422, "invalid_request");
+        assert_eq!(app.footprint().await, before, "nothing was decided");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn origins_are_made_with_keys_and_end_with_them() {
     for app in TestApp::all().await {
         let admin = app.admin(&app.cathay).await;
