@@ -19,7 +19,7 @@ pub fn text_without_bom(text: &str) -> &str {
 }
 
 /// The byte order mark, in UTF-8.
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// `toNFKC_Casefold` of the canonical decomposition (Unicode 3.13, D147): what differs in case, width or form
 /// only, or in characters that are ignored by default, becomes the same text.

@@ -99,7 +99,18 @@ fn of_lines(lines: Vec<Line>) -> Result<IfMatch, Problem> {
                       `Accept-Encoding: identity`, and GET the tag again.";
         return Err(Problem::new(Kind::WeakTag, detail));
     }
+    if strong.iter().all(|tag| is_altered(tag.tag())) {
+        let detail = "The tag in `If-Match` was altered on its way, as Apache's `mod_deflate` does that writes `-gzip` \
+                      into it; nothing was changed. Have the proxy leave `/v1` uncompressed (`DeflateAlterETag \
+                      NoChange`), or ask with `Accept-Encoding: identity`, and GET the tag again.";
+        return Err(Problem::new(Kind::PreconditionFailed, detail));
+    }
     Ok(IfMatch(Some(Expected::OneOf(strong.iter().map(|tag| tag.tag().to_owned()).collect()))))
+}
+
+/// Whether tags were made from the gateway's own by a proxy: Apache's `mod_deflate` writes `-gzip` into them.
+fn is_altered(tag: &str) -> bool {
+    ["-gzip", "-br", "-deflate"].iter().any(|suffix| tag.ends_with(suffix))
 }
 
 /// A JSON body of type `T`, or its default when there is none. Not `Option<Body<T>>`, which would
@@ -146,6 +157,8 @@ mod tests {
         assert_eq!(read(&["W/\"a\"", "\"b\""]), tags(&["b"]));
         assert_eq!(read(&["*"]), Ok(Some(Expected::Anything)));
         assert_eq!(read(&["W/\"a\", W/\"b\""]), Err(Kind::WeakTag));
+        assert_eq!(read(&["\"a-gzip\""]), Err(Kind::PreconditionFailed));
+        assert_eq!(read(&["\"a-gzip\", \"a\""]), tags(&["a-gzip", "a"]));
         for malformed in ["", ",", "a", "\"a", "a\"", "\"a\" \"b\"", "w/\"a\"", "W/a", "*, \"a\"", "\"a b\"", "'a'"] {
             assert_eq!(read(&[malformed]), Err(Kind::BadRequest), "{malformed}");
         }

@@ -101,6 +101,9 @@ const MOST_TIMES: u64 = 200;
 /// Little may be packed ever so well.
 const RATIO_FREE: u64 = 1 << 20;
 
+/// How many bytes a body may be packed in for one of what it holds: each of its parts costs 18 with nothing in it.
+const MOST_PACKED: u64 = 8;
+
 /// A gzip body (RFC 1952, also of several members) on its way out.
 #[derive(Default)]
 struct Gzip {
@@ -110,6 +113,8 @@ struct Gzip {
     packed: Bytes,
     packed_len: u64,
     unpacked_len: u64,
+    /// How much of what is packed came to nothing.
+    unpacked_from: u64,
 }
 
 impl Gzip {
@@ -127,6 +132,11 @@ impl Gzip {
             let unpacked = std::mem::take(decoder.get_mut());
             if !unpacked.is_empty() {
                 return self.bounded(unpacked).map(Some);
+            }
+            self.unpacked_from += piece.len() as u64;
+            if self.unpacked_from > RATIO_FREE && self.unpacked_from / MOST_PACKED > self.unpacked_len {
+                let detail = "The body is packed in a great many parts that hold nothing: send it as it is.";
+                return Err(Problem::new(Kind::BadRequest, detail));
             }
         }
         Ok(None)
@@ -212,6 +222,9 @@ mod tests {
                 assert_eq!(unpacked(broken, size), Err(Kind::BadRequest), "{broken:?}");
             }
         }
+        let nothing = packed(b"").repeat(200_000);
+        assert_eq!(unpacked(&nothing, 4096), Err(Kind::BadRequest));
+        assert_eq!(unpacked(&packed(b"").repeat(1000), 4096), Ok(Vec::new()));
         let zeros = packed(&vec![b'0'; 8 << 20]);
         assert_eq!(unpacked(&zeros, 4096), Err(Kind::BodyTooLarge));
         assert_eq!(unpacked(&packed(&vec![b'0'; 1 << 20]), 4096).map(|out| out.len()), Ok(1 << 20));

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
-    /// RFC 4180 with a header line, its columns in any order. Columns without a name and rows without a value, as
-    /// spreadsheets leave them, are passed over.
+    /// RFC 4180 with a header line, its columns in any order. Other columns, and rows without a value as spreadsheets
+    /// leave them, are passed over.
     Csv,
 }
 
@@ -48,10 +48,7 @@ pub enum LineFault {
     FieldCount,
     #[error("a quote is not closed, or stands where none may stand (RFC 4180)")]
     Quotes,
-    #[error(
-        "the header must name the columns `subject`, `value` and `observed_at`, each once, and no others; nothing was \
-         read"
-    )]
+    #[error("the header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read")]
     Header,
     #[error("the subject can't be taken: {0}")]
     Subject(SubjectError),
@@ -113,6 +110,10 @@ pub enum Columns {
         subject: usize,
         value: usize,
         observed_at: usize,
+        /// Of columns that have no name, where nothing may stand: it would be no row of this header.
+        nameless: Vec<usize>,
+        /// How many columns there are.
+        count: usize,
     },
 }
 
@@ -144,11 +145,11 @@ impl RowReader {
                     Err(LineFault::Header)
                 };
             }
-            Self::Csv(Columns::Known { subject, value, observed_at }) => {
+            Self::Csv(Columns::Known { subject, value, observed_at, nameless, count }) => {
                 let fields = split_fields(text).ok_or(LineFault::Quotes)?;
                 let field = |at: usize| fields.get(at).map(|f| f.as_ref().to_owned()).ok_or(LineFault::FieldCount);
-                let named = [*subject, *value, *observed_at];
-                if fields.iter().enumerate().any(|(at, field)| !named.contains(&at) && !field.trim().is_empty()) {
+                let is_beside = |at: usize| at >= *count || nameless.contains(&at);
+                if fields.iter().enumerate().any(|(at, field)| is_beside(at) && !field.trim().is_empty()) {
                     return Err(LineFault::FieldCount);
                 }
                 (field(*subject)?, field(*value)?.trim().parse().map_err(decimal_fault)?, field(*observed_at)?)
@@ -203,12 +204,17 @@ fn read_json(text: &str) -> Result<(String, Decimal, String), LineFault> {
 
 fn read_header(text: &str) -> Option<Columns> {
     let names = split_fields(text)?;
-    let at = |wanted: &str| names.iter().position(|name| name.trim() == wanted);
-    let count = names.iter().filter(|name| !name.trim().is_empty()).count();
-    match (count, at("subject"), at("value"), at("observed_at")) {
-        (3, Some(subject), Some(value), Some(observed_at)) => Some(Columns::Known { subject, value, observed_at }),
-        _ => None,
-    }
+    let columns = |wanted: &str| -> Vec<usize> {
+        names.iter().enumerate().filter(|(_, name)| name.trim() == wanted).map(|(at, _)| at).collect()
+    };
+    let the_only = |wanted: &str| if let [at] = columns(wanted)[..] { Some(at) } else { None };
+    Some(Columns::Known {
+        subject: the_only("subject")?,
+        value: the_only("value")?,
+        observed_at: the_only("observed_at")?,
+        nameless: columns(""),
+        count: names.len(),
+    })
 }
 
 /// Whether a row of CSV has nothing in any of its fields, as spreadsheets write the rows below a table.
@@ -384,9 +390,20 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_nobody_asks_for_are_passed_over() {
+        let mut reader = RowReader::new(Format::Csv);
+        let mut read = |line: &str| reader.read(line.as_bytes(), &Source::klout(), now());
+        assert_eq!(read("name,subject,value,note,observed_at"), Ok(None));
+        let wanted = Ok(Some(row("a", "1", "2026-11-22T09:00:00Z")));
+        assert_eq!(read("Ada,a,1,\"hi, there\",2026-11-22T09:00:00Z"), wanted);
+        assert_eq!(read(",a,1,,2026-11-22T09:00:00Z,"), wanted);
+        assert_eq!(read("Ada,a,1,hi,2026-11-22T09:00:00Z,more").unwrap_err().code(), "malformed");
+    }
+
+    #[test]
     fn without_a_header_nothing_is_read() {
         for header in
-            ["a,1,2026-11-22T09:00:00Z", "subject,value", "subject,value,value", "subject,value,observed_at,x"]
+            ["a,1,2026-11-22T09:00:00Z", "subject,value", "subject,value,value", "subject,value,observed_at,value"]
         {
             let mut reader = RowReader::new(Format::Csv);
             for line in [header, "a,1,2026-11-22T09:00:00Z"] {
@@ -408,7 +425,7 @@ mod tests {
 
         #[test]
         fn no_line_makes_a_reader_panic(line in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let mut csv = RowReader::Csv(Columns::Known { subject: 0, value: 1, observed_at: 2 });
+            let mut csv = RowReader::Csv(read_header("subject,value,observed_at").unwrap());
             let _ = csv.read(&line, &Source::klout(), now());
             let _ = RowReader::Ndjson.read(&line, &Source::klout(), now());
         }

@@ -1,6 +1,6 @@
 //! `/v1/scores`: what feeders write, one score or a stream of them.
 
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::ids::{MerchantId, SourceName};
 use crate::scores::import::{ImportConfig, ImportReport};
 use crate::scores::rows::Format;
 use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
+use crate::unicode::BOM;
 
 /// A score as a source observed it.
 #[derive(Deserialize, ToSchema)]
@@ -235,8 +236,10 @@ pub async fn import_scores(
     let source = find_source(&gateway, &merchant, &source).await?;
     let mut stream = BoundedStream::new(&gateway, &req, body, gateway.settings.bounds.import_limit_bytes)?;
     Deadline::awaits_body(&req);
-    let mut next = stream.next().await?;
-    let format = format.unwrap_or_else(|| format_of(next.as_deref().unwrap_or_default()));
+    let (format, mut next) = match format {
+        Some(format) => (format, stream.next().await?),
+        None => format_and_beginning(&mut stream).await?,
+    };
     let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
     let keyring = gateway.keyring.clone();
     let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
@@ -251,10 +254,30 @@ pub async fn import_scores(
     Ok(HttpResponse::Ok().json(ImportView::from(report)))
 }
 
-/// What a file that nobody named the type of holds, by its beginning.
-fn format_of(beginning: &[u8]) -> Format {
-    let beginning = beginning.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(beginning);
-    if beginning.trim_ascii_start().starts_with(b"{") { Format::Ndjson } else { Format::Csv }
+/// What a file that nobody named the type of holds, by its beginning, which is read until it says so.
+async fn format_and_beginning(stream: &mut BoundedStream) -> Result<(Format, Option<Bytes>), Problem> {
+    /// Nobody leaves so many lines blank.
+    const FAR_ENOUGH: usize = 8 << 10;
+    let mut beginning = BytesMut::new();
+    while let Some(piece) = stream.next().await? {
+        beginning.extend_from_slice(&piece);
+        if is_told(&beginning) || beginning.len() > FAR_ENOUGH {
+            break;
+        }
+    }
+    let beginning = beginning.freeze();
+    let format = if text_of(&beginning).starts_with(b"{") { Format::Ndjson } else { Format::Csv };
+    Ok((format, Some(beginning).filter(|it| !it.is_empty())))
+}
+
+/// Without a byte order mark and the white space before the first line.
+fn text_of(beginning: &[u8]) -> &[u8] {
+    beginning.strip_prefix(BOM).unwrap_or(beginning).trim_ascii_start()
+}
+
+/// Whether more can't change what the beginning says.
+fn is_told(beginning: &[u8]) -> bool {
+    !BOM.starts_with(beginning) && !text_of(beginning).is_empty()
 }
 
 async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {

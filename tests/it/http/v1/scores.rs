@@ -122,10 +122,12 @@ async fn a_table_from_a_spreadsheet_is_imported_with_what_it_leaves_around() {
         let imported = import(&feeder, "text/csv", feed).await.is(200);
         assert_eq!((&imported["accepted"], &imported["errors"]), (&json!(2), &json!([])), "{imported}");
         assert_eq!(imported["rejected"], 0);
-        let odd = "subject,value,observed_at,note\ntwitter:ada,47,2012-05-08T18:00:00Z,x\n";
-        let refused = import(&feeder, "text/csv", odd).await.is(200);
+        let beside = "name,subject,value,observed_at,note\nAda,twitter:cy,47,2012-05-08T18:00:00Z,\"x, y\"\n";
+        let imported = import(&feeder, "text/csv", beside).await.is(200);
+        assert_eq!((&imported["accepted"], &imported["errors"]), (&json!(1), &json!([])), "{imported}");
+        let twice = "subject,value,observed_at,value\ntwitter:ada,47,2012-05-08T18:00:00Z,48\n";
+        let refused = import(&feeder, "text/csv", twice).await.is(200);
         assert_eq!(refused["errors"][0]["code"], "bad_header");
-        assert!(refused["errors"][0]["detail"].as_str().unwrap().contains("and no others"), "{refused}");
     }
 }
 
@@ -240,7 +242,7 @@ async fn a_feed_of_the_wrong_kind_is_refused_or_counted() {
           "unchanged":0,
           "stale":0,
           "rejected":2,
-          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once, and no others; nothing was read."},{"line":2,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once, and no others; nothing was read."}]
+          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."},{"line":2,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."}]
         }
         "#);
         assert_shape!(import(&feeder, "text/csv", "").await, @r#"
