@@ -3,6 +3,7 @@
 mod crash;
 pub mod degrade;
 mod erasing;
+mod golden;
 mod hung;
 mod limits;
 mod promises;

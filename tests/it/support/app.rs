@@ -4,7 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 use diesel::{QueryDsl as _, RunQueryDsl as _};
+use jiff::Timestamp;
 use perkgate::access::{Merchant, NewKey, Role};
+use perkgate::clock::Clock;
 use perkgate::database::{DatabaseError, schema};
 use perkgate::http::server;
 use tokio_util::sync::CancellationToken;
@@ -60,11 +62,30 @@ impl TestApp {
         Self::serve(World::on(database, &Self::settings(settings)).await).await
     }
 
+    /// One on this database.
+    pub async fn on(database: TestDatabase) -> Self {
+        Self::serve(World::on(database, &Self::settings(&[])).await).await
+    }
+
+    /// One on a database that has had such a gateway, at this instant.
+    pub async fn resume(database: TestDatabase, at: Timestamp) -> Self {
+        let world = World::at(Clock::fixed(at), database, &Self::settings(&[])).await;
+        let merchant = async |slug: &str| world.gateway.directory.find_merchant(slug.parse().unwrap()).await.unwrap();
+        let (cathay, american) = (merchant("cathay").await, merchant("american").await);
+        Self::listen(world, cathay, american)
+    }
+
     fn settings<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         [("workers", "1"), ("shutdown_timeout", "1s"), ("drain_delay", "0s")].iter().chain(more).copied().collect()
     }
 
     async fn serve(world: World) -> Self {
+        let cathay = world.merchant("cathay").await;
+        let american = world.merchant("american").await;
+        Self::listen(world, cathay, american)
+    }
+
+    fn listen(world: World, cathay: Merchant, american: Merchant) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -75,8 +96,6 @@ impl TestApp {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(server::serve(gateway, listener, None, stopped.cancelled_owned())).unwrap();
         });
-        let cathay = world.merchant("cathay").await;
-        let american = world.merchant("american").await;
         let http = Client::http();
         Self { world, cathay, american, address, http, stop, server: Some(server) }
     }

@@ -143,6 +143,13 @@ impl Reply {
         if self.text.is_empty() { Value::Null } else { self.json() }
     }
 
+    /// The text of a 200.
+    #[track_caller]
+    pub fn is_text(self) -> String {
+        assert_eq!(self.status, 200, "asked at {}: {}", self.place, self.text);
+        self.text
+    }
+
     /// The member of a 2xx answer as text.
     #[track_caller]
     pub fn text_of(&self, member: &str) -> String {

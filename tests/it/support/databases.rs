@@ -1,11 +1,14 @@
 //! Databases for tests: a new one on every backend that this machine has.
 
 use std::io::Write as _;
+use std::process::Command;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
 use perkgate::database::{Backend, Database, DatabaseUrl};
 use tempfile::TempDir;
 
-use super::services::Postgres;
+use super::services::{Postgres, postgres_binaries};
 
 /// A database that no other test sees.
 pub struct TestDatabase {
@@ -58,6 +61,37 @@ impl TestDatabase {
 
     pub fn backend(&self) -> Backend {
         self.url.backend()
+    }
+
+    /// All it holds, as statements that make another like it.
+    pub fn dump(&self) -> String {
+        let mut command = match &self.url {
+            DatabaseUrl::Sqlite(path) => {
+                let mut command = Command::new("sqlite3");
+                command.args([path.as_str(), ".dump"]);
+                command
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut command = Command::new(postgres_binaries().unwrap().join("pg_dump"));
+                command.args(["--inserts", "--no-owner", "--no-privileges", "--no-comments", "--dbname", url]);
+                command
+            }
+        };
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // Whatever is there for psql or for the server's version alone; lines within texts stay.
+        let aside = ["--", "\\", "SET ", "SELECT pg_catalog.set_config("];
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().filter(|line| !aside.iter().any(|it| line.starts_with(it)));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Fills an empty one with what another held.
+    pub fn restore(&self, dump: &str) {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => SqliteConnection::establish(path).unwrap().batch_execute(dump).unwrap(),
+            DatabaseUrl::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(dump).unwrap(),
+        }
     }
 
     /// The URL as a setting; `Display` leaves the host's credentials out.

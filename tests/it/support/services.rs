@@ -334,7 +334,7 @@ impl Redis {
 }
 
 /// Where the newest PostgreSQL of this machine has its programs: Debian keeps them off the PATH.
-fn postgres_binaries() -> Option<PathBuf> {
+pub fn postgres_binaries() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut installed: Vec<(u32, PathBuf)> = versions
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))

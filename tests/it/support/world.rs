@@ -71,7 +71,7 @@ impl World {
         Self::at(Clock::System, database, &[]).await
     }
 
-    async fn at(clock: Clock, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+    pub async fn at(clock: Clock, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let gateway = Self::gateway(&database, settings, clock.clone(), Entropy::System).await;
         Self { gateway: Arc::new(gateway), clock, database }
     }
