@@ -106,8 +106,10 @@ pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
 pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
     let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
         let reason = Reason { next_eligible_at: lifted, ..Reason::new(code) };
-        // Waiting is enough only if the facts would be granted then: a score may be stale by that time.
-        let next_eligible_at = opens.filter(|at| while_open(rule, facts, *at).is_granted());
+        // Waiting is enough only if the facts would be granted then: a score may be stale by that time, and a party that
+        // is larger than a limit ever admits stays so.
+        let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
+        let next_eligible_at = opens.filter(|at| fits && while_open(rule, facts, *at).is_granted());
         Verdict { next_eligible_at, ..Verdict::of(Decision::Denied, vec![reason]) }
     };
     let verdict = match rule.standing(now) {
@@ -441,6 +443,13 @@ mod tests {
         }
         let poor = facts(Some("39"), "{}");
         assert_eq!(decide(&hours, &poor, at("2026-05-01T07:00:00Z")).next_eligible_at, None);
+        let small = self::rule(
+            r#"{"schedule":{"open":[{"days":["fri"],"from":"06:00","to":"23:00"}]},"tiers":[{"id":"t"}],
+                "limits":[{"id":"l","scope":["perk"],"max":5,"cost":"party","window":{"calendar":"day"}}]}"#,
+        );
+        let next = |party: &str| decide(&small, &facts(None, party), at("2026-05-01T00:00:00Z")).next_eligible_at;
+        assert_eq!(next(r#"{"party":5}"#), Some(at("2026-05-01T06:00:00Z")));
+        assert_eq!(next(r#"{"party":6}"#), None, "it never fits");
     }
 
     #[test]

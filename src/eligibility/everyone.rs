@@ -378,7 +378,7 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }
     let party = context.party();
-    for limit in rule.limits().iter().filter(|limit| limit.cost.of(party) > limit.max) {
+    for limit in rule.limits().iter().filter(|limit| limit.never_fits(party)) {
         let (id, most) = (&limit.id, limit.max);
         let detail =
             format!("A check for a party of {party} is denied: the limit `{id}` admits at most {most} at once.");

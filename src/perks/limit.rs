@@ -129,6 +129,12 @@ pub fn is_across_perks(scope: &str) -> bool {
 }
 
 impl Limit {
+    /// Whether a check for so many is for more than it ever admits, however little of it is used.
+    #[must_use]
+    pub const fn never_fits(&self, party: u64) -> bool {
+        self.cost.of(party) > self.max
+    }
+
     /// What a grant of `tier` to `party` people at `place` would use of it at `now`.
     pub fn claim(&self, zone: &TimeZone, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> LimitClaim {
         let value = |scope: &Scope| match scope {
