@@ -145,7 +145,7 @@ impl Reply {
 
     /// The text of a 200.
     #[track_caller]
-    pub fn is_text(self) -> String {
+    pub fn into_text(self) -> String {
         assert_eq!(self.status, 200, "asked at {}: {}", self.place, self.text);
         self.text
     }

@@ -82,8 +82,7 @@ impl TestDatabase {
         // Whatever is there for psql or for the server's version alone; lines within texts stay.
         let aside = ["--", "\\", "SET ", "SELECT pg_catalog.set_config("];
         let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().filter(|line| !aside.iter().any(|it| line.starts_with(it)));
-        lines.map(|line| format!("{line}\n")).collect()
+        text.split_inclusive('\n').filter(|line| !aside.iter().any(|it| line.starts_with(it))).collect()
     }
 
     /// Fills an empty one with what another held.
