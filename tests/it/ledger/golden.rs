@@ -2,8 +2,8 @@
 //! and answers from them as the build did that wrote them.
 //!
 //! Each folder of `tests/fixtures/` holds one dump for each backend, with the requests and answers of the build that
-//! wrote it. A new kind of event gets a folder beside those: name it in [`FOLDER`], and write it by
-//! `cargo test --test it ledger::golden::write -- --ignored`. None is ever written anew.
+//! wrote it. A new kind of event gets a folder beside those: `PERKGATE_FIXTURES=NAME cargo test --test it
+//! ledger::golden` keeps what this build writes as `NAME`. None is ever written anew.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,10 +22,8 @@ use serde_json::{Value, json};
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
 use crate::support::databases::TestDatabase;
+use crate::support::services::{find, skip};
 use crate::support::world::CLI;
-
-/// The folder that `write` makes.
-const FOLDER: &str = "2012-05";
 
 /// Limits of every window, a wait, context, and referrals.
 const LOUNGE: &str = r#"{"score":{"source":"klout","on_missing":"refer"},"otherwise":"refer",
@@ -334,11 +332,11 @@ async fn export(app: &TestApp, admin: &str, at: Timestamp) -> String {
     admin.get(&format!("/v1/audit/export?to={}", at + SignedDuration::from_secs(1))).await.into_text()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "writes the fixtures that the other tests read"]
-async fn write() {
-    let folder = fixtures().join(FOLDER);
-    assert!(!folder.exists(), "none is written anew: name another folder");
+/// What stands in a folder: names and texts.
+type Files = Vec<(String, String)>;
+
+/// What this build writes.
+async fn write() -> Files {
     let mut files = Vec::new();
     for database in TestDatabase::migrated() {
         let backend = name(database.backend());
@@ -347,27 +345,59 @@ async fn write() {
         answers.export = export(&app, &answers.admin, answers.at).await;
         files.push((format!("{backend}.json"), serde_json::to_string_pretty(&answers).unwrap() + "\n"));
     }
-    std::fs::create_dir_all(&folder).unwrap();
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
+    files
 }
 
-/// Every fixture that this machine has a database for, as it was left.
+/// The folder's databases, on every backend that this machine has, as they were left.
+async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers)> {
+    let mut all = Vec::new();
+    for database in TestDatabase::empty() {
+        let backend = name(database.backend());
+        let answers: Answers = serde_json::from_str(&read(format!("{backend}.json"))).unwrap();
+        database.restore(&read(format!("{backend}.sql")));
+        database.open().migrate().unwrap();
+        all.push((TestApp::resume(database, answers.at).await, answers));
+    }
+    all
+}
+
+/// Every fixture.
 async fn restored() -> Vec<(TestApp, Answers)> {
     let mut all = Vec::new();
     for folder in std::fs::read_dir(fixtures()).unwrap() {
         let folder = folder.unwrap().path();
-        for database in TestDatabase::empty() {
-            let file = folder.join(name(database.backend()));
-            let read = |ending| std::fs::read_to_string(file.with_extension(ending)).unwrap();
-            let answers: Answers = serde_json::from_str(&read("json")).unwrap();
-            database.restore(&read("sql"));
-            database.open().migrate().unwrap();
-            all.push((TestApp::resume(database, answers.at).await, answers));
-        }
+        all.extend(restored_from(|file| std::fs::read_to_string(folder.join(file)).unwrap()).await);
     }
     all
+}
+
+async fn retries_get_what_they_got(restored: Vec<(TestApp, Answers)>) {
+    for (app, answers) in restored {
+        let client = |secret: &str| app.bearing(Some(format!("Bearer {secret}")));
+        let (kiosk, door, admin) = (client(&answers.kiosk), client(&answers.door), client(&answers.admin));
+        assert!(!answers.exchanges.is_empty());
+        for exchange in &answers.exchanges {
+            let again = exchange.ask([&kiosk, &door, &admin]).await;
+            assert_eq!((again.status, again.json()), (exchange.status, exchange.answer.clone()), "{}", exchange.path);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a wish of the test run, not a setting of the gateway")]
+async fn what_this_build_writes_it_reads_as_well() {
+    if find("sqlite3").is_none() {
+        return skip("databases as texts", "sqlite3");
+    }
+    let files = write().await;
+    let read = |name: String| files.iter().find(|(file, _)| *file == name).unwrap().1.clone();
+    retries_get_what_they_got(restored_from(read).await).await;
+    let Some(folder) = std::env::var_os("PERKGATE_FIXTURES") else { return };
+    let folder = fixtures().join(folder);
+    std::fs::create_dir(&folder).expect("a folder of its own: none is written anew");
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -416,14 +446,7 @@ async fn an_export_is_the_same_to_the_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_gets_the_answer_that_was_given_then() {
-    for (app, answers) in restored().await {
-        let client = |secret: &str| app.bearing(Some(format!("Bearer {secret}")));
-        let (kiosk, door, admin) = (client(&answers.kiosk), client(&answers.door), client(&answers.admin));
-        for exchange in &answers.exchanges {
-            let again = exchange.ask([&kiosk, &door, &admin]).await;
-            assert_eq!((again.status, again.json()), (exchange.status, exchange.answer.clone()), "{}", exchange.path);
-        }
-    }
+    retries_get_what_they_got(restored().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
