@@ -85,7 +85,7 @@ fn read_line() -> Result<String, CliError> {
     // A handle is short; a file that was piped in by mistake need not be read whole.
     let mut bounded = std::io::Read::take(stdin.lock(), 4096);
     match bounded.read_line(&mut line) {
-        Ok(_) => Ok(line.strip_prefix('\u{feff}').map_or(line.clone(), str::to_owned)),
+        Ok(_) => Ok(line.strip_prefix('\u{feff}').unwrap_or(&line).to_owned()),
         Err(error) => Err(CliError::Unreadable { path: PathBuf::from("-"), why: error.to_string() }),
     }
 }

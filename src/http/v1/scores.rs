@@ -289,3 +289,19 @@ async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName
 fn view(source: SourceName, subject: &str, score: Score) -> ScoreView {
     ScoreView { source, subject: subject.to_owned(), value: score.value, observed_at: score.observed_at }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_is_told_once_more_of_it_can_change_nothing() {
+        for open in [&b""[..], b"\xEF", b"\xEF\xBB", b"\xEF\xBB\xBF", b"\n", b"\xEF\xBB\xBF \r\n"] {
+            assert!(!is_told(open), "{open:?}");
+        }
+        for told in [&b"s"[..], b"{", b"\n{", b"\xEF\xBB\xBFs", b"\xEF\xBB\xBF\n{", b"\xEFs"] {
+            assert!(is_told(told), "{told:?}");
+        }
+        assert_eq!(text_of(b"\xEF\xBB\xBF\r\n {\"a\""), b"{\"a\"");
+    }
+}
