@@ -84,7 +84,7 @@ impl DatabaseUrl {
     /// The same database, named so that it doesn't matter which directory is the current one.
     pub(super) fn absolute(&self) -> Result<Self, DatabaseError> {
         let Self::Sqlite(path) = self else { return Ok(self.clone()) };
-        let absolute = absolute(path).map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+        let absolute = absolute(path).map_err(DatabaseError::unavailable)?;
         Ok(Self::Sqlite(absolute.to_string_lossy().into_owned()))
     }
 }
@@ -195,7 +195,7 @@ impl diesel::r2d2::HandleError<DatabaseError> for LogErrors {
 /// # Errors
 /// [`DatabaseError::Unavailable`] when nothing answers.
 pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, DatabaseError> {
-    let unavailable = |e: diesel::ConnectionError| DatabaseError::Unavailable(e.to_string());
+    let unavailable = |error: diesel::ConnectionError| DatabaseError::unavailable(error);
     match url {
         DatabaseUrl::Sqlite(path) => open_file(path).map_err(|error| {
             let fault = file::explain(Path::new(path), &error.to_string());
@@ -217,14 +217,14 @@ pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection,
 pub(super) fn open_to_look(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
     let DatabaseUrl::Sqlite(path) = url else { return open(url, Purpose::Reading) };
     let opened = SqliteConnection::establish(&file::uri(path, file::READ_WRITE));
-    let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    let mut conn = opened.map_err(DatabaseError::unavailable)?;
     conn.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;
     Ok(AnyConnection::Sqlite(conn))
 }
 
 fn open_file(path: &str) -> Result<AnyConnection, DatabaseError> {
     let opened = SqliteConnection::establish(&file::uri(path, file::READ_WRITE));
-    let mut conn = opened.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    let mut conn = opened.map_err(DatabaseError::unavailable)?;
     conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
     switch_to_wal(&mut conn)?;
     // secure_delete: what is deleted is overwritten, and not only forgotten; an erased person's row
@@ -332,8 +332,11 @@ pub fn transaction<T, E: From<DatabaseError>>(
             Err(error) => Err(error.into()),
         },
         Err(error) => {
-            if let Err(failure) = rollback(conn) {
-                tracing::warn!(error = %failure, "could not roll back");
+            match rollback(conn) {
+                Ok(()) => {}
+                // The server rolls back what it lost the connection of.
+                Err(DatabaseError::Unavailable(failure)) => tracing::debug!(error = %failure, "could not roll back"),
+                Err(failure) => tracing::warn!(error = %failure, "could not roll back"),
             }
             Err(error)
         }

@@ -98,6 +98,13 @@ impl DatabaseError {
     }
 }
 
+impl DatabaseError {
+    /// Not reachable, as the driver says it: libpq writes several lines, indented.
+    pub fn unavailable(error: impl std::fmt::Display) -> Self {
+        Self::Unavailable(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
 impl From<Error> for DatabaseError {
     fn from(error: Error) -> Self {
         match error {
@@ -119,7 +126,7 @@ impl From<Error> for DatabaseError {
                     DatabaseErrorKind::ClosedConnection
                     | DatabaseErrorKind::UnableToSendCommand
                     // A standby: nothing can be written there now, wherever it came from.
-                    | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(message.to_owned()),
+                    | DatabaseErrorKind::ReadOnlyTransaction => Self::unavailable(message),
                     // The driver keeps the other SQLSTATEs to itself. A place in the statement would be no sign of the
                     // program's fault: the server points at the table's name, too, when a lock on it takes too long.
                     _ => of_sqlite(message).unwrap_or_else(|| Self::Unclassified(message.to_owned())),

@@ -56,7 +56,7 @@ pub(super) fn examine(url: &DatabaseUrl) -> Result<(), DatabaseError> {
     let examined = std::thread::Builder::new().name("examine".to_owned()).spawn(move || {
         let _ = done.send(examine_sessions(&place));
     });
-    examined.map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
+    examined.map_err(DatabaseError::unavailable)?;
     outcome.recv_timeout(EXAMINATION).unwrap_or_else(|_| {
         Err(DatabaseError::Unavailable(
             "it let a session begin and then kept the gateway waiting: it hangs, or a connection pooler has too few server connections".to_owned(),

@@ -190,7 +190,7 @@ impl Session {
                     }
                     drop(alive);
                 });
-                started.map_err(|e| DatabaseError::Unavailable(e.to_string()))?;
+                started.map_err(DatabaseError::unavailable)?;
                 Place::Apart(jobs, thread)
             }
         };
