@@ -123,7 +123,7 @@ impl fmt::Display for Show {
         }
         write_line!(f, "\nTry it:")?;
         write_block(f, &self.curl)?;
-        write_part!(f, "\nCtrl-C ends it.")
+        write_part!(f, "\nCtrl-C ends it; the database stays.")
     }
 }
 

@@ -16,7 +16,7 @@ use crate::eligibility::chosen::TrialError;
 use crate::eligibility::discloser::DisclosureError;
 use crate::eligibility::referee::RulingError;
 use crate::gateway::GatewayError;
-use crate::ids::{MerchantSlug, NameError, PerkSlug, SourceName};
+use crate::ids::{KeyId, MerchantSlug, NameError, PerkSlug, SourceName};
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::ledger::contests::ContestError;
@@ -93,6 +93,9 @@ pub enum CliError {
     Unconfirmed(String),
     #[error("that was no yes: nothing was done")]
     Declined,
+    /// `merchant` is none among the operator's keys.
+    #[error("{} no key `{key}`", whose(merchant.as_ref()))]
+    UnknownKey { key: KeyId, merchant: Option<MerchantSlug> },
     /// `kind` and what was asked for.
     #[error("the merchant has no {kind} `{id}`")]
     Absent { kind: &'static str, id: String },
@@ -293,6 +296,9 @@ impl CliError {
             Self::Unapproved { status: VersionStatus::Scheduled, .. } => {
                 "`perkgate perk unschedule` takes the schedule back, then submit the version for approval"
             }
+            Self::Unapproved { status: VersionStatus::InReview, .. } => {
+                "it waits for that: an admin key of somebody other than its author approves it over HTTP"
+            }
             Self::Unapproved { .. } => {
                 "withdraw it, then submit it again: `perkgate perk withdraw`, then `perkgate perk submit`"
             }
@@ -300,8 +306,8 @@ impl CliError {
             Self::UnknownSource(_) => {
                 "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
             }
-            Self::Access(AccessError::UnknownKey) => {
-                "`perkgate key list --merchant SLUG` shows a merchant's keys, without --merchant the operator's; revoke takes the same --merchant"
+            Self::UnknownKey { .. } => {
+                "`perkgate key list --merchant SLUG` shows a merchant's keys, `--operator` the operator's; `key revoke` takes the same flags"
             }
             Self::Access(AccessError::MerchantExists(_)) => "`perkgate merchant list` shows it",
             Self::UnknownTokenKey { published, .. } => {
@@ -366,6 +372,10 @@ impl CliError {
         };
         Some(words.to_owned())
     }
+}
+
+fn whose(merchant: Option<&MerchantSlug>) -> String {
+    merchant.map_or_else(|| "the operator has".to_owned(), |slug| format!("the merchant `{slug}` has"))
 }
 
 fn listed(slugs: &[MerchantSlug]) -> String {

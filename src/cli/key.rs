@@ -15,7 +15,7 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, OwnerFlag, all_pages};
 use super::output::{table, write_line, write_part};
 use super::{Ended, Invocation};
-use crate::access::{ApiKey, NewKey, Role};
+use crate::access::{AccessError, ApiKey, NewKey, Role};
 use crate::ids::{KeyId, MerchantSlug};
 use crate::perks::read::Issue;
 use crate::scores::score::parse_instant;
@@ -34,7 +34,7 @@ enum Action {
     Master,
     /// Make an API key. It is shown this once: only a hash of it is stored.
     Create(Box<New>),
-    /// List the keys of a merchant, or of the operator.
+    /// List the keys of a merchant, or with --operator those of the operator.
     List {
         #[command(flatten)]
         owner: OwnerFlag,
@@ -146,7 +146,7 @@ struct KeyView {
     revoked_at: Option<Timestamp>,
     /// The hour of its last use.
     last_used_at: Option<Timestamp>,
-    state: &'static str,
+    status: &'static str,
 }
 
 impl KeyView {
@@ -165,7 +165,7 @@ impl KeyView {
             last_used_at,
             ..
         } = key;
-        let state = match (revoked_at, expires_at) {
+        let status = match (revoked_at, expires_at) {
             (Some(_), _) => "revoked",
             (None, Some(at)) if at <= now => "expired",
             _ => "active",
@@ -183,7 +183,7 @@ impl KeyView {
             expires_at,
             revoked_at,
             last_used_at,
-            state,
+            status,
         }
     }
 }
@@ -248,12 +248,12 @@ impl fmt::Display for Listed {
                 it.role.to_string(),
                 it.label.clone(),
                 bound.collect::<Vec<_>>().join(", "),
-                it.state.to_owned(),
+                it.status.to_owned(),
                 it.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
                 it.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
             ]
         });
-        f.write_str(&table(["id", "role", "label", "bound to", "state", "expires", "last used (hour)"], rows))
+        f.write_str(&table(["id", "role", "label", "bound to", "status", "expires", "last used (hour)"], rows))
     }
 }
 
@@ -295,7 +295,11 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Action::Revoke { key, owner, confirmation } => {
             let (revoked, merchant) = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let (owner, slug) = once::owner(gateway, &owner).await?.map(|it| (it.id, it.slug)).unzip();
-                let found = gateway.directory.find_key(owner.clone(), key).await?;
+                let found = gateway.directory.find_key(owner.clone(), key.clone()).await;
+                let found = found.map_err(|error| match error {
+                    AccessError::UnknownKey => CliError::UnknownKey { key, merchant: slug.clone() },
+                    other => other.into(),
+                })?;
                 confirmation.ask(&format!("revoke the {} key `{}` for good", found.role, found.label))?;
                 Ok((gateway.directory.revoke_key(owner, found.id, ACTOR).await?, slug))
             })?;

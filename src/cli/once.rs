@@ -80,10 +80,10 @@ pub(super) struct MerchantFlag {
 /// `--merchant` or `--operator`, for a command about what belongs to one of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct OwnerFlag {
-    /// Which merchant's: without it, that of `PERKGATE_MERCHANT`, or the operator's where that is not set.
+    /// Which merchant's: without it, that of `PERKGATE_MERCHANT`, or of the only one there is.
     #[arg(long, value_name = "SLUG")]
     merchant: Option<MerchantSlug>,
-    /// The operator's.
+    /// The operator's, which belong to no merchant.
     #[arg(long, conflicts_with = "merchant")]
     operator: bool,
 }
@@ -108,14 +108,17 @@ pub(super) async fn merchant(gateway: &Gateway, flag: &MerchantFlag) -> Result<M
     }
 }
 
-/// The merchant whose it is, or none for the operator's.
+/// The merchant whose it is, or none for the operator's: of a gateway without merchants, everything is.
 ///
 /// # Errors
-/// [`CliError::UnknownMerchant`], or the database's.
+/// [`CliError::UnknownMerchant`] and [`CliError::SeveralMerchants`], or the database's.
 pub(super) async fn owner(gateway: &Gateway, flag: &OwnerFlag) -> Result<Option<Merchant>, CliError> {
-    match flag.merchant.as_ref().or(gateway.settings.merchant.as_ref()) {
-        Some(slug) if !flag.operator => merchant_of(gateway, slug).await.map(Some),
-        _ => Ok(None),
+    if flag.operator {
+        return Ok(None);
+    }
+    match merchant(gateway, &MerchantFlag { merchant: flag.merchant.clone() }).await {
+        Err(CliError::NoMerchant) => Ok(None),
+        found => found.map(Some),
     }
 }
 

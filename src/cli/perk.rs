@@ -46,11 +46,12 @@ enum Action {
         files: Vec<PathBuf>,
         #[command(flatten)]
         merchant: MerchantFlag,
-        /// Let the version decide at once, whatever the file says; else it may stay a draft.
+        /// Let the version decide at once, whatever the file says; else it may stay a draft. A server that runs follows
+        /// within a second.
         #[arg(long)]
         publish: bool,
         /// Why the rule changes, in place of the file's `change_note`.
-        #[arg(long, alias = "change-note", value_name = "TEXT")]
+        #[arg(long = "change-note", alias = "note", value_name = "TEXT")]
         note: Option<String>,
         /// Check everything, tell what would be done, and do nothing.
         #[arg(long)]
@@ -99,7 +100,7 @@ Exit codes: 0 done or nothing to do, 1 refused or failed.
 Examples:
   perkgate perk apply -f lounge.yaml --merchant cathay --publish
   perkgate perk apply -f perks/ --merchant cathay --dry-run
-  perkgate perk apply -f perks/ --merchant cathay --note 'Busy in May'";
+  perkgate perk apply -f perks/ --merchant cathay --change-note 'Busy in May'";
 
 #[derive(Serialize)]
 struct PerkView {

@@ -28,7 +28,7 @@ pub(super) struct OfPerk {
     perk: PerkSlug,
     #[command(flatten)]
     merchant: MerchantFlag,
-    #[arg(long, alias = "change-note", value_name = "TEXT", help = "Why; it stands in the audit log")]
+    #[arg(long = "change-note", alias = "note", value_name = "TEXT", help = "Why; it stands in the audit log")]
     note: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Life {
     Submit(OfVersion),
     /// Take a version in review or approved back: it is a draft again.
     Withdraw(OfVersion),
-    /// Let a version decide from now on.
+    /// Let a version decide from now on; a server that runs follows within a second.
     Publish(OfVersion),
     /// Let a version decide from an instant on.
     Schedule {
@@ -59,7 +59,7 @@ pub(super) enum Life {
     },
     /// Take a schedule back.
     Unschedule(OfVersion),
-    /// Go back: what an earlier version said becomes a new one, and decides.
+    /// Go back: what an earlier version said becomes a new one, and decides; a server that runs follows within a second.
     Rollback {
         #[command(flatten)]
         of: OfPerk,
@@ -67,7 +67,7 @@ pub(super) enum Life {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
         to: i32,
     },
-    /// Deny every check until the perk is resumed.
+    /// Deny every check until the perk is resumed; a server that runs follows within a second.
     Pause(OfPerk),
     /// Let its rule decide again.
     Resume(OfPerk),
@@ -338,7 +338,7 @@ fn on<T>(
 pub(super) fn unapproved(error: PerkError, version: Option<&RuleVersion>) -> CliError {
     match (error, version) {
         (PerkError::ApprovalRequired, Some(RuleVersion { version, status, .. }))
-            if matches!(status, VersionStatus::Approved | VersionStatus::Scheduled) =>
+            if *status != VersionStatus::Draft =>
         {
             CliError::Unapproved { version: *version, status: *status }
         }

@@ -23,7 +23,7 @@ use crate::web_origin::WebOrigin;
 pub struct MeView {
     /// Its id; never the key itself.
     #[schema(value_type = String, example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
-    key: KeyId,
+    id: KeyId,
     #[schema(example = "SFO A12")]
     label: String,
     #[schema(value_type = enumerations::Role)]
@@ -95,9 +95,8 @@ pub async fn get_me(
     });
     let rate = door.limits.per_key();
     let rate = rate.map(|(rate, burst)| RateView { requests_per_second: rate.get(), burst: burst.get() });
-    let key = id;
     Ok(HttpResponse::Ok().json(MeView {
-        key,
+        id,
         label,
         role,
         merchant,

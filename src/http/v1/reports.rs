@@ -19,7 +19,7 @@ use crate::http::enumerations;
 use crate::http::extract::Params;
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery, ProblemsOfRuns};
 use crate::http::problem::{Problem, Spot};
-use crate::ids::PerkSlug;
+use crate::ids::{NameError, PerkSlug};
 use crate::perks::catalog::PerkError;
 
 /// How a report is written.
@@ -313,14 +313,11 @@ async fn find(
     merchant: &crate::access::Merchant,
     slug: &str,
 ) -> Result<(PerkSlug, crate::ids::PerkId), Problem> {
-    let unknown = || {
-        let detail = "there is no such perk: `GET /v1/perks` lists them";
-        Problem::invalid(vec![Spot::parameter("perk", "unknown_perk", detail)])
-    };
-    let slug: PerkSlug = slug.parse().map_err(|_| unknown())?;
+    let unknown = |detail: String| Problem::invalid(vec![Spot::parameter("perk", "unknown_perk", detail)]);
+    let slug: PerkSlug = slug.parse().map_err(|error: NameError| unknown(error.to_string()))?;
     match gateway.catalog.find_perk(&merchant.id, &slug).await {
         Ok(perk) => Ok((slug, perk.id)),
-        Err(PerkError::NotFound(_)) => Err(unknown()),
+        Err(PerkError::NotFound(_)) => Err(unknown(format!("there is no perk `{slug}`: `GET /v1/perks` lists them"))),
         Err(error) => Err(error.into()),
     }
 }

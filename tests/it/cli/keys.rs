@@ -19,7 +19,7 @@ const VIEW: [&str; 13] = [
     "origins",
     "revoked_at",
     "role",
-    "state",
+    "status",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,10 +38,10 @@ async fn a_key_works_until_it_is_revoked() {
     let principal = gateway.directory.authenticate(secret, Clock::System.now()).await.unwrap();
     assert_eq!((principal.role, principal.location.as_deref()), (Role::Kiosk, Some("SFO-A")));
 
-    let foreign = terminal.refused(&format!("key revoke {id}"), 1);
-    assert_eq!(foreign[0], "error: no such key");
+    let foreign = terminal.refused(&format!("key revoke {id} --operator"), 1);
+    assert_eq!(foreign[0], format!("error: the operator has no key `{id}`"));
     let revoked = terminal.ask(&format!("key revoke {id} --merchant cathay --yes"));
-    assert_eq!((&revoked["id"], &revoked["state"]), (&made["id"], &"revoked".into()));
+    assert_eq!((&revoked["id"], &revoked["status"]), (&made["id"], &"revoked".into()));
     let again = terminal.ask(&format!("key revoke {id} --merchant cathay --yes"));
     assert_eq!(again["revoked_at"], revoked["revoked_at"]);
     gateway.directory.poll().await.unwrap();
@@ -74,7 +74,7 @@ fn a_secret_is_shown_once_and_stored_nowhere() {
     assert!(secret.starts_with("pgk_") && secret.len() == 61, "{text}");
     assert!(note.contains("shown this once") && !note.contains("pgk_"), "{note}");
 
-    let operators = terminal.ask("key list");
+    let operators = terminal.ask("key list --operator");
     let admins = terminal.ask("key list --merchant cathay");
     for listed in [&operators, &admins] {
         assert_eq!(listed["keys"].as_array().unwrap().len(), 1);

@@ -37,7 +37,18 @@ fn the_only_merchant_is_meant_where_none_is_named() {
         ] {
             terminal.ask(line);
         }
-        assert_eq!(terminal.ask("key list")["keys"].as_array().unwrap().len(), 1, "the operator's");
+        let listed = |line: &str| terminal.ask(line)["keys"].as_array().unwrap().clone();
+        assert_eq!(listed("key list"), listed("key list --merchant cathay"));
+        let (kiosk, ops) = (listed("key list").remove(0), listed("key list --operator").remove(0));
+        assert_eq!((&kiosk["label"], &ops["label"]), (&"A12".into(), &"ops".into()));
+        let ops = ops["id"].as_str().unwrap();
+        assert_eq!(
+            terminal.refused(&format!("key revoke {ops}"), 1)[0],
+            format!("error: the merchant `cathay` has no key `{ops}`")
+        );
+        assert_eq!(terminal.ask(&format!("key revoke {ops} --operator --yes"))["status"], "revoked");
+        let kiosk = kiosk["id"].as_str().unwrap();
+        assert_eq!(terminal.ask(&format!("key revoke {kiosk} --yes"))["status"], "revoked");
     }
 }
 
@@ -49,6 +60,7 @@ fn of_several_merchants_one_is_named_by_a_flag_or_a_variable() {
     }
     terminal.ask("key create --role admin --label Ada --merchant m1");
     let several = terminal.refused("source list", 1);
+    assert_eq!(terminal.refused("key list", 1), several);
     assert_eq!(
         several,
         [
@@ -98,7 +110,7 @@ fn what_can_not_be_undone_is_confirmed() {
     let confirmed = at_a_terminal(&terminal, "perk retire sfo-lounge", "yes\n").unwrap();
     assert_eq!(confirmed.status.code(), Some(0), "{}", String::from_utf8_lossy(&confirmed.stdout));
     assert_eq!(terminal.ask("perk list")["perks"][0]["status"], "retired");
-    assert_eq!(terminal.ask(&format!("key revoke {key} --merchant cathay --yes"))["state"], "revoked");
+    assert_eq!(terminal.ask(&format!("key revoke {key} --merchant cathay --yes"))["status"], "revoked");
     assert_eq!(terminal.ask("subject erase twitter:ada --yes")["erased"], false);
 }
 

@@ -17,9 +17,9 @@ async fn a_key_is_told_what_it_is() {
         };
         let (kiosk, operator) = (app.client(kiosk).await, app.operator().await);
         let me = kiosk.get("/v1/me").await.is(200);
-        assert!(me["key"].as_str().unwrap().starts_with("key_"));
+        assert!(me["id"].as_str().unwrap().starts_with("key_"));
         let expected = json!({
-            "key": me["key"], "label": "SFO A12", "role": "kiosk",
+            "id": me["id"], "label": "SFO A12", "role": "kiosk",
             "merchant": {"id": app.cathay.id.as_str(), "slug": "cathay", "name": "cathay"},
             "location": "SFO-A", "kiosk": "A12", "audience": null, "origins": [],
             "created_at": "2012-05-08T19:00:00Z", "expires_at": "2012-06-01T00:00:00Z",
