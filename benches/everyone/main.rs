@@ -23,12 +23,12 @@ mod terminal;
 use std::time::{Duration, Instant};
 
 use perkgate::access::{Merchant, Principal, Role};
-use perkgate::eligibility::chosen::Choice;
-use perkgate::eligibility::everyone::Everyone;
-use perkgate::eligibility::facts::Context;
+use perkgate::decision::facts::Context;
+use perkgate::eligibility::population::Everyone;
+use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::runs::Run as _;
 use perkgate::eligibility::simulator::EveryoneTrial;
-use perkgate::json::Json;
+use perkgate::foundation::json::Json;
 use perkgate::perks::catalog::NewVersion;
 use support::world::{CLI, World, question};
 

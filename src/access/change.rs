@@ -8,9 +8,9 @@ use super::merchant::Merchant;
 use super::store;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::entropy::Entropy;
-use crate::ids::{self, KeyId, MerchantId, MerchantSlug};
-use crate::json::Json;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
+use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 
 pub(super) fn new_merchant(

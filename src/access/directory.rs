@@ -15,11 +15,11 @@ use super::principal::Principal;
 use super::role::Role;
 use super::snapshot::Snapshot;
 use super::{change, store};
-use crate::clock::Clock;
 use crate::database::followed::Followed;
 use crate::database::{AnyConnection, Database, DatabaseError};
-use crate::entropy::Entropy;
-use crate::ids::{KeyId, MerchantId, MerchantSlug};
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
 use crate::ledger::Ledger;
 use crate::ledger::entry::Actor;
 

@@ -2,7 +2,7 @@
 
 use super::principal::Forbidden;
 use crate::database::DatabaseError;
-use crate::ids::MerchantSlug;
+use crate::foundation::ids::MerchantSlug;
 use crate::ledger::LedgerError;
 
 /// Why a key was not accepted.

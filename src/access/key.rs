@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::error::Flaw;
 use super::role::Role;
-use crate::clock::from_micros;
-use crate::entropy::Entropy;
-use crate::ids::{self, KeyId, MerchantId};
-use crate::web_origin::WebOrigin;
+use crate::foundation::clock::from_micros;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{self, KeyId, MerchantId};
+use crate::foundation::web_origin::WebOrigin;
 
 /// SHA-256 of a key's text. The text holds 192 random bits, so a plain hash can't be reversed by
 /// guessing, and a look-up by it tells a prober nothing about the keys that exist.

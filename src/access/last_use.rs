@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::clock::from_micros;
-use crate::ids::{KeyId, MerchantId};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{KeyId, MerchantId};
 
 const HOUR_MICROS: i64 = 3600 * 1_000_000;
 

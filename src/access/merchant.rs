@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::ids::{MerchantId, MerchantSlug};
+use crate::foundation::ids::{MerchantId, MerchantSlug};
 
 /// A business that offers perks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use super::merchant::Merchant;
 use super::role::{Permission, Role};
-use crate::ids::KeyId;
+use crate::foundation::ids::KeyId;
+use crate::foundation::web_origin::WebOrigin;
 use crate::ledger::entry::Actor;
-use crate::web_origin::WebOrigin;
 
 /// The holder of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

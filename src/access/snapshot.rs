@@ -10,7 +10,7 @@ use super::key::{ApiKey, KeyHash};
 use super::last_use::LastUse;
 use super::merchant::Merchant;
 use super::principal::Principal;
-use crate::ids::{MerchantId, MerchantSlug};
+use crate::foundation::ids::{MerchantId, MerchantSlug};
 
 /// What the directory answers from.
 #[derive(Default)]

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use super::key::{ApiKey, KeyHash};
 use super::merchant::Merchant;
 use super::role::Role;
-use crate::clock::from_micros;
 use crate::database::schema::{api_keys, merchants};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::{KeyId, MerchantId, MerchantSlug};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
 
 /// The epoch that every change of a merchant or key moves on.
 pub(super) const EPOCH: &str = "directory";

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ledger::merkle::Hash;
-use crate::ledger::note::{Checkpoint, NoteError};
-use crate::unicode::text_without_bom;
+use crate::foundation::unicode::text_without_bom;
+use crate::tlog::merkle::Hash;
+use crate::tlog::note::{Checkpoint, NoteError};
 
 /// A signed head that the history must still lead to, and perhaps a leaf that must stand in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

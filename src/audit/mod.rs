@@ -18,7 +18,7 @@
 //! wrong, a database is searched again, every signature this time, for the first that is.
 //!
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
-//! and the last two are compared as a `tally::Tally` each, with a second, slower pass only when
+//! and the last two are compared as a `verify::tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
 //! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, 60 for each
 //! grant that ended before its time or whose redemption is pruned, and 16 for each whose check is.
@@ -38,45 +38,18 @@
 //! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
 //! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.
 
-mod additions;
 pub mod anchor;
 pub mod anchoring;
-mod approvals;
-mod body;
-mod books;
-mod canonical;
-mod counters;
 pub mod export;
-pub mod findings;
-mod gaps;
-mod gateway_keys;
-mod grants;
-mod instant;
-mod keys;
-mod logs;
-mod marks;
-mod merchants;
-mod offline;
-mod pruned;
+pub mod reader;
 pub mod receipt;
-mod redemptions;
-mod referrals;
 pub mod reports;
-mod rules;
-mod spending;
-mod store;
-mod subjects;
-mod subtrees;
 mod table;
-mod tally;
-mod text;
-mod verify;
-mod versions;
-mod walk;
+pub mod verify;
 
 pub use anchor::{Anchor, AnchorError};
-pub use findings::{Finding, Findings, Place, Wrong};
-pub use offline::{ExportFile, verify_exports};
+pub use verify::findings::{Finding, Findings, Place, Wrong};
+pub use verify::offline::{ExportFile, verify_exports};
 pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_at, verify_snapshot};
 
 use crate::database::DatabaseError;

@@ -11,8 +11,8 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
+use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
-use crate::ids::MerchantId;
 use crate::perks::four_eyes::FourEyes;
 
 #[derive(clap::Args)]

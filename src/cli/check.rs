@@ -11,17 +11,17 @@ use serde::Serialize;
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
 use super::output::write_line;
-use super::perk_simulate::read_context;
+use super::perk::simulate::read_context;
 use super::{Ended, Invocation};
 use crate::access::{Permission, Principal, Role};
-use crate::decimal::Decimal;
+use crate::decision::decide::Decision;
+use crate::decision::reason::Reason;
 use crate::eligibility::checker::{Answer, Question};
-use crate::eligibility::decide::Decision;
-use crate::eligibility::reason::Reason;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{KeyId, PerkSlug, SourceName};
+use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ids::{KeyId, PerkSlug, SourceName};
 use crate::ledger::entry::{LimitTouched, ScoreSeen};
-use crate::subject::SubjectHandle;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -12,9 +12,9 @@ use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{counted, table, write_line, write_part};
 use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
 use super::{Ended, Invocation};
-use crate::ids::{self, CheckId, EventId, PerkSlug};
-use crate::ledger::contests::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
-use crate::ledger::referrals::{Referral, Referred};
+use crate::foundation::ids::{self, CheckId, EventId, PerkSlug};
+use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
+use crate::ledger::cases::referral::{Referral, Referred};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -4,10 +4,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
-use crate::json::{Json, JsonError};
-use crate::perks::read::Issue;
-use crate::unicode::text_without_bom;
-use crate::yaml::{self, Mark, YamlError};
+use crate::foundation::document::Issue;
+use crate::foundation::json::{Json, JsonError};
+use crate::foundation::unicode::text_without_bom;
+use crate::foundation::yaml::{self, Mark, YamlError};
 
 /// One file, read.
 #[derive(Debug)]

@@ -6,14 +6,14 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::confirmation::Confirmation;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
+use super::output::confirmation::Confirmation;
 use super::output::{write_line, write_part};
 use super::{Ended, Invocation};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
-use crate::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::ledger::returns::{Leaving, MAX_NOTE, ReturnError, Taken, Taking};
+use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::ledger::grants::ending::{Leaving, MAX_NOTE, ReturnError, Taken, Taking};
 
 #[derive(clap::Args)]
 pub struct Args {

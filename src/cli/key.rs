@@ -10,17 +10,17 @@ use jiff::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use super::confirmation::Confirmation;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, OwnerFlag, all_pages};
+use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::access::{AccessError, ApiKey, NewKey, Role};
-use crate::ids::{KeyId, MerchantSlug};
-use crate::perks::read::Issue;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{KeyId, MerchantSlug};
+use crate::foundation::web_origin::WebOrigin;
 use crate::scores::score::parse_instant;
 use crate::settings::master_key;
-use crate::web_origin::WebOrigin;
 
 #[derive(clap::Args)]
 pub struct Args {

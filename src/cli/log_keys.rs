@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::ledger::note::{VerifierKey, VerifierKeyError};
-use crate::unicode::text_without_bom;
+use crate::foundation::unicode::text_without_bom;
+use crate::tlog::note::{VerifierKey, VerifierKeyError};
 
 /// More than the keys of any gateway take.
 const MAX_BYTES: u64 = 16 << 20;

@@ -11,7 +11,7 @@ use super::once::{ACTOR, Needs, all_pages, merchant_of};
 use super::output::{table, write_part};
 use super::{Ended, Invocation, log_origins};
 use crate::access::Merchant;
-use crate::ids::{MerchantId, MerchantSlug};
+use crate::foundation::ids::{MerchantId, MerchantSlug};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -10,62 +10,49 @@
 
 mod approval;
 mod audit;
-mod audit_checkpoint;
-mod audit_export;
-mod audit_receipt;
 mod check;
-mod complaint;
-mod completions;
-mod confirmation;
 mod contest;
 mod demo;
-mod demo_stage;
 mod doctor;
 mod document;
 pub mod error;
-mod error_sources;
-mod examples;
 pub mod flags;
 mod grant;
+pub mod help;
 mod key;
 mod log_keys;
 mod log_origins;
-mod man;
 mod merchant;
 mod migrate;
 mod once;
 mod openapi;
 pub mod output;
 mod perk;
-mod perk_backtest;
-mod perk_file;
-mod perk_life;
-mod perk_simulate;
-mod progress;
-mod prune;
 mod referral;
-mod remedy;
 mod report;
 mod score;
 mod serve;
 mod source;
 mod subject;
 mod token;
-mod token_revoke;
-mod token_rotate;
 
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::clock::Clock;
-use crate::entropy::Entropy;
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
+use crate::gateway::Gateway;
 use crate::settings::{Settings, Sources, table};
 use crate::telemetry::logs;
+use crate::telemetry::metrics::Metrics;
 use error::CliError;
 use flags::{EverywhereFlags, ServingFlags};
 use output::Output;
@@ -126,9 +113,9 @@ enum Command {
     /// Print the OpenAPI description of the HTTP API.
     Openapi(openapi::Args),
     /// Print a script by which a shell completes command lines of this program.
-    Completions(completions::Args),
+    Completions(help::completions::Args),
     /// Write manual pages, one for each command.
-    Man(man::Args),
+    Man(help::man::Args),
 }
 
 fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError> {
@@ -136,8 +123,8 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
         Command::Serve(args) => serve::run(&args, invocation),
         Command::Demo(args) => demo::run(&args, invocation),
         Command::Openapi(args) => openapi::run(&args, invocation),
-        Command::Completions(args) => completions::run(&args, invocation),
-        Command::Man(args) => man::run(&args, invocation),
+        Command::Completions(args) => help::completions::run(&args, invocation),
+        Command::Man(args) => help::man::run(&args, invocation),
         Command::Check(args) => check::run(args, invocation),
         Command::Grant(args) => grant::run(args, invocation),
         Command::Referral(args) => referral::run(args, invocation),
@@ -166,11 +153,25 @@ pub enum Ended {
     Badly,
 }
 
+/// The web doors as the command line knows them: it serves and describes them, and names nothing of theirs.
+#[derive(Clone, Copy)]
+pub struct WebDoors {
+    /// Serves until the last argument is ready, then ends in good order.
+    pub serve:
+        fn(Arc<Gateway>, TcpListener, Option<(TcpListener, Metrics)>, Pending<()>) -> Pending<std::io::Result<()>>,
+    /// The OpenAPI document of the HTTP API.
+    pub openapi: fn() -> String,
+}
+
+/// Something that is awaited.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// What every subcommand is handed.
 pub struct Invocation {
     pub output: Output,
     pub clock: Clock,
     pub entropy: Entropy,
+    doors: WebDoors,
     config: Option<PathBuf>,
     flags: Vec<(String, String)>,
 }
@@ -206,7 +207,7 @@ impl Invocation {
     /// [`CliError::Settings`] with all that is wrong.
     pub fn demo_settings(&self, serving: &ServingFlags) -> Result<Settings, CliError> {
         let flags = self.flags.iter().chain(&serving.given).cloned().collect();
-        let only_flags = demo_stage::ONLY_FLAGS.to_vec();
+        let only_flags = demo::stage::ONLY_FLAGS.to_vec();
         let sources = Sources { only_flags, ..Sources::of_process(self.config.clone(), flags) };
         let mut settings = Settings::load(&sources).map_err(CliError::Settings)?;
         if !settings.is_given(&table::LOG) {
@@ -250,8 +251,8 @@ const SETTLED: [&[&str]; 8] = [
 /// The command line, whose help says what each command really reads.
 fn command() -> clap::Command {
     let whole = SETTLED.iter().fold(Cli::command(), |whole, path| change_at(whole, path, &flags::unread));
-    let whole = change_at(whole, &["demo"], &|demo| flags::read_as_flags(demo, &demo_stage::ONLY_FLAGS));
-    examples::add(whole, "")
+    let whole = change_at(whole, &["demo"], &|demo| flags::read_as_flags(demo, &demo::stage::ONLY_FLAGS));
+    help::examples::add(whole, "")
 }
 
 fn change_at(command: clap::Command, path: &[&str], change: &dyn Fn(clap::Command) -> clap::Command) -> clap::Command {
@@ -262,7 +263,7 @@ fn change_at(command: clap::Command, path: &[&str], change: &dyn Fn(clap::Comman
 }
 
 /// Runs one command line. Exit codes: 0 done, 1 refused or failed, 2 usage.
-pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: impl Iterator<Item = OsString>, doors: WebDoors) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     // Before clap has read anything: its own complaints have to be JSON too.
     let output = Output { json: arguments.iter().any(|argument| argument == "--json") };
@@ -287,6 +288,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         output: Output { json: cli.json },
         clock: Clock::System,
         entropy: Entropy::System,
+        doors,
         config: cli.config,
         flags: cli.everywhere.given,
     };

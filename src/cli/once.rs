@@ -9,8 +9,8 @@ use super::Invocation;
 use super::error::CliError;
 use crate::access::{AccessError, Merchant};
 use crate::database::Backend;
+use crate::foundation::ids::MerchantSlug;
 use crate::gateway::Gateway;
-use crate::ids::MerchantSlug;
 use crate::ledger::entry::Actor;
 use crate::settings::master_key;
 

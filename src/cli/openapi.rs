@@ -6,7 +6,6 @@ use serde::{Serialize, Serializer};
 
 use super::error::CliError;
 use super::{Ended, Invocation};
-use crate::http::openapi;
 use crate::perks::schema;
 
 /// The HTTP API as OpenAPI 3.1, in JSON either way.
@@ -33,7 +32,7 @@ impl fmt::Display for Description {
 }
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
-    let text = if args.schema { schema::text() } else { openapi::json(&openapi::document()) };
+    let text = if args.schema { schema::text() } else { (invocation.doors.openapi)() };
     invocation.output.show(&Description(text.trim_end().to_owned()))?;
     Ok(Ended::Well)
 }

@@ -9,18 +9,18 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::confirmation::Confirmation;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
+use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::access::Merchant;
-use crate::eligibility::reason::Reason;
+use crate::decision::reason::Reason;
+use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::json::Json;
 use crate::ledger::LedgerError;
-use crate::ledger::referrals::{MAX_NOTE, Referral, ReferralStatus, Referred};
+use crate::ledger::cases::referral::{MAX_NOTE, Referral, ReferralStatus, Referred};
 
 #[derive(clap::Args)]
 pub struct Args {

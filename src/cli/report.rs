@@ -13,7 +13,7 @@ use super::{Ended, Invocation};
 use crate::audit::reports::Asked;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
 use crate::audit::reports::sheet::{BOM, LimitRow, Report};
-use crate::ids::PerkSlug;
+use crate::foundation::ids::PerkSlug;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -11,15 +11,15 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
+use super::output::progress::Reading;
 use super::output::{write_line, write_part};
-use super::progress::Reading;
 use super::{Ended, Invocation};
-use crate::decimal::Decimal;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{MerchantId, SourceName};
+use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, SourceName};
 use crate::scores::import::{ImportConfig, ImportReport};
 use crate::scores::{Format, LineError, Source};
-use crate::subject::SubjectHandle;
 
 /// How much of a feed is read at once.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -8,10 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use super::error::CliError;
 use super::flags::ServingFlags;
-use super::{Ended, Invocation, log_origins};
+use super::{Ended, Invocation, WebDoors, log_origins};
 use crate::audit::anchoring;
 use crate::gateway::Gateway;
-use crate::http::server;
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
 
@@ -64,6 +63,7 @@ pub(super) struct Running {
     listener: TcpListener,
     recorded: Metrics,
     metrics: Option<TcpListener>,
+    doors: WebDoors,
 }
 
 impl Running {
@@ -88,7 +88,8 @@ impl Running {
         let handle = tokio::runtime::Handle::current();
         let (clock, entropy) = (invocation.clock.clone(), invocation.entropy.clone());
         let gateway = Gateway::build(settings, &issuer, migrate, clock, entropy, &handle).await?;
-        Ok(Self { gateway: Arc::new(gateway), address, listener, recorded, metrics })
+        let doors = invocation.doors;
+        Ok(Self { gateway: Arc::new(gateway), address, listener, recorded, metrics, doors })
     }
 
     /// Serves until `stop`.
@@ -109,7 +110,7 @@ impl Running {
         // Nobody may ever ask for them, and they must not grow without bound either.
         tasks.spawn(self.recorded.clone().keep_up(cancel.clone()));
         let metrics = self.metrics.map(|listener| (listener, self.recorded));
-        let served = server::serve(self.gateway, self.listener, metrics, until).await;
+        let served = (self.doors.serve)(self.gateway, self.listener, metrics, Box::pin(until)).await;
         cancel.cancel();
         tasks.close();
         // What was asked is recorded and the database is closed in good order, unless it hangs.

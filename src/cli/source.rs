@@ -9,9 +9,9 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_part};
 use super::{Ended, Invocation};
-use crate::decimal::Decimal;
-use crate::ids::SourceName;
-use crate::perks::period::Period;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::foundation::period::Period;
 use crate::scores::Source;
 
 #[derive(clap::Args)]

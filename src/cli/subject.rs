@@ -9,20 +9,20 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::confirmation::Confirmation;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
+use super::output::confirmation::Confirmation;
 use super::output::{table, write_block, write_line, write_part};
 use super::{Ended, Invocation};
 use crate::access::Merchant;
-use crate::decimal::Decimal;
-use crate::eligibility::discloser::{Held, ToldEvent};
+use crate::eligibility::subject_access::{Held, ToldEvent};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::foundation::json::Json;
+use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ids::SourceName;
-use crate::json::Json;
-use crate::ledger::erasure::{Erased, Erasure};
-use crate::ledger::person::LimitHeld;
-use crate::subject::SubjectHandle;
+use crate::ledger::read::person::LimitHeld;
+use crate::ledger::retention::erasure::{Erased, Erasure};
 
 /// How many events of a record are read at once.
 const PAGE: usize = 200;

@@ -87,8 +87,7 @@ fn state(file: &str) -> Option<State> {
 
 /// `first` is said before anything is read.
 fn read_by(path: &str, how: &str, first: &str) -> Result<SqliteConnection, DatabaseError> {
-    let mut conn =
-        SqliteConnection::establish(&file::uri(path, how)).map_err(DatabaseError::unavailable)?;
+    let mut conn = SqliteConnection::establish(&file::uri(path, how)).map_err(DatabaseError::unavailable)?;
     // Sorting must not ask for files either; of these, `cache_size` is the first that reads.
     conn.batch_execute(&format!(
         "{first} PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; \

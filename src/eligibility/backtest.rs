@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::decide::Decision;
-use super::everyone::Warning;
-use crate::ids::{CheckId, PerkSlug};
+use super::population::Warning;
+use crate::decision::decide::Decision;
+use crate::foundation::ids::{CheckId, PerkSlug};
 
 /// What a rule would have made of the checks of a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,28 +5,29 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::decide::{Decision, Verdict, decide, looked_at};
-use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
-use super::reason::Reason;
+use super::issuer::Issuer;
 use crate::access::{Merchant, Principal};
-use crate::clock::Clock;
-use crate::entropy::Entropy;
-use crate::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
+use crate::decision::decide::{Decision, Verdict, decide, looked_at};
+use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::reason::Reason;
+use crate::foundation::clock::Clock;
+use crate::foundation::document::Issue;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
+use crate::foundation::period::Period;
+use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::keyring::Keyring;
 use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::{Catalog, PerkError};
-use crate::perks::limit::Place;
-use crate::perks::period::Period;
+use crate::perks::observed_attributes::Seen;
 use crate::perks::perk::{Deciding, OpenPerk, PerkStatus};
-use crate::perks::read::Issue;
-use crate::perks::seen::Seen;
+use crate::rules::limit::Place;
 use crate::scores::lookup::{Lookup, ScoreError};
 use crate::scores::score::Score;
-use crate::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::telemetry::meters;
+use crate::tokens::TokenError;
 use crate::tokens::claims::{Claims, short_hash};
-use crate::tokens::{Issuer, TokenError};
 
 /// One question: may this person have this perk?
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::checker::{CheckError, Checker};
-use crate::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
+use crate::foundation::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
 use crate::ledger::entry::Ended;
 
 /// Where a grant is in its life.

@@ -4,7 +4,7 @@
 //! whatever facts are given, there is one verdict, and it is the same on every machine.
 //!
 //! To change what is decided: change `decide` (the order of refusals) or `evaluate` (the truth of a
-//! condition), raise [`decide::ENGINE_VERSION`], which every audit event carries, and write the same
+//! condition), raise [`crate::decision::decide::ENGINE_VERSION`], which every audit event carries, and write the same
 //! change into the evaluator of `tests/it/oracle`, from the design and not from the code here.
 //!
 //! Before a rule is published it is tried out: `trace` takes one decision apart, `everyone` counts all
@@ -13,30 +13,25 @@
 //! learns to ask for has to be told to them too: their matches are exhaustive, so the compiler lists
 //! the places.
 //!
-//! To add a reason: a code in [`reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted
+//! To add a reason: a code in [`crate::decision::reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted
 //! it in `remedy.rs`, which the [`discloser`] tells the person themselves. Codes are never
 //! renamed, and no sentence may let a score be read out of it.
 
 pub mod backtest;
 pub mod backtester;
 pub mod cases;
+mod caveats;
 pub mod checker;
-pub mod chosen;
-pub mod decide;
-pub mod discloser;
-mod doubts;
-mod evaluate;
-pub mod everyone;
-pub mod facts;
 pub mod grants;
+pub mod issuer;
+mod limits_at;
 mod outcome;
-pub mod reason;
-mod recount;
+pub mod population;
 pub mod redeemer;
-pub mod referee;
-pub mod remedy;
+pub mod referral_decision;
 mod replay;
-mod replayed;
+pub mod rule_selection;
 pub mod runs;
+mod simulated_limits;
 pub mod simulator;
-pub mod trace;
+pub mod subject_access;

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::decide::{Decision, Verdict};
-use super::reason::Reason;
-use super::replayed::Admission;
-use crate::ledger::checks::Settled;
+use super::simulated_limits::Admission;
+use crate::decision::decide::{Decision, Verdict};
+use crate::decision::reason::Reason;
+use crate::foundation::period::Period;
 use crate::ledger::entry::LimitTouched;
-use crate::perks::limit::LimitClaim;
-use crate::perks::period::Period;
+use crate::ledger::write::check::Settled;
+use crate::rules::limit::LimitClaim;
 
 /// What is told of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]

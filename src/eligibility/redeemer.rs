@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use super::checker::CheckError;
 use crate::access::{Merchant, Principal, Role};
-use crate::clock::Clock;
-use crate::entropy::Entropy;
-use crate::ids::{EventId, PerkSlug};
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{EventId, PerkSlug};
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
-use crate::ledger::replay::Standing;
-use crate::ledger::returns::{ReturnError, Taken};
+use crate::ledger::grants::ending::{ReturnError, Taken};
+use crate::ledger::idempotency::replay::Standing;
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
 use crate::telemetry::meters;
 use crate::tokens::claims::Claims;

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
-use super::decide::{Decision, ENGINE_VERSION, Verdict, decide};
-use super::everyone::Warning;
-use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use super::outcome::Outcome;
-use super::reason::ReasonCode;
-use super::replayed::{Asking, Counters, Course, Granting, digest_of};
+use super::population::Warning;
+use super::simulated_limits::{Asking, Counters, Course, Granting, digest_of};
 use crate::database::DatabaseError;
-use crate::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
-use crate::json::Json;
+use crate::decision::decide::{Decision, ENGINE_VERSION, Verdict, decide};
+use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::reason::ReasonCode;
+use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
+use crate::foundation::json::Json;
 use crate::ledger::entry::LimitTouched;
-use crate::ledger::past::{PastCheck, PastEvent, PastPersonal};
-use crate::perks::attribute::{Attribute, PARTY};
-use crate::perks::limit::{Place, Window};
-use crate::perks::rule::Rule;
+use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
+use crate::rules::attribute::{Attribute, PARTY};
+use crate::rules::limit::{Place, Window};
+use crate::rules::rule::Rule;
 
 /// How many checks of a kind are named.
 const SAMPLES: usize = 20;

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::chosen::TrialError;
+use super::rule_selection::TrialError;
 use crate::database::DatabaseError;
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 
 /// How many run at once in a process.
 const AT_ONCE: usize = 4;
@@ -132,7 +132,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::entropy::Entropy;
+    use crate::foundation::entropy::Entropy;
 
     #[test]
     fn a_merchant_runs_one_at_a_time_and_the_process_a_few() {

@@ -5,31 +5,31 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::chosen::{Choice, Chosen, TrialError, choose, rule_of};
-use super::decide::{Decision, Verdict, decide, looked_at};
-use super::doubts::{Deciding, doubts, limits_not_known};
-use super::everyone::{Everyone, Question, Tally, Warning};
-use super::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use super::caveats::{Deciding, doubts, limits_not_known};
+use super::limits_at::Recounted;
 use super::outcome::Outcome;
-use super::reason::Reason;
-use super::recount::Recounted;
+use super::population::{Everyone, Question, Tally, Warning};
+use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
 use super::runs::{Progress, Run, Runs, Turn};
-use super::trace::{Trace, trace};
 use crate::access::Merchant;
-use crate::clock::Clock;
 use crate::database::DatabaseError;
-use crate::decimal::Decimal;
-use crate::entropy::Entropy;
-use crate::ids::{CheckId, EventId, KeyId, MerchantId, PerkSlug, SourceName};
+use crate::decision::decide::{Decision, Verdict, decide, looked_at};
+use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::reason::Reason;
+use crate::decision::trace::{Trace, trace};
+use crate::foundation::clock::Clock;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{CheckId, EventId, KeyId, MerchantId, PerkSlug, SourceName};
+use crate::foundation::period::Period;
+use crate::foundation::subject::{SubjectHandle, SubjectRef};
 use crate::keyring::Keyring;
 use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, CheckEntry, LimitTouched, ScoreSeen};
 use crate::perks::catalog::Catalog;
-use crate::perks::limit::Place;
-use crate::perks::period::Period;
+use crate::rules::limit::Place;
 use crate::scores::lookup::Lookup;
 use crate::scores::score::EARLIEST;
-use crate::subject::{SubjectHandle, SubjectRef};
 
 /// Nobody waits for a preview in the ledger's queue: it is not asked.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,9 +9,9 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, serve};
 
-use super::door::Door;
-use super::fixed_document::FixedDocument;
-use super::problem::{Kind, Problem};
+use super::documents::Documents;
+use crate::web::fixed_document::FixedDocument;
+use crate::web::problem::{Kind, Problem};
 
 /// The files of the page, each made when it is first asked for and then shared by all: they are megabytes.
 pub(super) struct Docs {
@@ -46,17 +46,17 @@ impl Docs {
 }
 
 #[get("/openapi.json")]
-pub(super) async fn get_openapi(door: Data<Door>, held: web::Header<IfNoneMatch>) -> HttpResponse {
-    door.document.answer(&held)
+pub(super) async fn get_openapi(documents: Data<Documents>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    documents.openapi.answer(&held)
 }
 
 #[get("/docs/{file:.*}")]
 pub(super) async fn get_docs(
-    door: Data<Door>,
+    documents: Data<Documents>,
     file: web::Path<String>,
     held: web::Header<IfNoneMatch>,
 ) -> Result<HttpResponse, Problem> {
-    let document = door.docs.find(&file)?;
+    let document = documents.docs.find(&file)?;
     let document = document.ok_or_else(|| Problem::new(Kind::NotFound, "There is nothing at this address."))?;
     Ok(document.answer(&held))
 }

@@ -10,12 +10,12 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::access::Role as KeyRole;
-use crate::eligibility::decide::Decision as Decided;
+use crate::decision::decide::Decision as Decided;
+use crate::decision::reason::ReasonCode as Code;
 use crate::eligibility::grants::GrantStatus as Granted;
-use crate::eligibility::reason::ReasonCode as Code;
-use crate::ledger::contests::ContestStatus as Case;
-use crate::ledger::event::KINDS;
-use crate::ledger::referrals::ReferralStatus as Stored;
+use crate::ledger::cases::contest::ContestStatus as Case;
+use crate::ledger::cases::referral::ReferralStatus as Stored;
+use crate::ledger::events::KINDS;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
@@ -108,8 +108,8 @@ fn enumeration(description: &str, words: Vec<String>) -> RefOr<Schema> {
 mod tests {
     use super::*;
     use crate::audit::reports::asked::{GroupBy, Kind};
-    use crate::eligibility::trace;
-    use crate::perks::diff;
+    use crate::decision::trace;
+    use crate::rules::diff;
 
     fn listed<T: PartialSchema>() -> Vec<Value> {
         let schema = serde_json::to_value(T::schema()).unwrap();

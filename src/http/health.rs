@@ -4,9 +4,9 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::door::Door;
 use crate::database::Mismatch;
 use crate::gateway::Gateway;
+use crate::web::state::State;
 
 /// How a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -31,13 +31,13 @@ pub struct ReadinessView {
 }
 
 impl ReadinessView {
-    pub(super) fn of(gateway: &Gateway, door: &Door) -> Self {
+    pub(super) fn of(gateway: &Gateway, state: &State) -> Self {
         let loaded = gateway.directory.is_loaded() && gateway.catalog.is_loaded();
         // Everything else follows from it.
         let lost = gateway.database.mismatch().map(Mismatch::code);
         let away = lost.is_none() && (!gateway.directory.is_reachable() || !gateway.catalog.is_reachable());
         let reasons: Vec<_> = [
-            (door.is_draining(), "draining"),
+            (state.is_draining(), "draining"),
             (lost.is_some(), lost.unwrap_or_default()),
             (!loaded, "snapshots_not_loaded"),
             (away, "database_unreachable"),
@@ -50,7 +50,7 @@ impl ReadinessView {
         .collect();
         let status = match reasons.first() {
             None => Status::Ready,
-            Some(_) if door.is_draining() => Status::Draining,
+            Some(_) if state.is_draining() => Status::Draining,
             Some(_) if !loaded => Status::Starting,
             Some(_) => Status::Degraded,
         };
@@ -81,8 +81,8 @@ pub async fn get_livez() -> HttpResponse {
     )
 )]
 #[get("/readyz")]
-pub async fn get_readyz(gateway: web::Data<Gateway>, door: web::Data<Door>) -> HttpResponse {
-    let view = ReadinessView::of(&gateway, &door);
+pub async fn get_readyz(gateway: web::Data<Gateway>, state: web::Data<State>) -> HttpResponse {
+    let view = ReadinessView::of(&gateway, &state);
     match view.status {
         Status::Ready | Status::Degraded => HttpResponse::Ok().json(view),
         Status::Starting | Status::Draining => HttpResponse::ServiceUnavailable().json(view),

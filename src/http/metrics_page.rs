@@ -3,15 +3,15 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::door::Door;
 use super::health::ReadinessView;
 use crate::gateway::Gateway;
 use crate::telemetry::families::READINESS_REASONS;
 use crate::telemetry::{Metrics, meters};
+use crate::web::state::State;
 
-pub(super) async fn get_metrics(gateway: Data<Gateway>, door: Data<Door>, metrics: Data<Metrics>) -> HttpResponse {
+pub(crate) async fn get_metrics(gateway: Data<Gateway>, state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
     gateway.observe().await;
-    let reasons = ReadinessView::of(&gateway, &door).reasons;
+    let reasons = ReadinessView::of(&gateway, &state).reasons;
     for reason in READINESS_REASONS {
         meters().readiness_reason.set_count([*reason], u64::from(reasons.contains(reason)));
     }

@@ -14,39 +14,21 @@
 //!    of query parameters that it doesn't document, the OpenAPI document) comes with that. Problems go into the document by `Problems…` of
 //!    `openapi.rs`, roles by `extensions(("x-roles" = …))`.
 
-mod address;
-mod allowed_methods;
-pub mod auth;
-mod conditions;
-mod connections;
-mod cors;
-mod deadline;
+mod app;
 mod docs;
-mod door;
-mod dry_runs;
+mod documents;
 mod enumerations;
-pub mod extract;
-mod fixed_document;
-mod form;
+mod error_mapping;
 pub mod health;
-mod known_parameters;
-mod metrics_page;
+pub(crate) mod metrics_page;
+pub mod middleware;
 mod ndjson;
 pub mod once;
 #[cfg(test)]
 mod once_tests;
 pub mod openapi;
-pub mod params;
-mod path_pattern;
-pub mod problem;
-pub mod rate_limit;
-mod refusals;
-pub mod request;
 pub mod routes;
 mod schemas;
-pub mod server;
-mod sockets;
-pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -56,5 +38,6 @@ pub mod well_known;
 #[cfg(test)]
 mod wire_tests;
 
-pub use door::{Door, app};
-pub use problem::Problem;
+pub use crate::web::problem::Problem;
+pub use app::app;
+pub use documents::Documents;

@@ -8,13 +8,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
 
-use super::deadline::{Deadline, within};
-use super::problem::Problem;
-use super::request::RequestId;
 use crate::database::DatabaseError;
-use crate::eligibility::chosen::TrialError;
+use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::runs::Run;
 use crate::gateway::Gateway;
+use crate::web::deadline::{Deadline, within};
+use crate::web::problem::Problem;
+use crate::web::request::RequestId;
 
 /// The media type of one JSON document a line.
 pub const NDJSON: &str = "application/x-ndjson";

@@ -6,11 +6,11 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use serde::{Deserialize, Serialize};
 
-use super::params::IdempotencyKey;
-use super::problem::{Kind, Problem};
 use crate::access::Principal;
 use crate::gateway::Gateway;
-use crate::ledger::once::{Claim, Scope};
+use crate::ledger::idempotency::{Claim, Scope};
+use crate::web::params::IdempotencyKey;
+use crate::web::problem::{Kind, Problem};
 
 /// A 201 as it is kept for a retry; a 200 where it led to what was there before.
 #[derive(Serialize, Deserialize)]

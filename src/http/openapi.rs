@@ -10,10 +10,10 @@ use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 use utoipa_actix_web::AppExt;
 
-use super::problem::Kind;
 use super::routes::routes;
-use super::v1::audit_export::Format as ExportFormat;
+use super::v1::audit::export::Format as ExportFormat;
 use super::v1::reports::{Format as ReportFormat, GroupedBy};
+use crate::web::problem::Kind;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -5,18 +5,21 @@ use actix_web::web;
 use actix_web::web::ServiceConfig;
 use utoipa_actix_web::scope;
 
-use super::auth::require_key;
-use super::cors::answer_preflight;
 use super::docs::{get_docs, get_openapi};
 use super::health::{get_livez, get_readyz};
-use super::known_parameters::refuse_unknown_parameters;
+use super::middleware::known_parameters::refuse_unknown_parameters;
 use super::schemas::get_perk_schema;
-use super::v1::{
-    approvals, audit, audit_export, audit_proofs, audit_search, backtests, check_lists, checks, checks_batch, contests,
-    diff, grant_lists, grants, keys, me, merchants, perk_steps, perks, referrals, reports, scores, simulations,
-    sources, subjects, tokens, version_steps, versions,
-};
+use super::v1::access::{keys, me, merchants};
+use super::v1::audit::{export, proofs, search};
+use super::v1::cases::{contests, referrals};
+use super::v1::checks::{batch, lists as check_lists};
+use super::v1::grants::lists as grant_lists;
+use super::v1::perks::{approvals, backtests, diff, simulations, steps, version_steps, versions};
+use super::v1::scores::sources;
+use super::v1::{audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
+use crate::web::auth::require_key;
+use crate::web::cors::answer_preflight;
 
 /// What the OpenAPI document describes.
 pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
@@ -34,7 +37,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .wrap(from_fn(require_key))
                 .wrap(from_fn(answer_preflight))
                 .service(checks::create_check)
-                .service(checks_batch::create_checks)
+                .service(batch::create_checks)
                 .service(check_lists::list_checks)
                 .service(check_lists::search_checks)
                 .service(checks::get_check)
@@ -54,13 +57,13 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(contests::uphold_contest)
                 .service(contests::overturn_contest)
                 .service(audit::list_events)
-                .service(audit_export::get_export)
-                .service(audit_search::search_events)
+                .service(export::get_export)
+                .service(search::search_events)
                 .service(subjects::erase_subject)
                 .service(subjects::get_record)
-                .service(audit_proofs::get_event_proof)
-                .service(audit_proofs::list_checkpoints)
-                .service(audit_proofs::get_consistency)
+                .service(proofs::get_event_proof)
+                .service(proofs::list_checkpoints)
+                .service(proofs::get_consistency)
                 .service(reports::get_grants_report)
                 .service(reports::get_billing_report)
                 .service(reports::get_fairness_report)
@@ -86,11 +89,11 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(version_steps::publish_version)
                 .service(version_steps::schedule_version)
                 .service(version_steps::unschedule_version)
-                .service(perk_steps::update_perk)
-                .service(perk_steps::rollback_perk)
-                .service(perk_steps::pause_perk)
-                .service(perk_steps::resume_perk)
-                .service(perk_steps::retire_perk)
+                .service(steps::update_perk)
+                .service(steps::rollback_perk)
+                .service(steps::pause_perk)
+                .service(steps::resume_perk)
+                .service(steps::retire_perk)
                 .service(approvals::get_approvals)
                 .service(approvals::put_approvals)
                 .service(scores::import_scores)

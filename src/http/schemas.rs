@@ -6,7 +6,7 @@ use actix_web::http::header::IfNoneMatch;
 use actix_web::{HttpResponse, get, web};
 use utoipa::ToSchema;
 
-use super::door::Door;
+use super::documents::Documents;
 use super::openapi::ProblemsOfCopies;
 
 /// A JSON Schema (2020-12).
@@ -30,6 +30,6 @@ pub struct JsonSchemaView(BTreeMap<String, serde_json::Value>);
     )
 )]
 #[get("/schemas/perk.json")]
-pub async fn get_perk_schema(door: web::Data<Door>, held: web::Header<IfNoneMatch>) -> HttpResponse {
-    door.perk_schema.answer(&held)
+pub async fn get_perk_schema(documents: web::Data<Documents>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    documents.perk_schema.answer(&held)
 }

@@ -12,13 +12,14 @@ use futures_util::stream::{Stream, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Door, app};
+use super::{Documents, app};
 use crate::access::{ApiKey, Directory, Merchant, NewKey, Role};
-use crate::clock::Clock;
-use crate::entropy::Entropy;
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
 use crate::gateway::Gateway;
 use crate::ledger::entry::Actor;
 use crate::settings::{Settings, Sources};
+use crate::web::state::State;
 
 pub const CLI: Actor = Actor { key: None, role: "cli" };
 
@@ -26,7 +27,8 @@ pub const CLI: Actor = Actor { key: None, role: "cli" };
 pub struct Rig {
     _dir: tempfile::TempDir,
     pub gateway: Data<Gateway>,
-    pub door: Data<Door>,
+    pub state: Data<State>,
+    pub documents: Data<Documents>,
     pub cathay: Merchant,
 }
 
@@ -92,13 +94,13 @@ impl Rig {
         ];
         environment.extend(settings.iter().map(|(name, value)| (format!("PERKGATE_{name}"), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
-        let door = Data::new(Door::new(settings.rates));
+        let (state, documents) = (Data::new(State::new(settings.rates)), Data::new(Documents::new()));
         let handle = tokio::runtime::Handle::current();
         let built = Gateway::build(settings, "http://perkgate.test", true, clock, entropy, &handle).await;
         let gateway = Data::new(built.unwrap());
         let slug = "cathay".parse().unwrap();
         let cathay = gateway.directory.create_merchant(slug, "Cathay Pacific", None, CLI).await.unwrap();
-        Self { _dir: dir, gateway, door, cathay }
+        Self { _dir: dir, gateway, state, documents, cathay }
     }
 
     /// Makes a key, and its text as a header's value.
@@ -123,7 +125,7 @@ impl Rig {
     }
 
     pub async fn ask(&self, request: TestRequest) -> Answer {
-        let service = init_service(app(self.gateway.clone(), self.door.clone())).await;
+        let service = init_service(app(self.gateway.clone(), self.state.clone(), self.documents.clone())).await;
         Answer::read(service.call(request.to_request()).await).await
     }
 
@@ -133,7 +135,7 @@ impl Rig {
         request: TestRequest,
         body: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
     ) -> Answer {
-        let service = init_service(app(self.gateway.clone(), self.door.clone())).await;
+        let service = init_service(app(self.gateway.clone(), self.state.clone(), self.documents.clone())).await;
         let (request, _) = request.to_request().replace_payload(Payload::from(body.boxed_local()));
         Answer::read(service.call(request).await).await
     }

@@ -11,7 +11,7 @@ use futures_util::stream::{self, Stream};
 
 use super::testing::{Answer, CLI, Rig};
 use crate::access::{KeySecret, NewKey, Role};
-use crate::entropy::Entropy;
+use crate::foundation::entropy::Entropy;
 
 const MERCHANT: &str = r#"{"slug":"cathay","name":"Cathay Pacific"}"#;
 
@@ -270,7 +270,7 @@ async fn readiness_tells_degraded_from_down() {
         (answer.status.as_u16(), answer.text)
     };
     assert_eq!(ready(&rig).await, (200, r#"{"status":"ready","reasons":[]}"#.into()));
-    rig.door.drain();
+    rig.state.drain();
     assert_eq!(ready(&rig).await, (503, r#"{"status":"draining","reasons":["draining"]}"#.into()));
 
     // Nothing listens there.

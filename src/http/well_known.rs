@@ -8,12 +8,12 @@ use actix_web::{HttpResponse, get};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fixed_document::FixedDocument;
 use super::openapi::ProblemsOfCopies;
+use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
-use crate::ledger::published::PublishedLogKey;
-use crate::subject::hex;
+use crate::ledger::read::published::PublishedLogKey;
 use crate::tokens::jwks::Jwks;
+use crate::web::fixed_document::FixedDocument;
 
 /// How long the database is asked for logs that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(1);

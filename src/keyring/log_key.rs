@@ -5,8 +5,8 @@ use std::fmt;
 use aws_lc_rs::digest;
 
 use super::token_key::SigningPair;
-use crate::ledger::note::{VerifierKey, VerifierKeyError};
-use crate::subject::hex;
+use crate::foundation::subject::hex;
+use crate::tlog::note::{VerifierKey, VerifierKeyError};
 
 /// A key that signs checkpoints, under the name `perkgate-` and 8 digits of its own hash.
 pub struct LogKey {

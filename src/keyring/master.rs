@@ -9,7 +9,7 @@ use secrecy::zeroize::Zeroizing;
 
 use super::Purpose;
 use super::seal::{SealKey, mac};
-use crate::entropy::Entropy;
+use crate::foundation::entropy::Entropy;
 
 /// The first byte of a wrapped key.
 const VERSION: u8 = 1;

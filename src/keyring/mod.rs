@@ -14,6 +14,7 @@ mod snapshot;
 mod store;
 pub mod subject_key;
 pub mod token_key;
+mod token_names;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,12 +28,13 @@ pub use log_key::LogKey;
 pub use master::{MasterKey, MasterKeyError};
 pub use subject_key::SubjectSecret;
 pub use token_key::TokenKey;
+pub use token_names::{ALGORITHM, TYPE, protected_header, thumbprint};
 
-use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError};
-use crate::entropy::Entropy;
-use crate::ids::MerchantId;
-use crate::subject::{SubjectHandle, SubjectRef, SubjectRefs};
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 use snapshot::Snapshot;
 use store::KeyRow;
 

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::store::{self, KeyRow};
 use super::{EPOCH, IDEMPOTENCY_WINDOW, Keyring, KeyringError, LONGEST_TOKEN_TTL, Purpose, snapshot};
-use crate::clock::from_micros;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
 
 /// How long a key that was superseded stays published beyond the tokens that it has signed: doors allow for half
 /// a minute, and a replica whose clock is behind goes on signing with it for a while.

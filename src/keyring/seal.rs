@@ -8,7 +8,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{cmac, hmac};
 use secrecy::zeroize::Zeroizing;
 
-use crate::entropy::Entropy;
+use crate::foundation::entropy::Entropy;
 
 /// The first byte of everything sealed, so that another form can stand beside this one.
 const VERSION: u8 = 1;
@@ -100,7 +100,7 @@ pub fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::hex;
+    use crate::foundation::subject::hex;
 
     /// The vectors of the specification.
     #[test]

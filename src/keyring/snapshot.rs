@@ -10,10 +10,10 @@ use super::master::{MasterKey, UnwrapError};
 use super::store::KeyRow;
 use super::subject_key::HashKey;
 use super::token_key::{SigningPair, TokenKey};
+use super::token_names::thumbprint;
 use super::{KeyringError, Purpose};
-use crate::clock::from_micros;
-use crate::entropy::Entropy;
-use crate::tokens::jwks::thumbprint;
+use crate::foundation::clock::from_micros;
+use crate::foundation::entropy::Entropy;
 
 /// There is only ever one, so its name is fixed: a second can't be inserted.
 const HASH_KID: &str = "hash-1";

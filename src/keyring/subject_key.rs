@@ -8,9 +8,9 @@ use secrecy::zeroize::Zeroizing;
 use super::KeyringError;
 use super::cache_key::CacheKey;
 use super::seal::{SealKey, mac};
-use crate::entropy::Entropy;
-use crate::ids::{EventId, MerchantId};
-use crate::subject::{Pseudonym, SubjectHandle, SubjectRef};
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{EventId, MerchantId};
+use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef};
 
 /// The gateway's hash key and the keys derived from it. It is never rotated: every score and
 /// counter is kept under what it makes.

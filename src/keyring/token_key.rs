@@ -5,8 +5,7 @@ use std::fmt;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use jiff::Timestamp;
 
-use crate::tokens::claims::protected_header;
-use crate::tokens::jwks::thumbprint;
+use super::token_names::{protected_header, thumbprint};
 
 /// An Ed25519 key pair, prepared once: parsing it costs more than signing.
 pub(super) struct SigningPair {

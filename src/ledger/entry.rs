@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::decimal::Decimal;
-use crate::eligibility::decide::{Decision, Verdict};
-use crate::eligibility::reason::Reason;
-use crate::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug, SourceName};
-use crate::json::Json;
-use crate::perks::limit::LimitClaim;
-use crate::perks::period::Period;
-use crate::subject::{SubjectHandle, SubjectRefs};
+use crate::decision::decide::{Decision, Verdict};
+use crate::decision::reason::Reason;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug, SourceName};
+use crate::foundation::json::Json;
+use crate::foundation::period::Period;
+use crate::foundation::subject::{SubjectHandle, SubjectRefs};
+use crate::rules::limit::LimitClaim;
 use crate::tokens::claims::Claims;
 
 /// Whose log an event goes to.

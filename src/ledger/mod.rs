@@ -18,49 +18,19 @@
 //! and what is personal beside it is sealed under their secret.
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
-//! [`Ledger::change`], or, when it is hot, make it a kind of `batch::Entry`.
+//! [`Ledger::change`], or, when it is hot, make it a kind of `write::batch::Entry`.
 
-mod append;
-mod batch;
-pub mod browse;
 pub mod cases;
-pub mod checks;
-pub mod contests;
-mod continuity;
-mod counters;
-pub mod decisions;
-mod earlier;
 pub mod entry;
-pub mod erasure;
-pub mod event;
-pub mod evidence;
-pub mod history;
-pub mod keys;
-mod limits;
-pub mod merkle;
-mod near_full;
-pub mod note;
-pub mod once;
+pub mod events;
+pub mod grants;
+pub mod idempotency;
 pub mod origin;
-pub mod past;
-pub mod person;
-pub mod proof;
-pub mod pruning;
-pub mod published;
+pub mod read;
 mod recorded;
-pub mod redemptions;
-pub mod referrals;
-pub mod replay;
-pub mod returns;
-mod searches;
-pub mod selection;
+pub mod retention;
 pub mod store;
-mod subjects;
-mod subtrees;
-mod sweep;
-pub mod tree;
-pub mod uses;
-mod writer;
+pub mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,19 +39,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use limits::held_until;
-pub use published::PublishedKeys;
+pub use read::published::PublishedKeys;
 pub use recorded::Recorded;
-pub use writer::Means;
+pub use write::admission::held_until;
+pub use write::writer::Means;
 
 use crate::database::{AnyConnection, DatabaseError, Mismatch};
-use crate::ids::{CheckId, GrantId, MerchantId};
-use crate::subject::{Pseudonym, hex};
+use crate::foundation::ids::{CheckId, GrantId, MerchantId};
+use crate::foundation::subject::{Pseudonym, hex};
 use crate::telemetry::Outage;
-use batch::{Entry, Outcome};
 use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
-use searches::Searches;
-use writer::{Job, Writer, WriterState};
+use read::searches::Searches;
+use write::batch::{Entry, Outcome};
+use write::writer::{Job, Writer, WriterState};
 
 /// How long an idempotency key stands for its first answer.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
@@ -208,15 +178,15 @@ impl Ledger {
     }
 
     /// What [`Ledger::check`] would say now. Nothing is recorded and nothing is promised.
-    pub async fn preview(&self, entry: CheckEntry) -> Result<checks::Settled, LedgerError> {
+    pub async fn preview(&self, entry: CheckEntry) -> Result<write::check::Settled, LedgerError> {
         let means = self.means.clone();
-        Ok(self.means.database.read(move |conn| batch::preview(conn, &means, &entry)).await?)
+        Ok(self.means.database.read(move |conn| write::batch::preview(conn, &means, &entry)).await?)
     }
 
     /// The pseudonym that the check's subject goes by; a new one of somebody whom nobody knows.
     pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
         let means = self.means.clone();
-        let read = self.means.database.read(move |conn| subjects::guess(conn, &means, &entry));
+        let read = self.means.database.read(move |conn| write::subjects::guess(conn, &means, &entry));
         Ok(read.await?.pseudonym)
     }
 
@@ -227,7 +197,10 @@ impl Ledger {
         check: &CheckId,
     ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
         let (keyring, merchant, check) = (self.means.keyring.clone(), merchant.clone(), check.clone());
-        self.means.database.read(move |conn| replay::recorded_check(conn, &keyring, &merchant, &check)).await
+        self.means
+            .database
+            .read(move |conn| idempotency::replay::recorded_check(conn, &keyring, &merchant, &check))
+            .await
     }
 
     /// A grant of the merchant and what became of it.
@@ -235,9 +208,9 @@ impl Ledger {
         &self,
         merchant: &MerchantId,
         grant: &GrantId,
-    ) -> Result<Option<replay::GrantRecord>, LedgerError> {
+    ) -> Result<Option<idempotency::replay::GrantRecord>, LedgerError> {
         let (keyring, merchant, grant) = (self.means.keyring.clone(), merchant.clone(), grant.clone());
-        self.means.database.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await
+        self.means.database.read(move |conn| idempotency::replay::find_grant(conn, &keyring, &merchant, &grant)).await
     }
 
     /// How a grant of the merchant stands now.
@@ -245,9 +218,13 @@ impl Ledger {
         &self,
         merchant: &MerchantId,
         grant: &GrantId,
-    ) -> Result<Option<replay::Standing>, LedgerError> {
+    ) -> Result<Option<idempotency::replay::Standing>, LedgerError> {
         let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means.clock.now());
-        Ok(self.means.database.read(move |conn| replay::find_standing(conn, &merchant, &grant, now)).await?)
+        Ok(self
+            .means
+            .database
+            .read(move |conn| idempotency::replay::find_standing(conn, &merchant, &grant, now))
+            .await?)
     }
 
     /// Spends a token, once.
@@ -262,7 +239,7 @@ impl Ledger {
 
     async fn submit(&self, entry: Entry) -> Result<Outcome, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let until = batch::deadline(&entry) + GRACE;
+        let until = write::batch::deadline(&entry) + GRACE;
         self.queue.try_send(Job::Entry(entry, reply)).map_err(|_| LedgerError::Busy)?;
         settled(answer, until).await?
     }

@@ -6,7 +6,7 @@
 //! is `perkgate/` and their id, and the one name that the key had for all of them: receipts that are out
 //! name both.
 
-use super::note::{Checkpoint, NoteError, VerifierKey, VerifierKeyError};
+use crate::tlog::note::{Checkpoint, NoteError, VerifierKey, VerifierKeyError};
 
 /// The origin of the logs that earlier builds made.
 #[must_use]
@@ -54,7 +54,7 @@ pub fn open(note: &str, trusted: &[VerifierKey]) -> Result<Checkpoint, NoteError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::MerchantSlug;
+    use crate::foundation::ids::MerchantSlug;
 
     #[test]
     fn an_origin_is_a_key_name() {

@@ -8,11 +8,11 @@ use super::draft::Draft;
 use super::life::{Change, Expected};
 use super::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use super::purpose::Purpose;
-use super::read::Issue;
 use super::store::{self, PerkRow};
 use crate::database::DatabaseError;
-use crate::entropy::Entropy;
-use crate::ids::{self, MerchantId, PerkId, PerkSlug};
+use crate::foundation::document::Issue;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{self, MerchantId, PerkId, PerkSlug};
 use crate::ledger::LedgerError;
 use crate::ledger::entry::Actor;
 

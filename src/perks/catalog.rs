@@ -4,24 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::active_perk::{Named, Open, load_open};
 use super::draft::{self, Draft};
 use super::keys::{self, OnSite};
 use super::life::Change;
-use super::lint::Lint;
-use super::open::{Named, Open, load_open};
 use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, Scheduled, VersionStatus};
 use super::purpose::Purpose;
-use super::read::Issue;
-use super::rule::Rule;
 use super::store;
-use crate::clock::Clock;
 use crate::database::followed::Followed;
 use crate::database::{Database, DatabaseError};
-use crate::entropy::Entropy;
-use crate::ids::{self, MerchantId, NameError, PerkId, PerkSlug};
-use crate::json::Json;
+use crate::foundation::clock::Clock;
+use crate::foundation::document::Issue;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{self, MerchantId, NameError, PerkId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::ledger::entry::Actor;
 use crate::ledger::{Ledger, LedgerError};
+use crate::rules::lint::Lint;
+use crate::rules::rule::Rule;
 
 /// The epoch that every published change moves on.
 pub(super) const EPOCH: &str = "catalog";

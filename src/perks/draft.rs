@@ -6,16 +6,16 @@ use super::catalog::{Made, NewVersion, PerkError, note_of};
 use super::four_eyes;
 use super::keys;
 use super::life::Change;
-use super::lint::{Lint, lint, restarts};
+use super::lint_inputs::lint_context;
 use super::perk::VersionStatus;
-use super::read::Issue;
-use super::rule::Rule;
 use super::store::{self, PerkRow, VersionRow};
-use super::surroundings::lint_context;
 use crate::database::AnyConnection;
-use crate::ids::{MerchantId, PerkSlug};
-use crate::json::Json;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::rules::lint::{Lint, lint, restarts};
+use crate::rules::rule::Rule;
 
 /// A rule that has been read and is ready to be stored.
 pub(super) struct Draft {

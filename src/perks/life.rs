@@ -11,17 +11,17 @@ use jiff::Timestamp;
 use super::catalog::{EPOCH, PerkError};
 use super::draft::{self, Draft, name_of};
 use super::four_eyes;
-use super::instant;
 use super::perk::{PerkStatus, RuleVersion, VersionStatus};
-use super::read::Issue;
-use super::rule::Rule;
 use super::store::{self, PerkRow, VersionRow};
-use crate::clock::from_micros;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::{MerchantId, PerkSlug};
-use crate::json::Json;
+use crate::foundation::clock::from_micros;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft};
+use crate::rules::instant;
+use crate::rules::rule::Rule;
 
 /// Replicas hear of a change within a second: what is due sooner than this is not taken back, or some
 /// of them would decide by it and others not.

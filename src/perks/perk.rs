@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::purpose::Purpose;
-use super::rule::Rule;
-use crate::clock::from_micros;
-use crate::ids::{PerkId, PerkSlug};
-use crate::subject::hex;
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{PerkId, PerkSlug};
+use crate::foundation::subject::hex;
+use crate::rules::rule::Rule;
 
 /// The longest name of a perk and the longest change note, in characters.
 pub const MAX_NAME: usize = 120;
@@ -208,7 +208,7 @@ impl OpenPerk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Json;
+    use crate::foundation::json::Json;
 
     fn deciding(version: i32) -> Arc<Deciding> {
         let rule = Json::parse(r#"{"at_least":40,"score":"klout"}"#).unwrap();

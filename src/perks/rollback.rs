@@ -4,9 +4,9 @@ use super::catalog::{Made, PerkError};
 use super::draft::Draft;
 use super::life::{Change, Expected, require, rule_of, wrong};
 use super::perk::VersionStatus;
-use super::read::Issue;
 use super::store::{self, PerkRow};
-use crate::json::Json;
+use crate::foundation::document::Issue;
+use crate::foundation::json::Json;
 
 impl Change<'_> {
     /// Makes the content of an earlier version a new one that decides, and that no schedule made before

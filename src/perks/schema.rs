@@ -5,18 +5,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
-use super::condition::{MAX_DEPTH, MAX_LEAVES};
-use super::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
-use super::limit::{MAX_LIMITS, MAX_MAX, MAX_PARTY, Scope, Unit};
-use super::period::{LONGEST, ONE_DAY};
 use super::perk::{MAX_NAME, MAX_NOTE};
 use super::purpose::Purpose;
-use super::read::MAX_TEXT_BYTES;
-use super::schedule::{DAYS, MAX_CLOSED_DATES, MAX_OPENINGS};
-use super::tier::{self, MAX_RANK, MAX_TIERS};
+use crate::foundation::document::MAX_TEXT_BYTES;
+use crate::foundation::period::{LONGEST, ONE_DAY};
+use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
+use crate::rules::condition::{MAX_DEPTH, MAX_LEAVES};
+use crate::rules::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
+use crate::rules::limit::{MAX_LIMITS, MAX_MAX, MAX_PARTY, Scope, Unit};
+use crate::rules::schedule::{DAYS, MAX_CLOSED_DATES, MAX_OPENINGS};
+use crate::rules::tier::{self, MAX_RANK, MAX_TIERS};
 
-/// As [`crate::ids::is_slug`].
+/// As [`crate::foundation::ids::is_slug`].
 const SLUG_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// Weeks, days, hours, minutes and seconds, each at most once; not all that it matches has a length.
 const PERIOD_PATTERN: &str = "^\\+?[Pp]([0-9]+[Ww])?([0-9]+[Dd])?([Tt]([0-9]+([.,][0-9]+)?[Hh])?([0-9]+([.,][0-9]+)?[Mm])?([0-9]+([.,]0+)?[Ss])?)?$";

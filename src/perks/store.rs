@@ -2,14 +2,14 @@
 
 use diesel::prelude::*;
 
-use super::period::Period;
 use super::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
 use super::purpose::Purpose;
-use crate::clock::from_micros;
 use crate::database::schema::{perks, rule_versions, sources};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::decimal::Decimal;
-use crate::ids::{MerchantId, PerkSlug, SourceName};
+use crate::foundation::clock::from_micros;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{MerchantId, PerkSlug, SourceName};
+use crate::foundation::period::Period;
 use crate::scores::score::Source;
 
 type Result<T> = std::result::Result<T, DatabaseError>;

@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::life::{Change, Expected};
 use super::perk::{Perk, RuleVersion};
 use super::store::{PerkRow, VersionRow};
-use crate::ids::{MerchantId, PerkSlug};
+use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::ledger::entry::Actor;
 use crate::telemetry::Outage;
 
@@ -221,6 +221,6 @@ impl Catalog {
     }
 }
 
-fn made(perk: &PerkRow, row: VersionRow, warnings: Vec<super::read::Issue>) -> Result<Made, PerkError> {
+fn made(perk: &PerkRow, row: VersionRow, warnings: Vec<crate::foundation::document::Issue>) -> Result<Made, PerkError> {
     Ok(Made { perk: Perk::try_from(perk.clone())?, version: RuleVersion::try_from(row)?, warnings })
 }

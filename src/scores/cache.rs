@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::database::DatabaseError;
-use crate::entropy::Entropy;
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
 use crate::keyring::CacheKey;
 use crate::redis_link::{Heard, RedisLink, Subscription};
 use crate::telemetry::meters;

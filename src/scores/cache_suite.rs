@@ -10,14 +10,14 @@ use super::cache::{CacheConfig, ScoreCache};
 use super::memory::{Loaded, ScoreKey};
 use super::redis::{Known, RedisScores};
 use super::score::Score;
-use crate::clock::{Clock, from_micros};
 use crate::database::DatabaseError;
-use crate::decimal::Decimal;
-use crate::entropy::Entropy;
+use crate::foundation::clock::{Clock, from_micros};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::subject::SubjectRef;
 use crate::keyring::cache_key;
 use crate::redis_link::testing::{RedisServer, config, free_port};
 use crate::redis_link::{RedisLink, RedisLinkError};
-use crate::subject::SubjectRef;
 
 type Answer = Result<Option<Score>, DatabaseError>;
 

@@ -7,10 +7,10 @@ use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::{MerchantId, SourceName};
+use crate::foundation::ids::{MerchantId, SourceName};
+use crate::foundation::subject::SubjectRefs;
 use crate::ledger::Ledger;
-use crate::ledger::erasure::{Erased, Erasure};
-use crate::subject::SubjectRefs;
+use crate::ledger::retention::erasure::{Erased, Erasure};
 
 /// A score that stands for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,7 +39,7 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decimal::Decimal;
+    use crate::foundation::decimal::Decimal;
 
     #[test]
     fn a_score_is_fresh_until_its_last_allowed_microsecond() {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::clock::Clock;
 use crate::database::DatabaseError;
-use crate::ids::MerchantId;
-use crate::subject::{SubjectHandle, SubjectRef, SubjectRefs};
+use crate::foundation::clock::Clock;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 use super::lines::Lines;
 use super::lookup::{Lookup, ScoreError};
@@ -222,8 +222,8 @@ impl Import {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lookup::testing::{Room, score};
     use super::*;
+    use crate::scores::lookup::testing::{Room, score};
 
     async fn import(room: &Room, format: Format, feed: &[u8], piece: usize) -> ImportReport {
         let mut import = room.import(format);

@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes into lines, however the bytes arrive, in bounded memory.
 
-use crate::unicode::without_bom;
+use crate::foundation::unicode::without_bom;
 
 /// The longest line that is looked at, in bytes, its end not counted.
 pub const MAX_LINE_BYTES: usize = 8 * 1024;

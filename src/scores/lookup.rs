@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
-use crate::decimal::Decimal;
-use crate::ids::{MerchantId, SourceName};
-use crate::json::Json;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{MerchantId, SourceName};
+use crate::foundation::json::Json;
+use crate::foundation::period::Period;
+use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::{Ledger, LedgerError};
-use crate::perks::period::Period;
-use crate::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 use super::cache::ScoreCache;
 use super::import::{Import, ImportConfig};
@@ -362,9 +362,9 @@ pub(super) async fn to_the_end<T: Send + 'static>(
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
-    use crate::clock::Clock;
     use crate::database::schema::merchants;
-    use crate::entropy::Entropy;
+    use crate::foundation::clock::Clock;
+    use crate::foundation::entropy::Entropy;
     use crate::scores::{CacheConfig, rows::Format};
     use diesel::prelude::*;
 
@@ -438,7 +438,7 @@ pub(super) mod testing {
 mod tests {
     use super::testing::{Room, refer, score};
     use super::*;
-    use crate::entropy::Entropy;
+    use crate::foundation::entropy::Entropy;
 
     #[tokio::test]
     async fn the_newest_observation_stands_and_is_found_at_once() {

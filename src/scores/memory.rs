@@ -16,10 +16,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 
-use crate::clock::Clock;
 use crate::database::DatabaseError;
-use crate::ids::{MerchantId, SourceName};
-use crate::subject::SubjectRef;
+use crate::foundation::clock::Clock;
+use crate::foundation::ids::{MerchantId, SourceName};
+use crate::foundation::subject::SubjectRef;
 use crate::telemetry::meters;
 
 use super::score::Score;

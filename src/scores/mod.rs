@@ -6,7 +6,7 @@
 //! write past it is unseen for the caches' time to live.
 //!
 //! The newest observation of a subject stands, in whatever order observations come in. Scores are
-//! kept under a [`SubjectRef`](crate::subject::SubjectRef): nothing in this room but a feed's lines
+//! kept under a [`SubjectRef`](crate::foundation::subject::SubjectRef): nothing in this room but a feed's lines
 //! knows a name, and no error repeats one.
 //!
 //! To read another kind of feed, add a [`rows::Format`] and its arm in [`rows::RowReader`]; to keep

@@ -104,8 +104,8 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::from_seconds;
-    use crate::subject::SubjectRef;
+    use crate::foundation::clock::from_seconds;
+    use crate::foundation::subject::SubjectRef;
 
     fn key(number: u8) -> ScoreKey {
         ScoreKey {

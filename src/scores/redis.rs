@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::Clock;
-use crate::decimal::Decimal;
-use crate::entropy::Entropy;
+use crate::foundation::clock::Clock;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::entropy::Entropy;
 use crate::keyring::CacheKey;
 use crate::keyring::cache_key::TAG_BYTES;
 use crate::redis_link::{RedisLink, RedisLinkError};
@@ -271,9 +271,9 @@ fn instant(microseconds: [u8; 8]) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foundation::subject::SubjectRef;
     use crate::keyring;
     use crate::redis_link::testing::{config, free_port};
-    use crate::subject::SubjectRef;
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::decimal::{Decimal, DecimalError};
-use crate::json::{Json, JsonError};
-use crate::subject::{SubjectError, SubjectHandle};
+use crate::foundation::decimal::{Decimal, DecimalError};
+use crate::foundation::json::{Json, JsonError};
+use crate::foundation::subject::{SubjectError, SubjectHandle};
 
 use super::score::{Score, ScoreFault, Source, parse_instant};
 use jiff::Timestamp;

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::from_micros;
-use crate::decimal::Decimal;
-use crate::ids::SourceName;
-use crate::perks::period::Period;
+use crate::foundation::clock::from_micros;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::foundation::period::Period;
 
 /// How far ahead of our clock an observation may lie: feeders' clocks are not ours.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);

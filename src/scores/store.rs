@@ -7,13 +7,13 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use jiff::Timestamp;
 
-use crate::clock::from_micros;
 use crate::database::schema::{scores, sources};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::decimal::Decimal;
-use crate::ids::{MerchantId, SourceName};
-use crate::perks::period::Period;
-use crate::subject::SubjectRef;
+use crate::foundation::clock::from_micros;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{MerchantId, SourceName};
+use crate::foundation::period::Period;
+use crate::foundation::subject::SubjectRef;
 
 use super::score::{Score, Source};
 

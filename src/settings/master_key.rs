@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Settings;
 use crate::database::DatabaseUrl;
-use crate::entropy::Entropy;
-use crate::unicode::text_without_bom;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::unicode::text_without_bom;
 
 /// Why there is no master key to use.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +145,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 /// Never over an existing file, never half written, and readable by its owner only from the first
 /// moment: written under another name, then linked to its own, which fails when that is taken.
 fn write_new(path: &Path, key: &str, entropy: &Entropy) -> std::io::Result<()> {
-    let draft = path.with_extension(format!("key.{}", crate::subject::hex(&entropy.bytes::<8>())));
+    let draft = path.with_extension(format!("key.{}", crate::foundation::subject::hex(&entropy.bytes::<8>())));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -14,13 +14,14 @@ pub mod table;
 
 pub use error::{Origin, SettingError};
 pub use parse::Network;
-pub use sections::{Anchors, Bounds, LogFormat, Logs, Rates, Redis, Server, Storage, Timeouts};
+pub use sections::{Anchors, Bounds, Rates, Redis, Server, Storage, Timeouts};
 pub use sources::Sources;
 
 use secrecy::ExposeSecret as _;
 
 use crate::database::DatabaseUrl;
-use crate::ids::MerchantSlug;
+use crate::foundation::ids::MerchantSlug;
+use crate::telemetry::logs::Logs;
 use sources::Reader;
 use table::Setting;
 

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 use crate::database::DatabaseUrl;
-use crate::web_origin::WebOrigin;
+use crate::foundation::web_origin::WebOrigin;
 
 /// A whole number from `minimum` to `maximum`; `_` may part the digits.
 pub(super) fn number(text: &str, minimum: u64, maximum: u64) -> Result<u64, String> {

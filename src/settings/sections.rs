@@ -11,7 +11,8 @@ use super::parse::{self, Network};
 use super::sources::Reader;
 use super::table;
 use crate::database::DatabaseUrl;
-use crate::web_origin::WebOrigin;
+use crate::foundation::web_origin::WebOrigin;
+use crate::telemetry::logs::{LogFormat, Logs};
 
 const HOUR: Duration = Duration::from_hours(1);
 const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
@@ -61,21 +62,6 @@ impl Server {
         let place = issuer.split_once("://").map_or(issuer, |(_, place)| place);
         self.log_origin.clone().unwrap_or_else(|| place.to_owned())
     }
-}
-
-/// What is logged.
-#[derive(Debug, Clone)]
-pub struct Logs {
-    /// A `tracing` filter that parses.
-    pub filter: String,
-    pub format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 impl Logs {

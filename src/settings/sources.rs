@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Origin, SettingError};
 use super::table::{self, OTHER_VARIABLES, PREFIX, Setting, TABLE};
-use crate::unicode::text_without_bom;
+use crate::foundation::unicode::text_without_bom;
 
 /// Everything settings are read from. Tests fill it by hand; nothing else touches the process.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::*;
+use crate::settings::*;
 
 fn pairs(given: &[(&str, &str)]) -> Vec<(String, String)> {
     given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -119,7 +119,7 @@ fn no_secret_is_ever_shown() {
     let (_directory, sources) = toml(&format!("redis_url = \"{secret}\" oops"));
     assert!(!refused(&sources).concat().contains(secret));
 
-    let key = master_key::fresh(&crate::entropy::Entropy::System);
+    let key = master_key::fresh(&crate::foundation::entropy::Entropy::System);
     let right = environment(&[
         ("PERKGATE_MASTER_KEY", key.expose_secret()),
         ("PERKGATE_DATABASE_URL", &format!("postgres://me:{secret}@db.example/x")),
@@ -135,7 +135,7 @@ fn no_secret_is_ever_shown() {
 fn the_master_key_may_stand_in_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key");
-    let key = master_key::fresh(&crate::entropy::Entropy::System);
+    let key = master_key::fresh(&crate::foundation::entropy::Entropy::System);
     std::fs::write(&path, format!("{}\n", key.expose_secret())).unwrap();
     let path = path.to_str().unwrap();
     let by_flag = Sources { flags: pairs(&[("master_key_file", path)]), ..Sources::default() };
@@ -165,7 +165,7 @@ fn empty_variables_and_those_of_kubernetes_are_no_settings() {
 
 #[test]
 fn every_setting_of_the_table_is_read_and_its_example_is_accepted() {
-    let key = master_key::fresh(&crate::entropy::Entropy::System);
+    let key = master_key::fresh(&crate::foundation::entropy::Entropy::System);
     let example =
         |s: &Setting| if s.name == "master_key" { key.expose_secret().to_owned() } else { s.example.to_owned() };
     let environment = table::TABLE.into_iter().map(|s| (s.variable(), example(s))).collect();

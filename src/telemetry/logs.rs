@@ -13,9 +13,23 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::client_faults::ClientFaults;
 use super::lines::{Lines, Report};
-use crate::clock::Clock;
-use crate::escape;
-use crate::settings::{LogFormat, Logs};
+use crate::foundation::clock::Clock;
+use crate::foundation::escape;
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// A `tracing` filter that parses.
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
 
 /// How long the end of the process waits for whoever reads its lines.
 const LAST_LINES: Duration = Duration::from_secs(1);

@@ -1,20 +1,14 @@
 //! What a token says, and its exact text: canonical JSON (RFC 8785), so that one grant has one
 //! token.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 
 use super::TokenError;
-use crate::decimal::Decimal;
-use crate::ids::{GrantId, MerchantSlug, PerkSlug};
-use crate::json::Json;
-use crate::subject::Pseudonym;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{GrantId, MerchantSlug, PerkSlug};
+use crate::foundation::json::Json;
+use crate::foundation::subject::Pseudonym;
 
-/// The only algorithm: Ed25519 (RFC 8037).
-pub const ALGORITHM: &str = "EdDSA";
-/// Keeps a token from passing for another kind of JWT of the same issuer (RFC 8725 §3.11).
-pub const TYPE: &str = "eligibility+jwt";
 /// How far two clocks may be apart.
 pub const SKEW_SECONDS: i64 = 30;
 
@@ -52,13 +46,6 @@ pub struct Claims {
     pub party: Option<i32>,
     /// Where it was granted.
     pub loc: Option<String>,
-}
-
-/// The first segment of a token that `kid` signs: base64url of the canonical header.
-#[must_use]
-pub fn protected_header(kid: &str) -> String {
-    let member = |name: &str, text: &str| (name.to_owned(), Json::Text(text.to_owned()));
-    BASE64URL.encode(Json::Object(vec![member("alg", ALGORITHM), member("kid", kid), member("typ", TYPE)]).canonical())
 }
 
 impl Claims {
@@ -175,7 +162,7 @@ fn small_claim(json: &Json, name: &'static str) -> Result<i32, TokenError> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn claims() -> Claims {

@@ -1,11 +1,10 @@
 //! The public token keys as a JWK set (RFC 7517, RFC 8037), and their RFC 7638 names.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 
-use super::claims::ALGORITHM;
-use crate::json::Json;
+use crate::foundation::json::Json;
+use crate::keyring::{ALGORITHM, thumbprint};
 
 /// A set of Ed25519 public keys by name, in the order they were given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,13 +21,6 @@ pub enum JwksError {
     Doubled,
     #[error("the set holds a private key: it must not leave the gateway")]
     PrivateKey,
-}
-
-/// The RFC 7638 thumbprint of an Ed25519 key: SHA-256 of its required members, in base64url.
-#[must_use]
-pub fn thumbprint(public_key: &[u8; 32]) -> String {
-    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, BASE64URL.encode(public_key));
-    BASE64URL.encode(digest::digest(&digest::SHA256, members.as_bytes()))
 }
 
 impl Jwks {

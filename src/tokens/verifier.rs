@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 
-use super::claims::{ALGORITHM, TYPE};
 use super::{Claims, Jwks, TokenError};
-use crate::json::Json;
+use crate::foundation::json::Json;
+use crate::keyring::{ALGORITHM, TYPE};
 use crate::keyring::{Keyring, LONGEST_TOKEN_TTL};
 
 /// The longest token that is looked at.
@@ -106,7 +106,7 @@ fn decode(segment: &str) -> Result<Vec<u8>, TokenError> {
     BASE64URL.decode(segment).map_err(|_| TokenError::Malformed("a segment is not canonical base64url"))
 }
 
-/// The `kid` of a header that is exactly what [`super::claims::protected_header`] writes.
+/// The `kid` of a header that is exactly what [`crate::keyring::protected_header`] writes.
 fn checked_header(bytes: &[u8]) -> Result<String, TokenError> {
     let malformed = TokenError::Malformed("the header is not a strict, canonical JSON object");
     let text = std::str::from_utf8(bytes).map_err(|_| malformed)?;
@@ -138,11 +138,10 @@ mod tests {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
     use jiff::SignedDuration;
 
-    use super::super::claims::tests::claims;
-    use super::super::claims::{TYPE, protected_header};
-    use super::super::jwks::thumbprint;
     use super::*;
     use crate::keyring::tests::Fixture;
+    use crate::keyring::{protected_header, thumbprint};
+    use crate::tokens::claims::tests::claims;
 
     const ISSUER: &str = "https://gate.example";
     const DOOR: &str = "cathay/sfo-lounge";

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use perkgate::access::{Merchant, Principal, Role};
+use perkgate::decision::decide::Decision;
 use perkgate::eligibility::checker::Answer;
-use perkgate::eligibility::decide::Decision;
 use tempfile::TempDir;
 
 use crate::support::databases::TestDatabase;

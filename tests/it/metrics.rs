@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::database::Backend;
-use perkgate::eligibility::reason::ReasonCode;
-use perkgate::json::Json;
+use perkgate::decision::reason::ReasonCode;
+use perkgate::foundation::json::Json;
+use perkgate::foundation::yaml;
 use perkgate::telemetry::families::{FAMILIES, Family, Kind, READINESS_REASONS};
-use perkgate::yaml;
 use serde_json::{Value, json};
 
 use crate::support::client::Client;

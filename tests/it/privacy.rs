@@ -12,7 +12,7 @@ use diesel::{QueryDsl as _, RunQueryDsl as _};
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::database::{DatabaseError, DatabaseUrl, schema};
-use perkgate::entropy::Entropy;
+use perkgate::foundation::entropy::Entropy;
 use serde_json::json;
 
 use crate::support::client::Client;
@@ -247,7 +247,7 @@ pub async fn nobody_is_named(place: Place, program: &Path, people: usize) -> Sea
 /// How often a canary stands there: as it is, in capitals, or as PostgreSQL writes bytes.
 fn hits(bytes: &[u8]) -> usize {
     let lower: Vec<u8> = bytes.to_ascii_lowercase();
-    let hex = perkgate::subject::hex(MARK.as_bytes());
+    let hex = perkgate::foundation::subject::hex(MARK.as_bytes());
     [MARK.as_bytes(), hex.as_bytes()].into_iter().map(|wanted| memchr_all(&lower, wanted)).sum()
 }
 
@@ -269,7 +269,7 @@ async fn sealed_rows(world: &World) -> HashSet<[u8; 16]> {
 /// Whether one of the sealed rows stands there, as bytes or in hexadecimal.
 fn holds_any(bytes: &[u8], sealed: &HashSet<[u8; 16]>) -> bool {
     let hex: HashSet<[u8; 32]> =
-        sealed.iter().map(|nonce| perkgate::subject::hex(nonce).as_bytes().try_into().unwrap()).collect();
+        sealed.iter().map(|nonce| perkgate::foundation::subject::hex(nonce).as_bytes().try_into().unwrap()).collect();
     bytes.windows(16).any(|part| sealed.contains(part)) || bytes.windows(32).any(|part| hex.contains(part))
 }
 
@@ -302,7 +302,7 @@ async fn no_byte_that_is_left_behind_names_anybody() {
 
 #[test]
 fn a_name_is_found_where_there_is_one() {
-    let hidden = format!("…{}…", perkgate::subject::hex(MARK.as_bytes()));
+    let hidden = format!("…{}…", perkgate::foundation::subject::hex(MARK.as_bytes()));
     for text in [MARK, "Twitter:ZQXCanary-7", &hidden] {
         assert_eq!(hits(text.as_bytes()), 1, "{text}");
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as 
 use std::path::{Path, PathBuf};
 
 use super::line::AnchorLine;
-use crate::unicode::without_bom;
+use crate::foundation::unicode::without_bom;
 
 /// The longest line that is taken for an anchor: a note with many witnesses fits.
 const MAX_LINE_BYTES: u64 = 1 << 20;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::anchor::root_text;
-use crate::ledger::note::Checkpoint;
+use crate::audit::anchor::root_text;
+use crate::tlog::note::Checkpoint;
 
 /// A log's signed head at some moment. `audit verify --anchor` takes a file of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

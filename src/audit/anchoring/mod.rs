@@ -23,8 +23,8 @@ pub use line::AnchorLine;
 use stdout::StandardOutput;
 pub use webhook::{Webhook, WebhookError};
 
-use crate::clock::Clock;
 use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::foundation::clock::Clock;
 use crate::ledger::store::heads;
 use crate::telemetry::{Outage, meters};
 

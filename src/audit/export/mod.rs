@@ -21,16 +21,17 @@ use std::io::{self, BufRead};
 
 use jiff::Timestamp;
 
-use crate::clock::{Clock, from_micros};
 use crate::database::{Database, DatabaseError};
-use crate::ids::MerchantId;
-use crate::json::Json;
+use crate::foundation::clock::{Clock, from_micros};
+use crate::foundation::ids::MerchantId;
+use crate::foundation::json::Json;
+use crate::foundation::unicode::without_bom;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::merkle::{Frontier, Hash};
-use crate::ledger::note::VerifierKey;
+use crate::ledger::retention::pruning;
 use crate::ledger::store::{self as ledger, CheckpointRow};
-use crate::ledger::{Ledger, LedgerError, pruning};
-use crate::unicode::without_bom;
+use crate::ledger::{Ledger, LedgerError};
+use crate::tlog::merkle::{Frontier, Hash};
+use crate::tlog::note::VerifierKey;
 use plan::{Plan, Start};
 use record::{End, Form, PeriodAsked, Placed};
 

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use super::record::{FORMAT, Header, Key, PeriodAsked};
 use super::{ExportError, Since, store};
-use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
 use crate::ledger::entry::LogOwner;
-use crate::ledger::merkle::Frontier;
-use crate::ledger::note::{Checkpoint, VerifierKey};
+use crate::ledger::origin;
+use crate::ledger::read::{history, proof};
 use crate::ledger::store::{self as ledger, LogRow, heads};
-use crate::ledger::{history, origin, proof};
+use crate::tlog::merkle::Frontier;
+use crate::tlog::note::{Checkpoint, VerifierKey};
 
 /// Where an earlier export ended.
 pub(super) struct Start {

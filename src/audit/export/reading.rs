@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::record::{COLUMNS, FORMAT, Head, Record, RecordError};
-use crate::ledger::merkle::Hash;
+use crate::tlog::merkle::Hash;
 
 impl<'a> Record<'a> {
     /// Reads a line of the NDJSON form.

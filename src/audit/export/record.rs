@@ -13,7 +13,7 @@
 //! ```
 //! `event` holds the canonical bytes as they were hashed: a reader hashes the raw text. An event of null was
 //! pruned; a `leaf` stands in the place of an event where nothing happened in the period, to lead to a signed root. `frontier` is
-//! [`Frontier::to_bytes`](crate::ledger::merkle::Frontier::to_bytes) of the tree before `from_index`: with
+//! [`Frontier::to_bytes`](crate::tlog::merkle::Frontier::to_bytes) of the tree before `from_index`: with
 //! every leaf behind it, it makes the root that the last checkpoint signs, so it needs no proof of its own.
 //! Without its `end` an export was cut off.
 //!
@@ -27,8 +27,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::table::push_row;
-use crate::ledger::merkle::Hash;
-use crate::subject::hex;
+use crate::foundation::subject::hex;
+use crate::tlog::merkle::Hash;
 
 /// The version of this format.
 pub const FORMAT: u32 = 1;
@@ -271,7 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ledger::merkle::leaf_hash;
+    use crate::tlog::merkle::leaf_hash;
 
     const BODY: &str = r#"{"about":"chk_1","actor":{"key":"key_1","role":"kiosk"},"facts":{"a":"=1+1, \"x\"\n"}}"#;
 
@@ -355,11 +355,11 @@ mod tests {
         let Ok(Record::Event { body: Some(body), leaf_hash, .. }) = Record::of_line(line.trim_end()) else {
             panic!("{line}");
         };
-        assert_eq!(crate::ledger::merkle::leaf_hash(body.as_bytes()), leaf_hash);
+        assert_eq!(crate::tlog::merkle::leaf_hash(body.as_bytes()), leaf_hash);
         // White space within is not what was hashed, and it is not taken away.
         let spaced = line.replace(r#""event":{"#, r#""event":{ "#);
         let Ok(Record::Event { body: Some(body), .. }) = Record::of_line(spaced.trim_end()) else { panic!("{spaced}") };
-        assert_ne!(crate::ledger::merkle::leaf_hash(body.as_bytes()), hash);
+        assert_ne!(crate::tlog::merkle::leaf_hash(body.as_bytes()), hash);
     }
 
     #[test]

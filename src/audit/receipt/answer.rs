@@ -6,9 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::ledger::checks::KIND;
-use crate::subject::hex;
-use crate::tokens::claims::protected_header;
+use crate::foundation::subject::hex;
+use crate::keyring::protected_header;
+use crate::ledger::write::check::KIND;
 
 /// What came of it.
 #[derive(Debug, Default)]

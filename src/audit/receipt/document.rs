@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::audit::anchor::parse_hex;
-use crate::json::Json;
-use crate::ledger::merkle::Hash;
+use crate::foundation::json::Json;
+use crate::tlog::merkle::Hash;
 
 /// A hash as receipts and proofs write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -83,7 +83,7 @@ pub(super) fn refused_by(code: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eligibility::reason::ReasonCode;
+    use crate::decision::reason::ReasonCode;
 
     #[test]
     fn every_reason_to_refuse_has_a_column() {

@@ -5,8 +5,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::audit::text::Text;
-use crate::decimal::Decimal;
+use crate::audit::reader::text::Text;
+use crate::foundation::decimal::Decimal;
 
 /// An event of a kind that is counted. Its kind, instant and place are columns.
 #[derive(Deserialize)]

@@ -251,8 +251,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sheet::tests::sample;
     use super::*;
+    use crate::audit::reports::sheet::tests::sample;
 
     #[test]
     fn what_people_wrote_stays_text() {

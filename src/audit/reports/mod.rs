@@ -20,9 +20,9 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::access::Merchant;
-use crate::clock::Clock;
 use crate::database::DatabaseError;
-use crate::ids::{PerkId, PerkSlug};
+use crate::foundation::clock::Clock;
+use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::ledger::{Ledger, LedgerError};
 use asked::{AskedError, Bound, GroupBy, Kind, Period};
 use reading::{PAGE, Wanted};

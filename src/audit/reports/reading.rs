@@ -10,13 +10,15 @@ use super::asked::{Kind, Period};
 use super::facts::{Personal, Told};
 use super::store::{self, OutcomeRow};
 use super::tally::{Fate, Person, Tally, TooMany};
-use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::{EventId, MerchantId, PerkId};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{EventId, MerchantId, PerkId};
+use crate::foundation::subject::SubjectRef;
 use crate::keyring::{Keyring, SubjectSecret};
+use crate::ledger::cases::contest;
+use crate::ledger::grants::ending;
 use crate::ledger::store::history::{self as rows, PlacedRow};
-use crate::ledger::{checks, contests, redemptions, returns};
-use crate::subject::SubjectRef;
+use crate::ledger::write::{check, redemption};
 
 /// How many events a page spans.
 pub(super) const PAGE: i64 = 1_000;
@@ -65,7 +67,7 @@ pub(super) fn page(
     let secrets = secrets(conn, keyring, &wanted.merchant, &asked)?;
     let contested = events.iter().filter(|event| contest_column(event.kind).is_some());
     let contested: Vec<&str> = contested.map(|event| &*event.told.about).collect();
-    let refusals: HashMap<_, _> = store::list_bodies(conn, &log, &contested, checks::KIND)?.into_iter().collect();
+    let refusals: HashMap<_, _> = store::list_bodies(conn, &log, &contested, check::KIND)?.into_iter().collect();
     for event in &events {
         if let Some(column) = contest_column(event.kind) {
             let refusal = refusals.get(&*event.told.about).and_then(Option::as_deref);
@@ -84,9 +86,9 @@ pub(super) fn page(
 
 const fn kinds(report: Kind) -> &'static [&'static str] {
     match report {
-        Kind::Grants => &[checks::KIND, redemptions::KIND, returns::RELEASED, returns::VOIDED],
-        Kind::Billing => &[redemptions::KIND, returns::VOIDED],
-        Kind::Fairness => &[checks::KIND, contests::OPENED, contests::UPHELD, contests::OVERTURNED, contests::CLOSED],
+        Kind::Grants => &[check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED],
+        Kind::Billing => &[redemption::KIND, ending::VOIDED],
+        Kind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
     }
 }
 
@@ -113,11 +115,11 @@ fn outcomes(
     let (grants, kinds): (Vec<&str>, &[&str]) = match wanted.kind {
         Kind::Grants => {
             let granted = events.iter().filter_map(|event| event.told.facts.grant.as_ref());
-            (granted.map(|grant| &*grant.id).collect(), &[redemptions::KIND, returns::RELEASED, returns::VOIDED])
+            (granted.map(|grant| &*grant.id).collect(), &[redemption::KIND, ending::RELEASED, ending::VOIDED])
         }
         Kind::Billing => {
-            let voided = events.iter().filter(|event| event.kind == returns::VOIDED);
-            (voided.map(|event| &*event.told.about).collect(), &[redemptions::KIND])
+            let voided = events.iter().filter(|event| event.kind == ending::VOIDED);
+            (voided.map(|event| &*event.told.about).collect(), &[redemption::KIND])
         }
         Kind::Fairness => (Vec::new(), &[]),
     };
@@ -132,7 +134,7 @@ fn outcomes(
 fn pseudonym<'a>(event: &'a Placed<'_>, report: Kind) -> Option<&'a str> {
     let facts = &event.told.facts;
     let is_needed = match report {
-        Kind::Grants => event.kind == checks::KIND && facts.is_below(),
+        Kind::Grants => event.kind == check::KIND && facts.is_below(),
         Kind::Billing => false,
         Kind::Fairness => true,
     };
@@ -173,25 +175,22 @@ fn count(
     let Placed { index, at, kind, told } = event;
     let happened = |grant: &str| outcomes.get(grant).map(Vec::as_slice).unwrap_or_default();
     Ok(match *kind {
-        checks::KIND => {
+        check::KIND => {
             let person = match pseudonym(event, report) {
                 None => Person::Unasked,
                 Some(name) => open(told, secrets.get(name))?,
             };
             let grant = told.facts.grant.as_ref().map(|grant| happened(&grant.id)).unwrap_or_default();
             let has = |kind: &str| grant.iter().any(|row| row.kind == kind);
-            let fate = Fate {
-                redeemed: has(redemptions::KIND),
-                voided: has(returns::VOIDED),
-                released: has(returns::RELEASED),
-            };
+            let fate =
+                Fate { redeemed: has(redemption::KIND), voided: has(ending::VOIDED), released: has(ending::RELEASED) };
             tally.check(*at, &told.facts, fate, &person)
         }
-        redemptions::KIND => tally.redeemed(*at, &told.facts),
+        redemption::KIND => tally.redeemed(*at, &told.facts),
         kind => {
             let visits = happened(&told.about).iter();
-            let visits = visits.filter(|row| row.kind == redemptions::KIND && row.log_index < *index).count() as u64;
-            tally.ended(*at, &told.facts, kind == returns::VOIDED, visits)
+            let visits = visits.filter(|row| row.kind == redemption::KIND && row.log_index < *index).count() as u64;
+            tally.ended(*at, &told.facts, kind == ending::VOIDED, visits)
         }
     })
 }
@@ -200,10 +199,10 @@ fn count(
 /// other case.
 fn contest_column(kind: &str) -> Option<&'static str> {
     match kind {
-        contests::OPENED => Some("contested"),
-        contests::UPHELD => Some("upheld"),
-        contests::OVERTURNED => Some("overturned"),
-        contests::CLOSED => Some("closed"),
+        contest::OPENED => Some("contested"),
+        contest::UPHELD => Some("upheld"),
+        contest::OVERTURNED => Some("overturned"),
+        contest::CLOSED => Some("closed"),
         _ => None,
     }
 }

@@ -10,8 +10,8 @@ use super::asked::{GroupBy, Kind, Period};
 use super::columns::{ADMITTED, Column, MEAN_WAIT};
 use super::tally::{Counts, Tally};
 use crate::audit::table::push_row;
-use crate::decimal::Decimal;
-use crate::escape;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::escape;
 
 /// What a text begins with by which Excel knows that it is UTF-8.
 pub const BOM: &str = "\u{feff}";
@@ -279,7 +279,12 @@ pub(super) mod tests {
             let facts = facts.to_string();
             let facts = serde_json::from_str(&facts).unwrap();
             tally
-                .check(as_of, &facts, super::super::tally::Fate::default(), &super::super::tally::Person::Unasked)
+                .check(
+                    as_of,
+                    &facts,
+                    crate::audit::reports::tally::Fate::default(),
+                    &crate::audit::reports::tally::Person::Unasked,
+                )
                 .unwrap();
         }
         let head = Head {

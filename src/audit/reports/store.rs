@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::database::schema::{events, perks};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 /// The names of the merchant's perks, by slug.

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use super::asked::{GroupBy, Kind, Period};
 use super::columns;
 use super::facts::{Facts, Personal};
-use crate::decimal::Decimal;
-use crate::perks::period::Period as Span;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::period::Period as Span;
 
 /// How many groups a report may have, and how many limits: what memory holds.
 pub const MOST_GROUPS: usize = 10_000;
@@ -284,9 +284,9 @@ fn band(person: &Person) -> Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::asked::zone;
-    use super::super::facts::PersonalScore;
     use super::*;
+    use crate::audit::reports::asked::zone;
+    use crate::audit::reports::facts::PersonalScore;
 
     fn facts(text: &str) -> Facts<'_> {
         serde_json::from_str(text).unwrap()

@@ -1,10 +1,10 @@
 //! Whether what is recorded fits how the gateway is called, and whether keys fit the rules.
 
-use super::super::log_origins::warning_of;
 use super::Finding;
 use crate::audit::anchoring;
-use crate::clock::Clock;
+use crate::cli::log_origins::warning_of;
 use crate::database::{Backend, Database, DatabaseError};
+use crate::foundation::clock::Clock;
 use crate::perks::keys::{Misfit, list_misfits};
 use crate::settings::{Settings, master_key};
 
@@ -27,7 +27,7 @@ pub(super) fn log_origins(settings: &Settings) -> Finding {
     let read = database.read_blocking(|conn| anchoring::read_current(conn, &Clock::System));
     match read {
         Ok(logs) => match warning_of(settings, &logs) {
-            None => Finding::ok(CHECK, format!("{} recorded", super::super::output::counted(logs.len(), "log"))),
+            None => Finding::ok(CHECK, format!("{} recorded", crate::cli::output::counted(logs.len(), "log"))),
             Some(warning) => Finding::warning(
                 CHECK,
                 warning,

@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::document::Document;
-use super::super::error::CliError;
-use super::super::once::ACTOR;
-use super::super::perk_file::PerkFile;
-use super::super::perk_life;
+use super::file::PerkFile;
+use super::life;
+use crate::cli::document::Document;
+use crate::cli::error::CliError;
+use crate::cli::once::ACTOR;
 use crate::cli::output::write_line;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, PerkSlug};
 use crate::perks::apply::{self, ApplyError, Wanted};
 use crate::perks::catalog::{NewVersion, PerkError};
 use crate::perks::perk::VersionStatus;
-use crate::perks::read::Issue;
 
 /// What became of a perk by its file.
 #[derive(Debug, Serialize)]
@@ -85,7 +85,7 @@ fn told(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
     let source = match (source, document) {
         // The rule's issues point into the rule; the person looks at the whole file.
         (PerkError::Rule(issues), Some(document)) => CliError::Faulty(document.faults("/rule", issues)),
-        (source, _) => perk_life::unapproved(source, latest.as_deref()),
+        (source, _) => life::unapproved(source, latest.as_deref()),
     };
     let Some(document) = document.filter(|_| documents.len() > 1) else { return source };
     let source = CliError::InFile { path: document.path.clone(), source: Box::new(source) };

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::error::CliError;
-use super::super::once::{self, MerchantFlag, Needs};
-use super::super::{Ended, Invocation};
 use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
 use super::{PerkView, list};
+use crate::cli::error::CliError;
+use crate::cli::once::{self, MerchantFlag, Needs};
 use crate::cli::output::write_line;
+use crate::cli::{Ended, Invocation};
+use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
-use crate::ids::PerkSlug;
 use crate::perks::perk::PerkStatus;
 
 const EXAMPLES: &str = "\
@@ -89,7 +89,7 @@ fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError>
 
 async fn without_file(
     gateway: &Gateway,
-    merchant: &crate::ids::MerchantId,
+    merchant: &crate::foundation::ids::MerchantId,
     sheets: &[Sheet],
 ) -> Result<Vec<PerkView>, CliError> {
     let have: HashSet<&PerkSlug> = sheets.iter().map(|sheet| &sheet.file.perk).collect();

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::error::CliError;
-use super::super::once::{self, MerchantFlag, Needs};
-use super::super::perk_file::PerkFile;
-use super::super::{Ended, Invocation};
 use super::apply::{Applied, apply};
+use super::file::PerkFile;
 use super::files::{Sheet, open_all};
 use super::plan::{Outlook, Planned};
+use crate::cli::error::CliError;
+use crate::cli::once::{self, MerchantFlag, Needs};
 use crate::cli::output::write_part;
+use crate::cli::{Ended, Invocation};
+use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
-use crate::ids::MerchantId;
 
 /// What the command line says of every file.
 pub(super) struct Wishes {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::super::document::{Document, Fault};
-use super::super::error::CliError;
-use super::super::perk_file::PerkFile;
-use crate::ids::PerkSlug;
-use crate::perks::read::Issue;
-use crate::perks::rule::Rule;
+use super::file::PerkFile;
+use crate::cli::document::{Document, Fault};
+use crate::cli::error::CliError;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::PerkSlug;
+use crate::rules::rule::Rule;
 
 /// A perk file whose rule could be read.
 #[derive(Debug)]

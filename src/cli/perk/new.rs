@@ -9,15 +9,15 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::{PossibleValue, TypedValueParser};
 use serde::Serialize;
 
-use super::super::document::has_yaml_name;
-use super::super::error::CliError;
-use super::super::{Ended, Invocation};
 use super::files::is_of_cases;
+use crate::cli::document::has_yaml_name;
+use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
-use crate::ids::PerkSlug;
-use crate::json::Json;
-use crate::perks::template::Template;
-use crate::yaml::write::write;
+use crate::cli::{Ended, Invocation};
+use crate::foundation::ids::PerkSlug;
+use crate::foundation::json::Json;
+use crate::foundation::yaml::write::write;
+use crate::rules::template::Template;
 
 const EXAMPLES: &str = "\
 Examples:

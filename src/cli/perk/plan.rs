@@ -4,20 +4,20 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::document::Fault;
-use super::super::error::CliError;
-use super::super::perk_file::PerkFile;
+use super::file::PerkFile;
 use super::files::Sheet;
+use crate::cli::document::Fault;
+use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, PerkSlug};
-use crate::json::Json;
 use crate::perks::apply::Step;
 use crate::perks::catalog::PerkError;
-use crate::perks::diff::{Change, diff};
 use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
-use crate::perks::read::Issue;
-use crate::perks::rule::Rule;
+use crate::rules::diff::{Change, diff};
+use crate::rules::rule::Rule;
 
 /// How a perk file and the gateway stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::document::has_yaml_name;
-use super::super::error::CliError;
-use super::super::once::{self, MerchantFlag, Needs, all_pages};
-use super::super::{Ended, Invocation};
 use super::files::{self, Kind, Sheet};
+use crate::cli::document::has_yaml_name;
+use crate::cli::error::CliError;
+use crate::cli::once::{self, MerchantFlag, Needs, all_pages};
 use crate::cli::output::write_line;
+use crate::cli::{Ended, Invocation};
 use crate::database::DatabaseError;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::json::Json;
+use crate::foundation::yaml::write::write;
 use crate::gateway::Gateway;
-use crate::ids::{MerchantId, PerkSlug};
-use crate::json::Json;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion};
-use crate::perks::rule::Rule;
-use crate::perks::tidy::tidy;
-use crate::yaml::write::write;
+use crate::rules::normalize::tidy;
+use crate::rules::rule::Rule;
 
 const EXAMPLES: &str = "\
 The latest version of each perk is written, what goes without saying left out. A file that says the same
@@ -176,7 +176,7 @@ fn says(sheet: &Sheet, perk: &Perk, rule: &Rule) -> bool {
 fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
-    let first = |issues: Vec<crate::perks::read::Issue>| issues.into_iter().next().map(|it| it.detail);
+    let first = |issues: Vec<crate::foundation::document::Issue>| issues.into_iter().next().map(|it| it.detail);
     let rule = Rule::stored(&json, perk.slug.as_str()).map_err(|issues| corrupt(first(issues).unwrap_or_default()))?;
     Ok(rule)
 }

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::document::Document;
-use super::super::error::CliError;
-use super::super::{Ended, Invocation};
 use super::files::{self, Kind, Sheet};
+use crate::cli::document::Document;
+use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
+use crate::cli::{Ended, Invocation};
+use crate::decision::decide::{Decision, Verdict};
 use crate::eligibility::cases::{Case, Expected, Tested, Waiting, codes_of, read_cases, tested};
-use crate::eligibility::decide::{Decision, Verdict};
-use crate::perks::rule::Rule;
+use crate::rules::rule::Rule;
 
 /// The largest file of cases that is read.
 const MAX_BYTES: u64 = 16 << 20;
@@ -111,7 +111,7 @@ impl From<Expected> for ExpectedView {
 impl From<Verdict> for GotView {
     fn from(verdict: Verdict) -> Self {
         let reasons = codes_of(&verdict).into_iter().collect();
-        let messages = verdict.reasons.iter().map(crate::eligibility::reason::Reason::message).collect();
+        let messages = verdict.reasons.iter().map(crate::decision::reason::Reason::message).collect();
         let Verdict { decision, tier, next_eligible_at, max_wait, .. } = verdict;
         Self { decision, tier, reasons, next_eligible_at, max_wait: max_wait.map(|wait| wait.to_string()), messages }
     }

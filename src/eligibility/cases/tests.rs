@@ -1,6 +1,6 @@
 //! How case files are read, and what passes.
 
-use super::*;
+use crate::eligibility::cases::*;
 
 const RULE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P7D"},
     "schedule":{"open":[{"days":["tue"],"from":"06:00","to":"23:00"}]},

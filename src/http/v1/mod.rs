@@ -1,33 +1,12 @@
 //! Version 1 of the API: one file a resource.
 
-pub mod approvals;
+pub mod access;
 pub mod audit;
-pub mod audit_export;
-pub mod audit_proofs;
-pub mod audit_search;
-pub mod backtests;
-pub mod check_lists;
+pub mod cases;
 pub mod checks;
-pub mod checks_batch;
-pub mod contests;
-pub mod diff;
-pub mod explanation;
-pub mod grant_lists;
 pub mod grants;
-pub mod keys;
-pub mod me;
-pub mod merchants;
-pub mod perk_steps;
 pub mod perks;
-pub mod referrals;
 pub mod reports;
-pub mod rules;
 pub mod scores;
-pub mod simulations;
-pub mod sources;
 pub mod subjects;
 pub mod tokens;
-mod trace;
-pub mod trials;
-pub mod version_steps;
-pub mod versions;

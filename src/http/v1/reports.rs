@@ -12,15 +12,15 @@ use crate::access::role::permit::Audit;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
 use crate::audit::reports::sheet::BOM;
 use crate::audit::reports::{Asked, ReportError, html};
+use crate::foundation::ids::{NameError, PerkSlug};
 use crate::gateway::Gateway;
-use crate::http::auth::May;
-use crate::http::deadline::Deadline;
 use crate::http::enumerations;
-use crate::http::extract::Params;
 use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery, ProblemsOfRuns};
-use crate::http::problem::{Problem, Spot};
-use crate::ids::{NameError, PerkSlug};
 use crate::perks::catalog::PerkError;
+use crate::web::auth::May;
+use crate::web::deadline::Deadline;
+use crate::web::extract::Params;
+use crate::web::problem::{Problem, Spot};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -312,7 +312,7 @@ async fn find(
     gateway: &Gateway,
     merchant: &crate::access::Merchant,
     slug: &str,
-) -> Result<(PerkSlug, crate::ids::PerkId), Problem> {
+) -> Result<(PerkSlug, crate::foundation::ids::PerkId), Problem> {
     let unknown = |detail: String| Problem::invalid(vec![Spot::parameter("perk", "unknown_perk", detail)]);
     let slug: PerkSlug = slug.parse().map_err(|error: NameError| unknown(error.to_string()))?;
     match gateway.catalog.find_perk(&merchant.id, &slug).await {
@@ -335,9 +335,7 @@ impl From<ReportError> for Problem {
                 unfit("from", "invalid_value", &error)
             }
             ReportError::TooManyGroups => unfit("group_by", "too_many_groups", &error),
-            ReportError::Crowded => {
-                Self::new(crate::http::problem::Kind::TooManyRuns, error.to_string()).retry_after(5)
-            }
+            ReportError::Crowded => Self::new(crate::web::problem::Kind::TooManyRuns, error.to_string()).retry_after(5),
             ReportError::Ledger(error) => error.into(),
             ReportError::Database(error) => error.into(),
         }

@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::audit::FactsView;
-use super::audit_search::{in_body, read_limit};
+use super::audit::search::{in_body, read_limit};
 use super::checks::read_subject;
 use crate::access::role::permit::AnswerSubjects;
-use crate::decimal::Decimal;
-use crate::eligibility::discloser::{Held, PersonalRecord, ToldEvent};
+use crate::eligibility::subject_access::{Held, PersonalRecord, ToldEvent};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::http::auth::May;
 use crate::http::enumerations;
-use crate::http::extract::Body;
 use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys};
-use crate::http::problem::Problem;
-use crate::ids::SourceName;
-use crate::json::Json;
-use crate::ledger::erasure::{Erased, Erasure};
-use crate::ledger::person::LimitHeld;
+use crate::ledger::read::person::LimitHeld;
+use crate::ledger::retention::erasure::{Erased, Erasure};
 use crate::scores::erasing::ScoreHeld;
+use crate::web::auth::May;
+use crate::web::extract::Body;
+use crate::web::problem::Problem;
 
 /// Who is to be erased.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{ReferralRow, Result};
 use crate::database::AnyConnection;
 use crate::database::schema::{contest_additions, referrals};
-use crate::ids::{CheckId, MerchantId};
+use crate::foundation::ids::{CheckId, MerchantId};
 use crate::on_either;
 
 /// A contested refusal that belongs to the case of another check. The row names nobody.

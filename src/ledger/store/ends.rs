@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{EventRow, GrantRow, Result};
 use crate::database::AnyConnection;
 use crate::database::schema::{events, grants, logs};
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 /// The merchant's grants that were not taken back, granted at or after `from` and before `to`, in the

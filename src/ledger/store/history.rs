@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{Result, SubjectRow};
 use crate::database::AnyConnection;
 use crate::database::schema::{events, logs, subjects};
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 /// An event in its place.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{CounterRow, ReferralRow, Result, SubjectRow};
 use crate::database::AnyConnection;
 use crate::database::schema::{limit_counters, perks, referrals, subjects};
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 /// The person of this reference, held until the transaction ends: whoever opens something about them waits.

@@ -7,7 +7,7 @@ use crate::database::AnyConnection;
 use crate::database::schema::{
     contest_additions, events, grants, limit_uses, logs, redemptions, referrals, rule_versions,
 };
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 /// How many of something, and when the last of them is over.

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::database::schema::referrals;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::{CheckId, MerchantId};
+use crate::foundation::ids::{CheckId, MerchantId};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;

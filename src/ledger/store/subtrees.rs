@@ -6,8 +6,8 @@ use diesel::upsert::excluded;
 use super::Result;
 use crate::database::schema::{events, logs, subtrees};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::merkle::{Hash, Subtree};
 use crate::on_either;
+use crate::tlog::merkle::{Hash, Subtree};
 
 /// The root of a whole subtree of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]

@@ -14,10 +14,10 @@ use super::catalog::{Catalog, PerkError};
 use super::draft::{event, name_of};
 use super::perk::Signed;
 use super::store::VersionRow;
-use crate::clock::from_micros;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::MerchantId;
-use crate::json::Json;
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::json::Json;
 use crate::ledger::entry::Actor;
 use store::FourEyesRow;
 

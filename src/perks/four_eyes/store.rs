@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::database::schema::{api_keys, four_eyes};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;

@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::limit::Scope;
-use super::open::load_open;
+use super::active_perk::load_open;
 use super::perk::{OpenPerk, PerkStatus};
-use super::read::Issue;
-use super::rule::Rule;
 use super::store::PerkRow;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::MerchantId;
-use crate::json::Json;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::json::Json;
+use crate::rules::limit::Scope;
+use crate::rules::rule::Rule;
 
 /// What a key is bound to, as far as rules look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub(super) fn warnings_of_rule(
 /// # Errors
 /// The database's.
 pub fn list_misfits(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Misfit>, DatabaseError> {
-    let open = load_open(conn, &super::open::Open::default())?;
+    let open = load_open(conn, &super::active_perk::Open::default())?;
     let mut misfits = Vec::new();
     for (merchant, slug) in store::list_merchants(conn)? {
         let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;

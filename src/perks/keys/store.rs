@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::OnSite;
 use crate::database::schema::{api_keys, merchants};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ids::MerchantId;
+use crate::foundation::ids::MerchantId;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 

@@ -7,10 +7,10 @@ use perkgate::access::{Merchant, Principal, Role};
 use perkgate::audit::export::record::Form;
 use perkgate::audit::{ExportFile, Request, verify_exports};
 use perkgate::database::{Database, DatabaseError, connection};
-use perkgate::eligibility::referee::Ruling;
-use perkgate::entropy::Entropy;
-use perkgate::ids::{CheckId, EventId};
-use perkgate::ledger::contests::{Contest, ContestError, MOST_ADDED, Objection};
+use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::{CheckId, EventId};
+use perkgate::ledger::cases::contest::{Contest, ContestError, MOST_ADDED, Objection};
 use perkgate::ledger::store::EventRow;
 
 use super::history::{events_of, rebuild};
@@ -245,7 +245,8 @@ async fn pruning_keeps_what_an_open_case_needs_and_erasing_closes_it_whole() {
         assert_eq!(referred.added_objections, [Some("it is me".to_owned())]);
 
         let subject = world.gateway.keyring.subject_refs(&house.cathay.id, &"twitter:ada".parse().unwrap());
-        let erasure = perkgate::ledger::erasure::Erasure { merchant: house.cathay.id.clone(), subject, by: CLI };
+        let erasure =
+            perkgate::ledger::retention::erasure::Erasure { merchant: house.cathay.id.clone(), subject, by: CLI };
         let erased = world.gateway.lookup.erase(ledger, erasure).await.unwrap().unwrap();
         assert_eq!(erased.referrals, 1, "one case, with all that was added");
         let case = ledger.case_of(&house.cathay.id, &older).await.unwrap().unwrap();

@@ -9,8 +9,8 @@ use perkgate::audit::anchoring::{AnchorFileError, AnchorLine, AnchoringError, Ro
 use perkgate::audit::{Anchor, Report, Request};
 use perkgate::database::DatabaseError;
 use perkgate::database::schema::logs;
-use perkgate::entropy::Entropy;
-use perkgate::ledger::note::Checkpoint;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::tlog::note::Checkpoint;
 
 use super::history::{events_of, rebuild};
 use crate::support::databases::TestDatabase;

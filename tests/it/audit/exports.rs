@@ -5,7 +5,7 @@ use perkgate::audit::export::record::Form;
 use perkgate::audit::{Anchor, ExportFile, Report, Request, verify_exports};
 use perkgate::database::AnyConnection;
 use perkgate::database::schema::events;
-use perkgate::entropy::Entropy;
+use perkgate::foundation::entropy::Entropy;
 
 use super::history::{History, foreign_key, log};
 use super::random::Dice;

@@ -4,9 +4,9 @@ use diesel::connection::SimpleConnection as _;
 use perkgate::access::{NewKey, Role};
 use perkgate::audit::{ExportFile, Report, Request, verify_exports};
 use perkgate::database::{Database, DatabaseError, connection};
-use perkgate::entropy::Entropy;
-use perkgate::ids::KeyId;
-use perkgate::json::Json;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::KeyId;
+use perkgate::foundation::json::Json;
 use perkgate::ledger::entry::Actor;
 use perkgate::perks::catalog::NewVersion;
 use perkgate::perks::life::Expected;
@@ -47,7 +47,7 @@ async fn lived(world: &World) -> Database {
     let (mislaid, _) = directory.create_key(mislaid, ann.actor()).await.unwrap();
     directory.revoke_key(Some(cathay.id.clone()), mislaid.id, bob.actor()).await.unwrap();
     let catalog = &world.gateway.catalog;
-    let slug: perkgate::ids::PerkSlug = "lounge".parse().unwrap();
+    let slug: perkgate::foundation::ids::PerkSlug = "lounge".parse().unwrap();
     let version = |least: u32| NewVersion {
         rule: Json::parse(&RULE.replace("40", &least.to_string())).unwrap(),
         publish: false,

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use diesel::prelude::*;
 use jiff::SignedDuration;
 use perkgate::audit::Request;
-use perkgate::clock::Clock;
 use perkgate::database::AnyConnection;
-use perkgate::entropy::Entropy;
+use perkgate::foundation::clock::Clock;
+use perkgate::foundation::entropy::Entropy;
 use perkgate::keyring::{Keyring, KeyringError, MasterKey};
 use serde_json::{Value, json};
 

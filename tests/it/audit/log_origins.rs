@@ -10,12 +10,12 @@ use perkgate::audit::{Anchor, ExportFile, Report, Request, verify_exports};
 use perkgate::database::Backend;
 use perkgate::database::schema::logs;
 use perkgate::eligibility::checker::Answer;
-use perkgate::entropy::Entropy;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::subject::hex;
 use perkgate::gateway::Gateway;
-use perkgate::ledger::note::{Checkpoint, VerifierKey};
-use perkgate::ledger::published::PublishedLogKey;
+use perkgate::ledger::read::published::PublishedLogKey;
 use perkgate::on_either;
-use perkgate::subject::hex;
+use perkgate::tlog::note::{Checkpoint, VerifierKey};
 use serde_json::json;
 
 use super::history::{events_of, log, rebuild};

@@ -2,8 +2,8 @@
 
 use perkgate::audit::Request;
 use perkgate::database::{AnyConnection, DatabaseError, connection};
-use perkgate::entropy::Entropy;
-use perkgate::json::Json;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::json::Json;
 use serde_json::json;
 
 use super::history::{events_of, rebuild};

@@ -7,7 +7,7 @@ use perkgate::access::Role;
 use perkgate::audit::{Report, Request};
 use perkgate::database::connection;
 use perkgate::database::schema::{events, grants, limit_counters, redemptions};
-use perkgate::entropy::Entropy;
+use perkgate::foundation::entropy::Entropy;
 
 use super::history::{event_with, events_of, rebuild};
 use crate::support::world::{World, question};

@@ -7,11 +7,11 @@ use perkgate::access::{Merchant, Principal, Role};
 use perkgate::audit::{Request, verify_snapshot};
 use perkgate::database::schema::events;
 use perkgate::database::{Database, connection};
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::referee::Ruling;
-use perkgate::entropy::Entropy;
-use perkgate::ledger::pruning::{KIND, PRUNABLE, Plan};
-use perkgate::ledger::returns::{Leaving, Taking};
+use perkgate::decision::decide::Decision;
+use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::ledger::grants::ending::{Leaving, Taking};
+use perkgate::ledger::retention::pruning::{KIND, PRUNABLE, Plan};
 
 use super::history::{History, events_of, log};
 use crate::support::world::{CLI, World, idempotent, question};

@@ -4,11 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use perkgate::audit::export::record::{Form, PeriodAsked};
 use perkgate::audit::export::{Export, Wanted};
 use perkgate::audit::{ExportFile, Request, verify_exports};
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::referee::Ruling;
-use perkgate::entropy::Entropy;
-use perkgate::ids::{CheckId, EventId};
-use perkgate::ledger::contests::Objection;
+use perkgate::decision::decide::Decision;
+use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::{CheckId, EventId};
+use perkgate::ledger::cases::contest::Objection;
 use perkgate::ledger::entry::LogOwner;
 
 use super::history::log;

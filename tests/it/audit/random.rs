@@ -10,11 +10,11 @@ use perkgate::database::schema::{
     api_keys, checkpoints, events, grants, limit_counters, logs, redemptions, rule_versions, subtrees,
 };
 use perkgate::database::{AnyConnection, Database, connection};
-use perkgate::entropy::Entropy;
-use perkgate::ledger::event::leaf_hash;
-use perkgate::ledger::merkle::Frontier;
-use perkgate::ledger::note::VerifierKey;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::ledger::events::leaf_hash;
 use perkgate::ledger::store::{CounterRow, EventRow, GrantRow, LogRow, RedemptionRow, SubtreeRow, put_subtrees};
+use perkgate::tlog::merkle::Frontier;
+use perkgate::tlog::note::VerifierKey;
 
 /// How far an insertion moves what stands behind it.
 const REACH: i64 = 200;

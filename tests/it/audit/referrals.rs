@@ -4,10 +4,10 @@ use diesel::connection::SimpleConnection as _;
 use perkgate::access::Role;
 use perkgate::audit::Request;
 use perkgate::database::{Database, DatabaseError, connection};
-use perkgate::eligibility::referee::Ruling;
-use perkgate::entropy::Entropy;
-use perkgate::ids::EventId;
-use perkgate::ledger::contests::Objection;
+use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::EventId;
+use perkgate::ledger::cases::contest::Objection;
 use perkgate::ledger::store::EventRow;
 
 use super::history::{events_of, rebuild};

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use perkgate::audit::Report;
 use perkgate::database::AnyConnection;
 use perkgate::database::schema::{checkpoints, events, logs};
-use perkgate::ledger::event::leaf_hash;
+use perkgate::ledger::events::leaf_hash;
 use perkgate::ledger::store::EventRow;
 
 use super::history::{History, event_with, events_of, foreign_key, log, rebuild, replace_events};
@@ -206,7 +206,7 @@ const CASES: &[(&str, Hands)] = &[
     ("a checkpoint is signed by another key", |conn| {
         let head = log(conn, "cathay");
         let (key, sign) = foreign_key();
-        let signed = perkgate::ledger::note::Checkpoint::unverified(&head.checkpoint).unwrap().sign(&key, sign);
+        let signed = perkgate::tlog::note::Checkpoint::unverified(&head.checkpoint).unwrap().sign(&key, sign);
         let row = checkpoints::table.find((&head.id, head.size));
         diesel::update(row).set(checkpoints::note.eq(signed)).execute(conn).unwrap();
         vec![("checkpoint_signature", CATHAY, None), ("head_mismatch", CATHAY, None)]
@@ -373,7 +373,7 @@ const CASES: &[(&str, Hands)] = &[
         vec![("rule_text_mismatch", CATHAY, None)]
     }),
     ("a rule is edited, and its hash with it", |conn| {
-        use perkgate::ledger::checks::claims_digest;
+        use perkgate::ledger::write::check::claims_digest;
         let rule: String = perkgate::database::schema::rule_versions::table
             .filter(perkgate::database::schema::rule_versions::rule.like("%\"value\":35%"))
             .select(perkgate::database::schema::rule_versions::rule)

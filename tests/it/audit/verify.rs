@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use diesel::prelude::*;
 use perkgate::audit::{Anchor, AuditError, Checked, Progress, Report, Request};
 use perkgate::database::schema::{checkpoints, events, keyring_keys, logs, merchants, subjects};
-use perkgate::entropy::Entropy;
-use perkgate::ledger::note::VerifierKey;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::tlog::note::VerifierKey;
 
 use super::history::{History, events_of, foreign_key, log, rebuild};
 use crate::support::databases::TestDatabase;
@@ -81,12 +81,12 @@ async fn a_tail_cut_with_its_checkpoint_is_found_by_whoever_holds_a_receipt() {
             let last = cut.log_index;
             diesel::delete(events::table.find((&id, last))).execute(conn).unwrap();
             // It was the only one about this person: the row that names them would tell.
-            let told = perkgate::ledger::event::StoredEvent::parse(&cut.body.unwrap()).unwrap();
+            let told = perkgate::ledger::events::StoredEvent::parse(&cut.body.unwrap()).unwrap();
             let who = told.facts.member("subject").unwrap().as_text().unwrap().to_owned();
             diesel::delete(subjects::table.filter(subjects::pseudonym.eq(who))).execute(conn).unwrap();
             diesel::delete(checkpoints::table.find((&id, last + 1))).execute(conn).unwrap();
             let note: String = checkpoints::table.find((&id, last)).select(checkpoints::note).first(conn).unwrap();
-            let mut frontier = perkgate::ledger::merkle::Frontier::default();
+            let mut frontier = perkgate::tlog::merkle::Frontier::default();
             for event in &all {
                 frontier.append(event.leaf_hash.as_slice().try_into().unwrap());
             }

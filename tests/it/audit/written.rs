@@ -5,12 +5,12 @@ use std::io;
 use diesel::prelude::*;
 use jiff::Timestamp;
 use perkgate::audit::export::record::{End, FORMAT, Form, Header, Key, PeriodAsked, Placed, base64};
-use perkgate::clock::from_micros;
 use perkgate::database::AnyConnection;
 use perkgate::database::schema::{checkpoints, events, logs};
-use perkgate::ledger::merkle::Frontier;
-use perkgate::ledger::note::VerifierKey;
+use perkgate::foundation::clock::from_micros;
 use perkgate::ledger::store::{CheckpointRow, EventRow, LogRow};
+use perkgate::tlog::merkle::Frontier;
+use perkgate::tlog::note::VerifierKey;
 
 use crate::support::world::NOW;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use perkgate::access::{NewKey, Role};
-use perkgate::clock::Clock;
-use perkgate::eligibility::decide::Decision;
+use perkgate::decision::decide::Decision;
+use perkgate::foundation::clock::Clock;
 
 use super::terminal::{LOUNGE, Terminal};
 use crate::support::world::{CLI, question};

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use perkgate::access::Role;
-use perkgate::ids::EventId;
-use perkgate::ledger::contests::Objection;
+use perkgate::foundation::ids::EventId;
+use perkgate::ledger::cases::contest::Objection;
 use serde_json::{Value, json};
 
 use super::{json_of, perkgate};

@@ -1,7 +1,7 @@
 //! `perkgate key`: secrets are shown once, and a revoked key is dead.
 
 use perkgate::access::{Refused, Role};
-use perkgate::clock::Clock;
+use perkgate::foundation::clock::Clock;
 use serde_json::Value;
 
 use super::terminal::{Terminal, members};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use perkgate::perks::template::Template;
+use perkgate::rules::template::Template;
 use serde_json::json;
 
 use super::terminal::{Terminal, answer, complaints};

@@ -1,7 +1,7 @@
 //! `perkgate perk submit|publish|schedule|rollback|pause|…`: the life of a rule from a terminal.
 
 use perkgate::access::{NewKey, Role};
-use perkgate::json::Json;
+use perkgate::foundation::json::Json;
 use perkgate::ledger::entry::Actor;
 use perkgate::perks::catalog::NewVersion;
 use perkgate::perks::versions::{Step, Taken};
@@ -190,7 +190,7 @@ async fn what_waits_for_approval_is_told_as_it_is() {
     gateway.catalog.set_four_eyes(&merchant, ada.clone(), true).await.unwrap();
     let history = terminal.ask("perk history sfo-lounge");
     let key = history["versions"][0]["author"].as_str().unwrap();
-    assert_eq!(Some(key), ada.key.as_ref().map(perkgate::ids::KeyId::as_str));
+    assert_eq!(Some(key), ada.key.as_ref().map(perkgate::foundation::ids::KeyId::as_str));
     assert_eq!(history["versions"][0]["key_labels"], json!({key: "Ada"}));
     let text = terminal.read("perk history sfo-lounge");
     assert!(text.lines().nth(1).unwrap().matches("Ada").count() == 2 && !text.contains("key_"), "{text}");

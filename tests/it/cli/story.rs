@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use perkgate::access::{Merchant, NewKey, Principal, Role};
-use perkgate::clock::Clock;
+use perkgate::decision::decide::Decision;
+use perkgate::decision::facts::Context;
 use perkgate::eligibility::checker::{Checker, Question};
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::facts::Context;
+use perkgate::foundation::clock::Clock;
+use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
-use perkgate::json::Json;
 
 use super::terminal::{Terminal, answer};
 use crate::support::world::{CLI, question};

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use perkgate::clock::Clock;
 use perkgate::database::Backend;
-use perkgate::entropy::Entropy;
+use perkgate::foundation::clock::Clock;
+use perkgate::foundation::entropy::Entropy;
 use perkgate::gateway::Gateway;
 use perkgate::settings::{Settings, Sources};
 use serde_json::Value;

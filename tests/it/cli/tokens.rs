@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use perkgate::access::Role;
-use perkgate::clock::Clock;
+use perkgate::foundation::clock::Clock;
 use perkgate::tokens::Jwks;
 use serde_json::Value;
 

@@ -182,7 +182,7 @@ async fn origins_are_made_with_keys_and_end_with_them() {
 }
 
 fn findings(app: &TestApp) -> Vec<&'static str> {
-    let (request, entropy) = (perkgate::audit::Request::default(), perkgate::entropy::Entropy::System);
+    let (request, entropy) = (perkgate::audit::Request::default(), perkgate::foundation::entropy::Entropy::System);
     let report = perkgate::audit::verify(&app.world.gateway.database, &request, &entropy, &mut |_| {}).unwrap();
     report.findings.counts().keys().copied().collect()
 }

@@ -1,8 +1,8 @@
 //! The OpenAPI document: what is committed is what is served, and every operation explains itself.
 
+use perkgate::foundation::json::Json;
 use perkgate::http::openapi;
-use perkgate::json::Json;
-use perkgate::perks::rule::Rule;
+use perkgate::rules::rule::Rule;
 use reqwest::Method;
 use serde_json::{Value, json};
 

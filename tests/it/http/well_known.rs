@@ -1,6 +1,6 @@
 //! What is open to everyone: public keys, health, the description.
 
-use perkgate::ledger::note::{Checkpoint, VerifierKey};
+use perkgate::tlog::note::{Checkpoint, VerifierKey};
 use serde_json::json;
 
 use crate::support::app::TestApp;

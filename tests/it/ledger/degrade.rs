@@ -10,7 +10,7 @@ use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use perkgate::access::{Merchant, NewKey, Refused, Role};
 use perkgate::database::{Backend, DatabaseUrl};
-use perkgate::eligibility::decide::Decision;
+use perkgate::decision::decide::Decision;
 use perkgate::http::v1::checks;
 use reqwest::Response;
 use serde_json::{Value, json};

@@ -7,10 +7,10 @@ use perkgate::access::Role;
 use perkgate::audit::Request;
 use perkgate::database::schema::{referrals, subjects};
 use perkgate::database::{AnyConnection, Backend};
-use perkgate::entropy::Entropy;
-use perkgate::ids::EventId;
-use perkgate::ledger::contests::{ContestError, Objection};
-use perkgate::ledger::erasure::Erasure;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::EventId;
+use perkgate::ledger::cases::contest::{ContestError, Objection};
+use perkgate::ledger::retention::erasure::Erasure;
 
 use super::degrade::Blocker;
 use crate::support::world::{CLI, World, question};

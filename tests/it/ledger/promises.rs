@@ -1,9 +1,9 @@
 //! Grants with their records, limits, and repeated questions.
 
 use perkgate::access::Role;
+use perkgate::decision::decide::Decision;
+use perkgate::decision::reason::ReasonCode;
 use perkgate::eligibility::checker::CheckError;
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::reason::ReasonCode;
 use perkgate::ledger::LedgerError;
 
 use crate::support::world::{World, idempotent, question};

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use perkgate::access::{Merchant, Principal, Role};
+use perkgate::decision::decide::Decision;
+use perkgate::decision::facts::Context;
 use perkgate::eligibility::checker::{Answer, Question};
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::facts::Context;
 use perkgate::eligibility::redeemer::RedeemError;
+use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
-use perkgate::json::Json;
 
 use crate::support::world::{World, idempotent, question};
 

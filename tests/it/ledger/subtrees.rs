@@ -5,13 +5,14 @@ use diesel::prelude::*;
 use perkgate::audit;
 use perkgate::database::schema::{events, logs, subtrees};
 use perkgate::database::{AnyConnection, DatabaseError};
-use perkgate::entropy::Entropy;
-use perkgate::json::Json;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::json::Json;
+use perkgate::ledger::LedgerError;
 use perkgate::ledger::entry::{EventDraft, LogOwner};
-use perkgate::ledger::merkle::{Frontier, Hash, leaf_hash, verify_consistency, verify_inclusion};
+use perkgate::ledger::read::proof;
 use perkgate::ledger::store::{EventRow, LogRow, SubtreeRow, insert_events, insert_log, put_subtrees};
-use perkgate::ledger::{LedgerError, proof};
 use perkgate::on_either;
+use perkgate::tlog::merkle::{Frontier, Hash, leaf_hash, verify_consistency, verify_inclusion};
 
 use crate::support::world::{CLI, World};
 

@@ -7,8 +7,8 @@ use perkgate::access::Role;
 use perkgate::audit::Request;
 use perkgate::database::schema::{limit_counters, limit_uses};
 use perkgate::database::{Database, DatabaseError};
-use perkgate::eligibility::decide::Decision;
-use perkgate::entropy::Entropy;
+use perkgate::decision::decide::Decision;
+use perkgate::foundation::entropy::Entropy;
 
 use crate::support::world::{World, question};
 

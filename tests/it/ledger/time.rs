@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use perkgate::access::Role;
+use perkgate::decision::decide::Decision;
+use perkgate::decision::reason::ReasonCode;
 use perkgate::eligibility::checker::{CheckError, Question};
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::reason::ReasonCode;
 use perkgate::ledger::LedgerError;
 
 use crate::support::world::{World, idempotent, question};

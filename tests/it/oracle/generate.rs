@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use perkgate::json::Json;
+use perkgate::foundation::json::Json;
 
 use super::naive::World;
 
@@ -17,7 +17,7 @@ pub fn score() -> impl Strategy<Value = i64> {
 }
 
 fn decimal(thousandths: i64) -> String {
-    perkgate::decimal::Decimal::from_thousandths(thousandths).to_string()
+    perkgate::foundation::decimal::Decimal::from_thousandths(thousandths).to_string()
 }
 
 fn score_leaf() -> impl Strategy<Value = String> {

@@ -8,13 +8,13 @@ mod then;
 mod trace;
 
 use jiff::Timestamp;
-use perkgate::decimal::Decimal;
-use perkgate::eligibility::decide::{Verdict, decide};
-use perkgate::eligibility::facts::{Context, Facts, ScoreFact};
-use perkgate::eligibility::reason::ReasonCode;
-use perkgate::json::Json;
-use perkgate::perks::period::Period;
-use perkgate::perks::rule::Rule;
+use perkgate::decision::decide::{Verdict, decide};
+use perkgate::decision::facts::{Context, Facts, ScoreFact};
+use perkgate::decision::reason::ReasonCode;
+use perkgate::foundation::decimal::Decimal;
+use perkgate::foundation::json::Json;
+use perkgate::foundation::period::Period;
+use perkgate::rules::rule::Rule;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 

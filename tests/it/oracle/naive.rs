@@ -5,7 +5,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use perkgate::json::Json;
+use perkgate::foundation::json::Json;
 
 /// What is known, in raw form: the score in thousandths.
 #[derive(Debug, Clone)]
@@ -427,7 +427,7 @@ fn duration_micros(written: &str) -> i64 {
 }
 
 fn number(thousandths: i64) -> Json {
-    Json::Number(perkgate::decimal::Decimal::from_thousandths(thousandths))
+    Json::Number(perkgate::foundation::decimal::Decimal::from_thousandths(thousandths))
 }
 
 fn get<'a>(json: &'a Json, name: &str) -> &'a Json {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use perkgate::json::Json;
+use perkgate::foundation::json::Json;
 
 use super::naive::{self, World as Facts};
 

@@ -3,19 +3,19 @@
 
 use jiff::Timestamp;
 use perkgate::access::{Merchant, NewKey, Principal, Role};
+use perkgate::decision::decide::Decision;
+use perkgate::decision::facts::Context;
+use perkgate::decision::reason::{Reason, ReasonCode};
 use perkgate::eligibility::checker::Question;
-use perkgate::eligibility::chosen::Choice;
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::facts::Context;
-use perkgate::eligibility::reason::{Reason, ReasonCode};
 use perkgate::eligibility::redeemer::RedeemError;
+use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::simulator::{Simulated, Trial};
-use perkgate::entropy::Entropy;
-use perkgate::ids::GrantId;
-use perkgate::json::Json;
-use perkgate::ledger::returns::{Leaving, ReturnError, Taking};
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::GrantId;
+use perkgate::foundation::json::Json;
+use perkgate::foundation::period::Period;
+use perkgate::ledger::grants::ending::{Leaving, ReturnError, Taking};
 use perkgate::perks::catalog::NewVersion;
-use perkgate::perks::period::Period;
 
 use super::backtest::{SINGLES, SUMS};
 use crate::support::world::{CLI, World, question};

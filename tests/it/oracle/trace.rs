@@ -1,8 +1,8 @@
 //! A trace shows what `decide` did: the parts lead to the decision, and each leaf to the whole.
 
-use perkgate::eligibility::decide::decide;
-use perkgate::eligibility::reason::ReasonCode;
-use perkgate::eligibility::trace::{Node, Passed, trace};
+use perkgate::decision::decide::decide;
+use perkgate::decision::reason::ReasonCode;
+use perkgate::decision::trace::{Node, Passed, trace};
 use proptest::prelude::*;
 
 use super::{case, facts, generate, parse};

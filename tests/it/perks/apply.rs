@@ -1,8 +1,8 @@
 //! Several perks applied at once: all of them or none.
 
+use perkgate::foundation::ids::MerchantId;
+use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
-use perkgate::ids::MerchantId;
-use perkgate::json::Json;
 use perkgate::perks::apply::{AT_ONCE, Applied, ApplyError, Wanted};
 use perkgate::perks::catalog::{NewVersion, PerkError};
 use perkgate::perks::life::Expected;
@@ -63,7 +63,7 @@ async fn what_is_wanted_is_done_once_and_told_of_each() {
         let report = perkgate::audit::verify(
             &world.gateway.database,
             &perkgate::audit::Request::default(),
-            &perkgate::entropy::Entropy::System,
+            &perkgate::foundation::entropy::Entropy::System,
             &mut |_| {},
         );
         assert!(report.unwrap().findings.counts().is_empty());

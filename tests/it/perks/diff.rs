@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use perkgate::json::Json;
-use perkgate::perks::diff::{Change, ChangeKind, diff};
-use perkgate::perks::rule::Rule;
+use perkgate::foundation::json::Json;
+use perkgate::rules::diff::{Change, ChangeKind, diff};
+use perkgate::rules::rule::Rule;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 

@@ -1,9 +1,9 @@
 //! The JSON Schema of perk files: it takes what the reader takes, and what is committed is what is generated.
 
 use jsonschema::Validator;
-use perkgate::json::Json;
-use perkgate::perks::rule::Rule;
+use perkgate::foundation::json::Json;
 use perkgate::perks::schema;
+use perkgate::rules::rule::Rule;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -7,8 +7,8 @@ mod trouble;
 use std::time::{Duration, Instant};
 
 use perkgate::access::{Merchant, Principal, Role};
+use perkgate::decision::decide::Decision;
 use perkgate::eligibility::checker::Answer;
-use perkgate::eligibility::decide::Decision;
 use perkgate::gateway::Gateway;
 
 use crate::support::databases::TestDatabase;

@@ -2,7 +2,7 @@
 //! `score_cache_ttl`, and what Redis was not told of it is told when it is back.
 
 use perkgate::gateway::Gateway;
-use perkgate::ledger::erasure::Erasure;
+use perkgate::ledger::retention::erasure::Erasure;
 
 use super::{Lounge, in_use, settings, until};
 use crate::support::cable::Cable;

@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use diesel::{QueryDsl as _, RunQueryDsl as _};
 use jiff::Timestamp;
 use perkgate::access::{Merchant, NewKey, Role};
-use perkgate::clock::Clock;
 use perkgate::database::{DatabaseError, schema};
-use perkgate::http::server;
+use perkgate::foundation::clock::Clock;
+use perkgate::server;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;

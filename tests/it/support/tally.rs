@@ -6,10 +6,11 @@ use diesel::prelude::*;
 use perkgate::access::Merchant;
 use perkgate::database::schema::{events, grants, limit_counters, redemptions};
 use perkgate::database::{AnyConnection, Database, DatabaseError};
-use perkgate::json::Json;
-use perkgate::ledger::event::{StoredEvent, leaf_hash};
+use perkgate::foundation::json::Json;
+use perkgate::ledger::events::{StoredEvent, leaf_hash};
 use perkgate::ledger::store::{self, CounterRow, EventRow, GrantRow, RedemptionRow};
-use perkgate::ledger::{checks, merkle, redemptions as redeeming};
+use perkgate::ledger::write::{check, redemption as redeeming};
+use perkgate::tlog::merkle;
 
 /// What a merchant's log holds; the tables agree with it, or there is none.
 #[derive(Debug, Default)]
@@ -96,7 +97,7 @@ impl Rows {
             leaves.push(leaf);
             let event = StoredEvent::parse(body).unwrap();
             match event.kind.as_str() {
-                checks::KIND => tally.check(&event, &mut claims),
+                check::KIND => tally.check(&event, &mut claims),
                 redeeming::KIND => tally.redeemed.push(event.about),
                 _ => {}
             }
@@ -106,7 +107,7 @@ impl Rows {
         assert_eq!(self.grants.len(), tally.grants.len(), "each granted event has its grant, and no other");
         for grant in &self.grants {
             assert_eq!(tally.grants.get(&grant.id), Some(&grant.check_id));
-            assert_eq!(claims.get(&grant.id), Some(&checks::claims_digest(&grant.claims)));
+            assert_eq!(claims.get(&grant.id), Some(&check::claims_digest(&grant.claims)));
         }
         let mut stored = BTreeMap::new();
         for row in self.counters.into_iter().filter(|row| row.used > 0) {

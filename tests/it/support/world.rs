@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use perkgate::access::{Merchant, NewKey, Principal, Role};
-use perkgate::clock::Clock;
-use perkgate::decimal::Decimal;
+use perkgate::decision::facts::Context;
 use perkgate::eligibility::checker::{Answer, CheckError, Question};
-use perkgate::eligibility::facts::Context;
-use perkgate::entropy::Entropy;
+use perkgate::foundation::clock::Clock;
+use perkgate::foundation::decimal::Decimal;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
-use perkgate::json::Json;
 use perkgate::ledger::entry::{Actor, Idempotency};
-use perkgate::ledger::note::VerifierKey;
 use perkgate::perks::catalog::{Made, NewVersion};
 use perkgate::scores::import::ImportConfig;
 use perkgate::scores::rows::Format;
 use perkgate::scores::score::{Score, Source};
 use perkgate::settings::{Settings, Sources};
+use perkgate::tlog::note::VerifierKey;
 use tokio::runtime::Handle;
 
 use super::databases::TestDatabase;

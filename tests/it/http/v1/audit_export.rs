@@ -88,7 +88,7 @@ fn hold(export: &str, key: &[u8]) -> Held {
                     let body = (text != "null").then(|| text.to_owned());
                     if let Some(body) = &body {
                         let computed = sha256(&[&[0], body.as_bytes()]);
-                        let computed = perkgate::subject::hex(&computed);
+                        let computed = perkgate::foundation::subject::hex(&computed);
                         assert_eq!(hash, computed);
                         hash = computed;
                     }

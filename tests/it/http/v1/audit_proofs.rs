@@ -10,13 +10,13 @@ use diesel::prelude::*;
 use perkgate::access::{Merchant, Role};
 use perkgate::database::schema::{events, logs, subtrees};
 use perkgate::database::{AnyConnection, DatabaseError};
-use perkgate::entropy::Entropy;
-use perkgate::json::Json;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::json::Json;
 use perkgate::ledger::LedgerError;
 use perkgate::ledger::entry::{EventDraft, LogOwner};
-use perkgate::ledger::merkle::{Hash, verify_consistency, verify_inclusion};
-use perkgate::ledger::note::{Checkpoint, VerifierKey};
 use perkgate::on_either;
+use perkgate::tlog::merkle::{Hash, verify_consistency, verify_inclusion};
+use perkgate::tlog::note::{Checkpoint, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;

@@ -36,7 +36,7 @@ fn overturn() -> Value {
 }
 
 fn findings(app: &TestApp) -> Vec<String> {
-    let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
+    let (database, entropy) = (app.world.database.open(), perkgate::foundation::entropy::Entropy::seeded(1));
     let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
     report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
 }

@@ -29,7 +29,7 @@ fn referring() -> String {
 }
 
 fn findings(app: &TestApp) -> Vec<String> {
-    let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
+    let (database, entropy) = (app.world.database.open(), perkgate::foundation::entropy::Entropy::seeded(1));
     let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
     report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
 }

@@ -259,7 +259,7 @@ async fn the_command_line_writes_and_submits_and_is_nobody_who_approves() {
         lounge(&ada).await;
         let (catalog, merchant) = (&app.world.gateway.catalog, &app.cathay.id);
         let slug = "sfo-lounge".parse().unwrap();
-        let rule = perkgate::json::Json::parse(r#"{"at_least":45,"score":"klout"}"#).unwrap();
+        let rule = perkgate::foundation::json::Json::parse(r#"{"at_least":45,"score":"klout"}"#).unwrap();
         let new = NewVersion { rule, publish: true, change_note: None };
         let made = catalog.create_version(merchant, CLI, &slug, new).await.unwrap();
         assert_eq!(made.version.status.as_str(), "in_review");

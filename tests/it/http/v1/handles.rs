@@ -3,13 +3,13 @@
 use diesel::prelude::*;
 use perkgate::access::{Principal, Role};
 use perkgate::database::schema;
+use perkgate::decision::decide::Decision;
+use perkgate::decision::facts::Context;
 use perkgate::eligibility::checker::Question;
-use perkgate::eligibility::decide::Decision;
-use perkgate::eligibility::facts::Context;
-use perkgate::json::Json;
-use perkgate::perks::rule::Rule;
+use perkgate::foundation::json::Json;
+use perkgate::foundation::subject::SubjectHandle;
+use perkgate::rules::rule::Rule;
 use perkgate::scores::score::{Score, Source};
-use perkgate::subject::SubjectHandle;
 use serde_json::{Value, json};
 
 use super::LOUNGE;
@@ -175,7 +175,7 @@ async fn known_before(app: &TestApp, kiosk: &Principal, former: &str) -> (String
 }
 
 fn findings(app: &TestApp) -> Vec<String> {
-    let (database, entropy) = (app.world.database.open(), perkgate::entropy::Entropy::seeded(1));
+    let (database, entropy) = (app.world.database.open(), perkgate::foundation::entropy::Entropy::seeded(1));
     let report = perkgate::audit::verify(&database, &perkgate::audit::Request::default(), &entropy, &mut |_| {});
     report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
 }

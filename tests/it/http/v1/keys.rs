@@ -109,7 +109,7 @@ async fn a_key_that_is_cut_bent_expired_or_revoked_says_which() {
             cut.problem(401, "invalid_key");
         }
         // A well-formed key that is nobody's.
-        let stranger = perkgate::access::KeySecret::new(&perkgate::entropy::Entropy::System);
+        let stranger = perkgate::access::KeySecret::new(&perkgate::foundation::entropy::Entropy::System);
         assert_shape!(with(stranger.expose()).get("/v1/perks").await, @r#"
         401
         {

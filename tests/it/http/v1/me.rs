@@ -1,7 +1,7 @@
 //! `GET /v1/me`, and when keys were last used.
 
 use perkgate::access::{NewKey, Role};
-use perkgate::entropy::Entropy;
+use perkgate::foundation::entropy::Entropy;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;

@@ -48,10 +48,10 @@ use diesel::prelude::*;
 use perkgate::access::NewKey;
 use perkgate::access::Role;
 use perkgate::database::{DatabaseError, schema};
-use perkgate::ids::KeyId;
-use perkgate::json::Json;
+use perkgate::foundation::ids::KeyId;
+use perkgate::foundation::json::Json;
 use perkgate::ledger::entry::Actor;
-use perkgate::ledger::event::StoredEvent;
+use perkgate::ledger::events::StoredEvent;
 
 use crate::support::app::TestApp;
 use crate::support::client::Client;

@@ -231,8 +231,8 @@ async fn a_merchant_runs_one_at_a_time_and_a_client_that_leaves_ends_its_own() {
     // A run that nobody works off, as of a client that reads nothing.
     let trial = perkgate::eligibility::simulator::EveryoneTrial {
         perk: "sfo-lounge".parse().unwrap(),
-        choice: perkgate::eligibility::chosen::Choice::Deciding,
-        context: perkgate::eligibility::facts::Context::default(),
+        choice: perkgate::eligibility::rule_selection::Choice::Deciding,
+        context: perkgate::decision::facts::Context::default(),
         at: None,
     };
     let held = app.world.gateway.simulator.everyone(&app.cathay, trial).await.unwrap();

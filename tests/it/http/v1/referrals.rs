@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::RunQueryDsl as _;
 use perkgate::access::{NewKey, Role};
 use perkgate::database::DatabaseError;
-use perkgate::eligibility::referee::{Ruling, RulingError};
+use perkgate::eligibility::referral_decision::{Ruling, RulingError};
 use perkgate::perks::catalog::NewVersion;
 use serde_json::{Value, json};
 
@@ -229,7 +229,7 @@ async fn a_version_that_has_been_replaced_still_says_what_can_be_granted() {
         app.lounge(REFERRING, "37").await;
         let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
         let check = kiosk.post("/v1/checks", &ask()).await.text_of("check");
-        let rule = perkgate::json::Json::parse(r#"{"at_least":90,"score":"klout"}"#).unwrap();
+        let rule = perkgate::foundation::json::Json::parse(r#"{"at_least":90,"score":"klout"}"#).unwrap();
         let version = NewVersion { rule, publish: true, change_note: None };
         let slug = "sfo-lounge".parse().unwrap();
         app.world.gateway.catalog.create_version(&app.cathay.id, CLI, &slug, version).await.unwrap();
@@ -328,7 +328,7 @@ async fn the_queue_is_read_page_by_page_oldest_first() {
 /// Everything that stands in the database agrees with its logs.
 fn verified(world: &World) -> perkgate::audit::Report {
     let request = perkgate::audit::Request::default();
-    let entropy = perkgate::entropy::Entropy::seeded(1);
+    let entropy = perkgate::foundation::entropy::Entropy::seeded(1);
     perkgate::audit::verify(&world.database.open(), &request, &entropy, &mut |_| {}).unwrap()
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use perkgate::audit::{Checked, Request};
 use perkgate::database::{DatabaseError, connection};
-use perkgate::entropy::Entropy;
-use perkgate::ids::SourceName;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::ids::SourceName;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -168,7 +168,7 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
             let subject = format!("twitter:person-{nth}");
             app.world.score(&app.cathay, &subject, "90").await;
             kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": subject})).await.is(200);
-            let erasure = || perkgate::ledger::erasure::Erasure {
+            let erasure = || perkgate::ledger::retention::erasure::Erasure {
                 merchant: app.cathay.id.clone(),
                 subject: app.world.gateway.keyring.subject_refs(&app.cathay.id, &subject.parse().unwrap()),
                 by: crate::support::world::CLI,

@@ -2,7 +2,7 @@
 
 use perkgate::access::Merchant;
 use perkgate::audit::{self, Request};
-use perkgate::entropy::Entropy;
+use perkgate::foundation::entropy::Entropy;
 use reqwest::Method;
 use serde_json::{Value, json};
 

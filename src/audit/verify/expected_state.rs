@@ -1,0 +1,307 @@
+//! What the tables must hold, by the events.
+
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
+
+use super::Checked;
+use super::findings::{At, Findings, Place, Wrong};
+use super::fingerprints::Marks;
+use super::log_scan::{Columns, Identity};
+use super::logs::Logs;
+use super::missing_events::Gaps;
+use super::tables::additions::Additions;
+use super::tables::approvals::Approvals;
+use super::tables::counters::Counters;
+use super::tables::gateway_keys::GatewayKeys;
+use super::tables::grant_lifecycle::Spending;
+use super::tables::grants::Grants;
+use super::tables::keys::Keys;
+use super::tables::merchants::Owner;
+use super::tables::pruned::Pruned;
+use super::tables::redemptions::{Redemptions, SINGLE};
+use super::tables::referrals::Referrals;
+use super::tables::rules::Rules;
+use super::tables::subjects::Subjects;
+use crate::audit::reader::body::{Body, EndFacts, Facts, PerkFacts, Unreadable, read};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::cases::{contest, referral};
+use crate::ledger::grants::ending;
+use crate::ledger::retention::{erasure, pruning};
+use crate::ledger::write::{gateway_keys as gateway, redemption};
+
+/// Over all logs.
+pub(crate) struct Books {
+    marks: Marks,
+    against: Against,
+    /// The merchants that the operator's log knows.
+    merchants: BTreeSet<String>,
+    /// When the newest event of any log was.
+    newest: Option<i64>,
+}
+
+/// What grants and redemptions are held against.
+enum Against {
+    /// The tables of a database.
+    Tables { grants: Grants, redemptions: Redemptions },
+    /// Each other, there being nothing else.
+    Events(Spending),
+}
+
+/// Of one log.
+pub(crate) struct LogBooks<'a> {
+    log: &'a Identity,
+    books: &'a mut Books,
+    owner: Owner,
+    counters: Counters,
+    rules: Rules,
+    approvals: Approvals,
+    keys: Keys,
+    gateway_keys: GatewayKeys,
+    referrals: Referrals,
+    additions: Additions,
+    subjects: Subjects,
+    pruned: Pruned,
+    gaps: Gaps,
+}
+
+impl Books {
+    /// To be held to the tables of a database, whose newest event was at `newest`.
+    pub(crate) fn new(marks: Marks, newest: Option<i64>) -> Self {
+        let against = Against::Tables { grants: Grants::new(&marks), redemptions: Redemptions::new(&marks) };
+        Self { marks, against, merchants: BTreeSet::new(), newest }
+    }
+
+    /// Of an export.
+    pub(crate) fn alone(marks: Marks) -> Self {
+        let against = Against::Events(Spending::new(marks.clone()));
+        Self { marks, against, merchants: BTreeSet::new(), newest: None }
+    }
+
+    pub(crate) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
+        LogBooks {
+            log,
+            owner: Owner::default(),
+            counters: Counters::new(self.marks.clone()),
+            rules: Rules::default(),
+            approvals: Approvals::default(),
+            keys: Keys::default(),
+            gateway_keys: GatewayKeys::default(),
+            referrals: Referrals::default(),
+            additions: Additions::default(),
+            subjects: Subjects::new(self.marks.clone()),
+            pruned: Pruned::default(),
+            gaps: Gaps::default(),
+            books: self,
+        }
+    }
+
+    /// Compares what belongs to all logs. `merchants` are the ids and slugs of the table.
+    pub(crate) fn close(
+        self,
+        conn: &mut AnyConnection,
+        logs: &Logs,
+        merchants: &[(String, String)],
+        checked: &mut Checked,
+        findings: &mut Findings,
+    ) -> Result<(), DatabaseError> {
+        if let Against::Tables { grants, redemptions } = self.against {
+            checked.grants = grants.close(conn, logs, findings)?;
+            checked.redemptions = redemptions.close(conn, logs, findings)?;
+        }
+        let mut known = self.merchants;
+        for (id, slug) in merchants {
+            if !known.remove(id) {
+                findings.add(Place::log(OPERATOR), Wrong::MerchantWithoutEvent { merchant: id.clone() });
+            }
+            match logs.find(id) {
+                None => findings.add(Place::default(), Wrong::LogMissing { owner: format!("{slug} ({id})") }),
+                Some(log) if log.name() != slug => {
+                    findings.add(Place::log(log.name()), Wrong::LogOwner { name: slug.clone() });
+                }
+                Some(_) => {}
+            }
+        }
+        for merchant in known {
+            findings.add(Place::log(OPERATOR), Wrong::MerchantMissing { merchant });
+        }
+        Ok(())
+    }
+}
+
+/// The name of the operator's log.
+pub(crate) const OPERATOR: &str = "operator";
+
+impl LogBooks<'_> {
+    /// Some events are not part of what was exported.
+    pub(crate) const fn outside(&mut self) {
+        self.gaps.outside();
+    }
+
+    /// An event whose body is gone. `told` is what a table says of it.
+    pub(crate) fn gone(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
+        let instant = told.map(|told| told.at);
+        self.pruned.gone(at.index, instant);
+        self.gaps.pruned(at.index, instant);
+        match told.map(|told| (told.kind, told.about)) {
+            Some((kind, about)) if !pruning::PRUNABLE.contains(&kind) => {
+                findings.add(at, Wrong::BodyKept);
+                match kind.split_once('.').map(|(of, _)| of) {
+                    Some("rule" | "perk") => self.rules.gone(about),
+                    Some("key") => self.keys.gone(about),
+                    Some("approvals") => self.approvals.gone(),
+                    _ => {}
+                }
+            }
+            Some((
+                kind @ (referral::KIND | contest::OPENED | contest::UPHELD | contest::OVERTURNED | contest::CLOSED),
+                check,
+            )) => {
+                self.referrals.gone(check, kind);
+            }
+            Some((contest::ADDED, check)) => self.additions.gone(check),
+            Some((kind @ (redemption::KIND | ending::RELEASED | ending::VOIDED), grant)) => {
+                if let Against::Tables { grants, redemptions } = &mut self.books.against {
+                    redemptions.has_gone |= kind == redemption::KIND;
+                    grants.gone(grant, kind);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads what an event says about a table. Kinds that change none are passed over.
+    pub(crate) fn take(&mut self, at: At<'_>, body: &Body<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
+        let merchant = self.log.merchant.as_deref();
+        match &body.facts {
+            Facts::Check(check) => {
+                if (&*check.decision == "granted") != check.grant.is_some() {
+                    findings.add(at, Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" });
+                }
+                self.rules.cited(at, body.at, check, self.gaps.is_part(), findings);
+                self.counters.take(at, body.at, check, &self.gaps, findings);
+                self.subjects.seen(at, body.at, &check.subject);
+                self.referrals.asked(at, body, check, self.gaps.any(), findings);
+                if let Some(grant) = &check.grant {
+                    match &mut self.books.against {
+                        Against::Tables { grants, .. } => grants.take(merchant.unwrap_or_default(), body, check, grant),
+                        Against::Events(spending) => spending.granted(at, check, findings),
+                    }
+                }
+                Ok(())
+            }
+            Facts::Redeem(facts) => {
+                // A token that may be spent often has a slot for each attempt.
+                if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
+                    findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
+                }
+                self.counters.enter(&body.about, facts);
+                match &mut self.books.against {
+                    Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
+                    Against::Events(spending) => {
+                        spending.redeemed(at, &body.about, facts, self.gaps.any(), findings);
+                    }
+                }
+                Ok(())
+            }
+            Facts::Other(facts) => self.take_other(at, body, facts, findings),
+        }
+    }
+
+    fn take_other(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &RawValue,
+        findings: &mut Findings,
+    ) -> Result<(), Unreadable> {
+        let about = &*body.about;
+        match &*body.kind {
+            ending::RELEASED | ending::VOIDED => {
+                let facts: EndFacts<'_> = read(facts)?;
+                self.counters.give_back(about, &facts);
+                if let Against::Tables { grants, .. } = &mut self.books.against {
+                    grants.end(about, *body.kind == *ending::VOIDED, facts.ended_at);
+                }
+            }
+            contest::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
+            contest::ADDED => {
+                let cases = (&mut self.referrals, self.gaps.any());
+                self.additions.added(at, body, &read(facts)?, cases, findings);
+            }
+            referral::KIND | contest::UPHELD | contest::OVERTURNED | contest::CLOSED => {
+                self.referrals.judged(at, body, &self.approvals, findings);
+                self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
+            }
+            erasure::KIND => self.subjects.erased(at, &read(facts)?),
+            pruning::KIND => {
+                let facts = read(facts)?;
+                self.pruned.recorded(&facts);
+                self.gaps.tell(body.at.0, &facts);
+            }
+            "perk.created" | "perk.renamed" | "perk.repurposed" => {
+                self.rules.named(body, &read::<PerkFacts<'_>>(facts)?);
+            }
+            "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(body),
+            kind if kind.starts_with("approvals.") => {
+                self.approvals.changed(at, body, &read(facts)?, self.gaps.is_part(), findings);
+            }
+            kind if kind.starts_with("rule.") => {
+                let has_gaps = self.gaps.is_part();
+                self.rules.take(at, body, &read(facts)?, &self.approvals, has_gaps, findings);
+            }
+            "key.created" => {
+                self.approvals.key_created(body);
+                self.keys.created(body, read(facts)?);
+            }
+            "key.revoked" => self.keys.revoked(body, read(facts)?),
+            gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
+                self.gateway_keys.told(about, &read(facts)?);
+            }
+            gateway::REVOKED if self.log.merchant.is_none() => self.gateway_keys.revoked(about, &read(facts)?),
+            "merchant.created" if self.log.merchant.is_none() => {
+                self.books.merchants.insert(about.to_owned());
+            }
+            "merchant.created" => self.owner.created(&read(facts)?),
+            "merchant.rezoned" => self.owner.rezoned(&read(facts)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Of what came with exports of the whole log: how many bodies are gone without a word. Of a part of it: how
+    /// many of which only the rest could tell.
+    pub(crate) fn close_alone(&self, is_whole: bool, findings: &mut Findings) -> u64 {
+        if is_whole && !self.gaps.is_part() {
+            self.pruned.close(&self.log.name, findings);
+            return 0;
+        }
+        self.pruned.unaccounted()
+    }
+
+    /// Compares what belongs to this log's owner.
+    pub(crate) fn close(
+        self,
+        conn: &mut AnyConnection,
+        checked: &mut Checked,
+        findings: &mut Findings,
+    ) -> Result<(), DatabaseError> {
+        let (name, merchant, gaps) = (self.log.name.as_str(), self.log.merchant.as_deref(), self.gaps);
+        self.pruned.close(name, findings);
+        let keys = self.keys.close(conn, name, merchant, findings)?;
+        checked.keys += keys.rows;
+        checked.unheld += keys.unheld;
+        let Some(merchant) = merchant else { return self.gateway_keys.close(conn, name, findings) };
+        self.owner.close(conn, name, merchant, findings)?;
+        checked.unheld += self.approvals.close(conn, name, merchant, findings)?;
+        let rules = self.rules.close(conn, name, merchant, findings)?;
+        checked.rules += rules.rows;
+        let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
+        checked.referrals += referrals.rows;
+        checked.unheld += rules.unheld + referrals.unheld;
+        self.additions.close(conn, name, merchant, findings)?;
+        checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
+        checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;
+        Ok(())
+    }
+}

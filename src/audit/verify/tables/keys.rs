@@ -1,0 +1,110 @@
+//! API keys against the events of one log.
+
+use std::collections::BTreeMap;
+
+use super::approvals::Step;
+use super::rules::Compared;
+use crate::audit::reader::body::{Body, KeyFacts};
+use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::store::{self, KeyRow};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+
+/// What the events of one log make of its owner's keys.
+#[derive(Default)]
+pub(crate) struct Keys {
+    known: BTreeMap<String, Known>,
+}
+
+struct Known {
+    facts: KeyFacts,
+    /// None where the event is not here.
+    created: Option<Step>,
+    revoked: Option<Step>,
+    /// The body of an event about it is gone.
+    has_gone: bool,
+}
+
+impl Keys {
+    pub(crate) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
+        let known = Known { facts, created: Some(Step::of(body)), revoked: None, has_gone: false };
+        self.known.insert(body.about.to_string(), known);
+    }
+
+    /// `facts` are those it was created with; its creation may lie outside of what was exported.
+    pub(crate) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
+        let unmade = Known { facts, created: None, revoked: None, has_gone: false };
+        self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(Step::of(body));
+    }
+
+    /// The body of an event about the key is gone.
+    pub(crate) fn gone(&mut self, key: &str) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.has_gone = true;
+        }
+    }
+
+    /// Compares with the owner's keys; returns how many there are.
+    pub(crate) fn close(
+        mut self,
+        conn: &mut AnyConnection,
+        log: &str,
+        merchant: Option<&str>,
+        findings: &mut Findings,
+    ) -> Result<Compared, DatabaseError> {
+        let (mut compared, mut last) = (Compared::default(), String::new());
+        loop {
+            let page = store::list_keys(conn, merchant, &last)?;
+            for row in &page {
+                compared.rows += 1;
+                match self.known.remove(&row.id) {
+                    Some(known) => {
+                        compared.unheld += u64::from(known.is_unheld());
+                        for part in known.differences(row) {
+                            findings.add(Place::log(log), Wrong::Key { key: row.id.clone(), part });
+                        }
+                    }
+                    None => findings.add(Place::log(log), Wrong::KeyWithoutEvent { key: row.id.clone() }),
+                }
+            }
+            if page.len() < store::PAGE {
+                break;
+            }
+            last = page.into_iter().next_back().map(|row| row.id).unwrap_or_default();
+        }
+        for key in self.known.into_keys() {
+            findings.add(Place::log(log), Wrong::KeyMissing { key });
+        }
+        Ok(compared)
+    }
+}
+
+impl Known {
+    /// Whether who made it, and when, can't be told.
+    const fn is_unheld(&self) -> bool {
+        self.has_gone || self.created.is_none()
+    }
+
+    fn differences(&self, row: &KeyRow) -> impl Iterator<Item = &'static str> {
+        let facts = &self.facts;
+        let created = self.created.as_ref().filter(|_| !self.is_unheld());
+        let [made_by, made_at] = [
+            created.is_none_or(|step| step.key == row.created_by),
+            created.is_none_or(|step| step.at.may_be_stored_as(row.created_at)),
+        ];
+        [
+            (row.role == facts.role, "role"),
+            (row.label == facts.label, "label"),
+            (row.location == facts.location, "location"),
+            (row.kiosk == facts.kiosk, "kiosk"),
+            (row.audience == facts.audience, "audience"),
+            (row.origins == facts.origins, "origins"),
+            (row.expires_at.map(from_micros) == facts.expires_at, "expiry"),
+            (made_by, "maker"),
+            (made_at, "instant of making"),
+            (self.has_gone || Step::is_at(self.revoked.as_ref(), row.revoked_at), "revocation"),
+        ]
+        .into_iter()
+        .filter_map(|(is_same, part)| (!is_same).then_some(part))
+    }
+}

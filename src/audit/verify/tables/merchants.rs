@@ -1,0 +1,48 @@
+//! A merchant's own row against the events of its log.
+
+use crate::audit::reader::body::MerchantFacts;
+use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::store;
+use crate::database::{AnyConnection, DatabaseError};
+
+/// The zone of a merchant of which no event names one: the first events had none to name.
+const ZONE: &str = "UTC";
+
+/// What the events of one log make of its owner.
+#[derive(Default)]
+pub(crate) struct Owner {
+    /// None where no event says it.
+    name: Option<String>,
+    time_zone: Option<String>,
+}
+
+impl Owner {
+    pub(crate) fn created(&mut self, facts: &MerchantFacts<'_>) {
+        self.rezoned(facts);
+    }
+
+    pub(crate) fn rezoned(&mut self, facts: &MerchantFacts<'_>) {
+        self.name = facts.name.as_ref().map(|name| name.to_string()).or(self.name.take());
+        self.time_zone = facts.time_zone.as_ref().map(|zone| zone.to_string()).or(self.time_zone.take());
+    }
+
+    /// Compares with the row. That there is one, and that it bears its log's name, is asked for all
+    /// merchants together.
+    pub(crate) fn close(
+        self,
+        conn: &mut AnyConnection,
+        log: &str,
+        merchant: &str,
+        findings: &mut Findings,
+    ) -> Result<(), DatabaseError> {
+        let Some((name, time_zone)) = store::find_merchant(conn, merchant)? else { return Ok(()) };
+        let parts = [
+            (self.name.is_none_or(|said| said == name), "name"),
+            (self.time_zone.as_deref().unwrap_or(ZONE) == time_zone, "time zone"),
+        ];
+        for (_, part) in parts.into_iter().filter(|(is_same, _)| !is_same) {
+            findings.add(Place::log(log), Wrong::Merchant { merchant: merchant.to_owned(), part });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! audit::verify::tables
+
+pub(crate) mod additions;
+pub(crate) mod approvals;
+pub(crate) mod counters;
+pub(crate) mod gateway_keys;
+pub(crate) mod grant_lifecycle;
+pub(crate) mod grants;
+pub(crate) mod keys;
+pub(crate) mod merchants;
+pub(crate) mod pruned;
+pub(crate) mod redemptions;
+pub(crate) mod referrals;
+pub(crate) mod rules;
+pub(crate) mod subjects;
+pub(crate) mod subtrees;
+pub(crate) mod versions;

@@ -1,0 +1,107 @@
+//! Who the events of one merchant are about, against the rows that name people: everybody is named there,
+//! or was erased, and the log says so.
+
+use serde::Deserialize;
+
+use crate::audit::reader::instant::Instant;
+use crate::audit::reader::text::Text;
+use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::fingerprints::{Marked, Marks};
+use crate::audit::verify::missing_events::Gaps;
+use crate::audit::verify::store;
+use crate::database::{AnyConnection, DatabaseError};
+
+/// The facts of `subject.erased`.
+#[derive(Deserialize)]
+pub(crate) struct ErasedFacts<'a> {
+    /// None when no event was about the person.
+    #[serde(borrow)]
+    pub subject: Option<Text<'a>>,
+}
+
+/// What the events of one log make of its people, by pseudonym: 50 bytes for each.
+#[derive(Default)]
+pub(crate) struct Subjects {
+    marks: Marks,
+    /// The first check that was about them, and when it was.
+    seen: Marked<u128, (i64, Instant)>,
+    /// Where the log says that they were erased.
+    erased: Marked<u128, i64>,
+    /// Erasures, also of people whom no event is about.
+    erasures: u64,
+}
+
+impl Subjects {
+    pub(crate) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
+    pub(crate) fn seen(&mut self, at: At<'_>, asked: Instant, pseudonym: &str) {
+        let number = self.number_of(pseudonym);
+        self.seen.entry(number).or_insert((at.index, asked));
+    }
+
+    pub(crate) fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
+        self.erasures += 1;
+        if let Some(pseudonym) = &facts.subject {
+            let number = self.number_of(pseudonym);
+            self.erased.insert(number, at.index);
+        }
+    }
+
+    /// Compares with the merchant's rows; returns how many people were erased.
+    pub(crate) fn close(
+        mut self,
+        conn: &mut AnyConnection,
+        log: &str,
+        merchant: &str,
+        gaps: &Gaps,
+        findings: &mut Findings,
+    ) -> Result<u64, DatabaseError> {
+        let mut last = Vec::new();
+        loop {
+            let page = store::list_subjects(conn, merchant, &last)?;
+            for (_, pseudonym, created_at) in &page {
+                let (number, subject) = (self.number_of(pseudonym), pseudonym.clone());
+                if let Some(index) = self.erased.get(&number) {
+                    findings.add(Place::index(log, *index), Wrong::SubjectKept { subject });
+                    continue;
+                }
+                match self.seen.remove(&number) {
+                    // Whoever looks for what they did looks from then on. By a clock that was ahead they may have been
+                    // met before, by an event that is pruned.
+                    Some((index, first)) if *created_at > first.0 && !gaps.may_hold(*created_at) => {
+                        findings.add(Place::index(log, index), Wrong::SubjectSince { subject });
+                    }
+                    None if !gaps.may_hold(*created_at) => {
+                        findings.add(Place::log(log), Wrong::SubjectWithoutEvent { subject });
+                    }
+                    _ => {}
+                }
+            }
+            match page.into_iter().nth(store::PAGE - 1) {
+                Some((reference, ..)) => last = reference,
+                None => break,
+            }
+        }
+        let gone = self.seen.into_iter().filter(|(number, _)| !self.erased.contains_key(number));
+        let mut gone: Vec<(i64, u128)> = gone.map(|(number, (index, _))| (index, number)).collect();
+        gone.sort_unstable();
+        for (index, number) in gone {
+            findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
+        }
+        Ok(self.erasures)
+    }
+
+    /// The number that a pseudonym writes in hexadecimal; of what is none, one that nothing else has.
+    fn number_of(&self, pseudonym: &str) -> u128 {
+        let is_number = |digits: &&str| {
+            digits.len() == 32 && digits.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'a'..=b'f'))
+        };
+        let digits = pseudonym.strip_prefix("sub_").filter(is_number);
+        let halves = digits.and_then(|digits| digits.split_at_checked(16));
+        let half = |digits| u64::from_str_radix(digits, 16).ok().map(u128::from);
+        let number = halves.and_then(|(high, low)| Some(half(high)? << 64 | half(low)?));
+        number.unwrap_or_else(|| self.marks.of(&[pseudonym]))
+    }
+}

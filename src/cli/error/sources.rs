@@ -1,0 +1,70 @@
+//! What the rooms' errors become on the command line, where they are told otherwise than they say it themselves.
+
+use super::CliError;
+use crate::eligibility::checker::CheckError;
+use crate::eligibility::referral_decision::RulingError;
+use crate::gateway::GatewayError;
+use crate::ledger::cases::contest::ContestError;
+use crate::ledger::grants::ending::ReturnError;
+use crate::ledger::write::gateway_keys::RotationError;
+use crate::perks::catalog::PerkError;
+
+impl From<PerkError> for CliError {
+    fn from(error: PerkError) -> Self {
+        match error {
+            PerkError::NotFound(perk) => Self::UnknownPerk(perk),
+            PerkError::VersionNotFound { perk, version } => Self::UnknownVersion { perk, version },
+            other => Self::Perk(other),
+        }
+    }
+}
+
+impl From<CheckError> for CliError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Perk(error) => error.into(),
+            CheckError::Score(error) => error.into(),
+            CheckError::Ledger(error) => error.into(),
+            CheckError::Context(issues) => Self::Context(issues),
+            CheckError::Token(_) => Self::Check(error),
+        }
+    }
+}
+
+impl From<RulingError> for CliError {
+    fn from(error: RulingError) -> Self {
+        match error {
+            RulingError::Check(error) => error.into(),
+            other => Self::Ruling(other),
+        }
+    }
+}
+
+impl From<ContestError> for CliError {
+    fn from(error: ContestError) -> Self {
+        match error {
+            ContestError::Ledger(error) => error.into(),
+            other => Self::Contest(other),
+        }
+    }
+}
+
+impl From<ReturnError> for CliError {
+    fn from(error: ReturnError) -> Self {
+        match error {
+            ReturnError::Ledger(error) => error.into(),
+            ReturnError::Database(error) => error.into(),
+            other => Self::Return(other),
+        }
+    }
+}
+
+impl From<RotationError> for CliError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Keyring(error) => GatewayError::from(error).into(),
+            RotationError::Ledger(error) => error.into(),
+            RotationError::Database(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! An example for every command: its help ends with it.
+
+use clap::Command;
+
+/// What stands at the end of a command's help, by its path. A command that has more to say says it in its own file.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    ("approval require", &["perkgate approval require --merchant cathay"]),
+    ("approval show", &["perkgate approval show --merchant cathay --json"]),
+    ("audit checkpoint", &["perkgate audit checkpoint", "perkgate audit checkpoint --append anchors.ndjson"]),
+    ("audit export", &["perkgate audit export --merchant cathay -o cathay.ndjson"]),
+    ("audit prune", &["perkgate audit prune --before 2026-01-01 --all --dry-run"]),
+    ("audit receipt", &["perkgate audit receipt answer.json --key log-keys.json --proof proof.json"]),
+    ("audit verify", &["perkgate audit verify", "perkgate audit verify cathay.ndjson --key log-keys.json"]),
+    (
+        "check",
+        &[
+            "perkgate check sfo-lounge twitter:ada",
+            "perkgate check sfo-lounge twitter:ada --role kiosk --location SFO-A --context '{\"terminal\":\"A\"}'",
+        ],
+    ),
+    ("completions", &["perkgate completions bash", "perkgate completions zsh"]),
+    ("contest list", &["perkgate contest list --status open"]),
+    (
+        "contest open",
+        &["perkgate contest open chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --reason 'The account was renamed.'"],
+    ),
+    ("contest show", &["perkgate contest show chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    (
+        "contest uphold",
+        &["perkgate contest uphold chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'It is the only account.'"],
+    ),
+    ("demo", &["perkgate demo", "perkgate demo --once --json"]),
+    ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
+    ("grant release", &["perkgate grant release grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    ("grant show", &["perkgate grant show grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    ("grant void", &["perkgate grant void grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'The wrong guest.' --yes"]),
+    (
+        "key create",
+        &[
+            "perkgate key create --role admin --label Ada --merchant cathay",
+            "perkgate key create --role kiosk --label 'SFO A12' --location SFO-A --kiosk A12 --expires 90d",
+        ],
+    ),
+    ("key list", &["perkgate key list --merchant cathay", "perkgate key list --operator"]),
+    ("key master", &["perkgate key master"]),
+    ("key revoke", &["perkgate key revoke key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --merchant cathay"]),
+    ("man", &["perkgate man /usr/local/share/man/man1"]),
+    ("merchant create", &["perkgate merchant create cathay --name 'Cathay Pacific' --time-zone Asia/Hong_Kong"]),
+    ("merchant list", &["perkgate merchant list --json"]),
+    ("merchant set", &["perkgate merchant set cathay --time-zone Asia/Hong_Kong"]),
+    ("migrate", &["perkgate migrate", "perkgate migrate --database-url sqlite:perkgate.db"]),
+    ("openapi", &["perkgate openapi", "perkgate openapi --schema"]),
+    ("perk backtest", &["perkgate perk backtest sfo-lounge --from 2026-11-01T00:00:00Z -f lounge.yaml"]),
+    ("perk delete-draft", &["perkgate perk delete-draft sfo-lounge --version 3 --yes"]),
+    ("perk history", &["perkgate perk history sfo-lounge"]),
+    ("perk list", &["perkgate perk list --merchant cathay"]),
+    ("perk pause", &["perkgate perk pause sfo-lounge --change-note 'Water damage'"]),
+    ("perk publish", &["perkgate perk publish sfo-lounge --version 3 --change-note 'Busy in May'"]),
+    ("perk resume", &["perkgate perk resume sfo-lounge"]),
+    ("perk retire", &["perkgate perk retire sfo-lounge --change-note 'The lease has ended'"]),
+    ("perk rollback", &["perkgate perk rollback sfo-lounge --to 1 --change-note 'Too strict'"]),
+    ("perk schedule", &["perkgate perk schedule sfo-lounge --at 2026-12-01T09:00"]),
+    ("perk show", &["perkgate perk show sfo-lounge", "perkgate perk show sfo-lounge --version 2 --json"]),
+    (
+        "perk simulate",
+        &[
+            "perkgate perk simulate sfo-lounge --subject twitter:ada",
+            "perkgate perk simulate sfo-lounge --everyone -f lounge.yaml",
+        ],
+    ),
+    ("perk submit", &["perkgate perk submit sfo-lounge --change-note 'Please look'"]),
+    ("perk unschedule", &["perkgate perk unschedule sfo-lounge"]),
+    ("perk withdraw", &["perkgate perk withdraw sfo-lounge"]),
+    ("referral deny", &["perkgate referral deny chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'No flight today.'"]),
+    ("referral list", &["perkgate referral list --status open"]),
+    ("referral show", &["perkgate referral show chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    ("report billing", &["perkgate report billing --group-by month --format csv --bom -o billing.csv"]),
+    ("report fairness", &["perkgate report fairness --from 2026-11-01 --to 2026-12-01"]),
+    (
+        "report grants",
+        &["perkgate report grants --group-by week", "perkgate report grants --format html -o grants.html"],
+    ),
+    ("score import", &["perkgate score import scores.csv --source klout --merchant cathay"]),
+    ("score show", &["perkgate score show twitter:ada --source klout"]),
+    ("serve", &["perkgate serve", "perkgate serve --listen 0.0.0.0:8080 --issuer https://perks.example.com"]),
+    ("source create", &["perkgate source create kred --min 1 --max 1000 --refresh P1D"]),
+    ("source list", &["perkgate source list --merchant cathay"]),
+    ("subject erase", &["perkgate subject erase -"]),
+    ("subject record", &["perkgate subject record - --json"]),
+    ("token revoke-key", &["perkgate token revoke-key kid-of-the-stolen-key --yes"]),
+    ("token rotate-key", &["perkgate token rotate-key --after 1h"]),
+    (
+        "token verify",
+        &["perkgate token verify - --jwks jwks.json --issuer https://perks.example.com --audience cathay/sfo-lounge"],
+    ),
+];
+
+/// The examples of the command of this path.
+fn of(path: &str) -> &'static [&'static str] {
+    EXAMPLES.iter().find(|(known, _)| *known == path).map_or(&[], |(_, examples)| *examples)
+}
+
+/// The command with an example in its help, and in that of each command below it; a group shows the first of each of
+/// its first three.
+pub(crate) fn add(command: Command, path: &str) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path} {name}") };
+    let examples: Vec<&str> =
+        if names.is_empty() { of(path).to_vec() } else { first_below(&command, path).into_iter().take(3).collect() };
+    let has_own = command.get_after_help().is_some();
+    let command = names.iter().fold(command, |command, name| {
+        let path = below(name);
+        command.mut_subcommand(name, |below| add(below, &path))
+    });
+    if has_own || examples.is_empty() {
+        return command;
+    }
+    let heading = if examples.len() == 1 { "Example" } else { "Examples" };
+    command.after_help(format!("{heading}:\n  {}", examples.join("\n  ")))
+}
+
+fn first_below(command: &Command, path: &str) -> Vec<&'static str> {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path} {name}") };
+    let each = command.get_subcommands().map(|sub| (sub, below(sub.get_name())));
+    each.filter_map(|(sub, path)| of(&path).first().copied().or_else(|| first_below(sub, &path).into_iter().next()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        let quoted = line.split('\'').enumerate();
+        let split = quoted.flat_map(|(nth, part)| {
+            if nth % 2 == 1 { vec![part.to_owned()] } else { part.split_whitespace().map(str::to_owned).collect() }
+        });
+        split.collect()
+    }
+
+    fn walk(command: &Command, path: &str, seen: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let prefix = format!("perkgate{}{path}", if path.is_empty() { "" } else { " " });
+        let examples: Vec<&str> = help.lines().map(str::trim).filter(|line| line.starts_with("perkgate ")).collect();
+        assert!(examples.iter().any(|line| line.starts_with(&prefix)), "`{path}` has no example of its own: {help}");
+        for example in examples {
+            let read = crate::cli::command().try_get_matches_from(words(example));
+            // A file of log keys is read with the command line, and isn't here.
+            let reads_keys = |error: &clap::Error| {
+                error.kind() == clap::error::ErrorKind::ValueValidation && example.contains("--key log-keys.json")
+            };
+            if let Err(error) = read.map(|_| ()).or_else(|error| if reads_keys(&error) { Ok(()) } else { Err(error) }) {
+                panic!("`{path}`: {example}: {error}");
+            }
+        }
+        seen.push(path.to_owned());
+        for below in command.get_subcommands() {
+            let name = below.get_name();
+            walk(below, &if path.is_empty() { name.to_owned() } else { format!("{path} {name}") }, seen);
+        }
+    }
+
+    fn undescribed(command: &Command, path: &str, found: &mut Vec<String>) {
+        let is_silent =
+            |arg: &&clap::Arg| arg.get_help().is_none() && arg.get_long_help().is_none() && !arg.is_hide_set();
+        found.extend(command.get_arguments().filter(is_silent).map(|arg| format!("{path} {}", arg.get_id())));
+        for below in command.get_subcommands() {
+            undescribed(below, &format!("{path} {}", below.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_argument_is_described() {
+        let mut found = Vec::new();
+        undescribed(&crate::cli::command(), "perkgate", &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_it_takes() {
+        let mut seen = Vec::new();
+        walk(&crate::cli::command(), "", &mut seen);
+        let listed = EXAMPLES.iter().map(|(path, _)| *path);
+        let unknown: Vec<&str> = listed.filter(|path| !seen.iter().any(|known| known == path)).collect();
+        assert!(unknown.is_empty(), "there are no such commands: {unknown:?}");
+    }
+}

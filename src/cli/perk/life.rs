@@ -1,0 +1,345 @@
+//! `perkgate perk publish|schedule|rollback|…`: the life of a rule's versions and of the perk.
+//!
+//! The command line writes, submits and pauses; it has no key, so it is nobody who could approve.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
+use crate::cli::output::confirmation::Confirmation;
+use crate::cli::output::{table, write_part};
+use crate::cli::{Ended, Invocation};
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::gateway::Gateway;
+use crate::perks::catalog::{Made, PerkError};
+use crate::perks::life::Expected;
+use crate::perks::perk::{PerkStatus, RuleVersion, Signed, VersionStatus};
+use crate::perks::versions::{Step, Taken};
+
+#[derive(clap::Args)]
+pub(crate) struct OfPerk {
+    #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
+    perk: PerkSlug,
+    #[command(flatten)]
+    merchant: MerchantFlag,
+    #[arg(long = "change-note", alias = "note", value_name = "TEXT", help = "Why; it stands in the audit log")]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct OfVersion {
+    #[command(flatten)]
+    of: OfPerk,
+    /// Which version; the newest unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    version: Option<i32>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Life {
+    /// Submit a draft for approval: an admin key approves it over HTTP.
+    Submit(OfVersion),
+    /// Take a version in review or approved back: it is a draft again.
+    Withdraw(OfVersion),
+    /// Let a version decide from now on; a server that runs follows within a second.
+    Publish(OfVersion),
+    /// Let a version decide from an instant on.
+    Schedule {
+        #[command(flatten)]
+        of: OfVersion,
+        /// 2026-12-01T08:00:00Z, or the local time in the rule's zone: 2026-12-01T09:00.
+        #[arg(long, value_name = "INSTANT")]
+        at: String,
+    },
+    /// Take a schedule back.
+    Unschedule(OfVersion),
+    /// Go back: what an earlier version said becomes a new one, and decides; a server that runs follows within a second.
+    Rollback {
+        #[command(flatten)]
+        of: OfPerk,
+        /// A version that decided before.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        to: i32,
+    },
+    /// Deny every check until the perk is resumed; a server that runs follows within a second.
+    Pause(OfPerk),
+    /// Let its rule decide again.
+    Resume(OfPerk),
+    /// Take a perk off for good.
+    Retire {
+        #[command(flatten)]
+        of: OfPerk,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Delete a draft. Its number is never given again.
+    DeleteDraft {
+        #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
+        perk: PerkSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// Which version.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        version: i32,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// List a perk's versions with who did what and why, newest first.
+    History {
+        #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
+        perk: PerkSlug,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+}
+
+#[derive(Serialize)]
+struct Stepped {
+    perk: PerkSlug,
+    version: i32,
+    status: VersionStatus,
+    rule_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decides_from: Option<Timestamp>,
+    /// Pointers into the perk file.
+    warnings: Vec<Issue>,
+}
+
+impl Stepped {
+    fn of(made: Made) -> Self {
+        let Made { perk, version, warnings } = made;
+        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
+        let decides_from = match version.status {
+            VersionStatus::Scheduled => version.scheduled.map(|it| it.at),
+            VersionStatus::Published => version.published_at,
+            _ => None,
+        };
+        Self {
+            perk: perk.slug,
+            version: version.version,
+            status: version.status,
+            rule_hash: version.rule_hash,
+            decides_from,
+            warnings: warnings.into_iter().map(of_file).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Stepped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, version, status, decides_from, warnings, .. } = self;
+        match (status, decides_from) {
+            (VersionStatus::Draft, _) => write_part!(f, "Version {version} of `{perk}` is a draft"),
+            (VersionStatus::InReview, _) => write_part!(
+                f,
+                "Version {version} of `{perk}` is in review: an admin key of somebody other than its author approves \
+                 it, with POST /v1/perks/{perk}/versions/{version}/approve"
+            ),
+            (_, Some(from)) => write_part!(f, "Version {version} of `{perk}` is {}, from {from}", status.as_str()),
+            (status, None) => write_part!(f, "Version {version} of `{perk}` is {}", status.as_str()),
+        }?;
+        warnings.iter().try_for_each(|it| write_part!(f, "\n  warning: {}: {}", it.pointer, it.detail))
+    }
+}
+
+#[derive(Serialize)]
+struct DraftDeleted {
+    perk: PerkSlug,
+    version: i32,
+    deleted: bool,
+}
+
+impl fmt::Display for DraftDeleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "Draft {} of `{}` is deleted", self.version, self.perk)
+    }
+}
+
+#[derive(Serialize)]
+struct StatusSet {
+    perk: PerkSlug,
+    /// As `perk list` shows it.
+    status: &'static str,
+}
+
+impl fmt::Display for StatusSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "`{}` is {}", self.perk, self.status)
+    }
+}
+
+#[derive(Serialize)]
+struct Past {
+    version: i32,
+    status: VersionStatus,
+    author: String,
+    created_at: Timestamp,
+    approved_by: Option<String>,
+    scheduled_at: Option<Timestamp>,
+    published_by: Option<String>,
+    published_at: Option<Timestamp>,
+    change_note: Option<String>,
+    step_note: Option<String>,
+    rule_hash: String,
+    /// The labels of the keys that are named above, by key.
+    key_labels: BTreeMap<String, String>,
+}
+
+impl Past {
+    /// `labels` are at least those of the keys that the version names.
+    fn of(it: RuleVersion, labels: &BTreeMap<String, String>) -> Self {
+        let key_labels = it.people().filter_map(|key| labels.get_key_value(key));
+        Self {
+            key_labels: key_labels.map(|(key, label)| (key.clone(), label.clone())).collect(),
+            version: it.version,
+            status: it.status,
+            author: it.author,
+            created_at: it.created_at,
+            approved_by: it.approved.map(|Signed { by, .. }| by),
+            scheduled_at: it.scheduled.map(|Signed { at, .. }| at),
+            published_by: it.published_by,
+            published_at: it.published_at,
+            change_note: it.change_note,
+            step_note: it.step_note,
+            rule_hash: it.rule_hash,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct History {
+    perk: PerkSlug,
+    versions: Vec<Past>,
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |it: Option<&String>| it.cloned().unwrap_or_default();
+        // A label says who it is; a key that has none, or `cli`, stands for itself.
+        let person = |it: &Past, key: &String| it.key_labels.get(key).unwrap_or(key).clone();
+        let rows = self.versions.iter().map(|it| {
+            let from = it.published_at.or(it.scheduled_at).map(|at| at.to_string()).unwrap_or_default();
+            let note = it.step_note.as_ref().or(it.change_note.as_ref());
+            let (version, status) = (it.version.to_string(), it.status.as_str().to_owned());
+            let approved = it.approved_by.as_ref().map(|key| person(it, key)).unwrap_or_default();
+            [version, status, person(it, &it.author), approved, from, text(note)]
+        });
+        f.write_str(&table(["version", "status", "author", "approved by", "decides from", "note"], rows))
+    }
+}
+
+pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError> {
+    match life {
+        Life::Submit(of) => step(of, Step::Submit, invocation),
+        Life::Withdraw(of) => step(of, Step::Withdraw, invocation),
+        Life::Publish(of) => step(of, Step::Publish, invocation),
+        Life::Schedule { of, at } => step(of, Step::Schedule(at), invocation),
+        Life::Unschedule(of) => step(of, Step::Unschedule, invocation),
+        Life::Rollback { of: OfPerk { perk, merchant, note }, to } => {
+            let made = on(&merchant, invocation, async |gateway, merchant| {
+                gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await.map_err(CliError::from)
+            })?;
+            let waits = made.version.status == VersionStatus::InReview;
+            invocation.output.show(&Stepped::of(made))?;
+            // It was to decide, and doesn't.
+            Ok(if waits { Ended::Badly } else { Ended::Well })
+        }
+        Life::DeleteDraft { perk, merchant, version, confirmation } => {
+            on(&merchant, invocation, async |gateway, merchant| {
+                let found = gateway.catalog.find_version(merchant, &perk, version).await?;
+                if found.status != VersionStatus::Draft {
+                    return Err(PerkError::NotADraft(found.status).into());
+                }
+                confirmation.ask(&format!("delete the draft {version} of `{perk}` for good"))?;
+                gateway.catalog.delete_version(merchant, ACTOR, &perk, version, Expected::Anything).await?;
+                Ok(())
+            })?;
+            invocation.output.show(&DraftDeleted { perk, version, deleted: true })?;
+            Ok(Ended::Well)
+        }
+        Life::Pause(of) => stand(of, PerkStatus::Paused, None, invocation),
+        Life::Resume(of) => stand(of, PerkStatus::Active, None, invocation),
+        Life::Retire { of, confirmation } => stand(of, PerkStatus::Retired, Some(confirmation), invocation),
+        Life::History { perk, merchant } => {
+            let (versions, labels) = on(&merchant, invocation, async |gateway, merchant| {
+                let page = async |last: Option<&RuleVersion>| {
+                    gateway.catalog.list_versions(merchant, &perk, last.map(|it| it.version), 200).await
+                };
+                let versions = all_pages(200, page).await?;
+                let people = versions.iter().flat_map(RuleVersion::people).map(str::to_owned).collect();
+                Ok((versions, gateway.directory.labels_of(merchant, people).await?))
+            })?;
+            let versions = versions.into_iter().map(|version| Past::of(version, &labels)).collect();
+            invocation.output.show(&History { perk, versions })?;
+            Ok(Ended::Well)
+        }
+    }
+}
+
+fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, CliError> {
+    let OfVersion { of: OfPerk { perk, merchant, note }, version } = of;
+    let done = on(&merchant, invocation, async |gateway, merchant| {
+        let number = match version {
+            Some(number) => number,
+            None => match gateway.catalog.latest_version(merchant, &perk).await? {
+                Some(latest) => latest.version,
+                None => return Err(CliError::NoVersion(perk.clone())),
+            },
+        };
+        let taken = Taken { step, note, expected: Expected::Anything };
+        match gateway.catalog.step(merchant, ACTOR, &perk, number, taken).await {
+            Err(error @ PerkError::ApprovalRequired) => {
+                let version = gateway.catalog.find_version(merchant, &perk, number).await?;
+                Err(unapproved(error, Some(&version)))
+            }
+            done => Ok(done?),
+        }
+    })?;
+    invocation.output.show(&Stepped::of(done))?;
+    Ok(Ended::Well)
+}
+
+fn stand(
+    of: OfPerk,
+    status: PerkStatus,
+    confirmation: Option<Confirmation>,
+    invocation: &Invocation,
+) -> Result<Ended, CliError> {
+    let OfPerk { perk, merchant, note } = of;
+    let perk = on(&merchant, invocation, async |gateway, merchant| {
+        if let Some(confirmation) = confirmation {
+            let found = gateway.catalog.find_perk(merchant, &perk).await?;
+            confirmation.ask(&format!("retire `{perk}`, {}, for good", found.name))?;
+        }
+        Ok(gateway.catalog.set_status(merchant, ACTOR, &perk, status, note).await?)
+    })?;
+    invocation.output.show(&StatusSet { status: perk.shown_status(), perk: perk.slug })?;
+    Ok(Ended::Well)
+}
+
+fn on<T>(
+    merchant: &MerchantFlag,
+    invocation: &Invocation,
+    work: impl AsyncFnOnce(&Gateway, &MerchantId) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, merchant).await?;
+        work(gateway, &merchant.id).await
+    })
+}
+
+/// Why `version` can't be published: what is to be done depends on how far it has come.
+pub(crate) fn unapproved(error: PerkError, version: Option<&RuleVersion>) -> CliError {
+    match (error, version) {
+        (PerkError::ApprovalRequired, Some(RuleVersion { version, status, .. })) if *status != VersionStatus::Draft => {
+            CliError::Unapproved { version: *version, status: *status }
+        }
+        (other, _) => other.into(),
+    }
+}

@@ -1,0 +1,318 @@
+//! `perkgate perk simulate`: what a rule would do, to one subject or to everyone.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::ArgGroup;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::file::PerkFile;
+use crate::cli::error::CliError;
+use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
+use crate::cli::output::progress::work_off;
+use crate::cli::output::{table, write_block, write_line, write_part};
+use crate::cli::{Ended, Invocation};
+use crate::decision::decide::Decision;
+use crate::decision::facts::Context;
+use crate::decision::reason::Reason;
+use crate::decision::trace::{LeafTrace, Node, Passed, Shown, Trace};
+use crate::eligibility::population::{Everyone, Warning};
+use crate::eligibility::rule_selection::{Choice, TrialError};
+use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::PerkSlug;
+use crate::foundation::json::LooseJson;
+use crate::foundation::subject::SubjectHandle;
+use crate::gateway::Gateway;
+use crate::ledger::entry::LimitTouched;
+use crate::scores::score::parse_instant;
+
+/// Which rule is tried out.
+#[derive(clap::Args)]
+pub(crate) struct RuleArgs {
+    #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
+    pub perk: PerkSlug,
+    #[command(flatten)]
+    pub merchant: MerchantFlag,
+    /// A version: without it the published one, or the latest draft while nothing is published.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), conflicts_with = "file")]
+    version: Option<i32>,
+    /// The rule of a perk file instead; `-` is standard input.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl RuleArgs {
+    /// The rule that is meant.
+    ///
+    /// # Errors
+    /// What keeps the perk file from being read; [`CliError::Faulty`] when it is another perk's.
+    pub(crate) fn choice(&self) -> Result<Choice, CliError> {
+        let Some(path) = &self.file else {
+            return Ok(self.version.map_or(Choice::Deciding, Choice::Version));
+        };
+        let (document, file) = PerkFile::open(path, false)?;
+        if file.perk != self.perk {
+            let detail = format!("the file is about the perk `{}`, and `{}` was asked for", file.perk, self.perk);
+            let issue = Issue { pointer: "/perk".to_owned(), code: "other_perk", detail };
+            return Err(CliError::Faulty(document.faults("", vec![issue])));
+        }
+        Ok(Choice::Rule(file.rule))
+    }
+}
+
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "everyone"]))]
+pub struct Args {
+    #[command(flatten)]
+    rule: RuleArgs,
+    /// The person: `network:handle` or a member number. Their cached score and limits are looked at.
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<SubjectHandle>,
+    /// This score, in the place of the subject's own.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    score: Option<Decimal>,
+    /// Everyone whose score is known.
+    #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk"])]
+    everyone: bool,
+    /// What the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
+    #[arg(long, value_name = "JSON")]
+    context: Option<String>,
+    /// Any instant, past or future (RFC 3339); now without it.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<Timestamp>,
+    #[arg(long, value_name = "NAME", help = "Where the check would be made")]
+    location: Option<String>,
+    #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
+    kiosk: Option<String>,
+}
+
+/// An instant on the command line.
+pub(crate) fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    parse_instant(text).ok_or("write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z")
+}
+
+pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+    let context = read_context(args.context.as_deref())?;
+    let (choice, perk) = (args.rule.choice()?, args.rule.perk.clone());
+    let merchant = args.rule.merchant.clone();
+    if args.everyone {
+        let trial = EveryoneTrial { perk, choice, context, at: args.at };
+        let found = invocation.with_gateway(Needs::Existing, async |gateway| {
+            let merchant = once::merchant(gateway, &merchant).await?;
+            let run = gateway.simulator.everyone(&merchant, trial).await.map_err(known)?;
+            work_off(invocation.output, "scores", run).await
+        })?;
+        invocation.output.show(&found)?;
+        return Ok(Ended::Well);
+    }
+    let trial = Trial {
+        perk,
+        choice,
+        subject: args.subject,
+        score: args.score.map(|value| (value, None)),
+        network: None,
+        context,
+        at: args.at,
+        location: args.location,
+        kiosk: args.kiosk,
+    };
+    let simulated = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
+        let merchant = once::merchant(gateway, &merchant).await?;
+        gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(known)
+    })?;
+    invocation.output.show(&Told::from(simulated))?;
+    Ok(Ended::Well)
+}
+
+/// The error, told as other commands tell it.
+pub(crate) fn known(error: TrialError) -> CliError {
+    match error {
+        TrialError::Perk(error) => error.into(),
+        TrialError::Score(error) => error.into(),
+        TrialError::Database(error) => error.into(),
+        TrialError::Context(issues) => CliError::Context(issues),
+        other => CliError::Trial(other),
+    }
+}
+
+pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
+    let Some(text) = text else { return Ok(Context::default()) };
+    let json = LooseJson::parse(text).map_err(|error| {
+        let pointer = error.pointer().to_owned();
+        CliError::Context(vec![Issue { pointer, code: "malformed", detail: error.to_string() }])
+    })?;
+    Context::parse_loose(&json).map_err(CliError::Context)
+}
+
+/// What would be decided, as it is told.
+#[derive(Serialize)]
+struct Told {
+    perk: PerkSlug,
+    version: Option<i32>,
+    rule_hash: String,
+    at: Timestamp,
+    decision: Decision,
+    tier: Option<String>,
+    reasons: Vec<Reason>,
+    limits: Vec<ToldLimit>,
+    next_eligible_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_wait: Option<String>,
+    trace: Trace,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+struct ToldLimit {
+    id: String,
+    remaining: u64,
+    resets_at: Option<Timestamp>,
+}
+
+impl From<Simulated> for Told {
+    fn from(simulated: Simulated) -> Self {
+        let limit =
+            |limit: LimitTouched| ToldLimit { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at };
+        Self {
+            perk: simulated.perk,
+            version: simulated.version,
+            rule_hash: simulated.rule_hash,
+            at: simulated.at,
+            decision: simulated.decision,
+            tier: simulated.tier,
+            reasons: simulated.reasons,
+            limits: simulated.limits.into_iter().map(limit).collect(),
+            next_eligible_at: simulated.next_eligible_at,
+            max_wait: simulated.max_wait.map(|wait| wait.to_string()),
+            trace: simulated.trace,
+            warnings: simulated.warnings,
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
+        write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
+        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message()))?;
+        for limit in &self.limits {
+            let resets = limit.resets_at.map(|at| format!(", counted anew at {at}")).unwrap_or_default();
+            write_line!(f, "  {}: {} left{resets}", limit.id, limit.remaining)?;
+        }
+        if let Some(at) = self.next_eligible_at {
+            write_line!(f, "  would be granted from {at} on")?;
+        }
+        if let Some(wait) = &self.max_wait {
+            write_line!(f, "  waits {wait} at the longest")?;
+        }
+        write_line!(f)?;
+        write_trace(f, &self.trace)?;
+        warned(f, &self.warnings)
+    }
+}
+
+fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
+    let of = |passed| if passed { Passed::True } else { Passed::False };
+    write_line!(f, "{} valid", mark(of(trace.valid.passed)))?;
+    write_line!(f, "{} open", mark(of(trace.schedule.passed)))?;
+    if let Some(score) = &trace.score {
+        let had = score.had.map_or_else(|| "none".to_owned(), |had| had.to_string());
+        write_line!(f, "{} score from {}: {had}", mark(of(score.passed)), score.source)?;
+    }
+    if let Some(when) = &trace.when {
+        write_line!(f, "{} when", mark(when.passed()))?;
+        write_node(f, when, 1)?;
+    }
+    for tier in &trace.tiers {
+        write_line!(f, "{} tier {} ({})", mark(tier.passed), tier.tier, tier.name)?;
+        if let Some(when) = &tier.when {
+            write_node(f, when, 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Result {
+    let indent = "  ".repeat(depth);
+    match node {
+        Node::All { passed, members } | Node::Any { passed, members } => {
+            let kind = if matches!(node, Node::All { .. }) { "all of" } else { "any of" };
+            write_line!(f, "{indent}{} {kind}", mark(*passed))?;
+            members.iter().try_for_each(|member| write_node(f, member, depth + 1))
+        }
+        Node::Not { passed, member } => {
+            write_line!(f, "{indent}{} not", mark(*passed))?;
+            write_node(f, member, depth + 1)
+        }
+        Node::Leaf(LeafTrace { passed, attr, op, wanted, against, had }) => {
+            let against = against.as_ref().map(|other| format!(" {other}:")).unwrap_or_default();
+            let wanted = wanted.as_ref().map(|wanted| format!(" {}", shown(wanted))).unwrap_or_default();
+            let had = had.as_ref().map_or_else(|| "nothing".to_owned(), shown);
+            write_line!(f, "{indent}{} {attr} {op}{against}{wanted}: had {had}", mark(*passed))
+        }
+    }
+}
+
+const fn mark(passed: Passed) -> &'static str {
+    match passed {
+        Passed::True => "yes",
+        Passed::False => "no ",
+        Passed::Unknown => "?  ",
+    }
+}
+
+fn shown(value: &Shown) -> String {
+    match value {
+        Shown::Bool(value) => value.to_string(),
+        Shown::Number(number) => number.to_string(),
+        Shown::Text(text) => format!("{text:?}"),
+        Shown::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What the rule goes by.
+pub(crate) fn named(version: Option<i32>) -> String {
+    version.map_or_else(|| "the rule of the file".to_owned(), |version| format!("version {version}"))
+}
+
+pub(crate) fn warned(f: &mut fmt::Formatter<'_>, warnings: &[Warning]) -> fmt::Result {
+    warnings.iter().try_for_each(|warning| write_line!(f, "warning: {}", warning.detail))
+}
+
+impl fmt::Display for Everyone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { perk, total, granted, denied, referred, stale, source, .. } = self;
+        write_line!(f, "{perk}, {} at {}: {total} scores from {source}", named(self.version), self.at)?;
+        write_line!(f, "  {granted} would be granted, {denied} denied, {referred} referred; {stale} scores are stale")?;
+        let tiers = self.tiers.iter().map(|it| [format!("  {} ({})", it.tier, it.name), it.subjects.to_string()]);
+        write_line!(f)?;
+        write_block(f, &table(["  tier", "subjects"], tiers))?;
+        if !self.refused.is_empty() {
+            let refused = self.refused.iter().map(|it| [format!("  {}", it.code.as_str()), it.subjects.to_string()]);
+            write_line!(f)?;
+            write_block(f, &table(["  not granted", "subjects"], refused))?;
+        }
+        for it in &self.thresholds {
+            write_part!(f, "\n  {}: {} below, {} at it, {} above", it.value, it.below, it.at, it.above)?;
+        }
+        if let Some(near) = self.near {
+            write_part!(f, "\n  within {} points of {}: {} below, ", near.within, near.threshold, near.below)?;
+            write_part!(f, "{} at it or above", near.above)?;
+        }
+        if let Some(against) = self.published {
+            write_part!(f, "\n  against version {}: {} gained, ", against.version, against.gained)?;
+            write_part!(f, "{} lost, {} in another tier", against.lost, against.other_tier)?;
+        }
+        write_line!(f, "\n")?;
+        let most = self.scores.bins.iter().map(|bin| bin.subjects).max().unwrap_or_default().max(1);
+        for bin in &self.scores.bins {
+            let length = usize::try_from(bin.subjects.saturating_mul(40).div_ceil(most)).unwrap_or(0);
+            let edges = format!("{}–{}", bin.from, bin.to);
+            write_line!(f, "{edges:>14} {:<40} {}", "#".repeat(length), bin.subjects)?;
+        }
+        warned(f, &self.warnings)
+    }
+}

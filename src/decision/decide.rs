@@ -1,0 +1,611 @@
+//! The decision: a pure, total function of a rule, the facts and the instant.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::{Causes, Mistyped, Truth, World};
+use super::facts::Facts;
+use super::reason::{Reason, ReasonCode};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::json::Json;
+use crate::foundation::period::Period;
+use crate::rules::attribute::Attribute;
+use crate::rules::rule::{Rule, Standing};
+use crate::rules::terms::{Fallback, Otherwise};
+use crate::rules::tier::Tier;
+
+/// Which reading of rules made a decision; audit events carry it.
+pub const ENGINE_VERSION: u32 = 2;
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Granted,
+    Denied,
+    /// A person is to decide.
+    Referred,
+}
+
+/// A decision and all there is to say about it. Limits have yet to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub decision: Decision,
+    /// The id of the tier that was granted.
+    pub tier: Option<String>,
+    /// Never empty unless granted. Of a grant it is `score_met`, or why the score was left out of
+    /// account, or nothing where none was needed.
+    pub reasons: Vec<Reason>,
+    /// Whether the score is young enough; none without a score or a rule about one.
+    pub score_fresh: Option<bool>,
+    /// The instant from which the same facts are granted, if waiting is all it takes.
+    pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let people wait.
+    pub max_wait: Option<Period>,
+}
+
+impl Verdict {
+    /// What everybody is told while the perk is paused, whatever the rule says.
+    #[must_use]
+    pub fn paused() -> Self {
+        Self {
+            decision: Decision::Denied,
+            tier: None,
+            reasons: vec![Reason::new(ReasonCode::PerkPaused)],
+            score_fresh: None,
+            next_eligible_at: None,
+            max_wait: None,
+        }
+    }
+}
+
+impl Decision {
+    pub const ALL: [Self; 3] = [Self::Granted, Self::Denied, Self::Referred];
+
+    /// The name on the wire and in events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Referred => "referred",
+        }
+    }
+
+    /// What [`Decision::as_str`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.as_str() == text)
+    }
+}
+
+impl Verdict {
+    /// Whether it is a grant, as far as the rule goes.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.decision == Decision::Granted
+    }
+
+    /// Of anything but a grant.
+    fn of(decision: Decision, reasons: Vec<Reason>) -> Self {
+        Self { decision, tier: None, reasons, score_fresh: None, next_eligible_at: None, max_wait: None }
+    }
+}
+
+/// The context that a decision by `rule` can depend on, as an object: what an event keeps of it.
+#[must_use]
+pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
+    facts.context.only(rule.attributes())
+}
+
+/// Decides at `now`. The first of these that applies is the answer: not valid, not open, not in the
+/// rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
+#[must_use]
+pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+    let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
+        let reason = Reason { next_eligible_at: lifted, ..Reason::new(code) };
+        // Waiting is enough only if the facts would be granted then: a score may be stale by that time, and a party that
+        // is larger than a limit ever admits stays so.
+        let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
+        let next_eligible_at = opens.filter(|at| fits && while_open(rule, facts, *at).is_granted());
+        Verdict { next_eligible_at, ..Verdict::of(Decision::Denied, vec![reason]) }
+    };
+    let verdict = match rule.standing(now) {
+        Standing::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
+        Standing::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
+        Standing::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
+        Standing::Open => while_open(rule, facts, now),
+    };
+    Verdict { score_fresh: is_fresh(rule, facts, now), ..verdict }
+}
+
+fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
+    let (policy, score) = rule.score().zip(facts.score)?;
+    Some(policy.max_age.is_none_or(|max_age| score.age_micros(now) <= max_age.micros()))
+}
+
+/// The decision when the rule is valid and open.
+fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+    if !rule.rollout().admits(facts.rollout_bucket) {
+        return Verdict::of(Decision::Denied, vec![Reason::new(ReasonCode::NotInRollout)]);
+    }
+    let world = World::new(facts, now);
+    let Some((fallback, code)) = lacking_score(rule, facts, now) else {
+        return on_its_merits(rule, world);
+    };
+    let reason = Reason::new(code);
+    match fallback {
+        Fallback::Deny => Verdict::of(Decision::Denied, vec![reason]),
+        Fallback::Refer => Verdict::of(Decision::Referred, vec![reason]),
+        Fallback::Ignore => {
+            let verdict = on_its_merits(rule, world.without_score());
+            // A grant that took no notice of a score has to say so.
+            if verdict.is_granted() { Verdict { reasons: vec![reason], ..verdict } } else { verdict }
+        }
+    }
+}
+
+/// What is wrong with the score, and what the rule wants done about it.
+fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback, ReasonCode)> {
+    let policy = rule.score().filter(|_| rule.looks_at_score())?;
+    if facts.score.is_none() {
+        return Some((policy.on_missing, ReasonCode::ScoreMissing));
+    }
+    (is_fresh(rule, facts, now) == Some(false)).then_some((policy.on_stale, ReasonCode::ScoreStale))
+}
+
+/// What the rule's condition and tiers make of a person.
+fn on_its_merits(rule: &Rule, world: World<'_>) -> Verdict {
+    let gate = world.meets(rule.when());
+    if gate == Truth::True
+        && let Some(tier) = admitting_tier(rule, world)
+    {
+        return grant(rule, tier, world);
+    }
+    let decision = match rule.otherwise() {
+        Otherwise::Deny => Decision::Denied,
+        Otherwise::Refer => Decision::Referred,
+    };
+    Verdict::of(decision, not_admitted(rule, gate, world))
+}
+
+/// Why no tier admits, `gate` being the truth of the rule's own condition.
+fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
+    if let (Truth::Unknown, Some(when)) = (gate, rule.when()) {
+        return because(ReasonCode::AttributeMissing, None, &world.causes(when));
+    }
+    if gate == Truth::True {
+        let unknown = rule.tiers().iter().rev().find(|tier| world.meets(tier.when.as_ref()) == Truth::Unknown);
+        if let Some((tier, when)) = unknown.and_then(|tier| tier.when.as_ref().map(|when| (tier, when))) {
+            return because(ReasonCode::AttributeMissing, Some(tier), &world.causes(when));
+        }
+    }
+    if let Some(reason) = gap(rule, world) {
+        return vec![reason];
+    }
+    // The lowest rank is meant to be the easiest to reach: say what it lacks.
+    match (gate, rule.when(), rule.tiers().last()) {
+        (Truth::False, Some(when), _) => because(ReasonCode::ConditionNotMet, None, &world.causes(when)),
+        (_, _, Some(tier)) => {
+            let causes = tier.when.as_ref().map(|when| world.causes(when)).unwrap_or_default();
+            because(ReasonCode::ConditionNotMet, Some(tier), &causes)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// One reason for each attribute, in the order of their names; those that are there, of the wrong type, come last.
+fn because(code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason> {
+    let reason = |attribute: Option<&Attribute>, mistyped: Option<Mistyped>| Reason {
+        tier: tier.map(|tier| tier.id.clone()),
+        tier_name: tier.map(|tier| tier.name.clone()),
+        attribute: attribute.map(Attribute::name),
+        wanted_type: mistyped.map(|it| it.wanted),
+        given_type: mistyped.map(|it| it.given),
+        ..Reason::new(if mistyped.is_some() { ReasonCode::AttributeMistyped } else { code })
+    };
+    if causes.is_empty() {
+        return vec![reason(None, None)];
+    }
+    let (mistyped, others): (Vec<_>, Vec<_>) = causes.iter().partition(|(_, mistyped)| mistyped.is_some());
+    others.into_iter().chain(mistyped).map(|(attribute, mistyped)| reason(Some(attribute), *mistyped)).collect()
+}
+
+fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
+    rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True)
+}
+
+/// The tier that would be granted if the score were `score`, all else being as it is.
+fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'a Tier> {
+    let world = world.if_score_were(score);
+    if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
+}
+
+fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Verdict {
+    Verdict {
+        decision: Decision::Granted,
+        tier: Some(tier.id.clone()),
+        reasons: threshold_met(rule, tier, world).into_iter().collect(),
+        score_fresh: None,
+        next_eligible_at: None,
+        max_wait: tier.max_wait,
+    }
+}
+
+/// The highest threshold at or below the score from which on the tier is open, and below which it isn't.
+fn threshold_met(rule: &Rule, tier: &Tier, world: World<'_>) -> Option<Reason> {
+    let score = world.score()?;
+    let mut points = BTreeSet::new();
+    world.turning_points(rule.when(), &mut points);
+    world.turning_points(tier.when.as_ref(), &mut points);
+    let admits = |score: Decimal| {
+        let world = world.if_score_were(score);
+        world.meets(rule.when()) == Truth::True && world.meets(tier.when.as_ref()) == Truth::True
+    };
+    let below = |point: Decimal| Decimal::from_thousandths(point.thousandths().saturating_sub(1));
+    let wanted = points.range(..=score).rev().find(|point| admits(**point) && !admits(below(**point)))?;
+    Some(Reason {
+        tier: Some(tier.id.clone()),
+        tier_name: Some(tier.name.clone()),
+        wanted: Some(*wanted),
+        ..Reason::new(ReasonCode::ScoreMet)
+    })
+}
+
+/// The least score above the present one that would be granted, and which tier it would get. What is
+/// told is true even for rules in which a higher score can do harm.
+fn gap(rule: &Rule, world: World<'_>) -> Option<Reason> {
+    let score = world.score()?;
+    let mut points = BTreeSet::new();
+    world.turning_points(rule.when(), &mut points);
+    rule.tiers().iter().for_each(|tier| world.turning_points(tier.when.as_ref(), &mut points));
+    let above = (std::ops::Bound::Excluded(score), std::ops::Bound::Unbounded);
+    let (wanted, tier) =
+        points.range(above).find_map(|point| granted_at(rule, world, *point).map(|tier| (*point, tier)))?;
+    Some(Reason {
+        tier: Some(tier.id.clone()),
+        tier_name: Some(tier.name.clone()),
+        wanted: Some(wanted),
+        short_by: Some(wanted.minus(score)),
+        ..Reason::new(ReasonCode::ScoreBelowThreshold)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::facts::{Context, ScoreFact};
+
+    const OBSERVED: &str = "2026-05-01T08:00:00Z";
+
+    fn rule(text: &str) -> Rule {
+        Rule::parse(&Json::parse(text).unwrap(), "lounge").unwrap()
+    }
+
+    fn facts(score: Option<&str>, context: &str) -> Facts {
+        let score =
+            score.map(|value| ScoreFact { value: value.parse().unwrap(), observed_at: OBSERVED.parse().unwrap() });
+        let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
+        Facts { score, network: Some("twitter".into()), context, rollout_bucket: None }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// The verdict in a line: decision, tier, reasons as JSON.
+    fn said(rule: &Rule, facts: &Facts, now: &str) -> String {
+        let verdict = decide(rule, facts, at(now));
+        // The name is for the sentence, which has a test of its own.
+        let bare = |reason: &Reason| Reason { tier_name: None, ..reason.clone() };
+        let reasons: Vec<_> = verdict.reasons.iter().map(|r| serde_json::to_string(&bare(r)).unwrap()).collect();
+        let next = verdict.next_eligible_at.map(|at| format!(" next {at}")).unwrap_or_default();
+        format!("{:?} {} {}{next}", verdict.decision, verdict.tier.unwrap_or_default(), reasons.join(" "))
+    }
+
+    const NOON: &str = "2026-05-01T12:00:00Z";
+
+    fn two_tiers() -> Rule {
+        rule(
+            r#"{"score":{"source":"klout","max_age":"P7D"},
+                "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}},
+                         {"id":"first","rank":2,"when":{"all":[{"attr":"score","op":"gt","value":60},
+                            {"attr":"context.member","op":"eq","value":"gold"}]}}]}"#,
+        )
+    }
+
+    #[test]
+    fn the_highest_rank_that_admits_is_granted() {
+        let rule = two_tiers();
+        for (score, context, wanted) in [
+            ("40", "{}", r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+            ("99", "{}", r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+            ("60", r#"{"member":"gold"}"#, r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+            ("60.001", r#"{"member":"gold"}"#, r#"Granted first {"code":"score_met","tier":"first","wanted":60.001}"#),
+            ("99", r#"{"member":"blue"}"#, r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
+        ] {
+            assert_eq!(said(&rule, &facts(Some(score), context), NOON), wanted, "{score} {context}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_smallest_gap() {
+        let rule = two_tiers();
+        let member = r#"{"member":"gold"}"#;
+        assert_eq!(
+            said(&rule, &facts(Some("37"), member), NOON),
+            r#"Denied  {"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":3}"#
+        );
+        let verdict = decide(&rule, &facts(Some("37"), member), at(NOON));
+        assert_eq!(verdict.reasons[0].message(), "The score is 3 points short of the 40 that Main lounge asks for.");
+        // A gap is only told where closing it would be enough.
+        let gated = self::rule(
+            r#"{"score":{"source":"klout"},"when":{"attr":"context.terminal","op":"eq","value":"A"},
+                "tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}]}"#,
+        );
+        assert_eq!(
+            said(&gated, &facts(Some("37"), r#"{"terminal":"B"}"#), NOON),
+            r#"Denied  {"code":"condition_not_met","attribute":"context.terminal"}"#
+        );
+    }
+
+    #[test]
+    fn a_score_that_is_missing_or_stale_is_said_to_be() {
+        let rule = two_tiers();
+        assert_eq!(said(&rule, &facts(None, "{}"), NOON), r#"Denied  {"code":"score_missing"}"#);
+        let known = facts(Some("50"), "{}");
+        for (now, code, fresh) in [
+            ("2026-05-08T08:00:00Z", ReasonCode::ScoreMet, true),
+            ("2026-05-08T08:00:00.000001Z", ReasonCode::ScoreStale, false),
+            // Observed in the future, by a clock that is ahead.
+            ("2026-04-30T00:00:00Z", ReasonCode::ScoreMet, true),
+        ] {
+            let verdict = decide(&rule, &known, at(now));
+            assert_eq!((verdict.reasons[0].code, verdict.score_fresh), (code, Some(fresh)), "{now}");
+        }
+        let members = self::rule(
+            r#"{"score":{"source":"klout","max_age":"PT1S"},"tiers":[{"id":"t","when":{"attr":"context.x","op":"exists"}}]}"#,
+        );
+        assert_eq!(said(&members, &facts(None, r#"{"x":1}"#), NOON), "Granted t ");
+    }
+
+    #[test]
+    fn an_unknown_tier_falls_to_the_next_and_is_named_if_none_admits() {
+        let rule = two_tiers();
+        // `first` is unknown without the membership; `standard` admits all the same.
+        assert!(decide(&rule, &facts(Some("70"), "{}"), at(NOON)).is_granted());
+        let strict = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"all":[{"attr":"score","op":"gte","value":40},
+                {"any":[{"attr":"context.b","op":"eq","value":1},{"attr":"context.a","op":"eq","value":1}]}]}}]}"#,
+        );
+        assert_eq!(
+            said(&strict, &facts(Some("70"), "{}"), NOON),
+            r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"context.a"} {"code":"attribute_missing","tier":"t","attribute":"context.b"}"#
+        );
+        // Below the score nothing that is missing could help.
+        assert_eq!(
+            said(&strict, &facts(Some("30"), r#"{"a":1}"#), NOON),
+            r#"Denied  {"code":"score_below_threshold","tier":"t","wanted":40,"short_by":10}"#
+        );
+        assert_eq!(
+            said(&strict, &facts(Some("30"), "{}"), NOON),
+            r#"Denied  {"code":"condition_not_met","tier":"t","attribute":"score"}"#
+        );
+        let gated =
+            self::rule(r#"{"when":{"not":{"attr":"context.banned","op":"eq","value":true}},"tiers":[{"id":"t"}]}"#);
+        assert_eq!(
+            said(&gated, &facts(None, "{}"), NOON),
+            r#"Denied  {"code":"attribute_missing","attribute":"context.banned"}"#
+        );
+    }
+
+    #[test]
+    fn the_age_of_a_score_is_exact() {
+        let fresh = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score.age","op":"lte","value":"PT4H"}}]}"#,
+        );
+        assert_eq!(said(&fresh, &facts(Some("1"), "{}"), NOON), "Granted t ");
+        assert_eq!(
+            said(&fresh, &facts(Some("1"), "{}"), "2026-05-01T12:00:00.000001Z"),
+            r#"Denied  {"code":"condition_not_met","tier":"t","attribute":"score.age"}"#
+        );
+    }
+
+    #[test]
+    fn time_is_promised_only_where_it_is_enough() {
+        let hours = self::rule(
+            r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P1D"},
+                "valid":{"from":"2026-05-01T00:00","until":"2026-05-03T07:00"},
+                "schedule":{"open":[{"days":["fri","sat","sun"],"from":"06:00","to":"23:00"}]},
+                "tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}]}"#,
+        );
+        let good = facts(Some("41"), "{}");
+        for (now, wanted) in [
+            (
+                "2026-05-01T06:59:59Z",
+                r#"Denied  {"code":"not_yet_valid","next_eligible_at":"2026-05-01T07:00:00Z"} next 2026-05-01T13:00:00Z"#,
+            ),
+            (
+                "2026-05-01T07:00:00Z",
+                r#"Denied  {"code":"outside_schedule","next_eligible_at":"2026-05-01T13:00:00Z"} next 2026-05-01T13:00:00Z"#,
+            ),
+            ("2026-05-01T13:00:00Z", r#"Granted t {"code":"score_met","tier":"t","wanted":40}"#),
+            // It opens again, but by then the score is stale.
+            (
+                "2026-05-02T06:00:00Z",
+                r#"Denied  {"code":"outside_schedule","next_eligible_at":"2026-05-02T13:00:00Z"}"#,
+            ),
+            ("2026-05-03T14:00:00Z", r#"Denied  {"code":"no_longer_valid"}"#),
+        ] {
+            assert_eq!(said(&hours, &good, now), wanted, "{now}");
+        }
+        let poor = facts(Some("39"), "{}");
+        assert_eq!(decide(&hours, &poor, at("2026-05-01T07:00:00Z")).next_eligible_at, None);
+        let small = self::rule(
+            r#"{"schedule":{"open":[{"days":["fri"],"from":"06:00","to":"23:00"}]},"tiers":[{"id":"t"}],
+                "limits":[{"id":"l","scope":["perk"],"max":5,"cost":"party","window":{"calendar":"day"}}]}"#,
+        );
+        let next = |party: &str| decide(&small, &facts(None, party), at("2026-05-01T00:00:00Z")).next_eligible_at;
+        assert_eq!(next(r#"{"party":5}"#), Some(at("2026-05-01T06:00:00Z")));
+        assert_eq!(next(r#"{"party":6}"#), None, "it never fits");
+    }
+
+    #[test]
+    fn a_threshold_may_be_another_attribute() {
+        let rule = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"all":[
+                {"attr":"score","op":"gte","ref":"context.bar"},
+                {"attr":"context.party","op":"lte","ref":"context.seats"}]}}]}"#,
+        );
+        for (score, context, wanted) in [
+            ("47", r#"{"bar":45,"seats":1}"#, r#"Granted t {"code":"score_met","tier":"t","wanted":45}"#),
+            (
+                "44",
+                r#"{"bar":45,"seats":1}"#,
+                r#"Denied  {"code":"score_below_threshold","tier":"t","wanted":45,"short_by":1}"#,
+            ),
+            (
+                "47",
+                r#"{"bar":45,"seats":2,"party":3}"#,
+                r#"Denied  {"code":"condition_not_met","tier":"t","attribute":"context.party"}"#,
+            ),
+            (
+                "47",
+                "{}",
+                r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"context.bar"} {"code":"attribute_missing","tier":"t","attribute":"context.seats"}"#,
+            ),
+            (
+                "47",
+                r#"{"bar":"high","seats":1}"#,
+                r#"Denied  {"code":"attribute_mistyped","tier":"t","attribute":"context.bar","wanted_type":"number","given_type":"text"}"#,
+            ),
+        ] {
+            assert_eq!(said(&rule, &facts(Some(score), context), NOON), wanted, "{score} {context}");
+        }
+        let seen = looked_at(&rule, &facts(Some("1"), r#"{"bar":45,"seats":1,"party":3,"x":1}"#));
+        assert_eq!(seen.canonical(), r#"{"bar":45,"party":3,"seats":1}"#);
+        // The score is looked at from the other side too.
+        let turned = self::rule(
+            r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"context.bar","op":"lt","ref":"score"}}]}"#,
+        );
+        assert!(turned.looks_at_score());
+        assert_eq!(
+            said(&turned, &facts(Some("45"), r#"{"bar":45}"#), NOON),
+            r#"Denied  {"code":"score_below_threshold","tier":"t","wanted":45.001,"short_by":0.001}"#
+        );
+    }
+
+    #[test]
+    fn a_rollout_lets_in_the_lowest_buckets() {
+        let of = |percent: u8| {
+            rule(&format!(
+                r#"{{"score":{{"source":"klout"}},"rollout":{{"percent":{percent}}},
+                    "tiers":[{{"id":"t","when":{{"attr":"score","op":"gte","value":40}}}}],"otherwise":"refer"}}"#
+            ))
+        };
+        let at_bucket = |bucket| Facts { rollout_bucket: bucket, ..facts(Some("50"), "{}") };
+        let outside = r#"Denied  {"code":"not_in_rollout"}"#;
+        let inside = r#"Granted t {"code":"score_met","tier":"t","wanted":40}"#;
+        for (percent, bucket, wanted) in [
+            (25, Some(0), inside),
+            (25, Some(2499), inside),
+            (25, Some(2500), outside),
+            (25, None, outside),
+            (0, Some(0), outside),
+            (99, Some(9899), inside),
+            (99, Some(9900), outside),
+            (100, Some(9999), inside),
+            (100, None, inside),
+        ] {
+            assert_eq!(said(&of(percent), &at_bucket(bucket), NOON), wanted, "{percent} {bucket:?}");
+        }
+        // It comes before the score, which is nobody's business while they are outside.
+        let unscored = Facts { rollout_bucket: Some(5000), ..facts(None, "{}") };
+        assert_eq!(said(&of(25), &unscored, NOON), outside);
+        // Waiting for the doors to open is not enough for those who stay outside.
+        let later =
+            self::rule(r#"{"valid":{"from":"2027-01-01T00:00"},"rollout":{"percent":25},"tiers":[{"id":"t"}]}"#);
+        assert_eq!(decide(&later, &at_bucket(Some(2499)), at(NOON)).next_eligible_at, Some(at("2027-01-01T00:00:00Z")));
+        assert_eq!(decide(&later, &at_bucket(Some(2500)), at(NOON)).next_eligible_at, None);
+    }
+
+    #[test]
+    fn a_score_that_cannot_be_relied_on_is_denied_referred_or_ignored() {
+        let of = |on_missing: &str, on_stale: &str, floor: &str| {
+            rule(&format!(
+                r#"{{"score":{{"source":"klout","max_age":"P1D","on_missing":"{on_missing}","on_stale":"{on_stale}"}},
+                    "tiers":[{{"id":"gold","rank":2,"max_wait":"PT2M","when":{{"attr":"score","op":"gte","value":40}}}}{floor}]}}"#
+            ))
+        };
+        let floor = r#",{"id":"all","rank":1,"max_wait":"PT10M"}"#;
+        let (none, old) = (facts(None, "{}"), facts(Some("50"), "{}"));
+        let later = "2026-05-03T12:00:00Z";
+        for (on_missing, on_stale, floor, missing, stale) in [
+            ("deny", "deny", floor, r#"Denied  {"code":"score_missing"}"#, r#"Denied  {"code":"score_stale"}"#),
+            ("refer", "refer", floor, r#"Referred  {"code":"score_missing"}"#, r#"Referred  {"code":"score_stale"}"#),
+            (
+                "ignore",
+                "ignore",
+                floor,
+                r#"Granted all {"code":"score_missing"}"#,
+                r#"Granted all {"code":"score_stale"}"#,
+            ),
+            (
+                "ignore",
+                "ignore",
+                "",
+                r#"Denied  {"code":"attribute_missing","tier":"gold","attribute":"score"}"#,
+                r#"Denied  {"code":"attribute_missing","tier":"gold","attribute":"score"}"#,
+            ),
+        ] {
+            let rule = of(on_missing, on_stale, floor);
+            assert_eq!(said(&rule, &none, later), missing, "{on_missing}");
+            assert_eq!(said(&rule, &old, later), stale, "{on_stale}");
+        }
+        let bands = of("ignore", "ignore", floor);
+        let wait = |facts: &Facts, now: &str| decide(&bands, facts, at(now)).max_wait.map(Period::seconds);
+        assert_eq!((wait(&old, NOON), wait(&old, later), wait(&none, NOON)), (Some(120), Some(600), Some(600)));
+        // The age of a score that is left out of account isn't known either.
+        let young = self::rule(
+            r#"{"score":{"source":"klout","max_age":"P1D","on_stale":"ignore"},
+                "tiers":[{"id":"t","when":{"attr":"score.age","op":"gt","value":"PT1S"}}]}"#,
+        );
+        assert_eq!(
+            said(&young, &old, later),
+            r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"score.age"}"#
+        );
+    }
+
+    #[test]
+    fn a_rule_may_refer_whom_it_does_not_admit() {
+        let of = |otherwise: &str| {
+            rule(&format!(
+                r#"{{"score":{{"source":"klout","max_age":"P7D"}},"otherwise":"{otherwise}",
+                    "when":{{"attr":"context.terminal","op":"eq","value":"A"}},"valid":{{"until":"2026-05-10T00:00"}},
+                    "tiers":[{{"id":"t","max_wait":"PT5M","when":{{"attr":"score","op":"gte","value":40}}}}]}}"#
+            ))
+        };
+        let (deny, refer) = (of("deny"), of("refer"));
+        for (score, context) in [("37", r#"{"terminal":"A"}"#), ("50", r#"{"terminal":"B"}"#), ("50", "{}")] {
+            let facts = facts(Some(score), context);
+            let (denied, referred) = (decide(&deny, &facts, at(NOON)), decide(&refer, &facts, at(NOON)));
+            assert_eq!((denied.decision, referred.decision), (Decision::Denied, Decision::Referred));
+            assert_eq!(denied.reasons, referred.reasons);
+            assert_eq!((referred.tier, referred.max_wait), (None, None));
+        }
+        let terminal = r#"{"terminal":"A"}"#;
+        assert!(decide(&refer, &facts(Some("41"), terminal), at(NOON)).is_granted());
+        // What is no judgement of the person's merits stays a refusal.
+        for (score, now) in [(None, NOON), (Some("50"), "2026-05-09T12:00:00Z"), (Some("37"), "2026-05-11T12:00:00Z")] {
+            assert_eq!(decide(&refer, &facts(score, terminal), at(now)).decision, Decision::Denied, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_event_keeps_only_what_the_rule_looked_at() {
+        let facts = facts(Some("50"), r#"{"member":"gold","seat":"12A","party":3}"#);
+        assert_eq!(looked_at(&two_tiers(), &facts).canonical(), r#"{"member":"gold"}"#);
+    }
+}

@@ -1,0 +1,324 @@
+//! What a decision is made from: the score, the subject's network, and what the caller says about the visit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+
+use crate::foundation::decimal::{Decimal, DecimalError};
+use crate::foundation::document::{Issue, Issues, Spot, below};
+use crate::foundation::ids::PerkId;
+use crate::foundation::json::{Json, LooseJson};
+use crate::foundation::subject::SubjectRef;
+use crate::rules::attribute::{Attribute, PARTY, ValueType, is_context_name};
+use crate::rules::limit::MAX_PARTY;
+use crate::rules::rule::Rule;
+use crate::rules::terms::Rollout;
+
+const MAX_MEMBERS: usize = 32;
+const MAX_LIST: usize = 20;
+
+/// Everything that is known at the moment of a check.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub score: Option<ScoreFact>,
+    /// The network of the subject's handle, if it has one.
+    pub network: Option<String>,
+    pub context: Context,
+    /// Where the person stands in the perk's rollout, as [`rollout_bucket`] says.
+    pub rollout_bucket: Option<u16>,
+}
+
+/// Where a person stands in a perk's rollout: the same for good, spread evenly, and for each perk
+/// apart, so that nobody is last everywhere. Never changed: a perk that is half rolled out would
+/// change hands.
+#[must_use]
+pub fn rollout_bucket(perk: &PerkId, subject: &SubjectRef) -> u16 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in [b"perkgate rollout v1\0", perk.as_str().as_bytes(), b"\0", &subject.0] {
+        context.update(part);
+    }
+    let first = context.finish().as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    u16::try_from(first % u64::from(Rollout::BUCKETS)).unwrap_or(Rollout::BUCKETS)
+}
+
+/// A score, and when its source observed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreFact {
+    pub value: Decimal,
+    pub observed_at: Timestamp,
+}
+
+impl ScoreFact {
+    /// How old it is, in microseconds; never negative.
+    #[must_use]
+    pub fn age_micros(&self, now: Timestamp) -> i64 {
+        now.as_microsecond().saturating_sub(self.observed_at.as_microsecond()).max(0)
+    }
+}
+
+/// What the caller says about the visit: names and plain values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    members: BTreeMap<String, Json>,
+    /// Numbers that can't be taken exactly: of no matter to a rule that doesn't look at them.
+    inexact: BTreeMap<String, DecimalError>,
+    party: u64,
+}
+
+impl Default for Context {
+    /// One person, nothing said.
+    fn default() -> Self {
+        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), party: 1 }
+    }
+}
+
+/// A value as conditions compare it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value<'a> {
+    /// In millionths: a score of 47.25 is 47 250 000, an age of a second 1 000 000.
+    Number(i64),
+    Text(&'a str),
+    Bool(bool),
+    List(&'a [Json]),
+}
+
+impl Value<'_> {
+    pub(crate) const fn value_type(self) -> ValueType {
+        match self {
+            Self::Number(_) => ValueType::Number,
+            Self::Text(_) => ValueType::Text,
+            Self::Bool(_) => ValueType::Boolean,
+            Self::List(_) => ValueType::List,
+        }
+    }
+}
+
+/// A decimal in millionths.
+pub(crate) const fn millionths(value: Decimal) -> i64 {
+    value.thousandths().saturating_mul(1000)
+}
+
+impl Context {
+    /// Reads a context: up to 32 members, each text, a number, a boolean or a list of up to 20 texts;
+    /// `party` is a whole number from 1 to 100.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
+        Self::read_whole(&Spot::root(json))
+    }
+
+    /// Reads a context whose numbers may be finer or larger than any that rules compare: which of them matter,
+    /// [`Context::check_for`] says when the rule is known.
+    ///
+    /// # Errors
+    /// As [`Context::parse`].
+    pub fn parse_loose(loose: &LooseJson) -> Result<Self, Vec<Issue>> {
+        let LooseJson { json, inexact } = loose;
+        let (mut issues, mut numbers) = (Issues::default(), BTreeMap::new());
+        for (pointer, error) in inexact {
+            match pointer.strip_prefix('/') {
+                Some(name) if name != PARTY && is_context_name(name) => {
+                    numbers.insert(name.to_owned(), *error);
+                }
+                _ => issues.add(pointer, "invalid_value", format!("this number can't be taken: {error}")),
+            }
+        }
+        let context = Self::read(&Spot::root(json), &mut issues);
+        issues.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
+    }
+
+    /// Whether all numbers that `rule` looks at can be taken as they are.
+    ///
+    /// # Errors
+    /// Each that can't.
+    pub fn check_for(&self, rule: &Rule) -> Result<(), Vec<Issue>> {
+        let looked_at = self.inexact.iter().filter(|(name, _)| rule.attributes().contains(*name));
+        let issue = |(name, error): (&String, &DecimalError)| Issue {
+            pointer: below("", name),
+            code: "invalid_value",
+            detail: format!("the rule looks at this number, and {error}"),
+        };
+        let issues: Vec<_> = looked_at.map(issue).collect();
+        if issues.is_empty() { Ok(()) } else { Err(issues) }
+    }
+
+    /// Reads a context that was taken before, by whichever build.
+    ///
+    /// # Errors
+    /// As [`Context::parse`].
+    pub fn stored(json: &Json) -> Result<Self, Vec<Issue>> {
+        Self::read_whole(&Spot::stored(json))
+    }
+
+    fn read_whole(spot: &Spot<'_>) -> Result<Self, Vec<Issue>> {
+        let mut issues = Issues::default();
+        let context = Self::read(spot, &mut issues);
+        issues.unless_any(context)
+    }
+
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let given = spot.members(issues)?;
+        if given.len() > MAX_MEMBERS {
+            return spot.refuse(issues, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
+        }
+        let mut context = Self::default();
+        for (name, _) in given {
+            if !is_context_name(name) {
+                // The name itself isn't sent back: it can be long, or look like another.
+                issues.add(spot.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
+                continue;
+            }
+            // A member that is null is one that isn't there.
+            let Some(value) = spot.member(name).filter(|value| *value.json() != Json::Null) else { continue };
+            if name == PARTY
+                && let Some(party) = value.whole(1..=MAX_PARTY, issues)
+            {
+                context.party = party.unsigned_abs();
+            }
+            if check_value(&value, issues).is_some() {
+                context.members.insert(name.clone(), value.json().clone());
+            }
+        }
+        Some(context)
+    }
+
+    /// How many people the check is for, the subject included.
+    #[must_use]
+    pub fn party(&self) -> u64 {
+        self.party
+    }
+
+    /// What was said something about.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.members.keys().chain(self.inexact.keys()).map(String::as_str)
+    }
+
+    /// The members of those names, as an object; what an event keeps.
+    #[must_use]
+    pub fn only(&self, names: &BTreeSet<String>) -> Json {
+        let kept = self.members.iter().filter(|(name, _)| names.contains(*name));
+        Json::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+fn check_value(spot: &Spot<'_>, issues: &mut Issues) -> Option<()> {
+    match spot.json() {
+        Json::Text(_) => spot.text(issues).map(|_| ()),
+        Json::List(_) => {
+            let texts: Vec<_> = spot.list(0..=MAX_LIST, issues)?.iter().map(|item| item.text(issues)).collect();
+            texts.into_iter().collect::<Option<Vec<_>>>().map(|_| ())
+        }
+        Json::Number(_) | Json::Bool(_) => Some(()),
+        Json::Object(_) | Json::Null => {
+            issues.add(spot.pointer(), "wrong_type", "use text, a number, true or false, or a list of texts");
+            None
+        }
+    }
+}
+
+impl Facts {
+    /// The value of an attribute, if it is known.
+    pub(crate) fn value(&self, attribute: &Attribute, now: Timestamp) -> Option<Value<'_>> {
+        match attribute {
+            Attribute::Score => self.score.map(|score| Value::Number(millionths(score.value))),
+            Attribute::ScoreAge => self.score.map(|score| Value::Number(score.age_micros(now))),
+            Attribute::Network => self.network.as_deref().map(Value::Text),
+            Attribute::Context(name) if name == PARTY => {
+                i64::try_from(self.context.party).ok().map(|party| Value::Number(party.saturating_mul(1_000_000)))
+            }
+            Attribute::Context(name) => match self.context.members.get(name)? {
+                Json::Number(number) => Some(Value::Number(millionths(*number))),
+                Json::Text(text) => Some(Value::Text(text)),
+                Json::Bool(value) => Some(Value::Bool(*value)),
+                Json::List(items) => Some(Value::List(items)),
+                Json::Null | Json::Object(_) => None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Context, Vec<Issue>> {
+        Context::parse(&Json::parse(text).unwrap())
+    }
+
+    #[test]
+    fn a_context_is_names_and_plain_values() {
+        let context =
+            parse(r#"{"terminal":"A","vip":true,"seat":12.5,"tags":["gold","sfo"],"party":4,"gone":null}"#).unwrap();
+        assert_eq!(context.party(), 4);
+        let looked_at = ["terminal", "party", "gone", "other"].map(str::to_owned).into();
+        assert_eq!(context.only(&looked_at).canonical(), r#"{"party":4,"terminal":"A"}"#);
+        assert_eq!(parse("{}").unwrap().party(), 1);
+    }
+
+    #[test]
+    fn a_bucket_is_for_good_even_and_the_perks_own() {
+        let perk = |last: u8| format!("prk_019abf3e5c1f7d0a8e4b2f6c1d3a5b{last:02x}").parse::<PerkId>().unwrap();
+        let subject = |n: u16| {
+            let mut bytes = [0; 32];
+            bytes[..2].copy_from_slice(&n.to_be_bytes());
+            SubjectRef(bytes)
+        };
+        // SHA-256 of "perkgate rollout v1", 0, the perk's id, 0 and 32 zeros.
+        assert_eq!(rollout_bucket(&perk(0x70), &subject(0)), 49);
+        let tenth =
+            |perk: &PerkId| (0..5000).filter(|n| rollout_bucket(perk, &subject(*n)) < 1000).collect::<BTreeSet<_>>();
+        let (one, other) = (tenth(&perk(0x70)), tenth(&perk(0x71)));
+        for share in [one.len(), other.len()] {
+            assert!((400..600).contains(&share), "{share} of 5000 are in the first tenth");
+        }
+        // A tenth of a tenth, were the two independent.
+        assert!((20..90).contains(&one.intersection(&other).count()));
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_taken_matters_only_where_the_rule_looks_at_it() {
+        let loose = |text: &str| Context::parse_loose(&LooseJson::parse(text).unwrap());
+        let rule = |name: &str| {
+            let text = format!(r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.{name}","op":"gte","value":1}}}}]}}"#);
+            Rule::parse(&Json::parse(&text).unwrap(), "lounge").unwrap()
+        };
+        let context = loose(r#"{"lat":37.61882,"lon":1e400,"seat":12}"#).unwrap();
+        assert_eq!(context.check_for(&rule("seat")), Ok(()));
+        for (name, why) in [("lat", "it has more than three decimals"), ("lon", "it is not a plain decimal number")] {
+            let issues = context.check_for(&rule(name)).unwrap_err();
+            let detail = format!("the rule looks at this number, and {why}");
+            assert_eq!(issues, [Issue { pointer: format!("/{name}"), code: "invalid_value", detail }]);
+        }
+        assert_eq!(context.names().collect::<Vec<_>>(), ["seat", "lat", "lon"]);
+        for (text, pointer) in
+            [(r#"{"party":1.00001}"#, "/party"), (r#"{"tags":["a",1.00001]}"#, "/tags/1"), ("1.00001", "")]
+        {
+            assert_eq!(loose(text).unwrap_err()[0].pointer, pointer, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_context_cannot_hold_is_refused_at_its_spot() {
+        let many: Vec<_> = (0..33).map(|n| format!("\"m{n}\":1")).collect();
+        for (text, pointer, code) in [
+            ("[]".to_owned(), "", "wrong_type"),
+            (r#"{"party":0}"#.into(), "/party", "out_of_range"),
+            (r#"{"party":101}"#.into(), "/party", "out_of_range"),
+            (r#"{"party":1.5}"#.into(), "/party", "out_of_range"),
+            (r#"{"party":"4"}"#.into(), "/party", "wrong_type"),
+            (r#"{"Terminal":"A"}"#.into(), "", "bad_form"),
+            ("{\"a\u{202E}\":1}".into(), "", "bad_form"),
+            (r#"{"a":{"b":1}}"#.into(), "/a", "wrong_type"),
+            (r#"{"a":["x",1]}"#.into(), "/a/1", "wrong_type"),
+            ("{\"a\":\"x\u{202E}y\"}".into(), "/a", "bad_form"),
+            (format!(r#"{{"a":"{}"}}"#, "x".repeat(257)), "/a", "too_long"),
+            (format!(r#"{{"a":[{}]}}"#, vec!["\"x\""; 21].join(",")), "/a", "too_many"),
+            (format!("{{{}}}", many.join(",")), "", "too_many"),
+        ] {
+            let issues = parse(&text).expect_err(&text);
+            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text}");
+        }
+    }
+}

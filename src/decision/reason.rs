@@ -1,0 +1,278 @@
+//! Why a check was decided as it was: a stable code, its facts, and a sentence to read out.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::foundation::decimal::Decimal;
+use crate::rules::attribute::ValueType;
+use crate::rules::limit::LimitClaim;
+
+/// The gap that roles without scores may see, in whole points.
+const WIDEST_SHOWN_GAP: i64 = 10;
+
+/// What kind of reason it is. Never renamed: clients and audit records rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    ScoreMet,
+    ScoreBelowThreshold,
+    ScoreMissing,
+    ScoreStale,
+    AttributeMissing,
+    AttributeMistyped,
+    ConditionNotMet,
+    OutsideSchedule,
+    NotYetValid,
+    NoLongerValid,
+    PerkPaused,
+    LimitReached,
+    NotInRollout,
+    GrantedByPerson,
+}
+
+impl ReasonCode {
+    /// Every code, in the order they were made.
+    pub const ALL: [Self; 14] = [
+        Self::ScoreMet,
+        Self::ScoreBelowThreshold,
+        Self::ScoreMissing,
+        Self::ScoreStale,
+        Self::AttributeMissing,
+        Self::AttributeMistyped,
+        Self::ConditionNotMet,
+        Self::OutsideSchedule,
+        Self::NotYetValid,
+        Self::NoLongerValid,
+        Self::PerkPaused,
+        Self::LimitReached,
+        Self::NotInRollout,
+        Self::GrantedByPerson,
+    ];
+
+    /// The code as the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ScoreMet => "score_met",
+            Self::ScoreBelowThreshold => "score_below_threshold",
+            Self::ScoreMissing => "score_missing",
+            Self::ScoreStale => "score_stale",
+            Self::AttributeMissing => "attribute_missing",
+            Self::AttributeMistyped => "attribute_mistyped",
+            Self::ConditionNotMet => "condition_not_met",
+            Self::OutsideSchedule => "outside_schedule",
+            Self::NotYetValid => "not_yet_valid",
+            Self::NoLongerValid => "no_longer_valid",
+            Self::PerkPaused => "perk_paused",
+            Self::LimitReached => "limit_reached",
+            Self::NotInRollout => "not_in_rollout",
+            Self::GrantedByPerson => "granted_by_person",
+        }
+    }
+}
+
+/// One reason. JSON only: decimals are read from their digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    pub code: ReasonCode,
+    /// The id of the tier it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// What that tier is called, for the sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier_name: Option<String>,
+    /// The least score that was asked for; more than 40 is 40.001.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Decimal>,
+    /// How many points the score is below `wanted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_by: Option<Decimal>,
+    /// The attribute that is missing, of the wrong type, or not as it must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// The type of value that the rule tests for, where another was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_type: Option<ValueType>,
+    /// The type of the value that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_type: Option<ValueType>,
+    /// The id of the limit that has no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// The most that the limit admits at once, where more was asked for: no wait helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
+    /// When time lifts this reason. Others may then stand: the verdict's own `next_eligible_at` says
+    /// whether waiting is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_eligible_at: Option<Timestamp>,
+}
+
+impl Reason {
+    /// A reason without any facts.
+    #[must_use]
+    pub const fn new(code: ReasonCode) -> Self {
+        Self {
+            code,
+            tier: None,
+            tier_name: None,
+            wanted: None,
+            short_by: None,
+            attribute: None,
+            wanted_type: None,
+            given_type: None,
+            limit: None,
+            at_most: None,
+            next_eligible_at: None,
+        }
+    }
+
+    /// A limit without room for the claim, and when it has room, if waiting helps: a claim that never fits waits for
+    /// nothing.
+    #[must_use]
+    pub fn limit_reached(claim: &LimitClaim, room_at: Option<Timestamp>) -> Self {
+        let at_most = claim.never_fits().then_some(claim.max);
+        Self {
+            limit: Some(claim.limit.clone()),
+            at_most,
+            next_eligible_at: room_at.filter(|_| at_most.is_none()),
+            ..Self::new(ReasonCode::LimitReached)
+        }
+    }
+
+    /// The reason as those may see it who may not see scores: the gap in whole points, rounded up,
+    /// and not at all above 10, so that no score can be worked out from it.
+    #[must_use]
+    pub fn for_roles_without_scores(&self) -> Self {
+        let points = self.short_by.map(Decimal::rounded_up).filter(|points| *points <= WIDEST_SHOWN_GAP);
+        Self { short_by: points.map(Decimal::from_whole), ..self.clone() }
+    }
+
+    /// The reason without its gap: of a question that isn't recorded, anybody could ask as many as it takes to read
+    /// a score from the gaps of several perks.
+    #[must_use]
+    pub fn without_gap(&self) -> Self {
+        Self { short_by: None, ..self.clone() }
+    }
+
+    /// A sentence to read out. It says no more than the fields do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let tier = self.tier_name.as_deref().or(self.tier.as_deref());
+        let asks = |what: &str| match tier {
+            Some(tier) => format!("{what} that {tier} asks for"),
+            None => format!("{what} that is asked for"),
+        };
+        let attribute = self.attribute.as_deref().unwrap_or("something");
+        match self.code {
+            ReasonCode::ScoreMet => match self.wanted {
+                Some(wanted) => format!("The score meets {}.", asks(&format!("the {wanted}"))),
+                None => format!("The score meets {}.", asks("what")),
+            },
+            ReasonCode::ScoreBelowThreshold => {
+                let wanted = self.wanted.map_or_else(|| "the score".to_owned(), |wanted| format!("the {wanted}"));
+                match self.short_by {
+                    Some(gap) => format!("The score is {} short of {}.", points(gap), asks(&wanted)),
+                    None => format!("The score is below {}.", asks(&wanted)),
+                }
+            }
+            ReasonCode::ScoreMissing => "There is no score for this person.".into(),
+            ReasonCode::ScoreStale => "The score is too old to rely on.".into(),
+            ReasonCode::AttributeMissing => match tier {
+                Some(tier) => format!("Whether {tier} is open to this person can't be told without {attribute}."),
+                None => format!("This can't be decided without {attribute}."),
+            },
+            ReasonCode::AttributeMistyped => {
+                let types = self.wanted_type.zip(self.given_type);
+                let fault = match types {
+                    Some((wanted, given)) => {
+                        format!("{attribute} must be {}, and is {}", wanted.describe(), given.describe())
+                    }
+                    None => format!("{attribute} is of another type than the rule asks for"),
+                };
+                match tier {
+                    Some(tier) => format!("Whether {tier} is open to this person can't be told: {fault}."),
+                    None => format!("This can't be decided: {fault}."),
+                }
+            }
+            ReasonCode::ConditionNotMet => match tier {
+                Some(tier) => format!("What {tier} asks of {attribute} is not met."),
+                None => format!("What is asked of {attribute} is not met."),
+            },
+            ReasonCode::OutsideSchedule => "This perk is closed at this hour.".into(),
+            ReasonCode::NotYetValid => "This perk has not begun yet.".into(),
+            ReasonCode::NoLongerValid => "This perk has ended.".into(),
+            ReasonCode::PerkPaused => "This perk is paused.".into(),
+            ReasonCode::LimitReached => match (&self.limit, self.at_most) {
+                (Some(limit), Some(most)) => format!("The limit {limit} admits at most {most} at once."),
+                (Some(limit), None) => format!("The limit {limit} has no room left for this."),
+                (None, _) => "A limit has no room left for this.".into(),
+            },
+            ReasonCode::NotInRollout => "This perk is not open to everyone yet.".into(),
+            ReasonCode::GrantedByPerson => match tier {
+                Some(tier) => format!("A person decided to grant {tier}."),
+                None => "A person decided to grant this.".into(),
+            },
+        }
+    }
+}
+
+fn points(gap: Decimal) -> String {
+    if gap == Decimal::from_whole(1) { "1 point".into() } else { format!("{gap} points") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn short(by: &str) -> Reason {
+        Reason {
+            tier: Some("main".into()),
+            wanted: "40".parse().ok(),
+            short_by: by.parse().ok(),
+            ..Reason::new(ReasonCode::ScoreBelowThreshold)
+        }
+    }
+
+    #[test]
+    fn a_reason_reads_back_as_it_was_written() {
+        let reason = short("2.75");
+        let text = serde_json::to_string(&reason).unwrap();
+        assert_eq!(text, r#"{"code":"score_below_threshold","tier":"main","wanted":40,"short_by":2.75}"#);
+        assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
+        let limit = Reason {
+            limit: Some("person-day".into()),
+            next_eligible_at: Some(Timestamp::UNIX_EPOCH),
+            ..Reason::new(ReasonCode::LimitReached)
+        };
+        let text = serde_json::to_string(&limit).unwrap();
+        assert_eq!(text, r#"{"code":"limit_reached","limit":"person-day","next_eligible_at":"1970-01-01T00:00:00Z"}"#);
+        assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), limit);
+    }
+
+    #[test]
+    fn every_code_is_written_as_it_is_named() {
+        for code in ReasonCode::ALL {
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("{:?}", code.as_str()));
+            let message = Reason::new(code).message();
+            assert!(message.ends_with('.') && message.len() > 15, "{message}");
+        }
+    }
+
+    #[test]
+    fn those_who_may_not_see_scores_get_whole_points_up_to_ten() {
+        for (gap, seen, sentence) in [
+            ("3", Some("3"), "The score is 3 points short of the 40 that main asks for."),
+            ("0.001", Some("1"), "The score is 1 point short of the 40 that main asks for."),
+            ("9.001", Some("10"), "The score is 10 points short of the 40 that main asks for."),
+            ("10.001", None, "The score is below the 40 that main asks for."),
+            ("39", None, "The score is below the 40 that main asks for."),
+        ] {
+            let reason = short(gap).for_roles_without_scores();
+            assert_eq!(reason.short_by, seen.map(|points| points.parse().unwrap()), "{gap}");
+            assert_eq!(reason.message(), sentence);
+        }
+        assert_eq!(short("2.75").message(), "The score is 2.75 points short of the 40 that main asks for.");
+    }
+}

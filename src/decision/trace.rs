@@ -1,0 +1,333 @@
+//! Why a decision came out as it did: each part of the rule, what it wanted, what it had, whether it held.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::decide::Decision;
+use super::evaluate::{Truth, World};
+use super::facts::{Facts, Value};
+use super::reason::ReasonCode;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::rules::attribute::Attribute;
+use crate::rules::condition::Condition;
+use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
+use crate::rules::rule::{Rule, Standing};
+use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
+
+/// A decision taken apart. Every part is looked at, also those that the decision never got to:
+/// whoever mends one refusal wants to know of the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trace {
+    pub valid: Validity,
+    pub schedule: Hours,
+    /// None where everybody is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Share>,
+    /// None where no condition needs the score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreTrace>,
+    /// The rule's own condition; none where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Node>,
+    /// Highest rank first.
+    pub tiers: Vec<TierTrace>,
+    /// What follows from the parts. Limits have yet to be asked.
+    pub decision: Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+}
+
+/// From when until when the rule holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Validity {
+    pub passed: bool,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+/// Whether the perk is open at the instant, validity aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hours {
+    pub passed: bool,
+    /// When it next opens, for one that is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Timestamp>,
+}
+
+/// Whether the subject is among those that a partial rollout lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Share {
+    pub passed: bool,
+    pub percent: u8,
+    /// Where the subject stands, in hundredths of a percent; none when nobody was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub had: Option<u16>,
+}
+
+/// Whether there is a score to go by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScoreTrace {
+    pub passed: bool,
+    pub source: SourceName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub had: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<i64>,
+    /// The oldest that it may be; none is too old without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<i64>,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<ReasonCode>,
+}
+
+/// One tier and its condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TierTrace {
+    pub tier: String,
+    pub name: String,
+    pub passed: Passed,
+    /// None for a tier that admits whoever passes the rule's own condition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Node>,
+}
+
+/// Whether something held; unknown where an attribute is missing. In the order of Kleene's logic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Passed {
+    False,
+    Unknown,
+    True,
+}
+
+/// A condition and those within it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Node {
+    All { passed: Passed, members: Vec<Node> },
+    Any { passed: Passed, members: Vec<Node> },
+    Not { passed: Passed, member: Box<Node> },
+    Leaf(LeafTrace),
+}
+
+/// One test of one attribute. Ages are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeafTrace {
+    pub passed: Passed,
+    pub attr: String,
+    pub op: &'static str,
+    /// A list for `in`, `not_in` and `between`; none for `exists`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Shown>,
+    /// The attribute that `wanted` is the value of, where one is compared with another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
+    /// None when it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub had: Option<Shown>,
+}
+
+/// A value as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Shown {
+    Bool(bool),
+    Number(Decimal),
+    Text(String),
+    List(Vec<Shown>),
+}
+
+impl From<Truth> for Passed {
+    fn from(truth: Truth) -> Self {
+        match truth {
+            Truth::False => Self::False,
+            Truth::Unknown => Self::Unknown,
+            Truth::True => Self::True,
+        }
+    }
+}
+
+impl Node {
+    /// Whether the whole of it held.
+    #[must_use]
+    pub const fn passed(&self) -> Passed {
+        match self {
+            Self::All { passed, .. } | Self::Any { passed, .. } | Self::Not { passed, .. } => *passed,
+            Self::Leaf(leaf) => leaf.passed,
+        }
+    }
+}
+
+/// Takes the decision by `rule` about `facts` at `now` apart. It agrees with
+/// [`decide`](super::decide::decide), which a test holds it to: the parts are evaluated one by one
+/// here, and what follows from them is worked out from what is shown.
+#[must_use]
+pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
+    let (valid, schedule) = times(rule, now);
+    let policy = rule.score().filter(|_| rule.looks_at_score());
+    let score = policy.map(|policy| score_trace(policy, facts, now));
+    let rollout = (rule.rollout() != Rollout::EVERYONE).then(|| Share {
+        passed: rule.rollout().admits(facts.rollout_bucket),
+        percent: rule.rollout().percent(),
+        had: facts.rollout_bucket,
+    });
+    let lacking = policy.zip(score.as_ref()).and_then(|(policy, score)| instead_of_score(policy, score));
+    let world = World::new(facts, now);
+    // What can't be relied on is not known to any condition.
+    let world = if lacking == Some(Fallback::Ignore) { world.without_score() } else { world };
+    let node = |condition: &Condition| node(condition, facts, world, now);
+    let when = rule.when().map(node);
+    let tiers: Vec<TierTrace> = rule
+        .tiers()
+        .iter()
+        .map(|tier| {
+            let when = tier.when.as_ref().map(node);
+            let passed = when.as_ref().map_or(Passed::True, Node::passed);
+            TierTrace { tier: tier.id.clone(), name: tier.name.clone(), passed, when }
+        })
+        .collect();
+    let gate = when.as_ref().map_or(Passed::True, Node::passed);
+    let is_open = valid.passed && schedule.passed && rollout.as_ref().is_none_or(|share| share.passed);
+    let instead = lacking.and_then(|fallback| match fallback {
+        Fallback::Deny => Some(Decision::Denied),
+        Fallback::Refer => Some(Decision::Referred),
+        Fallback::Ignore => None,
+    });
+    let otherwise = match rule.otherwise() {
+        Otherwise::Deny => Decision::Denied,
+        Otherwise::Refer => Decision::Referred,
+    };
+    let admitting = tiers.iter().find(|tier| tier.passed == Passed::True).filter(|_| gate == Passed::True);
+    let (decision, tier) = match (is_open, instead, admitting) {
+        (true, Some(instead), _) => (instead, None),
+        (true, None, Some(tier)) => (Decision::Granted, Some(tier.tier.clone())),
+        (true, None, None) => (otherwise, None),
+        (false, _, _) => (Decision::Denied, None),
+    };
+    Trace { valid, schedule, rollout, score, when, tiers, decision, tier }
+}
+
+fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {
+    let valid = match rule.standing(now) {
+        Standing::NotYetValid { .. } | Standing::NoLongerValid => false,
+        Standing::Closed { .. } | Standing::Open => true,
+    };
+    let (from, until) = (rule.valid().from.map(|(_, at)| at), rule.valid().until.map(|(_, at)| at));
+    let open = rule.schedule().is_open(rule.time_zone(), now);
+    let opens = if open { None } else { rule.schedule().first_open(rule.time_zone(), now) };
+    (Validity { passed: valid, from, until }, Hours { passed: open, opens })
+}
+
+fn score_trace(policy: &ScorePolicy, facts: &Facts, now: Timestamp) -> ScoreTrace {
+    let stale = |age_micros: i64| policy.max_age.is_some_and(|max_age| age_micros > max_age.micros());
+    let code = match facts.score {
+        None => Some(ReasonCode::ScoreMissing),
+        Some(score) if stale(score.age_micros(now)) => Some(ReasonCode::ScoreStale),
+        Some(_) => None,
+    };
+    ScoreTrace {
+        passed: code.is_none(),
+        source: policy.source.clone(),
+        had: facts.score.map(|score| score.value),
+        observed_at: facts.score.map(|score| score.observed_at),
+        age_seconds: facts.score.map(|score| score.age_micros(now) / 1_000_000),
+        max_age_seconds: policy.max_age.map(crate::foundation::period::Period::seconds),
+        code,
+    }
+}
+
+/// What is to be done about a score that can't be relied on.
+fn instead_of_score(policy: &ScorePolicy, score: &ScoreTrace) -> Option<Fallback> {
+    Some(match score.code? {
+        ReasonCode::ScoreMissing => policy.on_missing,
+        _ => policy.on_stale,
+    })
+}
+
+fn node(condition: &Condition, facts: &Facts, world: World<'_>, now: Timestamp) -> Node {
+    let members = |all: &[Condition]| all.iter().map(|one| node(one, facts, world, now)).collect::<Vec<_>>();
+    match condition {
+        Condition::All(all) => {
+            let members = members(all);
+            Node::All { passed: members.iter().map(Node::passed).min().unwrap_or(Passed::True), members }
+        }
+        Condition::Any(all) => {
+            let members = members(all);
+            Node::Any { passed: members.iter().map(Node::passed).max().unwrap_or(Passed::False), members }
+        }
+        Condition::Not(inner) => {
+            let member = node(inner, facts, world, now);
+            let passed = match member.passed() {
+                Passed::False => Passed::True,
+                Passed::Unknown => Passed::Unknown,
+                Passed::True => Passed::False,
+            };
+            Node::Not { passed, member: Box::new(member) }
+        }
+        Condition::Leaf(leaf) => Node::Leaf(LeafTrace {
+            passed: world.meets(Some(condition)).into(),
+            attr: leaf.attribute.name(),
+            op: op(&leaf.test),
+            wanted: wanted(leaf, facts, now),
+            against: leaf.test.other().map(Attribute::name),
+            had: facts.value(&leaf.attribute, now).map(|value| had(&leaf.attribute, value)),
+        }),
+    }
+}
+
+/// The operator as rules write it.
+const fn op(test: &Test) -> &'static str {
+    match test {
+        Test::Exists => "exists",
+        Test::Equals(_) => "eq",
+        Test::Differs(_) => "neq",
+        Test::OneOf(_) => "in",
+        Test::NoneOf(_) => "not_in",
+        Test::Compares(Comparison::Gt, _) => "gt",
+        Test::Compares(Comparison::Gte, _) => "gte",
+        Test::Compares(Comparison::Lt, _) => "lt",
+        Test::Compares(Comparison::Lte, _) => "lte",
+        Test::Between(..) => "between",
+        Test::Contains(_) => "contains",
+        Test::StartsWith(_) => "starts_with",
+        Test::Against(relation, _) => relation.name(),
+    }
+}
+
+fn wanted(leaf: &Leaf, facts: &Facts, now: Timestamp) -> Option<Shown> {
+    let scalar = |scalar: &Scalar| match scalar {
+        Scalar::Text(text) => Shown::Text(text.clone()),
+        Scalar::Number(number) => Shown::Number(*number),
+        Scalar::Bool(value) => Shown::Bool(*value),
+    };
+    match &leaf.test {
+        Test::Exists => None,
+        Test::Equals(value) | Test::Differs(value) => Some(scalar(value)),
+        Test::OneOf(values) | Test::NoneOf(values) => Some(Shown::List(values.iter().map(scalar).collect())),
+        Test::Compares(_, bound) => Some(Shown::Number(*bound)),
+        Test::Between(low, high) => Some(Shown::List(vec![Shown::Number(*low), Shown::Number(*high)])),
+        Test::Contains(part) | Test::StartsWith(part) => Some(Shown::Text(part.clone())),
+        Test::Against(_, other) => facts.value(other, now).map(|value| had(other, value)),
+    }
+}
+
+fn had(attribute: &Attribute, value: Value<'_>) -> Shown {
+    match value {
+        // What is finer than a thousandth of a second is not shown; it still counts.
+        Value::Number(millionths) => Shown::Number(match attribute {
+            Attribute::ScoreAge => Decimal::from_thousandths(millionths.div_euclid(1000)),
+            Attribute::Score | Attribute::Network | Attribute::Context(_) => {
+                Decimal::from_thousandths(millionths / 1000)
+            }
+        }),
+        Value::Text(text) => Shown::Text(text.to_owned()),
+        Value::Bool(value) => Shown::Bool(value),
+        Value::List(items) => Shown::List(
+            items.iter().filter_map(|item| item.as_text().map(|text| Shown::Text(text.to_owned()))).collect(),
+        ),
+    }
+}

@@ -1,0 +1,127 @@
+//! What the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
+
+use jiff::Timestamp;
+
+use super::population::Warning;
+use super::rule_selection::Chosen;
+use super::simulator::Trial;
+use crate::decision::facts::ScoreFact;
+use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
+
+/// Which version decides at an instant, from all of a perk's versions in any order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deciding {
+    at: Timestamp,
+    /// Since when, and which.
+    found: Option<(Timestamp, i32)>,
+    tried: Option<i32>,
+    /// Whether the version that is tried is one that decided, decides or will: of a draft everybody
+    /// knows that it doesn't.
+    is_one: bool,
+}
+
+impl Deciding {
+    pub(super) const fn at(at: Timestamp, tried: Option<i32>) -> Self {
+        Self { at, found: None, tried, is_one: false }
+    }
+
+    pub(super) fn meet(&mut self, version: &RuleVersion) {
+        let since = match version.status {
+            VersionStatus::Draft | VersionStatus::InReview | VersionStatus::Approved => return,
+            VersionStatus::Scheduled => version.scheduled.as_ref().map(|scheduled| scheduled.at),
+            VersionStatus::Published | VersionStatus::Retired => version.published_at,
+        };
+        self.is_one |= self.tried == Some(version.version);
+        if let Some(since) = since.filter(|since| *since <= self.at) {
+            self.found = self.found.max(Some((since, version.version)));
+        }
+    }
+
+    fn doubt(self) -> Option<Warning> {
+        let tried = self.tried.filter(|_| self.is_one)?;
+        match self.found {
+            Some((_, found)) if found == tried => None,
+            Some((since, found)) => Some(Warning {
+                code: "other_version_decides",
+                detail: format!(
+                    "At {} version {found} decides, since {since}; this is what version {tried} says.",
+                    self.at
+                ),
+            }),
+            None => Some(Warning {
+                code: "no_version_decides",
+                detail: format!("At {} no version decides yet; this is what version {tried} says.", self.at),
+            }),
+        }
+    }
+}
+
+/// What is open about one subject's trial. `known`: the subject's own score, as it is kept now.
+pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
+    let at = deciding.at;
+    let mut warnings: Vec<Warning> = standing(chosen, at).into_iter().chain(deciding.doubt()).collect();
+    let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
+    if trial.score.is_some() && chosen.source.is_none() {
+        let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
+        warn("score_unused", detail.to_owned());
+    }
+    if let Some(score) = known.filter(|score| score.observed_at > at) {
+        let detail = format!(
+            "The score is the one that is kept now, observed at {}; what it was at {at} is not kept. Give a score to \
+             assume one.",
+            score.observed_at
+        );
+        warn("score_is_newer", detail);
+    }
+    if !chosen.rule.limits().is_empty() && trial.subject.is_none() {
+        let detail = "Limits count people: name a subject to see what is left of them.";
+        warn("limits_not_applied", detail.to_owned());
+    }
+    let percent = chosen.rule.rollout().percent();
+    if trial.subject.is_none() && percent < 100 {
+        let detail = format!(
+            "The rule lets {percent} % of people in, by a hash of who they are: without a subject nobody is among \
+             them. Name one to see."
+        );
+        warn("rollout_not_applied", detail);
+    }
+    warnings
+}
+
+/// What of the past the log can't tell any more, if anything.
+pub(super) fn limits_not_known(limits: &[String], at: Timestamp) -> Option<Warning> {
+    let names = limits.iter().map(|limit| format!("`{limit}`")).collect::<Vec<_>>().join(", ");
+    (!limits.is_empty()).then(|| Warning {
+        code: "limits_not_known",
+        detail: format!(
+            "What had been used of {names} by {at} can't be told any more: the bodies of checks that counted were \
+             pruned from the log. This is what is decided without."
+        ),
+    })
+}
+
+/// The rule is not all: a perk that is not on offer denies everyone.
+fn standing(chosen: &Chosen, at: Timestamp) -> Option<Warning> {
+    let perk = &chosen.perk;
+    let since = perk.standing.as_ref()?.at;
+    let what = match perk.status {
+        PerkStatus::Active => "resumed",
+        PerkStatus::Paused => "paused",
+        PerkStatus::Retired => "retired",
+    };
+    let (code, detail) = match perk.status {
+        _ if since > at => {
+            let then = "whether it was on offer then is not looked at";
+            ("status_is_newer", format!("The perk was {what} at {since}, after {at}: {then}."))
+        }
+        PerkStatus::Active => return None,
+        PerkStatus::Paused => {
+            let means = "every check is denied, whatever the rule says";
+            ("perk_paused", format!("The perk is paused since {since}: {means}."))
+        }
+        PerkStatus::Retired => {
+            ("perk_retired", format!("The perk is retired since {since}: nobody can ask for it any more."))
+        }
+    };
+    Some(Warning { code, detail })
+}

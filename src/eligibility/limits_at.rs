@@ -1,0 +1,120 @@
+//! Limits as they stood at an instant of the past: recounted from the log for one check, in the log's
+//! order and page by page, as a backtest counts what was really used.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::outcome::Outcome;
+use super::replay::granting;
+use super::rule_selection::{Chosen, TrialError, longest_stays};
+use super::runs::compute;
+use super::simulated_limits::{Asking, Counters, Course, Since, Stays};
+use super::simulator::Simulator;
+use crate::decision::decide::Decision;
+use crate::foundation::ids::PerkId;
+use crate::ledger::entry::CheckEntry;
+use crate::ledger::read::decisions::PastEvent;
+use crate::ledger::read::history::{HistoryPage, Interest};
+use crate::rules::limit::Scope;
+use crate::rules::rule::Rule;
+
+/// From so many events on a recount is a long run, of which a merchant has one at a time.
+const LONG: i64 = 20_000;
+
+/// What one check would have been told.
+pub(super) struct Recounted {
+    pub outcome: Outcome,
+    /// The limits that nobody can recount any more; they had no say.
+    pub unknown: Vec<String>,
+}
+
+impl Simulator {
+    /// What the limits would have said at the entry's instant, which is past: what was used before it
+    /// counts, and what was given back by then does not.
+    pub(super) async fn recount(&self, chosen: &Chosen, entry: CheckEntry) -> Result<Recounted, TrialError> {
+        let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
+        let subject = self.ledger.pseudonym_of(entry.clone()).await?;
+        let stays = longest_stays(&self.catalog, merchant, perk, rule).await?;
+        let counters = Counters::of_check(rule, &entry.claims, &subject);
+        let since = match Counters::since(rule, at, &stays) {
+            Since::Beginning => None,
+            Since::At(since) => Some(since),
+        };
+        let mut stretch = self.ledger.stretch(merchant, since, at).await?;
+        let turn = (stretch.before - stretch.from > LONG).then(|| self.runs.begin(merchant)).transpose()?;
+        // What others used is of no matter where each person is counted alone.
+        let is_own = rule.limits().iter().all(|limit| limit.scope.contains(&Scope::Subject));
+        let interest = Interest {
+            perk: perk.id.clone(),
+            personal_from: Timestamp::MAX,
+            moves: true,
+            other_perks: counters.are_across_perks(),
+            person: is_own.then(|| subject.clone()),
+        };
+        let mut recount = Recount { rule: rule.clone(), perk: perk.id.clone(), at, stays, counters, gap: None };
+        while stretch.from < stretch.before {
+            let page = self.ledger.past_events(merchant, stretch, &interest).await?;
+            stretch.from = page.next;
+            let work = move || {
+                recount.count(&page);
+                recount
+            };
+            recount = match &turn {
+                Some(turn) => turn.compute(work).await?,
+                None => compute(work).await?,
+            };
+        }
+        let unknown = recount.unknown();
+        let (pruned, claims): (Vec<_>, Vec<_>) =
+            entry.claims.into_iter().partition(|claim| unknown.contains(&claim.limit));
+        let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
+        let asking = Asking { subject: &subject, at, expires };
+        let admission = recount.counters.ask(Course::Really, &claims, &asking);
+        let outcome = Outcome::of(entry.verdict).limited(admission);
+        // What was used is not known, but what a limit never admits is.
+        let outcome = if outcome.decision == Decision::Granted { outcome.within(&pruned) } else { outcome };
+        Ok(Recounted { outcome, unknown })
+    }
+}
+
+/// A recount under way. Its size depends on the uses of the counters that will be asked, not on the log's.
+struct Recount {
+    rule: Arc<Rule>,
+    perk: PerkId,
+    at: Timestamp,
+    stays: Stays,
+    counters: Counters,
+    /// The latest check before the instant whose body is gone, and with it what it used.
+    gap: Option<Timestamp>,
+}
+
+impl Recount {
+    fn count(&mut self, page: &HistoryPage) {
+        let gaps = page.pruned.iter().copied().filter(|at| *at < self.at);
+        self.gap = gaps.chain(self.gap).max();
+        for event in &page.events {
+            self.counters.tidy_if_crowded();
+            match event {
+                PastEvent::Check(check) if check.at < self.at && check.decision == Decision::Granted => {
+                    let is_ours = check.perk == self.perk.as_str();
+                    self.counters.used(&granting(check, &check.limits, is_ours), &[Course::Really]);
+                }
+                PastEvent::Redeemed(redemption) if redemption.at < self.at => self.counters.enter(redemption),
+                PastEvent::Ended(end) if end.at < self.at => {
+                    self.counters.give_back_sums(end, end.perk == self.perk.as_str());
+                    self.counters.end(end);
+                }
+                PastEvent::Check(_) | PastEvent::Redeemed(_) | PastEvent::Ended(_) => {}
+            }
+        }
+    }
+
+    /// The limits whose windows reach back to something that is gone. What counts for ever is never pruned.
+    fn unknown(&self) -> Vec<String> {
+        let Some(gap) = self.gap else { return Vec::new() };
+        let reaches = |since| matches!(since, Since::At(since) if since <= gap);
+        let limits = self.rule.limits().iter().filter(|limit| reaches(Since::of(limit, self.at, &self.stays)));
+        limits.map(|limit| limit.id.clone()).collect()
+    }
+}

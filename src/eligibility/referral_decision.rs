@@ -1,0 +1,286 @@
+//! A person decides what a rule has referred: the grant goes the way of every grant.
+
+use std::time::{Duration, Instant};
+
+use super::checker::{Answer, CheckError, Checker};
+use crate::access::{Merchant, Principal};
+use crate::database::DatabaseError;
+use crate::decision::decide::{Decision, Verdict};
+use crate::decision::reason::{Reason, ReasonCode};
+use crate::foundation::ids::{CheckId, EventId};
+use crate::foundation::json::Json;
+use crate::ledger::LedgerError;
+use crate::ledger::cases::referral::{Referral, ReferralStatus, Referred, Resolution, ResolveError, Resolved};
+use crate::ledger::entry::{Actor, CheckEntry};
+use crate::perks::catalog::PerkError;
+use crate::perks::perk::{Deciding, PerkStatus};
+use crate::rules::limit::Place;
+use crate::rules::rule::Rule;
+use crate::rules::tier::Tier;
+use crate::telemetry::meters;
+
+/// How long a decision may wait for the ledger.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a person says about a check that was referred.
+#[derive(Debug, Clone)]
+pub struct Ruling {
+    pub check: CheckId,
+    /// The tier that is granted; none to deny.
+    pub tier: Option<String>,
+    /// Why.
+    pub note: String,
+}
+
+/// Why a ruling was not recorded. The referral is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RulingError {
+    #[error("there is no such referral")]
+    NotFound,
+    #[error("a person has decided this already")]
+    AlreadyDecided,
+    #[error("the rule that referred it has no such tier; it has {}", .0.join(", "))]
+    UnknownTier(Vec<String>),
+    #[error("a limit has no room for it")]
+    NoRoom(Vec<Reason>),
+    #[error("the perk is paused, and grants nothing")]
+    PerkPaused,
+    #[error("the perk is retired, and grants nothing any more")]
+    PerkRetired,
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+impl From<ResolveError> for RulingError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound => Self::NotFound,
+            ResolveError::AlreadyDecided => Self::AlreadyDecided,
+            ResolveError::NoRoom(reasons) => Self::NoRoom(reasons),
+            ResolveError::Ledger(error) => Self::Check(error.into()),
+        }
+    }
+}
+
+/// What is known of a check once its event is pruned: where it stood, and nothing of why.
+fn bare(principal: &Principal, referral: &Referral) -> Answer {
+    let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
+    let decision = match (granted, &referral.contest) {
+        (Some(_), _) => Decision::Granted,
+        (None, Some(_)) => Decision::Denied,
+        (None, None) => Decision::Referred,
+    };
+    Answer {
+        check: Some(granted.map_or_else(|| referral.check.clone(), |(check, _)| check.clone())),
+        key: principal.key.clone(),
+        at: referral.created_at,
+        decision,
+        perk: referral.perk.clone(),
+        rule_version: referral.rule_version,
+        tier: None,
+        reasons: Vec::new(),
+        score: None,
+        limits: Vec::new(),
+        next_eligible_at: None,
+        max_wait: None,
+        resolves: granted.map(|_| referral.check.clone()),
+        joins: None,
+        grant: None,
+        token: None,
+        token_key_revoked_at: None,
+        receipt: None,
+    }
+}
+
+impl Checker {
+    /// What a person decided about this check as it can be told now, for whoever asks again: the check that was
+    /// granted in its place, or the check itself.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn find_ruling(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        check: &CheckId,
+    ) -> Result<Option<(Answer, Referral)>, CheckError> {
+        let Some(referral) = self.ledger.referral_of(&merchant.id, check).await? else { return Ok(None) };
+        let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
+        let answer = match self.find_check(merchant, granted.map_or(check, |(granted, _)| granted)).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) | Err(CheckError::Ledger(LedgerError::Pruned)) => bare(principal, &referral),
+            Err(error) => return Err(error),
+        };
+        Ok(Some((answer, referral)))
+    }
+
+    /// Records what a person decided about a check that was referred. The answer is that of the check
+    /// which was granted in its place, with its token, or that of the check itself when denied.
+    ///
+    /// # Errors
+    /// [`RulingError`].
+    pub async fn rule_on(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        ruling: Ruling,
+    ) -> Result<Answer, RulingError> {
+        let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+        let referral = referral.ok_or(RulingError::NotFound)?;
+        self.require_judge(merchant, &referral, &principal.actor()).await?;
+        let grant = match &ruling.tier {
+            // Even when the person has been erased meanwhile: what is left of them can be closed.
+            None => None,
+            Some(tier) => {
+                let found = match self.ledger.find_referred(&merchant.id, &ruling.check).await {
+                    Err(LedgerError::Pruned) if referral.status != ReferralStatus::Open => {
+                        return Err(RulingError::AlreadyDecided);
+                    }
+                    found => found.map_err(CheckError::from)?,
+                };
+                let referred = found.ok_or(RulingError::NotFound)?;
+                if referred.referral.status != ReferralStatus::Open {
+                    return Err(RulingError::AlreadyDecided);
+                }
+                Some(Box::new(self.granted_by(principal, merchant, &referred, tier).await?))
+            }
+        };
+        // Read before it is decided: what is committed is answered, whatever can be read of it then.
+        let asked = match self.find_check(merchant, &ruling.check).await {
+            Ok(asked) => asked,
+            Err(CheckError::Ledger(LedgerError::Pruned)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match self.resolve(merchant, ruling.check, principal.actor(), ruling.note, grant).await? {
+            Resolved::Granted(recorded) => Ok(self.answer(&recorded)?),
+            Resolved::Denied => Ok(asked.unwrap_or_else(|| bare(principal, &referral))),
+        }
+    }
+
+    /// Records that a check which was referred is denied, or that a refusal which was contested stands; `by` needs no
+    /// key, as nothing is granted.
+    ///
+    /// # Errors
+    /// [`RulingError`].
+    pub async fn deny(&self, by: Actor, merchant: &Merchant, check: &CheckId, note: String) -> Result<(), RulingError> {
+        let referral = self.ledger.referral_of(&merchant.id, check).await.map_err(CheckError::from)?;
+        self.require_judge(merchant, &referral.ok_or(RulingError::NotFound)?, &by).await?;
+        self.resolve(merchant, check.clone(), by, note, None).await?;
+        Ok(())
+    }
+
+    /// Who says that a decision is wrong doesn't judge it, nor who says so of another that is judged with it.
+    async fn require_judge(&self, merchant: &Merchant, referral: &Referral, by: &Actor) -> Result<(), CheckError> {
+        let Some(contest) = &referral.contest else { return Ok(()) };
+        let added = contest.added.iter().map(|added| (&added.by, added.at));
+        for (first, at) in std::iter::once((&contest.by, contest.at)).chain(added) {
+            self.catalog.require_another(&merchant.id, first, at, by).await?;
+        }
+        Ok(())
+    }
+
+    async fn resolve(
+        &self,
+        merchant: &Merchant,
+        check: CheckId,
+        by: Actor,
+        note: String,
+        grant: Option<Box<CheckEntry>>,
+    ) -> Result<Resolved, RulingError> {
+        let (merchant, at) = (merchant.id.clone(), self.clock.now());
+        let event = EventId::new(at, &self.entropy);
+        let resolved = self.ledger.resolve(Resolution { merchant, check, event, at, by, note, grant }).await?;
+        let decision = if matches!(resolved, Resolved::Granted(_)) { "granted" } else { "denied" };
+        meters().referrals.count([decision]);
+        Ok(resolved)
+    }
+
+    /// The tiers that the rule which referred a check has, by id and name, highest rank first: what a
+    /// person can grant.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn grantable(&self, merchant: &Merchant, referred: &Referred) -> Result<Vec<Tier>, CheckError> {
+        Ok(self.version_of(merchant, referred).await?.rule.tiers().to_vec())
+    }
+
+    /// The version that referred the check, whatever has become of it since.
+    async fn version_of(&self, merchant: &Merchant, referred: &Referred) -> Result<Deciding, CheckError> {
+        let (perk, version) = (&referred.referral.perk, referred.referral.rule_version);
+        let version = self.catalog.find_version(&merchant.id, perk, version).await?;
+        let corrupt = |detail: String| PerkError::from(DatabaseError::Corrupt { what: "rule", detail });
+        let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
+        let rule = Rule::stored(&json, perk.as_str())
+            .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+        Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
+    }
+
+    /// The check that a person grants: about the same visit, at the place where it was asked.
+    async fn granted_by(
+        &self,
+        principal: &Principal,
+        merchant: &Merchant,
+        referred: &Referred,
+        tier: &str,
+    ) -> Result<CheckEntry, RulingError> {
+        match self.catalog.open_perk(&merchant.id, &referred.referral.perk).await.map(|perk| perk.status) {
+            Ok(PerkStatus::Active) => {}
+            Ok(PerkStatus::Paused) => return Err(RulingError::PerkPaused),
+            Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => return Err(RulingError::PerkRetired),
+            Err(error) => return Err(CheckError::from(error).into()),
+        }
+        let deciding = self.version_of(merchant, referred).await?;
+        let Some(granted) = deciding.rule.tier(tier) else {
+            return Err(RulingError::UnknownTier(deciding.rule.tiers().iter().map(|tier| tier.id.clone()).collect()));
+        };
+        let at = self.clock.now();
+        let there =
+            Principal { location: referred.location.clone(), kiosk: referred.kiosk.clone(), ..principal.clone() };
+        let place = Place {
+            merchant: merchant.id.as_str(),
+            location: there.location.as_deref(),
+            kiosk: there.kiosk.as_deref(),
+        };
+        let reason = Reason {
+            tier: Some(granted.id.clone()),
+            tier_name: Some(granted.name.clone()),
+            ..Reason::new(ReasonCode::GrantedByPerson)
+        };
+        let perk = &referred.referral.perk;
+        let terms = self.terms(&there, merchant, perk, &deciding, referred.party, granted.id.clone(), at);
+        Ok(CheckEntry {
+            check: CheckId::new(at, &self.entropy),
+            event: EventId::new(at, &self.entropy),
+            at,
+            merchant: merchant.id.clone(),
+            key: principal.key.clone(),
+            role: principal.role.as_str(),
+            perk: referred.referral.perk_id.clone(),
+            perk_slug: perk.clone(),
+            rule_version: deciding.version,
+            rule_hash: deciding.hash.clone(),
+            // As their row stands, whatever the handle would be written like today.
+            subject: referred.subject_ref.into(),
+            handle: referred.handle.clone(),
+            party: referred.party,
+            verdict: Verdict {
+                decision: Decision::Granted,
+                tier: Some(granted.id.clone()),
+                reasons: vec![reason],
+                score_fresh: None,
+                next_eligible_at: None,
+                max_wait: granted.max_wait,
+            },
+            // What the rule saw is what the person decided on.
+            score: referred.asked.score.clone(),
+            context: referred.context.clone(),
+            claims: deciding.rule.claims(tier, referred.party, &place, at),
+            grant: Some(terms),
+            resolves: Some(referred.referral.check.clone()),
+            idempotency: None,
+            deadline: Instant::now() + PATIENCE,
+            location: there.location,
+            kiosk: there.kiosk,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Which rule is tried out: one that somebody just wrote, a version, or the one that decides.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::simulated_limits::Stays;
+use crate::database::DatabaseError;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug, SourceName};
+use crate::foundation::json::Json;
+use crate::ledger::LedgerError;
+use crate::perks::catalog::{Catalog, PerkError};
+use crate::perks::perk::{Perk, RuleVersion};
+use crate::rules::limit::Window;
+use crate::rules::rule::Rule;
+use crate::scores::lookup::{Lookup, ScoreError};
+use crate::scores::score::{ScoreFault, Source};
+
+/// What is to be tried out.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// The published version; the latest draft while nothing is published.
+    Deciding,
+    Version(i32),
+    /// A rule that is no version.
+    Rule(Json),
+}
+
+/// Why nothing was tried out.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    #[error(transparent)]
+    Perk(#[from] PerkError),
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The version's score source is not there any more.
+    #[error("version {version} asks for the score source `{source_name}`, which is not there")]
+    SourceGone { version: i32, source_name: SourceName },
+    #[error("no condition of this rule looks at a score, so there is nobody to count: simulate one subject instead")]
+    NoScore,
+    #[error("the value is off the source's scale, {minimum} to {maximum}")]
+    OffScale { minimum: Decimal, maximum: Decimal },
+    /// What the rule looks at of the context can't be taken.
+    #[error("the context can't be taken")]
+    Context(Vec<Issue>),
+    #[error("{}", ScoreFault::Unobserved)]
+    Unobserved,
+    #[error("the period ends before it begins")]
+    PeriodReversed,
+    #[error("the period ends in the future: there are checks up to {now} only")]
+    PeriodInFuture { now: Timestamp },
+    #[error("the period is longer than {days} days: take a shorter one")]
+    PeriodTooLong { days: i64 },
+    /// One at a time.
+    #[error("a simulation for everyone or a backtest of this merchant is running: wait for it, or end it")]
+    Running,
+    #[error("other merchants' simulations take all the room there is")]
+    Crowded,
+}
+
+/// A rule and what it belongs to.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    pub perk: Perk,
+    /// None for a rule that is no version.
+    pub version: Option<i32>,
+    pub rule: Arc<Rule>,
+    /// Of the score that its conditions look at.
+    pub source: Option<Source>,
+}
+
+/// Finds the perk and the rule that is meant.
+pub(super) async fn choose(
+    catalog: &Catalog,
+    lookup: &Lookup,
+    merchant: &MerchantId,
+    slug: &PerkSlug,
+    choice: Choice,
+) -> Result<Chosen, TrialError> {
+    let perk = catalog.find_perk(merchant, slug).await?;
+    let (version, rule) = match choice {
+        Choice::Rule(json) => (None, Rule::parse(&json, slug.as_str()).map_err(PerkError::Rule)?),
+        Choice::Version(version) => (Some(version), rule_of(catalog, merchant, &perk, version).await?),
+        Choice::Deciding => {
+            let version = perk.published_version.unwrap_or(perk.latest_version);
+            (Some(version), rule_of(catalog, merchant, &perk, version).await?)
+        }
+    };
+    let source = match rule.score() {
+        None => None,
+        Some(policy) => match (lookup.find_source(merchant, &policy.source).await?, version) {
+            (Some(source), _) => Some(source).filter(|_| rule.looks_at_score()),
+            (None, Some(version)) => {
+                return Err(TrialError::SourceGone { version, source_name: policy.source.clone() });
+            }
+            (None, None) => return Err(PerkError::Rule(vec![unknown_source(&policy.source)]).into()),
+        },
+    };
+    Ok(Chosen { perk, version, rule: Arc::new(rule), source })
+}
+
+/// The rule of one version.
+pub(super) async fn rule_of(
+    catalog: &Catalog,
+    merchant: &MerchantId,
+    perk: &Perk,
+    version: i32,
+) -> Result<Rule, TrialError> {
+    let RuleVersion { rule, .. } = catalog.find_version(merchant, &perk.slug, version).await?;
+    let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
+    let json = Json::parse(&rule).map_err(|e| corrupt(e.to_string()))?;
+    Ok(Rule::stored(&json, perk.slug.as_str())
+        .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?)
+}
+
+/// How long guests could stay at the longest, by limit, under any version of the perk: what they
+/// were granted under one goes on counting under the next.
+pub(super) async fn longest_stays(
+    catalog: &Catalog,
+    merchant: &MerchantId,
+    perk: &Perk,
+    rule: &Rule,
+) -> Result<Stays, TrialError> {
+    let mut stays = Stays::new();
+    if !rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. })) {
+        return Ok(stays);
+    }
+    for version in 1..=perk.latest_version {
+        for limit in rule_of(catalog, merchant, perk, version).await?.limits() {
+            if let Window::Concurrent { max_stay } = limit.window {
+                let longest = stays.entry(limit.id.clone()).or_insert(max_stay);
+                *longest = (*longest).max(max_stay);
+            }
+        }
+    }
+    Ok(stays)
+}
+
+fn unknown_source(source: &SourceName) -> Issue {
+    Issue {
+        pointer: "/score/source".to_owned(),
+        code: "unknown_source",
+        detail: format!("there is no score source `{source}`: make it first, with its scale"),
+    }
+}

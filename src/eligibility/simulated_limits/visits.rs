@@ -1,0 +1,139 @@
+//! What becomes of grants in a replay: guests come in, guests leave, mistakes are taken back.
+
+use std::collections::HashSet;
+
+use super::{Counters, Course, Each, Key, digest_of, key_of};
+use crate::ledger::read::decisions::{PastEnd, PastHold, PastRedemption};
+use crate::rules::limit::{CONCURRENT, is_across_perks};
+
+/// A grant that is on record, in both courses.
+#[derive(Default)]
+pub(super) struct Visit {
+    /// A door has taken its token.
+    pub has_entered: bool,
+    /// The replayed rule decided its check; else its uses count in both courses as they were recorded.
+    pub is_decided: bool,
+    pub used: [Vec<Use>; 2],
+}
+
+/// One use of one counter.
+#[derive(Clone, Copy)]
+pub(super) struct Use {
+    pub counter: Key,
+    pub cost: u64,
+    pub stands: Stands,
+}
+
+/// Where a use stands on its counter's time, in microseconds.
+#[derive(Clone, Copy)]
+pub(super) enum Stands {
+    /// In a sum, until its window is over.
+    Sum { over: i64 },
+    /// When it was made, and when it lapses.
+    Made { at: i64, over: i64 },
+    /// Until when it is held, and for how long a guest may stay.
+    Held { until: i64, stay: i64 },
+}
+
+impl Stands {
+    /// After this it makes no difference any more.
+    pub const fn over(self) -> i64 {
+        match self {
+            Self::Sum { over } | Self::Made { over, .. } => over,
+            Self::Held { until, .. } => until,
+        }
+    }
+}
+
+impl Counters {
+    /// A guest comes in: what the grant holds, it holds for as long as guests may stay.
+    pub fn enter(&mut self, redemption: &PastRedemption) {
+        let at = redemption.at.as_microsecond();
+        self.latest = self.latest.max(at);
+        let grant = digest_of(&[&redemption.grant]);
+        let Some(visit) = self.visits.get_mut(&grant).filter(|visit| !visit.has_entered) else { return };
+        visit.has_entered = true;
+        for course in Course::BOTH {
+            let held = visit.used.of(course);
+            let mut moves = Vec::new();
+            for (nth, used) in held.iter().enumerate() {
+                let Stands::Held { until, stay } = used.stands else { continue };
+                let line = self.lines.get(&used.counter).map(|lines| &lines.courses);
+                let now = line.map_or(at, |courses| at.max(courses.get_of(course).last_used_at));
+                let recorded = || {
+                    let of = |hold: &&PastHold| key_of(&hold.limit, &hold.scope, CONCURRENT) == used.counter;
+                    redemption.holds.iter().find(of).map(|hold| hold.until.as_microsecond())
+                };
+                let longer = if stay > 0 { Some(now.saturating_add(stay)) } else { recorded() };
+                moves.push((nth, now, longer.filter(|_| until > now)));
+            }
+            // A place that has lapsed lets nobody in, whatever the others.
+            if moves.iter().any(|(_, _, longer)| longer.is_none()) {
+                continue;
+            }
+            for (nth, now, longer) in moves {
+                let (Some(used), Some(longer)) = (held.get_mut(nth), longer) else { continue };
+                let Stands::Held { until, stay } = used.stands else { continue };
+                if let Some(lines) = self.lines.get_mut(&used.counter) {
+                    let line = lines.courses.of(course);
+                    line.uses.remove(until, &grant);
+                    line.take(longer, grant, used.cost, now);
+                }
+                used.stands = Stands::Held { until: longer, stay };
+            }
+        }
+    }
+
+    /// What an end gave back of the sums of the one check that will ask. They can be as many as a
+    /// lifetime of grants, so they are not kept one by one.
+    pub fn give_back_sums(&mut self, end: &PastEnd, of_this_perk: bool) {
+        for part in &end.returned {
+            if of_this_perk || is_across_perks(&part.scope) {
+                let counter = key_of(&part.limit, &part.scope, &part.window);
+                let used = Use { counter, cost: part.cost, stands: Stands::Sum { over: i64::MAX } };
+                self.give_back(Course::Really, Key::default(), used);
+            }
+        }
+    }
+
+    /// A grant ended and gave back what it used.
+    pub fn end(&mut self, end: &PastEnd) {
+        let grant = digest_of(&[&end.grant]);
+        let Some(mut visit) = self.visits.remove(&grant) else { return };
+        let returned: HashSet<Key> =
+            end.returned.iter().map(|part| key_of(&part.limit, &part.scope, &part.window)).collect();
+        for course in Course::BOTH {
+            let is_recorded = course == Course::Really || !visit.is_decided;
+            let comes_back = |used: &Use| match used.stands {
+                _ if is_recorded => returned.contains(&used.counter),
+                // A void leaves a guest's place to the guest.
+                Stands::Held { .. } => !(end.is_void && visit.has_entered),
+                Stands::Sum { .. } | Stands::Made { .. } => end.is_void && !visit.has_entered && !end.keeps_uses,
+            };
+            let (back, left): (Vec<Use>, Vec<Use>) =
+                visit.used.get_of(course).iter().partition(|used| comes_back(used));
+            for used in back {
+                self.give_back(course, grant, used);
+            }
+            *visit.used.of(course) = left;
+        }
+        // Released, it can still be voided; voided, a guest who is in can still leave.
+        self.visits.insert(grant, visit);
+    }
+
+    fn give_back(&mut self, course: Course, grant: Key, used: Use) {
+        match used.stands {
+            Stands::Sum { .. } => {
+                if let Some(sum) = self.sums.get_mut(&used.counter) {
+                    let sum = sum.of(course);
+                    *sum = sum.saturating_sub(used.cost);
+                }
+            }
+            Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
+                if let Some(lines) = self.lines.get_mut(&used.counter) {
+                    lines.courses.of(course).uses.remove(at, &grant);
+                }
+            }
+        }
+    }
+}

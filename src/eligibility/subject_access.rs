@@ -1,0 +1,168 @@
+//! Everything that is held on one person, put together for that person (GDPR art. 15).
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::checker::Checker;
+use crate::access::Merchant;
+use crate::database::DatabaseError;
+use crate::decision::reason::Reason;
+use crate::decision::remedy::remedy;
+use crate::foundation::ids::PerkSlug;
+use crate::foundation::json::Json;
+use crate::foundation::subject::SubjectHandle;
+use crate::keyring::Keyring;
+use crate::ledger::entry::Actor;
+use crate::ledger::read::browse::BrowseError;
+use crate::ledger::read::person::{LimitHeld, Person, PersonalEvent};
+use crate::ledger::{Ledger, LedgerError};
+use crate::perks::catalog::{Catalog, PerkError};
+use crate::rules::rule::Rule;
+use crate::scores::erasing::ScoreHeld;
+use crate::scores::lookup::{Lookup, ScoreError};
+
+/// Tells people what is held on them; cheap to clone.
+#[derive(Clone)]
+pub struct Discloser {
+    catalog: Catalog,
+    lookup: Lookup,
+    ledger: Ledger,
+    keyring: Keyring,
+}
+
+/// A part of what is held on a person.
+#[derive(Debug, Clone)]
+pub struct PersonalRecord {
+    /// None when no event is about them.
+    pub person: Option<Person>,
+    /// With the first part only.
+    pub held: Option<Held>,
+    pub events: Vec<ToldEvent>,
+    /// Where to go on.
+    pub next: Option<String>,
+}
+
+/// What stands, beside what happened.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub scores: Vec<ScoreHeld>,
+    pub limits: Vec<LimitHeld>,
+    /// Before when events were pruned, which tell of nobody any more.
+    pub pruned_before: Option<Timestamp>,
+}
+
+/// Something that happened, and of a check why.
+#[derive(Debug, Clone)]
+pub struct ToldEvent {
+    pub event: PersonalEvent,
+    /// The reasons as sentences, with the person's own values.
+    pub explanation: Vec<String>,
+    /// What would have changed the outcome, reason by reason.
+    pub would_have_changed: Vec<String>,
+}
+
+/// Why nothing was told.
+#[derive(Debug, thiserror::Error)]
+pub enum DisclosureError {
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    #[error(transparent)]
+    Perk(#[from] PerkError),
+    #[error(transparent)]
+    Browse(#[from] BrowseError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Discloser {
+    /// One that tells of what `checker` decides.
+    #[must_use]
+    pub fn beside(checker: &Checker) -> Self {
+        let Checker { catalog, lookup, ledger, keyring, .. } = checker.clone();
+        Self { catalog, lookup, ledger, keyring }
+    }
+
+    /// What is held on the person, with up to `most` events behind `cursor`, oldest first. That it was
+    /// shown is recorded with the first part, by `by`. A part may have few events or none and still not be
+    /// the last.
+    ///
+    /// # Errors
+    /// [`DisclosureError`].
+    pub async fn record(
+        &self,
+        merchant: &Merchant,
+        by: Actor,
+        handle: &SubjectHandle,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<PersonalRecord, DisclosureError> {
+        let person = self.ledger.find_person(&merchant.id, handle).await?;
+        let held = if cursor.is_some() {
+            None
+        } else {
+            self.ledger.record_read(&merchant.id, person.as_ref(), by).await?;
+            let references = self.keyring.subject_refs(&merchant.id, handle);
+            let limits = match &person {
+                Some(person) => self.ledger.limits_of(&merchant.id, person).await?,
+                None => Vec::new(),
+            };
+            let pruned_before = self.ledger.pruned_before(&merchant.id).await?;
+            Some(Held { scores: self.lookup.held_on(&merchant.id, references).await?, limits, pruned_before })
+        };
+        let Some(person) = person else {
+            if cursor.is_some() {
+                // There never was a page that it could be of.
+                return Err(BrowseError::Cursor.into());
+            }
+            return Ok(PersonalRecord { person: None, held, events: Vec::new(), next: None });
+        };
+        let page = self.ledger.personal_events(&merchant.id, &person, cursor, most).await?;
+        let (mut zones, mut events) = (HashMap::new(), Vec::with_capacity(page.events.len()));
+        for event in page.events {
+            events.push(self.told(merchant, event, &mut zones).await?);
+        }
+        Ok(PersonalRecord { person: Some(person), held, events, next: page.next })
+    }
+
+    async fn told(
+        &self,
+        merchant: &Merchant,
+        event: PersonalEvent,
+        zones: &mut HashMap<(String, i32), TimeZone>,
+    ) -> Result<ToldEvent, DisclosureError> {
+        let explanation = event.reasons.iter().map(Reason::message).collect();
+        let mut would_have_changed = Vec::new();
+        if !event.reasons.is_empty() {
+            let facts = event.event.facts.as_ref();
+            let fact = |name: &str| facts.and_then(|facts| facts.member(name));
+            let perk = fact("perk").and_then(Json::as_text).unwrap_or_default().to_owned();
+            let version = fact("rule_version").and_then(Json::as_whole).and_then(|it| i32::try_from(it).ok());
+            let key = (perk, version.unwrap_or_default());
+            let zone = match zones.get(&key) {
+                Some(zone) => zone.clone(),
+                None => self.zone_of(merchant, &key.0, key.1).await?,
+            };
+            would_have_changed = event.reasons.iter().filter_map(|reason| remedy(reason, &zone)).collect();
+            zones.insert(key, zone);
+        }
+        Ok(ToldEvent { event, explanation, would_have_changed })
+    }
+
+    /// The zone of the rule that decided.
+    async fn zone_of(&self, merchant: &Merchant, perk: &str, version: i32) -> Result<TimeZone, DisclosureError> {
+        let corrupt = |detail: String| PerkError::from(DatabaseError::Corrupt { what: "rule", detail });
+        let slug: PerkSlug = perk.parse().map_err(|_| corrupt(perk.to_owned()))?;
+        let version = match self.catalog.find_version(&merchant.id, &slug, version).await {
+            Ok(version) => version,
+            // A version that decided is never deleted; if it is gone all the same, the hour is told in UTC.
+            Err(PerkError::NotFound(_) | PerkError::VersionNotFound { .. }) => return Ok(TimeZone::UTC),
+            Err(error) => return Err(error.into()),
+        };
+        let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
+        let rule = Rule::stored(&json, perk)
+            .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+        Ok(rule.time_zone().clone())
+    }
+}

@@ -1,0 +1,285 @@
+//! The composition root: from settings to every handle, each built once. Tests use it too.
+
+mod observe;
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use secrecy::ExposeSecret;
+
+use crate::access::{ApiKey, Directory, Role};
+use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
+use crate::audit::export::Exporter;
+use crate::audit::reports::Reporter;
+use crate::database::{Backend, Database, DatabaseError};
+use crate::eligibility::backtester::Backtester;
+use crate::eligibility::checker::Checker;
+use crate::eligibility::issuer::Issuer;
+use crate::eligibility::redeemer::Redeemer;
+use crate::eligibility::runs::Runs;
+use crate::eligibility::simulator::Simulator;
+use crate::eligibility::subject_access::Discloser;
+use crate::foundation::clock::Clock;
+use crate::foundation::document::Issue;
+use crate::foundation::entropy::Entropy;
+use crate::keyring::{Keyring, KeyringError, MasterKey};
+use crate::ledger::{Ledger, Means, PublishedKeys};
+use crate::perks::catalog::{Catalog, PerkError};
+use crate::perks::keys::OnSite;
+use crate::perks::observed_attributes::Seen;
+use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
+use crate::scores::cache::{CacheConfig, ScoreCache};
+use crate::scores::lookup::Lookup;
+use crate::settings::{self, Settings, master_key};
+use crate::tokens::Verifier;
+
+/// The channel on which replicas tell each other that a snapshot moved.
+const EPOCHS: &str = "epochs";
+
+/// Every handle of a running gateway.
+pub struct Gateway {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub database: Database,
+    pub redis: Option<RedisLink>,
+    pub keyring: Keyring,
+    pub keys: PublishedKeys,
+    pub ledger: Ledger,
+    pub directory: Directory,
+    pub catalog: Catalog,
+    pub lookup: Lookup,
+    pub checker: Checker,
+    pub redeemer: Redeemer,
+    pub simulator: Simulator,
+    pub backtester: Backtester,
+    pub discloser: Discloser,
+    pub anchorer: Anchorer,
+    pub exporter: Exporter,
+    pub reporter: Reporter,
+    /// The tokens' `iss`.
+    pub issuer_url: Arc<str>,
+    /// Dropped with the gateway, which ends the subscription.
+    _epochs_heard: Option<Subscription>,
+}
+
+/// Why no gateway could be built.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    MasterKey(#[from] master_key::MasterKeyError),
+    #[error("the master key can't be read: {0}")]
+    MasterKeyForm(#[from] crate::keyring::MasterKeyError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the database lacks {} migrations, `{}` first", .0.len(), .0.first().map_or("", String::as_str))]
+    NotMigrated(Vec<String>),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Redis(#[from] RedisLinkError),
+    #[error("the ledger's thread can't be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Gateway {
+    /// Opens what the settings name. SQLite migrates itself; PostgreSQL only when `migrate` says
+    /// so. Redis may be down. `handle` is the main runtime, which outlives every worker's.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub async fn build(
+        settings: Settings,
+        issuer_url: &str,
+        migrate: bool,
+        clock: Clock,
+        entropy: Entropy,
+        handle: &Handle,
+    ) -> Result<Self, GatewayError> {
+        let storage = &settings.storage;
+        // A path that can be no database has no key that is lost.
+        storage.database_url.check()?;
+        // Before the file is made: a crash in between must not leave a database without its key.
+        let is_new = master_key::is_new(&storage.database_url);
+        let master = master_key::resolve(&settings, is_new, &entropy)?;
+        let master = MasterKey::parse(master.expose_secret())?;
+        let (url, connections) = (storage.database_url.clone(), storage.database_connections);
+        let (keys_clock, keys_entropy) = (clock.clone(), entropy.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let database = Database::connect(&url, connections)?;
+            if migrate || database.backend() == Backend::Sqlite {
+                for name in database.migrate()? {
+                    tracing::info!(migration = name, "applied");
+                }
+            }
+            let pending = database.pending_migrations()?;
+            if !pending.is_empty() {
+                return Err(GatewayError::NotMigrated(pending));
+            }
+            let keyring = Keyring::open(&database, &master, keys_clock, keys_entropy)?;
+            Ok((database, keyring))
+        });
+        let (database, keyring) = opened.await.map_err(|_| DatabaseError::Interrupted)??;
+
+        let redis = settings.redis.as_ref().map(|redis| link_to(redis, handle)).transpose()?;
+        let bounds = settings.bounds;
+        let means = Means {
+            database: database.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            log_origin: settings.server.log_origin_of(issuer_url).into(),
+            patience: settings.timeouts.request,
+        };
+        let ledger = Ledger::start(means, bounds.ledger_queue, bounds.ledger_batch)?;
+        let keys = PublishedKeys::new(&ledger);
+        keys.reload().await?;
+        let directory = Directory::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
+        directory.reload().await?;
+        let catalog = Catalog::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
+        catalog.reload().await?;
+        let cache = CacheConfig { entries: bounds.score_cache_entries, ttl: bounds.score_cache_ttl };
+        let cache = match &redis {
+            None => ScoreCache::memory(&cache, clock.clone()),
+            Some(link) => ScoreCache::tiered(&cache, link.clone(), keyring.cache_key(), clock.clone(), &entropy),
+        };
+        let lookup = Lookup::new(database.clone(), cache);
+        let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
+        let issuer_url: Arc<str> = issuer_url.into();
+        let checker = Checker {
+            catalog: catalog.clone(),
+            lookup: lookup.clone(),
+            ledger: ledger.clone(),
+            keyring: keyring.clone(),
+            issuer: Issuer::new(keyring.clone()),
+            issuer_url: issuer_url.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            seen: Seen::new(database.clone(), clock.clone()),
+        };
+        let redeemer = Redeemer {
+            verifier: Verifier::new(keyring.clone(), &issuer_url),
+            keys: keys.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let (simulator, backtester) = trials(&checker);
+        let reporter = Reporter::new(ledger.clone(), clock.clone());
+        let discloser = Discloser::beside(&checker);
+        let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
+        let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
+        Ok(Self {
+            settings: Arc::new(settings),
+            clock,
+            entropy,
+            database,
+            redis,
+            keyring,
+            keys,
+            ledger,
+            directory,
+            catalog,
+            lookup,
+            checker,
+            redeemer,
+            simulator,
+            backtester,
+            discloser,
+            anchorer,
+            exporter,
+            reporter,
+            issuer_url,
+            _epochs_heard: epochs_heard,
+        })
+    }
+
+    /// Starts what runs beside the requests; call it on the main runtime.
+    pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
+        tasks.spawn(self.directory.clone().follow(cancel.clone()));
+        tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
+        tasks.spawn(self.catalog.clone().follow(cancel.clone()));
+        tasks.spawn(self.ledger.clone().tend(cancel.clone()));
+        tasks.spawn(self.ledger.clone().keep_subtrees(cancel.clone()));
+        tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
+        tasks.spawn(self.keys.clone().follow(cancel.clone()));
+    }
+
+    /// What is odd about a key, held against the rules of its merchant.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn warnings_of_key(&self, key: &ApiKey) -> Result<Vec<Issue>, PerkError> {
+        let Some(merchant) = &key.merchant else { return Ok(Vec::new()) };
+        let on_site = OnSite {
+            is_kiosk: key.role == Role::Kiosk,
+            label: key.label.clone(),
+            location: key.location.clone(),
+            kiosk: key.kiosk.clone(),
+            audience: key.audience.clone(),
+        };
+        self.catalog.warnings_of_key(merchant, &on_site).await
+    }
+
+    /// What doesn't work of Redis, when there is one.
+    pub fn redis_fault(&self) -> Option<RedisFault> {
+        self.redis.as_ref().and_then(RedisLink::fault)
+    }
+}
+
+fn link_to(redis: &settings::Redis, handle: &Handle) -> Result<RedisLink, RedisLinkError> {
+    let mut config = RedisConfig::new(redis.url.clone());
+    config.prefix.clone_from(&redis.prefix);
+    config.response_timeout = redis.timeout;
+    RedisLink::new(config, handle.clone())
+}
+
+fn anchoring(anchors: &settings::Anchors) -> Anchoring {
+    let settings::Anchors { file, stdout, webhook, webhook_token, every } = anchors.clone();
+    Anchoring { file, stdout, webhook: webhook.map(|url| Webhook { url, token: webhook_token }), every }
+}
+
+/// What tries rules out works with what checks work with.
+fn trials(checker: &Checker) -> (Simulator, Backtester) {
+    let runs = Runs::default();
+    let Checker { catalog, lookup, ledger, keyring, clock, entropy, .. } = checker.clone();
+    let backtester = Backtester {
+        catalog: catalog.clone(),
+        lookup: lookup.clone(),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        runs: runs.clone(),
+    };
+    (Simulator { catalog, lookup, ledger, keyring, clock, entropy, runs }, backtester)
+}
+
+/// A replica that made a change tells the others, which then look at once instead of at their next
+/// poll. Nothing depends on it: the poll finds what a lost message would have told.
+fn hear_epochs(
+    link: &RedisLink,
+    directory: &Directory,
+    catalog: &Catalog,
+    keys: &PublishedKeys,
+    handle: &Handle,
+) -> Subscription {
+    let announce = |link: RedisLink, handle: Handle| {
+        move || {
+            let link = link.clone();
+            handle.spawn(async move { link.publish(EPOCHS, b"moved").await });
+        }
+    };
+    directory.announce_with(announce(link.clone(), handle.clone()));
+    catalog.announce_with(announce(link.clone(), handle.clone()));
+    keys.announce_with(announce(link.clone(), handle.clone()));
+    let (directory, catalog, keys) = (directory.clone(), catalog.clone(), keys.clone());
+    link.subscribe(EPOCHS, move |heard| {
+        // After a reconnect something may have been missed.
+        let (Heard::Connected | Heard::Message(_)) = heard;
+        directory.nudge();
+        catalog.nudge();
+        keys.nudge();
+    })
+}

@@ -1,0 +1,48 @@
+//! The actix application: every route and what goes round it.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderValue;
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, Error, HttpRequest, HttpResponse, web};
+use utoipa_actix_web::AppExt;
+
+use super::documents::Documents;
+use super::middleware::allowed_methods::refuse;
+use super::routes::{routes, undocumented};
+use crate::gateway::Gateway;
+use crate::web::connections::track;
+use crate::web::problem::{Kind, Problem};
+use crate::web::request::attend;
+use crate::web::state::State;
+
+/// The application that every worker runs.
+pub fn app(
+    gateway: Data<Gateway>,
+    state: Data<State>,
+    documents: Data<Documents>,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+> {
+    App::new()
+        .app_data(gateway)
+        .app_data(state)
+        .app_data(documents)
+        .into_utoipa_app()
+        .configure(routes)
+        .into_app()
+        .configure(undocumented)
+        .default_service(web::to(refuse_unrouted))
+        .wrap(from_fn(attend))
+        .wrap(from_fn(track))
+}
+
+/// What no route takes: a path that is known with another method is 405, anything else 404.
+async fn refuse_unrouted(req: HttpRequest, documents: Data<Documents>) -> Result<HttpResponse, Problem> {
+    if req.match_pattern().is_none() {
+        return Err(Problem::new(Kind::NotFound, "There is nothing at this address."));
+    }
+    let documented = documents.methods.refuse(req.method(), req.match_info().as_str());
+    Err(documented.unwrap_or_else(|| refuse(req.method(), HeaderValue::from_static("GET, HEAD"))))
+}

@@ -1,0 +1,410 @@
+//! What the facts of the rooms become at this door: one exhaustive `From` a room, so that a new
+//! error does not compile until someone has said how it is answered.
+
+use actix_web::http::header::{self, HeaderValue};
+
+use crate::access::{AccessError, Forbidden, Refused, Role};
+use crate::audit::export::ExportError;
+use crate::database::DatabaseError;
+use crate::decision::decide::Decision;
+use crate::eligibility::checker::CheckError;
+use crate::eligibility::redeemer::RedeemError;
+use crate::eligibility::referral_decision::RulingError;
+use crate::eligibility::rule_selection::TrialError;
+use crate::eligibility::subject_access::DisclosureError;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::NameError;
+use crate::ledger::LedgerError;
+use crate::ledger::cases::contest::{ContestError, MOST_ADDED};
+use crate::ledger::grants::ending::ReturnError;
+use crate::ledger::read::browse::BrowseError;
+use crate::perks::catalog::PerkError;
+use crate::scores::lookup::ScoreError;
+use crate::scores::score::{ScoreFault, SourceFault};
+use crate::web::problem::{Kind, Problem, Spot};
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        // RFC 6750 §3: no error code when no key was sent.
+        let challenge = match refused {
+            Refused::Missing => "Bearer realm=\"perkgate\"",
+            Refused::Malformed | Refused::Unknown | Refused::Expired | Refused::Revoked | Refused::Unchecked => {
+                "Bearer realm=\"perkgate\", error=\"invalid_token\""
+            }
+        };
+        let (kind, detail) = match refused {
+            Refused::Missing => {
+                (Kind::MissingKey, "Send an API key in the header `Authorization: Bearer pgk_…`, and nowhere else.")
+            }
+            Refused::Malformed | Refused::Unknown => {
+                (Kind::InvalidKey, "This is no key of this gateway. Check that it was copied whole.")
+            }
+            Refused::Expired => (Kind::ExpiredKey, "This key has passed its expiry. Ask an admin for a new one."),
+            Refused::Revoked => (Kind::RevokedKey, "This key was revoked. Ask an admin for a new one."),
+            Refused::Unchecked => return Self::unavailable(&refused),
+        };
+        Self::new(kind, detail).with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(forbidden: Forbidden) -> Self {
+        let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+        let detail = match forbidden {
+            Forbidden::Role { role, permission } => {
+                format!("This key's role is {role}; this is for: {}.", names(permission.roles()))
+            }
+            Forbidden::NoMerchant { role } => {
+                format!("This key's role is {role}, which belongs to no merchant; use a merchant's key.")
+            }
+            Forbidden::ManageRole { role, other } => {
+                let able: Vec<_> = Role::ALL.into_iter().filter(|by| by.may_manage(other)).collect();
+                format!("This key's role is {role}; keys of role {other} are managed by: {}.", names(&able))
+            }
+        };
+        Self::new(Kind::Forbidden, detail)
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::MerchantExists(slug) => {
+                Self::new(Kind::AlreadyExists, format!("There is a merchant `{slug}` already."))
+            }
+            AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
+            AccessError::Unfit(flaws) => {
+                Self::invalid(flaws.into_iter().map(|flaw| Spot::at(flaw.pointer, flaw.code, flaw.detail)).collect())
+            }
+            AccessError::Forbidden(forbidden) => forbidden.into(),
+            AccessError::Ledger(error) => error.into(),
+            AccessError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let spot = |parameter, error: &ExportError| {
+            Self::invalid(vec![Spot::parameter(parameter, "invalid_value", error.to_string())])
+        };
+        match error {
+            ExportError::Reversed => spot("to", &error),
+            ExportError::FromAndSince | ExportError::Since(_) => spot("since", &error),
+            ExportError::Ledger(error) => error.into(),
+            ExportError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<BrowseError> for Problem {
+    fn from(error: BrowseError) -> Self {
+        match error {
+            BrowseError::Cursor => {
+                Self::invalid(vec![Spot::parameter("cursor", "invalid_value", BrowseError::Cursor.to_string())])
+            }
+            BrowseError::Crowded => Self::new(Kind::RateLimited, BrowseError::Crowded.to_string()).retry_after(1),
+            BrowseError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
+            LedgerError::InDoubt => Self::in_doubt(&error),
+            LedgerError::Mismatch(ref mismatch) => Self::lost_database(mismatch),
+            LedgerError::KeyReused => Self::new(
+                Kind::IdempotencyKeyReused,
+                "This key was sent with another request in the last 24 hours. Take a new key for a new question.",
+            ),
+            LedgerError::Pruned => Self::new(
+                Kind::Pruned,
+                "This was recorded, and what the log said of it has been pruned since. Its place in the log stands.",
+            ),
+            LedgerError::Failed(_) => Self::internal(&error),
+            LedgerError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<PerkError> for Problem {
+    fn from(error: PerkError) -> Self {
+        let unfit = |pointer: &'static str, error: NameError| {
+            Self::invalid(vec![Spot::at(pointer, "invalid_value", error.to_string())])
+        };
+        match error {
+            PerkError::NotFound(perk) => {
+                Self::new(Kind::NotFound, format!("There is no perk `{perk}`, or nothing of it is published."))
+            }
+            PerkError::VersionNotFound { perk, version } => {
+                let detail =
+                    format!("The perk `{perk}` has no version {version}; if there was one, its draft was deleted.");
+                Self::new(Kind::NotFound, detail)
+            }
+            PerkError::Exists => {
+                let detail = "There is a perk of this name already: add a version to it instead.";
+                Self::new(Kind::AlreadyExists, detail)
+            }
+            PerkError::NotADraft(status) => {
+                Self::new(Kind::NotADraft, format!("This version is {}: make a new one.", status.as_str()))
+            }
+            PerkError::WrongStatus { .. } => Self::new(Kind::WrongStatus, error.to_string()),
+            PerkError::Stale => {
+                let detail = "Somebody changed it since you looked: GET it again, and decide anew.";
+                Self::new(Kind::PreconditionFailed, detail)
+            }
+            PerkError::Retired => {
+                Self::new(Kind::PerkRetired, "This perk is retired, for good. Make another one under another name.")
+            }
+            PerkError::AlreadyScheduled(_) => Self::new(Kind::AlreadyScheduled, error.to_string()),
+            PerkError::ApprovalRequired => Self::new(Kind::ApprovalRequired, error.to_string()),
+            PerkError::SelfApproval => Self::new(
+                Kind::SelfApproval,
+                "Whoever wrote or asked for this can't be the one who approves it, and all keys that go back to one \
+                 key count as one person. Ask an admin whose key the operator made for them.",
+            ),
+            PerkError::YoungKey => Self::new(
+                Kind::SelfApproval,
+                "This key, or the one it goes back to, was made after what it would approve was asked for, so it can't \
+                 count as a second person. Withdraw and submit it again, or ask an admin with an older key.",
+            ),
+            PerkError::NoPerson => Self::new(Kind::Forbidden, error.to_string()),
+            PerkError::Field(issue) => Self::of_issues("", vec![issue]),
+            PerkError::CantReturn(issues) => {
+                let spot = |issue: Issue| {
+                    let detail =
+                        format!("That version's rule can't work any more, at {}: {}", issue.pointer, issue.detail);
+                    Spot::at("/to", issue.code, detail)
+                };
+                Self::invalid(issues.into_iter().map(spot).collect())
+            }
+            PerkError::Name(error) => unfit("/name", error),
+            PerkError::Note(error) => unfit("/change_note", error),
+            PerkError::Rule(issues) => Self::of_issues("/rule", issues),
+            PerkError::Ledger(error) => error.into(),
+            PerkError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ScoreError> for Problem {
+    fn from(error: ScoreError) -> Self {
+        match &error {
+            ScoreError::Score(fault) => {
+                let (pointer, code) = match fault {
+                    ScoreFault::OffScale { .. } => ("/value", "off_scale"),
+                    ScoreFault::InFuture => ("/observed_at", "in_future"),
+                    ScoreFault::Unobserved => ("/observed_at", "too_old"),
+                };
+                Self::invalid(vec![Spot::at(pointer, code, fault.to_string())])
+            }
+            ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
+                Self::new(Kind::AlreadyExists, "There is a source of this name already.")
+            }
+            ScoreError::Source(fault @ SourceFault::EmptyScale) => {
+                Self::invalid(vec![Spot::at("/max", "empty_scale", fault.to_string())])
+            }
+            // Shared by all who waited for one look-up, so it can't be moved out.
+            ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
+            ScoreError::Database(inner) if inner.is_passing() => {
+                inner.mismatch().map_or_else(|| Self::unavailable(&error), Self::lost_database)
+            }
+            ScoreError::Ledger(inner) => match inner.as_ref() {
+                LedgerError::Busy | LedgerError::Unavailable => Self::unavailable(&error),
+                LedgerError::InDoubt => Self::in_doubt(&error),
+                LedgerError::Mismatch(mismatch) => Self::lost_database(mismatch),
+                LedgerError::KeyReused | LedgerError::Pruned | LedgerError::Failed(_) | LedgerError::Database(_) => {
+                    Self::internal(&error)
+                }
+            },
+            ScoreError::Database(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CheckError> for Problem {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Perk(error) => error.into(),
+            CheckError::Score(error) => error.into(),
+            CheckError::Ledger(error) => error.into(),
+            // Signing what the ledger has recorded can't fail for anything that the caller did.
+            CheckError::Token(error) => Self::internal(&error),
+            CheckError::Context(issues) => Self::of_issues("/context", issues),
+        }
+    }
+}
+
+impl From<DisclosureError> for Problem {
+    fn from(error: DisclosureError) -> Self {
+        match error {
+            DisclosureError::Score(error) => error.into(),
+            DisclosureError::Perk(error) => error.into(),
+            DisclosureError::Browse(error) => error.into(),
+            DisclosureError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<ContestError> for Problem {
+    fn from(error: ContestError) -> Self {
+        match error {
+            ContestError::NotFound => Self::not_found(),
+            ContestError::NotRefused(Decision::Referred) => {
+                Self::new(Kind::WrongStatus, "A person decides this check anyway: wait for their decision.")
+            }
+            ContestError::Decided { .. } => {
+                let detail = format!("This can't be contested: {error}, and what a person decides stands.");
+                Self::new(Kind::WrongStatus, detail)
+            }
+            ContestError::NotRefused(_) => Self::new(Kind::WrongStatus, format!("This can't be contested: {error}.")),
+            ContestError::AlreadyContested => {
+                Self::new(Kind::AlreadyExists, "This refusal was contested before: see its case for how it stands.")
+            }
+            ContestError::Full(case) => {
+                let detail = format!(
+                    "The case about {case} is open, and {MOST_ADDED} more refusals were added to it already: wait until \
+                     it is decided."
+                );
+                Self::new(Kind::CaseFull, detail)
+            }
+            ContestError::Erased => {
+                let detail = "The person that this check was about has been erased: nobody could be told the outcome.";
+                Self::new(Kind::WrongStatus, detail)
+            }
+            ContestError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<RulingError> for Problem {
+    fn from(error: RulingError) -> Self {
+        match error {
+            RulingError::NotFound => Self::not_found(),
+            RulingError::AlreadyDecided => {
+                Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at its address.")
+            }
+            RulingError::UnknownTier(known) => Self::invalid(vec![Spot::at(
+                "/tier",
+                "unknown_tier",
+                format!("the rule that referred this has no such tier: use {}", known.join(", ")),
+            )]),
+            RulingError::NoRoom(reasons) => {
+                let mut detail = String::new();
+                for reason in &reasons {
+                    detail.push_str(&reason.message());
+                    detail.push(' ');
+                }
+                detail.push_str(if reasons.iter().any(|reason| reason.at_most.is_some()) {
+                    "Nothing was granted and it stays open: no wait makes room for this, deny it."
+                } else {
+                    "Nothing was granted and it stays open: decide again later, or deny it."
+                });
+                Self::new(Kind::LimitReached, detail)
+            }
+            RulingError::PerkPaused => {
+                Self::new(Kind::PerkPaused, "The perk is paused: resume it and grant this then, or deny it now.")
+            }
+            RulingError::PerkRetired => Self::new(
+                Kind::PerkRetired,
+                "The perk is retired and grants nothing any more: this can only be denied.",
+            ),
+            RulingError::Check(error) => error.into(),
+        }
+    }
+}
+
+impl From<TrialError> for Problem {
+    fn from(error: TrialError) -> Self {
+        let unfit = |pointer: &'static str, code: &'static str, error: &TrialError| {
+            Self::invalid(vec![Spot::at(pointer, code, error.to_string())])
+        };
+        match error {
+            TrialError::Perk(error) => error.into(),
+            TrialError::Score(error) => error.into(),
+            TrialError::Ledger(error) => error.into(),
+            TrialError::Database(error) => error.into(),
+            TrialError::OffScale { .. } => unfit("/score/value", "off_scale", &error),
+            TrialError::Unobserved => unfit("/score/observed_at", "too_old", &error),
+            TrialError::Context(issues) => Self::of_issues("/context", issues),
+            TrialError::SourceGone { .. } => unfit("/version", "unknown_source", &error),
+            TrialError::NoScore => unfit("", "no_score", &error),
+            TrialError::PeriodReversed => unfit("/to", "period_reversed", &error),
+            TrialError::PeriodInFuture { .. } => unfit("/to", "period_in_future", &error),
+            TrialError::PeriodTooLong { .. } => unfit("/from", "period_too_long", &error),
+            TrialError::Running => Self::new(Kind::TooManyRuns, error.to_string()).retry_after(2),
+            TrialError::Crowded => Self::new(Kind::TooManyRuns, error.to_string()).retry_after(5),
+        }
+    }
+}
+
+impl From<RedeemError> for Problem {
+    fn from(error: RedeemError) -> Self {
+        match error {
+            RedeemError::AlreadyRedeemed => Self::new(
+                Kind::AlreadyRedeemed,
+                "This token was spent at another door, with another key, or in another attempt.",
+            ),
+            RedeemError::Token(error) => {
+                let spot = Spot::at("/token", error.slug(), error.to_string());
+                Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, error.to_string()) }
+            }
+            RedeemError::Check(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReturnError> for Problem {
+    fn from(error: ReturnError) -> Self {
+        match error {
+            ReturnError::NotFound => Self::not_found(),
+            ReturnError::Voided => {
+                Self::new(Kind::GrantVoided, "This grant was taken back: there is nothing to release.")
+            }
+            ReturnError::Ledger(error) => error.into(),
+            ReturnError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        match &error {
+            DatabaseError::Unavailable(_)
+            | DatabaseError::Busy
+            | DatabaseError::Interrupted
+            | DatabaseError::File(_)
+            | DatabaseError::Unclassified(_)
+            | DatabaseError::Conflict => Self::unavailable(&error),
+            DatabaseError::Mismatch(mismatch) => Self::lost_database(mismatch),
+            DatabaseError::InDoubt => Self::in_doubt(&error),
+            DatabaseError::Duplicate(_)
+            | DatabaseError::Constraint(_)
+            | DatabaseError::NotFound
+            | DatabaseError::Corrupt { .. }
+            | DatabaseError::Schema(_)
+            | DatabaseError::Unfit { .. }
+            | DatabaseError::Query(_) => Self::internal(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_inside_stays_inside() {
+        let away = Problem::from(DatabaseError::Unavailable("password authentication failed for perk".into()));
+        assert_eq!(away.kind, Kind::Unavailable);
+        assert!(away.headers.iter().any(|(name, _)| name == header::RETRY_AFTER));
+        let broken = Problem::from(AccessError::from(LedgerError::from(DatabaseError::Query("no column x".into()))));
+        assert_eq!(broken.kind, Kind::Internal);
+        for (problem, inner) in [(away, "password"), (broken, "column")] {
+            assert!(!problem.body("req_1").contains(inner), "{}", problem.body("req_1"));
+            assert!(problem.cause.unwrap().contains(inner), "the log has it");
+        }
+    }
+}

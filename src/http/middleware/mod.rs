@@ -1,0 +1,5 @@
+//! http::middleware
+
+pub(crate) mod allowed_methods;
+pub(crate) mod known_parameters;
+pub(crate) mod path_pattern;

@@ -1,0 +1,5 @@
+//! http::v1::access
+
+pub mod keys;
+pub mod me;
+pub mod merchants;

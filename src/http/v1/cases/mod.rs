@@ -1,0 +1,4 @@
+//! http::v1::cases
+
+pub mod contests;
+pub mod referrals;

@@ -1,0 +1,366 @@
+//! `/v1/referrals`: what rules have referred to a person, and what the person decides.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::role::permit::Decide;
+use crate::access::{Merchant, Principal};
+use crate::eligibility::checker::Answer;
+use crate::eligibility::referral_decision::Ruling;
+use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::foundation::json::Json;
+use crate::gateway::Gateway;
+use crate::http::enumerations;
+use crate::http::once::{Created, once_read_back};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
+    ProblemsOfRulings,
+};
+use crate::http::v1::checks::CheckView;
+use crate::http::v1::perks::rules::ContextView;
+use crate::ledger::cases::case::Added;
+use crate::ledger::cases::referral::{MAX_NOTE, Referral, ReferralStatus, Referred};
+use crate::web::auth::May;
+use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::problem::{Problem, Spot};
+
+/// A check that a person is to decide, or has decided.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Referral)]
+pub struct ReferralView {
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    check: CheckId,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    rule_version: i32,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[serde(flatten)]
+    ruling: RulingView,
+}
+
+/// Where a referral is, and how it was decided.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RulingView {
+    #[schema(value_type = enumerations::ReferralStatus)]
+    status: ReferralStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    decided_at: Option<Timestamp>,
+    /// The key that decided, or `cli`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<String>,
+    /// The check that was granted in its place; its own address has the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    granted_check: Option<CheckId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    grant: Option<GrantId>,
+    /// Shown with a check that joined another's referral, for its kiosk to hand over: the grant's token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// A referral with all there is to decide it by.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReferredView {
+    #[serde(flatten)]
+    referral: ReferralView,
+    #[serde(flatten)]
+    case: CaseView,
+}
+
+/// What a person decides about somebody by.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Case)]
+pub struct CaseView {
+    /// Who it is about.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    party: u64,
+    /// What the rule looked at of the visit.
+    #[schema(value_type = ContextView)]
+    context: Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kiosk: Option<String>,
+    /// What can be granted: the tiers of the version that it was asked by, highest rank first.
+    tiers: Vec<GrantableView>,
+    /// Why it was decided as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// What the kiosk was answered, with the reasons.
+    asked: CheckView,
+}
+
+/// Another refusal of the same person and perk, contested while the case was open.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContestAddition)]
+pub struct AdditionView {
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    check: CheckId,
+    #[schema(value_type = String, format = DateTime)]
+    added_at: Timestamp,
+    /// The key that added it.
+    added_by: String,
+    /// Why that refusal is said to be wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// A tier that a person can grant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GrantableView {
+    #[schema(example = "standard")]
+    tier: String,
+    #[schema(example = "Main lounge")]
+    name: String,
+}
+
+/// A page of referrals.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReferralsView {
+    referrals: Vec<ReferralView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReferralsQuery {
+    /// All unless given.
+    #[param(value_type = Option<enumerations::ReferralStatus>)]
+    status: Option<ReferralStatus>,
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<CheckId>,
+}
+
+/// What a person decides.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"decision": "granted", "tier": "standard", "note": "Her flight was moved to our terminal."}))]
+pub struct RulingBody {
+    decision: Word,
+    /// What is granted: one of the referral's `tiers`.
+    #[schema(example = "standard")]
+    tier: Option<String>,
+    /// Why: up to 500 characters. It is sealed under the person's key.
+    note: String,
+}
+
+/// How a referral is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RulingDecision)]
+pub enum Word {
+    /// Written `grant` before.
+    #[serde(alias = "grant")]
+    Granted,
+    /// Written `deny` before.
+    #[serde(alias = "deny")]
+    Denied,
+}
+
+impl RulingView {
+    pub fn of(referral: &Referral) -> Self {
+        let decided = referral.decided.as_ref();
+        let granted = decided.and_then(|decided| decided.granted.clone());
+        Self {
+            status: referral.status,
+            decided_at: decided.map(|decided| decided.at),
+            decided_by: decided.map(|decided| decided.by.clone()),
+            granted_check: granted.as_ref().map(|(check, _)| check.clone()),
+            grant: granted.map(|(_, grant)| grant),
+            token: None,
+        }
+    }
+
+    /// The same, with the token of what was granted.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
+    }
+}
+
+impl AdditionView {
+    /// What was added to a case, each with why.
+    pub fn all(referred: &Referred) -> Vec<Self> {
+        let added = referred.referral.contest.iter().flat_map(|contest| contest.added.clone());
+        let reasons = referred.added_objections.iter().cloned();
+        let view = |(Added { check, at, by }, reason)| Self { check, added_at: at, added_by: by, reason };
+        added.zip(reasons).map(view).collect()
+    }
+}
+
+impl From<Referral> for ReferralView {
+    fn from(referral: Referral) -> Self {
+        let ruling = RulingView::of(&referral);
+        let Referral { check, perk, rule_version, created_at, .. } = referral;
+        Self { check, perk, rule_version, created_at, ruling }
+    }
+}
+
+impl RulingBody {
+    fn read(self, check: CheckId) -> Result<Ruling, Problem> {
+        let mut spots = Vec::new();
+        match (self.decision, &self.tier) {
+            (Word::Granted, None) => spots.push(Spot::at("/tier", "missing", "say which tier is granted")),
+            (Word::Denied, Some(_)) => {
+                spots.push(Spot::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
+            }
+            _ => {}
+        }
+        // The note is not repeated: it may name a person, and problems end up in logs.
+        let note = ids::label(&self.note, MAX_NOTE)
+            .map_err(|error| spots.push(Spot::at("/note", "invalid_value", error.to_string())));
+        match note {
+            Ok(note) if spots.is_empty() => Ok(Ruling { check, tier: self.tier, note }),
+            _ => Err(Problem::invalid(spots)),
+        }
+    }
+}
+
+/// List referrals
+///
+/// Checks whose rule left the decision to a person, oldest first. Roles: admin.
+#[utoipa::path(
+    tag = "referrals",
+    params(ReferralsQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = ReferralsView), ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/referrals")]
+pub async fn list_referrals(
+    caller: May<Decide>,
+    gateway: Data<Gateway>,
+    query: Params<ReferralsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let ReferralsQuery { status, limit, cursor } = query.into_inner();
+    let (referrals, next_cursor) = page_of(&caller, &gateway, false, status, (limit, cursor)).await?;
+    let referrals = referrals.into_iter().map(ReferralView::from).collect();
+    Ok(HttpResponse::Ok().json(ReferralsView { referrals, next_cursor }))
+}
+
+/// A page of what people were asked to decide, whether a rule or somebody who contests it asked.
+pub(crate) async fn page_of(
+    caller: &May<Decide>,
+    gateway: &Gateway,
+    is_contested: bool,
+    status: Option<ReferralStatus>,
+    (limit, cursor): (Option<PageLimit>, Option<CheckId>),
+) -> Result<(Vec<Referral>, Option<String>), Problem> {
+    let limit = limit.unwrap_or_default();
+    let (merchant, most) = (&caller.merchant()?.id, u32::from(limit.get()) + 1);
+    let fetched = gateway.ledger.list_referrals(merchant, is_contested, status, cursor, most).await?;
+    Ok(limit.page(fetched, |referral| referral.check.to_string()))
+}
+
+/// Show a referral
+///
+/// With all there is to decide it by, and, once it is decided, why. Roles: admin.
+#[utoipa::path(
+    tag = "referrals",
+    params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "The referral", body = ReferredView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
+)]
+#[get("/referrals/{check}")]
+pub async fn get_referral(
+    caller: May<Decide>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let referred = gateway.ledger.find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
+    if referred.referral.contest.is_some() {
+        return Err(Problem::not_found());
+    }
+    let referral = referred.referral.clone().into();
+    let case = case_of(&gateway, &caller, merchant, referred).await?;
+    Ok(HttpResponse::Ok().json(ReferredView { referral, case }))
+}
+
+/// All there is to decide it by.
+pub(crate) async fn case_of(
+    gateway: &Gateway,
+    caller: &Principal,
+    merchant: &Merchant,
+    referred: Referred,
+) -> Result<CaseView, Problem> {
+    let check = &referred.referral.check;
+    let asked = gateway.checker.find_check(merchant, check).await?.ok_or_else(Problem::not_found)?;
+    let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
+    Ok(CaseView {
+        subject: referred.handle.as_str().to_owned(),
+        party: referred.party,
+        context: referred.context,
+        location: referred.location,
+        kiosk: referred.kiosk,
+        tiers: tiers.map(|tier| GrantableView { tier: tier.id, name: tier.name }).collect(),
+        note: referred.note,
+        asked: CheckView::of(asked, caller),
+    })
+}
+
+/// Decide a referral
+///
+/// `granted` makes a new check in the place of the one that was referred: its limits are used like any
+/// other's, and the answer has its token. `denied` answers with the check that was referred. Both are
+/// recorded with who decided and why, and neither can be decided again. Roles: admin.
+#[utoipa::path(
+    tag = "referrals",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    request_body = RulingBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The check that was granted, or the referral"))),
+        ProblemsOfNames, ProblemsOfRulings, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
+)]
+#[post("/referrals/{check}/decide")]
+pub async fn decide_referral(
+    caller: May<Decide>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+    key: IdempotencyKey,
+    body: Body<RulingBody>,
+) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
+    let merchant = caller.merchant()?;
+    let operation = format!("referrals/{}/decide", *check);
+    if gateway.ledger.referral_of(&merchant.id, &check).await?.is_some_and(|referral| referral.contest.is_some()) {
+        return Err(Problem::not_found());
+    }
+    let asked = check.into_inner();
+    let told = |answer: Answer, referral: Option<&Referral>| match &answer.check {
+        Some(granted) if *granted != asked => {
+            let location = format!("/v1/checks/{granted}");
+            Created::new(Some(location), &CheckView::of(answer, &caller))
+        }
+        _ => {
+            let view = CheckView::of(answer, &caller).with_referral(referral);
+            Created::new(Some(format!("/v1/referrals/{asked}")), &view)
+        }
+    };
+    let work = async {
+        let ruling = body.into_inner().read(asked.clone())?;
+        let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
+        told(answer, gateway.ledger.referral_of(&merchant.id, &asked).await?.as_ref())
+    };
+    let again = async {
+        let found = gateway.checker.find_ruling(&caller, merchant, &asked).await?;
+        let (answer, referral) = found.ok_or_else(Problem::not_found)?;
+        told(answer, Some(&referral))
+    };
+    once_read_back(&gateway, &caller, operation, key, request, work, again).await
+}

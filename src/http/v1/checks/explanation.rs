@@ -1,0 +1,154 @@
+//! What explains a decision: its reasons, the score and the limits that it looked at, and where it is recorded.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::decision::reason::{Reason, ReasonCode};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::foundation::subject::hex;
+use crate::http::enumerations;
+use crate::ledger::entry::{LimitTouched, Receipt, ScoreSeen};
+use crate::rules::attribute::ValueType;
+
+/// Why.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reason)]
+pub struct ReasonView {
+    /// Stable: branch on this.
+    #[schema(value_type = enumerations::ReasonCode)]
+    code: ReasonCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    /// The score that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>, example = 40)]
+    wanted: Option<Decimal>,
+    /// The gap. For roles that may not read scores: whole points, rounded up, left out above 10 and in dry runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>, example = 3)]
+    short_by: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribute: Option<String>,
+    /// The type that the rule tests `attribute` for, where another was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "number")]
+    wanted_type: Option<ValueType>,
+    /// The type of the value that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "text")]
+    given_type: Option<ValueType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
+    /// The most that the limit admits at once, where more was asked for: ask for fewer, no wait helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 5)]
+    at_most: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_eligible_at: Option<Timestamp>,
+    /// A sentence to read out.
+    message: String,
+}
+
+/// The score that was looked at; its value only for roles that may read scores.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScoreSeen)]
+pub struct ScoreSeenView {
+    #[schema(value_type = String, example = "klout")]
+    source: SourceName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    value: Option<Decimal>,
+    #[schema(value_type = String, format = DateTime)]
+    observed_at: Timestamp,
+    age_seconds: i64,
+    /// Whether it is young enough for the rule.
+    fresh: bool,
+}
+
+/// What is left of a limit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LimitLeft)]
+pub struct LimitView {
+    #[schema(example = "person-day")]
+    id: String,
+    remaining: u64,
+    /// Null for a limit that never resets.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resets_at: Option<Timestamp>,
+}
+
+/// Where the decision stands in the merchant's log. Keep it: with the published log key it holds
+/// the gateway to what it said.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Receipt)]
+pub struct ReceiptView {
+    #[schema(example = "cathay")]
+    log: String,
+    index: u64,
+    /// SHA-256 of the event as RFC 6962 hashes leaves, in hexadecimal.
+    leaf_hash: String,
+    /// A signed tree head that covers it (C2SP signed note).
+    checkpoint: String,
+}
+
+impl ReasonView {
+    /// The reason with all that it holds: what the caller may not see was taken out of it before.
+    pub fn of(reason: Reason) -> Self {
+        let message = reason.message();
+        let Reason {
+            code,
+            tier,
+            tier_name: _,
+            wanted,
+            short_by,
+            attribute,
+            wanted_type,
+            given_type,
+            limit,
+            at_most,
+            next_eligible_at,
+        } = reason;
+        Self {
+            code,
+            tier,
+            wanted,
+            short_by,
+            attribute,
+            wanted_type,
+            given_type,
+            limit,
+            at_most,
+            next_eligible_at,
+            message,
+        }
+    }
+}
+
+impl ScoreSeenView {
+    /// The score of a decision at `at`.
+    pub fn of(score: ScoreSeen, at: Timestamp, reads_scores: bool) -> Self {
+        Self {
+            value: reads_scores.then_some(score.value),
+            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
+            source: score.source,
+            observed_at: score.observed_at,
+            fresh: score.fresh,
+        }
+    }
+}
+
+impl From<LimitTouched> for LimitView {
+    fn from(limit: LimitTouched) -> Self {
+        Self { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at }
+    }
+}
+
+impl From<Receipt> for ReceiptView {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { log, index, leaf_hash, checkpoint } = receipt;
+        Self { log, index, leaf_hash: hex(&leaf_hash), checkpoint }
+    }
+}

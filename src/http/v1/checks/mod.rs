@@ -1,0 +1,320 @@
+//! `/v1/checks`: may this person have this perk?
+
+pub mod batch;
+pub mod explanation;
+pub mod lists;
+
+use std::time::{Duration, Instant};
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::cases::contests::ContestView;
+use super::cases::referrals::RulingView;
+use super::perks::rules::ContextView;
+use crate::access::role::permit::Check;
+use crate::access::{Permission, Principal};
+use crate::decision::decide::Decision;
+use crate::decision::facts::Context;
+use crate::eligibility::checker::{Answer, CheckError, Question};
+use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
+use crate::foundation::json::LooseJson;
+use crate::foundation::subject::{SubjectError, SubjectHandle};
+use crate::gateway::Gateway;
+use crate::http::enumerations;
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
+};
+use crate::ledger::LedgerError;
+use crate::ledger::cases::referral::Referral;
+use crate::ledger::entry::{Ended, Idempotency};
+use crate::telemetry::meters;
+use crate::web::auth::May;
+use crate::web::extract::{Body, IdempotencyKey, Path};
+use crate::web::problem::{Problem, Spot};
+use crate::web::state::State;
+use explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
+
+/// How long a caller is kept waiting for the ledger before it is told to come back.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One question.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckBody {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    /// Who: `network:handle`, or a member number. Case, width, surrounding white space and what shows nothing don't
+    /// matter; white space inside, and what nobody can read off a screen, is refused.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    /// What the visit is like; the rule says which members it looks at. `party` counts people. A number that the rule
+    /// looks at has three decimals at most; what it doesn't look at is of no matter.
+    #[schema(value_type = Option<ContextView>)]
+    context: Option<LooseJson>,
+    /// Only ask: nothing is recorded and no token is made. A role that may not read scores is told no gap, and has 30
+    /// of them an hour for one person.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A decision and everything that explains it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "check": "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70", "decision": "denied", "perk": "sfo-lounge", "rule_version": 1,
+    "reasons": [{"code": "score_below_threshold", "tier": "standard", "wanted": 40, "short_by": 3,
+                 "message": "The score is 3 points short of the 40 that Main lounge asks for."}],
+    "score": {"source": "klout", "observed_at": "2026-11-23T07:30:00Z", "age_seconds": 5400, "fresh": true},
+    "limits": [], "next_eligible_at": null,
+    "receipt": {"log": "cathay", "index": 17, "leaf_hash": "9f86d081…", "checkpoint": "perks.example.com/cathay\n18\n…"}
+}))]
+pub struct CheckView {
+    /// Absent for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    check: Option<CheckId>,
+    #[schema(value_type = enumerations::Decision)]
+    decision: Decision,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    rule_version: i32,
+    /// What was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    reasons: Vec<ReasonView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<ScoreSeenView>,
+    limits: Vec<LimitView>,
+    /// When waiting alone would help; null when it would not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait (ISO 8601).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "PT10M")]
+    max_wait: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    grant: Option<GrantId>,
+    /// The signed proof (a JWS) for the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_expires_at: Option<Timestamp>,
+    /// When the grant was released: the guest has left, and its token is not sent any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    released_at: Option<Timestamp>,
+    /// When the grant was taken back; its token is not sent any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    voided_at: Option<Timestamp>,
+    /// When the key that signed its token was withdrawn: the token opens no door and is not sent any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_key_revoked_at: Option<Timestamp>,
+    /// What a person made of it: shown with a check that was referred. Ask again until it isn't `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referral: Option<RulingView>,
+    /// The case that was opened about it: shown with a check that was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contest: Option<ContestView>,
+    /// The check in whose place a person granted this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    resolves: Option<CheckId>,
+    /// The check about the same person and perk whose open referral this one belongs to: what a person makes of that
+    /// one holds for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    joins: Option<CheckId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
+}
+
+impl CheckView {
+    /// The answer as this caller may see it: a score's value is for roles that may read scores.
+    pub fn of(answer: Answer, caller: &Principal) -> Self {
+        let reads_scores = caller.role.may(Permission::ReadScores);
+        let at = answer.at;
+        let (released_at, voided_at) = match answer.grant.as_ref().and_then(|grant| grant.end) {
+            Some(Ended::Released(at)) => (Some(at), None),
+            Some(Ended::Voided(at)) => (None, Some(at)),
+            None => (None, None),
+        };
+        let reasons = answer.visible_reasons(reads_scores).into_iter().map(ReasonView::of).collect();
+        Self {
+            check: answer.check,
+            decision: answer.decision,
+            perk: answer.perk,
+            rule_version: answer.rule_version,
+            tier: answer.tier,
+            reasons,
+            score: answer.score.map(|score| ScoreSeenView::of(score, at, reads_scores)),
+            limits: answer.limits.into_iter().map(LimitView::from).collect(),
+            next_eligible_at: answer.next_eligible_at,
+            max_wait: answer.max_wait.map(|wait| wait.to_string()),
+            token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
+            released_at,
+            voided_at,
+            token_key_revoked_at: answer.token_key_revoked_at,
+            grant: answer.grant.map(|grant| grant.id),
+            token: answer.token,
+            referral: None,
+            contest: None,
+            resolves: answer.resolves,
+            joins: answer.joins,
+            receipt: answer.receipt.map(ReceiptView::from),
+        }
+    }
+}
+
+impl CheckView {
+    /// The same, with what a person made of it.
+    #[must_use]
+    pub fn with_referral(self, referral: Option<&Referral>) -> Self {
+        Self { referral: referral.map(RulingView::of), ..self }
+    }
+
+    /// The same, with the case that was opened about it.
+    #[must_use]
+    pub fn with_contest(self, referral: Option<&Referral>) -> Self {
+        Self { contest: referral.and_then(ContestView::of), ..self }
+    }
+}
+
+/// Check a person
+///
+/// Decides by the perk's published rule, records the decision, and answers with its reasons; a
+/// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
+/// for the check again until its `referral` isn't `open`. While a referral of the person and perk is open, another
+/// check that is referred joins it. Send an `Idempotency-Key` to make a retry safe: it gets the same decision and
+/// the very same token for 24 hours, or, once the grant has ended, how it ended and no token. Roles: admin, kiosk.
+#[utoipa::path(
+    tag = "checks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
+    request_body = CheckBody,
+    extensions(("x-roles" = json!(["admin", "kiosk"]))),
+    responses(
+        (status = 200, description = "The decision", body = CheckView),
+        ProblemsOfNames, ProblemsOfDryRuns, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
+)]
+#[post("/checks")]
+pub async fn create_check(
+    caller: May<Check>,
+    gateway: Data<Gateway>,
+    state: Data<State>,
+    key: IdempotencyKey,
+    body: Body<CheckBody>,
+) -> Result<HttpResponse, Problem> {
+    let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
+    let question = body.into_inner().read(idempotency)?;
+    Ok(HttpResponse::Ok().json(answer_check(&caller, &gateway, &state, question).await?))
+}
+
+/// Answers one question, alone or of a batch.
+pub(super) async fn answer_check(
+    caller: &Principal,
+    gateway: &Gateway,
+    state: &State,
+    question: Question,
+) -> Result<CheckView, Problem> {
+    let merchant = caller.merchant()?;
+    let dry_run = question.dry_run;
+    if dry_run && !caller.role.may(Permission::ReadScores) {
+        let person = gateway.keyring.subject_ref(&merchant.id, &question.subject);
+        state.dry_runs.take(&caller.key, person, gateway.clock.now()).inspect_err(|_| count_dry_run("limited"))?;
+    }
+    let answer = gateway.checker.check(caller, merchant, question).await?;
+    if dry_run {
+        count_dry_run(answer.decision.as_str());
+    }
+    Ok(CheckView::of(answer, caller))
+}
+
+/// Nothing is recorded of a dry run: this is all that tells an operator of them.
+fn count_dry_run(outcome: &'static str) {
+    meters().dry_runs.count([outcome]);
+}
+
+impl CheckBody {
+    /// The question, which the caller waits for from now on.
+    pub(super) fn read(self, idempotency: Option<Idempotency>) -> Result<Question, Problem> {
+        let Self { perk, subject, context, dry_run } = self;
+        let subject = read_subject(&subject)?;
+        let context = read_context(context)?;
+        Ok(Question { perk, subject, context, dry_run, idempotency, deadline: Instant::now() + PATIENCE })
+    }
+}
+
+/// The context that a body brings; nothing is said by one that is left out.
+pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Problem> {
+    let Some(context) = context else { return Ok(Context::default()) };
+    Context::parse_loose(&context).map_err(|issues| Problem::of_issues("/context", issues))
+}
+
+/// Show a check
+///
+/// A kiosk sees the checks that its own key made, and what a person granted in their place. Roles:
+/// admin, kiosk.
+#[utoipa::path(
+    tag = "checks",
+    params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin", "kiosk"]))),
+    responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
+)]
+#[get("/checks/{check}")]
+pub async fn get_check(
+    caller: May<Check>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let answer = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
+    let mut visible = sees(&caller, &answer);
+    // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
+    if let (false, Some(asked)) = (visible, &answer.resolves) {
+        visible = gateway.checker.find_check(merchant, asked).await?.is_some_and(|asked| sees(&caller, &asked));
+    }
+    if !visible {
+        return Err(Problem::not_found());
+    }
+    let joins = answer.joins.clone();
+    let referral = match answer.decision {
+        Decision::Referred => gateway.ledger.referral_of(&merchant.id, joins.as_ref().unwrap_or(&check)).await?,
+        Decision::Denied => gateway.ledger.case_of(&merchant.id, &check).await?,
+        Decision::Granted => None,
+    };
+    let view = CheckView::of(answer, &caller);
+    let Some(referral) = referral else { return Ok(HttpResponse::Ok().json(view)) };
+    if referral.contest.is_some() {
+        return Ok(HttpResponse::Ok().json(view.with_contest(Some(&referral))));
+    }
+    let view = view.with_referral(Some(&referral));
+    // The check that was granted is another kiosk's, perhaps: whoever asked this one hands it over all the same.
+    let granted = joins.and(referral.decided).and_then(|decided| decided.granted);
+    let Some((granted, _)) = granted else { return Ok(HttpResponse::Ok().json(view)) };
+    let token = match gateway.checker.find_check(merchant, &granted).await {
+        Ok(granted) => granted.and_then(|granted| granted.token),
+        Err(CheckError::Ledger(LedgerError::Pruned)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let referral = view.referral.map(|referral| referral.with_token(token));
+    Ok(HttpResponse::Ok().json(CheckView { referral, ..view }))
+}
+
+/// Admins see every check of their merchant, others those that they made.
+pub(super) fn sees(caller: &Principal, answer: &Answer) -> bool {
+    caller.role.may(Permission::ManagePerks) || answer.key == caller.key
+}
+
+/// A handle from a body.
+pub fn read_subject(text: &str) -> Result<SubjectHandle, Problem> {
+    // The text is not repeated: it may name a person, and problems end up in logs.
+    text.parse()
+        .map_err(|error: SubjectError| Problem::invalid(vec![Spot::at("/subject", "bad_subject", error.to_string())]))
+}

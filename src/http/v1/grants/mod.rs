@@ -1,0 +1,349 @@
+//! `/v1/grants`: what was granted and what became of it.
+
+pub mod lists;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::checks::read_subject;
+use crate::access::role::permit::{Check, Release, Void};
+use crate::access::{Permission, Principal, Role};
+use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
+use crate::gateway::Gateway;
+use crate::http::enumerations;
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns};
+use crate::ledger::entry::Actor;
+use crate::ledger::grants::ending::{AT_ONCE, Leaving, MAX_NOTE, Taken, Taking};
+use crate::ledger::grants::selection::Selection;
+use crate::web::auth::May;
+use crate::web::extract::{Body, Path};
+use crate::web::problem::{Problem, Spot};
+
+/// The most grants one request takes back: the same request again goes on.
+const MOST: usize = 10_000;
+
+/// A grant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GrantView {
+    #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    grant: GrantId,
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    check: CheckId,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "standard")]
+    tier: Option<String>,
+    rule_version: i32,
+    #[schema(value_type = enumerations::GrantStatus)]
+    status: GrantStatus,
+    single_use: bool,
+    #[schema(value_type = String, format = DateTime)]
+    granted_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// When its token was spent: once at most, if it is for single use.
+    #[schema(value_type = Vec<String>)]
+    redeemed_at: Vec<Timestamp>,
+    /// When it ended before its time: it was released or voided, or its token's key was withdrawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+    /// Why it was voided, to those who may void; nobody can read it once the person has been erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl From<GrantShown> for GrantView {
+    fn from(it: GrantShown) -> Self {
+        Self {
+            grant: it.grant,
+            check: it.check,
+            perk: it.perk,
+            tier: it.tier,
+            rule_version: it.rule_version,
+            status: it.status,
+            single_use: it.single_use,
+            granted_at: it.granted_at,
+            expires_at: it.expires_at,
+            redeemed_at: it.redeemed_at,
+            ended_at: it.ended_at,
+            note: it.note,
+        }
+    }
+}
+
+/// Show a grant
+///
+/// A kiosk sees the grants of its own key's checks, and what a person granted in their place. Roles: admin, kiosk.
+#[utoipa::path(
+    tag = "checks",
+    params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin", "kiosk"]))),
+    responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
+)]
+#[get("/grants/{grant}")]
+pub async fn get_grant(
+    caller: May<Check>,
+    gateway: Data<Gateway>,
+    grant: Path<GrantId>,
+) -> Result<HttpResponse, Problem> {
+    let found = gateway.checker.find_grant(&caller.merchant()?.id, &grant).await?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    let mut visible = caller.role.may(Permission::ManagePerks) || found.key == caller.key;
+    // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
+    if let (false, Some(asked)) = (visible, &found.resolves) {
+        let asked = gateway.checker.find_check(caller.merchant()?, asked).await?;
+        visible = asked.is_some_and(|asked| asked.key == caller.key);
+    }
+    if !visible {
+        return Err(Problem::not_found());
+    }
+    let note = found.note.clone().filter(|_| caller.role.may(Permission::Void));
+    Ok(HttpResponse::Ok().json(GrantView { note, ..GrantView::from(found) }))
+}
+
+/// A grant that was released.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReleasedView {
+    #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    grant: GrantId,
+    #[schema(value_type = String, format = DateTime)]
+    released_at: Timestamp,
+}
+
+/// Release a grant
+///
+/// The guest leaves, or doesn't come: the place that the grant holds under a `concurrent` limit is free
+/// at once, and its token opens no door any more and is never sent again. Asked again, it answers the same. Roles: admin, kiosk,
+/// door (its own audience only).
+#[utoipa::path(
+    tag = "checks",
+    params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    extensions(("x-roles" = json!(["admin", "kiosk", "door"]))),
+    responses(
+        (status = 200, description = "The guest has left", body = ReleasedView),
+        ProblemsOfNames, ProblemsOfReturns, ProblemsOfKeys
+    )
+)]
+#[post("/grants/{grant}/release")]
+pub async fn release_grant(
+    caller: May<Release>,
+    gateway: Data<Gateway>,
+    grant: Path<GrantId>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let audience = match (caller.role, &caller.audience) {
+        (Role::Door, Some(audience)) => Some(format!("{}/{audience}", merchant.slug)),
+        // A door without an audience has no guests.
+        (Role::Door, None) => return Err(Problem::not_found()),
+        _ => None,
+    };
+    let (location, kiosk) = (caller.location.clone(), caller.kiosk.clone());
+    let leaving = Leaving { actor: actor(&caller), location, kiosk, audience };
+    let released_at = gateway.ledger.release_grant(&merchant.id, &grant, leaving).await?;
+    Ok(HttpResponse::Ok().json(ReleasedView { grant: grant.clone(), released_at }))
+}
+
+/// Why a grant is taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "Given to the wrong guest."}))]
+pub struct VoidBody {
+    /// Recorded with your key, sealed under the person's: erasing them destroys it. 1–500 characters.
+    #[schema(example = "Given to the wrong guest.")]
+    note: String,
+    /// Leave what it used of limits used, as after an abuse; else a grant that no door has taken gives
+    /// it back.
+    #[serde(default)]
+    keep_uses: bool,
+}
+
+/// Which grants to take back, and why. At least one member of the filter is needed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "filter": {"perk": "sfo-lounge", "from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z"},
+    "note": "The rule was published by mistake.", "dry_run": true
+}))]
+pub struct VoidManyBody {
+    filter: GrantFilter,
+    note: String,
+    #[serde(default)]
+    keep_uses: bool,
+    /// Only count them, all that there are.
+    #[serde(default)]
+    dry_run: bool,
+    /// The most to take back by this request, 1–10,000; 10,000 if absent.
+    #[schema(minimum = 1, maximum = 10_000)]
+    limit: Option<usize>,
+}
+
+/// Grants of which all that is given holds.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantFilter {
+    #[schema(value_type = Option<String>)]
+    perk: Option<PerkSlug>,
+    tier: Option<String>,
+    rule_version: Option<i32>,
+    /// The location of the key that asked.
+    location: Option<String>,
+    /// Whose: `network:handle`, or a member number.
+    subject: Option<String>,
+    /// Granted at or after.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Granted before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+}
+
+/// What was taken back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VoidedView {
+    /// How many grants were taken back; of a dry run, how many would be.
+    voided: u64,
+    /// Of those, how many a door had taken before: what they used stays used.
+    redeemed: u64,
+    /// Of those, how many had been released before, so that their tokens opened no door any more; what they used of
+    /// limits is given back all the same. A dry run doesn't say it.
+    released: u64,
+    /// How many had been taken back before.
+    already_voided: u64,
+    /// Whether others are left that the filter means: the same request again goes on with them, since
+    /// those that are taken back are not met again.
+    more: bool,
+}
+
+/// Void a grant
+///
+/// A mistaken or abused grant is taken back: its token opens no door any more and is never sent again, and
+/// what it used of limits is given back unless a door has taken it or `keep_uses` is set; a guest who is
+/// in keeps the place until released. A door that verifies offline doesn't see it. Asked again, nothing more is done. Roles: admin.
+#[utoipa::path(
+    tag = "checks",
+    params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    request_body = VoidBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "It is taken back", body = VoidedView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/grants/{grant}/void")]
+pub async fn void_grant(
+    caller: May<Void>,
+    gateway: Data<Gateway>,
+    grant: Path<GrantId>,
+    body: Body<VoidBody>,
+) -> Result<HttpResponse, Problem> {
+    let VoidBody { note, keep_uses } = body.into_inner();
+    let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let taken = gateway.ledger.void_grants(&caller.merchant()?.id, vec![grant.clone()], taking).await?;
+    Ok(HttpResponse::Ok().json(VoidedView::of(taken, false)))
+}
+
+/// Void grants
+///
+/// Takes back every grant that the filter means, oldest first, up to `limit` a request: `more` says that
+/// others are left, and the same request again goes on with them. It is done a few at a time, so that checks
+/// go on beside it: what was taken back stays so when a request breaks off, and the same request goes on there
+/// too. Each is an event of its own. Roles: admin.
+#[utoipa::path(
+    tag = "checks",
+    request_body = VoidManyBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "How many were taken back", body = VoidedView),
+        ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/grants/void")]
+pub async fn void_grants(
+    caller: May<Void>,
+    gateway: Data<Gateway>,
+    body: Body<VoidManyBody>,
+) -> Result<HttpResponse, Problem> {
+    let VoidManyBody { filter, note, keep_uses, dry_run, limit } = body.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let selection = filter.read()?;
+    // A dry run looks at all of them: it costs nobody anything.
+    let mut left = if dry_run { usize::MAX } else { read_limit(limit)? };
+    let (mut sum, mut after) = (Taken::default(), None);
+    loop {
+        let page = gateway.ledger.select_grants(merchant, &selection, after.take()).await?;
+        let (these, others) = page.grants.split_at(page.grants.len().min(left));
+        left -= these.len();
+        if dry_run {
+            sum.voided += u64::try_from(these.len()).unwrap_or(u64::MAX);
+            sum.redeemed += gateway.ledger.count_redeemed(merchant, these).await?;
+        } else {
+            for few in these.chunks(AT_ONCE) {
+                let taken = gateway.ledger.void_grants(merchant, few.to_vec(), taking.clone()).await?;
+                sum.voided += taken.voided;
+                sum.redeemed += taken.redeemed;
+                sum.released += taken.released;
+                sum.already += taken.already;
+            }
+        }
+        after = page.next;
+        if !others.is_empty() || after.is_none() {
+            return Ok(HttpResponse::Ok().json(VoidedView::of(sum, !others.is_empty())));
+        }
+    }
+}
+
+fn read_limit(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit {
+        None => Ok(MOST),
+        Some(limit @ 1..=MOST) => Ok(limit),
+        Some(_) => Err(Problem::invalid(vec![Spot::at("/limit", "out_of_range", "use 1 to 10000")])),
+    }
+}
+
+impl GrantFilter {
+    fn read(self) -> Result<Selection, Problem> {
+        let Self { perk, tier, rule_version, location, subject, from, to } = self;
+        let subject = subject.map(|text| read_subject(&text).map_err(|problem| problem.below("/filter")));
+        let selection = Selection { perk, tier, rule_version, location, subject: subject.transpose()?, from, to };
+        if selection.is_empty() {
+            let detail =
+                "say which grants are meant: name a perk, a tier, a rule version, a location, a subject or a time";
+            return Err(Problem::invalid(vec![Spot::at("/filter", "missing", detail)]));
+        }
+        if from.zip(to).is_some_and(|(from, to)| to <= from) {
+            return Err(Problem::invalid(vec![Spot::at(
+                "/filter/to",
+                "out_of_range",
+                "`to` must be later than `from`",
+            )]));
+        }
+        Ok(selection)
+    }
+}
+
+impl VoidedView {
+    const fn of(taken: Taken, more: bool) -> Self {
+        Self {
+            voided: taken.voided,
+            redeemed: taken.redeemed,
+            released: taken.released,
+            already_voided: taken.already,
+            more,
+        }
+    }
+}
+
+fn read_note(note: &str) -> Result<String, Problem> {
+    ids::label(note, MAX_NOTE)
+        .map_err(|error| Problem::invalid(vec![Spot::at("/note", "invalid_value", error.to_string())]))
+}
+
+fn actor(caller: &Principal) -> Actor {
+    Actor { key: Some(caller.key.clone()), role: caller.role.as_str() }
+}

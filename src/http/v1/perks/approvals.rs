@@ -1,0 +1,90 @@
+//! `/v1/approvals`: whether a second person must approve what decides.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, put};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::role::permit::ManagePerks;
+use crate::gateway::Gateway;
+use crate::http::openapi::{ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys};
+use crate::perks::four_eyes::FourEyes;
+use crate::web::auth::May;
+use crate::web::extract::Body;
+use crate::web::problem::Problem;
+
+/// What the merchant asks for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsBody {
+    #[schema(example = true)]
+    required: bool,
+}
+
+/// What the merchant asks for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApprovalsView {
+    /// Whether somebody other than its author must approve a version before it decides.
+    #[schema(example = true)]
+    required: bool,
+    /// Who asked to lift the requirement, until a second person asks the same.
+    lift: Option<LiftView>,
+}
+
+/// A wish to lift the requirement. It lapses after seven days.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lift)]
+pub struct LiftView {
+    /// The key.
+    requested_by: String,
+    #[schema(value_type = String, format = DateTime)]
+    requested_at: Timestamp,
+}
+
+impl From<FourEyes> for ApprovalsView {
+    fn from(asked: FourEyes) -> Self {
+        let lift = asked.lift.map(|it| LiftView { requested_by: it.by, requested_at: it.at });
+        Self { required: asked.required, lift }
+    }
+}
+
+/// Show whether approval is required
+///
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "What is asked for", body = ApprovalsView), ProblemsOfKeys)
+)]
+#[get("/approvals")]
+pub async fn get_approvals(caller: May<ManagePerks>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+    let asked = gateway.catalog.four_eyes(&caller.merchant()?.id).await?;
+    Ok(HttpResponse::Ok().json(ApprovalsView::from(asked)))
+}
+
+/// Require approval, or no longer
+///
+/// `{"required": true}` holds at once: from then on a version decides only after somebody other than
+/// its author has approved it. What was scheduled before stays scheduled. `{"required": false}` takes
+/// two people: the first asks, and it is lifted when a second, who is not the first under another key,
+/// asks the same within seven days. Keys that go back to one key are one person. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    request_body = ApprovalsBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "What is asked for now: see `lift`", body = ApprovalsView),
+        ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[put("/approvals")]
+pub async fn put_approvals(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    body: Body<ApprovalsBody>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = &caller.merchant()?.id;
+    let asked = gateway.catalog.set_four_eyes(merchant, caller.actor(), body.required).await?;
+    Ok(HttpResponse::Ok().json(ApprovalsView::from(asked)))
+}

@@ -1,0 +1,287 @@
+//! `/v1/perks`: what a merchant offers.
+
+pub mod approvals;
+pub mod backtests;
+pub mod diff;
+pub mod rules;
+pub mod simulations;
+pub mod steps;
+pub(crate) mod trace;
+pub mod trials;
+pub mod version_steps;
+pub mod versions;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::role::permit::ManagePerks;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::json::Json;
+use crate::gateway::Gateway;
+use crate::http::enumerations;
+use crate::http::once::{Created, once};
+use crate::http::openapi::{
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
+};
+use crate::perks::catalog::{Made, NewVersion};
+use crate::perks::perk::{Perk, Scheduled, VersionStatus};
+use crate::perks::purpose::Purpose;
+use crate::web::auth::May;
+use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::problem::{Problem, Spot, sentence};
+use rules::RuleView;
+
+/// A perk with its first rule.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerkBody {
+    /// Its short name, unique within the merchant.
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "San Francisco lounge")]
+    name: String,
+    /// What it is for; `other` unless given. Employment, credit, insurance, housing and essential services are refused.
+    #[schema(value_type = Option<enumerations::Purpose>)]
+    purpose: Option<String>,
+    /// Who may have it.
+    #[schema(value_type = RuleView)]
+    rule: Json,
+    /// Let it decide at once; otherwise it is a draft.
+    #[serde(default)]
+    publish: bool,
+    change_note: Option<String>,
+}
+
+/// A perk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PerkView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "San Francisco lounge")]
+    name: String,
+    /// What it declares to be for.
+    #[schema(value_type = enumerations::Purpose)]
+    purpose: Purpose,
+    #[schema(value_type = enumerations::PerkStatus)]
+    status: &'static str,
+    /// The highest number that a version was ever given.
+    latest_version: i32,
+    /// The version that decides.
+    published_version: Option<i32>,
+    /// The version that decides from `scheduled_at` on. Absent while none is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_version: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    scheduled_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// Who paused, resumed or retired it last: a key, or `cli`. Absent when nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    status_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_note: Option<String>,
+}
+
+impl PerkView {
+    fn of(perk: Perk, scheduled: Option<Scheduled>) -> Self {
+        let status = perk.shown_status();
+        let (status_by, status_at) = perk.standing.map(|it| (it.by, it.at)).unzip();
+        Self {
+            perk: perk.slug,
+            name: perk.name,
+            purpose: perk.purpose,
+            status,
+            latest_version: perk.latest_version,
+            published_version: perk.published_version,
+            scheduled_version: scheduled.map(|it| it.version),
+            scheduled_at: scheduled.map(|it| it.at),
+            created_at: perk.created_at,
+            status_by,
+            status_at,
+            status_note: perk.standing_note,
+        }
+    }
+}
+
+/// What was made, and what is odd about it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    #[schema(example = "San Francisco lounge")]
+    name: String,
+    /// `draft` or `published`; `in_review` where it was to be published and somebody else must
+    /// approve it first.
+    #[schema(value_type = enumerations::VersionStatus)]
+    status: &'static str,
+    version: i32,
+    /// SHA-256 of the rule's canonical JSON (RFC 8785).
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    rule_hash: String,
+    warnings: Vec<WarningView>,
+}
+
+/// Something odd about a rule that works.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Warning)]
+pub struct WarningView {
+    /// Where in the body (RFC 6901).
+    #[schema(example = "/rule/tiers/0/when")]
+    pointer: String,
+    /// `limits_restart`: once this decides, a limit begins again, and who had used it up is let in.
+    #[schema(example = "limits_restart")]
+    code: &'static str,
+    detail: String,
+}
+
+impl WarningView {
+    /// At its place in the rule.
+    pub(super) fn of(issue: Issue) -> Self {
+        Self { pointer: issue.pointer, code: issue.code, detail: sentence(&issue.detail) }
+    }
+
+    /// At its place in what has the rule as a member.
+    pub(super) fn of_rule(issue: Issue) -> Self {
+        let pointer = format!("/rule{}", issue.pointer);
+        Self { pointer, ..Self::of(issue) }
+    }
+}
+
+impl From<Made> for MadeView {
+    fn from(made: Made) -> Self {
+        let waits = (made.version.status == VersionStatus::InReview).then(|| WarningView {
+            pointer: "/publish".to_owned(),
+            code: "approval_required",
+            detail: "This merchant asks for four eyes: it is in review, and decides once somebody other than its \
+                     author has approved it and it is published."
+                .to_owned(),
+        });
+        Self {
+            perk: made.perk.slug,
+            name: made.perk.name,
+            status: made.version.status.as_str(),
+            version: made.version.version,
+            rule_hash: made.version.rule_hash,
+            warnings: made.warnings.into_iter().map(WarningView::of_rule).chain(waits).collect(),
+        }
+    }
+}
+
+/// A page of perks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PerksView {
+    perks: Vec<PerkView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PerksQuery {
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<PerkSlug>,
+}
+
+/// A purpose from a body.
+pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
+    Purpose::parse(text).map_err(|error| Problem::invalid(vec![Spot::at("/purpose", error.code(), error.to_string())]))
+}
+
+/// Make a perk
+///
+/// With its first rule, published or as a draft. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
+    request_body = NewPerkBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
+        ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
+)]
+#[post("/perks")]
+pub async fn create_perk(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    key: IdempotencyKey,
+    body: Body<NewPerkBody>,
+) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
+    let merchant = &caller.merchant()?.id;
+    let work = async {
+        let NewPerkBody { perk, name, purpose, rule, publish, change_note } = body.into_inner();
+        let purpose = purpose.as_deref().map(read_purpose).transpose()?.unwrap_or_default();
+        let version = NewVersion { rule, publish, change_note };
+        let made = gateway.catalog.create_perk_for(merchant, caller.actor(), perk, &name, purpose, version).await?;
+        Created::new(Some(format!("/v1/perks/{}", made.perk.slug)), &MadeView::from(made))
+    };
+    once(&gateway, &caller, "perks", key, request, work).await
+}
+
+/// List perks
+///
+/// By short name. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(PerksQuery),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "One page", body = PerksView), ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/perks")]
+pub async fn list_perks(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    query: Params<PerksQuery>,
+) -> Result<HttpResponse, Problem> {
+    let PerksQuery { limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let after = cursor.map(String::from);
+    let merchant = &caller.merchant()?.id;
+    let fetched = gateway.catalog.list_perks(merchant, after, u32::from(limit.get()) + 1).await?;
+    let schedules = gateway.catalog.list_schedules(merchant).await?;
+    let (perks, next_cursor) = limit.page(fetched, |perk| perk.slug.to_string());
+    let view = |perk: Perk| {
+        let next = schedules.get(&perk.id).copied();
+        PerkView::of(perk, next)
+    };
+    Ok(HttpResponse::Ok().json(PerksView { perks: perks.into_iter().map(view).collect(), next_cursor }))
+}
+
+/// Show a perk
+///
+/// Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    extensions(("x-roles" = json!(["admin"]))),
+    responses((status = 200, description = "The perk", body = PerkView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/perks/{perk}")]
+pub async fn get_perk(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+) -> Result<HttpResponse, Problem> {
+    shown(&gateway, &caller.merchant()?.id, &perk).await
+}
+
+/// The perk as it is now.
+pub(super) async fn shown(gateway: &Gateway, merchant: &MerchantId, perk: &PerkSlug) -> Result<HttpResponse, Problem> {
+    let perk = gateway.catalog.find_perk(merchant, perk).await?;
+    let scheduled = gateway.catalog.list_schedules(merchant).await?.remove(&perk.id);
+    Ok(HttpResponse::Ok().json(PerkView::of(perk, scheduled)))
+}

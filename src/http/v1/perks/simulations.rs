@@ -1,0 +1,258 @@
+//! `/v1/perks/{perk}/simulate`: what a rule would do, before it does it.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::rules::{ContextView, RuleView};
+use super::trace::TraceView;
+use crate::access::role::permit::ManagePerks;
+use crate::decision::decide::Decision;
+use crate::decision::trace::Trace;
+use crate::eligibility::population::Warning;
+use crate::eligibility::rule_selection::Choice;
+use crate::eligibility::simulator::{EveryoneTrial, Simulated, Trial};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::PerkSlug;
+use crate::foundation::json::{Json, LooseJson};
+use crate::gateway::Gateway;
+use crate::http::enumerations;
+use crate::http::ndjson;
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
+use crate::http::v1::checks::explanation::{LimitView, ReasonView, ScoreSeenView};
+use crate::http::v1::checks::{read_context, read_subject};
+use crate::scores::score::parse_instant;
+use crate::web::auth::May;
+use crate::web::extract::{Body, Path};
+use crate::web::problem::{Problem, Spot};
+use crate::web::request::RequestId;
+
+/// One question to a rule that need not be published.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"version": 3, "subject": "twitter:ada", "score": {"value": 47}, "context": {"terminal": "A"},
+    "at": "2012-05-08T19:00:00Z"}))]
+pub struct SimulationBody {
+    /// Which version; the published one without it, or the latest draft while nothing is published.
+    version: Option<i32>,
+    /// A rule that is no version, in place of `version`.
+    #[schema(value_type = Option<RuleView>)]
+    rule: Option<Json>,
+    /// Whose cached score and limits are looked at.
+    subject: Option<String>,
+    /// In the place of the subject's own.
+    score: Option<AssumedScore>,
+    /// In the place of the handle's.
+    network: Option<String>,
+    #[schema(value_type = Option<ContextView>)]
+    context: Option<LooseJson>,
+    /// Any instant, past or future (RFC 3339); now without it.
+    #[schema(format = DateTime)]
+    at: Option<String>,
+    /// Where the check would be made, as the API key would say it.
+    location: Option<String>,
+    kiosk: Option<String>,
+}
+
+/// A score to assume.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssumedScore {
+    #[schema(value_type = f64, example = 47)]
+    value: Decimal,
+    /// The instant of the simulation unless it is given (RFC 3339).
+    #[schema(format = DateTime)]
+    observed_at: Option<String>,
+}
+
+/// A question about everyone whose score is known.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"version": 3, "context": {"terminal": "A"}}))]
+pub struct EveryoneBody {
+    /// Which version; the published one without it, or the latest draft while nothing is published.
+    version: Option<i32>,
+    /// A rule that is no version, in place of `version`.
+    #[schema(value_type = Option<RuleView>)]
+    rule: Option<Json>,
+    /// What every visitor is taken to bring.
+    #[schema(value_type = Option<ContextView>)]
+    context: Option<LooseJson>,
+    /// Any instant, past or future (RFC 3339); now without it.
+    #[schema(format = DateTime)]
+    at: Option<String>,
+}
+
+/// What would be decided, and why.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Simulation)]
+pub struct SimulationView {
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    /// Null for a rule that is no version.
+    version: Option<i32>,
+    rule_hash: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    #[schema(value_type = enumerations::Decision)]
+    decision: Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    reasons: Vec<ReasonView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<ScoreSeenView>,
+    /// What would be left of the limits: as they stand now, or as they stood just before an instant that is past.
+    limits: Vec<LimitView>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_eligible_at: Option<Timestamp>,
+    /// The longest that the tier promises to let the person wait (ISO 8601); only where it promises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "PT30M")]
+    max_wait: Option<String>,
+    #[schema(value_type = TraceView)]
+    trace: Trace,
+    warnings: Vec<TrialWarningView>,
+}
+
+/// Something to know about an answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrialWarning)]
+pub struct TrialWarningView {
+    #[schema(example = "limits_not_applied")]
+    code: &'static str,
+    detail: String,
+}
+
+impl From<Warning> for TrialWarningView {
+    fn from(Warning { code, detail }: Warning) -> Self {
+        Self { code, detail }
+    }
+}
+
+impl SimulationView {
+    /// Those who may manage perks may read scores.
+    fn of(simulated: Simulated) -> Self {
+        let at = simulated.at;
+        Self {
+            perk: simulated.perk,
+            version: simulated.version,
+            rule_hash: simulated.rule_hash,
+            at,
+            decision: simulated.decision,
+            tier: simulated.tier,
+            reasons: simulated.reasons.into_iter().map(ReasonView::of).collect(),
+            score: simulated.score.map(|score| ScoreSeenView::of(score, at, true)),
+            limits: simulated.limits.into_iter().map(LimitView::from).collect(),
+            next_eligible_at: simulated.next_eligible_at,
+            max_wait: simulated.max_wait.map(|wait| wait.to_string()),
+            trace: simulated.trace,
+            warnings: simulated.warnings.into_iter().map(TrialWarningView::from).collect(),
+        }
+    }
+}
+
+/// Simulate a check
+///
+/// Decides about one subject, or about a score and a context that are assumed, by any version or by a
+/// rule that is none, at any instant; and says of each part of the rule whether it held. At an instant
+/// that is past, what limits held just before it is recounted from the log. Nothing is recorded or
+/// consumed. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    request_body = SimulationBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "What would be decided", body = SimulationView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
+    )
+)]
+#[post("/perks/{perk}/simulate")]
+pub async fn simulate_check(
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+    body: Body<SimulationBody>,
+) -> Result<HttpResponse, Problem> {
+    let body = body.into_inner();
+    let observed_at = body.score.as_ref().and_then(|score| score.observed_at.as_deref());
+    let observed_at = read_instant("/score/observed_at", observed_at)?;
+    let trial = Trial {
+        perk: perk.into_inner(),
+        choice: read_choice(body.version, body.rule)?,
+        subject: body.subject.as_deref().map(read_subject).transpose()?,
+        score: body.score.map(|score| (score.value, observed_at)),
+        network: body.network,
+        context: read_context(body.context)?,
+        at: read_instant("/at", body.at.as_deref())?,
+        location: body.location,
+        kiosk: body.kiosk,
+    };
+    let simulated = gateway.simulator.simulate(caller.merchant()?, &caller.actor(), trial).await?;
+    Ok(HttpResponse::Ok().json(SimulationView::of(simulated)))
+}
+
+/// Simulate a rule for everyone
+///
+/// Over all scores that are known: how many would qualify for each tier, why the others would not, how
+/// the scores are distributed, where the thresholds lie, how many are within 3 points of the lowest,
+/// and what changes against the published version. Limits are not applied, and networks are not known.
+/// With `Accept: application/x-ndjson` lines of `{"progress":{"done","of"}}` come first, and
+/// `{"result":…}` or `{"problem":…}` last. A merchant runs one at a time. Roles: admin.
+#[utoipa::path(
+    tag = "perks",
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    request_body = EveryoneBody,
+    extensions(("x-roles" = json!(["admin"]))),
+    responses(
+        (status = 200, description = "What it would mean", content(
+            (super::trials::EveryoneView = "application/json"),
+            (String = "application/x-ndjson")
+        )),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
+    )
+)]
+#[post("/perks/{perk}/simulate/everyone")]
+pub async fn simulate_everyone(
+    req: HttpRequest,
+    id: RequestId,
+    caller: May<ManagePerks>,
+    gateway: Data<Gateway>,
+    perk: Path<PerkSlug>,
+    body: Body<EveryoneBody>,
+) -> Result<HttpResponse, Problem> {
+    let body = body.into_inner();
+    let trial = EveryoneTrial {
+        perk: perk.into_inner(),
+        choice: read_choice(body.version, body.rule)?,
+        context: read_context(body.context)?,
+        at: read_instant("/at", body.at.as_deref())?,
+    };
+    let run = gateway.simulator.everyone(caller.merchant()?, trial).await?;
+    ndjson::answer(&req, id, run).await
+}
+
+/// Which rule is meant.
+pub(crate) fn read_choice(version: Option<i32>, rule: Option<Json>) -> Result<Choice, Problem> {
+    match (version, rule.filter(|rule| *rule != Json::Null)) {
+        (None, None) => Ok(Choice::Deciding),
+        (Some(version), None) => Ok(Choice::Version(version)),
+        (None, Some(rule)) => Ok(Choice::Rule(rule)),
+        (Some(_), Some(_)) => {
+            let detail = "Name a version, or send a rule; not both.";
+            Err(Problem::invalid(vec![Spot::at("/rule", "not_both", detail)]))
+        }
+    }
+}
+
+/// An instant, if one is given.
+pub(crate) fn read_instant(pointer: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let at = parse_instant(text).ok_or_else(|| {
+        let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
+        Problem::invalid(vec![Spot::at(pointer, "bad_time", detail)])
+    })?;
+    Ok(Some(at))
+}

@@ -1,0 +1,309 @@
+//! `/v1/scores`: what feeders write, one score or a stream of them.
+
+pub mod sources;
+
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::checks::read_subject;
+use crate::access::role::permit::{ReadScores, WriteScores};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{MerchantId, SourceName};
+use crate::foundation::unicode::BOM;
+use crate::gateway::Gateway;
+use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
+use crate::scores::import::{ImportConfig, ImportReport};
+use crate::scores::rows::Format;
+use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
+use crate::web::auth::May;
+use crate::web::deadline::Deadline;
+use crate::web::extract::{Body, Path};
+use crate::web::problem::{Kind, Problem, Spot, sentence};
+use crate::web::stream::{BoundedStream, media_type};
+
+/// A score as a source observed it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreBody {
+    /// On the source's scale, with at most three decimals.
+    #[schema(value_type = f64, example = 47.25)]
+    value: Decimal,
+    /// When the source computed it (RFC 3339).
+    #[schema(format = DateTime, example = "2026-11-22T09:00:00Z")]
+    observed_at: String,
+}
+
+/// A score.
+#[derive(Serialize, ToSchema)]
+pub struct ScoreView {
+    #[schema(value_type = String, example = "klout")]
+    source: SourceName,
+    /// As it was normalised.
+    #[schema(example = "twitter:ada")]
+    subject: String,
+    #[schema(value_type = f64, example = 47.25)]
+    value: Decimal,
+    #[schema(value_type = String, format = DateTime, example = "2026-11-22T09:00:00Z")]
+    observed_at: Timestamp,
+}
+
+/// A file, as it is.
+#[derive(ToSchema)]
+#[schema(as = File, value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes a body that is read as it comes")]
+pub struct FileView(Vec<u8>);
+
+/// What became of a feed. Every line that holds a row is counted once.
+#[derive(Serialize, ToSchema)]
+pub struct ImportView {
+    accepted: u64,
+    /// The very same stood already.
+    unchanged: u64,
+    /// A newer observation stood already.
+    stale: u64,
+    rejected: u64,
+    /// The first 100 lines that were stale or rejected; the counts are of all.
+    errors: Vec<ImportErrorView>,
+}
+
+/// What is wrong with one line.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportError)]
+pub struct ImportErrorView {
+    /// From 1, a CSV's header counted.
+    line: u64,
+    #[schema(example = "off_scale")]
+    code: &'static str,
+    detail: String,
+}
+
+impl From<ImportReport> for ImportView {
+    fn from(report: ImportReport) -> Self {
+        let ImportReport { accepted, unchanged, stale, rejected, errors } = report;
+        let error = |error: crate::scores::import::LineError| ImportErrorView {
+            line: error.line,
+            code: error.fault.code(),
+            detail: sentence(&error.fault.to_string()),
+        };
+        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(error).collect() }
+    }
+}
+
+/// Put a score
+///
+/// Unless a newer observation of the same person stands, which is a 409. Roles: admin, feeder.
+#[utoipa::path(
+    tag = "scores",
+    params(
+        ("source" = String, Path, description = "The score source", example = "klout"),
+        ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
+    ),
+    request_body = ScoreBody,
+    extensions(("x-roles" = json!(["admin", "feeder"]))),
+    responses(
+        (status = 200, description = "It stands now", body = ScoreView),
+        ProblemsOfScores, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[put("/scores/{source}/{subject}")]
+pub async fn put_score(
+    caller: May<WriteScores>,
+    gateway: Data<Gateway>,
+    path: Path<(SourceName, String)>,
+    body: Body<ScoreBody>,
+) -> Result<HttpResponse, Problem> {
+    let (source, subject) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let source = find_source(&gateway, merchant, &source).await?;
+    let subject = read_subject(&subject)?;
+    let observed_at = parse_instant(&body.observed_at).ok_or_else(|| {
+        let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
+        Problem::invalid(vec![Spot::at("/observed_at", "bad_time", detail)])
+    })?;
+    let score = Score::new(body.value, observed_at);
+    let reference = gateway.keyring.subject_refs(merchant, &subject);
+    let score = match gateway.lookup.put(merchant, &source, reference, score, gateway.clock.now()).await? {
+        PutOutcome::Accepted | PutOutcome::Unchanged => score,
+        PutOutcome::Stale { stored } => {
+            let detail = format!("A newer observation stands, of {}. It was kept.", stored.observed_at);
+            return Err(Problem::new(Kind::StaleScore, detail));
+        }
+    };
+    Ok(HttpResponse::Ok().json(view(source.name, subject.as_str(), score)))
+}
+
+/// Show a score
+///
+/// Roles: admin, feeder, auditor.
+#[utoipa::path(
+    tag = "scores",
+    params(
+        ("source" = String, Path, description = "The score source", example = "klout"),
+        ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
+    ),
+    extensions(("x-roles" = json!(["admin", "feeder", "auditor"]))),
+    responses((status = 200, description = "The score that stands", body = ScoreView), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[get("/scores/{source}/{subject}")]
+pub async fn get_score(
+    caller: May<ReadScores>,
+    gateway: Data<Gateway>,
+    path: Path<(SourceName, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (source, subject) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let source = find_source(&gateway, merchant, &source).await?;
+    let subject = read_subject(&subject)?;
+    let reference = gateway.keyring.subject_refs(merchant, &subject);
+    let found = gateway.lookup.get(merchant, &source.name, reference).await?;
+    let score = found.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(view(source.name, subject.as_str(), score)))
+}
+
+/// Delete a score
+///
+/// Roles: admin, feeder.
+#[utoipa::path(
+    tag = "scores",
+    params(
+        ("source" = String, Path, description = "The score source", example = "klout"),
+        ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
+    ),
+    extensions(("x-roles" = json!(["admin", "feeder"]))),
+    responses((status = 204, description = "It is gone"), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[delete("/scores/{source}/{subject}")]
+pub async fn delete_score(
+    caller: May<WriteScores>,
+    gateway: Data<Gateway>,
+    path: Path<(SourceName, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (source, subject) = path.into_inner();
+    let merchant = &caller.merchant()?.id;
+    let source = find_source(&gateway, merchant, &source).await?;
+    let reference = gateway.keyring.subject_refs(merchant, &read_subject(&subject)?);
+    if gateway.lookup.delete(merchant, &source.name, reference).await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(Problem::not_found())
+    }
+}
+
+/// Import scores
+///
+/// A stream of NDJSON (`{"subject","value","observed_at"}` a line) or CSV with that header. Sent as
+/// `application/octet-stream`, it is NDJSON if it begins with `{`. Good lines are kept, bad ones are reported by
+/// their number; sending the same feed again is safe. It may come packed, with `Content-Encoding: gzip`: the bound of an
+/// import is then on what comes out.
+/// Roles: admin, feeder.
+#[utoipa::path(
+    tag = "scores",
+    params(("source" = String, Path, description = "The score source", example = "klout")),
+    request_body(
+        description = "One row a line",
+        content(
+            (String = "application/x-ndjson", example = json!("{\"subject\":\"twitter:ada\",\"value\":47.25,\"observed_at\":\"2026-11-22T09:00:00Z\"}\n")),
+            (String = "text/csv", example = json!("subject,value,observed_at\ntwitter:ada,47.25,2026-11-22T09:00:00Z\n")),
+            (FileView = "application/octet-stream")
+        )
+    ),
+    extensions(("x-roles" = json!(["admin", "feeder"]))),
+    responses(
+        (status = 200, description = "What became of it", body = ImportView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+    )
+)]
+#[post("/scores/{source}/import")]
+pub async fn import_scores(
+    req: HttpRequest,
+    caller: May<WriteScores>,
+    gateway: Data<Gateway>,
+    source: Path<SourceName>,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?.id.clone();
+    let format = match media_type(&req).as_str() {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Format::Ndjson),
+        "text/csv" => Some(Format::Csv),
+        // Clients that know of files, but not of these types.
+        "application/octet-stream" => None,
+        _ => {
+            let detail = "Send `Content-Type: application/x-ndjson` or `text/csv`.";
+            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+        }
+    };
+    let source = find_source(&gateway, &merchant, &source).await?;
+    let mut stream = BoundedStream::new(&gateway, &req, body, gateway.settings.bounds.import_limit_bytes)?;
+    Deadline::awaits_body(&req);
+    let (format, mut next) = match format {
+        Some(format) => (format, stream.next().await?),
+        None => format_and_beginning(&mut stream).await?,
+    };
+    let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
+    let keyring = gateway.keyring.clone();
+    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
+    while let Some(chunk) = next {
+        Deadline::progress(&req);
+        import.push(&chunk).await?;
+        Deadline::awaits_body(&req);
+        next = stream.next().await?;
+    }
+    Deadline::progress(&req);
+    let report = import.finish().await?;
+    Ok(HttpResponse::Ok().json(ImportView::from(report)))
+}
+
+/// What a file that nobody named the type of holds, by its beginning, which is read until it says so.
+async fn format_and_beginning(stream: &mut BoundedStream) -> Result<(Format, Option<Bytes>), Problem> {
+    /// Nobody leaves so many lines blank.
+    const FAR_ENOUGH: usize = 8 << 10;
+    let mut beginning = BytesMut::new();
+    while let Some(piece) = stream.next().await? {
+        beginning.extend_from_slice(&piece);
+        if is_told(&beginning) || beginning.len() > FAR_ENOUGH {
+            break;
+        }
+    }
+    let beginning = beginning.freeze();
+    let format = if text_of(&beginning).starts_with(b"{") { Format::Ndjson } else { Format::Csv };
+    Ok((format, Some(beginning).filter(|it| !it.is_empty())))
+}
+
+/// Without a byte order mark and the white space before the first line.
+fn text_of(beginning: &[u8]) -> &[u8] {
+    beginning.strip_prefix(BOM).unwrap_or(beginning).trim_ascii_start()
+}
+
+/// Whether more can't change what the beginning says.
+fn is_told(beginning: &[u8]) -> bool {
+    !BOM.starts_with(beginning) && !text_of(beginning).is_empty()
+}
+
+async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {
+    gateway.lookup.find_source(merchant, name).await?.ok_or_else(|| {
+        Problem::new(Kind::NotFound, format!("There is no score source `{name}`: make it first, with its scale."))
+    })
+}
+
+fn view(source: SourceName, subject: &str, score: Score) -> ScoreView {
+    ScoreView { source, subject: subject.to_owned(), value: score.value, observed_at: score.observed_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_is_told_once_more_of_it_can_change_nothing() {
+        for open in [&b""[..], b"\xEF", b"\xEF\xBB", b"\xEF\xBB\xBF", b"\n", b"\xEF\xBB\xBF \r\n"] {
+            assert!(!is_told(open), "{open:?}");
+        }
+        for told in [&b"s"[..], b"{", b"\n{", b"\xEF\xBB\xBFs", b"\xEF\xBB\xBF\n{", b"\xEFs"] {
+            assert!(is_told(told), "{told:?}");
+        }
+        assert_eq!(text_of(b"\xEF\xBB\xBF\r\n {\"a\""), b"{\"a\"");
+    }
+}

@@ -1,0 +1,334 @@
+//! Refusals that somebody contests: a case for a person, who upholds the decision or overturns it.
+//!
+//! A contest is a referral that was opened afterwards. It stands in the same table and is decided by the
+//! same code (`referrals.rs`): whoever overturns a refusal grants a check in its place, limits and all. While one
+//! is open about a person and perk, another refusal that is contested is added to it (`cases.rs`).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::case;
+use super::referral::{Personal, Referral, ReferralStatus};
+use crate::database::{Abort, AnyConnection, DatabaseError};
+use crate::decision::decide::Decision;
+use crate::foundation::ids::{CheckId, EventId, MerchantId};
+use crate::foundation::json::Json;
+use crate::ledger::entry::{Actor, CheckRecord, LogOwner};
+use crate::ledger::events::{Event, StoredEvent};
+use crate::ledger::idempotency::replay;
+use crate::ledger::store::{self, AdditionRow, ReferralRow, people};
+use crate::ledger::write::append::{self, KnownLogs, Leaf};
+use crate::ledger::write::check;
+use crate::ledger::write::subjects::{self, Subject};
+use crate::ledger::write::writer::{Job, Means, Writer};
+use crate::ledger::{Ledger, LedgerError, settled};
+
+/// The kinds of a contest's events; they are about the check that is contested.
+pub const OPENED: &str = "contest.opened";
+pub const UPHELD: &str = "contest.upheld";
+pub const OVERTURNED: &str = "contest.overturned";
+/// The person was erased before anybody judged.
+pub const CLOSED: &str = "contest.closed";
+/// Another refusal of the person and perk was contested while the case was open: it is about that refusal, and
+/// names the case.
+pub const ADDED: &str = "contest.added";
+
+/// How many refusals are added to one case at most.
+pub const MOST_ADDED: usize = 20;
+
+/// What became of an [`Objection`].
+#[derive(Debug)]
+pub enum Contest {
+    /// A case of its own.
+    Opened(Referral),
+    /// It was added to this case.
+    Added(Referral),
+}
+
+/// Where a case is. It is stored as the referral that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContestStatus {
+    Open,
+    /// The refusal stands.
+    Upheld,
+    /// It was wrong: a check was granted in its place.
+    Overturned,
+    /// The person was erased before anybody judged.
+    Closed,
+}
+
+impl ContestStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Upheld, Self::Overturned, Self::Closed];
+
+    /// The wire form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Upheld => "upheld",
+            Self::Overturned => "overturned",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub const fn of(status: ReferralStatus) -> Self {
+        match status {
+            ReferralStatus::Open => Self::Open,
+            ReferralStatus::Denied => Self::Upheld,
+            ReferralStatus::Granted => Self::Overturned,
+            ReferralStatus::Closed => Self::Closed,
+        }
+    }
+
+    pub const fn stored(self) -> ReferralStatus {
+        match self {
+            Self::Open => ReferralStatus::Open,
+            Self::Upheld => ReferralStatus::Denied,
+            Self::Overturned => ReferralStatus::Granted,
+            Self::Closed => ReferralStatus::Closed,
+        }
+    }
+}
+
+/// The longest reason why a refusal is wrong, in characters.
+pub const MAX_REASON: usize = 1000;
+
+/// What somebody says about a decision.
+#[derive(Debug, Clone)]
+pub struct Objection {
+    pub merchant: MerchantId,
+    pub check: CheckId,
+    pub event: EventId,
+    pub at: Timestamp,
+    pub by: Actor,
+    /// Why it is wrong: personal.
+    pub reason: String,
+}
+
+/// Why no case was opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ContestError {
+    #[error("there is no such check")]
+    NotFound,
+    /// It was granted, or a person is to decide it anyway.
+    #[error("only a refusal can be contested, and this check was {}", .0.as_str())]
+    NotRefused(Decision),
+    /// It was referred, and a person has decided.
+    #[error("a person decided this check at {at}: it was {}", .status.as_str())]
+    Decided { status: ReferralStatus, at: Timestamp },
+    #[error("a case about this check was opened before")]
+    AlreadyContested,
+    /// So many were added to the open case already.
+    #[error("{MOST_ADDED} refusals were added to the open case about {0} already")]
+    Full(CheckId),
+    #[error("the person that the check was about has been erased")]
+    Erased,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<DatabaseError> for ContestError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            // Another replica was first.
+            DatabaseError::Duplicate(_) => Self::AlreadyContested,
+            error => Self::Ledger(LedgerError::from(&error)),
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens a case about a refusal, or adds it to the one that is open about the person and perk.
+    ///
+    /// # Errors
+    /// [`ContestError`]; nothing is recorded then.
+    pub async fn contest(&self, objection: Objection) -> Result<Contest, ContestError> {
+        let (reply, answer) = oneshot::channel();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let _ = reply.send(open(writer, objection));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        settled(answer, self.change_deadline()).await?
+    }
+}
+
+fn open(writer: &mut Writer, objection: Objection) -> Result<Contest, ContestError> {
+    let marker = objection.event.as_str().to_owned();
+    let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+        opened(conn, means, logs, &objection).map_err(|error| match error {
+            ContestError::Ledger(LedgerError::Database(error)) => Abort::Database(error),
+            refused => Abort::Refused(refused),
+        })
+    };
+    writer.attempt(work, std::slice::from_ref(&marker)).map_err(Abort::into_error)
+}
+
+fn opened(
+    conn: &mut AnyConnection,
+    means: &Means,
+    logs: &mut KnownLogs,
+    objection: &Objection,
+) -> Result<Contest, ContestError> {
+    let Objection { merchant, check, .. } = objection;
+    let (event, asked, is_known) = refused(conn, means, objection)?;
+    if !is_known {
+        return Err(ContestError::Erased);
+    }
+    let row = row_of(objection, &event, asked.at).map_err(raised)?;
+    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject).map_err(raised)?;
+    let (_, subject) = subject.ok_or(ContestError::Erased)?;
+    let open = ReferralStatus::Open.as_str();
+    let case = store::lock_open_contest(conn, merchant, &row.subject, &row.perk_id, open).map_err(raised)?;
+    let (kind, referral) = match &case {
+        None => {
+            store::insert_referrals(conn, std::slice::from_ref(&row)).map_err(raised)?;
+            (OPENED, row.clone())
+        }
+        Some(case) => {
+            let added = store::list_additions(conn, merchant, &[case.check_id.as_str()]).map_err(raised)?.len();
+            if added >= MOST_ADDED {
+                let full = case.check_id.parse().map_err(|e| raised(DatabaseError::corrupt("referral", e)))?;
+                return Err(ContestError::Full(full));
+            }
+            let addition = AdditionRow {
+                check_id: check.as_str().to_owned(),
+                merchant_id: merchant.as_str().to_owned(),
+                case_id: case.check_id.clone(),
+                asked_at: row.created_at,
+                added_at: objection.at.as_microsecond(),
+                added_by: objection.by.name(),
+            };
+            store::insert_addition(conn, &addition).map_err(raised)?;
+            (ADDED, case.clone())
+        }
+    };
+    let facts = facts_of(&row, &event, asked.at, case.as_ref());
+    let leaf = leaf(means, objection, kind, facts, &subject).map_err(raised)?;
+    append::append(conn, means, logs, vec![leaf]).map_err(raised)?;
+    let referral = case::with_additions(conn, merchant, vec![referral]).map_err(raised)?.pop();
+    let referral = referral.ok_or_else(|| raised(DatabaseError::NotFound))?;
+    Ok(if kind == OPENED { Contest::Opened(referral) } else { Contest::Added(referral) })
+}
+
+/// The refusal that is contested, with its event, and whether its person is known; they are held until the commit. Of
+/// whatever isn't one that can be contested, why.
+fn refused(
+    conn: &mut AnyConnection,
+    means: &Means,
+    objection: &Objection,
+) -> Result<(StoredEvent, CheckRecord, bool), ContestError> {
+    let Objection { merchant, check, .. } = objection;
+    let event = replay::find_event(conn, merchant, check, check::KIND).map_err(raised)?;
+    let told = |name: &str| event.as_ref().and_then(|event| event.facts.member(name)).and_then(Json::as_text);
+    // The person before any case, as whoever erases does: an erasure either sees this case and closes it, or comes
+    // first and refuses it; and of two who contest, the second sees the case of the first.
+    let is_known = match told("subject") {
+        Some(subject) => !people::hold_subjects(conn, merchant, &[subject]).map_err(raised)?.is_empty(),
+        None => false,
+    };
+    let own = store::lock_referral(conn, merchant, check).map_err(raised)?;
+    let is_contested = own.as_ref().is_some_and(|row| row.contested_at.is_some());
+    if is_contested || store::find_addition(conn, merchant, check).map_err(raised)?.is_some() {
+        return Err(ContestError::AlreadyContested);
+    }
+    // Otherwise pruning could take away meanwhile what the case is to be decided by.
+    if let Some(log) = store::find_log(conn, Some(merchant)).map_err(raised)? {
+        store::hold_event(conn, &log.id, check.as_str(), check::KIND).map_err(raised)?;
+    }
+    let asked = replay::recorded_check(conn, &means.keyring, merchant, check)?.ok_or(ContestError::NotFound)?;
+    let asked = asked.get().clone();
+    let referral = match (own, &asked.joins) {
+        (None, Some(first)) => store::find_referral(conn, merchant, first).map_err(raised)?,
+        (own, _) => own,
+    };
+    if let Some(referral) = referral {
+        if !is_known {
+            return Err(ContestError::Erased);
+        }
+        let Referral { status, decided, .. } = Referral::try_from(referral).map_err(raised)?;
+        let undecided = || ContestError::NotRefused(asked.decision);
+        return Err(decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at }));
+    }
+    if asked.decision != Decision::Denied {
+        return Err(ContestError::NotRefused(asked.decision));
+    }
+    Ok((event.ok_or(ContestError::NotFound)?, asked, is_known))
+}
+
+/// As it is: the writer looks at it before anybody is told.
+fn raised(error: DatabaseError) -> ContestError {
+    match error {
+        DatabaseError::Duplicate(_) => ContestError::AlreadyContested,
+        error => ContestError::Ledger(LedgerError::Database(error)),
+    }
+}
+
+/// What names nobody about a refusal that is contested; `case` is the open one that it is added to.
+fn facts_of(row: &ReferralRow, event: &StoredEvent, asked_at: Timestamp, case: Option<&ReferralRow>) -> Json {
+    let facts = [
+        ("perk", Json::text(&row.perk)),
+        ("perk_id", Json::text(&row.perk_id)),
+        ("rule_version", Json::whole(i64::from(row.rule_version))),
+        ("subject", Json::text(&row.subject)),
+        ("decision", Json::text(Decision::Denied.as_str())),
+        ("decided_at", Json::text(asked_at.to_string())),
+        ("reasons", event.facts.member("reasons").cloned().unwrap_or(Json::Null)),
+    ];
+    Json::object(facts.into_iter().chain(case.map(|case| ("case", Json::text(&case.check_id)))))
+}
+
+fn leaf(
+    means: &Means,
+    objection: &Objection,
+    kind: &'static str,
+    facts: Json,
+    subject: &Subject,
+) -> Result<Leaf, DatabaseError> {
+    let personal = Personal { note: objection.reason.clone() };
+    let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("contest", e))?;
+    let body = Event {
+        id: &objection.event,
+        kind,
+        at: objection.at,
+        merchant: Some(&objection.merchant),
+        actor: &objection.by,
+        about: objection.check.as_str(),
+        facts,
+        sealed: Some(&subject.secret.seal(&objection.event, &plain, &means.entropy)),
+    }
+    .to_body();
+    Ok(Leaf {
+        log: LogOwner::Merchant(objection.merchant.clone()),
+        id: objection.event.clone(),
+        kind,
+        about: objection.check.as_str().to_owned(),
+        at: objection.at,
+        body,
+    })
+}
+
+fn row_of(objection: &Objection, event: &StoredEvent, asked_at: Timestamp) -> Result<ReferralRow, DatabaseError> {
+    let text = |name: &'static str| {
+        let told = event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
+        told.ok_or_else(|| DatabaseError::corrupt("check event", name))
+    };
+    let version = event.facts.member("rule_version").and_then(Json::as_whole).and_then(|n| i32::try_from(n).ok());
+    Ok(ReferralRow {
+        check_id: objection.check.as_str().to_owned(),
+        merchant_id: objection.merchant.as_str().to_owned(),
+        perk_id: text("perk_id")?,
+        perk: text("perk")?,
+        rule_version: version.ok_or_else(|| DatabaseError::corrupt("check event", "rule_version"))?,
+        subject: text("subject")?,
+        status: ReferralStatus::Open.as_str().to_owned(),
+        created_at: asked_at.as_microsecond(),
+        decided_at: None,
+        decided_by: None,
+        resolved_by: None,
+        grant_id: None,
+        contested_at: Some(objection.at.as_microsecond()),
+        contested_by: Some(objection.by.name()),
+    })
+}

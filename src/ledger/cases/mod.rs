@@ -1,0 +1,5 @@
+//! ledger::cases
+
+pub mod case;
+pub mod contest;
+pub mod referral;

@@ -1,0 +1,395 @@
+//! Checks that a rule refers to a person: the queue, and what the person decided.
+//!
+//! The row is written with the check. A decision is one transaction: the row is locked first, before
+//! anything that checks lock, so that of two people one decides; then the check that the person
+//! grants goes through `batch.rs` like any other, limits and all; then the row and the event. A grant
+//! that a limit refuses is rolled back whole, and the referral stays open.
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::case::{Added, with_additions};
+use super::contest;
+use crate::database::{Abort, AnyConnection, DatabaseError};
+use crate::decision::decide::Decision;
+use crate::decision::reason::Reason;
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{CheckId, EventId, GrantId, MerchantId, PerkId, PerkSlug};
+use crate::foundation::json::Json;
+use crate::foundation::subject::{SubjectHandle, SubjectRef};
+use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, LogOwner};
+use crate::ledger::events::Event;
+use crate::ledger::idempotency::replay;
+use crate::ledger::store::{self, ReferralRow};
+use crate::ledger::write::append::{self, KnownLogs, Leaf};
+use crate::ledger::write::batch::{self, Entry, Outcome};
+use crate::ledger::write::check;
+use crate::ledger::write::subjects::{self, Subject};
+use crate::ledger::write::writer::{Job, Means, Writer};
+use crate::ledger::{Ledger, LedgerError, Recorded, settled};
+
+/// The kind of a decision's event; it is about the check that was referred.
+pub const KIND: &str = "referral.decided";
+
+/// The longest note on why it was decided so, in characters.
+pub const MAX_NOTE: usize = 500;
+
+/// Where a referral is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferralStatus {
+    Open,
+    Granted,
+    Denied,
+    /// Of a contest: the person was erased before anybody judged. A referral is denied then.
+    #[serde(skip_deserializing)]
+    Closed,
+}
+
+/// A check that a person is to decide, or has decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referral {
+    pub check: CheckId,
+    pub perk: PerkSlug,
+    pub perk_id: PerkId,
+    pub rule_version: i32,
+    pub status: ReferralStatus,
+    pub created_at: Timestamp,
+    /// Where it is a refusal that was contested.
+    pub contest: Option<Contested>,
+    pub decided: Option<Decided>,
+}
+
+/// That a refusal was contested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contested {
+    pub at: Timestamp,
+    /// The API key, or `cli`.
+    pub by: String,
+    /// Other refusals of the person and perk that were contested while it was open: they are decided with it.
+    pub added: Vec<Added>,
+}
+
+/// How a person decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    pub at: Timestamp,
+    /// The API key, or `cli`.
+    pub by: String,
+    /// The check that was granted in the place of the one that was referred, and its grant.
+    pub granted: Option<(CheckId, GrantId)>,
+}
+
+/// All there is to decide a referral by.
+#[derive(Debug, Clone)]
+pub struct Referred {
+    pub referral: Referral,
+    pub asked: CheckRecord,
+    pub subject_ref: SubjectRef,
+    /// Who it is about: personal.
+    pub handle: SubjectHandle,
+    pub party: u64,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    /// What the rule looked at; an object.
+    pub context: Json,
+    /// Why it was contested, if it was.
+    pub objection: Option<String>,
+    /// Why the refusals that were added to it were, each in its place.
+    pub added_objections: Vec<Option<String>>,
+    /// Why it was decided as it was.
+    pub note: Option<String>,
+}
+
+/// What a person decides about a check.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    pub merchant: MerchantId,
+    /// The check that is decided about.
+    pub check: CheckId,
+    pub event: EventId,
+    pub at: Timestamp,
+    pub by: Actor,
+    /// Why: personal, as it may name people.
+    pub note: String,
+    /// The check that is granted in its place; none to deny.
+    pub grant: Option<Box<CheckEntry>>,
+}
+
+/// What became of a [`Resolution`].
+#[derive(Debug)]
+pub enum Resolved {
+    Granted(Box<Recorded<CheckRecord>>),
+    Denied,
+}
+
+/// Why a [`Resolution`] was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error("there is no such referral")]
+    NotFound,
+    #[error("a person has decided this already")]
+    AlreadyDecided,
+    #[error("a limit has no room for it")]
+    NoRoom(Vec<Reason>),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<DatabaseError> for ResolveError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Ledger(LedgerError::from(&error))
+    }
+}
+
+impl Referral {
+    /// Who decided: the API key, or `cli`. Nobody where it was closed unjudged.
+    pub fn decided_by(&self) -> Option<&str> {
+        let decided = self.decided.as_ref().filter(|_| self.status != ReferralStatus::Closed)?;
+        Some(&decided.by)
+    }
+}
+
+impl ReferralStatus {
+    /// The stored and the wire form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Granted, Self::Denied, Self::Closed].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl TryFrom<ReferralRow> for Referral {
+    type Error = DatabaseError;
+    fn try_from(row: ReferralRow) -> Result<Self, DatabaseError> {
+        let wrong = |what: &'static str| DatabaseError::corrupt("referral", what);
+        let granted = match (row.resolved_by, row.grant_id) {
+            (Some(check), Some(grant)) => {
+                Some((check.parse().map_err(|_| wrong("resolved_by"))?, grant.parse().map_err(|_| wrong("grant_id"))?))
+            }
+            _ => None,
+        };
+        let by = row.decided_by;
+        Ok(Self {
+            check: row.check_id.parse().map_err(|_| wrong("check_id"))?,
+            perk: row.perk.parse().map_err(|_| wrong("perk"))?,
+            perk_id: row.perk_id.parse().map_err(|_| wrong("perk_id"))?,
+            rule_version: row.rule_version,
+            status: ReferralStatus::parse(&row.status).ok_or_else(|| wrong("status"))?,
+            created_at: from_micros(row.created_at),
+            contest: row.contested_at.zip(row.contested_by).map(|(at, by)| Contested {
+                at: from_micros(at),
+                by,
+                added: Vec::new(),
+            }),
+            decided: row.decided_at.zip(by).map(|(at, by)| Decided { at: from_micros(at), by, granted }),
+        })
+    }
+}
+
+impl Ledger {
+    /// The merchant's referrals after a check, oldest first; or its contests.
+    pub async fn list_referrals(
+        &self,
+        merchant: &MerchantId,
+        contested: bool,
+        status: Option<ReferralStatus>,
+        after: Option<CheckId>,
+        limit: u32,
+    ) -> Result<Vec<Referral>, LedgerError> {
+        let (merchant, status) = (merchant.clone(), status.map(ReferralStatus::as_str));
+        let read = self.means.database.read(move |conn| {
+            let rows = store::list_referrals(conn, &merchant, contested, status, after.as_ref(), i64::from(limit))?;
+            with_additions(conn, &merchant, rows)
+        });
+        Ok(read.await?)
+    }
+
+    /// What became of a check that was referred, if it was.
+    pub async fn referral_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
+        let (merchant, check) = (merchant.clone(), check.clone());
+        let read = self.means.database.read(move |conn| {
+            let row = store::find_referral(conn, &merchant, &check)?;
+            Ok::<_, DatabaseError>(with_additions(conn, &merchant, row.into_iter().collect())?.pop())
+        });
+        Ok(read.await?)
+    }
+
+    /// A referral with all there is to decide it by; none when the person has been erased since.
+    pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
+        let (means, merchant, check) = (self.means.clone(), merchant.clone(), check.clone());
+        self.means.database.read(move |conn| find(conn, &means, &merchant, &check)).await
+    }
+
+    /// Records what a person decided, with the grant if there is one.
+    ///
+    /// # Errors
+    /// [`ResolveError`]; then the referral is as it was.
+    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, ResolveError> {
+        let (reply, answer) = oneshot::channel();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let _ = reply.send(resolve(writer, resolution));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        settled(answer, self.change_deadline()).await?
+    }
+}
+
+fn find(
+    conn: &mut AnyConnection,
+    means: &Means,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Referred>, LedgerError> {
+    let Some(row) = store::find_referral(conn, merchant, check)? else { return Ok(None) };
+    let Some(referral) = with_additions(conn, merchant, vec![row.clone()])?.pop() else { return Ok(None) };
+    let Some((subject_ref, subject)) = subjects::find(conn, &means.keyring, merchant, &row.subject)? else {
+        return Ok(None);
+    };
+    let Some(asked) = replay::recorded_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
+    let Some(event) = replay::find_event(conn, merchant, check, check::KIND)? else { return Ok(None) };
+    let mut note_of = |check: &CheckId, kind: &str| match replay::find_event(conn, merchant, check, kind)? {
+        Some(event) => Ok(check::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note)),
+        None => Ok::<_, DatabaseError>(None),
+    };
+    let objection = if row.contested_at.is_some() { note_of(check, contest::OPENED)? } else { None };
+    let added = referral.contest.iter().flat_map(|contest| &contest.added);
+    let added_objections = added.map(|added| note_of(&added.check, contest::ADDED)).collect::<Result<_, _>>()?;
+    let note = note_of(check, kind_of(&row))?;
+    let told = |name: &str| event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
+    let party = event.facts.member("party").and_then(Json::as_whole).and_then(|party| u64::try_from(party).ok());
+    Ok(Some(Referred {
+        referral,
+        asked: asked.get().clone(),
+        subject_ref,
+        party: party.unwrap_or(1),
+        location: told("location"),
+        kiosk: told("kiosk"),
+        context: check::context(&event, &subject)?,
+        handle: subject.secret.handle().clone(),
+        objection,
+        added_objections,
+        note,
+    }))
+}
+
+/// What is personal about a decision, or about what made it necessary.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(crate) struct Personal {
+    pub note: String,
+}
+
+/// What its decision is recorded as.
+fn kind_of(row: &ReferralRow) -> &'static str {
+    match row.contested_at {
+        None => KIND,
+        Some(_) if row.status == ReferralStatus::Granted.as_str() => contest::OVERTURNED,
+        Some(_) if row.status == ReferralStatus::Closed.as_str() => contest::CLOSED,
+        Some(_) => contest::UPHELD,
+    }
+}
+
+fn resolve(writer: &mut Writer, resolution: Resolution) -> Result<Resolved, ResolveError> {
+    let marker = resolution.event.as_str().to_owned();
+    // A refusal rolls back whatever the check it granted has written.
+    let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+        decided(conn, means, logs, &resolution)?.map_err(Abort::Refused)
+    };
+    match writer.attempt(work, std::slice::from_ref(&marker)) {
+        // Committed: only now is there a grant to sign.
+        Ok(Some(record)) => Ok(Resolved::Granted(Box::new(Recorded::new(*record)))),
+        Ok(None) => Ok(Resolved::Denied),
+        Err(abort) => Err(abort.into_error()),
+    }
+}
+
+/// The check that was granted, none when it was denied, or why it can't be decided so.
+fn decided(
+    conn: &mut AnyConnection,
+    means: &Means,
+    logs: &mut KnownLogs,
+    resolution: &Resolution,
+) -> Result<Result<Option<Box<CheckRecord>>, ResolveError>, DatabaseError> {
+    let merchant = &resolution.merchant;
+    let Some(mut row) = store::lock_referral(conn, merchant, &resolution.check)? else {
+        return Ok(Err(ResolveError::NotFound));
+    };
+    if row.status != ReferralStatus::Open.as_str() {
+        return Ok(Err(ResolveError::AlreadyDecided));
+    }
+    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject)?;
+    let granted = match &resolution.grant {
+        None => None,
+        Some(check) => {
+            let entry = Entry::Check(check.clone());
+            match batch::record(conn, means, logs, &[&entry])?.pop() {
+                Some(Outcome::Check(record)) if record.decision == Decision::Granted => Some(record),
+                Some(Outcome::Check(record)) => return Ok(Err(ResolveError::NoRoom(record.reasons))),
+                _ => return Err(DatabaseError::NotFound),
+            }
+        }
+    };
+    settle_row(&mut row, resolution, granted.as_deref());
+    store::update_referral(conn, merchant, &row)?;
+    let leaf = leaf(means, resolution, &row, subject.as_ref().map(|(_, subject)| subject))?;
+    append::append(conn, means, logs, vec![leaf])?;
+    Ok(Ok(granted))
+}
+
+/// Says in the row how it was decided.
+pub(crate) fn settle_row(row: &mut ReferralRow, resolution: &Resolution, granted: Option<&CheckRecord>) {
+    let grant = granted.and_then(|record| record.grant.as_ref());
+    let status = if granted.is_some() { ReferralStatus::Granted } else { ReferralStatus::Denied };
+    status.as_str().clone_into(&mut row.status);
+    row.decided_at = Some(resolution.at.as_microsecond());
+    row.decided_by = Some(resolution.by.name());
+    row.resolved_by = granted.map(|record| record.check.as_str().to_owned());
+    row.grant_id = grant.map(|grant| grant.id.as_str().to_owned());
+}
+
+/// The event of a decision; the note is sealed under the person's key.
+pub(crate) fn leaf(
+    means: &Means,
+    resolution: &Resolution,
+    row: &ReferralRow,
+    subject: Option<&Subject>,
+) -> Result<Leaf, DatabaseError> {
+    let personal = Personal { note: resolution.note.clone() };
+    let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("referral", e))?;
+    // Without the person there is no key to seal the note with, and in the clear it could name them.
+    let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &means.entropy));
+    let body = Event {
+        id: &resolution.event,
+        kind: kind_of(row),
+        at: resolution.at,
+        merchant: Some(&resolution.merchant),
+        actor: &resolution.by,
+        about: &row.check_id,
+        facts: Json::object([
+            ("decision", Json::text(&row.status)),
+            ("perk", Json::text(&row.perk)),
+            ("perk_id", Json::text(&row.perk_id)),
+            ("rule_version", Json::whole(i64::from(row.rule_version))),
+            ("subject", Json::text(&row.subject)),
+            ("check", Json::optional(row.resolved_by.as_deref())),
+            ("grant", Json::optional(row.grant_id.as_deref())),
+        ]),
+        sealed: sealed.as_deref(),
+    }
+    .to_body();
+    Ok(Leaf {
+        log: LogOwner::Merchant(resolution.merchant.clone()),
+        id: resolution.event.clone(),
+        kind: kind_of(row),
+        about: row.check_id.clone(),
+        at: resolution.at,
+        body,
+    })
+}

@@ -1,0 +1,377 @@
+//! Grants that end before their time: a guest leaves, a mistake is taken back.
+//!
+//! Each runs in the transaction of an administrative change and locks in the order of a batch:
+//! counters, grants, and the log's head last.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{GrantId, MerchantId};
+use crate::foundation::json::Json;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner, Personal};
+use crate::ledger::events::StoredEvent;
+use crate::ledger::store::{self, GrantRow, UseRow};
+use crate::ledger::write::check;
+use crate::ledger::write::counters::{self, Counter, CounterKey, Wanted};
+use crate::ledger::{Ledger, LedgerError};
+use crate::rules::limit::{CONCURRENT, ROLLING, is_across_perks};
+
+/// The most grants that one change takes back. A change holds the writer's thread and the locks of all
+/// that its grants used; checks that came meanwhile go before the next change.
+pub const AT_ONCE: usize = 25;
+
+/// The longest note on why a grant is taken back, in characters.
+pub const MAX_NOTE: usize = 500;
+
+/// The kinds of their events.
+pub const RELEASED: &str = "grant.released";
+pub const VOIDED: &str = "grant.voided";
+
+/// The note of a void whose caller could leave none: RFC 7009 has no place for it.
+const REVOKED: &str = "The token was revoked.";
+
+/// Why a grant did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReturnError {
+    #[error("there is no such grant")]
+    NotFound,
+    #[error("the grant was taken back")]
+    Voided,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Who says that a guest left, and where.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    pub actor: Actor,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    /// Of which audience the grant must be; none for any.
+    pub audience: Option<String>,
+}
+
+/// Why grants are taken back, and what becomes of what they used.
+#[derive(Debug, Clone)]
+pub struct Taking {
+    pub actor: Actor,
+    /// Personal, as it may name people.
+    pub note: String,
+    /// Leave what they used of limits used: the right answer to an abuse. What a door has taken
+    /// stays used in any case.
+    pub keep_uses: bool,
+}
+
+/// What became of grants that were to be taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub voided: u64,
+    /// Of those, how many a door had taken before.
+    pub redeemed: u64,
+    /// Of those, how many had been released before: their tokens opened no door any more.
+    pub released: u64,
+    /// Taken back before; nothing was done.
+    pub already: u64,
+}
+
+impl Ledger {
+    /// Ends a grant because the guest has left: its places are free and its token opens no door any
+    /// more. Asked again, it answers the same.
+    ///
+    /// # Errors
+    /// [`ReturnError`].
+    pub async fn release_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        leaving: Leaving,
+    ) -> Result<Timestamp, ReturnError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means().clock.now());
+        self.change(move |conn, events| release(conn, events, &merchant, &grant, &leaving, now)).await
+    }
+
+    /// How many of these grants of the merchant a door has taken.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count_redeemed(&self, merchant: &MerchantId, grants: &[GrantId]) -> Result<u64, DatabaseError> {
+        let (merchant, grants) = (merchant.clone(), grants.to_vec());
+        let read = self.means().database.read(move |conn| {
+            let ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
+            let rows = store::list_redemptions(conn, &ids)?.into_iter();
+            let taken: HashSet<String> =
+                rows.filter(|row| row.merchant_id == merchant.as_str()).map(|row| row.grant_id).collect();
+            Ok::<_, DatabaseError>(taken.len() as u64)
+        });
+        read.await
+    }
+
+    /// Takes grants of the merchant back, all of them or none: their tokens open no door any more.
+    /// Give at most [`AT_ONCE`] of them; the queue is in turn, so who asks for the next ones only when
+    /// these are answered lets every check go first that waits by then.
+    ///
+    /// # Errors
+    /// [`ReturnError::NotFound`] when one of them isn't there.
+    pub async fn void_grants(
+        &self,
+        merchant: &MerchantId,
+        grants: Vec<GrantId>,
+        taking: Taking,
+    ) -> Result<Taken, ReturnError> {
+        let (merchant, now) = (merchant.clone(), self.means().clock.now());
+        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Grant, now)).await
+    }
+
+    /// Takes one grant back by its token: a void like any other, and its event says that the token was
+    /// revoked.
+    ///
+    /// # Errors
+    /// [`ReturnError::NotFound`] when it isn't there.
+    pub async fn revoke_token(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        actor: Actor,
+    ) -> Result<Taken, ReturnError> {
+        let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.means().clock.now());
+        let taking = Taking { actor, note: REVOKED.to_owned(), keep_uses: false };
+        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Token, now)).await
+    }
+}
+
+/// What was named to take a grant back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Grant,
+    /// It was revoked.
+    Token,
+}
+
+/// Grants and the counters they use, locked.
+struct Locked {
+    grants: Vec<GrantRow>,
+    counters: BTreeMap<CounterKey, Counter>,
+    uses: HashMap<String, Vec<UseRow>>,
+}
+
+impl Locked {
+    /// `sums`: the calendar and lifetime counters that are wanted too.
+    fn lock(
+        conn: &mut AnyConnection,
+        grants: &[&str],
+        sums: impl Iterator<Item = CounterKey>,
+        now: Timestamp,
+    ) -> Result<Self, DatabaseError> {
+        let mut wanted: BTreeMap<CounterKey, Wanted> = sums.map(|key| (key, Wanted::default())).collect();
+        // A grant's uses move under their counters' locks, but never to another counter.
+        for held in store::list_uses_of(conn, grants)? {
+            let behind = if held.stay > 0 { 0 } else { now.as_microsecond().saturating_sub(held.counts_at).max(0) };
+            let wanted = wanted.entry(counters::key_of(&held)).or_default();
+            wanted.horizons.push((now.as_microsecond(), Some(behind)));
+        }
+        let counters = counters::lock(conn, &wanted)?;
+        let grants_held = store::lock_grants(conn, grants)?;
+        let mut uses: HashMap<String, Vec<UseRow>> = HashMap::new();
+        for held in store::list_uses_of(conn, grants)? {
+            uses.entry(held.grant_id.clone()).or_default().push(held);
+        }
+        Ok(Self { grants: grants_held, counters, uses })
+    }
+
+    /// Takes away those of the grant's uses that `which` says; returns them.
+    fn take_uses(&mut self, grant: &str, which: impl Fn(&UseRow) -> bool) -> Vec<UseRow> {
+        let mut taken = self.uses.remove(grant).unwrap_or_default();
+        taken.retain(which);
+        for held in &taken {
+            if let Some(counter) = self.counters.get_mut(&counters::key_of(held)) {
+                counter.remove_use(held);
+            }
+        }
+        taken
+    }
+}
+
+fn release(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    grant: &GrantId,
+    leaving: &Leaving,
+    now: Timestamp,
+) -> Result<Timestamp, ReturnError> {
+    let mut locked = Locked::lock(conn, &[grant.as_str()], std::iter::empty(), now)?;
+    let found = locked.grants.pop().filter(|row| row.merchant_id == merchant.as_str());
+    let row = found.filter(|row| leaving.audience.as_ref().is_none_or(|audience| *audience == row.audience));
+    let row = row.ok_or(ReturnError::NotFound)?;
+    if let Some(at) = row.released_at {
+        return Ok(from_micros(at));
+    }
+    // Taken back after a door had let the guest in: the place is the guest's until the guest leaves.
+    let is_held = locked.uses.get(&row.id).is_some_and(|uses| uses.iter().any(|held| held.stay > 0));
+    if row.voided_at.is_some() && !is_held {
+        return Err(ReturnError::Voided);
+    }
+    let freed = locked.take_uses(&row.id, |held| held.stay > 0);
+    counters::store(conn, locked.counters)?;
+    store::release_grant(conn, merchant, &row.id, now.as_microsecond())?;
+    let mut facts = told(&row, now);
+    facts.extend([
+        ("location", Json::optional(leaving.location.as_deref())),
+        ("kiosk", Json::optional(leaving.kiosk.as_deref())),
+        ("returned", returned(freed.iter().map(|held| (held, CONCURRENT)))),
+    ]);
+    events.push(event(merchant, &leaving.actor, RELEASED, &row.id, facts));
+    Ok(now)
+}
+
+fn void(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    grants: &[GrantId],
+    taking: &Taking,
+    by: By,
+    now: Timestamp,
+) -> Result<Taken, ReturnError> {
+    let mut ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sums = if taking.keep_uses { HashMap::new() } else { sums_used(conn, merchant, &ids)? };
+    let keys: HashSet<CounterKey> = sums.values().flatten().map(|(key, _)| key.clone()).collect();
+    let mut locked = Locked::lock(conn, &ids, keys.into_iter(), now)?;
+    let rows = std::mem::take(&mut locked.grants);
+    if rows.len() != ids.len() || rows.iter().any(|row| row.merchant_id != merchant.as_str()) {
+        return Err(ReturnError::NotFound);
+    }
+    let spent: HashSet<String> = store::list_redemptions(conn, &ids)?.into_iter().map(|row| row.grant_id).collect();
+    let mut taken = Taken::default();
+    let mut voided = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if row.voided_at.is_some() {
+            taken.already += 1;
+            continue;
+        }
+        taken.voided += 1;
+        voided.push(row.id.as_str());
+        let was_spent = spent.contains(&row.id);
+        taken.redeemed += u64::from(was_spent);
+        taken.released += u64::from(row.released_at.is_some());
+        let gives_back = !was_spent && !taking.keep_uses;
+        // A place that no guest has taken yet is free in any case; one that has keeps it until it leaves.
+        let freed = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));
+        let mut back: Vec<Json> =
+            freed.iter().map(|held| one(held, if held.stay > 0 { CONCURRENT } else { ROLLING })).collect();
+        for (key, cost) in sums.get(&row.id).into_iter().flatten().filter(|_| gives_back) {
+            if let Some(counter) = locked.counters.get_mut(key) {
+                counter.give_back(*cost);
+                let [_, _, limit, scope, window] = key;
+                back.push(part(limit, scope, window, i64::try_from(*cost).unwrap_or(i64::MAX)));
+            }
+        }
+        let mut facts = told(row, now);
+        facts.extend([("keeps_uses", Json::Bool(taking.keep_uses)), ("returned", Json::List(back))]);
+        let note = ("note", Json::text(&taking.note));
+        let personal = match by {
+            By::Token => {
+                facts.extend([note, ("revoked", Json::Bool(true))]);
+                None
+            }
+            // What somebody wrote may name the person.
+            By::Grant => {
+                let subject = facts.iter().find(|(name, _)| *name == "subject").and_then(|(_, sub)| sub.as_text());
+                subject.map(|subject| Personal { subject: subject.to_owned(), fields: Json::object([note]) })
+            }
+        };
+        events.push(EventDraft { personal, ..event(merchant, &taking.actor, VOIDED, &row.id, facts) });
+    }
+    store::void_grants(conn, merchant, &voided, now.as_microsecond())?;
+    counters::store(conn, locked.counters)?;
+    Ok(taken)
+}
+
+/// What each grant used of counters that only add up, as its check's event tells.
+fn sums_used(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    ids: &[&str],
+) -> Result<HashMap<String, Vec<(CounterKey, u64)>>, ReturnError> {
+    let rows = store::list_grants(conn, merchant, ids)?;
+    if rows.len() != ids.len() {
+        return Err(ReturnError::NotFound);
+    }
+    let checks: Vec<&str> = rows.iter().map(|row| row.check_id.as_str()).collect();
+    let told = store::list_events_about(conn, merchant, &checks, check::KIND)?.into_iter();
+    let mut bodies: HashMap<String, String> = told.filter_map(|event| Some((event.about, event.body?))).collect();
+    let mut used = HashMap::new();
+    for row in &rows {
+        // A pruned body tells nothing any more: its windows are long over.
+        let Some(body) = bodies.remove(&row.check_id) else { continue };
+        let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("check event", e))?;
+        let limits = event.facts.member("limits").and_then(Json::as_list).unwrap_or_default();
+        let keys = limits.iter().filter(|limit| limit.member("horizon").is_none()).filter_map(|limit| {
+            let text = |name| limit.member(name).and_then(Json::as_text).map(str::to_owned);
+            let (scope, cost) = (text("scope")?, limit.member("cost").and_then(Json::as_whole)?);
+            let perk = if is_across_perks(&scope) { String::new() } else { row.perk_id.clone() };
+            let key = [merchant.as_str().to_owned(), perk, text("id")?, scope, text("window")?];
+            Some((key, u64::try_from(cost).ok()?))
+        });
+        used.insert(row.id.clone(), keys.collect());
+    }
+    Ok(used)
+}
+
+/// What the token says, so that a report needs no other event.
+fn told(row: &GrantRow, now: Timestamp) -> Vec<(&'static str, Json)> {
+    let claims = Json::parse(&row.claims).unwrap_or(Json::Null);
+    let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
+    vec![
+        ("check", Json::text(&row.check_id)),
+        ("perk_id", Json::text(&row.perk_id)),
+        ("perk", told("perk")),
+        ("tier", told("tier")),
+        ("rule_version", told("rule")),
+        ("subject", told("sub")),
+        ("party", told("party")),
+        // The event's own time is that of its turn, which may come a moment later.
+        ("ended_at", Json::text(now.to_string())),
+    ]
+}
+
+fn returned<'a>(freed: impl Iterator<Item = (&'a UseRow, &'static str)>) -> Json {
+    Json::List(freed.map(|(held, window)| one(held, window)).collect())
+}
+
+fn one(held: &UseRow, window: &str) -> Json {
+    part(&held.limit_id, &held.scope_key, window, held.cost)
+}
+
+fn part(limit: &str, scope: &str, window: &str, cost: i64) -> Json {
+    Json::object([
+        ("id", Json::text(limit)),
+        ("scope", Json::text(scope)),
+        ("window", Json::text(window)),
+        ("cost", Json::whole(cost)),
+    ])
+}
+
+fn event(
+    merchant: &MerchantId,
+    actor: &Actor,
+    kind: &'static str,
+    about: &str,
+    facts: Vec<(&'static str, Json)>,
+) -> EventDraft {
+    EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind,
+        about: about.to_owned(),
+        actor: actor.clone(),
+        facts: Json::object(facts),
+        personal: None,
+    }
+}

@@ -1,0 +1,4 @@
+//! ledger::grants
+
+pub mod ending;
+pub mod selection;

@@ -1,0 +1,194 @@
+//! Reading back what an earlier request was told.
+
+use jiff::Timestamp;
+
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{CheckId, GrantId, MerchantId};
+use crate::foundation::json::Json;
+use crate::keyring::Keyring;
+use crate::ledger::LedgerError;
+use crate::ledger::cases::referral::Personal;
+use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
+use crate::ledger::events::StoredEvent;
+use crate::ledger::grants::ending;
+use crate::ledger::recorded::Recorded;
+use crate::ledger::store::{self, EventRow, GrantRow};
+use crate::ledger::write::check;
+use crate::ledger::write::subjects;
+
+/// A grant with what became of it.
+#[derive(Debug, Clone)]
+pub struct GrantRecord {
+    pub check: CheckRecord,
+    pub redemptions: Vec<Redemption>,
+    /// Why it was taken back, if it was and the person has not been erased since: personal.
+    pub note: Option<String>,
+}
+
+/// The check `check` of the merchant, if there is one.
+pub fn find_check(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Recorded<CheckRecord>>, DatabaseError> {
+    let Some(row) = store::find_event(conn, merchant, check.as_str(), check::KIND)? else {
+        return Ok(None);
+    };
+    let Some(event) = parsed(&row)? else {
+        return Ok(None);
+    };
+    let subject = match event.facts.member("subject").and_then(Json::as_text) {
+        Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?.map(|(_, subject)| subject),
+        None => None,
+    };
+    let grant = match event.facts.member("grant").and_then(|g| g.member("id")).and_then(Json::as_text) {
+        Some(id) => store::find_grant(conn, merchant, id)?.map(grant_of).transpose()?,
+        None => None,
+    };
+    let receipt = receipt(conn, merchant, &row)?;
+    Ok(Some(Recorded::new(check::read(&event, subject.as_ref(), grant, receipt)?)))
+}
+
+/// [`find_check`], told from a check whose event is pruned.
+pub fn recorded_check(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
+    let found = find_check(conn, keyring, merchant, check)?;
+    if found.is_none() && store::find_event(conn, merchant, check.as_str(), check::KIND)?.is_some() {
+        return Err(LedgerError::Pruned);
+    }
+    Ok(found)
+}
+
+/// The grant `grant` of the merchant, if there is one.
+///
+/// # Errors
+/// [`LedgerError::Pruned`] when the event that tells of it is; the database's.
+pub fn find_grant(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    grant: &GrantId,
+) -> Result<Option<GrantRecord>, LedgerError> {
+    let Some(row) = store::find_grant(conn, merchant, grant.as_str())? else {
+        return Ok(None);
+    };
+    let check = row.check_id.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
+    let Some(check) = recorded_check(conn, keyring, merchant, &check)? else {
+        return Ok(None);
+    };
+    let redemptions = store::list_redemptions(conn, &[grant.as_str()])?
+        .into_iter()
+        .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at) })
+        .collect();
+    let note = if row.voided_at.is_some() { note_of_void(conn, keyring, merchant, grant)? } else { None };
+    Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note }))
+}
+
+/// Why the grant was taken back. The first events said it in the clear, as revocations of tokens still do.
+fn note_of_void(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    grant: &GrantId,
+) -> Result<Option<String>, DatabaseError> {
+    let row = store::find_event(conn, merchant, grant.as_str(), ending::VOIDED)?;
+    let Some(event) = row.as_ref().map_or(Ok(None), parsed)? else { return Ok(None) };
+    let told = |name: &str| event.facts.member(name).and_then(Json::as_text);
+    if let Some(note) = told("note") {
+        return Ok(Some(note.to_owned()));
+    }
+    let subject = match told("subject") {
+        Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?,
+        None => None,
+    };
+    let Some((_, subject)) = subject else { return Ok(None) };
+    Ok(check::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note))
+}
+
+/// What a door would find of a grant now. Nothing personal is opened for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub single_use: bool,
+    /// How often its token was spent.
+    pub redemptions: u64,
+    pub end: Option<Ended>,
+    /// A place that it held has lapsed: it may be another's by now.
+    pub has_lapsed: bool,
+}
+
+impl Standing {
+    /// Whether its token opens a door, if it is valid there and then.
+    pub const fn opens(&self) -> bool {
+        self.end.is_none() && !self.has_lapsed && !(self.single_use && self.redemptions > 0)
+    }
+}
+
+/// How the grant `grant` of the merchant stands at `now`, if there is one.
+pub(crate) fn find_standing(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    grant: &GrantId,
+    now: Timestamp,
+) -> Result<Option<Standing>, DatabaseError> {
+    let Some(row) = store::find_grant(conn, merchant, grant.as_str())? else {
+        return Ok(None);
+    };
+    let spent = store::list_redemptions(conn, &[grant.as_str()])?;
+    let held = store::list_uses_of(conn, &[grant.as_str()])?;
+    Ok(Some(Standing {
+        single_use: row.single_use,
+        redemptions: u64::try_from(spent.len()).unwrap_or(u64::MAX),
+        end: end_of(row.released_at, row.voided_at),
+        has_lapsed: held.iter().any(|held| held.stay > 0 && held.counts_at <= now.as_microsecond()),
+    }))
+}
+
+/// The event of this kind about the check, unless there is none or its body is pruned.
+pub(crate) fn find_event(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+    kind: &str,
+) -> Result<Option<StoredEvent>, DatabaseError> {
+    let row = store::find_event(conn, merchant, check.as_str(), kind)?;
+    row.as_ref().map_or(Ok(None), parsed)
+}
+
+fn parsed(row: &EventRow) -> Result<Option<StoredEvent>, DatabaseError> {
+    let event = row.body.as_deref().map(StoredEvent::parse).transpose();
+    event.map_err(|e| DatabaseError::corrupt("check event", e))
+}
+
+fn grant_of(row: GrantRow) -> Result<Grant, DatabaseError> {
+    Ok(Grant {
+        id: row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?,
+        kid: row.kid,
+        claims: row.claims,
+        expires_at: from_micros(row.expires_at),
+        single_use: row.single_use,
+        end: end_of(row.released_at, row.voided_at),
+    })
+}
+
+/// A grant that was released may still be voided: that has the last word.
+pub(crate) fn end_of(released_at: Option<i64>, voided_at: Option<i64>) -> Option<Ended> {
+    let released = released_at.map(|at| Ended::Released(from_micros(at)));
+    voided_at.map(|at| Ended::Voided(from_micros(at))).or(released)
+}
+
+fn receipt(conn: &mut AnyConnection, merchant: &MerchantId, row: &EventRow) -> Result<Receipt, DatabaseError> {
+    let log = store::find_log(conn, Some(merchant))?.ok_or(DatabaseError::NotFound)?;
+    let checkpoint = store::covering_checkpoint(conn, &row.log_id, row.log_index)?.ok_or(DatabaseError::NotFound)?;
+    Ok(Receipt {
+        log: log.name,
+        index: u64::try_from(row.log_index).map_err(|e| DatabaseError::corrupt("log index", e))?,
+        leaf_hash: row.leaf_hash.as_slice().try_into().map_err(|e| DatabaseError::corrupt("leaf hash", e))?,
+        checkpoint: checkpoint.note,
+    })
+}

@@ -1,0 +1,313 @@
+//! Reading a merchant's log as it stands: filtered pages, bounded in what one request looks at.
+
+use aws_lc_rs::constant_time;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+
+use super::person::Person;
+use crate::database::DatabaseError;
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::foundation::json::Json;
+use crate::foundation::subject::hex;
+use crate::ledger::store::history::{self as rows, LoggedRow};
+use crate::ledger::{Ledger, LedgerError};
+
+/// How many places of the log one request looks at, whatever it finds.
+const SCAN: i64 = 5_000;
+
+/// How many of them one query reads.
+const CHUNK: i64 = 500;
+
+/// How many times as many when the events of one person are looked for: the database passes over
+/// all others by itself.
+const PERSONAL: i64 = 10;
+
+/// Which events: those of which everything that is given holds.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+    pub kind: Option<String>,
+    pub about: Option<String>,
+    pub perk: Option<String>,
+    pub tier: Option<String>,
+    pub decision: Option<String>,
+    /// The code of one of its reasons.
+    pub reason: Option<String>,
+    pub kiosk: Option<String>,
+    pub location: Option<String>,
+    pub rule_version: Option<i32>,
+    /// The key that did it.
+    pub actor: Option<KeyId>,
+    /// What its events call a person (`Ledger::find_person`): one of these; nothing is asked when there are none.
+    pub subjects: Vec<String>,
+    /// The other way round than the newest first.
+    pub oldest_first: bool,
+}
+
+/// An event in its place.
+#[derive(Debug, Clone)]
+pub struct LoggedEvent {
+    pub index: i64,
+    pub id: String,
+    pub kind: String,
+    pub at: Timestamp,
+    pub about: String,
+    /// In hexadecimal.
+    pub leaf_hash: String,
+    /// None once the body was pruned; so are the facts.
+    pub actor: Option<Json>,
+    pub facts: Option<Json>,
+    /// What is personal, as it is sealed; never shown.
+    pub sealed: Option<Json>,
+}
+
+/// Some of the events that were looked for.
+#[derive(Debug, Clone, Default)]
+pub struct EventPage {
+    pub events: Vec<LoggedEvent>,
+    /// Where to go on; none when the log's end was reached.
+    pub next: Option<String>,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum BrowseError {
+    /// Of another merchant, of other filters, or made up.
+    #[error("the cursor belongs to no page of this search: start again without it")]
+    Cursor,
+    #[error("the searches asked for before are not answered yet: ask again when they are")]
+    Crowded,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Ledger {
+    /// The same for the events of one person, whom `person` names in the place of the filter.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn browse_person(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        person: &Person,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<EventPage, BrowseError> {
+        let filter = filter.about_person(person);
+        self.browse_since(merchant, filter, Some(person.since), cursor, most).await
+    }
+
+    /// Up to `most` events of the merchant's log behind `cursor`. A page may be empty and still not be
+    /// the last: a request looks at a bounded part of the log.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn browse(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<EventPage, BrowseError> {
+        self.browse_since(merchant, filter, None, cursor, most).await
+    }
+
+    /// The same, where nothing that is looked for stands before `since` in the log.
+    pub(crate) async fn browse_since(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        since: Option<Timestamp>,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<EventPage, BrowseError> {
+        let place = match cursor {
+            None => None,
+            Some(text) => Some(self.read_cursor(merchant, &filter, text).ok_or(BrowseError::Cursor)?),
+        };
+        let turn = self.searches.begin(merchant).await.ok_or(BrowseError::Crowded)?;
+        let from = filter.from.max(since);
+        let stretch = self.stretch(merchant, from, filter.to.unwrap_or(Timestamp::MAX)).await?;
+        let (low, high) = match place {
+            None => (stretch.from, stretch.before),
+            Some(place) if filter.oldest_first => (place.max(stretch.from), stretch.before),
+            Some(place) => (stretch.from, place.min(stretch.before)),
+        };
+        let (asked, of) = (filter.clone(), merchant.clone());
+        let read = self.means.database.read(move |conn| {
+            // Not before it is over: whoever asked may be gone by then.
+            let _turn = turn;
+            let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
+            let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
+            scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects), &asked, (low, high), most)
+        });
+        let (events, next) = read.await.map_err(LedgerError::from)?;
+        Ok(EventPage { events, next: next.map(|place| self.cursor(merchant, &filter, place)) })
+    }
+
+    /// The place, and what only this gateway can say of it: that it is of this merchant's search.
+    fn cursor(&self, merchant: &MerchantId, filter: &EventFilter, place: i64) -> String {
+        let place = place.to_be_bytes();
+        let search = format!("{filter:?}");
+        let seal = self.means.keyring.blind(&[b"events", merchant.as_str().as_bytes(), &place, search.as_bytes()]);
+        URL_SAFE_NO_PAD.encode([&place[..], &seal].concat())
+    }
+
+    fn read_cursor(&self, merchant: &MerchantId, filter: &EventFilter, text: &str) -> Option<i64> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let place = i64::from_be_bytes(*bytes.first_chunk::<8>()?);
+        let ours = self.cursor(merchant, filter, place);
+        constant_time::verify_slices_are_equal(ours.as_bytes(), text.as_bytes()).ok().map(|()| place)
+    }
+}
+
+type Scanned = (Vec<LoggedEvent>, Option<i64>);
+
+/// What the filter means between the two indexes, and where to go on.
+fn scan(
+    mut list: impl FnMut((i64, i64)) -> Result<Vec<LoggedRow>, DatabaseError>,
+    filter: &EventFilter,
+    (mut low, mut high): (i64, i64),
+    most: usize,
+) -> Result<Scanned, DatabaseError> {
+    let mut found = Vec::new();
+    let wide = if filter.subjects.is_empty() { 1 } else { PERSONAL };
+    let (mut left, step) = (SCAN * wide, CHUNK * wide);
+    while low < high && left > 0 {
+        let chunk = if filter.oldest_first {
+            (low, high.min(low.saturating_add(step)))
+        } else {
+            (low.max(high.saturating_sub(step)), high)
+        };
+        left -= step;
+        let mut rows = list(chunk)?;
+        if !filter.oldest_first {
+            rows.reverse();
+        }
+        for row in rows {
+            let index = row.log_index;
+            let Some(event) = read(row, filter)? else { continue };
+            found.push(event);
+            if found.len() == most {
+                let next = if filter.oldest_first { index + 1 } else { index };
+                let more = if filter.oldest_first { next < high } else { low < next };
+                return Ok((found, more.then_some(next)));
+            }
+        }
+        if filter.oldest_first {
+            low = chunk.1;
+        } else {
+            high = chunk.0;
+        }
+    }
+    let next = if filter.oldest_first { low } else { high };
+    Ok((found, (low < high).then_some(next)))
+}
+
+/// The event, when the filter means it.
+fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, DatabaseError> {
+    let at = from_micros(row.at);
+    if filter.from.is_some_and(|from| at < from) || filter.to.is_some_and(|to| at >= to) {
+        return Ok(None);
+    }
+    let body = row.body.as_deref().map(Json::parse).transpose();
+    let body = body.map_err(|e| DatabaseError::corrupt("event", e))?;
+    let member = |name: &str| body.as_ref().and_then(|body| body.member(name)).cloned();
+    let (actor, facts, sealed) = (member("actor"), member("facts"), member("sealed"));
+    let key = || actor.as_ref()?.member("key").and_then(Json::as_text);
+    if !filter.means(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
+        return Ok(None);
+    }
+    let leaf_hash = hex(&row.leaf_hash);
+    let LoggedRow { log_index: index, id, kind, about, .. } = row;
+    Ok(Some(LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, sealed }))
+}
+
+impl EventFilter {
+    /// The same, of those about this person.
+    pub(crate) fn about_person(self, person: &Person) -> Self {
+        Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
+    }
+
+    fn means(&self, facts: Option<&Json>) -> bool {
+        let fact = |name: &str| facts.and_then(|facts| facts.member(name));
+        let is = |name: &str, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| fact(name).and_then(Json::as_text) == Some(wanted))
+        };
+        let gives = |code: &str| {
+            let reasons = fact("reasons").and_then(Json::as_list).unwrap_or_default();
+            reasons.iter().any(|reason| reason.member("code").and_then(Json::as_text) == Some(code))
+        };
+        is("perk", self.perk.as_deref())
+            && is("tier", self.tier.as_deref())
+            && is("decision", self.decision.as_deref())
+            && is("kiosk", self.kiosk.as_deref())
+            && is("location", self.location.as_deref())
+            && (self.subjects.is_empty() || self.subjects.iter().any(|name| is("subject", Some(name))))
+            && self.reason.as_deref().is_none_or(gives)
+            && self
+                .rule_version
+                .is_none_or(|version| fact("rule_version").and_then(Json::as_whole) == Some(i64::from(version)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: i64 = 12_003;
+
+    fn row(log_index: i64) -> LoggedRow {
+        let (id, leaf_hash) = (format!("evt_{log_index}"), vec![0; 32]);
+        LoggedRow { log_index, id, kind: "k".into(), about: "a".into(), at: log_index, leaf_hash, body: None }
+    }
+
+    /// All that following the pages finds, and how many pages there were. Every 7th event only is listed.
+    fn follow(filter: &EventFilter, most: usize) -> (Vec<i64>, usize) {
+        let (mut low, mut high, mut found, mut pages) = (0, SIZE, Vec::new(), 0);
+        loop {
+            let mut looked_at = 0;
+            let list = |(from, before): (i64, i64)| {
+                assert!(from < before && before - from <= CHUNK && before <= SIZE);
+                looked_at += before - from;
+                Ok((from..before).filter(|index| index % 7 == 0).map(row).collect())
+            };
+            let (events, next) = scan(list, filter, (low, high), most).unwrap();
+            assert!(looked_at <= SCAN && events.len() <= most);
+            found.extend(events.iter().map(|event| event.index));
+            pages += 1;
+            match next {
+                None => return (found, pages),
+                Some(next) if filter.oldest_first => low = next,
+                Some(next) => high = next,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_over_a_long_log_find_each_event_once_and_look_at_little() {
+        for oldest_first in [true, false] {
+            let mut expected: Vec<i64> = (0..SIZE).filter(|index| index % 7 == 0).collect();
+            if !oldest_first {
+                expected.reverse();
+            }
+            let filter = EventFilter { oldest_first, ..EventFilter::default() };
+            for most in [1, 7, 200, 5_000] {
+                assert_eq!(follow(&filter, most).0, expected, "{most}");
+            }
+            assert_eq!(follow(&filter, 5_000).1, 3, "a page ends where enough was looked at");
+            let none = EventFilter { tier: Some("main".into()), ..filter };
+            assert_eq!(
+                follow(&none, 50),
+                (Vec::new(), 3),
+                "pruned bodies have no facts, and pages without events go on"
+            );
+        }
+    }
+}

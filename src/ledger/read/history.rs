@@ -1,0 +1,222 @@
+//! Reading the checks of the past and what became of them in the log's order, page by page. Nothing is locked and no page is
+//! part of a longer transaction: whoever reads a year of checks is in nobody's way.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::decisions::{self, PastEvent};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{MerchantId, PerkId};
+use crate::foundation::subject::{Pseudonym, SubjectRef};
+use crate::keyring::Keyring;
+use crate::ledger::events::StoredEvent;
+use crate::ledger::grants::ending;
+use crate::ledger::store::history as rows;
+use crate::ledger::write::subjects::Subject;
+use crate::ledger::write::{check, redemption};
+use crate::ledger::{Ledger, LedgerError};
+
+/// How many events a page spans.
+const PAGE: i64 = 500;
+
+/// Replicas' clocks differ and batches wait, so the log is only nearly in the order of its instants.
+const DISORDER_MICROS: i64 = 600 * 1_000_000;
+
+/// A stretch of a merchant's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first index.
+    pub from: i64,
+    /// The first index behind it.
+    pub before: i64,
+}
+
+/// What of the past matters to the one who asks.
+#[derive(Debug, Clone)]
+pub struct Interest {
+    pub perk: PerkId,
+    /// What is personal is opened from here on; before it nobody asks.
+    pub personal_from: Timestamp,
+    /// Redemptions, releases and voids are read too: they move what grants use of limits.
+    pub moves: bool,
+    /// Other perks are read too.
+    pub other_perks: bool,
+    /// Only what names this person is read, where one is given.
+    pub person: Option<Pseudonym>,
+}
+
+/// The events of a page.
+#[derive(Debug, Default)]
+pub struct HistoryPage {
+    pub events: Vec<PastEvent>,
+    /// When those checks were whose bodies are gone.
+    pub pruned: Vec<Timestamp>,
+    /// Where the next page begins.
+    pub next: i64,
+}
+
+impl Ledger {
+    /// The stretch of the merchant's log that holds all that happened from `since` (or its beginning)
+    /// to `until`, and a little more on both sides.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub async fn stretch(
+        &self,
+        merchant: &MerchantId,
+        since: Option<Timestamp>,
+        until: Timestamp,
+    ) -> Result<Stretch, LedgerError> {
+        let merchant = merchant.clone();
+        let read = self.means.database.read(move |conn| {
+            let Some((log, size)) = rows::find_log_size(conn, &merchant)? else {
+                return Ok(Stretch { from: 0, before: 0 });
+            };
+            stretch_of(conn, &log, size, since, until)
+        });
+        Ok(read.await?)
+    }
+
+    /// What happened in one page of the stretch.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub async fn past_events(
+        &self,
+        merchant: &MerchantId,
+        stretch: Stretch,
+        interest: &Interest,
+    ) -> Result<HistoryPage, LedgerError> {
+        let (merchant, interest, keyring) = (merchant.clone(), interest.clone(), self.means.keyring.clone());
+        let read = self.means.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
+        Ok(read.await?)
+    }
+
+    /// [`Ledger::past_events`] for threads that may block.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn past_events_blocking(
+        &self,
+        merchant: &MerchantId,
+        stretch: Stretch,
+        interest: &Interest,
+    ) -> Result<HistoryPage, LedgerError> {
+        let keyring = &self.means.keyring;
+        Ok(self.means.database.read_blocking(|conn| page(conn, keyring, merchant, stretch, interest))?)
+    }
+}
+
+/// [`Ledger::stretch`] of a log of so many events.
+///
+/// # Errors
+/// The database's.
+pub fn stretch_of(
+    conn: &mut AnyConnection,
+    log: &str,
+    size: i64,
+    since: Option<Timestamp>,
+    until: Timestamp,
+) -> Result<Stretch, DatabaseError> {
+    let until = until.as_microsecond().saturating_add(DISORDER_MICROS);
+    let from = match since {
+        None => 0,
+        Some(since) => first_at(conn, log, size, since.as_microsecond().saturating_sub(DISORDER_MICROS))?,
+    };
+    Ok(Stretch { from, before: first_at(conn, log, size, until)? })
+}
+
+/// The first index whose event is not before `at`, as if the log were in the order of its instants.
+fn first_at(conn: &mut AnyConnection, log: &str, size: i64, at: i64) -> Result<i64, DatabaseError> {
+    let (mut low, mut high) = (0, size);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match rows::find_instant(conn, log, middle)? {
+            Some(instant) if instant < at => low = middle + 1,
+            Some(_) | None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+fn page(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    stretch: Stretch,
+    interest: &Interest,
+) -> Result<HistoryPage, DatabaseError> {
+    let next = stretch.before.min(stretch.from.saturating_add(PAGE));
+    let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
+        return Ok(HistoryPage { next, ..HistoryPage::default() });
+    };
+    // Bodies are canonical, so this text stands in every event of the perk. What callers put into a
+    // check is sealed, and within a note the quotes are escaped, so it stands in no other.
+    let of_the_perk = format!(r#""perk_id":"{}""#, interest.perk.as_str());
+    let kinds = [check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED];
+    let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
+    let of_the_person = interest.person.as_ref().map(|name| format!(r#""subject":"{}""#, name.as_str()));
+    let mut pruned = Vec::new();
+    let mut events = Vec::new();
+    for row in rows::list_placed(conn, &log, kinds, stretch.from, next)? {
+        let at = from_micros(row.at);
+        let is_check = row.kind == check::KIND;
+        let Some(body) = row.body else {
+            pruned.extend(is_check.then_some(at));
+            continue;
+        };
+        let is_ours = body.contains(&of_the_perk);
+        let is_opened = is_check && is_ours && at >= interest.personal_from;
+        // Of what nobody decides again only grants matter, and another perk's redemption only where it
+        // holds a place.
+        let matters = match row.kind.as_str() {
+            check::KIND => is_opened || body.contains(r#""decision":"granted""#),
+            redemption::KIND => is_ours || body.contains(r#""holds":["#),
+            _ => true,
+        };
+        let names_them = of_the_person.as_ref().is_none_or(|text| body.contains(text));
+        if matters && names_them && (is_ours || interest.other_perks) {
+            let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+            events.push((event, row.kind, is_opened));
+        }
+    }
+    let wanted: BTreeSet<&str> =
+        events.iter().filter(|(_, _, open)| *open).filter_map(|(event, ..)| decisions::pseudonym(event)).collect();
+    let subjects = subjects_called(conn, keyring, merchant, &wanted)?;
+    let mut read = Vec::with_capacity(events.len());
+    for (event, kind, open) in &events {
+        read.push(match kind.as_str() {
+            redemption::KIND => PastEvent::Redeemed(decisions::redemption(event)?),
+            ending::RELEASED => PastEvent::Ended(decisions::end(event, false)?),
+            ending::VOIDED => PastEvent::Ended(decisions::end(event, true)?),
+            _ => {
+                let subject = decisions::pseudonym(event).filter(|_| *open).and_then(|name| subjects.get(name));
+                PastEvent::Check(Box::new(decisions::read(event, subject)?))
+            }
+        });
+    }
+    Ok(HistoryPage { events: read, pruned, next })
+}
+
+fn subjects_called(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    pseudonyms: &BTreeSet<&str>,
+) -> Result<HashMap<String, (SubjectRef, Subject)>, DatabaseError> {
+    let pseudonyms: Vec<&str> = pseudonyms.iter().copied().collect();
+    let mut subjects = HashMap::new();
+    for row in rows::list_subjects_called(conn, merchant, &pseudonyms)? {
+        let bytes: [u8; 32] =
+            row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+        let reference = SubjectRef(bytes);
+        let secret = keyring
+            .open_subject(merchant, &reference, &row.sealed)
+            .map_err(|e| DatabaseError::corrupt("subject", e))?;
+        let pseudonym = Pseudonym::stored(&row.pseudonym);
+        subjects.insert(row.pseudonym, (reference, Subject { secret, pseudonym }));
+    }
+    Ok(subjects)
+}

@@ -1,0 +1,168 @@
+//! Lists of checks and of grants, as the log has them: filtered pages, bounded in what one request looks at.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::browse::{BrowseError, EventFilter, LoggedEvent};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::decision::decide::Decision;
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{CheckId, GrantId, MerchantId, PerkSlug};
+use crate::foundation::json::Json;
+use crate::foundation::subject::SubjectHandle;
+use crate::ledger::entry::Ended;
+use crate::ledger::idempotency::replay::end_of;
+use crate::ledger::write::check;
+use crate::ledger::{Ledger, LedgerError, store};
+
+/// One check, by what its event says in the clear.
+#[derive(Debug, Clone)]
+pub struct ListedCheck {
+    pub check: CheckId,
+    pub at: Timestamp,
+    pub decision: Decision,
+    pub perk: PerkSlug,
+    pub rule_version: i32,
+    pub tier: Option<String>,
+    /// The codes of its reasons, each once.
+    pub reasons: Vec<String>,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    pub grant: Option<GrantId>,
+    pub resolves: Option<CheckId>,
+    pub joins: Option<CheckId>,
+}
+
+/// One grant and what became of it.
+#[derive(Debug, Clone)]
+pub struct ListedGrant {
+    pub grant: GrantId,
+    /// The check that it was granted by.
+    pub check: ListedCheck,
+    /// The token key.
+    pub kid: String,
+    pub single_use: bool,
+    pub expires_at: Timestamp,
+    pub redeemed_at: Vec<Timestamp>,
+    pub end: Option<Ended>,
+}
+
+/// Some of what was looked for.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Where to go on; none when the log's end was reached.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page on which nothing is, and the last.
+    const EMPTY: Self = Self { items: Vec::new(), next: None };
+}
+
+impl Ledger {
+    /// Up to `most` checks of the merchant behind `cursor` that `filter` means, of one person where one is given.
+    /// Checks whose events were pruned are left out. A page may be empty and still not be the last.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn list_checks(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        person: Option<&SubjectHandle>,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<Page<ListedCheck>, BrowseError> {
+        let filter = EventFilter { kind: Some(check::KIND.to_owned()), ..filter };
+        let page = match person {
+            None => self.browse(merchant, filter, cursor, most).await?,
+            Some(handle) => match self.find_person(merchant, handle).await? {
+                Some(person) => self.browse_person(merchant, filter, &person, cursor, most).await?,
+                None => return Ok(Page::EMPTY),
+            },
+        };
+        let items: Result<Vec<_>, _> = page.events.iter().filter_map(|event| listed(event).transpose()).collect();
+        Ok(Page { items: items.map_err(LedgerError::from)?, next: page.next })
+    }
+
+    /// The same of grants.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn list_grants(
+        &self,
+        merchant: &MerchantId,
+        filter: EventFilter,
+        person: Option<&SubjectHandle>,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<Page<ListedGrant>, BrowseError> {
+        let filter = EventFilter { decision: Some(Decision::Granted.as_str().to_owned()), ..filter };
+        let page = self.list_checks(merchant, filter, person, cursor, most).await?;
+        let of = merchant.clone();
+        let read = self.means().database.read(move |conn| grants_of(conn, &of, page.items));
+        Ok(Page { items: read.await.map_err(LedgerError::from)?, next: page.next })
+    }
+}
+
+/// What became of what these checks granted, in their order.
+fn grants_of(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    checks: Vec<ListedCheck>,
+) -> Result<Vec<ListedGrant>, DatabaseError> {
+    let ids: Vec<&str> = checks.iter().filter_map(|check| check.grant.as_ref()).map(GrantId::as_str).collect();
+    let rows = store::list_grants(conn, merchant, &ids)?;
+    let mut redeemed: HashMap<String, Vec<Timestamp>> = HashMap::new();
+    for row in store::list_redemptions(conn, &ids)? {
+        redeemed.entry(row.grant_id).or_default().push(from_micros(row.redeemed_at));
+    }
+    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    let grant_of = |check: ListedCheck| {
+        let grant = check.grant.clone()?;
+        let row = rows.remove(grant.as_str())?;
+        Some(ListedGrant {
+            check,
+            kid: row.kid,
+            single_use: row.single_use,
+            expires_at: from_micros(row.expires_at),
+            redeemed_at: redeemed.remove(grant.as_str()).unwrap_or_default(),
+            end: end_of(row.released_at, row.voided_at),
+            grant,
+        })
+    };
+    Ok(checks.into_iter().filter_map(grant_of).collect())
+}
+
+/// The check that the event tells of; none once its body was pruned.
+fn listed(event: &LoggedEvent) -> Result<Option<ListedCheck>, DatabaseError> {
+    let Some(facts) = &event.facts else { return Ok(None) };
+    let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
+    let text = |name: &str| facts.member(name).and_then(Json::as_text);
+    let check_of = |name: &str| text(name).and_then(|check| check.parse().ok());
+    let version = facts.member("rule_version").and_then(Json::as_whole).and_then(|n| i32::try_from(n).ok());
+    let grant = facts.member("grant").and_then(|grant| grant.member("id")).and_then(Json::as_text);
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in facts.member("reasons").and_then(Json::as_list).unwrap_or_default() {
+        let code = reason.member("code").and_then(Json::as_text).ok_or_else(wrong("reasons"))?;
+        if !reasons.iter().any(|known| known == code) {
+            reasons.push(code.to_owned());
+        }
+    }
+    Ok(Some(ListedCheck {
+        check: event.about.parse().map_err(|e| DatabaseError::corrupt("check id", e))?,
+        at: event.at,
+        decision: text("decision").and_then(Decision::parse).ok_or_else(wrong("decision"))?,
+        perk: text("perk").and_then(|perk| perk.parse().ok()).ok_or_else(wrong("perk"))?,
+        rule_version: version.ok_or_else(wrong("rule_version"))?,
+        tier: text("tier").map(str::to_owned),
+        reasons,
+        location: text("location").map(str::to_owned),
+        kiosk: text("kiosk").map(str::to_owned),
+        grant: grant.map(str::parse).transpose().map_err(|e| DatabaseError::corrupt("grant id", e))?,
+        resolves: check_of("resolves"),
+        joins: check_of("joins"),
+    }))
+}

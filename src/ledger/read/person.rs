@@ -1,0 +1,211 @@
+//! What is held on one person, for themselves: their events, opened, and what they used of limits.
+
+use super::browse::{BrowseError, EventFilter, LoggedEvent};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::decision::reason::Reason;
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{EventId, MerchantId};
+use crate::foundation::json::Json;
+use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::retention::erasure::NOBODY;
+use crate::ledger::store::people as rows;
+use crate::ledger::store::{self, SubjectRow};
+use crate::ledger::write::check;
+use crate::ledger::write::subjects::{self, Subject};
+use crate::ledger::{Ledger, LedgerError};
+use crate::rules::limit::may_count;
+
+/// The kind of the event that says that a person's record was read.
+pub const RECORD_READ: &str = "subject.record_read";
+
+/// The most counters of one person that are told.
+const MOST_LIMITS: i64 = 1000;
+
+/// A person as the merchant's log knows them.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub pseudonym: Pseudonym,
+    /// What events call them too that were about another form of their handle, if some were about both.
+    pub former: Option<Pseudonym>,
+    /// When the first check about them was made.
+    pub since: jiff::Timestamp,
+}
+
+impl Person {
+    /// The person of the rows that were found under these references.
+    pub(crate) fn of(subject: &SubjectRefs, rows: &[SubjectRow]) -> Option<Self> {
+        let row_of = |reference: SubjectRef| rows.iter().find(|row| row.subject_ref == reference.0);
+        let mut found = subject.in_order().filter_map(row_of);
+        let (row, former) = (found.next()?, found.next());
+        let since = former.map_or(row.created_at, |former| former.created_at.min(row.created_at));
+        Some(Self {
+            pseudonym: Pseudonym::stored(&row.pseudonym),
+            former: former.map(|former| Pseudonym::stored(&former.pseudonym)),
+            since: from_micros(since),
+        })
+    }
+
+    /// All that events call the person.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Pseudonym> {
+        std::iter::once(&self.pseudonym).chain(&self.former)
+    }
+}
+
+/// What a person has used of a limit whose window may still be open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitHeld {
+    /// None for a limit that all the merchant's perks share.
+    pub perk: Option<String>,
+    pub limit: String,
+    pub window: String,
+    pub used: u64,
+    pub last_used_at: jiff::Timestamp,
+}
+
+/// An event about the person, with what is sealed in it.
+#[derive(Debug, Clone)]
+pub struct PersonalEvent {
+    pub event: LoggedEvent,
+    /// None where nothing is personal.
+    pub personal: Option<Json>,
+    /// Of a check: why it was decided as it was, exactly.
+    pub reasons: Vec<Reason>,
+}
+
+/// Some of what is in the log about a person.
+#[derive(Debug, Clone, Default)]
+pub struct PersonalPage {
+    pub events: Vec<PersonalEvent>,
+    /// Where to go on; none when the log's end was reached.
+    pub next: Option<String>,
+}
+
+impl Ledger {
+    /// The person of this handle, if any event is about them and they have not been erased.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find_person(
+        &self,
+        merchant: &MerchantId,
+        handle: &SubjectHandle,
+    ) -> Result<Option<Person>, LedgerError> {
+        let subject = self.means.keyring.subject_refs(merchant, handle);
+        let merchant = merchant.clone();
+        Ok(self.means.database.read(move |conn| find_person(conn, &merchant, &subject)).await?)
+    }
+
+    /// What the person has used of limits whose windows may still be open, the last used first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn limits_of(&self, merchant: &MerchantId, person: &Person) -> Result<Vec<LimitHeld>, LedgerError> {
+        let (merchant, person, now) = (merchant.clone(), person.clone(), self.means.clock.now());
+        let read = self.means.database.read(move |conn| {
+            let mut held = Vec::new();
+            for pseudonym in person.names() {
+                held.extend(limits_of(conn, &merchant, pseudonym, now)?);
+            }
+            Ok::<_, DatabaseError>(held)
+        });
+        Ok(read.await?)
+    }
+
+    /// Up to `most` events about the person behind `cursor`, oldest first, opened. As with
+    /// [`Ledger::browse`], a page may be empty and still not be the last.
+    ///
+    /// # Errors
+    /// [`BrowseError`].
+    pub async fn personal_events(
+        &self,
+        merchant: &MerchantId,
+        person: &Person,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<PersonalPage, BrowseError> {
+        let filter = EventFilter { oldest_first: true, ..EventFilter::default() }.about_person(person);
+        let page = self.browse_since(merchant, filter, Some(person.since), cursor, most).await?;
+        let (keyring, merchant, person) = (self.means.keyring.clone(), merchant.clone(), person.clone());
+        let found = self.means.database.read(move |conn| {
+            let found = person.names().map(|name| subjects::find(conn, &keyring, &merchant, name.as_str()));
+            found.collect::<Result<Vec<_>, DatabaseError>>()
+        });
+        let known: Vec<Subject> =
+            found.await.map_err(LedgerError::from)?.into_iter().flatten().map(|(_, subject)| subject).collect();
+        // Erased a moment ago: nothing can be opened, and nothing is theirs.
+        if known.is_empty() {
+            return Ok(PersonalPage::default());
+        }
+        let theirs = page.events.into_iter().filter_map(|event| {
+            let name = event.facts.as_ref()?.member("subject")?.as_text()?.to_owned();
+            let subject = known.iter().find(|subject| subject.pseudonym.as_str() == name)?;
+            Some(open(event, subject))
+        });
+        Ok(PersonalPage { events: theirs.collect::<Result<_, _>>().map_err(LedgerError::from)?, next: page.next })
+    }
+
+    /// Records that what is held on a person was shown; by a name that is nobody's once they are erased.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn record_read(
+        &self,
+        merchant: &MerchantId,
+        person: Option<&Person>,
+        by: Actor,
+    ) -> Result<(), LedgerError> {
+        let pseudonym = person.map(|person| person.pseudonym.as_str().to_owned());
+        let draft = EventDraft {
+            log: LogOwner::Merchant(merchant.clone()),
+            kind: RECORD_READ,
+            about: pseudonym.clone().unwrap_or_else(|| NOBODY.to_owned()),
+            actor: by,
+            facts: Json::object([("subject", Json::optional(pseudonym.as_deref()))]),
+            personal: None,
+        };
+        let work = move |_: &mut AnyConnection, events: &mut Vec<EventDraft>| {
+            events.push(draft);
+            Ok(())
+        };
+        self.change(work).await
+    }
+}
+
+pub(crate) fn find_person(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRefs,
+) -> Result<Option<Person>, DatabaseError> {
+    let references: Vec<Vec<u8>> = subject.in_order().map(|reference| reference.0.to_vec()).collect();
+    Ok(Person::of(subject, &store::list_subjects(conn, merchant, &references)?))
+}
+
+pub(crate) fn limits_of(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    pseudonym: &Pseudonym,
+    now: jiff::Timestamp,
+) -> Result<Vec<LimitHeld>, DatabaseError> {
+    let mut held = Vec::new();
+    for (row, perk) in rows::list_counters_of(conn, merchant, pseudonym.as_str(), MOST_LIMITS)? {
+        let last_used_at = from_micros(row.last_used_at);
+        if may_count(&row.window_key, last_used_at, now) {
+            let used = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
+            held.push(LimitHeld { perk, limit: row.limit_id, window: row.window_key, used, last_used_at });
+        }
+    }
+    Ok(held)
+}
+
+fn open(mut event: LoggedEvent, subject: &Subject) -> Result<PersonalEvent, DatabaseError> {
+    let id: EventId = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
+    let personal = match event.sealed.take() {
+        None => None,
+        Some(sealed) => Some(check::unseal(&id, &sealed, subject)?),
+    };
+    let reasons = personal.as_ref().and_then(|personal| personal.member("reasons")).and_then(Json::as_list);
+    let reasons = reasons.unwrap_or_default().iter().map(|reason| serde_json::from_str(&reason.canonical()));
+    let reasons = reasons.collect::<Result<_, _>>().map_err(|e| DatabaseError::corrupt("sealed event", e))?;
+    Ok(PersonalEvent { event, personal, reasons })
+}

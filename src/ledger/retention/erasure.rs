@@ -1,0 +1,272 @@
+//! Erasing a person: what names them is destroyed, and their events are nobody's from then on.
+//!
+//! One transaction: the person's row is locked first, so that whatever is being opened about them is either
+//! there or refused (whoever opens a case keeps the row from going: `people::hold_subjects`). Then what is
+//! open about them is locked and closed, because nobody could be told who it is about; then the row with the
+//! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
+//! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
+//!
+//! What stays and names nobody: events with what is sealed in them, which nobody can open any more; grants
+//! and their tokens, which go on opening doors until they expire; counters of limits. Somebody who comes
+//! back is somebody new, with another pseudonym, so their limits begin anew: keeping the old ones would
+//! mean keeping who they are. It is not done silently: what is let go is told to whoever erases, and its
+//! number stands in the event.
+//!
+//! What is new about people and open when they are erased is closed in `close`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::database::{Abort, AnyConnection, Database, DatabaseError};
+use crate::foundation::ids::{EventId, MerchantId};
+use crate::foundation::json::Json;
+use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
+use crate::ledger::cases::referral::{self, ReferralStatus, Resolution};
+use crate::ledger::entry::{Actor, LogOwner};
+use crate::ledger::events::Event;
+use crate::ledger::read::person::{self, LimitHeld};
+use crate::ledger::store;
+use crate::ledger::store::people as rows;
+use crate::ledger::write::append::{self, KnownLogs, Leaf};
+use crate::ledger::write::writer::{Job, MAX_TRIES, Means, Writer};
+use crate::ledger::{Ledger, LedgerError, settled};
+use crate::telemetry::Outage;
+
+/// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
+pub const KIND: &str = "subject.erased";
+
+/// What an event is about when it concerns somebody whom no event names.
+pub(crate) const NOBODY: &str = "nobody";
+
+/// The table that names people.
+const TABLE: &str = "subjects";
+
+/// How long a request waits for the database to get rid of what deleted rows left behind, and how long
+/// one try does afterwards: a vacuum that is cut off has done a part, and the next one goes on.
+const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
+const LONG_SCRUB_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Who is erased, and by whom.
+#[derive(Debug, Clone)]
+pub struct Erasure {
+    pub merchant: MerchantId,
+    pub subject: SubjectRefs,
+    pub by: Actor,
+}
+
+/// What was held on a person, and is theirs no more.
+#[derive(Debug, Clone)]
+pub struct Erased {
+    /// What their events call them; none for somebody whom no check was ever about.
+    pub pseudonym: Option<Pseudonym>,
+    /// What those events call them that were about another form of their handle, if some were about both.
+    pub former: Option<Pseudonym>,
+    pub scores: u64,
+    /// Referrals that were open and are closed.
+    pub referrals: u64,
+    /// What had been used of limits whose windows may still be open: they begin anew for whoever comes
+    /// back.
+    pub limits: Vec<LimitHeld>,
+    /// Whether old copies in the database's files are gone too. Otherwise it is tried again.
+    pub is_purged: bool,
+}
+
+impl Ledger {
+    /// Erases a person, with the event `subject.erased`. `forget` deletes what other rooms hold on
+    /// them, in the same transaction, and says how much that was. None when nothing was held; then
+    /// nothing is recorded.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; unless it is in doubt, all is as it was.
+    pub async fn erase(
+        &self,
+        erasure: Erasure,
+        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
+    ) -> Result<Option<Erased>, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let asked = Arc::new((erasure, forget));
+        let until = self.change_deadline();
+        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+            let mut tries = 0;
+            let erased = loop {
+                tries += 1;
+                let at = writer.now();
+                let event = EventId::new(at, writer.entropy());
+                let marker = event.as_str().to_owned();
+                let asked = asked.clone();
+                let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
+                    let (erasure, forget) = asked.as_ref();
+                    erase(conn, means, logs, erasure, &event, at, forget).map_err(Abort::<Infallible>::Database)
+                };
+                match writer.attempt(work, std::slice::from_ref(&marker)).map_err(Abort::into_database_error) {
+                    Err(DatabaseError::Conflict | DatabaseError::Unclassified(_))
+                        if tries < MAX_TRIES && Instant::now() < until => {}
+                    erased => break erased,
+                }
+            };
+            let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
+        }));
+        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
+        let erased = settled(answer, until).await?;
+        let Some(erased) = erased? else { return Ok(None) };
+        let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
+        Ok(Some(Erased { is_purged, ..erased }))
+    }
+
+    /// Gets rid of what erased rows left behind, if anything may be left; in nobody's way.
+    pub(crate) fn scrub_what_is_owed(&self) {
+        if self.owes_scrub.load(Ordering::Relaxed) {
+            // Not the ledger's handle: whoever stops would wait for it.
+            let (database, owes_scrub) = (self.means.database.clone(), self.owes_scrub.clone());
+            tokio::spawn(async move { scrub(&database, &owes_scrub, LONG_SCRUB_PATIENCE).await });
+        }
+    }
+}
+
+/// Whether nothing is left any more.
+async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration) -> bool {
+    static OUTAGE: Outage =
+        Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
+    let is_done = match database.scrub(TABLE, patience).await {
+        Ok(is_done) => {
+            OUTAGE.succeeded();
+            is_done
+        }
+        Err(error) => {
+            OUTAGE.failed(&error);
+            false
+        }
+    };
+    owes_scrub.store(!is_done, Ordering::Relaxed);
+    is_done
+}
+
+fn erase(
+    conn: &mut AnyConnection,
+    means: &Means,
+    logs: &mut KnownLogs,
+    erasure: &Erasure,
+    event: &EventId,
+    at: jiff::Timestamp,
+    forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
+) -> Result<Option<Erased>, DatabaseError> {
+    let Erasure { merchant, subject, .. } = erasure;
+    let mut leaves = Vec::new();
+    let mut erased =
+        Erased { pseudonym: None, former: None, scores: 0, referrals: 0, limits: Vec::new(), is_purged: false };
+    let known = lock(conn, merchant, subject)?;
+    // The row under the form of an earlier build is the same person's, and goes with an event of its own.
+    for (reference, name) in &known {
+        let limits = person::limits_of(conn, merchant, name, at)?;
+        let closed = close(conn, means, erasure, name, at)?;
+        if !rows::delete_subject(conn, merchant, &reference.0, name.as_str())? {
+            // Another replica was first: its own event tells of it. Look again.
+            return Err(DatabaseError::Conflict);
+        }
+        let (count, number) = (closed.len(), limits.len());
+        erased.referrals += u64::try_from(count).unwrap_or(u64::MAX);
+        erased.limits.extend(limits);
+        leaves.extend(closed);
+        if erased.pseudonym.is_none() {
+            erased.scores = forget(conn)?;
+            leaves.push(leaf(erasure, event.clone(), at, Some(name), (erased.scores, count, number)));
+            erased.pseudonym = Some(name.clone());
+        } else {
+            let event = EventId::new(at, &means.entropy);
+            leaves.push(leaf(erasure, event, at, Some(name), (0, count, number)));
+            erased.former = Some(name.clone());
+        }
+    }
+    if known.is_empty() {
+        erased.scores = forget(conn)?;
+        if erased.scores == 0 {
+            return Ok(None);
+        }
+        leaves.push(leaf(erasure, event.clone(), at, None, (erased.scores, 0, 0)));
+    }
+    append::append(conn, means, logs, leaves)?;
+    Ok(Some(erased))
+}
+
+/// The person's rows, locked: by the form of the handle first, and by that of an earlier build if there is one too.
+fn lock(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRefs,
+) -> Result<Vec<(SubjectRef, Pseudonym)>, DatabaseError> {
+    let mut references: Vec<SubjectRef> = subject.in_order().collect();
+    // In the order in which everyone locks several.
+    references.sort_unstable();
+    let mut found = Vec::new();
+    for reference in references {
+        let row = rows::lock_subject(conn, merchant, &reference.0)?;
+        found.extend(row.map(|row| (reference, Pseudonym::stored(&row.pseudonym))));
+    }
+    found.sort_by_key(|(reference, _)| *reference != subject.current);
+    Ok(found)
+}
+
+/// The event of an erasure, with how many scores, referrals and limits went with it.
+fn leaf(
+    erasure: &Erasure,
+    id: EventId,
+    at: jiff::Timestamp,
+    pseudonym: Option<&Pseudonym>,
+    (scores, referrals, limits): (u64, usize, usize),
+) -> Leaf {
+    let count = |number: usize| Json::whole(i64::try_from(number).unwrap_or(i64::MAX));
+    let about = pseudonym.map_or(NOBODY, Pseudonym::as_str).to_owned();
+    let body = Event {
+        id: &id,
+        kind: KIND,
+        at,
+        merchant: Some(&erasure.merchant),
+        actor: &erasure.by,
+        about: &about,
+        facts: Json::object([
+            ("subject", Json::optional(pseudonym.map(Pseudonym::as_str))),
+            ("scores", Json::whole(i64::try_from(scores).unwrap_or(i64::MAX))),
+            ("referrals", count(referrals)),
+            ("limits", count(limits)),
+        ]),
+        sealed: None,
+    }
+    .to_body();
+    Leaf { log: LogOwner::Merchant(erasure.merchant.clone()), id, kind: KIND, about, at, body }
+}
+
+/// Closes what waits for somebody's word about the person.
+fn close(
+    conn: &mut AnyConnection,
+    means: &Means,
+    erasure: &Erasure,
+    pseudonym: &Pseudonym,
+    at: jiff::Timestamp,
+) -> Result<Vec<Leaf>, DatabaseError> {
+    let merchant = &erasure.merchant;
+    let open = ReferralStatus::Open.as_str();
+    let mut leaves = Vec::new();
+    for mut row in rows::lock_open_referrals_of(conn, merchant, pseudonym.as_str(), open)? {
+        let check = row.check_id.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
+        let resolution = Resolution {
+            merchant: merchant.clone(),
+            check,
+            event: EventId::new(at, &means.entropy),
+            at,
+            by: erasure.by.clone(),
+            note: String::new(),
+            grant: None,
+        };
+        referral::settle_row(&mut row, &resolution, None);
+        if row.contested_at.is_some() {
+            ReferralStatus::Closed.as_str().clone_into(&mut row.status);
+        }
+        store::update_referral(conn, merchant, &row)?;
+        leaves.push(referral::leaf(means, &resolution, &row, None)?);
+    }
+    Ok(leaves)
+}

@@ -1,0 +1,5 @@
+//! ledger::retention
+
+pub mod erasure;
+pub mod pruning;
+pub(crate) mod sweep;

@@ -1,0 +1,326 @@
+//! Retention: the bodies of old events go, their leaf hashes stay, and the tree proves where each stood.
+//!
+//! What goes: checks, redemptions, releases, voids and what people decided about referrals and contests. What never
+//! goes, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
+//! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
+//! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
+//! a grant that a rolling limit counts as younger than it is, because a replica's clock was ahead.
+//!
+//! Nothing goes while a promise still needs it: see [`Obstacle`]. Kinds that come later stay until somebody
+//! adds them to [`PRUNABLE`], having thought about who reads them back.
+//!
+//! That something is pruned is recorded first, by `audit.pruned`; then the bodies go in chunks that each
+//! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
+//! next time, and is not counted again. Bodies that are gone and that no event tells of are a finding of
+//! `audit verify`.
+
+mod blocker;
+mod recorded;
+mod retained;
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::document::{Issues, Spot};
+use crate::foundation::ids::MerchantId;
+use crate::foundation::json::Json;
+use crate::foundation::period::{LONGEST, Period};
+use crate::ledger::cases::referral::ReferralStatus;
+use crate::ledger::cases::{contest, referral};
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::grants::ending;
+use crate::ledger::store::history::{self, LoggedRow};
+use crate::ledger::store::pruning as rows;
+use crate::ledger::write::{check, redemption};
+use crate::ledger::{IDEMPOTENCY_WINDOW, Ledger, LedgerError};
+use crate::rules::limit::ROLLING;
+use crate::tokens::claims::SKEW_SECONDS;
+pub use blocker::{Hindrance, Obstacle};
+use retained::{Choice, GRANTED, choose, counts_from, limits_of};
+
+/// The kind of the event that says what was pruned.
+pub const KIND: &str = "audit.pruned";
+
+/// The kinds whose bodies may go. Of a kind that is added later no pruning of before told: `told.rs` must know.
+pub const PRUNABLE: [&str; 10] = [
+    check::KIND,
+    redemption::KIND,
+    ending::RELEASED,
+    ending::VOIDED,
+    referral::KIND,
+    contest::OPENED,
+    contest::UPHELD,
+    contest::OVERTURNED,
+    contest::CLOSED,
+    contest::ADDED,
+];
+
+/// How many events one transaction takes the bodies of, at most.
+const CHUNK: i64 = 500;
+
+/// What pruning a merchant's log would take away.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub merchant: MerchantId,
+    pub before: Timestamp,
+    /// How many bodies go.
+    pub count: u64,
+    /// How many of them the log has told of before, by pruning that was cut off.
+    pub again: u64,
+    /// How many of the kinds that go stay, because limits go on counting them.
+    pub kept: u64,
+    /// The first of them, and the first index behind the last: `from == to` when none go.
+    pub from_index: i64,
+    pub to_index: i64,
+    /// Why it can't be done now.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Plan {
+    fn hinder(&mut self, hindrance: Hindrance, count: u64, until: Option<Timestamp>) {
+        if count == 0 {
+            return;
+        }
+        match self.obstacles.iter_mut().find(|known| known.hindrance == hindrance) {
+            Some(known) => {
+                known.count += count;
+                known.until = known.until.max(until);
+            }
+            None => self.obstacles.push(Obstacle { hindrance, count, until }),
+        }
+    }
+}
+
+impl Ledger {
+    /// What pruning the merchant's events from before `before` would take away, and what stands in its way.
+    /// Nothing is changed; `progress` hears how many events of how many were looked at.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn plan_pruning(
+        &self,
+        merchant: &MerchantId,
+        before: Timestamp,
+        mut progress: impl FnMut(i64, i64),
+    ) -> Result<Plan, LedgerError> {
+        let now = self.means.clock.now();
+        let mut plan = Plan {
+            merchant: merchant.clone(),
+            before,
+            count: 0,
+            again: 0,
+            kept: 0,
+            from_index: 0,
+            to_index: 0,
+            obstacles: Vec::new(),
+        };
+        let of = merchant.clone();
+        let ((grants, places, referrals), rolling, told) = self
+            .means
+            .database
+            .read(move |conn| {
+                Ok::<_, DatabaseError>((
+                    standing(conn, &of, before, now)?,
+                    longest_rolling(conn, &of)?,
+                    recorded::list(conn, &of)?,
+                ))
+            })
+            .await?;
+        let until = |at: Option<i64>| at.map(from_micros);
+        let skew = SignedDuration::from_secs(SKEW_SECONDS);
+        plan.hinder(
+            Hindrance::UnspentGrants,
+            count(grants.0),
+            until(grants.1).and_then(|at| at.checked_add(skew).ok()),
+        );
+        plan.hinder(Hindrance::HeldPlaces, count(places.0), until(places.1));
+        plan.hinder(Hindrance::OpenReferrals, count(referrals), None);
+        let end = self.stretch(merchant, None, before).await?.before;
+        let mut from = 0;
+        while from < end {
+            let to = end.min(from + CHUNK);
+            for Choice { row, since, goes } in self.chosen(merchant, before, (from, to)).await? {
+                if !goes {
+                    plan.kept += 1;
+                    continue;
+                }
+                plan.again += u64::from(told.iter().any(|it| it.counted(row.log_index, since)));
+                if plan.count == 0 {
+                    plan.from_index = row.log_index;
+                }
+                plan.count += 1;
+                plan.to_index = row.log_index + 1;
+                needed(&mut plan, &row, rolling, now)?;
+            }
+            progress(to, end);
+            from = to;
+        }
+        Ok(plan)
+    }
+
+    /// Does what was planned: records it, and takes the bodies away. Says how many went.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; what went until then is gone, and the rest goes the next time.
+    pub async fn prune(&self, plan: &Plan, by: Actor, mut progress: impl FnMut(i64, i64)) -> Result<u64, LedgerError> {
+        if plan.count == 0 || !plan.obstacles.is_empty() {
+            return Ok(0);
+        }
+        let draft = EventDraft {
+            log: LogOwner::Merchant(plan.merchant.clone()),
+            kind: KIND,
+            about: plan.merchant.as_str().to_owned(),
+            actor: by,
+            facts: Json::object([
+                ("before", Json::text(plan.before.to_string())),
+                ("from_index", Json::whole(plan.from_index)),
+                ("to_index", Json::whole(plan.to_index)),
+                ("count", Json::whole(i64::try_from(plan.count - plan.again).unwrap_or(i64::MAX))),
+                ("again", Json::whole(i64::try_from(plan.again).unwrap_or(i64::MAX))),
+            ]),
+            personal: None,
+        };
+        // First: bodies that are gone without a word would look like somebody's misdeed. An export that is read
+        // meanwhile asks for this event when it finds one gone, and must find it.
+        self.change(move |_, events| {
+            events.push(draft);
+            Ok::<_, LedgerError>(())
+        })
+        .await?;
+        let (mut gone, mut from) = (0, plan.from_index);
+        while from < plan.to_index {
+            let to = plan.to_index.min(from + CHUNK);
+            let chosen = self.chosen(&plan.merchant, plan.before, (from, to)).await?;
+            let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
+            let merchant = plan.merchant.clone();
+            let pruned = self.means.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
+                Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
+                _ => Ok(0),
+            });
+            gone += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
+            progress(to - plan.from_index, plan.to_index - plan.from_index);
+            from = to;
+        }
+        Ok(gone)
+    }
+
+    /// Before when the merchant's log was pruned: of what was then, it may tell less than happened. None when
+    /// it never was.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pruned_before(&self, merchant: &MerchantId) -> Result<Option<Timestamp>, LedgerError> {
+        let merchant = merchant.clone();
+        let told = self.means.database.read(move |conn| recorded::list(conn, &merchant)).await?;
+        Ok(told.iter().map(|it| it.before).max())
+    }
+
+    /// The events between the two indexes that are of a prunable kind, old enough and not pruned yet; and
+    /// whether each goes.
+    async fn chosen(
+        &self,
+        merchant: &MerchantId,
+        before: Timestamp,
+        range: (i64, i64),
+    ) -> Result<Vec<Choice>, LedgerError> {
+        let (merchant, before) = (merchant.clone(), before.as_microsecond());
+        let read = self.means.database.read(move |conn| {
+            let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };
+            let rows = history::list_logged(conn, &log, range, None, None)?.into_iter();
+            let old = |row: &LoggedRow| row.at < before && row.body.is_some();
+            let rows: Vec<_> = rows.filter(|row| old(row) && PRUNABLE.contains(&row.kind.as_str())).collect();
+            choose(conn, &log, rows, before)
+        });
+        Ok(read.await?)
+    }
+}
+
+/// Takes the bodies of what was chosen away, except of checks that somebody has contested since it was planned:
+/// a case is decided by what its check says. Whoever opens one holds the check's event (`store::hold_event`), so
+/// the events are locked before it is looked what is open.
+fn take_bodies(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    log: &str,
+    chosen: &[LoggedRow],
+) -> Result<usize, DatabaseError> {
+    rows::lock_events(conn, log, &chosen.iter().map(|row| row.log_index).collect::<Vec<_>>())?;
+    let about: Vec<&str> = chosen.iter().map(|row| row.about.as_str()).collect();
+    let open = rows::list_open_referrals(conn, merchant, &about, ReferralStatus::Open.as_str())?;
+    let open: HashSet<&str> = open.iter().map(String::as_str).collect();
+    let goes = chosen.iter().filter(|row| !open.contains(row.about.as_str()));
+    rows::prune_bodies(conn, log, &goes.map(|row| row.log_index).collect::<Vec<_>>())
+}
+
+type Counts = (rows::Standing, rows::Standing, i64);
+
+fn standing(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<Counts, DatabaseError> {
+    let (before, now) = (before.as_microsecond(), now.as_microsecond());
+    let skew = SKEW_SECONDS.saturating_mul(1_000_000);
+    Ok((
+        rows::count_unspent_grants(conn, merchant, before, now.saturating_sub(skew))?,
+        rows::count_held_places(conn, merchant, before, now)?,
+        rows::count_open_referrals(conn, merchant, before, ReferralStatus::Open.as_str())?,
+    ))
+}
+
+/// Notes what still needs this event.
+fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timestamp) -> Result<(), LedgerError> {
+    let at = from_micros(row.at);
+    let window = SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX);
+    let retries = at.checked_add(window).unwrap_or(Timestamp::MAX);
+    if row.kind == check::KIND && retries > now {
+        plan.hinder(Hindrance::Retries, 1, Some(retries));
+    }
+    let body = row.body.as_deref().unwrap_or_default();
+    if row.kind != check::KIND || !body.contains(GRANTED) || !body.contains(r#""window":""#) {
+        return Ok(());
+    }
+    let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    for limit in limits_of(&body) {
+        let text = |name: &str| limit.member(name).and_then(Json::as_text);
+        let until = match (text("window"), rolling) {
+            (Some(ROLLING), Some(length)) => {
+                let length = SignedDuration::from_secs(length.seconds());
+                Some(counts_from(limit).unwrap_or(at).checked_add(length).unwrap_or(Timestamp::MAX))
+            }
+            (Some(ROLLING), None) => None,
+            // A calendar window says when it ends; places that are held were counted by their rows.
+            _ if limit.member("horizon").is_none() => text("resets_at").and_then(|at| at.parse().ok()),
+            _ => None,
+        };
+        if let Some(until) = until.filter(|until| *until > now) {
+            plan.hinder(Hindrance::OpenWindows, 1, Some(until));
+        }
+    }
+    Ok(())
+}
+
+/// The longest rolling window that any version of the merchant's rules has: publishing a longer one
+/// goes on counting what was used before, so the version that a check cites doesn't say enough.
+fn longest_rolling(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Option<Period>, DatabaseError> {
+    let mut longest: Option<Period> = None;
+    for rule in rows::list_rules(conn, merchant)? {
+        let rule = Json::parse(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
+        for limit in rule.member("limits").and_then(Json::as_list).unwrap_or_default() {
+            let Some(length) = limit.member("window").and_then(|window| window.member(ROLLING)) else { continue };
+            let length = Period::read(&Spot::root(length), LONGEST, &mut Issues::default());
+            if longest.is_none_or(|known| length.is_some_and(|length| length.seconds() > known.seconds())) {
+                longest = length.or(longest);
+            }
+        }
+    }
+    Ok(longest)
+}
+
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,61 @@
+//! What the ledger forgets by itself, in small pieces: idempotency keys that have expired, and single
+//! uses that no window reaches any more.
+
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::period::Period;
+use crate::ledger::write::counters;
+use crate::ledger::{Ledger, LedgerError, idempotency, store};
+use crate::rules::window::LONGEST_WINDOW;
+use crate::telemetry::Outage;
+
+/// How far behind the newest event uses are kept. The auditor takes those for lost that are missing
+/// within [`LONGEST_WINDOW`] of the newest event that it sees; the day between is for replicas whose
+/// clocks differ, so that no event can come after a sweep and make it wrong.
+const KEPT: Period = Period::from_days(367);
+
+/// How many uses one change takes: it holds the writer's thread and their counters.
+const USES_AT_ONCE: usize = 100;
+
+impl Ledger {
+    /// Forgets idempotency keys that have expired, away from the writer's thread.
+    pub(crate) async fn sweep_keys(&self) {
+        static OUTAGE: Outage = Outage::new("expired idempotency keys can't be forgotten", "they are forgotten again");
+        let now = self.means().clock.now().as_microsecond();
+        loop {
+            match self.means().database.write(move |conn| idempotency::store::delete_expired(conn, now)).await {
+                Ok(idempotency::store::SWEEP_ROWS) => {}
+                Ok(_) => return OUTAGE.succeeded(),
+                Err(error) => return OUTAGE.failed(&error),
+            }
+        }
+    }
+
+    /// Forgets single uses that no window reaches any more, every merchant's; says how many. What
+    /// waits for the writer goes first between one piece and the next.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; what was forgotten by then stays so.
+    pub async fn sweep_uses(&self) -> Result<usize, LedgerError> {
+        let mut swept = 0;
+        loop {
+            let taken = self.change(|conn, _| sweep_uses(conn)).await?;
+            swept += taken;
+            if taken < USES_AT_ONCE {
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+/// The events' own time, not the clock's: so an auditor sees without a clock what may be gone, and a
+/// clock that is set ahead by mistake forgets nothing.
+fn sweep_uses(conn: &mut AnyConnection) -> Result<usize, LedgerError> {
+    let Some(newest) = store::heads::find_newest_instant(conn)? else { return Ok(0) };
+    let lapsed = newest.saturating_sub(KEPT.micros());
+    debug_assert!(KEPT > LONGEST_WINDOW, "what a window reaches is kept");
+    // A use never stands before its grant was made, and grants' ids begin with their millisecond.
+    let millis = u64::try_from(lapsed.div_euclid(1000).saturating_add(1)).unwrap_or(0);
+    let rows = store::list_lapsed_uses(conn, &format!("grt_{millis:012x}"), lapsed, USES_AT_ONCE)?;
+    counters::forget(conn, &rows, lapsed).map_err(|error: DatabaseError| LedgerError::from(error))?;
+    Ok(rows.len())
+}

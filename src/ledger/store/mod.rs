@@ -1,0 +1,389 @@
+//! The ledger's rows. A batch spans merchants, so its functions take rows that carry theirs;
+//! every look-up of one thing takes the merchant first.
+
+mod cases;
+mod columns;
+mod ends;
+pub mod heads;
+pub mod history;
+mod idempotency;
+pub mod people;
+pub mod pruning;
+mod referrals;
+pub mod subtrees;
+mod uses;
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use crate::database::schema::{checkpoints, events, grants, limit_counters, logs, merchants, redemptions, subjects};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::MerchantId;
+use crate::on_either;
+
+pub use cases::{
+    AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
+};
+pub use ends::{list_events_about, list_standing_grants, release_grant, void_grants};
+pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
+pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
+pub use subtrees::{SubtreeRow, put_subtrees};
+pub use uses::{
+    PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_lapsed_uses, list_uses, list_uses_of, sum_uses,
+};
+
+type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// The only row that names a person, sealed.
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = subjects, treat_none_as_default_value = false)]
+pub struct SubjectRow {
+    pub merchant_id: String,
+    pub subject_ref: Vec<u8>,
+    pub pseudonym: String,
+    pub sealed: Vec<u8>,
+    pub created_at: i64,
+}
+
+/// How much of one limit is used, for one scope value in one window.
+#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable, QueryableByName)]
+#[diesel(table_name = limit_counters, treat_none_as_default_value = false)]
+pub struct CounterRow {
+    pub merchant_id: String,
+    pub perk_id: String,
+    pub limit_id: String,
+    pub scope_key: String,
+    pub window_key: String,
+    pub used: i64,
+    pub last_used_at: i64,
+    /// Up to which position its uses have been taken off `used`, where they lapse one by one.
+    pub horizon: i64,
+}
+
+/// A grant.
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = grants, treat_none_as_default_value = false)]
+pub struct GrantRow {
+    pub id: String,
+    pub merchant_id: String,
+    pub perk_id: String,
+    pub check_id: String,
+    pub kid: String,
+    pub claims: String,
+    pub audience: String,
+    pub single_use: bool,
+    pub granted_at: i64,
+    pub expires_at: i64,
+    pub released_at: Option<i64>,
+    pub voided_at: Option<i64>,
+}
+
+/// A token spent. A single-use token has one slot, so the primary key lets one door win.
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = redemptions, treat_none_as_default_value = false)]
+pub struct RedemptionRow {
+    pub grant_id: String,
+    pub slot: String,
+    pub merchant_id: String,
+    pub key_id: String,
+    pub door: String,
+    pub attempt: String,
+    pub redeemed_at: i64,
+}
+
+/// The head of a log.
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = logs, treat_none_as_default_value = false)]
+pub struct LogRow {
+    pub id: String,
+    pub merchant_id: Option<String>,
+    pub name: String,
+    pub size: i64,
+    pub frontier: Vec<u8>,
+    pub root: Vec<u8>,
+    pub checkpoint: String,
+    /// The first line of its checkpoints; it never changes.
+    pub origin: String,
+}
+
+/// An event in its place.
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+pub struct EventRow {
+    pub log_id: String,
+    pub log_index: i64,
+    pub id: String,
+    pub kind: String,
+    pub about: String,
+    pub at: i64,
+    pub leaf_hash: Vec<u8>,
+    pub body: Option<String>,
+}
+
+/// A signed tree head.
+#[derive(Debug, Clone, Insertable, Queryable, Selectable)]
+#[diesel(table_name = checkpoints, treat_none_as_default_value = false)]
+pub struct CheckpointRow {
+    pub log_id: String,
+    pub size: i64,
+    pub note: String,
+    pub signed_at: i64,
+}
+
+/// The subjects that are known among these.
+pub fn list_subjects(conn: &mut AnyConnection, merchant: &MerchantId, refs: &[Vec<u8>]) -> Result<Vec<SubjectRow>> {
+    Ok(on_either!(conn, |c| subjects::table
+        .filter(subjects::merchant_id.eq(merchant.as_str()).and(subjects::subject_ref.eq_any(refs)))
+        .select(SubjectRow::as_select())
+        .load(c)?))
+}
+
+/// Adds those that are not there yet; `rows` are sorted.
+pub fn insert_subjects(conn: &mut AnyConnection, rows: &[SubjectRow]) -> Result<usize> {
+    Ok(on_either!(conn, |c| diesel::insert_into(subjects::table).values(rows).on_conflict_do_nothing().execute(c)?))
+}
+
+/// The subject that a merchant's events call by this pseudonym.
+pub fn find_subject(conn: &mut AnyConnection, merchant: &MerchantId, pseudonym: &str) -> Result<Option<SubjectRow>> {
+    Ok(subjects::table
+        .filter(subjects::merchant_id.eq(merchant.as_str()).and(subjects::pseudonym.eq(pseudonym)))
+        .select(SubjectRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Makes the counters that are missing, locks all of them, and returns them as they stand.
+/// `rows` are sorted: everyone locks in that order. The update changes nothing; it takes the lock,
+/// which `DO NOTHING` would not, and lets one statement do all three.
+pub fn lock_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<Vec<CounterRow>> {
+    use limit_counters::dsl;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::LockCounters::of(rows).load(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(limit_counters::table)
+            .values(rows)
+            .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
+            .do_update()
+            .set(dsl::last_used_at.eq(dsl::last_used_at))
+            .returning(CounterRow::as_returning())
+            .get_results(c)?,
+    })
+}
+
+/// Writes back counters that are locked.
+pub fn update_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<usize> {
+    use limit_counters::dsl;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::UpdateCounters::of(rows).execute(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(limit_counters::table)
+            .values(rows)
+            .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
+            .do_update()
+            .set((
+                dsl::used.eq(excluded(dsl::used)),
+                dsl::last_used_at.eq(excluded(dsl::last_used_at)),
+                dsl::horizon.eq(excluded(dsl::horizon)),
+            ))
+            .execute(c)?,
+    })
+}
+
+/// One counter as it stands, without locking it.
+pub fn find_counter(conn: &mut AnyConnection, merchant: &MerchantId, key: [&str; 4]) -> Result<Option<CounterRow>> {
+    let [perk, limit, scope, window] = key;
+    Ok(limit_counters::table
+        .find((merchant.as_str(), perk, limit, scope, window))
+        .select(CounterRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+pub fn insert_grants(conn: &mut AnyConnection, rows: &[GrantRow]) -> Result<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::InsertGrants::of(rows).execute(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(grants::table).values(rows).execute(c)?,
+    })
+}
+
+pub fn find_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str) -> Result<Option<GrantRow>> {
+    Ok(grants::table
+        .find(grant)
+        .filter(grants::merchant_id.eq(merchant.as_str()))
+        .select(GrantRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Those of these grants that are the merchant's, in the order of their ids.
+pub fn list_grants(conn: &mut AnyConnection, merchant: &MerchantId, ids: &[&str]) -> Result<Vec<GrantRow>> {
+    Ok(on_either!(conn, |c| grants::table
+        .filter(grants::id.eq_any(ids).and(grants::merchant_id.eq(merchant.as_str())))
+        .order(grants::id)
+        .select(GrantRow::as_select())
+        .load(c)?))
+}
+
+/// Locks the grants in the order of their ids, so that doors on two replicas take turns.
+pub fn lock_grants(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<GrantRow>> {
+    macro_rules! query {
+        () => {
+            grants::table.filter(grants::id.eq_any(ids)).order(grants::id).select(GrantRow::as_select())
+        };
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => query!().for_update().load(c)?,
+        AnyConnection::Sqlite(c) => query!().load(c)?,
+    })
+}
+
+pub fn list_redemptions(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<RedemptionRow>> {
+    Ok(on_either!(conn, |c| redemptions::table
+        .filter(redemptions::grant_id.eq_any(ids))
+        .order((redemptions::grant_id, redemptions::redeemed_at))
+        .select(RedemptionRow::as_select())
+        .load(c)?))
+}
+
+pub fn insert_redemptions(conn: &mut AnyConnection, rows: &[RedemptionRow]) -> Result<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    Ok(on_either!(conn, |c| diesel::insert_into(redemptions::table).values(rows).execute(c)?))
+}
+
+/// The log of a merchant, or the operator's.
+pub fn find_log(conn: &mut AnyConnection, merchant: Option<&MerchantId>) -> Result<Option<LogRow>> {
+    let query = logs::table.select(LogRow::as_select());
+    Ok(match merchant {
+        Some(id) => query.filter(logs::merchant_id.eq(id.as_str())).first(conn).optional()?,
+        None => query.filter(logs::merchant_id.is_null()).first(conn).optional()?,
+    })
+}
+
+/// Makes a log unless another replica just did.
+pub fn insert_log(conn: &mut AnyConnection, row: &LogRow) -> Result<usize> {
+    Ok(on_either!(conn, |c| diesel::insert_into(logs::table).values(row).on_conflict_do_nothing().execute(c)?))
+}
+
+/// Locks the heads in the order of their ids: last of all locks, and held for the shortest time.
+pub fn lock_logs(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<LogRow>> {
+    macro_rules! query {
+        () => {
+            logs::table.filter(logs::id.eq_any(ids)).order(logs::id).select(LogRow::as_select())
+        };
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => query!().for_no_key_update().load(c)?,
+        AnyConnection::Sqlite(c) => query!().load(c)?,
+    })
+}
+
+/// Waits until nobody is appending anywhere: whoever is still committing holds a head.
+pub fn lock_every_log(conn: &mut AnyConnection) -> Result<usize> {
+    let query = || logs::table.order(logs::id).select(logs::id);
+    Ok(match conn {
+        AnyConnection::Postgres(c) => query().for_no_key_update().load::<String>(c)?.len(),
+        // Whoever writes to SQLite is alone.
+        AnyConnection::Sqlite(_) => 0,
+    })
+}
+
+/// Moves heads that are locked, and keeps the checkpoint of each.
+pub fn advance_logs<'a>(
+    conn: &mut AnyConnection,
+    heads: impl Iterator<Item = &'a LogRow>,
+    signed_at: i64,
+) -> Result<()> {
+    match conn {
+        AnyConnection::Postgres(c) => {
+            columns::AdvanceLogs::of(&heads.map(|head| (head, signed_at)).collect::<Vec<_>>()).execute(c)?;
+        }
+        AnyConnection::Sqlite(c) => {
+            for head in heads {
+                diesel::update(logs::table.find(&head.id))
+                    .set((
+                        logs::size.eq(head.size),
+                        logs::frontier.eq(&head.frontier),
+                        logs::root.eq(&head.root),
+                        logs::checkpoint.eq(&head.checkpoint),
+                    ))
+                    .execute(c)?;
+                diesel::insert_into(checkpoints::table)
+                    .values((
+                        checkpoints::log_id.eq(&head.id),
+                        checkpoints::size.eq(head.size),
+                        checkpoints::note.eq(&head.checkpoint),
+                        checkpoints::signed_at.eq(signed_at),
+                    ))
+                    .execute(c)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub fn insert_events(conn: &mut AnyConnection, rows: &[EventRow]) -> Result<usize> {
+    Ok(match conn {
+        AnyConnection::Postgres(c) => columns::InsertEvents::of(rows).execute(c)?,
+        AnyConnection::Sqlite(c) => diesel::insert_into(events::table).values(rows).execute(c)?,
+    })
+}
+
+/// The event of this kind about `about`, in the merchant's log.
+pub fn find_event(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    about: &str,
+    kind: &str,
+) -> Result<Option<EventRow>> {
+    Ok(events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(logs::merchant_id.eq(merchant.as_str()).and(events::about.eq(about)).and(events::kind.eq(kind)))
+        .select(EventRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Keeps the event of this kind about `about` from being pruned until the transaction ends. In a log, not in a
+/// merchant's log: joined with it, its head would be locked too.
+pub fn hold_event(conn: &mut AnyConnection, log: &str, about: &str, kind: &str) -> Result<usize> {
+    Ok(match conn {
+        AnyConnection::Postgres(c) => events::table
+            .filter(events::about.eq(about).and(events::kind.eq(kind)).and(events::log_id.eq(log)))
+            .select(events::log_index)
+            .for_share()
+            .load::<i64>(c)?
+            .len(),
+        // Whoever writes to SQLite is alone.
+        AnyConnection::Sqlite(_) => 0,
+    })
+}
+
+/// Whether one of these events is committed.
+pub fn any_event_exists(conn: &mut AnyConnection, ids: &[String]) -> Result<bool> {
+    let found: i64 = on_either!(conn, |c| events::table.filter(events::id.eq_any(ids)).count().get_result(c)?);
+    Ok(found > 0)
+}
+
+/// The first checkpoint that covers the event at `index`.
+pub fn covering_checkpoint(conn: &mut AnyConnection, log: &str, index: i64) -> Result<Option<CheckpointRow>> {
+    Ok(checkpoints::table
+        .filter(checkpoints::log_id.eq(log).and(checkpoints::size.gt(index)))
+        .order(checkpoints::size)
+        .select(CheckpointRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// A merchant's short name, which its log goes by.
+pub fn merchant_slug(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<String> {
+    Ok(merchants::table.find(merchant.as_str()).select(merchants::slug).first(conn)?)
+}

@@ -1,0 +1,205 @@
+//! The logs' heads that this process has signed, and whether the database still has them.
+//!
+//! A backup that was restored under a running gateway, or a standby that took over without the last commits, has an
+//! older head. To append to it would sign two histories of one log, and to grant on it would grant again what is
+//! recorded in receipts only.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::database::guard::Depth;
+use crate::database::{AnyConnection, Database, DatabaseError, Mismatch};
+use crate::foundation::ids::LogId;
+use crate::ledger::entry::LogOwner;
+use crate::ledger::store::{LogRow, heads};
+
+/// How many of the heads that were signed are looked for when the database's file was written to.
+const MARKS: usize = 64;
+
+/// A head as it was signed and committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SignedHead {
+    log: String,
+    size: i64,
+    root: Vec<u8>,
+    checkpoint: String,
+}
+
+impl SignedHead {
+    fn of(row: &LogRow) -> Self {
+        let LogRow { id, size, root, checkpoint, .. } = row.clone();
+        Self { log: id, size, root, checkpoint }
+    }
+
+    fn missing(&self) -> DatabaseError {
+        let Self { log, size, .. } = self;
+        DatabaseError::Mismatch(Mismatch::RolledBack(format!(
+            "the head of {log} at {size} events, which was signed here, is not in it"
+        )))
+    }
+
+    /// That the log as it stands goes on from here. When it is longer, another process has appended, and the checkpoint
+    /// that was committed with this head tells whether it began from it.
+    fn is_continued_by(&self, conn: &mut AnyConnection, size: i64, root: &[u8]) -> Result<(), DatabaseError> {
+        let continued = if size == self.size { self.root == root } else { size > self.size && self.is_kept(conn)? };
+        if continued { Ok(()) } else { Err(self.missing()) }
+    }
+
+    fn is_kept(&self, conn: &mut AnyConnection) -> Result<bool, DatabaseError> {
+        let kept = heads::find_checkpoint(conn, &self.log, self.size)?;
+        Ok(kept.is_some_and(|kept| kept.note == self.checkpoint))
+    }
+}
+
+/// Some of the heads that were signed, each with its number, the newest last: closer together the newer they are, back to
+/// the first.
+type Marks = VecDeque<(u64, SignedHead)>;
+
+/// The logs that the writer has met. A transaction works on a copy, which takes the place of the original once it is
+/// committed: what it learned of logs that it made is gone with it otherwise.
+#[derive(Clone)]
+pub(crate) struct KnownLogs {
+    ids: Arc<HashMap<LogOwner, LogId>>,
+    signed: Arc<HashMap<LogOwner, SignedHead>>,
+    /// Signed in the transaction that is open.
+    pending: Vec<(LogOwner, SignedHead)>,
+    marks: Arc<Mutex<Marks>>,
+}
+
+impl KnownLogs {
+    pub(crate) fn new() -> Self {
+        Self { ids: Arc::default(), signed: Arc::default(), pending: Vec::new(), marks: Arc::default() }
+    }
+
+    /// What looks for them in the database, on any thread.
+    pub(crate) fn finder(
+        &self,
+    ) -> impl Fn(&mut AnyConnection, Depth) -> Result<(), DatabaseError> + Send + Sync + use<> {
+        let marks = self.marks.clone();
+        move |conn, depth| {
+            let known = marks.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some((_, newest)) = known.back().cloned() else { return Ok(()) };
+            let earlier = if depth == Depth::All { known.clone() } else { Marks::new() };
+            drop(known);
+            let (size, root) = heads::find_head(conn, &newest.log)?.ok_or_else(|| newest.missing())?;
+            newest.is_continued_by(conn, size, &root)?;
+            for (_, mark) in &earlier {
+                if !mark.is_kept(conn)? {
+                    return Err(mark.missing());
+                }
+            }
+            Ok(())
+        }
+    }
+
+    pub(crate) fn id(&self, owner: &LogOwner) -> Option<&LogId> {
+        self.ids.get(owner)
+    }
+
+    pub(crate) fn remember(&mut self, owner: LogOwner, id: LogId) {
+        Arc::make_mut(&mut self.ids).insert(owner, id);
+    }
+
+    /// That a log may be begun: none of this owner was signed here.
+    pub(crate) fn check_absent(&self, owner: &LogOwner) -> Result<(), DatabaseError> {
+        self.signed.get(owner).map_or(Ok(()), |head| Err(head.missing()))
+    }
+
+    /// That the owner's log as it stands, `row`, goes on from what was signed here.
+    pub(crate) fn check(
+        &self,
+        conn: &mut AnyConnection,
+        owner: &LogOwner,
+        row: Option<&LogRow>,
+    ) -> Result<(), DatabaseError> {
+        match (self.signed.get(owner), row) {
+            // Who appended meanwhile began from here: asked for the newest alone, as a database goes back as a whole.
+            (Some(head), Some(row)) if head.log == row.id && row.size > head.size && !self.is_newest(head) => Ok(()),
+            (Some(head), Some(row)) if head.log == row.id => head.is_continued_by(conn, row.size, &row.root),
+            (Some(head), _) => Err(head.missing()),
+            (None, Some(_)) => Ok(()),
+            (None, None) => Err(DatabaseError::NotFound),
+        }
+    }
+
+    /// That every log goes on from what was signed here. It asks for each of them: for a verdict, not for every batch.
+    pub(crate) fn are_continued(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+        for head in self.signed.values() {
+            let (size, root) = heads::find_head(conn, &head.log)?.ok_or_else(|| head.missing())?;
+            head.is_continued_by(conn, size, &root)?;
+        }
+        Ok(())
+    }
+
+    fn is_newest(&self, head: &SignedHead) -> bool {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.back().is_some_and(|(_, newest)| newest.log == head.log)
+    }
+
+    /// Notes what the open transaction signed.
+    pub(crate) fn sign(&mut self, owner: LogOwner, row: &LogRow) {
+        self.pending.push((owner, SignedHead::of(row)));
+    }
+
+    /// That the open transaction may be committed, as [`Database::about_to_commit`] has it. Where the newest head was among
+    /// those that the transaction moved, it was looked at already.
+    pub(crate) fn about_to_commit(&self, database: &Database, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+        let newest =
+            self.marks.lock().unwrap_or_else(PoisonError::into_inner).back().map(|(_, newest)| newest.log.clone());
+        if newest.is_some_and(|newest| self.pending.iter().any(|(_, head)| head.log == newest)) {
+            database.has_known_schema(conn)
+        } else {
+            database.about_to_commit(conn)
+        }
+    }
+
+    /// The transaction was committed.
+    pub(crate) fn keep(&mut self) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let signed = Arc::make_mut(&mut self.signed);
+        for (owner, head) in self.pending.drain(..) {
+            let number = marks.back().map_or(0, |(last, _)| last + 1);
+            marks.push_back((number, head.clone()));
+            signed.insert(owner, head);
+            if marks.len() > MARKS {
+                thin_out(&mut marks);
+            }
+        }
+    }
+}
+
+/// Takes away the one whose neighbours are closest together for how long ago they are.
+fn thin_out(marks: &mut Marks) {
+    let number = |at: usize| marks.get(at).map_or(0, |(number, _)| *number);
+    let now = number(marks.len() - 1) + 1;
+    // The ages before and after: a gap of 8 to 4 is as wide as one of 800 to 400.
+    let gap = |at: &usize| (u128::from(now - number(at - 1)), u128::from(now - number(at + 1)));
+    let narrowest = (1..marks.len() - 1).min_by(|one, other| {
+        let ((older, newer), (others_older, others_newer)) = (gap(one), gap(other));
+        (older * others_newer).cmp(&(others_older * newer))
+    });
+    if let Some(at) = narrowest {
+        marks.remove(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_few_and_stand_at_every_age() {
+        let mut marks = Marks::new();
+        for number in 0..10_000 {
+            let head = SignedHead { log: "log".into(), size: 0, root: Vec::new(), checkpoint: String::new() };
+            marks.push_back((number, head));
+            if marks.len() > MARKS {
+                thin_out(&mut marks);
+            }
+        }
+        let ages: Vec<u64> = marks.iter().rev().map(|(number, _)| 10_000 - number).collect();
+        assert_eq!((ages.len(), ages.first(), ages.last()), (MARKS, Some(&1), Some(&10_000)));
+        let is_close = |two: &[u64]| two[1] - two[0] <= 1 + two[0] / 2;
+        assert!(ages.windows(2).all(is_close), "nobody can go back without passing one: {ages:?}");
+    }
+}

@@ -1,0 +1,240 @@
+//! Counters while a transaction holds them: read with as many of their uses as it needs, changed in
+//! memory, written back at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::uses::{AHEAD, Uses};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::MerchantId;
+use crate::ledger::store::{self, CounterRow, PAGE_OF_USES, UseRow, UsesWanted};
+
+/// merchant, perk, limit, scope value, window.
+pub(crate) type CounterKey = [String; 5];
+
+/// When a counter is wanted.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    /// Instants (microseconds), each with how far behind it the horizon lies where uses are counted
+    /// one by one.
+    pub horizons: Vec<(i64, Option<i64>)>,
+}
+
+/// A counter that is held.
+pub(crate) struct Counter {
+    pub uses: Uses<String>,
+    pub last_used_at: i64,
+    has_changed: bool,
+    fresh: Vec<UseRow>,
+    gone: Vec<UseRow>,
+}
+
+impl Counter {
+    fn of(row: &CounterRow) -> Result<Self, DatabaseError> {
+        let sum = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
+        let uses = Uses::new(sum, row.horizon);
+        Ok(Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), gone: Vec::new() })
+    }
+
+    /// Counts more of what never lapses.
+    pub(crate) fn add(&mut self, cost: u64) {
+        // Beyond every horizon: the sum is all there is.
+        self.uses = Uses::new(self.uses.sum().saturating_add(cost), self.uses.horizon());
+        self.has_changed = true;
+    }
+
+    /// Takes back what never lapses.
+    pub(crate) fn give_back(&mut self, cost: u64) {
+        self.uses = Uses::new(self.uses.sum().saturating_sub(cost), self.uses.horizon());
+        self.has_changed = true;
+    }
+
+    pub(crate) fn add_use(&mut self, row: UseRow) {
+        self.uses.add(row.counts_at, row.grant_id.clone(), cost_of(&row));
+        self.fresh.push(row);
+        self.has_changed = true;
+    }
+
+    /// Takes one use away; whether it still counted.
+    pub(crate) fn remove_use(&mut self, row: &UseRow) -> bool {
+        // One that wasn't read stands beyond what was: it counts.
+        self.uses.know(row.counts_at, row.grant_id.clone(), cost_of(row));
+        let counted = row.counts_at > self.uses.horizon();
+        self.uses.remove(row.counts_at, &row.grant_id);
+        match self.fresh.iter().position(|fresh| fresh.grant_id == row.grant_id && fresh.counts_at == row.counts_at) {
+            Some(at) => drop(self.fresh.swap_remove(at)),
+            None => self.gone.push(row.clone()),
+        }
+        self.has_changed = true;
+        counted
+    }
+
+    /// Lets a use stand at another position.
+    pub(crate) fn move_use(&mut self, row: &UseRow, counts_at: i64) {
+        self.remove_use(row);
+        self.add_use(UseRow { counts_at, ..row.clone() });
+    }
+}
+
+/// Locks the counters, making those that are missing, and reads what the horizons will pass over.
+pub(crate) fn lock(
+    conn: &mut AnyConnection,
+    wanted: &BTreeMap<CounterKey, Wanted>,
+) -> Result<BTreeMap<CounterKey, Counter>, DatabaseError> {
+    let rows: Vec<CounterRow> = wanted.keys().map(row_of).collect();
+    let mut locked = Vec::with_capacity(rows.len());
+    // Bounded binds a statement: SQLite takes 32,766.
+    for chunk in rows.chunks(1000) {
+        locked.extend(store::lock_counters(conn, chunk)?);
+    }
+    read_uses(conn, wanted, &locked)
+}
+
+/// The counters as they stand: nothing is locked or made.
+pub(crate) fn peek(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    wanted: &BTreeMap<CounterKey, Wanted>,
+) -> Result<BTreeMap<CounterKey, Counter>, DatabaseError> {
+    let mut rows = Vec::with_capacity(wanted.len());
+    for key in wanted.keys() {
+        let [_, perk, limit, scope, window] = key;
+        let found = store::find_counter(conn, merchant, [perk, limit, scope, window])?;
+        rows.push(found.unwrap_or_else(|| row_of(key)));
+    }
+    read_uses(conn, wanted, &rows)
+}
+
+fn read_uses(
+    conn: &mut AnyConnection,
+    wanted: &BTreeMap<CounterKey, Wanted>,
+    rows: &[CounterRow],
+) -> Result<BTreeMap<CounterKey, Counter>, DatabaseError> {
+    let mut counters = BTreeMap::new();
+    let mut passed = Vec::new();
+    let mut ahead = Vec::new();
+    for row in rows {
+        let key = key_of_row(row);
+        let horizons = wanted.get(&key).into_iter().flat_map(|wanted| &wanted.horizons);
+        let ends = horizons.filter_map(|(at, behind)| Some(row.last_used_at.max(*at).saturating_sub((*behind)?)));
+        if let Some((low, high)) = ends.fold(None, |ends: Option<(i64, i64)>, at| {
+            Some(ends.map_or((at, at), |(low, high)| (low.min(at), high.max(at))))
+        }) {
+            let between = (low.min(row.horizon), low.max(row.horizon));
+            passed.push(UsesWanted {
+                counter: row.clone(),
+                after: between.0,
+                after_grant: AFTER_ALL.into(),
+                until: between.1,
+            });
+            ahead.push(UsesWanted { counter: row.clone(), after: low, after_grant: AFTER_ALL.into(), until: high });
+        }
+        counters.insert(key, Counter::of(row)?);
+    }
+    for (wanted, sum) in passed.iter().zip(store::sum_uses(conn, &passed)?) {
+        let sum = u64::try_from(sum).map_err(|e| DatabaseError::corrupt("limit uses", e))?;
+        if let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) {
+            let forward = wanted.after == wanted.counter.horizon;
+            let (used, low) = (counter.uses.sum(), if forward { wanted.until } else { wanted.after });
+            let used = if forward { used.saturating_sub(sum) } else { used.saturating_add(sum) };
+            counter.uses = Uses::new(used, low);
+        }
+    }
+    while !ahead.is_empty() {
+        let pages = store::list_uses(conn, &ahead)?;
+        let mut more = Vec::new();
+        for (wanted, page) in ahead.into_iter().zip(pages) {
+            let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) else { continue };
+            for row in &page {
+                counter.uses.know(row.counts_at, row.grant_id.clone(), cost_of(row));
+            }
+            let beyond = page.iter().filter(|row| row.counts_at > wanted.until).count();
+            if let Some(last) = page.last().filter(|_| page.len() == PAGE_OF_USES && beyond < AHEAD) {
+                more.push(UsesWanted { after: last.counts_at, after_grant: last.grant_id.clone(), ..wanted });
+            }
+        }
+        ahead = more;
+    }
+    Ok(counters)
+}
+
+/// Sorts behind every id, so that a position is passed over whole.
+const AFTER_ALL: &str = "~";
+
+/// Writes back what has changed.
+pub(crate) fn store(conn: &mut AnyConnection, counters: BTreeMap<CounterKey, Counter>) -> Result<(), DatabaseError> {
+    let (mut changed, mut fresh, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, counter) in counters {
+        if counter.has_changed {
+            let used = i64::try_from(counter.uses.sum()).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
+            let horizon = counter.uses.horizon();
+            changed.push(CounterRow { used, last_used_at: counter.last_used_at, horizon, ..row_of(&key) });
+            fresh.extend(counter.fresh);
+            gone.extend(counter.gone);
+        }
+    }
+    for chunk in changed.chunks(1000) {
+        store::update_counters(conn, chunk)?;
+    }
+    store::delete_uses(conn, &gone)?;
+    for chunk in fresh.chunks(1000) {
+        store::insert_uses(conn, chunk)?;
+    }
+    Ok(())
+}
+
+/// Forgets uses that stand at or behind `lapsed`, where no horizon goes back to.
+pub(crate) fn forget(conn: &mut AnyConnection, rows: &[UseRow], lapsed: i64) -> Result<(), DatabaseError> {
+    let wanted: BTreeMap<CounterKey, Wanted> = rows.iter().map(|row| (key_of(row), Wanted::default())).collect();
+    let mut counters = lock(conn, &wanted)?;
+    // One that slept has them in its sum still, and could not take them off any more.
+    let asleep = counters.iter().filter(|(_, counter)| counter.uses.horizon() < lapsed);
+    let asleep: Vec<UsesWanted> = asleep
+        .map(|(key, counter)| UsesWanted {
+            counter: row_of(key),
+            after: counter.uses.horizon(),
+            after_grant: AFTER_ALL.into(),
+            until: lapsed,
+        })
+        .collect();
+    for (wanted, sum) in asleep.iter().zip(store::sum_uses(conn, &asleep)?) {
+        let sum = u64::try_from(sum).map_err(|e| DatabaseError::corrupt("limit uses", e))?;
+        if let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) {
+            counter.uses = Uses::new(counter.uses.sum().saturating_sub(sum), lapsed);
+            counter.has_changed = true;
+        }
+    }
+    store(conn, counters)?;
+    store::delete_uses(conn, rows)
+}
+
+/// The places that these grants hold.
+pub(crate) fn list_holds<'a>(
+    conn: &mut AnyConnection,
+    grants: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Vec<UseRow>>, DatabaseError> {
+    let mut holds: HashMap<String, Vec<UseRow>> = HashMap::new();
+    for row in store::list_uses_of(conn, &grants.collect::<Vec<_>>())? {
+        if row.stay > 0 {
+            holds.entry(row.grant_id.clone()).or_default().push(row);
+        }
+    }
+    Ok(holds)
+}
+
+/// The counter that a use is counted by.
+pub(crate) fn key_of(row: &UseRow) -> CounterKey {
+    [&row.merchant_id, &row.perk_id, &row.limit_id, &row.scope_key, &row.window_key].map(Clone::clone)
+}
+
+fn key_of_row(row: &CounterRow) -> CounterKey {
+    [&row.merchant_id, &row.perk_id, &row.limit_id, &row.scope_key, &row.window_key].map(Clone::clone)
+}
+
+fn row_of(key: &CounterKey) -> CounterRow {
+    let [merchant_id, perk_id, limit_id, scope_key, window_key] = key.clone();
+    CounterRow { merchant_id, perk_id, limit_id, scope_key, window_key, used: 0, last_used_at: 0, horizon: 0 }
+}
+
+fn cost_of(row: &UseRow) -> u64 {
+    u64::try_from(row.cost).unwrap_or(0)
+}

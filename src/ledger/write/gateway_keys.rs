@@ -1,0 +1,190 @@
+//! The gateway's own keys in the operator's log: the first ones, each that takes over from another, and each
+//! that is withdrawn.
+//!
+//! The first keys are older than the log, which they sign; they are told before the log's next event,
+//! whatever that is. So a log that tells of one key tells of all, and a row that no event tells of was
+//! added: a verifier needs to know no more. A database whose keys were made before events told of them
+//! is told of when a gateway serves it again. Only keys that open under the master key are told: nobody
+//! who can write to the table alone gets one into the log.
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use jiff::SignedDuration;
+
+use super::writer::Means;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::json::Json;
+use crate::keyring::rotation::{KeyRecord, Revocation, Rotation, Succession};
+use crate::keyring::{Keyring, KeyringError};
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::store::{self, history as rows};
+use crate::ledger::{Ledger, LedgerError};
+
+/// The kinds of their events; they are about a key's `kid`.
+pub const CREATED: &str = "gateway_key.created";
+pub const ROTATED: &str = "gateway_key.rotated";
+pub const REVOKED: &str = "gateway_key.revoked";
+
+/// Who makes the first keys.
+const GATEWAY: Actor = Actor { key: None, role: "gateway" };
+
+/// Why no key took over, or none was withdrawn.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl Ledger {
+    /// Makes the next token key ([`Keyring::rotate`]) with its event in the operator's log. This replica
+    /// has it at once, the others when they refresh.
+    ///
+    /// # Errors
+    /// [`RotationError`]; unless it is in doubt, the keys are as they were.
+    pub async fn rotate_token_key(&self, ahead: SignedDuration, by: Actor) -> Result<Rotation, RotationError> {
+        let keyring = self.means.keyring.clone();
+        let rotated = self.change(move |conn, events| {
+            let rotation = keyring.rotate(conn, ahead)?;
+            events.push(rotated(&rotation, by));
+            Ok::<_, RotationError>(rotation)
+        });
+        let rotation = rotated.await?;
+        self.refresh_keys().await;
+        Ok(rotation)
+    }
+
+    /// Withdraws the token key `kid` ([`Keyring::revoke`]) with its event in the operator's log, and with that of
+    /// the key that is made when none waits to take its place. This replica knows it at once, the others when
+    /// they refresh: from then on no door is told of the key and no token under it is believed or sent. Withdrawn
+    /// again, nothing is done. None when no token key goes by this name.
+    ///
+    /// # Errors
+    /// [`RotationError`]; unless it is in doubt, the keys are as they were.
+    pub async fn revoke_token_key(&self, kid: String, by: Actor) -> Result<Option<Revocation>, RotationError> {
+        let keyring = self.means.keyring.clone();
+        let revoked = self.change(move |conn, events| {
+            let revocation = keyring.revoke(conn, &kid)?;
+            if let Some(revoked @ Revocation { change: Some(change), .. }) = &revocation {
+                if change.is_new {
+                    events.push(rotated(&Rotation { key: change.next.clone(), retires: Vec::new() }, by.clone()));
+                }
+                events.push(withdrawn(revoked, change, by));
+            }
+            Ok::<_, RotationError>(revocation)
+        });
+        let revocation = revoked.await?;
+        self.refresh_keys().await;
+        Ok(revocation)
+    }
+
+    async fn refresh_keys(&self) {
+        let keyring = self.means.keyring.clone();
+        let refreshed = tokio::task::spawn_blocking(move || keyring.refresh());
+        if !matches!(refreshed.await, Ok(Ok(()))) {
+            tracing::warn!("the change of token keys is not known here yet: the next refresh brings it");
+        }
+    }
+
+    /// Tells the operator's log of keys that it doesn't know, if there is one: those of a database that is
+    /// older than their events.
+    pub(crate) async fn tell_of_keys(&self) -> Result<(), LedgerError> {
+        let keyring = self.means.keyring.clone();
+        let look = move |conn: &mut AnyConnection| {
+            let has_begun = store::find_log(conn, None)?.is_some();
+            Ok::<_, DatabaseError>(has_begun && !unknown(conn, &keyring, &[])?.is_empty())
+        };
+        if !self.means.database.read(look).await? {
+            return Ok(());
+        }
+        let means = self.means.clone();
+        self.change(move |conn, events| {
+            events.extend(untold(conn, &means, &[])?);
+            Ok::<_, LedgerError>(())
+        })
+        .await
+    }
+}
+
+/// The events of the keys that the operator's log doesn't tell of, and that `drafts` don't either.
+pub(crate) fn untold(
+    conn: &mut AnyConnection,
+    means: &Means,
+    drafts: &[EventDraft],
+) -> Result<Vec<EventDraft>, DatabaseError> {
+    if unknown(conn, &means.keyring, drafts)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Another replica may be telling of them: look again when it has.
+    means.keyring.lock(conn)?;
+    let keys = unknown(conn, &means.keyring, drafts)?;
+    Ok(keys.iter().map(|key| draft(CREATED, key, GATEWAY, Vec::new())).collect())
+}
+
+fn unknown(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    drafts: &[EventDraft],
+) -> Result<Vec<KeyRecord>, DatabaseError> {
+    let mut keys = keyring.records(conn)?;
+    let kids: Vec<String> = keys.iter().map(|key| key.kid.clone()).collect();
+    let told: HashSet<String> = rows::list_told_of(conn, &[CREATED, ROTATED], &kids)?.into_iter().collect();
+    let is_drafted =
+        |kid: &str| drafts.iter().any(|draft| [CREATED, ROTATED].contains(&draft.kind) && draft.about == kid);
+    keys.retain(|key| !told.contains(&key.kid) && !is_drafted(&key.kid));
+    Ok(keys)
+}
+
+fn rotated(rotation: &Rotation, by: Actor) -> EventDraft {
+    let retires = rotation
+        .retires
+        .iter()
+        .map(|(kid, at)| Json::object([("kid", Json::text(kid)), ("at", Json::text(at.to_string()))]));
+    draft(ROTATED, &rotation.key, by, vec![("retires", Json::List(retires.collect()))])
+}
+
+/// What the other keys are held to from now on is part of it, as there may be no other event about them.
+fn withdrawn(revocation: &Revocation, change: &Succession, actor: Actor) -> EventDraft {
+    let retires = change.retires.iter().map(|(kid, at)| {
+        Json::object([("kid", Json::text(kid)), ("at", Json::optional(at.map(|at| at.to_string()).as_deref()))])
+    });
+    let next = Json::object([
+        ("kid", Json::text(&change.next.kid)),
+        ("signs_from", Json::text(change.next.signs_from.to_string())),
+    ]);
+    EventDraft {
+        log: LogOwner::Operator,
+        kind: REVOKED,
+        about: revocation.kid.clone(),
+        actor,
+        facts: Json::object([
+            ("revoked_at", Json::text(revocation.revoked_at.to_string())),
+            ("next", next),
+            ("retires", Json::List(retires.collect())),
+        ]),
+        personal: None,
+    }
+}
+
+fn draft(kind: &'static str, key: &KeyRecord, actor: Actor, more: Vec<(&'static str, Json)>) -> EventDraft {
+    let mut facts = vec![
+        ("purpose", Json::text(key.purpose.to_string())),
+        ("public_key", Json::optional(key.public_key.map(|key| BASE64URL.encode(key)).as_deref())),
+        ("signs_from", Json::text(key.signs_from.to_string())),
+        ("retires_at", Json::optional(key.retires_at.map(|at| at.to_string()).as_deref())),
+    ];
+    facts.extend(more);
+    EventDraft {
+        log: LogOwner::Operator,
+        kind,
+        about: key.kid.clone(),
+        actor,
+        facts: Json::object(facts),
+        personal: None,
+    }
+}

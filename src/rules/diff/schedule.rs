@@ -1,0 +1,115 @@
+//! What differs between the opening hours of two rules.
+
+use super::sentences::plain;
+use super::{Changes, below, differing, is_reordered, items, member};
+use crate::foundation::json::Json;
+use crate::rules::describe;
+use crate::rules::schedule::week::Week;
+
+/// An opening or a date, and its place in its list.
+type Placed<'a> = (usize, &'a Json);
+
+pub(super) fn compare(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
+    for (name, old, new) in differing(before, after) {
+        let pointer = below(pointer, name);
+        match name {
+            "open" => openings(found, &pointer, old, new),
+            "closed_dates" => closed_dates(found, &pointer, old, new),
+            _ => found.note(pointer, old, new, plain(&format!("schedule.{name}"), old, new)),
+        }
+    }
+}
+
+fn openings(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
+    let (old, new) = (items(before), items(after));
+    if is_reordered(old, new) {
+        let sentence = "The same opening hours in another order".to_owned();
+        return found.note(pointer.to_owned(), before, after, sentence);
+    }
+    let (mut gone, mut come) = unmatched(old, new);
+    // Other hours on the same days, then other days with the same hours.
+    for hours_changed in [true, false] {
+        let same = |a: &Json, b: &Json| {
+            let kept: &[&str] = if hours_changed { &["days"] } else { &["from", "to"] };
+            kept.iter().all(|name| member(a, name) == member(b, name))
+        };
+        gone.retain(|(_, was)| {
+            let Some(found_at) = come.iter().position(|(_, is)| same(was, is)) else { return true };
+            let (at, is) = come.remove(found_at);
+            let sentence = if hours_changed {
+                format!("Open {} {} → {}", describe::days(is), describe::hours(was), describe::hours(is))
+            } else {
+                format!("Open {} {} → {}", describe::hours(is), describe::days(was), describe::days(is))
+            };
+            found.note(below(pointer, &at.to_string()), Some(was), Some(is), sentence);
+            false
+        });
+    }
+    let opening = |opening: &Json| format!("{} {}", describe::days(opening), describe::hours(opening));
+    for (at, is) in come {
+        let open = opening(is);
+        let sentence = match within(is, old) {
+            _ if old.contains(is) => format!("Now open {open} (written once more)"),
+            Within::Wholly => format!("Open {open} as well: those hours were open already"),
+            Within::Partly => format!("Now open {open} (some of those hours were open already)"),
+            Within::Not => format!("Now open {open}"),
+        };
+        found.note(below(pointer, &at.to_string()), None, Some(is), sentence);
+    }
+    for (at, was) in gone {
+        let open = opening(was);
+        let sentence = match within(was, new) {
+            _ if new.contains(was) => format!("Open {open} (written once less)"),
+            Within::Wholly => format!("Open {open} is taken out: those hours are open still"),
+            Within::Partly => format!("No longer open {open} (some of those hours are open still)"),
+            Within::Not => format!("No longer open {open}"),
+        };
+        found.note(below(pointer, &at.to_string()), Some(was), None, sentence);
+    }
+}
+
+/// How much of an opening's hours other openings have.
+enum Within {
+    Wholly,
+    Partly,
+    Not,
+}
+
+fn within(opening: &Json, others: &[Json]) -> Within {
+    let own = Week::of_documents([opening]);
+    let shared = own.shared(&Week::of_documents(others));
+    if shared.is_empty() {
+        Within::Not
+    } else if shared == own {
+        Within::Wholly
+    } else {
+        Within::Partly
+    }
+}
+
+fn closed_dates(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
+    let (gone, come) = unmatched(items(before), items(after));
+    for (at, date) in come {
+        let sentence = format!("Closed on {}", describe::shown(date));
+        found.note(below(pointer, &at.to_string()), None, Some(date), sentence);
+    }
+    for (at, date) in gone {
+        let sentence = format!("No longer closed on {}", describe::shown(date));
+        found.note(below(pointer, &at.to_string()), Some(date), None, sentence);
+    }
+}
+
+/// The items of each list that the other lacks, counting repeats.
+fn unmatched<'a>(old: &'a [Json], new: &'a [Json]) -> (Vec<Placed<'a>>, Vec<Placed<'a>>) {
+    let mut come: Vec<Placed<'a>> = new.iter().enumerate().collect();
+    let mut gone = Vec::new();
+    for (at, item) in old.iter().enumerate() {
+        match come.iter().position(|(_, other)| *other == item) {
+            Some(found) => {
+                come.remove(found);
+            }
+            None => gone.push((at, item)),
+        }
+    }
+    (gone, come)
+}

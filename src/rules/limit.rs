@@ -1,0 +1,305 @@
+//! Limits: how often, for whom, in which window; and what one grant would use of each.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::document::{Issues, Spot, below, object, text};
+use crate::foundation::json::{Json, push_pointer};
+use crate::foundation::subject::Pseudonym;
+
+pub(crate) const MAX_LIMITS: usize = 16;
+pub(crate) const MAX_MAX: i64 = 1_000_000_000;
+/// The most people one check may be for.
+pub const MAX_PARTY: i64 = 100;
+
+/// One limit of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    pub id: String,
+    /// Whose uses are counted together: one counter for each combination. Sorted, no repeats.
+    pub scope: Vec<Scope>,
+    pub max: u64,
+    pub cost: Cost,
+    pub window: Window,
+}
+
+/// One part of what a counter is kept for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    Subject,
+    /// The perk as a whole.
+    Perk,
+    Tier,
+    /// The API key's location.
+    Location,
+    /// The API key's kiosk.
+    Kiosk,
+    /// The merchant: limits of one id count together over all its perks, unless `perk` is there too.
+    Merchant,
+}
+
+/// What one grant uses of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// One for each person of the party.
+    Party,
+    Fixed(u64),
+}
+
+/// Where a check is made, by its API key.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub merchant: &'a str,
+    pub location: Option<&'a str>,
+    pub kiosk: Option<&'a str>,
+}
+
+/// What one grant would use of one limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitClaim {
+    /// The limit's id.
+    pub limit: String,
+    pub scope: ScopeKey,
+    /// Names the window: a calendar window by its local label and the offset at its start.
+    pub window_key: String,
+    pub counting: Counting,
+    pub cost: u64,
+    pub max: u64,
+    /// When the next window starts; never for a lifetime. Where uses are counted one by one, only
+    /// the ledger knows.
+    pub resets_at: Option<Timestamp>,
+    /// The counter is shared by all perks of the merchant, so its key must name no perk.
+    pub across_perks: bool,
+}
+
+impl LimitClaim {
+    /// Whether it is for more than the limit ever admits, however little of it is used.
+    #[must_use]
+    pub const fn never_fits(&self) -> bool {
+        self.cost > self.max
+    }
+}
+
+/// The counter's scope, with a blank for the subject, whose pseudonym only the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeKey(Vec<(Scope, String)>);
+
+impl ScopeKey {
+    /// Whether the counter is one person's own.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.0.iter().any(|(scope, _)| *scope == Scope::Subject)
+    }
+
+    /// The key with the subject filled in; two scopes have the same key only if they are the same.
+    #[must_use]
+    pub fn resolve(&self, subject: &Pseudonym) -> String {
+        let mut key = String::new();
+        for (scope, value) in &self.0 {
+            push_pointer(&mut key, scope.name());
+            match scope {
+                Scope::Perk => {}
+                Scope::Subject => push_pointer(&mut key, subject.as_str()),
+                _ => push_pointer(&mut key, value),
+            }
+        }
+        key
+    }
+}
+
+/// Whether all perks of the merchant share the counter of this resolved scope: it names the merchant
+/// and no perk. A scope is `/NAME/VALUE` for each of its parts, in which `/` and `~` are escaped;
+/// `/perk` has no value.
+#[must_use]
+pub fn is_across_perks(scope: &str) -> bool {
+    let mut steps = scope.split('/').skip(1);
+    let (mut has_merchant, mut has_perk) = (false, false);
+    while let Some(name) = steps.next() {
+        match name {
+            "perk" => has_perk = true,
+            name => {
+                has_merchant |= name == "merchant";
+                let _value = steps.next();
+            }
+        }
+    }
+    has_merchant && !has_perk
+}
+
+impl Limit {
+    /// Whether a check for so many is for more than it ever admits, however little of it is used.
+    #[must_use]
+    pub const fn never_fits(&self, party: u64) -> bool {
+        self.cost.of(party) > self.max
+    }
+
+    /// What a grant of `tier` to `party` people at `place` would use of it at `now`.
+    pub fn claim(&self, zone: &TimeZone, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> LimitClaim {
+        let value = |scope: &Scope| match scope {
+            Scope::Subject | Scope::Perk => "",
+            Scope::Tier => tier,
+            Scope::Location => place.location.unwrap_or_default(),
+            Scope::Kiosk => place.kiosk.unwrap_or_default(),
+            Scope::Merchant => place.merchant,
+        };
+        let (window_key, resets_at) = self.window.key(zone, now);
+        LimitClaim {
+            limit: self.id.clone(),
+            scope: ScopeKey(self.scope.iter().map(|scope| (*scope, value(scope).to_owned())).collect()),
+            window_key,
+            counting: self.window.counting(),
+            cost: self.cost.of(party),
+            max: self.max,
+            resets_at,
+            across_perks: self.is_across_perks(),
+        }
+    }
+
+    /// Whether all perks of the merchant that have a limit of this id share its counters.
+    #[must_use]
+    pub fn is_across_perks(&self) -> bool {
+        self.scope.contains(&Scope::Merchant) && !self.scope.contains(&Scope::Perk)
+    }
+
+    /// Reads the limits of a rule.
+    pub(crate) fn read_all(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Self>> {
+        let items = spot.list(0..=MAX_LIMITS, issues)?;
+        let mut limits: Vec<Self> = Vec::new();
+        let mut all = true;
+        for item in &items {
+            let Some(limit) = Self::read(item, issues) else {
+                all = false;
+                continue;
+            };
+            if limits.iter().any(|other| other.id == limit.id) {
+                issues.add(&below(item.pointer(), "id"), "repeated", "another limit has this id");
+            }
+            limits.push(limit);
+        }
+        all.then_some(limits)
+    }
+
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["id", "scope", "max", "cost", "window"], issues)?;
+        let id = fields.required("id", issues).and_then(|id| id.slug(issues));
+        let scope = fields.required("scope", issues).and_then(|scope| Scope::read(&scope, issues));
+        let max = fields.required("max", issues).and_then(|max| max.whole(1..=MAX_MAX, issues));
+        let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, issues));
+        let window = fields.required("window", issues).and_then(|window| Window::read(&window, issues));
+        Some(Self { id: id?.to_owned(), scope: scope?, max: max?.unsigned_abs(), cost: cost?, window: window? })
+    }
+
+    /// The canonical form.
+    pub fn to_json(&self) -> Json {
+        let whole = |value: u64| Json::Number(Decimal::from_whole(i64::try_from(value).unwrap_or(MAX_MAX)));
+        let cost = match self.cost {
+            Cost::Party => text("party"),
+            Cost::Fixed(cost) => whole(cost),
+        };
+        object([
+            ("id", text(&self.id)),
+            ("scope", Json::List(self.scope.iter().map(|scope| text(scope.name())).collect())),
+            ("max", whole(self.max)),
+            ("cost", cost),
+            ("window", self.window.to_json()),
+        ])
+    }
+}
+
+impl Scope {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Perk => "perk",
+            Self::Tier => "tier",
+            Self::Location => "location",
+            Self::Kiosk => "kiosk",
+            Self::Merchant => "merchant",
+        }
+    }
+
+    /// Sorted, so that writing the same scope in another order doesn't begin a new counter.
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Self>> {
+        let mut scopes = Vec::new();
+        for item in spot.list(1..=Self::ALL.len(), issues)? {
+            let name = item.text(issues)?;
+            let Some(scope) = Self::ALL.into_iter().find(|scope| scope.name() == name) else {
+                return item.refuse(issues, "bad_form", "use subject, perk, tier, location, kiosk or merchant");
+            };
+            if scopes.contains(&scope) {
+                return item.refuse(issues, "repeated", "name each part of the scope once");
+            }
+            scopes.push(scope);
+        }
+        scopes.sort_unstable();
+        Some(scopes)
+    }
+}
+
+impl Cost {
+    /// What a grant to `party` people uses.
+    #[must_use]
+    pub const fn of(self, party: u64) -> u64 {
+        match self {
+            Self::Party => party,
+            Self::Fixed(cost) => cost,
+        }
+    }
+
+    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+        match spot.json() {
+            Json::Text(word) if word == "party" => Some(Self::Party),
+            Json::Text(_) => spot.refuse(issues, "bad_form", "use \"party\", or a whole number from 1 to 100"),
+            _ => spot.whole(1..=100, issues).map(|cost| Self::Fixed(cost.unsigned_abs())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(limit: &str, party: u64, place: &Place<'_>) -> LimitClaim {
+        let json = Json::parse(limit).unwrap();
+        let mut issues = Issues::default();
+        let limit = Limit::read(&Spot::root(&json), &mut issues);
+        let limit = issues.unless_any(limit).unwrap();
+        limit.claim(&TimeZone::UTC, "gold", party, place, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_scope_names_all_that_it_is_counted_for() {
+        let place = Place { merchant: "mer_1", location: Some("SFO/A"), kiosk: None };
+        let ada = Pseudonym::stored("sub_ada");
+        for (scope, key, across) in [
+            (r#"["subject"]"#, "/subject/sub_ada", false),
+            (r#"["perk"]"#, "/perk", false),
+            (r#"["tier"]"#, "/tier/gold", false),
+            (r#"["location","subject"]"#, "/subject/sub_ada/location/SFO~1A", false),
+            (r#"["kiosk"]"#, "/kiosk/", false),
+            (r#"["merchant","subject"]"#, "/subject/sub_ada/merchant/mer_1", true),
+            (r#"["merchant","perk"]"#, "/perk/merchant/mer_1", false),
+        ] {
+            let claim =
+                claim(&format!(r#"{{"id":"l","scope":{scope},"max":3,"window":{{"lifetime":true}}}}"#), 4, &place);
+            assert_eq!((claim.scope.resolve(&ada).as_str(), claim.across_perks), (key, across));
+            assert_eq!((claim.cost, claim.max, claim.window_key.as_str(), claim.resets_at), (1, 3, "lifetime", None));
+        }
+    }
+
+    #[test]
+    fn a_party_costs_as_many_as_it_is() {
+        let place = Place { merchant: "mer_1", location: None, kiosk: None };
+        let cost = |cost: &str| {
+            let limit =
+                format!(r#"{{"id":"l","scope":["perk"],"max":200,"cost":{cost},"window":{{"calendar":"day"}}}}"#);
+            claim(&limit, 4, &place).cost
+        };
+        assert_eq!((cost("\"party\""), cost("2"), cost("null")), (4, 2, 1));
+    }
+}

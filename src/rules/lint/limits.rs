@@ -1,0 +1,65 @@
+//! Limits that no grant fits into, or that a held token outlives.
+
+use super::Lint;
+use super::reach::Reach;
+use crate::foundation::decimal::Decimal;
+use crate::rules::attribute::{Attribute, PARTY};
+use crate::rules::condition::Condition;
+use crate::rules::limit::{Cost, Limit, MAX_PARTY, Unit, Window};
+use crate::rules::rule::Rule;
+
+pub(super) fn lint(rule: &Rule, found: &mut Lint) {
+    let parties = parties(rule);
+    for (at, limit) in rule.limits().iter().enumerate() {
+        match limit.cost {
+            Cost::Fixed(cost) if cost > limit.max => {
+                let detail = format!("one grant costs {cost}, which is more than the limit of {}", limit.max);
+                found.error(format!("/limits/{at}/cost"), "cost_above_max", detail);
+            }
+            Cost::Fixed(_) => {}
+            Cost::Party => lint_party(at, limit, parties, found),
+        }
+        let Window::Calendar(unit) = limit.window else { continue };
+        let hours = match unit {
+            Unit::Hour => 1,
+            Unit::Day => 24,
+            Unit::Week | Unit::Month => continue,
+        };
+        if rule.token().ttl.seconds() > hours * 3600 {
+            let detail = format!("tokens outlive the window of `{}`: a held one adds to the next window", limit.id);
+            found.warn("/token/ttl", "token_outlives_window", detail);
+        }
+    }
+}
+
+/// A limit that counts people must hold a party: one that is smaller refuses every larger party, at any
+/// time, and says that the limit was reached.
+fn lint_party(at: usize, limit: &Limit, parties: Reach, found: &mut Lint) {
+    let pointer = format!("/limits/{at}/max");
+    let (max, Reach { low, high }) = (Decimal::from_whole(i64::try_from(limit.max).unwrap_or(i64::MAX)), parties);
+    if low > max && !parties.is_empty() {
+        let detail = format!("the smallest party that is admitted is {low}, which is more than the limit of {max}");
+        return found.error(pointer, "limit_below_party", detail);
+    }
+    // Where the rule itself bounds no party, a limit is a way to; but not one of a single person.
+    let is_bounded = high < Decimal::from_whole(MAX_PARTY);
+    let least = if is_bounded { high } else { Decimal::from_whole(2) };
+    if max < least {
+        let detail = if is_bounded {
+            format!("parties of up to {high} are admitted, and those above {max} never fit this limit")
+        } else {
+            "no party of two ever fits this limit: count grants with \"cost\":1, or bound context.party".to_owned()
+        };
+        found.warn(pointer, "limit_below_party", detail);
+    }
+}
+
+/// The sizes of the parties that some tier can admit.
+fn parties(rule: &Rule) -> Reach {
+    let everything = Reach::new(Decimal::from_whole(1), Decimal::from_whole(MAX_PARTY));
+    let party = Attribute::Context(PARTY.to_owned());
+    let reach = |when: &Condition| Reach::of(when, &party, everything);
+    let gate = rule.when().map_or(everything, reach);
+    let tiers = rule.tiers().iter().map(|tier| tier.when.as_ref().map_or(everything, reach).and(gate));
+    tiers.filter(|reach| !reach.is_empty()).reduce(Reach::or).unwrap_or(gate)
+}

@@ -1,0 +1,129 @@
+//! Perks to begin with: commented files that a merchant makes their own, each with cases that pass.
+
+/// The line of a template that names its perk.
+const PERK: &str = "perk: ";
+/// The line of its cases that names the file with the perk.
+const PERK_FILE: &str = "perk_file: ";
+
+/// A perk to begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Template {
+    Lounge,
+    PriorityQueue,
+    EarlyAccess,
+    MemberOffer,
+}
+
+impl Template {
+    pub const ALL: [Self; 4] = [Self::Lounge, Self::PriorityQueue, Self::EarlyAccess, Self::MemberOffer];
+
+    /// What it is asked for by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lounge => "lounge",
+            Self::PriorityQueue => "priority-queue",
+            Self::EarlyAccess => "early-access",
+            Self::MemberOffer => "member-offer",
+        }
+    }
+
+    /// What it is, in a line.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Lounge => "two lounges by score, on one concourse, with limits a day",
+            Self::PriorityQueue => "bands with a longest wait instead of yes or no; nobody is refused",
+            Self::EarlyAccess => "a place in an early round, once each, until the round ends",
+            Self::MemberOffer => "an offer to members, or to those with a high score",
+        }
+    }
+
+    /// The perk's short name, unless another is given.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        let line = self.text().lines().find_map(|line| line.strip_prefix(PERK));
+        line.unwrap_or_else(|| self.name())
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Lounge => include_str!("templates/lounge.yaml"),
+            Self::PriorityQueue => include_str!("templates/priority-queue.yaml"),
+            Self::EarlyAccess => include_str!("templates/early-access.yaml"),
+            Self::MemberOffer => include_str!("templates/member-offer.yaml"),
+        }
+    }
+
+    const fn cases_text(self) -> &'static str {
+        match self {
+            Self::Lounge => include_str!("templates/lounge.test.yaml"),
+            Self::PriorityQueue => include_str!("templates/priority-queue.test.yaml"),
+            Self::EarlyAccess => include_str!("templates/early-access.test.yaml"),
+            Self::MemberOffer => include_str!("templates/member-offer.test.yaml"),
+        }
+    }
+
+    /// The perk file, for the perk `slug`.
+    #[must_use]
+    pub fn perk_file(self, slug: &str) -> String {
+        with_line(self.text(), PERK, slug)
+    }
+
+    /// Its cases, which look for the perk file at `perk_file`: YAML, quoted where need be.
+    #[must_use]
+    pub fn cases(self, perk_file: &str) -> String {
+        with_line(self.cases_text(), PERK_FILE, perk_file)
+    }
+}
+
+/// The text with what follows `key` on its line replaced.
+fn with_line(text: &str, key: &str, value: &str) -> String {
+    let line = |line: &str| if line.starts_with(key) { format!("{key}{value}\n") } else { format!("{line}\n") };
+    text.lines().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::foundation::decimal::Decimal;
+    use crate::foundation::yaml;
+    use crate::rules::lint::{Lint, LintContext, lint};
+    use crate::rules::rule::Rule;
+
+    /// They must last: no template may be odd in a year from now.
+    #[test]
+    fn every_template_is_sound_for_years() {
+        for template in Template::ALL {
+            let text = template.perk_file("our-perk");
+            let file = yaml::read(&text).unwrap();
+            assert_eq!(file.member("perk").unwrap().as_text(), Some("our-perk"));
+            let rule = Rule::parse(file.member("rule").unwrap(), "our-perk").unwrap();
+            let scale = Some((Decimal::from_whole(0), Decimal::from_whole(100)));
+            for now in ["2026-11-23T00:00:00Z", "2029-06-01T00:00:00Z"] {
+                let now: Timestamp = now.parse().unwrap();
+                assert_eq!(
+                    lint(&rule, &LintContext { scale, refresh: None, sent: None, now }),
+                    Lint::default(),
+                    "{}",
+                    template.name()
+                );
+            }
+            assert!(text.lines().filter(|line| line.contains('#')).count() > 8, "{}", template.name());
+            assert!(!text.contains("\\'") && !template.cases("x").contains("\\'"), "{}", template.name());
+            assert!(!template.summary().is_empty());
+        }
+    }
+
+    #[test]
+    fn cases_name_the_file_that_they_stand_beside() {
+        for template in Template::ALL {
+            assert_ne!(template.slug(), "", "{}", template.name());
+            let cases = yaml::read(&template.cases("\"our perk.yaml\"")).unwrap();
+            assert_eq!(cases.member("perk_file").unwrap().as_text(), Some("our perk.yaml"));
+            assert!(cases.member("cases").unwrap().as_list().unwrap().len() >= 4);
+        }
+    }
+}

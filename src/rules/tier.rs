@@ -1,0 +1,104 @@
+//! Tiers: the outcomes of a rule.
+
+use super::attribute::Attribute;
+use super::condition::Condition;
+use super::leaf::{Comparison, Leaf, Test};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::document::{Issues, Spot, below, text};
+use crate::foundation::json::Json;
+use crate::foundation::period::{LONGEST, Period};
+
+pub(crate) const MAX_TIERS: usize = 16;
+pub(crate) const MAX_RANK: i64 = 1000;
+/// The longest name of a tier, in characters.
+pub(crate) const MAX_NAME: usize = 80;
+
+/// One outcome of a rule.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    pub id: String,
+    /// The highest one that admits is the one that is granted.
+    pub rank: i64,
+    pub name: String,
+    /// Without it the tier admits whoever passes the rule's own `when`.
+    pub when: Option<Condition>,
+    /// The longest that its people are promised to wait.
+    pub max_wait: Option<Period>,
+    /// Where its condition was written, for the linter.
+    pub(crate) pointer: String,
+}
+
+impl Tier {
+    /// The one tier of a rule that only says which score is enough.
+    pub(crate) fn at_least(score: Decimal) -> Self {
+        let test = Test::Compares(Comparison::Gte, score);
+        Self {
+            id: "standard".into(),
+            rank: 1,
+            name: "Standard".into(),
+            when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
+            max_wait: None,
+            pointer: "/at_least".into(),
+        }
+    }
+
+    pub(crate) fn read_all(spot: &Spot<'_>, leaves: &mut usize, issues: &mut Issues) -> Option<Vec<Self>> {
+        let items = spot.list(1..=MAX_TIERS, issues)?;
+        let alone = items.len() == 1;
+        let mut tiers: Vec<Self> = Vec::new();
+        let mut all = true;
+        for item in &items {
+            let Some(tier) = Self::read(item, alone, leaves, issues) else {
+                all = false;
+                continue;
+            };
+            if tiers.iter().any(|other| other.id == tier.id) {
+                issues.add(&below(item.pointer(), "id"), "repeated", "another tier has this id");
+            }
+            if tiers.iter().any(|other| other.rank == tier.rank) {
+                issues.add(
+                    &below(item.pointer(), "rank"),
+                    "repeated",
+                    "another tier has this rank: the higher one wins",
+                );
+            }
+            tiers.push(tier);
+        }
+        all.then_some(tiers)
+    }
+
+    fn read(spot: &Spot<'_>, alone: bool, leaves: &mut usize, issues: &mut Issues) -> Option<Self> {
+        let fields = spot.fields(&["id", "rank", "name", "when", "max_wait"], issues)?;
+        let id = fields.required("id", issues).and_then(|id| id.slug(issues));
+        let rank = match fields.optional("rank") {
+            None if alone => Some(1),
+            None => fields.required("rank", issues).and(None),
+            Some(rank) => rank.whole(1..=MAX_RANK, issues),
+        };
+        let name = match fields.optional("name") {
+            None => id.map(str::to_owned),
+            Some(name) if name.is_stored() => name.text(issues).map(str::to_owned),
+            Some(name) => name.text(issues).and_then(|text| match crate::foundation::ids::label(text, MAX_NAME) {
+                Ok(label) => Some(label),
+                Err(error) => name.refuse(issues, "bad_form", error.to_string()),
+            }),
+        };
+        let when = fields.or("when", None, |when| Condition::read(&when, leaves, issues).map(Some));
+        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, issues).map(Some));
+        let pointer = below(spot.pointer(), "when");
+        Some(Self { id: id?.to_owned(), rank: rank?, name: name?, when: when?, max_wait: max_wait?, pointer })
+    }
+
+    /// The canonical form.
+    pub(crate) fn to_json(&self) -> Json {
+        let mut members = vec![
+            ("id", text(&self.id)),
+            ("rank", Json::Number(Decimal::from_whole(self.rank))),
+            ("name", text(&self.name)),
+            ("when", self.when.as_ref().map_or(Json::Null, Condition::to_json)),
+        ];
+        // Only where it is: a rule that was hashed before there were waits keeps its hash.
+        members.extend(self.max_wait.map(|wait| ("max_wait", text(wait.to_string()))));
+        Json::object(members)
+    }
+}

@@ -1,0 +1,5 @@
+//! tlog
+
+pub mod merkle;
+pub mod note;
+pub mod tree;

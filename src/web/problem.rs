@@ -1,0 +1,350 @@
+//! Every refusal as RFC 9457 `application/problem+json`: one table of kinds. What the rooms' errors
+//! become is in `refusals.rs`.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::database::Mismatch;
+use crate::foundation::document::Issue;
+use crate::foundation::escape;
+
+macro_rules! kinds {
+    ($($kind:ident = $status:literal $code:literal $title:literal;)*) => {
+        /// What kind of problem it is. The code is stable: clients branch on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            const fn row(self) -> (u16, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => ($status, $code, $title),)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    BadRequest = 400 "bad_request" "The request can't be understood";
+    MalformedJson = 400 "malformed_json" "The body is not valid JSON";
+    BadIdempotencyKey = 400 "bad_idempotency_key" "The idempotency key can't be used";
+    MissingKey = 401 "missing_key" "An API key is needed";
+    InvalidKey = 401 "invalid_key" "The API key is not valid";
+    ExpiredKey = 401 "expired_key" "The API key has expired";
+    RevokedKey = 401 "revoked_key" "The API key was revoked";
+    Forbidden = 403 "forbidden" "The key may not do this";
+    OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";
+    SelfApproval = 403 "self_approval" "Somebody else must do this";
+    NotFound = 404 "not_found" "There is nothing here";
+    MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
+    RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
+    AlreadyExists = 409 "already_exists" "There is one already";
+    AlreadyDecided = 409 "already_decided" "A person has decided this already";
+    AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
+    CaseFull = 409 "case_full" "The case has all that it takes";
+    GrantVoided = 409 "grant_voided" "The grant was taken back";
+    InProgress = 409 "in_progress" "The same request is being worked on";
+    LimitReached = 409 "limit_reached" "A limit has no room for this";
+    NotADraft = 409 "not_a_draft" "The version is no draft any more";
+    AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
+    ApprovalRequired = 409 "approval_required" "Somebody else must approve it first";
+    PerkPaused = 409 "perk_paused" "The perk is paused";
+    PerkRetired = 409 "perk_retired" "The perk is retired";
+    StaleScore = 409 "stale_score" "A newer score stands";
+    WrongStatus = 409 "wrong_status" "Its status doesn't allow this";
+    Pruned = 410 "pruned" "It is too long ago";
+    PreconditionFailed = 412 "precondition_failed" "It has changed meanwhile";
+    WeakTag = 412 "weak_tag" "A weak tag can't be compared";
+    BodyTooLarge = 413 "body_too_large" "The body is too large";
+    UnsupportedMediaType = 415 "unsupported_media_type" "The body is of the wrong type";
+    ExpectationFailed = 417 "expectation_failed" "The expectation can't be met";
+    IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key stands for another request";
+    InvalidRequest = 422 "invalid_request" "Something in the request doesn't fit";
+    InvalidToken = 422 "invalid_token" "The token is not valid here";
+    PreconditionRequired = 428 "precondition_required" "Say which state you mean";
+    RateLimited = 429 "rate_limited" "Too many requests with this key";
+    TooManyDryRuns = 429 "too_many_dry_runs" "Too many dry runs about one person";
+    TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";
+    TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
+    Internal = 500 "internal" "Something went wrong here";
+    InDoubt = 503 "in_doubt" "It is not known whether this was done";
+    Unavailable = 503 "unavailable" "Not now: please try again";
+}
+
+impl Kind {
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.row().1
+    }
+
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The kind for a status that actix itself answered.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            401 => Self::MissingKey,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::RequestTimeout,
+            413 => Self::BodyTooLarge,
+            415 => Self::UnsupportedMediaType,
+            417 => Self::ExpectationFailed,
+            422 => Self::InvalidRequest,
+            429 => Self::RateLimited,
+            503 => Self::Unavailable,
+            400..=499 => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// One spot of the request that doesn't fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spot {
+    /// Where in the body (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Which parameter of the query, or of a form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    pub code: Cow<'static, str>,
+    pub detail: String,
+}
+
+impl Spot {
+    /// A spot in the body.
+    pub fn at(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: sentence(&detail.into()) }
+    }
+
+    /// A parameter of the query, or of a form.
+    pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { pointer: None, parameter: Some(name.into()), code: code.into(), detail: sentence(&detail.into()) }
+    }
+}
+
+/// A refusal on its way out. `request.rs` writes its body, with the request's id in it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub kind: Kind,
+    pub detail: Cow<'static, str>,
+    pub errors: Vec<Spot>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log alone: what went wrong inside, with its chain.
+    pub cause: Option<String>,
+    /// Whether it is about what the address names, which `request.rs` then says.
+    pub is_absent: bool,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = Cow::Owned(sentence(&detail.into()));
+        Self { kind, detail, errors: Vec::new(), headers: Vec::new(), cause: None, is_absent: false }
+    }
+
+    /// Nothing here: also the answer for what belongs to another merchant. On its way out it says what was asked for,
+    /// by the address alone, so that nobody learns what others have.
+    #[must_use]
+    pub fn not_found() -> Self {
+        let detail = "There is nothing at this address, or not for this key.";
+        Self { is_absent: true, ..Self::new(Kind::NotFound, detail) }
+    }
+
+    /// The same about something that a body or a query names.
+    #[must_use]
+    pub fn absent(kind: &str, id: &str) -> Self {
+        Self::new(Kind::NotFound, absence(kind, id))
+    }
+
+    /// A 422 that names every spot.
+    #[must_use]
+    pub fn invalid(errors: Vec<Spot>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => one.detail.clone().into(),
+            _ => Cow::Borrowed("Several things in the request don't fit: see errors."),
+        };
+        Self { errors, ..Self::new(Kind::InvalidRequest, detail) }
+    }
+
+    /// The same, with every spot below this pointer.
+    #[must_use]
+    pub fn below(mut self, base: &str) -> Self {
+        for spot in &mut self.errors {
+            spot.pointer = spot.pointer.take().map(|pointer| format!("{base}{pointer}"));
+        }
+        self
+    }
+
+    /// A 422 for what a room found in one member of the body; `base` is that member's pointer.
+    #[must_use]
+    pub fn of_issues(base: &str, issues: Vec<Issue>) -> Self {
+        let spot = |issue: Issue| Spot::at(format!("{base}{}", issue.pointer), issue.code, issue.detail);
+        Self::invalid(issues.into_iter().map(spot).collect())
+    }
+
+    /// A 500. The text is fixed; `cause` goes to the log only.
+    pub fn internal(cause: &(dyn Error + 'static)) -> Self {
+        let detail = "The request failed for a reason of ours. It is logged under this request id.";
+        Self { cause: Some(chain(cause)), ..Self::new(Kind::Internal, detail) }
+    }
+
+    /// A 503 that may pass. The text is fixed; `cause` goes to the log only.
+    pub fn unavailable(cause: &(dyn Error + 'static)) -> Self {
+        let detail = "Something that this needs is not there at the moment. Nothing was done.";
+        Self { cause: Some(chain(cause)), ..Self::new(Kind::Unavailable, detail) }.retry_after(1)
+    }
+
+    /// A 503 that only whoever runs the gateway can end, so it says what happened.
+    pub fn lost_database(mismatch: &Mismatch) -> Self {
+        let detail = format!(
+            "{} Nothing is recorded until whoever runs this gateway has looked at it and started it anew.",
+            mismatch.summary()
+        );
+        Self { cause: Some(mismatch.code().to_owned()), ..Self::new(Kind::Unavailable, detail) }.retry_after(30)
+    }
+
+    /// A 503 after which the caller can't know whether it was done, and is told so: to say "nothing
+    /// was done" here would be a lie half of the time.
+    pub fn in_doubt(cause: &(dyn Error + 'static)) -> Self {
+        let detail = "The database went away while this was being committed, so it may or may not have been done. \
+                      Ask again with the same Idempotency-Key to learn which.";
+        Self { cause: Some(chain(cause)), ..Self::new(Kind::InDoubt, detail) }.retry_after(1)
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.with(header::RETRY_AFTER, seconds.into())
+    }
+
+    /// The document, for the request with this id.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            #[serde(rename = "type")]
+            kind: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            code: &'a str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [Spot],
+        }
+        let (status, code, title) = self.kind.row();
+        let kind = format!("urn:perkgate:problem:{code}");
+        let document = Document { kind, title, status, detail: &self.detail, code, request_id, errors: &self.errors };
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+}
+
+/// How many characters of what a caller made up are repeated.
+const REPEATED: usize = 80;
+
+/// That there is no such thing, or not for this key.
+pub(crate) fn absence(kind: &str, id: &str) -> String {
+    let shown: String = id.chars().take(REPEATED).collect();
+    let rest = if shown.len() < id.len() { "…" } else { "" };
+    format!("There is no {kind} `{}{rest}`, or not for this key.", escape::line(&shown))
+}
+
+/// The text with a capital and a full stop: the rooms' errors are written to stand within a sentence.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    if !out.ends_with(['.', '?', '!', '…']) {
+        out.push('.');
+    }
+    out
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.code(), self.detail)
+    }
+}
+
+impl Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.kind.status());
+        for (name, value) in &self.headers {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_code_of_its_own_and_an_error_status() {
+        let mut codes: Vec<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            assert!(kind.status().is_client_error() || kind.status().is_server_error(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_detail_is_a_sentence() {
+        assert_eq!(sentence("use a duration"), "Use a duration.");
+        assert_eq!(sentence("`until` is early."), "`until` is early.");
+        assert_eq!(sentence("What is this?"), "What is this?");
+    }
+
+    #[test]
+    fn a_problem_reads_as_rfc_9457_has_it() {
+        let problem = Problem::invalid(vec![Spot::at("/label", "unknown_field", "What is this?")]);
+        insta::assert_snapshot!(
+            problem.body("req_1"),
+            @r#"{"type":"urn:perkgate:problem:invalid_request","title":"Something in the request doesn't fit","status":422,"detail":"What is this?","code":"invalid_request","request_id":"req_1","errors":[{"pointer":"/label","code":"unknown_field","detail":"What is this?"}]}"#
+        );
+    }
+}
