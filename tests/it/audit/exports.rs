@@ -275,6 +275,12 @@ async fn every_flipped_bit_of_what_proves_is_found() {
                 let bent = String::from_utf8_lossy(&bytes[around]).into_owned();
                 assert!(!report.findings.is_empty(), "{form:?}, byte {at}: {bent}");
             }
+            if form == Form::Csv {
+                for (from, to) in [("Z,cli,", "z,cli,"), ("Z,cli,", ".000Z,cli,"), ("T19:", "t19:")] {
+                    let report = verify(&[text.replacen(from, to, 2).as_bytes()], &request(&history));
+                    assert!(!report.findings.is_empty(), "{to}");
+                }
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::audit::verify::expected_state::{Books, LogBooks};
 use crate::audit::verify::findings::{Findings, Line, Place, Wrong};
 use crate::audit::verify::log_scan::{Columns, Entry, Identity, Pinned, Stored, Trust, Walk, number};
 use crate::audit::verify::{Head, Progress, Report};
+use crate::foundation::clock::from_micros;
 use crate::tlog::merkle::Frontier;
 
 /// How many records are read from one look at the progress to the next.
@@ -185,8 +186,7 @@ impl<'a> Chain<'a> {
             id: cells.id,
             kind: cells.kind,
             about: cells.about,
-            // One that can't be read is none that an event has.
-            at: Instant::parse(cells.at).map_or(i64::MIN, |at| at.0),
+            at: written(cells.at).unwrap_or(i64::MIN),
             actor: Some(cells.actor),
         });
         self.walk.take(&Entry { columns, ..*entry }, &mut self.books, findings);
@@ -230,6 +230,12 @@ impl<'a> Chain<'a> {
         told.before += self.leaves;
         (told.progress)(Progress { events: told.before, of: told.of });
     }
+}
+
+/// The instant of a cell, in microseconds. One that is written otherwise than exports write it is none that an event has.
+fn written(cell: &str) -> Option<i64> {
+    let at = Instant::parse(cell).ok()?.0;
+    (from_micros(at).to_string() == cell).then_some(at)
 }
 
 /// A leaf of which nothing else is known.
