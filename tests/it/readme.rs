@@ -97,7 +97,9 @@ fn every_block_runs_as_it_stands_and_shows_what_comes_out() {
             text = text.replace(&server, &format!("{} &", command.trim_end().trim_end_matches('&')));
             if command.starts_with("perkgate demo") {
                 shell.send(&text);
-                said = shell.until(|line| line == "Ctrl-C ends it.").unwrap_or_else(|said| panic!("{place}: {said}"));
+                said = shell
+                    .until(|line| line.starts_with("Ctrl-C ends it"))
+                    .unwrap_or_else(|said| panic!("{place}: {said}"));
             } else {
                 let ready = format!("curl -s http://{address}/readyz | grep -q '\"ready\"'");
                 text.extend(["until ", &ready, "; do sleep 0.05; kill -0 $!; done"]);
