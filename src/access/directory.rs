@@ -321,7 +321,7 @@ mod tests {
     use super::*;
     use crate::database::DatabaseUrl;
     use crate::keyring::{Keyring, MasterKey};
-    use crate::ledger::Means;
+    use crate::ledger::WriterContext;
     use crate::ledger::entry::{EventDraft, LogOwner};
 
     struct Books {
@@ -350,7 +350,7 @@ mod tests {
             let database = Database::connect(&self.url, 2).unwrap();
             let clock = Clock::fixed(NOW);
             let keyring = Keyring::open(&database, &self.master, clock.clone(), self.entropy.clone()).unwrap();
-            let means = Means {
+            let means = WriterContext {
                 database: database.clone(),
                 keyring,
                 clock: clock.clone(),

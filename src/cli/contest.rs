@@ -14,7 +14,8 @@ use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
 use super::{Ended, Invocation};
 use crate::foundation::ids::{self, CheckId, EventId, PerkSlug};
 use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
-use crate::ledger::cases::referral::{Referral, Referred};
+use crate::ledger::cases::model::Referral;
+use crate::ledger::cases::referral::Referred;
 
 #[derive(clap::Args)]
 pub struct Args {

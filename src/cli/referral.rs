@@ -20,7 +20,8 @@ use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::ledger::LedgerError;
-use crate::ledger::cases::referral::{MAX_NOTE, Referral, ReferralStatus, Referred};
+use crate::ledger::cases::model::{Referral, ReferralStatus};
+use crate::ledger::cases::referral::{MAX_NOTE, Referred};
 
 #[derive(clap::Args)]
 pub struct Args {

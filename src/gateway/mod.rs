@@ -26,7 +26,7 @@ use crate::foundation::clock::Clock;
 use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
-use crate::ledger::{Ledger, Means, PublishedKeys};
+use crate::ledger::{Ledger, PublishedKeys, WriterContext};
 use crate::perks::catalog::{Catalog, PerkError};
 use crate::perks::keys::OnSite;
 use crate::perks::observed_attributes::Seen;
@@ -126,7 +126,7 @@ impl Gateway {
 
         let redis = settings.redis.as_ref().map(|redis| link_to(redis, handle)).transpose()?;
         let bounds = settings.bounds;
-        let means = Means {
+        let context = WriterContext {
             database: database.clone(),
             keyring: keyring.clone(),
             clock: clock.clone(),
@@ -134,7 +134,7 @@ impl Gateway {
             log_origin: settings.server.log_origin_of(issuer_url).into(),
             patience: settings.timeouts.request,
         };
-        let ledger = Ledger::start(means, bounds.ledger_queue, bounds.ledger_batch)?;
+        let ledger = Ledger::start(context, bounds.ledger_queue, bounds.ledger_batch)?;
         let keys = PublishedKeys::new(&ledger);
         keys.reload().await?;
         let directory = Directory::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());

@@ -14,7 +14,7 @@ use crate::decision::decide::Decision as Decided;
 use crate::decision::reason::ReasonCode as Code;
 use crate::eligibility::grants::GrantStatus as Granted;
 use crate::ledger::cases::contest::ContestStatus as Case;
-use crate::ledger::cases::referral::ReferralStatus as Stored;
+use crate::ledger::cases::model::ReferralStatus as Stored;
 use crate::ledger::events::KINDS;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;

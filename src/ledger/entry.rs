@@ -16,6 +16,9 @@ use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::rules::limit::LimitClaim;
 use crate::tokens::claims::Claims;
 
+/// What an event is about when it concerns somebody whom no event names.
+pub(crate) const NOBODY: &str = "nobody";
+
 /// Whose log an event goes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogOwner {

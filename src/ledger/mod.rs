@@ -18,9 +18,10 @@
 //! and what is personal beside it is sealed under their secret.
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
-//! [`Ledger::change`], or, when it is hot, make it a kind of `write::batch::Entry`.
+//! [`Ledger::change`], or, when it is hot, make it a kind of `write::writer::Job`.
 
 pub mod cases;
+mod context;
 pub mod entry;
 pub mod events;
 pub mod grants;
@@ -39,19 +40,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use context::WriterContext;
 pub use read::published::PublishedKeys;
 pub use recorded::Recorded;
 pub use write::admission::held_until;
-pub use write::writer::Means;
 
-use crate::database::{AnyConnection, DatabaseError, Mismatch};
-use crate::foundation::ids::{CheckId, GrantId, MerchantId};
+use crate::database::{Abort, AnyConnection, DatabaseError, Mismatch};
+use crate::foundation::ids::{CheckId, EventId, GrantId, MerchantId};
 use crate::foundation::subject::{Pseudonym, hex};
 use crate::telemetry::Outage;
 use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
 use read::searches::Searches;
-use write::batch::{Entry, Outcome};
-use write::writer::{Job, Writer, WriterState};
+use write::batch::CheckOutcome;
+use write::transaction::{Transaction, Turn};
+use write::writer::{Job, Reply, Writer, WriterState};
 
 /// How long an idempotency key stands for its first answer.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
@@ -108,11 +110,20 @@ impl From<&DatabaseError> for LedgerError {
     }
 }
 
+impl<E: From<LedgerError>> From<LedgerError> for Abort<E> {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Database(error) => Self::Database(error),
+            refused => Self::Refused(refused.into()),
+        }
+    }
+}
+
 /// The handle of the one writer; cheap to clone. The writer ends when the last handle is gone.
 #[derive(Clone)]
 pub struct Ledger {
     queue: mpsc::Sender<Job>,
-    means: Means,
+    context: WriterContext,
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
     writer: Arc<WriterState>,
@@ -127,10 +138,10 @@ impl Ledger {
     ///
     /// # Errors
     /// When the thread can't be made.
-    pub fn start(means: Means, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
+    pub fn start(context: WriterContext, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let state = Arc::<WriterState>::default();
-        let writer = Writer::new(means.clone(), receiver, largest_batch.max(1), state.clone());
+        let writer = Writer::new(context.clone(), receiver, largest_batch.max(1), state.clone());
         let (ended, running) = watch::channel(());
         std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
             writer.run();
@@ -138,7 +149,7 @@ impl Ledger {
         })?;
         Ok(Self {
             queue: sender,
-            means,
+            context,
             running,
             writer: state,
             owes_scrub: Arc::default(),
@@ -158,35 +169,35 @@ impl Ledger {
     /// anybody could try handles against.
     pub fn idempotency(&self, key: &str, request_hash: [u8; 32]) -> Idempotency {
         Idempotency {
-            key: hex(&self.means.keyring.blind(&[b"key\0", key.as_bytes()])),
-            request_hash: self.means.keyring.blind(&[b"request\0", &request_hash]),
+            key: hex(&self.context.keyring.blind(&[b"key\0", key.as_bytes()])),
+            request_hash: self.context.keyring.blind(&[b"request\0", &request_hash]),
         }
     }
 
     /// A door's attempt as it is kept, for the same reason.
     pub fn attempt(&self, attempt: &str) -> String {
-        hex(&self.means.keyring.blind(&[b"attempt\0", attempt.as_bytes()]))
+        hex(&self.context.keyring.blind(&[b"attempt\0", attempt.as_bytes()]))
     }
 
     /// Admits and records a check, or replays what its idempotency key was told before.
     pub async fn check(&self, entry: CheckEntry) -> Result<Recorded<CheckRecord>, LedgerError> {
-        match self.submit(Entry::Check(Box::new(entry))).await? {
-            Outcome::Check(record) => Ok(Recorded::new(*record)),
-            Outcome::KeyReused => Err(LedgerError::KeyReused),
-            Outcome::Redeem(_) => Err(LedgerError::Failed("a check was answered as a redemption".to_owned())),
+        let until = entry.deadline + GRACE;
+        match self.submit(|reply| Job::Check(Box::new(entry), reply), until).await? {
+            CheckOutcome::Recorded(record) => Ok(Recorded::new(*record)),
+            CheckOutcome::KeyReused => Err(LedgerError::KeyReused),
         }
     }
 
     /// What [`Ledger::check`] would say now. Nothing is recorded and nothing is promised.
     pub async fn preview(&self, entry: CheckEntry) -> Result<write::check::Settled, LedgerError> {
-        let means = self.means.clone();
-        Ok(self.means.database.read(move |conn| write::batch::preview(conn, &means, &entry)).await?)
+        let context = self.context.clone();
+        Ok(self.context.database.read(move |conn| write::batch::preview(conn, &context, &entry)).await?)
     }
 
     /// The pseudonym that the check's subject goes by; a new one of somebody whom nobody knows.
     pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
-        let means = self.means.clone();
-        let read = self.means.database.read(move |conn| write::subjects::guess(conn, &means, &entry));
+        let context = self.context.clone();
+        let read = self.context.database.read(move |conn| write::subjects::guess(conn, &context, &entry));
         Ok(read.await?.pseudonym)
     }
 
@@ -196,8 +207,8 @@ impl Ledger {
         merchant: &MerchantId,
         check: &CheckId,
     ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
-        let (keyring, merchant, check) = (self.means.keyring.clone(), merchant.clone(), check.clone());
-        self.means
+        let (keyring, merchant, check) = (self.context.keyring.clone(), merchant.clone(), check.clone());
+        self.context
             .database
             .read(move |conn| idempotency::replay::recorded_check(conn, &keyring, &merchant, &check))
             .await
@@ -209,8 +220,8 @@ impl Ledger {
         merchant: &MerchantId,
         grant: &GrantId,
     ) -> Result<Option<idempotency::replay::GrantRecord>, LedgerError> {
-        let (keyring, merchant, grant) = (self.means.keyring.clone(), merchant.clone(), grant.clone());
-        self.means.database.read(move |conn| idempotency::replay::find_grant(conn, &keyring, &merchant, &grant)).await
+        let (keyring, merchant, grant) = (self.context.keyring.clone(), merchant.clone(), grant.clone());
+        self.context.database.read(move |conn| idempotency::replay::find_grant(conn, &keyring, &merchant, &grant)).await
     }
 
     /// How a grant of the merchant stands now.
@@ -219,9 +230,9 @@ impl Ledger {
         merchant: &MerchantId,
         grant: &GrantId,
     ) -> Result<Option<idempotency::replay::Standing>, LedgerError> {
-        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means.clock.now());
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context.clock.now());
         Ok(self
-            .means
+            .context
             .database
             .read(move |conn| idempotency::replay::find_standing(conn, &merchant, &grant, now))
             .await?)
@@ -229,18 +240,13 @@ impl Ledger {
 
     /// Spends a token, once.
     pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
-        match self.submit(Entry::Redeem(Box::new(entry))).await? {
-            Outcome::Redeem(answer) => Ok(answer),
-            Outcome::Check(_) | Outcome::KeyReused => {
-                Err(LedgerError::Failed("a redemption was answered as a check".to_owned()))
-            }
-        }
+        let until = entry.deadline + GRACE;
+        self.submit(|reply| Job::Redeem(Box::new(entry), reply), until).await
     }
 
-    async fn submit(&self, entry: Entry) -> Result<Outcome, LedgerError> {
+    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job, until: Instant) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let until = write::batch::deadline(&entry) + GRACE;
-        self.queue.try_send(Job::Entry(entry, reply)).map_err(|_| LedgerError::Busy)?;
+        self.queue.try_send(job(reply)).map_err(|_| LedgerError::Busy)?;
         settled(answer, until).await?
     }
 
@@ -253,22 +259,62 @@ impl Ledger {
         T: Send + 'static,
         E: From<LedgerError> + From<DatabaseError> + Send + 'static,
     {
+        let work = move |tx: &mut Transaction<'_>, turn: &Turn| {
+            let mut drafts = Vec::new();
+            let value = f(tx.conn, &mut drafts).map_err(Abort::Refused)?;
+            tx.append_drafts(turn, drafts)?;
+            Ok(value)
+        };
+        self.in_writer(None, work).await
+    }
+
+    /// Runs `work` in a transaction of its own on the writer's thread. `event` is one that only this work writes; without
+    /// it, `work` writes the one of its turn, if any.
+    ///
+    /// # Errors
+    /// What `work` refuses, after rolling back; [`LedgerError::Busy`] before it began, and [`LedgerError::InDoubt`]
+    /// when nobody can say in time whether it was committed.
+    pub(crate) async fn in_writer<T, E>(
+        &self,
+        event: Option<EventId>,
+        work: impl FnOnce(&mut Transaction<'_>, &Turn) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<LedgerError> + From<DatabaseError> + Send + 'static,
+    {
+        self.in_writer_until(self.change_deadline(), event, work).await
+    }
+
+    async fn in_writer_until<T, E>(
+        &self,
+        until: Instant,
+        event: Option<EventId>,
+        work: impl FnOnce(&mut Transaction<'_>, &Turn) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<LedgerError> + From<DatabaseError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let change = Job::Change(Box::new(move |writer: &mut Writer| {
+        let job = Job::Alone(Box::new(move |writer: &mut Writer| {
             // Whoever gave up was told to look. What is done later says of itself when it was asked for, and an
             // auditor takes no more than a minute between that and its event.
             if !reply.is_closed() {
-                let _ = reply.send(writer.change(f));
+                let turn = writer.turn(event);
+                let marker = [turn.event.as_str().to_owned()];
+                let done = writer.attempt(move |tx| work(tx, &turn), &marker);
+                let _ = reply.send(done.map_err(Abort::into_error));
             }
         }));
-        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        settled(answer, self.change_deadline()).await?
+        self.queue.try_send(job).map_err(|_| LedgerError::Busy)?;
+        settled(answer, until).await?
     }
 
     /// Until when the caller of an administrative change waits: a little less than for its whole request, so
     /// that there is time to answer what became of it.
     fn change_deadline(&self) -> Instant {
-        Instant::now() + self.means.patience * 9 / 10
+        Instant::now() + self.context.patience * 9 / 10
     }
 
     /// Whether the last transaction failed for a reason that the next will meet too.
@@ -286,7 +332,7 @@ impl Ledger {
     /// How many limits that people share are nearly used up, as far as this process's checks have seen.
     #[must_use]
     pub fn limits_near_full(&self) -> usize {
-        self.writer.near_full.count(self.means.clock.now())
+        self.writer.near_full.count(self.context.clock.now())
     }
 
     /// How many logs there are, and how many events they have together.
@@ -294,7 +340,7 @@ impl Ledger {
     /// # Errors
     /// [`DatabaseError`].
     pub async fn log_totals(&self) -> Result<(u64, u64), DatabaseError> {
-        self.means.database.read(store::heads::sum_heads).await
+        self.context.database.read(store::heads::sum_heads).await
     }
 
     /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so
@@ -325,7 +371,7 @@ impl Ledger {
 
     async fn tend_once(&self, swept: &mut Instant, sweeping: &Outage) {
         // What happens to the database is noticed without a request, too.
-        let _ = tokio::time::timeout(CONFIRM_PATIENCE, self.means.database.confirm()).await;
+        let _ = tokio::time::timeout(CONFIRM_PATIENCE, self.context.database.confirm()).await;
         if self.is_failing() {
             let _ = self.change(|_, _| Ok::<_, LedgerError>(())).await;
         }
@@ -341,8 +387,8 @@ impl Ledger {
     }
 
     /// What the ledger works with: for reading back what it wrote.
-    pub const fn means(&self) -> &Means {
-        &self.means
+    pub const fn context(&self) -> &WriterContext {
+        &self.context
     }
 }
 

@@ -17,10 +17,10 @@ use super::address;
 use super::cors::{Readable, require_origin};
 use super::problem::{Kind, Problem};
 use super::rate_limit::Standing;
+use super::state::State;
 use crate::access::role::permit::Permit;
 use crate::access::{Principal, Refused};
 use crate::gateway::Gateway;
-use crate::web::state::State;
 
 /// The middleware of everything that needs a key. It stands before routing and before the body is
 /// read, so a route that forgets to ask is still closed, and a stranger costs no parsing.

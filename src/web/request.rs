@@ -20,12 +20,12 @@ use tracing::{Instrument, Span};
 use super::cors::{CrossOrigin, Readable};
 use super::deadline::Deadline;
 use super::problem::{Kind, Problem, absence};
+use super::state::State;
 use crate::access::Principal;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::escape;
 use crate::gateway::Gateway;
 use crate::telemetry::{Outage, Throttle, meters};
-use crate::web::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -128,13 +128,13 @@ impl Exporter {
         if since.is_some() && period.from.is_some() {
             return Err(ExportError::FromAndSince);
         }
-        let database = self.ledger.means().database.clone();
+        let database = self.ledger.context().database.clone();
         let start = match since {
             None => None,
             Some(since) => {
                 // What can't be gone on from is refused before anything is recorded.
                 let log = log.clone();
-                let keys = self.ledger.means().keyring.log_keys();
+                let keys = self.ledger.context().keyring.log_keys();
                 let trusted: Vec<VerifierKey> = keys.iter().map(|key| key.verifier().clone()).collect();
                 Some(database.read(move |conn| plan::find_start(conn, &log, &since, &trusted)).await?)
             }

@@ -96,7 +96,7 @@ impl Reporter {
         let (perk, perk_id) = perk.unzip();
         let merchant_id = merchant.id.clone();
         let wanted = Wanted { kind, merchant: merchant_id, perk: perk_id, period: period.clone(), head: whole.before };
-        let means = self.ledger.means();
+        let means = self.ledger.context();
         while stretch.from < stretch.before {
             let next = stretch.before.min(stretch.from + PAGE);
             let (keyring, asked, at) = (means.keyring.clone(), wanted.clone(), (stretch.from, next));

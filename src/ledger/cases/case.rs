@@ -8,36 +8,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use jiff::Timestamp;
-
-use super::referral::{Referral, ReferralStatus};
+use super::model::{Added, Referral, ReferralStatus};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
-use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{CheckId, MerchantId};
 use crate::foundation::subject::Pseudonym;
 use crate::ledger::entry::CheckEntry;
-use crate::ledger::store::{self, AdditionRow, ReferralRow};
+use crate::ledger::store::{self, ReferralRow};
 use crate::ledger::write::check::Settled;
 use crate::ledger::write::subjects::Subject;
 use crate::ledger::{Ledger, LedgerError};
-
-/// A contested refusal that belongs to the case of another check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Added {
-    pub check: CheckId,
-    pub at: Timestamp,
-    /// The API key, or `cli`.
-    pub by: String,
-}
-
-impl TryFrom<AdditionRow> for Added {
-    type Error = DatabaseError;
-    fn try_from(row: AdditionRow) -> Result<Self, DatabaseError> {
-        let check = row.check_id.parse().map_err(|e| DatabaseError::corrupt("contest", e))?;
-        Ok(Self { check, at: from_micros(row.added_at), by: row.added_by })
-    }
-}
 
 /// The referrals that are open about people whose checks are being recorded, by pseudonym and perk.
 #[derive(Default)]
@@ -100,7 +80,7 @@ impl Ledger {
             return Ok(own);
         }
         let (of, check) = (merchant.clone(), check.clone());
-        let read = self.means.database.read(move |conn| store::find_addition(conn, &of, &check));
+        let read = self.context.database.read(move |conn| store::find_addition(conn, &of, &check));
         let Some(addition) = read.await? else { return Ok(None) };
         let case = addition.case_id.parse().map_err(|e| DatabaseError::corrupt("contest", e))?;
         self.referral_of(merchant, &case).await

@@ -6,23 +6,23 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use super::case;
-use super::referral::{Personal, Referral, ReferralStatus};
-use crate::database::{Abort, AnyConnection, DatabaseError};
+use super::model::{Personal, Referral, ReferralStatus};
+use crate::database::{Abort, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
 use crate::foundation::json::Json;
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckRecord, LogOwner};
 use crate::ledger::events::{Event, StoredEvent};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, AdditionRow, ReferralRow, people};
-use crate::ledger::write::append::{self, KnownLogs, Leaf};
+use crate::ledger::write::append::Leaf;
 use crate::ledger::write::check;
 use crate::ledger::write::subjects::{self, Subject};
-use crate::ledger::write::writer::{Job, Means, Writer};
-use crate::ledger::{Ledger, LedgerError, settled};
+use crate::ledger::write::transaction::Transaction;
+use crate::ledger::{Ledger, LedgerError};
 
 /// The kinds of a contest's events; they are about the check that is contested.
 pub const OPENED: &str = "contest.opened";
@@ -145,52 +145,31 @@ impl Ledger {
     /// # Errors
     /// [`ContestError`]; nothing is recorded then.
     pub async fn contest(&self, objection: Objection) -> Result<Contest, ContestError> {
-        let (reply, answer) = oneshot::channel();
-        let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let _ = reply.send(open(writer, objection));
-        }));
-        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        settled(answer, self.change_deadline()).await?
+        self.in_writer(Some(objection.event.clone()), move |tx, _| opened(tx, &objection)).await
     }
 }
 
-fn open(writer: &mut Writer, objection: Objection) -> Result<Contest, ContestError> {
-    let marker = objection.event.as_str().to_owned();
-    let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
-        opened(conn, means, logs, &objection).map_err(|error| match error {
-            ContestError::Ledger(LedgerError::Database(error)) => Abort::Database(error),
-            refused => Abort::Refused(refused),
-        })
-    };
-    writer.attempt(work, std::slice::from_ref(&marker)).map_err(Abort::into_error)
-}
-
-fn opened(
-    conn: &mut AnyConnection,
-    means: &Means,
-    logs: &mut KnownLogs,
-    objection: &Objection,
-) -> Result<Contest, ContestError> {
+fn opened(tx: &mut Transaction<'_>, objection: &Objection) -> Result<Contest, Abort<ContestError>> {
     let Objection { merchant, check, .. } = objection;
-    let (event, asked, is_known) = refused(conn, means, objection)?;
+    let (event, asked, is_known) = refused(tx, objection)?;
     if !is_known {
-        return Err(ContestError::Erased);
+        return Err(Abort::Refused(ContestError::Erased));
     }
-    let row = row_of(objection, &event, asked.at).map_err(raised)?;
-    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject).map_err(raised)?;
-    let (_, subject) = subject.ok_or(ContestError::Erased)?;
+    let row = row_of(objection, &event, asked.at)?;
+    let subject = subjects::find(tx.conn, &tx.context.keyring, merchant, &row.subject)?;
+    let (_, subject) = subject.ok_or(Abort::Refused(ContestError::Erased))?;
     let open = ReferralStatus::Open.as_str();
-    let case = store::lock_open_contest(conn, merchant, &row.subject, &row.perk_id, open).map_err(raised)?;
+    let case = store::lock_open_contest(tx.conn, merchant, &row.subject, &row.perk_id, open)?;
     let (kind, referral) = match &case {
         None => {
-            store::insert_referrals(conn, std::slice::from_ref(&row)).map_err(raised)?;
+            store::insert_referrals(tx.conn, std::slice::from_ref(&row))?;
             (OPENED, row.clone())
         }
         Some(case) => {
-            let added = store::list_additions(conn, merchant, &[case.check_id.as_str()]).map_err(raised)?.len();
+            let added = store::list_additions(tx.conn, merchant, &[case.check_id.as_str()])?.len();
             if added >= MOST_ADDED {
-                let full = case.check_id.parse().map_err(|e| raised(DatabaseError::corrupt("referral", e)))?;
-                return Err(ContestError::Full(full));
+                let full = case.check_id.parse().map_err(|e| DatabaseError::corrupt("referral", e))?;
+                return Err(Abort::Refused(ContestError::Full(full)));
             }
             let addition = AdditionRow {
                 check_id: check.as_str().to_owned(),
@@ -200,69 +179,61 @@ fn opened(
                 added_at: objection.at.as_microsecond(),
                 added_by: objection.by.name(),
             };
-            store::insert_addition(conn, &addition).map_err(raised)?;
+            store::insert_addition(tx.conn, &addition)?;
             (ADDED, case.clone())
         }
     };
     let facts = facts_of(&row, &event, asked.at, case.as_ref());
-    let leaf = leaf(means, objection, kind, facts, &subject).map_err(raised)?;
-    append::append(conn, means, logs, vec![leaf]).map_err(raised)?;
-    let referral = case::with_additions(conn, merchant, vec![referral]).map_err(raised)?.pop();
-    let referral = referral.ok_or_else(|| raised(DatabaseError::NotFound))?;
+    let leaf = leaf(tx.context, objection, kind, facts, &subject)?;
+    tx.append(vec![leaf])?;
+    let referral = case::with_additions(tx.conn, merchant, vec![referral])?.pop();
+    let referral = referral.ok_or(DatabaseError::NotFound)?;
     Ok(if kind == OPENED { Contest::Opened(referral) } else { Contest::Added(referral) })
 }
 
 /// The refusal that is contested, with its event, and whether its person is known; they are held until the commit. Of
 /// whatever isn't one that can be contested, why.
 fn refused(
-    conn: &mut AnyConnection,
-    means: &Means,
+    tx: &mut Transaction<'_>,
     objection: &Objection,
-) -> Result<(StoredEvent, CheckRecord, bool), ContestError> {
+) -> Result<(StoredEvent, CheckRecord, bool), Abort<ContestError>> {
     let Objection { merchant, check, .. } = objection;
-    let event = replay::find_event(conn, merchant, check, check::KIND).map_err(raised)?;
+    let event = replay::find_event(tx.conn, merchant, check, check::KIND)?;
     let told = |name: &str| event.as_ref().and_then(|event| event.facts.member(name)).and_then(Json::as_text);
     // The person before any case, as whoever erases does: an erasure either sees this case and closes it, or comes
     // first and refuses it; and of two who contest, the second sees the case of the first.
     let is_known = match told("subject") {
-        Some(subject) => !people::hold_subjects(conn, merchant, &[subject]).map_err(raised)?.is_empty(),
+        Some(subject) => !people::hold_subjects(tx.conn, merchant, &[subject])?.is_empty(),
         None => false,
     };
-    let own = store::lock_referral(conn, merchant, check).map_err(raised)?;
+    let own = store::lock_referral(tx.conn, merchant, check)?;
     let is_contested = own.as_ref().is_some_and(|row| row.contested_at.is_some());
-    if is_contested || store::find_addition(conn, merchant, check).map_err(raised)?.is_some() {
-        return Err(ContestError::AlreadyContested);
+    if is_contested || store::find_addition(tx.conn, merchant, check)?.is_some() {
+        return Err(Abort::Refused(ContestError::AlreadyContested));
     }
     // Otherwise pruning could take away meanwhile what the case is to be decided by.
-    if let Some(log) = store::find_log(conn, Some(merchant)).map_err(raised)? {
-        store::hold_event(conn, &log.id, check.as_str(), check::KIND).map_err(raised)?;
+    if let Some(log) = store::find_log(tx.conn, Some(merchant))? {
+        store::hold_event(tx.conn, &log.id, check.as_str(), check::KIND)?;
     }
-    let asked = replay::recorded_check(conn, &means.keyring, merchant, check)?.ok_or(ContestError::NotFound)?;
-    let asked = asked.get().clone();
+    let asked = replay::recorded_check(tx.conn, &tx.context.keyring, merchant, check)?;
+    let asked = asked.ok_or(Abort::Refused(ContestError::NotFound))?.get().clone();
     let referral = match (own, &asked.joins) {
-        (None, Some(first)) => store::find_referral(conn, merchant, first).map_err(raised)?,
+        (None, Some(first)) => store::find_referral(tx.conn, merchant, first)?,
         (own, _) => own,
     };
     if let Some(referral) = referral {
         if !is_known {
-            return Err(ContestError::Erased);
+            return Err(Abort::Refused(ContestError::Erased));
         }
-        let Referral { status, decided, .. } = Referral::try_from(referral).map_err(raised)?;
+        let Referral { status, decided, .. } = Referral::try_from(referral)?;
         let undecided = || ContestError::NotRefused(asked.decision);
-        return Err(decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at }));
+        let decided = decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at });
+        return Err(Abort::Refused(decided));
     }
     if asked.decision != Decision::Denied {
-        return Err(ContestError::NotRefused(asked.decision));
+        return Err(Abort::Refused(ContestError::NotRefused(asked.decision)));
     }
-    Ok((event.ok_or(ContestError::NotFound)?, asked, is_known))
-}
-
-/// As it is: the writer looks at it before anybody is told.
-fn raised(error: DatabaseError) -> ContestError {
-    match error {
-        DatabaseError::Duplicate(_) => ContestError::AlreadyContested,
-        error => ContestError::Ledger(LedgerError::Database(error)),
-    }
+    Ok((event.ok_or(Abort::Refused(ContestError::NotFound))?, asked, is_known))
 }
 
 /// What names nobody about a refusal that is contested; `case` is the open one that it is added to.
@@ -280,7 +251,7 @@ fn facts_of(row: &ReferralRow, event: &StoredEvent, asked_at: Timestamp, case: O
 }
 
 fn leaf(
-    means: &Means,
+    context: &WriterContext,
     objection: &Objection,
     kind: &'static str,
     facts: Json,
@@ -296,7 +267,7 @@ fn leaf(
         actor: &objection.by,
         about: objection.check.as_str(),
         facts,
-        sealed: Some(&subject.secret.seal(&objection.event, &plain, &means.entropy)),
+        sealed: Some(&subject.secret.seal(&objection.event, &plain, &context.entropy)),
     }
     .to_body();
     Ok(Leaf {

@@ -2,4 +2,5 @@
 
 pub mod case;
 pub mod contest;
+pub mod model;
 pub mod referral;

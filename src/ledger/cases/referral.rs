@@ -6,79 +6,33 @@
 //! that a limit refuses is rolled back whole, and the referral stays open.
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
 
-use super::case::{Added, with_additions};
+use super::case::with_additions;
 use super::contest;
+use super::model::{Personal, Referral, ReferralStatus};
 use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::decision::reason::Reason;
-use crate::foundation::clock::from_micros;
-use crate::foundation::ids::{CheckId, EventId, GrantId, MerchantId, PerkId, PerkSlug};
+use crate::foundation::ids::{CheckId, EventId, MerchantId};
 use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectHandle, SubjectRef};
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, LogOwner};
 use crate::ledger::events::Event;
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, ReferralRow};
-use crate::ledger::write::append::{self, KnownLogs, Leaf};
-use crate::ledger::write::batch::{self, Entry, Outcome};
+use crate::ledger::write::append::Leaf;
+use crate::ledger::write::batch::{self, CheckOutcome};
 use crate::ledger::write::check;
 use crate::ledger::write::subjects::{self, Subject};
-use crate::ledger::write::writer::{Job, Means, Writer};
-use crate::ledger::{Ledger, LedgerError, Recorded, settled};
+use crate::ledger::write::transaction::{Transaction, Turn};
+use crate::ledger::{Ledger, LedgerError, Recorded};
 
 /// The kind of a decision's event; it is about the check that was referred.
 pub const KIND: &str = "referral.decided";
 
 /// The longest note on why it was decided so, in characters.
 pub const MAX_NOTE: usize = 500;
-
-/// Where a referral is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReferralStatus {
-    Open,
-    Granted,
-    Denied,
-    /// Of a contest: the person was erased before anybody judged. A referral is denied then.
-    #[serde(skip_deserializing)]
-    Closed,
-}
-
-/// A check that a person is to decide, or has decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Referral {
-    pub check: CheckId,
-    pub perk: PerkSlug,
-    pub perk_id: PerkId,
-    pub rule_version: i32,
-    pub status: ReferralStatus,
-    pub created_at: Timestamp,
-    /// Where it is a refusal that was contested.
-    pub contest: Option<Contested>,
-    pub decided: Option<Decided>,
-}
-
-/// That a refusal was contested.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contested {
-    pub at: Timestamp,
-    /// The API key, or `cli`.
-    pub by: String,
-    /// Other refusals of the person and perk that were contested while it was open: they are decided with it.
-    pub added: Vec<Added>,
-}
-
-/// How a person decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
-    pub at: Timestamp,
-    /// The API key, or `cli`.
-    pub by: String,
-    /// The check that was granted in the place of the one that was referred, and its grant.
-    pub granted: Option<(CheckId, GrantId)>,
-}
 
 /// All there is to decide a referral by.
 #[derive(Debug, Clone)]
@@ -142,58 +96,6 @@ impl From<DatabaseError> for ResolveError {
     }
 }
 
-impl Referral {
-    /// Who decided: the API key, or `cli`. Nobody where it was closed unjudged.
-    pub fn decided_by(&self) -> Option<&str> {
-        let decided = self.decided.as_ref().filter(|_| self.status != ReferralStatus::Closed)?;
-        Some(&decided.by)
-    }
-}
-
-impl ReferralStatus {
-    /// The stored and the wire form.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Granted => "granted",
-            Self::Denied => "denied",
-            Self::Closed => "closed",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Granted, Self::Denied, Self::Closed].into_iter().find(|status| status.as_str() == text)
-    }
-}
-
-impl TryFrom<ReferralRow> for Referral {
-    type Error = DatabaseError;
-    fn try_from(row: ReferralRow) -> Result<Self, DatabaseError> {
-        let wrong = |what: &'static str| DatabaseError::corrupt("referral", what);
-        let granted = match (row.resolved_by, row.grant_id) {
-            (Some(check), Some(grant)) => {
-                Some((check.parse().map_err(|_| wrong("resolved_by"))?, grant.parse().map_err(|_| wrong("grant_id"))?))
-            }
-            _ => None,
-        };
-        let by = row.decided_by;
-        Ok(Self {
-            check: row.check_id.parse().map_err(|_| wrong("check_id"))?,
-            perk: row.perk.parse().map_err(|_| wrong("perk"))?,
-            perk_id: row.perk_id.parse().map_err(|_| wrong("perk_id"))?,
-            rule_version: row.rule_version,
-            status: ReferralStatus::parse(&row.status).ok_or_else(|| wrong("status"))?,
-            created_at: from_micros(row.created_at),
-            contest: row.contested_at.zip(row.contested_by).map(|(at, by)| Contested {
-                at: from_micros(at),
-                by,
-                added: Vec::new(),
-            }),
-            decided: row.decided_at.zip(by).map(|(at, by)| Decided { at: from_micros(at), by, granted }),
-        })
-    }
-}
-
 impl Ledger {
     /// The merchant's referrals after a check, oldest first; or its contests.
     pub async fn list_referrals(
@@ -205,7 +107,7 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Referral>, LedgerError> {
         let (merchant, status) = (merchant.clone(), status.map(ReferralStatus::as_str));
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             let rows = store::list_referrals(conn, &merchant, contested, status, after.as_ref(), i64::from(limit))?;
             with_additions(conn, &merchant, rows)
         });
@@ -215,7 +117,7 @@ impl Ledger {
     /// What became of a check that was referred, if it was.
     pub async fn referral_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
         let (merchant, check) = (merchant.clone(), check.clone());
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             let row = store::find_referral(conn, &merchant, &check)?;
             Ok::<_, DatabaseError>(with_additions(conn, &merchant, row.into_iter().collect())?.pop())
         });
@@ -224,8 +126,8 @@ impl Ledger {
 
     /// A referral with all there is to decide it by; none when the person has been erased since.
     pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
-        let (means, merchant, check) = (self.means.clone(), merchant.clone(), check.clone());
-        self.means.database.read(move |conn| find(conn, &means, &merchant, &check)).await
+        let (context, merchant, check) = (self.context.clone(), merchant.clone(), check.clone());
+        self.context.database.read(move |conn| find(conn, &context, &merchant, &check)).await
     }
 
     /// Records what a person decided, with the grant if there is one.
@@ -233,27 +135,29 @@ impl Ledger {
     /// # Errors
     /// [`ResolveError`]; then the referral is as it was.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, ResolveError> {
-        let (reply, answer) = oneshot::channel();
-        let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let _ = reply.send(resolve(writer, resolution));
-        }));
-        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        settled(answer, self.change_deadline()).await?
+        // A refusal rolls back whatever the check it granted has written.
+        let event = Some(resolution.event.clone());
+        let work = move |tx: &mut Transaction<'_>, _: &Turn| decided(tx, &resolution);
+        // Committed: only now is there a grant to sign.
+        Ok(match self.in_writer(event, work).await? {
+            Some(record) => Resolved::Granted(Box::new(Recorded::new(*record))),
+            None => Resolved::Denied,
+        })
     }
 }
 
 fn find(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     merchant: &MerchantId,
     check: &CheckId,
 ) -> Result<Option<Referred>, LedgerError> {
     let Some(row) = store::find_referral(conn, merchant, check)? else { return Ok(None) };
     let Some(referral) = with_additions(conn, merchant, vec![row.clone()])?.pop() else { return Ok(None) };
-    let Some((subject_ref, subject)) = subjects::find(conn, &means.keyring, merchant, &row.subject)? else {
+    let Some((subject_ref, subject)) = subjects::find(conn, &context.keyring, merchant, &row.subject)? else {
         return Ok(None);
     };
-    let Some(asked) = replay::recorded_check(conn, &means.keyring, merchant, check)? else { return Ok(None) };
+    let Some(asked) = replay::recorded_check(conn, &context.keyring, merchant, check)? else { return Ok(None) };
     let Some(event) = replay::find_event(conn, merchant, check, check::KIND)? else { return Ok(None) };
     let mut note_of = |check: &CheckId, kind: &str| match replay::find_event(conn, merchant, check, kind)? {
         Some(event) => Ok(check::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note)),
@@ -280,12 +184,6 @@ fn find(
     }))
 }
 
-/// What is personal about a decision, or about what made it necessary.
-#[derive(serde::Serialize, serde::Deserialize)]
-pub(crate) struct Personal {
-    pub note: String,
-}
-
 /// What its decision is recorded as.
 fn kind_of(row: &ReferralRow) -> &'static str {
     match row.contested_at {
@@ -296,51 +194,29 @@ fn kind_of(row: &ReferralRow) -> &'static str {
     }
 }
 
-fn resolve(writer: &mut Writer, resolution: Resolution) -> Result<Resolved, ResolveError> {
-    let marker = resolution.event.as_str().to_owned();
-    // A refusal rolls back whatever the check it granted has written.
-    let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
-        decided(conn, means, logs, &resolution)?.map_err(Abort::Refused)
-    };
-    match writer.attempt(work, std::slice::from_ref(&marker)) {
-        // Committed: only now is there a grant to sign.
-        Ok(Some(record)) => Ok(Resolved::Granted(Box::new(Recorded::new(*record)))),
-        Ok(None) => Ok(Resolved::Denied),
-        Err(abort) => Err(abort.into_error()),
-    }
-}
-
-/// The check that was granted, none when it was denied, or why it can't be decided so.
-fn decided(
-    conn: &mut AnyConnection,
-    means: &Means,
-    logs: &mut KnownLogs,
-    resolution: &Resolution,
-) -> Result<Result<Option<Box<CheckRecord>>, ResolveError>, DatabaseError> {
+/// The check that was granted, none when it was denied.
+fn decided(tx: &mut Transaction<'_>, resolution: &Resolution) -> Result<Option<Box<CheckRecord>>, Abort<ResolveError>> {
     let merchant = &resolution.merchant;
-    let Some(mut row) = store::lock_referral(conn, merchant, &resolution.check)? else {
-        return Ok(Err(ResolveError::NotFound));
+    let Some(mut row) = store::lock_referral(tx.conn, merchant, &resolution.check)? else {
+        return Err(Abort::Refused(ResolveError::NotFound));
     };
     if row.status != ReferralStatus::Open.as_str() {
-        return Ok(Err(ResolveError::AlreadyDecided));
+        return Err(Abort::Refused(ResolveError::AlreadyDecided));
     }
-    let subject = subjects::find(conn, &means.keyring, merchant, &row.subject)?;
+    let subject = subjects::find(tx.conn, &tx.context.keyring, merchant, &row.subject)?;
     let granted = match &resolution.grant {
         None => None,
-        Some(check) => {
-            let entry = Entry::Check(check.clone());
-            match batch::record(conn, means, logs, &[&entry])?.pop() {
-                Some(Outcome::Check(record)) if record.decision == Decision::Granted => Some(record),
-                Some(Outcome::Check(record)) => return Ok(Err(ResolveError::NoRoom(record.reasons))),
-                _ => return Err(DatabaseError::NotFound),
-            }
-        }
+        Some(check) => match batch::record(tx, &[check], &[])?.checks.pop() {
+            Some(CheckOutcome::Recorded(record)) if record.decision == Decision::Granted => Some(record),
+            Some(CheckOutcome::Recorded(record)) => return Err(Abort::Refused(ResolveError::NoRoom(record.reasons))),
+            Some(CheckOutcome::KeyReused) | None => return Err(DatabaseError::NotFound.into()),
+        },
     };
     settle_row(&mut row, resolution, granted.as_deref());
-    store::update_referral(conn, merchant, &row)?;
-    let leaf = leaf(means, resolution, &row, subject.as_ref().map(|(_, subject)| subject))?;
-    append::append(conn, means, logs, vec![leaf])?;
-    Ok(Ok(granted))
+    store::update_referral(tx.conn, merchant, &row)?;
+    let leaf = leaf(tx.context, resolution, &row, subject.as_ref().map(|(_, subject)| subject))?;
+    tx.append(vec![leaf])?;
+    Ok(granted)
 }
 
 /// Says in the row how it was decided.
@@ -356,7 +232,7 @@ pub(crate) fn settle_row(row: &mut ReferralRow, resolution: &Resolution, granted
 
 /// The event of a decision; the note is sealed under the person's key.
 pub(crate) fn leaf(
-    means: &Means,
+    context: &WriterContext,
     resolution: &Resolution,
     row: &ReferralRow,
     subject: Option<&Subject>,
@@ -364,7 +240,7 @@ pub(crate) fn leaf(
     let personal = Personal { note: resolution.note.clone() };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("referral", e))?;
     // Without the person there is no key to seal the note with, and in the clear it could name them.
-    let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &means.entropy));
+    let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &context.entropy));
     let body = Event {
         id: &resolution.event,
         kind: kind_of(row),

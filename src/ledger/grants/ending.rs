@@ -91,7 +91,7 @@ impl Ledger {
         grant: &GrantId,
         leaving: Leaving,
     ) -> Result<Timestamp, ReturnError> {
-        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.means().clock.now());
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
         self.change(move |conn, events| release(conn, events, &merchant, &grant, &leaving, now)).await
     }
 
@@ -101,7 +101,7 @@ impl Ledger {
     /// The database's.
     pub async fn count_redeemed(&self, merchant: &MerchantId, grants: &[GrantId]) -> Result<u64, DatabaseError> {
         let (merchant, grants) = (merchant.clone(), grants.to_vec());
-        let read = self.means().database.read(move |conn| {
+        let read = self.context().database.read(move |conn| {
             let ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
             let rows = store::list_redemptions(conn, &ids)?.into_iter();
             let taken: HashSet<String> =
@@ -123,7 +123,7 @@ impl Ledger {
         grants: Vec<GrantId>,
         taking: Taking,
     ) -> Result<Taken, ReturnError> {
-        let (merchant, now) = (merchant.clone(), self.means().clock.now());
+        let (merchant, now) = (merchant.clone(), self.context().clock.now());
         self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Grant, now)).await
     }
 
@@ -138,7 +138,7 @@ impl Ledger {
         grant: &GrantId,
         actor: Actor,
     ) -> Result<Taken, ReturnError> {
-        let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.means().clock.now());
+        let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.context().clock.now());
         let taking = Taking { actor, note: REVOKED.to_owned(), keep_uses: false };
         self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Token, now)).await
     }

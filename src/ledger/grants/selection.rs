@@ -53,9 +53,9 @@ impl Ledger {
         selection: &Selection,
         after: Option<After>,
     ) -> Result<Page, DatabaseError> {
-        let means = self.means();
+        let context = self.context();
         let (merchant, selection) = (merchant.clone(), selection.clone());
-        let who = selection.subject.as_ref().map(|handle| means.keyring.subject_refs(&merchant, handle));
+        let who = selection.subject.as_ref().map(|handle| context.keyring.subject_refs(&merchant, handle));
         let read = move |conn: &mut crate::database::AnyConnection| {
             let subject = match &who {
                 None => None,
@@ -72,13 +72,13 @@ impl Ledger {
             let mut page = Page { grants: Vec::new(), next };
             for row in rows {
                 let claims = Json::parse(&row.claims).map_err(|e| DatabaseError::corrupt("claims", e))?;
-                if selection.means(&claims, subject.as_ref()) {
+                if selection.context(&claims, subject.as_ref()) {
                     page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
                 }
             }
             Ok::<_, DatabaseError>(page)
         };
-        means.database.read(read).await
+        context.database.read(read).await
     }
 }
 
@@ -91,7 +91,7 @@ impl Selection {
         texts && rule_version.is_none() && from.is_none() && to.is_none()
     }
 
-    fn means(&self, claims: &Json, subject: Option<&Person>) -> bool {
+    fn context(&self, claims: &Json, subject: Option<&Person>) -> bool {
         let is = |claim: &str, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| claims.member(claim).and_then(Json::as_text) == Some(wanted))
         };

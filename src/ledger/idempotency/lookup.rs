@@ -19,7 +19,7 @@ impl Ledger {
         key: &KeyId,
         idempotency: Idempotency,
     ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
-        let now = self.means().clock.now().as_microsecond();
+        let now = self.context().clock.now().as_microsecond();
         let asked = IdempotencyRow {
             merchant_id: merchant.as_str().to_owned(),
             key_id: key.as_str().to_owned(),
@@ -30,8 +30,8 @@ impl Ledger {
             created_at: now,
             expires_at: now,
         };
-        let (keyring, merchant) = (self.means().keyring.clone(), merchant.clone());
-        let read = self.means().database.read(move |conn| {
+        let (keyring, merchant) = (self.context().keyring.clone(), merchant.clone());
+        let read = self.context().database.read(move |conn| {
             let held = store::list_idempotency(conn, std::slice::from_ref(&asked))?;
             let Some(held) = held.into_iter().next().filter(|held| held.expires_at > now) else {
                 return Ok(None);

@@ -61,7 +61,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::KeyReused`] when it stands for another request; the database's.
     pub async fn claim(&self, scope: Scope, idempotency: Idempotency) -> Result<Claim, LedgerError> {
-        let now = self.means().clock.now().as_microsecond();
+        let now = self.context().clock.now().as_microsecond();
         let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         let row = IdempotencyRow {
             merchant_id: scope.merchant.map(String::from).unwrap_or_default(),
@@ -75,7 +75,7 @@ impl Ledger {
         };
         let asked = row.clone();
         let abandoned_before = now.saturating_sub(micros(ABANDONED_AFTER));
-        let claim = self.means().database.write(move |conn| store::claim(conn, &row, abandoned_before));
+        let claim = self.context().database.write(move |conn| store::claim(conn, &row, abandoned_before));
         let (holder, is_ours) = claim.await.map_err(LedgerError::Database)?;
         if holder.request_hash != asked.request_hash {
             return Err(LedgerError::KeyReused);
@@ -87,7 +87,7 @@ impl Ledger {
         if holder.outcome.is_empty() {
             return Ok(Claim::InProgress);
         }
-        let answer = self.means().keyring.open_outcome(&claimed.aad(), &holder.outcome);
+        let answer = self.context().keyring.open_outcome(&claimed.aad(), &holder.outcome);
         let answer = answer.map_err(|error| DatabaseError::corrupt("idempotent outcome", error))?;
         Ok(Claim::Answered(answer.to_vec()))
     }
@@ -97,8 +97,8 @@ impl Ledger {
     /// # Errors
     /// The database's; a retry then finds the claim without an answer.
     pub async fn keep(&self, claimed: Claimed, answer: &[u8]) -> Result<(), LedgerError> {
-        let sealed = self.means().keyring.seal_outcome(&claimed.aad(), answer);
-        let kept = self.means().database.write(move |conn| store::update_outcome(conn, &claimed.0, &sealed));
+        let sealed = self.context().keyring.seal_outcome(&claimed.aad(), answer);
+        let kept = self.context().database.write(move |conn| store::update_outcome(conn, &claimed.0, &sealed));
         kept.await.map(drop).map_err(LedgerError::Database)
     }
 
@@ -107,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// The database's.
     pub async fn release(&self, claimed: Claimed) -> Result<(), LedgerError> {
-        let freed = self.means().database.write(move |conn| store::delete(conn, &claimed.0));
+        let freed = self.context().database.write(move |conn| store::delete(conn, &claimed.0));
         freed.await.map(drop).map_err(LedgerError::Database)
     }
 }

@@ -8,7 +8,7 @@ use crate::foundation::ids::{CheckId, GrantId, MerchantId};
 use crate::foundation::json::Json;
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
-use crate::ledger::cases::referral::Personal;
+use crate::ledger::cases::model::Personal;
 use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use crate::ledger::events::StoredEvent;
 use crate::ledger::grants::ending;

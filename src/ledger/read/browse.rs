@@ -140,7 +140,7 @@ impl Ledger {
             Some(place) => (stretch.from, place.min(stretch.before)),
         };
         let (asked, of) = (filter.clone(), merchant.clone());
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             // Not before it is over: whoever asked may be gone by then.
             let _turn = turn;
             let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
@@ -155,7 +155,7 @@ impl Ledger {
     fn cursor(&self, merchant: &MerchantId, filter: &EventFilter, place: i64) -> String {
         let place = place.to_be_bytes();
         let search = format!("{filter:?}");
-        let seal = self.means.keyring.blind(&[b"events", merchant.as_str().as_bytes(), &place, search.as_bytes()]);
+        let seal = self.context.keyring.blind(&[b"events", merchant.as_str().as_bytes(), &place, search.as_bytes()]);
         URL_SAFE_NO_PAD.encode([&place[..], &seal].concat())
     }
 
@@ -221,7 +221,7 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     let member = |name: &str| body.as_ref().and_then(|body| body.member(name)).cloned();
     let (actor, facts, sealed) = (member("actor"), member("facts"), member("sealed"));
     let key = || actor.as_ref()?.member("key").and_then(Json::as_text);
-    if !filter.means(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
+    if !filter.context(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
         return Ok(None);
     }
     let leaf_hash = hex(&row.leaf_hash);
@@ -235,7 +235,7 @@ impl EventFilter {
         Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
     }
 
-    fn means(&self, facts: Option<&Json>) -> bool {
+    fn context(&self, facts: Option<&Json>) -> bool {
         let fact = |name: &str| facts.and_then(|facts| facts.member(name));
         let is = |name: &str, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| fact(name).and_then(Json::as_text) == Some(wanted))

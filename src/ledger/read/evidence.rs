@@ -107,7 +107,7 @@ impl Ledger {
     ) -> Result<Vec<SignedHead>, LedgerError> {
         let merchant = merchant.clone();
         let below = below.map_or(i64::MAX, |below| i64::try_from(below).unwrap_or(i64::MAX));
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             let Some(log) = store::find_log(conn, Some(&merchant))? else { return Ok(Vec::new()) };
             let rows = heads::list_checkpoints(conn, &log.id, below, most.into())?;
             rows.into_iter().map(|row| signed_head(&log, row)).collect::<Result<_, DatabaseError>>()
@@ -121,7 +121,7 @@ impl Ledger {
     /// The database's.
     pub async fn find_checkpoint(&self, merchant: &MerchantId, size: u64) -> Result<Option<SignedHead>, LedgerError> {
         let merchant = merchant.clone();
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             let Some(log) = store::find_log(conn, Some(&merchant))? else { return Ok(None) };
             head_at(conn, &log, size)
         });
@@ -139,7 +139,7 @@ impl Ledger {
         size: Option<u64>,
     ) -> Result<InclusionProof, ProofError> {
         let merchant = merchant.clone();
-        self.means.database.read(move |conn| inclusion(conn, &merchant, &what, size)).await
+        self.context.database.read(move |conn| inclusion(conn, &merchant, &what, size)).await
     }
 
     /// That the merchant's log of `to` events, or of as many as it has, continues that of `from`.
@@ -153,7 +153,7 @@ impl Ledger {
         to: Option<u64>,
     ) -> Result<ConsistencyProof, ProofError> {
         let merchant = merchant.clone();
-        self.means.database.read(move |conn| consistency(conn, &merchant, from, to)).await
+        self.context.database.read(move |conn| consistency(conn, &merchant, from, to)).await
     }
 }
 

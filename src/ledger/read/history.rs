@@ -70,7 +70,7 @@ impl Ledger {
         until: Timestamp,
     ) -> Result<Stretch, LedgerError> {
         let merchant = merchant.clone();
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             let Some((log, size)) = rows::find_log_size(conn, &merchant)? else {
                 return Ok(Stretch { from: 0, before: 0 });
             };
@@ -89,8 +89,8 @@ impl Ledger {
         stretch: Stretch,
         interest: &Interest,
     ) -> Result<HistoryPage, LedgerError> {
-        let (merchant, interest, keyring) = (merchant.clone(), interest.clone(), self.means.keyring.clone());
-        let read = self.means.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
+        let (merchant, interest, keyring) = (merchant.clone(), interest.clone(), self.context.keyring.clone());
+        let read = self.context.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
         Ok(read.await?)
     }
 
@@ -104,8 +104,8 @@ impl Ledger {
         stretch: Stretch,
         interest: &Interest,
     ) -> Result<HistoryPage, LedgerError> {
-        let keyring = &self.means.keyring;
-        Ok(self.means.database.read_blocking(|conn| page(conn, keyring, merchant, stretch, interest))?)
+        let keyring = &self.context.keyring;
+        Ok(self.context.database.read_blocking(|conn| page(conn, keyring, merchant, stretch, interest))?)
     }
 }
 

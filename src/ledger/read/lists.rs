@@ -102,7 +102,7 @@ impl Ledger {
         let filter = EventFilter { decision: Some(Decision::Granted.as_str().to_owned()), ..filter };
         let page = self.list_checks(merchant, filter, person, cursor, most).await?;
         let of = merchant.clone();
-        let read = self.means().database.read(move |conn| grants_of(conn, &of, page.items));
+        let read = self.context().database.read(move |conn| grants_of(conn, &of, page.items));
         Ok(Page { items: read.await.map_err(LedgerError::from)?, next: page.next })
     }
 }

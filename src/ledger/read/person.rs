@@ -7,8 +7,8 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
+use crate::ledger::entry::NOBODY;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::retention::erasure::NOBODY;
 use crate::ledger::store::people as rows;
 use crate::ledger::store::{self, SubjectRow};
 use crate::ledger::write::check;
@@ -91,9 +91,9 @@ impl Ledger {
         merchant: &MerchantId,
         handle: &SubjectHandle,
     ) -> Result<Option<Person>, LedgerError> {
-        let subject = self.means.keyring.subject_refs(merchant, handle);
+        let subject = self.context.keyring.subject_refs(merchant, handle);
         let merchant = merchant.clone();
-        Ok(self.means.database.read(move |conn| find_person(conn, &merchant, &subject)).await?)
+        Ok(self.context.database.read(move |conn| find_person(conn, &merchant, &subject)).await?)
     }
 
     /// What the person has used of limits whose windows may still be open, the last used first.
@@ -101,8 +101,8 @@ impl Ledger {
     /// # Errors
     /// The database's.
     pub async fn limits_of(&self, merchant: &MerchantId, person: &Person) -> Result<Vec<LimitHeld>, LedgerError> {
-        let (merchant, person, now) = (merchant.clone(), person.clone(), self.means.clock.now());
-        let read = self.means.database.read(move |conn| {
+        let (merchant, person, now) = (merchant.clone(), person.clone(), self.context.clock.now());
+        let read = self.context.database.read(move |conn| {
             let mut held = Vec::new();
             for pseudonym in person.names() {
                 held.extend(limits_of(conn, &merchant, pseudonym, now)?);
@@ -126,8 +126,8 @@ impl Ledger {
     ) -> Result<PersonalPage, BrowseError> {
         let filter = EventFilter { oldest_first: true, ..EventFilter::default() }.about_person(person);
         let page = self.browse_since(merchant, filter, Some(person.since), cursor, most).await?;
-        let (keyring, merchant, person) = (self.means.keyring.clone(), merchant.clone(), person.clone());
-        let found = self.means.database.read(move |conn| {
+        let (keyring, merchant, person) = (self.context.keyring.clone(), merchant.clone(), person.clone());
+        let found = self.context.database.read(move |conn| {
             let found = person.names().map(|name| subjects::find(conn, &keyring, &merchant, name.as_str()));
             found.collect::<Result<Vec<_>, DatabaseError>>()
         });

@@ -39,7 +39,7 @@ impl PublishedKeys {
     /// Those of the ledger's keyring, which has read them once already.
     #[must_use]
     pub fn new(ledger: &Ledger) -> Self {
-        let keyring = ledger.means().keyring.clone();
+        let keyring = ledger.context().keyring.clone();
         let read = keyring.clone();
         let load = move |conn: &mut AnyConnection, _: &Vec<LogName>| {
             read.reload(conn).map_err(|error| match error {
@@ -49,7 +49,7 @@ impl PublishedKeys {
             let logs = heads::list_logs(conn)?.into_iter();
             Ok(logs.map(|row| LogName { id: row.id, name: row.name, origin: row.origin }).collect())
         };
-        Self { keyring, known: Followed::new(ledger.means().database.clone(), EPOCH, load) }
+        Self { keyring, known: Followed::new(ledger.context().database.clone(), EPOCH, load) }
     }
 
     /// The keys that sign logs, each under the name that it has there: one for each log. No I/O.

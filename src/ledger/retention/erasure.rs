@@ -14,33 +14,30 @@
 //!
 //! What is new about people and open when they are erased is closed in `close`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use tokio::sync::oneshot;
 
 use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
-use crate::ledger::cases::referral::{self, ReferralStatus, Resolution};
-use crate::ledger::entry::{Actor, LogOwner};
+use crate::ledger::cases::model::ReferralStatus;
+use crate::ledger::cases::referral::{self, Resolution};
+use crate::ledger::context::WriterContext;
+use crate::ledger::entry::{Actor, LogOwner, NOBODY};
 use crate::ledger::events::Event;
 use crate::ledger::read::person::{self, LimitHeld};
 use crate::ledger::store;
 use crate::ledger::store::people as rows;
-use crate::ledger::write::append::{self, KnownLogs, Leaf};
-use crate::ledger::write::writer::{Job, MAX_TRIES, Means, Writer};
-use crate::ledger::{Ledger, LedgerError, settled};
+use crate::ledger::write::append::Leaf;
+use crate::ledger::write::transaction::{Transaction, Turn};
+use crate::ledger::write::writer::MAX_TRIES;
+use crate::ledger::{Ledger, LedgerError};
 use crate::telemetry::Outage;
 
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
 pub const KIND: &str = "subject.erased";
-
-/// What an event is about when it concerns somebody whom no event names.
-pub(crate) const NOBODY: &str = "nobody";
 
 /// The table that names people.
 const TABLE: &str = "subjects";
@@ -87,33 +84,25 @@ impl Ledger {
         erasure: Erasure,
         forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
     ) -> Result<Option<Erased>, LedgerError> {
-        let (reply, answer) = oneshot::channel();
         let asked = Arc::new((erasure, forget));
         let until = self.change_deadline();
-        let change = Job::Change(Box::new(move |writer: &mut Writer| {
-            let mut tries = 0;
-            let erased = loop {
-                tries += 1;
-                let at = writer.now();
-                let event = EventId::new(at, writer.entropy());
-                let marker = event.as_str().to_owned();
-                let asked = asked.clone();
-                let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
-                    let (erasure, forget) = asked.as_ref();
-                    erase(conn, means, logs, erasure, &event, at, forget).map_err(Abort::<Infallible>::Database)
-                };
-                match writer.attempt(work, std::slice::from_ref(&marker)).map_err(Abort::into_database_error) {
-                    Err(DatabaseError::Conflict | DatabaseError::Unclassified(_))
-                        if tries < MAX_TRIES && Instant::now() < until => {}
-                    erased => break erased,
-                }
+        let mut tries = 0;
+        let erased = loop {
+            tries += 1;
+            let asked = asked.clone();
+            let work = move |tx: &mut Transaction<'_>, turn: &Turn| {
+                let (erasure, forget) = asked.as_ref();
+                erase(tx, erasure, turn, forget).map_err(Abort::<LedgerError>::Database)
             };
-            let _ = reply.send(erased.map_err(|e| LedgerError::from(&e)));
-        }));
-        self.queue.try_send(change).map_err(|_| LedgerError::Busy)?;
-        let erased = settled(answer, until).await?;
-        let Some(erased) = erased? else { return Ok(None) };
-        let is_purged = scrub(&self.means.database, &self.owes_scrub, SCRUB_PATIENCE).await;
+            match self.in_writer_until(until, None, work).await {
+                Err(LedgerError::Database(DatabaseError::Conflict | DatabaseError::Unclassified(_)))
+                    if tries < MAX_TRIES && Instant::now() < until => {}
+                Err(LedgerError::Database(error)) => return Err(LedgerError::from(&error)),
+                erased => break erased?,
+            }
+        };
+        let Some(erased) = erased else { return Ok(None) };
+        let is_purged = scrub(&self.context.database, &self.owes_scrub, SCRUB_PATIENCE).await;
         Ok(Some(Erased { is_purged, ..erased }))
     }
 
@@ -121,7 +110,7 @@ impl Ledger {
     pub(crate) fn scrub_what_is_owed(&self) {
         if self.owes_scrub.load(Ordering::Relaxed) {
             // Not the ledger's handle: whoever stops would wait for it.
-            let (database, owes_scrub) = (self.means.database.clone(), self.owes_scrub.clone());
+            let (database, owes_scrub) = (self.context.database.clone(), self.owes_scrub.clone());
             tokio::spawn(async move { scrub(&database, &owes_scrub, LONG_SCRUB_PATIENCE).await });
         }
     }
@@ -146,24 +135,23 @@ async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration)
 }
 
 fn erase(
-    conn: &mut AnyConnection,
-    means: &Means,
-    logs: &mut KnownLogs,
+    tx: &mut Transaction<'_>,
     erasure: &Erasure,
-    event: &EventId,
-    at: jiff::Timestamp,
+    turn: &Turn,
     forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, .. } = erasure;
+    let Turn { at, event } = turn;
+    let at = *at;
     let mut leaves = Vec::new();
     let mut erased =
         Erased { pseudonym: None, former: None, scores: 0, referrals: 0, limits: Vec::new(), is_purged: false };
-    let known = lock(conn, merchant, subject)?;
+    let known = lock(tx.conn, merchant, subject)?;
     // The row under the form of an earlier build is the same person's, and goes with an event of its own.
     for (reference, name) in &known {
-        let limits = person::limits_of(conn, merchant, name, at)?;
-        let closed = close(conn, means, erasure, name, at)?;
-        if !rows::delete_subject(conn, merchant, &reference.0, name.as_str())? {
+        let limits = person::limits_of(tx.conn, merchant, name, at)?;
+        let closed = close(tx.conn, tx.context, erasure, name, at)?;
+        if !rows::delete_subject(tx.conn, merchant, &reference.0, name.as_str())? {
             // Another replica was first: its own event tells of it. Look again.
             return Err(DatabaseError::Conflict);
         }
@@ -172,23 +160,23 @@ fn erase(
         erased.limits.extend(limits);
         leaves.extend(closed);
         if erased.pseudonym.is_none() {
-            erased.scores = forget(conn)?;
+            erased.scores = forget(tx.conn)?;
             leaves.push(leaf(erasure, event.clone(), at, Some(name), (erased.scores, count, number)));
             erased.pseudonym = Some(name.clone());
         } else {
-            let event = EventId::new(at, &means.entropy);
+            let event = EventId::new(at, &tx.context.entropy);
             leaves.push(leaf(erasure, event, at, Some(name), (0, count, number)));
             erased.former = Some(name.clone());
         }
     }
     if known.is_empty() {
-        erased.scores = forget(conn)?;
+        erased.scores = forget(tx.conn)?;
         if erased.scores == 0 {
             return Ok(None);
         }
         leaves.push(leaf(erasure, event.clone(), at, None, (erased.scores, 0, 0)));
     }
-    append::append(conn, means, logs, leaves)?;
+    tx.append(leaves)?;
     Ok(Some(erased))
 }
 
@@ -242,7 +230,7 @@ fn leaf(
 /// Closes what waits for somebody's word about the person.
 fn close(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     erasure: &Erasure,
     pseudonym: &Pseudonym,
     at: jiff::Timestamp,
@@ -255,7 +243,7 @@ fn close(
         let resolution = Resolution {
             merchant: merchant.clone(),
             check,
-            event: EventId::new(at, &means.entropy),
+            event: EventId::new(at, &context.entropy),
             at,
             by: erasure.by.clone(),
             note: String::new(),
@@ -266,7 +254,7 @@ fn close(
             ReferralStatus::Closed.as_str().clone_into(&mut row.status);
         }
         store::update_referral(conn, merchant, &row)?;
-        leaves.push(referral::leaf(means, &resolution, &row, None)?);
+        leaves.push(referral::leaf(context, &resolution, &row, None)?);
     }
     Ok(leaves)
 }

@@ -20,9 +20,9 @@ impl Ledger {
     /// Forgets idempotency keys that have expired, away from the writer's thread.
     pub(crate) async fn sweep_keys(&self) {
         static OUTAGE: Outage = Outage::new("expired idempotency keys can't be forgotten", "they are forgotten again");
-        let now = self.means().clock.now().as_microsecond();
+        let now = self.context().clock.now().as_microsecond();
         loop {
-            match self.means().database.write(move |conn| idempotency::store::delete_expired(conn, now)).await {
+            match self.context().database.write(move |conn| idempotency::store::delete_expired(conn, now)).await {
                 Ok(idempotency::store::SWEEP_ROWS) => {}
                 Ok(_) => return OUTAGE.succeeded(),
                 Err(error) => return OUTAGE.failed(&error),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub(crate) use super::continuity::KnownLogs;
-use super::writer::Means;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{EventId, LogId};
 use crate::keyring::EPOCH;
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{LogOwner, Receipt};
 use crate::ledger::events::{KINDS, leaf_hash};
 use crate::ledger::origin;
@@ -31,7 +31,7 @@ pub(crate) struct Leaf {
 /// heads, which every batch of a merchant needs, so it must come last in the transaction.
 pub(crate) fn append(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     known: &mut KnownLogs,
     leaves: Vec<Leaf>,
 ) -> Result<Vec<Receipt>, DatabaseError> {
@@ -40,7 +40,7 @@ pub(crate) fn append(
     };
     let mut ids = Vec::with_capacity(leaves.len());
     for leaf in &leaves {
-        ids.push(log_id(conn, means, known, &leaf.log, at)?);
+        ids.push(log_id(conn, context, known, &leaf.log, at)?);
     }
     let mut unique: Vec<&str> = ids.iter().map(LogId::as_str).collect();
     unique.sort_unstable();
@@ -81,7 +81,7 @@ pub(crate) fn append(
             body: Some(leaf.body),
         });
     }
-    let key = means.keyring.log_key();
+    let key = context.keyring.log_key();
     for (row, frontier) in heads.values_mut() {
         // A replica of the build before, which still ran when the schema was brought up to date, made this log.
         if row.origin.is_empty() {
@@ -124,7 +124,7 @@ pub(crate) fn append(
 /// the gateway is called later, what is signed goes on being of the same log.
 fn log_id(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     known: &mut KnownLogs,
     owner: &LogOwner,
     at: Timestamp,
@@ -142,12 +142,12 @@ fn log_id(
             None => "operator".to_owned(),
         };
         let empty = Frontier::default();
-        let origin = origin::new(&means.log_origin, &name);
+        let origin = origin::new(&context.log_origin, &name);
         // Nothing could ever be signed under a name that is none.
-        VerifierKey::new(&origin, *means.keyring.log_key().public_key())
+        VerifierKey::new(&origin, *context.keyring.log_key().public_key())
             .map_err(|e| DatabaseError::corrupt("log origin", e))?;
         let row = LogRow {
-            id: LogId::new(at, &means.entropy).as_str().to_owned(),
+            id: LogId::new(at, &context.entropy).as_str().to_owned(),
             merchant_id: merchant.map(|id| id.as_str().to_owned()),
             name,
             size: 0,

@@ -2,14 +2,13 @@
 //! for each other in circles and the log heads, which everyone needs, locked for the shortest time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Instant;
 
 use super::admission::{Admission, Counters};
-use super::append::{self, KnownLogs, Leaf};
+use super::append::Leaf;
 use super::check::{self, Settled};
 use super::redemption::Tokens;
 use super::subjects::{self, Subject, Subjects};
-use super::writer::Means;
+use super::transaction::Transaction;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, MerchantId};
@@ -17,59 +16,42 @@ use crate::foundation::subject::Pseudonym;
 use crate::ledger::IDEMPOTENCY_WINDOW;
 use crate::ledger::cases::case;
 use crate::ledger::cases::case::OpenReferrals;
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, GrantRow, IdempotencyRow, people};
 
-/// What can be batched.
-pub(crate) enum Entry {
-    Check(Box<CheckEntry>),
-    Redeem(Box<RedeemEntry>),
-}
-
-/// When nobody waits for it any more.
-pub(crate) fn deadline(entry: &Entry) -> Instant {
-    match entry {
-        Entry::Check(check) => check.deadline,
-        Entry::Redeem(entry) => entry.deadline,
-    }
-}
-
-/// What became of an entry, true once the transaction commits.
-pub(crate) enum Outcome {
-    Check(Box<CheckRecord>),
+/// What became of a check, true once the transaction commits.
+pub(crate) enum CheckOutcome {
+    Recorded(Box<CheckRecord>),
     /// The idempotency key stands for another request.
     KeyReused,
-    Redeem(Redeemed),
+}
+
+/// What became of a batch, in its order.
+pub(crate) struct Outcomes {
+    pub checks: Vec<CheckOutcome>,
+    pub redemptions: Vec<Redeemed>,
 }
 
 /// The operation under which checks keep their idempotency keys.
 pub(crate) const CHECK_OPERATION: &str = "checks";
 
-/// Records the entries and returns their outcomes in the same order. All of it or, on an error,
+/// Records the checks and redemptions and returns their outcomes in the same order. All of it or, on an error,
 /// none of it: the caller rolls back.
 pub(crate) fn record(
-    conn: &mut AnyConnection,
-    means: &Means,
-    logs: &mut KnownLogs,
-    entries: &[&Entry],
-) -> Result<Vec<Outcome>, DatabaseError> {
-    let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
-    let replayed = claim_idempotency(conn, entries)?;
-    let mut checks: Vec<(usize, &CheckEntry)> = Vec::new();
-    let mut doors: Vec<(usize, &RedeemEntry)> = Vec::new();
-    for (at, entry) in entries.iter().enumerate() {
-        match entry {
-            Entry::Check(check) if !replayed.contains_key(&at) => checks.push((at, check)),
-            Entry::Check(_) => {}
-            Entry::Redeem(entry) => doors.push((at, entry)),
-        }
-    }
+    tx: &mut Transaction<'_>,
+    asked: &[&CheckEntry],
+    doors: &[&RedeemEntry],
+) -> Result<Outcomes, DatabaseError> {
+    let replayed = claim_idempotency(tx.conn, asked)?;
+    let fresh = asked.iter().enumerate().filter(|(at, _)| !replayed.contains_key(at));
+    let checks: Vec<(usize, &CheckEntry)> = fresh.map(|(at, check)| (at, *check)).collect();
 
-    let subjects = subjects::resolve(conn, means, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
-    let mut referrals_of = hold_referred(conn, &checks, &subjects)?;
-    let entering: Vec<_> = doors.iter().map(|(_, entry)| (&entry.grant, entry.at)).collect();
-    let mut counters = Counters::lock(conn, &granted(&checks, &subjects)?, &entering)?;
+    let subjects = subjects::resolve(tx.conn, tx.context, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
+    let mut referrals_of = hold_referred(tx.conn, &checks, &subjects)?;
+    let entering: Vec<_> = doors.iter().map(|entry| (&entry.grant, entry.at)).collect();
+    let mut counters = Counters::lock(tx.conn, &granted(&checks, &subjects)?, &entering)?;
     let mut settled = admit(&mut counters, &checks, &subjects)?;
     for ((_, check), settled) in checks.iter().zip(&mut settled) {
         if settled.decision == Decision::Referred {
@@ -78,36 +60,37 @@ pub(crate) fn record(
         }
     }
 
-    let mut leaves: Vec<Leaf> = Vec::with_capacity(entries.len());
-    let mut spent: Vec<(usize, Redeemed)> = Vec::new();
+    let mut leaves: Vec<Leaf> = Vec::with_capacity(checks.len() + doors.len());
     let mut grants = Vec::new();
     let mut referred = Vec::new();
     for ((_, check), settled) in checks.iter().zip(&settled) {
-        leaves.push(check::leaf(means, check, subject_of(&subjects, check)?, settled)?);
+        leaves.push(check::leaf(tx.context, check, subject_of(&subjects, check)?, settled)?);
         grants.extend(grant_row(check, settled));
         referred.extend(case::row(check, subject_of(&subjects, check)?, settled));
     }
-    let mut tokens = Tokens::lock(conn, &doors.iter().map(|(_, entry)| *entry).collect::<Vec<_>>())?;
-    for (at, entry) in &doors {
+    let mut tokens = Tokens::lock(tx.conn, doors)?;
+    let mut redemptions = Vec::with_capacity(doors.len());
+    for entry in doors {
         let (answer, leaf) = tokens.redeem(entry, &mut counters);
         leaves.extend(leaf);
-        spent.push((*at, answer));
+        redemptions.push(answer);
     }
-    counters.store(conn)?;
-    store::insert_grants(conn, &grants)?;
-    store::insert_referrals(conn, &referred)?;
-    tokens.store(conn)?;
+    counters.store(tx.conn)?;
+    store::insert_grants(tx.conn, &grants)?;
+    store::insert_referrals(tx.conn, &referred)?;
+    tokens.store(tx.conn)?;
 
-    let mut receipts = append::append(conn, means, logs, leaves)?.into_iter();
+    let mut receipts = tx.append(leaves)?.into_iter();
+    let mut outcomes: BTreeMap<usize, CheckOutcome> = BTreeMap::new();
     for ((at, check), settled) in checks.into_iter().zip(settled) {
         let receipt: Receipt = receipts.next().ok_or(DatabaseError::NotFound)?;
-        outcomes.insert(at, Outcome::Check(Box::new(check::record(check, settled, receipt))));
+        outcomes.insert(at, CheckOutcome::Recorded(Box::new(check::record(check, settled, receipt))));
     }
-    outcomes.extend(spent.into_iter().map(|(at, answer)| (at, Outcome::Redeem(answer))));
     for (at, earlier) in replayed {
-        outcomes.insert(at, replay_of(conn, means, entries, at, earlier)?);
+        let check = asked.get(at).ok_or(DatabaseError::NotFound)?;
+        outcomes.insert(at, replay_of(tx, check, earlier)?);
     }
-    Ok(outcomes.into_values().collect())
+    Ok(Outcomes { checks: outcomes.into_values().collect(), redemptions })
 }
 
 /// Holds the people whose checks are left to a person until the commit: an erasure closes what is open about
@@ -163,8 +146,12 @@ fn admit(
 
 /// What the ledger would say to a check now. Nothing is recorded or locked, so another may come
 /// first.
-pub(crate) fn preview(conn: &mut AnyConnection, means: &Means, check: &CheckEntry) -> Result<Settled, DatabaseError> {
-    let subject = subjects::guess(conn, means, check)?;
+pub(crate) fn preview(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    check: &CheckEntry,
+) -> Result<Settled, DatabaseError> {
+    let subject = subjects::guess(conn, context, check)?;
     let admission = Counters::peek(conn, check, &subject.pseudonym)?.admit(check, &subject.pseudonym)?;
     Ok(check::settle(check, &subject, admission))
 }
@@ -195,11 +182,10 @@ fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRow> {
 /// Claims the batch's idempotency keys; returns, for each entry that came second, who was first.
 fn claim_idempotency(
     conn: &mut AnyConnection,
-    entries: &[&Entry],
+    checks: &[&CheckEntry],
 ) -> Result<HashMap<usize, IdempotencyRow>, DatabaseError> {
     let mut rows: BTreeMap<(String, String, String), (usize, IdempotencyRow)> = BTreeMap::new();
-    for (at, entry) in entries.iter().enumerate() {
-        let Entry::Check(check) = entry else { continue };
+    for (at, check) in checks.iter().enumerate() {
         let Some(idempotency) = &check.idempotency else { continue };
         let row = idempotency_row(check, &idempotency.key, &idempotency.request_hash);
         rows.insert((row.merchant_id.clone(), row.key_id.clone(), row.idempotency_key.clone()), (at, row));
@@ -237,21 +223,17 @@ fn idempotency_row(check: &CheckEntry, key: &str, request_hash: &[u8; 32]) -> Id
 }
 
 fn replay_of(
-    conn: &mut AnyConnection,
-    means: &Means,
-    entries: &[&Entry],
-    at: usize,
+    tx: &mut Transaction<'_>,
+    check: &CheckEntry,
     earlier: IdempotencyRow,
-) -> Result<Outcome, DatabaseError> {
-    let Some(Entry::Check(check)) = entries.get(at) else {
-        return Err(DatabaseError::NotFound);
-    };
+) -> Result<CheckOutcome, DatabaseError> {
     let asked = check.idempotency.as_ref().map(|i| i.request_hash.as_slice());
     if asked != Some(earlier.request_hash.as_slice()) {
-        return Ok(Outcome::KeyReused);
+        return Ok(CheckOutcome::KeyReused);
     }
     let text = String::from_utf8(earlier.outcome).map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
     let id: CheckId = text.parse().map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
-    let record = replay::find_check(conn, &means.keyring, &check.merchant, &id)?.ok_or(DatabaseError::NotFound)?;
-    Ok(Outcome::Check(Box::new(record.get().clone())))
+    let record =
+        replay::find_check(tx.conn, &tx.context.keyring, &check.merchant, &id)?.ok_or(DatabaseError::NotFound)?;
+    Ok(CheckOutcome::Recorded(Box::new(record.get().clone())))
 }

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::admission::Admission;
 use super::append::Leaf;
 use super::subjects::Subject;
-use super::writer::Means;
 use crate::database::DatabaseError;
 use crate::decision::decide::{Decision, ENGINE_VERSION};
 use crate::decision::reason::Reason;
@@ -22,6 +21,7 @@ use crate::foundation::ids::{CheckId, EventId, KeyId, PerkSlug, SourceName};
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, Period};
 use crate::foundation::subject::hex;
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{
     Actor, CheckEntry, CheckRecord, Grant, LimitTouched, LogOwner, Receipt, ScoreSeen, UseTouched,
 };
@@ -122,7 +122,7 @@ pub(crate) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
 
 /// The event of a settled check.
 pub(crate) fn leaf(
-    means: &Means,
+    context: &WriterContext,
     check: &CheckEntry,
     subject: &Subject,
     settled: &Settled,
@@ -139,7 +139,7 @@ pub(crate) fn leaf(
         context: check.context.clone(),
     };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("check", e))?;
-    let sealed = subject.secret.seal(&check.event, &plain, &means.entropy);
+    let sealed = subject.secret.seal(&check.event, &plain, &context.entropy);
     let body = Event {
         id: &check.event,
         kind: KIND,

@@ -13,11 +13,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::SignedDuration;
 
-use super::writer::Means;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::json::Json;
 use crate::keyring::rotation::{KeyRecord, Revocation, Rotation, Succession};
 use crate::keyring::{Keyring, KeyringError};
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::store::{self, history as rows};
 use crate::ledger::{Ledger, LedgerError};
@@ -48,7 +48,7 @@ impl Ledger {
     /// # Errors
     /// [`RotationError`]; unless it is in doubt, the keys are as they were.
     pub async fn rotate_token_key(&self, ahead: SignedDuration, by: Actor) -> Result<Rotation, RotationError> {
-        let keyring = self.means.keyring.clone();
+        let keyring = self.context.keyring.clone();
         let rotated = self.change(move |conn, events| {
             let rotation = keyring.rotate(conn, ahead)?;
             events.push(rotated(&rotation, by));
@@ -67,7 +67,7 @@ impl Ledger {
     /// # Errors
     /// [`RotationError`]; unless it is in doubt, the keys are as they were.
     pub async fn revoke_token_key(&self, kid: String, by: Actor) -> Result<Option<Revocation>, RotationError> {
-        let keyring = self.means.keyring.clone();
+        let keyring = self.context.keyring.clone();
         let revoked = self.change(move |conn, events| {
             let revocation = keyring.revoke(conn, &kid)?;
             if let Some(revoked @ Revocation { change: Some(change), .. }) = &revocation {
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     async fn refresh_keys(&self) {
-        let keyring = self.means.keyring.clone();
+        let keyring = self.context.keyring.clone();
         let refreshed = tokio::task::spawn_blocking(move || keyring.refresh());
         if !matches!(refreshed.await, Ok(Ok(()))) {
             tracing::warn!("the change of token keys is not known here yet: the next refresh brings it");
@@ -94,17 +94,17 @@ impl Ledger {
     /// Tells the operator's log of keys that it doesn't know, if there is one: those of a database that is
     /// older than their events.
     pub(crate) async fn tell_of_keys(&self) -> Result<(), LedgerError> {
-        let keyring = self.means.keyring.clone();
+        let keyring = self.context.keyring.clone();
         let look = move |conn: &mut AnyConnection| {
             let has_begun = store::find_log(conn, None)?.is_some();
             Ok::<_, DatabaseError>(has_begun && !unknown(conn, &keyring, &[])?.is_empty())
         };
-        if !self.means.database.read(look).await? {
+        if !self.context.database.read(look).await? {
             return Ok(());
         }
-        let means = self.means.clone();
+        let context = self.context.clone();
         self.change(move |conn, events| {
-            events.extend(untold(conn, &means, &[])?);
+            events.extend(untold(conn, &context, &[])?);
             Ok::<_, LedgerError>(())
         })
         .await
@@ -114,15 +114,15 @@ impl Ledger {
 /// The events of the keys that the operator's log doesn't tell of, and that `drafts` don't either.
 pub(crate) fn untold(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     drafts: &[EventDraft],
 ) -> Result<Vec<EventDraft>, DatabaseError> {
-    if unknown(conn, &means.keyring, drafts)?.is_empty() {
+    if unknown(conn, &context.keyring, drafts)?.is_empty() {
         return Ok(Vec::new());
     }
     // Another replica may be telling of them: look again when it has.
-    means.keyring.lock(conn)?;
-    let keys = unknown(conn, &means.keyring, drafts)?;
+    context.keyring.lock(conn)?;
+    let keys = unknown(conn, &context.keyring, drafts)?;
     Ok(keys.iter().map(|key| draft(CREATED, key, GATEWAY, Vec::new())).collect())
 }
 

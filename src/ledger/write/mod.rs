@@ -11,5 +11,6 @@ pub(crate) mod near_full;
 pub mod redemption;
 pub(crate) mod subjects;
 pub(crate) mod subtrees;
+pub(crate) mod transaction;
 pub mod uses;
 pub(crate) mod writer;

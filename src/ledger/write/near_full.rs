@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::batch::{Entry, Outcome};
+use super::batch::CheckOutcome;
+use crate::ledger::entry::CheckEntry;
 
 /// From this share on, in hundredths, a limit is nearly used up.
 const NEAR_FULL_PERCENT: u64 = 90;
@@ -22,9 +23,9 @@ pub(crate) struct NearFull(Mutex<HashMap<u64, Option<Timestamp>>>);
 
 impl NearFull {
     /// Notes what a committed batch found of its limits.
-    pub(crate) fn note<'a>(&self, committed: impl Iterator<Item = (&'a Entry, &'a Outcome)>) {
-        for (entry, outcome) in committed {
-            let (Entry::Check(check), Outcome::Check(record)) = (entry, outcome) else { continue };
+    pub(crate) fn note<'a>(&self, committed: impl Iterator<Item = (&'a CheckEntry, &'a CheckOutcome)>) {
+        for (check, outcome) in committed {
+            let CheckOutcome::Recorded(record) = outcome else { continue };
             // A replay tells of the limits of then.
             if record.check != check.check {
                 continue;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::writer::Means;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
 use crate::keyring::{Keyring, SubjectSecret};
+use crate::ledger::context::WriterContext;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::store::{self, SubjectRow};
 
@@ -23,12 +23,16 @@ pub(crate) type Subjects = HashMap<(MerchantId, SubjectRefs), Subject>;
 type Wanted<'a> = BTreeMap<SubjectRefs, (&'a SubjectHandle, i64)>;
 
 /// The check's subject if it is known, or one made up for a question that records nothing.
-pub(crate) fn guess(conn: &mut AnyConnection, means: &Means, check: &CheckEntry) -> Result<Subject, DatabaseError> {
+pub(crate) fn guess(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    check: &CheckEntry,
+) -> Result<Subject, DatabaseError> {
     let mut wanted = BTreeMap::from([(check.subject, (&check.handle, 0))]);
     let mut subjects = HashMap::new();
-    load(conn, means, &check.merchant, &mut wanted, &mut subjects)?;
+    load(conn, context, &check.merchant, &mut wanted, &mut subjects)?;
     Ok(subjects.into_values().next().unwrap_or_else(|| {
-        let (secret, _) = means.keyring.new_subject(&check.merchant, &check.subject.current, &check.handle);
+        let (secret, _) = context.keyring.new_subject(&check.merchant, &check.subject.current, &check.handle);
         let pseudonym = secret.pseudonym(&check.merchant);
         Subject { secret, pseudonym }
     }))
@@ -59,7 +63,7 @@ fn opened(keyring: &Keyring, merchant: &MerchantId, row: &SubjectRow) -> Result<
 /// Finds the batch's subjects and makes those that are new.
 pub(crate) fn resolve(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     checks: &[&CheckEntry],
 ) -> Result<Subjects, DatabaseError> {
     let mut by_merchant: BTreeMap<&MerchantId, Wanted<'_>> = BTreeMap::new();
@@ -71,7 +75,7 @@ pub(crate) fn resolve(
     }
     let mut subjects = HashMap::new();
     for (merchant, mut wanted) in by_merchant {
-        load(conn, means, merchant, &mut wanted, &mut subjects)?;
+        load(conn, context, merchant, &mut wanted, &mut subjects)?;
         if wanted.is_empty() {
             continue;
         }
@@ -83,7 +87,7 @@ pub(crate) fn resolve(
         }
         let mut rows = Vec::with_capacity(new.len());
         for (subject_ref, (handle, at)) in &new {
-            let (secret, sealed) = means.keyring.new_subject(merchant, subject_ref, handle);
+            let (secret, sealed) = context.keyring.new_subject(merchant, subject_ref, handle);
             rows.push(SubjectRow {
                 merchant_id: merchant.as_str().to_owned(),
                 subject_ref: subject_ref.0.to_vec(),
@@ -94,7 +98,7 @@ pub(crate) fn resolve(
         }
         store::insert_subjects(conn, &rows)?;
         // Another replica may have been first: what stands in the table is the truth.
-        load(conn, means, merchant, &mut wanted, &mut subjects)?;
+        load(conn, context, merchant, &mut wanted, &mut subjects)?;
         if !wanted.is_empty() {
             // Whom another replica had made is erased again already: make them anew.
             return Err(DatabaseError::Conflict);
@@ -107,7 +111,7 @@ pub(crate) fn resolve(
 /// build gave it, whose row goes on being the person's, with all that limits have counted.
 fn load(
     conn: &mut AnyConnection,
-    means: &Means,
+    context: &WriterContext,
     merchant: &MerchantId,
     wanted: &mut Wanted<'_>,
     subjects: &mut Subjects,
@@ -118,7 +122,7 @@ fn load(
     for subject in wanted.keys().copied().collect::<Vec<_>>() {
         let Some(row) = subject.in_order().find_map(|reference| rows.get(reference.0.as_slice())) else { continue };
         wanted.remove(&subject);
-        subjects.insert((merchant.clone(), subject), opened(&means.keyring, merchant, row)?.1);
+        subjects.insert((merchant.clone(), subject), opened(&context.keyring, merchant, row)?.1);
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ impl Ledger {
     pub async fn fill_subtrees(&self) -> Result<u64, DatabaseError> {
         let smallest = i64::try_from(WIDTH).unwrap_or(i64::MAX);
         let mut filled = 0;
-        for (log, size) in self.means.database.read(move |conn| rows::list_logs_of(conn, smallest)).await? {
+        for (log, size) in self.context.database.read(move |conn| rows::list_logs_of(conn, smallest)).await? {
             match self.fill_log(&log, size).await {
                 Ok(some) => filled += some,
                 // Events are gone from it. The others' proofs must not wait until somebody sees to that.
@@ -67,7 +67,7 @@ impl Ledger {
     }
 
     async fn fill_log(&self, log: &str, size: i64) -> Result<u64, DatabaseError> {
-        let database = &self.means.database;
+        let database = &self.context.database;
         let size = u64::try_from(size).map_err(|e| DatabaseError::corrupt("log size", e))?;
         let id = log.to_owned();
         if !database.read(move |conn| is_lacking(conn, &id, size)).await? {

@@ -4,56 +4,88 @@ use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::{self, KnownLogs, Leaf};
-use super::batch::{self, Entry, Outcome};
+use super::append::KnownLogs;
+use super::batch::{self, CheckOutcome, Outcomes};
 use super::near_full::NearFull;
-use super::{gateway_keys, subjects};
+use super::transaction::{Transaction, Turn};
 use crate::database::followed::lock_epoch;
 use crate::database::session::{Session, Unfinished};
-use crate::database::{Abort, AnyConnection, Database, DatabaseError};
-use crate::foundation::clock::Clock;
-use crate::foundation::entropy::Entropy;
+use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::foundation::ids::EventId;
-use crate::keyring::{EPOCH, Keyring};
-use crate::ledger::entry::{EventDraft, LogOwner};
-use crate::ledger::events::Event;
+use crate::keyring::EPOCH;
+use crate::ledger::context::WriterContext;
+use crate::ledger::entry::{CheckEntry, RedeemEntry, Redeemed};
 use crate::ledger::{LedgerError, store};
 use crate::telemetry::{Outage, meters};
 
-/// What the writer works with.
-#[derive(Clone)]
-pub struct Means {
-    pub database: Database,
-    pub keyring: Keyring,
-    pub clock: Clock,
-    pub entropy: Entropy,
-    /// What the origins of new logs begin with.
-    pub log_origin: Arc<str>,
-    /// How long a caller waits for an answer, at most.
-    pub patience: Duration,
+/// What an asker waits for.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
+
+/// What the writer is asked to do, with who waits for it.
+pub(crate) enum Job {
+    /// Together with whatever waits beside it.
+    Check(Box<CheckEntry>, Reply<CheckOutcome>),
+    Redeem(Box<RedeemEntry>, Reply<Redeemed>),
+    /// In a transaction of its own.
+    Alone(Box<dyn FnOnce(&mut Writer) + Send>),
 }
 
-impl Means {
-    /// How long one transaction may take, on a server that may hang: half of what a caller waits, so that
-    /// there is time to ask on another connection whether it took.
-    fn transaction_patience(&self) -> Duration {
-        self.patience / 2
+/// What one transaction records, with who waits for each.
+#[derive(Default)]
+struct Batch {
+    checks: Vec<(Arc<CheckEntry>, Reply<CheckOutcome>)>,
+    redemptions: Vec<(Arc<RedeemEntry>, Reply<Redeemed>)>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.checks.len() + self.redemptions.len()
+    }
+
+    /// Those for which nobody waits any more are answered and left out.
+    fn leave_out_late(&mut self, now: Instant) {
+        for (_, reply) in self.checks.extract_if(.., |(it, reply)| it.deadline <= now || reply.is_closed()) {
+            let _ = reply.send(Err(LedgerError::Busy));
+        }
+        for (_, reply) in self.redemptions.extract_if(.., |(it, reply)| it.deadline <= now || reply.is_closed()) {
+            let _ = reply.send(Err(LedgerError::Busy));
+        }
+    }
+
+    /// The ids of the events that it may write: replays write none, so any of them tells.
+    fn event_ids(&self) -> Vec<String> {
+        let checks = self.checks.iter().map(|(it, _)| &it.event);
+        let events = checks.chain(self.redemptions.iter().map(|(it, _)| &it.event));
+        events.map(|event| event.as_str().to_owned()).collect()
+    }
+
+    fn one_by_one(self) -> impl Iterator<Item = Self> {
+        let checks = self.checks.into_iter().map(|it| Self { checks: vec![it], ..Self::default() });
+        checks.chain(self.redemptions.into_iter().map(|it| Self { redemptions: vec![it], ..Self::default() }))
+    }
+
+    fn fail(self, error: &DatabaseError) {
+        for (_, reply) in self.checks {
+            let _ = reply.send(Err(LedgerError::from(error)));
+        }
+        for (_, reply) in self.redemptions {
+            let _ = reply.send(Err(LedgerError::from(error)));
+        }
+    }
+
+    fn answer(self, recorded: Outcomes) {
+        for ((_, reply), outcome) in self.checks.into_iter().zip(recorded.checks) {
+            let _ = reply.send(Ok(outcome));
+        }
+        for ((_, reply), outcome) in self.redemptions.into_iter().zip(recorded.redemptions) {
+            let _ = reply.send(Ok(outcome));
+        }
     }
 }
-
-/// An administrative write: its own transaction, run on the writer's thread.
-pub(crate) type Change = Box<dyn FnOnce(&mut Writer) + Send>;
-
-pub(crate) enum Job {
-    Entry(Entry, oneshot::Sender<Result<Outcome, LedgerError>>),
-    Change(Change),
-}
-
-type Waiting = (Arc<Entry>, oneshot::Sender<Result<Outcome, LedgerError>>);
 
 /// The state of the writer, as its handles see it.
 #[derive(Default)]
@@ -65,7 +97,7 @@ pub(crate) struct WriterState {
 
 /// The one writer of a process.
 pub struct Writer {
-    means: Means,
+    context: WriterContext,
     queue: mpsc::Receiver<Job>,
     largest_batch: usize,
     /// Taken from the queue, but not part of the batch that was gathered.
@@ -80,25 +112,40 @@ pub struct Writer {
 pub(crate) const MAX_TRIES: usize = 3;
 
 impl Writer {
-    pub(crate) fn new(means: Means, queue: mpsc::Receiver<Job>, largest_batch: usize, seen: Arc<WriterState>) -> Self {
-        let session = Session::new(means.database.clone());
+    pub(crate) fn new(
+        context: WriterContext,
+        queue: mpsc::Receiver<Job>,
+        largest_batch: usize,
+        seen: Arc<WriterState>,
+    ) -> Self {
+        let session = Session::new(context.database.clone());
         let outage = Outage::new("the ledger can't record", "the ledger records again");
         let logs = KnownLogs::new();
-        means.database.find_with(logs.finder());
-        Self { means, queue, largest_batch, carried: VecDeque::new(), session, logs, seen, outage }
+        context.database.find_with(logs.finder());
+        Self { context, queue, largest_batch, carried: VecDeque::new(), session, logs, seen, outage }
     }
 
     /// Works until every handle is gone and the queue is empty.
     pub(crate) fn run(mut self) {
         while let Some(job) = self.next() {
+            let mut batch = Batch::default();
             match job {
-                Job::Change(change) => change(&mut self),
-                Job::Entry(entry, reply) => {
-                    let batch = self.gather((Arc::new(entry), reply));
-                    meters().ledger_batch.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
-                    self.commit(batch, MAX_TRIES);
+                Job::Alone(work) => {
+                    work(&mut self);
+                    continue;
+                }
+                Job::Check(check, reply) => {
+                    let scope = idempotency_scope(&check);
+                    batch.checks.push((check.into(), reply));
+                    self.gather(&mut batch, scope);
+                }
+                Job::Redeem(entry, reply) => {
+                    batch.redemptions.push((entry.into(), reply));
+                    self.gather(&mut batch, None);
                 }
             }
+            meters().ledger_batch.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+            self.commit(batch, MAX_TRIES);
         }
     }
 
@@ -109,25 +156,25 @@ impl Writer {
     /// Takes what already waits: there is no timer, a batch is what gathered while the last one
     /// committed. Two requests under one idempotency key never share a batch, so that the second
     /// finds the first committed.
-    fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
+    fn gather(&mut self, batch: &mut Batch, scope: Option<(String, String)>) {
         let mut keys = HashSet::new();
-        keys.extend(idempotency_scope(&first.0));
-        let mut batch = vec![first];
+        keys.extend(scope);
         let mut aside = Vec::new();
         while batch.len() < self.largest_batch {
             match self.carried.pop_front().or_else(|| self.queue.try_recv().ok()) {
-                Some(Job::Entry(entry, reply)) => {
-                    if let Some(scope) = idempotency_scope(&entry)
+                Some(Job::Check(check, reply)) => {
+                    if let Some(scope) = idempotency_scope(&check)
                         && !keys.insert(scope)
                     {
                         // For the next batch; those behind it need not wait for it.
-                        aside.push(Job::Entry(entry, reply));
+                        aside.push(Job::Check(check, reply));
                     } else {
-                        batch.push((Arc::new(entry), reply));
+                        batch.checks.push((check.into(), reply));
                     }
                 }
-                Some(change @ Job::Change(_)) => {
-                    self.carried.push_front(change);
+                Some(Job::Redeem(entry, reply)) => batch.redemptions.push((entry.into(), reply)),
+                Some(work @ Job::Alone(_)) => {
+                    self.carried.push_front(work);
                     break;
                 }
                 None => break,
@@ -136,33 +183,26 @@ impl Writer {
         for job in aside.into_iter().rev() {
             self.carried.push_front(job);
         }
-        batch
     }
 
-    fn commit(&mut self, mut batch: Vec<Waiting>, tries: usize) {
+    fn commit(&mut self, mut batch: Batch, tries: usize) {
         for tried in 1.. {
-            let now = Instant::now();
-            let late: Vec<Waiting> =
-                batch.extract_if(.., |(entry, reply)| batch::deadline(entry) <= now || reply.is_closed()).collect();
-            for (_, reply) in late {
-                let _ = reply.send(Err(LedgerError::Busy));
-            }
-            if batch.is_empty() {
+            batch.leave_out_late(Instant::now());
+            if batch.len() == 0 {
                 return;
             }
-            let entries: Vec<Arc<Entry>> = batch.iter().map(|(entry, _)| entry.clone()).collect();
-            let markers = event_ids(&entries);
-            let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
-                let entries: Vec<&Entry> = entries.iter().map(Arc::as_ref).collect();
-                batch::record(conn, means, logs, &entries).map_err(Abort::<Infallible>::Database)
+            let checks: Vec<Arc<CheckEntry>> = batch.checks.iter().map(|(it, _)| it.clone()).collect();
+            let redemptions: Vec<Arc<RedeemEntry>> = batch.redemptions.iter().map(|(it, _)| it.clone()).collect();
+            let work = move |tx: &mut Transaction<'_>| {
+                let checks: Vec<&CheckEntry> = checks.iter().map(Arc::as_ref).collect();
+                let redemptions: Vec<&RedeemEntry> = redemptions.iter().map(Arc::as_ref).collect();
+                batch::record(tx, &checks, &redemptions).map_err(Abort::<Infallible>::Database)
             };
-            let error = match self.attempt(work, &markers) {
+            let error = match self.attempt(work, &batch.event_ids()) {
                 Ok(outcomes) => {
-                    self.seen.near_full.note(batch.iter().map(|(entry, _)| entry.as_ref()).zip(&outcomes));
-                    for ((_, reply), outcome) in batch.into_iter().zip(outcomes) {
-                        let _ = reply.send(Ok(outcome));
-                    }
-                    return;
+                    let checks = batch.checks.iter().map(|(check, _)| check.as_ref());
+                    self.seen.near_full.note(checks.zip(&outcomes.checks));
+                    return batch.answer(outcomes);
                 }
                 Err(abort) => abort.into_database_error(),
             };
@@ -175,8 +215,8 @@ impl Writer {
                     if batch.len() > 1 && (!error.is_passing() || matches!(error, DatabaseError::Unclassified(_))) =>
                 {
                     tracing::warn!(%error, entries = batch.len(), "a batch failed: recording its entries one by one");
-                    for waiting in batch {
-                        self.commit(vec![waiting], 1);
+                    for alone in batch.one_by_one() {
+                        self.commit(alone, 1);
                     }
                     return;
                 }
@@ -185,60 +225,23 @@ impl Writer {
                     if !error.is_passing() {
                         tracing::error!(%error, "the ledger could not record an entry");
                     }
-                    for (_, reply) in batch {
-                        let _ = reply.send(Err(LedgerError::from(error)));
-                    }
-                    return;
+                    return batch.fail(error);
                 }
             }
         }
     }
 
-    /// The instant at which a change is made.
-    pub(crate) fn now(&self) -> jiff::Timestamp {
-        self.means.clock.now()
-    }
-
-    pub(crate) const fn entropy(&self) -> &Entropy {
-        &self.means.entropy
-    }
-
-    /// Runs one administrative change in its own transaction, with its events.
-    pub(crate) fn change<T, E>(
-        &mut self,
-        f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<DatabaseError> + Send + 'static,
-    {
-        let begun = self.means.clock.now();
-        let marker = EventId::new(begun, &self.means.entropy);
-        let marker_text = marker.as_str().to_owned();
-        let work = move |conn: &mut AnyConnection, means: &Means, logs: &mut KnownLogs| {
-            let mut drafts = Vec::new();
-            let value = f(conn, &mut drafts).map_err(Abort::Refused)?;
-            // After what was done: an auditor holds the rows to have been made no later than their event.
-            let at = means.clock.now().max(begun);
-            if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
-                drafts.splice(..0, gateway_keys::untold(conn, means, &drafts)?);
-            }
-            let mut leaves = Vec::with_capacity(drafts.len());
-            for (nth, draft) in drafts.into_iter().enumerate() {
-                let id = if nth == 0 { marker.clone() } else { EventId::new(at, &means.entropy) };
-                leaves.push(leaf_of(conn, means, draft, id, at)?);
-            }
-            append::append(conn, means, logs, leaves)?;
-            Ok::<T, Abort<E>>(value)
-        };
-        self.attempt(work, std::slice::from_ref(&marker_text)).map_err(Abort::into_error)
+    /// When it comes to a piece of work that is found again by `event`, or by one that is made now.
+    pub(crate) fn turn(&self, event: Option<EventId>) -> Turn {
+        let at = self.context.clock.now();
+        Turn { at, event: event.unwrap_or_else(|| EventId::new(at, &self.context.entropy)) }
     }
 
     /// One transaction. When the connection dies or falls silent during the commit, nobody knows at first
     /// whether it took; `markers`, event ids that only this transaction writes, tell afterwards.
     pub(crate) fn attempt<T, E>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, Abort<E>> + Send + 'static,
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<T, Abort<E>> + Send + 'static,
         markers: &[String],
     ) -> Result<T, Abort<E>>
     where
@@ -263,25 +266,25 @@ impl Writer {
 
     fn transact<T, E>(
         &mut self,
-        f: impl FnOnce(&mut AnyConnection, &Means, &mut KnownLogs) -> Result<T, Abort<E>> + Send + 'static,
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<T, Abort<E>> + Send + 'static,
         markers: &[String],
     ) -> Result<T, Abort<E>>
     where
         T: Send + 'static,
         E: Send + 'static,
     {
-        let database = self.means.database.clone();
+        let database = self.context.database.clone();
         database.inspect()?;
         let turn = database.turn(true);
         // What the transaction learns of logs comes back only with its commit: a log made in one that fails is
         // gone with it.
-        let (means, mut logs, guarded) = (self.means.clone(), self.logs.clone(), database.clone());
+        let (context, mut logs, guarded) = (self.context.clone(), self.logs.clone(), database.clone());
         let work = move |conn: &mut AnyConnection| {
-            let value = f(conn, &means, &mut logs)?;
+            let value = f(&mut Transaction { conn, context: &context, logs: &mut logs })?;
             logs.about_to_commit(&guarded, conn)?;
             Ok((value, logs))
         };
-        let (value, logs) = match self.session.transaction(self.means.transaction_patience(), work) {
+        let (value, logs) = match self.session.transaction(self.context.transaction_patience(), work) {
             Ok(done) => done,
             Err(Unfinished::Aborted(Abort::Database(DatabaseError::Mismatch(mismatch)))) => {
                 return Err(Abort::Database(database.judge(mismatch, |conn| self.logs.are_continued(conn))));
@@ -311,7 +314,7 @@ impl Writer {
     /// a look without the lock could say no to what appears a moment later. A head that it made itself
     /// can't be seen to be locked, but then it holds the epoch of the keys, which new logs move on.
     fn took(&mut self, markers: &[String]) -> Result<bool, DatabaseError> {
-        let database = self.means.database.clone();
+        let database = self.context.database.clone();
         let _turn = database.turn(true);
         let markers = markers.to_vec();
         let look = move |conn: &mut AnyConnection| {
@@ -319,7 +322,7 @@ impl Writer {
             store::lock_every_log(conn)?;
             Ok::<_, Abort<Infallible>>(store::any_event_exists(conn, &markers)?)
         };
-        match self.session.transaction(self.means.transaction_patience(), look) {
+        match self.session.transaction(self.context.transaction_patience(), look) {
             // It only read.
             Ok(found) | Err(Unfinished::InDoubt(found, _)) => Ok(found),
             Err(Unfinished::Aborted(abort)) => Err(abort.into_database_error()),
@@ -327,47 +330,6 @@ impl Writer {
     }
 }
 
-fn leaf_of(
-    conn: &mut AnyConnection,
-    means: &Means,
-    draft: EventDraft,
-    id: EventId,
-    at: jiff::Timestamp,
-) -> Result<Leaf, DatabaseError> {
-    // Without the person there is no key to seal it with, and in the clear it could name them.
-    let subject = match (&draft.personal, draft.log.merchant()) {
-        (Some(personal), Some(merchant)) => subjects::find(conn, &means.keyring, merchant, &personal.subject)?,
-        _ => None,
-    };
-    let sealed = draft.personal.zip(subject).map(|(personal, (_, subject))| {
-        subject.secret.seal(&id, personal.fields.canonical().as_bytes(), &means.entropy)
-    });
-    let body = Event {
-        id: &id,
-        kind: draft.kind,
-        at,
-        merchant: draft.log.merchant(),
-        actor: &draft.actor,
-        about: &draft.about,
-        facts: draft.facts,
-        sealed: sealed.as_deref(),
-    }
-    .to_body();
-    Ok(Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, body })
-}
-
-fn idempotency_scope(entry: &Entry) -> Option<(String, String)> {
-    match entry {
-        Entry::Check(check) => check.idempotency.as_ref().map(|i| (check.key.as_str().to_owned(), i.key.clone())),
-        Entry::Redeem(_) => None,
-    }
-}
-
-/// The ids of the events that the batch may write: replays write none, so any of them tells.
-fn event_ids(entries: &[Arc<Entry>]) -> Vec<String> {
-    let id = |entry: &Arc<Entry>| match entry.as_ref() {
-        Entry::Check(check) => check.event.as_str().to_owned(),
-        Entry::Redeem(entry) => entry.event.as_str().to_owned(),
-    };
-    entries.iter().map(id).collect()
+fn idempotency_scope(check: &CheckEntry) -> Option<(String, String)> {
+    check.idempotency.as_ref().map(|it| (check.key.as_str().to_owned(), it.key.clone()))
 }

@@ -20,7 +20,8 @@ use crate::http::openapi::{
 };
 use crate::http::v1::checks::{CheckView, sees};
 use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objection};
-use crate::ledger::cases::referral::{MAX_NOTE, Referral};
+use crate::ledger::cases::model::Referral;
+use crate::ledger::cases::referral::MAX_NOTE;
 use crate::telemetry::meters;
 use crate::web::auth::May;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};

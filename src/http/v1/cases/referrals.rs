@@ -21,8 +21,9 @@ use crate::http::openapi::{
 };
 use crate::http::v1::checks::CheckView;
 use crate::http::v1::perks::rules::ContextView;
-use crate::ledger::cases::case::Added;
-use crate::ledger::cases::referral::{MAX_NOTE, Referral, ReferralStatus, Referred};
+use crate::ledger::cases::model::Added;
+use crate::ledger::cases::model::{Referral, ReferralStatus};
+use crate::ledger::cases::referral::{MAX_NOTE, Referred};
 use crate::web::auth::May;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot};

@@ -29,7 +29,7 @@ use crate::http::openapi::{
     ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
 };
 use crate::ledger::LedgerError;
-use crate::ledger::cases::referral::Referral;
+use crate::ledger::cases::model::Referral;
 use crate::ledger::entry::{Ended, Idempotency};
 use crate::telemetry::meters;
 use crate::web::auth::May;

@@ -28,7 +28,7 @@ use crate::foundation::document::{Issues, Spot};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, Period};
-use crate::ledger::cases::referral::ReferralStatus;
+use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::{contest, referral};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::grants::ending;
@@ -106,7 +106,7 @@ impl Ledger {
         before: Timestamp,
         mut progress: impl FnMut(i64, i64),
     ) -> Result<Plan, LedgerError> {
-        let now = self.means.clock.now();
+        let now = self.context.clock.now();
         let mut plan = Plan {
             merchant: merchant.clone(),
             before,
@@ -119,7 +119,7 @@ impl Ledger {
         };
         let of = merchant.clone();
         let ((grants, places, referrals), rolling, told) = self
-            .means
+            .context
             .database
             .read(move |conn| {
                 Ok::<_, DatabaseError>((
@@ -196,7 +196,7 @@ impl Ledger {
             let chosen = self.chosen(&plan.merchant, plan.before, (from, to)).await?;
             let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
             let merchant = plan.merchant.clone();
-            let pruned = self.means.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
+            let pruned = self.context.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
                 Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
                 _ => Ok(0),
             });
@@ -214,7 +214,7 @@ impl Ledger {
     /// The database's.
     pub async fn pruned_before(&self, merchant: &MerchantId) -> Result<Option<Timestamp>, LedgerError> {
         let merchant = merchant.clone();
-        let told = self.means.database.read(move |conn| recorded::list(conn, &merchant)).await?;
+        let told = self.context.database.read(move |conn| recorded::list(conn, &merchant)).await?;
         Ok(told.iter().map(|it| it.before).max())
     }
 
@@ -227,7 +227,7 @@ impl Ledger {
         range: (i64, i64),
     ) -> Result<Vec<Choice>, LedgerError> {
         let (merchant, before) = (merchant.clone(), before.as_microsecond());
-        let read = self.means.database.read(move |conn| {
+        let read = self.context.database.read(move |conn| {
             let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };
             let rows = history::list_logged(conn, &log, range, None, None)?.into_iter();
             let old = |row: &LoggedRow| row.at < before && row.body.is_some();
