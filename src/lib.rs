@@ -3,24 +3,30 @@
 //!
 //! # The house
 //! A request comes in at a door, is decided from memory, recorded in one transaction, signed, and
-//! goes out at the same door: door → [`eligibility`] → [`ledger`] → [`tokens`] → door.
+//! goes out at the same door: door → [`eligibility`] → [`ledger`] → [`eligibility`] → door.
 //!
-//! | room | what it is | who may call its handle |
-//! |---|---|---|
-//! | [`http`], [`cli`] | the doors: they turn the outside's technology into calls of the rooms | nobody; doors never call each other (`serve`, `demo` and `openapi` start or describe [`http`]) |
-//! | [`gateway`] | the composition root: from settings to every handle | the doors |
-//! | [`eligibility`] | deciding: the pure function, the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer); trying rules out: the [`Simulator`](eligibility::simulator::Simulator), the [`Backtester`](eligibility::backtester::Backtester); telling people what is held on them: the [`Discloser`](eligibility::discloser::Discloser); the only room that calls its siblings | the doors |
-//! | [`access`] | merchants, API keys, roles: the [`Directory`](access::Directory) | the doors |
-//! | [`perks`] | rules and their versions: the [`Catalog`](perks::catalog::Catalog) | the doors, `eligibility` |
-//! | [`scores`] | scores and where they come from: the [`Lookup`](scores::Lookup) | the doors, `eligibility` |
-//! | [`ledger`] | the one writer of grants, limits, redemptions and audit events | every room appends; the doors and `eligibility` ask |
-//! | [`keyring`] | keys wrapped by the master key | `ledger`, `tokens`, `audit`, the doors |
-//! | [`tokens`] | eligibility tokens: the [`Issuer`](tokens::Issuer) and the [`Verifier`](tokens::Verifier) | `eligibility`, the doors |
-//! | [`audit`] | what the ledger wrote, read-only: verification | the doors |
-//! | [`database`], [`redis_link`], [`settings`], [`telemetry`] | technology without business words | the rooms (settings: the doors and the root) |
+//! The rooms stand in one order, and a room imports only those above it. `tests/it/architecture` reads the source and
+//! holds it to that.
 //!
-//! [`clock`], [`decimal`], [`entropy`], [`ids`], [`json`], [`subject`], [`unicode`], [`web_origin`] and [`yaml`] are words
-//! and numbers that everyone uses. `tests/it/architecture` reads the source and holds it to this page.
+//! | room | what it is |
+//! |---|---|
+//! | [`foundation`] | words and numbers that everyone uses: time, ids, exact decimals, strict JSON and YAML |
+//! | [`telemetry`], [`database`], [`redis_link`], [`settings`] | technology without business words |
+//! | [`rules`] | the language of rules: read, linted, compared, described; pure |
+//! | [`decision`] | from a rule, facts and an instant to a decision with its reasons; pure |
+//! | [`tlog`] | a transparency log: Merkle trees and signed notes; pure |
+//! | [`keyring`] | keys wrapped by the master key: the [`Keyring`](keyring::Keyring) |
+//! | [`tokens`] | eligibility tokens: what they say, the published keys, the [`Verifier`](tokens::Verifier) |
+//! | [`ledger`] | the one writer of grants, limits, redemptions and audit events: the [`Ledger`](ledger::Ledger) |
+//! | [`access`] | merchants, API keys, roles: the [`Directory`](access::Directory) |
+//! | [`scores`] | scores and where they come from: the [`Lookup`](scores::Lookup) |
+//! | [`perks`] | perks and the versions of their rules: the [`Catalog`](perks::catalog::Catalog) |
+//! | [`audit`] | what the ledger wrote, held to its signed logs, exported, reported; read-only |
+//! | [`eligibility`] | the only room that calls its siblings' handles: the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer), the [`Issuer`](eligibility::issuer::Issuer); trying rules out; what is held on one person |
+//! | [`gateway`] | the composition root: from settings to every handle |
+//! | [`web`] | what the web doors share |
+//! | [`http`], [`cli`] | the doors: the API and the command line. They never import each other |
+//! | [`server`] | the listening side of the web doors; `main.rs` hands it to the command line |
 
 pub mod access;
 pub mod audit;

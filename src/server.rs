@@ -46,7 +46,7 @@ pub async fn serve(
     let settings = gateway.settings.clone();
     let gateway = Data::from(gateway);
     let state = Data::new(State::new(settings.rates));
-    let documents = Data::new(Documents::new());
+    let documents = Documents::new();
     let (tending, tended) = (state.clone(), CancellationToken::new());
     let until = tended.clone();
     tokio::spawn(async move { tending.limits.tend(until).await });
@@ -54,7 +54,7 @@ pub async fn serve(
     let port = listener.try_clone()?;
     let (shown, at_work) = (gateway.clone(), state.clone());
     let Running { connections, handle, mut task } =
-        listen(listener, how, move || app(shown.clone(), at_work.clone(), documents.clone()))?;
+        listen(listener, how, move || app(shown.clone(), at_work.clone(), &documents))?;
     let measuring = metrics
         .map(|(listener, metrics)| serve_metrics(listener, how, metrics, gateway.clone(), state.clone()))
         .transpose()?;

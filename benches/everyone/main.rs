@@ -29,7 +29,7 @@ use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::runs::Run as _;
 use perkgate::eligibility::simulator::EveryoneTrial;
 use perkgate::foundation::json::Json;
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 use support::world::{CLI, World, question};
 
 const SUBJECTS: usize = 1_000_000;

@@ -48,9 +48,10 @@ mod table;
 pub mod verify;
 
 pub use anchor::{Anchor, AnchorError};
+pub use verify::checked::Checked;
 pub use verify::findings::{Finding, Findings, Place, Wrong};
 pub use verify::offline::{ExportFile, verify_exports};
-pub use verify::{Checked, Head, Progress, Report, Request, verify, verify_at, verify_snapshot};
+pub use verify::{Head, Progress, Report, Request, verify, verify_at, verify_snapshot};
 
 use crate::database::DatabaseError;
 

@@ -3,20 +3,16 @@
 use std::fmt;
 use std::path::{Path, absolute};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
-use diesel::r2d2::ManageConnection;
 use diesel::sqlite::SqliteConnection;
 
 use super::error::DatabaseError;
 use super::file;
-use super::guard::Guard;
 use super::postgres;
-use crate::telemetry::Outage;
 
 /// How long opening a SQLite file waits for others who open it too.
 const WAL_PATIENCE: Duration = Duration::from_secs(5);
@@ -141,53 +137,6 @@ pub enum Purpose {
     Reading,
     /// It holds locks that others wait for, so it may not dwell between two statements.
     Writing,
-}
-
-/// Opens connections for a pool, to the database that the guard knows.
-pub(super) struct Opener {
-    pub url: DatabaseUrl,
-    pub purpose: Purpose,
-    pub guard: Arc<Guard>,
-    /// Shared by all pools: it is one database that is away.
-    pub outage: Arc<Outage>,
-}
-
-impl ManageConnection for Opener {
-    type Connection = AnyConnection;
-    type Error = DatabaseError;
-
-    fn connect(&self) -> Result<AnyConnection, DatabaseError> {
-        self.guard.look()?;
-        let opened = open(&self.url, self.purpose)?;
-        self.guard.look()?;
-        self.outage.succeeded();
-        Ok(opened)
-    }
-
-    fn is_valid(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
-        match conn {
-            // Whether its file is still there is asked by whoever uses it; PostgreSQL goes away, and the first query
-            // would find out too late.
-            AnyConnection::Sqlite(_) => Ok(()),
-            AnyConnection::Postgres(conn) => Ok(conn.batch_execute("SELECT 1")?),
-        }
-    }
-
-    fn has_broken(&self, _: &mut AnyConnection) -> bool {
-        // A panic inside a transaction leaves it open.
-        std::thread::panicking()
-    }
-}
-
-/// Says in the log why pools can't open connections, without the URL's password. A pool tries many times
-/// a second, so it is said once.
-#[derive(Debug)]
-pub(super) struct LogErrors(pub Arc<Outage>);
-
-impl diesel::r2d2::HandleError<DatabaseError> for LogErrors {
-    fn handle_error(&self, error: DatabaseError) {
-        self.0.failed(&error);
-    }
 }
 
 /// Opens one connection and sets it up.

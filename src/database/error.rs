@@ -3,7 +3,7 @@
 use diesel::result::{DatabaseErrorKind, Error};
 
 use super::file::FileFault;
-use super::guard::Mismatch;
+use super::mismatch::Mismatch;
 
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]

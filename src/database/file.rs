@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::guard::Mismatch;
+use super::mismatch::Mismatch;
 
 /// Readable and writable by the owner only. SQLite gives the write-ahead log and the shared memory the mode
 /// of the database.

@@ -14,7 +14,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::Database;
 use super::connection::AnyConnection;
 use super::error::DatabaseError;
-use super::guard::Mismatch;
+use super::mismatch::Mismatch;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::population::Warning;
 use super::rule_selection::Chosen;
-use super::simulator::Trial;
+use super::trial::Trial;
 use crate::decision::facts::ScoreFact;
 use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
 

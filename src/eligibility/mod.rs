@@ -35,3 +35,4 @@ pub mod runs;
 mod simulated_limits;
 pub mod simulator;
 pub mod subject_access;
+pub mod trial;

@@ -13,7 +13,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::{Referred, Resolution, ResolveError, Resolved};
 use crate::ledger::entry::{Actor, CheckEntry};
-use crate::perks::catalog::PerkError;
+use crate::perks::error::PerkError;
 use crate::perks::perk::{Deciding, PerkStatus};
 use crate::rules::limit::Place;
 use crate::rules::rule::Rule;

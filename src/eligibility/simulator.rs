@@ -11,6 +11,7 @@ use super::outcome::Outcome;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
 use super::runs::{Progress, Run, Runs, Turn};
+use super::trial::Trial;
 use crate::access::Merchant;
 use crate::database::DatabaseError;
 use crate::decision::decide::{Decision, Verdict, decide, looked_at};
@@ -18,7 +19,6 @@ use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::Reason;
 use crate::decision::trace::{Trace, trace};
 use crate::foundation::clock::Clock;
-use crate::foundation::decimal::Decimal;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{CheckId, EventId, KeyId, MerchantId, PerkSlug, SourceName};
 use crate::foundation::period::Period;
@@ -36,24 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many versions are read at once.
 const VERSIONS: u32 = 100;
-
-/// One question to a rule that need not be published.
-#[derive(Debug, Clone)]
-pub struct Trial {
-    pub perk: PerkSlug,
-    pub choice: Choice,
-    /// Whose score and limits are looked at.
-    pub subject: Option<SubjectHandle>,
-    /// In the place of the subject's own; observed at the instant of the trial unless it says when.
-    pub score: Option<(Decimal, Option<Timestamp>)>,
-    /// In the place of the handle's.
-    pub network: Option<String>,
-    pub context: Context,
-    /// Now without it.
-    pub at: Option<Timestamp>,
-    pub location: Option<String>,
-    pub kiosk: Option<String>,
-}
 
 /// What would be decided, and why.
 #[derive(Debug, Clone)]

@@ -1,4 +1,11 @@
-//! foundation
+//! Words and numbers that every room uses, and no business.
+//!
+//! - `decimal`, `period`, `clock`, `entropy`: exact numbers, lengths of time, the time itself, random bytes
+//! - `ids`: the names and ids of everything, and what a label may hold
+//! - `subject`: a person as others write them, and as the gateway refers to them
+//! - `json`, `yaml`, `document`: strict readers, and one that tells where something is wrong
+//! - `unicode`, `escape`: what text may hold, and how it is shown
+//! - `web_origin`: where a page comes from, as browsers write it
 
 pub mod clock;
 pub mod decimal;

@@ -9,7 +9,7 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::AppExt;
 
 use super::documents::Documents;
-use super::middleware::allowed_methods::refuse;
+use super::middleware::allowed_methods::{AllowedMethods, refuse};
 use super::routes::{routes, undocumented};
 use crate::gateway::Gateway;
 use crate::web::connections::track;
@@ -21,14 +21,15 @@ use crate::web::state::State;
 pub fn app(
     gateway: Data<Gateway>,
     state: Data<State>,
-    documents: Data<Documents>,
+    documents: &Documents,
 ) -> App<
-    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+    + use<>,
 > {
     App::new()
         .app_data(gateway)
         .app_data(state)
-        .app_data(documents)
+        .configure(|config| documents.configure(config))
         .into_utoipa_app()
         .configure(routes)
         .into_app()
@@ -39,10 +40,10 @@ pub fn app(
 }
 
 /// What no route takes: a path that is known with another method is 405, anything else 404.
-async fn refuse_unrouted(req: HttpRequest, documents: Data<Documents>) -> Result<HttpResponse, Problem> {
+async fn refuse_unrouted(req: HttpRequest, methods: Data<AllowedMethods>) -> Result<HttpResponse, Problem> {
     if req.match_pattern().is_none() {
         return Err(Problem::new(Kind::NotFound, "There is nothing at this address."));
     }
-    let documented = documents.methods.refuse(req.method(), req.match_info().as_str());
+    let documented = methods.refuse(req.method(), req.match_info().as_str());
     Err(documented.unwrap_or_else(|| refuse(req.method(), HeaderValue::from_static("GET, HEAD"))))
 }

@@ -9,9 +9,11 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, serve};
 
-use super::documents::Documents;
 use crate::web::fixed_document::FixedDocument;
 use crate::web::problem::{Kind, Problem};
+
+/// `/openapi.json`, as it is served.
+pub(super) struct OpenApiDocument(pub FixedDocument);
 
 /// The files of the page, each made when it is first asked for and then shared by all: they are megabytes.
 pub(super) struct Docs {
@@ -46,17 +48,17 @@ impl Docs {
 }
 
 #[get("/openapi.json")]
-pub(super) async fn get_openapi(documents: Data<Documents>, held: web::Header<IfNoneMatch>) -> HttpResponse {
-    documents.openapi.answer(&held)
+pub(super) async fn get_openapi(document: Data<OpenApiDocument>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    document.0.answer(&held)
 }
 
 #[get("/docs/{file:.*}")]
 pub(super) async fn get_docs(
-    documents: Data<Documents>,
+    docs: Data<Docs>,
     file: web::Path<String>,
     held: web::Header<IfNoneMatch>,
 ) -> Result<HttpResponse, Problem> {
-    let document = documents.docs.find(&file)?;
+    let document = docs.find(&file)?;
     let document = document.ok_or_else(|| Problem::new(Kind::NotFound, "There is nothing at this address."))?;
     Ok(document.answer(&held))
 }

@@ -1,37 +1,50 @@
-//! What this door says of itself, made once: the OpenAPI document, the page that shows it, the schema of perk files, and
-//! what the middleware reads off the document.
+//! What this door says of itself, made once for all workers: the OpenAPI document, the page that shows it, the schema of
+//! perk files, and what the middleware reads off the document.
 
-use super::docs::Docs;
+use actix_web::web::{Data, ServiceConfig};
+
+use super::docs::{Docs, OpenApiDocument};
 use super::middleware::allowed_methods::AllowedMethods;
 use super::middleware::known_parameters::KnownParameters;
 use super::openapi;
+use super::schemas::PerkSchema;
 use crate::perks::schema;
 use crate::web::fixed_document::FixedDocument;
 
-/// Shared by all workers.
+/// Cheap to clone.
+#[derive(Clone)]
 pub struct Documents {
-    /// `/openapi.json`.
-    pub(super) openapi: FixedDocument,
-    pub(super) docs: Docs,
-    /// `/schemas/perk.json`.
-    pub(super) perk_schema: FixedDocument,
+    openapi: Data<OpenApiDocument>,
+    docs: Data<Docs>,
+    perk_schema: Data<PerkSchema>,
     /// The query parameters of every operation.
-    pub(super) parameters: KnownParameters,
+    parameters: Data<KnownParameters>,
     /// The methods of every documented path.
-    pub(super) methods: AllowedMethods,
+    methods: Data<AllowedMethods>,
 }
 
 impl Documents {
     #[must_use]
     pub fn new() -> Self {
         let document = openapi::document();
+        let schema = FixedDocument::new(schema::text(), "application/schema+json").for_any_origin();
         Self {
-            parameters: KnownParameters::of(&document),
-            methods: AllowedMethods::of(&document),
-            openapi: FixedDocument::new(openapi::json(&document), "application/json"),
-            docs: Docs::new(),
-            perk_schema: FixedDocument::new(schema::text(), "application/schema+json").for_any_origin(),
+            parameters: Data::new(KnownParameters::of(&document)),
+            methods: Data::new(AllowedMethods::of(&document)),
+            openapi: Data::new(OpenApiDocument(FixedDocument::new(openapi::json(&document), "application/json"))),
+            docs: Data::new(Docs::new()),
+            perk_schema: Data::new(PerkSchema(schema)),
         }
+    }
+
+    /// Hands each to the handlers and the middleware that ask for it.
+    pub(super) fn configure(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.openapi.clone())
+            .app_data(self.docs.clone())
+            .app_data(self.perk_schema.clone())
+            .app_data(self.parameters.clone())
+            .app_data(self.methods.clone());
     }
 }
 

@@ -18,7 +18,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{ContestError, MOST_ADDED};
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::read::browse::BrowseError;
-use crate::perks::catalog::PerkError;
+use crate::perks::error::PerkError;
 use crate::scores::lookup::ScoreError;
 use crate::scores::score::{ScoreFault, SourceFault};
 use crate::web::problem::{Kind, Problem, Spot};

@@ -6,8 +6,11 @@ use actix_web::http::header::IfNoneMatch;
 use actix_web::{HttpResponse, get, web};
 use utoipa::ToSchema;
 
-use super::documents::Documents;
-use super::openapi::ProblemsOfCopies;
+use super::openapi::problems::ProblemsOfCopies;
+use crate::web::fixed_document::FixedDocument;
+
+/// `/schemas/perk.json`, as it is served.
+pub(super) struct PerkSchema(pub FixedDocument);
 
 /// A JSON Schema (2020-12).
 #[derive(ToSchema)]
@@ -30,6 +33,6 @@ pub struct JsonSchemaView(BTreeMap<String, serde_json::Value>);
     )
 )]
 #[get("/schemas/perk.json")]
-pub async fn get_perk_schema(documents: web::Data<Documents>, held: web::Header<IfNoneMatch>) -> HttpResponse {
-    documents.perk_schema.answer(&held)
+pub(super) async fn get_perk_schema(schema: web::Data<PerkSchema>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+    schema.0.answer(&held)
 }

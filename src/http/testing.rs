@@ -28,7 +28,7 @@ pub struct Rig {
     _dir: tempfile::TempDir,
     pub gateway: Data<Gateway>,
     pub state: Data<State>,
-    pub documents: Data<Documents>,
+    pub documents: Documents,
     pub cathay: Merchant,
 }
 
@@ -94,7 +94,7 @@ impl Rig {
         ];
         environment.extend(settings.iter().map(|(name, value)| (format!("PERKGATE_{name}"), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
-        let (state, documents) = (Data::new(State::new(settings.rates)), Data::new(Documents::new()));
+        let (state, documents) = (Data::new(State::new(settings.rates)), Documents::new());
         let handle = tokio::runtime::Handle::current();
         let built = Gateway::build(settings, "http://perkgate.test", true, clock, entropy, &handle).await;
         let gateway = Data::new(built.unwrap());
@@ -125,7 +125,7 @@ impl Rig {
     }
 
     pub async fn ask(&self, request: TestRequest) -> Answer {
-        let service = init_service(app(self.gateway.clone(), self.state.clone(), self.documents.clone())).await;
+        let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents)).await;
         Answer::read(service.call(request.to_request()).await).await
     }
 
@@ -135,7 +135,7 @@ impl Rig {
         request: TestRequest,
         body: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
     ) -> Answer {
-        let service = init_service(app(self.gateway.clone(), self.state.clone(), self.documents.clone())).await;
+        let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents)).await;
         let (request, _) = request.to_request().replace_payload(Payload::from(body.boxed_local()));
         Answer::read(service.call(request).await).await
     }

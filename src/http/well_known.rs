@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, get};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::openapi::ProblemsOfCopies;
+use super::openapi::problems::ProblemsOfCopies;
 use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
 use crate::ledger::read::published::PublishedLogKey;

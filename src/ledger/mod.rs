@@ -23,6 +23,7 @@
 pub mod cases;
 mod context;
 pub mod entry;
+mod error;
 pub mod events;
 pub mod grants;
 pub mod idempotency;
@@ -41,11 +42,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use context::WriterContext;
+pub use error::LedgerError;
 pub use read::published::PublishedKeys;
 pub use recorded::Recorded;
 pub use write::admission::held_until;
 
-use crate::database::{Abort, AnyConnection, DatabaseError, Mismatch};
+use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::foundation::ids::{CheckId, EventId, GrantId, MerchantId};
 use crate::foundation::subject::{Pseudonym, hex};
 use crate::telemetry::Outage;
@@ -69,55 +71,6 @@ const CONFIRM_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Between two sweeps of what has expired.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
-
-/// Why the ledger did not record something.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The queue is full, the deadline has passed, or the ledger is stopping: come back later.
-    #[error("the ledger is busy")]
-    Busy,
-    /// The database is away or in conflict; nothing is known to be recorded.
-    #[error("the ledger can't reach its database")]
-    Unavailable,
-    /// The database went away while this was being committed: only asking again with the same
-    /// idempotency key will tell.
-    #[error("it is not known whether it was recorded")]
-    InDoubt,
-    /// The idempotency key stands for another request.
-    #[error("the idempotency key was used for another request")]
-    KeyReused,
-    /// What is asked for was recorded, and its event's body has been pruned since.
-    #[error("what the log said of it has been pruned")]
-    Pruned,
-    /// Nothing can be recorded until the process is started anew.
-    #[error(transparent)]
-    Mismatch(Mismatch),
-    #[error("the ledger could not record it: {0}")]
-    Failed(String),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-impl From<&DatabaseError> for LedgerError {
-    /// One failure, told to every waiter of a batch.
-    fn from(error: &DatabaseError) -> Self {
-        match error {
-            DatabaseError::InDoubt => Self::InDoubt,
-            DatabaseError::Mismatch(mismatch) => Self::Mismatch(mismatch.clone()),
-            error if error.is_passing() => Self::Unavailable,
-            error => Self::Failed(error.to_string()),
-        }
-    }
-}
-
-impl<E: From<LedgerError>> From<LedgerError> for Abort<E> {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Database(error) => Self::Database(error),
-            refused => Self::Refused(refused.into()),
-        }
-    }
-}
 
 /// The handle of the one writer; cheap to clone. The writer ends when the last handle is gone.
 #[derive(Clone)]

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::{Catalog, MAX_NAME, NewVersion, PerkError};
+use super::catalog::{Catalog, MAX_NAME};
 use super::draft::Draft;
+use super::error::PerkError;
 use super::life::{Change, Expected};
+use super::perk::NewVersion;
 use super::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use super::purpose::Purpose;
 use super::store::{self, PerkRow};

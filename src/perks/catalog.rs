@@ -6,96 +6,29 @@ use std::time::Duration;
 
 use super::active_perk::{Named, Open, load_open};
 use super::draft::{self, Draft};
+use super::error::PerkError;
 use super::keys::{self, OnSite};
 use super::life::Change;
-use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, Scheduled, VersionStatus};
+use super::perk::{Made, NewVersion};
+use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, Scheduled};
 use super::purpose::Purpose;
 use super::store;
+use super::store::EPOCH;
 use crate::database::followed::Followed;
 use crate::database::{Database, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
-use crate::foundation::ids::{self, MerchantId, NameError, PerkId, PerkSlug};
-use crate::foundation::json::Json;
+use crate::foundation::ids::{self, MerchantId, PerkId, PerkSlug};
+use crate::ledger::Ledger;
 use crate::ledger::entry::Actor;
-use crate::ledger::{Ledger, LedgerError};
 use crate::rules::lint::Lint;
 use crate::rules::rule::Rule;
-
-/// The epoch that every published change moves on.
-pub(super) const EPOCH: &str = "catalog";
 
 pub use super::perk::{MAX_NAME, MAX_NOTE};
 
 /// Between two looks for versions whose instant has come. Checks don't wait for it.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
-
-/// Why a perk or a version could not be made or found.
-#[derive(Debug, thiserror::Error)]
-pub enum PerkError {
-    #[error("there is no perk `{0}`")]
-    NotFound(PerkSlug),
-    #[error("the perk `{perk}` has no version {version}")]
-    VersionNotFound { perk: PerkSlug, version: i32 },
-    #[error("a perk of this name is there already: add a version to it")]
-    Exists,
-    #[error("only a draft can be changed or published; this version is {}", .0.as_str())]
-    NotADraft(VersionStatus),
-    #[error("{why}; this version is {status}")]
-    WrongStatus { why: &'static str, status: &'static str },
-    #[error("somebody changed it meanwhile: look at it as it is now, then decide anew")]
-    Stale,
-    #[error("the perk is retired, for good: make another")]
-    Retired,
-    #[error("version {0} is scheduled already, and one at a time can be: unschedule it first")]
-    AlreadyScheduled(i32),
-    #[error("this merchant asks for four eyes: submit the version, then somebody other than its author approves it")]
-    ApprovalRequired,
-    #[error(
-        "this must be done by somebody else: an admin key that was not made by you, by a key of yours, or by whoever \
-         made yours"
-    )]
-    SelfApproval,
-    /// The approver's first key was made after what it would approve was submitted.
-    #[error("this key was made after what it would approve was asked for")]
-    YoungKey,
-    #[error("the command line has no key, so it is no second person: use an admin key over HTTP")]
-    NoPerson,
-    /// A field of the request, by its pointer.
-    #[error("{}", .0.detail)]
-    Field(Issue),
-    /// Pointers are relative to the earlier rule.
-    #[error("the earlier rule can't work any more: {}", .0.first().map_or("", |issue| issue.detail.as_str()))]
-    CantReturn(Vec<Issue>),
-    #[error("the name can't be taken: {0}")]
-    Name(NameError),
-    #[error("the change note can't be taken: {0}")]
-    Note(NameError),
-    /// Pointers are relative to the rule.
-    #[error("the rule can't work")]
-    Rule(Vec<Issue>),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-/// A rule that wants to become a version.
-#[derive(Debug, Clone)]
-pub struct NewVersion {
-    pub rule: Json,
-    pub publish: bool,
-    pub change_note: Option<String>,
-}
-
-/// A version that was made, and what is odd about it.
-#[derive(Debug, Clone)]
-pub struct Made {
-    pub perk: Perk,
-    pub version: RuleVersion,
-    pub warnings: Vec<Issue>,
-}
 
 /// Perks and rules; cheap to clone.
 #[derive(Clone)]
@@ -341,10 +274,4 @@ impl Catalog {
             self.open.follow_own_change().await;
         }
     }
-}
-
-/// A change note, trimmed; none when it is empty.
-pub(super) fn note_of(note: Option<String>) -> Result<Option<String>, PerkError> {
-    let note = note.filter(|note| !note.trim().is_empty());
-    note.map(|note| ids::label(&note, MAX_NOTE)).transpose().map_err(PerkError::Note)
 }

@@ -2,16 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::catalog::{Made, NewVersion, PerkError, note_of};
+use super::error::PerkError;
 use super::four_eyes;
 use super::keys;
 use super::life::Change;
 use super::lint_inputs::lint_context;
-use super::perk::VersionStatus;
+use super::perk::{MAX_NOTE, Made, NewVersion, VersionStatus};
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::AnyConnection;
 use crate::foundation::document::Issue;
-use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::ids::{self, MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::rules::lint::{Lint, lint, restarts};
@@ -140,4 +140,10 @@ pub(super) fn event(
         facts: Json::object(facts),
         personal: None,
     }
+}
+
+/// A change note, trimmed; none when it is empty.
+pub(super) fn note_of(note: Option<String>) -> Result<Option<String>, PerkError> {
+    let note = note.filter(|note| !note.trim().is_empty());
+    note.map(|note| ids::label(&note, MAX_NOTE)).transpose().map_err(PerkError::Note)
 }

@@ -8,10 +8,11 @@
 
 use jiff::Timestamp;
 
-use super::catalog::{EPOCH, PerkError};
 use super::draft::{self, Draft, name_of};
+use super::error::PerkError;
 use super::four_eyes;
 use super::perk::{PerkStatus, RuleVersion, VersionStatus};
+use super::store::EPOCH;
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::catalog::PerkError;
+use super::error::PerkError;
 use super::{observed_attributes, store};
 use crate::database::AnyConnection;
 use crate::foundation::document::Issue;

@@ -27,6 +27,7 @@ mod active_perk;
 pub mod apply;
 pub mod catalog;
 mod draft;
+pub mod error;
 pub mod four_eyes;
 pub mod keys;
 pub mod life;

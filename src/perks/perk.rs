@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::purpose::Purpose;
 use crate::foundation::clock::from_micros;
+use crate::foundation::document::Issue;
 use crate::foundation::ids::{PerkId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 use crate::rules::rule::Rule;
 
@@ -203,6 +205,22 @@ impl OpenPerk {
         let scheduled = self.scheduled.as_ref().filter(|(from, _)| *from <= now).map(|(_, deciding)| deciding);
         scheduled.or(self.deciding.as_ref())
     }
+}
+
+/// A rule that wants to become a version.
+#[derive(Debug, Clone)]
+pub struct NewVersion {
+    pub rule: Json,
+    pub publish: bool,
+    pub change_note: Option<String>,
+}
+
+/// A version that was made, and what is odd about it.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub perk: Perk,
+    pub version: RuleVersion,
+    pub warnings: Vec<Issue>,
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Going back to what a perk's rule was before.
 
-use super::catalog::{Made, PerkError};
 use super::draft::Draft;
+use super::error::PerkError;
 use super::life::{Change, Expected, require, rule_of, wrong};
+use super::perk::Made;
 use super::perk::VersionStatus;
 use super::store::{self, PerkRow};
 use crate::foundation::document::Issue;

@@ -1,10 +1,13 @@
 //! A perk's own standing: made, paused, resumed, retired, named anew.
 
-use super::catalog::{Catalog, EPOCH, MAX_NAME, PerkError, note_of};
+use super::catalog::{Catalog, MAX_NAME};
+use super::draft::note_of;
 use super::draft::{event, name_of};
+use super::error::PerkError;
 use super::life::Change;
 use super::perk::{Perk, PerkStatus};
 use super::purpose::Purpose;
+use super::store::EPOCH;
 use super::store::{self, PerkRow};
 use crate::database::DatabaseError;
 use crate::database::followed::bump_epoch;

@@ -12,6 +12,9 @@ use crate::foundation::ids::{MerchantId, PerkSlug, SourceName};
 use crate::foundation::period::Period;
 use crate::scores::score::Source;
 
+/// The epoch that every published change moves on.
+pub(super) const EPOCH: &str = "catalog";
+
 type Result<T> = std::result::Result<T, DatabaseError>;
 
 #[derive(Debug, Clone, Insertable, Queryable, Selectable)]

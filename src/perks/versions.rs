@@ -1,8 +1,11 @@
 //! The catalog's steps of a version's life; what each does is in `life.rs`.
 
-use super::catalog::{Catalog, Made, NewVersion, PerkError, note_of};
+use super::catalog::Catalog;
 use super::draft::Draft;
+use super::draft::note_of;
+use super::error::PerkError;
 use super::life::{Change, Expected};
+use super::perk::{Made, NewVersion};
 use super::perk::{Perk, RuleVersion};
 use super::store::{PerkRow, VersionRow};
 use crate::foundation::ids::{MerchantId, PerkSlug};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::{Notify, watch};
 
-use super::probe::RedisFault;
+use super::fault::RedisFault;
 
 /// So many answers in a row that didn't come, and nobody but the heartbeat asks any more.
 pub(super) const FAILURES_TO_OPEN: u32 = 3;

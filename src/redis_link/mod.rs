@@ -8,6 +8,7 @@
 //! crate spawns its driver on whichever runtime happens to poll it while it (re)connects, so every
 //! command runs as a task of the main runtime, and callers of any runtime wait for that.
 
+mod fault;
 mod health;
 mod probe;
 mod subscription;
@@ -24,9 +25,10 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+pub use fault::RedisFault;
+use fault::Step;
 use health::Health;
-use probe::Step;
-pub use probe::{RedisFault, diagnose};
+pub use probe::diagnose;
 use subscription::listen;
 
 /// The longest value that is read, in bytes: somebody may have put a long one under our key.

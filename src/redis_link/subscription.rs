@@ -7,8 +7,8 @@ use redis::aio::PubSub;
 use tokio::time::timeout;
 
 use super::Heard;
+use super::fault::{RedisFault, Step};
 use super::health::Health;
-use super::probe::{RedisFault, Step};
 
 /// A connection that hears nothing may be dead without knowing it: messages would be missed.
 const SUBSCRIPTION_PING: Duration = Duration::from_secs(5);

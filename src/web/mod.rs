@@ -1,4 +1,10 @@
-//! web
+//! What the web doors share: how a request is read, bounded, attributed and refused, before anybody knows what it asks.
+//!
+//! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
+//! - `address`, `cors`, `auth`, `rate_limit`, `dry_runs`: who asks, from where, and how often
+//! - `extract`, `params`, `form`, `stream`, `preconditions`: what a request brings
+//! - `problem`: every refusal; `fixed_document`: answers that don't change
+//! - `state`: what the workers share
 
 pub(crate) mod address;
 pub mod auth;

@@ -1,4 +1,5 @@
-//! audit::reader
+//! The auditor's own reader of events, independent of the ledger that wrote them: `canonical` JSON, `text`, `instant`, and
+//! the `body` of an event with what is compared of it.
 
 pub(crate) mod body;
 pub(crate) mod canonical;

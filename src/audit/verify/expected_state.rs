@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::Checked;
+use super::checked::Checked;
 use super::findings::{At, Findings, Place, Wrong};
 use super::fingerprints::Marks;
-use super::log_scan::{Columns, Identity};
 use super::logs::Logs;
 use super::missing_events::Gaps;
+use super::source::{Columns, Identity};
 use super::tables::additions::Additions;
 use super::tables::approvals::Approvals;
 use super::tables::counters::Counters;

@@ -3,21 +3,13 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::expected_state::LogBooks;
-use super::findings::{At, Findings, Line, Place, Wrong};
+use super::findings::{At, Findings, Place, Wrong};
+use super::source::{Entry, Identity};
 use crate::audit::reader::body::{Body, Unreadable};
 use crate::ledger::events::leaf_hash;
 use crate::ledger::origin;
 use crate::tlog::merkle::{Frontier, Hash, Subtree};
 use crate::tlog::note::{Checkpoint, NoteError, VerifierKey};
-
-/// Which log it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub name: String,
-    /// None: the operator's.
-    pub merchant: Option<String>,
-    pub origin: String,
-}
 
 /// Whose signatures count, and which are looked at.
 #[derive(Debug, Clone, Default)]
@@ -33,30 +25,6 @@ pub(crate) struct Pinned {
     pub size: u64,
     pub root: Hash,
     pub leaf: Option<(u64, Hash)>,
-}
-
-/// A leaf as its source has it.
-pub(crate) struct Entry<'a> {
-    pub index: i64,
-    /// None: what is stored is no hash.
-    pub leaf_hash: Option<Hash>,
-    /// None: pruned, or bare.
-    pub body: Option<&'a str>,
-    /// Outside of what was exported: it is not known whether it has a body.
-    pub is_bare: bool,
-    /// What a table or a row of CSV holds beside it.
-    pub columns: Option<Columns<'a>>,
-    pub line: Option<Line<'a>>,
-}
-
-/// What the table repeats of an event's body.
-pub(crate) struct Columns<'a> {
-    pub id: &'a str,
-    pub kind: &'a str,
-    pub about: &'a str,
-    pub at: i64,
-    /// The role, and the key where there is one; not in a table.
-    pub actor: Option<&'a str>,
 }
 
 /// A checkpoint as its source has it.

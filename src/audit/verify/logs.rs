@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::findings::{At, Place};
-use super::log_scan::Identity;
+use super::source::Identity;
 use super::store::{self, EventRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::LogRow;

@@ -1,5 +1,6 @@
 //! The whole of it: one snapshot, all logs, all tables.
 
+pub mod checked;
 pub(crate) mod expected_state;
 pub mod findings;
 pub(crate) mod fingerprints;
@@ -7,6 +8,7 @@ pub(crate) mod log_scan;
 pub(crate) mod logs;
 pub(crate) mod missing_events;
 pub(crate) mod offline;
+pub(crate) mod source;
 pub(crate) mod store;
 pub mod tables;
 pub(crate) mod tally;
@@ -23,11 +25,13 @@ use crate::ledger::origin;
 use crate::ledger::store::CheckpointRow;
 use crate::tlog::merkle::Frontier;
 use crate::tlog::note::VerifierKey;
+use checked::Checked;
 use expected_state::{Books, LogBooks, OPERATOR};
 use findings::{Findings, Place, Wrong};
 use fingerprints::Marks;
-use log_scan::{Columns, Entry, Pinned, Stored, Trust, Walk, number};
+use log_scan::{Pinned, Stored, Trust, Walk, number};
 use logs::{Log, Logs};
+use source::{Columns, Entry};
 use store::EventRow;
 use tables::subtrees::{StoredSubtrees, find_beyond};
 
@@ -50,39 +54,6 @@ pub struct Progress {
     pub events: u64,
     /// As the heads have it.
     pub of: u64,
-}
-
-/// How much was looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Checked {
-    pub logs: u64,
-    pub events: u64,
-    /// Events whose body is pruned: their leaf stands in the tree, what they said is not compared.
-    pub pruned: u64,
-    /// Of those, how many at least nothing here tells of: the rest of the log does, if all is well.
-    #[serde(skip_serializing_if = "is_none")]
-    pub unaccounted: u64,
-    /// Rows whose events are pruned, in part at least: of who did what, and when, they are held to nothing.
-    #[serde(skip_serializing_if = "is_none")]
-    pub unheld: u64,
-    pub checkpoints: u64,
-    pub anchors: u64,
-    pub grants: u64,
-    pub redemptions: u64,
-    pub counters: u64,
-    pub referrals: u64,
-    pub rules: u64,
-    pub keys: u64,
-    /// People who were erased: their events stand, and are nobody's.
-    pub erased: u64,
-    /// Exports that were read. None: it was a database.
-    #[serde(skip_serializing_if = "is_none")]
-    pub exports: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-const fn is_none(count: &u64) -> bool {
-    *count == 0
 }
 
 /// Where a log ended: to be kept as an anchor for next time.

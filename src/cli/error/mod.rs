@@ -25,7 +25,7 @@ use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::ending::ReturnError;
-use crate::perks::catalog::PerkError;
+use crate::perks::error::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::scores::ScoreError;
 use crate::settings::SettingError;

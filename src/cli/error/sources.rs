@@ -7,7 +7,7 @@ use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::write::gateway_keys::RotationError;
-use crate::perks::catalog::PerkError;
+use crate::perks::error::PerkError;
 
 impl From<PerkError> for CliError {
     fn from(error: PerkError) -> Self {

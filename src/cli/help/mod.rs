@@ -1,4 +1,4 @@
-//! cli::help
+//! What the program says of itself: `examples` for every command's help, shell `completions`, `man` pages.
 
 pub(crate) mod completions;
 pub(crate) mod examples;

@@ -14,7 +14,8 @@ use crate::foundation::document::Issue;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::perks::apply::{self, ApplyError, Wanted};
-use crate::perks::catalog::{NewVersion, PerkError};
+use crate::perks::error::PerkError;
+use crate::perks::perk::NewVersion;
 use crate::perks::perk::VersionStatus;
 
 /// What became of a perk by its file.

@@ -17,8 +17,9 @@ use crate::cli::{Ended, Invocation};
 use crate::foundation::document::Issue;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::catalog::{Made, PerkError};
+use crate::perks::error::PerkError;
 use crate::perks::life::Expected;
+use crate::perks::perk::Made;
 use crate::perks::perk::{PerkStatus, RuleVersion, Signed, VersionStatus};
 use crate::perks::versions::{Step, Taken};
 

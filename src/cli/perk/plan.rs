@@ -14,7 +14,7 @@ use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::perks::apply::Step;
-use crate::perks::catalog::PerkError;
+use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
 use crate::rules::diff::{Change, diff};
 use crate::rules::rule::Rule;

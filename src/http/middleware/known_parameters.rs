@@ -12,8 +12,8 @@ use actix_web::web::Data;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
+use super::allowed_methods::AllowedMethods;
 use super::path_pattern::PathPattern;
-use crate::http::documents::Documents;
 use crate::web::params::members;
 use crate::web::problem::{Problem, Spot};
 
@@ -84,6 +84,19 @@ impl KnownOperation {
     }
 }
 
+fn check(req: &ServiceRequest) -> Result<(), Problem> {
+    // Decoded, as the router reads it: `/v1/%63hecks` is `/v1/checks`.
+    let path = req.match_info().as_str();
+    if let Some(methods) = req.app_data::<Data<AllowedMethods>>() {
+        methods.check(req.method(), path)?;
+    }
+    match req.app_data::<Data<KnownParameters>>() {
+        // Of nearly every request the query is empty: nothing is looked up for it.
+        Some(parameters) if !req.query_string().is_empty() => parameters.check(req.method(), path, req.query_string()),
+        _ => Ok(()),
+    }
+}
+
 /// The middleware of everything under `/v1`, behind the key: no operation can forget it. It refuses methods, too, that
 /// the router would take for another path than the address means.
 ///
@@ -93,17 +106,7 @@ pub(crate) async fn refuse_unknown_parameters(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let checked = req.app_data::<Data<Documents>>().map_or(Ok(()), |documents| {
-        // Decoded, as the router reads it: `/v1/%63hecks` is `/v1/checks`.
-        let path = req.match_info().as_str();
-        documents.methods.check(req.method(), path)?;
-        // Nearly every request: nothing is looked up for it.
-        if req.query_string().is_empty() {
-            return Ok(());
-        }
-        documents.parameters.check(req.method(), path, req.query_string())
-    });
-    match checked {
+    match check(&req) {
         Ok(()) => next.call(req).await.map(ServiceResponse::map_into_boxed_body),
         Err(problem) => Ok(req.error_response(problem)),
     }

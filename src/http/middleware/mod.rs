@@ -1,4 +1,5 @@
-//! http::middleware
+//! What stands in front of the handlers and is read off the OpenAPI document: which methods and which query parameters an
+//! address takes.
 
 pub(crate) mod allowed_methods;
 pub(crate) mod known_parameters;

@@ -19,7 +19,7 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
 use crate::ledger::read::person::LimitHeld;
 use crate::ledger::retention::erasure::{Erased, Erasure};
 use crate::scores::erasing::ScoreHeld;

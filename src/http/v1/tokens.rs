@@ -13,7 +13,7 @@ use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
 use crate::eligibility::redeemer::Active;
 use crate::foundation::ids::{self, GrantId, MerchantSlug, PerkSlug};
 use crate::gateway::Gateway;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfForms, ProblemsOfKeys, ProblemsOfTokens};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfForms, ProblemsOfKeys, ProblemsOfTokens};
 use crate::keyring::TYPE;
 use crate::web::auth::May;
 use crate::web::extract::Pieces;

@@ -1,4 +1,11 @@
-//! ledger::write
+//! Writing: everything here runs on the writer's one thread, inside its transactions.
+//!
+//! - `writer`: the thread, its queue and its batches; `transaction`: what the work in one sees
+//! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`, `uses`: people and limits in it
+//! - `check`, `redemption`: the two hot records, and their events
+//! - `append`, `continuity`, `subtrees`: the logs' heads and trees
+//! - `gateway_keys`: the gateway's own keys, as the operator's log tells of them
+//! - `near_full`: what committed batches say of limits
 
 pub(crate) mod admission;
 pub(crate) mod append;

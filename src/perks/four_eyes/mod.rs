@@ -10,8 +10,9 @@ pub mod store;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::catalog::{Catalog, PerkError};
+use super::catalog::Catalog;
 use super::draft::{event, name_of};
+use super::error::PerkError;
 use super::perk::Signed;
 use super::store::VersionRow;
 use crate::database::{AnyConnection, DatabaseError};

@@ -89,7 +89,8 @@ impl SourceFile {
         found
     }
 
-    fn module(&self) -> Vec<&str> {
+    /// Where the file stands in the tree of modules.
+    pub fn module(&self) -> Vec<&str> {
         let mut steps: Vec<&str> = self.path.trim_end_matches(".rs").split('/').collect();
         if matches!(steps.last(), Some(&("mod" | "lib" | "main"))) {
             steps.pop();

@@ -19,7 +19,7 @@ use perkgate::foundation::subject::hex;
 use perkgate::ledger::entry::Receipt;
 use perkgate::ledger::events::leaf_hash;
 use perkgate::ledger::store::{CheckpointRow, EventRow, LogRow};
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 use perkgate::tlog::merkle::Frontier;
 use perkgate::tlog::note::{Checkpoint, VerifierKey};
 

@@ -17,7 +17,7 @@ use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::Objection;
 use perkgate::ledger::grants::ending::{Leaving, Taking};
 use perkgate::ledger::retention::erasure::Erasure;
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 
 use super::history::events_of;
 use crate::support::world::{CLI, World, question};

@@ -3,7 +3,7 @@
 use perkgate::access::{NewKey, Role};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::entry::Actor;
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 use perkgate::perks::versions::{Step, Taken};
 use serde_json::{Value, json};
 

@@ -15,7 +15,7 @@ use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
 use perkgate::ledger::entry::Actor;
 use perkgate::ledger::grants::ending::{Leaving, ReturnError, Taking};
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 use perkgate::tokens::TokenError;
 
 use crate::support::world::{CLI, World, question};

@@ -9,13 +9,14 @@ use perkgate::decision::reason::{Reason, ReasonCode};
 use perkgate::eligibility::checker::Question;
 use perkgate::eligibility::redeemer::RedeemError;
 use perkgate::eligibility::rule_selection::Choice;
-use perkgate::eligibility::simulator::{Simulated, Trial};
+use perkgate::eligibility::simulator::Simulated;
+use perkgate::eligibility::trial::Trial;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
 use perkgate::foundation::period::Period;
 use perkgate::ledger::grants::ending::{Leaving, ReturnError, Taking};
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 
 use super::backtest::{SINGLES, SUMS};
 use crate::support::world::{CLI, World, question};

@@ -4,8 +4,9 @@ use perkgate::foundation::ids::MerchantId;
 use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
 use perkgate::perks::apply::{AT_ONCE, Applied, ApplyError, Wanted};
-use perkgate::perks::catalog::{NewVersion, PerkError};
+use perkgate::perks::error::PerkError;
 use perkgate::perks::life::Expected;
+use perkgate::perks::perk::NewVersion;
 use perkgate::perks::perk::{PerkStatus, VersionStatus};
 use perkgate::perks::purpose::Purpose;
 

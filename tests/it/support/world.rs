@@ -14,7 +14,7 @@ use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
 use perkgate::ledger::entry::{Actor, Idempotency};
-use perkgate::perks::catalog::{Made, NewVersion};
+use perkgate::perks::perk::{Made, NewVersion};
 use perkgate::scores::import::ImportConfig;
 use perkgate::scores::rows::Format;
 use perkgate::scores::score::{Score, Source};

@@ -1,4 +1,4 @@
-//! audit::verify::tables
+//! Each table, held to what the events say it must be: one file a table or a tight pair.
 
 pub(crate) mod additions;
 pub(crate) mod approvals;

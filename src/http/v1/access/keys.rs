@@ -13,7 +13,9 @@ use crate::foundation::web_origin::WebOrigin;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::once::{Created, once};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
+use crate::http::openapi::problems::{
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery,
+};
 use crate::http::v1::perks::WarningView;
 use crate::web::auth::May;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};

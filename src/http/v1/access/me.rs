@@ -12,7 +12,7 @@ use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
 use crate::foundation::web_origin::WebOrigin;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::ProblemsOfKeys;
+use crate::http::openapi::problems::ProblemsOfKeys;
 use crate::web::auth::May;
 use crate::web::problem::Problem;
 use crate::web::state::State;

@@ -11,7 +11,7 @@ use crate::access::role::permit::ManageMerchants;
 use crate::foundation::ids::{MerchantId, MerchantSlug};
 use crate::gateway::Gateway;
 use crate::http::once::{Created, once};
-use crate::http::openapi::{
+use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
 use crate::web::auth::May;

@@ -1,4 +1,4 @@
-//! http::v1::access
+//! Who may call: `merchants`, their `keys`, and `me`, the caller's own.
 
 pub mod keys;
 pub mod me;

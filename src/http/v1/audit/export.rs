@@ -17,7 +17,7 @@ use crate::audit::export::record::{Form, PeriodAsked};
 use crate::audit::export::{Export, Since, Wanted};
 use crate::gateway::Gateway;
 use crate::http::ndjson::NDJSON;
-use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery};
+use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::ledger::entry::LogOwner;
 use crate::web::auth::May;
 use crate::web::deadline::{Late, within};

@@ -18,7 +18,7 @@ use crate::decision::reason::ReasonCode;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{ProblemsOfKeys, ProblemsOfQuery};
+use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::ledger::events::KINDS;
 use crate::ledger::read::browse::{EventFilter, LoggedEvent};
 use crate::web::auth::May;

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::role::permit::Audit;
 use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
-use crate::http::openapi::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
+use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::ledger::read::evidence::{ConsistencyProof, InclusionProof, ProofError, Recordable, SignedHead};
 use crate::web::auth::May;
 use crate::web::extract::{PageLimit, Params, Path};

@@ -11,7 +11,7 @@ use crate::access::role::permit::Audit;
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
 use crate::http::v1::checks::read_subject;
 use crate::ledger::read::browse::EventFilter;
 use crate::web::auth::May;

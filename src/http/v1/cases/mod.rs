@@ -1,4 +1,4 @@
-//! http::v1::cases
+//! What a person decides: `referrals` of rules, and refusals under `contests`.
 
 pub mod contests;
 pub mod referrals;

@@ -15,7 +15,7 @@ use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::once::{Created, once_read_back};
-use crate::http::openapi::{
+use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
     ProblemsOfRulings,
 };

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{CheckBody, CheckView, answer_check};
 use crate::access::role::permit::Check;
 use crate::gateway::Gateway;
-use crate::http::openapi::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
+use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::web::auth::May;
 use crate::web::extract::{IdempotencyKey, Pieces, parse};
 use crate::web::problem::{Problem, Spot};

@@ -13,7 +13,7 @@ use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfQuery};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::v1::audit::Order;
 use crate::http::v1::audit::search::{in_body, read_limit};
 use crate::ledger::read::browse::EventFilter;

@@ -25,7 +25,7 @@ use crate::foundation::json::LooseJson;
 use crate::foundation::subject::{SubjectError, SubjectHandle};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{
+use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
 };
 use crate::ledger::LedgerError;
@@ -98,7 +98,7 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     grant: Option<GrantId>,
-    /// The signed proof (a JWS) for the state.
+    /// The signed proof (a JWS) for the door.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,9 @@ use crate::eligibility::grants::{GrantShown, GrantStatus};
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns};
+use crate::http::openapi::problems::{
+    ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns,
+};
 use crate::ledger::entry::Actor;
 use crate::ledger::grants::ending::{AT_ONCE, Leaving, MAX_NOTE, Taken, Taking};
 use crate::ledger::grants::selection::Selection;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
-use crate::http::openapi::{ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys};
+use crate::http::openapi::problems::{ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys};
 use crate::perks::four_eyes::FourEyes;
 use crate::web::auth::May;
 use crate::web::extract::Body;

@@ -13,7 +13,7 @@ use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::ndjson;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
 use crate::web::auth::May;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::Problem;

@@ -11,7 +11,7 @@ use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
+use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::perks::perk::RuleVersion;
 use crate::rules::diff::{Change, ChangeKind, diff_documents};
 use crate::rules::lint::restarts;

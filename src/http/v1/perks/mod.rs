@@ -24,10 +24,10 @@ use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::once::{Created, once};
-use crate::http::openapi::{
+use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
-use crate::perks::catalog::{Made, NewVersion};
+use crate::perks::perk::{Made, NewVersion};
 use crate::perks::perk::{Perk, Scheduled, VersionStatus};
 use crate::perks::purpose::Purpose;
 use crate::web::auth::May;

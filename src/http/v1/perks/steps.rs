@@ -12,7 +12,9 @@ use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::once::{Created, once};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps};
+use crate::http::openapi::problems::{
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
+};
 use crate::perks::perk::PerkStatus;
 use crate::web::auth::May;
 use crate::web::extract::{Body, IdempotencyKey, Path};

@@ -9,7 +9,9 @@ use super::versions::{SteppedView, answer_step};
 use crate::access::role::permit::ManagePerks;
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
-use crate::http::openapi::{ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps};
+use crate::http::openapi::problems::{
+    ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
+};
 use crate::perks::versions::{Step, Taken};
 use crate::web::auth::May;
 use crate::web::extract::{Body, Path};

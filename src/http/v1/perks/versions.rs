@@ -18,11 +18,11 @@ use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::once::{Created, once};
-use crate::http::openapi::{
+use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
     ProblemsOfQuery, ProblemsOfRetired,
 };
-use crate::perks::catalog::{Made, NewVersion};
+use crate::perks::perk::{Made, NewVersion};
 use crate::perks::perk::{RuleVersion, Signed};
 use crate::web::auth::May;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};

@@ -14,7 +14,7 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::unicode::BOM;
 use crate::gateway::Gateway;
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
 use crate::scores::import::{ImportConfig, ImportReport};
 use crate::scores::rows::Format;
 use crate::scores::score::{PutOutcome, Score, Source, parse_instant};

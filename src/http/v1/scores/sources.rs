@@ -11,7 +11,7 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
 use crate::http::once::{Created, once};
-use crate::http::openapi::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
 use crate::scores::score::Source;
 use crate::web::auth::May;
 use crate::web::extract::{Body, IdempotencyKey};

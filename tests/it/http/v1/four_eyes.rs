@@ -1,7 +1,8 @@
 //! `/v1/approvals`: nobody lets what they wrote decide alone, whatever key they take for it.
 
 use perkgate::access::{NewKey, Role};
-use perkgate::perks::catalog::{NewVersion, PerkError};
+use perkgate::perks::error::PerkError;
+use perkgate::perks::perk::NewVersion;
 use perkgate::perks::versions::{Step, Taken};
 use serde_json::{Value, json};
 

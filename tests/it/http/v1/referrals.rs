@@ -6,7 +6,7 @@ use diesel::RunQueryDsl as _;
 use perkgate::access::{NewKey, Role};
 use perkgate::database::DatabaseError;
 use perkgate::eligibility::referral_decision::{Ruling, RulingError};
-use perkgate::perks::catalog::NewVersion;
+use perkgate::perks::perk::NewVersion;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;

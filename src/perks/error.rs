@@ -1,0 +1,57 @@
+//! What can go wrong in this room, as facts.
+
+use super::perk::VersionStatus;
+use crate::database::DatabaseError;
+use crate::foundation::document::Issue;
+use crate::foundation::ids::{NameError, PerkSlug};
+use crate::ledger::LedgerError;
+
+/// Why a perk or a version could not be made or found.
+#[derive(Debug, thiserror::Error)]
+pub enum PerkError {
+    #[error("there is no perk `{0}`")]
+    NotFound(PerkSlug),
+    #[error("the perk `{perk}` has no version {version}")]
+    VersionNotFound { perk: PerkSlug, version: i32 },
+    #[error("a perk of this name is there already: add a version to it")]
+    Exists,
+    #[error("only a draft can be changed or published; this version is {}", .0.as_str())]
+    NotADraft(VersionStatus),
+    #[error("{why}; this version is {status}")]
+    WrongStatus { why: &'static str, status: &'static str },
+    #[error("somebody changed it meanwhile: look at it as it is now, then decide anew")]
+    Stale,
+    #[error("the perk is retired, for good: make another")]
+    Retired,
+    #[error("version {0} is scheduled already, and one at a time can be: unschedule it first")]
+    AlreadyScheduled(i32),
+    #[error("this merchant asks for four eyes: submit the version, then somebody other than its author approves it")]
+    ApprovalRequired,
+    #[error(
+        "this must be done by somebody else: an admin key that was not made by you, by a key of yours, or by whoever \
+         made yours"
+    )]
+    SelfApproval,
+    /// The approver's first key was made after what it would approve was submitted.
+    #[error("this key was made after what it would approve was asked for")]
+    YoungKey,
+    #[error("the command line has no key, so it is no second person: use an admin key over HTTP")]
+    NoPerson,
+    /// A field of the request, by its pointer.
+    #[error("{}", .0.detail)]
+    Field(Issue),
+    /// Pointers are relative to the earlier rule.
+    #[error("the earlier rule can't work any more: {}", .0.first().map_or("", |issue| issue.detail.as_str()))]
+    CantReturn(Vec<Issue>),
+    #[error("the name can't be taken: {0}")]
+    Name(NameError),
+    #[error("the change note can't be taken: {0}")]
+    Note(NameError),
+    /// Pointers are relative to the rule.
+    #[error("the rule can't work")]
+    Rule(Vec<Issue>),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
