@@ -22,6 +22,7 @@ pub mod backtester;
 pub mod cases;
 mod caveats;
 pub mod checker;
+pub mod exporter;
 pub mod grants;
 pub mod issuer;
 mod limits_at;

@@ -12,11 +12,11 @@ use secrecy::ExposeSecret;
 
 use crate::access::{ApiKey, Directory, Role};
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
-use crate::audit::export::Exporter;
 use crate::audit::reports::Reporter;
 use crate::database::{Backend, Database, DatabaseError};
 use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
+use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;

@@ -9,7 +9,7 @@
 //! A period is rounded out to the checkpoint behind its last event: what shares a batch with that event stands in
 //! the export too, whole, so that an export which goes on from there misses nothing.
 //!
-//! An export is an event of the log it exports, recorded before its first byte leaves.
+//! That there is one is recorded in the log that is exported, before its first byte leaves, by whoever makes it.
 
 mod plan;
 mod reading;
@@ -22,21 +22,18 @@ use std::io::{self, BufRead};
 use jiff::Timestamp;
 
 use crate::database::{Database, DatabaseError};
-use crate::foundation::clock::{Clock, from_micros};
-use crate::foundation::ids::MerchantId;
-use crate::foundation::json::Json;
+use crate::foundation::clock::from_micros;
 use crate::foundation::unicode::without_bom;
-use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::LedgerError;
+use crate::ledger::entry::LogOwner;
 use crate::ledger::retention::pruning;
 use crate::ledger::store::{self as ledger, CheckpointRow};
-use crate::ledger::{Ledger, LedgerError};
 use crate::tlog::merkle::{Frontier, Hash};
 use crate::tlog::note::VerifierKey;
-use plan::{Plan, Start};
-use record::{End, Form, PeriodAsked, Placed};
+pub use plan::Start;
 
-/// The kind of an export's event.
-pub const KIND: &str = "audit.exported";
+use plan::Plan;
+use record::{End, Form, PeriodAsked, Placed};
 
 /// How many events a page has.
 const PAGE: i64 = 500;
@@ -94,13 +91,6 @@ pub enum ExportStopped {
     Database(#[from] DatabaseError),
 }
 
-/// Makes exports; cheap to clone.
-#[derive(Clone)]
-pub struct Exporter {
-    pub ledger: Ledger,
-    pub clock: Clock,
-}
-
 /// An export under way.
 pub struct Export {
     database: Database,
@@ -115,32 +105,40 @@ pub struct Export {
     is_over: bool,
 }
 
-impl Exporter {
-    /// Fixes what is exported and records that it is.
+impl Wanted {
+    /// Where the export goes on, if it does: what can't be gone on from is refused before anything is recorded.
     ///
     /// # Errors
-    /// [`ExportError`]; nothing is recorded then.
-    pub async fn begin(&self, actor: Actor, wanted: Wanted) -> Result<Export, ExportError> {
-        let Wanted { log, period, since, form } = wanted;
+    /// [`ExportError`].
+    pub async fn find_start(
+        &self,
+        database: &Database,
+        trusted: Vec<VerifierKey>,
+    ) -> Result<Option<Start>, ExportError> {
+        let Self { log, period, since, .. } = self.clone();
         if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
             return Err(ExportError::Reversed);
         }
         if since.is_some() && period.from.is_some() {
             return Err(ExportError::FromAndSince);
         }
-        let database = self.ledger.context().database.clone();
-        let start = match since {
-            None => None,
-            Some(since) => {
-                // What can't be gone on from is refused before anything is recorded.
-                let log = log.clone();
-                let keys = self.ledger.context().keyring.log_keys();
-                let trusted: Vec<VerifierKey> = keys.iter().map(|key| key.verifier().clone()).collect();
-                Some(database.read(move |conn| plan::find_start(conn, &log, &since, &trusted)).await?)
-            }
-        };
-        self.record(actor, &log, period, start.as_ref(), form).await?;
-        let exported_at = self.clock.now();
+        let Some(since) = since else { return Ok(None) };
+        database.read(move |conn| plan::find_start(conn, &log, &since, &trusted)).await.map(Some)
+    }
+}
+
+impl Export {
+    /// Fixes what is exported: what the log holds now.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn open(
+        database: Database,
+        wanted: Wanted,
+        start: Option<Start>,
+        exported_at: Timestamp,
+    ) -> Result<Self, ExportError> {
+        let Wanted { log, period, form, .. } = wanted;
         let read = database.read(move |conn| {
             let plan = Plan::make(conn, &log, period, start)?;
             let mut opening = form.opening();
@@ -154,41 +152,9 @@ impl Exporter {
         let (next, frontier) = (plan.from, plan.frontier.clone());
         let end = End { events: 0, leaves: 0, checkpoints: 0, size: number(plan.to), root: String::new() };
         let opening = Some(opening);
-        Ok(Export { database, form, plan, opening, next, frontier, checkpoints: VecDeque::new(), end, is_over: false })
+        Ok(Self { database, form, plan, opening, next, frontier, checkpoints: VecDeque::new(), end, is_over: false })
     }
 
-    async fn record(
-        &self,
-        actor: Actor,
-        log: &LogOwner,
-        period: PeriodAsked,
-        start: Option<&Start>,
-        form: Form,
-    ) -> Result<(), LedgerError> {
-        let instant = |at: Option<Timestamp>| at.map_or(Json::Null, |at| Json::text(at.to_string()));
-        let format = match form {
-            Form::Ndjson => "ndjson",
-            Form::Csv => "csv",
-        };
-        let facts = [
-            ("format", Json::text(format)),
-            ("from", instant(period.from)),
-            ("to", instant(period.to)),
-            ("since", start.map_or(Json::Null, |start| Json::whole(start.at))),
-        ];
-        let about = log.merchant().map_or("operator", MerchantId::as_str).to_owned();
-        let draft =
-            EventDraft { log: log.clone(), kind: KIND, about, actor, facts: Json::object(facts), personal: None };
-        self.ledger
-            .change(move |_, events| {
-                events.push(draft);
-                Ok::<_, LedgerError>(())
-            })
-            .await
-    }
-}
-
-impl Export {
     /// The next piece; none when it is over. After an error the export has no end, and shows it.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::tlog::merkle::Frontier;
 use crate::tlog::note::{Checkpoint, VerifierKey};
 
 /// Where an earlier export ended.
-pub(super) struct Start {
+pub struct Start {
     /// The index behind the checkpoint.
     pub at: i64,
     note: String,
