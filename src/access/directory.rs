@@ -15,7 +15,7 @@ use super::principal::Principal;
 use super::role::Role;
 use super::snapshot::Snapshot;
 use super::{change, store};
-use crate::database::followed::Followed;
+use crate::database::followed::ReplicatedSnapshot;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
@@ -30,7 +30,7 @@ pub struct Directory {
     ledger: Ledger,
     clock: Clock,
     entropy: Entropy,
-    known: Followed<Snapshot>,
+    known: ReplicatedSnapshot<Snapshot>,
     uses: Arc<UnwrittenUses>,
 }
 
@@ -45,7 +45,7 @@ impl Directory {
             let content = store::list_everything(conn)?;
             Ok(Snapshot::of(content.merchants, content.keys))
         };
-        let known = Followed::new(database.clone(), store::EPOCH, load);
+        let known = ReplicatedSnapshot::new(database.clone(), store::EPOCH, load);
         Self { database, ledger, clock, entropy, known, uses: Arc::default() }
     }
 
@@ -89,8 +89,8 @@ impl Directory {
     }
 
     /// Looks at the database soon: somebody said that it changed.
-    pub fn nudge(&self) {
-        self.known.nudge();
+    pub fn request_refresh(&self) {
+        self.known.request_refresh();
     }
 
     /// Whose key `secret` is, as far as the snapshot knows. No I/O.
@@ -144,7 +144,7 @@ impl Directory {
         }
     }
 
-    /// [`Directory::recognize`], and once more after [`Followed::catch_up`] if it is unknown.
+    /// [`Directory::recognize`], and once more after [`ReplicatedSnapshot::catch_up`] if it is unknown.
     ///
     /// # Errors
     /// [`Refused`].

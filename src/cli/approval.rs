@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
 use crate::perks::four_eyes::FourEyes;
@@ -76,7 +76,7 @@ impl fmt::Display for Approvals {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let (flag, is_to_be_required) = match &args.action {
         Action::Show(flag) => (flag, false),
         Action::Require(flag) => (flag, true),
@@ -91,5 +91,5 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         Approvals::of(gateway, &merchant, asked).await
     })?;
     invocation.output.show(&approvals)?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
 use super::output::write_line;
 use super::perk::simulate::read_context;
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::access::{Permission, Principal, Role};
 use crate::decision::decide::Decision;
 use crate::decision::reason::Reason;
@@ -139,7 +139,7 @@ impl fmt::Display for Checked {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let Args { perk, subject, merchant, context, location, kiosk, role } = args;
     let context = read_context(context.as_deref())?;
     let answer = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
@@ -154,5 +154,5 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         Ok(gateway.checker.check(&caller, &merchant, question).await?)
     })?;
     invocation.output.show(&Checked::of(answer, role))?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{counted, table, write_line, write_part};
 use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::foundation::ids::{self, CheckId, EventId, PerkSlug};
 use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::Referral;
@@ -164,7 +164,7 @@ impl fmt::Display for Upheld {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::List { merchant, status } => {
             let contests = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -211,5 +211,5 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&Upheld { check, status: ContestStatus::Upheld })?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

@@ -10,10 +10,10 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::confirmation::Confirmation;
 use super::output::{write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::ledger::grants::ending::{Leaving, MAX_NOTE, ReturnError, Taken, Taking};
+use crate::ledger::grants::ending::{Leaving, MAX_NOTE, ReturnError, Revocation, Revoked};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -128,8 +128,8 @@ struct VoidResult {
 }
 
 impl VoidResult {
-    fn of(grant: GrantId, taken: Taken) -> Self {
-        let Taken { voided, redeemed, released, already } = taken;
+    fn of(grant: GrantId, taken: Revoked) -> Self {
+        let Revoked { voided, redeemed, released, already } = taken;
         Self { grant, voided, redeemed, released, already_voided: already }
     }
 }
@@ -148,7 +148,7 @@ impl fmt::Display for VoidResult {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Show(OfGrant { grant, merchant }) => {
             let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -177,11 +177,11 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
                     return Err(CliError::absent("grant", grant.as_str()));
                 }
                 confirmation.ask(&format!("take {grant} back for good"))?;
-                let taking = Taking { actor: ACTOR, note, keep_uses };
+                let taking = Revocation { actor: ACTOR, note, keep_uses };
                 Ok(gateway.ledger.void_grants(&merchant.id, vec![grant.clone()], taking).await?)
             })?;
             invocation.output.show(&VoidResult::of(grant, taken))?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

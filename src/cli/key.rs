@@ -14,7 +14,7 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, OwnerFlag, all_pages};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::access::{AccessError, ApiKey, NewKey, Role};
 use crate::foundation::document::Issue;
 use crate::foundation::ids::{KeyId, MerchantSlug};
@@ -269,7 +269,7 @@ impl fmt::Display for Revoked {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let now = invocation.clock.now();
     match args.action {
         Action::Master => {
@@ -306,7 +306,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&Revoked(KeyView::of(revoked, merchant, now)))?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, CliError> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::once::{ACTOR, Needs, all_pages, merchant_of};
 use super::output::{table, write_part};
-use super::{Ended, Invocation, log_origins};
+use super::{Completion, Invocation, log_origins};
 use crate::access::Merchant;
 use crate::foundation::ids::{MerchantId, MerchantSlug};
 
@@ -102,7 +102,7 @@ impl fmt::Display for Listed {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Create { slug, name, time_zone } => {
             let made = invocation.with_gateway(Needs::AnyDatabase, async |gateway| {
@@ -131,5 +131,5 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&Listed { merchants: merchants.into_iter().map(MerchantView::from).collect() })?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

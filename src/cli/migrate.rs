@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::output::{write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::database::{Backend, Database};
 use crate::settings::master_key;
 
@@ -31,7 +31,7 @@ impl fmt::Display for Migrated {
     }
 }
 
-pub(super) fn run(_: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(_: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let settings = invocation.settings()?;
     let url = &settings.storage.database_url;
     url.check()?;
@@ -41,5 +41,5 @@ pub(super) fn run(_: &Args, invocation: &Invocation) -> Result<Ended, CliError> 
     }
     let applied = Database::connect(url, 1)?.migrate()?;
     invocation.output.show(&Migrated { database: url.to_string(), applied })?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

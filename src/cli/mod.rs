@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! To add one: a file here with a `clap` struct `Args` and `pub fn run(args, &Invocation) ->
-//! Result<Ended, CliError>`; its line in `Command` and in `dispatch` below. What it answers is a
+//! Result<Completion, CliError>`; its line in `Command` and in `dispatch` below. What it answers is a
 //! struct that is `Serialize` (for `--json`) and `Display` (for people, made by `write_line!` and `write_part!`),
 //! given to `invocation.output.show` once. What can go wrong is a variant of [`CliError`], with a remedy.
 //! A command that serves takes [`flags::ServingFlags`] flattened into its `Args`, and asks for
@@ -118,7 +118,7 @@ enum Command {
     Man(help::man::Args),
 }
 
-fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError> {
+fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, CliError> {
     match command {
         Command::Serve(args) => serve::run(&args, invocation),
         Command::Demo(args) => demo::run(&args, invocation),
@@ -146,11 +146,11 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Ended, CliError
 
 /// How a command that said its piece ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum Completion {
     /// Exit code 0.
-    Well,
+    Succeeded,
     /// Exit code 1: the answer itself is bad news, and has been told.
-    Badly,
+    Failed,
 }
 
 /// The web doors as the command line knows them: it serves and describes them, and names nothing of theirs.
@@ -295,8 +295,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>, doors: WebDoors) -> ExitCo
     let ended = dispatch(cli.command, &invocation);
     logs::finish();
     match ended {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::Badly) => ExitCode::FAILURE,
+        Ok(Completion::Succeeded) => ExitCode::SUCCESS,
+        Ok(Completion::Failed) => ExitCode::FAILURE,
         // A reader that has seen enough and went away is no error.
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::error::CliError;
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::perks::schema;
 
 /// The HTTP API as OpenAPI 3.1, in JSON either way.
@@ -31,8 +31,8 @@ impl fmt::Display for Description {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let text = if args.schema { schema::text() } else { (invocation.doors.openapi)() };
     invocation.output.show(&Description(text.trim_end().to_owned()))?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

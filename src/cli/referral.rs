@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::decision::reason::Reason;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
@@ -236,7 +236,7 @@ impl fmt::Display for Denied {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::List { merchant, status } => {
             let referrals = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -262,7 +262,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&Denied { check, status: ReferralStatus::Denied })?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 /// Every referral of the merchant, or every contest.

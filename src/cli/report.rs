@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use super::error::CliError;
 use super::once::{MerchantFlag, Needs, merchant};
 use super::output::{Output, table, write_block, write_line};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::audit::reports::Asked;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
 use crate::audit::reports::sheet::{BOM, LimitRow, Report};
@@ -107,7 +107,7 @@ fn bound(text: &str) -> Result<Bound, AskedError> {
     Bound::parse(text)
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let (kind, group_by, common) = match &args.report {
         Which::Grants(it) => (Kind::Grants, it.group_by, &it.common),
         Which::Billing(it) => (Kind::Billing, it.group_by, &it.common),
@@ -129,7 +129,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let text = match common.format {
         None => {
             invocation.output.show(&report)?;
-            return Ok(Ended::Well);
+            return Ok(Completion::Succeeded);
         }
         Some(Format::Json) => serde_json::to_string(&report).map_err(std::io::Error::from)?,
         Some(Format::Csv) => report.to_csv(),
@@ -144,7 +144,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         super::output::taken(Output::document().write_all(mark.as_bytes()))?;
         invocation.output.print(&text)?;
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 impl fmt::Display for Report {

@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
 use super::output::progress::Reading;
 use super::output::{write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectHandle;
@@ -153,7 +153,7 @@ impl fmt::Display for Shown {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Import { file, source, merchant, format } => {
             let format = format.or_else(|| FeedFormat::of_name(&file)).ok_or(CliError::UnknownFormat)?;
@@ -165,7 +165,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             })?;
             let imported = Imported::from(report);
             invocation.output.show(&imported)?;
-            Ok(if imported.is_all_rejected() { Ended::Badly } else { Ended::Well })
+            Ok(if imported.is_all_rejected() { Completion::Failed } else { Completion::Succeeded })
         }
         Action::Show { subject, source, merchant } => {
             let found = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -176,7 +176,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             })?;
             let subject = subject.as_str().to_owned();
             invocation.output.show(&Shown { source, subject, value: found.value, observed_at: found.observed_at })?;
-            Ok(Ended::Well)
+            Ok(Completion::Succeeded)
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::error::CliError;
 use super::flags::ServingFlags;
-use super::{Ended, Invocation, WebDoors, log_origins};
+use super::{Completion, Invocation, WebDoors, log_origins};
 use crate::audit::anchoring;
 use crate::gateway::Gateway;
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ pub struct Args {
     migrate: bool,
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let settings = invocation.serving_settings(&args.serving)?;
     let runtime = super::runtime()?;
     let served = runtime.block_on(async {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     // Without this it would wait for good for whoever still reads from a database that hangs.
     runtime.shutdown_timeout(LAST_WORDS);
     served?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 /// Warns of logs that are called after a machine. Nothing else depends on that: where it can't be read, it is left out.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
@@ -84,7 +84,7 @@ impl fmt::Display for Listed {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Create { source, merchant, min, max, refresh } => {
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -102,5 +102,5 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&Listed { sources: sources.into_iter().map(SourceView::from).collect() })?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

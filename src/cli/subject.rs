@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_block, write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::eligibility::subject_access::{Held, ToldEvent};
 use crate::foundation::decimal::Decimal;
@@ -277,7 +277,7 @@ impl fmt::Display for EventView {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
         Action::Erase { whose, confirmation } => {
             let handle = whose.handle()?;
@@ -293,7 +293,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
             invocation.output.show(&record)?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 async fn erase(
@@ -321,15 +321,15 @@ async fn erase(
 
 async fn record(gateway: &Gateway, merchant: &MerchantFlag, handle: &SubjectHandle) -> Result<RecordView, CliError> {
     let merchant = once::merchant(gateway, merchant).await?;
-    let discloser = &gateway.discloser;
-    let mut part = discloser.record(&merchant, ACTOR, handle, None, PAGE).await?;
+    let subject_access = &gateway.subject_access;
+    let mut part = subject_access.record(&merchant, ACTOR, handle, None, PAGE).await?;
     let nothing = Held { scores: Vec::new(), limits: Vec::new(), pruned_before: None };
     let Held { scores, limits, pruned_before } = part.held.take().unwrap_or(nothing);
     let former = part.person.as_ref().and_then(|it| it.former.as_ref()).map(|it| it.as_str().to_owned());
     let (pseudonym, since) = part.person.as_ref().map(|it| (it.pseudonym.as_str().to_owned(), it.since)).unzip();
     let mut events: Vec<EventView> = part.events.into_iter().map(EventView::from).collect();
     while let Some(cursor) = part.next {
-        part = discloser.record(&merchant, ACTOR, handle, Some(&cursor), PAGE).await?;
+        part = subject_access.record(&merchant, ACTOR, handle, Some(&cursor), PAGE).await?;
         events.extend(part.events.drain(..).map(EventView::from));
     }
     let score = |it: crate::scores::erasing::ScoreHeld| ScoreView {

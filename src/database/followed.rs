@@ -1,7 +1,7 @@
 //! An in-process snapshot of some tables that follows the database by an epoch.
 //!
 //! A writer bumps the epoch's row in its own transaction. A reader compares epochs: at once after
-//! its own change, every 500 ms always, and when told to (a nudge).
+//! its own change, every 500 ms always, and when told to (a request to refresh).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,7 +23,7 @@ pub const POLL_EVERY: Duration = Duration::from_millis(500);
 /// How long a poll may take before the database counts as away.
 const POLL_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The least time between two polls that somebody asked for: whoever can publish in Redis can nudge.
+/// The least time between two polls that somebody asked for: whoever can publish in Redis can ask for one.
 const NUDGED_EVERY: Duration = Duration::from_millis(50);
 
 /// Unknown names ask the database at most this often, however many of them come.
@@ -61,7 +61,7 @@ fn get_epoch(conn: &mut AnyConnection, name: &str) -> Result<i64, DatabaseError>
 type Load<T> = Box<dyn Fn(&mut AnyConnection, &T) -> Result<T, DatabaseError> + Send + Sync>;
 
 /// A snapshot of `T`; cheap to clone.
-pub struct Followed<T> {
+pub struct ReplicatedSnapshot<T> {
     inner: Arc<Inner<T>>,
 }
 
@@ -75,7 +75,7 @@ struct Inner<T> {
     reloading: Mutex<()>,
     /// When a name that is unknown last began to ask.
     asked: Mutex<Option<Instant>>,
-    nudge: Notify,
+    request_refresh: Notify,
     announce: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -85,14 +85,14 @@ pub struct Snapshot<T> {
     pub content: T,
 }
 
-impl<T> Clone for Followed<T> {
+impl<T> Clone for ReplicatedSnapshot<T> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone() }
     }
 }
 
-impl<T: Default + Send + Sync + 'static> Followed<T> {
-    /// A snapshot that is empty until its first [`Followed::reload`].
+impl<T: Default + Send + Sync + 'static> ReplicatedSnapshot<T> {
+    /// A snapshot that is empty until its first [`ReplicatedSnapshot::reload`].
     pub fn new(
         database: Database,
         epoch: &'static str,
@@ -108,7 +108,7 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
                 reachable: AtomicBool::new(true),
                 reloading: Mutex::new(()),
                 asked: Mutex::new(None),
-                nudge: Notify::new(),
+                request_refresh: Notify::new(),
                 announce: OnceLock::new(),
             }),
         }
@@ -192,8 +192,8 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
     }
 
     /// Asks for a poll now rather than at the next tick.
-    pub fn nudge(&self) {
-        self.inner.nudge.notify_one();
+    pub fn request_refresh(&self) {
+        self.inner.request_refresh.notify_one();
     }
 
     /// Polls until cancelled. Says once when the database goes away and once when it is back.
@@ -205,7 +205,7 @@ impl<T: Default + Send + Sync + 'static> Followed<T> {
         loop {
             let nudged = async {
                 sleep_until(next_nudged).await;
-                self.inner.nudge.notified().await;
+                self.inner.request_refresh.notified().await;
             };
             tokio::select! {
                 () = cancel.cancelled() => return,

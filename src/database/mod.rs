@@ -41,7 +41,7 @@ pub use mismatch::Mismatch;
 use pool::{LogErrors, Opener};
 pub use read_only::Reader;
 pub use session::Abort;
-pub use turn::Turn;
+pub use turn::WriteGuard;
 use turn::WriteTurns;
 
 use crate::telemetry::Outage;
@@ -231,7 +231,7 @@ impl Database {
     /// On SQLite, the right to write until the guard is dropped; those who say `first` go before
     /// all others that wait. On PostgreSQL there is nothing to wait for.
     #[must_use]
-    pub fn turn(&self, first: bool) -> Option<Turn<'_>> {
+    pub fn turn(&self, first: bool) -> Option<WriteGuard<'_>> {
         match self.backend() {
             Backend::Sqlite => Some(self.inner.turns.take(first)),
             Backend::Postgres => None,

@@ -17,10 +17,10 @@ struct State {
 }
 
 /// The right to write; given back when dropped.
-pub struct Turn<'a>(&'a WriteTurns);
+pub struct WriteGuard<'a>(&'a WriteTurns);
 
 impl WriteTurns {
-    pub(super) fn take(&self, first: bool) -> Turn<'_> {
+    pub(super) fn take(&self, first: bool) -> WriteGuard<'_> {
         let mut state = self.lock();
         state.first_waiting += usize::from(first);
         while state.taken || (!first && state.first_waiting > 0) {
@@ -28,7 +28,7 @@ impl WriteTurns {
         }
         state.first_waiting -= usize::from(first);
         state.taken = true;
-        Turn(self)
+        WriteGuard(self)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -36,7 +36,7 @@ impl WriteTurns {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         self.0.lock().taken = false;
         self.0.freed.notify_all();

@@ -12,7 +12,7 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
 use crate::foundation::period::Period;
 use crate::rules::attribute::Attribute;
-use crate::rules::rule::{Rule, Standing};
+use crate::rules::rule::{Availability, Rule};
 use crate::rules::terms::{Fallback, Otherwise};
 use crate::rules::tier::Tier;
 
@@ -113,10 +113,10 @@ pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
         Verdict { next_eligible_at, ..Verdict::of(Decision::Denied, vec![reason]) }
     };
     let verdict = match rule.standing(now) {
-        Standing::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
-        Standing::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
-        Standing::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
-        Standing::Open => while_open(rule, facts, now),
+        Availability::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
+        Availability::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
+        Availability::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
+        Availability::Open => while_open(rule, facts, now),
     };
     Verdict { score_fresh: is_fresh(rule, facts, now), ..verdict }
 }

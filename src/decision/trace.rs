@@ -12,7 +12,7 @@ use crate::foundation::ids::SourceName;
 use crate::rules::attribute::Attribute;
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
-use crate::rules::rule::{Rule, Standing};
+use crate::rules::rule::{Availability, Rule};
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
 
 /// A decision taken apart. Every part is looked at, also those that the decision never got to:
@@ -213,8 +213,8 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
 
 fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {
     let valid = match rule.standing(now) {
-        Standing::NotYetValid { .. } | Standing::NoLongerValid => false,
-        Standing::Closed { .. } | Standing::Open => true,
+        Availability::NotYetValid { .. } | Availability::NoLongerValid => false,
+        Availability::Closed { .. } | Availability::Open => true,
     };
     let (from, until) = (rule.valid().from.map(|(_, at)| at), rule.valid().until.map(|(_, at)| at));
     let open = rule.schedule().is_open(rule.time_zone(), now);

@@ -18,7 +18,7 @@ use crate::ledger::read::decisions::PastEvent;
 use crate::ledger::read::history::{Interest, Stretch};
 use crate::perks::catalog::Catalog;
 use crate::perks::perk::Perk;
-use crate::scores::lookup::Lookup;
+use crate::scores::lookup::Scores;
 
 /// The longest period, in days: five years.
 const LONGEST_DAYS: i64 = 5 * 366;
@@ -37,7 +37,7 @@ pub struct PastTrial {
 #[derive(Clone)]
 pub struct Backtester {
     pub(crate) catalog: Catalog,
-    pub(crate) lookup: Lookup,
+    pub(crate) lookup: Scores,
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) runs: Runs,

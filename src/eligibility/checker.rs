@@ -21,10 +21,10 @@ use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempoten
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
-use crate::perks::observed_attributes::Seen;
-use crate::perks::perk::{Deciding, OpenPerk, PerkStatus};
+use crate::perks::observed_attributes::ObservedAttributes;
+use crate::perks::perk::{ActivePerk, Deciding, PerkStatus};
 use crate::rules::limit::Place;
-use crate::scores::lookup::{Lookup, ScoreError};
+use crate::scores::lookup::{ScoreError, Scores};
 use crate::scores::score::Score;
 use crate::telemetry::meters;
 use crate::tokens::TokenError;
@@ -113,14 +113,14 @@ pub enum CheckError {
 #[derive(Clone)]
 pub struct Checker {
     pub(crate) catalog: Catalog,
-    pub(crate) lookup: Lookup,
+    pub(crate) lookup: Scores,
     pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
     pub(crate) issuer: Issuer,
     pub(crate) issuer_url: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
-    pub(crate) seen: Seen,
+    pub(crate) seen: ObservedAttributes,
 }
 
 impl Checker {
@@ -245,7 +245,7 @@ impl Checker {
     async fn look_up(
         &self,
         merchant: &Merchant,
-        perk: &OpenPerk,
+        perk: &ActivePerk,
         subject: &SubjectRefs,
     ) -> Result<(Arc<Deciding>, Option<Score>, Timestamp), CheckError> {
         let absent = || PerkError::NotFound(perk.slug.clone());
@@ -272,7 +272,7 @@ impl Checker {
         &self,
         principal: &Principal,
         merchant: &Merchant,
-        perk: &OpenPerk,
+        perk: &ActivePerk,
         question: Question,
     ) -> Result<CheckEntry, CheckError> {
         let subject = self.keyring.subject_refs(&merchant.id, &question.subject);

@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::replay::granting;
 use super::rule_selection::{Chosen, TrialError, longest_stays};
 use super::runs::compute;
-use super::simulated_limits::{Asking, Counters, Course, Since, Stays};
+use super::simulated_limits::{Asking, Counters, Since, Stays, Timeline};
 use super::simulator::Simulator;
 use crate::decision::decide::Decision;
 use crate::foundation::ids::PerkId;
@@ -70,7 +70,7 @@ impl Simulator {
             entry.claims.into_iter().partition(|claim| unknown.contains(&claim.limit));
         let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &subject, at, expires };
-        let admission = recount.counters.ask(Course::Really, &claims, &asking);
+        let admission = recount.counters.ask(Timeline::Actual, &claims, &asking);
         let outcome = Outcome::of(entry.verdict).limited(admission);
         // What was used is not known, but what a limit never admits is.
         let outcome = if outcome.decision == Decision::Granted { outcome.within(&pruned) } else { outcome };
@@ -98,7 +98,7 @@ impl Recount {
             match event {
                 PastEvent::Check(check) if check.at < self.at && check.decision == Decision::Granted => {
                     let is_ours = check.perk == self.perk.as_str();
-                    self.counters.used(&granting(check, &check.limits, is_ours), &[Course::Really]);
+                    self.counters.used(&granting(check, &check.limits, is_ours), &[Timeline::Actual]);
                 }
                 PastEvent::Redeemed(redemption) if redemption.at < self.at => self.counters.enter(redemption),
                 PastEvent::Ended(end) if end.at < self.at => {

@@ -14,7 +14,7 @@
 //! the places.
 //!
 //! To add a reason: a code in [`crate::decision::reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted
-//! it in `remedy.rs`, which the [`discloser`] tells the person themselves. Codes are never
+//! it in `remedy.rs`, which the [`subject_access`] tells the person themselves. Codes are never
 //! renamed, and no sentence may let a score be read out of it.
 
 pub mod backtest;

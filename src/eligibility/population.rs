@@ -15,7 +15,7 @@ use crate::foundation::subject::SubjectRef;
 use crate::rules::attribute::Attribute;
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Leaf, Scalar, Test};
-use crate::rules::rule::{Rule, Standing};
+use crate::rules::rule::{Availability, Rule};
 use crate::rules::terms::Rollout;
 use crate::scores::score::{Score, Source};
 
@@ -360,10 +360,10 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
     match rule.standing(at) {
-        Standing::Open => {}
-        Standing::NotYetValid { .. } => warn("not_yet_valid", format!("The rule does not hold yet at {at}.")),
-        Standing::NoLongerValid => warn("no_longer_valid", format!("The rule does not hold any more at {at}.")),
-        Standing::Closed { .. } => {
+        Availability::Open => {}
+        Availability::NotYetValid { .. } => warn("not_yet_valid", format!("The rule does not hold yet at {at}.")),
+        Availability::NoLongerValid => warn("no_longer_valid", format!("The rule does not hold any more at {at}.")),
+        Availability::Closed { .. } => {
             warn("outside_schedule", format!("The perk is closed at {at}: take an instant when it is open."));
         }
     }

@@ -8,8 +8,8 @@ use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{EventId, PerkSlug};
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
-use crate::ledger::grants::ending::{ReturnError, Taken};
-use crate::ledger::idempotency::replay::Standing;
+use crate::ledger::grants::ending::{ReturnError, Revoked};
+use crate::ledger::idempotency::replay::GrantState;
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
 use crate::telemetry::meters;
 use crate::tokens::claims::Claims;
@@ -38,7 +38,7 @@ pub struct Spent {
 #[derive(Debug, Clone)]
 pub struct Active {
     pub claims: Claims,
-    pub standing: Standing,
+    pub standing: GrantState,
 }
 
 /// Redeems tokens; cheap to clone.
@@ -120,7 +120,7 @@ impl Redeemer {
             None => None,
             Some(claims) => {
                 let standing = self.ledger.find_standing(&merchant.id, &claims.jti).await?;
-                standing.filter(Standing::opens).map(|standing| Active { claims, standing })
+                standing.filter(GrantState::opens).map(|standing| Active { claims, standing })
             }
         };
         let word = if active.is_some() { "true" } else { "false" };
@@ -144,7 +144,7 @@ impl Redeemer {
             }
         }
         match self.ledger.revoke_token(&merchant.id, &claims.jti, principal.actor()).await {
-            Ok(Taken { voided, .. }) => {
+            Ok(Revoked { voided, .. }) => {
                 meters().revocations.add([], voided);
                 Ok(())
             }

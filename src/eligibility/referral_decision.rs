@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a person says about a check that was referred.
 #[derive(Debug, Clone)]
-pub struct Ruling {
+pub struct ReferralDecision {
     pub check: CheckId,
     /// The tier that is granted; none to deny.
     pub tier: Option<String>,
@@ -35,7 +35,7 @@ pub struct Ruling {
 
 /// Why a ruling was not recorded. The referral is as it was.
 #[derive(Debug, thiserror::Error)]
-pub enum RulingError {
+pub enum ReferralDecisionError {
     #[error("there is no such referral")]
     NotFound,
     #[error("a person has decided this already")]
@@ -52,7 +52,7 @@ pub enum RulingError {
     Check(#[from] CheckError),
 }
 
-impl From<ResolveError> for RulingError {
+impl From<ResolveError> for ReferralDecisionError {
     fn from(error: ResolveError) -> Self {
         match error {
             ResolveError::NotFound => Self::NotFound,
@@ -64,7 +64,7 @@ impl From<ResolveError> for RulingError {
 }
 
 /// What is known of a check once its event is pruned: where it stood, and nothing of why.
-fn bare(principal: &Principal, referral: &Referral) -> Answer {
+fn pruned_answer(principal: &Principal, referral: &Referral) -> Answer {
     let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
     let decision = match (granted, &referral.contest) {
         (Some(_), _) => Decision::Granted,
@@ -109,7 +109,7 @@ impl Checker {
         let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
         let answer = match self.find_check(merchant, granted.map_or(check, |(granted, _)| granted)).await {
             Ok(Some(answer)) => answer,
-            Ok(None) | Err(CheckError::Ledger(LedgerError::Pruned)) => bare(principal, &referral),
+            Ok(None) | Err(CheckError::Ledger(LedgerError::Pruned)) => pruned_answer(principal, &referral),
             Err(error) => return Err(error),
         };
         Ok(Some((answer, referral)))
@@ -119,15 +119,15 @@ impl Checker {
     /// which was granted in its place, with its token, or that of the check itself when denied.
     ///
     /// # Errors
-    /// [`RulingError`].
+    /// [`ReferralDecisionError`].
     pub async fn rule_on(
         &self,
         principal: &Principal,
         merchant: &Merchant,
-        ruling: Ruling,
-    ) -> Result<Answer, RulingError> {
+        ruling: ReferralDecision,
+    ) -> Result<Answer, ReferralDecisionError> {
         let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
-        let referral = referral.ok_or(RulingError::NotFound)?;
+        let referral = referral.ok_or(ReferralDecisionError::NotFound)?;
         self.require_judge(merchant, &referral, &principal.actor()).await?;
         let grant = match &ruling.tier {
             // Even when the person has been erased meanwhile: what is left of them can be closed.
@@ -135,13 +135,13 @@ impl Checker {
             Some(tier) => {
                 let found = match self.ledger.find_referred(&merchant.id, &ruling.check).await {
                     Err(LedgerError::Pruned) if referral.status != ReferralStatus::Open => {
-                        return Err(RulingError::AlreadyDecided);
+                        return Err(ReferralDecisionError::AlreadyDecided);
                     }
                     found => found.map_err(CheckError::from)?,
                 };
-                let referred = found.ok_or(RulingError::NotFound)?;
+                let referred = found.ok_or(ReferralDecisionError::NotFound)?;
                 if referred.referral.status != ReferralStatus::Open {
-                    return Err(RulingError::AlreadyDecided);
+                    return Err(ReferralDecisionError::AlreadyDecided);
                 }
                 Some(Box::new(self.granted_by(principal, merchant, &referred, tier).await?))
             }
@@ -154,7 +154,7 @@ impl Checker {
         };
         match self.resolve(merchant, ruling.check, principal.actor(), ruling.note, grant).await? {
             Resolved::Granted(recorded) => Ok(self.answer(&recorded)?),
-            Resolved::Denied => Ok(asked.unwrap_or_else(|| bare(principal, &referral))),
+            Resolved::Denied => Ok(asked.unwrap_or_else(|| pruned_answer(principal, &referral))),
         }
     }
 
@@ -162,10 +162,16 @@ impl Checker {
     /// key, as nothing is granted.
     ///
     /// # Errors
-    /// [`RulingError`].
-    pub async fn deny(&self, by: Actor, merchant: &Merchant, check: &CheckId, note: String) -> Result<(), RulingError> {
+    /// [`ReferralDecisionError`].
+    pub async fn deny(
+        &self,
+        by: Actor,
+        merchant: &Merchant,
+        check: &CheckId,
+        note: String,
+    ) -> Result<(), ReferralDecisionError> {
         let referral = self.ledger.referral_of(&merchant.id, check).await.map_err(CheckError::from)?;
-        self.require_judge(merchant, &referral.ok_or(RulingError::NotFound)?, &by).await?;
+        self.require_judge(merchant, &referral.ok_or(ReferralDecisionError::NotFound)?, &by).await?;
         self.resolve(merchant, check.clone(), by, note, None).await?;
         Ok(())
     }
@@ -187,7 +193,7 @@ impl Checker {
         by: Actor,
         note: String,
         grant: Option<Box<CheckEntry>>,
-    ) -> Result<Resolved, RulingError> {
+    ) -> Result<Resolved, ReferralDecisionError> {
         let (merchant, at) = (merchant.id.clone(), self.clock.now());
         let event = EventId::new(at, &self.entropy);
         let resolved = self.ledger.resolve(Resolution { merchant, check, event, at, by, note, grant }).await?;
@@ -223,16 +229,18 @@ impl Checker {
         merchant: &Merchant,
         referred: &Referred,
         tier: &str,
-    ) -> Result<CheckEntry, RulingError> {
+    ) -> Result<CheckEntry, ReferralDecisionError> {
         match self.catalog.open_perk(&merchant.id, &referred.referral.perk).await.map(|perk| perk.status) {
             Ok(PerkStatus::Active) => {}
-            Ok(PerkStatus::Paused) => return Err(RulingError::PerkPaused),
-            Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => return Err(RulingError::PerkRetired),
+            Ok(PerkStatus::Paused) => return Err(ReferralDecisionError::PerkPaused),
+            Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => return Err(ReferralDecisionError::PerkRetired),
             Err(error) => return Err(CheckError::from(error).into()),
         }
         let deciding = self.version_of(merchant, referred).await?;
         let Some(granted) = deciding.rule.tier(tier) else {
-            return Err(RulingError::UnknownTier(deciding.rule.tiers().iter().map(|tier| tier.id.clone()).collect()));
+            return Err(ReferralDecisionError::UnknownTier(
+                deciding.rule.tiers().iter().map(|tier| tier.id.clone()).collect(),
+            ));
         };
         let at = self.clock.now();
         let there =

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
 use super::outcome::Outcome;
 use super::population::Warning;
-use super::simulated_limits::{Asking, Counters, Course, Granting, digest_of};
+use super::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::database::DatabaseError;
 use crate::decision::decide::{Decision, ENGINE_VERSION, Verdict, decide};
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
@@ -132,11 +132,11 @@ impl Replay {
         if check.rule_hash == self.of.rule.hash() {
             self.reproduce(check, personal, &verdict);
         }
-        let would_be = self.settle(Course::Replayed, check, verdict);
+        let would_be = self.settle(Timeline::Hypothetical, check, verdict);
         self.compare(check, &would_be);
         let was_granted = check.decision == Decision::Granted;
         if was_granted {
-            self.counters.used(&granting(check, &check.limits, true), &[Course::Really]);
+            self.counters.used(&granting(check, &check.limits, true), &[Timeline::Actual]);
         }
         if was_granted || would_be.decision == Decision::Granted {
             let touched = if would_be.decision == Decision::Granted { would_be.limits.as_slice() } else { &[] };
@@ -177,11 +177,11 @@ impl Replay {
     fn carry(&mut self, check: &PastCheck) {
         if check.decision == Decision::Granted {
             let ours = check.perk == self.of.perk.as_str();
-            self.counters.used(&granting(check, &check.limits, ours), &Course::BOTH);
+            self.counters.used(&granting(check, &check.limits, ours), &Timeline::BOTH);
         }
     }
 
-    fn settle(&mut self, course: Course, check: &PastCheck, verdict: Verdict) -> Outcome {
+    fn settle(&mut self, course: Timeline, check: &PastCheck, verdict: Verdict) -> Outcome {
         if !verdict.is_granted() {
             return Outcome::of(verdict);
         }
@@ -214,7 +214,7 @@ impl Replay {
             next_eligible_at: check.next_eligible_at,
             max_wait: check.max_wait,
         };
-        let again = self.settle(Course::Really, check, verdict.clone());
+        let again = self.settle(Timeline::Actual, check, verdict.clone());
         if was != again {
             let is_short = self.has_gaps && !self.of.rule.limits().is_empty();
             let reproduction = &mut self.report.reproduction;

@@ -16,7 +16,7 @@ use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, RuleVersion};
 use crate::rules::limit::Window;
 use crate::rules::rule::Rule;
-use crate::scores::lookup::{Lookup, ScoreError};
+use crate::scores::lookup::{ScoreError, Scores};
 use crate::scores::score::{ScoreFault, Source};
 
 /// What is to be tried out.
@@ -79,7 +79,7 @@ pub(super) struct Chosen {
 /// Finds the perk and the rule that is meant.
 pub(super) async fn choose(
     catalog: &Catalog,
-    lookup: &Lookup,
+    lookup: &Scores,
     merchant: &MerchantId,
     slug: &PerkSlug,
     choice: Choice,

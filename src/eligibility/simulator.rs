@@ -28,7 +28,7 @@ use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, CheckEntry, LimitTouched, ScoreSeen};
 use crate::perks::catalog::Catalog;
 use crate::rules::limit::Place;
-use crate::scores::lookup::Lookup;
+use crate::scores::lookup::Scores;
 use crate::scores::score::EARLIEST;
 
 /// Nobody waits for a preview in the ledger's queue: it is not asked.
@@ -84,7 +84,7 @@ pub struct EveryoneTrial {
 #[derive(Clone)]
 pub struct Simulator {
     pub(crate) catalog: Catalog,
-    pub(crate) lookup: Lookup,
+    pub(crate) lookup: Scores,
     pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
     pub(crate) clock: Clock,
@@ -286,7 +286,7 @@ fn place<'a>(merchant: &'a Merchant, trial: &'a Trial) -> Place<'a> {
 
 /// Everyone being counted.
 pub struct EveryoneRun {
-    lookup: Lookup,
+    lookup: Scores,
     merchant: MerchantId,
     source: SourceName,
     /// Away while a chunk is counted on another thread.

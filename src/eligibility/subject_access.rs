@@ -22,13 +22,13 @@ use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::rules::rule::Rule;
 use crate::scores::erasing::ScoreHeld;
-use crate::scores::lookup::{Lookup, ScoreError};
+use crate::scores::lookup::{ScoreError, Scores};
 
 /// Tells people what is held on them; cheap to clone.
 #[derive(Clone)]
-pub struct Discloser {
+pub struct SubjectAccess {
     catalog: Catalog,
-    lookup: Lookup,
+    lookup: Scores,
     ledger: Ledger,
     keyring: Keyring,
 }
@@ -77,7 +77,7 @@ pub enum DisclosureError {
     Ledger(#[from] LedgerError),
 }
 
-impl Discloser {
+impl SubjectAccess {
     /// One that tells of what `checker` decides.
     #[must_use]
     pub fn beside(checker: &Checker) -> Self {

@@ -21,7 +21,7 @@ use crate::eligibility::issuer::Issuer;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
-use crate::eligibility::subject_access::Discloser;
+use crate::eligibility::subject_access::SubjectAccess;
 use crate::foundation::clock::Clock;
 use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
@@ -30,10 +30,10 @@ use crate::ledger::{Ledger, PublishedKeys, WriterContext};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::keys::OnSite;
-use crate::perks::observed_attributes::Seen;
+use crate::perks::observed_attributes::ObservedAttributes;
 use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
-use crate::scores::lookup::Lookup;
+use crate::scores::lookup::Scores;
 use crate::settings::{self, Settings, master_key};
 use crate::tokens::Verifier;
 
@@ -52,12 +52,12 @@ pub struct Gateway {
     pub ledger: Ledger,
     pub directory: Directory,
     pub catalog: Catalog,
-    pub lookup: Lookup,
+    pub lookup: Scores,
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub simulator: Simulator,
     pub backtester: Backtester,
-    pub discloser: Discloser,
+    pub subject_access: SubjectAccess,
     pub anchorer: Anchorer,
     pub exporter: Exporter,
     pub reporter: Reporter,
@@ -147,7 +147,7 @@ impl Gateway {
             None => ScoreCache::memory(&cache, clock.clone()),
             Some(link) => ScoreCache::tiered(&cache, link.clone(), keyring.cache_key(), clock.clone(), &entropy),
         };
-        let lookup = Lookup::new(database.clone(), cache);
+        let lookup = Scores::new(database.clone(), cache);
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
         let checker = Checker {
@@ -159,7 +159,7 @@ impl Gateway {
             issuer_url: issuer_url.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            seen: Seen::new(database.clone(), clock.clone()),
+            seen: ObservedAttributes::new(database.clone(), clock.clone()),
         };
         let redeemer = Redeemer {
             verifier: Verifier::new(keyring.clone(), &issuer_url),
@@ -170,7 +170,7 @@ impl Gateway {
         };
         let (simulator, backtester) = trials(&checker);
         let reporter = Reporter::new(ledger.clone(), clock.clone());
-        let discloser = Discloser::beside(&checker);
+        let subject_access = SubjectAccess::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
@@ -189,7 +189,7 @@ impl Gateway {
             redeemer,
             simulator,
             backtester,
-            discloser,
+            subject_access,
             anchorer,
             exporter,
             reporter,
@@ -279,8 +279,8 @@ fn hear_epochs(
     link.subscribe(EPOCHS, move |heard| {
         // After a reconnect something may have been missed.
         let (Heard::Connected | Heard::Message(_)) = heard;
-        directory.nudge();
-        catalog.nudge();
-        keys.nudge();
+        directory.request_refresh();
+        catalog.request_refresh();
+        keys.request_refresh();
     })
 }

@@ -9,7 +9,7 @@ use crate::database::DatabaseError;
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::redeemer::RedeemError;
-use crate::eligibility::referral_decision::RulingError;
+use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
 use crate::foundation::document::Issue;
@@ -279,19 +279,19 @@ impl From<ContestError> for Problem {
     }
 }
 
-impl From<RulingError> for Problem {
-    fn from(error: RulingError) -> Self {
+impl From<ReferralDecisionError> for Problem {
+    fn from(error: ReferralDecisionError) -> Self {
         match error {
-            RulingError::NotFound => Self::not_found(),
-            RulingError::AlreadyDecided => {
+            ReferralDecisionError::NotFound => Self::not_found(),
+            ReferralDecisionError::AlreadyDecided => {
                 Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at its address.")
             }
-            RulingError::UnknownTier(known) => Self::invalid(vec![Spot::at(
+            ReferralDecisionError::UnknownTier(known) => Self::invalid(vec![Spot::at(
                 "/tier",
                 "unknown_tier",
                 format!("the rule that referred this has no such tier: use {}", known.join(", ")),
             )]),
-            RulingError::NoRoom(reasons) => {
+            ReferralDecisionError::NoRoom(reasons) => {
                 let mut detail = String::new();
                 for reason in &reasons {
                     detail.push_str(&reason.message());
@@ -304,14 +304,14 @@ impl From<RulingError> for Problem {
                 });
                 Self::new(Kind::LimitReached, detail)
             }
-            RulingError::PerkPaused => {
+            ReferralDecisionError::PerkPaused => {
                 Self::new(Kind::PerkPaused, "The perk is paused: resume it and grant this then, or deny it now.")
             }
-            RulingError::PerkRetired => Self::new(
+            ReferralDecisionError::PerkRetired => Self::new(
                 Kind::PerkRetired,
                 "The perk is retired and grants nothing any more: this can only be denied.",
             ),
-            RulingError::Check(error) => error.into(),
+            ReferralDecisionError::Check(error) => error.into(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! To add an endpoint:
 //! 1. Write the handler in `v1/<resource>.rs`, named `<verb>_<resource>`, with `#[utoipa::path]` and
 //!    then actix's own `#[get("/…")]` above it (`use actix_web::get`: a path there is not collected).
-//!    Its first argument is `caller: May<permit::…>`: who may is in the signature, and it is looked
+//!    Its first argument is `caller: Authorized<permit::…>`: who may is in the signature, and it is looked
 //!    at before the body is read. Then `Path` and `Params` of
 //!    `params.rs` and `Body` of `extract.rs`, never actix's own.
 //! 2. Start every query from `caller.merchant()?.id`; another merchant's id is a 404 (promise 6).

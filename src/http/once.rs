@@ -23,7 +23,7 @@ pub struct Created {
 }
 
 /// What a claim of an idempotency key led to.
-enum Told {
+enum Kept {
     Now(Created),
     /// As it was kept.
     Before(Created),
@@ -66,7 +66,7 @@ pub async fn once(
     work: impl Future<Output = Result<Created, Problem>>,
 ) -> Result<HttpResponse, Problem> {
     match told(gateway, caller, operation.into(), key, request_hash, work, serde_json::to_vec).await? {
-        Told::Now(made) | Told::Before(made) => Ok(made.into_response()),
+        Kept::Now(made) | Kept::Before(made) => Ok(made.into_response()),
     }
 }
 
@@ -89,8 +89,8 @@ pub async fn once_read_back(
         serde_json::to_vec(&Created { location: made.location.clone(), body: String::new(), is_known: made.is_known })
     };
     match told(gateway, caller, operation.into(), key, request_hash, work, kept).await? {
-        Told::Now(made) => Ok(made.into_response()),
-        Told::Before(_) => Ok(again.await?.into_response()),
+        Kept::Now(made) => Ok(made.into_response()),
+        Kept::Before(_) => Ok(again.await?.into_response()),
     }
 }
 
@@ -102,9 +102,9 @@ async fn told(
     request_hash: [u8; 32],
     work: impl Future<Output = Result<Created, Problem>>,
     kept: impl FnOnce(&Created) -> Result<Vec<u8>, serde_json::Error>,
-) -> Result<Told, Problem> {
+) -> Result<Kept, Problem> {
     let Some(key) = key.into_inner() else {
-        return Ok(Told::Now(work.await?));
+        return Ok(Kept::Now(work.await?));
     };
     let merchant = caller.merchant.as_ref().map(|merchant| merchant.id.clone());
     let scope = Scope { merchant, key: caller.key.clone(), operation };
@@ -112,7 +112,7 @@ async fn told(
         Claim::Fresh(claimed) => claimed,
         Claim::Answered(answer) => {
             let made: Created = serde_json::from_slice(&answer).map_err(|error| Problem::internal(&error))?;
-            return Ok(Told::Before(made));
+            return Ok(Kept::Before(made));
         }
         Claim::InProgress => {
             let detail = "The same request is being worked on. Ask again in a moment.";
@@ -126,7 +126,7 @@ async fn told(
             if let Err(error) = gateway.ledger.keep(claimed, &answer).await {
                 tracing::warn!(%error, "could not keep an answer for its idempotency key");
             }
-            Ok(Told::Now(made))
+            Ok(Kept::Now(made))
         }
         // It may have been made: the claim stays, so that a retry doesn't make a second.
         Err(problem) if problem.kind == Kind::InDoubt => Err(problem),

@@ -81,7 +81,7 @@ pub struct Ledger {
     running: watch::Receiver<()>,
     writer: Arc<WriterState>,
     /// Whether the database's files may hold what an erasure deleted.
-    owes_scrub: Arc<AtomicBool>,
+    purge_pending: Arc<AtomicBool>,
     searches: Searches,
 }
 
@@ -105,7 +105,7 @@ impl Ledger {
             context,
             running,
             writer: state,
-            owes_scrub: Arc::default(),
+            purge_pending: Arc::default(),
             searches: Searches::default(),
         })
     }
@@ -182,7 +182,7 @@ impl Ledger {
         &self,
         merchant: &MerchantId,
         grant: &GrantId,
-    ) -> Result<Option<idempotency::replay::Standing>, LedgerError> {
+    ) -> Result<Option<idempotency::replay::GrantState>, LedgerError> {
         let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context.clock.now());
         Ok(self
             .context
@@ -335,7 +335,7 @@ impl Ledger {
                 Ok(_) => sweeping.succeeded(),
                 Err(error) => sweeping.failed(&error),
             }
-            self.scrub_what_is_owed();
+            self.purge_pending_rows();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::perk::{Deciding, OpenPerk, Perk, RuleVersion};
+use super::perk::{ActivePerk, Deciding, Perk, RuleVersion};
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{MerchantId, PerkSlug};
@@ -17,7 +17,7 @@ pub(super) type Named = (MerchantId, PerkSlug);
 
 #[derive(Default)]
 pub(super) struct Open {
-    pub perks: HashMap<Named, Arc<OpenPerk>>,
+    pub perks: HashMap<Named, Arc<ActivePerk>>,
     /// Those with a scheduled version, and its instant.
     pub scheduled: Vec<(Timestamp, Named)>,
 }
@@ -48,7 +48,7 @@ fn open_perk_of(
     version: Option<VersionRow>,
     scheduled: Option<VersionRow>,
     before: &Open,
-) -> Result<(Named, OpenPerk), DatabaseError> {
+) -> Result<(Named, ActivePerk), DatabaseError> {
     let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
     let perk = Perk::try_from(row)?;
     let key = (merchant, perk.slug.clone());
@@ -68,7 +68,7 @@ fn open_perk_of(
     };
     let deciding = version.map(read).transpose()?.map(|(_, deciding)| deciding);
     let scheduled = scheduled.map(read).transpose()?.and_then(|(at, deciding)| Some((at?.at, deciding)));
-    Ok((key, OpenPerk { id: perk.id.clone(), slug: perk.slug.clone(), status: perk.status, deciding, scheduled }))
+    Ok((key, ActivePerk { id: perk.id.clone(), slug: perk.slug.clone(), status: perk.status, deciding, scheduled }))
 }
 
 fn deciding_of(perk: &Perk, version: &RuleVersion) -> Result<Deciding, DatabaseError> {

@@ -9,12 +9,12 @@ use super::draft::{self, Draft};
 use super::error::PerkError;
 use super::keys::{self, OnSite};
 use super::life::Change;
+use super::perk::{ActivePerk, Perk, PerkStatus, RuleVersion, Scheduled};
 use super::perk::{Made, NewVersion};
-use super::perk::{OpenPerk, Perk, PerkStatus, RuleVersion, Scheduled};
 use super::purpose::Purpose;
 use super::store;
 use super::store::EPOCH;
-use crate::database::followed::Followed;
+use crate::database::followed::ReplicatedSnapshot;
 use crate::database::{Database, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::document::Issue;
@@ -37,13 +37,13 @@ pub struct Catalog {
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
-    open: Followed<Open>,
+    open: ReplicatedSnapshot<Open>,
 }
 
 impl Catalog {
     /// A catalog that knows no perk until its snapshot is first loaded.
     pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
-        let open = Followed::new(database.clone(), EPOCH, load_open);
+        let open = ReplicatedSnapshot::new(database.clone(), EPOCH, load_open);
         Self { database, ledger, clock, entropy, open }
     }
 
@@ -74,8 +74,8 @@ impl Catalog {
     }
 
     /// Looks at the database soon: somebody said that it changed.
-    pub fn nudge(&self) {
-        self.open.nudge();
+    pub fn request_refresh(&self) {
+        self.open.request_refresh();
     }
 
     /// How to tell the other replicas of a change.
@@ -94,10 +94,10 @@ impl Catalog {
 
     /// The perk and the rules that decide about it. No I/O for one that is known; an unknown one
     /// asks the database once. One that is retired is not there any more.
-    pub async fn open_perk(&self, merchant: &MerchantId, perk: &PerkSlug) -> Result<Arc<OpenPerk>, PerkError> {
+    pub async fn open_perk(&self, merchant: &MerchantId, perk: &PerkSlug) -> Result<Arc<ActivePerk>, PerkError> {
         let key = (merchant.clone(), perk.clone());
         let find = || self.open.now().content.perks.get(&key).cloned();
-        let decides = |found: &Arc<OpenPerk>| found.deciding_at(self.clock.now()).is_some();
+        let decides = |found: &Arc<ActivePerk>| found.deciding_at(self.clock.now()).is_some();
         match find() {
             Some(found) if decides(&found) => return Ok(found),
             // For good: nothing that the database could say would change it.
@@ -224,7 +224,7 @@ impl Catalog {
         self.open.catch_up().await?;
         let open = self.open.now();
         let of_merchant = open.content.perks.iter().filter(|((owner, _), _)| owner == merchant);
-        let perks: Vec<&OpenPerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
+        let perks: Vec<&ActivePerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
         Ok(keys::warnings_of(key, &perks))
     }
 

@@ -184,7 +184,7 @@ pub struct Deciding {
 
 /// What checks need to know of a perk.
 #[derive(Debug, Clone)]
-pub struct OpenPerk {
+pub struct ActivePerk {
     pub id: PerkId,
     pub slug: PerkSlug,
     pub status: PerkStatus,
@@ -194,7 +194,7 @@ pub struct OpenPerk {
     pub scheduled: Option<(Timestamp, Arc<Deciding>)>,
 }
 
-impl OpenPerk {
+impl ActivePerk {
     /// What decides at `now`. Nothing needs to happen at the instant of a scheduled version: every
     /// replica that knows of it changes over by itself.
     #[must_use]
@@ -236,20 +236,20 @@ mod tests {
     #[test]
     fn a_scheduled_version_decides_from_its_instant_on() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let perk = OpenPerk {
+        let perk = ActivePerk {
             id: "prk_00000000000070008000000000000001".parse().unwrap(),
             slug: "x".parse().unwrap(),
             status: PerkStatus::Active,
             deciding: Some(deciding(1)),
             scheduled: Some((at(100), deciding(2))),
         };
-        let decides = |perk: &OpenPerk, second| perk.deciding_at(at(second)).map(|it| it.version);
+        let decides = |perk: &ActivePerk, second| perk.deciding_at(at(second)).map(|it| it.version);
         assert_eq!([99, 100, 101].map(|second| decides(&perk, second)), [Some(1), Some(2), Some(2)]);
-        let first = OpenPerk { deciding: None, ..perk.clone() };
+        let first = ActivePerk { deciding: None, ..perk.clone() };
         assert_eq!([99, 100].map(|second| decides(&first, second)), [None, Some(2)]);
-        let paused = OpenPerk { status: PerkStatus::Paused, ..perk.clone() };
+        let paused = ActivePerk { status: PerkStatus::Paused, ..perk.clone() };
         assert_eq!(decides(&paused, 100), Some(2), "it is denied, and by the rule that stands");
-        let retired = OpenPerk { status: PerkStatus::Retired, ..perk };
+        let retired = ActivePerk { status: PerkStatus::Retired, ..perk };
         assert_eq!(decides(&retired, 100), None);
     }
 

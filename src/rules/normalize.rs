@@ -47,7 +47,7 @@ const ORDER: [&str; 38] = [
 
 /// The document of `rule`, of the perk `slug`, as short as it can be: reading it gives the same rule.
 #[must_use]
-pub fn tidy(rule: &Rule, slug: &str) -> Json {
+pub fn normalize(rule: &Rule, slug: &str) -> Json {
     // Canonical forms always read back.
     let mut whole = Json::parse(rule.canonical()).unwrap_or(Json::Null);
     order(&mut whole);
@@ -133,7 +133,7 @@ mod tests {
     #[track_caller]
     fn expect(text: &str, wanted: &str) {
         let rule = rule(text);
-        let tidied = tidy(&rule, "sfo-lounge");
+        let tidied = normalize(&rule, "sfo-lounge");
         assert_eq!(serde_json::to_string(&tidied).unwrap(), wanted);
         assert_eq!(Rule::parse(&tidied, "sfo-lounge").unwrap().hash(), rule.hash());
     }

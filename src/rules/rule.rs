@@ -36,7 +36,7 @@ pub struct Rule {
 
 /// Whether a rule can decide at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Availability {
     Open,
     /// Begins at `from`; `opens` is when it can first decide, if it ever can.
     NotYetValid {
@@ -277,17 +277,17 @@ impl Rule {
 
     /// Whether it can decide at `now`.
     #[must_use]
-    pub fn standing(&self, now: Timestamp) -> Standing {
+    pub fn standing(&self, now: Timestamp) -> Availability {
         let until = self.valid.until.map(|(_, until)| until);
         let open_from =
             |at| self.schedule.first_open(&self.zone, at).filter(|at| until.is_none_or(|until| *at < until));
         if until.is_some_and(|until| now >= until) {
-            return Standing::NoLongerValid;
+            return Availability::NoLongerValid;
         }
         match self.valid.from {
-            Some((_, from)) if now < from => Standing::NotYetValid { from, opens: open_from(from) },
-            _ if self.schedule.is_open(&self.zone, now) => Standing::Open,
-            _ => Standing::Closed { opens: open_from(now) },
+            Some((_, from)) if now < from => Availability::NotYetValid { from, opens: open_from(from) },
+            _ if self.schedule.is_open(&self.zone, now) => Availability::Open,
+            _ => Availability::Closed { opens: open_from(now) },
         }
     }
 

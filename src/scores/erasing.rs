@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::lookup::{Lookup, ScoreError, to_the_end};
+use super::lookup::{ScoreError, Scores, to_the_end};
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;
@@ -21,7 +21,7 @@ pub struct ScoreHeld {
     pub recorded_at: Timestamp,
 }
 
-impl Lookup {
+impl Scores {
     /// The person's scores from all the merchant's sources, past every cache.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 use super::lines::Lines;
-use super::lookup::{Lookup, ScoreError};
+use super::lookup::{ScoreError, Scores};
 use super::rows::{Format, LineFault, RowReader};
 use super::score::{PutOutcome, Score, Source};
 use super::store::MAX_ROWS;
@@ -62,7 +62,7 @@ impl ImportReport {
 /// An import under way. After an error, what was written stays and [`Import::report`] counts it;
 /// importing the same feed again is safe.
 pub struct Import {
-    lookup: Lookup,
+    lookup: Scores,
     config: ImportConfig,
     refer: Box<dyn Fn(&SubjectHandle) -> SubjectRefs + Send + Sync>,
     lines: Lines,
@@ -73,7 +73,7 @@ pub struct Import {
 
 impl Import {
     pub(super) fn new(
-        lookup: Lookup,
+        lookup: Scores,
         config: ImportConfig,
         refer: impl Fn(&SubjectHandle) -> SubjectRefs + Send + Sync + 'static,
     ) -> Self {

@@ -56,12 +56,12 @@ impl From<LedgerError> for ScoreError {
 
 /// Scores of all merchants; cheap to clone.
 #[derive(Clone)]
-pub struct Lookup {
+pub struct Scores {
     pub(super) database: Database,
     pub(super) cache: ScoreCache,
 }
 
-impl Lookup {
+impl Scores {
     #[must_use]
     pub const fn new(database: Database, cache: ScoreCache) -> Self {
         Self { database, cache }
@@ -370,7 +370,7 @@ pub(super) mod testing {
 
     /// The scores room on a database of its own, gone at the end.
     pub(in crate::scores) struct Room {
-        pub(in crate::scores) lookup: Lookup,
+        pub(in crate::scores) lookup: Scores,
         pub(in crate::scores) database: Database,
         pub(in crate::scores) merchant: MerchantId,
         pub(in crate::scores) clock: Clock,
@@ -400,7 +400,7 @@ pub(super) mod testing {
             database.write_blocking(insert).unwrap();
             // An hour: what these tests see anew, they see because it was announced.
             let config = CacheConfig { ttl: std::time::Duration::from_hours(1), ..CacheConfig::default() };
-            let lookup = Lookup::new(database.clone(), ScoreCache::memory(&config, clock.clone()));
+            let lookup = Scores::new(database.clone(), ScoreCache::memory(&config, clock.clone()));
             Self { lookup, database, merchant, clock, _dir: dir }
         }
 

@@ -1,6 +1,6 @@
 //! Scores: where they come from, which one stands, and how a check gets at it without a query.
 //!
-//! [`Lookup`] is the handle. A check asks `find`: memory, then Redis, then the database, and those
+//! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and those
 //! who ask for one score at one time share one look-up. Everything that writes goes through the
 //! handle too, because after its commit it tells the caches ([`cache::ScoreCache::forget`]); a
 //! write past it is unseen for the caches' time to live.
@@ -30,6 +30,6 @@ pub mod store;
 pub use cache::{CacheConfig, ScoreCache};
 pub use freshness::Freshness;
 pub use import::{Import, ImportConfig, ImportReport, LineError};
-pub use lookup::{Lookup, ScoreError};
+pub use lookup::{ScoreError, Scores};
 pub use rows::{Format, LineFault};
 pub use score::{PutOutcome, Score, Source};

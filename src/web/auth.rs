@@ -16,7 +16,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use super::address;
 use super::cors::{Readable, require_origin};
 use super::problem::{Kind, Problem};
-use super::rate_limit::Standing;
+use super::rate_limit::Allowance;
 use super::state::State;
 use crate::access::role::permit::Permit;
 use crate::access::{Principal, Refused};
@@ -46,7 +46,7 @@ pub async fn require_key(
     }
 }
 
-async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Standing>, Readable), Problem> {
+async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Allowance>, Readable), Problem> {
     let (Some(gateway), Some(state)) = (req.app_data::<Data<Gateway>>(), req.app_data::<Data<State>>()) else {
         return Err(Problem::new(Kind::Internal, "The door was built without its gateway."));
     };
@@ -84,12 +84,12 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refused> {
 
 /// A caller whose role has the permission `P`; reads as a [`Principal`]. As the first argument of
 /// a handler it refuses before the later ones are looked at.
-pub struct May<P: Permit> {
+pub struct Authorized<P: Permit> {
     principal: Arc<Principal>,
     permission: PhantomData<P>,
 }
 
-impl<P: Permit> Deref for May<P> {
+impl<P: Permit> Deref for Authorized<P> {
     type Target = Principal;
 
     fn deref(&self) -> &Principal {
@@ -97,7 +97,7 @@ impl<P: Permit> Deref for May<P> {
     }
 }
 
-impl<P: Permit + 'static> FromRequest for May<P> {
+impl<P: Permit + 'static> FromRequest for Authorized<P> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 

@@ -53,7 +53,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// A 429 when the key has used up its rate.
-    pub fn take(&self, key: &KeyId) -> Result<Option<Standing>, Problem> {
+    pub fn take(&self, key: &KeyId) -> Result<Option<Allowance>, Problem> {
         self.keys.as_ref().map(|limit| limit.take(key, Kind::RateLimited)).transpose()
     }
 
@@ -79,7 +79,7 @@ impl RateLimits {
     }
 
     /// Drops counts that are back at their start.
-    pub fn tidy(&self) {
+    pub fn forget_idle(&self) {
         if let Some(limit) = &self.keys {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
@@ -93,7 +93,7 @@ impl RateLimits {
     /// Tidies until cancelled.
     pub async fn tend(&self, cancel: CancellationToken) {
         while cancel.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-            self.tidy();
+            self.forget_idle();
         }
     }
 }
@@ -120,7 +120,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         Some(Self { limiter, clock, rate, burst, policy, name })
     }
 
-    fn take(&self, key: &K, kind: Kind) -> Result<Standing, Problem> {
+    fn take(&self, key: &K, kind: Kind) -> Result<Allowance, Problem> {
         match self.limiter.check_key(key) {
             Ok(state) => Ok(self.standing(state.remaining_burst_capacity())),
             Err(until) => Err(self.refusal(until.wait_time_from(self.clock.now()), kind)),
@@ -145,22 +145,22 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         Problem::new(kind, detail).retry_after(seconds.max(1)).with(POLICY, standing.policy).with(LIMIT, standing.limit)
     }
 
-    fn standing(&self, remaining: u32) -> Standing {
+    fn standing(&self, remaining: u32) -> Allowance {
         let reset_seconds = self.burst.get().saturating_sub(remaining).div_ceil(self.rate.get());
         let limit = HeaderValue::try_from(format!("\"{}\";r={remaining};t={reset_seconds}", self.name));
         // Digits and a fixed name: always a header.
-        Standing { limit: limit.unwrap_or(HeaderValue::from_static("")), policy: self.policy.clone() }
+        Allowance { limit: limit.unwrap_or(HeaderValue::from_static("")), policy: self.policy.clone() }
     }
 }
 
 /// Where a key stands, as `RateLimit` and `RateLimit-Policy` say it
 /// (draft-ietf-httpapi-ratelimit-headers-10).
-pub struct Standing {
+pub struct Allowance {
     limit: HeaderValue,
     policy: HeaderValue,
 }
 
-impl Standing {
+impl Allowance {
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         headers.insert(LIMIT, self.limit);
         headers.insert(POLICY, self.policy);

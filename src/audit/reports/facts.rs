@@ -10,7 +10,7 @@ use crate::foundation::decimal::Decimal;
 
 /// An event of a kind that is counted. Its kind, instant and place are columns.
 #[derive(Deserialize)]
-pub(super) struct Told<'a> {
+pub(super) struct ReportedEvent<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
     #[serde(borrow)]

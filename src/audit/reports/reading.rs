@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
 use super::asked::{Kind, Period};
-use super::facts::{Personal, Told};
+use super::facts::{Personal, ReportedEvent};
 use super::store::{self, OutcomeRow};
 use super::tally::{Fate, Person, Tally, TooMany};
 use crate::database::{AnyConnection, DatabaseError};
@@ -38,7 +38,7 @@ struct Placed<'a> {
     index: i64,
     at: Timestamp,
     kind: &'a str,
-    told: Told<'a>,
+    told: ReportedEvent<'a>,
 }
 
 /// Counts the events from the index `from` on and before `before`.
@@ -214,7 +214,7 @@ fn refused(body: Option<&str>, secret: Option<&SubjectSecret>) -> Result<Person,
     open(&told, secret)
 }
 
-fn open(told: &Told<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
+fn open(told: &ReportedEvent<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
     let Some(secret) = secret else { return Ok(Person::Unknown) };
     let Some(sealed) = &told.sealed else { return Ok(Person::Known(Personal::default())) };
     let sealed = BASE64.decode(sealed.as_bytes()).map_err(|e| DatabaseError::corrupt("sealed event", e))?;

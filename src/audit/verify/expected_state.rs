@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::checked::Checked;
 use super::findings::{At, Findings, Place, Wrong};
-use super::fingerprints::Marks;
+use super::fingerprints::Fingerprints;
 use super::logs::Logs;
 use super::missing_events::Gaps;
 use super::source::{Columns, Identity};
@@ -31,8 +31,8 @@ use crate::ledger::retention::{erasure, pruning};
 use crate::ledger::write::{gateway_keys as gateway, redemption};
 
 /// Over all logs.
-pub(crate) struct Books {
-    marks: Marks,
+pub(crate) struct ExpectedState {
+    fingerprints: Fingerprints,
     against: Against,
     /// The merchants that the operator's log knows.
     merchants: BTreeSet<String>,
@@ -49,9 +49,9 @@ enum Against {
 }
 
 /// Of one log.
-pub(crate) struct LogBooks<'a> {
+pub(crate) struct ExpectedLog<'a> {
     log: &'a Identity,
-    books: &'a mut Books,
+    books: &'a mut ExpectedState,
     owner: Owner,
     counters: Counters,
     rules: Rules,
@@ -65,31 +65,32 @@ pub(crate) struct LogBooks<'a> {
     gaps: Gaps,
 }
 
-impl Books {
+impl ExpectedState {
     /// To be held to the tables of a database, whose newest event was at `newest`.
-    pub(crate) fn new(marks: Marks, newest: Option<i64>) -> Self {
-        let against = Against::Tables { grants: Grants::new(&marks), redemptions: Redemptions::new(&marks) };
-        Self { marks, against, merchants: BTreeSet::new(), newest }
+    pub(crate) fn new(fingerprints: Fingerprints, newest: Option<i64>) -> Self {
+        let against =
+            Against::Tables { grants: Grants::new(&fingerprints), redemptions: Redemptions::new(&fingerprints) };
+        Self { fingerprints, against, merchants: BTreeSet::new(), newest }
     }
 
     /// Of an export.
-    pub(crate) fn alone(marks: Marks) -> Self {
-        let against = Against::Events(Spending::new(marks.clone()));
-        Self { marks, against, merchants: BTreeSet::new(), newest: None }
+    pub(crate) fn alone(fingerprints: Fingerprints) -> Self {
+        let against = Against::Events(Spending::new(fingerprints.clone()));
+        Self { fingerprints, against, merchants: BTreeSet::new(), newest: None }
     }
 
-    pub(crate) fn open<'a>(&'a mut self, log: &'a Identity) -> LogBooks<'a> {
-        LogBooks {
+    pub(crate) fn open<'a>(&'a mut self, log: &'a Identity) -> ExpectedLog<'a> {
+        ExpectedLog {
             log,
             owner: Owner::default(),
-            counters: Counters::new(self.marks.clone()),
+            counters: Counters::new(self.fingerprints.clone()),
             rules: Rules::default(),
             approvals: Approvals::default(),
             keys: Keys::default(),
             gateway_keys: GatewayKeys::default(),
             referrals: Referrals::default(),
             additions: Additions::default(),
-            subjects: Subjects::new(self.marks.clone()),
+            subjects: Subjects::new(self.fingerprints.clone()),
             pruned: Pruned::default(),
             gaps: Gaps::default(),
             books: self,
@@ -132,24 +133,24 @@ impl Books {
 /// The name of the operator's log.
 pub(crate) const OPERATOR: &str = "operator";
 
-impl LogBooks<'_> {
+impl ExpectedLog<'_> {
     /// Some events are not part of what was exported.
     pub(crate) const fn outside(&mut self) {
         self.gaps.outside();
     }
 
-    /// An event whose body is gone. `told` is what a table says of it.
-    pub(crate) fn gone(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
+    /// An event whose body is pruned. `told` is what a table says of it.
+    pub(crate) fn record_pruned(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
         let instant = told.map(|told| told.at);
-        self.pruned.gone(at.index, instant);
+        self.pruned.record_pruned(at.index, instant);
         self.gaps.pruned(at.index, instant);
         match told.map(|told| (told.kind, told.about)) {
             Some((kind, about)) if !pruning::PRUNABLE.contains(&kind) => {
                 findings.add(at, Wrong::BodyKept);
                 match kind.split_once('.').map(|(of, _)| of) {
-                    Some("rule" | "perk") => self.rules.gone(about),
-                    Some("key") => self.keys.gone(about),
-                    Some("approvals") => self.approvals.gone(),
+                    Some("rule" | "perk") => self.rules.record_pruned(about),
+                    Some("key") => self.keys.record_pruned(about),
+                    Some("approvals") => self.approvals.record_pruned(),
                     _ => {}
                 }
             }
@@ -157,13 +158,13 @@ impl LogBooks<'_> {
                 kind @ (referral::KIND | contest::OPENED | contest::UPHELD | contest::OVERTURNED | contest::CLOSED),
                 check,
             )) => {
-                self.referrals.gone(check, kind);
+                self.referrals.record_pruned(check, kind);
             }
-            Some((contest::ADDED, check)) => self.additions.gone(check),
+            Some((contest::ADDED, check)) => self.additions.record_pruned(check),
             Some((kind @ (redemption::KIND | ending::RELEASED | ending::VOIDED), grant)) => {
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
-                    redemptions.has_gone |= kind == redemption::KIND;
-                    grants.gone(grant, kind);
+                    redemptions.has_pruned |= kind == redemption::KIND;
+                    grants.record_pruned(grant, kind);
                 }
             }
             _ => {}
@@ -269,7 +270,7 @@ impl LogBooks<'_> {
         Ok(())
     }
 
-    /// Of what came with exports of the whole log: how many bodies are gone without a word. Of a part of it: how
+    /// Of what came with exports of the whole log: how many bodies are pruned without a word. Of a part of it: how
     /// many of which only the rest could tell.
     pub(crate) fn close_alone(&self, is_whole: bool, findings: &mut Findings) -> u64 {
         if is_whole && !self.gaps.is_part() {

@@ -3,20 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
-/// Marks of texts under a random key, which is made after the texts and for one run: whoever wrote them
+/// Fingerprints of texts under a random key, which is made after the texts and for one run: whoever wrote them
 /// could not choose any that have the same mark. By accident two have it with a probability of 2⁻¹²⁸.
 #[derive(Clone, Default)]
-pub(crate) struct Marks {
+pub(crate) struct Fingerprints {
     key: [u8; 16],
 }
 
 /// A mark for each of what is counted.
-pub(crate) type Marked<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
+pub(crate) type ByFingerprint<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
 
-/// Marks of what was met.
+/// Fingerprints of what was met.
 pub(crate) type MarkedOnly<K> = HashSet<K, BuildHasherDefault<Ready>>;
 
-impl Marks {
+impl Fingerprints {
     /// `key` is random.
     pub(crate) const fn new(key: [u8; 16]) -> Self {
         Self { key }
@@ -79,7 +79,7 @@ impl Gathered {
     }
 }
 
-/// Marks are as good as random: what a table of them needs is there.
+/// Fingerprints are as good as random: what a table of them needs is there.
 #[derive(Default)]
 pub(crate) struct Ready(u64);
 
@@ -110,27 +110,27 @@ mod tests {
 
     #[test]
     fn a_mark_tells_texts_and_where_one_ends() {
-        let marks = Marks::new([1; 16]);
-        assert_eq!(marks.of(&["ab", "c"]), marks.of(&["ab", "c"]));
+        let fingerprints = Fingerprints::new([1; 16]);
+        assert_eq!(fingerprints.of(&["ab", "c"]), fingerprints.of(&["ab", "c"]));
         for other in [&["a", "bc"][..], &["abc"], &["ab", "c", ""], &["c", "ab"], &[]] {
-            assert_ne!(marks.of(&["ab", "c"]), marks.of(other), "{other:?}");
+            assert_ne!(fingerprints.of(&["ab", "c"]), fingerprints.of(other), "{other:?}");
         }
         let long = "x".repeat(600);
-        assert_ne!(marks.of(&["a", &*long, "b"]), marks.of(&["a", &long, "c"]), "more than is gathered");
-        let other = Marks::new([3; 16]);
-        assert_ne!(marks.of(&["ab", "c"]), other.of(&["ab", "c"]), "another run, another key");
-        let mark = marks.of(&["ab"]);
+        assert_ne!(fingerprints.of(&["a", &*long, "b"]), fingerprints.of(&["a", &long, "c"]), "more than is gathered");
+        let other = Fingerprints::new([3; 16]);
+        assert_ne!(fingerprints.of(&["ab", "c"]), other.of(&["ab", "c"]), "another run, another key");
+        let mark = fingerprints.of(&["ab"]);
         assert_ne!(mark >> 64, mark & u128::from(u64::MAX), "its halves are two marks");
     }
 
     #[test]
     fn a_table_finds_what_was_put_there() {
-        let marks = Marks::default();
-        let mut table: Marked<(u128, u128), usize> = Marked::default();
+        let fingerprints = Fingerprints::default();
+        let mut table: ByFingerprint<(u128, u128), usize> = ByFingerprint::default();
         for nth in 0..1000 {
-            table.insert((marks.of(&["a"]), marks.of(&[&nth.to_string()])), nth);
+            table.insert((fingerprints.of(&["a"]), fingerprints.of(&[&nth.to_string()])), nth);
         }
         assert_eq!(table.len(), 1000);
-        assert_eq!(table.get(&(marks.of(&["a"]), marks.of(&["7"]))), Some(&7));
+        assert_eq!(table.get(&(fingerprints.of(&["a"]), fingerprints.of(&["7"]))), Some(&7));
     }
 }

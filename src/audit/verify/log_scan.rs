@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::expected_state::LogBooks;
+use super::expected_state::ExpectedLog;
 use super::findings::{At, Findings, Place, Wrong};
 use super::source::{Entry, Identity};
 use crate::audit::reader::body::{Body, Unreadable};
@@ -43,7 +43,7 @@ impl Stored {
 }
 
 /// What the walk through a log has come to.
-pub(crate) struct Walk<'a> {
+pub(crate) struct LogScanner<'a> {
     log: &'a Identity,
     trust: &'a Trust,
     /// Those that it trusts to sign this log.
@@ -71,7 +71,7 @@ pub(crate) struct Walk<'a> {
     pub checkpoints: u64,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> LogScanner<'a> {
     /// A walk that goes on at the index `from`, behind the leaves of `frontier`; without it no root can
     /// be made.
     pub(crate) fn new(
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes the next leaf.
-    pub(crate) fn take(&mut self, entry: &Entry<'_>, books: &mut LogBooks<'_>, findings: &mut Findings) {
+    pub(crate) fn take(&mut self, entry: &Entry<'_>, books: &mut ExpectedLog<'_>, findings: &mut Findings) {
         self.events += u64::from(!entry.is_bare);
         self.whole.clear();
         if entry.index < self.next {
@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 self.pruned += 1;
-                books.gone(at, entry.columns.as_ref(), findings);
+                books.record_pruned(at, entry.columns.as_ref(), findings);
                 Ok(())
             }
             Some(Ok(body)) => {
@@ -313,7 +313,7 @@ impl<'a> Walk<'a> {
 
     /// After the last leaf and checkpoint: what must come to an end with them. `stated` is the size that
     /// the log is said to have. True when signatures that were passed over should be looked at
-    /// ([`Walk::recheck`]): what rests on them does not hold.
+    /// ([`LogScanner::recheck`]): what rests on them does not hold.
     pub(crate) fn close(&mut self, stated: u64, findings: &mut Findings) -> bool {
         self.settle_pinned(findings);
         let (name, size) = (self.log.name.as_str(), number(self.next));

@@ -15,12 +15,12 @@ pub(crate) struct Gaps {
     /// The last event whose body is pruned, and the instant of the youngest as far as the table says it.
     last: Option<(i64, i64)>,
     /// What the log tells so far of all pruning together.
-    all: Option<Told>,
+    all: Option<RecordedFields>,
 }
 
 /// Microseconds of Unix time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Told {
+struct RecordedFields {
     /// Younger events were not pruned.
     before: i64,
     /// When it was done.
@@ -29,7 +29,7 @@ struct Told {
     to_index: i64,
 }
 
-impl Told {
+impl RecordedFields {
     /// Whether a window of the calendar was still to last when it was done, so that nothing is pruned that used it.
     fn left_open(&self, window: &str) -> bool {
         Timestamp::from_microsecond(self.at).is_ok_and(|at| ends_after(window, at))
@@ -50,8 +50,8 @@ impl Gaps {
 
     /// The log tells of pruning.
     pub(crate) fn tell(&mut self, at: i64, facts: &PrunedFacts) {
-        let told = Told { before: facts.before.as_microsecond(), at, to_index: facts.to_index };
-        self.all = Some(self.all.map_or(told, |all| Told {
+        let told = RecordedFields { before: facts.before.as_microsecond(), at, to_index: facts.to_index };
+        self.all = Some(self.all.map_or(told, |all| RecordedFields {
             before: all.before.max(told.before),
             at: all.at.max(told.at),
             to_index: all.to_index.max(told.to_index),
@@ -60,7 +60,7 @@ impl Gaps {
 
     /// What the log has told of pruning, once that accounts for all that is pruned so far. Clocks differ, so a
     /// later pruning may take what one of before had left in its midst.
-    fn told(&self) -> Option<Told> {
+    fn told(&self) -> Option<RecordedFields> {
         let (last, youngest) = self.last?;
         self.all.filter(|all| last < all.to_index && youngest < all.before)
     }
@@ -153,7 +153,7 @@ mod tests {
         assert!(!gaps.may_have_counted("day:2026-03-02@+00", 0), "it was open when it was pruned");
         assert!(gaps.may_hold(micros("2026-02-28T23:59:59Z")) && !gaps.may_hold(micros("2026-03-01T00:00:00Z")));
         assert!(gaps.is_behind(6) && !gaps.is_behind(7));
-        // More is gone than that tells of.
+        // More is pruned than that tells of.
         gaps.pruned(8, None);
         assert!(gaps.may_count(ROLLING, i64::MAX) && gaps.may_hold(at));
         gaps.tell(at + 1, &told("2026-02-01T00:00:00Z", 9));

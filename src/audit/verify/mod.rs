@@ -26,10 +26,10 @@ use crate::ledger::store::CheckpointRow;
 use crate::tlog::merkle::Frontier;
 use crate::tlog::note::VerifierKey;
 use checked::Checked;
-use expected_state::{Books, LogBooks, OPERATOR};
+use expected_state::{ExpectedLog, ExpectedState, OPERATOR};
 use findings::{Findings, Place, Wrong};
-use fingerprints::Marks;
-use log_scan::{Pinned, Stored, Trust, Walk, number};
+use fingerprints::Fingerprints;
+use log_scan::{LogScanner, Pinned, Stored, Trust, number};
 use logs::{Log, Logs};
 use source::{Columns, Entry};
 use store::EventRow;
@@ -131,7 +131,7 @@ struct Verification {
     merchants: Vec<(String, String)>,
     trust: Trust,
     pinned: BTreeMap<String, Vec<Pinned>>,
-    books: Books,
+    books: ExpectedState,
     report: Report,
 }
 
@@ -147,7 +147,7 @@ impl Verification {
             merchants: store::list_merchants(conn)?,
             trust: Trust { keys, every_signature: request.every_signature },
             pinned: BTreeMap::new(),
-            books: Books::new(Marks::new(entropy.bytes()), store::find_newest_instant(conn)?),
+            books: ExpectedState::new(Fingerprints::new(entropy.bytes()), store::find_newest_instant(conn)?),
             report: Report::default(),
         };
         for anchor in &request.anchors {
@@ -222,7 +222,7 @@ impl Verification {
         let Report { checked, findings, .. } = &mut self.report;
         let pinned = self.pinned.remove(&log.head.id).unwrap_or_default();
         let mut books = self.books.open(&log.identity);
-        let mut walk = Walk::new(&log.identity, &self.trust, (0, Some(Frontier::default())), pinned);
+        let mut walk = LogScanner::new(&log.identity, &self.trust, (0, Some(Frontier::default())), pinned);
         let mut checkpoints = Checkpoints::default();
         let mut subtrees = StoredSubtrees::new(&log.head.id);
         let mut last = i64::MIN;
@@ -267,7 +267,7 @@ impl Verification {
     }
 }
 
-fn take(walk: &mut Walk<'_>, event: &EventRow, books: &mut LogBooks<'_>, findings: &mut Findings) {
+fn take(walk: &mut LogScanner<'_>, event: &EventRow, books: &mut ExpectedLog<'_>, findings: &mut Findings) {
     let entry = Entry {
         index: event.log_index,
         leaf_hash: event.leaf_hash.0,
@@ -280,7 +280,7 @@ fn take(walk: &mut Walk<'_>, event: &EventRow, books: &mut LogBooks<'_>, finding
 }
 
 /// The head's row, held to what the walk came to.
-fn close_head(walk: &Walk<'_>, log: &Log, findings: &mut Findings) {
+fn close_head(walk: &LogScanner<'_>, log: &Log, findings: &mut Findings) {
     let head = &log.head;
     let mut wrong = Vec::new();
     if walk.events == 0 && head.size <= 0 {

@@ -1,10 +1,10 @@
 //! Whether two streams hold the same records, in any order, in constant memory.
 
-use super::fingerprints::Marks;
+use super::fingerprints::Fingerprints;
 
 /// A record as its event tells it, or as its row does: the same fields in the same order, each with
 /// the name that people know it by.
-pub(crate) struct Told<'a, const N: usize> {
+pub(crate) struct RecordedFields<'a, const N: usize> {
     pub fields: [(&'static str, Field<'a>); N],
 }
 
@@ -25,12 +25,12 @@ impl Field<'_> {
     }
 }
 
-impl<const N: usize> Told<'_, N> {
+impl<const N: usize> RecordedFields<'_, N> {
     pub(crate) fn add_to(&self, tally: &mut Tally) {
         tally.add(&self.fields.each_ref().map(|(_, field)| field.bytes()));
     }
 
-    pub(crate) fn compare(&self, other: &Told<'_, N>) -> Likeness {
+    pub(crate) fn compare(&self, other: &RecordedFields<'_, N>) -> Likeness {
         let differing = self.fields.iter().zip(&other.fields).find(|((_, a), (_, b))| a.bytes() != b.bytes());
         differing.map_or(Likeness::Same, |((name, _), _)| Likeness::Differs(name))
     }
@@ -54,26 +54,26 @@ pub(crate) const fn number(number: i64) -> Field<'static> {
     Field::Number(number.to_be_bytes())
 }
 
-/// The sum of half a mark of each record: two tallies by the same marks are equal when the same records
+/// The sum of half a fingerprint of each record: two tallies by the same fingerprints are equal when the same records
 /// were added as often, and by accident with a probability of 2⁻⁶⁴. Nobody could choose records whose
-/// marks sum up alike: see [`Marks`].
+/// fingerprints sum up alike: see [`Fingerprints`].
 #[derive(Clone)]
 pub(crate) struct Tally {
-    marks: Marks,
+    fingerprints: Fingerprints,
     count: u64,
     sum: u128,
 }
 
 impl Tally {
-    /// An empty one. Tallies that are to be compared need the same marks.
-    pub(crate) const fn new(marks: Marks) -> Self {
-        Self { marks, count: 0, sum: 0 }
+    /// An empty one. Tallies that are to be compared need the same fingerprints.
+    pub(crate) const fn new(fingerprints: Fingerprints) -> Self {
+        Self { fingerprints, count: 0, sum: 0 }
     }
 
     /// Adds a record, given as its fields.
     pub(crate) fn add(&mut self, fields: &[&[u8]]) {
         self.count += 1;
-        self.sum = self.sum.wrapping_add(self.marks.half_of(fields).into());
+        self.sum = self.sum.wrapping_add(self.fingerprints.half_of(fields).into());
     }
 
     /// How many records were added.
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn tally(records: &[&[&[u8]]]) -> Tally {
-        let mut tally = Tally::new(Marks::default());
+        let mut tally = Tally::new(Fingerprints::default());
         for fields in records {
             tally.add(fields);
         }

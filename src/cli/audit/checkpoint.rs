@@ -9,7 +9,7 @@ use crate::audit::AuditError;
 use crate::audit::anchoring::{self, AnchorFile, AnchorLine};
 use crate::cli::error::CliError;
 use crate::cli::output::{write_block, write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::database::Database;
 use crate::foundation::ids::MerchantSlug;
 use crate::settings::master_key;
@@ -60,7 +60,7 @@ impl fmt::Display for Appended {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let url = invocation.settings()?.storage.database_url;
     url.check()?;
     // Opening it would make it.
@@ -83,5 +83,5 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         }
         None => invocation.output.show(&Heads { logs })?,
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

@@ -16,7 +16,7 @@ use crate::audit::export::{Export, Since, Wanted, skip_bom};
 use crate::cli::error::CliError;
 use crate::cli::once::{ACTOR, MerchantFlag, Needs, merchant};
 use crate::cli::output::{Output, write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::subject::hex;
 use crate::ledger::entry::LogOwner;
 
@@ -75,7 +75,7 @@ impl fmt::Display for Exported {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let since = args.since.as_deref().map(read_since).transpose()?;
     let form = match args.format {
         Format::Ndjson => Form::Ndjson,
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     if !is_piped {
         invocation.output.show(&exported)?;
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 /// Under another name first: what is cut off must not pass for the whole.

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::log_keys::LogKeys;
 use super::output::{Output, write_line};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::audit::verify::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
 use crate::settings::master_key;
@@ -202,7 +202,7 @@ impl Display for Verdict {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
         Action::Verify(args) => verify(args, invocation),
         Action::Prune(args) => prune::run(args, invocation),
@@ -212,7 +212,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     }
 }
 
-fn verify(args: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
+fn verify(args: &Verify, invocation: &Invocation) -> Result<Completion, CliError> {
     let mut anchors = Vec::new();
     for path in &args.anchors {
         let unreadable = |reason: String| CliError::Anchor { path: path.clone(), reason };
@@ -233,7 +233,7 @@ fn verify(args: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
     bar.finish_and_clear();
     let verdict = Verdict::of(report?, !args.keys.is_empty());
     invocation.output.show(&verdict)?;
-    Ok(if verdict.ok { Ended::Well } else { Ended::Badly })
+    Ok(if verdict.ok { Completion::Succeeded } else { Completion::Failed })
 }
 
 fn of_database(

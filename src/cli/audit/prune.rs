@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, Needs, all_pages};
 use crate::cli::output::confirmation::Confirmation;
 use crate::cli::output::{write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::MerchantSlug;
 use crate::gateway::Gateway;
 use crate::ledger::retention::pruning::Plan;
@@ -88,11 +88,11 @@ struct ObstacleView {
 
 impl PrunedView {
     fn of(merchant: &Merchant, plan: &Plan, count: u64) -> Self {
-        let obstacle = |it: &crate::ledger::retention::pruning::Obstacle| ObstacleView {
-            code: it.hindrance.code(),
+        let obstacle = |it: &crate::ledger::retention::pruning::PruningBlocker| ObstacleView {
+            code: it.reason.code(),
             count: it.count,
             until: it.until,
-            detail: it.hindrance.told(),
+            detail: it.reason.told(),
         };
         Self {
             merchant: merchant.slug.clone(),
@@ -126,10 +126,10 @@ impl fmt::Display for Answer {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let answer = invocation.with_gateway(Needs::Existing, async |gateway| prune(args, gateway, invocation).await)?;
     invocation.output.show(&answer)?;
-    Ok(if answer.refused { Ended::Badly } else { Ended::Well })
+    Ok(if answer.refused { Completion::Failed } else { Completion::Succeeded })
 }
 
 async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Result<Answer, CliError> {

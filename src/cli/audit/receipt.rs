@@ -10,7 +10,7 @@ use crate::audit::receipt::{self, Proof, Receipt, State, Step};
 use crate::cli::error::CliError;
 use crate::cli::log_keys::LogKeys;
 use crate::cli::output::{counted, write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::unicode::text_without_bom;
 
 /// More than any answer that is looked at.
@@ -83,7 +83,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let receipt = read(&args.receipt, Receipt::parse)?;
     let proofs = args.proofs.iter().map(|path| read(path, Proof::parse)).collect::<Result<Vec<_>, _>>()?;
     let examined = receipt::examine(&receipt, &proofs, &LogKeys::all(&args.keys));
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let (unproven, steps) = (unproven.collect(), examined.steps);
     let (log, index) = (receipt.log().to_owned(), receipt.index());
     invocation.output.show(&Verdict { ok, complete, log, index, steps, unproven })?;
-    Ok(if ok { Ended::Well } else { Ended::Badly })
+    Ok(if ok { Completion::Succeeded } else { Completion::Failed })
 }
 
 fn read<T>(path: &Path, parse: fn(&str) -> Result<T, String>) -> Result<T, CliError> {

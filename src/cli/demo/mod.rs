@@ -15,7 +15,7 @@ use super::error::CliError;
 use super::flags::ServingFlags;
 use super::output::{write_block, write_line, write_part};
 use super::serve::{Running, stop_signal};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::access::{AccessError, Merchant, NewKey, Role};
 use crate::foundation::ids::MerchantSlug;
 use crate::foundation::json::Json;
@@ -130,7 +130,7 @@ impl fmt::Display for Show {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let stage = Stage::set(args, invocation)?;
     let runtime = super::runtime()?;
     let show = runtime.block_on(async {
@@ -164,7 +164,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         // Nothing of a show that is over is worth keeping, least of all its master key.
         std::fs::remove_dir_all(dir)?;
     }
-    Ok(if show { Ended::Well } else { Ended::Badly })
+    Ok(if show { Completion::Succeeded } else { Completion::Failed })
 }
 
 /// On the usual port, or on a free one when that is taken and nobody asked for it.

@@ -17,7 +17,7 @@ use super::error::CliError;
 use super::flags::ServingFlags;
 use super::log_origins::is_local as is_local_place;
 use super::output::{counted, write_line};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::audit::anchoring::webhook;
 use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
 use crate::settings::{Origin, Settings, master_key, open_files};
@@ -107,7 +107,7 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let findings = match invocation.serving_settings(&args.serving) {
         Ok(settings) => CHECKS.iter().map(|check| check(&settings)).collect(),
         Err(CliError::Settings(all)) => {
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     };
     let diagnosis = diagnose(findings);
     invocation.output.show(&diagnosis)?;
-    Ok(if diagnosis.healthy { Ended::Well } else { Ended::Badly })
+    Ok(if diagnosis.healthy { Completion::Succeeded } else { Completion::Failed })
 }
 
 fn diagnose(findings: Vec<Finding>) -> Diagnosis {

@@ -14,7 +14,7 @@ use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
 use crate::database::{DatabaseError, Mismatch};
 use crate::eligibility::checker::CheckError;
-use crate::eligibility::referral_decision::RulingError;
+use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
 use crate::foundation::document::Issue;
@@ -110,7 +110,7 @@ pub enum CliError {
     #[error(transparent)]
     Check(CheckError),
     #[error(transparent)]
-    Ruling(RulingError),
+    Ruling(ReferralDecisionError),
     #[error(transparent)]
     Contest(ContestError),
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::eligibility::checker::CheckError;
-use crate::eligibility::referral_decision::RulingError;
+use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::ending::ReturnError;
@@ -31,10 +31,10 @@ impl From<CheckError> for CliError {
     }
 }
 
-impl From<RulingError> for CliError {
-    fn from(error: RulingError) -> Self {
+impl From<ReferralDecisionError> for CliError {
+    fn from(error: ReferralDecisionError) -> Self {
         match error {
-            RulingError::Check(error) => error.into(),
+            ReferralDecisionError::Check(error) => error.into(),
             other => Self::Ruling(other),
         }
     }

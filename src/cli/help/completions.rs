@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::output::write_block;
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -28,10 +28,10 @@ impl fmt::Display for Completions {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut crate::cli::command(), "perkgate", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     invocation.output.show(&Completions { shell: args.shell.to_string(), script })?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::output::{counted, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,7 +31,7 @@ impl fmt::Display for Written {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let directory = &args.directory;
     std::fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))?;
     let mut command = crate::cli::command().disable_help_subcommand(true);
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     let mut pages = Vec::new();
     write(&command, "perkgate", directory, &mut pages)?;
     invocation.output.show(&Written { directory: directory.display().to_string(), pages })?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 /// The page of a command and those of all below it: `perkgate-key-create.1`.

@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::once::{self, Needs};
 use crate::cli::output::progress::work_off;
 use crate::cli::output::{table, write_block, write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::eligibility::backtest::{Backtest, Shift};
 use crate::eligibility::backtester::PastTrial;
 use crate::foundation::ids::CheckId;
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Exits with 1 when what ran is not reproduced: then the record or the gateway is not as it must be.
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let Args { rule, from, to } = args;
     let trial = PastTrial { perk: rule.perk.clone(), choice: rule.choice()?, from: *from, to: *to };
     let found = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         work_off(invocation.output, "events", run).await
     })?;
     invocation.output.show(&found)?;
-    Ok(if found.reproduction.mismatches == 0 { Ended::Well } else { Ended::Badly })
+    Ok(if found.reproduction.mismatches == 0 { Completion::Succeeded } else { Completion::Failed })
 }
 
 impl fmt::Display for Backtest {

@@ -12,7 +12,7 @@ use super::{PerkView, list};
 use crate::cli::error::CliError;
 use crate::cli::once::{self, MerchantFlag, Needs};
 use crate::cli::output::write_line;
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
 use crate::perks::perk::PerkStatus;
@@ -61,10 +61,10 @@ impl fmt::Display for Differences {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let differences = compare(args, invocation).map_err(|error| CliError::NoAnswer(Box::new(error)))?;
     invocation.output.show(&differences)?;
-    Ok(if differences.differs { Ended::Badly } else { Ended::Well })
+    Ok(if differences.differs { Completion::Failed } else { Completion::Succeeded })
 }
 
 fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError> {

@@ -12,7 +12,7 @@ use super::plan::{Outlook, Planned};
 use crate::cli::error::CliError;
 use crate::cli::once::{self, MerchantFlag, Needs};
 use crate::cli::output::write_part;
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
 
@@ -83,7 +83,7 @@ pub(super) fn run(
     wishes: &Wishes,
     dry_run: bool,
     invocation: &Invocation,
-) -> Result<Ended, CliError> {
+) -> Result<Completion, CliError> {
     let mut sheets = open_all(paths)?;
     for sheet in &mut sheets {
         wishes.amend(&mut sheet.file);
@@ -94,7 +94,7 @@ pub(super) fn run(
             Ok(Plan { dry_run, perks: check(gateway, &merchant, &sheets).await? })
         })?;
         invocation.output.show(&plan)?;
-        return Ok(Ended::Well);
+        return Ok(Completion::Succeeded);
     }
     let applied = invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &wishes.merchant).await?.id;
@@ -102,7 +102,7 @@ pub(super) fn run(
         apply_all(gateway, &merchant, &sheets).await
     })?;
     invocation.output.show(&applied)?;
-    Ok(if applied.perks.iter().any(|it| it.applied.waits) { Ended::Badly } else { Ended::Well })
+    Ok(if applied.perks.iter().any(|it| it.applied.waits) { Completion::Failed } else { Completion::Succeeded })
 }
 
 /// What each file would do.

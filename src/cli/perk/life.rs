@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use crate::cli::output::confirmation::Confirmation;
 use crate::cli::output::{table, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::document::Issue;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
@@ -235,7 +235,7 @@ impl fmt::Display for History {
     }
 }
 
-pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, CliError> {
     match life {
         Life::Submit(of) => step(of, Step::Submit, invocation),
         Life::Withdraw(of) => step(of, Step::Withdraw, invocation),
@@ -249,7 +249,7 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
             let waits = made.version.status == VersionStatus::InReview;
             invocation.output.show(&Stepped::of(made))?;
             // It was to decide, and doesn't.
-            Ok(if waits { Ended::Badly } else { Ended::Well })
+            Ok(if waits { Completion::Failed } else { Completion::Succeeded })
         }
         Life::DeleteDraft { perk, merchant, version, confirmation } => {
             on(&merchant, invocation, async |gateway, merchant| {
@@ -262,7 +262,7 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
                 Ok(())
             })?;
             invocation.output.show(&DraftDeleted { perk, version, deleted: true })?;
-            Ok(Ended::Well)
+            Ok(Completion::Succeeded)
         }
         Life::Pause(of) => stand(of, PerkStatus::Paused, None, invocation),
         Life::Resume(of) => stand(of, PerkStatus::Active, None, invocation),
@@ -278,12 +278,12 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Ended, CliError
             })?;
             let versions = versions.into_iter().map(|version| Past::of(version, &labels)).collect();
             invocation.output.show(&History { perk, versions })?;
-            Ok(Ended::Well)
+            Ok(Completion::Succeeded)
         }
     }
 }
 
-fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, CliError> {
+fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Completion, CliError> {
     let OfVersion { of: OfPerk { perk, merchant, note }, version } = of;
     let done = on(&merchant, invocation, async |gateway, merchant| {
         let number = match version {
@@ -303,7 +303,7 @@ fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Ended, Cli
         }
     })?;
     invocation.output.show(&Stepped::of(done))?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 fn stand(
@@ -311,7 +311,7 @@ fn stand(
     status: PerkStatus,
     confirmation: Option<Confirmation>,
     invocation: &Invocation,
-) -> Result<Ended, CliError> {
+) -> Result<Completion, CliError> {
     let OfPerk { perk, merchant, note } = of;
     let perk = on(&merchant, invocation, async |gateway, merchant| {
         if let Some(confirmation) = confirmation {
@@ -321,7 +321,7 @@ fn stand(
         Ok(gateway.catalog.set_status(merchant, ACTOR, &perk, status, note).await?)
     })?;
     invocation.output.show(&StatusSet { status: perk.shown_status(), perk: perk.slug })?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 fn on<T>(

@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs, all_pages};
 use super::output::{table, write_block, write_line};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::database::DatabaseError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
@@ -195,7 +195,7 @@ impl fmt::Display for Shown {
     }
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let existing = Needs::Existing;
     match args.action {
         Action::Simulate(args) => return simulate::run(args, invocation),
@@ -217,7 +217,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             for applied in applied {
                 invocation.output.show(&applied)?;
                 if applied.waits {
-                    return Ok(Ended::Badly);
+                    return Ok(Completion::Failed);
                 }
             }
         }
@@ -241,7 +241,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             invocation.output.show(&shown)?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 /// All perks of the merchant, by short name.

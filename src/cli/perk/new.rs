@@ -13,7 +13,7 @@ use super::files::is_of_cases;
 use crate::cli::document::has_yaml_name;
 use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::foundation::yaml::write::write;
@@ -65,7 +65,7 @@ impl fmt::Display for Written {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let template = args.template;
     let slug = args.perk.as_ref().map_or_else(|| template.slug(), PerkSlug::as_str);
     let file = args.out.clone().unwrap_or_else(|| format!("{slug}.yaml").into());
@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         file: file.display().to_string(),
         cases: cases.display().to_string(),
     })?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 /// Never over a file that somebody made meanwhile.

@@ -12,14 +12,14 @@ use crate::cli::document::has_yaml_name;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, MerchantFlag, Needs, all_pages};
 use crate::cli::output::write_line;
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::database::DatabaseError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::yaml::write::write;
 use crate::gateway::Gateway;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion};
-use crate::rules::normalize::tidy;
+use crate::rules::normalize::normalize;
 use crate::rules::rule::Rule;
 
 const EXAMPLES: &str = "\
@@ -90,7 +90,7 @@ struct Target {
     outcome: Outcome,
 }
 
-pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let Args { directory, merchant, force } = args;
     let existing = if directory.is_dir() { files::in_directory(&directory, Kind::Perks)? } else { Vec::new() };
     let latest = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -109,7 +109,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         outcome,
     };
     invocation.output.show(&Pulled { perks: targets.into_iter().map(pulled).collect() })?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }
 
 async fn latest_of_all(gateway: &Gateway, merchant: &MerchantId) -> Result<Vec<(Perk, RuleVersion)>, CliError> {
@@ -188,7 +188,7 @@ fn content(target: &Target) -> String {
         ("name", Json::text(&perk.name)),
         // Always: a file without it leaves the gateway's purpose as it is.
         ("purpose", Json::text(perk.purpose.as_str())),
-        ("rule", tidy(rule, perk.slug.as_str())),
+        ("rule", normalize(rule, perk.slug.as_str())),
     ]);
     if !has_yaml_name(path) {
         return format!("{}\n", serde_json::to_string_pretty(&body).unwrap_or_else(|_| body.canonical()));

@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
 use crate::cli::output::progress::work_off;
 use crate::cli::output::{table, write_block, write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::decision::reason::Reason;
@@ -95,7 +95,7 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, &'static str> {
     parse_instant(text).ok_or("write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z")
 }
 
-pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let context = read_context(args.context.as_deref())?;
     let (choice, perk) = (args.rule.choice()?, args.rule.perk.clone());
     let merchant = args.rule.merchant.clone();
@@ -107,7 +107,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
             work_off(invocation.output, "scores", run).await
         })?;
         invocation.output.show(&found)?;
-        return Ok(Ended::Well);
+        return Ok(Completion::Succeeded);
     }
     let trial = Trial {
         perk,
@@ -124,8 +124,8 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Ended, CliError
         let merchant = once::merchant(gateway, &merchant).await?;
         gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(known)
     })?;
-    invocation.output.show(&Told::from(simulated))?;
-    Ok(Ended::Well)
+    invocation.output.show(&SimulatedView::from(simulated))?;
+    Ok(Completion::Succeeded)
 }
 
 /// The error, told as other commands tell it.
@@ -150,7 +150,7 @@ pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
 
 /// What would be decided, as it is told.
 #[derive(Serialize)]
-struct Told {
+struct SimulatedView {
     perk: PerkSlug,
     version: Option<i32>,
     rule_hash: String,
@@ -173,7 +173,7 @@ struct ToldLimit {
     resets_at: Option<Timestamp>,
 }
 
-impl From<Simulated> for Told {
+impl From<Simulated> for SimulatedView {
     fn from(simulated: Simulated) -> Self {
         let limit =
             |limit: LimitTouched| ToldLimit { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at };
@@ -194,7 +194,7 @@ impl From<Simulated> for Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for SimulatedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;

@@ -11,7 +11,7 @@ use super::files::{self, Kind, Sheet};
 use crate::cli::document::Document;
 use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::decision::decide::{Decision, Verdict};
 use crate::eligibility::cases::{Case, Expected, Tested, Waiting, codes_of, read_cases, tested};
 use crate::rules::rule::Rule;
@@ -118,7 +118,7 @@ impl From<Verdict> for GotView {
 }
 
 /// One side of a failure, as far as it is said.
-struct Told<'a> {
+struct CaseReport<'a> {
     decision: Decision,
     tier: Option<&'a str>,
     reasons: Option<&'a [&'static str]>,
@@ -127,7 +127,7 @@ struct Told<'a> {
     max_wait: Option<&'a str>,
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for CaseReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.decision.as_str())?;
         if let Some(tier) = self.tier {
@@ -154,7 +154,7 @@ impl fmt::Display for Failure {
         let Self { name, line, expected, got } = self;
         let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
         write_line!(f, "  FAILED  {name}{line}")?;
-        let wanted = Told {
+        let wanted = CaseReport {
             decision: expected.decision,
             tier: expected.tier.as_deref(),
             reasons: expected.reasons.as_deref(),
@@ -162,7 +162,7 @@ impl fmt::Display for Failure {
             max_wait: expected.max_wait.as_deref(),
         };
         write_line!(f, "          expected  {wanted}")?;
-        let had = Told {
+        let had = CaseReport {
             decision: got.decision,
             tier: got.tier.as_deref(),
             reasons: Some(&got.reasons),
@@ -193,11 +193,11 @@ impl fmt::Display for Report {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let no_answer = |error| CliError::NoAnswer(Box::new(error));
     let report = test_all(&args.files).map_err(no_answer)?;
     invocation.output.show(&report)?;
-    Ok(if report.failed == 0 { Ended::Well } else { Ended::Badly })
+    Ok(if report.failed == 0 { Completion::Succeeded } else { Completion::Failed })
 }
 
 fn test_all(paths: &[PathBuf]) -> Result<Report, CliError> {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::error::CliError;
 use super::output::{write_line, write_part};
-use super::{Ended, Invocation};
+use super::{Completion, Invocation};
 use crate::foundation::clock::from_seconds;
 use crate::foundation::unicode::text_without_bom;
 use crate::tokens::{Claims, Jwks, TokenError, Verifier, scanned};
@@ -119,7 +119,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
         Action::Verify(asked) => verify(asked, invocation),
         Action::RotateKey(asked) => rotate::run(asked, invocation),
@@ -127,14 +127,14 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
     }
 }
 
-fn verify(asked: &Verify, invocation: &Invocation) -> Result<Ended, CliError> {
+fn verify(asked: &Verify, invocation: &Invocation) -> Result<Completion, CliError> {
     let Verify { token, jwks, issuer, audience } = asked;
     let jwks = key_set(jwks)?;
     let token = if token == "-" { token_from_stdin()? } else { token.clone() };
     let verified = Verifier::offline(jwks, issuer).verify(scanned(&token), audience, invocation.clock.now());
     let (verdict, ended) = match verified {
-        Ok(claims) => (Verdict::Valid(claims), Ended::Well),
-        Err(why) => (Verdict::Refused(why), Ended::Badly),
+        Ok(claims) => (Verdict::Valid(claims), Completion::Succeeded),
+        Err(why) => (Verdict::Refused(why), Completion::Failed),
     };
     invocation.output.show(&verdict)?;
     Ok(ended)

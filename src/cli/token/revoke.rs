@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::once::{ACTOR, Needs};
 use crate::cli::output::confirmation::Confirmation;
 use crate::cli::output::{write_line, write_part};
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::keyring::rotation::{Revocation, Succession};
 
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ impl fmt::Display for Revoked {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let revocation = invocation.with_gateway(Needs::Existing, async |gateway| {
         args.confirmation.ask(&format!("withdraw the token key {}: its tokens open no door any more", args.kid))?;
         let revocation = gateway.ledger.revoke_token_key(args.kid.clone(), ACTOR).await?.ok_or_else(|| {
@@ -65,5 +65,5 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliErro
         Ok(revocation)
     })?;
     invocation.output.show(&Revoked::from(revocation))?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::error::CliError;
 use crate::cli::once::{ACTOR, Needs};
 use crate::cli::output::write_part;
-use crate::cli::{Ended, Invocation};
+use crate::cli::{Completion, Invocation};
 use crate::keyring::rotation::Rotation;
 
 /// A month ahead is a plan; a year is a typing error.
@@ -64,12 +64,12 @@ impl fmt::Display for Rotated {
     }
 }
 
-pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Ended, CliError> {
+pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let rotation = invocation.with_gateway(Needs::Existing, async |gateway| {
         let rotation = gateway.ledger.rotate_token_key(args.after, ACTOR).await?;
         gateway.keys.follow_own_change().await;
         Ok(rotation)
     })?;
     invocation.output.show(&Rotated::from(rotation))?;
-    Ok(Ended::Well)
+    Ok(Completion::Succeeded)
 }

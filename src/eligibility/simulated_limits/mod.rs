@@ -21,11 +21,11 @@ use visits::{Stands, Use, Visit};
 
 /// Which of the two histories is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Course {
+pub(super) enum Timeline {
     /// What the ledger did.
-    Really,
+    Actual,
     /// What the rule would have done.
-    Replayed,
+    Hypothetical,
 }
 
 /// From where on the log has to be read for the counters to be right when the period begins.
@@ -167,7 +167,7 @@ impl Counters {
     }
 
     /// A grant of the past, as the ledger admitted it.
-    pub fn used(&mut self, granting: &Granting<'_>, courses: &[Course]) {
+    pub fn used(&mut self, granting: &Granting<'_>, courses: &[Timeline]) {
         self.latest = self.latest.max(granting.at.as_microsecond());
         for course in courses {
             self.take(granting, *course, false);
@@ -180,13 +180,13 @@ impl Counters {
 
     /// The rule has decided the check of a grant; in its course the grant used these, or nothing.
     pub fn decided(&mut self, granting: &Granting<'_>) {
-        self.take(granting, Course::Replayed, true);
+        self.take(granting, Timeline::Hypothetical, true);
         if let Some(visit) = self.visits.get_mut(&granting.grant) {
             visit.is_decided = true;
         }
     }
 
-    fn take(&mut self, granting: &Granting<'_>, course: Course, is_decided: bool) {
+    fn take(&mut self, granting: &Granting<'_>, course: Timeline, is_decided: bool) {
         for limit in granting.touched {
             let Some(counting) = self.limits.get(&limit.id).copied() else { continue };
             if !granting.of_this_perk && !is_across_perks(&limit.scope) {
@@ -225,14 +225,14 @@ impl Counters {
         }
     }
 
-    fn line(&mut self, counter: Key, behind: i64, course: Course) -> &mut Line {
+    fn line(&mut self, counter: Key, behind: i64, course: Timeline) -> &mut Line {
         let lines = self.lines.entry(counter).or_insert_with(|| Lines { behind, courses: <[Line; 2]>::default() });
         lines.courses.of(course)
     }
 
     /// What the limits say to a grant in `course`, as the ledger asks them: one that any limit refuses
     /// uses nothing, and neither does asking.
-    pub fn ask(&mut self, course: Course, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
+    pub fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
         let at = asking.at.as_microsecond();
         self.latest = self.latest.max(at);
         let mut refusals = Vec::new();
@@ -324,30 +324,30 @@ impl Line {
     }
 }
 
-impl Course {
-    pub const BOTH: [Self; 2] = [Self::Really, Self::Replayed];
+impl Timeline {
+    pub const BOTH: [Self; 2] = [Self::Actual, Self::Hypothetical];
 }
 
 /// Something kept for each course.
 pub(super) trait Each<T> {
-    fn of(&mut self, course: Course) -> &mut T;
-    fn get_of(&self, course: Course) -> &T;
+    fn of(&mut self, course: Timeline) -> &mut T;
+    fn get_of(&self, course: Timeline) -> &T;
 }
 
 impl<T> Each<T> for [T; 2] {
-    fn of(&mut self, course: Course) -> &mut T {
+    fn of(&mut self, course: Timeline) -> &mut T {
         let [really, replayed] = self;
         match course {
-            Course::Really => really,
-            Course::Replayed => replayed,
+            Timeline::Actual => really,
+            Timeline::Hypothetical => replayed,
         }
     }
 
-    fn get_of(&self, course: Course) -> &T {
+    fn get_of(&self, course: Timeline) -> &T {
         let [really, replayed] = self;
         match course {
-            Course::Really => really,
-            Course::Replayed => replayed,
+            Timeline::Actual => really,
+            Timeline::Hypothetical => replayed,
         }
     }
 }
@@ -408,20 +408,20 @@ mod tests {
         let mut counters = Counters::of(&rule);
         let today = claims(&rule, NOON);
         for (grant, used) in [("a", 1), ("b", 2)] {
-            let admission = counters.ask(Course::Replayed, &today, &asking(&ada, NOON));
+            let admission = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON));
             assert!(admission.admitted);
             assert_eq!(admission.limits[0].used, used);
             counters.decided(&granting(grant, NOON, &admission));
         }
-        let refused = counters.ask(Course::Replayed, &today, &asking(&ada, NOON));
+        let refused = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON));
         assert!(!refused.admitted);
         assert_eq!(refused.limits[0].used, 2);
         assert_eq!(refused.next_eligible_at, Some("2012-05-09T00:00:00Z".parse().unwrap()));
         // The other history has not moved, and neither have another person and another day.
-        assert!(counters.ask(Course::Really, &today, &asking(&ada, NOON)).admitted);
-        assert!(counters.ask(Course::Replayed, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).admitted);
+        assert!(counters.ask(Timeline::Actual, &today, &asking(&ada, NOON)).admitted);
+        assert!(counters.ask(Timeline::Hypothetical, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).admitted);
         let tomorrow = "2012-05-09T00:00:00Z";
-        assert!(counters.ask(Course::Replayed, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).admitted);
+        assert!(counters.ask(Timeline::Hypothetical, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).admitted);
     }
 
     #[test]
@@ -431,10 +431,10 @@ mod tests {
         let (mut counters, ada) = (Counters::of(&rule), Pseudonym::stored("sub_a"));
         assert!(counters.are_across_perks());
         let claims = claims(&rule, NOON);
-        let admission = counters.ask(Course::Really, &claims, &asking(&ada, NOON));
+        let admission = counters.ask(Timeline::Actual, &claims, &asking(&ada, NOON));
         let elsewhere = Granting { of_this_perk: false, ..granting("a", NOON, &admission) };
-        counters.used(&elsewhere, &Course::BOTH);
-        let admission = counters.ask(Course::Replayed, &claims, &asking(&ada, NOON));
+        counters.used(&elsewhere, &Timeline::BOTH);
+        let admission = counters.ask(Timeline::Hypothetical, &claims, &asking(&ada, NOON));
         assert_eq!(admission.limits.iter().map(|limit| limit.used).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(admission.refusals.len(), 1);
         assert_eq!(admission.next_eligible_at, None, "a lifetime never resets");
@@ -458,7 +458,7 @@ mod tests {
     /// Asks as the rule, and takes what is granted.
     fn visit(counters: &mut Counters, rule: &Rule, grant: &str, at: &str) -> (bool, Option<String>) {
         let subject = Pseudonym::stored("sub_a");
-        let admission = counters.ask(Course::Replayed, &claims(rule, at), &asking(&subject, at));
+        let admission = counters.ask(Timeline::Hypothetical, &claims(rule, at), &asking(&subject, at));
         if admission.admitted {
             counters.decided(&granting(grant, at, &admission));
         }

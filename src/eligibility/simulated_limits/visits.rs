@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Counters, Course, Each, Key, digest_of, key_of};
+use super::{Counters, Each, Key, Timeline, digest_of, key_of};
 use crate::ledger::read::decisions::{PastEnd, PastHold, PastRedemption};
 use crate::rules::limit::{CONCURRENT, is_across_perks};
 
@@ -53,7 +53,7 @@ impl Counters {
         let grant = digest_of(&[&redemption.grant]);
         let Some(visit) = self.visits.get_mut(&grant).filter(|visit| !visit.has_entered) else { return };
         visit.has_entered = true;
-        for course in Course::BOTH {
+        for course in Timeline::BOTH {
             let held = visit.used.of(course);
             let mut moves = Vec::new();
             for (nth, used) in held.iter().enumerate() {
@@ -91,7 +91,7 @@ impl Counters {
             if of_this_perk || is_across_perks(&part.scope) {
                 let counter = key_of(&part.limit, &part.scope, &part.window);
                 let used = Use { counter, cost: part.cost, stands: Stands::Sum { over: i64::MAX } };
-                self.give_back(Course::Really, Key::default(), used);
+                self.give_back(Timeline::Actual, Key::default(), used);
             }
         }
     }
@@ -102,8 +102,8 @@ impl Counters {
         let Some(mut visit) = self.visits.remove(&grant) else { return };
         let returned: HashSet<Key> =
             end.returned.iter().map(|part| key_of(&part.limit, &part.scope, &part.window)).collect();
-        for course in Course::BOTH {
-            let is_recorded = course == Course::Really || !visit.is_decided;
+        for course in Timeline::BOTH {
+            let is_recorded = course == Timeline::Actual || !visit.is_decided;
             let comes_back = |used: &Use| match used.stands {
                 _ if is_recorded => returned.contains(&used.counter),
                 // A void leaves a guest's place to the guest.
@@ -121,7 +121,7 @@ impl Counters {
         self.visits.insert(grant, visit);
     }
 
-    fn give_back(&mut self, course: Course, grant: Key, used: Use) {
+    fn give_back(&mut self, course: Timeline, grant: Key, used: Use) {
         match used.stands {
             Stands::Sum { .. } => {
                 if let Some(sum) = self.sums.get_mut(&used.counter) {

@@ -17,7 +17,7 @@ use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfQuery, ProblemsOfRuns};
 use crate::perks::error::PerkError;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::deadline::Deadline;
 use crate::web::extract::Params;
 use crate::web::problem::{Problem, Spot};
@@ -213,7 +213,7 @@ impl From<FairnessQuery> for ReportQuery {
 #[get("/reports/grants")]
 pub async fn get_grants_report(
     req: HttpRequest,
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<ReportQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -239,7 +239,7 @@ pub async fn get_grants_report(
 #[get("/reports/billing")]
 pub async fn get_billing_report(
     req: HttpRequest,
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<ReportQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -266,7 +266,7 @@ pub async fn get_billing_report(
 #[get("/reports/fairness")]
 pub async fn get_fairness_report(
     req: HttpRequest,
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<FairnessQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -275,7 +275,7 @@ pub async fn get_fairness_report(
 
 async fn answer(
     req: &HttpRequest,
-    caller: &May<Audit>,
+    caller: &Authorized<Audit>,
     gateway: &Gateway,
     kind: Kind,
     query: ReportQuery,

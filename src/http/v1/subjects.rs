@@ -23,7 +23,7 @@ use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
 use crate::ledger::read::person::LimitHeld;
 use crate::ledger::retention::erasure::{Erased, Erasure};
 use crate::scores::erasing::ScoreHeld;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::Body;
 use crate::web::problem::Problem;
 
@@ -273,7 +273,7 @@ impl RecordView {
 )]
 #[post("/subjects/erase")]
 pub async fn erase_subject(
-    caller: May<AnswerSubjects>,
+    caller: Authorized<AnswerSubjects>,
     gateway: Data<Gateway>,
     body: Body<ErasureBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -300,7 +300,7 @@ pub async fn erase_subject(
 )]
 #[post("/subjects/record")]
 pub async fn get_record(
-    caller: May<AnswerSubjects>,
+    caller: Authorized<AnswerSubjects>,
     gateway: Data<Gateway>,
     body: Body<RecordBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -308,7 +308,7 @@ pub async fn get_record(
     let RecordBody { subject, limit, cursor } = body.into_inner();
     let handle = read_subject(&subject)?;
     let most = usize::from(read_limit(limit)?.get());
-    let record = gateway.discloser.record(merchant, caller.actor(), &handle, cursor.as_deref(), most).await;
+    let record = gateway.subject_access.record(merchant, caller.actor(), &handle, cursor.as_deref(), most).await;
     let record = record.map_err(|error| in_body(error.into()))?;
     let view = RecordView::of(handle.as_str(), record);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(view))

@@ -15,7 +15,7 @@ use crate::foundation::ids::{self, GrantId, MerchantSlug, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfForms, ProblemsOfKeys, ProblemsOfTokens};
 use crate::keyring::TYPE;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::Pieces;
 use crate::web::form::Form;
 use crate::web::problem::{Problem, Spot};
@@ -68,7 +68,7 @@ pub struct RedemptionView {
 )]
 #[post("/tokens/redeem")]
 pub async fn redeem_token(
-    caller: May<Redeem>,
+    caller: Authorized<Redeem>,
     gateway: Data<Gateway>,
     Pieces(body): Pieces<RedeemBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -215,7 +215,7 @@ impl From<Option<Active>> for IntrospectionView {
 )]
 #[post("/tokens/introspect")]
 pub async fn introspect_token(
-    caller: May<Introspect>,
+    caller: Authorized<Introspect>,
     gateway: Data<Gateway>,
     form: Form<TokenForm>,
 ) -> Result<HttpResponse, Problem> {
@@ -239,7 +239,7 @@ pub async fn introspect_token(
 )]
 #[post("/tokens/revoke")]
 pub async fn revoke_token(
-    caller: May<RevokeTokens>,
+    caller: Authorized<RevokeTokens>,
     gateway: Data<Gateway>,
     form: Form<TokenForm>,
 ) -> Result<HttpResponse, Problem> {

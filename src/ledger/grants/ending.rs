@@ -58,7 +58,7 @@ pub struct Leaving {
 
 /// Why grants are taken back, and what becomes of what they used.
 #[derive(Debug, Clone)]
-pub struct Taking {
+pub struct Revocation {
     pub actor: Actor,
     /// Personal, as it may name people.
     pub note: String,
@@ -69,13 +69,13 @@ pub struct Taking {
 
 /// What became of grants that were to be taken back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct Revoked {
     pub voided: u64,
     /// Of those, how many a door had taken before.
     pub redeemed: u64,
     /// Of those, how many had been released before: their tokens opened no door any more.
     pub released: u64,
-    /// Taken back before; nothing was done.
+    /// Voided before; nothing was done.
     pub already: u64,
 }
 
@@ -121,8 +121,8 @@ impl Ledger {
         &self,
         merchant: &MerchantId,
         grants: Vec<GrantId>,
-        taking: Taking,
-    ) -> Result<Taken, ReturnError> {
+        taking: Revocation,
+    ) -> Result<Revoked, ReturnError> {
         let (merchant, now) = (merchant.clone(), self.context().clock.now());
         self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Grant, now)).await
     }
@@ -137,9 +137,9 @@ impl Ledger {
         merchant: &MerchantId,
         grant: &GrantId,
         actor: Actor,
-    ) -> Result<Taken, ReturnError> {
+    ) -> Result<Revoked, ReturnError> {
         let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.context().clock.now());
-        let taking = Taking { actor, note: REVOKED.to_owned(), keep_uses: false };
+        let taking = Revocation { actor, note: REVOKED.to_owned(), keep_uses: false };
         self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Token, now)).await
     }
 }
@@ -211,7 +211,7 @@ fn release(
     if let Some(at) = row.released_at {
         return Ok(from_micros(at));
     }
-    // Taken back after a door had let the guest in: the place is the guest's until the guest leaves.
+    // Voided after a door had let the guest in: the place is the guest's until the guest leaves.
     let is_held = locked.uses.get(&row.id).is_some_and(|uses| uses.iter().any(|held| held.stay > 0));
     if row.voided_at.is_some() && !is_held {
         return Err(ReturnError::Voided);
@@ -234,10 +234,10 @@ fn void(
     events: &mut Vec<EventDraft>,
     merchant: &MerchantId,
     grants: &[GrantId],
-    taking: &Taking,
+    taking: &Revocation,
     by: By,
     now: Timestamp,
-) -> Result<Taken, ReturnError> {
+) -> Result<Revoked, ReturnError> {
     let mut ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -249,7 +249,7 @@ fn void(
         return Err(ReturnError::NotFound);
     }
     let spent: HashSet<String> = store::list_redemptions(conn, &ids)?.into_iter().map(|row| row.grant_id).collect();
-    let mut taken = Taken::default();
+    let mut taken = Revoked::default();
     let mut voided = Vec::with_capacity(rows.len());
     for row in &rows {
         if row.voided_at.is_some() {

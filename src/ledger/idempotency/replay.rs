@@ -113,7 +113,7 @@ fn note_of_void(
 
 /// What a door would find of a grant now. Nothing personal is opened for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct GrantState {
     pub single_use: bool,
     /// How often its token was spent.
     pub redemptions: u64,
@@ -122,7 +122,7 @@ pub struct Standing {
     pub has_lapsed: bool,
 }
 
-impl Standing {
+impl GrantState {
     /// Whether its token opens a door, if it is valid there and then.
     pub const fn opens(&self) -> bool {
         self.end.is_none() && !self.has_lapsed && !(self.single_use && self.redemptions > 0)
@@ -135,13 +135,13 @@ pub(crate) fn find_standing(
     merchant: &MerchantId,
     grant: &GrantId,
     now: Timestamp,
-) -> Result<Option<Standing>, DatabaseError> {
+) -> Result<Option<GrantState>, DatabaseError> {
     let Some(row) = store::find_grant(conn, merchant, grant.as_str())? else {
         return Ok(None);
     };
     let spent = store::list_redemptions(conn, &[grant.as_str()])?;
     let held = store::list_uses_of(conn, &[grant.as_str()])?;
-    Ok(Some(Standing {
+    Ok(Some(GrantState {
         single_use: row.single_use,
         redemptions: u64::try_from(spent.len()).unwrap_or(u64::MAX),
         end: end_of(row.released_at, row.voided_at),

@@ -6,7 +6,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::database::followed::Followed;
+use crate::database::followed::ReplicatedSnapshot;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::keyring::{EPOCH, Keyring, KeyringError};
 use crate::ledger::store::heads;
@@ -17,7 +17,7 @@ use crate::tlog::note::VerifierKey;
 #[derive(Clone)]
 pub struct PublishedKeys {
     keyring: Keyring,
-    known: Followed<Vec<LogName>>,
+    known: ReplicatedSnapshot<Vec<LogName>>,
 }
 
 /// How a log is called in its checkpoints.
@@ -49,7 +49,7 @@ impl PublishedKeys {
             let logs = heads::list_logs(conn)?.into_iter();
             Ok(logs.map(|row| LogName { id: row.id, name: row.name, origin: row.origin }).collect())
         };
-        Self { keyring, known: Followed::new(ledger.context().database.clone(), EPOCH, load) }
+        Self { keyring, known: ReplicatedSnapshot::new(ledger.context().database.clone(), EPOCH, load) }
     }
 
     /// The keys that sign logs, each under the name that it has there: one for each log. No I/O.
@@ -89,8 +89,8 @@ impl PublishedKeys {
     }
 
     /// Looks at the database soon: somebody said that it changed.
-    pub fn nudge(&self) {
-        self.known.nudge();
+    pub fn request_refresh(&self) {
+        self.known.request_refresh();
     }
 
     /// After an own change: reads it, and tells the others.

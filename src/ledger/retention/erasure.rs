@@ -102,22 +102,22 @@ impl Ledger {
             }
         };
         let Some(erased) = erased else { return Ok(None) };
-        let is_purged = scrub(&self.context.database, &self.owes_scrub, SCRUB_PATIENCE).await;
+        let is_purged = scrub(&self.context.database, &self.purge_pending, SCRUB_PATIENCE).await;
         Ok(Some(Erased { is_purged, ..erased }))
     }
 
     /// Gets rid of what erased rows left behind, if anything may be left; in nobody's way.
-    pub(crate) fn scrub_what_is_owed(&self) {
-        if self.owes_scrub.load(Ordering::Relaxed) {
+    pub(crate) fn purge_pending_rows(&self) {
+        if self.purge_pending.load(Ordering::Relaxed) {
             // Not the ledger's handle: whoever stops would wait for it.
-            let (database, owes_scrub) = (self.context.database.clone(), self.owes_scrub.clone());
-            tokio::spawn(async move { scrub(&database, &owes_scrub, LONG_SCRUB_PATIENCE).await });
+            let (database, purge_pending) = (self.context.database.clone(), self.purge_pending.clone());
+            tokio::spawn(async move { scrub(&database, &purge_pending, LONG_SCRUB_PATIENCE).await });
         }
     }
 }
 
 /// Whether nothing is left any more.
-async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration) -> bool {
+async fn scrub(database: &Database, purge_pending: &AtomicBool, patience: Duration) -> bool {
     static OUTAGE: Outage =
         Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
     let is_done = match database.scrub(TABLE, patience).await {
@@ -130,7 +130,7 @@ async fn scrub(database: &Database, owes_scrub: &AtomicBool, patience: Duration)
             false
         }
     };
-    owes_scrub.store(!is_done, Ordering::Relaxed);
+    purge_pending.store(!is_done, Ordering::Relaxed);
     is_done
 }
 

@@ -11,7 +11,7 @@ use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
 /// How many of something, and when the last of them is over.
-pub type Standing = (i64, Option<i64>);
+pub type CountUntil = (i64, Option<i64>);
 
 /// Grants from before `before` whose tokens a door may still take at `now`.
 pub fn count_unspent_grants(
@@ -19,7 +19,7 @@ pub fn count_unspent_grants(
     merchant: &MerchantId,
     before: i64,
     now: i64,
-) -> Result<Standing> {
+) -> Result<CountUntil> {
     let spent = || redemptions::table.filter(redemptions::grant_id.eq(grants::id));
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))
@@ -31,7 +31,7 @@ pub fn count_unspent_grants(
 }
 
 /// Places that guests of grants from before `before` hold at `now`.
-pub fn count_held_places(conn: &mut AnyConnection, merchant: &MerchantId, before: i64, now: i64) -> Result<Standing> {
+pub fn count_held_places(conn: &mut AnyConnection, merchant: &MerchantId, before: i64, now: i64) -> Result<CountUntil> {
     Ok(limit_uses::table
         .inner_join(grants::table.on(grants::id.eq(limit_uses::grant_id)))
         .filter(limit_uses::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))

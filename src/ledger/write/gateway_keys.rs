@@ -104,7 +104,7 @@ impl Ledger {
         }
         let context = self.context.clone();
         self.change(move |conn, events| {
-            events.extend(untold(conn, &context, &[])?);
+            events.extend(unrecorded(conn, &context, &[])?);
             Ok::<_, LedgerError>(())
         })
         .await
@@ -112,7 +112,7 @@ impl Ledger {
 }
 
 /// The events of the keys that the operator's log doesn't tell of, and that `drafts` don't either.
-pub(crate) fn untold(
+pub(crate) fn unrecorded(
     conn: &mut AnyConnection,
     context: &WriterContext,
     drafts: &[EventDraft],

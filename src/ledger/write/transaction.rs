@@ -36,7 +36,7 @@ impl Transaction<'_> {
         // After what was done: an auditor holds the rows to have been made no later than their event.
         let at = self.context.clock.now().max(turn.at);
         if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
-            drafts.splice(..0, super::gateway_keys::untold(self.conn, self.context, &drafts)?);
+            drafts.splice(..0, super::gateway_keys::unrecorded(self.conn, self.context, &drafts)?);
         }
         let mut leaves = Vec::with_capacity(drafts.len());
         for (nth, draft) in drafts.into_iter().enumerate() {

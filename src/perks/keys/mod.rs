@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::active_perk::load_open;
-use super::perk::{OpenPerk, PerkStatus};
+use super::perk::{ActivePerk, PerkStatus};
 use super::store::PerkRow;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::document::Issue;
@@ -61,11 +61,11 @@ impl OnSite {
 }
 
 /// What is odd about `key`, by the rules of these perks that decide or will; pointers go into the key.
-pub(super) fn warnings_of(key: &OnSite, perks: &[&OpenPerk]) -> Vec<Issue> {
-    let rules: Vec<(&OpenPerk, &Rule)> = perks.iter().flat_map(|perk| rules_of(perk)).collect();
+pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<Issue> {
+    let rules: Vec<(&ActivePerk, &Rule)> = perks.iter().flat_map(|perk| rules_of(perk)).collect();
     let mut warnings = Vec::new();
     for (scope, member) in PLACES.into_iter().filter(|(scope, _)| key.lacks(*scope)) {
-        let counts = |(perk, rule): &(&OpenPerk, &Rule)| {
+        let counts = |(perk, rule): &(&ActivePerk, &Rule)| {
             let limit = rule.limits().iter().find(|limit| limit.scope.contains(&scope))?;
             Some(format!("`{}` of `{}`", limit.id, perk.slug))
         };
@@ -140,7 +140,7 @@ pub fn list_misfits(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Misf
     for (merchant, slug) in store::list_merchants(conn)? {
         let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
         let of_merchant = open.perks.iter().filter(|((owner, _), _)| *owner == merchant);
-        let perks: Vec<&OpenPerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
+        let perks: Vec<&ActivePerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
         for key in store::list_on_site(conn, &merchant, now)? {
             let of_key = warnings_of(&key, &perks).into_iter();
             misfits.extend(of_key.map(|issue| Misfit { merchant: slug.clone(), key: key.label.clone(), issue }));
@@ -149,7 +149,7 @@ pub fn list_misfits(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Misf
     Ok(misfits)
 }
 
-fn rules_of(perk: &OpenPerk) -> impl Iterator<Item = (&OpenPerk, &Rule)> {
+fn rules_of(perk: &ActivePerk) -> impl Iterator<Item = (&ActivePerk, &Rule)> {
     let is_offered = perk.status != PerkStatus::Retired;
     let deciding = perk.deciding.iter().chain(perk.scheduled.iter().map(|(_, deciding)| deciding));
     deciding.filter(move |_| is_offered).map(move |deciding| (perk, &deciding.rule))

@@ -21,14 +21,14 @@ const MAX_WRITES: usize = 2;
 
 /// Notes names; cheap to clone.
 #[derive(Clone)]
-pub struct Seen {
+pub struct ObservedAttributes {
     database: Database,
     clock: Clock,
     noted: Arc<RwLock<HashMap<MerchantId, HashSet<String>>>>,
     writes: Arc<Semaphore>,
 }
 
-impl Seen {
+impl ObservedAttributes {
     /// One that has noted nothing yet.
     pub fn new(database: Database, clock: Clock) -> Self {
         Self { database, clock, noted: Arc::default(), writes: Arc::new(Semaphore::new(MAX_WRITES)) }

@@ -7,7 +7,7 @@ use perkgate::access::{Merchant, Principal, Role};
 use perkgate::audit::export::record::Form;
 use perkgate::audit::{ExportFile, Request, verify_exports};
 use perkgate::database::{Database, DatabaseError, connection};
-use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::eligibility::referral_decision::ReferralDecision;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::{CheckId, EventId};
 use perkgate::ledger::cases::contest::{Contest, ContestError, MOST_ADDED, Objection};
@@ -61,7 +61,7 @@ impl House {
     }
 
     async fn deny(&self, check: CheckId) {
-        let ruling = Ruling { check, tier: None, note: "no".to_owned() };
+        let ruling = ReferralDecision { check, tier: None, note: "no".to_owned() };
         self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
@@ -238,7 +238,7 @@ async fn pruning_keeps_what_an_open_case_needs_and_erasing_closes_it_whole() {
         assert_eq!((stale.count, stale.obstacles.len()), (1, 0));
         assert!(matches!(house.contest(&older).await, Ok(Contest::Added(_))));
         let plan = ledger.plan_pruning(&house.cathay.id, middle, |_, _| ()).await.unwrap();
-        let obstacles: Vec<_> = plan.obstacles.iter().map(|it| (it.hindrance.code(), it.count)).collect();
+        let obstacles: Vec<_> = plan.obstacles.iter().map(|it| (it.reason.code(), it.count)).collect();
         assert_eq!(obstacles, [("open_referrals", 1)], "its case is open");
         assert_eq!(ledger.prune(&stale, CLI, |_, _| ()).await.unwrap(), 0, "it was added since it was planned");
         let referred = ledger.find_referred(&house.cathay.id, &first).await.unwrap().unwrap();

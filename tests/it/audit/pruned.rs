@@ -10,12 +10,12 @@ use perkgate::audit::{Request, verify_snapshot};
 use perkgate::database::schema::events;
 use perkgate::database::{Database, connection};
 use perkgate::eligibility::checker::Answer;
-use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::eligibility::referral_decision::ReferralDecision;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::{CheckId, EventId, GrantId};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::Objection;
-use perkgate::ledger::grants::ending::{Leaving, Taking};
+use perkgate::ledger::grants::ending::{Leaving, Revocation};
 use perkgate::ledger::retention::erasure::Erasure;
 use perkgate::perks::perk::NewVersion;
 
@@ -88,12 +88,12 @@ impl House {
     }
 
     async fn void(&self, grant: GrantId) {
-        let taking = Taking { actor: CLI, note: "A mistake.".into(), keep_uses: false };
+        let taking = Revocation { actor: CLI, note: "A mistake.".into(), keep_uses: false };
         self.world.gateway.ledger.void_grants(&self.cathay.id, vec![grant], taking).await.unwrap();
     }
 
     async fn decide(&self, check: CheckId, tier: Option<&str>) {
-        let ruling = Ruling { check, tier: tier.map(str::to_owned), note: "seen".into() };
+        let ruling = ReferralDecision { check, tier: tier.map(str::to_owned), note: "seen".into() };
         self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 

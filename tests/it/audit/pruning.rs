@@ -8,9 +8,9 @@ use perkgate::audit::{Request, verify_snapshot};
 use perkgate::database::schema::events;
 use perkgate::database::{Database, connection};
 use perkgate::decision::decide::Decision;
-use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::eligibility::referral_decision::ReferralDecision;
 use perkgate::foundation::entropy::Entropy;
-use perkgate::ledger::grants::ending::{Leaving, Taking};
+use perkgate::ledger::grants::ending::{Leaving, Revocation};
 use perkgate::ledger::retention::pruning::{KIND, PRUNABLE, Plan};
 
 use super::history::{History, events_of, log};
@@ -76,13 +76,13 @@ impl House {
                     let leaving = Leaving { actor: CLI, location: None, kiosk: None, audience: None };
                     self.world.gateway.ledger.release_grant(&self.cathay.id, &grant, leaving).await.unwrap();
                 } else {
-                    let taking = Taking { actor: CLI, note: "A mistake.".into(), keep_uses: false };
+                    let taking = Revocation { actor: CLI, note: "A mistake.".into(), keep_uses: false };
                     self.world.gateway.ledger.void_grants(&self.cathay.id, vec![grant], taking).await.unwrap();
                 }
             }
         }
         let asked = self.world.check(&self.kiosk, question("day", "twitter:zoe")).await.unwrap();
-        let ruling = Ruling { check: asked.check.unwrap(), tier: None, note: "seen".into() };
+        let ruling = ReferralDecision { check: asked.check.unwrap(), tier: None, note: "seen".into() };
         self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
@@ -103,7 +103,7 @@ impl House {
     }
 
     pub fn obstacles(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
-        plan.obstacles.iter().map(|it| (it.hindrance.code(), it.until.map(|at| at.to_string()))).collect()
+        plan.obstacles.iter().map(|it| (it.reason.code(), it.until.map(|at| at.to_string()))).collect()
     }
 }
 
@@ -185,7 +185,7 @@ async fn what_a_promise_needs_stands_in_the_way_until_it_is_over() {
         let plan = house.plan(later).await;
         assert_eq!(House::obstacles(&plan), [("open_referrals", None), ("open_windows", text("2012-05-18T23:00:00Z"))]);
         assert_eq!(world.gateway.ledger.prune(&plan, CLI, |_, _| ()).await.unwrap(), 0, "refused");
-        let ruling = Ruling { check: asked.check.unwrap(), tier: None, note: "seen".into() };
+        let ruling = ReferralDecision { check: asked.check.unwrap(), tier: None, note: "seen".into() };
         world.gateway.checker.rule_on(&house.admin, &house.cathay, ruling).await.unwrap();
         world.pass(3600 * 24 * 5);
         let (_, gone) = house.prune(later).await;
@@ -323,7 +323,7 @@ async fn checks_go_on_while_a_long_log_is_pruned() {
         let open = world.gateway.ledger.list_referrals(&house.cathay.id, false, None, None, 2000).await.unwrap();
         assert_eq!(open.len(), 1500);
         for referral in open {
-            let ruling = Ruling { check: referral.check, tier: None, note: "no".into() };
+            let ruling = ReferralDecision { check: referral.check, tier: None, note: "no".into() };
             world.gateway.checker.rule_on(&house.admin, &house.cathay, ruling).await.unwrap();
         }
         world.pass(2 * 86_400);

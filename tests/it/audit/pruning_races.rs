@@ -5,7 +5,7 @@ use perkgate::audit::export::record::{Form, PeriodAsked};
 use perkgate::audit::export::{Export, Wanted};
 use perkgate::audit::{ExportFile, Request, verify_exports};
 use perkgate::decision::decide::Decision;
-use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::eligibility::referral_decision::ReferralDecision;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::{CheckId, EventId};
 use perkgate::ledger::cases::contest::Objection;
@@ -47,7 +47,7 @@ impl House {
     }
 
     async fn denies(&self, check: CheckId) {
-        let ruling = Ruling { check, tier: None, note: "seen".into() };
+        let ruling = ReferralDecision { check, tier: None, note: "seen".into() };
         self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 }
@@ -185,7 +185,7 @@ async fn a_token_that_opens_the_door_again_stands_in_the_way_until_it_ends() {
         // Retries are over, and a door whose clock is behind may still take the token.
         world.pass(86_400 + 1);
         let plan = house.plan(before).await;
-        let hindrances: Vec<_> = plan.obstacles.iter().map(|it| (it.hindrance.code(), it.count)).collect();
+        let hindrances: Vec<_> = plan.obstacles.iter().map(|it| (it.reason.code(), it.count)).collect();
         assert_eq!(hindrances, [("unspent_grants", 1)], "the day's is spent");
         world.pass(3600);
         assert_eq!(house.prune(before).await.1, 4);

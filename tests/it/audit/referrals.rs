@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection as _;
 use perkgate::access::Role;
 use perkgate::audit::Request;
 use perkgate::database::{Database, DatabaseError, connection};
-use perkgate::eligibility::referral_decision::Ruling;
+use perkgate::eligibility::referral_decision::ReferralDecision;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::EventId;
 use perkgate::ledger::cases::contest::Objection;
@@ -57,7 +57,8 @@ async fn decided(world: &World) -> Database {
     for (who, tier) in [("ada", Some(Some("main"))), ("bob", Some(None)), ("cy", None)] {
         let asked = world.check(&kiosk, question("sfo-lounge", &format!("twitter:{who}"))).await.unwrap();
         let Some(tier) = tier else { continue };
-        let ruling = Ruling { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
+        let ruling =
+            ReferralDecision { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
         world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
     }
     world.score(&cathay, "twitter:dee", "12").await;
@@ -72,7 +73,7 @@ async fn decided(world: &World) -> Database {
         reason: "it is me".to_owned(),
     };
     world.gateway.ledger.contest(objection).await.unwrap();
-    let ruling = Ruling { check: refused, tier: None, note: "it is not".to_owned() };
+    let ruling = ReferralDecision { check: refused, tier: None, note: "it is not".to_owned() };
     world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
     world.database.open()
 }

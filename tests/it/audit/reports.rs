@@ -15,12 +15,12 @@ use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
 use perkgate::eligibility::checker::{Answer, Question};
 use perkgate::eligibility::redeemer::RedeemError;
-use perkgate::eligibility::referral_decision::{Ruling, RulingError};
+use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisionError};
 use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::{EventId, PerkSlug};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::{Contest, Objection};
-use perkgate::ledger::grants::ending::{Leaving, ReturnError, Taking};
+use perkgate::ledger::grants::ending::{Leaving, ReturnError, Revocation};
 use perkgate::ledger::read::browse::EventFilter;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -104,7 +104,7 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
     let now = world.now();
     let lowest = if made.answer.perk.as_str() == "lounge" { "main" } else { "slow" };
     let tier = (says > 1).then(|| lowest.to_owned());
-    let ruling = Ruling { check, tier, note: "Seen.".into() };
+    let ruling = ReferralDecision { check, tier, note: "Seen.".into() };
     match world.gateway.checker.rule_on(admin, merchant, ruling).await {
         Ok(_) if says == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
         Ok(answer) => {
@@ -115,7 +115,7 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
             all.push(Made { at, subject, place, party, answer, visits, released, voided, by_person, contests, judged });
         }
         // Then it stays open.
-        Err(RulingError::NoRoom(_)) => {}
+        Err(ReferralDecisionError::NoRoom(_)) => {}
         Err(error) => panic!("{error}"),
     }
 }
@@ -179,7 +179,7 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
                     }
                 }
                 _ => {
-                    let taking = Taking { actor: CLI, note: "=1+1".into(), keep_uses: false };
+                    let taking = Revocation { actor: CLI, note: "=1+1".into(), keep_uses: false };
                     let ids = vec![grant.id.clone()];
                     let ended = world.gateway.ledger.void_grants(&merchant.id, ids, taking).await.unwrap();
                     if ended.voided == 1 {

@@ -12,13 +12,13 @@ use perkgate::eligibility::backtest::{Backtest, NotReplayed};
 use perkgate::eligibility::backtester::PastTrial;
 use perkgate::eligibility::checker::{Answer, Question};
 use perkgate::eligibility::redeemer::RedeemError;
-use perkgate::eligibility::referral_decision::{Ruling, RulingError};
+use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisionError};
 use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::runs::Run;
 use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
-use perkgate::ledger::grants::ending::{Leaving, ReturnError, Taking};
+use perkgate::ledger::grants::ending::{Leaving, ReturnError, Revocation};
 use perkgate::perks::error::PerkError;
 use perkgate::perks::perk::NewVersion;
 use perkgate::scores::score::{PutOutcome, Score, Source};
@@ -207,9 +207,9 @@ async fn check_at_once(
         let rule = &history.rules[history.rules.len() - 1];
         let tier = rule.member("tiers").map(|tiers| tiers.as_list().unwrap()[0].member("id").unwrap());
         let tier = tier.and_then(Json::as_text).unwrap_or("standard").to_owned();
-        let ruling = Ruling { check, tier: Some(tier), note: "let them in".into() };
+        let ruling = ReferralDecision { check, tier: Some(tier), note: "let them in".into() };
         match world.gateway.checker.rule_on(&crowd.admin, merchant, ruling).await {
-            Err(RulingError::NoRoom(_)) => {}
+            Err(ReferralDecisionError::NoRoom(_)) => {}
             Err(error) => panic!("{error}"),
             Ok(answer) => {
                 pending.extend(pending_of(&answer));
@@ -278,7 +278,7 @@ async fn live_on(
             }
             _ => {
                 let keep_uses = draw(runner, any::<bool>());
-                let taking = Taking { actor: CLI, note: "\"perk_id\":\"prk_1\"".into(), keep_uses };
+                let taking = Revocation { actor: CLI, note: "\"perk_id\":\"prk_1\"".into(), keep_uses };
                 let taken = ledger.void_grants(&merchant.id, vec![visit.grant.clone()], taking).await.unwrap();
                 if taken.voided == 1 {
                     made.voided = Some((now, keep_uses));

@@ -5,13 +5,13 @@ use std::io::{self, BufRead};
 use base64::Engine as _;
 
 use super::lines::{Lines, Repeated};
-use super::{Opened, Told};
+use super::{Opened, Reading};
 use crate::audit::anchor::root_text;
 use crate::audit::export::record::{End, Header, Record};
 use crate::audit::reader::instant::Instant;
-use crate::audit::verify::expected_state::{Books, LogBooks};
+use crate::audit::verify::expected_state::{ExpectedLog, ExpectedState};
 use crate::audit::verify::findings::{Findings, Line, Place, Wrong};
-use crate::audit::verify::log_scan::{Pinned, Stored, Trust, Walk, number};
+use crate::audit::verify::log_scan::{LogScanner, Pinned, Stored, Trust, number};
 use crate::audit::verify::source::{Columns, Entry, Identity};
 use crate::audit::verify::{Head, Progress, Report};
 use crate::foundation::clock::from_micros;
@@ -23,8 +23,8 @@ const STRIDE: u64 = 1000;
 /// A walk through all exports of one log.
 pub(super) struct Chain<'a> {
     log: &'a Identity,
-    walk: Walk<'a>,
-    books: LogBooks<'a>,
+    walk: LogScanner<'a>,
+    books: ExpectedLog<'a>,
     from: i64,
     /// Anchors from before the first leaf that is here.
     uncovered: Vec<Pinned>,
@@ -50,7 +50,7 @@ impl<'a> Chain<'a> {
     pub(super) fn begin<R>(
         log: &'a Identity,
         trust: &'a Trust,
-        books: &'a mut Books,
+        books: &'a mut ExpectedState,
         files: &[Opened<R>],
         pinned: Vec<Pinned>,
     ) -> Self {
@@ -61,7 +61,7 @@ impl<'a> Chain<'a> {
         if from > 0 {
             books.outside();
         }
-        let walk = Walk::new(log, trust, (from, first.and_then(frontier)), pinned);
+        let walk = LogScanner::new(log, trust, (from, first.and_then(frontier)), pinned);
         Self { log, walk, books, from, uncovered, stated: 0, is_to_end: false, leaves: 0 }
     }
 
@@ -78,7 +78,7 @@ impl<'a> Chain<'a> {
         &mut self,
         file: Opened<R>,
         findings: &mut Findings,
-        told: &mut Told<'_>,
+        told: &mut Reading<'_>,
     ) -> io::Result<()> {
         let Opened { label, mut lines, header, .. } = file;
         self.join(&header, &label, findings);
@@ -128,7 +128,7 @@ impl<'a> Chain<'a> {
         lines: &mut Lines<R>,
         held: &mut Held,
         findings: &mut Findings,
-        told: &mut Told<'_>,
+        told: &mut Reading<'_>,
     ) -> io::Result<()> {
         while let Some(read) = lines.next()? {
             let line = Some(Line { file: label, number: read.number });
@@ -177,7 +177,7 @@ impl<'a> Chain<'a> {
         entry: &Entry<'_>,
         repeated: Option<&Repeated<'_>>,
         findings: &mut Findings,
-        told: &mut Told<'_>,
+        told: &mut Reading<'_>,
     ) {
         self.leaves += 1;
         if self.leaves.is_multiple_of(STRIDE) {
@@ -209,7 +209,7 @@ impl<'a> Chain<'a> {
     }
 
     /// What must come to an end with the last export.
-    pub(super) fn close(mut self, report: &mut Report, told: &mut Told<'_>) {
+    pub(super) fn close(mut self, report: &mut Report, told: &mut Reading<'_>) {
         let Report { checked, heads, findings } = report;
         let is_doubtful = self.walk.close(self.stated, findings);
         if is_doubtful && let Some(last) = self.walk.last() {

@@ -12,9 +12,9 @@ mod lines;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use super::expected_state::Books;
+use super::expected_state::ExpectedState;
 use super::findings::{Findings, Line, Place, Wrong};
-use super::fingerprints::Marks;
+use super::fingerprints::Fingerprints;
 use super::log_scan::{Pinned, Trust};
 use super::source::Identity;
 use super::{Progress, Report, Request};
@@ -52,7 +52,7 @@ pub fn verify_exports<R: BufRead>(
     entropy: &Entropy,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<Report> {
-    let marks = Marks::new(entropy.bytes());
+    let fingerprints = Fingerprints::new(entropy.bytes());
     let mut report = Report::default();
     report.checked.exports = u64::try_from(files.len()).unwrap_or(u64::MAX);
     let mut logs: BTreeMap<String, Vec<Opened<R>>> = BTreeMap::new();
@@ -67,12 +67,12 @@ pub fn verify_exports<R: BufRead>(
     let trust = Trust { keys, every_signature: request.every_signature };
     let mut pinned = pin(&request.anchors, &trust, &logs, &mut report);
     let of = logs.values().flatten().map(|it| it.header.to_index.saturating_sub(it.header.from_index)).sum();
-    let mut told = Told { progress, before: 0, of };
+    let mut told = Reading { progress, before: 0, of };
     for (origin, mut files) in logs {
         files.sort_by_key(|it| it.header.from_index);
         let Some(Header { log, merchant, .. }) = files.first().map(|it| it.header.clone()) else { continue };
         let identity = Identity { name: log, merchant, origin: origin.clone() };
-        let mut books = Books::alone(marks.clone());
+        let mut books = ExpectedState::alone(fingerprints.clone());
         let mut chain = Chain::begin(&identity, &trust, &mut books, &files, pinned.remove(&origin).unwrap_or_default());
         chain.tell_uncovered(&mut report.findings);
         for file in files {
@@ -84,7 +84,7 @@ pub fn verify_exports<R: BufRead>(
 }
 
 /// How far it is, over all logs.
-struct Told<'a> {
+struct Reading<'a> {
     progress: &'a mut dyn FnMut(Progress),
     /// Leaves of the logs before.
     before: u64,

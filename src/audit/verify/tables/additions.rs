@@ -14,7 +14,7 @@ use crate::ledger::store::AdditionRow;
 pub(crate) struct Additions {
     added: BTreeMap<String, Addition>,
     /// Those whose event is pruned.
-    gone: BTreeSet<String>,
+    pruned: BTreeSet<String>,
 }
 
 struct Addition {
@@ -53,8 +53,8 @@ impl Additions {
     }
 
     /// A pruned event added the check to some case.
-    pub(crate) fn gone(&mut self, check: &str) {
-        self.gone.insert(check.to_owned());
+    pub(crate) fn record_pruned(&mut self, check: &str) {
+        self.pruned.insert(check.to_owned());
     }
 
     /// Compares with the merchant's rows.
@@ -69,14 +69,14 @@ impl Additions {
         loop {
             let page = store::list_additions(conn, merchant, &last)?;
             for row in &page {
-                let (check, is_gone) = (row.check_id.clone(), self.gone.remove(&row.check_id));
+                let (check, is_pruned) = (row.check_id.clone(), self.pruned.remove(&row.check_id));
                 match self.added.remove(&row.check_id) {
                     Some(addition) => {
                         if let Some(part) = addition.difference(row) {
                             findings.add(Place::log(log), Wrong::Addition { check, part });
                         }
                     }
-                    None if is_gone => {}
+                    None if is_pruned => {}
                     None => findings.add(Place::log(log), Wrong::AdditionWithoutEvent { check }),
                 }
             }
@@ -85,7 +85,7 @@ impl Additions {
                 None => break,
             }
         }
-        for check in self.added.into_keys().chain(self.gone) {
+        for check in self.added.into_keys().chain(self.pruned) {
             findings.add(Place::log(log), Wrong::AdditionMissing { check });
         }
         Ok(())

@@ -49,8 +49,8 @@ pub(crate) struct Approvals {
     changed: Option<Step>,
     /// Who asks to lift it, while nobody has confirmed it.
     lift: Option<Step>,
-    /// An event that would say so is gone.
-    has_gone: bool,
+    /// An event that would say so is pruned.
+    has_pruned: bool,
     keys: HashMap<String, Made>,
 }
 
@@ -69,9 +69,9 @@ impl Approvals {
         self.keys.insert(body.about.to_string(), made);
     }
 
-    /// The body of an event of this kind is gone.
-    pub(crate) fn gone(&mut self) {
-        self.has_gone = true;
+    /// The body of an event of this kind is pruned.
+    pub(crate) fn record_pruned(&mut self) {
+        self.has_pruned = true;
     }
 
     /// `has_gaps`: events before it are not here, perhaps who asked for it.
@@ -93,7 +93,7 @@ impl Approvals {
         if &*body.kind == "approvals.lifted" {
             let reason = match &asked {
                 Some(asked) => self.objection([asked.by.as_str()], Some(asked.at), &step),
-                None => (!has_gaps && !self.has_gone).then_some("nobody had asked for it before"),
+                None => (!has_gaps && !self.has_pruned).then_some("nobody had asked for it before"),
             };
             if let Some(reason) = reason {
                 findings.add(at, Wrong::LiftAlone { key: step.by.clone(), reason });
@@ -154,7 +154,7 @@ impl Approvals {
         if said != row.required {
             findings.add(Place::log(log), Wrong::FourEyes { said });
         }
-        if self.has_gone {
+        if self.has_pruned {
             return Ok(1);
         }
         // A row that nobody changed is made to be held, and says when.

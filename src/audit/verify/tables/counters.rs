@@ -3,7 +3,7 @@
 use crate::audit::reader::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{At, Findings, Place, Wrong};
-use crate::audit::verify::fingerprints::{Marked, Marks};
+use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
 use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store::{self, CounterRow, UseRow};
 use crate::database::{AnyConnection, DatabaseError};
@@ -15,10 +15,10 @@ use crate::rules::window::LONGEST_WINDOW;
 /// by itself, which is what bounds how large a merchant can be verified in memory.
 #[derive(Default)]
 pub(crate) struct Counters {
-    marks: Marks,
-    counted: Marked<u128, Counted>,
+    fingerprints: Fingerprints,
+    counted: ByFingerprint<u128, Counted>,
     /// By counter and grant: where each use of a rolling or concurrent counter stands.
-    standing: Marked<(u128, u128), Standing>,
+    standing: ByFingerprint<(u128, u128), CounterState>,
 }
 
 struct Counted {
@@ -32,15 +32,15 @@ struct Counted {
 }
 
 #[derive(Clone, Copy)]
-struct Standing {
+struct CounterState {
     counts_at: i64,
     cost: u64,
     index: i64,
 }
 
 impl Counters {
-    pub(crate) fn new(marks: Marks) -> Self {
-        Self { marks, ..Self::default() }
+    pub(crate) fn new(fingerprints: Fingerprints) -> Self {
+        Self { fingerprints, ..Self::default() }
     }
 
     /// A check that touched limits. Events before it that are not here may have used the same counters.
@@ -85,7 +85,7 @@ impl Counters {
         decided: Instant,
     ) -> u64 {
         let cost = if is_granted { limit.cost } else { 0 };
-        let key = counter_of(&self.marks, &check.perk_id, &limit.id, &limit.scope, &limit.window);
+        let key = counter_of(&self.fingerprints, &check.perk_id, &limit.id, &limit.scope, &limit.window);
         let may_lack = gaps.may_count(&limit.window, decided.0);
         // What was counted before a gap may not be all.
         let is_whole = |counted: &&Counted| !may_lack || counted.is_for_ever || !gaps.is_behind(counted.index);
@@ -113,16 +113,16 @@ impl Counters {
         horizon: i64,
         gaps: &Gaps,
     ) -> u64 {
-        let key = counter_of(&self.marks, &check.perk_id, &limit.id, &limit.scope, &limit.window);
+        let key = counter_of(&self.fingerprints, &check.perk_id, &limit.id, &limit.scope, &limit.window);
         let counted =
             self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
         let uses = counted.uses.get_or_insert_default();
         uses.move_to(horizon);
         if let (Some(counts_at), Some(grant)) = (limit.counts_at, &check.grant) {
-            let (grant, counts_at) = (self.marks.of(&[&grant.id]), counts_at.0);
+            let (grant, counts_at) = (self.fingerprints.of(&[&grant.id]), counts_at.0);
             uses.add(counts_at, grant, limit.cost);
             counted.index = at.index;
-            self.standing.insert((key, grant), Standing { counts_at, cost: limit.cost, index: at.index });
+            self.standing.insert((key, grant), CounterState { counts_at, cost: limit.cost, index: at.index });
         }
         match uses.sum() {
             // There may be more than can be counted here; and of a part of the log, fewer, which others gave back.
@@ -134,17 +134,17 @@ impl Counters {
     /// A guest comes in: the places that the grant holds are held for longer.
     pub(crate) fn enter(&mut self, grant: &str, facts: &RedeemFacts<'_>) {
         for hold in facts.holds.iter().flatten() {
-            let key = counter_of(&self.marks, &facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
-            self.stand(key, self.marks.of(&[grant]), Some(hold.until.0));
+            let key = counter_of(&self.fingerprints, &facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
+            self.stand(key, self.fingerprints.of(&[grant]), Some(hold.until.0));
         }
     }
 
     /// A grant ended and gave back what it used.
     pub(crate) fn give_back(&mut self, grant: &str, facts: &EndFacts<'_>) {
         for part in &facts.returned {
-            let key = counter_of(&self.marks, &facts.perk_id, &part.id, &part.scope, &part.window);
+            let key = counter_of(&self.fingerprints, &facts.perk_id, &part.id, &part.scope, &part.window);
             if matches!(&*part.window, ROLLING | CONCURRENT) {
-                self.stand(key, self.marks.of(&[grant]), None);
+                self.stand(key, self.fingerprints.of(&[grant]), None);
             } else if let Some(counted) = self.counted.get_mut(&key) {
                 counted.used = counted.used.saturating_sub(part.cost);
             }
@@ -158,7 +158,7 @@ impl Counters {
         uses.remove(before.counts_at, &grant);
         if let Some(counts_at) = counts_at {
             uses.add(counts_at, grant, before.cost);
-            self.standing.insert((key, grant), Standing { counts_at, ..before });
+            self.standing.insert((key, grant), CounterState { counts_at, ..before });
         }
     }
 
@@ -180,7 +180,7 @@ impl Counters {
             let page = store::list_counters(conn, merchant, last.as_ref())?;
             for row in &page {
                 rows += 1;
-                let key = self.marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+                let key = self.fingerprints.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
                 let may_lack = gaps.may_have_counted(&row.window_key, row.horizon);
                 if may_lack && matches!(&*row.window_key, ROLLING | CONCURRENT) {
                     trusted.insert(key, Unproven { horizon: row.horizon, left: row.used });
@@ -198,7 +198,7 @@ impl Counters {
                 };
                 let used = u64::try_from(row.used);
                 if used != Ok(counted) && !(may_be_more && used.is_ok_and(|used| used > counted)) {
-                    // Told, and not again below.
+                    // RecordedFields, and not again below.
                     trusted.remove(&key);
                     let wrong = Wrong::Counter { counter: name_of(row), stored: row.used, counted };
                     findings.add(Place::log(log), wrong);
@@ -210,15 +210,15 @@ impl Counters {
             last = page.into_iter().next_back();
         }
         let left = |counted: &Counted| counted.uses.as_ref().map_or(counted.used, |uses| uses.sum());
-        let gone = self.counted.into_values().filter(|it| left(it) > 0);
-        let mut gone: Vec<(i64, u64)> = gone.map(|it| (it.index, left(&it))).collect();
-        gone.sort_unstable();
-        for (index, counted) in gone {
+        let pruned = self.counted.into_values().filter(|it| left(it) > 0);
+        let mut pruned: Vec<(i64, u64)> = pruned.map(|it| (it.index, left(&it))).collect();
+        pruned.sort_unstable();
+        for (index, counted) in pruned {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
-        close_uses(conn, &self.marks, (self.standing, &swept), &mut trusted, (log, merchant), gaps, findings)?;
+        close_uses(conn, &self.fingerprints, (self.standing, &swept), &mut trusted, (log, merchant), gaps, findings)?;
         if trusted.values().any(|it| it.left != 0) {
-            name_trusted(conn, &self.marks, &trusted, (log, merchant), findings)?;
+            name_trusted(conn, &self.fingerprints, &trusted, (log, merchant), findings)?;
         }
         Ok(rows)
     }
@@ -229,13 +229,13 @@ impl Counters {
 struct Swept {
     until: i64,
     /// Counters whose horizon lies behind that.
-    asleep: Marked<u128, i64>,
+    asleep: ByFingerprint<u128, i64>,
 }
 
 impl Swept {
     fn behind(newest: Option<i64>) -> Self {
         let until = newest.map_or(i64::MIN, |newest| newest.saturating_sub(LONGEST_WINDOW.micros()));
-        Self { until, asleep: Marked::default() }
+        Self { until, asleep: ByFingerprint::default() }
     }
 
     fn meet(&mut self, counter: u128, horizon: i64) {
@@ -251,7 +251,7 @@ impl Swept {
 
 /// Counters of which pruned events may have used more than the others tell: their own single uses must add up
 /// to what they stand at.
-type Trusted = Marked<u128, Unproven>;
+type Trusted = ByFingerprint<u128, Unproven>;
 
 struct Unproven {
     horizon: i64,
@@ -262,7 +262,7 @@ struct Unproven {
 /// Every such counter whose uses add up to something else.
 fn name_trusted(
     conn: &mut AnyConnection,
-    marks: &Marks,
+    fingerprints: &Fingerprints,
     trusted: &Trusted,
     (log, merchant): (&str, &str),
     findings: &mut Findings,
@@ -271,7 +271,7 @@ fn name_trusted(
     loop {
         let page = store::list_counters(conn, merchant, last.as_ref())?;
         for row in &page {
-            let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+            let key = fingerprints.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
             if let Some(Unproven { left, .. }) = trusted.get(&key).filter(|it| it.left != 0) {
                 let counter = name_of(row);
                 let wrong = Wrong::CounterUses { counter, stored: row.used, uses: row.used.saturating_sub(*left) };
@@ -292,8 +292,8 @@ fn name_of(row: &CounterRow) -> String {
 /// Holds the rows of single uses to the events.
 fn close_uses(
     conn: &mut AnyConnection,
-    marks: &Marks,
-    (mut standing, swept): (Marked<(u128, u128), Standing>, &Swept),
+    fingerprints: &Fingerprints,
+    (mut standing, swept): (ByFingerprint<(u128, u128), CounterState>, &Swept),
     trusted: &mut Trusted,
     (log, merchant): (&str, &str),
     gaps: &Gaps,
@@ -303,14 +303,14 @@ fn close_uses(
     loop {
         let page = store::list_uses(conn, merchant, last.as_ref())?;
         for row in &page {
-            let key = marks.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
+            let key = fingerprints.of(&[&row.perk_id, &row.limit_id, &row.scope_key, &row.window_key]);
             let named = || (row.grant_id.to_string(), row.limit_id.to_string());
             if !trusted.is_empty()
                 && let Some(counter) = trusted.get_mut(&key).filter(|counter| row.counts_at > counter.horizon)
             {
                 counter.left = counter.left.saturating_sub(row.cost);
             }
-            match standing.remove(&(key, marks.of(&[&row.grant_id]))) {
+            match standing.remove(&(key, fingerprints.of(&[&row.grant_id]))) {
                 None if gaps.may_count(&row.window_key, row.counts_at) => {}
                 None => {
                     let (grant, limit) = named();
@@ -329,17 +329,17 @@ fn close_uses(
         last = page.into_iter().next_back();
     }
     let missed = standing.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
-    let mut gone: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
-    gone.sort_unstable();
-    for index in gone {
+    let mut pruned: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
+    pruned.sort_unstable();
+    for index in pruned {
         findings.add(Place::index(log, index), Wrong::UseMissing);
     }
     Ok(())
 }
 
-fn counter_of(marks: &Marks, perk: &str, limit: &str, scope: &str, window: &str) -> u128 {
+fn counter_of(fingerprints: &Fingerprints, perk: &str, limit: &str, scope: &str, window: &str) -> u128 {
     let perk = if is_across_perks(scope) { "" } else { perk };
-    marks.of(&[perk, limit, scope, window])
+    fingerprints.of(&[perk, limit, scope, window])
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use crate::audit::reader::body::{CheckFacts, RedeemFacts};
 use crate::audit::verify::findings::{At, Findings, Wrong};
-use crate::audit::verify::fingerprints::{Marked, MarkedOnly, Marks};
+use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints, MarkedOnly};
 
 /// What the events of one log make of its grants: about 40 bytes for each.
 #[derive(Default)]
 pub(crate) struct Spending {
-    marks: Marks,
-    granted: Marked<u128, Granted>,
+    fingerprints: Fingerprints,
+    granted: ByFingerprint<u128, Granted>,
     /// By grant and slot.
     spent: MarkedOnly<(u128, u128)>,
 }
@@ -19,14 +19,14 @@ struct Granted {
 }
 
 impl Spending {
-    pub(crate) fn new(marks: Marks) -> Self {
-        Self { marks, ..Self::default() }
+    pub(crate) fn new(fingerprints: Fingerprints) -> Self {
+        Self { fingerprints, ..Self::default() }
     }
 
     pub(crate) fn granted(&mut self, at: At<'_>, check: &CheckFacts<'_>, findings: &mut Findings) {
         let Some(grant) = &check.grant else { return };
         let fresh = Granted { is_single_use: grant.single_use, is_spent: false };
-        if self.granted.insert(self.marks.of(&[&grant.id]), fresh).is_some() {
+        if self.granted.insert(self.fingerprints.of(&[&grant.id]), fresh).is_some() {
             findings.add(at, Wrong::GrantedTwice { grant: grant.id.to_string() });
         }
     }
@@ -40,7 +40,7 @@ impl Spending {
         has_gaps: bool,
         findings: &mut Findings,
     ) {
-        let mark = self.marks.of(&[grant]);
+        let mark = self.fingerprints.of(&[grant]);
         let is_again = match self.granted.get_mut(&mark) {
             Some(granted) => std::mem::replace(&mut granted.is_spent, true) && granted.is_single_use,
             None if has_gaps => false,
@@ -49,7 +49,7 @@ impl Spending {
                 false
             }
         };
-        let is_same_slot = !self.spent.insert((mark, self.marks.of(&[&facts.slot])));
+        let is_same_slot = !self.spent.insert((mark, self.fingerprints.of(&[&facts.slot])));
         if is_again || is_same_slot {
             findings.add(at, Wrong::RedeemedTwice { grant: grant.to_owned() });
         }

@@ -6,16 +6,16 @@ use crate::audit::reader::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts
 use crate::audit::reader::canonical;
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{Findings, Wrong};
-use crate::audit::verify::fingerprints::{Marked, MarkedOnly, Marks};
+use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints, MarkedOnly};
 use crate::audit::verify::logs::Logs;
 use crate::audit::verify::store::{self, EventRow, GrantRow};
-use crate::audit::verify::tally::{Field, Likeness, Tally, Told, number, text};
+use crate::audit::verify::tally::{Field, Likeness, RecordedFields, Tally, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::grants::ending::{RELEASED, VOIDED};
 use crate::ledger::write::check::{KIND, claims_digest};
 use crate::ledger::write::redemption;
 
-type ToldGrant<'a> = Told<'a, 13>;
+type ToldGrant<'a> = RecordedFields<'a, 13>;
 
 fn by_event<'a>(
     merchant: &'a str,
@@ -23,7 +23,7 @@ fn by_event<'a>(
     check: &'a CheckFacts<'_>,
     grant: &'a GrantFacts<'_>,
 ) -> ToldGrant<'a> {
-    Told {
+    RecordedFields {
         fields: [
             ("id", text(&grant.id)),
             ("merchant", text(merchant)),
@@ -43,7 +43,7 @@ fn by_event<'a>(
 }
 
 fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
-    Told {
+    RecordedFields {
         fields: [
             ("id", text(&row.id)),
             ("merchant", text(&row.merchant_id)),
@@ -66,9 +66,9 @@ fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
 pub(crate) struct Grants {
     empty: Tally,
     by_events: Tally,
-    marks: Marks,
+    fingerprints: Fingerprints,
     /// By grant: what is told of its release, and of its void. Also of those whose pruned events tell of neither.
-    ends: Marked<u128, [End; 2]>,
+    ends: ByFingerprint<u128, [End; 2]>,
 }
 
 /// What the events tell of one way in which a grant may end.
@@ -93,24 +93,24 @@ impl End {
 }
 
 impl Grants {
-    pub(crate) fn new(marks: &Marks) -> Self {
+    pub(crate) fn new(fingerprints: &Fingerprints) -> Self {
         Self {
-            empty: Tally::new(marks.clone()),
-            by_events: Tally::new(marks.clone()),
-            marks: marks.clone(),
-            ends: Marked::default(),
+            empty: Tally::new(fingerprints.clone()),
+            by_events: Tally::new(fingerprints.clone()),
+            fingerprints: fingerprints.clone(),
+            ends: ByFingerprint::default(),
         }
     }
 
     /// A grant ended before its time.
     pub(crate) fn end(&mut self, grant: &str, is_void: bool, at: Instant) {
-        let [released, voided] = self.ends.entry(self.marks.of(&[grant])).or_default();
+        let [released, voided] = self.ends.entry(self.fingerprints.of(&[grant])).or_default();
         *(if is_void { voided } else { released }) = End::At(at.0);
     }
 
     /// An event of this kind about the grant is pruned: a release, a void or a redemption.
-    pub(crate) fn gone(&mut self, grant: &str, kind: &str) {
-        let [released, voided] = self.ends.entry(self.marks.of(&[grant])).or_default();
+    pub(crate) fn record_pruned(&mut self, grant: &str, kind: &str) {
+        let [released, voided] = self.ends.entry(self.fingerprints.of(&[grant])).or_default();
         match kind {
             RELEASED if *released == End::Never => *released = End::Once,
             VOIDED if *voided == End::Never => *voided = End::Once,
@@ -123,7 +123,7 @@ impl Grants {
         let [released, voided] = match &mut self.ends {
             // As it nearly always is.
             ends if ends.is_empty() => [End::Never; 2],
-            ends => ends.remove(&self.marks.of(&[&row.id])).unwrap_or_default(),
+            ends => ends.remove(&self.fingerprints.of(&[&row.id])).unwrap_or_default(),
         };
         let ends = [(released, row.released_at, "release"), (voided, row.voided_at, "void")];
         ends.into_iter().find_map(|(told, stored, part)| (!told.is(stored)).then_some(part))
@@ -151,7 +151,7 @@ impl Grants {
                 }
                 match claims_of(row) {
                     Ok(claims) => by_row(row, &claims).add_to(&mut by_rows),
-                    // Told below: it is in the events' tally and not in this one.
+                    // RecordedFields below: it is in the events' tally and not in this one.
                     Err(part) if part == UNREADABLE => {}
                     Err(part) => findings.add(logs.place_of(&row.merchant_id), wrong(row, part)),
                 }
@@ -163,7 +163,7 @@ impl Grants {
         }
         let agrees = self.by_events.agrees(&by_rows);
         if !agrees {
-            name_rows(conn, logs, &self.marks, findings)?;
+            name_rows(conn, logs, &self.fingerprints, findings)?;
         }
         // What is left ended grants that have no row.
         if !agrees || !self.ends.is_empty() {
@@ -197,7 +197,7 @@ fn claims_of(row: &GrantRow) -> Result<ClaimFacts<'_>, &'static str> {
 fn name_rows(
     conn: &mut AnyConnection,
     logs: &Logs,
-    marks: &Marks,
+    fingerprints: &Fingerprints,
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
     let mut last = String::new();
@@ -217,7 +217,7 @@ fn name_rows(
             let without = || Wrong::GrantWithoutEvent { grant: row.id.to_string() };
             if let Some(event) = of_check.iter().find(|event| event.body.is_none() && &*event.kind == KIND) {
                 // All that is left to hold it to.
-                if !excused.insert(marks.of(&[&row.merchant_id, &row.check_id])) {
+                if !excused.insert(fingerprints.of(&[&row.merchant_id, &row.check_id])) {
                     findings.add(logs.place_at(&row.merchant_id, event), without());
                 } else if event.at != row.granted_at {
                     findings.add(logs.place_at(&row.merchant_id, event), wrong(row, "instant"));
@@ -254,12 +254,12 @@ fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     Some(match claims_of(row) {
         Ok(claims) => told.compare(&by_row(row, &claims)),
         Err(part) if part == UNREADABLE => Likeness::Differs(part),
-        // Told already.
+        // RecordedFields already.
         Err(_) => Likeness::Same,
     })
 }
 
-/// Every event whose grant is gone: that of its check, or the first that is left of those about it.
+/// Every event whose grant is pruned: that of its check, or the first that is left of those about it.
 fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
     let mut named = HashSet::new();
     logs.each_page(conn, |conn, log, page| {

@@ -21,26 +21,26 @@ struct Known {
     /// None where the event is not here.
     created: Option<Step>,
     revoked: Option<Step>,
-    /// The body of an event about it is gone.
-    has_gone: bool,
+    /// The body of an event about it is pruned.
+    has_pruned: bool,
 }
 
 impl Keys {
     pub(crate) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let known = Known { facts, created: Some(Step::of(body)), revoked: None, has_gone: false };
+        let known = Known { facts, created: Some(Step::of(body)), revoked: None, has_pruned: false };
         self.known.insert(body.about.to_string(), known);
     }
 
     /// `facts` are those it was created with; its creation may lie outside of what was exported.
     pub(crate) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let unmade = Known { facts, created: None, revoked: None, has_gone: false };
+        let unmade = Known { facts, created: None, revoked: None, has_pruned: false };
         self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(Step::of(body));
     }
 
-    /// The body of an event about the key is gone.
-    pub(crate) fn gone(&mut self, key: &str) {
+    /// The body of an event about the key is pruned.
+    pub(crate) fn record_pruned(&mut self, key: &str) {
         if let Some(known) = self.known.get_mut(key) {
-            known.has_gone = true;
+            known.has_pruned = true;
         }
     }
 
@@ -82,7 +82,7 @@ impl Keys {
 impl Known {
     /// Whether who made it, and when, can't be told.
     const fn is_unheld(&self) -> bool {
-        self.has_gone || self.created.is_none()
+        self.has_pruned || self.created.is_none()
     }
 
     fn differences(&self, row: &KeyRow) -> impl Iterator<Item = &'static str> {
@@ -102,7 +102,7 @@ impl Known {
             (row.expires_at.map(from_micros) == facts.expires_at, "expiry"),
             (made_by, "maker"),
             (made_at, "instant of making"),
-            (self.has_gone || Step::is_at(self.revoked.as_ref(), row.revoked_at), "revocation"),
+            (self.has_pruned || Step::is_at(self.revoked.as_ref(), row.revoked_at), "revocation"),
         ]
         .into_iter()
         .filter_map(|(is_same, part)| (!is_same).then_some(part))

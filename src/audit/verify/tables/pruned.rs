@@ -1,4 +1,4 @@
-//! Bodies that are gone, against what the log says of pruning: what nobody recorded, somebody did.
+//! Bodies that are pruned, against what the log says of pruning: what nobody recorded, somebody did.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,25 +14,25 @@ pub(crate) struct PrunedFacts {
     pub count: u64,
 }
 
-/// What is gone of one log, and what was recorded as gone.
+/// What is pruned of one log, and what was recorded as pruned.
 #[derive(Default)]
 pub(crate) struct Pruned {
-    gone: u64,
-    /// The first index that is gone, and the last.
+    pruned: u64,
+    /// The first index that is pruned, and the last.
     range: Option<(i64, i64)>,
-    /// When the youngest that is gone was, where a table says it, and its index.
+    /// When the youngest that is pruned was, where a table says it, and its index.
     youngest: Option<(i64, i64)>,
     recorded: u64,
     /// The first index that was recorded, and the first behind all of them.
     recorded_range: Option<(i64, i64)>,
-    /// The latest of the instants before which something was recorded as gone.
+    /// The latest of the instants before which something was recorded as pruned.
     before: Option<i64>,
 }
 
 impl Pruned {
     /// `at`: when it was, where a table says it.
-    pub(crate) fn gone(&mut self, index: i64, at: Option<i64>) {
-        self.gone += 1;
+    pub(crate) fn record_pruned(&mut self, index: i64, at: Option<i64>) {
+        self.pruned += 1;
         self.youngest = self.youngest.max(at.map(|at| (at, index)));
         let (first, last) = self.range.unwrap_or((index, index));
         self.range = Some((first.min(index), last.max(index)));
@@ -45,24 +45,24 @@ impl Pruned {
         self.before = self.before.max(Some(facts.before.as_microsecond()));
     }
 
-    /// Of pruning that was cut off fewer may be gone than recorded.
+    /// Of pruning that was cut off fewer may be pruned than recorded.
     pub(crate) fn close(&self, log: &str, findings: &mut Findings) {
-        let Self { gone, recorded, .. } = *self;
-        if gone > recorded {
-            findings.add(Place::log(log), Wrong::BodiesMissing { gone, recorded });
+        let Self { pruned, recorded, .. } = *self;
+        if pruned > recorded {
+            findings.add(Place::log(log), Wrong::BodiesMissing { pruned, recorded });
         }
-        for index in self.beyond().into_iter().flatten().filter(|_| gone <= recorded) {
+        for index in self.beyond().into_iter().flatten().filter(|_| pruned <= recorded) {
             findings.add(Place::index(log, index), Wrong::BodyMissing);
         }
     }
 
-    /// How many are gone at least of which nothing here tells.
+    /// How many are pruned at least of which nothing here tells.
     pub(crate) fn unaccounted(&self) -> u64 {
         let beyond = self.beyond().into_iter().flatten().count();
-        self.gone.saturating_sub(self.recorded).max(u64::try_from(beyond).unwrap_or(u64::MAX))
+        self.pruned.saturating_sub(self.recorded).max(u64::try_from(beyond).unwrap_or(u64::MAX))
     }
 
-    /// The first that is gone, the last and the youngest, where pruning did not come so far.
+    /// The first that is pruned, the last and the youngest, where pruning did not come so far.
     fn beyond(&self) -> [Option<i64>; 3] {
         let Some((first, last)) = self.range else { return [None; 3] };
         let (from, to) = self.recorded_range.unwrap_or((0, 0));
@@ -78,10 +78,10 @@ impl Pruned {
 mod tests {
     use super::*;
 
-    fn codes(gone: &[(i64, Option<i64>)], recorded: &[(i64, i64, u64)]) -> Vec<(Option<i64>, &'static str)> {
+    fn codes(missing: &[(i64, Option<i64>)], recorded: &[(i64, i64, u64)]) -> Vec<(Option<i64>, &'static str)> {
         let (mut pruned, mut findings) = (Pruned::default(), Findings::default());
-        for (index, at) in gone {
-            pruned.gone(*index, *at);
+        for (index, at) in missing {
+            pruned.record_pruned(*index, *at);
         }
         for (from_index, to_index, count) in recorded {
             let before = Timestamp::from_microsecond(1000).unwrap();
@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn what_is_gone_was_recorded_as_often_as_far_and_as_old() {
-        let gone = [(3, Some(999)), (4, None), (7, Some(10))];
-        assert_eq!(codes(&gone, &[(3, 8, 3)]), []);
-        assert_eq!(codes(&gone, &[(3, 8, 3), (4, 8, 0)]), [], "the rest of it went later");
-        assert_eq!(codes(&gone, &[(3, 8, 2)]), [(None, "body_missing")], "one too many");
-        assert_eq!(codes(&gone, &[(4, 8, 9)]), [(Some(3), "body_missing")]);
-        assert_eq!(codes(&gone, &[(3, 7, 9)]), [(Some(7), "body_missing")]);
+        let missing = [(3, Some(999)), (4, None), (7, Some(10))];
+        assert_eq!(codes(&missing, &[(3, 8, 3)]), []);
+        assert_eq!(codes(&missing, &[(3, 8, 3), (4, 8, 0)]), [], "the rest of it went later");
+        assert_eq!(codes(&missing, &[(3, 8, 2)]), [(None, "body_missing")], "one too many");
+        assert_eq!(codes(&missing, &[(4, 8, 9)]), [(Some(3), "body_missing")]);
+        assert_eq!(codes(&missing, &[(3, 7, 9)]), [(Some(7), "body_missing")]);
         assert_eq!(codes(&[(3, Some(5)), (4, Some(1000)), (7, None)], &[(3, 8, 9)]), [(Some(4), "body_missing")]);
         assert_eq!(codes(&[(9, Some(1000))], &[(3, 8, 9)]), [(Some(9), "body_missing")], "once");
         assert_eq!(codes(&[(9, Some(1000))], &[]), [(None, "body_missing")]);

@@ -4,20 +4,20 @@ use std::collections::{HashMap, HashSet};
 
 use crate::audit::reader::body::{Body, Facts, RedeemFacts};
 use crate::audit::verify::findings::{Findings, Place, Wrong};
-use crate::audit::verify::fingerprints::Marks;
+use crate::audit::verify::fingerprints::Fingerprints;
 use crate::audit::verify::logs::Logs;
 use crate::audit::verify::store::{self, EventRow, RedemptionRow};
-use crate::audit::verify::tally::{Field, Likeness, Tally, Told, number, text};
+use crate::audit::verify::tally::{Field, Likeness, RecordedFields, Tally, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::write::redemption::{KIND, digest_of};
 
 /// The slot of a token that is spent once.
 pub(crate) const SINGLE: &str = "single";
 
-type ToldRedemption<'a> = Told<'a, 7>;
+type ToldRedemption<'a> = RecordedFields<'a, 7>;
 
 fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_>) -> ToldRedemption<'a> {
-    Told {
+    RecordedFields {
         fields: [
             ("grant", text(&body.about)),
             ("slot", text(&facts.slot)),
@@ -31,7 +31,7 @@ fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_
 }
 
 fn by_row(row: &RedemptionRow) -> ToldRedemption<'_> {
-    Told {
+    RecordedFields {
         fields: [
             ("grant", text(&row.grant_id)),
             ("slot", text(&row.slot)),
@@ -49,12 +49,12 @@ pub(crate) struct Redemptions {
     empty: Tally,
     by_events: Tally,
     /// Whether events of some are pruned, which no tally holds.
-    pub has_gone: bool,
+    pub has_pruned: bool,
 }
 
 impl Redemptions {
-    pub(crate) fn new(marks: &Marks) -> Self {
-        Self { empty: Tally::new(marks.clone()), by_events: Tally::new(marks.clone()), has_gone: false }
+    pub(crate) fn new(fingerprints: &Fingerprints) -> Self {
+        Self { empty: Tally::new(fingerprints.clone()), by_events: Tally::new(fingerprints.clone()), has_pruned: false }
     }
 
     pub(crate) fn take(&mut self, merchant: &str, body: &Body<'_>, facts: &RedeemFacts<'_>) {
@@ -75,7 +75,7 @@ impl Redemptions {
             }
             Ok(())
         })?;
-        if self.has_gone || !self.by_events.agrees(&by_rows) {
+        if self.has_pruned || !self.by_events.agrees(&by_rows) {
             let mut counted = Counted::default();
             each_page(conn, |conn, page| name_rows(conn, logs, page, &mut counted, findings))?;
             counted.settle(findings);
@@ -107,30 +107,30 @@ struct Counted {
     /// The slots of rows of no instant at which an event is pruned.
     rows: Vec<String>,
     /// The instants of pruned events that no row has.
-    gone: Vec<i64>,
+    pruned: Vec<i64>,
     place: Place,
 }
 
 impl Counted {
     fn meet(&mut self, row: &RedemptionRow) {
-        match self.gone.iter().position(|at| *at == row.redeemed_at) {
-            Some(nth) => drop(self.gone.swap_remove(nth)),
+        match self.pruned.iter().position(|at| *at == row.redeemed_at) {
+            Some(nth) => drop(self.pruned.swap_remove(nth)),
             None => self.rows.push(row.slot.to_string()),
         }
     }
 
     /// What is left of either has none of the other.
     fn settle(&mut self, findings: &mut Findings) {
-        let Self { grant, mut rows, mut gone, place } = std::mem::take(self);
+        let Self { grant, mut rows, mut pruned, place } = std::mem::take(self);
         while let Some(slot) = rows.pop() {
             let grant = grant.clone();
-            let wrong = match gone.pop() {
+            let wrong = match pruned.pop() {
                 Some(_) => Wrong::Redemption { grant, slot, part: "instant" },
                 None => Wrong::RedemptionWithoutEvent { grant, slot },
             };
             findings.add(place.clone(), wrong);
         }
-        for _ in gone {
+        for _ in pruned {
             let wrong = Wrong::RedemptionMissing { grant: grant.clone(), slot: PRUNED.to_owned() };
             findings.add(place.clone(), wrong);
         }
@@ -146,14 +146,14 @@ struct OfGrant<'a> {
     /// By slot.
     told: HashMap<String, Vec<(&'a EventRow, Body<'a>)>>,
     /// The instants of events that are pruned.
-    gone: Vec<i64>,
+    pruned: Vec<i64>,
 }
 
 impl<'a> OfGrant<'a> {
     fn take(&mut self, event: &'a EventRow) {
         // The body's kind, not the column's, which may have been changed to mislead.
         match event.body.as_deref().map(Body::parse) {
-            None if &*event.kind == KIND => self.gone.push(event.at),
+            None if &*event.kind == KIND => self.pruned.push(event.at),
             Some(Ok(body)) => {
                 if let Facts::Redeem(facts) = &body.facts {
                     self.told.entry(facts.slot.to_string()).or_default().push((event, body));
@@ -184,13 +184,13 @@ fn name_rows(
         let of_grant = of_grants.get(&(Some(&row.merchant_id), &row.grant_id)).unwrap_or(&none);
         if counted.grant != *row.grant_id {
             counted.settle(findings);
-            let (place, gone) = (logs.place_of(&row.merchant_id), of_grant.gone.clone());
-            *counted = Counted { grant: row.grant_id.to_string(), rows: Vec::new(), gone, place };
+            let (place, pruned) = (logs.place_of(&row.merchant_id), of_grant.pruned.clone());
+            *counted = Counted { grant: row.grant_id.to_string(), rows: Vec::new(), pruned, place };
         }
         let naming = of_grant.told.get(&*row.slot).map(Vec::as_slice).unwrap_or_default();
         let (grant, slot) = (row.grant_id.to_string(), row.slot.to_string());
         match naming {
-            [] if !of_grant.gone.is_empty() => {
+            [] if !of_grant.pruned.is_empty() => {
                 counted.meet(row);
                 if !is_slot_of(row) {
                     findings.add(logs.place_of(&row.merchant_id), Wrong::Redemption { grant, slot, part: "slot" });
@@ -222,7 +222,7 @@ fn is_slot_of(row: &RedemptionRow) -> bool {
     *row.slot == *SINGLE || *row.slot == *digest_of(&[&row.key_id, &row.door, &row.attempt])
 }
 
-/// Every event whose redemption is gone.
+/// Every event whose redemption is pruned.
 fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
     logs.each_page(conn, |conn, log, page| {
         let mut redeemed = Vec::new();

@@ -24,7 +24,7 @@ pub(crate) struct Referrals {
     /// By the check that was referred: the one that a person granted in its place, and its grant.
     granted: BTreeMap<String, (String, Option<String>)>,
     /// By the check: what kinds of pruned events opened a case about it, or decided it.
-    gone: BTreeMap<String, Gone>,
+    pruned: BTreeMap<String, Gone>,
 }
 
 /// What is left of the events of one case whose bodies are pruned.
@@ -137,14 +137,14 @@ impl Referrals {
     }
 
     /// A pruned event of this kind said something of the check.
-    pub(crate) fn gone(&mut self, check: &str, kind: &str) {
-        let gone = self.gone.entry(check.to_owned()).or_default();
-        gone.is_contested |= kind != referral::KIND;
+    pub(crate) fn record_pruned(&mut self, check: &str, kind: &str) {
+        let pruned = self.pruned.entry(check.to_owned()).or_default();
+        pruned.is_contested |= kind != referral::KIND;
         match kind {
-            referral::KIND => gone.ruled = Some(Ruled::EitherWay),
-            contest::UPHELD => gone.ruled = Some(Ruled::To("denied")),
-            contest::OVERTURNED => gone.ruled = Some(Ruled::To(GRANTED)),
-            contest::CLOSED => gone.ruled = Some(Ruled::To("closed")),
+            referral::KIND => pruned.ruled = Some(Ruled::EitherWay),
+            contest::UPHELD => pruned.ruled = Some(Ruled::To("denied")),
+            contest::OVERTURNED => pruned.ruled = Some(Ruled::To(GRANTED)),
+            contest::CLOSED => pruned.ruled = Some(Ruled::To("closed")),
             _ => {}
         }
     }
@@ -238,17 +238,17 @@ impl Referrals {
             let page = store::list_referrals(conn, merchant, &last)?;
             for row in &page {
                 compared.rows += 1;
-                let (gone, known) = (self.gone.remove(&row.check_id), self.referred.remove(&row.check_id));
+                let (pruned, known) = (self.pruned.remove(&row.check_id), self.referred.remove(&row.check_id));
                 let check = || row.check_id.clone();
                 // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
-                if gone.is_none() && known.is_none() {
+                if pruned.is_none() && known.is_none() {
                     findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check: check() });
                     continue;
                 }
-                let (gone, known) = (gone.unwrap_or_default(), known.unwrap_or_default());
-                compared.unheld += u64::from(gone.leaves_unheld(&known));
+                let (pruned, known) = (pruned.unwrap_or_default(), known.unwrap_or_default());
+                compared.unheld += u64::from(pruned.leaves_unheld(&known));
                 let granted = self.granted.get(&row.check_id);
-                if let Some(part) = known.difference(row, &gone).or_else(|| gone.difference(row, &known, granted)) {
+                if let Some(part) = known.difference(row, &pruned).or_else(|| pruned.difference(row, &known, granted)) {
                     findings.add(Place::log(log), Wrong::Referral { check: check(), part });
                 }
             }
@@ -257,7 +257,7 @@ impl Referrals {
             }
             last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
         }
-        for check in self.referred.into_keys().chain(self.gone.into_keys()) {
+        for check in self.referred.into_keys().chain(self.pruned.into_keys()) {
             findings.add(Place::log(log), Wrong::ReferralMissing { check });
         }
         // The decision that follows it may be pruned.
@@ -282,7 +282,7 @@ impl Referral {
     }
 
     /// Where the row is not what the events say that are here.
-    fn difference(&self, row: &ReferralRow, gone: &Gone) -> Option<&'static str> {
+    fn difference(&self, row: &ReferralRow, pruned: &Gone) -> Option<&'static str> {
         let asked = self.asked.iter().flat_map(|asked| {
             [
                 (row.perk_id == asked.perk_id && row.perk == asked.perk, "perk"),
@@ -302,7 +302,7 @@ impl Referral {
             (row.resolved_by == check, "granted check"),
             (row.grant_id == grant.flatten(), "grant"),
         ];
-        let ruled = ruled.into_iter().filter(|_| decided.is_some() || gone.ruled.is_none());
+        let ruled = ruled.into_iter().filter(|_| decided.is_some() || pruned.ruled.is_none());
         asked.chain(ruled).find_map(|(is_same, part)| (!is_same).then_some(part))
     }
 }

@@ -30,15 +30,15 @@ struct Perk {
     /// The highest number that was given.
     latest: i32,
     published: Option<i32>,
-    /// The body of an event about it is gone.
-    has_gone: bool,
+    /// The body of an event about it is pruned.
+    has_pruned: bool,
 }
 
 /// How much was compared.
 #[derive(Default)]
 pub(crate) struct Compared {
     pub rows: u64,
-    /// Of those, how many could not be held to who did what, and when: events that say it are gone.
+    /// Of those, how many could not be held to who did what, and when: events that say it are pruned.
     pub unheld: u64,
 }
 
@@ -62,10 +62,10 @@ impl Rules {
         self.perks.entry(body.about.to_string()).or_default().status = Some((status, Step::of(body)));
     }
 
-    /// The body of an event about the perk is gone.
-    pub(crate) fn gone(&mut self, perk: &str) {
+    /// The body of an event about the perk is pruned.
+    pub(crate) fn record_pruned(&mut self, perk: &str) {
         if let Some(known) = self.perks.get_mut(perk) {
-            known.has_gone = true;
+            known.has_pruned = true;
         }
     }
 
@@ -87,8 +87,8 @@ impl Rules {
             return;
         }
         if kind == "rule.deleted" {
-            let gone = known.versions.remove(&rule.version);
-            if gone.is_some_and(|it| it.status == "draft") || has_gaps {
+            let pruned = known.versions.remove(&rule.version);
+            if pruned.is_some_and(|it| it.status == "draft") || has_gaps {
                 return;
             }
             let part = "draft, which it was deleted as";
@@ -177,7 +177,7 @@ impl Rules {
                 if perk.published != row.published_version {
                     findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "published version" });
                 }
-                compared.unheld += u64::from(perk.has_gone);
+                compared.unheld += u64::from(perk.has_pruned);
                 perk.close(conn, (log, merchant), &row.id, &mut compared, findings)?;
             }
             if page.len() < store::PAGE {
@@ -221,7 +221,7 @@ impl Perk {
         let says = |said: Option<&str>, is: &str| said.is_none_or(|said| said == is);
         // Where nobody touched it, it is as it was made.
         let (status, stood) = self.status.as_ref().map_or(("active", None), |(status, step)| (*status, Some(step)));
-        let is_held = !self.has_gone;
+        let is_held = !self.has_pruned;
         [
             (says(self.name.as_deref(), &row.name), "title"),
             (says(self.purpose.as_deref(), &row.purpose), "purpose"),
@@ -257,8 +257,8 @@ impl Perk {
                 differs(Wrong::RuleWithoutEvent { perk: perk.to_owned(), version });
                 continue;
             };
-            compared.unheld += u64::from(self.has_gone);
-            let steps = known.step_differences(&row).filter(|_| !self.has_gone);
+            compared.unheld += u64::from(self.has_pruned);
+            let steps = known.step_differences(&row).filter(|_| !self.has_pruned);
             for part in known.differences(&row, merchant).chain(steps) {
                 differs(Wrong::Rule { perk: perk.to_owned(), version, part });
             }

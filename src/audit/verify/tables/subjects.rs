@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::audit::reader::instant::Instant;
 use crate::audit::reader::text::Text;
 use crate::audit::verify::findings::{At, Findings, Place, Wrong};
-use crate::audit::verify::fingerprints::{Marked, Marks};
+use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
 use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
@@ -22,18 +22,18 @@ pub(crate) struct ErasedFacts<'a> {
 /// What the events of one log make of its people, by pseudonym: 50 bytes for each.
 #[derive(Default)]
 pub(crate) struct Subjects {
-    marks: Marks,
+    fingerprints: Fingerprints,
     /// The first check that was about them, and when it was.
-    seen: Marked<u128, (i64, Instant)>,
+    seen: ByFingerprint<u128, (i64, Instant)>,
     /// Where the log says that they were erased.
-    erased: Marked<u128, i64>,
+    erased: ByFingerprint<u128, i64>,
     /// Erasures, also of people whom no event is about.
     erasures: u64,
 }
 
 impl Subjects {
-    pub(crate) fn new(marks: Marks) -> Self {
-        Self { marks, ..Self::default() }
+    pub(crate) fn new(fingerprints: Fingerprints) -> Self {
+        Self { fingerprints, ..Self::default() }
     }
 
     pub(crate) fn seen(&mut self, at: At<'_>, asked: Instant, pseudonym: &str) {
@@ -84,10 +84,10 @@ impl Subjects {
                 None => break,
             }
         }
-        let gone = self.seen.into_iter().filter(|(number, _)| !self.erased.contains_key(number));
-        let mut gone: Vec<(i64, u128)> = gone.map(|(number, (index, _))| (index, number)).collect();
-        gone.sort_unstable();
-        for (index, number) in gone {
+        let pruned = self.seen.into_iter().filter(|(number, _)| !self.erased.contains_key(number));
+        let mut pruned: Vec<(i64, u128)> = pruned.map(|(number, (index, _))| (index, number)).collect();
+        pruned.sort_unstable();
+        for (index, number) in pruned {
             findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
         }
         Ok(self.erasures)
@@ -102,6 +102,6 @@ impl Subjects {
         let halves = digits.and_then(|digits| digits.split_at_checked(16));
         let half = |digits| u64::from_str_radix(digits, 16).ok().map(u128::from);
         let number = halves.and_then(|(high, low)| Some(half(high)? << 64 | half(low)?));
-        number.unwrap_or_else(|| self.marks.of(&[pseudonym]))
+        number.unwrap_or_else(|| self.fingerprints.of(&[pseudonym]))
     }
 }

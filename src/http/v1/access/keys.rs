@@ -17,7 +17,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery,
 };
 use crate::http::v1::perks::WarningView;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::Problem;
 
@@ -151,7 +151,7 @@ pub struct NewKeyBody {
 )]
 #[post("/keys")]
 pub async fn create_key(
-    caller: May<ManageKeys>,
+    caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
     body: Body<NewKeyBody>,
@@ -211,7 +211,7 @@ pub struct KeysView {
 )]
 #[get("/keys")]
 pub async fn list_keys(
-    caller: May<ManageKeys>,
+    caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     query: Params<KeysQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -253,7 +253,7 @@ pub struct KeyQuery {
 )]
 #[get("/keys/{key}")]
 pub async fn get_key(
-    caller: May<ManageKeys>,
+    caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     id: Path<KeyId>,
     query: Params<KeyQuery>,
@@ -275,7 +275,7 @@ pub async fn get_key(
 )]
 #[delete("/keys/{key}")]
 pub async fn revoke_key(
-    caller: May<ManageKeys>,
+    caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     id: Path<KeyId>,
     query: Params<KeyQuery>,

@@ -13,7 +13,7 @@ use crate::foundation::web_origin::WebOrigin;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::ProblemsOfKeys;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::problem::Problem;
 use crate::web::state::State;
 
@@ -81,7 +81,7 @@ pub struct RateView {
 )]
 #[get("/me")]
 pub async fn get_me(
-    caller: May<ReadOwnKey>,
+    caller: Authorized<ReadOwnKey>,
     gateway: Data<Gateway>,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {

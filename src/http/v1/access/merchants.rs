@@ -14,7 +14,7 @@ use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::Problem;
 
@@ -80,7 +80,7 @@ pub struct MerchantChangeBody {
 )]
 #[post("/merchants")]
 pub async fn create_merchant(
-    caller: May<ManageMerchants>,
+    caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
     body: Body<NewMerchantBody>,
@@ -126,7 +126,7 @@ pub struct MerchantsView {
 )]
 #[get("/merchants")]
 pub async fn list_merchants(
-    _caller: May<ManageMerchants>,
+    _caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     query: Params<MerchantsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -149,7 +149,7 @@ pub async fn list_merchants(
 )]
 #[get("/merchants/{slug}")]
 pub async fn get_merchant(
-    _caller: May<ManageMerchants>,
+    _caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     slug: Path<MerchantSlug>,
 ) -> Result<HttpResponse, Problem> {
@@ -174,7 +174,7 @@ pub async fn get_merchant(
 )]
 #[patch("/merchants/{slug}")]
 pub async fn update_merchant(
-    caller: May<ManageMerchants>,
+    caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     slug: Path<MerchantSlug>,
     body: Body<MerchantChangeBody>,

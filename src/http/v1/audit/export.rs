@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::http::ndjson::NDJSON;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::ledger::entry::LogOwner;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::deadline::{Late, within};
 use crate::web::extract::Params;
 use crate::web::problem::{Problem, Spot};
@@ -73,7 +73,7 @@ pub struct ExportQuery {
 )]
 #[get("/audit/export")]
 pub async fn get_export(
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     req: HttpRequest,
     id: RequestId,
     gateway: Data<Gateway>,

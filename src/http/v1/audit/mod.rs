@@ -21,7 +21,7 @@ use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfQuery};
 use crate::ledger::events::KINDS;
 use crate::ledger::read::browse::{EventFilter, LoggedEvent};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params};
 use crate::web::problem::{Problem, Spot};
 
@@ -195,7 +195,7 @@ impl EventsQuery {
 )]
 #[get("/audit/events")]
 pub async fn list_events(
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<EventsQuery>,
 ) -> Result<HttpResponse, Problem> {

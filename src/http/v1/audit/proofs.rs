@@ -15,7 +15,7 @@ use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::ledger::read::evidence::{ConsistencyProof, InclusionProof, ProofError, Recordable, SignedHead};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot};
 
@@ -205,7 +205,7 @@ fn refused(parameter: &'static str, error: ProofError) -> Problem {
 )]
 #[get("/audit/checkpoints")]
 pub async fn list_checkpoints(
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<CheckpointsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -242,7 +242,7 @@ pub async fn list_checkpoints(
 )]
 #[get("/audit/events/{event}/proof")]
 pub async fn get_event_proof(
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     event: Path<Recordable>,
     query: Params<ProofQuery>,
@@ -268,7 +268,7 @@ pub async fn get_event_proof(
 )]
 #[get("/audit/consistency")]
 pub async fn get_consistency(
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<ConsistencyQuery>,
 ) -> Result<HttpResponse, Problem> {

@@ -14,7 +14,7 @@ use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
 use crate::http::v1::checks::read_subject;
 use crate::ledger::read::browse::EventFilter;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit};
 use crate::web::problem::{Problem, Spot};
 
@@ -123,7 +123,7 @@ impl EventSearchBody {
 )]
 #[post("/audit/events/search")]
 pub async fn search_events(
-    caller: May<Audit>,
+    caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     body: Body<EventSearchBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::referrals::{AdditionView, CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
-use crate::eligibility::referral_decision::Ruling;
+use crate::eligibility::referral_decision::ReferralDecision;
 use crate::foundation::ids::{self, CheckId, EventId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -23,7 +23,7 @@ use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objectio
 use crate::ledger::cases::model::Referral;
 use crate::ledger::cases::referral::MAX_NOTE;
 use crate::telemetry::meters;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot};
 
@@ -169,7 +169,7 @@ pub struct OverturnBody {
 )]
 #[post("/checks/{check}/contest")]
 pub async fn create_contest(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
     key: IdempotencyKey,
@@ -212,7 +212,7 @@ pub async fn create_contest(
 )]
 #[get("/contests")]
 pub async fn list_contests(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     query: Params<ContestsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -235,7 +235,7 @@ pub async fn list_contests(
 )]
 #[get("/contests/{check}")]
 pub async fn get_contest(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
 ) -> Result<HttpResponse, Problem> {
@@ -264,7 +264,7 @@ pub async fn get_contest(
 )]
 #[post("/contests/{check}/uphold")]
 pub async fn uphold_contest(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
     key: IdempotencyKey,
@@ -291,7 +291,7 @@ pub async fn uphold_contest(
 )]
 #[post("/contests/{check}/overturn")]
 pub async fn overturn_contest(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
     key: IdempotencyKey,
@@ -303,7 +303,7 @@ pub async fn overturn_contest(
 }
 
 async fn decide(
-    caller: &May<Decide>,
+    caller: &Authorized<Decide>,
     gateway: &Data<Gateway>,
     check: CheckId,
     key: IdempotencyKey,
@@ -326,7 +326,8 @@ async fn decide(
     };
     let work = async {
         let note = read_text("/note", &note, MAX_NOTE)?;
-        let answer = gateway.checker.rule_on(caller, merchant, Ruling { check: check.clone(), tier, note }).await?;
+        let answer =
+            gateway.checker.rule_on(caller, merchant, ReferralDecision { check: check.clone(), tier, note }).await?;
         meters().contests.count([step]);
         told(answer, gateway.ledger.referral_of(&merchant.id, &check).await?.as_ref())
     };

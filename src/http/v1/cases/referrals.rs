@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::role::permit::Decide;
 use crate::access::{Merchant, Principal};
 use crate::eligibility::checker::Answer;
-use crate::eligibility::referral_decision::Ruling;
+use crate::eligibility::referral_decision::ReferralDecision;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
@@ -24,7 +24,7 @@ use crate::http::v1::perks::rules::ContextView;
 use crate::ledger::cases::model::Added;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::{MAX_NOTE, Referred};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot};
 
@@ -212,7 +212,7 @@ impl From<Referral> for ReferralView {
 }
 
 impl RulingBody {
-    fn read(self, check: CheckId) -> Result<Ruling, Problem> {
+    fn read(self, check: CheckId) -> Result<ReferralDecision, Problem> {
         let mut spots = Vec::new();
         match (self.decision, &self.tier) {
             (Word::Granted, None) => spots.push(Spot::at("/tier", "missing", "say which tier is granted")),
@@ -225,7 +225,7 @@ impl RulingBody {
         let note = ids::label(&self.note, MAX_NOTE)
             .map_err(|error| spots.push(Spot::at("/note", "invalid_value", error.to_string())));
         match note {
-            Ok(note) if spots.is_empty() => Ok(Ruling { check, tier: self.tier, note }),
+            Ok(note) if spots.is_empty() => Ok(ReferralDecision { check, tier: self.tier, note }),
             _ => Err(Problem::invalid(spots)),
         }
     }
@@ -242,7 +242,7 @@ impl RulingBody {
 )]
 #[get("/referrals")]
 pub async fn list_referrals(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     query: Params<ReferralsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -254,7 +254,7 @@ pub async fn list_referrals(
 
 /// A page of what people were asked to decide, whether a rule or somebody who contests it asked.
 pub(crate) async fn page_of(
-    caller: &May<Decide>,
+    caller: &Authorized<Decide>,
     gateway: &Gateway,
     is_contested: bool,
     status: Option<ReferralStatus>,
@@ -277,7 +277,7 @@ pub(crate) async fn page_of(
 )]
 #[get("/referrals/{check}")]
 pub async fn get_referral(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
 ) -> Result<HttpResponse, Problem> {
@@ -330,7 +330,7 @@ pub(crate) async fn case_of(
 )]
 #[post("/referrals/{check}/decide")]
 pub async fn decide_referral(
-    caller: May<Decide>,
+    caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
     key: IdempotencyKey,

@@ -13,7 +13,7 @@ use super::{CheckBody, CheckView, answer_check};
 use crate::access::role::permit::Check;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{IdempotencyKey, Pieces, parse};
 use crate::web::problem::{Problem, Spot};
 use crate::web::request::{RequestId, log_failure};
@@ -86,7 +86,7 @@ pub struct RefusedView {
 )]
 #[post("/checks/batch")]
 pub async fn create_checks(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     id: RequestId,
     gateway: Data<Gateway>,
     state: Data<State>,

@@ -18,7 +18,7 @@ use crate::http::v1::audit::Order;
 use crate::http::v1::audit::search::{in_body, read_limit};
 use crate::ledger::read::browse::EventFilter;
 use crate::ledger::read::lists::ListedCheck;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit, Params};
 use crate::web::problem::{Problem, Spot};
 
@@ -187,7 +187,7 @@ impl Wanted {
 )]
 #[get("/checks")]
 pub async fn list_checks(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     query: Params<ChecksQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -211,7 +211,7 @@ pub async fn list_checks(
 )]
 #[post("/checks/search")]
 pub async fn search_checks(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     body: Body<CheckSearchBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -32,7 +32,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::model::Referral;
 use crate::ledger::entry::{Ended, Idempotency};
 use crate::telemetry::meters;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
 use crate::web::problem::{Problem, Spot};
 use crate::web::state::State;
@@ -205,7 +205,7 @@ impl CheckView {
 )]
 #[post("/checks")]
 pub async fn create_check(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     state: Data<State>,
     key: IdempotencyKey,
@@ -269,7 +269,7 @@ pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Proble
 )]
 #[get("/checks/{check}")]
 pub async fn get_check(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
 ) -> Result<HttpResponse, Problem> {

@@ -20,7 +20,7 @@ use crate::http::v1::checks::lists::Wanted;
 use crate::http::v1::checks::read_subject;
 use crate::ledger::read::browse::EventFilter;
 use crate::ledger::read::lists::ListedGrant;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit, Params};
 use crate::web::problem::Problem;
 
@@ -187,7 +187,7 @@ async fn page(caller: &Principal, gateway: &Gateway, search: Search<'_>) -> Resu
 )]
 #[get("/grants")]
 pub async fn list_grants(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     query: Params<GrantsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -209,7 +209,7 @@ pub async fn list_grants(
 )]
 #[post("/grants/search")]
 pub async fn search_grants(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     body: Body<GrantSearchBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -19,9 +19,9 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns,
 };
 use crate::ledger::entry::Actor;
-use crate::ledger::grants::ending::{AT_ONCE, Leaving, MAX_NOTE, Taken, Taking};
+use crate::ledger::grants::ending::{AT_ONCE, Leaving, MAX_NOTE, Revocation, Revoked};
 use crate::ledger::grants::selection::Selection;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::{Problem, Spot};
 
@@ -89,7 +89,7 @@ impl From<GrantShown> for GrantView {
 )]
 #[get("/grants/{grant}")]
 pub async fn get_grant(
-    caller: May<Check>,
+    caller: Authorized<Check>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
 ) -> Result<HttpResponse, Problem> {
@@ -133,7 +133,7 @@ pub struct ReleasedView {
 )]
 #[post("/grants/{grant}/release")]
 pub async fn release_grant(
-    caller: May<Release>,
+    caller: Authorized<Release>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
 ) -> Result<HttpResponse, Problem> {
@@ -238,13 +238,13 @@ pub struct VoidedView {
 )]
 #[post("/grants/{grant}/void")]
 pub async fn void_grant(
-    caller: May<Void>,
+    caller: Authorized<Void>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
     body: Body<VoidBody>,
 ) -> Result<HttpResponse, Problem> {
     let VoidBody { note, keep_uses } = body.into_inner();
-    let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let taking = Revocation { actor: actor(&caller), note: read_note(&note)?, keep_uses };
     let taken = gateway.ledger.void_grants(&caller.merchant()?.id, vec![grant.clone()], taking).await?;
     Ok(HttpResponse::Ok().json(VoidedView::of(taken, false)))
 }
@@ -266,17 +266,17 @@ pub async fn void_grant(
 )]
 #[post("/grants/void")]
 pub async fn void_grants(
-    caller: May<Void>,
+    caller: Authorized<Void>,
     gateway: Data<Gateway>,
     body: Body<VoidManyBody>,
 ) -> Result<HttpResponse, Problem> {
     let VoidManyBody { filter, note, keep_uses, dry_run, limit } = body.into_inner();
     let merchant = &caller.merchant()?.id;
-    let taking = Taking { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let taking = Revocation { actor: actor(&caller), note: read_note(&note)?, keep_uses };
     let selection = filter.read()?;
     // A dry run looks at all of them: it costs nobody anything.
     let mut left = if dry_run { usize::MAX } else { read_limit(limit)? };
-    let (mut sum, mut after) = (Taken::default(), None);
+    let (mut sum, mut after) = (Revoked::default(), None);
     loop {
         let page = gateway.ledger.select_grants(merchant, &selection, after.take()).await?;
         let (these, others) = page.grants.split_at(page.grants.len().min(left));
@@ -330,7 +330,7 @@ impl GrantFilter {
 }
 
 impl VoidedView {
-    const fn of(taken: Taken, more: bool) -> Self {
+    const fn of(taken: Revoked, more: bool) -> Self {
         Self {
             voided: taken.voided,
             redeemed: taken.redeemed,

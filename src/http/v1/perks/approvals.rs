@@ -10,7 +10,7 @@ use crate::access::role::permit::ManagePerks;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys};
 use crate::perks::four_eyes::FourEyes;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::Body;
 use crate::web::problem::Problem;
 
@@ -58,7 +58,7 @@ impl From<FourEyes> for ApprovalsView {
     responses((status = 200, description = "What is asked for", body = ApprovalsView), ProblemsOfKeys)
 )]
 #[get("/approvals")]
-pub async fn get_approvals(caller: May<ManagePerks>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub async fn get_approvals(caller: Authorized<ManagePerks>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
     let asked = gateway.catalog.four_eyes(&caller.merchant()?.id).await?;
     Ok(HttpResponse::Ok().json(ApprovalsView::from(asked)))
 }
@@ -80,7 +80,7 @@ pub async fn get_approvals(caller: May<ManagePerks>, gateway: Data<Gateway>) -> 
 )]
 #[put("/approvals")]
 pub async fn put_approvals(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     body: Body<ApprovalsBody>,
 ) -> Result<HttpResponse, Problem> {

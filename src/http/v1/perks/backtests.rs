@@ -14,7 +14,7 @@ use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::ndjson;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::Problem;
 use crate::web::request::RequestId;
@@ -65,7 +65,7 @@ pub struct BacktestBody {
 pub async fn backtest_perk(
     req: HttpRequest,
     id: RequestId,
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     body: Body<BacktestBody>,

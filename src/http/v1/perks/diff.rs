@@ -16,7 +16,7 @@ use crate::perks::perk::RuleVersion;
 use crate::rules::diff::{Change, ChangeKind, diff_documents};
 use crate::rules::lint::restarts;
 use crate::rules::rule::Rule;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
 use crate::web::problem::{Problem, Spot};
 
@@ -96,7 +96,7 @@ impl From<Change> for ChangeView {
 )]
 #[get("/perks/{perk}/diff")]
 pub async fn get_diff(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     slug: Path<PerkSlug>,
     query: Params<DiffQuery>,

@@ -30,7 +30,7 @@ use crate::http::openapi::problems::{
 use crate::perks::perk::{Made, NewVersion};
 use crate::perks::perk::{Perk, Scheduled, VersionStatus};
 use crate::perks::purpose::Purpose;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot, sentence};
 use rules::RuleView;
@@ -215,7 +215,7 @@ pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
 )]
 #[post("/perks")]
 pub async fn create_perk(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
     body: Body<NewPerkBody>,
@@ -243,7 +243,7 @@ pub async fn create_perk(
 )]
 #[get("/perks")]
 pub async fn list_perks(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     query: Params<PerksQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -272,7 +272,7 @@ pub async fn list_perks(
 )]
 #[get("/perks/{perk}")]
 pub async fn get_perk(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
 ) -> Result<HttpResponse, Problem> {

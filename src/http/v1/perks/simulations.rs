@@ -25,7 +25,7 @@ use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfN
 use crate::http::v1::checks::explanation::{LimitView, ReasonView, ScoreSeenView};
 use crate::http::v1::checks::{read_context, read_subject};
 use crate::scores::score::parse_instant;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::{Problem, Spot};
 use crate::web::request::RequestId;
@@ -172,7 +172,7 @@ impl SimulationView {
 )]
 #[post("/perks/{perk}/simulate")]
 pub async fn simulate_check(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     body: Body<SimulationBody>,
@@ -219,7 +219,7 @@ pub async fn simulate_check(
 pub async fn simulate_everyone(
     req: HttpRequest,
     id: RequestId,
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     body: Body<EveryoneBody>,

@@ -16,7 +16,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
 };
 use crate::perks::perk::PerkStatus;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
 use crate::web::preconditions::Optional;
 use crate::web::problem::{Problem, Spot};
@@ -56,7 +56,7 @@ pub struct PerkChangeBody {
 )]
 #[patch("/perks/{perk}")]
 pub async fn update_perk(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     body: Body<PerkChangeBody>,
@@ -93,7 +93,7 @@ pub async fn update_perk(
 )]
 #[post("/perks/{perk}/rollback")]
 pub async fn rollback_perk(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     key: IdempotencyKey,
@@ -125,7 +125,7 @@ macro_rules! standings {
         )]
         #[post($path)]
         pub async fn $name(
-            caller: May<ManagePerks>,
+            caller: Authorized<ManagePerks>,
             gateway: Data<Gateway>,
             perk: Path<PerkSlug>,
             body: Optional<NoteBody>,

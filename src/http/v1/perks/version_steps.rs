@@ -13,7 +13,7 @@ use crate::http::openapi::problems::{
     ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
 };
 use crate::perks::versions::{Step, Taken};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::preconditions::{IfMatch, Optional};
 use crate::web::problem::Problem;
@@ -37,7 +37,7 @@ pub struct ScheduleBody {
 }
 
 struct Request {
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
     expected: IfMatch,
@@ -72,7 +72,7 @@ macro_rules! steps {
         )]
         #[post($path)]
         pub async fn $name(
-            caller: May<ManagePerks>,
+            caller: Authorized<ManagePerks>,
             gateway: Data<Gateway>,
             path: Path<(PerkSlug, i32)>,
             expected: IfMatch,
@@ -136,7 +136,7 @@ steps! {
 )]
 #[post("/perks/{perk}/versions/{version}/schedule")]
 pub async fn schedule_version(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
     expected: IfMatch,

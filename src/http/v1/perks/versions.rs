@@ -24,7 +24,7 @@ use crate::http::openapi::problems::{
 };
 use crate::perks::perk::{Made, NewVersion};
 use crate::perks::perk::{RuleVersion, Signed};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::preconditions::IfMatch;
 use crate::web::problem::Problem;
@@ -220,7 +220,7 @@ impl TryFrom<String> for Cursor {
 )]
 #[post("/perks/{perk}/versions")]
 pub async fn create_version(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     key: IdempotencyKey,
@@ -249,7 +249,7 @@ pub async fn create_version(
 )]
 #[get("/perks/{perk}/versions")]
 pub async fn list_versions(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     query: Params<VersionsQuery>,
@@ -283,7 +283,7 @@ pub async fn list_versions(
 )]
 #[get("/perks/{perk}/versions/{version}")]
 pub async fn get_version(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
 ) -> Result<HttpResponse, Problem> {
@@ -314,7 +314,7 @@ pub async fn get_version(
 )]
 #[put("/perks/{perk}/versions/{version}")]
 pub async fn edit_version(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
     expected: IfMatch,
@@ -353,7 +353,7 @@ pub async fn edit_version(
 )]
 #[delete("/perks/{perk}/versions/{version}")]
 pub async fn delete_version(
-    caller: May<ManagePerks>,
+    caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
     expected: IfMatch,

@@ -18,7 +18,7 @@ use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfN
 use crate::scores::import::{ImportConfig, ImportReport};
 use crate::scores::rows::Format;
 use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::deadline::Deadline;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::{Kind, Problem, Spot, sentence};
@@ -110,7 +110,7 @@ impl From<ImportReport> for ImportView {
 )]
 #[put("/scores/{source}/{subject}")]
 pub async fn put_score(
-    caller: May<WriteScores>,
+    caller: Authorized<WriteScores>,
     gateway: Data<Gateway>,
     path: Path<(SourceName, String)>,
     body: Body<ScoreBody>,
@@ -149,7 +149,7 @@ pub async fn put_score(
 )]
 #[get("/scores/{source}/{subject}")]
 pub async fn get_score(
-    caller: May<ReadScores>,
+    caller: Authorized<ReadScores>,
     gateway: Data<Gateway>,
     path: Path<(SourceName, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -177,7 +177,7 @@ pub async fn get_score(
 )]
 #[delete("/scores/{source}/{subject}")]
 pub async fn delete_score(
-    caller: May<WriteScores>,
+    caller: Authorized<WriteScores>,
     gateway: Data<Gateway>,
     path: Path<(SourceName, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -219,7 +219,7 @@ pub async fn delete_score(
 #[post("/scores/{source}/import")]
 pub async fn import_scores(
     req: HttpRequest,
-    caller: May<WriteScores>,
+    caller: Authorized<WriteScores>,
     gateway: Data<Gateway>,
     source: Path<SourceName>,
     body: Payload,

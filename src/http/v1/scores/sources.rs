@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
 use crate::scores::score::Source;
-use crate::web::auth::May;
+use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey};
 use crate::web::problem::Problem;
 
@@ -72,7 +72,7 @@ pub struct SourcesView {
 )]
 #[post("/sources")]
 pub async fn create_source(
-    caller: May<ManageSources>,
+    caller: Authorized<ManageSources>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
     body: Body<NewSourceBody>,
@@ -98,7 +98,7 @@ pub async fn create_source(
     responses((status = 200, description = "All of them", body = SourcesView), ProblemsOfKeys)
 )]
 #[get("/sources")]
-pub async fn list_sources(caller: May<ManageSources>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub async fn list_sources(caller: Authorized<ManageSources>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
     let sources = gateway.lookup.list_sources(&caller.merchant()?.id).await?;
     Ok(HttpResponse::Ok().json(SourcesView { sources: sources.into_iter().map(SourceView::from).collect() }))
 }

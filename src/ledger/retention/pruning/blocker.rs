@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// What stands in the way of pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hindrance {
+pub enum BlockedBy {
     /// A retry under an idempotency key reads its answer from the event.
     Retries,
     /// A door may still take the token of a grant, and its check is asked for.
@@ -17,7 +17,7 @@ pub enum Hindrance {
     OpenReferrals,
 }
 
-impl Hindrance {
+impl BlockedBy {
     /// A stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -45,8 +45,8 @@ impl Hindrance {
 
 /// Something that stands in the way, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Obstacle {
-    pub hindrance: Hindrance,
+pub struct PruningBlocker {
+    pub reason: BlockedBy,
     pub count: u64,
     /// None where it is not time that lifts it.
     pub until: Option<Timestamp>,

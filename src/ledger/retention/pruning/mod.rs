@@ -6,7 +6,7 @@
 //! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
 //! a grant that a rolling limit counts as younger than it is, because a replica's clock was ahead.
 //!
-//! Nothing goes while a promise still needs it: see [`Obstacle`]. Kinds that come later stay until somebody
+//! Nothing goes while a promise still needs it: see [`PruningBlocker`]. Kinds that come later stay until somebody
 //! adds them to [`PRUNABLE`], having thought about who reads them back.
 //!
 //! That something is pruned is recorded first, by `audit.pruned`; then the bodies go in chunks that each
@@ -38,7 +38,7 @@ use crate::ledger::write::{check, redemption};
 use crate::ledger::{IDEMPOTENCY_WINDOW, Ledger, LedgerError};
 use crate::rules::limit::ROLLING;
 use crate::tokens::claims::SKEW_SECONDS;
-pub use blocker::{Hindrance, Obstacle};
+pub use blocker::{BlockedBy, PruningBlocker};
 use retained::{Choice, GRANTED, choose, counts_from, limits_of};
 
 /// The kind of the event that says what was pruned.
@@ -76,20 +76,20 @@ pub struct Plan {
     pub from_index: i64,
     pub to_index: i64,
     /// Why it can't be done now.
-    pub obstacles: Vec<Obstacle>,
+    pub obstacles: Vec<PruningBlocker>,
 }
 
 impl Plan {
-    fn hinder(&mut self, hindrance: Hindrance, count: u64, until: Option<Timestamp>) {
+    fn block(&mut self, reason: BlockedBy, count: u64, until: Option<Timestamp>) {
         if count == 0 {
             return;
         }
-        match self.obstacles.iter_mut().find(|known| known.hindrance == hindrance) {
+        match self.obstacles.iter_mut().find(|known| known.reason == reason) {
             Some(known) => {
                 known.count += count;
                 known.until = known.until.max(until);
             }
-            None => self.obstacles.push(Obstacle { hindrance, count, until }),
+            None => self.obstacles.push(PruningBlocker { reason, count, until }),
         }
     }
 }
@@ -131,13 +131,9 @@ impl Ledger {
             .await?;
         let until = |at: Option<i64>| at.map(from_micros);
         let skew = SignedDuration::from_secs(SKEW_SECONDS);
-        plan.hinder(
-            Hindrance::UnspentGrants,
-            count(grants.0),
-            until(grants.1).and_then(|at| at.checked_add(skew).ok()),
-        );
-        plan.hinder(Hindrance::HeldPlaces, count(places.0), until(places.1));
-        plan.hinder(Hindrance::OpenReferrals, count(referrals), None);
+        plan.block(BlockedBy::UnspentGrants, count(grants.0), until(grants.1).and_then(|at| at.checked_add(skew).ok()));
+        plan.block(BlockedBy::HeldPlaces, count(places.0), until(places.1));
+        plan.block(BlockedBy::OpenReferrals, count(referrals), None);
         let end = self.stretch(merchant, None, before).await?.before;
         let mut from = 0;
         while from < end {
@@ -255,7 +251,7 @@ fn take_bodies(
     rows::prune_bodies(conn, log, &goes.map(|row| row.log_index).collect::<Vec<_>>())
 }
 
-type Counts = (rows::Standing, rows::Standing, i64);
+type Counts = (rows::CountUntil, rows::CountUntil, i64);
 
 fn standing(
     conn: &mut AnyConnection,
@@ -278,7 +274,7 @@ fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timest
     let window = SignedDuration::try_from(IDEMPOTENCY_WINDOW).unwrap_or(SignedDuration::MAX);
     let retries = at.checked_add(window).unwrap_or(Timestamp::MAX);
     if row.kind == check::KIND && retries > now {
-        plan.hinder(Hindrance::Retries, 1, Some(retries));
+        plan.block(BlockedBy::Retries, 1, Some(retries));
     }
     let body = row.body.as_deref().unwrap_or_default();
     if row.kind != check::KIND || !body.contains(GRANTED) || !body.contains(r#""window":""#) {
@@ -298,7 +294,7 @@ fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timest
             _ => None,
         };
         if let Some(until) = until.filter(|until| *until > now) {
-            plan.hinder(Hindrance::OpenWindows, 1, Some(until));
+            plan.block(BlockedBy::OpenWindows, 1, Some(until));
         }
     }
     Ok(())

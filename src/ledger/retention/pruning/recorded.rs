@@ -8,13 +8,13 @@ use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 
 /// What one `audit.pruned` says.
-pub(super) struct Told {
+pub(super) struct Earlier {
     pub before: Timestamp,
     from_index: i64,
     to_index: i64,
 }
 
-impl Told {
+impl Earlier {
     /// Whether it counted this body, which may be there because it was cut off.
     pub(super) fn counted(&self, index: i64, since: i64) -> bool {
         (self.from_index..self.to_index).contains(&index) && since < self.before.as_microsecond()
@@ -22,7 +22,7 @@ impl Told {
 }
 
 /// What the merchant's log tells of pruning.
-pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Told>, DatabaseError> {
+pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Earlier>, DatabaseError> {
     let bodies = rows::list_bodies_about_merchant(conn, merchant, KIND)?.into_iter();
     let told = bodies.map(|body| {
         let body = Json::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
@@ -31,7 +31,7 @@ pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Ve
         let before = facts.and_then(|facts| facts.member("before")).and_then(Json::as_text);
         let told = before.and_then(|before| before.parse().ok()).zip(whole("from_index").zip(whole("to_index")));
         let (before, (from_index, to_index)) = told.ok_or_else(|| DatabaseError::corrupt("event", KIND))?;
-        Ok(Told { before, from_index, to_index })
+        Ok(Earlier { before, from_index, to_index })
     });
     told.collect()
 }

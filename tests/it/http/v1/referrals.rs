@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::RunQueryDsl as _;
 use perkgate::access::{NewKey, Role};
 use perkgate::database::DatabaseError;
-use perkgate::eligibility::referral_decision::{Ruling, RulingError};
+use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisionError};
 use perkgate::perks::perk::NewVersion;
 use serde_json::{Value, json};
 
@@ -208,13 +208,13 @@ async fn of_many_who_decide_at_once_on_two_replicas_one_does() {
                 let gateway = if nth.is_multiple_of(2) { &world.gateway } else { &other };
                 // Some grant, others deny.
                 let tier = (!nth.is_multiple_of(3)).then(|| "main".to_owned());
-                let ruling = Ruling { check: check.clone(), tier, note: format!("{nth}") };
+                let ruling = ReferralDecision { check: check.clone(), tier, note: format!("{nth}") };
                 gateway.checker.rule_on(&admin, &cathay, ruling)
             };
             let answers = futures_util::future::join_all((0..8).map(decide)).await;
             assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
             for lost in answers.into_iter().filter_map(Result::err) {
-                assert!(matches!(lost, RulingError::AlreadyDecided), "{lost}");
+                assert!(matches!(lost, ReferralDecisionError::AlreadyDecided), "{lost}");
             }
         }
         expect_well(&world);
