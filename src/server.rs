@@ -20,7 +20,7 @@ use crate::web::connections::{self, Connections, Listening, Running, listen, tra
 use crate::web::sockets;
 use crate::web::state::State;
 
-/// What the command line starts and describes.
+/// The doors that the command line starts and describes.
 pub const DOORS: WebDoors = WebDoors {
     serve: |gateway, listener, metrics, stop| Box::pin(serve(gateway, listener, metrics, stop)),
     openapi: || openapi::json(&openapi::document()),
@@ -29,7 +29,7 @@ pub const DOORS: WebDoors = WebDoors {
 /// Scrapers are few.
 const METRICS_CONNECTIONS: usize = 64;
 
-/// How long before its end the delay of draining turns newcomers away, so that those who had come are all in.
+/// The time before its end at which the delay of draining turns newcomers away, so that those who had come are all in.
 const LAST_CALL: Duration = Duration::from_millis(250);
 
 /// Serves until `stop` comes true, then refuses new requests, finishes those under way within the
@@ -68,11 +68,11 @@ pub async fn serve(
     tracing::info!("stopping: finishing what is under way");
     let last_call = settings.timeouts.drain.min(LAST_CALL);
     tokio::time::sleep(settings.timeouts.drain.saturating_sub(last_call)).await;
-    // A port that closes resets whoever has connected and was not accepted yet.
+    // A port that closes resets each client that has connected and was not accepted yet.
     sockets::turn_away(&port);
     drop(port);
     all_in(&connections, last_call).await;
-    // The listener closes with this. actix itself would cut whoever has sent nothing yet, and looks only once
+    // The listener closes with this. actix itself would cut each client that has sent nothing yet, and looks only once
     // a second whether all is done.
     let stopped = handle.stop(true);
     let drained = tokio::time::timeout(settings.timeouts.shutdown, connections.drain()).await;

@@ -34,7 +34,7 @@ pub struct Directory {
     uses: Arc<UnwrittenUses>,
 }
 
-/// How often uses of keys are written that were noted meanwhile.
+/// The interval at which uses of keys are written that were noted meanwhile.
 const WRITE_USES_EVERY: Duration = Duration::from_secs(10);
 
 impl Directory {
@@ -49,22 +49,22 @@ impl Directory {
         Self { database, ledger, clock, entropy, known, uses: Arc::default() }
     }
 
-    /// Whether there is a snapshot to answer from.
+    /// True if there is a snapshot to answer from.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.known.is_loaded()
     }
 
-    /// Whether the database answered when it was last asked.
+    /// True if the database answered when it was last asked.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.known.is_reachable()
     }
 
-    /// Reads everything anew. What committed before this call is in the snapshot after it.
+    /// Reads everything again. What committed before this call is in the snapshot after it.
     ///
     /// # Errors
-    /// [`DatabaseError`]; the old snapshot then stays.
+    /// [`DatabaseError`]; the old snapshot is then retained.
     pub async fn reload(&self) -> Result<(), DatabaseError> {
         self.known.reload().await
     }
@@ -72,7 +72,7 @@ impl Directory {
     /// Reloads if the database moved on; says whether it had.
     ///
     /// # Errors
-    /// [`DatabaseError`]; the old snapshot then stays.
+    /// [`DatabaseError`]; the old snapshot is then retained.
     pub async fn poll(&self) -> Result<bool, DatabaseError> {
         self.known.poll().await
     }
@@ -83,17 +83,17 @@ impl Directory {
         self.known.follow(cancel).await;
     }
 
-    /// How to tell the other replicas of a change.
+    /// Sets how the other replicas are told of a change.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         self.known.announce_with(announce);
     }
 
-    /// Looks at the database soon: somebody said that it changed.
+    /// Looks at the database soon: someone said that it changed.
     pub fn request_refresh(&self) {
         self.known.request_refresh();
     }
 
-    /// Whose key `secret` is, as far as the snapshot knows. No I/O.
+    /// The principal whose key `secret` is, as far as the snapshot knows. No I/O.
     ///
     /// # Errors
     /// [`Refused`]; `Unknown` is worth a question to the database: [`Directory::authenticate`].
@@ -158,7 +158,7 @@ impl Directory {
         }
     }
 
-    /// Whether a key that works at `now` names this web origin, from the snapshot.
+    /// True if a key that works at `now` names this web origin, from the snapshot.
     #[must_use]
     pub fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
         self.known.now().content.names_origin(origin, now)

@@ -1,4 +1,4 @@
-//! What can go wrong in this room, as facts.
+//! The errors of this room, as facts.
 
 use super::principal::Forbidden;
 use crate::database::DatabaseError;
@@ -47,7 +47,7 @@ pub enum AccessError {
     UnknownMerchant,
     #[error("no such key")]
     UnknownKey,
-    /// What was asked for doesn't fit together.
+    /// The parts of a request don't fit together.
     #[error("{} field(s) don't fit", .0.len())]
     Unfit(Vec<Flaw>),
     #[error(transparent)]

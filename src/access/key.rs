@@ -61,7 +61,7 @@ impl KeySecret {
         }
     }
 
-    /// What is stored in its stead.
+    /// The hash that is stored in its stead.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
         let mut out = [0; 32];
@@ -121,7 +121,7 @@ impl ApiKey {
     }
 }
 
-/// What to make a key of.
+/// The properties of a key to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
     pub role: Role,

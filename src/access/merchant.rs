@@ -14,7 +14,7 @@ pub struct Merchant {
     /// For people, 1–[`Merchant::NAME_MAX`] characters.
     pub name: String,
     pub created_at: Timestamp,
-    /// Whose days and hours its reports count by: a name of the IANA time zone database. As it is stored:
+    /// The zone whose days and hours its reports count by: a name of the IANA time zone database. As it is stored:
     /// a name that a later database drops must lock nobody out.
     pub time_zone: String,
 }

@@ -1,4 +1,4 @@
-//! Who may call, and for whom: merchants, API keys, roles and what each role may do.
+//! Access control, that is who may call, and for whom: merchants, API keys, roles and what each role may do.
 //!
 //! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
 //! I/O; the database stays the truth, and the row `directory` of `epochs` says when it moved.

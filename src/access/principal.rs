@@ -1,4 +1,4 @@
-//! Who is calling: what a key stands for once it has been recognised.
+//! The caller: what a key stands for once it has been recognised.
 
 use super::merchant::Merchant;
 use super::role::{Permission, Role};

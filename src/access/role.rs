@@ -1,11 +1,11 @@
-//! What each role may do: one table, and nothing else decides it.
+//! The permissions of each role: one table, and nothing else decides them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a key is for. A key has one role.
+/// The purpose of a key. A key has one role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -44,20 +44,20 @@ impl Role {
         }
     }
 
-    /// Whether keys of this role belong to a merchant. The operator's belong to none, so that no
+    /// True if keys of this role belong to a merchant. The operator's belong to none, so that no
     /// merchant's question can be asked with them.
     #[must_use]
     pub const fn has_merchant(self) -> bool {
         !matches!(self, Self::Operator)
     }
 
-    /// Whether the role may do `permission`.
+    /// True if the role may do `permission`.
     #[must_use]
     pub fn may(self, permission: Permission) -> bool {
         permission.roles().contains(&self)
     }
 
-    /// Whether a key of this role may make, see and revoke keys of `other`: operators hand a
+    /// True if a key of this role may make, see and revoke keys of `other`: operators hand a
     /// merchant its admin keys, admins do the rest within their merchant.
     #[must_use]
     pub const fn may_manage(self, other: Self) -> bool {

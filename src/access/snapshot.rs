@@ -12,7 +12,7 @@ use super::merchant::Merchant;
 use super::principal::Principal;
 use crate::foundation::ids::{MerchantId, MerchantSlug};
 
-/// What the directory answers from.
+/// The content that the directory answers from.
 #[derive(Default)]
 pub(super) struct Snapshot {
     by_id: HashMap<MerchantId, Arc<Merchant>>,
@@ -48,7 +48,7 @@ impl Snapshot {
         Self { by_id, by_slug, keys, origins }
     }
 
-    /// Whose key this is. The map compares hashes of what was sent, which a caller can't steer
+    /// The principal whose key this is. The map compares hashes of what was sent, which a caller can't steer
     /// byte by byte, so the time it takes says nothing about the keys that exist.
     pub fn recognize(&self, hash: &KeyHash, now: Timestamp) -> Result<Arc<Principal>, Refused> {
         let entry = self.keys.get(hash).ok_or(Refused::Unknown)?;
@@ -66,7 +66,7 @@ impl Snapshot {
         self.keys.get(hash)?.last_use.first_in_hour(now)
     }
 
-    /// Whether a key that works at `now` names this origin.
+    /// True if a key that works at `now` names this origin.
     pub fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
         self.origins.get(origin).is_some_and(|of| of.values().any(|until| works_until(*until, now)))
     }

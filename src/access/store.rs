@@ -233,7 +233,7 @@ pub(super) fn list_keys(
     rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
 }
 
-/// Says that a key is revoked since `at`. False when it was already: the first instant stays.
+/// Says that a key is revoked since `at`. False when it was already: the first instant is retained.
 pub(super) fn update_revoked(
     conn: &mut AnyConnection,
     merchant: Option<&MerchantId>,

@@ -1,4 +1,4 @@
-//! What somebody kept from earlier: a checkpoint, a receipt, or an earlier report of `verify`.
+//! A record that someone kept from earlier: a checkpoint, a receipt, or an earlier report of `verify`.
 
 use base64::Engine as _;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ struct Answer {
     receipt: Receipt,
 }
 
-/// What `verify --json` answered: a checkpoint for each log.
+/// The answer of `verify --json`: a checkpoint for each log.
 #[derive(Deserialize)]
 struct Report {
     logs: Vec<Log>,

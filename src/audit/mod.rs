@@ -1,16 +1,17 @@
-//! What the ledger wrote, read-only: `verify` holds the whole database, or exports of it, to its signed
-//! logs.
+//! The auditor of what the ledger wrote, read-only: `verify` holds the whole database, or exports of it, to its
+//! signed logs.
 //!
 //! [`verify`] reads one snapshot of the database and recomputes everything from the events:
-//! - `walk.rs` goes through one log in the order of its index, wherever its events come from: dense
+//! - `verify/log_scan.rs` goes through one log in the order of its index, wherever its events come from: dense
 //!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
 //!   (`anchor.rs`);
-//! - `books.rs` reads what the events say and hands it to those that know a table: `merchants.rs`,
-//!   `rules.rs` (each of whose `versions.rs`), `approvals.rs`, `keys.rs`, `referrals.rs`, `subjects.rs`, `pruned.rs`
-//!   and `counters.rs` per log, `gateway_keys.rs` for the operator's, `grants.rs` and `redemptions.rs` over all logs.
+//! - `verify/expected_state.rs` reads what the events say and hands it to those that know a table
+//!   (`verify/tables/`): `merchants.rs`, `rules.rs` (each of whose `versions.rs`), `approvals.rs`, `keys.rs`,
+//!   `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `gateway_keys.rs` for the operator's,
+//!   `grants.rs` and `redemptions.rs` over all logs.
 //!
-//! [`verify_exports`] lets the same walk go through files (`offline/`), offline. They have no tables, so
-//! what the events say is held together among them (`spending.rs` for grants, in the place of their
+//! [`verify_exports`] lets the same scan go through files (`verify/offline/`), offline. They have no tables, so
+//! what the events say is held together among them (`grant_lifecycle.rs` for grants, in the place of their
 //! tables).
 //!
 //! Signatures are looked at where something rests on them alone: at the last checkpoint of a log and at
@@ -23,18 +24,18 @@
 //! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, 60 for each
 //! grant that ended before its time or whose redemption is pruned, and 16 for each whose check is.
 //!
-//! Of an event whose body is pruned the table still says what kind it was, what it was about and when. Nothing
-//! proves that, but the rows that it left must agree with that: whoever changes one has to change the other.
+//! The table still says of an event whose body is pruned what kind it was, what it was about and when. Nothing
+//! proves that, but the rows that it left must agree with that: someone who changes one has to change the other.
 //!
 //! To check something new: a variant of [`Wrong`] with its code, and the comparison in the file of
-//! the table. To check a new kind of event against a table: its facts in `body.rs`, an arm in
-//! `books.rs`. The kinds that nearly all events are of are read by `canonical.rs`.
+//! the table. To check a new kind of event against a table: its facts in `reader/body.rs`, an arm in
+//! `verify/expected_state.rs`. The kinds that nearly all events are of are read by `reader/canonical.rs`.
 //!
-//! Beside it, what an outsider keeps: `anchoring/` takes signed heads outside on a schedule, `receipt.rs`
+//! Beside it, what an outsider keeps: `anchoring/` takes signed heads outside on a schedule, `receipt/`
 //! examines the receipt of a check with nothing but a log key.
 //!
-//! What no look at one database can find: a history that was rewritten from some point on and
-//! signed anew with the log key, and a tail that was cut together with its checkpoints. Who holds
+//! No look at one database can find a history that was rewritten from some point on and
+//! signed again with the log key, or a tail that was cut together with its checkpoints. A holder of
 //! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
 //! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.
 

@@ -12,7 +12,7 @@ pub(super) fn push_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a
 }
 
 /// A spreadsheet takes what begins with one of these for a formula, so an apostrophe goes before it. What
-/// somebody reads back by itself (numbers from 0 on, hashes, JSON, notes) never begins so.
+/// someone reads back by itself (numbers from 0 on, hashes, JSON, notes) never begins so.
 fn push_cell(out: &mut String, cell: &str) {
     let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     if !is_formula && !cell.contains([',', '"', '\r', '\n']) {

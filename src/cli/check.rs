@@ -23,7 +23,7 @@ use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::ledger::entry::{LimitTouched, ScoreSeen};
 
-/// How long the answer may take.
+/// The longest time the answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub struct Args {
     subject: SubjectHandle,
     #[command(flatten)]
     merchant: MerchantFlag,
-    /// What the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
+    /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
     #[arg(long, value_name = "NAME", help = "Where the check would be made")]

@@ -1,4 +1,4 @@
-//! `perkgate contest`: refusals that somebody says are wrong. To overturn one takes a key, as to grant a referral does.
+//! `perkgate contest`: refusals that someone says are wrong. To overturn one takes a key, as to grant a referral does.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ struct ContestView {
     opened_at: Timestamp,
     /// The key that opened it, or `cli`.
     opened_by: String,
-    /// How many more refusals are decided with it.
+    /// The number of further refusals that are decided with it.
     additions: usize,
     #[serde(flatten)]
     decided: DecidedView,
@@ -135,7 +135,7 @@ impl fmt::Display for Shown {
 
 #[derive(Serialize)]
 struct Opened {
-    /// Whether it is a case of its own; else it was added to the open one about the same person and perk.
+    /// True if it is a case of its own; else it was added to the open one about the same person and perk.
     opened: bool,
     #[serde(flatten)]
     contest: ContestView,

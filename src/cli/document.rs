@@ -19,7 +19,7 @@ pub(super) struct Document {
     is_one_of_many: bool,
 }
 
-/// What is wrong with a file, and where.
+/// A fault in a file, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// None where only one file was given.
@@ -74,7 +74,7 @@ impl Document {
     }
 }
 
-/// Whether its name says that it is YAML.
+/// Tells whether the name of a file says that it is YAML.
 pub(super) fn has_yaml_name(path: &Path) -> bool {
     path.extension().is_some_and(|it| it.eq_ignore_ascii_case("yaml") || it.eq_ignore_ascii_case("yml"))
 }

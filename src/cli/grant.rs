@@ -12,8 +12,9 @@ use super::output::confirmation::Confirmation;
 use super::output::{write_line, write_part};
 use super::{Completion, Invocation};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::ledger::grants::ending::{Leaving, MAX_NOTE, ReturnError, Revocation, Revoked};
+use crate::ledger::grants::ending::{Leaving, ReturnError, Revocation, Revoked};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -55,10 +55,10 @@ enum Action {
 struct New {
     #[command(flatten)]
     merchant: MerchantFlag,
-    /// What it is for.
+    /// The role that it is for.
     #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|text| text.parse::<Role>()))]
     role: Role,
-    /// What people call it.
+    /// The name that people call it by.
     #[arg(long, value_name = "TEXT")]
     label: String,
     /// Where it is used (kiosk and door keys).

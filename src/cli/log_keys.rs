@@ -1,4 +1,4 @@
-//! `--key`: the log keys that somebody trusts, each as it is written or all of them in a file.
+//! `--key`: the log keys that someone trusts, each as it is written or all of them in a file.
 
 use std::io::Read as _;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::tlog::note::{VerifierKey, VerifierKeyError};
 /// More than the keys of any gateway take.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What one `--key` names.
+/// The log keys that one `--key` names.
 #[derive(Debug, Clone)]
 pub(super) struct LogKeys(Vec<VerifierKey>);
 

@@ -3,10 +3,10 @@
 use crate::audit::anchoring::AnchorLine;
 use crate::settings::Settings;
 
-/// How many logs a warning lists.
+/// The most logs that a warning lists.
 const LISTED: usize = 5;
 
-/// What a merchant's new log should have been called, when nobody said what.
+/// The warning about a merchant's new log that is called after this machine, because nobody said what to call it.
 pub(super) fn warning_of_new(settings: &Settings, merchant: &str) -> Option<String> {
     let server = &settings.server;
     let is_said = server.issuer.is_some() || server.log_origin.is_some();
@@ -39,7 +39,7 @@ pub(super) fn warning_of(settings: &Settings, logs: &[AnchorLine]) -> Option<Str
     Some(format!("{} {verb} called after a machine's own address, for good: {some}{more}", local.len()))
 }
 
-/// Whether an issuer without its scheme, or an origin, names a machine only to itself.
+/// Tells whether an issuer without its scheme, or an origin, names a machine only to itself.
 pub(super) fn is_local(place: &str) -> bool {
     ["127.", "localhost", "[::1]", "0.0.0.0", "[::]"].iter().any(|local| place.starts_with(local))
 }

@@ -144,12 +144,12 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
     }
 }
 
-/// How a command that said its piece ended.
+/// The outcome of a command that said its piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completion {
     /// Exit code 0.
     Succeeded,
-    /// Exit code 1: the answer itself is bad news, and has been told.
+    /// Exit code 1: the answer itself is bad news, and has been shown.
     Failed,
 }
 
@@ -166,7 +166,7 @@ pub struct WebDoors {
 /// Something that is awaited.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What every subcommand is handed.
+/// The context that every subcommand is handed.
 pub struct Invocation {
     pub output: Output,
     pub clock: Clock,
@@ -217,7 +217,7 @@ impl Invocation {
         Ok(settings)
     }
 
-    /// Whether this setting was given as a flag that every command takes.
+    /// Tells whether this setting was given as a flag that every command takes.
     fn has_flag(&self, setting: &table::Setting) -> bool {
         self.flags.iter().any(|(given, _)| given == setting.name)
     }

@@ -14,13 +14,13 @@ use crate::gateway::Gateway;
 use crate::ledger::entry::Actor;
 use crate::settings::master_key;
 
-/// Who events say did it.
+/// The actor that events name.
 pub(super) const ACTOR: Actor = Actor { key: None, role: "cli" };
 
 /// Longer than the largest batch takes; a ledger that hangs must not hang the terminal.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// Whether a command may make the SQLite database that it works on. Setting a gateway up does: `merchant create`, and
+/// Says if a command may make the SQLite database that it works on. Setting a gateway up does: `merchant create`, and
 /// beside these commands `serve`, `migrate` and `demo`. Everything else is about what a database holds, and a key of a
 /// new one, made in the wrong directory, would open nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Invocation {
     /// Does `work` on the gateway of the settings. When this returns, all is written and closed.
     ///
     /// # Errors
-    /// What keeps the gateway from being opened, and what `work` returns.
+    /// The errors that keep the gateway from being opened, and those of `work`.
     pub(super) fn with_gateway<T>(
         &self,
         needs: Needs,
@@ -66,7 +66,7 @@ impl Invocation {
     }
 }
 
-/// How many merchants an error lists that asks which one is meant.
+/// The most merchants that an error lists when it asks which one is meant.
 const LISTED: usize = 10;
 
 /// `--merchant`, for a command about one merchant.
@@ -136,7 +136,7 @@ pub(super) async fn merchant_of(gateway: &Gateway, slug: &MerchantSlug) -> Resul
 /// Every item of a list that comes in pages of `page`, each asked for after the last item.
 ///
 /// # Errors
-/// What `fetch` returns.
+/// The errors of `fetch`.
 pub(super) async fn all_pages<T, E>(
     page: usize,
     mut fetch: impl AsyncFnMut(Option<&T>) -> Result<Vec<T>, E>,

@@ -16,12 +16,13 @@ use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::decision::reason::Reason;
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
-use crate::ledger::cases::referral::{MAX_NOTE, Referred};
+use crate::ledger::cases::referral::Referred;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -54,7 +55,7 @@ pub(super) struct OfCheck {
     pub merchant: MerchantFlag,
 }
 
-/// What a person says about a check, for good.
+/// A person's decision about a check, for good.
 #[derive(clap::Args)]
 pub(super) struct Judgement {
     #[command(flatten)]
@@ -85,7 +86,7 @@ struct ReferralView {
     decided: DecidedView,
 }
 
-/// How it was decided.
+/// The decision about it, if there is one.
 #[derive(Serialize)]
 pub(super) struct DecidedView {
     pub decided_at: Option<Timestamp>,
@@ -136,7 +137,7 @@ impl fmt::Display for Listed {
     }
 }
 
-/// What a person decides about somebody by.
+/// The facts by which a person decides about someone.
 #[derive(Serialize)]
 pub(super) struct CaseView {
     subject: String,
@@ -144,7 +145,7 @@ pub(super) struct CaseView {
     context: Json,
     location: Option<String>,
     kiosk: Option<String>,
-    /// What can be granted, highest rank first.
+    /// The tiers that can be granted, highest rank first.
     tiers: Vec<TierView>,
     /// Why it was decided as it was.
     note: Option<String>,

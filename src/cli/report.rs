@@ -33,7 +33,7 @@ enum Which {
 
 #[derive(clap::Args)]
 struct Grouped {
-    /// What makes a group; totals only without it.
+    /// The attribute that makes a group; totals only without it.
     #[arg(long, value_name = "WHAT")]
     group_by: Option<By>,
     #[command(flatten)]

@@ -21,10 +21,10 @@ use crate::gateway::Gateway;
 use crate::scores::import::{ImportConfig, ImportReport};
 use crate::scores::{Format, LineError, Source};
 
-/// How much of a feed is read at once.
+/// The number of bytes of a feed that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// How long an import waits for Redis, through which replicas hear of new scores.
+/// The longest time an import waits for Redis, through which replicas hear of new scores.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
@@ -117,7 +117,7 @@ impl From<ImportReport> for Imported {
 }
 
 impl Imported {
-    /// Whether there were lines, and none of them was good.
+    /// Tells whether there were lines, and none of them was good.
     const fn is_all_rejected(&self) -> bool {
         self.rejected > 0 && self.accepted + self.unchanged + self.stale == 0
     }

@@ -53,7 +53,7 @@ async fn warn_of_log_origins(gateway: Arc<Gateway>) {
     }
 }
 
-/// How long the ledger may take to finish after the last answer.
+/// The longest time the ledger may take to finish after the last answer.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A gateway whose door is bound.
@@ -137,7 +137,7 @@ pub(super) fn stop_signal() -> impl Future<Output = ()> {
     }
 }
 
-/// What this process was started with, as Linux tells it; elsewhere it counts as not ignored.
+/// Tells whether this process was started with SIGHUP ignored, as Linux has it; elsewhere it counts as not ignored.
 fn is_hangup_ignored() -> bool {
     const SIGHUP_BIT: u64 = 1;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -24,10 +24,10 @@ use crate::gateway::Gateway;
 use crate::ledger::read::person::LimitHeld;
 use crate::ledger::retention::erasure::{Erased, Erasure};
 
-/// How many events of a record are read at once.
+/// The number of events of a record that are read at once.
 const PAGE: usize = 200;
 
-/// How long an erasure waits for Redis, through which replicas hear that scores are gone.
+/// The longest time an erasure waits for Redis, through which replicas hear that scores are deleted.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
@@ -94,7 +94,7 @@ fn read_line() -> Result<String, CliError> {
 struct ErasedView {
     erased: bool,
     pseudonym: Option<String>,
-    /// Of events about an earlier spelling of the handle, where there are both.
+    /// The pseudonym of events about an earlier spelling of the handle, where there are both.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_pseudonym: Option<String>,
     scores: u64,
@@ -173,7 +173,7 @@ impl fmt::Display for ErasedView {
 struct RecordView {
     subject: String,
     pseudonym: Option<String>,
-    /// Of events about an earlier spelling of the handle, where there are both.
+    /// The pseudonym of events about an earlier spelling of the handle, where there are both.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_pseudonym: Option<String>,
     since: Option<Timestamp>,

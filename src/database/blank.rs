@@ -1,4 +1,4 @@
-//! Whether anything is in a database yet.
+//! Tells whether anything is in a database yet.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -15,7 +15,7 @@ struct Tables {
 }
 
 impl Database {
-    /// Whether it has no tables, or those of this program with no merchant, key or event in them.
+    /// True if it has no tables, or those of this program with no merchant, key or event in them.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -35,7 +35,7 @@ impl Database {
             if tables.all == 0 {
                 return Ok(true);
             }
-            // Those of somebody else are something.
+            // Those of someone else are something.
             if tables.ours < 3 {
                 return Ok(false);
             }

@@ -1,12 +1,12 @@
 //! Statements that take any number of rows as a few arrays (PostgreSQL).
 //!
-//! A list of rows has another text for each number of them, so it is prepared anew each time: one
+//! A list of rows has another text for each number of them, so it is prepared again each time: one
 //! more round trip, and the server parses and plans thousands of parameters. With `unnest` the text
 //! stays the same, and the statement is prepared once a connection.
 
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-/// What a column of this SQL type is made of.
+/// The Rust type that a column of this SQL type is made of.
 pub trait Element {
     type Of<'a>;
 }

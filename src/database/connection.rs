@@ -14,7 +14,7 @@ use super::error::DatabaseError;
 use super::file;
 use super::postgres;
 
-/// How long opening a SQLite file waits for others who open it too.
+/// The longest that opening a SQLite file waits for others who open it too.
 const WAL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to PostgreSQL or to SQLite. (The derive breaks if it is called `Connection`.)
@@ -101,7 +101,7 @@ impl FromStr for DatabaseUrl {
         check_postgres(rest.ok_or(DatabaseUrlError::Scheme)?)?;
         let sslmode = text.split(['?', '&']).find_map(|part| part.strip_prefix("sslmode="));
         match sslmode {
-            // Never silently plain: whoever asks for TLS gets it or an error.
+            // Never silently plain: a client that asks for TLS gets it or an error.
             Some(mode @ ("require" | "verify-ca" | "verify-full")) if !cfg!(feature = "postgres-tls") => {
                 Err(DatabaseUrlError::Tls(mode.to_owned()))
             }
@@ -130,7 +130,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// It may keep a snapshot for as long as it works on what it read.
@@ -267,7 +267,7 @@ pub fn rollback(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
 /// Runs `f` in one transaction.
 ///
 /// # Errors
-/// What `f` returns, after rolling back, or the commit's own error.
+/// The errors of `f`, after rolling back, or the commit's own error.
 pub fn transaction<T, E: From<DatabaseError>>(
     conn: &mut AnyConnection,
     f: impl FnOnce(&mut AnyConnection) -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! What a database can answer other than rows, told apart by what the caller should do.
+//! A database's answers other than rows, told apart by what the caller should do.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
@@ -41,7 +41,7 @@ pub enum DatabaseError {
     /// It is no longer, or not at all, the database that this process can record in.
     #[error(transparent)]
     Mismatch(Mismatch),
-    /// What is at the path of a SQLite database can't be one.
+    /// Something at the path of a SQLite database that can't be one.
     #[error(transparent)]
     File(FileFault),
     /// The server is none that the promises can be kept with.
@@ -61,13 +61,13 @@ impl DatabaseError {
         Self::Corrupt { what, detail: detail.to_string() }
     }
 
-    /// What happened to the database, when that is why.
+    /// The mismatch, when that is why.
     #[must_use]
     pub const fn mismatch(&self) -> Option<&Mismatch> {
         if let Self::Mismatch(mismatch) = self { Some(mismatch) } else { None }
     }
 
-    /// Whether it says something of what was asked, and nothing of the connection.
+    /// True if it says something of what was asked, and nothing of the connection.
     #[must_use]
     pub const fn is_about_the_data(&self) -> bool {
         matches!(
@@ -81,7 +81,7 @@ impl DatabaseError {
         )
     }
 
-    /// Whether trying again later may help.
+    /// True if trying again later may help.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         matches!(
@@ -140,7 +140,7 @@ impl From<Error> for DatabaseError {
     }
 }
 
-/// What SQLite says where its driver tells no kind. Its texts are part of its source and in one language.
+/// Reads SQLite's message where its driver tells no kind. Its texts are part of its source and in one language.
 fn of_sqlite(message: &str) -> Option<DatabaseError> {
     let starts_with = |signs: &[&str]| signs.iter().any(|sign| message.starts_with(sign));
     if starts_with(&["database is locked", "database table is locked", "database schema is locked"]) {

@@ -40,7 +40,7 @@ pub enum FileFault {
 }
 
 impl FileFault {
-    /// What to do about it.
+    /// The way to fix it.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
@@ -115,7 +115,7 @@ fn denied(path: &Path, why: &dyn std::fmt::Display) -> FileFault {
 /// # Errors
 /// [`FileFault`].
 pub(super) fn prepare(path: &Path) -> Result<(), FileFault> {
-    /// Whoever opens a database comes through here first. So nobody in this process has it open, and a lock on
+    /// A gate that everyone who opens a database passes first. So nobody in this process has it open, and a lock on
     /// it, while the descriptor that makes it is closed.
     static MAKING: Mutex<()> = Mutex::new(());
     check(path)?;
@@ -148,8 +148,8 @@ pub(super) fn explain(path: &Path, complaint: &str) -> Option<FileFault> {
     }
 }
 
-/// How SQLite opens a database for writing: never making a file. A pool that made one in the place of a file that was
-/// deleted would go on with an empty database.
+/// The mode in which SQLite opens a database for writing: never making a file. A pool that made one in the place of a
+/// file that was deleted would go on with an empty database.
 pub(super) const READ_WRITE: &str = "mode=rw";
 
 /// The path as SQLite's URIs have it, which keep it as it is, and how to open it: [`READ_WRITE`], `mode=ro`, …
@@ -182,7 +182,7 @@ impl Identity {
 }
 
 /// When the database file was last written, and how long it is: a checkpoint of the write-ahead log changes it, and so
-/// does whoever writes over it.
+/// does someone who writes over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     seconds: i64,
@@ -199,7 +199,7 @@ pub(super) struct Files {
     real: PathBuf,
     database: Identity,
     /// The write-ahead log and the shared memory, from when they were first seen. They stay the same for as long as a
-    /// connection is open, which whoever holds this keeps.
+    /// connection is open, which the holder of this keeps.
     beside: [(PathBuf, Mutex<Option<Identity>>); 2],
 }
 
@@ -220,10 +220,10 @@ impl Files {
         Ok(Self { named: named.to_owned(), real, database, beside })
     }
 
-    /// That the files at the path are those that were opened, and when the database was last written.
+    /// Checks that the files at the path are those that were opened, and returns when the database was last written.
     ///
     /// # Errors
-    /// [`Mismatch`] when they are others or gone; `Err(None)` when the system doesn't say.
+    /// [`Mismatch`] when they are others or deleted; `Err(None)` when the system doesn't say.
     pub(super) fn confirm(&self) -> Result<Stamp, Option<Mismatch>> {
         let found = look(&self.named)?;
         let there = if self.real == self.named { Identity::of(&found) } else { Identity::of(&look(&self.real)?) };

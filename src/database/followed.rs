@@ -17,13 +17,13 @@ use super::schema::epochs;
 use super::{AnyConnection, Database, DatabaseError};
 use crate::telemetry::Outage;
 
-/// How often the epoch is polled: what one replica revokes is dead on all within a second.
+/// The interval between polls of the epoch: what one replica revokes is dead on all within a second.
 pub const POLL_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a poll may take before the database counts as away.
+/// The longest that a poll may take before the database counts as away.
 const POLL_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The least time between two polls that somebody asked for: whoever can publish in Redis can ask for one.
+/// The least time between two polls that someone asked for: a client that can publish in Redis can ask for one.
 const NUDGED_EVERY: Duration = Duration::from_millis(50);
 
 /// Unknown names ask the database at most this often, however many of them come.
@@ -38,7 +38,7 @@ pub fn bump_epoch(conn: &mut AnyConnection, name: &str) -> Result<(), DatabaseEr
     Ok(())
 }
 
-/// Waits until nobody is moving the epoch on: whoever has done so and is still committing holds its row.
+/// Waits until nobody is moving the epoch on: a writer that has done so and is still committing holds its row.
 ///
 /// # Errors
 /// [`DatabaseError`].
@@ -47,7 +47,7 @@ pub fn lock_epoch(conn: &mut AnyConnection, name: &str) -> Result<(), DatabaseEr
         AnyConnection::Postgres(c) => {
             epochs::table.find(name).select(epochs::value).for_no_key_update().first::<i64>(c)?;
         }
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(_) => {}
     }
     Ok(())
@@ -57,7 +57,7 @@ fn get_epoch(conn: &mut AnyConnection, name: &str) -> Result<i64, DatabaseError>
     Ok(epochs::table.find(name).select(epochs::value).first(conn)?)
 }
 
-/// Reads the content anew; the one that stands is handed in, so that parts can be kept.
+/// Reads the content again; the one that stands is handed in, so that parts can be kept.
 type Load<T> = Box<dyn Fn(&mut AnyConnection, &T) -> Result<T, DatabaseError> + Send + Sync>;
 
 /// A snapshot of `T`; cheap to clone.
@@ -114,28 +114,28 @@ impl<T: Default + Send + Sync + 'static> ReplicatedSnapshot<T> {
         }
     }
 
-    /// What stands now. No I/O.
+    /// The snapshot that stands now. No I/O.
     #[must_use]
     pub fn now(&self) -> Guard<Arc<Snapshot<T>>> {
         self.inner.snapshot.load()
     }
 
-    /// Whether there is a snapshot to answer from.
+    /// True if there is a snapshot to answer from.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.now().epoch.is_some()
     }
 
-    /// Whether the database answered when it was last asked.
+    /// True if the database answered when it was last asked.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.inner.reachable.load(Ordering::Relaxed)
     }
 
-    /// Reads everything anew. What committed before this call is in the snapshot after it.
+    /// Reads everything again. What committed before this call is in the snapshot after it.
     ///
     /// # Errors
-    /// [`DatabaseError`]; the old snapshot then stays.
+    /// [`DatabaseError`]; the old snapshot is then retained.
     pub async fn reload(&self) -> Result<(), DatabaseError> {
         let _one_at_a_time = self.inner.reloading.lock().await;
         let inner = self.inner.clone();
@@ -154,7 +154,7 @@ impl<T: Default + Send + Sync + 'static> ReplicatedSnapshot<T> {
     /// Reloads if the database moved on; says whether it had.
     ///
     /// # Errors
-    /// [`DatabaseError`]; the old snapshot then stays.
+    /// [`DatabaseError`]; the old snapshot is then retained.
     pub async fn poll(&self) -> Result<bool, DatabaseError> {
         let name = self.inner.epoch;
         let epoch = self.watch(self.inner.database.read(move |conn| get_epoch(conn, name)).await)?;
@@ -165,7 +165,7 @@ impl<T: Default + Send + Sync + 'static> ReplicatedSnapshot<T> {
         Ok(moved)
     }
 
-    /// Whether the snapshot is as new as the database.
+    /// True if the snapshot is as new as the database.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -175,7 +175,7 @@ impl<T: Default + Send + Sync + 'static> ReplicatedSnapshot<T> {
         Ok(self.now().epoch == Some(epoch))
     }
 
-    /// How to tell the other replicas of an own change. The first one given counts.
+    /// Sets how the other replicas are told of an own change. The first one given counts.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         let _ = self.inner.announce.set(Box::new(announce));
     }

@@ -1,6 +1,6 @@
-//! Whether the database is still the one that this process began with. Once it isn't, nothing is read from it or written to
-//! it until the process is started anew: what was recorded before is not in it any more, and a grant made now could be one
-//! too many.
+//! Checks that the database is still the one that this process began with. Once it isn't, nothing is read from it or
+//! written to it until the process is started again: what was recorded before is not in it any more, and a grant made
+//! now could be one too many.
 //!
 //! A write counts when it is committed in files that are still at the path *after* the commit: a file that was deleted or
 //! replaced before it took the record with it, and no answer may leave. (One that is deleted later takes a record that
@@ -15,22 +15,22 @@ use super::file::{Files, Stamp};
 use super::mismatch::Mismatch;
 use super::{AnyConnection, Database, DatabaseError, DatabaseUrl, connection, migrate};
 
-/// How closely to look.
+/// The depth of a look at the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// At what was written last: before every commit.
     Newest,
-    /// At marks from all of this process's time: when somebody has written to the file itself.
+    /// At marks from all of this process's time: when someone has written to the file itself.
     All,
 }
 
 /// Finds in the database what this process knows to have written.
 type Finder = Box<dyn Fn(&mut AnyConnection, Depth) -> Result<(), DatabaseError> + Send + Sync>;
 
-/// What is known of the database that was opened.
+/// All that is known of the database that was opened.
 #[derive(Default)]
 pub(super) struct Guard {
-    /// Of SQLite.
+    /// SQLite only.
     files: Option<Files>,
     stamp: Mutex<Option<Stamp>>,
     finder: OnceLock<Finder>,
@@ -38,7 +38,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Of the SQLite database at this absolute path, which is open.
+    /// The guard of the SQLite database at this absolute path, which is open.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`] when its files can't be looked at.
@@ -51,12 +51,12 @@ impl Guard {
         Ok(this)
     }
 
-    /// What it was found to be, if it is not the database any more.
+    /// The mismatch that was found, if it is not the database any more.
     pub(super) fn mismatch(&self) -> Option<&Mismatch> {
         self.mismatch.get()
     }
 
-    /// That nothing was found to be wrong, and that the files are there.
+    /// Checks that nothing was found to be wrong, and that the files are there.
     ///
     /// # Errors
     /// [`DatabaseError::Mismatch`].
@@ -86,13 +86,13 @@ impl Guard {
 }
 
 impl Database {
-    /// What happened to the database, if it is no longer the one that this process began with.
+    /// The mismatch that was found, if the database is no longer the one that this process began with.
     #[must_use]
     pub fn mismatch(&self) -> Option<&Mismatch> {
         self.inner.guard.mismatch()
     }
 
-    /// How to find what this process has written. The first one given counts.
+    /// Sets how to find what this process has written. The first one given counts.
     pub fn find_with(
         &self,
         finder: impl Fn(&mut AnyConnection, Depth) -> Result<(), DatabaseError> + Send + Sync + 'static,
@@ -100,7 +100,7 @@ impl Database {
         let _ = self.inner.guard.finder.set(Box::new(finder));
     }
 
-    /// That the database can be used, as far as its files tell. Cheap: for SQLite four calls of `stat`.
+    /// Checks that the database can be used, as far as its files tell. Cheap: for SQLite four calls of `stat`.
     ///
     /// # Errors
     /// [`DatabaseError::Mismatch`].
@@ -117,8 +117,8 @@ impl Database {
         self.find(conn, Depth::Newest)
     }
 
-    /// That no newer version has migrated the database. Read in a transaction that has written, it holds until that commits: a
-    /// migration that changes the same tables waits for it.
+    /// Checks that no newer version has migrated the database. Read in a transaction that has written, it holds until
+    /// that commits: a migration that changes the same tables waits for it.
     ///
     /// # Errors
     /// [`DatabaseError::Mismatch`], for good.
@@ -135,7 +135,7 @@ impl Database {
         self.inspect().map_err(|_| DatabaseError::InDoubt)
     }
 
-    /// That the database is the one that was opened, and that nobody has written over its file.
+    /// Checks that the database is the one that was opened, and that nobody has written over its file.
     ///
     /// # Errors
     /// [`DatabaseError::Mismatch`]; others when that can't be told.

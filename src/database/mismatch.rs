@@ -1,8 +1,8 @@
-//! That a database is no longer the one that a process began with.
+//! A database that is no longer the one that a process began with.
 
 use std::path::PathBuf;
 
-/// What happened to the database.
+/// The way in which the database is no longer the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     #[error("the database's file {} was deleted while it was in use", .0.display())]
@@ -27,7 +27,7 @@ impl Mismatch {
         }
     }
 
-    /// What happened, for whoever need not know where the files lie.
+    /// The mismatch in words, for someone who need not know where the files lie.
     #[must_use]
     pub const fn summary(&self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Mismatch {
         }
     }
 
-    /// What to do about it.
+    /// The way to fix it.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
         match self {

@@ -46,7 +46,7 @@ use turn::WriteTurns;
 
 use crate::telemetry::Outage;
 
-/// How long a caller waits for a connection before it is told to come back later.
+/// The longest time a caller waits for a connection before it is told to come back later.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The database of one gateway; cheap to clone.
@@ -71,7 +71,7 @@ struct Pools {
     writers: Pool<Opener>,
 }
 
-/// How many connections a pool has.
+/// The number of connections a pool has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolState {
     pub busy: u32,
@@ -137,7 +137,7 @@ impl Database {
     /// Runs `f` on a reading connection, off the async threads.
     ///
     /// # Errors
-    /// What `f` returns, or [`DatabaseError::Busy`] and [`DatabaseError::Unavailable`].
+    /// The errors of `f`, or [`DatabaseError::Busy`] and [`DatabaseError::Unavailable`].
     pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
@@ -194,7 +194,7 @@ impl Database {
         Ok(value)
     }
 
-    /// How many connections each pool has, busy and idle: of readers, then of writers.
+    /// The number of connections each pool has, busy and idle: of readers, then of writers.
     #[must_use]
     pub fn connections(&self) -> [PoolState; 2] {
         let of = |pool: &Pool<Opener>| {
@@ -239,8 +239,8 @@ impl Database {
     }
 
     /// Closes it in good order: on SQLite all that was written is then in the database's file, though a thread that hangs
-    /// should hold a connection, and its write-ahead log is gone unless somebody has it open. Whoever still asks is told
-    /// that it was interrupted.
+    /// should hold a connection, and its write-ahead log is deleted unless someone has it open. A caller that still
+    /// asks is told that it was interrupted.
     pub fn close(&self) {
         self.inner.close(true);
     }
@@ -252,7 +252,7 @@ impl Database {
     }
 }
 
-/// How long emptying the write-ahead log at the end waits for readers.
+/// The longest that emptying the write-ahead log at the end waits for readers.
 const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Inner {

@@ -1,4 +1,4 @@
-//! How pools open connections, and what they say when they can't.
+//! The way pools open connections, and what they say when they can't.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl ManageConnection for Opener {
 
     fn is_valid(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         match conn {
-            // Whether its file is still there is asked by whoever uses it; PostgreSQL goes away, and the first query
+            // Whether its file is still there is asked by the caller; PostgreSQL goes away, and the first query
             // would find out too late.
             AnyConnection::Sqlite(_) => Ok(()),
             AnyConnection::Postgres(conn) => Ok(conn.batch_execute("SELECT 1")?),

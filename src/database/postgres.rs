@@ -1,4 +1,4 @@
-//! What a PostgreSQL session must be for the promises to hold, and servers that can't give one.
+//! The conditions that a PostgreSQL session must meet for the promises to hold, and servers that can't meet them.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use diesel::sql_types::{Integer, Nullable, Text};
 use super::connection::{self, AnyConnection, DatabaseUrl, Purpose};
 use super::error::DatabaseError;
 
-/// How long examining a server may take: behind a pooler that has one connection to give, a second session
+/// The longest that examining a server may take: behind a pooler that has one connection to give, a second session
 /// would wait for minutes.
 const EXAMINATION: Duration = Duration::from_secs(10);
 
@@ -25,7 +25,7 @@ const HOLDERS: usize = 3;
 /// - `default_transaction_isolation`: for single statements; [`connection::begin`] says it itself.
 /// - `idle_in_transaction_session_timeout`: a process that was frozen (`SIGSTOP`, a paused machine, a cut network)
 ///   in the middle of a transaction holds the log heads, and all other replicas wait for them. The server ends
-///   its session then. Whoever only reads holds nothing that others wait for.
+///   its session then. A session that only reads holds nothing that others wait for.
 /// - `tcp_…`: the same for a server that sends to a peer that is gone.
 ///
 /// Those that not every version has are set where they are.
@@ -81,7 +81,7 @@ struct Encoding {
 }
 
 /// Handles and labels are any Unicode: in another encoding some can't be stored, which would show only when
-/// somebody of that name comes.
+/// someone of that name comes.
 fn has_unicode(conn: &mut PgConnection) -> Result<(), DatabaseError> {
     let query = "SELECT current_setting('server_encoding') AS encoding";
     let Encoding { encoding } = diesel::sql_query(query).get_result(conn)?;
@@ -103,7 +103,7 @@ struct Session {
 }
 
 /// Refuses a pooler (PgBouncer and its like) that hands each transaction, or each statement, to whichever
-/// server connection is free: what [`set_up`] sets would hold for somebody else, `synchronous_commit` among
+/// server connection is free: what [`set_up`] sets would hold for someone else, `synchronous_commit` among
 /// it, and nobody would notice before a power cut. Others that begin transactions meanwhile take away the server
 /// connection that the first session was given; a session of its own doesn't care.
 fn keeps_sessions(

@@ -50,7 +50,7 @@ impl Reader {
         }
         let beside = |suffix: &str| std::fs::metadata(format!("{path}{suffix}"));
         let has = |suffix: &str| beside(suffix).is_ok_and(|file| file.len() > 0);
-        // Whoever has it open has this file, too. A rollback journal is nobody's who was left by this program.
+        // A process that has it open has this file, too. A rollback journal is nobody's who was left by this program.
         if beside("-shm").is_ok() || has("-journal") {
             return Err(error);
         }

@@ -1,4 +1,4 @@
-//! What deleted rows leave behind in a database's own files, and getting rid of it.
+//! The remains of deleted rows in a database's own files, and getting rid of them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use diesel::sql_types::Integer;
 
 use super::{AnyConnection, Database, DatabaseError, blocking};
 
-/// How long emptying SQLite's write-ahead log waits for readers: writers wait as long.
+/// The longest that emptying SQLite's write-ahead log waits for readers: writers wait as long.
 const SQLITE_PATIENCE: Duration = Duration::from_millis(250);
 
 #[derive(diesel::QueryableByName)]
@@ -18,13 +18,13 @@ struct Checkpointed {
 }
 
 impl Database {
-    /// Makes sure that rows of `table` that were deleted before are gone from the database's files too.
+    /// Makes sure that rows of `table` that were deleted before are removed from the database's files too.
     /// SQLite overwrites them as it deletes, but its write-ahead log has older pages: it is copied back
     /// and emptied. PostgreSQL keeps deleted rows until a vacuum: `table` is vacuumed, for `patience`
-    /// at most. False when somebody still looks at the past, or it would take longer: try again later.
+    /// at most. False when someone still looks at the past, or it would take longer: try again later.
     ///
     /// # Errors
-    /// What the database answers.
+    /// The errors of the database.
     pub async fn scrub(&self, table: &'static str, patience: Duration) -> Result<bool, DatabaseError> {
         let this = self.clone();
         blocking(move || {

@@ -1,4 +1,4 @@
-//! Transactions with a deadline of our own: one connection, used by one thread, for whoever can't wait for
+//! Transactions with a deadline of our own: one connection, used by one thread, for callers that can't wait for
 //! a server that says nothing.
 //!
 //! No setting of PostgreSQL helps against a server that hangs: it isn't there to heed it, and its kernel goes on
@@ -65,7 +65,7 @@ impl Abort<Infallible> {
     }
 }
 
-/// What became of a transaction that was not committed for sure.
+/// The outcome of a transaction that was not committed for sure.
 pub enum Unfinished<T, E> {
     /// Nothing of it was kept.
     Aborted(Abort<E>),
@@ -73,7 +73,7 @@ pub enum Unfinished<T, E> {
     InDoubt(T, DatabaseError),
 }
 
-/// How far a transaction has come, told by whoever runs it.
+/// The progress of a transaction, reported by the thread that runs it.
 enum Step<T, E> {
     Worked(T),
     Committed,
@@ -130,7 +130,7 @@ impl Session {
                 job(conn);
                 false
             }
-            // A thread that is gone says so by never answering.
+            // A thread that has ended says so by never answering.
             Place::Apart(jobs, _) => jobs.send(job).is_ok(),
         };
         let mut value = None;
@@ -197,7 +197,7 @@ impl Session {
         Ok(self.place.insert(place))
     }
 
-    /// Whether another thread may be started beside those that were left behind.
+    /// True if another thread may be started beside those that were left behind.
     fn may_start(&mut self) -> bool {
         self.abandoned.retain(|(_, thread)| thread.strong_count() > 0);
         let recent = self.abandoned.iter().filter(|(since, _)| since.elapsed() < RECENTLY).count();

@@ -1,4 +1,4 @@
-//! Whose turn it is to write to SQLite: one at a time, and the ledger before everyone else.
+//! The turns of writers to SQLite: one at a time, and the ledger before everyone else.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

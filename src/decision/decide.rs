@@ -19,7 +19,7 @@ use crate::rules::tier::Tier;
 /// Which reading of rules made a decision; audit events carry it.
 pub const ENGINE_VERSION: u32 = 2;
 
-/// What was decided.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -38,7 +38,7 @@ pub struct Verdict {
     /// Never empty unless granted. Of a grant it is `score_met`, or why the score was left out of
     /// account, or nothing where none was needed.
     pub reasons: Vec<Reason>,
-    /// Whether the score is young enough; none without a score or a rule about one.
+    /// True if the score is young enough; none without a score or a rule about one.
     pub score_fresh: Option<bool>,
     /// The instant from which the same facts are granted, if waiting is all it takes.
     pub next_eligible_at: Option<Timestamp>,
@@ -47,7 +47,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// What everybody is told while the perk is paused, whatever the rule says.
+    /// The verdict for everybody while the perk is paused, whatever the rule says.
     #[must_use]
     pub fn paused() -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Decision {
         }
     }
 
-    /// What [`Decision::as_str`] wrote.
+    /// Reads what [`Decision::as_str`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|decision| decision.as_str() == text)
@@ -82,13 +82,13 @@ impl Decision {
 }
 
 impl Verdict {
-    /// Whether it is a grant, as far as the rule goes.
+    /// Tells whether it is a grant, as far as the rule goes.
     #[must_use]
     pub fn is_granted(&self) -> bool {
         self.decision == Decision::Granted
     }
 
-    /// Of anything but a grant.
+    /// A verdict that is no grant.
     fn of(decision: Decision, reasons: Vec<Reason>) -> Self {
         Self { decision, tier: None, reasons, score_fresh: None, next_eligible_at: None, max_wait: None }
     }
@@ -107,7 +107,7 @@ pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
     let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
         let reason = Reason { next_eligible_at: lifted, ..Reason::new(code) };
         // Waiting is enough only if the facts would be granted then: a score may be stale by that time, and a party that
-        // is larger than a limit ever admits stays so.
+        // is larger than a limit ever admits remains so.
         let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
         let next_eligible_at = opens.filter(|at| fits && while_open(rule, facts, *at).is_granted());
         Verdict { next_eligible_at, ..Verdict::of(Decision::Denied, vec![reason]) }
@@ -147,7 +147,7 @@ fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
     }
 }
 
-/// What is wrong with the score, and what the rule wants done about it.
+/// The fault of the score, if it has one, and what the rule wants done about it.
 fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback, ReasonCode)> {
     let policy = rule.score().filter(|_| rule.looks_at_score())?;
     if facts.score.is_none() {
@@ -156,7 +156,7 @@ fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback
     (is_fresh(rule, facts, now) == Some(false)).then_some((policy.on_stale, ReasonCode::ScoreStale))
 }
 
-/// What the rule's condition and tiers make of a person.
+/// The verdict of the rule's condition and tiers about a person.
 fn on_its_merits(rule: &Rule, world: World<'_>) -> Verdict {
     let gate = world.meets(rule.when());
     if gate == Truth::True
@@ -254,8 +254,8 @@ fn threshold_met(rule: &Rule, tier: &Tier, world: World<'_>) -> Option<Reason> {
     })
 }
 
-/// The least score above the present one that would be granted, and which tier it would get. What is
-/// told is true even for rules in which a higher score can do harm.
+/// The least score above the present one that would be granted, and which tier it would get. The reason
+/// is true even for rules in which a higher score can do harm.
 fn gap(rule: &Rule, world: World<'_>) -> Option<Reason> {
     let score = world.score()?;
     let mut points = BTreeSet::new();
@@ -340,7 +340,7 @@ mod tests {
         );
         let verdict = decide(&rule, &facts(Some("37"), member), at(NOON));
         assert_eq!(verdict.reasons[0].message(), "The score is 3 points short of the 40 that Main lounge asks for.");
-        // A gap is only told where closing it would be enough.
+        // A gap is only stated where closing it would be enough.
         let gated = self::rule(
             r#"{"score":{"source":"klout"},"when":{"attr":"context.terminal","op":"eq","value":"A"},
                 "tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}]}"#,

@@ -63,7 +63,7 @@ impl<'a> World<'a> {
         Self { score: Some(score), ..self }
     }
 
-    /// Whether a condition holds; one that was left out does.
+    /// Tells whether a condition holds; one that was left out does.
     pub(crate) fn meets(self, condition: Option<&Condition>) -> Truth {
         condition.map_or(Truth::True, |condition| self.truth(condition))
     }
@@ -143,13 +143,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Of two attributes that are compared, an unknown truth is due to the one that isn't there, or, when both are,
-    /// to the one whose type the test isn't made for.
+    /// Adds the causes of one leaf. Of two that are compared, an unknown truth is due to the missing one, or,
+    /// when both are there, to the one whose type the test isn't made for.
     fn add_leaf_causes(self, leaf: &Leaf, truth: Truth, causes: &mut Causes) {
         let compared = || std::iter::once(&leaf.attribute).chain(leaf.test.other());
         let missing: Vec<_> = compared().filter(|attribute| self.value(attribute).is_none()).collect();
         let mistyped = || compared().filter_map(|attribute| Some((attribute, self.mistyped(leaf, attribute)?)));
-        // Whatever order the members of a condition stand in, of one attribute the same is told.
+        // Whatever order the members of a condition stand in, of one attribute the same is reported.
         let mut add = |attribute: &Attribute, mistyped: Option<Mistyped>| {
             let known = causes.entry(attribute.clone()).or_insert(mistyped);
             *known = (*known).min(mistyped);
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// How the value of an attribute differs in type from what its leaf tests; none where it fits, or isn't there.
+    /// The mismatch in type of an attribute's value and what its leaf tests; none where it fits, or isn't there.
     fn mistyped(self, leaf: &Leaf, attribute: &Attribute) -> Option<Mistyped> {
         let given = self.value(attribute)?.value_type();
         let is_left = *attribute == leaf.attribute;

@@ -1,4 +1,4 @@
-//! What a decision is made from: the score, the subject's network, and what the caller says about the visit.
+//! The facts a decision is made from: the score, the subject's network, and what the caller says about the visit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,14 +50,14 @@ pub struct ScoreFact {
 }
 
 impl ScoreFact {
-    /// How old it is, in microseconds; never negative.
+    /// Its age, in microseconds; never negative.
     #[must_use]
     pub fn age_micros(&self, now: Timestamp) -> i64 {
         now.as_microsecond().saturating_sub(self.observed_at.as_microsecond()).max(0)
     }
 }
 
-/// What the caller says about the visit: names and plain values.
+/// The caller's statements about the visit: names and plain values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     members: BTreeMap<String, Json>,
@@ -129,7 +129,7 @@ impl Context {
         issues.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
     }
 
-    /// Whether all numbers that `rule` looks at can be taken as they are.
+    /// Checks that all numbers that `rule` looks at can be taken as they are.
     ///
     /// # Errors
     /// Each that can't.
@@ -184,13 +184,13 @@ impl Context {
         Some(context)
     }
 
-    /// How many people the check is for, the subject included.
+    /// Number of people the check is for, the subject included.
     #[must_use]
     pub fn party(&self) -> u64 {
         self.party
     }
 
-    /// What was said something about.
+    /// The names about which something was said.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.members.keys().chain(self.inexact.keys()).map(String::as_str)
     }

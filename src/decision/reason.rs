@@ -10,7 +10,7 @@ use crate::rules::limit::LimitClaim;
 /// The gap that roles without scores may see, in whole points.
 const WIDEST_SHOWN_GAP: i64 = 10;
 
-/// What kind of reason it is. Never renamed: clients and audit records rely on them.
+/// The kind of a reason. Never renamed: clients and audit records rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonCode {
@@ -79,13 +79,13 @@ pub struct Reason {
     /// The id of the tier it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    /// What that tier is called, for the sentence.
+    /// The name of that tier, for the sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier_name: Option<String>,
     /// The least score that was asked for; more than 40 is 40.001.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Decimal>,
-    /// How many points the score is below `wanted`.
+    /// Number of points that the score is below `wanted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_by: Option<Decimal>,
     /// The attribute that is missing, of the wrong type, or not as it must be.

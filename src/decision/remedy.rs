@@ -1,4 +1,4 @@
-//! What would have changed an outcome, told to the person whom it was about. Those who are decided about
+//! The changes that would have led to another outcome, for the person it was about. Those who are decided about
 //! by a machine may know what of theirs was used and how another fact would have led to another
 //! result (GDPR art. 15(1)(h); Court of Justice of the EU, C-203/22): so this speaks of their own
 //! values, exactly, and leaves nothing out for being small.
@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::reason::{Reason, ReasonCode};
 use crate::foundation::decimal::Decimal;
 
-/// What would have lifted a reason, in words; none for one that speaks for the person. `zone` is the
+/// The change that would have lifted a reason, in words; none for one that speaks for the person. `zone` is the
 /// perk's, for times of day.
 #[must_use]
 pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {

@@ -16,7 +16,7 @@ use crate::rules::rule::{Availability, Rule};
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
 
 /// A decision taken apart. Every part is looked at, also those that the decision never got to:
-/// whoever mends one refusal wants to know of the next.
+/// someone who mends one refusal wants to know of the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     pub valid: Validity,
@@ -32,7 +32,7 @@ pub struct Trace {
     pub when: Option<Node>,
     /// Highest rank first.
     pub tiers: Vec<TierTrace>,
-    /// What follows from the parts. Limits have yet to be asked.
+    /// The decision that follows from the parts. Limits have yet to be asked.
     pub decision: Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
@@ -46,7 +46,7 @@ pub struct Validity {
     pub until: Option<Timestamp>,
 }
 
-/// Whether the perk is open at the instant, validity aside.
+/// The opening hours: is the perk open at the instant, validity aside?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hours {
     pub passed: bool,
@@ -55,7 +55,7 @@ pub struct Hours {
     pub opens: Option<Timestamp>,
 }
 
-/// Whether the subject is among those that a partial rollout lets in.
+/// The rollout: is the subject among those that a partial one lets in?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Share {
     pub passed: bool,
@@ -65,7 +65,7 @@ pub struct Share {
     pub had: Option<u16>,
 }
 
-/// Whether there is a score to go by.
+/// The score: is there one to go by?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScoreTrace {
     pub passed: bool,
@@ -79,7 +79,7 @@ pub struct ScoreTrace {
     /// The oldest that it may be; none is too old without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<i64>,
-    /// What is wrong with it.
+    /// The fault of the score, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<ReasonCode>,
 }
@@ -90,12 +90,12 @@ pub struct TierTrace {
     pub tier: String,
     pub name: String,
     pub passed: Passed,
-    /// None for a tier that admits whoever passes the rule's own condition.
+    /// None for a tier that admits everybody who passes the rule's own condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Node>,
 }
 
-/// Whether something held; unknown where an attribute is missing. In the order of Kleene's logic.
+/// The truth of something that was tested; unknown where an attribute is missing. In the order of Kleene's logic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Passed {
@@ -152,7 +152,7 @@ impl From<Truth> for Passed {
 }
 
 impl Node {
-    /// Whether the whole of it held.
+    /// Tells whether the whole of it held.
     #[must_use]
     pub const fn passed(&self) -> Passed {
         match self {
@@ -240,7 +240,7 @@ fn score_trace(policy: &ScorePolicy, facts: &Facts, now: Timestamp) -> ScoreTrac
     }
 }
 
-/// What is to be done about a score that can't be relied on.
+/// The rule's fallback for a score that can't be relied on.
 fn instead_of_score(policy: &ScorePolicy, score: &ScoreTrace) -> Option<Fallback> {
     Some(match score.code? {
         ReasonCode::ScoreMissing => policy.on_missing,

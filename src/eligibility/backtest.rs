@@ -1,4 +1,4 @@
-//! What a backtest found: who would newly be admitted or refused, and whether the record is reproduced.
+//! The findings of a backtest: who would newly be admitted or refused, and whether the record is reproduced.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::population::Warning;
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, PerkSlug};
 
-/// What a rule would have made of the checks of a period.
+/// The decisions a rule would have made about the checks of a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Backtest {
     pub perk: PerkSlug,
@@ -29,9 +29,9 @@ pub struct Backtest {
     /// Denied instead of referred, or the other way round.
     pub otherwise_decided: u64,
     pub decisions: Vec<Crossing>,
-    /// How many of the replayed checks had each reason.
+    /// Number of the replayed checks that had each reason.
     pub reasons: Vec<Shift>,
-    /// How many of the replayed checks were granted each tier.
+    /// Number of the replayed checks that were granted each tier.
     pub tiers: Vec<Shift>,
     /// The first of each kind.
     pub samples: Samples,
@@ -68,9 +68,9 @@ pub struct Samples {
 /// Checks that can't be decided again. They count as they were: also with what they used of limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NotReplayed {
-    /// Of persons who were erased since.
+    /// Checks of persons who were erased since.
     pub erased: u64,
-    /// Whose bodies are gone from the log, of all perks: which were this one's can't be told any more.
+    /// Checks of all perks whose bodies were pruned from the log: which were this one's can't be known any more.
     pub pruned: u64,
     /// Refused because the perk was paused, whatever its rule.
     pub paused: u64,
@@ -78,7 +78,7 @@ pub struct NotReplayed {
     pub by_person: u64,
     /// For which the rule looks at something that was not kept, as the rule of then did not look at it.
     pub unkept: u64,
-    /// What that is.
+    /// The names of what was not kept.
     pub unkept_attributes: BTreeSet<String>,
 }
 

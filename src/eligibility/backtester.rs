@@ -23,7 +23,7 @@ use crate::scores::lookup::Scores;
 /// The longest period, in days: five years.
 const LONGEST_DAYS: i64 = 5 * 366;
 
-/// What is asked of the past.
+/// A question about the past.
 #[derive(Debug, Clone)]
 pub struct PastTrial {
     pub perk: PerkSlug,
@@ -96,7 +96,7 @@ pub struct BacktestRun {
     merchant: MerchantId,
     perk: Perk,
     interest: Interest,
-    /// What is left to read.
+    /// The stretch of the log that is left to read.
     stretch: Stretch,
     /// Away while a page is replayed on another thread.
     replay: Option<Box<Replay>>,

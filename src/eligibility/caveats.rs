@@ -1,4 +1,4 @@
-//! What the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
+//! The doubts that the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub(super) struct Deciding {
     /// Since when, and which.
     found: Option<(Timestamp, i32)>,
     tried: Option<i32>,
-    /// Whether the version that is tried is one that decided, decides or will: of a draft everybody
+    /// True if the version that is tried is one that decided, decides or will: of a draft everybody
     /// knows that it doesn't.
     is_one: bool,
 }
@@ -56,7 +56,7 @@ impl Deciding {
     }
 }
 
-/// What is open about one subject's trial. `known`: the subject's own score, as it is kept now.
+/// The doubts about one subject's trial. `known`: the subject's own score, as it is kept now.
 pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
     let at = deciding.at;
     let mut warnings: Vec<Warning> = standing(chosen, at).into_iter().chain(deciding.doubt()).collect();
@@ -88,7 +88,7 @@ pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, d
     warnings
 }
 
-/// What of the past the log can't tell any more, if anything.
+/// The warning of what the log no longer knows of the past, if anything.
 pub(super) fn limits_not_known(limits: &[String], at: Timestamp) -> Option<Warning> {
     let names = limits.iter().map(|limit| format!("`{limit}`")).collect::<Vec<_>>().join(", ");
     (!limits.is_empty()).then(|| Warning {

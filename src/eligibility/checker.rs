@@ -43,7 +43,7 @@ pub struct Question {
     pub deadline: Instant,
 }
 
-/// What was decided.
+/// The answer to a check.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// None for a dry run.
@@ -73,14 +73,14 @@ pub struct Answer {
 }
 
 impl Question {
-    /// What an earlier answer to it is found by; nothing is kept of a dry run.
+    /// The key that an earlier answer to it is found by; nothing is kept of a dry run.
     fn retried(&self) -> Option<Idempotency> {
         self.idempotency.clone().filter(|_| !self.dry_run)
     }
 }
 
 impl Answer {
-    /// Its reasons as a caller may see them. A recorded check can be held against whoever asks for many; a dry run
+    /// Its reasons as a caller may see them. A recorded check can be held against a caller who asks for many; a dry run
     /// can't, so it tells those who may not read scores no gap at all.
     #[must_use]
     pub fn visible_reasons(&self, reads_scores: bool) -> Vec<Reason> {
@@ -104,7 +104,7 @@ pub enum CheckError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// What the rule looks at of the context can't be taken.
+    /// A part of the context that the rule looks at can't be taken.
     #[error("the context can't be taken")]
     Context(Vec<Issue>),
 }
@@ -180,8 +180,8 @@ impl Checker {
         })
     }
 
-    /// A perk that is gone, or whose rule looks at something else by now, still answers who asks again what it was
-    /// asked before; everybody else gets the error.
+    /// A perk that is retired, or whose rule looks at something else by now, still gives a caller who asks again the
+    /// earlier answer; everybody else gets the error.
     async fn answer_earlier(
         &self,
         principal: &Principal,
@@ -196,7 +196,7 @@ impl Checker {
         earlier.map_or(Err(error), |recorded| self.answer(&recorded))
     }
 
-    /// A check that was made earlier, with its token signed anew: the very same bytes. A token whose key
+    /// A check that was made earlier, with its token signed again: the very same bytes. A token whose key
     /// is retired has expired long since and is left out, as is one whose key was withdrawn.
     ///
     /// # Errors
@@ -375,7 +375,7 @@ impl Checker {
     }
 }
 
-/// Counts what was decided. The score's age is counted for those who are told anew too: a few retries don't matter.
+/// Counts what was decided. The score's age is counted for repeated answers too: a few retries don't matter.
 fn note(record: &CheckRecord) {
     let meters = meters();
     meters.checks.count([record.decision.as_str()]);

@@ -22,7 +22,7 @@ use crate::rules::rule::Rule;
 /// From so many events on a recount is a long run, of which a merchant has one at a time.
 const LONG: i64 = 20_000;
 
-/// What one check would have been told.
+/// The outcome that one check would have had.
 pub(super) struct Recounted {
     pub outcome: Outcome,
     /// The limits that nobody can recount any more; they had no say.
@@ -30,7 +30,7 @@ pub(super) struct Recounted {
 }
 
 impl Simulator {
-    /// What the limits would have said at the entry's instant, which is past: what was used before it
+    /// The answer of the limits at the entry's instant, which is past: what was used before it
     /// counts, and what was given back by then does not.
     pub(super) async fn recount(&self, chosen: &Chosen, entry: CheckEntry) -> Result<Recounted, TrialError> {
         let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
@@ -85,7 +85,7 @@ struct Recount {
     at: Timestamp,
     stays: Stays,
     counters: Counters,
-    /// The latest check before the instant whose body is gone, and with it what it used.
+    /// The latest check before the instant whose body was pruned, and with it what it used.
     gap: Option<Timestamp>,
 }
 
@@ -110,7 +110,7 @@ impl Recount {
         }
     }
 
-    /// The limits whose windows reach back to something that is gone. What counts for ever is never pruned.
+    /// The limits whose windows reach back to something that was pruned. What counts for ever is never pruned.
     fn unknown(&self) -> Vec<String> {
         let Some(gap) = self.gap else { return Vec::new() };
         let reaches = |since| matches!(since, Since::At(since) if since <= gap);

@@ -10,7 +10,7 @@
 //! Before a rule is published it is tried out: `trace` takes one decision apart, `everyone` counts all
 //! whose score is known, `backtest` replays the ledger's checks with `replayed` limits, and `recount` asks
 //! these what they held at one instant of the past. What a rule
-//! learns to ask for has to be told to them too: their matches are exhaustive, so the compiler lists
+//! learns to ask for has to be added to them too: their matches are exhaustive, so the compiler lists
 //! the places.
 //!
 //! To add a reason: a code in [`crate::decision::reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted

@@ -10,12 +10,12 @@ use crate::ledger::entry::LimitTouched;
 use crate::ledger::write::check::Settled;
 use crate::rules::limit::LimitClaim;
 
-/// What is told of a decision.
+/// A decision as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub decision: Decision,
     pub tier: Option<String>,
-    /// What the rule granted and the limits refused.
+    /// The tier that the rule granted and the limits refused.
     pub refused_tier: Option<String>,
     pub reasons: Vec<Reason>,
     pub limits: Vec<LimitTouched>,

@@ -21,10 +21,10 @@ use crate::scores::score::{Score, Source};
 
 /// The most bars of a histogram.
 const BINS: i64 = 20;
-/// How near a threshold is near, in points.
+/// The distance from a threshold that counts as near, in points.
 const NEAR: i64 = 3;
 
-/// What a rule would mean for everyone.
+/// The effect that a rule would have on everyone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Everyone {
     pub perk: PerkSlug,
@@ -33,7 +33,7 @@ pub struct Everyone {
     pub rule_hash: String,
     pub at: Timestamp,
     pub source: SourceName,
-    /// How many subjects have a score from the source.
+    /// Number of subjects that have a score from the source.
     pub total: u64,
     pub granted: u64,
     pub denied: u64,
@@ -66,7 +66,7 @@ pub struct ReasonCount {
     pub subjects: u64,
 }
 
-/// How the scores lie on the source's scale.
+/// The distribution of the scores on the source's scale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Distribution {
     pub minimum: Decimal,
@@ -93,7 +93,7 @@ pub struct Threshold {
     pub above: u64,
 }
 
-/// Who is close to the lowest threshold.
+/// The count of subjects close to the lowest threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Near {
     pub threshold: Decimal,
@@ -104,7 +104,7 @@ pub struct Near {
     pub above: u64,
 }
 
-/// What changes against the published version.
+/// The changes against the published version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Against {
     pub version: i32,
@@ -123,7 +123,7 @@ pub struct Warning {
     pub detail: String,
 }
 
-/// What everybody is counted by.
+/// The rule, source and context that everybody is counted by.
 pub(super) struct Question {
     pub id: PerkId,
     pub perk: PerkSlug,
@@ -131,7 +131,7 @@ pub(super) struct Question {
     pub rule: Arc<Rule>,
     pub published: Option<(i32, Arc<Rule>)>,
     pub source: Source,
-    /// What every visitor is taken to bring.
+    /// The context that every visitor is taken to bring.
     pub context: Context,
     pub at: Timestamp,
     pub warnings: Vec<Warning>,
@@ -355,7 +355,7 @@ fn compared_with(leaf: &Leaf) -> Vec<Decimal> {
     }
 }
 
-/// What makes the numbers other than they seem.
+/// The warnings of what makes the numbers other than they seem.
 fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });

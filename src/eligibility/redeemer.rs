@@ -52,7 +52,7 @@ pub struct Redeemer {
 }
 
 impl Redeemer {
-    /// What a token of ours says, whenever and for whichever door it is.
+    /// The claims of a token of ours, whenever and for whichever door it is.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -102,7 +102,7 @@ impl Redeemer {
         }
     }
 
-    /// What a token says that this caller could spend now (RFC 7662). None for any other, and nobody
+    /// The claims of a token that this caller could spend now (RFC 7662). None for any other, and nobody
     /// learns why: it may be forged, another merchant's, another door's, spent, over or taken back.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Redeemer {
         }
     }
 
-    /// What a token of this merchant says. A foreign merchant's gets the answer of a forged one: nobody
+    /// The claims of a token of this merchant. A foreign merchant's gets the answer of a forged one: nobody
     /// learns that it is real. A key that is unknown here may have been made a moment ago on another replica.
     async fn verify_of(&self, merchant: &Merchant, token: &str) -> Result<Result<Claims, TokenError>, LedgerError> {
         let token = scanned(token);

@@ -20,10 +20,10 @@ use crate::rules::rule::Rule;
 use crate::rules::tier::Tier;
 use crate::telemetry::meters;
 
-/// How long a decision may wait for the ledger.
+/// The longest time a decision may wait for the ledger.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a person says about a check that was referred.
+/// A person's decision about a check that was referred.
 #[derive(Debug, Clone)]
 pub struct ReferralDecision {
     pub check: CheckId,
@@ -63,7 +63,7 @@ impl From<ResolveError> for ReferralDecisionError {
     }
 }
 
-/// What is known of a check once its event is pruned: where it stood, and nothing of why.
+/// The answer to a check once its event is pruned: where it stood, and nothing of why.
 fn pruned_answer(principal: &Principal, referral: &Referral) -> Answer {
     let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
     let decision = match (granted, &referral.contest) {
@@ -94,7 +94,7 @@ fn pruned_answer(principal: &Principal, referral: &Referral) -> Answer {
 }
 
 impl Checker {
-    /// What a person decided about this check as it can be told now, for whoever asks again: the check that was
+    /// A person's decision about this check as it is known now, for a caller who asks again: the check that was
     /// granted in its place, or the check itself.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Who says that a decision is wrong doesn't judge it, nor who says so of another that is judged with it.
+    /// Requires another judge than those who say that the decision is wrong, or that one judged with it is.
     async fn require_judge(&self, merchant: &Merchant, referral: &Referral, by: &Actor) -> Result<(), CheckError> {
         let Some(contest) = &referral.contest else { return Ok(()) };
         let added = contest.added.iter().map(|added| (&added.by, added.at));

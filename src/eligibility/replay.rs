@@ -21,10 +21,10 @@ use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::limit::{Place, Window};
 use crate::rules::rule::Rule;
 
-/// How many checks of a kind are named.
+/// The most checks of a kind that are named.
 const SAMPLES: usize = 20;
 
-/// What is replayed.
+/// The rule and the period that are replayed.
 pub(super) struct Subject {
     pub merchant: MerchantId,
     pub perk: PerkId,
@@ -39,9 +39,9 @@ pub(super) struct Subject {
 pub(super) struct Replay {
     of: Subject,
     counters: Counters,
-    /// What each version of the perk did not keep and this rule wants.
+    /// The attributes that each version of the perk did not keep and this rule wants.
     unkept: HashMap<i32, BTreeSet<String>>,
-    /// Bodies of checks are gone, and with them what they used of limits.
+    /// Bodies of checks were pruned, and with them what they used of limits.
     has_gaps: bool,
     report: Report,
 }
@@ -95,7 +95,7 @@ impl Replay {
         self.unkept.insert(version, unkept);
     }
 
-    /// A check whose body is gone.
+    /// Counts a check whose body was pruned.
     pub fn miss(&mut self, at: Timestamp) {
         self.has_gaps = true;
         if at >= self.of.from && at < self.of.to {
@@ -149,7 +149,7 @@ impl Replay {
         check.perk == self.of.perk.as_str() && check.at >= self.of.from && check.at < self.of.to
     }
 
-    /// What is personal about a check that can be decided again; counts those that can't.
+    /// The personal part of a check that can be decided again; counts those that can't.
     fn replayable<'a>(&mut self, check: &'a PastCheck) -> Option<&'a PastPersonal> {
         let not = &mut self.report.not_replayed;
         if check.codes.iter().any(|code| code == ReasonCode::PerkPaused.as_str()) {
@@ -173,7 +173,7 @@ impl Replay {
         Some(personal)
     }
 
-    /// What is not replayed used limits as it really did, in both histories.
+    /// Counts a check that is not replayed: it used limits as it really did, in both histories.
     fn carry(&mut self, check: &PastCheck) {
         if check.decision == Decision::Granted {
             let ours = check.perk == self.of.perk.as_str();
@@ -219,7 +219,7 @@ impl Replay {
             let is_short = self.has_gaps && !self.of.rule.limits().is_empty();
             let reproduction = &mut self.report.reproduction;
             if is_short {
-                // Nobody can tell what those whose bodies are gone had used.
+                // Nobody can tell what those whose bodies were pruned had used.
                 reproduction.checks -= 1;
                 return;
             }

@@ -1,4 +1,4 @@
-//! Which rule is tried out: one that somebody just wrote, a version, or the one that decides.
+//! Which rule is tried out: one that someone just wrote, a version, or the one that decides.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::rules::rule::Rule;
 use crate::scores::lookup::{ScoreError, Scores};
 use crate::scores::score::{ScoreFault, Source};
 
-/// What is to be tried out.
+/// The rule that is to be tried out.
 #[derive(Debug, Clone)]
 pub enum Choice {
     /// The published version; the latest draft while nothing is published.
@@ -47,7 +47,7 @@ pub enum TrialError {
     NoScore,
     #[error("the value is off the source's scale, {minimum} to {maximum}")]
     OffScale { minimum: Decimal, maximum: Decimal },
-    /// What the rule looks at of the context can't be taken.
+    /// A part of the context that the rule looks at can't be taken.
     #[error("the context can't be taken")]
     Context(Vec<Issue>),
     #[error("{}", ScoreFault::Unobserved)]
@@ -72,7 +72,7 @@ pub(super) struct Chosen {
     /// None for a rule that is no version.
     pub version: Option<i32>,
     pub rule: Arc<Rule>,
-    /// Of the score that its conditions look at.
+    /// The source of the score that its conditions look at.
     pub source: Option<Source>,
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn rule_of(
         .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?)
 }
 
-/// How long guests could stay at the longest, by limit, under any version of the perk: what they
+/// The longest time guests could stay, by limit, under any version of the perk: what they
 /// were granted under one goes on counting under the next.
 pub(super) async fn longest_stays(
     catalog: &Catalog,

@@ -1,5 +1,5 @@
-//! Long runs beside the checks: worked off step by step, so that whoever waits sees progress and
-//! whoever goes away ends it; few at a time, so that checks keep the processors.
+//! Long runs beside the checks: worked off step by step, so that a client who waits sees progress and
+//! one who goes away ends it; few at a time, so that checks keep the processors.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -13,15 +13,15 @@ use super::rule_selection::TrialError;
 use crate::database::DatabaseError;
 use crate::foundation::ids::MerchantId;
 
-/// How many run at once in a process.
+/// The most runs at once in a process.
 const AT_ONCE: usize = 4;
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// How many were looked at.
+    /// Number of items that were looked at.
     pub done: u64,
-    /// How many there are to look at.
+    /// Number of items to look at.
     pub of: u64,
 }
 
@@ -32,11 +32,11 @@ pub trait Run {
     /// Does the next part; none when all is done.
     fn step(&mut self) -> impl Future<Output = Result<Option<Progress>, TrialError>> + Send;
 
-    /// What came out, once [`Run::step`] has said that all is done; none of a run that broke off.
+    /// The result, once [`Run::step`] has said that all is done; none of a run that broke off.
     fn finish(self) -> Option<Self::Answer>;
 }
 
-/// Who runs something now; cheap to clone.
+/// The merchants that run something now; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
     state: Arc<Mutex<State>>,

@@ -34,10 +34,10 @@ use crate::scores::score::EARLIEST;
 /// Nobody waits for a preview in the ledger's queue: it is not asked.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many versions are read at once.
+/// Number of versions that are read at once.
 const VERSIONS: u32 = 100;
 
-/// What would be decided, and why.
+/// A decision as it would be made, and why.
 #[derive(Debug, Clone)]
 pub struct Simulated {
     pub perk: PerkSlug,
@@ -49,7 +49,7 @@ pub struct Simulated {
     pub tier: Option<String>,
     pub reasons: Vec<Reason>,
     pub score: Option<ScoreSeen>,
-    /// What would be left of them, were it granted: by what is used now, or had been used by an earlier instant.
+    /// The limits as they would stand, were it granted: by what is used now, or had been used by an earlier instant.
     pub limits: Vec<LimitTouched>,
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
@@ -74,7 +74,7 @@ impl Simulated {
 pub struct EveryoneTrial {
     pub perk: PerkSlug,
     pub choice: Choice,
-    /// What every visitor is taken to bring.
+    /// The context that every visitor is taken to bring.
     pub context: Context,
     /// Now without it.
     pub at: Option<Timestamp>,
@@ -93,7 +93,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// What the rule would decide about one subject, with its trace.
+    /// The rule's decision about one subject as it would be, with its trace.
     ///
     /// # Errors
     /// [`TrialError`].

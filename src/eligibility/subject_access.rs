@@ -45,12 +45,12 @@ pub struct PersonalRecord {
     pub next: Option<String>,
 }
 
-/// What stands, beside what happened.
+/// The state that is held on the person now, beside what happened.
 #[derive(Debug, Clone)]
 pub struct Held {
     pub scores: Vec<ScoreHeld>,
     pub limits: Vec<LimitHeld>,
-    /// Before when events were pruned, which tell of nobody any more.
+    /// The instant before which events were pruned, which tell of nobody any more.
     pub pruned_before: Option<Timestamp>,
 }
 
@@ -60,11 +60,11 @@ pub struct ToldEvent {
     pub event: PersonalEvent,
     /// The reasons as sentences, with the person's own values.
     pub explanation: Vec<String>,
-    /// What would have changed the outcome, reason by reason.
+    /// The changes that would have led to another outcome, reason by reason.
     pub would_have_changed: Vec<String>,
 }
 
-/// Why nothing was told.
+/// Why nothing was disclosed.
 #[derive(Debug, thiserror::Error)]
 pub enum DisclosureError {
     #[error(transparent)]
@@ -85,7 +85,7 @@ impl SubjectAccess {
         Self { catalog, lookup, ledger, keyring }
     }
 
-    /// What is held on the person, with up to `most` events behind `cursor`, oldest first. That it was
+    /// The record held on the person, with up to `most` events behind `cursor`, oldest first. That it was
     /// shown is recorded with the first part, by `by`. A part may have few events or none and still not be
     /// the last.
     ///
@@ -157,7 +157,7 @@ impl SubjectAccess {
         let slug: PerkSlug = perk.parse().map_err(|_| corrupt(perk.to_owned()))?;
         let version = match self.catalog.find_version(&merchant.id, &slug, version).await {
             Ok(version) => version,
-            // A version that decided is never deleted; if it is gone all the same, the hour is told in UTC.
+            // A version that decided is never deleted; if it is missing all the same, the hour is given in UTC.
             Err(PerkError::NotFound(_) | PerkError::VersionNotFound { .. }) => return Ok(TimeZone::UTC),
             Err(error) => return Err(error.into()),
         };

@@ -1,4 +1,4 @@
-//! What time it is: the system's clock in production, a hand-set one in tests.
+//! The current time: the system's clock in production, a hand-set one in tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

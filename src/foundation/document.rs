@@ -20,7 +20,7 @@ pub struct Issue {
     pub pointer: String,
     /// A stable code: `missing`, `unknown_field`, `wrong_type` …
     pub code: &'static str,
-    /// What to do about it.
+    /// The way to fix it.
     pub detail: String,
 }
 
@@ -36,7 +36,7 @@ impl Issues {
         }
     }
 
-    /// What was read, if nothing was wrong with it. Reading nothing without saying why is a bug
+    /// The value that was read, if nothing was wrong with it. Reading nothing without saying why is a bug
     /// of the reader, and is refused all the same.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl<'a> Spot<'a> {
         Self { is_stored: true, ..Self::root(json) }
     }
 
-    /// Whether it was taken before.
+    /// True if it was taken before.
     pub const fn is_stored(&self) -> bool {
         self.is_stored
     }

@@ -56,7 +56,7 @@ fn escape(text: &str, keeps: fn(char, Option<char>) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a letter does something else than stand where it is: the controls of C0 and C1, the marks of direction and
+/// True if a letter does something else than stand where it is: the controls of C0 and C1, the marks of direction and
 /// of lines and paragraphs, invisible operators, and tags. What joins letters or picks a glyph is left alone.
 const fn steers(letter: char) -> bool {
     matches!(

@@ -156,7 +156,7 @@ slugs! {
     SourceName;
 }
 
-/// Whether `text` is a short name: 1–63 of `a-z 0-9 -`, with no hyphen at either end.
+/// True if `text` is a short name: 1–63 of `a-z 0-9 -`, with no hyphen at either end.
 #[must_use]
 pub fn is_slug(text: &str) -> bool {
     (1..=63).contains(&text.len())
@@ -164,6 +164,9 @@ pub fn is_slug(text: &str) -> bool {
         && !text.starts_with('-')
         && !text.ends_with('-')
 }
+
+/// The longest note on why something was done, in characters.
+pub const MAX_NOTE: usize = 500;
 
 /// Text for people (a label, a place, a door): 1 to `max` characters, trimmed, its bytes kept, with no control,
 /// direction or invisible characters, which could make one name look like another.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::decimal::{Decimal, DecimalError};
 
-/// How deep a value may nest: far beyond any rule, far below any stack.
+/// The deepest that a value may nest: far beyond any rule, far below any stack.
 pub const MAX_DEPTH: usize = 32;
 
 /// A JSON value whose numbers are exact.
@@ -162,7 +162,7 @@ impl Json {
         }
     }
 
-    /// What kind of value it is, in words for an error.
+    /// The kind of the value, in words for an error.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -156,7 +156,7 @@ impl SubjectRefs {
 }
 
 impl From<SubjectRef> for SubjectRefs {
-    /// Of a row that was found: it stands under this one.
+    /// The references of a row that was found: it stands under this one.
     fn from(current: SubjectRef) -> Self {
         Self { current, former: None }
     }

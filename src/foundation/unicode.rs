@@ -1,4 +1,4 @@
-//! What Unicode says of characters: which ones show nothing, and which spell the same handle.
+//! Unicode's properties of characters: which ones show nothing, and which spell the same handle.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointSetData};
@@ -44,7 +44,7 @@ pub fn nfkc_casefold(text: &str) -> String {
     form
 }
 
-/// Whether a character that is left in a folded handle makes it one that can't be told by looking: format
+/// True if a character that is left in a folded handle makes it one that can't be told by looking: format
 /// and control characters, private and unassigned ones, white space, and the blank of Braille.
 #[must_use]
 pub fn is_unfit_for_handles(c: char) -> bool {
@@ -87,7 +87,7 @@ pub fn is_deceptive(c: char) -> bool {
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{061C}' | '\u{FEFF}' | '\u{00AD}' | '\u{FFF9}'..='\u{FFFB}' | '\u{FFFD}')
 }
 
-/// Whether nothing is drawn for it, where nothing else gives it a form.
+/// True if nothing is drawn for it, where nothing else gives it a form.
 fn shows_nothing(c: char) -> bool {
     c == '\u{2800}' || is_ignorable(c)
 }

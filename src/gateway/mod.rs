@@ -209,7 +209,7 @@ impl Gateway {
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
     }
 
-    /// What is odd about a key, held against the rules of its merchant.
+    /// Warnings about a key, held against the rules of its merchant.
     ///
     /// # Errors
     /// The database's.
@@ -225,7 +225,7 @@ impl Gateway {
         self.catalog.warnings_of_key(merchant, &on_site).await
     }
 
-    /// What doesn't work of Redis, when there is one.
+    /// The fault of Redis, if one is used and something doesn't work.
     pub fn redis_fault(&self) -> Option<RedisFault> {
         self.redis.as_ref().and_then(RedisLink::fault)
     }
@@ -243,7 +243,7 @@ fn anchoring(anchors: &settings::Anchors) -> Anchoring {
     Anchoring { file, stdout, webhook: webhook.map(|url| Webhook { url, token: webhook_token }), every }
 }
 
-/// What tries rules out works with what checks work with.
+/// The tools that try rules out: they work with what checks work with.
 fn trials(checker: &Checker) -> (Simulator, Backtester) {
     let runs = Runs::default();
     let Checker { catalog, lookup, ledger, keyring, clock, entropy, .. } = checker.clone();

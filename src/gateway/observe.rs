@@ -7,7 +7,7 @@ use super::Gateway;
 use crate::redis_link::RedisLink;
 use crate::telemetry::meters;
 
-/// How long the one read from the database may take; without it what was read before stands.
+/// The longest that the one read from the database may take; without it what was read before stands.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Gateway {
@@ -48,7 +48,7 @@ impl Gateway {
             }
             UNDER_WAY.store(false, Ordering::Release);
         });
-        // The task goes on; whoever asks next finds what it read.
+        // The task goes on; the next caller finds what it read.
         let _ = tokio::time::timeout(READ_PATIENCE, read).await;
     }
 }

@@ -39,7 +39,7 @@ pub fn app(
         .wrap(from_fn(track))
 }
 
-/// What no route takes: a path that is known with another method is 405, anything else 404.
+/// Refuses what no route takes: a path that is known with another method is 405, anything else 404.
 async fn refuse_unrouted(req: HttpRequest, methods: Data<AllowedMethods>) -> Result<HttpResponse, Problem> {
     if req.match_pattern().is_none() {
         return Err(Problem::new(Kind::NotFound, "There is nothing at this address."));

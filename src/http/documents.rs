@@ -1,4 +1,4 @@
-//! What this door says of itself, made once for all workers: the OpenAPI document, the page that shows it, the schema of
+//! This door's own documents, made once for all workers: the OpenAPI document, the page that shows it, the schema of
 //! perk files, and what the middleware reads off the document.
 
 use actix_web::web::{Data, ServiceConfig};

@@ -40,17 +40,17 @@ macro_rules! enumerations {
 }
 
 enumerations! {
-    /// What was decided; `referred` leaves it to a person.
+    /// The decision; `referred` leaves it to a person.
     Decision = words(&Decided::ALL.map(Decided::as_str));
-    /// What kind of reason it is.
+    /// The kind of a reason.
     ReasonCode = words(&Code::ALL.map(Code::as_str));
-    /// What a key is for.
+    /// The purpose of a key.
     Role = words(&KeyRole::ALL.map(KeyRole::as_str));
     /// Where a version is in its life.
     VersionStatus = words(&Stage::ALL.map(Stage::as_str));
     /// `published`, or `draft` while no version is published; `paused`, `retired`.
     PerkStatus = words(&[Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
-    /// What a perk declares to be for.
+    /// The declared purpose of a perk.
     Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.
     ReferralStatus = words(&[Stored::Open, Stored::Granted, Stored::Denied].map(Stored::as_str));
@@ -59,27 +59,27 @@ enumerations! {
     ContestStatus = words(&Case::ALL.map(Case::as_str));
     /// Where a grant is in its life: its token can be spent while it is `active`.
     GrantStatus = words(&Granted::ALL.map(Granted::as_str));
-    /// What became of a member of a rule. One that is null counts as left out.
+    /// The change to a member of a rule. A member that is null counts as left out.
     ChangeKind = words(&["added", "removed", "changed"]);
-    /// What happened.
+    /// The kind of an event.
     EventKind = words(&KINDS);
     /// Which report.
     ReportKind = words(&["grants", "billing", "fairness"]);
-    /// What makes a group of a report; `score_band` in the fairness report only.
+    /// The property that a report is grouped by; `score_band` in the fairness report only.
     ReportGrouping = words(&["day", "hour", "week", "month", "perk", "tier", "location", "kiosk", "rule_version", "score_band"]);
-    /// Whether a condition held; `unknown` where an attribute is missing.
+    /// The result of a condition; `unknown` where an attribute is missing.
     Passed = words(&["true", "false", "unknown"]);
     /// Which kind of condition it is.
     TraceKind = words(&["all", "any", "not", "leaf"]);
-    /// How an attribute is tested.
+    /// The operator that tests an attribute.
     Operator = of_rules("leaf/properties/op");
-    /// What becomes of a person whose score is stale or missing: `deny`, `refer` to a person, or `ignore`: decide without it.
+    /// The outcome where the score is stale or missing: `deny`, `refer` to a person, or `ignore`: decide without it.
     Fallback = of_rules("long_rule/properties/score/anyOf/0/properties/on_stale/anyOf/0");
-    /// What becomes of whom no tier admits.
+    /// The outcome for a person whom no tier admits.
     Otherwise = of_rules("long_rule/properties/otherwise/anyOf/0");
     /// A day of the week.
     Weekday = of_rules("long_rule/properties/schedule/anyOf/0/properties/open/anyOf/0/items/properties/days/items");
-    /// What uses of a limit are counted by.
+    /// A property that uses of a limit are counted by.
     LimitScope = of_rules("limit/properties/scope/items");
     /// One for each of the party.
     PartyCost = words(&["party"]);

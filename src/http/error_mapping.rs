@@ -1,4 +1,4 @@
-//! What the facts of the rooms become at this door: one exhaustive `From` a room, so that a new
+//! The problems that the errors of the rooms become at this door: one exhaustive `From` a room, so that a new
 //! error does not compile until someone has said how it is answered.
 
 use actix_web::http::header::{self, HeaderValue};

@@ -1,4 +1,4 @@
-//! Whether this process is alive and whether it should be sent traffic (promise 7).
+//! Liveness and readiness: whether this process is alive and whether it should be sent traffic (promise 7).
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::database::Mismatch;
 use crate::gateway::Gateway;
 use crate::web::state::State;
 
-/// How a process is.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ReadinessStatus)]
@@ -20,7 +20,7 @@ pub enum Status {
     Draining,
 }
 
-/// Whether to send traffic here.
+/// The readiness of this process to take traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadinessView {
     pub status: Status,

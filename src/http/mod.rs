@@ -1,18 +1,18 @@
 //! The HTTP door: it turns requests into calls of the rooms, and their answers into JSON.
 //!
 //! To add an endpoint:
-//! 1. Write the handler in `v1/<resource>.rs`, named `<verb>_<resource>`, with `#[utoipa::path]` and
+//! 1. Write the handler in `v1/<resource>/`, named `<verb>_<resource>`, with `#[utoipa::path]` and
 //!    then actix's own `#[get("/…")]` above it (`use actix_web::get`: a path there is not collected).
 //!    Its first argument is `caller: Authorized<permit::…>`: who may is in the signature, and it is looked
 //!    at before the body is read. Then `Path` and `Params` of
-//!    `params.rs` and `Body` of `extract.rs`, never actix's own.
+//!    `web/params.rs` and `Body` of `web/extract.rs`, never actix's own.
 //! 2. Start every query from `caller.merchant()?.id`; another merchant's id is a 404 (promise 6).
 //! 3. Return `Result<HttpResponse, Problem>`. A new way to fail is a line in the table in
-//!    `problem.rs` and an arm of a `From` in `refusals.rs`; never a status code in a handler.
+//!    `web/problem.rs` and an arm of a `From` in `error_mapping.rs`; never a status code in a handler.
 //! 4. Request types take `#[serde(deny_unknown_fields)]`, views are `…View`; both derive `ToSchema`.
 //! 5. Name it in `routes.rs`. Everything else (key, rate, request id, span, metrics, `HEAD`, 405, the refusal
 //!    of query parameters that it doesn't document, the OpenAPI document) comes with that. Problems go into the document by `Problems…` of
-//!    `openapi.rs`, roles by `extensions(("x-roles" = …))`.
+//!    `openapi/problems.rs`, roles by `extensions(("x-roles" = …))`.
 
 mod app;
 mod docs;

@@ -28,7 +28,7 @@ const LINES: u64 = 200;
 /// that goes away drops the answer, and with it the run.
 ///
 /// # Errors
-/// What the run returns, for one document: what has begun to stream can only end with a problem's line.
+/// The errors of the run, for one document: what has begun to stream can only end with a problem's line.
 pub async fn answer<R: Run + 'static>(req: &HttpRequest, id: RequestId, mut run: R) -> Result<HttpResponse, Problem> {
     if accepts_ndjson(req) {
         let stall = req.app_data::<Data<Gateway>>().map_or(Duration::MAX, |it| it.settings.timeouts.stall());

@@ -17,12 +17,12 @@ use crate::web::problem::{Kind, Problem};
 pub struct Created {
     location: Option<String>,
     body: String,
-    /// Of answers that earlier builds kept: no.
+    /// True if it was made before; false in answers that earlier builds kept.
     #[serde(default)]
     is_known: bool,
 }
 
-/// What a claim of an idempotency key led to.
+/// The outcome of a claim of an idempotency key.
 enum Kept {
     Now(Created),
     /// As it was kept.
@@ -30,7 +30,7 @@ enum Kept {
 }
 
 impl Created {
-    /// What was made, and where it is.
+    /// The answer that shows what was made, and where it is.
     pub fn new(location: Option<String>, view: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_string(view).map_err(|error| Problem::internal(&error))?;
         Ok(Self { location, body, is_known: false })
@@ -55,7 +55,7 @@ impl Created {
 /// a key the work is simply done.
 ///
 /// # Errors
-/// What the work returns; 409 while the same request is under way; 422 when the key stands for
+/// The errors of the work; 409 while the same request is under way; 422 when the key stands for
 /// another.
 pub async fn once(
     gateway: &Gateway,
@@ -122,13 +122,13 @@ async fn told(
     match work.await {
         Ok(made) => {
             let answer = kept(&made).map_err(|error| Problem::internal(&error))?;
-            // It is made: failing now would hide that. The claim stays, so a retry is told to wait.
+            // It is made: failing now would hide that. The claim is retained, so a retry is told to wait.
             if let Err(error) = gateway.ledger.keep(claimed, &answer).await {
                 tracing::warn!(%error, "could not keep an answer for its idempotency key");
             }
             Ok(Kept::Now(made))
         }
-        // It may have been made: the claim stays, so that a retry doesn't make a second.
+        // It may have been made: the claim is retained, so that a retry doesn't make a second.
         Err(problem) if problem.kind == Kind::InDoubt => Err(problem),
         Err(problem) => {
             if let Err(error) = gateway.ledger.release(claimed).await {

@@ -21,7 +21,7 @@ use super::well_known::{get_jwks, get_log_keys};
 use crate::web::auth::require_key;
 use crate::web::cors::answer_preflight;
 
-/// What the OpenAPI document describes.
+/// Adds the routes that the OpenAPI document describes.
 pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
     config
         .service(get_livez)

@@ -1,4 +1,4 @@
-//! What every endpoint refuses, and how.
+//! Tests of what every endpoint refuses, and how.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::ledger::read::published::PublishedLogKey;
 use crate::tokens::jwks::Jwks;
 use crate::web::fixed_document::FixedDocument;
 
-/// How long the database is asked for logs that are not known yet.
+/// The longest time the database is asked for logs that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The keys that tokens are signed with (RFC 7517).

@@ -1,4 +1,4 @@
-//! What only a real connection shows: bodies left out, connections closed, requests that are none.
+//! Tests of what only a real connection shows: bodies left out, connections closed, requests that are none.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

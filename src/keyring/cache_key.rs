@@ -30,7 +30,7 @@ impl CacheKey {
         tag
     }
 
-    /// Whether `tag` is [`CacheKey::tag`] of the same message; takes as long for any wrong one.
+    /// Tells whether `tag` is [`CacheKey::tag`] of the same message; takes as long for any wrong one.
     #[must_use]
     pub fn is_tag(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         hmac::verify(&self.0, &parts.concat(), tag).is_ok()

@@ -38,7 +38,7 @@ impl LogKey {
         self.pair.public_key()
     }
 
-    /// What others check its signatures with.
+    /// The key that others check its signatures with.
     #[must_use]
     pub const fn verifier(&self) -> &VerifierKey {
         &self.verifier

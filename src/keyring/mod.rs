@@ -43,10 +43,10 @@ pub const EPOCH: &str = "keys";
 
 /// The longest a token may live; a rule's `ttl` is at most this.
 pub const LONGEST_TOKEN_TTL: SignedDuration = SignedDuration::from_hours(24);
-/// How long an answer is replayed for its `Idempotency-Key`, token and all.
+/// The time for which an answer is replayed for its `Idempotency-Key`, token and all.
 pub const IDEMPOTENCY_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a key is for.
+/// The purpose of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Token,
@@ -199,7 +199,7 @@ impl Keyring {
         SubjectRefs { current: self.subject_ref(merchant, handle), former }
     }
 
-    /// What a caller's text is kept as when it only has to be compared: without the key nobody can
+    /// The form in which a caller's text is kept when it only has to be compared: without the key nobody can
     /// try which text it was. The last part only may have a free length.
     #[must_use]
     pub fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
@@ -242,7 +242,7 @@ impl Keyring {
         self.inner.snapshot.load().hash.seal_outcome(aad, plaintext, &self.inner.entropy)
     }
 
-    /// What [`Keyring::seal_outcome`] sealed for the same `aad`.
+    /// Opens what [`Keyring::seal_outcome`] sealed for the same `aad`.
     ///
     /// # Errors
     /// [`KeyringError::Unreadable`].

@@ -11,7 +11,7 @@ use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 
-/// How long a key that was superseded stays published beyond the tokens that it has signed: doors allow for half
+/// The time a key that was superseded stays published beyond the tokens that it has signed: doors allow for half
 /// a minute, and a replica whose clock is behind goes on signing with it for a while.
 const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -44,12 +44,12 @@ pub struct Revocation {
     pub change: Option<Succession>,
 }
 
-/// What a withdrawal changes for the other token keys.
+/// The change that a withdrawal makes for the other token keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Succession {
     /// The key that signs from now on.
     pub next: KeyRecord,
-    /// Whether `next` was made for this, as none was waiting.
+    /// True if `next` was made for this, as none was waiting.
     pub is_new: bool,
     /// Keys that were to be superseded by the withdrawn one, and when they are retired instead; none while no
     /// later key takes over.
@@ -82,7 +82,7 @@ impl Keyring {
     }
 
     /// The gateway's keys as they are stored. A row that this gateway did not make is left out and said:
-    /// whoever can write to the table alone can't wrap a key, nor put another public half beside one.
+    /// someone who can write to the table alone can't wrap a key, nor put another public half beside one.
     ///
     /// # Errors
     /// The database's.

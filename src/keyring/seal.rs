@@ -45,7 +45,7 @@ impl SealKey {
         out
     }
 
-    /// What [`SealKey::seal`] sealed.
+    /// Opens what [`SealKey::seal`] sealed.
     ///
     /// # Errors
     /// [`NotSealedHere`].

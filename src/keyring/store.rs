@@ -64,7 +64,7 @@ pub(super) fn update_revoked_at(conn: &mut AnyConnection, kid: &str, revoked_at:
     Ok(())
 }
 
-/// Damage, as somebody with access to the table could do it.
+/// Damage, as someone with access to the table could do it.
 #[cfg(test)]
 pub(super) fn replace(conn: &mut AnyConnection, kid: &str, row: &KeyRow) -> Result<(), DatabaseError> {
     diesel::delete(keyring_keys::table.find(kid)).execute(conn)?;

@@ -1,4 +1,4 @@
-//! What keeps people nameless: the gateway's hash key, and the secret that each subject has.
+//! The secrets that keep people nameless: the gateway's hash key, and the one that each subject has.
 
 use std::fmt;
 
@@ -93,7 +93,7 @@ fn subject_aad(merchant: &MerchantId, subject: &SubjectRef) -> Vec<u8> {
     aad
 }
 
-/// What ties a person to their events: a random secret and the handle it is kept with. Once its
+/// The tie between a person and their events: a random secret and the handle it is kept with. Once its
 /// row is destroyed, the pseudonym is nobody's and the sealed fields can't be opened.
 pub struct SubjectSecret {
     bytes: Zeroizing<[u8; 32]>,
@@ -111,7 +111,7 @@ impl SubjectSecret {
         &self.handle
     }
 
-    /// What this merchant's events and tokens call the person.
+    /// The pseudonym of the person in this merchant's events and tokens.
     #[must_use]
     pub fn pseudonym(&self, merchant: &MerchantId) -> Pseudonym {
         let mac = mac(&self.hmac_key(), &[b"perkgate pseudonym v1\0", merchant.as_str().as_bytes()]);

@@ -89,7 +89,7 @@ impl TokenKey {
         self.revoked_at
     }
 
-    /// Whether it stands in the JWKS at `now`. A withdrawn key never does, whatever this replica's clock says.
+    /// Tells whether it stands in the JWKS at `now`. A withdrawn key never does, whatever this replica's clock says.
     #[must_use]
     pub fn is_published(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.retires_at.is_none_or(|at| now < at)

@@ -1,4 +1,4 @@
-//! What tokens say of the key that signed them: its RFC 7638 name, and the header in front of the claims.
+//! The signing key as tokens name it: its RFC 7638 name, and the header in front of the claims.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;

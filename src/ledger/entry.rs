@@ -1,4 +1,4 @@
-//! What is handed to the ledger, and what comes back once it is committed.
+//! The entries that are handed to the ledger, and the records that come back once they are committed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::rules::limit::LimitClaim;
 use crate::tokens::claims::Claims;
 
-/// What an event is about when it concerns somebody whom no event names.
+/// The `about` of an event that concerns someone whom no event names.
 pub(crate) const NOBODY: &str = "nobody";
 
 /// Whose log an event goes to.
@@ -37,7 +37,7 @@ impl LogOwner {
     }
 }
 
-/// Who did it.
+/// The one who did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The API key, or none for the command line.
@@ -67,11 +67,11 @@ pub struct EventDraft {
     pub personal: Option<Personal>,
 }
 
-/// What of an event may name a person: it is sealed under their key, and lost with it. Where the key is
+/// The part of an event that may name a person: it is sealed under their key, and lost with it. Where the key is
 /// lost already, so is this.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Personal {
-    /// What the merchant's events call the person.
+    /// The name that the merchant's events have for the person.
     pub subject: String,
     /// An object.
     pub fields: Json,
@@ -95,7 +95,7 @@ pub struct ScoreSeen {
 /// A repeatable request: the same key and body get the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// What the caller chose; scoped to merchant, API key and operation.
+    /// The key that the caller chose; scoped to merchant, API key and operation.
     pub key: String,
     /// SHA-256 of the request, to tell a retry from another question under the same key.
     pub request_hash: [u8; 32],
@@ -118,14 +118,14 @@ pub struct CheckEntry {
     pub rule_hash: Arc<str>,
     pub subject: SubjectRefs,
     pub handle: SubjectHandle,
-    /// How many people, the subject included.
+    /// Number of people, the subject included.
     pub party: u64,
     pub verdict: Verdict,
     pub score: Option<ScoreSeen>,
-    /// What the rule looked at of the caller's context; an object.
+    /// The part of the caller's context that the rule looked at; an object.
     pub context: Json,
     pub claims: Vec<LimitClaim>,
-    /// What would be granted; there exactly when the verdict is `granted`.
+    /// The grant that would be made; there exactly when the verdict is `granted`.
     pub grant: Option<GrantTerms>,
     /// The check in whose place this one is granted, by a person.
     pub resolves: Option<CheckId>,
@@ -154,11 +154,11 @@ pub struct Grant {
     pub claims: String,
     pub expires_at: Timestamp,
     pub single_use: bool,
-    /// How it ended before its time.
+    /// The end, if it ended before its time.
     pub end: Option<Ended>,
 }
 
-/// How a grant ended before its time.
+/// The way in which a grant ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The guest left, or doesn't want it.
@@ -167,7 +167,7 @@ pub enum Ended {
     Voided(Timestamp),
 }
 
-/// What one limit had to say to a check.
+/// The answer of one limit to a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitTouched {
     pub id: String,
@@ -178,7 +178,7 @@ pub struct LimitTouched {
     /// Used in this window, this check included if it was admitted.
     pub used: u64,
     pub resets_at: Option<Timestamp>,
-    /// How the limit counts uses one by one; none for a calendar window or a lifetime.
+    /// The use, where the limit counts uses one by one; none for a calendar window or a lifetime.
     pub counted: Option<UseTouched>,
 }
 
@@ -194,7 +194,7 @@ pub struct UseTouched {
 }
 
 impl LimitTouched {
-    /// What is left in this window.
+    /// The amount that is left in this window.
     pub const fn remaining(&self) -> u64 {
         self.max.saturating_sub(self.used)
     }
@@ -269,7 +269,7 @@ pub struct Redemption {
 pub enum Redeemed {
     /// Spent now, or by an earlier try of the same attempt.
     Accepted(Redemption),
-    /// Somebody else, or another attempt, was first.
+    /// Someone else, or another attempt, was first.
     AlreadyRedeemed,
     /// Not valid now.
     Refused(crate::tokens::TokenError),

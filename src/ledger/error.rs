@@ -18,10 +18,10 @@ pub enum LedgerError {
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// What is asked for was recorded, and its event's body has been pruned since.
+    /// The thing asked for was recorded, and its event's body has been pruned since.
     #[error("what the log said of it has been pruned")]
     Pruned,
-    /// Nothing can be recorded until the process is started anew.
+    /// Nothing can be recorded until the process is started again.
     #[error(transparent)]
     Mismatch(Mismatch),
     #[error("the ledger could not record it: {0}")]

@@ -5,16 +5,16 @@
 //! [`Recorded`] exist, without which no token can be signed. One thread a process writes; while
 //! one batch commits, the next gathers.
 //!
-//! What must stay inside the transaction, and in this order (`batch.rs`): idempotency keys,
+//! These must stay inside the transaction, and in this order (`write/batch.rs`): idempotency keys,
 //! subjects, limit counters, grants' locks, then the log heads last. Everyone locks in that order
 //! and sorted within each, so that two replicas can't wait for each other; and the heads, which
 //! every batch of a merchant needs, are held for the shortest time. A referral that a person decides
-//! (`referrals.rs`) is locked before all of these, and no batch locks one. Whoever opens one keeps its person's
+//! (`cases/referral.rs`) is locked before all of these, and no batch locks one. Opening one keeps its person's
 //! row; an erasure locks that row before the referrals.
 //!
-//! People leave it in two ways: `erasure.rs` destroys what names one of them, `pruning.rs` takes the bodies
+//! People leave it in two ways: `retention/erasure.rs` destroys what names one of them, `retention/pruning/` takes the bodies
 //! of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name
-//! a person by their pseudonym only, as `subject`: by that they are found for their record (`person.rs`),
+//! a person by their pseudonym only, as `subject`: by that they are found for their record (`read/person.rs`),
 //! and what is personal beside it is sealed under their secret.
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
@@ -57,22 +57,22 @@ use write::batch::CheckOutcome;
 use write::transaction::{Transaction, Turn};
 use write::writer::{Job, Reply, Writer, WriterState};
 
-/// How long an idempotency key stands for its first answer.
+/// The time for which an idempotency key stands for its first answer.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 
-/// How long after an entry's deadline its caller still hears what became of it.
+/// The time after an entry's deadline in which its caller still hears what became of it.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Between two looks at a ledger that failed.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a look at the database may take.
+/// The longest time a look at the database may take.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Between two sweeps of what has expired.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
-/// The handle of the one writer; cheap to clone. The writer ends when the last handle is gone.
+/// The handle of the one writer; cheap to clone. The writer ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Ledger {
     queue: mpsc::Sender<Job>,
@@ -80,7 +80,7 @@ pub struct Ledger {
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
     writer: Arc<WriterState>,
-    /// Whether the database's files may hold what an erasure deleted.
+    /// True if the database's files may hold what an erasure deleted.
     purge_pending: Arc<AtomicBool>,
     searches: Searches,
 }
@@ -132,7 +132,7 @@ impl Ledger {
         hex(&self.context.keyring.blind(&[b"attempt\0", attempt.as_bytes()]))
     }
 
-    /// Admits and records a check, or replays what its idempotency key was told before.
+    /// Admits and records a check, or replays the answer recorded for its idempotency key.
     pub async fn check(&self, entry: CheckEntry) -> Result<Recorded<CheckRecord>, LedgerError> {
         let until = entry.deadline + GRACE;
         match self.submit(|reply| Job::Check(Box::new(entry), reply), until).await? {
@@ -141,13 +141,13 @@ impl Ledger {
         }
     }
 
-    /// What [`Ledger::check`] would say now. Nothing is recorded and nothing is promised.
+    /// The answer that [`Ledger::check`] would give now. Nothing is recorded and nothing is promised.
     pub async fn preview(&self, entry: CheckEntry) -> Result<write::check::Settled, LedgerError> {
         let context = self.context.clone();
         Ok(self.context.database.read(move |conn| write::batch::preview(conn, &context, &entry)).await?)
     }
 
-    /// The pseudonym that the check's subject goes by; a new one of somebody whom nobody knows.
+    /// The pseudonym that the check's subject goes by; a new one for someone whom nobody knows.
     pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
         let context = self.context.clone();
         let read = self.context.database.read(move |conn| write::subjects::guess(conn, &context, &entry));
@@ -177,7 +177,7 @@ impl Ledger {
         self.context.database.read(move |conn| idempotency::replay::find_grant(conn, &keyring, &merchant, &grant)).await
     }
 
-    /// How a grant of the merchant stands now.
+    /// The state of a grant of the merchant now.
     pub async fn find_standing(
         &self,
         merchant: &MerchantId,
@@ -225,7 +225,7 @@ impl Ledger {
     /// it, `work` writes the one of its turn, if any.
     ///
     /// # Errors
-    /// What `work` refuses, after rolling back; [`LedgerError::Busy`] before it began, and [`LedgerError::InDoubt`]
+    /// The errors of `work`, after rolling back; [`LedgerError::Busy`] before it began, and [`LedgerError::InDoubt`]
     /// when nobody can say in time whether it was committed.
     pub(crate) async fn in_writer<T, E>(
         &self,
@@ -251,7 +251,7 @@ impl Ledger {
     {
         let (reply, answer) = oneshot::channel();
         let job = Job::Alone(Box::new(move |writer: &mut Writer| {
-            // Whoever gave up was told to look. What is done later says of itself when it was asked for, and an
+            // A caller that gave up was told to look. What is done later says of itself when it was asked for, and an
             // auditor takes no more than a minute between that and its event.
             if !reply.is_closed() {
                 let turn = writer.turn(event);
@@ -270,25 +270,25 @@ impl Ledger {
         Instant::now() + self.context.patience * 9 / 10
     }
 
-    /// Whether the last transaction failed for a reason that the next will meet too.
+    /// Tells whether the last transaction failed for a reason that the next will meet too.
     pub fn is_failing(&self) -> bool {
         self.writer.failing.load(Ordering::Relaxed)
     }
 
-    /// How many entries wait for the writer, and how many may.
+    /// Number of entries that wait for the writer, and the most that may.
     #[must_use]
     pub fn queue(&self) -> (usize, usize) {
         let limit = self.queue.max_capacity();
         (limit.saturating_sub(self.queue.capacity()), limit)
     }
 
-    /// How many limits that people share are nearly used up, as far as this process's checks have seen.
+    /// Number of limits that people share and that are nearly used up, as far as this process's checks have seen.
     #[must_use]
     pub fn limits_near_full(&self) -> usize {
         self.writer.near_full.count(self.context.clock.now())
     }
 
-    /// How many logs there are, and how many events they have together.
+    /// Number of logs, and the number of events they have together.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -298,8 +298,8 @@ impl Ledger {
 
     /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so
     /// that its readiness follows the database and not the next request; what has expired or lapsed
-    /// for good is forgotten (`sweep.rs`); at first the operator's log is told of the keys that it doesn't
-    /// know (`keys.rs`).
+    /// for good is forgotten (`retention/sweep.rs`); at first the operator's log is told of the keys that it doesn't
+    /// know (`write/gateway_keys.rs`).
     pub async fn tend(self, cancel: CancellationToken) {
         let mut swept = Instant::now();
         let sweeping = Outage::new("uses that no window reaches can't be forgotten", "they are forgotten again");
@@ -339,7 +339,7 @@ impl Ledger {
         }
     }
 
-    /// What the ledger works with: for reading back what it wrote.
+    /// The context that the ledger works with: for reading back what it wrote.
     pub const fn context(&self) -> &WriterContext {
         &self.context
     }

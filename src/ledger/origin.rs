@@ -1,4 +1,4 @@
-//! What a log is called in its checkpoints, and under which name its key signs them.
+//! The name of a log in its checkpoints, and the name under which its key signs them.
 //!
 //! C2SP (tlog-checkpoint, signed-note) asks for an origin that looks like a URL without its scheme, and for a key
 //! that bears the same name. So a log's origin is the gateway's, a slash and the log's own name, and each log has a
@@ -30,7 +30,7 @@ pub fn verifier(origin: &str, log_id: &str, legacy_key: &VerifierKey) -> Result<
 }
 
 /// Those of `trusted` that may sign the log of this origin. A key that is named like an origin signs that log alone,
-/// though the same secret signs others: whoever trusts it asked for that log. One of the older name
+/// though the same secret signs others: a client that trusts it asked for that log. One of the older name
 /// signs every log of its gateway, whichever name it bears there.
 #[must_use]
 pub fn keys_of(origin: &str, trusted: &[VerifierKey]) -> Vec<VerifierKey> {
@@ -41,7 +41,7 @@ pub fn keys_of(origin: &str, trusted: &[VerifierKey]) -> Vec<VerifierKey> {
     own.chain(renamed).chain(legacy.iter().copied().cloned()).collect()
 }
 
-/// What a note of any log says, once a key that is trusted for that log is known to have signed it.
+/// The content of a note of any log, once a key that is trusted for that log is known to have signed it.
 ///
 /// # Errors
 /// As [`Checkpoint::open`].

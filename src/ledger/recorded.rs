@@ -1,7 +1,7 @@
 //! The proof that something was committed.
 
 /// A value that stands in the database, durably, with its audit event. Only the ledger can make
-/// one, and it makes it after the commit: whoever holds it may act on it (promise 1).
+/// one, and it makes it after the commit: a caller that holds it may act on it (promise 1).
 #[derive(Debug, Clone)]
 pub struct Recorded<T>(T);
 
@@ -11,7 +11,7 @@ impl<T> Recorded<T> {
         Self(value)
     }
 
-    /// What was recorded.
+    /// The value that was recorded.
     pub const fn get(&self) -> &T {
         &self.0
     }

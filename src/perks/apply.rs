@@ -1,4 +1,4 @@
-//! Making perks say what somebody wrote down: several at once, all of them or none, in one transaction
+//! Making perks say what someone wrote down: several at once, all of them or none, in one transaction
 //! with its events.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use crate::ledger::entry::Actor;
 /// The most perks that are applied at once: checks wait as long as it takes.
 pub const AT_ONCE: usize = 500;
 
-/// What a perk is to be.
+/// A perk as it is to be.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub perk: PerkSlug,
@@ -38,7 +38,7 @@ pub struct Applied {
     /// The latest version.
     pub version: RuleVersion,
     pub changed: bool,
-    /// Of a version that was made or published.
+    /// The warnings about a version that was made or published.
     pub warnings: Vec<Issue>,
 }
 
@@ -60,11 +60,11 @@ pub enum ApplyError {
     Database(#[from] DatabaseError),
 }
 
-/// What it takes for a perk to say what is wanted.
+/// The step it takes for a perk to say what is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     AddVersion,
-    /// That version, a draft, approved or scheduled, says the same already.
+    /// The version to publish: a draft, approved or scheduled, it says the same already.
     Publish(i32),
     Nothing,
 }
@@ -86,7 +86,7 @@ impl Step {
     }
 }
 
-/// What is wanted, read.
+/// A wanted perk, read.
 struct Ready {
     perk: PerkSlug,
     name: String,

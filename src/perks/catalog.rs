@@ -25,7 +25,8 @@ use crate::ledger::entry::Actor;
 use crate::rules::lint::Lint;
 use crate::rules::rule::Rule;
 
-pub use super::perk::{MAX_NAME, MAX_NOTE};
+pub use super::perk::MAX_NAME;
+pub use crate::foundation::ids::MAX_NOTE;
 
 /// Between two looks for versions whose instant has come. Checks don't wait for it.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
@@ -73,17 +74,17 @@ impl Catalog {
         open.content.scheduled.iter().filter(|(from, _)| *from <= now).map(|(_, named)| named.clone()).collect()
     }
 
-    /// Looks at the database soon: somebody said that it changed.
+    /// Looks at the database soon: someone said that it changed.
     pub fn request_refresh(&self) {
         self.open.request_refresh();
     }
 
-    /// How to tell the other replicas of a change.
+    /// Sets the function that tells the other replicas of a change.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         self.open.announce_with(announce);
     }
 
-    /// Whether the database answered when it was last asked.
+    /// Tells whether the database answered when it was last asked.
     pub fn is_reachable(&self) -> bool {
         self.open.is_reachable()
     }
@@ -158,7 +159,7 @@ impl Catalog {
         self.change_perk(merchant, actor, slug, move |change, perk| draft.store(change, perk)).await
     }
 
-    /// What is wrong or odd about a rule as the perk's next version, or as the first of a new perk.
+    /// The errors and oddities of a rule as the perk's next version, or as the first of a new perk.
     pub async fn lint(&self, merchant: &MerchantId, slug: &PerkSlug, rule: &Rule) -> Result<Lint, PerkError> {
         let (merchant, slug, rule, now) = (merchant.clone(), slug.clone(), rule.clone(), self.clock.now());
         self.database
@@ -216,7 +217,7 @@ impl Catalog {
             .await
     }
 
-    /// What is odd about a key of the merchant, held against the rules that decide now or will.
+    /// The oddities of a key of the merchant, held against the rules that decide now or will.
     pub async fn warnings_of_key(&self, merchant: &MerchantId, key: &OnSite) -> Result<Vec<Issue>, PerkError> {
         if !key.is_on_site() {
             return Ok(Vec::new());
@@ -267,7 +268,7 @@ impl Catalog {
             .await
     }
 
-    /// What was just changed decides on this replica when the caller has its answer. Changes that
+    /// Makes this replica decide by its own change by the time the caller has its answer. Changes that
     /// no check can see cost the others nothing.
     pub(super) async fn catch_up_with_own_change(&self) {
         if !matches!(self.open.is_current().await, Ok(true)) {

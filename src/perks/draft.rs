@@ -1,4 +1,4 @@
-//! From a rule that somebody wrote to a numbered version, and from a draft to the one that decides.
+//! From a rule that someone wrote to a numbered version, and from a draft to the one that decides.
 
 use jiff::Timestamp;
 
@@ -7,10 +7,11 @@ use super::four_eyes;
 use super::keys;
 use super::life::Change;
 use super::lint_inputs::lint_context;
-use super::perk::{MAX_NOTE, Made, NewVersion, VersionStatus};
+use super::perk::{Made, NewVersion, VersionStatus};
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::AnyConnection;
 use crate::foundation::document::Issue;
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
@@ -72,7 +73,7 @@ impl Draft {
     }
 }
 
-/// Whether the rule can work for the merchant as things are; what is odd about it.
+/// Checks that the rule can work for the merchant as things are; returns what is odd about it.
 pub(super) fn check(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -84,7 +85,7 @@ pub(super) fn check(
     if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
 }
 
-/// What is wrong or odd about a rule as the next version of `perk`, or the first of a new one.
+/// The errors and oddities of a rule as the next version of `perk`, or the first of a new one.
 pub(super) fn lint_for(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -119,7 +120,7 @@ fn restarts_of(
     Ok(before.map(|before| restarts(&before, rule, now)).unwrap_or_default())
 }
 
-/// Who an actor is in a row: its key, or `cli`.
+/// The name of an actor in a row: its key, or `cli`.
 pub(super) fn name_of(actor: &Actor) -> String {
     actor.key.as_ref().map_or_else(|| actor.role.to_owned(), |key| key.as_str().to_owned())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in this room, as facts.
+//! The errors of this room, as facts.
 
 use super::perk::VersionStatus;
 use crate::database::DatabaseError;

@@ -28,7 +28,7 @@ use crate::rules::rule::Rule;
 /// of them would decide by it and others not.
 const TOO_LATE_MICROS: i64 = 2_000_000;
 
-/// What the caller says the version must still be.
+/// The state that the caller says the version must still be in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Expected {
     /// It doesn't matter.
@@ -321,7 +321,7 @@ impl Change<'_> {
         self.step(perk, row, before, "rule.unscheduled", note)
     }
 
-    /// What is odd about a version that doesn't decide yet, for those who are to judge it. One that can't work is
+    /// The oddities of a version that doesn't decide yet, for those who are to judge it. One that can't work is
     /// refused when it is published, and nothing more is said of it before.
     pub(super) fn oddities(&mut self, perk: &PerkRow, row: &VersionRow) -> Result<Vec<Issue>, PerkError> {
         let Ok(rule) = rule_of(perk, row) else { return Ok(Vec::new()) };

@@ -1,4 +1,4 @@
-//! What the database knows of the world that a rule is held against.
+//! The database's knowledge of the world that a rule is held against.
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::rules::lint::LintContext;
 use crate::rules::rule::Rule;
 use crate::scores::score::Source;
 
-/// What `rule` is linted with.
+/// The context that `rule` is linted with.
 ///
 /// # Errors
 /// [`PerkError::Rule`] when it reads a source that isn't there, and [`PerkError::Database`].

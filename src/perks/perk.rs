@@ -14,9 +14,8 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 use crate::rules::rule::Rule;
 
-/// The longest name of a perk and the longest change note, in characters.
+/// The longest name of a perk, in characters.
 pub const MAX_NAME: usize = 120;
-pub const MAX_NOTE: usize = 500;
 
 /// Where a version of a rule is in its life. A version never changes otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +23,7 @@ pub const MAX_NOTE: usize = 500;
 pub enum VersionStatus {
     /// Decides nothing yet.
     Draft,
-    /// Waits for somebody's approval.
+    /// Waits for someone's approval.
     InReview,
     /// May be published.
     Approved,
@@ -57,14 +56,14 @@ impl VersionStatus {
     }
 }
 
-/// Whether a perk is on offer.
+/// The status of a perk: is it on offer?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PerkStatus {
     Active,
     /// Every check is denied, until it is resumed.
     Paused,
-    /// For ever gone: as if it had never been, but for those who ask again about an earlier check.
+    /// Retired for good: as if it had never been, but for those who ask again about an earlier check.
     Retired,
 }
 
@@ -91,7 +90,7 @@ pub struct Perk {
     pub name: String,
     pub purpose: Purpose,
     pub status: PerkStatus,
-    /// Who paused, resumed or retired it last, and why.
+    /// The person who paused, resumed or retired it last, and when.
     pub standing: Option<Signed>,
     pub standing_note: Option<String>,
     /// The highest number that was ever given; that draft may have been deleted.
@@ -112,7 +111,7 @@ impl Perk {
     }
 }
 
-/// Who did something, and when.
+/// The person who did something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// The API key, or `cli`.
@@ -144,16 +143,16 @@ pub struct RuleVersion {
     pub change_note: Option<String>,
     /// The API key that wrote it, or `cli`.
     pub author: String,
-    /// Who else wrote on it.
+    /// The others who wrote on it.
     pub editors: Vec<String>,
     pub created_at: Timestamp,
     pub submitted: Option<Signed>,
     pub approved: Option<Signed>,
-    /// Who scheduled it, and when it decides from.
+    /// The person who scheduled it, and when it decides from.
     pub scheduled: Option<Signed>,
     pub published_by: Option<String>,
     pub published_at: Option<Timestamp>,
-    /// What was said at the last step.
+    /// The note of the last step.
     pub step_note: Option<String>,
 }
 
@@ -182,7 +181,7 @@ pub struct Deciding {
     pub hash: Arc<str>,
 }
 
-/// What checks need to know of a perk.
+/// A perk as checks need to know it.
 #[derive(Debug, Clone)]
 pub struct ActivePerk {
     pub id: PerkId,
@@ -195,7 +194,7 @@ pub struct ActivePerk {
 }
 
 impl ActivePerk {
-    /// What decides at `now`. Nothing needs to happen at the instant of a scheduled version: every
+    /// The version that decides at `now`. Nothing needs to happen at the instant of a scheduled version: every
     /// replica that knows of it changes over by itself.
     #[must_use]
     pub fn deciding_at(&self, now: Timestamp) -> Option<&Arc<Deciding>> {

@@ -1,8 +1,8 @@
-//! What a perk is for, and what a score of this kind must not decide.
+//! The purpose of a perk, and what a score of this kind must not decide.
 
 use serde::{Deserialize, Serialize};
 
-/// What a perk declares itself to be for.
+/// The purpose that a perk declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -16,7 +16,7 @@ pub enum Purpose {
     Other,
 }
 
-/// What must not hang on such a score, each with the words for it.
+/// The things that must not hang on such a score, each with the words for it.
 const REFUSED: [(&str, &str); 5] = [
     ("employment", "work"),
     ("credit", "credit"),

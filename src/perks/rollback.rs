@@ -31,7 +31,7 @@ impl Change<'_> {
         if let Some(mut next) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
             let version = next.version;
             let (code, detail) = if made.version.status == VersionStatus::Published {
-                // Whoever goes back means it to last.
+                // A person who goes back means it to last.
                 let note = format!("Taken back by going back to version {to}.");
                 self.lift_schedule(perk, &mut next, Some(note))?;
                 (

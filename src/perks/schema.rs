@@ -5,9 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::perk::{MAX_NAME, MAX_NOTE};
+use super::perk::MAX_NAME;
 use super::purpose::Purpose;
 use crate::foundation::document::MAX_TEXT_BYTES;
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::period::{LONGEST, ONE_DAY};
 use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
 use crate::rules::condition::{MAX_DEPTH, MAX_LEAVES};

@@ -1,4 +1,4 @@
-//! A perk's own standing: made, paused, resumed, retired, named anew.
+//! A perk's own standing: made, paused, resumed, retired, renamed.
 
 use super::catalog::{Catalog, MAX_NAME};
 use super::draft::note_of;
@@ -16,7 +16,7 @@ use crate::foundation::json::Json;
 use crate::ledger::entry::Actor;
 
 impl PerkStatus {
-    /// What the event says that brought a perk here.
+    /// The kind of the event that brought a perk here.
     const fn kind(self) -> &'static str {
         match self {
             Self::Active => "perk.resumed",

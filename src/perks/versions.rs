@@ -12,7 +12,7 @@ use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::ledger::entry::Actor;
 use crate::telemetry::Outage;
 
-/// A step that somebody takes with a version.
+/// A step that someone takes with a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Ask for approval.
@@ -33,7 +33,7 @@ pub enum Step {
 pub struct Taken {
     pub step: Step,
     pub note: Option<String>,
-    /// What the caller looked at: a version that has changed since is left alone.
+    /// The state that the caller looked at: a version that has changed since is left alone.
     pub expected: Expected,
 }
 

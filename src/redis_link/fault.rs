@@ -12,7 +12,7 @@ pub enum Step {
     Delete,
     Publish,
     Subscribe,
-    /// Whether a subscription that hears nothing is still alive.
+    /// Checks that a subscription that hears nothing is still alive.
     Ping,
 }
 
@@ -66,13 +66,13 @@ impl RedisFault {
         }
     }
 
-    /// Whether it answers, and only refuses something: other commands may still work.
+    /// True if it answers, and only refuses something: other commands may still work.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
 
-    /// What an error says that was met while connecting, or at one of `steps`.
+    /// The fault behind an error that was met while connecting, or at one of `steps`.
     pub(super) fn of(error: RedisError, steps: &[Step]) -> Self {
         // The crate has no kind for it, and no other error of its own begins like this.
         if error.to_string().starts_with("Redis server refused to switch database") {

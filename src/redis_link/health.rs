@@ -1,4 +1,4 @@
-//! Whether Redis can be used, and why not: kept up by every command and by the heartbeat, and logged once
+//! Tells whether Redis can be used, and why not: kept up by every command and by the heartbeat, and logged once
 //! when it changes.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub(super) struct Health {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
-    /// What the last heartbeat found, or the commands since.
+    /// The result of the last heartbeat, or of the commands since.
     pub(super) found: Result<(), RedisFault>,
     /// Channels that can't be subscribed to. The rest is used all the same.
     deaf: BTreeMap<String, RedisFault>,
@@ -56,12 +56,12 @@ impl Health {
         self.state.subscribe()
     }
 
-    /// What doesn't work.
+    /// The fault, if something doesn't work.
     pub(super) fn fault(&self) -> Option<RedisFault> {
         self.state.borrow().fault().cloned()
     }
 
-    /// What a command found. One that was refused says little of the others: the heartbeat looks at once.
+    /// Notes what a command found. One that was refused says little of the others: the heartbeat looks at once.
     pub(super) fn note_command(&self, fault: Option<&RedisFault>) {
         match fault {
             None => self.failures.store(0, Ordering::Relaxed),
@@ -70,7 +70,7 @@ impl Health {
         }
     }
 
-    /// What the heartbeat found.
+    /// Notes what the heartbeat found.
     pub(super) fn note_beat(&self, found: Result<(), RedisFault>) {
         match found {
             Err(fault) if is_passing(&fault) => self.note_failure(&fault),
@@ -83,7 +83,7 @@ impl Health {
         }
     }
 
-    /// Whether a channel could be subscribed to.
+    /// Notes whether a channel could be subscribed to.
     pub(super) fn note_subscription(&self, channel: &str, refused: Option<RedisFault>) {
         self.change(|state| match refused {
             Some(fault) => drop(state.deaf.insert(channel.to_owned(), fault)),
@@ -109,7 +109,7 @@ impl Health {
             told = is_new.then(|| (before.fault().cloned(), state.clone()));
             is_new
         });
-        // Not inside: whoever asks for the state would wait for the log.
+        // Not inside: a caller that asks for the state would wait for the log.
         let Some((before, now)) = told else { return };
         match (before, now.fault()) {
             (Some(RedisFault::NotAsked), None) => tracing::info!("Redis answers"),
@@ -124,7 +124,7 @@ impl Health {
     }
 }
 
-/// Whether the next answer may well come: these are counted before they are believed.
+/// True if the next answer may well come: these are counted before they are believed.
 const fn is_passing(fault: &RedisFault) -> bool {
     matches!(fault, RedisFault::Unreachable(_) | RedisFault::Silent)
 }

@@ -31,11 +31,11 @@ use health::Health;
 pub use probe::diagnose;
 use subscription::listen;
 
-/// The longest value that is read, in bytes: somebody may have put a long one under our key.
+/// The longest value that is read, in bytes: someone may have put a long one under our key.
 const LONGEST_VALUE: usize = 255;
-/// How often the heartbeat asks; also how long a Redis that came back goes unnoticed, at most.
+/// The interval between heartbeats; also the longest that a Redis that came back goes unnoticed.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// The least time between two heartbeats, whoever asks for one.
+/// The least time between two heartbeats, no matter who asks for one.
 const HEARTBEAT_PAUSE: Duration = Duration::from_millis(50);
 const RESUBSCRIBE_DELAY_MIN: Duration = Duration::from_millis(100);
 const RESUBSCRIBE_DELAY_MAX: Duration = Duration::from_secs(2);
@@ -83,10 +83,10 @@ pub enum RedisLinkError {
     Closed,
 }
 
-/// What a subscriber is told.
+/// An event that is reported to a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// Subscribed, for the first time or anew: whatever was said before then was not heard.
+    /// Subscribed, for the first time or again: whatever was said before then was not heard.
     Connected,
     Message(Vec<u8>),
 }
@@ -149,13 +149,13 @@ impl RedisLink {
         Ok(Self { inner })
     }
 
-    /// Whether all that is needed of Redis worked when it was last tried.
+    /// True if all that is needed of Redis worked when it was last tried.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.inner.health.found().is_ok()
     }
 
-    /// What doesn't work; none when Redis is used in full.
+    /// The fault, if something doesn't work; none when Redis is used in full.
     #[must_use]
     pub fn fault(&self) -> Option<RedisFault> {
         self.inner.health.fault()
@@ -222,7 +222,7 @@ impl RedisLink {
     /// Removes keys, in one round trip: a Redis that takes no values may still do that.
     ///
     /// # Errors
-    /// [`RedisLinkError`]; some of the keys may be gone then.
+    /// [`RedisLinkError`]; some of the keys may be deleted then.
     pub async fn delete_all<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> Result<(), RedisLinkError> {
         let mut commands = redis::pipe();
         for key in keys {
@@ -239,7 +239,7 @@ impl RedisLink {
         self.run(Step::Delete, &redis::Cmd::del(self.prefixed(key))).await
     }
 
-    /// Says `message` to whoever is subscribed to `channel` now.
+    /// Says `message` to everyone who is subscribed to `channel` now.
     ///
     /// # Errors
     /// [`RedisLinkError`].
@@ -248,7 +248,7 @@ impl RedisLink {
     }
 
     /// Tells `listener` what is said on `channel`, until the answer is dropped. The connection is
-    /// its own and is made anew when it breaks: [`Heard::Connected`] says that messages may have
+    /// its own and is made again when it breaks: [`Heard::Connected`] says that messages may have
     /// been missed. `listener` runs on the main runtime and must not block.
     pub fn subscribe(&self, channel: &str, mut listener: impl FnMut(Heard) + Send + 'static) -> Subscription {
         let (client, connect_timeout) = (self.inner.client.clone(), self.inner.config.connect_timeout);
@@ -327,7 +327,7 @@ impl Inner {
         ConnectionManager::clone(&self.manager.load())
     }
 
-    /// Tries everything, and connects anew when nothing answers. The manager does that by itself only
+    /// Tries everything, and connects again when nothing answers. The manager does that by itself only
     /// when its connection is reported broken: one that died without a word (a host that lost its
     /// power, a firewall that forgot) just times out, for as long as TCP likes.
     async fn beat(&self) {
@@ -497,7 +497,7 @@ mod tests {
                 let worker = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 worker.block_on(async {
                     // After a restart the first commands find the connection broken, and one of
-                    // them makes it anew: that one must not take it into its grave.
+                    // them makes it again: that one must not take it into its grave.
                     while link.set(key, b"v", MINUTE).await.is_err() {
                         link.wait_until_up(MINUTE).await;
                     }

@@ -13,10 +13,10 @@ use super::{LONGEST_VALUE, RedisConfig, RedisLinkError};
 
 /// The key and the channel, under the prefix, that nobody else uses.
 const PROBE: &str = "probe";
-/// How long the probe's key lives if it can't be deleted.
+/// The time that the probe's key lives if it can't be deleted.
 const PROBE_TTL_MS: u64 = 5_000;
 
-/// What is tried, in this order.
+/// The steps that are tried, in this order.
 const STEPS: [Step; 5] = [Step::Write, Step::Read, Step::Delete, Step::Publish, Step::Ping];
 
 /// Tries everything but subscribing, in one round trip.

@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::foundation::document::{Issues, Spot};
 
-/// What a leaf looks at.
+/// The attribute that a leaf looks at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attribute {
     /// The subject's score.
     Score,
-    /// How long ago the score was observed; numbers compared with it are seconds.
+    /// The time since the score was observed; numbers compared with it are seconds.
     ScoreAge,
     /// The network of the subject's handle: `twitter` of `twitter:ada`.
     Network,
-    /// What the caller says about the visit, by its name.
+    /// A statement of the caller about the visit, by its name.
     Context(String),
 }
 
@@ -42,7 +42,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// Whether a value of the type `given` can be tested where this one is wanted.
+    /// Tells whether a value of the type `given` can be tested where this one is wanted.
     #[must_use]
     pub fn admits(self, given: Self) -> bool {
         self == given || (self == Self::TextOrList && matches!(given, Self::Text | Self::List))
@@ -103,7 +103,7 @@ impl Attribute {
 /// [`is_context_name`] behind `context.`, as a regular expression of JSON Schema.
 pub(crate) const CONTEXT_PATTERN: &str = r"^context\.[a-z][a-z0-9_]{0,31}$";
 
-/// Whether `name` can name a context attribute: a letter, then up to 31 of `a-z 0-9 _`.
+/// Tells whether `name` can name a context attribute: a letter, then up to 31 of `a-z 0-9 _`.
 #[must_use]
 pub fn is_context_name(name: &str) -> bool {
     name.len() <= 32

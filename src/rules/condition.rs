@@ -7,12 +7,12 @@ use super::leaf::Leaf;
 use crate::foundation::document::{Issues, Spot, object};
 use crate::foundation::json::Json;
 
-/// How deep conditions may nest; a lone leaf has depth 1.
+/// The greatest depth of nested conditions; a lone leaf has depth 1.
 pub const MAX_DEPTH: usize = 8;
-/// How many leaves a whole rule may have.
+/// The most leaves that a whole rule may have.
 pub const MAX_LEAVES: usize = 64;
 
-/// What must hold, compiled.
+/// A condition that must hold, compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     All(Vec<Condition>),

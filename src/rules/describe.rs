@@ -5,9 +5,9 @@
 
 use crate::foundation::json::Json;
 
-/// Of a long list only so many items are named.
+/// The most items of a long list that are named.
 pub(crate) const SHOWN: usize = 8;
-/// Of an unknown value only so many characters are shown.
+/// The most characters of an unknown value that are shown.
 const SHOWN_CHARS: usize = 60;
 
 /// A condition: `score at least 40 and terminal is one of A, G`; a lone test of the score leaves
@@ -60,7 +60,7 @@ fn nested(json: &Json, bracket: bool) -> String {
     }
 }
 
-/// What an attribute is called: `terminal` for `context.terminal`.
+/// The name of an attribute in sentences: `terminal` for `context.terminal`.
 #[must_use]
 pub fn subject(attribute: &str) -> &str {
     match attribute {
@@ -249,7 +249,7 @@ pub fn hours(opening: &Json) -> String {
     format!("{}–{}", time("from"), time("to"))
 }
 
-/// What becomes of whom a rule doesn't admit by itself: `refused`, `referred to a person`.
+/// The treatment of people whom a rule doesn't admit by itself: `refused`, `referred to a person`.
 #[must_use]
 pub fn fallback(json: &Json) -> String {
     match json.as_text() {

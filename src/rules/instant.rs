@@ -12,7 +12,7 @@ use crate::foundation::json::Json;
 /// clocks skip is moved on by what they skip; of one that they show twice, the first counts.
 ///
 /// # Errors
-/// What is wrong with it, at `/at`.
+/// The issue with it, at `/at`.
 pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Issue> {
     let issue = |code, detail: String| Issue { pointer: "/at".to_owned(), code, detail };
     let written = Json::text(text);

@@ -19,7 +19,7 @@ pub struct Leaf {
     pub test: Test,
 }
 
-/// How an attribute is tested. Numbers are exact; there are no floats.
+/// The test of an attribute. Numbers are exact; there are no floats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     Exists,
@@ -37,7 +37,7 @@ pub enum Test {
     Against(Relation, Attribute),
 }
 
-/// How an attribute is compared with another one.
+/// The comparison of an attribute with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     Equals,
@@ -47,7 +47,7 @@ pub enum Relation {
     StartsWith,
 }
 
-/// How two numbers are compared.
+/// The comparison of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     Gt,
@@ -146,7 +146,7 @@ impl Leaf {
     }
 }
 
-/// Whether an operator is made for what an attribute can be.
+/// Tells whether an operator is made for what an attribute can be.
 fn fits(op: &str, attribute: &Attribute) -> bool {
     let kind = attribute.kind();
     match op {
@@ -168,7 +168,7 @@ impl Test {
         }
     }
 
-    /// What is known to be of different types is refused here; the rest shows at the check.
+    /// Reads a comparison with another attribute. Types known to differ are refused; the rest shows at the check.
     fn read_against(op: &str, attribute: &Attribute, spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
         let relation = Relation::named(op)?;
         let other = Attribute::read(spot, issues)?;

@@ -40,7 +40,7 @@ pub enum Scope {
     Merchant,
 }
 
-/// What one grant uses of a limit.
+/// The cost of one grant, in uses of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
     /// One for each person of the party.
@@ -56,7 +56,7 @@ pub struct Place<'a> {
     pub kiosk: Option<&'a str>,
 }
 
-/// What one grant would use of one limit.
+/// The use that one grant would make of one limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitClaim {
     /// The limit's id.
@@ -75,7 +75,7 @@ pub struct LimitClaim {
 }
 
 impl LimitClaim {
-    /// Whether it is for more than the limit ever admits, however little of it is used.
+    /// Tells whether it is for more than the limit ever admits, however little of it is used.
     #[must_use]
     pub const fn never_fits(&self) -> bool {
         self.cost > self.max
@@ -87,7 +87,7 @@ impl LimitClaim {
 pub struct ScopeKey(Vec<(Scope, String)>);
 
 impl ScopeKey {
-    /// Whether the counter is one person's own.
+    /// Tells whether the counter is one person's own.
     #[must_use]
     pub fn is_personal(&self) -> bool {
         self.0.iter().any(|(scope, _)| *scope == Scope::Subject)
@@ -109,7 +109,7 @@ impl ScopeKey {
     }
 }
 
-/// Whether all perks of the merchant share the counter of this resolved scope: it names the merchant
+/// Tells whether all perks of the merchant share the counter of this resolved scope: it names the merchant
 /// and no perk. A scope is `/NAME/VALUE` for each of its parts, in which `/` and `~` are escaped;
 /// `/perk` has no value.
 #[must_use]
@@ -129,13 +129,13 @@ pub fn is_across_perks(scope: &str) -> bool {
 }
 
 impl Limit {
-    /// Whether a check for so many is for more than it ever admits, however little of it is used.
+    /// Tells whether a check for so many is for more than it ever admits, however little of it is used.
     #[must_use]
     pub const fn never_fits(&self, party: u64) -> bool {
         self.cost.of(party) > self.max
     }
 
-    /// What a grant of `tier` to `party` people at `place` would use of it at `now`.
+    /// The use that a grant of `tier` to `party` people at `place` would make of it at `now`.
     pub fn claim(&self, zone: &TimeZone, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> LimitClaim {
         let value = |scope: &Scope| match scope {
             Scope::Subject | Scope::Perk => "",
@@ -157,7 +157,7 @@ impl Limit {
         }
     }
 
-    /// Whether all perks of the merchant that have a limit of this id share its counters.
+    /// Tells whether all perks of the merchant that have a limit of this id share its counters.
     #[must_use]
     pub fn is_across_perks(&self) -> bool {
         self.scope.contains(&Scope::Merchant) && !self.scope.contains(&Scope::Perk)
@@ -242,7 +242,7 @@ impl Scope {
 }
 
 impl Cost {
-    /// What a grant to `party` people uses.
+    /// Number of uses that a grant to `party` people costs.
     #[must_use]
     pub const fn of(self, party: u64) -> u64 {
         match self {

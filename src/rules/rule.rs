@@ -34,7 +34,7 @@ pub struct Rule {
     hash: String,
 }
 
-/// Whether a rule can decide at an instant.
+/// A rule's ability to decide at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
     Open,
@@ -220,7 +220,7 @@ impl Rule {
         &self.schedule
     }
 
-    /// What must hold for every tier.
+    /// The condition that must hold for every tier.
     #[must_use]
     pub fn when(&self) -> Option<&Condition> {
         self.when.as_ref()
@@ -244,25 +244,25 @@ impl Rule {
         &self.limits
     }
 
-    /// What its tokens say.
+    /// The terms of its tokens.
     #[must_use]
     pub fn token(&self) -> &TokenTerms {
         &self.token
     }
 
-    /// How many of all people it is open to.
+    /// The share of all people that it is open to.
     #[must_use]
     pub fn rollout(&self) -> Rollout {
         self.rollout
     }
 
-    /// What becomes of those whom none of its tiers admits.
+    /// The decision about those whom none of its tiers admits.
     #[must_use]
     pub fn otherwise(&self) -> Otherwise {
         self.otherwise
     }
 
-    /// Whether any condition needs the score.
+    /// True if any condition needs the score.
     #[must_use]
     pub fn looks_at_score(&self) -> bool {
         self.looks_at_score
@@ -275,7 +275,7 @@ impl Rule {
         &self.context
     }
 
-    /// Whether it can decide at `now`.
+    /// Tells whether it can decide at `now`.
     #[must_use]
     pub fn standing(&self, now: Timestamp) -> Availability {
         let until = self.valid.until.map(|(_, until)| until);
@@ -291,7 +291,7 @@ impl Rule {
         }
     }
 
-    /// What a grant of `tier` to `party` people would use of each limit, in the order of the limits.
+    /// The use that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
     #[must_use]
     pub fn claims(&self, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
         self.limits.iter().map(|limit| limit.claim(&self.zone, tier, party, place, now)).collect()
@@ -306,7 +306,7 @@ fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Attribute> {
     attributes
 }
 
-/// What a rule is made of, before it is compiled.
+/// The parts of a rule, before it is compiled.
 struct Parts {
     zone: TimeZone,
     valid: Valid,

@@ -17,7 +17,7 @@ pub enum Template {
 impl Template {
     pub const ALL: [Self; 4] = [Self::Lounge, Self::PriorityQueue, Self::EarlyAccess, Self::MemberOffer];
 
-    /// What it is asked for by.
+    /// The name it is asked for by.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Template {
         }
     }
 
-    /// What it is, in a line.
+    /// A summary of it, in a line.
     #[must_use]
     pub const fn summary(self) -> &'static str {
         match self {

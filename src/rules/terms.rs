@@ -31,7 +31,7 @@ pub struct ScorePolicy {
     pub on_missing: Fallback,
 }
 
-/// What is decided in the score's place.
+/// The decision in the score's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     Deny,
@@ -41,7 +41,7 @@ pub enum Fallback {
     Ignore,
 }
 
-/// What becomes of those whom a rule, as it stands, does not admit.
+/// The decision about those whom a rule, as it stands, does not admit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Otherwise {
     #[default]
@@ -50,11 +50,11 @@ pub enum Otherwise {
     Refer,
 }
 
-/// How many of all people a rule is open to: whole percent.
+/// The share of all people that a rule is open to: whole percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rollout(u8);
 
-/// What the token of a grant says.
+/// The terms of a grant's token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenTerms {
     /// The door's half of `aud`.
@@ -142,7 +142,7 @@ impl Otherwise {
 impl Rollout {
     /// Open to everyone.
     pub const EVERYONE: Self = Self(100);
-    /// How many buckets there are: a percent is a hundred of them.
+    /// Number of buckets: a percent is a hundred of them.
     pub const BUCKETS: u16 = 10_000;
 
     /// The share, in percent.
@@ -151,8 +151,8 @@ impl Rollout {
         self.0
     }
 
-    /// Whether it is open to the people of `bucket`. A larger share admits all whom a smaller one
-    /// does, so that raising it takes the perk from nobody. Who has no bucket is in only when all are.
+    /// Tells whether it is open to the people of `bucket`. A larger share admits all whom a smaller one
+    /// does, so that raising it takes the perk from nobody. A person without a bucket is in only when all are.
     #[must_use]
     pub fn admits(self, bucket: Option<u16>) -> bool {
         self == Self::EVERYONE || bucket.is_some_and(|bucket| bucket < u16::from(self.0) * (Self::BUCKETS / 100))

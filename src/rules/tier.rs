@@ -20,7 +20,7 @@ pub struct Tier {
     /// The highest one that admits is the one that is granted.
     pub rank: i64,
     pub name: String,
-    /// Without it the tier admits whoever passes the rule's own `when`.
+    /// Without it the tier admits everybody who passes the rule's own `when`.
     pub when: Option<Condition>,
     /// The longest that its people are promised to wait.
     pub max_wait: Option<Period>,

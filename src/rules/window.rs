@@ -28,7 +28,7 @@ pub enum Window {
     },
 }
 
-/// How uses of a limit leave its count.
+/// The way in which uses of a limit leave its count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counting {
     /// Never: a new window has a counter of its own.
@@ -46,7 +46,7 @@ pub const CONCURRENT: &str = "concurrent";
 /// The window key of a limit that never lapses.
 pub const LIFETIME: &str = "lifetime";
 
-/// Whether what was used of a counter may still count at `now`, by its window's key and the instant at
+/// Tells whether what was used of a counter may still count at `now`, by its window's key and the instant at
 /// which it was last used. It errs on the side of yes: only the rule knows how long a window is.
 #[must_use]
 pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
@@ -66,7 +66,7 @@ pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
 /// differently; the minutes of the offset, which are not read, included.
 pub const SLACK_HOURS: i64 = 3;
 
-/// Whether a stretch of the calendar with this key was still to last at `at`, for certain: it may be some
+/// Tells whether a stretch of the calendar with this key was still to last at `at`, for certain: it may be some
 /// hours longer than it counts as here, and what is no such key says nothing.
 #[must_use]
 pub fn ends_after(key: &str, at: Timestamp) -> bool {

@@ -15,7 +15,7 @@ use super::memory::{Memory, ScoreKey};
 use super::redis::{Known, RedisScores};
 use super::score::Score;
 
-/// How much is kept, and for how long.
+/// The number of scores that are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheConfig {
     /// The most scores (and absences) kept in memory; about 250 bytes each.
@@ -62,12 +62,12 @@ impl ScoreCache {
         Self::Tiered { memory, redis, subscriptions: Arc::new([hearing, paying]) }
     }
 
-    /// What is kept under `key`, or what `load` finds in the database. Those who ask for one key at
+    /// Returns what is kept under `key`, or what `load` finds in the database. Those who ask for one key at
     /// one time share one load; its error goes to all of them and is not kept. No I/O when the
     /// answer is in memory. Redis being down costs at most one response time, and no wrong answer.
     ///
     /// # Errors
-    /// What `load` returns.
+    /// The errors of `load`.
     pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
     where
         F: Fn() -> R,
@@ -109,7 +109,7 @@ impl ScoreCache {
         match self {
             Self::Memory(memory) => stripes.into_iter().for_each(|stripe| memory.forget(stripe)),
             Self::Tiered { memory, redis, .. } => {
-                // Redis before memory and before the announcement: whoever drops its slot first
+                // Redis before memory and before the announcement: a process that drops its slot first
                 // could load the old one from Redis again, as a new one.
                 redis.mark(keys).await;
                 for stripe in &stripes {
@@ -120,7 +120,7 @@ impl ScoreCache {
         }
     }
 
-    /// Whether the cache is whole: false when there is a Redis and it can't be used.
+    /// True if the cache is whole: false when there is a Redis and it can't be used.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What every score cache must hold to, run on each of them.
+//! The tests that every score cache must pass, run on each of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is held on one person: shown to them, and erased with all that names them.
+//! All that is held on one person: shown to them, and erased with all that names them.
 
 use jiff::Timestamp;
 

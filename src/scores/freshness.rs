@@ -1,4 +1,4 @@
-//! Whether a score is still young enough for a rule.
+//! Tells whether a score is still young enough for a rule.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +13,7 @@ pub enum Freshness {
 }
 
 impl Score {
-    /// How long ago it was observed; never negative, as a feeder's clock may be ahead of ours.
+    /// The time since it was observed; never negative, as a feeder's clock may be ahead of ours.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> SignedDuration {
         now.duration_since(self.observed_at).max(SignedDuration::ZERO)

@@ -13,16 +13,16 @@ use super::rows::{Format, LineFault, RowReader};
 use super::score::{PutOutcome, Score, Source};
 use super::store::MAX_ROWS;
 
-/// How many faults a report lists; it counts them all.
+/// The most faults that a report lists; it counts them all.
 pub const MAX_ERRORS: usize = 100;
 
 /// Bounds what is parsed before anything is written.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// How often a chunk is tried again that another writer kept out.
+/// The number of times that a chunk is tried again that another writer kept out.
 const RETRIES: usize = 3;
 
-/// What is imported, where to.
+/// The configuration of an import: what, and where to.
 #[derive(Debug, Clone)]
 pub struct ImportConfig {
     pub merchant: MerchantId,
@@ -31,7 +31,7 @@ pub struct ImportConfig {
     pub clock: Clock,
 }
 
-/// What became of a feed so far. Each line that holds a row counts once.
+/// The outcome of a feed so far. Each line that holds a row counts once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportReport {
     pub accepted: u64,
@@ -43,7 +43,7 @@ pub struct ImportReport {
     pub errors: Vec<LineError>,
 }
 
-/// What is wrong with one line. It repeats nothing of the line.
+/// A fault in one line. It repeats nothing of the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineError {
     /// From 1, the header and empty lines counted.
@@ -59,7 +59,7 @@ impl ImportReport {
     }
 }
 
-/// An import under way. After an error, what was written stays and [`Import::report`] counts it;
+/// An import under way. After an error, what was written is retained and [`Import::report`] counts it;
 /// importing the same feed again is safe.
 pub struct Import {
     lookup: Scores,
@@ -88,14 +88,14 @@ impl Import {
         }
     }
 
-    /// What is written and reported so far.
+    /// The report on the import so far.
     #[must_use]
     pub const fn report(&self) -> &ImportReport {
         &self.report
     }
 
     /// Takes the next bytes, cut anywhere. Returns when all but the last few rows are written:
-    /// whoever reads from a socket is slowed down to what the database takes.
+    /// a caller that reads from a socket is slowed down to what the database takes.
     ///
     /// # Errors
     /// [`ScoreError::Database`]: the import can't go on.
@@ -146,7 +146,7 @@ impl Import {
         }
     }
 
-    /// What stands for the people of a chunk, by where it would be written.
+    /// The scores that stand for the people of a chunk, by where each would be written.
     async fn standing(&self, chunk: &[(u64, SubjectRefs, Score)]) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
         let ImportConfig { merchant, source, .. } = &self.config;
         let mut references: Vec<_> = chunk.iter().flat_map(|(_, subject, _)| subject.in_order()).collect();

@@ -9,7 +9,7 @@ pub const MAX_LINE_BYTES: usize = 8 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
-/// What has come in of a line that has not ended yet.
+/// The part that has come in of a line that has not ended yet.
 #[derive(Debug, Default)]
 pub struct Lines {
     partial: Vec<u8>,

@@ -20,10 +20,10 @@ use super::memory::ScoreKey;
 use super::score::{PutOutcome, Score, ScoreFault, Source, SourceFault};
 use super::store;
 
-/// How many scores a page holds.
+/// The most scores that a page holds.
 const PAGE: i64 = 5_000;
 
-/// What can go wrong with scores and sources.
+/// The errors of scores and sources.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScoreError {
     #[error(transparent)]
@@ -67,7 +67,7 @@ impl Scores {
         Self { database, cache }
     }
 
-    /// Whether every tier works; false when Redis can't be used.
+    /// True if every tier works; false when Redis can't be used.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.cache.is_whole()
@@ -224,7 +224,7 @@ impl Scores {
         .await
     }
 
-    /// What stands for a chunk of an import.
+    /// The scores that stand for a chunk of an import.
     pub(super) async fn list(
         &self,
         merchant: &MerchantId,
@@ -235,7 +235,7 @@ impl Scores {
         Ok(self.database.read(move |conn| store::list_scores(conn, &merchant, &source, &subjects)).await?)
     }
 
-    /// How many subjects have a score from the source.
+    /// The number of subjects that have a score from the source.
     ///
     /// # Errors
     /// [`ScoreError::Database`].
@@ -368,7 +368,7 @@ pub(super) mod testing {
     use crate::scores::{CacheConfig, rows::Format};
     use diesel::prelude::*;
 
-    /// The scores room on a database of its own, gone at the end.
+    /// The scores room on a database of its own, deleted at the end.
     pub(in crate::scores) struct Room {
         pub(in crate::scores) lookup: Scores,
         pub(in crate::scores) database: Database,

@@ -31,7 +31,7 @@ const STRIPES: usize = 1 << 16;
 /// A write may overtake a load; after so many the load's own answer is given and not kept.
 const TRIES: usize = 3;
 
-/// What a score is kept under. It names nobody.
+/// The key that a score is kept under. It names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScoreKey {
     pub merchant: MerchantId,
@@ -56,7 +56,7 @@ pub struct Memory {
     clock: Clock,
 }
 
-/// What stood in the database for a key, and no earlier than when.
+/// The score that stood in the database for a key, if one did, and no earlier than when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loaded {
     pub found: Option<Score>,
@@ -67,7 +67,7 @@ pub struct Loaded {
 #[derive(Clone, Copy)]
 struct Slot {
     loaded: Loaded,
-    /// What the stripe's counter showed before the load began.
+    /// The count that the stripe's counter showed before the load began.
     count: u64,
 }
 
@@ -84,12 +84,12 @@ impl Memory {
         }
     }
 
-    /// What is kept under `key`, or what `load` finds: read from the database less than `ttl` ago, or
+    /// Returns what is kept under `key`, or what `load` finds: read from the database less than `ttl` ago, or
     /// after this was asked. Those who ask for one key at one time share one load; its error goes to
     /// all of them and is not kept.
     ///
     /// # Errors
-    /// What `load` returns.
+    /// The errors of `load`.
     pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
     where
         F: Fn() -> R,
@@ -120,7 +120,7 @@ impl Memory {
         Ok(load().await?.found)
     }
 
-    /// What `read` finds in the database, with when that was.
+    /// Returns what `read` finds in the database, with when that was.
     pub(super) async fn read(
         &self,
         read: impl Future<Output = Result<Option<Score>, DatabaseError>>,

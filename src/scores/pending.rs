@@ -8,14 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::memory::ScoreKey;
 
-/// What this process wrote while Redis could not be told. Until it is, this process doesn't read those keys
+/// The keys this process wrote while Redis could not be told. Until it is, this process doesn't read those keys
 /// from there; other replicas are bounded by the age of what they read.
 pub(super) struct Pending {
     bound: usize,
     /// After so long nobody believes what Redis held before a write, so there is nothing left to tell.
     matters_for: SignedDuration,
     state: Mutex<State>,
-    /// Whether there is anything to ask the state about: most of the time there isn't.
+    /// True if there is anything to ask the state about: most of the time there isn't.
     any: AtomicBool,
 }
 
@@ -51,12 +51,12 @@ impl Pending {
         self.any.store(true, Ordering::Release);
     }
 
-    /// Whether Redis may hold what was before a write of this key.
+    /// True if Redis may hold what was before a write of this key.
     pub(super) fn holds(&self, key: &ScoreKey) -> bool {
         self.any.load(Ordering::Acquire) && self.lock().keys.contains_key(key)
     }
 
-    /// Whether Redis may hold what was before a write that is no longer remembered by its key.
+    /// True if Redis may hold what was before a write that is no longer remembered by its key.
     pub(super) fn distrusts(&self, read_at: Timestamp) -> bool {
         self.any.load(Ordering::Acquire) && self.lock().distrusted.is_some_and(|since| read_at <= since)
     }

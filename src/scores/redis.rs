@@ -1,9 +1,9 @@
 //! The score cache's second tier, shared by the replicas. It may be down, hold nonsense, or hold what
-//! somebody put there: then it knows nothing.
+//! someone put there: then it knows nothing.
 //!
-//! Whoever can write to Redis must not decide who is granted. So a value carries a MAC over whose it is,
+//! A client that can write to Redis must not decide who is granted. So a value carries a MAC over whose it is,
 //! what it says and when it was read from the database, and is worth nothing once that is `ttl` ago: the
-//! one bound that holds whatever Redis refuses, loses or is told too late, and whoever keeps an old value
+//! one bound that holds whatever Redis refuses, loses or is told too late, even if someone keeps an old value
 //! to put it back. All that is below makes writes seen sooner.
 //!
 //! The same race as in memory, between processes: a reader loads the old row, a writer commits, and
@@ -29,15 +29,15 @@ use super::memory::{Loaded, ScoreKey};
 use super::pending::Pending;
 use super::score::Score;
 
-/// How long a writer's mark keeps readers from filling: longer than a load takes.
+/// The time for which a writer's mark keeps readers from filling: longer than a load takes.
 const MARK_TTL: Duration = Duration::from_secs(5);
 /// The longest that Redis keeps a score, however long memory may.
 const LONGEST_TTL: Duration = Duration::from_mins(1);
-/// How far ahead of ours another replica's clock may be.
+/// The most that another replica's clock may be ahead of ours.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(1);
-/// How many keys are remembered that could not be marked.
+/// The most keys that are remembered when they could not be marked.
 const PENDING: usize = 100_000;
-/// How many of them are marked in one go.
+/// The most of them that are marked in one go.
 const PENDING_PIECE: usize = 1_000;
 /// Where replicas tell each other which stripes were written.
 const CHANNEL: &str = "scores";
@@ -57,13 +57,13 @@ pub struct RedisScores {
     ttl: Duration,
     key: CacheKey,
     clock: Clock,
-    /// Who we are in announcements: our own would unseat what was loaded since.
+    /// Our identity in announcements: our own would unseat what was loaded since.
     origin: [u8; ORIGIN_BYTES],
     pending: Arc<Pending>,
     forgery_told: Arc<AtomicBool>,
 }
 
-/// What Redis knows of a key.
+/// The answer of Redis for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
     Nothing,
@@ -103,7 +103,7 @@ impl RedisScores {
         Self { link, ttl, key, clock, origin, pending, forgery_told: Arc::default() }
     }
 
-    /// What is known of `key`; errors are `Nothing`. What is too old or forged is marked as written in its place: to
+    /// Looks up `key`; errors are `Nothing`. What is too old or forged is marked as written in its place: to
     /// delete it by its name could take away the mark of a write that was made since it was read here.
     pub async fn find(&self, key: &ScoreKey) -> Known {
         if self.pending.holds(key) {
@@ -197,7 +197,7 @@ impl RedisScores {
         CHANNEL
     }
 
-    /// Whether it may be from before a write that was not remembered. As if it had been read a little
+    /// True if it may be from before a write that was not remembered. As if it had been read a little
     /// earlier than it says: that may be by another clock.
     fn is_distrusted(&self, loaded: &Loaded) -> bool {
         self.pending.distrusts(loaded.read_at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN))
@@ -235,7 +235,7 @@ impl RedisScores {
         }
     }
 
-    /// What the value says, if a gateway wrote it for this key. Nothing is read before the tag is verified.
+    /// The content of the value, if a gateway wrote it for this key. Nothing is read before the tag is verified.
     fn authentic(&self, key: &ScoreKey, value: &[u8]) -> Option<Loaded> {
         let (body, tag) = value.split_last_chunk::<TAG_BYTES>()?;
         if !self.key.is_tag(&tagged(key, body), tag) {
@@ -258,7 +258,7 @@ fn name(key: &ScoreKey) -> String {
     format!("score:{}:{}:{}", key.merchant, key.source, key.subject)
 }
 
-/// What a tag is over. Neither an id nor a source's name holds a NUL, and a reference has one length, so
+/// The bytes that a tag is over. Neither an id nor a source's name holds a NUL, and a reference has one length, so
 /// no other key and value give the same bytes.
 fn tagged<'a>(key: &'a ScoreKey, body: &'a [u8]) -> [&'a [u8]; 6] {
     [key.merchant.as_str().as_bytes(), b"\0", key.source.as_str().as_bytes(), b"\0", &key.subject.0, body]

@@ -1,4 +1,4 @@
-//! What one line of a score feed says, or what is wrong with it.
+//! The content of one line of a score feed, or what is wrong with it.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::foundation::subject::{SubjectError, SubjectHandle};
 use super::score::{Score, ScoreFault, Source, parse_instant};
 use jiff::Timestamp;
 
-/// How a feed is written. One row is one line in both: a CSV field in quotes can't hold a line
+/// The format of a feed. One row is one line in both: a CSV field in quotes can't hold a line
 /// break (no subject does), so that a stray quote spoils its own line and not the rest of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -110,9 +110,9 @@ pub enum Columns {
         subject: usize,
         value: usize,
         observed_at: usize,
-        /// Of columns that have no name, where nothing may stand: it would be no row of this header.
+        /// The columns that have no name, where nothing may stand: it would be no row of this header.
         nameless: Vec<usize>,
-        /// How many columns there are.
+        /// The number of columns.
         count: usize,
     },
 }
@@ -217,7 +217,7 @@ fn read_header(text: &str) -> Option<Columns> {
     })
 }
 
-/// Whether a row of CSV has nothing in any of its fields, as spreadsheets write the rows below a table.
+/// True if a row of CSV has nothing in any of its fields, as spreadsheets write the rows below a table.
 fn is_empty_row(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b',' | b'"') || byte.is_ascii_whitespace())
         && split_fields(text).is_some_and(|fields| fields.iter().all(|field| field.trim().is_empty()))

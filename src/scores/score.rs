@@ -7,7 +7,7 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 
-/// How far ahead of our clock an observation may lie: feeders' clocks are not ours.
+/// The most that an observation may lie ahead of our clock: feeders' clocks are not ours.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// When the earliest observation may be, 1990-01-01. Before that nobody was scored: such times are the zero of some
@@ -23,7 +23,7 @@ pub struct Source {
     pub name: SourceName,
     pub minimum: Decimal,
     pub maximum: Decimal,
-    /// How often its scores are renewed, if it says so.
+    /// The interval at which its scores are renewed, if it says so.
     pub refresh: Option<Period>,
 }
 
@@ -36,7 +36,7 @@ pub enum SourceFault {
     EmptyScale,
 }
 
-/// What a source says about one subject.
+/// A source's statement about one subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Score {
     pub value: Decimal,
@@ -55,14 +55,14 @@ pub enum ScoreFault {
     Unobserved,
 }
 
-/// What became of a score that was handed in.
+/// The outcome of a score that was handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {
     /// It stands now.
     Accepted,
     /// The very same stood already.
     Unchanged,
-    /// A newer observation stands, and stays.
+    /// A newer observation stands, and is retained.
     Stale { stored: Score },
 }
 
@@ -97,7 +97,7 @@ impl Source {
         }
     }
 
-    /// Whether `score` may be taken at `now`.
+    /// Checks that `score` may be taken at `now`.
     ///
     /// # Errors
     /// [`ScoreFault`] when it is off the scale, or observed before [`EARLIEST`] or more than [`CLOCK_SKEW`] after `now`.
@@ -121,7 +121,7 @@ impl Score {
         Self { value, observed_at: from_micros(observed_at.as_microsecond()) }
     }
 
-    /// What becomes of this one when `stored` stands. The newer observation wins, whatever order
+    /// The outcome of this one when `stored` stands. The newer observation wins, whatever order
     /// they come in; another value for the same instant is a correction, so it wins too.
     #[must_use]
     pub fn against(&self, stored: Option<&Self>) -> PutOutcome {

@@ -97,7 +97,7 @@ pub fn list_scores_of(
     Ok(found)
 }
 
-/// How many scores stand from a source.
+/// The number of scores that stand from a source.
 pub fn count_scores(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -140,7 +140,7 @@ fn reference(bytes: Vec<u8>) -> Result<SubjectRef, DatabaseError> {
 /// Writes those of `new` that [`Score::against`] what stands would accept, and says how many that
 /// were: at most [`MAX_ROWS`], no subject twice (a statement can't touch a row twice).
 ///
-/// The database compares, in the statement that writes: two feeds may be at it, and whoever
+/// The database compares, in the statement that writes: two feeds may be at it, and a feed that
 /// compared before writing would put an older observation over a newer one.
 pub fn upsert_scores(
     conn: &mut AnyConnection,

@@ -1,4 +1,4 @@
-//! What can be wrong with a setting, said so that it can be mended without a manual.
+//! The faults of settings, said so that they can be mended without a manual.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ pub enum SettingError {
 }
 
 impl SettingError {
-    /// What to write instead.
+    /// The text to write instead.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {

@@ -31,7 +31,7 @@ pub enum MasterKeyError {
 }
 
 impl MasterKeyError {
-    /// What to do about it.
+    /// The way to fix it.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
@@ -74,7 +74,7 @@ pub(super) fn parse(text: &str) -> Result<SecretString, &'static str> {
     }
 }
 
-/// Whether nothing has been stored there yet: the SQLite file is absent or empty. PostgreSQL has no
+/// True if nothing has been stored there yet: the SQLite file is absent or empty. PostgreSQL has no
 /// key file, so the question never matters there.
 #[must_use]
 pub fn is_new(database: &DatabaseUrl) -> bool {

@@ -70,7 +70,7 @@ impl Settings {
         }
     }
 
-    /// Whether the setting's value must be kept from others. A URL must when it holds a password.
+    /// True if the setting's value must be kept from others. A URL must when it holds a password.
     #[must_use]
     pub fn holds_secret(&self, setting: &Setting) -> bool {
         match setting.name {
@@ -82,7 +82,7 @@ impl Settings {
         }
     }
 
-    /// Whether somebody gave this setting, rather than the default.
+    /// True if someone gave this setting, rather than the default.
     #[must_use]
     pub fn is_given(&self, setting: &Setting) -> bool {
         self.origins.iter().any(|(given, origin)| given.name == setting.name && *origin != Origin::Default)

@@ -1,6 +1,6 @@
-//! How many connections the system lets this process hold.
+//! The number of connections that the system lets this process hold.
 
-/// What the database, Redis, the log and the rest need beside connections.
+/// The number of open files that the database, Redis, the log and the rest need beside connections.
 const RESERVED: usize = 128;
 
 /// So many connections, or as many as the limit of open files leaves room for.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -61,7 +62,7 @@ pub(super) fn issuer(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// What the origins of logs begin with: a URL without its scheme, as C2SP's tlog-checkpoint asks. It stands in
+/// The beginning of the origins of logs: a URL without its scheme, as C2SP's tlog-checkpoint asks. It stands in
 /// signed notes and in the names of keys.
 pub(super) fn log_origin(text: &str) -> Result<String, &'static str> {
     if text.contains("://") {
@@ -111,7 +112,7 @@ pub(super) fn webhook_url(text: &str) -> Result<SecretString, &'static str> {
     Ok(SecretString::from(text))
 }
 
-/// What stands behind `Bearer` in a header.
+/// The text that stands behind `Bearer` in a header.
 pub(super) fn bearer(text: &str) -> Result<SecretString, &'static str> {
     if text.len() <= 4096 && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         Ok(SecretString::from(text))
@@ -151,7 +152,7 @@ pub(super) fn place_of(rest: &str) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
 }
 
-/// Whether a URL holds a password, before its host or among its parameters.
+/// True if a URL holds a password, before its host or among its parameters.
 pub(super) fn has_password(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
@@ -162,22 +163,14 @@ pub(super) fn has_password(url: &str) -> bool {
 
 /// Addresses that belong together: one address, or a network in CIDR form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix_bits: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
-    /// Whether `address` is one of them. `::ffff:10.0.0.1` is 10.0.0.1, as a socket that listens on
+    /// True if `address` is one of them. `::ffff:10.0.0.1` is 10.0.0.1, as a socket that listens on
     /// both families reports it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let masked = |bits: u128, width: u32| bits.checked_shr(width - u32::from(self.prefix_bits)).unwrap_or(0);
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => masked(a.to_bits().into(), 32) == masked(b.to_bits().into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => masked(a.to_bits(), 128) == masked(b.to_bits(), 128),
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -185,18 +178,9 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = || format!("`{text}` is no address and no network");
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| wanted())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = match prefix {
-            Some(prefix) => prefix.parse().map_err(|_| wanted())?,
-            None => width,
-        };
-        if prefix_bits > width { Err(wanted()) } else { Ok(Self { address, prefix_bits }) }
+        let alone = || text.parse::<IpAddr>().map(IpNet::from);
+        let network = text.parse::<IpNet>().or_else(|_| alone());
+        network.map(Self).map_err(|_| format!("`{text}` is no address and no network"))
     }
 }
 

@@ -21,9 +21,9 @@ const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Server {
     pub listen: SocketAddr,
-    /// What was given; see [`Server::issuer_at`].
+    /// The issuer that was given; see [`Server::issuer_at`].
     pub issuer: Option<String>,
-    /// What was given; see [`Server::log_origin_of`].
+    /// The log origin that was given; see [`Server::log_origin_of`].
     pub log_origin: Option<String>,
     pub metrics_listen: Option<SocketAddr>,
     /// Threads.
@@ -56,7 +56,7 @@ impl Server {
         self.issuer.clone().unwrap_or_else(|| format!("http://{bound}"))
     }
 
-    /// What the origins of new logs begin with: what was given, or the issuer's host and path.
+    /// The beginning of the origins of new logs: the one that was given, or the issuer's host and path.
     #[must_use]
     pub fn log_origin_of(&self, issuer: &str) -> String {
         let place = issuer.split_once("://").map_or(issuer, |(_, place)| place);
@@ -81,7 +81,7 @@ impl Logs {
 pub struct Storage {
     pub database_url: DatabaseUrl,
     pub database_connections: u32,
-    /// What was given; see [`super::master_key::resolve`].
+    /// The master key that was given; see [`super::master_key::resolve`].
     pub master_key: Option<SecretString>,
 }
 
@@ -182,7 +182,7 @@ impl Rates {
     }
 }
 
-/// How much of anything is held at once.
+/// The most of anything that is held at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub body_limit_bytes: usize,
@@ -215,7 +215,7 @@ impl Bounds {
     }
 }
 
-/// How long clients may take, and how long we do. Redis's own stands with Redis.
+/// The time that clients may take, and that we may. Redis's own stands with Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a whole request that is no stream.
@@ -256,7 +256,7 @@ impl Timeouts {
         })
     }
 
-    /// How long what streams, or works for long, may make no progress.
+    /// The longest time without progress for what streams, or works for long.
     #[must_use]
     pub fn stall(&self) -> Duration {
         self.request * 3

@@ -21,7 +21,7 @@ pub enum Flag {
 pub struct Setting {
     /// Snake case; the TOML key.
     pub name: &'static str,
-    /// What holds when nobody says anything, if something does.
+    /// The value that holds when nobody says anything, if there is one.
     pub default: Option<&'static str>,
     /// One sentence.
     pub doc: &'static str,
@@ -75,7 +75,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// What every variable of this program begins with.
+/// The beginning of every variable of this program.
 pub const PREFIX: &str = "PERKGATE_";
 
 /// Variables with the prefix that are no settings: where the TOML file is, and what the test
@@ -293,27 +293,10 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.len() / 4).max(2);
     known
-        .map(|other| (distance(name, other), other))
+        .map(|other| (strsim::levenshtein(name, other), other))
         .filter(|(apart, _)| *apart <= allowed)
         .min()
         .map(|(_, other)| other)
-}
-
-/// Levenshtein's distance, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (y, above) in b.bytes().zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(x != y)).min(left + 1).min(above + 1);
-            diagonal = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -326,7 +309,5 @@ mod tests {
         assert_eq!(nearest("databse_url", names()), Some("database_url"));
         assert_eq!(nearest("listenn", names()), Some("listen"));
         assert_eq!(nearest("zebra", names()), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
     }
 }

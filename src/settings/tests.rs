@@ -1,4 +1,4 @@
-//! How sources win over one another, and what is refused.
+//! Tests of how sources win over one another, and of what is refused.
 
 use secrecy::ExposeSecret as _;
 

@@ -1,6 +1,6 @@
-//! What clients do wrong before there is a request: no HTTP, a broken chunk, a connection cut in between. The HTTP
+//! Faults of clients before there is a request: no HTTP, a broken chunk, a connection cut in between. The HTTP
 //! library writes an error for each, and a stranger could fill a log with them; they are nobody's fault here, so they
-//! are told at `debug`.
+//! are recorded at `debug`.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// How the messages begin that the library writes when a client misbehaves or is gone. Its own failures, and
+/// Beginnings of the messages that the library writes when a client misbehaves or is gone. Its own failures, and
 /// those of our answers' bodies, begin otherwise and stay errors.
 const OF_CLIENTS: [&str; 8] = [
     "stream error: request parse error",

@@ -11,7 +11,7 @@ pub struct Family {
     pub name: &'static str,
     pub kind: Kind,
     pub labels: &'static [Label],
-    /// Whether every combination of its labels is exported from the start, at zero; others appear when first used.
+    /// True if every combination of its labels is exported from the start, at zero; others appear when first used.
     pub from_start: bool,
     /// The text of `# HELP`.
     pub help: &'static str,

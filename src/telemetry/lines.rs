@@ -15,16 +15,16 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::meters;
 
-/// How many lines may wait.
+/// The most lines that may wait.
 const MAX_LINES: usize = 4096;
-/// How many bytes they may have together.
+/// The most bytes that they may have together.
 const MAX_BYTES: usize = 4 << 20;
 /// Between two attempts to say how many lines were lost, when there is nothing else to write.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// Until a stream that takes nothing now, because it doesn't block, is tried again.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
-/// What says that lines were lost, and how many.
+/// The function that says that lines were lost, and how many.
 pub type Report = fn(u64) -> String;
 
 /// The queue's end that takes lines; cheap to clone.
@@ -36,7 +36,7 @@ pub struct Lines {
 
 #[derive(Default)]
 struct Shared {
-    /// Of the lines that wait.
+    /// The number of bytes of the lines that wait.
     bytes: AtomicUsize,
     /// Lost since it was last said.
     lost: AtomicU64,

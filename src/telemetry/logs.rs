@@ -16,7 +16,7 @@ use super::lines::{Lines, Report};
 use crate::foundation::clock::Clock;
 use crate::foundation::escape;
 
-/// What is logged.
+/// The choice of what is logged, and in which format.
 #[derive(Debug, Clone)]
 pub struct Logs {
     /// A `tracing` filter that parses.
@@ -24,14 +24,14 @@ pub struct Logs {
     pub format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
     Json,
 }
 
-/// How long the end of the process waits for whoever reads its lines.
+/// The longest time the end of the process waits for the reader of its lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 static STDERR: OnceLock<Lines> = OnceLock::new();
@@ -70,7 +70,7 @@ pub fn start(logs: &Logs) {
     if started.is_err() {
         return tracing::debug!("logging had been started before");
     }
-    // By default a thread that panics writes to stderr by itself, and would wait for whoever reads it.
+    // By default a thread that panics writes to stderr by itself, and would wait for its reader.
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
         let thread = std::thread::current();
@@ -78,7 +78,7 @@ pub fn start(logs: &Logs) {
     }));
 }
 
-/// Writes to stderr what is no log line, in its turn among them, without waiting for whoever reads it.
+/// Writes to stderr what is no log line, in its turn among them, without waiting for a reader.
 pub fn say(text: String) {
     if let Some(stderr) = stderr(in_text) {
         stderr.push(text.into_bytes());

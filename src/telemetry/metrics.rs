@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::families::{FAMILIES, Kind};
 
-/// How often what was recorded is folded into the histograms; without it they grow without bound,
+/// The interval at which what was recorded is folded into the histograms; without it they grow without bound,
 /// scraped or not.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! What the gateway says about itself: logs to stderr, metrics for Prometheus.
+//! The gateway's reports about itself: logs to stderr, metrics for Prometheus.
 //!
 //! Neither carries a key, a token, a handle, a raw path or a query; metrics name no merchant.
 

@@ -25,7 +25,7 @@ impl Throttle {
         Self { most, every, current: Mutex::new(None) }
     }
 
-    /// Whether a line may be written now; then, how many were left out since one last was.
+    /// Tells whether a line may be written now; then, how many were left out since one last was.
     pub fn take(&self) -> Option<u64> {
         self.take_at(Instant::now())
     }

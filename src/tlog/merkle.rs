@@ -68,7 +68,7 @@ fn sha256(parts: &[&[u8]]) -> Hash {
     out
 }
 
-/// What must be known of a tree to append to it: its size, and the roots of the perfect subtrees
+/// The part of a tree that must be known to append to it: its size, and the roots of the perfect subtrees
 /// it falls into, the largest first (one for every bit that is set in the size).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Frontier {
@@ -82,7 +82,7 @@ pub struct Frontier {
 pub struct FrontierError;
 
 impl Frontier {
-    /// How many leaves the tree has.
+    /// Number of leaves that the tree has.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
@@ -139,7 +139,7 @@ impl Frontier {
         out
     }
 
-    /// What [`Frontier::to_bytes`] wrote.
+    /// Reads what [`Frontier::to_bytes`] wrote.
     ///
     /// # Errors
     /// [`FrontierError`] when the number of peaks doesn't fit the size.
@@ -189,7 +189,7 @@ pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     Some(path)
 }
 
-/// Whether `leaf` stands at `index` in the tree of `size` leaves with this root (RFC 9162
+/// Tells whether `leaf` stands at `index` in the tree of `size` leaves with this root (RFC 9162
 /// §2.1.3.2).
 #[must_use]
 pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) -> bool {
@@ -217,7 +217,7 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root
     last == 0 && hash == *root
 }
 
-/// That the first `first` of these leaves are what a tree of that size held (RFC 9162 §2.1.4.1);
+/// The proof that the first `first` of these leaves are what a tree of that size held (RFC 9162 §2.1.4.1);
 /// none when there are fewer. Empty for 0 and for all of them.
 #[must_use]
 pub fn consistency_proof(leaves: &[Hash], first: usize) -> Option<Vec<Hash>> {
@@ -249,7 +249,7 @@ pub fn consistency_proof(leaves: &[Hash], first: usize) -> Option<Vec<Hash>> {
     Some(proof)
 }
 
-/// Whether the tree of `second` leaves only appended to the tree of `first` (RFC 9162 §2.1.4.2).
+/// Tells whether the tree of `second` leaves only appended to the tree of `first` (RFC 9162 §2.1.4.2).
 /// Everything appends to the empty tree.
 #[must_use]
 pub fn verify_consistency(first: u64, first_root: &Hash, second: u64, second_root: &Hash, proof: &[Hash]) -> bool {

@@ -139,7 +139,7 @@ impl Checkpoint {
         format!("{text}\n{DASH}{} {}\n", key.name, BASE64.encode(signature))
     }
 
-    /// What a note says, once one of `trusted` is known to have signed it. Signatures of other
+    /// The content of a note, once one of `trusted` is known to have signed it. Signatures of other
     /// keys (witnesses, earlier log keys) are passed over, as the standard asks.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Checkpoint {
         })
     }
 
-    /// What a note says that bears a signature under the name of one of `trusted`, right or wrong: for
+    /// The content of a note that bears a signature under the name of one of `trusted`, right or wrong: for
     /// what something else proves, such as a later checkpoint of the same log.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ impl Checkpoint {
         if is_signed { Self::parse_text(text) } else { Err(NoteError::UnknownKey) }
     }
 
-    /// What a note says, whoever signed it or nobody: to show, or to find the log by, never to
+    /// The content of a note, no matter who signed it, if anyone: to show, or to find the log by, never to
     /// trust.
     ///
     /// # Errors

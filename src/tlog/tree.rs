@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::merkle::{Frontier, Hash, LEVEL, root_of};
 
-/// How many nodes of one level are below one of the next.
+/// Number of nodes of one level that are below one of the next.
 pub const WIDTH: u64 = 1 << LEVEL;
 
 /// Neighbours on one level: leaves on level 0, on level 1 the roots over 256 leaves each, on level 2
@@ -40,10 +40,10 @@ impl<R> Tree<R> {
 }
 
 impl<E: From<Short>, R: FnMut(Nodes) -> Result<Vec<Hash>, E>> Tree<R> {
-    /// What the tree of the first `size` leaves was appended to with; `size` is not above the tree's.
+    /// The frontier that the tree of the first `size` leaves was appended to with; `size` is not above the tree's.
     ///
     /// # Errors
-    /// What reading meets.
+    /// The errors of reading.
     pub fn frontier(&mut self, size: u64) -> Result<Frontier, E> {
         self.range(0, size)
     }
@@ -52,7 +52,7 @@ impl<E: From<Short>, R: FnMut(Nodes) -> Result<Vec<Hash>, E>> Tree<R> {
     /// leaf.
     ///
     /// # Errors
-    /// What reading meets.
+    /// The errors of reading.
     pub fn inclusion_proof(&mut self, index: u64) -> Result<Option<Vec<Hash>>, E> {
         if index >= self.size {
             return Ok(None);
@@ -73,11 +73,11 @@ impl<E: From<Short>, R: FnMut(Nodes) -> Result<Vec<Hash>, E>> Tree<R> {
         Ok(Some(path))
     }
 
-    /// That the first `first` leaves are what a tree of that size held (RFC 9162 §2.1.4.1); none when
+    /// The proof that the first `first` leaves are what a tree of that size held (RFC 9162 §2.1.4.1); none when
     /// there are fewer. Empty for 0 and for all of them.
     ///
     /// # Errors
-    /// What reading meets.
+    /// The errors of reading.
     pub fn consistency_proof(&mut self, first: u64) -> Result<Option<Vec<Hash>>, E> {
         if first > self.size {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What a token says, and its exact text: canonical JSON (RFC 8785), so that one grant has one
+//! The claims of a token, and their exact text: canonical JSON (RFC 8785), so that one grant has one
 //! token.
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use crate::foundation::ids::{GrantId, MerchantSlug, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::subject::Pseudonym;
 
-/// How far two clocks may be apart.
+/// The most seconds that two clocks may be apart.
 pub const SKEW_SECONDS: i64 = 30;
 
 /// Enough to tell any two versions apart, and few enough for a QR code.
@@ -40,9 +40,9 @@ pub struct Claims {
     pub tier: String,
     /// The version of the rule that granted it.
     pub rule: i32,
-    /// What that version said: the first [`RULE_HASH_DIGITS`] of its hash. Absent from older tokens.
+    /// The content of that version: the first [`RULE_HASH_DIGITS`] of its hash. Absent from older tokens.
     pub rule_hash: Option<String>,
-    /// How many people, the person included.
+    /// Number of people, the person included.
     pub party: Option<i32>,
     /// Where it was granted.
     pub loc: Option<String>,
@@ -102,7 +102,7 @@ impl Claims {
         })
     }
 
-    /// Whether it may be used at `now`, give or take [`SKEW_SECONDS`].
+    /// Checks that it may be used at `now`, give or take [`SKEW_SECONDS`].
     ///
     /// # Errors
     /// [`TokenError::Expired`], [`TokenError::NotYetValid`] (also when it was issued in the future).
@@ -117,7 +117,7 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether it is for this door: `merchant/audience`, to the letter.
+    /// Checks that it is for this door: `merchant/audience`, to the letter.
     ///
     /// # Errors
     /// [`TokenError::WrongAudience`].

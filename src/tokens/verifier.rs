@@ -56,7 +56,7 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// That this issuer made the token, whenever and for whichever door. The claims are not looked
+    /// Checks that this issuer made the token, whenever and for whichever door. The claims are not looked
     /// at before the signature is known to fit.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Verifier {
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
-        // Whoever has stolen a key can sign what they like, but not past the time at which doors forget the key.
+        // Someone who has stolen a key can sign what they like, but not past the time at which doors forget the key.
         if claims.exp.saturating_sub(claims.iat) > LONGEST_TOKEN_TTL.as_secs() {
             return Err(TokenError::TooLongLived);
         }

@@ -34,7 +34,7 @@ fn address_of(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 /64, which is what one customer gets and
+/// The unit that counts as one client: an IPv4 address, or an IPv6 /64, which is what one customer gets and
 /// can choose any address of.
 pub(crate) fn bucket(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

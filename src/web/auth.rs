@@ -1,4 +1,4 @@
-//! Who is calling: the key of the `Authorization` header, its rate, and what its role may do.
+//! The caller: the key of the `Authorization` header, its rate, and what its role may do.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ use crate::gateway::Gateway;
 /// read, so a route that forgets to ask is still closed, and a stranger costs no parsing.
 ///
 /// # Errors
-/// What the rest returns; its own refusals are answers.
+/// The errors of the rest; its own refusals are answers.
 pub async fn require_key(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

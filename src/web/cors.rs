@@ -17,16 +17,16 @@ use super::problem::{Kind, Problem};
 use crate::access::Principal;
 use crate::gateway::Gateway;
 
-/// How long a browser may go by the answer to its question.
+/// The longest time a browser may go by the answer to its question.
 const MAX_AGE_SECONDS: &str = "600";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/// What a page may send.
+/// The headers that a page may send.
 const SENT: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, \
                     traceparent, tracestate";
-/// What a page may read of an answer's headers, beside those that every page may.
+/// The headers of an answer that a page may read, beside those that every page may.
 const EXPOSED: &str = "ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id, RateLimit, RateLimit-Policy";
 
-/// What an answer says of the page that asked.
+/// The statement of an answer about the page that asked.
 pub(crate) struct CrossOrigin {
     /// It is an answer of the API: another origin may be answered otherwise.
     varies: bool,
@@ -35,7 +35,7 @@ pub(crate) struct CrossOrigin {
 }
 
 impl CrossOrigin {
-    /// Of a request, before it is answered.
+    /// Reads it from a request, before that is answered.
     pub(crate) fn of(req: &ServiceRequest) -> Self {
         let varies = req.match_info().as_str().starts_with("/v1/");
         let gateway = req.app_data::<Data<Gateway>>();
@@ -64,7 +64,7 @@ impl CrossOrigin {
 /// Answers a browser's question before it sends a request, without a key: that is what it asks for.
 ///
 /// # Errors
-/// What the rest returns; its own refusals are answers.
+/// The errors of the rest; its own refusals are answers.
 pub(crate) async fn answer_preflight(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -87,7 +87,7 @@ pub(crate) async fn answer_preflight(
     Ok(req.into_response(answer))
 }
 
-/// Whether pages of an origin may read the answer to a request with a key.
+/// Tells whether pages of an origin may read the answer to a request with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readable {
     Yes,

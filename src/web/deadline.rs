@@ -1,4 +1,4 @@
-//! How long a request may take, whatever hangs behind it.
+//! The longest time a request may take, whatever hangs behind it.
 //!
 //! One deadline for all of it, because bounds on its parts add up: waiting for a connection, for a statement, for
 //! the ledger. What has to take long (an import, an export, a report, a trial) shows that it goes on instead.
@@ -40,12 +40,12 @@ impl Deadline {
         Self::extend(req, |timeouts| timeouts.request);
     }
 
-    /// What may take long waits for the next piece of its body, and the client has its own time for that.
+    /// A request that may take long waits for the next piece of its body, and the client has its own time for that.
     pub fn awaits_body(req: &HttpRequest) {
         Self::extend(req, |timeouts| timeouts.body + timeouts.stall());
     }
 
-    /// What may take long has come further.
+    /// A request that may take long has come further.
     pub fn progress(req: &HttpRequest) {
         Self::extend(req, Timeouts::stall);
     }

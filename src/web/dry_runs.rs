@@ -1,4 +1,4 @@
-//! How often a key may ask about one person without being recorded. Each answer of a dry run tells one bit about the
+//! A limit on how often a key asks about one person unrecorded. Each answer of a dry run tells one bit about the
 //! score, and a search by many of them would read it; what is recorded is seen by an auditor, these are not.
 //! Counted per process: behind N replicas a key has N times as many.
 
@@ -20,7 +20,7 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// memory is bounded, and asking about strangers makes no room for a person's next question.
 const PEOPLE_MAX: usize = 10_000;
 
-/// How often the counts that are over are dropped.
+/// The interval at which the counts that are over are dropped.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// The dry runs of the last hour.
@@ -40,7 +40,7 @@ struct People {
     crowd: Asked,
 }
 
-/// When somebody was asked about, the earliest first.
+/// The times when someone was asked about, the earliest first.
 #[derive(Default)]
 struct Asked(VecDeque<Timestamp>);
 

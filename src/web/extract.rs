@@ -176,7 +176,7 @@ fn require_type(req: &HttpRequest, wanted: &str) -> Result<(), Problem> {
     }
 }
 
-/// How a body is packed.
+/// The way a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     Identity,
@@ -185,7 +185,7 @@ pub(crate) enum Coding {
     Other,
 }
 
-/// How `Content-Encoding` says that the body is packed (RFC 9110 §8.4.1).
+/// The way that `Content-Encoding` says the body is packed (RFC 9110 §8.4.1).
 pub(crate) fn content_coding(req: &HttpRequest) -> Coding {
     let mut codings = req
         .headers()
@@ -359,7 +359,7 @@ fn bare(error: &serde_json::Error) -> String {
     }
 }
 
-/// What serde says is wrong, with a stable code.
+/// The fault that serde reports, with a stable code.
 pub(crate) struct Complaint {
     pub code: &'static str,
     /// The member it is about, where only the message knows.

@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 
 use crate::foundation::subject::hex;
 
-/// How long a copy may be used, in seconds. A rotation publishes the next key longer than this
+/// The longest time a copy may be used, in seconds. A rotation publishes the next key longer than this
 /// before it signs.
 const MAX_AGE: u32 = 300;
 

@@ -9,7 +9,7 @@ use super::extract::read;
 use super::params::{fit, members};
 use super::problem::{Kind, Problem};
 
-/// What a form is sent as.
+/// The media type that a form is sent as.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A form of type `T`, whose fields read from text. As the OAuth standards have it (RFC 6749 §3.2):

@@ -1,4 +1,4 @@
-//! What the web doors share: how a request is read, bounded, attributed and refused, before anybody knows what it asks.
+//! Parts the web doors share: how a request is read, bounded, attributed and refused, before anyone knows what it asks.
 //!
 //! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
 //! - `address`, `cors`, `auth`, `rate_limit`, `dry_runs`: who asks, from where, and how often

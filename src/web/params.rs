@@ -1,4 +1,4 @@
-//! What a request's path and query name, read strictly.
+//! The parameters that a request's path and query name, read strictly.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -85,7 +85,7 @@ pub(crate) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T,
 /// is better than a failure on one. Not so in forms: a token that holds one is one that is not alive.
 pub(crate) const NUL: &str = "a NUL character (U+0000) can't stand in any text here: leave it out";
 
-/// What the path names, of type `T` (one value, or a tuple in order). What can't be a name of its
+/// The thing that the path names, of type `T` (one value, or a tuple in order). What can't be a name of its
 /// kind names nothing: 404.
 #[derive(Debug)]
 pub struct Path<T>(T);
@@ -114,7 +114,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Path<T> {
     }
 }
 
-/// What a caller calls one question, so that a retry gets the first answer: 1–255 printable ASCII
+/// A caller's name for one question, so that a retry gets the first answer: 1–255 printable ASCII
 /// characters. Not to be wrapped in `Option`, which would take a malformed key for none and grant
 /// twice: absence is in here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ fn bad_idempotency_key() -> Problem {
     Problem::new(Kind::BadIdempotencyKey, "Send one `Idempotency-Key` of 1 to 255 printable ASCII characters.")
 }
 
-/// How many entries a page of a list has: 1–200, 50 unless asked.
+/// The number of entries that a page of a list has: 1–200, 50 unless asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PageLimit(u16);

@@ -1,4 +1,4 @@
-//! What a request says the thing must still be (RFC 9110 §13), and a body that may be left out.
+//! The version that a request says the thing must still have (RFC 9110 §13), and a body that may be left out.
 
 use std::future::{Ready, ready};
 
@@ -17,13 +17,13 @@ use crate::perks::life::Expected;
 pub struct IfMatch(Option<Expected>);
 
 impl IfMatch {
-    /// What was said; nothing said is anything.
+    /// The expectation that was sent; without one, anything fits.
     #[must_use]
     pub fn or_anything(self) -> Expected {
         self.0.unwrap_or_default()
     }
 
-    /// What was said.
+    /// The expectation that was sent.
     ///
     /// # Errors
     /// 428 when nothing was: an edit that doesn't say what it edits could undo another's.
@@ -108,7 +108,7 @@ fn of_lines(lines: Vec<Line>) -> Result<IfMatch, Problem> {
     Ok(IfMatch(Some(Expected::OneOf(strong.iter().map(|tag| tag.tag().to_owned()).collect()))))
 }
 
-/// Whether tags were made from the gateway's own by a proxy: Apache's `mod_deflate` writes `-gzip` into them.
+/// Tells if tags were made from the gateway's own by a proxy: Apache's `mod_deflate` writes `-gzip` into them.
 fn is_altered(tag: &str) -> bool {
     ["-gzip", "-br", "-deflate"].iter().any(|suffix| tag.ends_with(suffix))
 }

@@ -1,5 +1,5 @@
 //! Every refusal as RFC 9457 `application/problem+json`: one table of kinds. What the rooms' errors
-//! become is in `refusals.rs`.
+//! become is in `http/error_mapping.rs`.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -16,7 +16,7 @@ use crate::foundation::escape;
 
 macro_rules! kinds {
     ($($kind:ident = $status:literal $code:literal $title:literal;)*) => {
-        /// What kind of problem it is. The code is stable: clients branch on it.
+        /// The kind of a problem. The code is stable: clients branch on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Kind {
             $($kind,)*
@@ -151,7 +151,7 @@ pub struct Problem {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log alone: what went wrong inside, with its chain.
     pub cause: Option<String>,
-    /// Whether it is about what the address names, which `request.rs` then says.
+    /// True if it is about what the address names, which `request.rs` then says.
     pub is_absent: bool,
 }
 
@@ -263,10 +263,10 @@ impl Problem {
     }
 }
 
-/// How many characters of what a caller made up are repeated.
+/// The most characters of what a caller made up that are repeated.
 const REPEATED: usize = 80;
 
-/// That there is no such thing, or not for this key.
+/// Says that there is no such thing, or not for this key.
 pub(crate) fn absence(kind: &str, id: &str) -> String {
     let shown: String = id.chars().take(REPEATED).collect();
     let rest = if shown.len() < id.len() { "…" } else { "" };

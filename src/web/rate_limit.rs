@@ -1,4 +1,4 @@
-//! How often a key may ask, and how often an address may fail to have one. Counted per process:
+//! Limits on how often a key may ask, and how often an address may fail to have one. Counted per process:
 //! behind N replicas a key has N times as much.
 
 use std::hash::Hash;
@@ -21,7 +21,7 @@ use crate::settings::Rates;
 /// More clients than this at once share one count, so that a flood of addresses can't fill memory.
 const ADDRESSES_MAX: usize = 50_000;
 
-/// How often counts that are back at their start are dropped.
+/// The interval at which counts that are back at their start are dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -43,7 +43,7 @@ impl RateLimits {
         }
     }
 
-    /// How many requests a second a key has, and how many at once; none when that is turned off.
+    /// The number of requests a second that a key has, and the number at once; none when that is turned off.
     #[must_use]
     pub fn per_key(&self) -> Option<(NonZeroU32, NonZeroU32)> {
         self.keys.as_ref().map(|limit| (limit.rate, limit.burst))

@@ -1,4 +1,4 @@
-//! What every request goes through: its id, its span, its metrics, and the form of its refusal.
+//! The way of every request: its id, its span, its metrics, and the form of its refusal.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -173,12 +173,12 @@ fn log_refusal(problem: &Problem, is_stranger: bool) {
 /// Marks a request whose answer's body nobody will read.
 struct OnlyHead;
 
-/// Whether the request is a `HEAD`: what reading the body would do beside is then left undone.
+/// Tells whether the request is a `HEAD`: what reading the body would do beside is then left undone.
 pub fn is_head(req: &HttpRequest) -> bool {
     req.extensions().get::<OnlyHead>().is_some()
 }
 
-/// What is known about a request when its answer comes.
+/// The facts known about a request when its answer comes.
 struct Passage {
     id: RequestId,
     span: Span,
@@ -220,7 +220,7 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
     Ok(ServiceResponse::new(request, response))
 }
 
-/// What an address asks for, which isn't there. A person's handle is not repeated.
+/// Says that what an address asks for isn't there. A person's handle is not repeated.
 fn absence_of(route: &str, request: &HttpRequest) -> Option<String> {
     let named = |part: &str| part.strip_prefix('{')?.strip_suffix('}').map(str::to_owned);
     let name = route.rsplit('/').find_map(named)?;

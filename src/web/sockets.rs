@@ -1,4 +1,4 @@
-//! What the system is asked to do with sockets, beyond what the standard library offers.
+//! Socket options that the system is asked for, beyond what the standard library offers.
 
 use std::net::TcpListener;
 
@@ -6,7 +6,7 @@ use actix_web::rt::net::TcpStream;
 #[cfg(target_os = "linux")]
 use socket2::{SockFilter, SockRef};
 
-/// How much of an answer the system may keep that it can't send yet.
+/// The most bytes of an answer that the system may keep while it can't send them.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 64 << 10;
 

@@ -1,4 +1,4 @@
-//! What the workers of a web door share.
+//! The state that the workers of a web door share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

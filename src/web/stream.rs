@@ -12,7 +12,7 @@ use super::extract::{Coding, content_coding, unsupported_coding};
 use super::problem::{Kind, Problem};
 use crate::gateway::Gateway;
 
-/// What the body is said to be, without parameters, in lower case; empty when nothing is said.
+/// The media type that the body is said to have, without parameters, in lower case; empty when nothing is said.
 pub fn media_type(req: &HttpRequest) -> String {
     req.content_type().to_ascii_lowercase()
 }
@@ -92,7 +92,7 @@ impl BoundedStream {
     }
 }
 
-/// How much is unpacked at once: gzip makes at most about a thousand times as much of it.
+/// The number of bytes unpacked at once: gzip makes at most about a thousand times as much of them.
 const PACKED_PIECE: usize = 1 << 10;
 
 /// Rows of text become about a tenth: what becomes far less was made to fill memory or time.
@@ -101,7 +101,7 @@ const MOST_TIMES: u64 = 200;
 /// Little may be packed ever so well.
 const RATIO_FREE: u64 = 1 << 20;
 
-/// How many bytes a body may be packed in for one of what it holds: each of its parts costs 18 with nothing in it.
+/// The most bytes a body may be packed in for one that it holds: each of its parts costs 18 with nothing in it.
 const MOST_PACKED: u64 = 8;
 
 /// A gzip body (RFC 1952, also of several members) on its way out.
@@ -109,11 +109,11 @@ const MOST_PACKED: u64 = 8;
 struct Gzip {
     /// None after its end.
     decoder: Option<MultiGzDecoder<Vec<u8>>>,
-    /// What came and is still packed.
+    /// Bytes that came and are still packed.
     packed: Bytes,
     packed_len: u64,
     unpacked_len: u64,
-    /// How much of what is packed came to nothing.
+    /// The number of packed bytes that came to nothing.
     unpacked_from: u64,
 }
 
@@ -142,7 +142,7 @@ impl Gzip {
         Ok(None)
     }
 
-    /// What was held back until the end, once the end was found to be whole.
+    /// Returns what was held back until the end, once the end was found to be whole.
     fn finish(&mut self) -> Result<Option<Bytes>, Problem> {
         // An empty body is no rows, packed or not.
         let Some(decoder) = self.decoder.take() else { return Ok(None) };
@@ -181,7 +181,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What comes out of pieces of this size.
+    /// Unpacks a body that comes in pieces of this size.
     fn unpacked(packed: &[u8], size: usize) -> Result<Vec<u8>, Kind> {
         let (mut gzip, mut out) = (Gzip::default(), Vec::new());
         let mut work = || {

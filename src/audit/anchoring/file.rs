@@ -1,4 +1,4 @@
-//! A file of anchors that is only appended to: whole lines, on disk when told so, none twice.
+//! A file of anchors that is only appended to: whole lines, reported only once they are on disk, none twice.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -23,7 +23,7 @@ pub enum AnchorFileError {
     Contradicted { path: PathBuf, log: String, size: u64 },
 }
 
-/// What the file says of one log at its largest size.
+/// The file's record of one log at its largest size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Last {
     size: u64,
@@ -49,7 +49,7 @@ impl AnchorFile {
     /// Blocks. Others may append meanwhile: the file is locked, and what they wrote is read first.
     ///
     /// # Errors
-    /// [`AnchorFileError`]. A log that contradicts the file is left out, and told after the others.
+    /// [`AnchorFileError`]. A log that contradicts the file is left out, and reported after the others.
     pub fn append(&mut self, anchors: &[AnchorLine]) -> Result<usize, AnchorFileError> {
         let is_new = !self.path.exists();
         let io = |error| AnchorFileError::Io { path: self.path.clone(), error };
@@ -135,7 +135,7 @@ impl AnchorFile {
             self.lines += 1;
         }
         if torn {
-            // A write that was cut off: it was never told to be on disk, and is written again.
+            // A write that was cut off: it was never reported to be on disk, and is written again.
             tracing::warn!(path = %path.display(), "the anchor file ended in half a line, which is taken away");
             file.set_len(self.read_to).map_err(io)?;
         }
@@ -143,7 +143,7 @@ impl AnchorFile {
     }
 }
 
-/// Whether these bytes are how a line begins.
+/// Tells whether these bytes are the beginning of a line.
 fn is_begun(bytes: &[u8]) -> bool {
     const BEGINNING: &[u8] = b"{\"log\":\"";
     bytes.iter().zip(BEGINNING).all(|(is, wanted)| is == wanted)

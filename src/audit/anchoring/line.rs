@@ -22,7 +22,7 @@ pub struct AnchorLine {
 }
 
 impl AnchorLine {
-    /// Of a head that was just read; none when it holds no checkpoint, or when that can't be read.
+    /// The anchor of a head that was just read; none when it holds no checkpoint, or when that can't be read.
     #[must_use]
     pub fn of(log: &str, note: &str, at: Timestamp) -> Option<Self> {
         let Checkpoint { origin, size, root } = Checkpoint::unverified(note).ok()?;

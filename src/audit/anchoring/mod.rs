@@ -1,4 +1,4 @@
-//! Anchors: the logs' signed heads, taken outside on a schedule, where whoever holds the log key can't
+//! Anchors: the logs' signed heads, taken outside on a schedule, where a holder of the log key can't
 //! reach them. `audit verify --anchor` holds a history to them.
 //!
 //! Each replica anchors by itself: what one shows and another doesn't would be a finding, and no row
@@ -72,7 +72,7 @@ pub enum AnchoringError {
     Database(#[from] DatabaseError),
 }
 
-/// What became of one round: how many lines each place got.
+/// The result of one round: the number of lines that each place got.
 pub type Round = Vec<(Target, Result<usize, AnchoringError>)>;
 
 /// Takes anchors outside; cheap to clone.
@@ -85,7 +85,7 @@ pub struct Anchorer {
     taken: Arc<Mutex<Taken>>,
 }
 
-/// What each place has already.
+/// The anchors that each place already has.
 struct Taken {
     file: Option<AnchorFile>,
     stdout: Sizes,

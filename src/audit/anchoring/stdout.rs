@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 
 use super::AnchorLine;
 
-/// How long a round waits for whoever reads standard output.
+/// The longest time a round waits for the reader of standard output.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The place, and what is being written to it.
 #[derive(Default)]
 pub(super) struct StandardOutput {
-    /// What was written last may end in half a line.
+    /// True if the last thing written may end in half a line.
     torn: bool,
     under_way: Option<(Vec<AnchorLine>, oneshot::Receiver<std::io::Result<()>>)>,
 }

@@ -12,7 +12,7 @@ use super::line::AnchorLine;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many lines one request carries.
+/// The most lines that one request carries.
 const LINES: usize = 1000;
 
 /// Where anchors are sent. The URL may hold a secret of its receiver, so no error repeats it.

@@ -1,15 +1,15 @@
 //! Exports: a log or a period of it as a file that proves itself.
 //!
-//! What is exported is fixed at the start: the events up to a checkpoint. Events are only ever appended, so
+//! The content of an export is fixed at the start: the events up to a checkpoint. Events are only ever appended, so
 //! pages read one after another, each by itself, hold the same as one long transaction would: nothing is
 //! locked, a client that reads slowly is in nobody's way, and memory holds one page. But pruning takes bodies away
-//! meanwhile, and the event that says so stands behind what is exported: to whoever verifies the file they
+//! meanwhile, and the event that says so stands behind what is exported: to a verifier of the file they
 //! would be missing without a word. Such an export breaks off ([`ExportStopped::Pruned`]).
 //!
 //! A period is rounded out to the checkpoint behind its last event: what shares a batch with that event stands in
 //! the export too, whole, so that an export which goes on from there misses nothing.
 //!
-//! That there is one is recorded in the log that is exported, before its first byte leaves, by whoever makes it.
+//! Every export is recorded in the log that is exported, before its first byte leaves, by the caller that makes it.
 
 mod plan;
 mod reading;
@@ -35,7 +35,7 @@ pub use plan::Start;
 use plan::Plan;
 use record::{End, Form, PeriodAsked, Placed};
 
-/// How many events a page has.
+/// Number of events that a page spans.
 const PAGE: i64 = 500;
 
 /// Passes over a byte order mark at the beginning of an export: no record holds it, so nothing that is hashed does.
@@ -58,7 +58,7 @@ pub enum Since {
     Notes(Vec<String>),
 }
 
-/// What is wanted.
+/// The export that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub log: LogOwner,
@@ -169,12 +169,12 @@ impl Export {
         let (log, span) = (self.plan.log.id.clone(), (self.next, self.plan.to.min(self.next.saturating_add(PAGE))));
         let (checkpoints_from, to) = (self.next_checkpoint(), self.plan.to);
         let wants_checkpoints = self.checkpoints.is_empty() && checkpoints_from <= to;
-        // Of an export that ends before the log does, nobody expects that it tells why bodies are missing.
+        // An export that ends before the log does is not expected to say why bodies are missing.
         let tells_why = self.plan.has_events && self.plan.is_to_end;
         let owner = self.plan.log.merchant_id.clone().filter(|_| tells_why);
         let read = self.database.read(move |conn| {
             let events = ledger::history::list_logged(conn, &log, span, None, None)?;
-            // Pruning says what it does before it does it, so whoever asks after the page was read misses none.
+            // Pruning says what it does before it does it, so a query made after the page was read misses none.
             if let Some(owner) = owner.filter(|_| events.iter().any(|event| event.body.is_none()))
                 && store::is_told_behind(conn, (&log, to), &owner, pruning::KIND)?
             {
@@ -224,7 +224,7 @@ impl Export {
         Ok(Some(out))
     }
 
-    /// How many events it will have led through at the end, and how many it has: `(done, of)`.
+    /// The number of events it has led through, and the number it will have at the end: `(done, of)`.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
         (number(self.next - self.plan.from), number(self.plan.to - self.plan.from))
@@ -236,7 +236,7 @@ impl Export {
         &self.plan.log.name
     }
 
-    /// What it ends with; complete once it is over.
+    /// The record it ends with; complete once it is over.
     #[must_use]
     pub const fn end(&self) -> &End {
         &self.end
@@ -249,7 +249,7 @@ impl Export {
         if self.plan.to == self.plan.from { self.plan.from } else { self.next.saturating_add(1) }
     }
 
-    /// Whether a page of checkpoints covers what comes next.
+    /// Tells whether a page of checkpoints covers what comes next.
     fn wants_more(&self) -> bool {
         !self.checkpoints.is_empty()
     }

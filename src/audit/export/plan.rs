@@ -1,4 +1,4 @@
-//! What an export will hold, fixed before it begins.
+//! The plan of an export: its content, fixed before it begins.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -31,9 +31,9 @@ pub(super) struct Plan {
     /// The tree before `from`.
     pub frontier: Frontier,
     since: Option<String>,
-    /// Whether anything happened in the period. If nothing did, bare leaves show where it would be.
+    /// True if anything happened in the period. If nothing did, bare leaves show where it would be.
     pub has_events: bool,
-    /// Whether it goes to the end that the log has, and not only to that of a period.
+    /// True if it goes to the end that the log has, and not only to that of a period.
     pub is_to_end: bool,
 }
 
@@ -53,7 +53,7 @@ impl Plan {
         let span = (start.as_ref().map_or(stretch.from, |start| start.at), stretch.before);
         let first = store::find_within(conn, &log.id, span, within, false)?;
         let last = store::find_within(conn, &log.id, span, within, true)?;
-        // The period is rounded out to the next checkpoint, so that whoever goes on from there misses nothing.
+        // The period is rounded out to the next checkpoint, so that an export that goes on from there misses nothing.
         let from = start.as_ref().map_or(first.unwrap_or(span.0), |start| start.at);
         let wanted = last.map_or(from, |last| last + 1).max(1);
         let signed = store::list_checkpoints_from(conn, &log.id, wanted, 1)?;
@@ -136,7 +136,7 @@ fn newest<'a>(notes: &'a [String], ours: &str, trusted: &[VerifierKey]) -> Resul
         Some(theirs) => format!("it is a checkpoint of {theirs}, and this log is {ours}"),
         None => "there is no checkpoint in it".to_owned(),
     })?;
-    // It goes into the export, and whoever verifies that asks who signed it.
+    // It goes into the export, and a verifier of that asks who signed it.
     origin::open(newest.1, trusted).map_err(|error| error.to_string())?;
     Ok(newest)
 }

@@ -1,5 +1,5 @@
-//! Reading an export's records back, strictly: whoever verifies one must not be more lenient than whoever hashed
-//! it. Most lines are events, and those are read without a parser.
+//! Reading an export's records back, strictly: a verifier must not be more lenient than the writer that hashed
+//! them. Most lines are events, and those are read without a parser.
 
 use std::borrow::Cow;
 
@@ -46,8 +46,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The line of an event exactly as [`Form::event`] writes it, told by its shape alone: most lines are
-    /// events, and their bodies are read again by whoever verifies them.
+    /// The line of an event exactly as [`Form::event`] writes it, recognized by its shape alone: most lines are
+    /// events, and their bodies are read again by the verifier.
     fn of_event_line(line: &'a str) -> Option<Self> {
         let rest = line.strip_prefix(r#"{"record":"event","index":"#)?;
         let (index, rest) = rest.split_once(',')?;

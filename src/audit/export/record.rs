@@ -37,7 +37,7 @@ pub const FORMAT: u32 = 1;
 pub const COLUMNS: [&str; 11] =
     ["record", "index", "id", "kind", "at", "actor", "about", "leaf_hash", "event", "checkpoint", "note"];
 
-/// What an export begins with.
+/// The record that an export begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -61,7 +61,7 @@ pub struct Header {
     pub gateway_version: String,
 }
 
-/// What was asked for; none is open.
+/// The period that was asked for; none is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeriodAsked {
@@ -90,7 +90,7 @@ pub struct Head<'a> {
     pub checkpoint: Cow<'a, str>,
 }
 
-/// What an export ends with.
+/// The record that an export ends with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct End {
@@ -146,7 +146,7 @@ pub struct Placed<'a> {
     pub body: Option<&'a str>,
 }
 
-/// How an export is written.
+/// The form in which an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Ndjson,
@@ -154,7 +154,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// What comes before the first record.
+    /// The text before the first record.
     #[must_use]
     pub fn opening(self) -> String {
         match self {
@@ -238,7 +238,7 @@ impl Form {
     }
 }
 
-/// Who did it: the key and its role, for people who read the table.
+/// The actor: the key and its role, for people who read the table.
 fn actor_of(body: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Body<'a> {

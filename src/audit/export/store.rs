@@ -1,4 +1,4 @@
-//! What an export reads, in pages of bounded size; never a write.
+//! The reads of an export, in pages of bounded size; never a write.
 
 use diesel::prelude::*;
 
@@ -64,7 +64,7 @@ pub(super) fn list_checkpoints_from(
         .load(c)?))
 }
 
-/// Whether the log has an event of this kind about its owner, at the index or behind it.
+/// Tells whether the log has an event of this kind about its owner, at the index or behind it.
 pub(super) fn is_told_behind(
     conn: &mut AnyConnection,
     (log, index): (&str, i64),

@@ -31,7 +31,7 @@ pub(crate) struct Body<'a, F = Facts<'a>> {
     pub facts: F,
 }
 
-/// What an event says; of the kinds that nearly all are, read along with the rest.
+/// The facts of an event; those of the kinds that nearly all are, read along with the rest.
 #[derive(Debug)]
 pub(crate) enum Facts<'a> {
     Check(CheckFacts<'a>),
@@ -51,7 +51,7 @@ pub(crate) struct Actor<'a> {
 read_members!(Actor { key, role });
 
 impl Actor<'_> {
-    /// Whether a table for people names this one: by the role, and the key where there is one.
+    /// Tells whether a table for people names this one: by the role, and the key where there is one.
     pub(crate) fn is_told_as(&self, told: &str) -> bool {
         match &self.key {
             None => told == &*self.role,
@@ -60,7 +60,7 @@ impl Actor<'_> {
     }
 }
 
-/// What every version says.
+/// The member that every version has.
 #[derive(Deserialize)]
 struct Version {
     v: i64,
@@ -78,7 +78,7 @@ impl<'a> Body<'a> {
         canonical::read(text).map_or_else(|| Self::parse_any(text), Ok)
     }
 
-    /// Whatever kind it is and however it is written; and what is wrong with it.
+    /// Reads a body of any kind, however it is written; the error says what is wrong with it.
     fn parse_any(text: &'a str) -> Result<Self, Unreadable> {
         let version = |v| if v == VERSION { None } else { Some(Unreadable::Version(v)) };
         let body = match serde_json::from_str::<Body<'_, &RawValue>>(text) {
@@ -98,10 +98,10 @@ impl<'a> Body<'a> {
     }
 }
 
-/// How ids of checks begin.
+/// The prefix of ids of checks.
 const CHECK: &str = "chk_";
 
-/// Of the kinds that nearly all are.
+/// Reads the kinds that nearly all events are of.
 impl<'a> Canonical<'a> for Body<'a> {
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         let [mut about, mut id, mut kind] = [const { None::<&str> }; 3];
@@ -200,7 +200,7 @@ pub(crate) struct ContestFacts<'a> {
     pub subject: Text<'a>,
     /// When the check was refused.
     pub decided_at: Timestamp,
-    /// Of an addition: the check whose case it belongs to.
+    /// Additions only: the check whose case it belongs to.
     #[serde(borrow)]
     pub case: Option<Text<'a>>,
 }
@@ -316,7 +316,7 @@ pub(crate) struct RuleFacts<'a> {
     pub version: i32,
     #[serde(borrow)]
     pub rule_hash: Text<'a>,
-    /// Of `rule.scheduled` and `rule.published`: when it decides from.
+    /// `rule.scheduled` and `rule.published` only: when it decides from.
     pub from: Option<Instant>,
 }
 

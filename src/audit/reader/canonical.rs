@@ -1,27 +1,27 @@
 //! Canonical JSON (RFC 8785) as the ledger writes it, read in one pass and without a copy: an auditor reads
 //! millions.
 //!
-//! What it reads, `serde_json` reads alike; everything else, valid or not, it leaves to `serde_json`, which
-//! also tells what is wrong: texts with escapes, numbers with decimals, spaces, members that are there twice. So it
+//! `serde_json` reads alike what it reads; everything else, valid or not, it leaves to `serde_json`, which
+//! also says what is wrong: texts with escapes, numbers with decimals, spaces, members that are there twice. So it
 //! never has to say more than that it does not read a text.
 
 use memchr::memchr;
 
 use super::instant::Instant;
 
-/// How deep values that nobody asks for may be nested: events have a few levels.
+/// The deepest nesting allowed in values that nobody asks for: events have a few levels.
 const DEPTH: u8 = 16;
 
-/// What is left of a text.
+/// The rest of a text.
 pub(crate) struct Reader<'a> {
     rest: &'a str,
 }
 
-/// What can be read.
+/// A value that can be read.
 pub(crate) trait Canonical<'a>: Sized {
     fn read(reader: &mut Reader<'a>) -> Option<Self>;
 
-    /// What it is where no member of its name is there.
+    /// The value where no member of its name is there.
     fn absent() -> Option<Self> {
         None
     }
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         self.until(memchr(b'"', self.rest.as_bytes())?)
     }
 
-    /// What stands before the quotation mark at `end`.
+    /// The text before the quotation mark at `end`.
     fn until(&mut self, end: usize) -> Option<&'a str> {
         let (text, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest.strip_prefix('"')?;

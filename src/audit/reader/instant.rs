@@ -5,9 +5,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// How much older than its event a row may say that something was done: a change waits for its turn.
+/// The longest time by which a row may say that something was done before its event: a change waits for its turn.
 pub(crate) const EARLY_MICROS: i64 = 60_000_000;
-/// How much younger it may. Builds before took a change's own instant a moment after its event's, when it had waited
+/// The same, after its event. Builds before took a change's own instant a moment after its event's, when it had waited
 /// for a connection and SQLite's lock.
 const LATE_MICROS: i64 = 15_000_000;
 
@@ -24,7 +24,7 @@ impl Instant {
         }
     }
 
-    /// Whether a row that was written with an event of this instant may say `stored` of when it was done.
+    /// Tells whether a row that was written with an event of this instant may say `stored` of when it was done.
     pub(crate) fn may_be_stored_as(self, stored: i64) -> bool {
         (-LATE_MICROS..=EARLY_MICROS).contains(&self.0.saturating_sub(stored))
     }

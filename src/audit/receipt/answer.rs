@@ -10,7 +10,7 @@ use crate::foundation::subject::hex;
 use crate::keyring::protected_header;
 use crate::ledger::write::check::KIND;
 
-/// What came of it.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
     /// Pointers of members that are what the event says.

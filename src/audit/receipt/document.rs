@@ -104,7 +104,7 @@ pub(super) struct Fields {
     pub(super) checkpoint: String,
 }
 
-/// What the gateway answered when it was asked for a proof.
+/// The gateway's answer to a request for a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     pub(super) document: Document,
@@ -129,7 +129,7 @@ pub(super) struct Inclusion {
     pub(super) root: Root,
     pub(super) path: Vec<HexHash>,
     pub(super) checkpoint: Option<String>,
-    /// The event's bytes; none once they are pruned, and of gateways that didn't tell.
+    /// The event's bytes; none once they are pruned, and of gateways that didn't say.
     pub(super) body: Option<String>,
 }
 
@@ -157,7 +157,7 @@ impl Receipt {
     /// Reads a receipt's JSON, alone or inside the answer it came with.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A text that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let no_receipt = |e: String| format!("it is no receipt and no answer of a check: {e}");
         let document = Document::read(text).map_err(no_receipt)?;
@@ -186,7 +186,7 @@ impl Proof {
     /// Reads the answer of either endpoint.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A text that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let document = Document::read(text)?;
         let kind = serde_json::from_value(document.whole.clone()).map_err(|_| {

@@ -1,6 +1,6 @@
-//! What a receipt proves offline, and what proofs that came later add to it.
+//! The offline examination of a receipt: what it proves, and what proofs that came later add to it.
 //!
-//! Whoever examines one holds three things: what the gateway answered, the receipt in it, and proofs. The checkpoint's
+//! An examiner holds three things: what the gateway answered, the receipt in it, and proofs. The checkpoint's
 //! signature binds the log, the proof binds the event's body to it, and the body binds the answer (`answer.rs`). Each
 //! member of each file is either held to that, or said to be proven by nothing.
 
@@ -20,7 +20,7 @@ use crate::tlog::note::{Checkpoint, VerifierKey};
 use document::{Consistency, Document, Fields, Inclusion, Kind};
 pub use document::{Proof, Receipt};
 
-/// How one thing came out.
+/// The outcome for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -48,13 +48,13 @@ pub struct Examined {
 }
 
 impl Examined {
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.steps.iter().all(|step| step.state != State::Fails)
     }
 
-    /// Whether everything was shown, too, to the last member.
+    /// True if everything was shown, too, to the last member.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.steps.iter().all(|step| step.state == State::Holds) && self.unproven.iter().all(Vec::is_empty)
@@ -78,7 +78,7 @@ impl Examined {
 struct Heads<'a> {
     trusted: &'a [VerifierKey],
     origin: String,
-    /// What the receipt calls the log.
+    /// The receipt's name for the log.
     log: &'a str,
     roots: BTreeMap<u64, Hash>,
 }
@@ -201,14 +201,14 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
     out
 }
 
-/// What the log is called, if anything that is signed says so: an origin ends in it, unless an earlier build made the
+/// The log's name, if anything that is signed says it: an origin ends in it, unless an earlier build made the
 /// log, and the claims of a token name its merchant.
 fn name_of<'a>(origin: &'a str, merchant: Option<&'a str>) -> Option<&'a str> {
     let name = origin.rsplit('/').next().filter(|_| !origin.starts_with(LEGACY));
     name.or(merchant)
 }
 
-/// How the origins of logs begin that are named after nobody.
+/// The prefix of the origins of logs that are named after nobody.
 const LEGACY: &str = "perkgate/log_";
 
 /// Sizes that proofs lead to, and that are not linked to the receipt's own.
@@ -306,7 +306,7 @@ fn consistent(proof: &Consistency, heads: &mut Heads<'_>) -> Result<String, Stri
     }
 }
 
-/// Whether the proofs lead from one size to the other, one after another.
+/// Tells whether the proofs lead from one size to the other, one after another.
 fn is_linked(from: u64, to: u64, links: &[(u64, u64)]) -> bool {
     let mut reached = vec![from];
     while let Some(at) = reached.pop() {

@@ -1,4 +1,4 @@
-//! What a report is asked for: which one, of which period in whose time, in which groups.
+//! The question that a report answers: which one, of which period in whose time, in which groups.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,7 +14,7 @@ pub enum Kind {
     Fairness,
 }
 
-/// What makes a group.
+/// The property that makes a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupBy {
@@ -28,7 +28,7 @@ pub enum GroupBy {
     Location,
     Kiosk,
     RuleVersion,
-    /// Of the fairness report, and only of it.
+    /// The fairness report only.
     #[serde(skip_deserializing)]
     ScoreBand,
 }
@@ -49,7 +49,7 @@ pub struct Period {
     pub zone: TimeZone,
 }
 
-/// What of the question doesn't fit.
+/// The part of the question that doesn't fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskedError {
     #[error("there is no time zone `{0}`: give a name of the IANA time zone database, such as America/Los_Angeles")]
@@ -94,7 +94,7 @@ impl Kind {
         }
     }
 
-    /// What its heading says.
+    /// The text of its heading.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -104,7 +104,7 @@ impl Kind {
         }
     }
 
-    /// What its period means, in words: they stand in every report.
+    /// The meaning of its period, in words: they stand in every report.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -171,7 +171,7 @@ impl Period {
         Ok(Self { from, to, zone })
     }
 
-    /// Whether it is part of the period.
+    /// Tells whether an instant is part of the period.
     #[must_use]
     pub fn has(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at) && at < self.to

@@ -46,7 +46,7 @@ const BILLING: [Column; 4] = [
     ("voided_guests", "Guests voided later"),
 ];
 
-/// Of refusals that were contested, by the score they were refused with.
+/// The columns of refusals that were contested, by the score they were refused with.
 const CONTESTS: [Column; 4] =
     [("contested", "Contested"), ("upheld", "Upheld"), ("overturned", "Overturned"), ("closed", "Closed by erasure")];
 

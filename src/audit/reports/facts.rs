@@ -51,12 +51,12 @@ pub(super) struct Facts<'a> {
     pub resolves: Option<Text<'a>>,
     #[serde(borrow)]
     pub max_wait: Option<Text<'a>>,
-    /// What the end of a grant gave back of limits.
+    /// The uses of limits that the end of a grant gave back.
     #[serde(borrow, default)]
     pub returned: Vec<ReturnFacts<'a>>,
 }
 
-/// The grant of a check; what a person decided names one by its id alone, which tells nothing more.
+/// The grant of a check; what a person decided names one by its id alone, which says nothing more.
 fn grant_of<'de: 'a, 'a, D: Deserializer<'de>>(reader: D) -> Result<Option<GrantFacts<'a>>, D::Error> {
     let raw = Option::<&'de RawValue>::deserialize(reader)?.map(RawValue::get);
     raw.filter(|text| text.starts_with('{')).map(serde_json::from_str).transpose().map_err(D::Error::custom)
@@ -93,7 +93,7 @@ pub(super) struct GrantFacts<'a> {
     pub expires_at: Timestamp,
 }
 
-/// What is sealed of a check, as far as it is counted.
+/// The sealed part of a check, as far as it is counted.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Personal {
     pub reasons: Vec<PersonalReason>,
@@ -111,7 +111,7 @@ pub(super) struct PersonalScore {
 }
 
 impl Facts<'_> {
-    /// Whether it was refused for a score that is too low: then the gap is worth opening.
+    /// Tells whether it was refused for a score that is too low: then the gap is worth opening.
     pub(super) fn is_below(&self) -> bool {
         self.decision.as_deref() == Some("denied")
             && self.reasons.iter().any(|reason| &*reason.code == "score_below_threshold")
@@ -119,7 +119,7 @@ impl Facts<'_> {
 }
 
 impl Personal {
-    /// How far the score is below the lowest threshold that it missed.
+    /// The distance of the score below the lowest threshold that it missed.
     pub(super) fn gap(&self) -> Option<Decimal> {
         self.reasons.iter().filter_map(|reason| reason.short_by).min()
     }

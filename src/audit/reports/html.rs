@@ -10,7 +10,7 @@ use super::asked::Kind;
 use super::columns::ADMITTED;
 use super::sheet::{Report, Row};
 
-/// How many groups a chart shows; a longer one can't be read.
+/// The most groups that a chart shows; a longer one can't be read.
 const MOST_BARS: usize = 60;
 
 /// The widest bar, in pixels.
@@ -35,7 +35,7 @@ th{font-weight:600}th:first-child,td:first-child{text-align:left;white-space:now
 @media print{body{margin:0;max-width:none;font-size:10px}.wide{overflow:visible}\
 th,td{padding:.15rem .3rem}tr,svg{break-inside:avoid}thead{display:table-header-group}}";
 
-/// What the page may do, as a `Content-Security-Policy`: show itself in its own style, and nothing else.
+/// The permissions of the page, as a `Content-Security-Policy`: show itself in its own style, and nothing else.
 #[must_use]
 pub fn policy() -> String {
     let hash = BASE64.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
@@ -213,7 +213,7 @@ fn scaled(count: u64, most: u64) -> u64 {
     u64::try_from(u128::from(count) * u128::from(WIDTH) / u128::from(most.max(1))).unwrap_or(WIDTH)
 }
 
-/// What fits beside a bar.
+/// The part of a name that fits beside a bar.
 fn short(name: &str) -> String {
     if name.chars().count() <= 26 { name.to_owned() } else { name.chars().take(25).chain(['…']).collect() }
 }

@@ -1,7 +1,7 @@
 //! Reports: what was granted, what is to be billed, and whom the rules turned away.
 //!
 //! Each is counted from the events of the log as they stood when it was begun, in one pass over pages of
-//! bounded size: nothing is locked, memory holds a page and the groups, and whoever stops waiting ends it.
+//! bounded size: nothing is locked, memory holds a page and the groups, and a caller that stops waiting ends it.
 //! `tally.rs` counts, `columns.rs` names what is counted, `sheet.rs` and `html.rs` write it down.
 //!
 //! To count something new: its column in `columns.rs`, and where it is counted in `tally.rs`.
@@ -29,10 +29,10 @@ use reading::{PAGE, Wanted};
 use sheet::{Head, Report};
 use tally::{MOST_GROUPS, Tally, TooMany};
 
-/// How many are counted at once in a process.
+/// The most reports that are counted at once in a process.
 const AT_ONCE: usize = 4;
 
-/// What is asked for.
+/// The report that is asked for.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub kind: Kind,
@@ -42,7 +42,7 @@ pub struct Asked {
     pub to: Option<Bound>,
     /// A name of the IANA time zone database; the merchant's own zone without it.
     pub time_zone: Option<String>,
-    /// Of this perk only.
+    /// This perk only.
     pub perk: Option<(PerkSlug, PerkId)>,
 }
 

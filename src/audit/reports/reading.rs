@@ -20,10 +20,10 @@ use crate::ledger::grants::ending;
 use crate::ledger::store::history::{self as rows, PlacedRow};
 use crate::ledger::write::{check, redemption};
 
-/// How many events a page spans.
+/// Number of events that a page spans.
 pub(super) const PAGE: i64 = 1_000;
 
-/// What is read of the log.
+/// The part of the log that is read.
 #[derive(Clone)]
 pub(super) struct Wanted {
     pub kind: Kind,
@@ -105,7 +105,7 @@ fn is_wanted(event: &Placed<'_>, wanted: &Wanted) -> bool {
 
 type Outcomes = HashMap<String, Vec<OutcomeRow>>;
 
-/// What happened to the grants that these events are about, by grant.
+/// The outcomes of the grants that these events are about, by grant.
 fn outcomes(
     conn: &mut AnyConnection,
     log: &str,
@@ -195,8 +195,8 @@ fn count(
     })
 }
 
-/// What an event about a contest is counted as. A refusal that was added to a case is one more reason in it, and no
-/// other case.
+/// The column that an event about a contest is counted in. A refusal that was added to a case is one more reason in
+/// it, and no other case.
 fn contest_column(kind: &str) -> Option<&'static str> {
     match kind {
         contest::OPENED => Some("contested"),

@@ -13,39 +13,39 @@ use crate::audit::table::push_row;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::escape;
 
-/// What a text begins with by which Excel knows that it is UTF-8.
+/// The beginning of a text by which Excel knows that it is UTF-8.
 pub const BOM: &str = "\u{feff}";
 
-/// What was counted, by column.
+/// The counts, by column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row(pub Vec<(&'static str, u64)>);
 
-/// What was counted in a group.
+/// The counts of a group.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct GroupRow {
     /// None for the events that say nothing of what is grouped by.
     pub group: Option<String>,
-    /// What people call it, where the group is a perk or a version of its rule.
+    /// The name that people call it by, where the group is a perk or a version of its rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
     pub counts: Row,
 }
 
-/// What a perk's limit let through in the period.
+/// The uses that a perk's limit let through in the period.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LimitRow {
     pub perk: String,
-    /// What people call the perk.
+    /// The name that people call the perk by.
     pub perk_name: String,
     pub limit: String,
-    /// What the checks of the period used of it.
+    /// The amount of it that the checks of the period used.
     pub used: u64,
-    /// What ends of grants in the period gave back.
+    /// The amount of it that ends of grants in the period gave back.
     pub returned: u64,
     /// The most that stood against it at once, in any one window.
     pub peak: u64,
-    /// What the last check was held to.
+    /// The maximum that the last check was held to.
     pub max: u64,
     pub refused: u64,
 }
@@ -65,10 +65,10 @@ pub struct Report {
     pub time_zone: String,
     /// When it was counted.
     pub as_of: Timestamp,
-    /// How many events the log had then: whoever counts them again comes to the same.
+    /// Number of events that the log had then: counting those again comes to the same.
     pub log_size: i64,
     pub meaning: &'static str,
-    /// How many events of the period have lost their bodies and are counted nowhere, whatever their perk.
+    /// Number of events of the period that have lost their bodies and are counted nowhere, whatever their perk.
     pub pruned: u64,
     pub totals: Row,
     pub group_by: Option<GroupBy>,
@@ -91,7 +91,7 @@ enum Cell {
 }
 
 impl Cell {
-    /// Of what is counted in this column.
+    /// The cell of a count in this column.
     fn of(name: &str, value: u64) -> Self {
         if name != ADMITTED {
             return Self::Count(value);
@@ -111,7 +111,7 @@ impl fmt::Display for Cell {
 }
 
 impl GroupRow {
-    /// What people call it.
+    /// The name that people call it by.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.as_deref().or(self.group.as_deref()).unwrap_or("not said")
@@ -132,20 +132,20 @@ impl Row {
         Self(columns.iter().map(cell).collect())
     }
 
-    /// What stands under this name, as it is written: a share in percent.
+    /// The value under this name, as it is written: a share in percent.
     #[must_use]
     pub fn text(&self, name: &str) -> String {
         Cell::of(name, self.get(name)).to_string()
     }
 
-    /// What is counted under this name; a share in thousandths.
+    /// The count under this name; a share in thousandths.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {
         self.0.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count)
     }
 }
 
-/// What a report is about.
+/// The subject of a report.
 pub(super) struct Head {
     pub kind: Kind,
     pub group_by: Option<GroupBy>,

@@ -1,4 +1,4 @@
-//! What became of grants and checks, by the events about them; never a write.
+//! The outcomes of grants and checks, by the events about them; never a write.
 
 use diesel::prelude::*;
 

@@ -11,16 +11,16 @@ use super::facts::{Facts, Personal};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::period::Period as Span;
 
-/// How many groups a report may have, and how many limits: what memory holds.
+/// The most groups that a report may have, and the most limits: what memory holds.
 pub const MOST_GROUPS: usize = 10_000;
 
-/// How close a near miss is.
+/// The largest gap of a near miss.
 const NEAR: Decimal = Decimal::from_thousandths(3_000);
 
-/// How wide a band of scores is, in points.
+/// The width of a band of scores, in points.
 const BAND: i64 = 10;
 
-/// What is counted under one name. Groups are in the order of their numbers, then of their names.
+/// A group, counted under one name. Groups are in the order of their numbers, then of their names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
     number: i64,
@@ -28,10 +28,10 @@ pub(super) struct Group {
     pub name: Option<String>,
 }
 
-/// How often, by column.
+/// The counts, by column.
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
-/// What a perk's limit let through.
+/// The uses that a perk's limit let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LimitUse {
     pub used: u64,
@@ -45,7 +45,7 @@ pub(super) struct LimitUse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooMany;
 
-/// What had become of a grant.
+/// The outcome of a grant, as of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fate {
     pub redeemed: bool,
@@ -53,7 +53,7 @@ pub(super) struct Fate {
     pub released: bool,
 }
 
-/// What is known of a check's person.
+/// The person of a check, as far as they are known.
 pub(super) enum Person {
     /// Nobody asked.
     Unasked,
@@ -72,7 +72,7 @@ pub(super) struct Tally {
     pub groups: BTreeMap<Group, Counts>,
     /// By perk and limit.
     pub limits: BTreeMap<(String, String), LimitUse>,
-    /// How many events of the period have lost their bodies.
+    /// Number of events of the period that have lost their bodies.
     pub pruned: u64,
 }
 
@@ -179,7 +179,7 @@ impl Tally {
         }
     }
 
-    /// Somebody contested a refusal, or decided about that; the person is as the refusal knew them.
+    /// Someone contested a refusal, or decided about that; the person is as the refusal knew them.
     pub(super) fn contested(&mut self, column: &'static str, person: &Person) -> Result<(), TooMany> {
         match self.kind {
             Kind::Fairness => self.count(band(person), &[(column, 1)]),

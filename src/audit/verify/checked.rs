@@ -1,15 +1,15 @@
-//! How much a verification looked at.
+//! Counts of what a verification looked at.
 
 use serde::Serialize;
 
-/// How much was looked at.
+/// The counts of what was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
     pub logs: u64,
     pub events: u64,
     /// Events whose body is pruned: their leaf stands in the tree, what they said is not compared.
     pub pruned: u64,
-    /// Of those, how many at least nothing here tells of: the rest of the log does, if all is well.
+    /// The least number of those that nothing here records: the rest of the log does, if all is well.
     #[serde(skip_serializing_if = "is_none")]
     pub unaccounted: u64,
     /// Rows whose events are pruned, in part at least: of who did what, and when, they are held to nothing.

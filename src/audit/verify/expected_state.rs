@@ -1,4 +1,4 @@
-//! What the tables must hold, by the events.
+//! The state that the tables must hold, by the events.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ pub(crate) struct ExpectedState {
     newest: Option<i64>,
 }
 
-/// What grants and redemptions are held against.
+/// The records that grants and redemptions are held against.
 enum Against {
     /// The tables of a database.
     Tables { grants: Grants, redemptions: Redemptions },
@@ -48,7 +48,7 @@ enum Against {
     Events(Spending),
 }
 
-/// Of one log.
+/// The expected state of one log.
 pub(crate) struct ExpectedLog<'a> {
     log: &'a Identity,
     books: &'a mut ExpectedState,
@@ -73,7 +73,7 @@ impl ExpectedState {
         Self { fingerprints, against, merchants: BTreeSet::new(), newest }
     }
 
-    /// Of an export.
+    /// The expected state of an export.
     pub(crate) fn alone(fingerprints: Fingerprints) -> Self {
         let against = Against::Events(Spending::new(fingerprints.clone()));
         Self { fingerprints, against, merchants: BTreeSet::new(), newest: None }
@@ -270,8 +270,8 @@ impl ExpectedLog<'_> {
         Ok(())
     }
 
-    /// Of what came with exports of the whole log: how many bodies are pruned without a word. Of a part of it: how
-    /// many of which only the rest could tell.
+    /// Adds findings for bodies that are pruned without a record, when exports have the whole log. Of a part of it,
+    /// returns how many only the rest could account for.
     pub(crate) fn close_alone(&self, is_whole: bool, findings: &mut Findings) -> u64 {
         if is_whole && !self.gaps.is_part() {
             self.pruned.close(&self.log.name, findings);

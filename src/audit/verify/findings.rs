@@ -1,11 +1,11 @@
-//! What can be wrong, where it is wrong, and the list of it.
+//! The findings: what can be wrong, where it is wrong, and the list of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// How many findings are listed; they are all counted.
+/// The most findings that are listed; they are all counted.
 pub const MAX_LISTED: usize = 100;
 
 /// Where something is wrong.
@@ -308,13 +308,13 @@ impl Findings {
         &self.listed
     }
 
-    /// How often each code was found.
+    /// The number of findings with each code.
     #[must_use]
     pub const fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
     }
 
-    /// How many there are, listed or not.
+    /// The number of findings, listed or not.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.values().sum()

@@ -1,9 +1,9 @@
-//! What many short records are known by while they are counted: 16 bytes each, and fast to find.
+//! Fingerprints, by which many short records are known while they are counted: 16 bytes each, and fast to find.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
-/// Fingerprints of texts under a random key, which is made after the texts and for one run: whoever wrote them
+/// Fingerprints of texts under a random key, which is made after the texts and for one run: their writer
 /// could not choose any that have the same mark. By accident two have it with a probability of 2⁻¹²⁸.
 #[derive(Clone, Default)]
 pub(crate) struct Fingerprints {

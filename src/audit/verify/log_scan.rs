@@ -19,7 +19,7 @@ pub(crate) struct Trust {
     pub every_signature: bool,
 }
 
-/// What somebody kept about this log, its signature checked.
+/// An anchor of this log that someone kept, its signature checked.
 pub(crate) struct Pinned {
     pub label: String,
     pub size: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Stored {
     pub size: i64,
     pub note: String,
     pub place: Place,
-    /// Whether its signature was looked at, or something about it was told.
+    /// True if its signature was looked at, or something about it was recorded.
     is_settled: bool,
 }
 
@@ -42,7 +42,7 @@ impl Stored {
     }
 }
 
-/// What the walk through a log has come to.
+/// The state of the walk through a log.
 pub(crate) struct LogScanner<'a> {
     log: &'a Identity,
     trust: &'a Trust,
@@ -58,7 +58,7 @@ pub(crate) struct LogScanner<'a> {
     proven: u64,
     is_rewritten: bool,
     last: Option<Stored>,
-    /// The sizes of checkpoints whose signature was told to be wrong though it could have been passed over.
+    /// The sizes of checkpoints whose signature was recorded as wrong though it could have been passed over.
     forged: BTreeSet<i64>,
     /// The largest size that was signed for.
     signed_size: u64,
@@ -121,7 +121,7 @@ impl<'a> LogScanner<'a> {
         findings.add(stored.place.clone(), wrong);
     }
 
-    /// How many leaves are behind it.
+    /// Number of leaves that are behind it.
     pub(crate) const fn next(&self) -> i64 {
         self.next
     }
@@ -209,7 +209,7 @@ impl<'a> LogScanner<'a> {
         At { log: &self.log.name, index: entry.index, event, line: entry.line }
     }
 
-    /// What is said beside the body, held to it.
+    /// Compares what is said beside the body with the body.
     fn compare(&self, body: &Body<'_>, entry: &Entry<'_>, at: At<'_>, findings: &mut Findings) {
         if let Some(columns) = &entry.columns {
             for (is_same, column) in [
@@ -251,7 +251,7 @@ impl<'a> LogScanner<'a> {
         self.last = Some(stored);
     }
 
-    /// What a stored checkpoint proves, if it proves anything about this log.
+    /// Opens a stored checkpoint; the error says why it proves nothing about this log.
     fn open(&self, stored: &Stored, verifies: bool) -> Result<Checkpoint, Wrong> {
         let (size, keys) = (stored.size, self.keys.as_slice());
         let opened =
@@ -293,7 +293,7 @@ impl<'a> LogScanner<'a> {
         findings.add(place, Wrong::Root { from, size: signed.size });
     }
 
-    /// What is wrong with the signature of a checkpoint of which nothing was told yet.
+    /// The fault in the signature of a checkpoint of which nothing was recorded yet.
     fn forgery(&self, stored: &Stored) -> Option<Wrong> {
         if stored.is_settled { None } else { self.open(stored, true).err() }
     }
@@ -352,7 +352,7 @@ impl<'a> LogScanner<'a> {
     }
 }
 
-/// What is counted is never negative; what was made so in the table counts as nothing.
+/// A count is never negative; one that was made so in the table counts as nothing.
 pub(crate) fn number(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }

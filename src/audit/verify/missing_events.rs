@@ -6,7 +6,7 @@ use super::tables::pruned::PrunedFacts;
 use crate::rules::limit::{CONCURRENT, LIFETIME, ROLLING};
 use crate::rules::window::{SLACK_HOURS, ends_after};
 
-/// What is missing of one log so far. Nothing is pruned that a limit still counts, so what is pruned
+/// The events of one log that are missing so far. Nothing is pruned that a limit still counts, so what is pruned
 /// leaves the limits of later on as exact as they were.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gaps {
@@ -14,7 +14,7 @@ pub(crate) struct Gaps {
     is_part: bool,
     /// The last event whose body is pruned, and the instant of the youngest as far as the table says it.
     last: Option<(i64, i64)>,
-    /// What the log tells so far of all pruning together.
+    /// The log's record so far of all pruning together.
     all: Option<RecordedFields>,
 }
 
@@ -30,7 +30,7 @@ struct RecordedFields {
 }
 
 impl RecordedFields {
-    /// Whether a window of the calendar was still to last when it was done, so that nothing is pruned that used it.
+    /// True if a window of the calendar was still to last when it was done, so that nothing is pruned that used it.
     fn left_open(&self, window: &str) -> bool {
         Timestamp::from_microsecond(self.at).is_ok_and(|at| ends_after(window, at))
     }
@@ -48,7 +48,7 @@ impl Gaps {
         self.last = Some((index, at.max(youngest)));
     }
 
-    /// The log tells of pruning.
+    /// The log records pruning.
     pub(crate) fn tell(&mut self, at: i64, facts: &PrunedFacts) {
         let told = RecordedFields { before: facts.before.as_microsecond(), at, to_index: facts.to_index };
         self.all = Some(self.all.map_or(told, |all| RecordedFields {
@@ -58,34 +58,34 @@ impl Gaps {
         }));
     }
 
-    /// What the log has told of pruning, once that accounts for all that is pruned so far. Clocks differ, so a
+    /// The recorded pruning, once that accounts for all that is pruned so far. Clocks differ, so a
     /// later pruning may take what one of before had left in its midst.
     fn told(&self) -> Option<RecordedFields> {
         let (last, youngest) = self.last?;
         self.all.filter(|all| last < all.to_index && youngest < all.before)
     }
 
-    /// Whether there may be events that are not here.
+    /// Tells whether there may be events that are not here.
     pub(crate) const fn any(&self) -> bool {
         self.is_part || self.last.is_some()
     }
 
-    /// Whether they may be of any kind.
+    /// Tells whether they may be of any kind.
     pub(crate) const fn is_part(&self) -> bool {
         self.is_part
     }
 
-    /// Whether the last event that is pruned stands behind this one.
+    /// Tells whether the last event that is pruned stands behind this one.
     pub(crate) fn is_behind(&self, index: i64) -> bool {
         self.last.is_some_and(|(last, _)| index < last)
     }
 
-    /// Whether an event that was recorded at `at` may be among them.
+    /// Tells whether an event that was recorded at `at` may be among them.
     pub(crate) fn may_hold(&self, at: i64) -> bool {
         self.is_part || self.last.is_some() && self.told().is_none_or(|told| at < told.before)
     }
 
-    /// Whether one of them may still be counted by a limit in this window at `at`; of a window whose uses lapse
+    /// Tells whether one of them may still be counted by a limit in this window at `at`; of a window whose uses lapse
     /// one by one, `at` is up to where they have.
     pub(crate) fn may_count(&self, window: &str, at: i64) -> bool {
         if self.is_part || self.last.is_none() {
@@ -153,7 +153,7 @@ mod tests {
         assert!(!gaps.may_have_counted("day:2026-03-02@+00", 0), "it was open when it was pruned");
         assert!(gaps.may_hold(micros("2026-02-28T23:59:59Z")) && !gaps.may_hold(micros("2026-03-01T00:00:00Z")));
         assert!(gaps.is_behind(6) && !gaps.is_behind(7));
-        // More is pruned than that tells of.
+        // More is pruned than that accounts for.
         gaps.pruned(8, None);
         assert!(gaps.may_count(ROLLING, i64::MAX) && gaps.may_hold(at));
         gaps.tell(at + 1, &told("2026-02-01T00:00:00Z", 9));

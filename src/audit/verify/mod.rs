@@ -35,19 +35,19 @@ use source::{Columns, Entry};
 use store::EventRow;
 use tables::subtrees::{StoredSubtrees, find_beyond};
 
-/// What to hold a database or exports to.
+/// A request to verify: what to hold a database or exports to.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The log keys that are trusted. None: those that the database or the exports themselves name.
     pub keys: Vec<VerifierKey>,
     pub anchors: Vec<Anchor>,
-    /// Whether to look at the signature of every checkpoint, and not only of the last one of each log
+    /// True to look at the signature of every checkpoint, and not only of the last one of each log
     /// and of the anchors. Those between prove nothing that the last one does not: every root is made
-    /// anew and compared with them either way. It takes about 40 µs for each.
+    /// again and compared with them either way. It takes about 40 µs for each.
     pub every_signature: bool,
 }
 
-/// How far it is.
+/// The progress of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Events that were read.
@@ -68,7 +68,7 @@ pub struct Head {
     pub checkpoint: String,
 }
 
-/// What came out.
+/// The result of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub checked: Checked,
@@ -112,7 +112,7 @@ pub fn verify_at(
     Ok(report)
 }
 
-/// The same on a connection that is in a transaction, for whoever wants to see what the verifier
+/// The same on a connection that is in a transaction, for a caller that wants to see what the verifier
 /// thinks of a change before it is kept. What others write must not show in it.
 ///
 /// # Errors
@@ -188,7 +188,7 @@ impl Verification {
         }
         let merchants: HashSet<&str> = merchants.iter().map(|(id, _)| id.as_str()).collect();
         for owner in store::list_unlogged_owners(conn)? {
-            // A merchant's was told above.
+            // A merchant's was reported above.
             if !merchants.contains(owner.as_str()) {
                 findings.add(Place::default(), Wrong::LogMissing { owner });
             }

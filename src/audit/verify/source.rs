@@ -21,12 +21,12 @@ pub(crate) struct Entry<'a> {
     pub body: Option<&'a str>,
     /// Outside of what was exported: it is not known whether it has a body.
     pub is_bare: bool,
-    /// What a table or a row of CSV holds beside it.
+    /// The columns that a table or a row of CSV holds beside it.
     pub columns: Option<Columns<'a>>,
     pub line: Option<Line<'a>>,
 }
 
-/// What the table repeats of an event's body.
+/// The columns of a table that repeat an event's body.
 pub(crate) struct Columns<'a> {
     pub id: &'a str,
     pub kind: &'a str,

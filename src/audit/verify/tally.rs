@@ -1,14 +1,14 @@
-//! Whether two streams hold the same records, in any order, in constant memory.
+//! A comparison in constant memory: whether two streams hold the same records, in any order.
 
 use super::fingerprints::Fingerprints;
 
-/// A record as its event tells it, or as its row does: the same fields in the same order, each with
+/// A record as its event gives it, or as its row does: the same fields in the same order, each with
 /// the name that people know it by.
 pub(crate) struct RecordedFields<'a, const N: usize> {
     pub fields: [(&'static str, Field<'a>); N],
 }
 
-/// What a record says of one thing.
+/// The value of one field of a record.
 pub(crate) enum Field<'a> {
     Text(&'a [u8]),
     Made(String),
@@ -36,7 +36,7 @@ impl<const N: usize> RecordedFields<'_, N> {
     }
 }
 
-/// How two that tell of the same record compare.
+/// The comparison of two accounts of the same record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Likeness {
     Same,
@@ -76,12 +76,12 @@ impl Tally {
         self.sum = self.sum.wrapping_add(self.fingerprints.half_of(fields).into());
     }
 
-    /// How many records were added.
+    /// Number of records that were added.
     pub(crate) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether the same records were added to both.
+    /// Tells whether the same records were added to both.
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         (self.count, self.sum) == (other.count, other.sum)
     }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     append: Option<PathBuf>,
 }
 
-/// What was printed; text is the notes themselves, which `audit verify --anchor` takes as they are.
+/// The checkpoints that were printed; text is the notes themselves, which `audit verify --anchor` takes as they are.
 #[derive(Serialize)]
 struct Heads {
     logs: Vec<AnchorLine>,
@@ -49,7 +49,7 @@ impl fmt::Display for Heads {
 #[derive(Serialize)]
 struct Appended {
     appended: usize,
-    /// How many there are, appended now or before.
+    /// The number of checkpoints, appended now or before.
     logs: usize,
 }
 

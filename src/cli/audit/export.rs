@@ -50,7 +50,7 @@ enum Format {
     Csv,
 }
 
-/// What was written.
+/// The export that was written.
 #[derive(Serialize)]
 struct Exported {
     log: String,
@@ -59,7 +59,7 @@ struct Exported {
     /// Outside the period, there to lead to a signed root.
     leaves: u64,
     checkpoints: u64,
-    /// Of the checkpoint that it ends with: what the next one goes on from.
+    /// Size and root of the checkpoint that it ends with: what the next one goes on from.
     size: u64,
     root: String,
 }
@@ -199,7 +199,7 @@ fn read_since(path: &Path) -> Result<Since, CliError> {
     }
 }
 
-/// What of an export the next one goes on from.
+/// The end of an export, which the next one goes on from.
 #[derive(Default)]
 struct Last {
     note: Option<String>,

@@ -23,7 +23,7 @@ use crate::audit::verify::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
 use crate::settings::master_key;
 
-/// How much of an export is read at a time.
+/// The number of bytes of an export that are read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
 #[derive(clap::Args)]
@@ -83,10 +83,10 @@ struct Verify {
 #[derive(Serialize)]
 struct Verdict {
     ok: bool,
-    /// Whether signatures were held to keys that were named, and not to those beside the record itself.
+    /// True if signatures were held to keys that were named, and not to those beside the record itself.
     keys_named: bool,
     checked: Checked,
-    /// How many things are wrong, listed or not.
+    /// The number of things that are wrong, listed or not.
     total: u64,
     counts: Counts,
     findings: Vec<Finding>,

@@ -1,4 +1,4 @@
-//! `perkgate audit prune`: the bodies of old events go, the logs stay provable.
+//! `perkgate audit prune`: the bodies of old events are pruned, the logs stay provable.
 
 use std::fmt;
 use std::str::FromStr;
@@ -59,7 +59,7 @@ impl FromStr for Before {
 struct Answer {
     before: Timestamp,
     dry_run: bool,
-    /// Whether something stands in the way. Then nothing was done.
+    /// True if something stands in the way. Then nothing was done.
     refused: bool,
     logs: Vec<PrunedView>,
 }
@@ -67,9 +67,9 @@ struct Answer {
 #[derive(Serialize)]
 struct PrunedView {
     merchant: MerchantSlug,
-    /// How many bodies went, or would go.
+    /// The number of bodies that were pruned, or would be.
     count: u64,
-    /// How many stay because limits go on counting them.
+    /// The number of bodies that are retained because limits go on counting them.
     kept: u64,
     from_index: i64,
     to_index: i64,

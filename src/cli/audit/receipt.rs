@@ -32,14 +32,14 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Verdict {
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     ok: bool,
-    /// Whether everything was shown, too, to the last member of each file.
+    /// True if everything was shown, too, to the last member of each file.
     complete: bool,
     log: String,
     index: u64,
     steps: Vec<Step>,
-    /// What was given and nothing proves: it may say anything.
+    /// The members that were given and that nothing proves: they may say anything.
     unproven: Vec<Unproven>,
 }
 

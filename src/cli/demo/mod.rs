@@ -80,7 +80,7 @@ const SCORES: [(&str, &str); 4] =
 const OBSERVED_AT: &str = "2012-08-14T16:00:00Z";
 const VISITOR: &str = "demo:a-visitor";
 
-/// What the show showed.
+/// The answer of a show.
 #[derive(Serialize)]
 struct Show {
     database: String,

@@ -13,7 +13,7 @@ use crate::foundation::subject::hex;
 use crate::settings::table::{self, Setting};
 use crate::settings::{Settings, master_key};
 
-/// What a show writes to, and whom it tells. A production's environment must not lead it there.
+/// The settings of what a show writes to, and whom it tells. A production's environment must not lead it there.
 pub(crate) const ONLY_FLAGS: [&Setting; 10] = [
     &table::DATABASE_URL,
     &table::MASTER_KEY,
@@ -41,7 +41,7 @@ impl Stage {
     /// A database that nothing else is in; nothing has been written to it yet.
     ///
     /// # Errors
-    /// What keeps the show from beginning.
+    /// The errors that keep the show from beginning.
     pub(crate) fn set(args: &Args, invocation: &Invocation) -> Result<Self, CliError> {
         match (invocation.has_flag(&table::DATABASE_URL), args.into) {
             (true, true) => {

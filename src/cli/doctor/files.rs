@@ -1,4 +1,4 @@
-//! Whether files that hold secrets are kept from others.
+//! Checks that files that hold secrets are kept from others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

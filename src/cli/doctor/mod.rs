@@ -31,7 +31,7 @@ pub struct Args {
     serving: ServingFlags,
 }
 
-/// Every check, in the order in which they are told.
+/// Every check, in the order in which they are reported.
 const CHECKS: [fn(&Settings) -> Finding; 13] = [
     given_settings,
     database,
@@ -60,7 +60,7 @@ enum State {
     Wrong,
 }
 
-/// What one check found.
+/// The finding of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,

@@ -1,4 +1,4 @@
-//! Whether what is recorded fits how the gateway is called, and whether keys fit the rules.
+//! Checks that what is recorded fits how the gateway is called, and that keys fit the rules.
 
 use super::Finding;
 use crate::audit::anchoring;
@@ -8,7 +8,7 @@ use crate::foundation::clock::Clock;
 use crate::perks::keys::{Misfit, list_misfits};
 use crate::settings::{Settings, master_key};
 
-/// How many keys are listed.
+/// The most keys that are listed.
 const LISTED: usize = 5;
 
 /// The database, where there is one with its schema; what keeps it from being looked at is another check's finding.

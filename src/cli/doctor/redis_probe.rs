@@ -1,4 +1,4 @@
-//! Whether the gateway can do with Redis what it has to, and why not.
+//! Checks whether the gateway can do with Redis what it has to, and says why not.
 
 use super::{CONNECT_TIMEOUT, Finding};
 use crate::cli::runtime;

@@ -1,4 +1,4 @@
-//! What can keep a command from being done, and what to try.
+//! The errors that can keep a command from being done, and what to try.
 
 pub(crate) mod remedy;
 pub(crate) mod sources;
@@ -91,7 +91,7 @@ pub enum CliError {
     /// `some` are the first of them.
     #[error("which merchant? There are {}{}", listed(.some), if *.are_more { " and more" } else { "" })]
     SeveralMerchants { some: Vec<MerchantSlug>, are_more: bool },
-    /// What was to be done.
+    /// The action that was to be done.
     #[error("this would {0}, and nobody is at a terminal to confirm it: nothing was done")]
     Unconfirmed(String),
     #[error("that was no yes: nothing was done")]
@@ -102,7 +102,7 @@ pub enum CliError {
     /// `kind` and what was asked for.
     #[error("the merchant has no {kind} `{id}`")]
     Absent { kind: &'static str, id: String },
-    /// What a person wrote is not repeated: it may name somebody.
+    /// The text that a person wrote is not repeated: it may name someone.
     #[error("--note: {0}")]
     Note(NameError),
     #[error("--reason: {0}")]
@@ -121,7 +121,7 @@ pub enum CliError {
     UnknownVersion { perk: PerkSlug, version: i32 },
     #[error("the perk `{0}` has no version: its drafts were deleted")]
     NoVersion(PerkSlug),
-    /// What approval it has is of no use: it was its author's own.
+    /// Any approval that it has is of no use: it was its author's own.
     #[error(
         "this merchant asks for four eyes, and nobody but its author has approved version {version}; it is {}",
         status.as_str()
@@ -143,7 +143,7 @@ pub enum CliError {
     Context(Vec<Issue>),
     #[error(transparent)]
     Trial(#[from] TrialError),
-    /// What is wrong with the files that were given.
+    /// The faults in the files that were given.
     #[error("a file can't be taken")]
     Faulty(Vec<Fault>),
     #[error("{} has no {what}", path.display())]
@@ -156,7 +156,7 @@ pub enum CliError {
     FileExists(PathBuf),
     #[error("{} is no place for a perk file", .0.display())]
     NotYamlName(PathBuf),
-    /// Several things that are wrong, each as it would be told alone.
+    /// Several things that are wrong, each as it would be reported alone.
     #[error("{} things are wrong", .0.len())]
     Several(Vec<CliError>),
     /// Something is wrong with what this file says, which is one of several.
@@ -166,7 +166,7 @@ pub enum CliError {
     NothingApplied { perk: PerkSlug, of: usize, source: Box<CliError> },
     #[error("{0} perks are too many: at most {most} are applied at once", most = crate::perks::apply::AT_ONCE)]
     TooManyPerks(usize),
-    /// What keeps a command from an answer whose "no" is exit code 1.
+    /// The error that keeps a command from an answer whose "no" is exit code 1.
     #[error(transparent)]
     NoAnswer(Box<CliError>),
     /// It is not repeated: it may name a person.
@@ -194,7 +194,7 @@ impl CliError {
         Self::Absent { kind, id: id.to_owned() }
     }
 
-    /// What is told: one complaint, or one for each thing that is wrong.
+    /// The complaints to report: one, or one for each thing that is wrong.
     #[must_use]
     pub fn complaints(&self) -> Vec<Complaint> {
         match self {
@@ -239,7 +239,7 @@ impl CliError {
         }
     }
 
-    /// What the database answered, when that is why.
+    /// The database's error, when that is why.
     fn database(&self) -> Option<&DatabaseError> {
         match self {
             Self::Database(error)

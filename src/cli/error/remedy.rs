@@ -1,4 +1,4 @@
-//! What to try when a room below could not do its part.
+//! Remedies to try when a room below could not do its part.
 
 use crate::database::DatabaseError;
 use crate::ledger::LedgerError;

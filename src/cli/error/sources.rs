@@ -1,4 +1,4 @@
-//! What the rooms' errors become on the command line, where they are told otherwise than they say it themselves.
+//! The rooms' errors on the command line, where it words them otherwise than they do themselves.
 
 use super::CliError;
 use crate::eligibility::checker::CheckError;

@@ -2,7 +2,7 @@
 
 use clap::Command;
 
-/// What stands at the end of a command's help, by its path. A command that has more to say says it in its own file.
+/// The end of a command's help, by the command's path. A command that has more to say says it in its own file.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("approval require", &["perkgate approval require --merchant cathay"]),
     ("approval show", &["perkgate approval show --merchant cathay --json"]),

@@ -1,4 +1,4 @@
-//! What the program says of itself: `examples` for every command's help, shell `completions`, `man` pages.
+//! The program's texts about itself: `examples` for every command's help, shell `completions`, `man` pages.
 
 pub(crate) mod completions;
 pub(crate) mod examples;

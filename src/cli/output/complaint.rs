@@ -1,10 +1,10 @@
-//! What is told of an error: one thing that is wrong, its place, and what to try.
+//! The report of an error: one thing that is wrong, its place, and what to try.
 
 use crate::access::Flaw;
 use crate::cli::document::Fault;
 use crate::foundation::document::Issue;
 
-/// One thing that is wrong, as it is told.
+/// One thing that is wrong, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Complaint {
     pub error: String,

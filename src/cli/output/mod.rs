@@ -21,7 +21,7 @@ use crate::foundation::escape;
 use crate::telemetry::logs;
 use complaint::Complaint;
 
-/// How a command answers.
+/// The form in which a command answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     /// One JSON document on stdout, and nothing else there.
@@ -109,7 +109,7 @@ impl Output {
     }
 }
 
-/// Whether an answer got out. A reader that has seen enough and went away is no error.
+/// Checks that an answer got out. A reader that has seen enough and went away is no error.
 ///
 /// # Errors
 /// [`CliError::Output`].

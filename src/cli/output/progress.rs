@@ -1,4 +1,4 @@
-//! How far a long piece of work has come, on stderr, when a person is there to see it.
+//! The progress of a long piece of work, on stderr, when a person is there to see it.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -38,7 +38,7 @@ impl Reading {
 /// Works a run off with a bar that counts `what`, and returns what came out.
 ///
 /// # Errors
-/// What the run returns.
+/// The errors of the run.
 pub(crate) async fn work_off<R: Run>(output: Output, what: &'static str, mut run: R) -> Result<R::Answer, CliError> {
     let target = if output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let template = format!("{{bar:30}} {{human_pos}}/{{human_len}} {what} ({{per_sec}}, {{eta}} left)");

@@ -18,7 +18,7 @@ use crate::perks::error::PerkError;
 use crate::perks::perk::NewVersion;
 use crate::perks::perk::VersionStatus;
 
-/// What became of a perk by its file.
+/// The outcome of applying a perk's file.
 #[derive(Debug, Serialize)]
 pub(super) struct Applied {
     perk: PerkSlug,
@@ -29,10 +29,10 @@ pub(super) struct Applied {
     pub changed: bool,
     /// Pointers into the perk file.
     warnings: Vec<Issue>,
-    /// Whether the merchant asks for them; only asked where the version is in review.
+    /// True if the merchant asks for them; only asked where the version is in review.
     #[serde(skip)]
     four_eyes: bool,
-    /// It was to be published, and waits for somebody.
+    /// It was to be published, and waits for someone.
     #[serde(skip)]
     pub waits: bool,
 }
@@ -40,7 +40,7 @@ pub(super) struct Applied {
 /// Applies the files in one transaction, each with what was said of it; tells of each in their order.
 ///
 /// # Errors
-/// What stands in the way of any of them: then none was applied.
+/// The errors that stand in the way of any of them: then none was applied.
 pub(super) async fn apply(
     gateway: &Gateway,
     merchant: &MerchantId,

@@ -16,7 +16,7 @@ use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
 
-/// What the command line says of every file.
+/// The flags of the command line that hold for every file.
 pub(super) struct Wishes {
     pub merchant: MerchantFlag,
     pub publish: bool,
@@ -33,7 +33,7 @@ impl Wishes {
     }
 }
 
-/// What would be done; nothing was.
+/// The changes that would be made; none was.
 #[derive(Serialize)]
 struct Plan {
     dry_run: bool,
@@ -105,7 +105,7 @@ pub(super) fn run(
     Ok(if applied.perks.iter().any(|it| it.applied.waits) { Completion::Failed } else { Completion::Succeeded })
 }
 
-/// What each file would do.
+/// Works out what each file would do.
 ///
 /// # Errors
 /// All that can't work in any of them.

@@ -5,15 +5,16 @@ use std::path::Path;
 use crate::cli::document::Document;
 use crate::cli::error::CliError;
 use crate::foundation::document::{Issue, Issues, Spot};
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, PerkSlug};
 use crate::foundation::json::Json;
-use crate::perks::catalog::{MAX_NAME, MAX_NOTE};
+use crate::perks::catalog::MAX_NAME;
 use crate::perks::purpose::Purpose;
 
 /// The largest file that is read: far beyond any rule.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What a perk file says.
+/// The content of a perk file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PerkFile {
     pub perk: PerkSlug,

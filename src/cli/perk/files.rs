@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// Whether a name, its ending taken off, is that of a file of cases.
+/// Tells whether a name, its ending taken off, is that of a file of cases.
 pub(super) fn is_of_cases(stem: &str) -> bool {
     stem.strip_suffix(".test").is_some()
 }

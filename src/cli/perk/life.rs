@@ -60,7 +60,7 @@ pub(crate) enum Life {
     },
     /// Take a schedule back.
     Unschedule(OfVersion),
-    /// Go back: what an earlier version said becomes a new one, and decides; a server that runs follows within a second.
+    /// Go back: an earlier version's rule becomes a new version, and decides; a running server follows within a second.
     Rollback {
         #[command(flatten)]
         of: OfPerk,

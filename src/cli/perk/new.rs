@@ -29,7 +29,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// What to begin with.
+    /// The template to begin with.
     #[arg(long, value_parser = templates())]
     template: Template,
     /// The perk's short name [default: the template's].
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
     Ok(Completion::Succeeded)
 }
 
-/// Never over a file that somebody made meanwhile.
+/// Never over a file that someone made meanwhile.
 fn put(path: &Path, text: &str) -> Result<(), CliError> {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
     made.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {

@@ -1,4 +1,4 @@
-//! What applying a perk file would do, told before it is done.
+//! The plan of what applying a perk file would do, shown before it is done.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
 use crate::rules::diff::{Change, diff};
 use crate::rules::rule::Rule;
 
-/// How a perk file and the gateway stand to each other.
+/// The state of a perk file compared with the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outlook {
@@ -41,15 +41,15 @@ pub(super) struct Planned {
     /// The latest version on the gateway, that the file was compared with.
     pub version: Option<i32>,
     pub status: Option<VersionStatus>,
-    /// Whether the rule is to decide at once.
+    /// True if the rule is to decide at once.
     pub publish: bool,
-    /// Whether somebody must approve it first.
+    /// True if someone must approve it first.
     pub waits: bool,
     /// Nothing can be done with it any more.
     #[serde(skip)]
     is_retired: bool,
     pub changes: Vec<Change>,
-    /// What becomes of the name and the purpose.
+    /// The changes to the name and the purpose.
     pub renamed: Vec<String>,
     /// Pointers into the perk file.
     pub warnings: Vec<Issue>,
@@ -103,7 +103,7 @@ impl Planned {
         })
     }
 
-    /// Whether applying it lets a version decide that doesn't yet.
+    /// Tells whether applying it lets a version decide that doesn't yet.
     pub(super) const fn would_be_published(&self) -> bool {
         let is_to_decide = matches!(self.outlook, Outlook::New | Outlook::Changed | Outlook::Publish);
         self.publish && !self.waits && is_to_decide

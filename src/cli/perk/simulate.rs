@@ -49,7 +49,7 @@ impl RuleArgs {
     /// The rule that is meant.
     ///
     /// # Errors
-    /// What keeps the perk file from being read; [`CliError::Faulty`] when it is another perk's.
+    /// The errors of reading the perk file; [`CliError::Faulty`] when it is another perk's.
     pub(crate) fn choice(&self) -> Result<Choice, CliError> {
         let Some(path) = &self.file else {
             return Ok(self.version.map_or(Choice::Deciding, Choice::Version));
@@ -78,7 +78,7 @@ pub struct Args {
     /// Everyone whose score is known.
     #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk"])]
     everyone: bool,
-    /// What the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
+    /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
     /// Any instant, past or future (RFC 3339); now without it.
@@ -148,7 +148,7 @@ pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
     Context::parse_loose(&json).map_err(CliError::Context)
 }
 
-/// What would be decided, as it is told.
+/// The decision that would be made, as it is shown.
 #[derive(Serialize)]
 struct SimulatedView {
     perk: PerkSlug,
@@ -274,7 +274,7 @@ fn shown(value: &Shown) -> String {
     }
 }
 
-/// What the rule goes by.
+/// The name that the rule goes by.
 pub(crate) fn named(version: Option<i32>) -> String {
     version.map_or_else(|| "the rule of the file".to_owned(), |version| format!("version {version}"))
 }

@@ -1,5 +1,5 @@
-//! `perkgate token`: verifies a token as a door would, with nothing but the published keys; `token_rotate.rs`
-//! makes the key that signs the next ones, `token_revoke.rs` withdraws one.
+//! `perkgate token`: verifies a token as a door would, with nothing but the published keys; `rotate.rs`
+//! makes the key that signs the next ones, `revoke.rs` withdraws one.
 //!
 //! To verify, no settings, no database and no master key are read: a door has none.
 
@@ -61,7 +61,7 @@ struct Verify {
     audience: String,
 }
 
-/// What the verifier says.
+/// The verifier's verdict.
 enum Verdict {
     Valid(Claims),
     Refused(TokenError),

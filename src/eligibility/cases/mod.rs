@@ -44,7 +44,7 @@ pub struct Case {
     pub expected: Expected,
 }
 
-/// What is to be decided. What is left out may be anything.
+/// The decision that a case expects. What is left out may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     pub decision: Decision,
@@ -66,10 +66,10 @@ pub enum Waiting {
     Until(Timestamp),
 }
 
-/// What a case file says its cases are about, before they are read.
+/// The rule or perk file that a case file says its cases are about, before they are read.
 ///
 /// # Errors
-/// What is wrong with its outermost members.
+/// The issues with its outermost members.
 pub fn tested(file: &Json) -> Result<Tested, Vec<Issue>> {
     let mut issues = Issues::default();
     let spot = Spot::root(file);
@@ -91,7 +91,7 @@ pub fn tested(file: &Json) -> Result<Tested, Vec<Issue>> {
 /// Reads the cases of a file; wall times are taken in `rule`'s zone.
 ///
 /// # Errors
-/// Everything that is wrong with them, as far as is told at once.
+/// Everything that is wrong with them, as far as is reported at once.
 pub fn read_cases(file: &Json, rule: &Rule) -> Result<Vec<Case>, Vec<Issue>> {
     let mut issues = Issues::default();
     let spot = Spot::root(file);
@@ -99,7 +99,7 @@ pub fn read_cases(file: &Json, rule: &Rule) -> Result<Vec<Case>, Vec<Issue>> {
         .and_then(|fields| fields.required("cases", &mut issues))
         .and_then(|cases| cases.list(1..=MAX_CASES, &mut issues))
         .and_then(|cases| {
-            // All of them, so that all that is wrong is told; not `collect`, which stops at the first.
+            // All of them, so that all that is wrong is reported; not `collect`, which stops at the first.
             let read: Vec<_> = cases.iter().map(|case| Case::read(case, rule, &mut issues)).collect();
             read.into_iter().collect()
         });
@@ -140,7 +140,7 @@ impl Case {
     }
 }
 
-/// What is known of the person.
+/// The facts that are known of the person.
 #[derive(Default)]
 struct Subject {
     score: Option<ScoreFact>,
@@ -265,7 +265,7 @@ impl Expected {
         Some(Self { decision: decision?, tier: tier?, reasons: reasons?, next_eligible_at: next?, max_wait: max_wait? })
     }
 
-    /// Whether `verdict` is what was expected.
+    /// Tells whether `verdict` is what was expected.
     #[must_use]
     pub fn is_met_by(&self, verdict: &Verdict) -> bool {
         self.decision == verdict.decision

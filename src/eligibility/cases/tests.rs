@@ -1,4 +1,4 @@
-//! How case files are read, and what passes.
+//! Tests of reading case files, and of what passes.
 
 use crate::eligibility::cases::*;
 

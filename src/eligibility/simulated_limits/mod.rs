@@ -22,9 +22,9 @@ use visits::{Stands, Use, Visit};
 /// Which of the two histories is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timeline {
-    /// What the ledger did.
+    /// The history of what the ledger did.
     Actual,
-    /// What the rule would have done.
+    /// The history of what the rule would have done.
     Hypothetical,
 }
 
@@ -59,7 +59,7 @@ impl Since {
     }
 }
 
-/// What the limits would have said to one check.
+/// The answer that the limits would have given to one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Admission {
     pub admitted: bool,
@@ -74,7 +74,7 @@ pub(super) type Key = [u8; 16];
 /// Behind this much time nothing comes any more: the log is nearly in the order of its instants.
 const SETTLED_MICROS: i64 = 24 * 3600 * 1_000_000;
 
-/// How many grants and lines there are before it is worth looking for what is over.
+/// Number of grants and lines from which it is worth looking for what is over.
 const CROWDED: usize = 8192;
 
 /// A check that asks for room.
@@ -101,13 +101,13 @@ pub(super) struct Counters {
     limits: HashMap<String, Counting>,
     /// Where one check is all that will ask: its counters, and no others are kept.
     only: Option<HashSet<Key>>,
-    /// Whether other perks of the merchant use some of the counters too.
+    /// True if other perks of the merchant use some of the counters too.
     across_perks: bool,
-    /// What only adds up.
+    /// The counters that only add up.
     sums: HashMap<Key, [u64; 2]>,
     /// Where uses lapse one by one.
     lines: HashMap<Key, Lines>,
-    /// What grants used, so that it can be moved and given back.
+    /// The uses of grants, so that they can be moved and given back.
     visits: HashMap<Key, Visit>,
     /// The latest instant met, in microseconds.
     latest: i64,
@@ -115,7 +115,7 @@ pub(super) struct Counters {
 }
 
 struct Lines {
-    /// How far the horizon lies behind the time, in microseconds.
+    /// The distance of the horizon behind the time, in microseconds.
     behind: i64,
     courses: [Line; 2],
 }
@@ -149,12 +149,12 @@ impl Counters {
         Self { only: Some(claims.iter().map(key).collect()), ..Self::of(rule) }
     }
 
-    /// Whether what other perks granted counts.
+    /// True if what other perks granted counts.
     pub const fn are_across_perks(&self) -> bool {
         self.across_perks
     }
 
-    /// Whether there is anything to count.
+    /// True if there is anything to count.
     pub fn are_there(&self) -> bool {
         !self.limits.is_empty()
     }
@@ -230,7 +230,7 @@ impl Counters {
         lines.courses.of(course)
     }
 
-    /// What the limits say to a grant in `course`, as the ledger asks them: one that any limit refuses
+    /// The answer of the limits to a grant in `course`, as the ledger asks them: one that any limit refuses
     /// uses nothing, and neither does asking.
     pub fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
         let at = asking.at.as_microsecond();

@@ -1,4 +1,4 @@
-//! What becomes of grants in a replay: guests come in, guests leave, mistakes are taken back.
+//! The course of grants in a replay: guests come in, guests leave, mistakes are taken back.
 
 use std::collections::HashSet;
 
@@ -84,7 +84,7 @@ impl Counters {
         }
     }
 
-    /// What an end gave back of the sums of the one check that will ask. They can be as many as a
+    /// Gives back what an end returned of the sums of the one check that will ask. They can be as many as a
     /// lifetime of grants, so they are not kept one by one.
     pub fn give_back_sums(&mut self, end: &PastEnd, of_this_perk: bool) {
         for part in &end.returned {

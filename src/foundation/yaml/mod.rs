@@ -37,7 +37,7 @@ pub struct YamlError {
     pub fault: YamlFault,
 }
 
-/// What is wrong with it.
+/// The fault in the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum YamlFault {
     #[error("not valid YAML: {0}")]
@@ -244,7 +244,7 @@ fn scalar(text: &str, style: ScalarStyle) -> Result<Json, YamlFault> {
     if text.contains('\0') { Err(YamlFault::Nul) } else { Ok(Json::text(text)) }
 }
 
-/// Whether the core schema takes it for a number, also in a form that we don't.
+/// True if the core schema takes it for a number, also in a form that we don't.
 fn is_number(text: &str) -> bool {
     let all = |digits: &str, is_digit: fn(&u8) -> bool| !digits.is_empty() && digits.as_bytes().iter().all(is_digit);
     let special = |text: &str| matches!(text, ".inf" | ".Inf" | ".INF");
@@ -277,7 +277,7 @@ fn refuse_controls(text: &str) -> Result<(), YamlError> {
     Err(YamlError { mark, fault: YamlFault::Control(rest.chars().next().unwrap_or_default()) })
 }
 
-/// The parser's complaint; most that it has about tabs are told in our words.
+/// The parser's complaint; most that it has about tabs are put in our words.
 fn syntax(text: &str, error: &ScanError) -> YamlError {
     let mark = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
     // It complains of a tab where it was before it came to the line that the tab indents.
@@ -303,7 +303,7 @@ fn tab_in_indent(line: &str) -> Option<usize> {
     indent.find('\t').map(|at| at + 1)
 }
 
-/// What is sent back of a text that may be as long as the file.
+/// The part that is sent back of a text that may be as long as the file.
 fn shown(text: &str) -> String {
     const MOST: usize = 120;
     match text.char_indices().nth(MOST) {

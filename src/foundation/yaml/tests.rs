@@ -1,4 +1,4 @@
-//! What is read and refused, where things stand, and the round trip through the writer.
+//! Tests of what is read and refused, of where things stand, and of the round trip through the writer.
 
 use proptest::prelude::*;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::foundation::json::Json;
 
-/// How wide a line of a short list or object may be.
+/// The widest that a line of a short list or object may be.
 const WIDTH: usize = 100;
 
 /// The document as YAML: members in the order they have, one a line; small lists and objects of plain
@@ -62,7 +62,7 @@ fn write_items(items: &[Json], indent: usize, out: &mut String) {
     }
 }
 
-/// What follows a name and its colon, or a dash, to the end of the line and below it.
+/// Writes what follows a name and its colon, or a dash, to the end of the line and below it.
 fn write_value(value: &Json, indent: usize, out: &mut String) {
     match value {
         Json::Object(members) if !is_short(value, indent + 12) => {
@@ -83,7 +83,7 @@ fn write_value(value: &Json, indent: usize, out: &mut String) {
     }
 }
 
-/// Whether it is written on one line: an empty one, or one that fits and holds no objects and no
+/// True if it is written on one line: an empty one, or one that fits and holds no objects and no
 /// lists of lists.
 fn is_short(value: &Json, indent: usize) -> bool {
     let is_plain = |value: &Json| !matches!(value, Json::List(_) | Json::Object(_));

@@ -85,7 +85,7 @@ mod tests {
             assert_eq!(check(Method::POST, address), None, "{address}");
             assert_eq!(check(Method::GET, address).as_deref(), Some("POST"), "{address}");
         }
-        // Somebody may be called that.
+        // Someone may be called that.
         let import = "/v1/scores/klout/import";
         for method in [Method::POST, Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
             assert_eq!(check(method, import), None);

@@ -101,7 +101,7 @@ fn check(req: &ServiceRequest) -> Result<(), Problem> {
 /// the router would take for another path than the address means.
 ///
 /// # Errors
-/// What the rest returns; its own refusals are answers.
+/// The errors of the rest; its own refusals are answers.
 pub(crate) async fn refuse_unknown_parameters(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

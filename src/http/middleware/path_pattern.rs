@@ -24,8 +24,8 @@ impl PathPattern {
         same && segments.next().is_none()
     }
 
-    /// Of two that fit an address, the one of the lower rank is meant: `/grants/void` fits `/grants/{grant}` too, and
-    /// means itself.
+    /// The number of its segments that take anything. Of two that fit an address, the one of the lower rank is meant:
+    /// `/grants/void` fits `/grants/{grant}` too, and means itself.
     pub(crate) fn rank(&self) -> usize {
         self.0.iter().filter(|segment| matches!(segment, Segment::Any)).count()
     }

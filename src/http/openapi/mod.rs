@@ -89,7 +89,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// What is left out is not there: a parameter has no way to be null, and a body that is null is refused.
+/// Drops null where it can't be sent: a parameter has no way to be null, and a body that is null is refused.
 fn leave_out_nulls(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter {

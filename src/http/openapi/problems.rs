@@ -1,4 +1,4 @@
-//! What operations can answer when they refuse, as sets that the OpenAPI document lists.
+//! The problems that operations can refuse with, as sets that the OpenAPI document lists.
 
 use std::collections::BTreeMap;
 
@@ -56,49 +56,49 @@ macro_rules! problem_sets {
 }
 
 problem_sets! {
-    /// What every operation can answer, whatever it is.
+    /// Problems of every operation, whatever it is.
     ProblemsOfAll = [ExpectationFailed];
-    /// What can be wrong with the copy that a caller says it holds.
+    /// Problems with the copy that a caller says it holds.
     ProblemsOfCopies = [BadRequest];
-    /// What every operation that needs a key can answer: to the key, and to parameters that it doesn't take.
+    /// Problems of every operation that needs a key: with the key, and with parameters that it doesn't take.
     ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, OriginNotAllowed, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
-    /// What a query can do wrong.
+    /// Problems with a query.
     ProblemsOfQuery = [BadRequest, InvalidRequest];
-    /// What a body can do wrong.
+    /// Problems with a body.
     ProblemsOfBody = [BadRequest, MalformedJson, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest];
-    /// What a form can do wrong.
+    /// Problems with a form.
     ProblemsOfForms = [BadRequest, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest];
     /// A name that names nothing, or nothing of this merchant.
     ProblemsOfNames = [NotFound];
-    /// What was recorded too long ago.
+    /// A record that was made too long ago.
     ProblemsOfPruning = [Pruned];
-    /// What asking without being recorded can run into.
+    /// Problems of asking without being recorded.
     ProblemsOfDryRuns = [TooManyDryRuns];
-    /// What an idempotency key can do wrong.
+    /// Problems with an idempotency key.
     ProblemsOfIdempotency = [BadIdempotencyKey, InProgress, IdempotencyKeyReused];
     /// A name that is taken.
     ProblemsOfTaken = [AlreadyExists];
-    /// What can stand in the way of a perk's new version.
+    /// Obstacles to a perk's new version.
     ProblemsOfRetired = [PerkRetired];
-    /// What can stand in the way of a draft's change.
+    /// Obstacles to a draft's change.
     ProblemsOfDrafts = [NotADraft, PerkRetired, PreconditionFailed, WeakTag];
     /// An edit that doesn't say of what.
     ProblemsOfEdits = [PreconditionRequired];
-    /// What can stand in the way of a step in a version's or a perk's life.
+    /// Obstacles to a step in a version's or a perk's life.
     ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed, WeakTag];
-    /// What one person can't do alone.
+    /// An action that one person can't take alone.
     ProblemsOfApproval = [SelfApproval];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
-    /// What contesting can run into.
+    /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
-    /// What a person's decision can run into.
+    /// Problems of a person's decision.
     ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired];
-    /// What a long run can be told.
+    /// Problems of a long run.
     ProblemsOfRuns = [TooManyRuns];
-    /// What a token can be.
+    /// Problems with a token.
     ProblemsOfTokens = [AlreadyRedeemed, InvalidToken];
 }
 

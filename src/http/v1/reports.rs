@@ -22,7 +22,7 @@ use crate::web::deadline::Deadline;
 use crate::web::extract::Params;
 use crate::web::problem::{Problem, Spot};
 
-/// How a report is written.
+/// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ReportFormat)]
@@ -33,7 +33,7 @@ pub enum Format {
     Html,
 }
 
-/// What makes a group.
+/// The property that a report is grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupedBy {
@@ -61,19 +61,19 @@ pub struct ReportQuery {
     /// Whose dates, days and hours: a name of the IANA time zone database; the merchant's unless given.
     #[param(example = "America/Los_Angeles")]
     time_zone: Option<String>,
-    /// Of this perk only.
+    /// This perk only.
     #[param(example = "sfo-lounge")]
     perk: Option<String>,
     /// Totals only unless given.
     group_by: Option<GroupedBy>,
     /// `json` unless given.
     format: Option<Format>,
-    /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
+    /// True if `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; false unless given.
     #[param(value_type = Option<bool>)]
     bom: Option<Mark>,
 }
 
-/// Whether something is marked; query parameters come as text.
+/// True if something is marked; query parameters come as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
@@ -95,12 +95,12 @@ pub struct FairnessQuery {
     /// Whose dates: a name of the IANA time zone database; the merchant's unless given.
     #[param(example = "America/Los_Angeles")]
     time_zone: Option<String>,
-    /// Of this perk only.
+    /// This perk only.
     #[param(example = "sfo-lounge")]
     perk: Option<String>,
     /// `json` unless given.
     format: Option<Format>,
-    /// Whether `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; not unless given.
+    /// True if `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; false unless given.
     #[param(value_type = Option<bool>)]
     bom: Option<Mark>,
 }
@@ -123,17 +123,17 @@ pub struct ReportView {
     time_zone: String,
     #[schema(format = DateTime)]
     as_of: String,
-    /// How many events the log had then: whoever counts them again comes to the same.
+    /// The number of events that the log had then: a client that counts them again comes to the same.
     log_size: i64,
-    /// What the period and the columns mean.
+    /// The meaning of the period and the columns.
     meaning: String,
-    /// How many events of the period have lost their bodies and are counted nowhere, whatever their perk.
+    /// The number of events of the period that have lost their bodies and are counted nowhere, whatever their perk.
     pruned: u64,
     #[schema(example = json!({"checks": 3, "granted": 2, "denied": 1}))]
     totals: BTreeMap<String, f64>,
     group_by: Option<enumerations::ReportGrouping>,
     groups: Vec<GroupView>,
-    /// Of the grants report: use against each limit.
+    /// The use against each limit, in the grants report.
     limits: Vec<LimitUseView>,
 }
 
@@ -144,7 +144,7 @@ pub struct ReportView {
 pub struct GroupView {
     /// Null where events don't say; a week is `2012-W19` (ISO 8601), a month `2012-05`.
     group: Option<String>,
-    /// What people call a group that is a perk or a version of its rule.
+    /// The display name of a group that is a perk or a version of its rule.
     name: Option<String>,
     #[serde(flatten)]
     counts: BTreeMap<String, f64>,
@@ -157,13 +157,13 @@ pub struct LimitUseView {
     perk: String,
     perk_name: String,
     limit: String,
-    /// What the checks of the period used of it.
+    /// The amount that the checks of the period used of it.
     used: u64,
-    /// What ends of grants in the period gave back.
+    /// The amount that ends of grants in the period gave back.
     returned: u64,
     /// The most that stood against it at once, in any one window.
     peak: u64,
-    /// What the last check was held to.
+    /// The maximum that the last check was held to.
     max: u64,
     refused: u64,
 }

@@ -27,7 +27,7 @@ use crate::web::auth::Authorized;
 use crate::web::extract::Body;
 use crate::web::problem::Problem;
 
-/// Who is to be erased.
+/// The person to be erased.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErasureBody {
@@ -36,7 +36,7 @@ pub struct ErasureBody {
     subject: String,
 }
 
-/// What was erased. It doesn't repeat who it was.
+/// The result of an erasure. It doesn't repeat who it was.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "erased": true, "pseudonym": "sub_0c3f5a7e9b1d2f4a6c8e0b2d4f6a8c0e", "scores": 1, "referrals_closed": 0,
@@ -47,25 +47,25 @@ pub struct ErasureBody {
 pub struct ErasureView {
     /// False when nothing was held: the person was never known here, or is erased already.
     erased: bool,
-    /// What events went on calling the person, and what is nobody's name now; null when no event was
+    /// The name that events went on using for the person, and that is nobody's now; null when no event was
     /// about them.
     pseudonym: Option<String>,
-    /// The same of events about an earlier spelling of the handle, where somebody was known under both.
+    /// The same of events about an earlier spelling of the handle, where someone was known under both.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_pseudonym: Option<String>,
-    /// How many scores were deleted.
+    /// The number of scores that were deleted.
     scores: u64,
-    /// How many open referrals were closed, as denied.
+    /// The number of open referrals that were closed, as denied.
     referrals_closed: u64,
-    /// What had been used of limits whose windows may still be open. Somebody who comes back is
-    /// somebody new: for them these limits begin anew.
+    /// The past use of limits whose windows may still be open. Someone who comes back is
+    /// someone new: for them these limits begin again.
     limits_restarted: Vec<LimitHeldView>,
-    /// Whether old copies in the database's own files are gone too. If not, something still reads them,
+    /// True if old copies in the database's own files are deleted too. If not, something still reads them,
     /// and it is tried again. Backups and archives are yours to let expire.
     purged: bool,
 }
 
-/// What a person has used of a limit.
+/// The use of a limit by a person.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LimitHeld)]
 pub struct LimitHeldView {
@@ -94,15 +94,15 @@ pub struct RecordBody {
     cursor: Option<String>,
 }
 
-/// What is held on a person: what stands, with the first page; and what happened, oldest first.
+/// The record of a person: what stands, with the first page; and what happened, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecordView {
     /// As it was normalised.
     #[schema(example = "twitter:ada")]
     subject: String,
-    /// What events and tokens call the person; null when no event is about them.
+    /// The name of the person in events and tokens; null when no event is about them.
     pseudonym: Option<String>,
-    /// What events call them that were about an earlier spelling of the handle, where there are both.
+    /// The name in events that were about an earlier spelling of the handle, where there are both.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_pseudonym: Option<String>,
     /// When the first check about them was made.
@@ -110,7 +110,7 @@ pub struct RecordView {
     since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Vec<ScoreHeldView>>,
-    /// What they have used of limits whose windows may still be open.
+    /// Their use of limits whose windows may still be open.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Vec<LimitHeldView>>,
     /// Before when the merchant pruned its log: events from then may be missing here, as nobody can tell
@@ -139,7 +139,7 @@ pub struct ScoreHeldView {
     recorded_at: Timestamp,
 }
 
-/// What an event keeps sealed under the person's key, by its kind.
+/// The facts that an event keeps sealed under the person's key, by its kind.
 #[derive(ToSchema)]
 #[schema(as = PersonalFacts, example = json!({"score": 37, "context": {"terminal": "A"}}))]
 #[expect(dead_code, reason = "describes what the ledger writes")]
@@ -155,18 +155,18 @@ pub struct PersonalEventView {
     at: Timestamp,
     #[schema(example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     about: String,
-    /// What the log says of it to everyone who may read it.
+    /// The facts that the log shows to everyone who may read it.
     #[schema(value_type = Option<FactsView>)]
     facts: Option<Json>,
-    /// What it keeps sealed under the person's key: the score, the context, the exact reasons, notes.
+    /// The facts that it keeps sealed under the person's key: the score, the context, the exact reasons, notes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PersonalFactsView>)]
     personal: Option<Json>,
-    /// Of a check: why, in sentences.
+    /// The reasons for a check's outcome, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["The score is 3 points short of the 40 that Main lounge asks for."]))]
     explanation: Vec<String>,
-    /// Of a check that was not granted: what would have changed the outcome, reason by reason.
+    /// The changes that would have led to another outcome of a check that was not granted, reason by reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["3 more points for Main lounge."]))]
     would_have_changed: Vec<String>,

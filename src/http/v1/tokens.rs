@@ -23,7 +23,7 @@ use crate::web::problem::{Problem, Spot};
 const MAX_DOOR: usize = 80;
 const MAX_ATTEMPT: usize = 128;
 
-/// A door's wish to let somebody in.
+/// A door's wish to let someone in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedeemBody {
@@ -98,13 +98,13 @@ pub async fn redeem_token(
 pub struct TokenForm {
     #[schema(example = "eyJhbGciOiJFZERTQSIs…")]
     token: String,
-    /// What kind of token it is. There is one kind, so it is not looked at.
+    /// The kind of token. There is one kind, so it is not looked at.
     #[schema(example = "eligibility+jwt")]
     #[expect(dead_code, reason = "clients of the standards send it")]
     token_type_hint: Option<String>,
 }
 
-/// Whether a token still opens a door.
+/// The answer to whether a token still opens a door.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Introspection)]
 #[serde(untagged)]
@@ -149,15 +149,15 @@ pub struct ActiveTokenView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "042a2fa690be5b43")]
     rule_hash: Option<String>,
-    /// How many people, the person included; absent for one.
+    /// The number of people, the person included; absent for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     party: Option<i32>,
     /// Where it was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     loc: Option<String>,
-    /// Whether it opens one door once.
+    /// True if it opens one door once.
     single_use: bool,
-    /// How often it was spent: more than never only if it is not for single use.
+    /// The number of times it was spent: more than 0 only if it is not for single use.
     redemptions: u64,
 }
 
@@ -201,7 +201,7 @@ impl From<Option<Active>> for IntrospectionView {
 
 /// Introspect a token
 ///
-/// Whether it would open a door now (RFC 7662), without spending it: its claims if it would, and
+/// Tells whether it would open a door now (RFC 7662), without spending it: its claims if it would, and
 /// `{"active":false}` for any other, be it forged, another merchant's, expired, released, taken back, or
 /// for single use and spent. The body is a form. Roles: admin, kiosk, door (its own audience only).
 #[utoipa::path(

@@ -1,7 +1,7 @@
 //! One open case about a person and perk: what comes while it is open belongs to it.
 //!
 //! A person can't be buried in cases. A refusal that is contested while a contest of the same person and perk is
-//! open is added to it (a row of its own, which `contests.rs` writes), and a check that is referred while a referral
+//! open is added to it (a row of its own, which `contest.rs` writes), and a check that is referred while a referral
 //! is open joins that one: its event names it, and no row is written. Both hold the person's row until they commit,
 //! so that of two replicas one opens the case and the other finds it.
 

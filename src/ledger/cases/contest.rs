@@ -1,8 +1,8 @@
-//! Refusals that somebody contests: a case for a person, who upholds the decision or overturns it.
+//! Refusals that someone contests: a case for a person, who upholds the decision or overturns it.
 //!
 //! A contest is a referral that was opened afterwards. It stands in the same table and is decided by the
-//! same code (`referrals.rs`): whoever overturns a refusal grants a check in its place, limits and all. While one
-//! is open about a person and perk, another refusal that is contested is added to it (`cases.rs`).
+//! same code (`referral.rs`): overturning a refusal grants a check in its place, limits and all. While one
+//! is open about a person and perk, another refusal that is contested is added to it (`case.rs`).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,10 +34,10 @@ pub const CLOSED: &str = "contest.closed";
 /// names the case.
 pub const ADDED: &str = "contest.added";
 
-/// How many refusals are added to one case at most.
+/// The most refusals that are added to one case.
 pub const MOST_ADDED: usize = 20;
 
-/// What became of an [`Objection`].
+/// The outcome of an [`Objection`].
 #[derive(Debug)]
 pub enum Contest {
     /// A case of its own.
@@ -95,7 +95,7 @@ impl ContestStatus {
 /// The longest reason why a refusal is wrong, in characters.
 pub const MAX_REASON: usize = 1000;
 
-/// What somebody says about a decision.
+/// A statement by someone that a decision is wrong.
 #[derive(Debug, Clone)]
 pub struct Objection {
     pub merchant: MerchantId,
@@ -200,7 +200,7 @@ fn refused(
     let Objection { merchant, check, .. } = objection;
     let event = replay::find_event(tx.conn, merchant, check, check::KIND)?;
     let told = |name: &str| event.as_ref().and_then(|event| event.facts.member(name)).and_then(Json::as_text);
-    // The person before any case, as whoever erases does: an erasure either sees this case and closes it, or comes
+    // The person before any case, as in an erasure: an erasure either sees this case and closes it, or comes
     // first and refuses it; and of two who contest, the second sees the case of the first.
     let is_known = match told("subject") {
         Some(subject) => !people::hold_subjects(tx.conn, merchant, &[subject])?.is_empty(),
@@ -236,7 +236,7 @@ fn refused(
     Ok((event.ok_or(Abort::Refused(ContestError::NotFound))?, asked, is_known))
 }
 
-/// What names nobody about a refusal that is contested; `case` is the open one that it is added to.
+/// The facts of a contested refusal that name nobody; `case` is the open one that it is added to.
 fn facts_of(row: &ReferralRow, event: &StoredEvent, asked_at: Timestamp, case: Option<&ReferralRow>) -> Json {
     let facts = [
         ("perk", Json::text(&row.perk)),

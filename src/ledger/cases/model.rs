@@ -14,7 +14,7 @@ pub enum ReferralStatus {
     Open,
     Granted,
     Denied,
-    /// Of a contest: the person was erased before anybody judged. A referral is denied then.
+    /// A contest whose person was erased before anybody judged. A referral is denied then.
     #[serde(skip_deserializing)]
     Closed,
 }
@@ -33,7 +33,7 @@ pub struct Referral {
     pub decided: Option<Decided>,
 }
 
-/// That a refusal was contested.
+/// The contest of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contested {
     pub at: Timestamp,
@@ -43,7 +43,7 @@ pub struct Contested {
     pub added: Vec<Added>,
 }
 
-/// How a person decided.
+/// The decision of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     pub at: Timestamp,
@@ -71,7 +71,7 @@ impl TryFrom<AdditionRow> for Added {
 }
 
 impl Referral {
-    /// Who decided: the API key, or `cli`. Nobody where it was closed unjudged.
+    /// The API key that decided, or `cli`. None where it was closed unjudged.
     pub fn decided_by(&self) -> Option<&str> {
         let decided = self.decided.as_ref().filter(|_| self.status != ReferralStatus::Closed)?;
         Some(&decided.by)
@@ -122,7 +122,7 @@ impl TryFrom<ReferralRow> for Referral {
     }
 }
 
-/// What is personal about a decision, or about what made it necessary.
+/// The personal part of a decision, or of what made it necessary.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Personal {
     pub note: String,

@@ -2,7 +2,7 @@
 //!
 //! The row is written with the check. A decision is one transaction: the row is locked first, before
 //! anything that checks lock, so that of two people one decides; then the check that the person
-//! grants goes through `batch.rs` like any other, limits and all; then the row and the event. A grant
+//! grants goes through `write/batch.rs` like any other, limits and all; then the row and the event. A grant
 //! that a limit refuses is rolled back whole, and the referral stays open.
 
 use jiff::Timestamp;
@@ -31,21 +31,18 @@ use crate::ledger::{Ledger, LedgerError, Recorded};
 /// The kind of a decision's event; it is about the check that was referred.
 pub const KIND: &str = "referral.decided";
 
-/// The longest note on why it was decided so, in characters.
-pub const MAX_NOTE: usize = 500;
-
 /// All there is to decide a referral by.
 #[derive(Debug, Clone)]
 pub struct Referred {
     pub referral: Referral,
     pub asked: CheckRecord,
     pub subject_ref: SubjectRef,
-    /// Who it is about: personal.
+    /// The person it is about: personal.
     pub handle: SubjectHandle,
     pub party: u64,
     pub location: Option<String>,
     pub kiosk: Option<String>,
-    /// What the rule looked at; an object.
+    /// The context that the rule looked at; an object.
     pub context: Json,
     /// Why it was contested, if it was.
     pub objection: Option<String>,
@@ -55,7 +52,7 @@ pub struct Referred {
     pub note: Option<String>,
 }
 
-/// What a person decides about a check.
+/// The decision of a person about a check.
 #[derive(Debug, Clone)]
 pub struct Resolution {
     pub merchant: MerchantId,
@@ -70,7 +67,7 @@ pub struct Resolution {
     pub grant: Option<Box<CheckEntry>>,
 }
 
-/// What became of a [`Resolution`].
+/// The outcome of a [`Resolution`].
 #[derive(Debug)]
 pub enum Resolved {
     Granted(Box<Recorded<CheckRecord>>),
@@ -114,7 +111,7 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// What became of a check that was referred, if it was.
+    /// The referral of a check, with its outcome, if the check was referred.
     pub async fn referral_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
         let (merchant, check) = (merchant.clone(), check.clone());
         let read = self.context.database.read(move |conn| {
@@ -184,7 +181,7 @@ fn find(
     }))
 }
 
-/// What its decision is recorded as.
+/// The kind of event that its decision is recorded as.
 fn kind_of(row: &ReferralRow) -> &'static str {
     match row.contested_at {
         None => KIND,

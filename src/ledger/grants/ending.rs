@@ -23,9 +23,6 @@ use crate::rules::limit::{CONCURRENT, ROLLING, is_across_perks};
 /// that its grants used; checks that came meanwhile go before the next change.
 pub const AT_ONCE: usize = 25;
 
-/// The longest note on why a grant is taken back, in characters.
-pub const MAX_NOTE: usize = 500;
-
 /// The kinds of their events.
 pub const RELEASED: &str = "grant.released";
 pub const VOIDED: &str = "grant.voided";
@@ -46,13 +43,13 @@ pub enum ReturnError {
     Database(#[from] DatabaseError),
 }
 
-/// Who says that a guest left, and where.
+/// The one who says that a guest left, and the place.
 #[derive(Debug, Clone)]
 pub struct Leaving {
     pub actor: Actor,
     pub location: Option<String>,
     pub kiosk: Option<String>,
-    /// Of which audience the grant must be; none for any.
+    /// The audience that the grant must be for; none for any.
     pub audience: Option<String>,
 }
 
@@ -67,13 +64,13 @@ pub struct Revocation {
     pub keep_uses: bool,
 }
 
-/// What became of grants that were to be taken back.
+/// The outcome for grants that were to be taken back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Revoked {
     pub voided: u64,
-    /// Of those, how many a door had taken before.
+    /// Number of those that a door had taken before.
     pub redeemed: u64,
-    /// Of those, how many had been released before: their tokens opened no door any more.
+    /// Number of those that had been released before: their tokens opened no door any more.
     pub released: u64,
     /// Voided before; nothing was done.
     pub already: u64,
@@ -95,7 +92,7 @@ impl Ledger {
         self.change(move |conn, events| release(conn, events, &merchant, &grant, &leaving, now)).await
     }
 
-    /// How many of these grants of the merchant a door has taken.
+    /// Number of these grants of the merchant that a door has taken.
     ///
     /// # Errors
     /// The database's.
@@ -144,7 +141,7 @@ impl Ledger {
     }
 }
 
-/// What was named to take a grant back.
+/// The thing that was named to take a grant back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Grant,
@@ -281,7 +278,7 @@ fn void(
                 facts.extend([note, ("revoked", Json::Bool(true))]);
                 None
             }
-            // What somebody wrote may name the person.
+            // What someone wrote may name the person.
             By::Grant => {
                 let subject = facts.iter().find(|(name, _)| *name == "subject").and_then(|(_, sub)| sub.as_text());
                 subject.map(|subject| Personal { subject: subject.to_owned(), fields: Json::object([note]) })
@@ -294,7 +291,7 @@ fn void(
     Ok(taken)
 }
 
-/// What each grant used of counters that only add up, as its check's event tells.
+/// The uses that each grant made of counters that only add up, as recorded by its check's event.
 fn sums_used(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -325,7 +322,7 @@ fn sums_used(
     Ok(used)
 }
 
-/// What the token says, so that a report needs no other event.
+/// The facts that the token states, so that a report needs no other event.
 fn told(row: &GrantRow, now: Timestamp) -> Vec<(&'static str, Json)> {
     let claims = Json::parse(&row.claims).unwrap_or(Json::Null);
     let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);

@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 use crate::ledger::read::person::{self, Person};
 use crate::ledger::store;
 
-/// How many grants one page looks at.
+/// Number of grants that one page looks at.
 const PAGE: i64 = 500;
 
 /// Which grants: those of which everything that is given holds.
@@ -83,7 +83,7 @@ impl Ledger {
 }
 
 impl Selection {
-    /// Whether nothing is asked for: that would mean every grant there is.
+    /// Tells whether nothing is asked for: that would mean every grant there is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { perk, tier, rule_version, location, subject, from, to } = self;

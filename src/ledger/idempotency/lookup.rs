@@ -1,4 +1,4 @@
-//! What an idempotency key was told, asked without recording anything.
+//! The answer recorded for an idempotency key, looked up without recording anything.
 
 use super::replay;
 use crate::database::DatabaseError;

@@ -29,7 +29,7 @@ pub struct Scope {
     pub operation: String,
 }
 
-/// What a claim found.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
     /// Nobody asked before: do the work, then [`Ledger::keep`] or [`Ledger::release`].

@@ -68,7 +68,7 @@ pub fn recorded_check(
 /// The grant `grant` of the merchant, if there is one.
 ///
 /// # Errors
-/// [`LedgerError::Pruned`] when the event that tells of it is; the database's.
+/// [`LedgerError::Pruned`] when the event that records it is; the database's.
 pub fn find_grant(
     conn: &mut AnyConnection,
     keyring: &Keyring,
@@ -111,11 +111,11 @@ fn note_of_void(
     Ok(check::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note))
 }
 
-/// What a door would find of a grant now. Nothing personal is opened for it.
+/// The state of a grant as a door would find it now. Nothing personal is opened for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrantState {
     pub single_use: bool,
-    /// How often its token was spent.
+    /// Number of times its token was spent.
     pub redemptions: u64,
     pub end: Option<Ended>,
     /// A place that it held has lapsed: it may be another's by now.
@@ -123,13 +123,13 @@ pub struct GrantState {
 }
 
 impl GrantState {
-    /// Whether its token opens a door, if it is valid there and then.
+    /// Tells whether its token opens a door, if it is valid there and then.
     pub const fn opens(&self) -> bool {
         self.end.is_none() && !self.has_lapsed && !(self.single_use && self.redemptions > 0)
     }
 }
 
-/// How the grant `grant` of the merchant stands at `now`, if there is one.
+/// The state of the grant `grant` of the merchant at `now`, if there is one.
 pub(crate) fn find_standing(
     conn: &mut AnyConnection,
     merchant: &MerchantId,

@@ -35,7 +35,7 @@ pub fn claim(conn: &mut AnyConnection, row: &IdempotencyRow, abandoned_before: i
     Ok((holder, claimed > 0))
 }
 
-/// How many rows one sweep takes.
+/// The most rows that one sweep takes.
 pub const SWEEP_ROWS: usize = 1000;
 
 /// Forgets up to [`SWEEP_ROWS`] rows that expired at `now`; says how many. Rows that a batch holds

@@ -14,13 +14,13 @@ use crate::foundation::subject::hex;
 use crate::ledger::store::history::{self as rows, LoggedRow};
 use crate::ledger::{Ledger, LedgerError};
 
-/// How many places of the log one request looks at, whatever it finds.
+/// Number of places of the log that one request looks at, whatever it finds.
 const SCAN: i64 = 5_000;
 
-/// How many of them one query reads.
+/// Number of them that one query reads.
 const CHUNK: i64 = 500;
 
-/// How many times as many when the events of one person are looked for: the database passes over
+/// The factor by which both grow when the events of one person are looked for: the database passes over
 /// all others by itself.
 const PERSONAL: i64 = 10;
 
@@ -43,7 +43,7 @@ pub struct EventFilter {
     pub rule_version: Option<i32>,
     /// The key that did it.
     pub actor: Option<KeyId>,
-    /// What its events call a person (`Ledger::find_person`): one of these; nothing is asked when there are none.
+    /// The pseudonyms of a person (`Ledger::find_person`): one of these; nothing is asked when there are none.
     pub subjects: Vec<String>,
     /// The other way round than the newest first.
     pub oldest_first: bool,
@@ -62,7 +62,7 @@ pub struct LoggedEvent {
     /// None once the body was pruned; so are the facts.
     pub actor: Option<Json>,
     pub facts: Option<Json>,
-    /// What is personal, as it is sealed; never shown.
+    /// The personal part, as it is sealed; never shown.
     pub sealed: Option<Json>,
 }
 
@@ -77,7 +77,7 @@ pub struct EventPage {
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub enum BrowseError {
-    /// Of another merchant, of other filters, or made up.
+    /// A cursor of another merchant, of other filters, or made up.
     #[error("the cursor belongs to no page of this search: start again without it")]
     Cursor,
     #[error("the searches asked for before are not answered yet: ask again when they are")]
@@ -141,7 +141,7 @@ impl Ledger {
         };
         let (asked, of) = (filter.clone(), merchant.clone());
         let read = self.context.database.read(move |conn| {
-            // Not before it is over: whoever asked may be gone by then.
+            // Not before it is over: the caller may have left by then.
             let _turn = turn;
             let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
             let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
@@ -169,7 +169,7 @@ impl Ledger {
 
 type Scanned = (Vec<LoggedEvent>, Option<i64>);
 
-/// What the filter means between the two indexes, and where to go on.
+/// The events that the filter means between the two indexes, and where to go on.
 fn scan(
     mut list: impl FnMut((i64, i64)) -> Result<Vec<LoggedRow>, DatabaseError>,
     filter: &EventFilter,

@@ -46,13 +46,13 @@ pub struct PastEnd {
     /// The perk's id.
     pub perk: String,
     pub is_void: bool,
-    /// Whether a void left what was used as it was.
+    /// True if a void left what was used as it was.
     pub keeps_uses: bool,
-    /// What it gave back of limits.
+    /// The uses of limits that it gave back.
     pub returned: Vec<PastReturn>,
 }
 
-/// What came back of one limit.
+/// The uses of one limit that came back.
 #[derive(Debug, Clone)]
 pub struct PastReturn {
     pub limit: String,
@@ -74,7 +74,7 @@ pub struct PastCheck {
     pub engine: i64,
     pub decision: Decision,
     pub tier: Option<String>,
-    /// What the rule granted and the limits refused.
+    /// The tier that the rule granted and the limits refused.
     pub refused_tier: Option<String>,
     pub party: u64,
     pub subject: Pseudonym,
@@ -93,14 +93,14 @@ pub struct PastCheck {
     pub personal: Option<PastPersonal>,
 }
 
-/// What is sealed under the person's key.
+/// The part that is sealed under the person's key.
 #[derive(Debug, Clone)]
 pub struct PastPersonal {
     pub subject: SubjectRef,
     pub reasons: Vec<Reason>,
     pub score: Option<ScoreSeen>,
     pub network: Option<String>,
-    /// What the rule looked at of the caller's context; an object.
+    /// The part of the caller's context that the rule looked at; an object.
     pub context: Json,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn pseudonym(event: &StoredEvent) -> Option<&str> {
     event.facts.member("subject").and_then(Json::as_text)
 }
 
-/// The check as its event tells it; `subject` opens what is personal.
+/// The check as its event records it; `subject` opens what is personal.
 pub(crate) fn read(event: &StoredEvent, subject: Option<&(SubjectRef, Subject)>) -> Result<PastCheck, DatabaseError> {
     let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
     let facts = &event.facts;
@@ -156,7 +156,7 @@ pub(crate) fn read(event: &StoredEvent, subject: Option<&(SubjectRef, Subject)>)
     })
 }
 
-/// The redemption as its event tells it.
+/// The redemption as its event records it.
 pub(crate) fn redemption(event: &StoredEvent) -> Result<PastRedemption, DatabaseError> {
     let holds = event.facts.member("holds").and_then(Json::as_list).unwrap_or_default();
     Ok(PastRedemption {
@@ -172,7 +172,7 @@ pub(crate) fn redemption(event: &StoredEvent) -> Result<PastRedemption, Database
     })
 }
 
-/// The end of a grant as its event tells it.
+/// The end of a grant as its event records it.
 pub(crate) fn end(event: &StoredEvent, is_void: bool) -> Result<PastEnd, DatabaseError> {
     let returned = event.facts.member("returned").and_then(Json::as_list).unwrap_or_default();
     Ok(PastEnd {

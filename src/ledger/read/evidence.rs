@@ -1,4 +1,4 @@
-//! What an auditor asks of a merchant's log: its signed heads, and proofs that lead to them.
+//! The evidence that an auditor asks of a merchant's log: its signed heads, and proofs that lead to them.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -18,14 +18,14 @@ use crate::tlog::note::Checkpoint;
 pub struct SignedHead {
     /// The log's name.
     pub log: String,
-    /// What the note says.
+    /// The content of the note.
     pub checkpoint: Checkpoint,
     /// The signed note.
     pub note: String,
     pub signed_at: Timestamp,
 }
 
-/// What stands in a log by an id that an auditor holds.
+/// A thing that stands in a log, by an id that an auditor holds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Recordable {
@@ -42,14 +42,14 @@ impl TryFrom<String> for Recordable {
     }
 }
 
-/// That an event stands in its log.
+/// The proof that an event stands in its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InclusionProof {
     pub event: String,
     pub log: String,
     pub index: u64,
     pub leaf_hash: Hash,
-    /// Of the tree that it leads to.
+    /// Size of the tree that it leads to.
     pub size: u64,
     pub root: Hash,
     /// From the leaf up (RFC 9162 §2.1.3.1).
@@ -60,7 +60,7 @@ pub struct InclusionProof {
     pub body: Option<String>,
 }
 
-/// That a log was only appended to.
+/// The proof that a log was only appended to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsistencyProof {
     pub log: String,
@@ -68,7 +68,7 @@ pub struct ConsistencyProof {
     pub to: u64,
     /// RFC 9162 §2.1.4.1.
     pub path: Vec<Hash>,
-    /// What was signed at the two sizes.
+    /// The heads that were signed at the two sizes.
     pub heads: Vec<SignedHead>,
 }
 
@@ -77,7 +77,7 @@ pub struct ConsistencyProof {
 pub enum ProofError {
     #[error("there is no such event")]
     NotFound,
-    /// Of the tree that is led to.
+    /// The size of the tree that is led to is out of range.
     #[error("the log has {size} events: ask for a size from 1 up to that, or leave it out for the newest")]
     TooLarge { size: u64 },
     #[error("the event stands at index {index}: ask for a size above that, or leave it out for the newest")]
@@ -115,7 +115,7 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// What was signed when the merchant's log had this many events; none when nothing was.
+    /// The head that was signed when the merchant's log had this many events; none when nothing was.
     ///
     /// # Errors
     /// The database's.
@@ -128,7 +128,7 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// That a recorded thing stands in the merchant's log of `size` events, or of as many as it has.
+    /// Proves that a recorded thing stands in the merchant's log of `size` events, or of as many as it has.
     ///
     /// # Errors
     /// [`ProofError`].
@@ -142,7 +142,7 @@ impl Ledger {
         self.context.database.read(move |conn| inclusion(conn, &merchant, &what, size)).await
     }
 
-    /// That the merchant's log of `to` events, or of as many as it has, continues that of `from`.
+    /// Proves that the merchant's log of `to` events, or of as many as it has, continues that of `from`.
     ///
     /// # Errors
     /// [`ProofError`].
@@ -229,7 +229,7 @@ fn signed_head(log: &LogRow, row: CheckpointRow) -> Result<SignedHead, DatabaseE
     Ok(SignedHead { log: log.name.clone(), checkpoint, note: row.note, signed_at: from_micros(row.signed_at) })
 }
 
-/// What was signed at that size, or what the leaves come to where nothing was.
+/// The root that was signed at that size, or the one that the leaves come to where nothing was.
 fn root_at(
     conn: &mut AnyConnection,
     log: &LogRow,

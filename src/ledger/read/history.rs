@@ -1,5 +1,5 @@
 //! Reading the checks of the past and what became of them in the log's order, page by page. Nothing is locked and no page is
-//! part of a longer transaction: whoever reads a year of checks is in nobody's way.
+//! part of a longer transaction: a caller that reads a year of checks is in nobody's way.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ use crate::ledger::write::subjects::Subject;
 use crate::ledger::write::{check, redemption};
 use crate::ledger::{Ledger, LedgerError};
 
-/// How many events a page spans.
+/// Number of events that a page spans.
 const PAGE: i64 = 500;
 
 /// Replicas' clocks differ and batches wait, so the log is only nearly in the order of its instants.
@@ -33,11 +33,11 @@ pub struct Stretch {
     pub before: i64,
 }
 
-/// What of the past matters to the one who asks.
+/// The part of the past that matters to the caller.
 #[derive(Debug, Clone)]
 pub struct Interest {
     pub perk: PerkId,
-    /// What is personal is opened from here on; before it nobody asks.
+    /// The instant from which what is personal is opened; before it nobody asks.
     pub personal_from: Timestamp,
     /// Redemptions, releases and voids are read too: they move what grants use of limits.
     pub moves: bool,
@@ -51,7 +51,7 @@ pub struct Interest {
 #[derive(Debug, Default)]
 pub struct HistoryPage {
     pub events: Vec<PastEvent>,
-    /// When those checks were whose bodies are gone.
+    /// The times of the checks whose bodies are pruned.
     pub pruned: Vec<Timestamp>,
     /// Where the next page begins.
     pub next: i64,
@@ -79,7 +79,7 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// What happened in one page of the stretch.
+    /// The events in one page of the stretch.
     ///
     /// # Errors
     /// [`LedgerError::Database`].

@@ -107,7 +107,7 @@ impl Ledger {
     }
 }
 
-/// What became of what these checks granted, in their order.
+/// The grants of these checks with what became of them, in their order.
 fn grants_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -136,7 +136,7 @@ fn grants_of(
     Ok(checks.into_iter().filter_map(grant_of).collect())
 }
 
-/// The check that the event tells of; none once its body was pruned.
+/// The check that the event records; none once its body was pruned.
 fn listed(event: &LoggedEvent) -> Result<Option<ListedCheck>, DatabaseError> {
     let Some(facts) = &event.facts else { return Ok(None) };
     let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);

@@ -1,4 +1,4 @@
-//! What is held on one person, for themselves: their events, opened, and what they used of limits.
+//! The data held on one person, for themselves: their events, opened, and what they used of limits.
 
 use super::browse::{BrowseError, EventFilter, LoggedEvent};
 use crate::database::{AnyConnection, DatabaseError};
@@ -26,7 +26,7 @@ const MOST_LIMITS: i64 = 1000;
 #[derive(Debug, Clone)]
 pub struct Person {
     pub pseudonym: Pseudonym,
-    /// What events call them too that were about another form of their handle, if some were about both.
+    /// Their pseudonym in events about another form of their handle, if some were about both.
     pub former: Option<Pseudonym>,
     /// When the first check about them was made.
     pub since: jiff::Timestamp,
@@ -52,7 +52,7 @@ impl Person {
     }
 }
 
-/// What a person has used of a limit whose window may still be open.
+/// The use that a person has made of a limit whose window may still be open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitHeld {
     /// None for a limit that all the merchant's perks share.
@@ -69,7 +69,7 @@ pub struct PersonalEvent {
     pub event: LoggedEvent,
     /// None where nothing is personal.
     pub personal: Option<Json>,
-    /// Of a check: why it was decided as it was, exactly.
+    /// The exact reasons why it was decided as it was, if it is a check.
     pub reasons: Vec<Reason>,
 }
 
@@ -96,7 +96,7 @@ impl Ledger {
         Ok(self.context.database.read(move |conn| find_person(conn, &merchant, &subject)).await?)
     }
 
-    /// What the person has used of limits whose windows may still be open, the last used first.
+    /// The person's use of limits whose windows may still be open, the last used first.
     ///
     /// # Errors
     /// The database's.

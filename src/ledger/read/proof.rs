@@ -27,7 +27,7 @@ pub fn inclusion(conn: &mut AnyConnection, log: &str, index: u64, size: u64) -> 
     tree(conn, log, size).inclusion_proof(index)?.ok_or(DatabaseError::NotFound)
 }
 
-/// That the tree of `size` events only appended to that of `first` (RFC 9162 §2.1.4.1).
+/// The proof that the tree of `size` events only appended to that of `first` (RFC 9162 §2.1.4.1).
 ///
 /// # Errors
 /// [`DatabaseError::NotFound`] when `first` is the larger, and as [`frontier_at`].

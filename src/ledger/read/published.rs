@@ -20,7 +20,7 @@ pub struct PublishedKeys {
     known: ReplicatedSnapshot<Vec<LogName>>,
 }
 
-/// How a log is called in its checkpoints.
+/// The name of a log in its checkpoints.
 struct LogName {
     id: String,
     name: String,
@@ -70,7 +70,7 @@ impl PublishedKeys {
         keys
     }
 
-    /// Reads everything anew.
+    /// Reads everything again.
     ///
     /// # Errors
     /// [`DatabaseError`]; what was known then stays.
@@ -83,12 +83,12 @@ impl PublishedKeys {
         self.known.follow(cancel).await;
     }
 
-    /// How to tell the other replicas of a change.
+    /// Sets how the other replicas are told of a change.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         self.known.announce_with(announce);
     }
 
-    /// Looks at the database soon: somebody said that it changed.
+    /// Looks at the database soon: someone said that it changed.
     pub fn request_refresh(&self) {
         self.known.request_refresh();
     }

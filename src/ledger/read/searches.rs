@@ -7,13 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::foundation::ids::MerchantId;
 
-/// How many run at once in a process; the others wait, without a connection.
+/// The most that run at once in a process; the others wait, without a connection.
 const AT_ONCE: usize = 2;
 
-/// How many of a merchant's may run or wait: so one merchant's don't stand before all others'.
+/// The most of a merchant's that may run or wait: so one merchant's don't stand before all others'.
 const OF_MERCHANT: usize = 8;
 
-/// Who searches now; cheap to clone.
+/// The searches that run or wait now; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Searches {
     places: Arc<Semaphore>,

@@ -1,18 +1,18 @@
 //! Erasing a person: what names them is destroyed, and their events are nobody's from then on.
 //!
 //! One transaction: the person's row is locked first, so that whatever is being opened about them is either
-//! there or refused (whoever opens a case keeps the row from going: `people::hold_subjects`). Then what is
+//! there or refused (opening a case keeps the row from being deleted: `people::hold_subjects`). Then what is
 //! open about them is locked and closed, because nobody could be told who it is about; then the row with the
 //! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
 //! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
 //!
-//! What stays and names nobody: events with what is sealed in them, which nobody can open any more; grants
-//! and their tokens, which go on opening doors until they expire; counters of limits. Somebody who comes
-//! back is somebody new, with another pseudonym, so their limits begin anew: keeping the old ones would
-//! mean keeping who they are. It is not done silently: what is let go is told to whoever erases, and its
+//! Retained, and naming nobody: events with what is sealed in them, which nobody can open any more; grants
+//! and their tokens, which go on opening doors until they expire; counters of limits. Someone who comes
+//! back is someone new, with another pseudonym, so their limits begin again: keeping the old ones would
+//! mean keeping who they are. It is not done silently: the caller is told what is let go, and its
 //! number stands in the event.
 //!
-//! What is new about people and open when they are erased is closed in `close`.
+//! Anything new about people that is open when they are erased is closed in `close`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,12 +42,12 @@ pub const KIND: &str = "subject.erased";
 /// The table that names people.
 const TABLE: &str = "subjects";
 
-/// How long a request waits for the database to get rid of what deleted rows left behind, and how long
-/// one try does afterwards: a vacuum that is cut off has done a part, and the next one goes on.
+/// The time a request waits for the database to get rid of what deleted rows left behind, and the time
+/// one try takes afterwards: a vacuum that is cut off has done a part, and the next one goes on.
 const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
 const LONG_SCRUB_PATIENCE: Duration = Duration::from_mins(1);
 
-/// Who is erased, and by whom.
+/// The person who is erased, and the one who erases them.
 #[derive(Debug, Clone)]
 pub struct Erasure {
     pub merchant: MerchantId,
@@ -55,20 +55,20 @@ pub struct Erasure {
     pub by: Actor,
 }
 
-/// What was held on a person, and is theirs no more.
+/// The data that was held on a person, and is theirs no more.
 #[derive(Debug, Clone)]
 pub struct Erased {
-    /// What their events call them; none for somebody whom no check was ever about.
+    /// Their pseudonym in their events; none for someone whom no check was ever about.
     pub pseudonym: Option<Pseudonym>,
-    /// What those events call them that were about another form of their handle, if some were about both.
+    /// Their pseudonym in events about another form of their handle, if some were about both.
     pub former: Option<Pseudonym>,
     pub scores: u64,
     /// Referrals that were open and are closed.
     pub referrals: u64,
-    /// What had been used of limits whose windows may still be open: they begin anew for whoever comes
+    /// The uses of limits whose windows may still be open: they begin again for a person who comes
     /// back.
     pub limits: Vec<LimitHeld>,
-    /// Whether old copies in the database's files are gone too. Otherwise it is tried again.
+    /// True if old copies in the database's files are deleted too. Otherwise it is tried again.
     pub is_purged: bool,
 }
 
@@ -116,7 +116,7 @@ impl Ledger {
     }
 }
 
-/// Whether nothing is left any more.
+/// Clears what deleted rows left in the database's files; true if nothing is left any more.
 async fn scrub(database: &Database, purge_pending: &AtomicBool, patience: Duration) -> bool {
     static OUTAGE: Outage =
         Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
@@ -152,7 +152,7 @@ fn erase(
         let limits = person::limits_of(tx.conn, merchant, name, at)?;
         let closed = close(tx.conn, tx.context, erasure, name, at)?;
         if !rows::delete_subject(tx.conn, merchant, &reference.0, name.as_str())? {
-            // Another replica was first: its own event tells of it. Look again.
+            // Another replica was first: its own event records it. Look again.
             return Err(DatabaseError::Conflict);
         }
         let (count, number) = (closed.len(), limits.len());
@@ -227,7 +227,7 @@ fn leaf(
     Leaf { log: LogOwner::Merchant(erasure.merchant.clone()), id, kind: KIND, about, at, body }
 }
 
-/// Closes what waits for somebody's word about the person.
+/// Closes what waits for someone's word about the person.
 fn close(
     conn: &mut AnyConnection,
     context: &WriterContext,

@@ -1,4 +1,4 @@
-//! What goes: `erasure` destroys what names a person, `pruning` takes old bodies away, `sweep` forgets what has expired.
+//! Deletion: `erasure` destroys what names a person, `pruning` takes old bodies away, `sweep` forgets what has expired.
 
 pub mod erasure;
 pub mod pruning;

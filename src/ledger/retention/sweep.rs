@@ -1,4 +1,4 @@
-//! What the ledger forgets by itself, in small pieces: idempotency keys that have expired, and single
+//! The rows that the ledger forgets by itself, in small pieces: idempotency keys that have expired, and single
 //! uses that no window reaches any more.
 
 use crate::database::{AnyConnection, DatabaseError};
@@ -8,12 +8,12 @@ use crate::ledger::{Ledger, LedgerError, idempotency, store};
 use crate::rules::window::LONGEST_WINDOW;
 use crate::telemetry::Outage;
 
-/// How far behind the newest event uses are kept. The auditor takes those for lost that are missing
+/// The time behind the newest event for which uses are kept. The auditor takes those for lost that are missing
 /// within [`LONGEST_WINDOW`] of the newest event that it sees; the day between is for replicas whose
 /// clocks differ, so that no event can come after a sweep and make it wrong.
 const KEPT: Period = Period::from_days(367);
 
-/// How many uses one change takes: it holds the writer's thread and their counters.
+/// Number of uses that one change takes: it holds the writer's thread and their counters.
 const USES_AT_ONCE: usize = 100;
 
 impl Ledger {
@@ -47,7 +47,7 @@ impl Ledger {
     }
 }
 
-/// The events' own time, not the clock's: so an auditor sees without a clock what may be gone, and a
+/// The events' own time, not the clock's: so an auditor sees without a clock what may be deleted, and a
 /// clock that is set ahead by mistake forgets nothing.
 fn sweep_uses(conn: &mut AnyConnection) -> Result<usize, LedgerError> {
     let Some(newest) = store::heads::find_newest_instant(conn)? else { return Ok(0) };

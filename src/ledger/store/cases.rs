@@ -43,7 +43,7 @@ pub fn find_addition(conn: &mut AnyConnection, merchant: &MerchantId, check: &Ch
         .optional()?)
 }
 
-/// What was added to these cases, in the order in which it was.
+/// The refusals that were added to these cases, in the order in which they were.
 pub fn list_additions(conn: &mut AnyConnection, merchant: &MerchantId, cases: &[&str]) -> Result<Vec<AdditionRow>> {
     if cases.is_empty() {
         return Ok(Vec::new());
@@ -78,7 +78,7 @@ pub fn lock_open_contest(
     // Not limited to one: of those that are decided while this waits, another may be left.
     let rows: Vec<ReferralRow> = match conn {
         AnyConnection::Postgres(c) => query!().for_update().load(c)?,
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(c) => query!().load(c)?,
     };
     Ok(rows.into_iter().next())

@@ -1,4 +1,4 @@
-//! What every batch writes, each as one prepared statement (PostgreSQL).
+//! The writes of every batch, each as one prepared statement (PostgreSQL).
 
 use diesel::query_builder::Query;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};

@@ -24,7 +24,7 @@ pub fn find_head(conn: &mut AnyConnection, log: &str) -> Result<Option<(i64, Vec
     Ok(logs::table.find(log).select((logs::size, logs::root)).first(conn).optional()?)
 }
 
-/// How many logs there are, and the sum of their sizes.
+/// Number of logs, and the sum of their sizes.
 pub fn sum_heads(conn: &mut AnyConnection) -> Result<(u64, u64)> {
     // PostgreSQL's sum of bigint is a numeric.
     let events = sql::<BigInt>("cast(coalesce(sum(size), 0) as bigint)");
@@ -40,7 +40,7 @@ pub fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
     Ok(logs::table.select(max(at)).first(conn)?)
 }
 
-/// What was signed when the log had this many events, if anything was.
+/// The checkpoint that was signed when the log had this many events, if one was.
 pub fn find_checkpoint(conn: &mut AnyConnection, log: &str, size: i64) -> Result<Option<CheckpointRow>> {
     Ok(checkpoints::table.find((log, size)).select(CheckpointRow::as_select()).first(conn).optional()?)
 }

@@ -1,4 +1,4 @@
-//! Who holds which idempotency key.
+//! The holders of idempotency keys.
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -50,7 +50,7 @@ pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> 
     Ok(())
 }
 
-/// Who holds the keys of `rows`, in no order.
+/// The holders of the keys of `rows`, in no order.
 pub fn list_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<Vec<IdempotencyRow>> {
     match conn {
         AnyConnection::Postgres(c) => Ok(columns::ListIdempotency::of(rows).load(c)?),

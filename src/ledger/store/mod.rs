@@ -45,7 +45,7 @@ pub struct SubjectRow {
     pub created_at: i64,
 }
 
-/// How much of one limit is used, for one scope value in one window.
+/// The used amount of one limit, for one scope value in one window.
 #[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable, QueryableByName)]
 #[diesel(table_name = limit_counters, treat_none_as_default_value = false)]
 pub struct CounterRow {
@@ -286,12 +286,12 @@ pub fn lock_logs(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<LogRow>> 
     })
 }
 
-/// Waits until nobody is appending anywhere: whoever is still committing holds a head.
+/// Waits until nobody is appending anywhere: a transaction that is still committing holds a head.
 pub fn lock_every_log(conn: &mut AnyConnection) -> Result<usize> {
     let query = || logs::table.order(logs::id).select(logs::id);
     Ok(match conn {
         AnyConnection::Postgres(c) => query().for_no_key_update().load::<String>(c)?.len(),
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(_) => 0,
     })
 }
@@ -362,12 +362,12 @@ pub fn hold_event(conn: &mut AnyConnection, log: &str, about: &str, kind: &str) 
             .for_share()
             .load::<i64>(c)?
             .len(),
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(_) => 0,
     })
 }
 
-/// Whether one of these events is committed.
+/// Tells whether one of these events is committed.
 pub fn any_event_exists(conn: &mut AnyConnection, ids: &[String]) -> Result<bool> {
     let found: i64 = on_either!(conn, |c| events::table.filter(events::id.eq_any(ids)).count().get_result(c)?);
     Ok(found > 0)

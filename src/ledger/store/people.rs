@@ -1,4 +1,4 @@
-//! What rows hold on one person: their own, their counters, what waits for a decision about them.
+//! The rows that hold data on one person: their own, their counters, what waits for a decision about them.
 
 use diesel::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::database::schema::{limit_counters, perks, referrals, subjects};
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
-/// The person of this reference, held until the transaction ends: whoever opens something about them waits.
+/// The person of this reference, held until the transaction ends: a caller that opens something about them waits.
 pub fn lock_subject(conn: &mut AnyConnection, merchant: &MerchantId, subject_ref: &[u8]) -> Result<Option<SubjectRow>> {
     macro_rules! query {
         () => {
@@ -17,12 +17,12 @@ pub fn lock_subject(conn: &mut AnyConnection, merchant: &MerchantId, subject_ref
     }
     Ok(match conn {
         AnyConnection::Postgres(c) => query!().for_update().first(c).optional()?,
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(c) => query!().first(c).optional()?,
     })
 }
 
-/// Which of these pseudonyms are still somebody's. Until the transaction ends nobody of them can be erased, and
+/// Which of these pseudonyms are still someone's. Until the transaction ends nobody of them can be erased, and
 /// nobody else opens a case about them: of two who would, one sees the other's.
 pub fn hold_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms: &[&str]) -> Result<Vec<String>> {
     macro_rules! query {
@@ -39,8 +39,8 @@ pub fn hold_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms
     })
 }
 
-/// Destroys what names a person; whether it was there. Of two who erase, one is told so; and who has come
-/// back since the pseudonym was read is somebody else under the same reference.
+/// Destroys what names a person; true if it was there. Of two who erase, one is told so; and who has come
+/// back since the pseudonym was read is someone else under the same reference.
 pub fn delete_subject(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -92,7 +92,7 @@ pub fn lock_open_referrals_of(
     }
     Ok(match conn {
         AnyConnection::Postgres(c) => query!().for_update().load(c)?,
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(c) => query!().load(c)?,
     })
 }

@@ -1,4 +1,4 @@
-//! What stands in the way of pruning, and taking bodies away.
+//! The obstacles to pruning, and taking bodies away.
 
 use diesel::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::database::schema::{
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
-/// How many of something, and when the last of them is over.
+/// A count, and when the last of what it counts is over.
 pub type CountUntil = (i64, Option<i64>);
 
 /// Grants from before `before` whose tokens a door may still take at `now`.
@@ -88,7 +88,7 @@ pub fn lock_events(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Resu
             .for_no_key_update()
             .load::<i64>(c)?
             .len(),
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(_) => indexes.len(),
     })
 }
@@ -129,7 +129,7 @@ pub fn list_bodies_about_merchant(conn: &mut AnyConnection, merchant: &MerchantI
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Takes these events' bodies away; says how many there were. Their leaf hashes stay.
+/// Takes these events' bodies away; says how many there were. Their leaf hashes are retained.
 pub fn prune_bodies(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Result<usize> {
     let these = || {
         events::table

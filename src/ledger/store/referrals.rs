@@ -48,7 +48,7 @@ pub fn lock_referral(conn: &mut AnyConnection, merchant: &MerchantId, check: &Ch
         AnyConnection::Postgres(c) => {
             of(merchant, check).select(ReferralRow::as_select()).for_update().first(c).optional()?
         }
-        // Whoever writes to SQLite is alone.
+        // A writer to SQLite is alone.
         AnyConnection::Sqlite(c) => of(merchant, check).select(ReferralRow::as_select()).first(c).optional()?,
     })
 }

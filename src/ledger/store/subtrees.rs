@@ -103,7 +103,7 @@ pub fn list_bounds(conn: &mut AnyConnection, log: &str) -> Result<Vec<(i32, i64,
     Ok(rows.into_iter().filter_map(|(level, least, most)| Some((level, least?, most?))).collect())
 }
 
-/// How many subtrees of each level are stored for a log, the lowest level first.
+/// Number of subtrees of each level that are stored for a log, the lowest level first.
 pub fn count_subtrees(conn: &mut AnyConnection, log: &str) -> Result<Vec<(i32, i64)>> {
     Ok(on_either!(conn, |c| subtrees::table
         .filter(subtrees::log_id.eq(log))

@@ -9,7 +9,7 @@ use crate::database::AnyConnection;
 use crate::database::schema::limit_uses;
 use crate::{on_either, statement_of_columns};
 
-/// How many uses of a counter one read returns.
+/// The most uses of a counter that one read returns.
 pub const PAGE_OF_USES: usize = 256;
 
 /// One use of a rolling or concurrent limit.
@@ -25,7 +25,7 @@ pub struct UseRow {
     pub counts_at: i64,
     pub grant_id: String,
     pub cost: i64,
-    /// How long a guest may stay, in microseconds; 0 for a rolling use, which holds nothing.
+    /// The longest time a guest may stay, in microseconds; 0 for a rolling use, which holds nothing.
     pub stay: i64,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Counters {
     holds: HashMap<String, Vec<UseRow>>,
 }
 
-/// What the limits said to one check.
+/// The answer of the limits to one check.
 pub(crate) struct Admission {
     pub admitted: bool,
     pub limits: Vec<LimitTouched>,
@@ -135,7 +135,7 @@ impl Counters {
     }
 
     /// A guest comes in: what the grant holds, it holds for as long as guests may stay. None when it
-    /// lapsed before; somebody else may have the place by now.
+    /// lapsed before; someone else may have the place by now.
     pub(crate) fn begin_stay(&mut self, grant: &str, at: Timestamp, is_first: bool) -> Option<Vec<Held>> {
         let Some(holds) = self.holds.get(grant) else {
             return Some(Vec::new());

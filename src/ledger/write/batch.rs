@@ -21,14 +21,14 @@ use crate::ledger::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeem
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, GrantRow, IdempotencyRow, people};
 
-/// What became of a check, true once the transaction commits.
+/// The outcome of a check, true once the transaction commits.
 pub(crate) enum CheckOutcome {
     Recorded(Box<CheckRecord>),
     /// The idempotency key stands for another request.
     KeyReused,
 }
 
-/// What became of a batch, in its order.
+/// The outcomes of a batch, in its order.
 pub(crate) struct Outcomes {
     pub checks: Vec<CheckOutcome>,
     pub redemptions: Vec<Redeemed>,
@@ -94,8 +94,8 @@ pub(crate) fn record(
 }
 
 /// Holds the people whose checks are left to a person until the commit: an erasure closes what is open about
-/// somebody, and must see it; and of two replicas that refer the same person, one sees the other's referral. Who is
-/// gone already is somebody new the next time. Returns what is open about them.
+/// someone, and must see it; and of two replicas that refer the same person, one sees the other's referral. Who is
+/// erased already is someone new the next time. Returns what is open about them.
 fn hold_referred(
     conn: &mut AnyConnection,
     checks: &[(usize, &CheckEntry)],
@@ -144,7 +144,7 @@ fn admit(
     Ok(settled)
 }
 
-/// What the ledger would say to a check now. Nothing is recorded or locked, so another may come
+/// The answer that the ledger would give to a check now. Nothing is recorded or locked, so another may come
 /// first.
 pub(crate) fn preview(
     conn: &mut AnyConnection,
@@ -204,7 +204,7 @@ fn claim_idempotency(
             replayed.insert(at, holder);
         }
     }
-    // Each is held by somebody: whoever expired while we looked was ours to take over.
+    // Each is held by someone: a holder that expired while we looked was ours to take over.
     if rows.is_empty() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
 }
 

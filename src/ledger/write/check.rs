@@ -30,7 +30,7 @@ use crate::ledger::events::{Event, StoredEvent};
 /// The kind of a check's event.
 pub const KIND: &str = "check.decided";
 
-/// What a check was decided to be once the limits had spoken.
+/// The decision about a check once the limits had spoken.
 #[derive(Debug, Clone)]
 pub struct Settled {
     pub decision: Decision,
@@ -42,11 +42,11 @@ pub struct Settled {
     pub next_eligible_at: Option<jiff::Timestamp>,
     pub max_wait: Option<Period>,
     pub grant: Option<Grant>,
-    /// Of one that is left to a person: the check whose open referral it belongs to.
+    /// The check whose open referral it belongs to, if it is left to a person.
     pub joins: Option<CheckId>,
 }
 
-/// What is personal about a check: sealed under the subject's key.
+/// The personal part of a check: sealed under the subject's key.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Personal {
     pub reasons: Vec<Reason>,
@@ -221,7 +221,7 @@ fn facts(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Json {
     Json::object(members)
 }
 
-/// How an event holds a grant to its claims: `sha256:` and the digest of the signed bytes.
+/// The text by which an event holds a grant to its claims: `sha256:` and the digest of the signed bytes.
 pub fn claims_digest(claims: &str) -> String {
     format!("sha256:{}", hex(digest::digest(&digest::SHA256, claims.as_bytes()).as_ref()))
 }
@@ -249,7 +249,7 @@ pub(crate) fn record(check: &CheckEntry, settled: Settled, receipt: Receipt) -> 
     }
 }
 
-/// The record of a check as its event tells it. `subject` opens what is personal; without it
+/// The record of a check as its event has it. `subject` opens what is personal; without it
 /// (the person was erased) the codes of the reasons remain.
 pub(crate) fn read(
     event: &StoredEvent,
@@ -290,12 +290,12 @@ pub(crate) fn read(
     })
 }
 
-/// What the rule looked at of the caller's context.
+/// The part of the caller's context that the rule looked at.
 pub(crate) fn context(event: &StoredEvent, subject: &Subject) -> Result<Json, DatabaseError> {
     Ok(unsealed::<Personal>(event, subject)?.map_or_else(|| Json::object([]), |personal| personal.context))
 }
 
-/// What is personal about an event, if anything is.
+/// The personal part of an event, if it has one.
 pub(crate) fn unsealed<T: DeserializeOwned>(
     event: &StoredEvent,
     subject: &Subject,
@@ -306,7 +306,7 @@ pub(crate) fn unsealed<T: DeserializeOwned>(
     serde_json::from_slice(&plain).map(Some).map_err(|e| DatabaseError::corrupt("sealed event", e))
 }
 
-/// What is personal about an event of any kind, from the text that is sealed in it.
+/// The personal part of an event of any kind, from the text that is sealed in it.
 pub(crate) fn unseal(event: &EventId, sealed: &Json, subject: &Subject) -> Result<Json, DatabaseError> {
     let corrupt = |what: String| DatabaseError::corrupt("sealed event", what);
     let sealed = sealed.as_text().and_then(|text| STANDARD.decode(text).ok()).ok_or_else(|| corrupt("form".into()))?;
@@ -315,12 +315,12 @@ pub(crate) fn unseal(event: &EventId, sealed: &Json, subject: &Subject) -> Resul
     Json::parse(text).map_err(|e| corrupt(e.to_string()))
 }
 
-/// What is personal about a check, if its person is known.
+/// The personal part of a check, if its person is known.
 pub(crate) fn open(event: &StoredEvent, subject: Option<&Subject>) -> Result<Option<Personal>, DatabaseError> {
     subject.map_or(Ok(None), |subject| unsealed(event, subject))
 }
 
-/// What a check's facts say of limits.
+/// Reads the limits in a check's facts.
 pub(crate) fn read_limits(facts: &Json) -> Result<Vec<LimitTouched>, DatabaseError> {
     let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
     let mut limits = Vec::new();
@@ -344,7 +344,7 @@ pub(crate) fn read_limits(facts: &Json) -> Result<Vec<LimitTouched>, DatabaseErr
     Ok(limits)
 }
 
-/// What a check's facts say of the wait that was promised.
+/// Reads the wait that was promised in a check's facts.
 pub(crate) fn read_wait(facts: &Json) -> Option<Period> {
     facts.member("max_wait").and_then(|wait| Period::read(&Spot::root(wait), LONGEST, &mut Issues::default()))
 }

@@ -13,7 +13,7 @@ use crate::foundation::ids::LogId;
 use crate::ledger::entry::LogOwner;
 use crate::ledger::store::{LogRow, heads};
 
-/// How many of the heads that were signed are looked for when the database's file was written to.
+/// Number of the signed heads that are looked for when the database's file was written to.
 const MARKS: usize = 64;
 
 /// A head as it was signed and committed.
@@ -38,8 +38,8 @@ impl SignedHead {
         )))
     }
 
-    /// That the log as it stands goes on from here. When it is longer, another process has appended, and the checkpoint
-    /// that was committed with this head tells whether it began from it.
+    /// Checks that the log as it stands goes on from here. When it is longer, another process has appended, and the
+    /// checkpoint that was committed with this head tells whether it began from it.
     fn is_continued_by(&self, conn: &mut AnyConnection, size: i64, root: &[u8]) -> Result<(), DatabaseError> {
         let continued = if size == self.size { self.root == root } else { size > self.size && self.is_kept(conn)? };
         if continued { Ok(()) } else { Err(self.missing()) }
@@ -71,7 +71,7 @@ impl KnownLogs {
         Self { ids: Arc::default(), signed: Arc::default(), pending: Vec::new(), marks: Arc::default() }
     }
 
-    /// What looks for them in the database, on any thread.
+    /// The function that looks for them in the database, on any thread.
     pub(crate) fn finder(
         &self,
     ) -> impl Fn(&mut AnyConnection, Depth) -> Result<(), DatabaseError> + Send + Sync + use<> {
@@ -100,12 +100,12 @@ impl KnownLogs {
         Arc::make_mut(&mut self.ids).insert(owner, id);
     }
 
-    /// That a log may be begun: none of this owner was signed here.
+    /// Checks that a log may be begun: none of this owner was signed here.
     pub(crate) fn check_absent(&self, owner: &LogOwner) -> Result<(), DatabaseError> {
         self.signed.get(owner).map_or(Ok(()), |head| Err(head.missing()))
     }
 
-    /// That the owner's log as it stands, `row`, goes on from what was signed here.
+    /// Checks that the owner's log as it stands, `row`, goes on from what was signed here.
     pub(crate) fn check(
         &self,
         conn: &mut AnyConnection,
@@ -122,7 +122,7 @@ impl KnownLogs {
         }
     }
 
-    /// That every log goes on from what was signed here. It asks for each of them: for a verdict, not for every batch.
+    /// Checks that every log goes on from what was signed here. It asks for each: for a verdict, not for every batch.
     pub(crate) fn are_continued(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         for head in self.signed.values() {
             let (size, root) = heads::find_head(conn, &head.log)?.ok_or_else(|| head.missing())?;
@@ -141,8 +141,8 @@ impl KnownLogs {
         self.pending.push((owner, SignedHead::of(row)));
     }
 
-    /// That the open transaction may be committed, as [`Database::about_to_commit`] has it. Where the newest head was among
-    /// those that the transaction moved, it was looked at already.
+    /// Checks that the open transaction may be committed, as [`Database::about_to_commit`] has it. Where the newest
+    /// head was among those that the transaction moved, it was looked at already.
     pub(crate) fn about_to_commit(&self, database: &Database, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         let newest =
             self.marks.lock().unwrap_or_else(PoisonError::into_inner).back().map(|(_, newest)| newest.log.clone());

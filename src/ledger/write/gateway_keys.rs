@@ -1,10 +1,10 @@
 //! The gateway's own keys in the operator's log: the first ones, each that takes over from another, and each
 //! that is withdrawn.
 //!
-//! The first keys are older than the log, which they sign; they are told before the log's next event,
-//! whatever that is. So a log that tells of one key tells of all, and a row that no event tells of was
-//! added: a verifier needs to know no more. A database whose keys were made before events told of them
-//! is told of when a gateway serves it again. Only keys that open under the master key are told: nobody
+//! The first keys are older than the log, which they sign; they are recorded before the log's next event,
+//! whatever that is. So a log that records one key records all, and a row that no event records was
+//! added: a verifier needs to know no more. The keys of a database that are older than such events
+//! are recorded when a gateway serves it again. Only keys that open under the master key are recorded: nobody
 //! who can write to the table alone gets one into the log.
 
 use std::collections::HashSet;
@@ -27,7 +27,7 @@ pub const CREATED: &str = "gateway_key.created";
 pub const ROTATED: &str = "gateway_key.rotated";
 pub const REVOKED: &str = "gateway_key.revoked";
 
-/// Who makes the first keys.
+/// The actor that makes the first keys.
 const GATEWAY: Actor = Actor { key: None, role: "gateway" };
 
 /// Why no key took over, or none was withdrawn.
@@ -91,7 +91,7 @@ impl Ledger {
         }
     }
 
-    /// Tells the operator's log of keys that it doesn't know, if there is one: those of a database that is
+    /// Records in the operator's log, if there is one, the keys that it doesn't know: those of a database that is
     /// older than their events.
     pub(crate) async fn tell_of_keys(&self) -> Result<(), LedgerError> {
         let keyring = self.context.keyring.clone();
@@ -148,7 +148,7 @@ fn rotated(rotation: &Rotation, by: Actor) -> EventDraft {
     draft(ROTATED, &rotation.key, by, vec![("retires", Json::List(retires.collect()))])
 }
 
-/// What the other keys are held to from now on is part of it, as there may be no other event about them.
+/// The event of a withdrawal, with the other keys' new dates, as there may be no other event about them.
 fn withdrawn(revocation: &Revocation, change: &Succession, actor: Actor) -> EventDraft {
     let retires = change.retires.iter().map(|(kid, at)| {
         Json::object([("kid", Json::text(kid)), ("at", Json::optional(at.map(|at| at.to_string()).as_deref()))])

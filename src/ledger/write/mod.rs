@@ -4,7 +4,7 @@
 //! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`, `uses`: people and limits in it
 //! - `check`, `redemption`: the two hot records, and their events
 //! - `append`, `continuity`, `subtrees`: the logs' heads and trees
-//! - `gateway_keys`: the gateway's own keys, as the operator's log tells of them
+//! - `gateway_keys`: the gateway's own keys, as the operator's log records them
 //! - `near_full`: what committed batches say of limits
 
 pub(crate) mod admission;

@@ -14,7 +14,7 @@ use crate::ledger::entry::CheckEntry;
 /// From this share on, in hundredths, a limit is nearly used up.
 const NEAR_FULL_PERCENT: u64 = 90;
 
-/// How many are remembered at most; there may be one for each kiosk of each merchant.
+/// The most that are remembered; there may be one for each kiosk of each merchant.
 const MOST: usize = 100_000;
 
 /// The counters that are nearly full, by a hash of what they count, with when their window is over.
@@ -49,7 +49,7 @@ impl NearFull {
         }
     }
 
-    /// How many are nearly full at `now`; those whose window is over are forgotten.
+    /// Counts those that are nearly full at `now`; those whose window is over are forgotten.
     pub(crate) fn count(&self, now: Timestamp) -> usize {
         let mut known = self.lock();
         known.retain(|_, resets_at| resets_at.is_none_or(|at| now < at));

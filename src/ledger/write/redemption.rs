@@ -37,7 +37,7 @@ impl Tokens {
         if ids.is_empty() {
             return Ok(tokens);
         }
-        // The grants first: whoever holds their lock is alone in reading and adding redemptions.
+        // The grants first: the holder of their lock is alone in reading and adding redemptions.
         for row in store::lock_grants(conn, &ids)? {
             tokens.grants.insert(row.id.clone(), row);
         }
@@ -66,7 +66,7 @@ impl Tokens {
         let released = grant.released_at.map(|_| TokenError::Released);
         if let Some(earlier) = spent.iter().find(same) {
             // The guest has left and the place may be the next guest's: a door that repeats itself must
-            // not let somebody in with the token that was left behind.
+            // not let someone in with the token that was left behind.
             if let Some(objection) = released {
                 return (Redeemed::Refused(objection), None);
             }
@@ -149,7 +149,7 @@ impl Tokens {
     }
 }
 
-/// What ties a redemption's row to its event: SHA-256 over the parts, each ended by a NUL.
+/// The digest that ties a redemption's row to its event: SHA-256 over the parts, each ended by a NUL.
 pub fn digest_of(parts: &[&str]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {

@@ -19,7 +19,7 @@ pub(crate) struct Subject {
 /// The subjects of a batch.
 pub(crate) type Subjects = HashMap<(MerchantId, SubjectRefs), Subject>;
 
-/// Who is looked for: the handle, and when it was first asked about, in microseconds.
+/// The people looked for: the handle, and when it was first asked about, in microseconds.
 type Wanted<'a> = BTreeMap<SubjectRefs, (&'a SubjectHandle, i64)>;
 
 /// The check's subject if it is known, or one made up for a question that records nothing.
@@ -100,7 +100,7 @@ pub(crate) fn resolve(
         // Another replica may have been first: what stands in the table is the truth.
         load(conn, context, merchant, &mut wanted, &mut subjects)?;
         if !wanted.is_empty() {
-            // Whom another replica had made is erased again already: make them anew.
+            // Whom another replica had made is erased again already: make them again.
             return Err(DatabaseError::Conflict);
         }
     }

@@ -49,14 +49,14 @@ impl Ledger {
     /// takes long is done outside the transactions that write: checks go on meanwhile.
     ///
     /// # Errors
-    /// [`DatabaseError`]; what was stored before it stays.
+    /// [`DatabaseError`]; what was stored before it is retained.
     pub async fn fill_subtrees(&self) -> Result<u64, DatabaseError> {
         let smallest = i64::try_from(WIDTH).unwrap_or(i64::MAX);
         let mut filled = 0;
         for (log, size) in self.context.database.read(move |conn| rows::list_logs_of(conn, smallest)).await? {
             match self.fill_log(&log, size).await {
                 Ok(some) => filled += some,
-                // Events are gone from it. The others' proofs must not wait until somebody sees to that.
+                // Events are missing from it. The others' proofs must not wait until someone sees to that.
                 Err(error @ DatabaseError::Corrupt { .. }) => {
                     tracing::error!(log, %error, "a log is not whole: `perkgate audit verify` says where");
                 }
@@ -87,7 +87,7 @@ impl Ledger {
     }
 }
 
-/// How many subtrees of the level are whole.
+/// Number of subtrees of the level that are whole.
 const fn whole(size: u64, level: u32) -> u64 {
     match size.checked_shr(LEVEL * level) {
         Some(whole) => whole,

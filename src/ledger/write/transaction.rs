@@ -10,7 +10,7 @@ use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{EventDraft, LogOwner, Receipt};
 use crate::ledger::events::Event;
 
-/// What the work reads and writes with. All of it is committed, or none of it.
+/// The handle that the work reads and writes with. All of the work is committed, or none of it.
 pub(crate) struct Transaction<'a> {
     pub conn: &'a mut AnyConnection,
     pub context: &'a WriterContext,

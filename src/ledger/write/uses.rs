@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-/// How far beyond the horizon [`Uses::room_at`] looks: the largest party has a hundred, so only a
+/// Number of uses beyond the horizon that [`Uses::room_at`] looks at: the largest party has a hundred, so only a
 /// limit that was lowered below what is used needs to look further, and then it says that nobody knows.
 pub const AHEAD: usize = 128;
 
@@ -28,7 +28,7 @@ impl<G: PartialEq> Uses<G> {
         Self { sum, horizon, known: BTreeMap::new() }
     }
 
-    /// What counts now.
+    /// The sum that counts now.
     pub const fn sum(&self) -> u64 {
         self.sum
     }
@@ -107,7 +107,7 @@ impl<G: PartialEq> Uses<G> {
         self.known = self.known.split_off(&self.horizon.saturating_add(1));
     }
 
-    /// Whether no use is known.
+    /// Tells whether no use is known.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }

@@ -22,10 +22,10 @@ use crate::ledger::entry::{CheckEntry, RedeemEntry, Redeemed};
 use crate::ledger::{LedgerError, store};
 use crate::telemetry::{Outage, meters};
 
-/// What an asker waits for.
+/// The channel of the answer that a caller waits for.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
 
-/// What the writer is asked to do, with who waits for it.
+/// The work that the writer is asked to do, with the caller that waits for it.
 pub(crate) enum Job {
     /// Together with whatever waits beside it.
     Check(Box<CheckEntry>, Reply<CheckOutcome>),
@@ -34,7 +34,7 @@ pub(crate) enum Job {
     Alone(Box<dyn FnOnce(&mut Writer) + Send>),
 }
 
-/// What one transaction records, with who waits for each.
+/// The entries that one transaction records, with the caller that waits for each.
 #[derive(Default)]
 struct Batch {
     checks: Vec<(Arc<CheckEntry>, Reply<CheckOutcome>)>,
@@ -90,7 +90,7 @@ impl Batch {
 /// The state of the writer, as its handles see it.
 #[derive(Default)]
 pub(crate) struct WriterState {
-    /// Whether the last transaction failed for a reason that the next will meet too.
+    /// True if the last transaction failed for a reason that the next will meet too.
     pub failing: AtomicBool,
     pub near_full: NearFull,
 }
@@ -125,7 +125,7 @@ impl Writer {
         Self { context, queue, largest_batch, carried: VecDeque::new(), session, logs, seen, outage }
     }
 
-    /// Works until every handle is gone and the queue is empty.
+    /// Works until every handle is dropped and the queue is empty.
     pub(crate) fn run(mut self) {
         while let Some(job) = self.next() {
             let mut batch = Batch::default();
@@ -309,7 +309,7 @@ impl Writer {
         Ok(value)
     }
 
-    /// Whether a transaction whose commit was cut off is in the database. The old server process
+    /// Tells whether a transaction whose commit was cut off is in the database. The old server process
     /// may still be committing: it holds the log heads until it is done, so they are locked first;
     /// a look without the lock could say no to what appears a moment later. A head that it made itself
     /// can't be seen to be locked, but then it holds the epoch of the keys, which new logs move on.

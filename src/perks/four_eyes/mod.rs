@@ -1,4 +1,4 @@
-//! Four eyes: nothing new decides until somebody other than its author has approved it.
+//! Four eyes: nothing new decides until someone other than its author has approved it.
 //!
 //! A person is an admin key. Whoever holds a key can make others, so all keys that go back to one
 //! key, made by the operator or on the command line, are one person. The command line has no key:
@@ -22,18 +22,18 @@ use crate::foundation::json::Json;
 use crate::ledger::entry::Actor;
 use store::FourEyesRow;
 
-/// How long a wish to lift the requirement waits for a second person: nobody should find that they
+/// The time a wish to lift the requirement waits for a second person: nobody should find that they
 /// confirmed what was asked long ago.
 pub const LIFT_STANDS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Further than any chain of keys that people make.
 const LONGEST_CHAIN: usize = 10_000;
 
-/// What a merchant asks for.
+/// A merchant's requirement of four eyes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FourEyes {
     pub required: bool,
-    /// Who asked to lift it, and when; a second person has not confirmed it yet.
+    /// The person who asked to lift it, and when; a second person has not confirmed it yet.
     pub lift: Option<Signed>,
 }
 
@@ -76,7 +76,7 @@ fn is_same_person(
     Ok(one == other || root(conn, merchant, one)? == root(conn, merchant, other)?)
 }
 
-/// Whether `person` wrote on the version.
+/// Tells whether `person` wrote on the version.
 pub(super) fn is_author(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -91,7 +91,7 @@ pub(super) fn is_author(
     Ok(false)
 }
 
-/// Whether the first key of the person's chain was made after `since`.
+/// Tells whether the first key of the person's chain was made after `since`.
 pub(super) fn is_younger(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -124,7 +124,7 @@ pub(super) fn require_approval(
 }
 
 impl Catalog {
-    /// What the merchant asks for now.
+    /// Returns the merchant's requirement as it is now.
     ///
     /// # Errors
     /// The database's.
@@ -134,7 +134,7 @@ impl Catalog {
         Ok(FourEyes::of(row, now))
     }
 
-    /// Passes when the merchant doesn't ask for four eyes, or `actor` is somebody else than `first`, who
+    /// Passes when the merchant doesn't ask for four eyes, or `actor` is someone else than `first`, who
     /// asked `since`.
     ///
     /// # Errors

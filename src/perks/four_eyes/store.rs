@@ -1,4 +1,4 @@
-//! Whether a merchant asks for two, and who made which key.
+//! The merchants' requirement of two people, and who made which key.
 
 use diesel::prelude::*;
 
@@ -57,7 +57,7 @@ pub fn find_made_at(conn: &mut AnyConnection, merchant: &MerchantId, key: &str) 
         .optional()?)
 }
 
-/// Who made this key of the merchant: `None` for a key that the merchant doesn't have, `Some(None)`
+/// The maker of this key of the merchant: `None` for a key that the merchant doesn't have, `Some(None)`
 /// for one that the command line made.
 pub fn find_maker(conn: &mut AnyConnection, merchant: &MerchantId, key: &str) -> Result<Option<Option<String>>> {
     Ok(api_keys::table

@@ -1,4 +1,4 @@
-//! How keys and rules fit together: kiosks without a place under limits that count by place, and doors for
+//! The fit of keys and rules: kiosks without a place under limits that count by place, and doors for
 //! audiences that no rule names. Both work, and likely not as meant.
 
 mod store;
@@ -17,10 +17,10 @@ use crate::foundation::json::Json;
 use crate::rules::limit::Scope;
 use crate::rules::rule::Rule;
 
-/// What a key is bound to, as far as rules look at it.
+/// A key with the things it is bound to, as far as rules look at them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnSite {
-    /// Whether it asks for people; a door redeems.
+    /// True if it asks for people; a door redeems.
     pub is_kiosk: bool,
     pub label: String,
     pub location: Option<String>,
@@ -38,14 +38,14 @@ pub struct Misfit {
     pub issue: Issue,
 }
 
-/// How many labels a warning lists.
+/// The most labels that a warning lists.
 const LISTED: usize = 3;
 
 /// The scopes that a key's place stands for, by their member in a key.
 const PLACES: [(Scope, &str); 2] = [(Scope::Location, "location"), (Scope::Kiosk, "kiosk")];
 
 impl OnSite {
-    /// Whether rules look at what it is bound to.
+    /// Tells whether rules look at what it is bound to.
     pub(super) fn is_on_site(&self) -> bool {
         self.is_kiosk || self.audience.is_some()
     }
@@ -60,7 +60,7 @@ impl OnSite {
     }
 }
 
-/// What is odd about `key`, by the rules of these perks that decide or will; pointers go into the key.
+/// The oddities of `key`, by the rules of these perks that decide or will; pointers go into the key.
 pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<Issue> {
     let rules: Vec<(&ActivePerk, &Rule)> = perks.iter().flat_map(|perk| rules_of(perk)).collect();
     let mut warnings = Vec::new();
@@ -87,7 +87,7 @@ pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<Issue> {
     warnings
 }
 
-/// What is odd about the merchant's keys once `rule` decides about `perk`; pointers go into the rule.
+/// The oddities of the merchant's keys once `rule` decides about `perk`; pointers go into the rule.
 pub(super) fn warnings_of_rule(
     conn: &mut AnyConnection,
     merchant: &MerchantId,

@@ -10,7 +10,7 @@ use crate::foundation::ids::MerchantId;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-/// What stands of a key: role, label, location, kiosk and audience.
+/// The stored columns of a key: role, label, location, kiosk and audience.
 type Row = (String, String, Option<String>, Option<String>, Option<String>);
 
 /// The merchant's kiosk and door keys that work at `now`, by id.

@@ -16,7 +16,7 @@ use crate::foundation::ids::MerchantId;
 const MAX_NAMES: usize = 200;
 /// The most merchants whose names this process remembers to have noted.
 const MAX_MERCHANTS: usize = 10_000;
-/// How many writes may be under way: names are new once, and a check must never wait for one.
+/// The most writes that may be under way: names are new once, and a check must never wait for one.
 const MAX_WRITES: usize = 2;
 
 /// Notes names; cheap to clone.
@@ -71,7 +71,7 @@ impl ObservedAttributes {
         }
     }
 
-    /// Whether they were new: of two checks at once, one writes.
+    /// Notes the names and tells whether any was new: of two checks at once, one writes.
     fn remember(&self, merchant: &MerchantId, names: &[String]) -> bool {
         let mut noted = self.noted.write().unwrap_or_else(PoisonError::into_inner);
         let known = noted.entry(merchant.clone()).or_default();

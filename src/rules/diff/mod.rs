@@ -1,4 +1,4 @@
-//! What differs between two rules: each change with its spot and a sentence that a manager can read.
+//! The differences between two rules: each change with its spot and a sentence that a manager can read.
 //!
 //! It compares the canonical documents, so that a member that has no words here yet is still
 //! reported. Tiers and limits are matched by id, openings and closed dates as sets: moving one of
@@ -30,7 +30,7 @@ pub struct Change {
     pub sentence: String,
 }
 
-/// What became of a member. One that is null counts as left out.
+/// The kind of a member's change. One that is null counts as left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
@@ -247,7 +247,7 @@ fn member<'a>(object: &'a Json, name: &str) -> Option<&'a Json> {
     object.member(name).filter(|value| **value != Json::Null)
 }
 
-/// Whether two lists that differ hold the same items.
+/// Tells whether two lists that differ hold the same items.
 fn is_reordered(old: &[Json], new: &[Json]) -> bool {
     let sorted = |list: &[Json]| {
         let mut forms: Vec<_> = list.iter().map(Json::canonical).collect();
@@ -272,7 +272,7 @@ mod tests {
                   {"id":"house-day","scope":["perk"],"max":200,"cost":"party","window":{"calendar":"day"}}],
         "token":{"ttl":"PT30M"}}"#;
 
-    /// What changes when each of `edits` is made to the rule's text.
+    /// The changes when each of `edits` is made to the rule's text.
     fn changes(edits: &[(&str, &str)]) -> Vec<Change> {
         let mut edited = LOUNGE.to_owned();
         for (from, to) in edits {

@@ -1,4 +1,4 @@
-//! What differs between the opening hours of two rules.
+//! The differences between the opening hours of two rules.
 
 use super::sentences::plain;
 use super::{Changes, below, differing, is_reordered, items, member};
@@ -68,7 +68,7 @@ fn openings(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Op
     }
 }
 
-/// How much of an opening's hours other openings have.
+/// The share of an opening's hours that other openings have.
 enum Within {
     Wholly,
     Partly,

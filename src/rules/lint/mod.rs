@@ -1,4 +1,4 @@
-//! What is wrong or odd about a rule that can be read: rules that can't work are refused, oddities
+//! The errors and oddities of a rule that can be read: rules that can't work are refused, oddities
 //! are pointed out.
 //!
 //! To add a finding: a function beside its neighbours in `lint/`, an error only where the rule can't do
@@ -25,19 +25,19 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{Issue, below};
 use crate::foundation::period::Period;
 
-/// What was found; a rule with errors must not be published.
+/// The findings; a rule with errors must not be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lint {
     pub errors: Vec<Issue>,
     pub warnings: Vec<Issue>,
 }
 
-/// What a rule is held against.
+/// The context that a rule is held against.
 #[derive(Debug, Clone)]
 pub struct LintContext {
     /// The least and the greatest score that the rule's source gives, if it has one.
     pub scale: Option<(Decimal, Decimal)>,
-    /// How often the source's scores are renewed, if it says so.
+    /// The interval at which the source's scores are renewed, if it says so.
     pub refresh: Option<Period>,
     /// The names of the context attributes that checks have sent; none while that can't be known.
     pub sent: Option<BTreeSet<String>>,
@@ -114,7 +114,7 @@ fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lin
     }
 }
 
-/// Whoever chooses the threshold can find a score by trying, and can let everyone in.
+/// Warns of thresholds that the caller chooses: they can find a score by trying, and can let everyone in.
 fn lint_thresholds(rule: &Rule, found: &mut Lint) {
     let tiers = rule.tiers().iter().map(|tier| (tier.when.as_ref(), tier.pointer.as_str()));
     for (condition, pointer) in std::iter::once((rule.when(), "/when")).chain(tiers) {

@@ -71,7 +71,7 @@ impl Reach {
         }
     }
 
-    /// What a comparison with numbers holds for, exactly.
+    /// The numbers that a comparison holds for, exactly.
     fn of_test(test: &Test, everything: Self) -> Option<Self> {
         let Self { low, high } = everything;
         let (low, high) = match test {
@@ -87,7 +87,7 @@ impl Reach {
     }
 }
 
-/// Whether `this` holds whenever `that` does, as far as it can be told from their form; none is a
+/// Tells whether `this` holds whenever `that` does, as far as it can be known from their form; none is a
 /// condition that always holds.
 pub(super) fn is_implied(this: Option<&Condition>, that: Option<&Condition>) -> bool {
     match (this, that) {

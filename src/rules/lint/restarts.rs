@@ -1,5 +1,5 @@
 //! Limits that begin again when a version takes over from the one that decides now: under another id, scope or
-//! window nothing that was used counts any more, and whoever had used a limit up is let in again.
+//! window nothing that was used counts any more, and someone who had used a limit up is let in again.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ fn named<'a>(rule: &'a Rule, id: &str) -> Option<&'a Limit> {
     rule.limits().iter().find(|limit| limit.id == id)
 }
 
-/// Which of the limits that are gone the new one stands for, by what both count; none for one that is new.
+/// The removed limit that the new one stands for, by what both count; none for one that is new.
 fn most_alike(removed: &[&Limit], new: &Limit) -> Option<usize> {
     let kind = |window: Window| std::mem::discriminant(&window);
     let alike = |old: &Limit| u8::from(old.scope == new.scope) + u8::from(kind(old.window) == kind(new.window));
@@ -81,7 +81,7 @@ fn tiers(rule: &Rule) -> BTreeSet<&str> {
     rule.tiers().iter().map(|tier| tier.id.as_str()).collect()
 }
 
-/// What that means, and for whom.
+/// The consequence of a restart, and for whom.
 fn outcome(old: &Limit, new: &Limit) -> String {
     let scope = old.to_json();
     let whom = scope.member("scope").and_then(Json::as_list).map(describe::scope).unwrap_or_default();

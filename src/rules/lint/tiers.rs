@@ -10,7 +10,7 @@ use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
 use crate::rules::tier::Tier;
 
-/// A tier that somebody reaches, and the scores it can be reached with.
+/// A tier that someone reaches, and the scores it can be reached with.
 struct Reached<'a> {
     tier: &'a Tier,
     scores: Reach,
@@ -75,21 +75,21 @@ fn admits_from(tier: &Tier, everything: Reach, needs_score: bool) -> Option<Deci
     }
 }
 
-/// Whether everyone who reaches `lower`, with scores of `reach`, already has `higher`.
+/// Tells whether everyone who reaches `lower`, with scores of `reach`, already has `higher`.
 fn is_shadowed(higher: &Tier, lower: &Tier, reach: Reach, needs_score: bool) -> bool {
     // The scale can make a threshold certain where the conditions' form doesn't.
     let by_score = admits_from(higher, Reach::whole(None), needs_score).is_some_and(|least| least <= reach.low);
     by_score || is_implied(higher.when.as_ref(), lower.when.as_ref())
 }
 
-/// Whether a tier that ranks higher asks for less of a score than `lower`, and for nothing else that
-/// `lower` doesn't ask for too: whoever rises then falls to the lesser tier.
+/// Tells whether a tier that ranks higher asks for less of a score than `lower`, and for nothing else that
+/// `lower` doesn't ask for too: someone who rises then falls to the lesser tier.
 fn is_easier(above: &Reached<'_>, lower: &Tier, reach: Reach) -> bool {
     let (Some(asked), Some(asked_lower)) = (other_terms(above.tier), other_terms(lower)) else { return false };
     above.scores.low < reach.low && asked.iter().all(|leaf| asked_lower.contains(leaf))
 }
 
-/// What a tier asks for besides the score; none where that isn't a plain list of terms.
+/// The terms that a tier asks for besides the score; none where they aren't a plain list.
 fn other_terms(tier: &Tier) -> Option<Vec<&Leaf>> {
     fn gather<'a>(condition: &'a Condition, into: &mut Vec<&'a Leaf>) -> bool {
         match condition {

@@ -6,7 +6,7 @@ use super::Lint;
 use crate::rules::rule::Rule;
 use crate::rules::schedule::week::Overlap;
 
-/// How far ahead changes of the clocks are looked for.
+/// The time ahead in which changes of the clocks are looked for.
 const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {

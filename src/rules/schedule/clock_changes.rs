@@ -25,7 +25,7 @@ impl ClockChange {
         self.skipped_or_repeated.1.strftime("%H:%M").to_string()
     }
 
-    /// Whether the clocks make an opening from `begin` to `end` something else than it says.
+    /// Tells whether the clocks make an opening from `begin` to `end` something else than it says.
     fn disturbs(&self, begin: DateTime, end: DateTime) -> bool {
         let (first, last) = self.skipped_or_repeated;
         let within = |time: DateTime| first < time && time < last;

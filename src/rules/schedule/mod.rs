@@ -12,7 +12,7 @@ use crate::foundation::json::Json;
 
 pub(crate) const MAX_OPENINGS: usize = 50;
 pub(crate) const MAX_CLOSED_DATES: usize = 366;
-/// How far ahead the next opening is looked for.
+/// The number of days ahead in which the next opening is looked for.
 const HORIZON_DAYS: i64 = 400;
 const DAY_MINUTES: u16 = 24 * 60;
 pub(crate) const DAYS: [(&str, Weekday); 7] = [
@@ -67,7 +67,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Whether there is no opening at all.
+    /// True if there is no opening at all.
     #[must_use]
     pub fn has_no_opening(&self) -> bool {
         self.open.is_empty()
@@ -77,7 +77,7 @@ impl Schedule {
         self.closed_dates.is_empty() && self.open.contains(&Opening::always())
     }
 
-    /// Whether it is open at `now`. The instant is turned into wall time and compared there: an
+    /// Tells whether it is open at `now`. The instant is turned into wall time and compared there: an
     /// hour that the clocks skip never is, one that they repeat counts twice.
     #[must_use]
     pub fn is_open(&self, zone: &TimeZone, now: Timestamp) -> bool {
@@ -246,7 +246,7 @@ pub fn read_wall_time(spot: &Spot<'_>, zone: &TimeZone, issues: &mut Issues) -> 
     }
 }
 
-/// Whether `text` has digits where `form` has `0`, and `form`'s own characters elsewhere.
+/// Tells whether `text` has digits where `form` has `0`, and `form`'s own characters elsewhere.
 fn has_form(text: &str, form: &str) -> bool {
     text.len() == form.len()
         && text.bytes().zip(form.bytes()).all(|(b, f)| if f == b'0' { b.is_ascii_digit() } else { b == f })

@@ -17,7 +17,7 @@ use futures_util::Stream;
 
 use super::Connection;
 
-/// How much of an answer is handed to the connection at once. It copies what it is handed into its buffer, so
+/// The bytes of an answer that the connection is handed at once. It copies what it is handed into its buffer, so
 /// this and [`super::listen`]'s bound of that buffer are what a connection holds; the rest of a fixed document
 /// is shared by all.
 const PIECE: usize = 8 << 10;
@@ -26,7 +26,7 @@ const PIECE: usize = 8 << 10;
 /// up, and has the request's body read only as the handler asks for it.
 ///
 /// # Errors
-/// What comes from within.
+/// The errors from within.
 pub(crate) async fn track(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -60,7 +60,7 @@ pub(crate) async fn track(
     }))
 }
 
-/// Whether actix takes all that is still to come for this request's body, as it does for one that would change to
+/// Tells if actix takes all that is still to come for this request's body, as it does for one that would change to
 /// another protocol. Nothing here does, and then `Upgrade` is to be passed over (RFC 9110 §7.8).
 fn is_endless(req: &ServiceRequest) -> bool {
     let headers = req.headers();
@@ -69,7 +69,7 @@ fn is_endless(req: &ServiceRequest) -> bool {
     changes && !headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// How long the body says it is; one that says nothing is empty.
+/// The length that the body says it has, in bytes; one that says nothing is empty.
 fn content_length(req: &ServiceRequest) -> u64 {
     // actix has refused what is no number.
     let length = req.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -100,7 +100,7 @@ impl Drop for Exchange {
 struct BodyOnDemand {
     payload: Payload,
     connection: Arc<Connection>,
-    /// How much of it is still to come, where actix doesn't know.
+    /// The number of bytes of it that are still to come, where actix doesn't know.
     remaining: Option<u64>,
 }
 

@@ -21,24 +21,24 @@ use crate::web::sockets;
 /// A backlog for bursts: what waits here has been accepted by the system, not by us.
 const BACKLOG: u32 = 2048;
 
-/// How much of an answer waits in a connection's buffer before it is written out.
+/// The bytes of an answer that wait in a connection's buffer before it is written out.
 const WRITE_BUFFER_BYTES: usize = 8 << 10;
 
-/// How long a peer may take to end a connection that we have ended.
+/// The longest time a peer may take to end a connection that we have ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a connection gets that finds no place.
+/// The answer to a connection that finds no place.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// How a listener is served.
+/// The way a listener is served.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listening {
     pub workers: usize,
     pub bounds: Bounds,
-    /// How long a connection may stay without a request.
+    /// The longest time a connection may stay without a request.
     pub keep_alive: Duration,
-    /// How long requests under way may go on after the end has begun.
+    /// The longest time requests under way may go on after the end has begun.
     pub shutdown: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What open connections may cost, so that nobody without a key can use the memory up.
+//! Bounds on what open connections may cost, so that nobody without a key can use the memory up.
 //!
 //! actix reads as far ahead as it finds bytes and writes for as long as a peer lets it wait. Here a
 //! connection has one request and one answer at a time, its buffers are small, a peer that doesn't
@@ -34,23 +34,23 @@ pub(crate) struct Bounds {
     pub listener: &'static str,
     /// The most connections at once.
     pub connections: usize,
-    /// How long a peer may leave an answer unread.
+    /// The longest time a peer may leave an answer unread.
     pub write: Duration,
-    /// How long a peer may take to send a request's head.
+    /// The longest time a peer may take to send a request's head.
     pub request_head: Duration,
 }
 
 /// While the process stops, how long a connection that has sent nothing yet may still send its request.
 const FIRST_BYTE: Duration = Duration::from_secs(1);
 
-/// How often connections look whether they should end, while the process stops.
+/// The interval at which connections look whether they should end, while the process stops.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The open connections of one listener.
 #[derive(Debug)]
 pub(crate) struct Connections {
     bounds: Bounds,
-    /// What `moved_at` counts from.
+    /// The instant that `moved_at` counts from.
     began: Instant,
     open: Mutex<Open>,
     draining: AtomicBool,
@@ -82,7 +82,7 @@ pub(crate) struct Connection {
     in_flight: AtomicU32,
     /// The handler waits for more of the request's body.
     wants_body: AtomicBool,
-    /// What is written doesn't go out: the peer doesn't read.
+    /// Written bytes don't go out: the peer doesn't read.
     blocked: AtomicBool,
     /// It is to end: another one needed its place.
     evicted: AtomicBool,
@@ -205,7 +205,7 @@ impl Connections {
         }
     }
 
-    /// How many have come so far.
+    /// The number of connections that have come so far.
     pub(crate) fn admitted(&self) -> u64 {
         self.open().next
     }
@@ -230,7 +230,7 @@ impl Connections {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Whether this much time has passed since bytes moved.
+    /// Tells whether this much time has passed since bytes moved.
     fn is_silent_for(&self, connection: &Connection, time: Duration) -> bool {
         let since = connection.moved_at.load(Ordering::Relaxed);
         u128::from(self.now().saturating_sub(since)) >= time.as_millis()

@@ -24,7 +24,7 @@ pub struct GuardedStream {
     connection: Arc<Connection>,
     /// Read past the end of a head; at most one read's worth.
     ahead: Vec<u8>,
-    /// How much of it was handed on.
+    /// The number of its bytes that were handed on.
     handed: usize,
     lines: EmptyLines,
     /// The last read ended with a head's end: actix shall parse it before more comes.

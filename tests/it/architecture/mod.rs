@@ -165,6 +165,11 @@ const IMPURE_WORDS: [&str; 13] = [
 
 const MAX_LINES: usize = 400;
 
+/// How no doc comment opens: it says what a thing is or does, in a noun phrase or a verb.
+const OPENINGS: [&str; 5] = ["What ", "Whether ", "Of ", "Whoever ", "That "];
+/// Words that have a plainer one: unrecorded, pending, block, pruned.
+const WORDS: [&str; 5] = ["untold", "owes", "owed", "hinder", "hindrance"];
+
 fn is_store(file: &SourceFile) -> bool {
     file.name() == "store.rs" || file.path.contains("/store/")
 }
@@ -220,6 +225,14 @@ fn breaches(file: &SourceFile) -> BTreeSet<Breach> {
     }
     if file.lines > MAX_LINES {
         breach("a file has at most 400 lines, tests aside", &file.lines.to_string());
+    }
+    for opening in &file.openings {
+        if OPENINGS.iter().any(|it| opening.starts_with(it)) {
+            breach("a doc comment opens with a noun phrase or a verb", opening);
+        }
+    }
+    for word in WORDS.iter().filter(|word| file.has_word(word)) {
+        breach("names use the field's words", word);
     }
     if !file.begins_with_doc {
         breach("a file begins with a sentence that says what it is for", "//!");
@@ -400,6 +413,11 @@ fn what_breaks_a_rule_is_found() {
         let rule = "what a command says is written by `write_line!` and `write_part!`, which escape it";
         assert_eq!(broken("cli/score.rs", code), [rule]);
     }
+    for opening in ["/// What it is.", "/// Second.\nfn a() {}\n    /// Whether it holds."] {
+        assert_eq!(broken("cli/score.rs", opening), ["a doc comment opens with a noun phrase or a verb"]);
+    }
+    assert!(broken("cli/score.rs", "/// The answer.\n/// What follows is its second line.\nfn a() {}").is_empty());
+    assert_eq!(broken("cli/score.rs", "fn f() { untold(); }"), ["names use the field's words"]);
     let order = ["a room imports only rooms above it"];
     assert_eq!(broken("scores/lookup.rs", "use crate::http::problem::Problem;"), order);
     assert_eq!(broken("ledger/writer.rs", "use crate::gateway::Gateway;"), order);

@@ -12,6 +12,8 @@ pub struct SourceFile {
     /// Lines as written, unit tests aside.
     pub lines: usize,
     pub begins_with_doc: bool,
+    /// The first line of every doc comment, unit tests aside.
+    pub openings: Vec<String>,
 }
 
 impl SourceFile {
@@ -22,6 +24,7 @@ impl SourceFile {
             code: strip(&product),
             lines: product.lines().count(),
             begins_with_doc: text.starts_with("//! "),
+            openings: openings(&product),
         }
     }
 
@@ -168,6 +171,17 @@ fn without_tests(text: &str) -> String {
         }
     }
     out
+}
+
+/// The first lines of doc comments, without their slashes.
+fn openings(text: &str) -> Vec<String> {
+    let of = |line: &str| {
+        let line = line.trim_start();
+        line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(|doc| doc.trim().to_owned())
+    };
+    let lines: Vec<Option<String>> = text.lines().map(of).collect();
+    let before = std::iter::once(&None).chain(&lines);
+    before.zip(&lines).filter(|(before, _)| before.is_none()).filter_map(|(_, line)| line.clone()).collect()
 }
 
 /// Blanks comments, strings and character literals.

@@ -17,7 +17,7 @@ use crate::audit::verify::{Head, Progress, Report};
 use crate::foundation::clock::from_micros;
 use crate::tlog::merkle::Frontier;
 
-/// How many records are read from one look at the progress to the next.
+/// Number of records that are read from one look at the progress to the next.
 const STRIDE: u64 = 1000;
 
 /// A walk through all exports of one log.
@@ -30,13 +30,13 @@ pub(super) struct Chain<'a> {
     uncovered: Vec<Pinned>,
     /// The size that the last export is said to end at.
     stated: u64,
-    /// Whether it goes to the end that the log had.
+    /// True if it goes to the end that the log had.
     is_to_end: bool,
     /// Leaves that stand in exports, bare ones too.
     leaves: u64,
 }
 
-/// What one export held, to be compared with what it says at its end.
+/// The content of one export, to be compared with what it says at its end.
 #[derive(Default)]
 struct Held {
     events: u64,
@@ -208,7 +208,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// What must come to an end with the last export.
+    /// Closes what must come to an end with the last export.
     pub(super) fn close(mut self, report: &mut Report, told: &mut Reading<'_>) {
         let Report { checked, heads, findings } = report;
         let is_doubtful = self.walk.close(self.stated, findings);
@@ -244,7 +244,7 @@ fn bare(at: u64, leaf_hash: [u8; 32], line: Option<Line<'_>>) -> Entry<'_> {
     Entry { index: index(at), leaf_hash: Some(leaf_hash), body: None, is_bare: true, columns: None, line }
 }
 
-/// What must be known of the leaves before the first one; none when it is of another size.
+/// The tree of the leaves before the first one; none when it is of another size.
 fn frontier(header: &Header) -> Option<Frontier> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(&header.frontier).ok()?;
     Frontier::from_bytes(&bytes).ok().filter(|frontier| frontier.size() == header.from_index)

@@ -15,11 +15,11 @@ pub(super) struct Lines<R> {
     form: Form,
     /// The record, with its line ends.
     record: Vec<u8>,
-    /// Of the line that comes next, from 1.
+    /// The number of the line that comes next, from 1.
     next: u64,
-    /// Whether the record is to be given once more.
+    /// True if the record is to be given once more.
     is_back: bool,
-    /// Of the record's first line.
+    /// The number of the record's first line.
     number: u64,
 }
 
@@ -28,13 +28,13 @@ enum Form {
     Csv(Cells),
 }
 
-/// What stands on a line.
+/// The content of a line.
 pub(super) struct Read<'a> {
     /// From 1; the first one where a record takes several.
     pub number: u64,
     /// Why it is no record, if it is none.
     pub record: Result<Record<'a>, String>,
-    /// What a row of CSV repeats of an event.
+    /// The part of an event that a row of CSV repeats.
     pub repeated: Option<Repeated<'a>>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Repeated<'a> {
     pub id: &'a str,
     pub kind: &'a str,
     pub at: &'a str,
-    /// Who did it: the role, and the key where there is one.
+    /// The actor: the role, and the key where there is one.
     pub actor: &'a str,
     pub about: &'a str,
 }
@@ -57,7 +57,7 @@ impl<R: BufRead> Lines<R> {
         Ok(Self { reader, form, record: Vec::new(), next: 1, is_back: false, number: 0 })
     }
 
-    /// Of the line that would come next.
+    /// The number of the line that would come next.
     pub(super) const fn next_number(&self) -> u64 {
         self.next
     }
@@ -104,7 +104,7 @@ impl<R: BufRead> Lines<R> {
             }
             self.next += 1;
             // A line end between quotes is part of a cell. A quote that is lost takes the rest of the file
-            // for one cell: that is told when no more fits.
+            // for one cell: that is reported when no more fits.
             let line = self.record.get(begun..).unwrap_or_default();
             is_open ^= matches!(self.form, Form::Csv(_)) && line.iter().fold(false, |odd, byte| odd ^ (*byte == b'"'));
             if !is_open {

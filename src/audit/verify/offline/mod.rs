@@ -2,8 +2,8 @@
 //! settings or its operator.
 //!
 //! `lines.rs` and `cells.rs` take a file apart, `export/record.rs` reads what stands on a line, and
-//! `chain.rs` walks through the files of one log. The walk is the database's own (`walk.rs`), and so are the books,
-//! which have no tables to be closed against: grants, redemptions and limits are held to each other.
+//! `chain.rs` goes through the files of one log. The scan is the database's own (`log_scan.rs`), and so is the
+//! expected state, which has no tables to be closed against: grants, redemptions and limits are held to each other.
 
 mod cells;
 mod chain;
@@ -28,7 +28,7 @@ use lines::Lines;
 
 /// An export to be verified.
 pub struct ExportFile<R> {
-    /// What people call it: a file's name.
+    /// The name that people call it by: a file's name.
     pub label: String,
     pub reader: R,
 }
@@ -83,7 +83,7 @@ pub fn verify_exports<R: BufRead>(
     Ok(report)
 }
 
-/// How far it is, over all logs.
+/// The progress over all logs.
 struct Reading<'a> {
     progress: &'a mut dyn FnMut(Progress),
     /// Leaves of the logs before.
@@ -91,7 +91,7 @@ struct Reading<'a> {
     of: u64,
 }
 
-/// Reads what stands before the first leaf. None when there is nothing to go by: that is told.
+/// Reads what stands before the first leaf. None when there is nothing to go by: that is reported.
 fn open<R: BufRead>(file: ExportFile<R>, findings: &mut Findings) -> io::Result<Option<Opened<R>>> {
     let ExportFile { label, reader } = file;
     let mut lines = Lines::open(reader)?;
@@ -129,7 +129,7 @@ fn open<R: BufRead>(file: ExportFile<R>, findings: &mut Findings) -> io::Result<
 }
 
 /// The anchors of each log. An earlier report may name more logs than are exported here, but an anchor
-/// that is of none of them is told: it was meant to be held to something.
+/// that is of none of them is reported: it was meant to be held to something.
 fn pin<R>(
     anchors: &[Anchor],
     trust: &Trust,

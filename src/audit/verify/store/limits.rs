@@ -9,7 +9,7 @@ use crate::database::AnyConnection;
 use crate::database::schema::{limit_counters, limit_uses};
 use crate::on_either;
 
-/// A merchant's counter, as far as events tell of it.
+/// A merchant's counter, as far as events record it.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = limit_counters)]
 pub(crate) struct CounterRow {
@@ -34,7 +34,7 @@ pub(crate) struct UseRow {
     pub cost: i64,
 }
 
-/// Whether these columns stand behind these values: diesel has no comparison of rows, and its equivalent
+/// True if these columns stand behind these values: diesel has no comparison of rows, and its equivalent
 /// in ANDs and ORs is no range of the index.
 macro_rules! is_behind {
     ($columns:literal, $first:expr $(, $type:ident $value:expr)+) => {

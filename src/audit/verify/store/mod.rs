@@ -1,4 +1,4 @@
-//! What the auditor reads: one snapshot, in pages of bounded size, and never a write.
+//! The auditor's reads: one snapshot, in pages of bounded size, and never a write.
 //!
 //! It reads other rooms' tables by itself: it must see what stands there, not what their rooms
 //! make of it.
@@ -24,7 +24,7 @@ pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-/// The most rows of a page: enough to make little of asking for it, which SQLite plans anew each time, and so few
+/// The most rows of a page: enough to make little of asking for it, which SQLite plans again each time, and so few
 /// that it is still near the processor when it is looked at.
 pub(crate) const PAGE: usize = 1024;
 const LIMIT: i64 = 1024;
@@ -110,7 +110,7 @@ pub(crate) struct RuleRow {
     pub published_at: Option<i64>,
 }
 
-/// Whether a merchant asks for a second person, and who says so.
+/// The setting by which a merchant asks for a second person, and who made it.
 #[derive(Default, Queryable, Selectable)]
 #[diesel(table_name = four_eyes)]
 pub(crate) struct FourEyesRow {
@@ -150,7 +150,7 @@ pub(crate) struct GatewayKeyRow {
     pub revoked_at: Option<i64>,
 }
 
-/// From here until the rollback everything is read as it stands now, whoever writes meanwhile.
+/// From here until the rollback everything is read as it stands now, whatever is written meanwhile.
 pub(crate) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
     Ok(match conn {
         // Not IMMEDIATE: that would keep the ledger from writing.
@@ -352,7 +352,7 @@ pub(crate) fn list_perks(conn: &mut AnyConnection, merchant: &str, after: &str) 
         .load(conn)?)
 }
 
-/// Whether the merchant asks for four eyes; none where nothing was ever said.
+/// The merchant's setting of four eyes; none where nothing was ever said.
 pub(crate) fn find_four_eyes(conn: &mut AnyConnection, merchant: &str) -> Result<Option<FourEyesRow>> {
     Ok(four_eyes::table.find(merchant).select(FourEyesRow::as_select()).first(conn).optional()?)
 }

@@ -9,7 +9,7 @@ use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::AdditionRow;
 
-/// What the events of one log make of its additions, by the check that was contested.
+/// The additions of one log as its events have them, by the check that was contested.
 #[derive(Default)]
 pub(crate) struct Additions {
     added: BTreeMap<String, Addition>,

@@ -11,7 +11,7 @@ use crate::audit::verify::findings::{At, Findings, Place, Wrong};
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 
-/// Who did something, and when, by its event.
+/// A step, by its event: who did something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     /// As rows keep it: the key's id, or `cli`.
@@ -26,12 +26,12 @@ impl Step {
         Self { by: key.clone().unwrap_or_else(|| body.actor.role.to_string()), key, at: body.at }
     }
 
-    /// Whether a row names who did it.
+    /// Tells whether a row names who did it.
     pub(crate) fn is_by(step: Option<&Self>, stored: Option<&str>) -> bool {
         step.map(|step| step.by.as_str()) == stored
     }
 
-    /// Whether a row says when it was done.
+    /// Tells whether a row says when it was done.
     pub(crate) fn is_at(step: Option<&Self>, stored: Option<i64>) -> bool {
         match (step, stored) {
             (Some(step), Some(stored)) => step.at.may_be_stored_as(stored),
@@ -41,13 +41,13 @@ impl Step {
     }
 }
 
-/// What the events of one log make of its owner's approvals.
+/// The approvals of one log's owner as its events have them.
 #[derive(Default)]
 pub(crate) struct Approvals {
     /// None where no event says it.
     is_required: Option<bool>,
     changed: Option<Step>,
-    /// Who asks to lift it, while nobody has confirmed it.
+    /// The request to lift it, while nobody has confirmed it.
     lift: Option<Step>,
     /// An event that would say so is pruned.
     has_pruned: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Approvals {
 /// A key, as it was made.
 struct Made {
     by: Option<String>,
-    /// Whether whoever made it was of the merchant too, even where the event that made them is not here.
+    /// True if its maker was of the merchant too, even where the event that made them is not here.
     is_by_own_key: bool,
     at: Instant,
 }
@@ -102,7 +102,7 @@ impl Approvals {
         self.changed = Some(step);
     }
 
-    /// Whether a second person must approve, as far as the events go.
+    /// Tells whether a second person must approve, as far as the events go.
     pub(crate) fn are_required(&self) -> bool {
         self.is_required == Some(true)
     }
@@ -201,7 +201,7 @@ mod tests {
             ("cy", None, "cli"),
             ("ada2", Some("ada"), "admin"),
             ("ada3", Some("ada2"), "admin"),
-            // Whoever made these is not here.
+            // The maker of these is not here.
             ("dee", Some("gone"), "admin"),
             ("eve", Some("gone"), "admin"),
         ];

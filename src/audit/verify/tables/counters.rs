@@ -11,7 +11,7 @@ use crate::ledger::write::uses::Uses;
 use crate::rules::limit::{CONCURRENT, LIFETIME, ROLLING, is_across_perks};
 use crate::rules::window::LONGEST_WINDOW;
 
-/// What the events of one log make of its counters: 50 bytes for each, and for each use that lapses
+/// The counters of one log as its events have them: 50 bytes for each, and for each use that lapses
 /// by itself, which is what bounds how large a merchant can be verified in memory.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -74,7 +74,7 @@ impl Counters {
         }
     }
 
-    /// What a counter that only adds up stands at by the events so far, this one included.
+    /// Returns what a counter that only adds up stands at by the events so far, this one included.
     fn take_sum(
         &mut self,
         at: At<'_>,
@@ -94,7 +94,7 @@ impl Counters {
             None if may_lack => limit.used.saturating_sub(cost),
             known => known.unwrap_or(0),
         };
-        // Go on from what the event says: one that is missing is told once, not at every event after.
+        // Go on from what the event says: one that is missing is reported once, not at every event after.
         if is_granted {
             let is_for_ever = &*limit.window == LIFETIME;
             self.counted.insert(key, Counted { used: limit.used, index: at.index, uses: None, is_for_ever });
@@ -198,7 +198,7 @@ impl Counters {
                 };
                 let used = u64::try_from(row.used);
                 if used != Ok(counted) && !(may_be_more && used.is_ok_and(|used| used > counted)) {
-                    // RecordedFields, and not again below.
+                    // Reported, and not again below.
                     trusted.remove(&key);
                     let wrong = Wrong::Counter { counter: name_of(row), stored: row.used, counted };
                     findings.add(Place::log(log), wrong);
@@ -249,13 +249,13 @@ impl Swept {
     }
 }
 
-/// Counters of which pruned events may have used more than the others tell: their own single uses must add up
+/// Counters of which pruned events may have used more than the others record: their own single uses must add up
 /// to what they stand at.
 type Trusted = ByFingerprint<u128, Unproven>;
 
 struct Unproven {
     horizon: i64,
-    /// What no use accounts for yet.
+    /// The amount that no use accounts for yet.
     left: i64,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct GatewayKeyFacts<'a> {
     pub public_key: Option<Text<'a>>,
     pub signs_from: Instant,
     pub retires_at: Option<Instant>,
-    /// Of a rotation: the keys that it takes over from.
+    /// Rotations only: the keys that it takes over from.
     #[serde(borrow, default)]
     pub retires: Vec<RetiredFacts<'a>>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct RetiredFacts<'a> {
     pub at: Option<Instant>,
 }
 
-/// What the events of the operator's log make of the gateway's keys.
+/// The gateway's keys as the events of the operator's log have them.
 #[derive(Default)]
 pub(crate) struct GatewayKeys {
     known: BTreeMap<String, Known>,
@@ -104,8 +104,8 @@ impl GatewayKeys {
         }
     }
 
-    /// Compares with the keys that there are. Databases that no gateway has served since events tell of
-    /// keys tell of none; who tells of one tells of all.
+    /// Compares with the keys that there are. Databases that no gateway has served since events record
+    /// keys record none; one that records one records all.
     pub(crate) fn close(
         mut self,
         conn: &mut AnyConnection,
@@ -131,7 +131,7 @@ impl GatewayKeys {
 
 fn difference(known: Option<&Known>, row: &GatewayKeyRow) -> Option<&'static str> {
     let public_key = row.public_key.as_ref().map(|key| BASE64URL.encode(key));
-    // Even where no event tells of it: keys that sign are named after their public halves.
+    // Even where no event records it: keys that sign are named after their public halves.
     let is_named = row.purpose == "hash" || name_of(row).is_some_and(|name| name == row.kid);
     let told = known.map_or([(true, ""); 5], |known| {
         [
@@ -146,7 +146,7 @@ fn difference(known: Option<&Known>, row: &GatewayKeyRow) -> Option<&'static str
     parts.into_iter().find_map(|(is_same, part)| (!is_same).then_some(part))
 }
 
-/// What a key that signs is called by its public half. Written apart from the keyring: an auditor that
+/// The name of a key that signs, by its public half. Written apart from the keyring: an auditor that
 /// shared its names would share its mistakes.
 fn name_of(row: &GatewayKeyRow) -> Option<String> {
     let public_key: &[u8; 32] = row.public_key.as_deref()?.try_into().ok()?;

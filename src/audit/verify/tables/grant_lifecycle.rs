@@ -1,10 +1,10 @@
-//! Grants and redemptions by the events alone: what an export can tell, which has no tables.
+//! Grants and redemptions by the events alone: what an export can show, which has no tables.
 
 use crate::audit::reader::body::{CheckFacts, RedeemFacts};
 use crate::audit::verify::findings::{At, Findings, Wrong};
 use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints, MarkedOnly};
 
-/// What the events of one log make of its grants: about 40 bytes for each.
+/// The grants of one log as its events have them: about 40 bytes for each.
 #[derive(Default)]
 pub(crate) struct Spending {
     fingerprints: Fingerprints,

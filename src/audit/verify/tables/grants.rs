@@ -62,16 +62,16 @@ fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
     }
 }
 
-/// What the events make of the grants.
+/// The grants as the events have them.
 pub(crate) struct Grants {
     empty: Tally,
     by_events: Tally,
     fingerprints: Fingerprints,
-    /// By grant: what is told of its release, and of its void. Also of those whose pruned events tell of neither.
+    /// By grant: what is recorded of its release, and of its void. Also of those whose pruned events record neither.
     ends: ByFingerprint<u128, [End; 2]>,
 }
 
-/// What the events tell of one way in which a grant may end.
+/// The events' record of one way in which a grant may end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum End {
     /// It did not.
@@ -151,7 +151,7 @@ impl Grants {
                 }
                 match claims_of(row) {
                     Ok(claims) => by_row(row, &claims).add_to(&mut by_rows),
-                    // RecordedFields below: it is in the events' tally and not in this one.
+                    // Reported below: it is in the events' tally and not in this one.
                     Err(part) if part == UNREADABLE => {}
                     Err(part) => findings.add(logs.place_of(&row.merchant_id), wrong(row, part)),
                 }
@@ -254,7 +254,7 @@ fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     Some(match claims_of(row) {
         Ok(claims) => told.compare(&by_row(row, &claims)),
         Err(part) if part == UNREADABLE => Likeness::Differs(part),
-        // RecordedFields already.
+        // Reported already.
         Err(_) => Likeness::Same,
     })
 }

@@ -10,7 +10,7 @@ use crate::audit::verify::store::{self, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 
-/// What the events of one log make of its owner's keys.
+/// The keys of one log's owner as its events have them.
 #[derive(Default)]
 pub(crate) struct Keys {
     known: BTreeMap<String, Known>,
@@ -80,7 +80,7 @@ impl Keys {
 }
 
 impl Known {
-    /// Whether who made it, and when, can't be told.
+    /// Tells whether it can't be known who made it, and when.
     const fn is_unheld(&self) -> bool {
         self.has_pruned || self.created.is_none()
     }

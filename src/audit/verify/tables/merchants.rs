@@ -8,7 +8,7 @@ use crate::database::{AnyConnection, DatabaseError};
 /// The zone of a merchant of which no event names one: the first events had none to name.
 const ZONE: &str = "UTC";
 
-/// What the events of one log make of its owner.
+/// The owner of one log as its events have it.
 #[derive(Default)]
 pub(crate) struct Owner {
     /// None where no event says it.

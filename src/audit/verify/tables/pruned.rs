@@ -1,4 +1,4 @@
-//! Bodies that are pruned, against what the log says of pruning: what nobody recorded, somebody did.
+//! Bodies that are pruned, against what the log says of pruning: what nobody recorded, someone did.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub(crate) struct PrunedFacts {
     pub count: u64,
 }
 
-/// What is pruned of one log, and what was recorded as pruned.
+/// The bodies of one log that are pruned, and those that were recorded as pruned.
 #[derive(Default)]
 pub(crate) struct Pruned {
     pruned: u64,
@@ -45,7 +45,7 @@ impl Pruned {
         self.before = self.before.max(Some(facts.before.as_microsecond()));
     }
 
-    /// Of pruning that was cut off fewer may be pruned than recorded.
+    /// Compares what is pruned with what was recorded: of pruning that was cut off, fewer may be pruned.
     pub(crate) fn close(&self, log: &str, findings: &mut Findings) {
         let Self { pruned, recorded, .. } = *self;
         if pruned > recorded {
@@ -56,7 +56,7 @@ impl Pruned {
         }
     }
 
-    /// How many are pruned at least of which nothing here tells.
+    /// The least number of bodies that are pruned and that nothing here records.
     pub(crate) fn unaccounted(&self) -> u64 {
         let beyond = self.beyond().into_iter().flatten().count();
         self.pruned.saturating_sub(self.recorded).max(u64::try_from(beyond).unwrap_or(u64::MAX))

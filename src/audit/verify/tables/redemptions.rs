@@ -44,11 +44,11 @@ fn by_row(row: &RedemptionRow) -> ToldRedemption<'_> {
     }
 }
 
-/// What the events make of the redemptions.
+/// The redemptions as the events have them.
 pub(crate) struct Redemptions {
     empty: Tally,
     by_events: Tally,
-    /// Whether events of some are pruned, which no tally holds.
+    /// True if events of some are pruned, which no tally holds.
     pub has_pruned: bool,
 }
 
@@ -100,7 +100,7 @@ fn each_page(
     }
 }
 
-/// Of one grant: the rows that no event tells of, against the events that are pruned.
+/// The rows of one grant that no event records, against the events that are pruned.
 #[derive(Default)]
 struct Counted {
     grant: String,
@@ -119,7 +119,7 @@ impl Counted {
         }
     }
 
-    /// What is left of either has none of the other.
+    /// Adds the findings for what is left of either, with no match in the other.
     fn settle(&mut self, findings: &mut Findings) {
         let Self { grant, mut rows, mut pruned, place } = std::mem::take(self);
         while let Some(slot) = rows.pop() {
@@ -140,7 +140,7 @@ impl Counted {
 /// The slot of a redemption whose event is pruned.
 const PRUNED: &str = "pruned";
 
-/// What the log of one merchant says of a grant's redemptions.
+/// The redemptions of a grant as the log of one merchant has them.
 #[derive(Default)]
 struct OfGrant<'a> {
     /// By slot.
@@ -217,7 +217,7 @@ fn compare(body: &Body<'_>, row: &RedemptionRow) -> Option<Likeness> {
     (*facts.slot == *row.slot).then(|| by_event(&row.merchant_id, body, facts).compare(&by_row(row)))
 }
 
-/// Whether the row's slot is one that its attempt could have taken.
+/// Tells whether the row's slot is one that its attempt could have taken.
 fn is_slot_of(row: &RedemptionRow) -> bool {
     *row.slot == *SINGLE || *row.slot == *digest_of(&[&row.key_id, &row.door, &row.attempt])
 }

@@ -1,4 +1,4 @@
-//! What rules referred to a person, and how it was decided, against the events of one merchant.
+//! Referrals of rules to a person, and how each was decided, against the events of one merchant.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::ledger::store::ReferralRow;
 const OPEN: &str = "open";
 const GRANTED: &str = "granted";
 
-/// What the events of one log make of its referrals.
+/// The referrals of one log as its events have them.
 #[derive(Default)]
 pub(crate) struct Referrals {
     /// By the check that was referred.
@@ -27,11 +27,11 @@ pub(crate) struct Referrals {
     pruned: BTreeMap<String, Gone>,
 }
 
-/// What is left of the events of one case whose bodies are pruned.
+/// The remains of the events of one case whose bodies are pruned.
 #[derive(Default)]
 struct Gone {
     is_contested: bool,
-    /// How it was decided. None: not by an event that is pruned.
+    /// Its decision. None: not by an event that is pruned.
     ruled: Option<Ruled>,
 }
 
@@ -49,7 +49,7 @@ struct Referral {
     /// When it was contested, and by whom.
     contested: Option<(i64, String)>,
     decided: Option<Decided>,
-    /// How many refusals were added to it.
+    /// Number of refusals that were added to it.
     additions: usize,
 }
 
@@ -166,7 +166,7 @@ impl Referrals {
         }
     }
 
-    /// Whoever contested a check doesn't judge it where two people are asked for.
+    /// Checks that the one who contested a check doesn't judge it where two people are asked for.
     pub(crate) fn judged(&self, at: At<'_>, body: &Body<'_>, approvals: &Approvals, findings: &mut Findings) {
         let contested = self.referred.get(&*body.about).and_then(|referral| referral.contested.as_ref());
         // An erasure judges nothing.
@@ -270,7 +270,7 @@ impl Referrals {
 }
 
 impl Referral {
-    /// Whether more about this person and perk may belong to it now.
+    /// Checks whether more about this person and perk may belong to it now.
     fn takes(&self, subject: &str, perk_id: &str) -> Result<(), &'static str> {
         match &self.asked {
             _ if self.decided.is_some() => Err("the case that it belongs to was decided before it"),
@@ -308,7 +308,7 @@ impl Referral {
 }
 
 impl Gone {
-    /// Whether what is pruned said who did something, and nothing that is here does.
+    /// Tells whether what is pruned said who did something, and nothing that is here does.
     const fn leaves_unheld(&self, known: &Referral) -> bool {
         let contest = self.is_contested && known.contested.is_none();
         contest || self.ruled.is_some() && known.decided.is_none()

@@ -10,7 +10,7 @@ use crate::audit::verify::findings::{At, Findings, Place, Wrong};
 use crate::audit::verify::store::{self, PerkRow};
 use crate::database::{AnyConnection, DatabaseError};
 
-/// What the events of one log make of its perks.
+/// The perks of one log as its events have them.
 #[derive(Default)]
 pub(crate) struct Rules {
     perks: BTreeMap<String, Perk>,
@@ -34,11 +34,11 @@ struct Perk {
     has_pruned: bool,
 }
 
-/// How much was compared.
+/// The counts of what was compared.
 #[derive(Default)]
 pub(crate) struct Compared {
     pub rows: u64,
-    /// Of those, how many could not be held to who did what, and when: events that say it are pruned.
+    /// Number of those that could not be held to who did what, and when: events that say it are pruned.
     pub unheld: u64,
 }
 
@@ -192,7 +192,7 @@ impl Rules {
     }
 }
 
-/// What one person did alone where two are asked for.
+/// The finding about what one person did alone where two are asked for.
 fn alone(
     perk: &str,
     known: &Version,

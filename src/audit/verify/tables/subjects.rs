@@ -1,4 +1,4 @@
-//! Who the events of one merchant are about, against the rows that name people: everybody is named there,
+//! The people in the events of one merchant, against the rows that name people: everybody is named there,
 //! or was erased, and the log says so.
 
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub(crate) struct ErasedFacts<'a> {
     pub subject: Option<Text<'a>>,
 }
 
-/// What the events of one log make of its people, by pseudonym: 50 bytes for each.
+/// The people of one log as its events have them, by pseudonym: 50 bytes for each.
 #[derive(Default)]
 pub(crate) struct Subjects {
     fingerprints: Fingerprints,
@@ -68,7 +68,7 @@ impl Subjects {
                     continue;
                 }
                 match self.seen.remove(&number) {
-                    // Whoever looks for what they did looks from then on. By a clock that was ahead they may have been
+                    // A search for what they did looks from then on. By a clock that was ahead they may have been
                     // met before, by an event that is pruned.
                     Some((index, first)) if *created_at > first.0 && !gaps.may_hold(*created_at) => {
                         findings.add(Place::index(log, index), Wrong::SubjectSince { subject });

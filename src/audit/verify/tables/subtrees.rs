@@ -1,5 +1,5 @@
 //! The stored subtrees of a log, held to what its leaves come to. Proofs are read from them: one that was
-//! changed is told, and one that is missing is computed when it is read.
+//! changed is reported, and one that is missing is computed when it is read.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +26,7 @@ impl StoredSubtrees {
         Self { log: log.to_owned(), levels: BTreeMap::new() }
     }
 
-    /// Whether another hash is stored than the one that was recomputed. Those of a level are asked for
+    /// Tells whether another hash is stored than the one that was recomputed. Those of a level are asked for
     /// in their order, as [`Frontier::append_telling`](crate::tlog::merkle::Frontier::append_telling)
     /// tells them.
     pub(crate) fn differs(&mut self, conn: &mut AnyConnection, whole: &Subtree) -> Result<bool, DatabaseError> {

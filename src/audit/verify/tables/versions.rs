@@ -8,7 +8,7 @@ use crate::audit::reader::instant::Instant;
 use crate::audit::verify::store::RuleRow;
 use crate::foundation::subject::hex;
 
-/// What each step makes of a version, and of which it can be taken. Written apart from `perks::life`:
+/// The steps: what each makes of a version, and of which it can be taken. Written apart from `perks::life`:
 /// an auditor that shared its table would share its mistakes.
 pub(crate) const STEPS: [(&str, &[&str], &str); 9] = [
     ("rule.edited", &["draft"], "draft"),
@@ -32,9 +32,9 @@ pub(crate) struct Version {
     editors: Vec<String>,
     submitted: Option<Step>,
     approved: Option<Step>,
-    /// Who scheduled it, and when it decides from.
+    /// The step that scheduled it, and when it decides from.
     scheduled: Option<(Step, Option<Instant>)>,
-    /// Who let it decide, and since when it does.
+    /// The step that let it decide, and since when it does.
     published: Option<(Step, Option<Instant>)>,
 }
 
@@ -79,7 +79,7 @@ impl Version {
             "rule.scheduled" => self.scheduled = Some((step, rule.from)),
             "rule.unscheduled" => self.scheduled = None,
             "rule.published" => {
-                // Whoever lets it decide at once takes its schedule away; when its instant comes, that stays.
+                // A step that lets it decide at once takes its schedule away; when its instant comes, that is retained.
                 self.scheduled.take_if(|(by, from)| by.by != step.by || *from != rule.from);
                 self.published = Some((step, rule.from));
             }
@@ -96,24 +96,24 @@ impl Version {
         approvals.objection(self.writers(), self.submitted.as_ref().map(|step| step.at), step)
     }
 
-    /// Whether somebody approved it who is a second person.
+    /// Tells whether someone approved it who is a second person.
     pub(crate) fn is_approved(&self, approvals: &Approvals) -> bool {
         self.approved.as_ref().is_some_and(|step| self.objection(approvals, step).is_none())
     }
 
-    /// Whether somebody approved it, whoever that is.
+    /// Tells whether anyone approved it, a second person or not.
     pub(crate) const fn was_approved(&self) -> bool {
         self.approved.is_some()
     }
 
-    /// Whether a check at `at` may have been decided by it. One that has been replaced since may
+    /// Tells whether a check at `at` may have been decided by it. One that has been replaced since may
     /// decide a moment longer on a replica that has not heard yet.
     pub(crate) fn decides(&self, at: Instant) -> bool {
         let from = self.scheduled.as_ref().and_then(|(_, from)| *from).filter(|_| self.status == "scheduled");
         matches!(self.status, "published" | "retired") || from.is_some_and(|from| from <= at)
     }
 
-    /// What of the row is otherwise than the events say.
+    /// The parts of the row that are otherwise than the events say.
     pub(crate) fn differences(&self, row: &RuleRow, merchant: &str) -> impl Iterator<Item = &'static str> {
         let is = [
             (row.merchant_id == merchant, "merchant"),
@@ -123,7 +123,7 @@ impl Version {
         is.into_iter().filter_map(|(is_same, part)| (!is_same).then_some(part))
     }
 
-    /// What of the row is otherwise than the events say of who did what, and when.
+    /// The parts of the row that are otherwise than the events say of who did what, and when.
     pub(crate) fn step_differences(&self, row: &RuleRow) -> impl Iterator<Item = &'static str> {
         let (drafted, submitted, approved) = (self.drafted.as_ref(), self.submitted.as_ref(), self.approved.as_ref());
         let (scheduled, from) = self.scheduled.as_ref().map(|(step, from)| (step, *from)).unzip();
@@ -146,7 +146,7 @@ impl Version {
     }
 }
 
-/// How a rule goes by its canonical text.
+/// The hash that a rule goes by, of its canonical text.
 pub(crate) fn hash_of(rule: &str) -> String {
     format!("sha256:{}", hex(digest::digest(&digest::SHA256, rule.as_bytes()).as_ref()))
 }

@@ -97,14 +97,14 @@ pub struct NewKeyView {
     /// Keep it: only a hash of it is stored.
     #[schema(example = "pgk_5f0c…_1a2b3c4d")]
     key: String,
-    /// What is odd about it: a kiosk without a place under a limit that counts by place, a door for an audience that
+    /// Warnings about it: a kiosk without a place under a limit that counts by place, a door for an audience that
     /// no rule names.
     warnings: Vec<WarningView>,
     #[serde(flatten)]
     rest: KeyView,
 }
 
-/// What a key is made of.
+/// The properties of a new key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKeyBody {

@@ -44,7 +44,7 @@ pub struct MeView {
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-    /// What each replica lets it ask; null when that is not bounded.
+    /// The rate at which each replica lets it ask; null when that is not bounded.
     rate: Option<RateView>,
 }
 
@@ -60,7 +60,7 @@ pub struct OwnMerchantView {
     name: String,
 }
 
-/// How often a key may ask.
+/// The rate at which a key may ask.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rate)]
 pub struct RateView {

@@ -41,7 +41,7 @@ impl From<Merchant> for MerchantView {
     }
 }
 
-/// What a merchant is made of.
+/// The properties of a new merchant.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMerchantBody {
@@ -56,7 +56,7 @@ pub struct NewMerchantBody {
     time_zone: Option<String>,
 }
 
-/// What changes of a merchant.
+/// The changes to a merchant.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MerchantChangeBody {

@@ -1,4 +1,4 @@
-//! Who may call: `merchants`, their `keys`, and `me`, the caller's own.
+//! Access to the API: `merchants`, their `keys`, and `me`, the caller's own.
 
 pub mod keys;
 pub mod me;

@@ -25,7 +25,7 @@ use crate::web::extract::Params;
 use crate::web::problem::{Problem, Spot};
 use crate::web::request::{RequestId, is_head};
 
-/// How the file is written.
+/// The format of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ExportFormat)]

@@ -37,10 +37,10 @@ pub struct EventView {
     /// Which key did it, in which role; null once the body was pruned.
     #[schema(value_type = Option<ActorView>)]
     actor: Option<Json>,
-    /// What it is about: a check, a grant, a key, a perk.
+    /// The thing it is about: a check, a grant, a key, a perk.
     #[schema(example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     about: String,
-    /// What happened; null once the body was pruned.
+    /// The facts of the event; null once the body was pruned.
     #[schema(value_type = Option<FactsView>)]
     facts: Option<Json>,
     /// Its place in the log.
@@ -50,7 +50,7 @@ pub struct EventView {
     leaf_hash: String,
 }
 
-/// Who did something.
+/// The one who did something.
 #[derive(ToSchema)]
 #[schema(as = Actor)]
 #[expect(dead_code, reason = "describes what the ledger writes")]
@@ -63,7 +63,7 @@ pub struct ActorView {
     role: String,
 }
 
-/// What an event says, by its kind. Members are added under a new version only.
+/// The facts of an event, by its kind. Members are added under a new version only.
 #[derive(ToSchema)]
 #[schema(as = EventFacts, example = json!({"decision": "granted", "perk": "sfo-lounge", "tier": "standard"}))]
 #[expect(dead_code, reason = "describes what the ledger writes")]
@@ -128,7 +128,7 @@ impl From<LoggedEvent> for EventView {
     }
 }
 
-/// What no event can say of itself, by the filter's name: nothing would be found, and a misspelt word looks just so.
+/// The values that no event can have, by the filter's name: nothing would be found, and a misspelt word looks just so.
 pub(super) fn unknown_values(
     kind: Option<&str>,
     decision: Option<&str>,
@@ -145,7 +145,7 @@ pub(super) fn unknown_values(
 }
 
 impl EventsQuery {
-    /// What is looked for, and from where.
+    /// Returns what is looked for, and from where.
     fn read(self) -> Result<(EventFilter, Option<String>), Problem> {
         let mut spots = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {

@@ -19,7 +19,7 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot};
 
-/// How many events a tree has: from 1 on.
+/// The number of events of a tree: from 1 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TreeSize(u64);
@@ -52,7 +52,7 @@ pub struct CheckpointView {
     /// The log's own name, in the note's first line.
     #[schema(example = "perks.example.com/cathay")]
     origin: String,
-    /// How many events it covers.
+    /// The number of events that it covers.
     #[schema(example = 18)]
     size: u64,
     /// The root of the tree over them (RFC 9162 §2.1.1), in base64 as the note has it.
@@ -72,7 +72,7 @@ pub struct CheckpointsView {
     next_cursor: Option<String>,
 }
 
-/// That an event stands in the log.
+/// The proof that an event stands in the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InclusionProofView {
     #[schema(example = "evt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
@@ -83,7 +83,7 @@ pub struct InclusionProofView {
     index: u64,
     /// In hexadecimal, as in receipts.
     leaf_hash: String,
-    /// Of the tree that the path leads to.
+    /// The size of the tree that the path leads to.
     #[schema(example = 18)]
     size: u64,
     /// Its root, in base64 as checkpoints have it.
@@ -97,7 +97,7 @@ pub struct InclusionProofView {
     body: Option<String>,
 }
 
-/// That the log was only appended to.
+/// The proof that the log was only appended to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConsistencyProofView {
     #[schema(example = "cathay")]
@@ -108,7 +108,7 @@ pub struct ConsistencyProofView {
     to: u64,
     /// RFC 9162 §2.1.4, each hash in hexadecimal.
     path: Vec<String>,
-    /// What was signed at the two sizes.
+    /// The checkpoints that were signed at the two sizes.
     checkpoints: Vec<CheckpointView>,
 }
 
@@ -116,7 +116,7 @@ pub struct ConsistencyProofView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ProofQuery {
-    /// Of the tree to lead to; the newest checkpoint's unless given.
+    /// The size of the tree to lead to; the newest checkpoint's unless given.
     #[param(value_type = Option<u64>, minimum = 1)]
     size: Option<TreeSize>,
 }
@@ -225,7 +225,7 @@ pub async fn list_checkpoints(
 
 /// Prove an event
 ///
-/// That it stands in the merchant's log: the path from its leaf hash to the root at `size`, and the
+/// The proof that it stands in the merchant's log: the path from its leaf hash to the root at `size`, and the
 /// checkpoint that signs that root. A check's id works too: it means the event of its decision, which
 /// its receipt is about. `perkgate audit receipt` verifies the answer offline. Roles: admin, auditor.
 #[utoipa::path(
@@ -255,7 +255,7 @@ pub async fn get_event_proof(
 
 /// Prove that nothing was taken back
 ///
-/// That the log of `to` events begins with the log of `from` events, with what was signed at the two
+/// The proof that the log of `to` events begins with the log of `from` events, with what was signed at the two
 /// sizes. Roles: admin, auditor.
 #[utoipa::path(
     tag = "audit",

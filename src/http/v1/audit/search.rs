@@ -23,7 +23,7 @@ use crate::web::problem::{Problem, Spot};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"subject": "twitter:ada", "kind": "check.decided", "from": "2026-11-01T00:00:00Z"}))]
 pub struct EventSearchBody {
-    /// Who: `network:handle`, or a member number.
+    /// The person: `network:handle`, or a member number.
     #[schema(example = "twitter:ada")]
     subject: String,
     /// At or after this instant.
@@ -55,7 +55,7 @@ pub struct EventSearchBody {
     cursor: Option<String>,
 }
 
-/// How many entries a page has, as a body asks for it.
+/// Reads the number of entries on a page, as a body asks for it.
 pub(crate) fn read_limit(limit: Option<u16>) -> Result<PageLimit, Problem> {
     let Some(limit) = limit else { return Ok(PageLimit::default()) };
     PageLimit::try_from(limit.to_string())

@@ -1,4 +1,4 @@
-//! `/v1/checks/{check}/contest` and `/v1/contests`: refusals that somebody says are wrong, and what a person decides.
+//! `/v1/checks/{check}/contest` and `/v1/contests`: refusals that someone says are wrong, and what a person decides.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
@@ -10,6 +10,7 @@ use super::referrals::{AdditionView, CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referral_decision::ReferralDecision;
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, EventId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -21,7 +22,6 @@ use crate::http::openapi::problems::{
 use crate::http::v1::checks::{CheckView, sees};
 use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::Referral;
-use crate::ledger::cases::referral::MAX_NOTE;
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
@@ -43,7 +43,7 @@ pub struct ContestView {
     opened_at: Timestamp,
     /// The key that opened it.
     opened_by: String,
-    /// How many more refusals of the person and perk were contested while it was open, and are decided with it.
+    /// The number of other refusals of the person and perk, contested while it was open, that are decided with it.
     additions: usize,
     /// When it was decided, or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub struct ContestedView {
     /// Why the refusal is said to be wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// What was added to it, oldest first.
+    /// The refusals that were added to it, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     added: Vec<AdditionView>,
     #[serde(flatten)]
@@ -139,7 +139,7 @@ pub struct UpholdBody {
     note: String,
 }
 
-/// What is granted in the place of a refusal, and why.
+/// The grant in the place of a refusal, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"tier": "standard", "note": "The renamed account has 62."}))]
@@ -339,7 +339,7 @@ async fn decide(
     once_read_back(gateway, caller, operation, key, request, work, again).await
 }
 
-/// What somebody wrote. It is not repeated in problems: it may name a person, and problems end up in logs.
+/// Reads a text that someone wrote. It is not repeated in problems: it may name a person, and problems end up in logs.
 fn read_text(pointer: &'static str, text: &str, most: usize) -> Result<String, Problem> {
     ids::label(text, most)
         .map_err(|error| Problem::invalid(vec![Spot::at(pointer, "invalid_value", error.to_string())]))

@@ -1,4 +1,4 @@
-//! What a person decides: `referrals` of rules, and refusals under `contests`.
+//! Cases that a person decides: `referrals` of rules, and refusals under `contests`.
 
 pub mod contests;
 pub mod referrals;

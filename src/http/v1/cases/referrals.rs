@@ -10,6 +10,7 @@ use crate::access::role::permit::Decide;
 use crate::access::{Merchant, Principal};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referral_decision::ReferralDecision;
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
@@ -23,7 +24,7 @@ use crate::http::v1::checks::CheckView;
 use crate::http::v1::perks::rules::ContextView;
 use crate::ledger::cases::model::Added;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
-use crate::ledger::cases::referral::{MAX_NOTE, Referred};
+use crate::ledger::cases::referral::Referred;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Problem, Spot};
@@ -75,27 +76,27 @@ pub struct ReferredView {
     case: CaseView,
 }
 
-/// What a person decides about somebody by.
+/// The information by which a person decides about someone.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Case)]
 pub struct CaseView {
-    /// Who it is about.
+    /// The person it is about.
     #[schema(example = "twitter:ada")]
     subject: String,
     party: u64,
-    /// What the rule looked at of the visit.
+    /// The part of the visit that the rule looked at.
     #[schema(value_type = ContextView)]
     context: Json,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kiosk: Option<String>,
-    /// What can be granted: the tiers of the version that it was asked by, highest rank first.
+    /// The tiers that can be granted: those of the version that it was asked by, highest rank first.
     tiers: Vec<GrantableView>,
     /// Why it was decided as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
-    /// What the kiosk was answered, with the reasons.
+    /// The answer to the kiosk, with the reasons.
     asked: CheckView,
 }
 
@@ -146,20 +147,20 @@ pub struct ReferralsQuery {
     cursor: Option<CheckId>,
 }
 
-/// What a person decides.
+/// The decision of a person.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"decision": "granted", "tier": "standard", "note": "Her flight was moved to our terminal."}))]
 pub struct RulingBody {
     decision: Word,
-    /// What is granted: one of the referral's `tiers`.
+    /// The tier that is granted: one of the referral's `tiers`.
     #[schema(example = "standard")]
     tier: Option<String>,
     /// Why: up to 500 characters. It is sealed under the person's key.
     note: String,
 }
 
-/// How a referral is decided.
+/// The decision about a referral.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RulingDecision)]
@@ -194,7 +195,7 @@ impl RulingView {
 }
 
 impl AdditionView {
-    /// What was added to a case, each with why.
+    /// The refusals that were added to a case, each with why.
     pub fn all(referred: &Referred) -> Vec<Self> {
         let added = referred.referral.contest.iter().flat_map(|contest| contest.added.clone());
         let reasons = referred.added_objections.iter().cloned();

@@ -40,7 +40,7 @@ pub struct BatchView {
     results: Vec<ResultView>,
 }
 
-/// What `POST /v1/checks` would have answered to one of them.
+/// The answer that `POST /v1/checks` would have given to one of them.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = BatchResult)]

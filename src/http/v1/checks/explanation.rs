@@ -1,4 +1,4 @@
-//! What explains a decision: its reasons, the score and the limits that it looked at, and where it is recorded.
+//! The explanation of a decision: its reasons, the score and the limits that it looked at, and where it is recorded.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -64,11 +64,11 @@ pub struct ScoreSeenView {
     #[schema(value_type = String, format = DateTime)]
     observed_at: Timestamp,
     age_seconds: i64,
-    /// Whether it is young enough for the rule.
+    /// True if it is young enough for the rule.
     fresh: bool,
 }
 
-/// What is left of a limit.
+/// The remaining uses of a limit.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LimitLeft)]
 pub struct LimitView {

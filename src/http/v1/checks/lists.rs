@@ -35,7 +35,7 @@ pub struct ListedCheckView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
-    /// What was granted.
+    /// The tier that was granted.
     #[schema(example = "standard")]
     tier: Option<String>,
     /// The codes of its reasons.
@@ -118,7 +118,7 @@ pub struct ChecksQuery {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"subject": "twitter:ada", "perk": "sfo-lounge", "decision": "denied"}))]
 pub struct CheckSearchBody {
-    /// Who: `network:handle`, or a member number.
+    /// The person: `network:handle`, or a member number.
     #[schema(example = "twitter:ada")]
     subject: String,
     #[schema(value_type = Option<String>, example = "sfo-lounge")]
@@ -141,7 +141,7 @@ pub struct CheckSearchBody {
     cursor: Option<String>,
 }
 
-/// What checks and grants are both looked for by.
+/// The filters that checks and grants are both looked for by.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub perk: Option<PerkSlug>,
@@ -154,7 +154,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// What this caller may see of it: admins see their merchant's, others what their own key asked.
+    /// Limits it to what this caller may see: admins see their merchant's, others what their own key asked.
     pub(crate) fn seen_by(self, caller: &Principal) -> Result<EventFilter, Problem> {
         let Self { perk, decision, kiosk, location, from, to, order } = self;
         if from.zip(to).is_some_and(|(from, to)| from >= to) {

@@ -38,7 +38,7 @@ use crate::web::problem::{Problem, Spot};
 use crate::web::state::State;
 use explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
 
-/// How long a caller is kept waiting for the ledger before it is told to come back.
+/// The longest time a caller is kept waiting for the ledger before it is told to come back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One question.
@@ -47,11 +47,11 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct CheckBody {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
-    /// Who: `network:handle`, or a member number. Case, width, surrounding white space and what shows nothing don't
-    /// matter; white space inside, and what nobody can read off a screen, is refused.
+    /// The person: `network:handle`, or a member number. Case, width, surrounding white space and what shows nothing
+    /// don't matter; white space inside, and what nobody can read off a screen, is refused.
     #[schema(example = "twitter:ada")]
     subject: String,
-    /// What the visit is like; the rule says which members it looks at. `party` counts people. A number that the rule
+    /// The visit's attributes; the rule says which members it looks at. `party` counts people. A number that the rule
     /// looks at has three decimals at most; what it doesn't look at is of no matter.
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
@@ -81,7 +81,7 @@ pub struct CheckView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
-    /// What was granted.
+    /// The tier that was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
     reasons: Vec<ReasonView>,
@@ -116,7 +116,7 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     token_key_revoked_at: Option<Timestamp>,
-    /// What a person made of it: shown with a check that was referred. Ask again until it isn't `open`.
+    /// A person's ruling on it: shown with a check that was referred. Ask again until it isn't `open`.
     #[serde(skip_serializing_if = "Option::is_none")]
     referral: Option<RulingView>,
     /// The case that was opened about it: shown with a check that was refused.
@@ -295,7 +295,7 @@ pub async fn get_check(
         return Ok(HttpResponse::Ok().json(view.with_contest(Some(&referral))));
     }
     let view = view.with_referral(Some(&referral));
-    // The check that was granted is another kiosk's, perhaps: whoever asked this one hands it over all the same.
+    // The check that was granted is another kiosk's, perhaps: the caller who asked this one hands it over all the same.
     let granted = joins.and(referral.decided).and_then(|decided| decided.granted);
     let Some((granted, _)) = granted else { return Ok(HttpResponse::Ok().json(view)) };
     let token = match gateway.checker.find_check(merchant, &granted).await {

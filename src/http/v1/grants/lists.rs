@@ -24,7 +24,7 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit, Params};
 use crate::web::problem::Problem;
 
-/// How often one request looks for more when few of what it found are in the wanted state.
+/// The most times one request looks when few of what it found are in the wanted state.
 const ROUNDS: usize = 5;
 
 /// One grant of a list.
@@ -125,7 +125,7 @@ pub struct GrantsQuery {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"subject": "twitter:ada", "perk": "sfo-lounge", "status": "active"}))]
 pub struct GrantSearchBody {
-    /// Who: `network:handle`, or a member number.
+    /// The person: `network:handle`, or a member number.
     #[schema(example = "twitter:ada")]
     subject: String,
     #[schema(value_type = Option<String>, example = "sfo-lounge")]

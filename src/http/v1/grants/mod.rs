@@ -12,6 +12,7 @@ use super::checks::read_subject;
 use crate::access::role::permit::{Check, Release, Void};
 use crate::access::{Permission, Principal, Role};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -19,7 +20,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns,
 };
 use crate::ledger::entry::Actor;
-use crate::ledger::grants::ending::{AT_ONCE, Leaving, MAX_NOTE, Revocation, Revoked};
+use crate::ledger::grants::ending::{AT_ONCE, Leaving, Revocation, Revoked};
 use crate::ledger::grants::selection::Selection;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
@@ -204,19 +205,19 @@ pub struct GrantFilter {
     to: Option<Timestamp>,
 }
 
-/// What was taken back.
+/// The count of what was taken back.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VoidedView {
-    /// How many grants were taken back; of a dry run, how many would be.
+    /// The number of grants that were taken back; in a dry run, that would be.
     voided: u64,
-    /// Of those, how many a door had taken before: what they used stays used.
+    /// The number of those that a door had taken before: what they used stays used.
     redeemed: u64,
-    /// Of those, how many had been released before, so that their tokens opened no door any more; what they used of
-    /// limits is given back all the same. A dry run doesn't say it.
+    /// The number of those that had been released before, so that their tokens opened no door any more; what they used
+    /// of limits is given back all the same. A dry run doesn't say it.
     released: u64,
-    /// How many had been taken back before.
+    /// The number of grants that had been taken back before.
     already_voided: u64,
-    /// Whether others are left that the filter means: the same request again goes on with them, since
+    /// True if others are left that the filter means: the same request again goes on with them, since
     /// those that are taken back are not met again.
     more: bool,
 }

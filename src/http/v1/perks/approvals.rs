@@ -14,7 +14,7 @@ use crate::web::auth::Authorized;
 use crate::web::extract::Body;
 use crate::web::problem::Problem;
 
-/// What the merchant asks for.
+/// The approval that the merchant asks for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalsBody {
@@ -22,13 +22,13 @@ pub struct ApprovalsBody {
     required: bool,
 }
 
-/// What the merchant asks for.
+/// The approval that the merchant asks for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApprovalsView {
-    /// Whether somebody other than its author must approve a version before it decides.
+    /// True if someone other than its author must approve a version before it decides.
     #[schema(example = true)]
     required: bool,
-    /// Who asked to lift the requirement, until a second person asks the same.
+    /// The wish to lift the requirement, until a second person asks the same.
     lift: Option<LiftView>,
 }
 

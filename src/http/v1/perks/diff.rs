@@ -45,7 +45,7 @@ impl TryFrom<String> for VersionNumber {
     }
 }
 
-/// What differs between two versions.
+/// The differences between two versions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DiffView {
     #[schema(value_type = String, example = "sfo-lounge")]
@@ -86,7 +86,7 @@ impl From<Change> for ChangeView {
 
 /// Compare two versions
 ///
-/// What was added, removed and changed, each as a sentence, and the limits that begin again. Tiers and limits are
+/// Additions, removals and changes, each as a sentence, and the limits that begin again. Tiers and limits are
 /// matched by id. Roles: admin.
 #[utoipa::path(
     tag = "perks",

@@ -44,10 +44,10 @@ pub struct NewPerkBody {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// What it is for; `other` unless given. Employment, credit, insurance, housing and essential services are refused.
+    /// Its purpose; `other` unless given. Employment, credit, insurance, housing and essential services are refused.
     #[schema(value_type = Option<enumerations::Purpose>)]
     purpose: Option<String>,
-    /// Who may have it.
+    /// The rule that says who may have it.
     #[schema(value_type = RuleView)]
     rule: Json,
     /// Let it decide at once; otherwise it is a draft.
@@ -63,7 +63,7 @@ pub struct PerkView {
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// What it declares to be for.
+    /// Its declared purpose.
     #[schema(value_type = enumerations::Purpose)]
     purpose: Purpose,
     #[schema(value_type = enumerations::PerkStatus)]
@@ -80,7 +80,7 @@ pub struct PerkView {
     scheduled_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// Who paused, resumed or retired it last: a key, or `cli`. Absent when nobody did.
+    /// The one who paused, resumed or retired it last: a key, or `cli`. Absent when nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,14 +111,14 @@ impl PerkView {
     }
 }
 
-/// What was made, and what is odd about it.
+/// The version that was made, and what is odd about it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MadeView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     #[schema(example = "San Francisco lounge")]
     name: String,
-    /// `draft` or `published`; `in_review` where it was to be published and somebody else must
+    /// `draft` or `published`; `in_review` where it was to be published and someone else must
     /// approve it first.
     #[schema(value_type = enumerations::VersionStatus)]
     status: &'static str,

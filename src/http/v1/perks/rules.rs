@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::enumerations::{CalendarUnit, Fallback, LimitScope, Operator, Otherwise, PartyCost, Weekday};
 
-/// What the visit is like, by names of the rule's choice. `party` counts its people, the person included.
+/// The attributes of the visit, by names of the rule's choice. `party` counts its people, the person included.
 #[derive(ToSchema)]
 #[schema(as = Context, example = json!({"terminal": "A", "party": 1}))]
 pub struct ContextView {
@@ -19,7 +19,7 @@ pub struct ContextView {
     others: BTreeMap<String, ContextValueView>,
 }
 
-/// What one name of the visit stands for.
+/// The value that one name of the visit stands for.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = ContextValue)]
@@ -30,8 +30,8 @@ pub enum ContextValueView {
     Texts(Vec<String>),
 }
 
-/// Who may have a perk. `{"at_least": 40, "score": "klout"}` is a whole rule; otherwise it has `tiers`, and a
-/// `score` that is an object. Versions show it whole, with its defaults filled in and without the short form.
+/// The rule of who may have a perk. `{"at_least": 40, "score": "klout"}` is a whole rule; otherwise it has `tiers`,
+/// and a `score` that is an object. Versions show it whole, with its defaults filled in and without the short form.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Rule, example = json!({"at_least": 40, "score": "klout"}))]
@@ -45,12 +45,12 @@ pub struct RuleView {
     time_zone: Option<String>,
     valid: Option<RuleValidityView>,
     schedule: Option<RuleScheduleView>,
-    /// What must hold for every tier.
+    /// The condition that must hold for every tier.
     when: Option<ConditionView>,
     /// The outcomes; of those that admit, the one of the highest rank is granted.
     #[schema(min_items = 1, max_items = 16)]
     tiers: Option<Vec<RuleTierView>>,
-    /// How often, for whom.
+    /// Limits on how often, for whom.
     #[schema(max_items = 16)]
     limits: Option<Vec<RuleLimitView>>,
     token: Option<RuleTokenView>,
@@ -139,7 +139,7 @@ pub struct ConditionView {
     #[schema(example = "score")]
     attr: Option<String>,
     op: Option<Operator>,
-    /// What the attribute is compared with; ages are ISO 8601 durations.
+    /// The value that the attribute is compared with; ages are ISO 8601 durations.
     value: Option<ScalarView>,
     /// For `in` and `not_in`, or the two ends of `between`.
     #[schema(max_items = 100)]
@@ -170,7 +170,7 @@ pub struct RuleTierView {
     /// The highest that admits is granted; only a lone tier needs none.
     #[schema(minimum = 1, maximum = 1000)]
     rank: Option<u32>,
-    /// What people call it.
+    /// Its display name.
     #[schema(example = "Main lounge")]
     name: Option<String>,
     /// Whom it admits; everyone unless given.
@@ -180,17 +180,17 @@ pub struct RuleTierView {
     max_wait: Option<String>,
 }
 
-/// How often a perk is granted, and to whom that applies.
+/// A limit on how often a perk is granted, and to whom that applies.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RuleLimit)]
 pub struct RuleLimitView {
-    /// Its short name; another one begins to count anew.
+    /// Its short name; under another one, counting begins again.
     #[schema(example = "person-day")]
     id: String,
     #[schema(min_items = 1, max_items = 6)]
     scope: Vec<LimitScope>,
-    /// How many fit.
+    /// The most uses that fit.
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     max: u64,
     /// 1 unless given.
@@ -198,7 +198,7 @@ pub struct RuleLimitView {
     window: LimitWindowView,
 }
 
-/// What a grant uses of a limit: a number, or `party` for each of its people.
+/// The amount that a grant uses of a limit: a number, or `party` for each of its people.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = LimitCost)]
@@ -226,12 +226,12 @@ pub struct LimitWindowView {
 #[serde(deny_unknown_fields)]
 #[schema(as = Concurrency)]
 pub struct ConcurrencyView {
-    /// How long a guest who isn't released is counted (ISO 8601).
+    /// The time for which a guest who isn't released is counted (ISO 8601).
     #[schema(example = "PT4H")]
     max_stay: String,
 }
 
-/// What the token of a grant says.
+/// The content of a grant's token.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RuleToken)]
@@ -239,10 +239,10 @@ pub struct RuleTokenView {
     /// The doors that take it; the perk's short name unless given.
     #[schema(example = "sfo-lounge")]
     audience: Option<String>,
-    /// How long it is good for (ISO 8601), at most a day; PT15M unless given.
+    /// Its lifetime (ISO 8601), at most a day; PT15M unless given.
     #[schema(example = "PT30M")]
     ttl: Option<String>,
-    /// Whether a door can spend it once only; true unless given.
+    /// True if a door can spend it once only; true unless given.
     single_use: Option<bool>,
 }
 
@@ -251,7 +251,7 @@ pub struct RuleTokenView {
 #[serde(deny_unknown_fields)]
 #[schema(as = RuleRollout)]
 pub struct RuleRolloutView {
-    /// Of all people.
+    /// The share of all people.
     #[schema(minimum = 0, maximum = 100, example = 100)]
     percent: u8,
 }

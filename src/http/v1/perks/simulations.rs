@@ -78,7 +78,7 @@ pub struct EveryoneBody {
     /// A rule that is no version, in place of `version`.
     #[schema(value_type = Option<RuleView>)]
     rule: Option<Json>,
-    /// What every visitor is taken to bring.
+    /// The context that every visitor is taken to bring.
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
     /// Any instant, past or future (RFC 3339); now without it.
@@ -86,7 +86,7 @@ pub struct EveryoneBody {
     at: Option<String>,
 }
 
-/// What would be decided, and why.
+/// The decision that would be made, and why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Simulation)]
 pub struct SimulationView {
@@ -104,7 +104,7 @@ pub struct SimulationView {
     reasons: Vec<ReasonView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<ScoreSeenView>,
-    /// What would be left of the limits: as they stand now, or as they stood just before an instant that is past.
+    /// Limits, with what would be left: as they stand now, or as they stood just before an instant that is past.
     limits: Vec<LimitView>,
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! `POST /v1/perks/{perk}/…` and `PATCH /v1/perks/{perk}`: pausing, resuming, retiring, naming anew, going back.
+//! `POST /v1/perks/{perk}/…` and `PATCH /v1/perks/{perk}`: pausing, resuming, retiring, renaming, going back.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, patch, post};
@@ -31,7 +31,7 @@ pub struct RollbackBody {
     change_note: Option<String>,
 }
 
-/// What changes; what is left out stays.
+/// The changes; what is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerkChangeBody {
@@ -77,7 +77,7 @@ pub async fn update_perk(
 
 /// Go back to an earlier version
 ///
-/// What that version said becomes a new version, and decides at once; a version that was scheduled is
+/// The rule of that version becomes a new version, and decides at once; a version that was scheduled is
 /// scheduled no more, as a warning says. Where the merchant asks for
 /// four eyes it is `in_review` instead, as the answer's `status` says: somebody else approves and
 /// publishes it. Refused when that rule can't work any more. Roles: admin.

@@ -25,7 +25,7 @@ pub struct TraceView {
     when: Option<ConditionTraceView>,
     /// Highest rank first.
     tiers: Vec<TierTraceView>,
-    /// What follows from the parts.
+    /// The decision that follows from the parts.
     decision: Decision,
     tier: Option<String>,
 }
@@ -41,7 +41,7 @@ pub struct ValidityTraceView {
     until: Option<String>,
 }
 
-/// Whether the perk is open at the instant, validity aside.
+/// The test of whether the perk is open at the instant, validity aside.
 #[derive(ToSchema)]
 #[schema(as = ScheduleTrace)]
 pub struct ScheduleTraceView {
@@ -51,7 +51,7 @@ pub struct ScheduleTraceView {
     opens: Option<String>,
 }
 
-/// Whether the person is among those that a partial rollout lets in.
+/// The test of whether the person is among those that a partial rollout lets in.
 #[derive(ToSchema)]
 #[schema(as = RolloutTrace)]
 pub struct RolloutTraceView {
@@ -61,7 +61,7 @@ pub struct RolloutTraceView {
     had: Option<u16>,
 }
 
-/// Whether there is a score to go by.
+/// The test of whether there is a score to go by.
 #[derive(ToSchema)]
 #[schema(as = ScoreTrace)]
 pub struct ScoreTraceView {
@@ -74,7 +74,7 @@ pub struct ScoreTraceView {
     age_seconds: Option<i64>,
     /// The oldest that it may be; none is too old without it.
     max_age_seconds: Option<i64>,
-    /// What is wrong with it.
+    /// The code of what is wrong with it.
     code: Option<ReasonCode>,
 }
 
@@ -87,7 +87,7 @@ pub struct TierTraceView {
     #[schema(example = "Main lounge")]
     name: String,
     passed: Passed,
-    /// Absent for a tier that admits whoever passes the rule's own condition.
+    /// Absent for a tier that admits everyone who passes the rule's own condition.
     when: Option<ConditionTraceView>,
 }
 

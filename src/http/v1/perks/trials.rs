@@ -1,4 +1,4 @@
-//! What simulations for everyone and backtests answer, for the API's description. The rooms write it
+//! The answers of simulations for everyone and of backtests, for the API's description. The rooms write them
 //! themselves, a line at a time; a test holds every member to this.
 #![expect(dead_code, reason = "describes what eligibility's own types write")]
 
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::simulations::TrialWarningView;
 use crate::http::enumerations::{Decision, ReasonCode};
 
-/// What a rule would mean for everyone.
+/// The effect that a rule would have on everyone.
 #[derive(ToSchema)]
 #[schema(as = Everyone)]
 pub struct EveryoneView {
@@ -20,7 +20,7 @@ pub struct EveryoneView {
     at: String,
     #[schema(example = "klout")]
     source: String,
-    /// How many subjects have a score from the source.
+    /// The number of subjects that have a score from the source.
     total: u64,
     granted: u64,
     denied: u64,
@@ -57,7 +57,7 @@ pub struct ReasonCountView {
     subjects: u64,
 }
 
-/// How the scores lie on the source's scale.
+/// The distribution of the scores on the source's scale.
 #[derive(ToSchema)]
 #[schema(as = Distribution)]
 pub struct DistributionView {
@@ -88,7 +88,7 @@ pub struct ThresholdView {
     above: u64,
 }
 
-/// Who is close to the lowest threshold.
+/// The subjects that are close to the lowest threshold.
 #[derive(ToSchema)]
 #[schema(as = Near)]
 pub struct NearView {
@@ -101,7 +101,7 @@ pub struct NearView {
     above: u64,
 }
 
-/// What changes against the published version.
+/// The changes against the published version.
 #[derive(ToSchema)]
 #[schema(as = Against)]
 pub struct AgainstView {
@@ -112,7 +112,7 @@ pub struct AgainstView {
     other_tier: u64,
 }
 
-/// What a rule would have made of the checks of a period.
+/// The decisions that a rule would have made on the checks of a period.
 #[derive(ToSchema)]
 #[schema(as = Backtest)]
 pub struct BacktestView {
@@ -135,9 +135,9 @@ pub struct BacktestView {
     /// Denied instead of referred, or the other way round.
     otherwise_decided: u64,
     decisions: Vec<CrossingView>,
-    /// How many of the replayed checks had each reason.
+    /// The number of replayed checks that had each reason.
     reasons: Vec<ShiftView>,
-    /// How many of the replayed checks were granted each tier.
+    /// The number of replayed checks that were granted each tier.
     tiers: Vec<ShiftView>,
     /// The first 20 of each kind.
     samples: SamplesView,
@@ -178,9 +178,9 @@ pub struct SamplesView {
 #[derive(ToSchema)]
 #[schema(as = NotReplayed)]
 pub struct NotReplayedView {
-    /// Of persons who were erased since.
+    /// Checks of persons who were erased since.
     erased: u64,
-    /// Whose bodies are gone from the log, of all perks: which were this one's can't be told any more.
+    /// Checks whose bodies were pruned from the log, of all perks: which were this one's can't be known any more.
     pruned: u64,
     /// Refused because the perk was paused.
     paused: u64,

@@ -90,17 +90,17 @@ steps! {
     submit_version, "/perks/{perk}/versions/{version}/submit", Step::Submit, "In review";
     /// Approve a version
     ///
-    /// What is in review may be published. Where the merchant asks for four eyes, this takes somebody
+    /// A version in review may be published. Where the merchant asks for four eyes, this takes somebody
     /// who did not write on it: keys that one person made count as that person. Send the `ETag` that
     /// you looked at as `If-Match`, so that you approve what you saw. Roles: admin.
     approve_version, "/perks/{perk}/versions/{version}/approve", Step::Approve, "Approved";
     /// Reject a version
     ///
-    /// What is in review or approved goes back to its author as a draft, with a note. Roles: admin.
+    /// A version in review or approved goes back to its author as a draft, with a note. Roles: admin.
     reject_version, "/perks/{perk}/versions/{version}/reject", Step::Reject, "A draft again";
     /// Withdraw a version
     ///
-    /// What is in review or approved becomes a draft again, to be edited; an approval is lost. Roles:
+    /// A version in review or approved becomes a draft again, to be edited; an approval is lost. Roles:
     /// admin.
     withdraw_version, "/perks/{perk}/versions/{version}/withdraw", Step::Withdraw, "A draft again";
     /// Publish a version

@@ -41,7 +41,7 @@ pub struct NewVersionBody {
     change_note: Option<String>,
 }
 
-/// What a draft becomes.
+/// The new content of a draft.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditBody {
@@ -66,7 +66,7 @@ pub struct VersionView {
     change_note: Option<String>,
     /// The key that wrote it, or `cli`.
     author: String,
-    /// Who else wrote on it.
+    /// The others who wrote on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     editors: Vec<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -91,7 +91,7 @@ pub struct VersionView {
     published_by: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     published_at: Option<Timestamp>,
-    /// What was said at its last step: by the reviewer, for instance, who sent it back.
+    /// The note of its last step: by the reviewer, for instance, who sent it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     step_note: Option<String>,
     /// The labels of the keys that are named above, by key.
@@ -147,7 +147,7 @@ async fn labels_of<'a>(
 pub struct SteppedView {
     #[serde(flatten)]
     version: VersionView,
-    /// What is odd about it, while it is on its way to decide.
+    /// Warnings about it, while it is on its way to decide.
     warnings: Vec<WarningView>,
 }
 
@@ -324,7 +324,7 @@ pub async fn edit_version(
     let merchant = &caller.merchant()?.id;
     let expected = match expected.required() {
         Ok(expected) => expected,
-        // What isn't there, or isn't the caller's, is told first.
+        // What isn't there, or isn't the caller's, is reported first.
         Err(problem) => {
             gateway.catalog.find_version(merchant, &perk, number).await?;
             return Err(problem);

@@ -56,7 +56,7 @@ pub struct ScoreView {
 #[expect(dead_code, reason = "describes a body that is read as it comes")]
 pub struct FileView(Vec<u8>);
 
-/// What became of a feed. Every line that holds a row is counted once.
+/// The result of a feed. Every line that holds a row is counted once.
 #[derive(Serialize, ToSchema)]
 pub struct ImportView {
     accepted: u64,
@@ -69,7 +69,7 @@ pub struct ImportView {
     errors: Vec<ImportErrorView>,
 }
 
-/// What is wrong with one line.
+/// The error of one line.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ImportError)]
 pub struct ImportErrorView {
@@ -256,7 +256,7 @@ pub async fn import_scores(
     Ok(HttpResponse::Ok().json(ImportView::from(report)))
 }
 
-/// What a file that nobody named the type of holds, by its beginning, which is read until it says so.
+/// Finds the format of a file that came without a type, by its beginning, which is read until it says so.
 async fn format_and_beginning(stream: &mut BoundedStream) -> Result<(Format, Option<Bytes>), Problem> {
     /// Nobody leaves so many lines blank.
     const FAR_ENOUGH: usize = 8 << 10;
@@ -277,7 +277,7 @@ fn text_of(beginning: &[u8]) -> &[u8] {
     beginning.strip_prefix(BOM).unwrap_or(beginning).trim_ascii_start()
 }
 
-/// Whether more can't change what the beginning says.
+/// True if more can't change what the beginning says.
 fn is_told(beginning: &[u8]) -> bool {
     !BOM.starts_with(beginning) && !text_of(beginning).is_empty()
 }

@@ -27,7 +27,7 @@ pub struct NewSourceBody {
     min: Decimal,
     #[schema(value_type = f64, example = 1000)]
     max: Decimal,
-    /// How often its scores are renewed (ISO 8601), at most ten years: rules that count on fresher ones are
+    /// The interval at which its scores are renewed (ISO 8601), at most ten years: rules that count on fresher ones are
     /// warned of.
     #[schema(value_type = Option<String>, example = "P1D")]
     refresh: Option<Period>,
@@ -42,7 +42,7 @@ pub struct SourceView {
     min: Decimal,
     #[schema(value_type = f64, example = 1000)]
     max: Decimal,
-    /// How often its scores are renewed, if it says so.
+    /// The interval at which its scores are renewed, if it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "P1D")]
     refresh: Option<Period>,

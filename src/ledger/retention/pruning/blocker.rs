@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// What stands in the way of pruning.
+/// A reason that stands in the way of pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockedBy {
     /// A retry under an idempotency key reads its answer from the event.
@@ -30,7 +30,7 @@ impl BlockedBy {
         }
     }
 
-    /// What there are so many of.
+    /// A description of the things that are counted.
     #[must_use]
     pub const fn told(self) -> &'static str {
         match self {

@@ -1,17 +1,17 @@
-//! Retention: the bodies of old events go, their leaf hashes stay, and the tree proves where each stood.
+//! Retention: the bodies of old events go, their leaf hashes are retained, and the tree proves where each stood.
 //!
-//! What goes: checks, redemptions, releases, voids and what people decided about referrals and contests. What never
-//! goes, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
+//! Pruned: checks, redemptions, releases, voids and what people decided about referrals and contests. Never
+//! pruned, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
 //! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
 //! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
 //! a grant that a rolling limit counts as younger than it is, because a replica's clock was ahead.
 //!
-//! Nothing goes while a promise still needs it: see [`PruningBlocker`]. Kinds that come later stay until somebody
-//! adds them to [`PRUNABLE`], having thought about who reads them back.
+//! Nothing goes while a promise still needs it: see [`PruningBlocker`]. Kinds that come later are retained until
+//! someone adds them to [`PRUNABLE`], having thought about who reads them back.
 //!
-//! That something is pruned is recorded first, by `audit.pruned`; then the bodies go in chunks that each
+//! The pruning is recorded first, by `audit.pruned`; then the bodies go in chunks that each
 //! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
-//! next time, and is not counted again. Bodies that are gone and that no event tells of are a finding of
+//! next time, and is not counted again. Bodies that are missing without an event that records it are a finding of
 //! `audit verify`.
 
 mod blocker;
@@ -44,7 +44,7 @@ use retained::{Choice, GRANTED, choose, counts_from, limits_of};
 /// The kind of the event that says what was pruned.
 pub const KIND: &str = "audit.pruned";
 
-/// The kinds whose bodies may go. Of a kind that is added later no pruning of before told: `told.rs` must know.
+/// The kinds whose bodies may go. No earlier pruning recorded a kind that is added later: `recorded.rs` must know.
 pub const PRUNABLE: [&str; 10] = [
     check::KIND,
     redemption::KIND,
@@ -58,19 +58,19 @@ pub const PRUNABLE: [&str; 10] = [
     contest::ADDED,
 ];
 
-/// How many events one transaction takes the bodies of, at most.
+/// The most events that one transaction takes the bodies of.
 const CHUNK: i64 = 500;
 
-/// What pruning a merchant's log would take away.
+/// A plan of what pruning a merchant's log would take away.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub merchant: MerchantId,
     pub before: Timestamp,
-    /// How many bodies go.
+    /// Number of bodies that go.
     pub count: u64,
-    /// How many of them the log has told of before, by pruning that was cut off.
+    /// Number of them that the log has recorded before, by pruning that was cut off.
     pub again: u64,
-    /// How many of the kinds that go stay, because limits go on counting them.
+    /// Number of bodies of these kinds that are retained, because limits go on counting them.
     pub kept: u64,
     /// The first of them, and the first index behind the last: `from == to` when none go.
     pub from_index: i64,
@@ -95,7 +95,7 @@ impl Plan {
 }
 
 impl Ledger {
-    /// What pruning the merchant's events from before `before` would take away, and what stands in its way.
+    /// Plans what pruning the merchant's events from before `before` would take away, and what stands in its way.
     /// Nothing is changed; `progress` hears how many events of how many were looked at.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl Ledger {
     /// Does what was planned: records it, and takes the bodies away. Says how many went.
     ///
     /// # Errors
-    /// [`LedgerError`]; what went until then is gone, and the rest goes the next time.
+    /// [`LedgerError`]; what went until then is pruned, and the rest goes the next time.
     pub async fn prune(&self, plan: &Plan, by: Actor, mut progress: impl FnMut(i64, i64)) -> Result<u64, LedgerError> {
         if plan.count == 0 || !plan.obstacles.is_empty() {
             return Ok(0);
@@ -179,8 +179,8 @@ impl Ledger {
             ]),
             personal: None,
         };
-        // First: bodies that are gone without a word would look like somebody's misdeed. An export that is read
-        // meanwhile asks for this event when it finds one gone, and must find it.
+        // First: bodies that are pruned without a word would look like someone's misdeed. An export that is read
+        // meanwhile asks for this event when it finds one pruned, and must find it.
         self.change(move |_, events| {
             events.push(draft);
             Ok::<_, LedgerError>(())
@@ -234,8 +234,8 @@ impl Ledger {
     }
 }
 
-/// Takes the bodies of what was chosen away, except of checks that somebody has contested since it was planned:
-/// a case is decided by what its check says. Whoever opens one holds the check's event (`store::hold_event`), so
+/// Takes the bodies of what was chosen away, except of checks that someone has contested since it was planned:
+/// a case is decided by what its check says. Opening one holds the check's event (`store::hold_event`), so
 /// the events are locked before it is looked what is open.
 fn take_bodies(
     conn: &mut AnyConnection,

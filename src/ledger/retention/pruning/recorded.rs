@@ -1,4 +1,4 @@
-//! What a log tells of earlier pruning.
+//! The earlier pruning that a log records.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 
-/// What one `audit.pruned` says.
+/// The content of one `audit.pruned`.
 pub(super) struct Earlier {
     pub before: Timestamp,
     from_index: i64,
@@ -15,13 +15,13 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// Whether it counted this body, which may be there because it was cut off.
+    /// Tells whether it counted this body, which may be there because it was cut off.
     pub(super) fn counted(&self, index: i64, since: i64) -> bool {
         (self.from_index..self.to_index).contains(&index) && since < self.before.as_microsecond()
     }
 }
 
-/// What the merchant's log tells of pruning.
+/// The pruning that the merchant's log records.
 pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Earlier>, DatabaseError> {
     let bodies = rows::list_bodies_about_merchant(conn, merchant, KIND)?.into_iter();
     let told = bodies.map(|body| {

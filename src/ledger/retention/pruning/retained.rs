@@ -1,4 +1,4 @@
-//! What is old enough to go and stays: what limits go on counting, and all that belongs to what stays.
+//! Events that are old enough to go and are retained: those that limits go on counting, and all that belongs to those.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(super) struct Choice {
     pub goes: bool,
 }
 
-/// Whether each of the rows goes. A check goes unless it is a grant that limits go on counting; what became
+/// Tells whether each of the rows goes. A check goes unless it is a grant that limits go on counting; what became
 /// of a grant goes with its check, and what people decided with what they decided about, so that what is left is
 /// either whole or nothing.
 pub(super) fn choose(
@@ -91,7 +91,7 @@ fn counts_since(body: &str) -> Result<i64, DatabaseError> {
     Ok(limits_of(&body).iter().filter_map(counts_from).map(Timestamp::as_microsecond).max().unwrap_or(i64::MIN))
 }
 
-/// What a body holds of a check that was granted.
+/// The text that marks the body of a check that was granted.
 pub(super) const GRANTED: &str = r#""decision":"granted""#;
 
 /// The limits that a check used.

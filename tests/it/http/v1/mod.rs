@@ -1,48 +1,16 @@
-//! One file an endpoint, as `src/http/v1` has them.
+//! One folder a resource, as `src/http/v1` has them.
 
 mod absent;
-mod audit_events;
-mod audit_export;
-mod audit_proofs;
-mod audit_receipts;
-mod audit_search;
-mod check_lists;
-mod check_promises;
+mod access;
+mod audit;
+mod cases;
 mod checks;
-mod checks_batch;
-mod checks_context;
-mod checks_fallbacks;
-mod checks_parties;
-mod contests;
-mod contests_added;
-mod diff;
-mod dry_runs;
-mod four_eyes;
 mod grants;
-mod grants_end;
-mod handles;
-mod keys;
-mod limits_restart;
-mod me;
-mod merchants;
-mod perk_steps;
 mod perks;
-mod perks_backtest;
-mod perks_lint;
-mod perks_rules;
-mod perks_simulate;
-mod referrals;
 mod reports;
 mod scores;
-mod sources;
-mod subjects_erase;
-mod subjects_record;
-mod tokens_introspect;
-mod tokens_key_revoked;
-mod tokens_redeem;
-mod tokens_revoke;
-mod version_schedule;
-mod version_steps;
+mod subjects;
+mod tokens;
 
 use diesel::prelude::*;
 use perkgate::access::NewKey;

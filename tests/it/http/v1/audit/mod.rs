@@ -1,0 +1,7 @@
+//! `/v1/audit`.
+
+mod events;
+mod export;
+mod proofs;
+mod receipts;
+mod search;

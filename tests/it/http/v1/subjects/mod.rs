@@ -1,0 +1,4 @@
+//! `/v1/subjects`.
+
+mod erase;
+mod record;
