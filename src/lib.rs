@@ -19,7 +19,7 @@
 //! | [`tokens`] | eligibility tokens: what they say, the published keys, the [`Verifier`](tokens::Verifier) |
 //! | [`ledger`] | the one writer of grants, limits, redemptions and audit events: the [`Ledger`](ledger::Ledger) |
 //! | [`access`] | merchants, API keys, roles: the [`Directory`](access::Directory) |
-//! | [`scores`] | scores and where they come from: the [`Lookup`](scores::Lookup) |
+//! | [`scores`] | scores and where they come from: [`Scores`](scores::Scores) |
 //! | [`perks`] | perks and the versions of their rules: the [`Catalog`](perks::catalog::Catalog) |
 //! | [`audit`] | what the ledger wrote, held to its signed logs, exported, reported; read-only |
 //! | [`eligibility`] | the only room that calls its siblings' handles: the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer), the [`Issuer`](eligibility::issuer::Issuer); trying rules out; what is held on one person |

@@ -38,7 +38,7 @@ struct Place<'a> {
 /// Some `events` of a lounge and, for one visit in ten, a shower: three in four people are let in, and
 /// every other one of them goes in at once. `at_once` stand at the kiosks at any time, which is what
 /// decides how many share a checkpoint. The clock goes on as if 20,000 came every day.
-pub async fn record(world: &World, events: usize, at_once: usize) {
+pub(crate) async fn record(world: &World, events: usize, at_once: usize) {
     let cathay = world.merchant("cathay").await;
     let kiosk = world.principal(&cathay, Role::Kiosk).await;
     world.perk(&cathay, "lounge", LOUNGE).await;
@@ -86,7 +86,7 @@ impl Place<'_> {
 }
 
 /// What a run of the program took.
-pub struct Figures {
+pub(crate) struct Figures {
     pub answer: serde_json::Value,
     pub seconds: f64,
     pub cpu_seconds: f64,
@@ -94,7 +94,7 @@ pub struct Figures {
 }
 
 /// Runs `perkgate audit verify` on one core, where the machine has `taskset` and `time`.
-pub fn verify(program: &Path, database: Option<&TestDatabase>, more: &[&str]) -> Figures {
+pub(crate) fn verify(program: &Path, database: Option<&TestDatabase>, more: &[&str]) -> Figures {
     let mut command = Command::new("taskset");
     command.args(["-c", "0", "time", "-f", "%U %S %M"]).arg(program).args(["audit", "verify", "--json"]).args(more);
     if let Some(database) = database {

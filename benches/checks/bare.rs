@@ -12,7 +12,7 @@ struct Question {
 }
 
 /// Runs until the process ends, on threads of its own.
-pub fn start() -> SocketAddr {
+pub(crate) fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = || HttpServer::new(|| App::new().route("/v1/checks", web::post().to(echo))).disable_signals();

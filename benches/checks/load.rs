@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What one round showed.
-pub struct Figures {
+pub(crate) struct Figures {
     pub requests: u32,
     pub seconds: f64,
     pub p50_ms: f64,
@@ -16,13 +16,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         f64::from(self.requests) / self.seconds
     }
 }
 
 /// Requests for one server, sent in turn.
-pub struct Load {
+pub(crate) struct Load {
     address: SocketAddr,
     key: String,
     bodies: Vec<String>,
@@ -30,12 +30,12 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn new(address: SocketAddr, key: &str, bodies: Vec<String>, connections: usize) -> Self {
+    pub(crate) fn new(address: SocketAddr, key: &str, bodies: Vec<String>, connections: usize) -> Self {
         Self { address, key: key.to_owned(), bodies, connections }
     }
 
     /// Loads the server for so long.
-    pub fn run(&self, time: Duration) -> Figures {
+    pub(crate) fn run(&self, time: Duration) -> Figures {
         if has_wrk() { self.by_wrk(time) } else { self.by_threads(time) }
     }
 
@@ -100,7 +100,7 @@ impl Load {
 }
 
 /// What makes the load, for the record.
-pub fn maker() -> &'static str {
+pub(crate) fn maker() -> &'static str {
     if has_wrk() { "wrk -t1" } else { "a thread for each connection" }
 }
 

@@ -31,7 +31,7 @@ struct Entry {
 }
 
 impl Snapshot {
-    pub fn of(merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>) -> Self {
+    pub(super) fn of(merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>) -> Self {
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
@@ -50,7 +50,7 @@ impl Snapshot {
 
     /// The principal whose key this is. The map compares hashes of what was sent, which a caller can't steer
     /// byte by byte, so the time it takes says nothing about the keys that exist.
-    pub fn recognize(&self, hash: &KeyHash, now: Timestamp) -> Result<Arc<Principal>, Refused> {
+    pub(super) fn recognize(&self, hash: &KeyHash, now: Timestamp) -> Result<Arc<Principal>, Refused> {
         let entry = self.keys.get(hash).ok_or(Refused::Unknown)?;
         if entry.revoked {
             return Err(Refused::Revoked);
@@ -62,26 +62,26 @@ impl Snapshot {
     }
 
     /// The hour of this use, when the key was not used in it before as far as this snapshot knows.
-    pub fn first_use_in_hour(&self, hash: &KeyHash, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn first_use_in_hour(&self, hash: &KeyHash, now: Timestamp) -> Option<Timestamp> {
         self.keys.get(hash)?.last_use.first_in_hour(now)
     }
 
     /// True if a key that works at `now` names this origin.
-    pub fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
+    pub(super) fn names_origin(&self, origin: &str, now: Timestamp) -> bool {
         self.origins.get(origin).is_some_and(|of| of.values().any(|until| works_until(*until, now)))
     }
 
     /// The same of the merchant's own keys; of the operator's for none.
-    pub fn names_own_origin(&self, merchant: Option<&MerchantId>, origin: &str, now: Timestamp) -> bool {
+    pub(super) fn names_own_origin(&self, merchant: Option<&MerchantId>, origin: &str, now: Timestamp) -> bool {
         let of = self.origins.get(origin).and_then(|of| of.get(&merchant.cloned()));
         of.is_some_and(|until| works_until(*until, now))
     }
 
-    pub fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {
+    pub(super) fn merchant(&self, id: &MerchantId) -> Option<Arc<Merchant>> {
         self.by_id.get(id).cloned()
     }
 
-    pub fn merchant_by_slug(&self, slug: &MerchantSlug) -> Option<Arc<Merchant>> {
+    pub(super) fn merchant_by_slug(&self, slug: &MerchantSlug) -> Option<Arc<Merchant>> {
         self.by_slug.get(slug).cloned()
     }
 }

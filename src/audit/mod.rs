@@ -1,7 +1,7 @@
 //! The auditor of what the ledger wrote, read-only: `verify` holds the whole database, or exports of it, to its
 //! signed logs.
 //!
-//! [`verify`] reads one snapshot of the database and recomputes everything from the events:
+//! [`verify()`] reads one snapshot of the database and recomputes everything from the events:
 //! - `verify/log_scan.rs` goes through one log in the order of its index, wherever its events come from: dense
 //!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
 //!   (`anchor.rs`);

@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 use crate::perks::four_eyes::FourEyes;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

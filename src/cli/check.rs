@@ -27,7 +27,7 @@ use crate::ledger::entry::{LimitTouched, ScoreSeen};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
     perk: PerkSlug,
     /// The person: `network:handle` or a member number.

@@ -18,7 +18,7 @@ use crate::ledger::cases::model::Referral;
 use crate::ledger::cases::referral::Referred;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

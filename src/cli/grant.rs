@@ -14,10 +14,10 @@ use super::{Completion, Invocation};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::ledger::grants::ending::{Leaving, ReturnError, Revocation, Revoked};
+use crate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError, RevokedGrants};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }
@@ -129,8 +129,8 @@ struct VoidResult {
 }
 
 impl VoidResult {
-    fn of(grant: GrantId, taken: Revoked) -> Self {
-        let Revoked { voided, redeemed, released, already } = taken;
+    fn of(grant: GrantId, taken: RevokedGrants) -> Self {
+        let RevokedGrants { voided, redeemed, released, already } = taken;
         Self { grant, voided, redeemed, released, already_voided: already }
     }
 }
@@ -178,7 +178,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                     return Err(CliError::absent("grant", grant.as_str()));
                 }
                 confirmation.ask(&format!("take {grant} back for good"))?;
-                let taking = Revocation { actor: ACTOR, note, keep_uses };
+                let taking = GrantRevocation { actor: ACTOR, note, keep_uses };
                 Ok(gateway.ledger.void_grants(&merchant.id, vec![grant.clone()], taking).await?)
             })?;
             invocation.output.show(&VoidResult::of(grant, taken))?;

@@ -23,7 +23,7 @@ use crate::scores::score::parse_instant;
 use crate::settings::master_key;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

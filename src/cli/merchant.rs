@@ -14,7 +14,7 @@ use crate::access::Merchant;
 use crate::foundation::ids::{MerchantId, MerchantSlug};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

@@ -12,7 +12,7 @@ use crate::settings::master_key;
 
 /// Safe to run by several at once, and again when there is nothing to do.
 #[derive(clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 #[derive(Serialize)]
 struct Migrated {

@@ -157,11 +157,16 @@ pub enum Completion {
 #[derive(Clone, Copy)]
 pub struct WebDoors {
     /// Serves until the last argument is ready, then ends in good order.
-    pub serve:
-        fn(Arc<Gateway>, TcpListener, Option<(TcpListener, Metrics)>, Pending<()>) -> Pending<std::io::Result<()>>,
+    pub serve: Serve,
     /// The OpenAPI document of the HTTP API.
     pub openapi: fn() -> String,
 }
+
+/// Serves on the listener, and metrics on theirs.
+pub type Serve = fn(Arc<Gateway>, TcpListener, Option<MetricsListener>, Pending<()>) -> Pending<std::io::Result<()>>;
+
+/// Where metrics are shown, and what is shown.
+pub type MetricsListener = (TcpListener, Metrics);
 
 /// Something that is awaited.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;

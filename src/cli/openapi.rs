@@ -10,7 +10,7 @@ use crate::perks::schema;
 
 /// The HTTP API as OpenAPI 3.1, in JSON either way.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Print the JSON Schema of perk files instead, for editors.
     #[arg(long)]
     schema: bool,

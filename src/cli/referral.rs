@@ -25,7 +25,7 @@ use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::Referred;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

@@ -16,7 +16,7 @@ use crate::audit::reports::sheet::{BOM, LimitRow, Report};
 use crate::foundation::ids::PerkSlug;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     report: Which,
 }

@@ -28,7 +28,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

@@ -16,7 +16,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// SQLite and memory unless the settings say otherwise. SIGTERM, SIGHUP and Ctrl-C end it in good order.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     serving: ServingFlags,
     /// Bring PostgreSQL to the schema that this version needs first (SQLite always is).

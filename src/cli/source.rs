@@ -15,7 +15,7 @@ use crate::foundation::period::Period;
 use crate::scores::Source;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

@@ -31,7 +31,7 @@ const PAGE: usize = 200;
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

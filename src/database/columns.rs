@@ -36,12 +36,12 @@ impl Element for Bool {
 #[macro_export]
 macro_rules! statement_of_columns {
     ($name:ident, |$row:ident: $of:ty| $before:literal [$($column:ident: $sql:ty = $value:expr),+ $(,)?] $after:literal) => {
-        pub struct $name<'a> {
+        pub(crate) struct $name<'a> {
             $($column: Vec<<$sql as $crate::database::columns::Element>::Of<'a>>,)+
         }
 
         impl<'a> $name<'a> {
-            pub fn of(rows: &'a [$of]) -> Self {
+            pub(crate) fn of(rows: &'a [$of]) -> Self {
                 Self { $($column: rows.iter().map(|$row| $value).collect()),+ }
             }
         }

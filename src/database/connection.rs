@@ -284,7 +284,9 @@ pub fn transaction<T, E: From<DatabaseError>>(
             match rollback(conn) {
                 Ok(()) => {}
                 // The server rolls back what it lost the connection of.
-                Err(DatabaseError::Unavailable(failure)) => tracing::debug!(error = %failure, "could not roll back"),
+                Err(DatabaseError::Unavailable(failure)) if matches!(conn, AnyConnection::Postgres(_)) => {
+                    tracing::debug!(error = %failure, "could not roll back");
+                }
                 Err(failure) => tracing::warn!(error = %failure, "could not roll back"),
             }
             Err(error)

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// SQLite's own lock would do, but a waiter there sleeps and retries: an import could starve the
 /// checks. Here a waiter is woken, and the first class goes first.
 #[derive(Default)]
-pub struct WriteTurns {
+pub(super) struct WriteTurns {
     state: Mutex<State>,
     freed: Condvar,
 }

@@ -25,13 +25,13 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// The verdict, on which no limit has a say.
-    pub fn of(verdict: Verdict) -> Self {
+    pub(super) fn of(verdict: Verdict) -> Self {
         let Verdict { decision, tier, reasons, next_eligible_at, max_wait, .. } = verdict;
         Self { decision, tier, refused_tier: None, reasons, limits: Vec::new(), next_eligible_at, max_wait }
     }
 
     /// With what limits say whose uses are not known: nothing, unless one never admits as much as is claimed.
-    pub fn within(self, claims: &[LimitClaim]) -> Self {
+    pub(super) fn within(self, claims: &[LimitClaim]) -> Self {
         let too_large = claims.iter().filter(|claim| claim.never_fits());
         let refusals: Vec<_> = too_large.map(|claim| Reason::limit_reached(claim, None)).collect();
         let (admitted, limits) = (refusals.is_empty(), self.limits.clone());
@@ -39,7 +39,7 @@ impl Outcome {
     }
 
     /// With what the limits say to it.
-    pub fn limited(self, admission: Admission) -> Self {
+    pub(super) fn limited(self, admission: Admission) -> Self {
         let Admission { admitted, limits, refusals, next_eligible_at } = admission;
         if admitted {
             return Self { limits, ..self };

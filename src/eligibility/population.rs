@@ -156,7 +156,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub fn new(mut question: Question) -> Self {
+    pub(super) fn new(mut question: Question) -> Self {
         // Every member is named: what facts learn later has to be thought of here.
         let context = std::mem::take(&mut question.context);
         let facts = Facts { score: None, network: None, context, rollout_bucket: None };
@@ -180,7 +180,7 @@ impl Tally {
         }
     }
 
-    pub fn count(&mut self, scores: impl Iterator<Item = (SubjectRef, Score)>) {
+    pub(super) fn count(&mut self, scores: impl Iterator<Item = (SubjectRef, Score)>) {
         let published = self.question.published.as_ref().map(|(_, rule)| rule.rollout());
         let in_part = |rollout: Rollout| rollout != Rollout::EVERYONE;
         let is_partial = in_part(self.question.rule.rollout()) || published.is_some_and(in_part);
@@ -249,7 +249,7 @@ impl Tally {
         }
     }
 
-    pub fn finish(self) -> Everyone {
+    pub(super) fn finish(self) -> Everyone {
         let Question { perk, version, rule, published, source, at, mut warnings, .. } = self.question;
         if self.total == 0 {
             let detail = format!("Nobody has a score from `{}` yet, so there was nobody to count.", source.name);

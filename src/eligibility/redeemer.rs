@@ -8,7 +8,7 @@ use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{EventId, PerkSlug};
 use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
-use crate::ledger::grants::ending::{ReturnError, Revoked};
+use crate::ledger::grants::ending::{ReturnError, RevokedGrants};
 use crate::ledger::idempotency::replay::GrantState;
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
 use crate::telemetry::meters;
@@ -144,7 +144,7 @@ impl Redeemer {
             }
         }
         match self.ledger.revoke_token(&merchant.id, &claims.jti, principal.actor()).await {
-            Ok(Revoked { voided, .. }) => {
+            Ok(RevokedGrants { voided, .. }) => {
                 meters().revocations.add([], voided);
                 Ok(())
             }

@@ -64,23 +64,23 @@ struct Report {
 }
 
 impl Replay {
-    pub fn new(of: Subject) -> Self {
+    pub(super) fn new(of: Subject) -> Self {
         let counters = Counters::of(&of.rule);
         Self { of, counters, unkept: HashMap::new(), has_gaps: false, report: Report::default() }
     }
 
-    pub const fn counters(&self) -> &Counters {
+    pub(super) const fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// The version that decided this check, if its rule is still to be made known.
-    pub fn unknown_version(&self, check: &PastCheck) -> Option<i32> {
+    pub(super) fn unknown_version(&self, check: &PastCheck) -> Option<i32> {
         let known = !self.is_in_period(check) || self.unkept.contains_key(&check.rule_version);
         (!known).then_some(check.rule_version)
     }
 
     /// Makes the rule of one version known: only what it looked at was kept of its checks.
-    pub fn learn(&mut self, version: i32, ran: &Rule) {
+    pub(super) fn learn(&mut self, version: i32, ran: &Rule) {
         let wanted = &self.of.rule;
         let mut unkept: BTreeSet<String> = wanted
             .attributes()
@@ -96,7 +96,7 @@ impl Replay {
     }
 
     /// Counts a check whose body was pruned.
-    pub fn miss(&mut self, at: Timestamp) {
+    pub(super) fn miss(&mut self, at: Timestamp) {
         self.has_gaps = true;
         if at >= self.of.from && at < self.of.to {
             self.report.not_replayed.pruned += 1;
@@ -107,7 +107,7 @@ impl Replay {
     ///
     /// # Errors
     /// [`DatabaseError::Corrupt`] when what was recorded can't have been.
-    pub fn replay(&mut self, event: &PastEvent) -> Result<(), DatabaseError> {
+    pub(super) fn replay(&mut self, event: &PastEvent) -> Result<(), DatabaseError> {
         self.counters.tidy_if_crowded();
         match event {
             PastEvent::Check(check) => return self.replay_check(check),
@@ -261,7 +261,7 @@ impl Replay {
         }
     }
 
-    pub fn finish(self) -> Backtest {
+    pub(super) fn finish(self) -> Backtest {
         let Subject { slug, version, rule, from, to, .. } = self.of;
         let report = self.report;
         let shifts = |counts: BTreeMap<String, (u64, u64)>| {

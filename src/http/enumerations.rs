@@ -23,7 +23,7 @@ use crate::perks::schema;
 macro_rules! enumerations {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
         $(#[doc = $doc])+
-        pub struct $name;
+        pub(crate) struct $name;
 
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {

@@ -63,7 +63,7 @@ impl ReadinessView {
 /// 200 as long as the process answers at all.
 #[utoipa::path(tag = "health", security(()), extensions(("x-roles" = json!([]))), responses((status = 200, description = "Alive", content_type = "text/plain", body = String, example = "alive")))]
 #[get("/livez")]
-pub async fn get_livez() -> HttpResponse {
+pub(crate) async fn get_livez() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("alive\n")
 }
 
@@ -81,7 +81,7 @@ pub async fn get_livez() -> HttpResponse {
     )
 )]
 #[get("/readyz")]
-pub async fn get_readyz(gateway: web::Data<Gateway>, state: web::Data<State>) -> HttpResponse {
+pub(crate) async fn get_readyz(gateway: web::Data<Gateway>, state: web::Data<State>) -> HttpResponse {
     let view = ReadinessView::of(&gateway, &state);
     match view.status {
         Status::Ready | Status::Degraded => HttpResponse::Ok().json(view),

@@ -17,7 +17,7 @@ use crate::web::problem::Problem;
 use crate::web::request::RequestId;
 
 /// The media type of one JSON document a line.
-pub const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
 
 /// About how many lines tell of progress. So few fit into the connection's buffers: a run is worked off
 /// also for a client that stays and doesn't read, which would hold the merchant's turn otherwise.
@@ -29,7 +29,11 @@ const LINES: u64 = 200;
 ///
 /// # Errors
 /// The errors of the run, for one document: what has begun to stream can only end with a problem's line.
-pub async fn answer<R: Run + 'static>(req: &HttpRequest, id: RequestId, mut run: R) -> Result<HttpResponse, Problem> {
+pub(super) async fn answer<R: Run + 'static>(
+    req: &HttpRequest,
+    id: RequestId,
+    mut run: R,
+) -> Result<HttpResponse, Problem> {
     if accepts_ndjson(req) {
         let stall = req.app_data::<Data<Gateway>>().map_or(Duration::MAX, |it| it.settings.timeouts.stall());
         return Ok(HttpResponse::Ok().content_type(NDJSON).streaming(lines(run, id, stall)));

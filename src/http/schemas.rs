@@ -16,7 +16,7 @@ pub(super) struct PerkSchema(pub FixedDocument);
 #[derive(ToSchema)]
 #[schema(as = JsonSchema, example = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perkgate perk file", "type": "object"}))]
 #[expect(dead_code, reason = "describes what perks write")]
-pub struct JsonSchemaView(BTreeMap<String, serde_json::Value>);
+pub(super) struct JsonSchemaView(BTreeMap<String, serde_json::Value>);
 
 /// Schema of perk files
 ///

@@ -21,10 +21,10 @@ use crate::ledger::entry::Actor;
 use crate::settings::{Settings, Sources};
 use crate::web::state::State;
 
-pub const CLI: Actor = Actor { key: None, role: "cli" };
+pub(crate) const CLI: Actor = Actor { key: None, role: "cli" };
 
 /// The door and one merchant.
-pub struct Rig {
+pub(crate) struct Rig {
     _dir: tempfile::TempDir,
     pub gateway: Data<Gateway>,
     pub state: Data<State>,
@@ -34,7 +34,7 @@ pub struct Rig {
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
@@ -48,17 +48,17 @@ impl Answer {
         Self { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {:?}", self.text))
     }
 
     /// The answer is a whole problem of this status and code; its spots as (where, code).
     #[track_caller]
-    pub fn problem(&self, status: u16, code: &str) -> Vec<(String, String)> {
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Vec<(String, String)> {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
@@ -80,12 +80,12 @@ impl Answer {
 }
 
 impl Rig {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
 
     /// A rig with these settings (names without `PERKGATE_`).
-    pub async fn with(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, entropy) = (Clock::fixed(Timestamp::UNIX_EPOCH), Entropy::seeded(3));
         let mut environment = vec![
@@ -104,13 +104,13 @@ impl Rig {
     }
 
     /// Makes a key, and its text as a header's value.
-    pub async fn make(&self, new: NewKey) -> (ApiKey, String) {
+    pub(crate) async fn make(&self, new: NewKey) -> (ApiKey, String) {
         let (key, secret) = self.gateway.directory.create_key(new, CLI).await.unwrap();
         (key, format!("Bearer {}", secret.expose()))
     }
 
     /// Makes a key as another replica would: this one hears of it only when it asks.
-    pub async fn make_elsewhere(&self, new: NewKey) -> (ApiKey, String) {
+    pub(crate) async fn make_elsewhere(&self, new: NewKey) -> (ApiKey, String) {
         let Gateway { database, ledger, clock, .. } = self.gateway.get_ref();
         let elsewhere = Directory::new(database.clone(), ledger.clone(), clock.clone(), Entropy::System);
         let (key, secret) = elsewhere.create_key(new, CLI).await.unwrap();
@@ -118,19 +118,19 @@ impl Rig {
     }
 
     /// A new key of the first merchant (or of the operator), as a header's value.
-    pub async fn key(&self, role: Role) -> String {
+    pub(crate) async fn key(&self, role: Role) -> String {
         let merchant = role.has_merchant().then(|| self.cathay.id.clone());
         let audience = (role == Role::Door).then(|| "sfo-lounge".to_owned());
         self.make(NewKey { audience, ..NewKey::of(role, merchant, role.as_str()) }).await.1
     }
 
-    pub async fn ask(&self, request: TestRequest) -> Answer {
+    pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
         let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents)).await;
         Answer::read(service.call(request.to_request()).await).await
     }
 
     /// The same, with a body that comes piece by piece.
-    pub async fn ask_streaming(
+    pub(crate) async fn ask_streaming(
         &self,
         request: TestRequest,
         body: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
@@ -140,11 +140,11 @@ impl Rig {
         Answer::read(service.call(request).await).await
     }
 
-    pub async fn get(&self, path: &str, key: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, key: &str) -> Answer {
         self.ask(TestRequest::get().uri(path).insert_header(("authorization", key))).await
     }
 
-    pub async fn post(&self, path: &str, key: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &str) -> Answer {
         let request = TestRequest::post().uri(path).insert_header(("authorization", key));
         self.ask(request.insert_header(("content-type", "application/json")).set_payload(body.to_owned())).await
     }

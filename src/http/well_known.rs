@@ -86,7 +86,7 @@ pub struct LogKeyView {
     )
 )]
 #[get("/.well-known/jwks.json")]
-pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+pub(crate) async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
     let keys = gateway.keyring.token_keys();
     let document = Jwks::new(keys.iter().map(|key| *key.public_key())).to_json();
     FixedDocument::new(document, "application/jwk-set+json").for_any_origin().answer(&held)
@@ -107,7 +107,7 @@ pub async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) ->
     )
 )]
 #[get("/.well-known/log-keys")]
-pub async fn get_log_keys(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
+pub(crate) async fn get_log_keys(gateway: Data<Gateway>, held: web::Header<IfNoneMatch>) -> HttpResponse {
     // The log of a merchant that was made a moment ago. Without the database, those that are known.
     let _ = tokio::time::timeout(PATIENCE, gateway.keys.catch_up()).await;
     let view = |PublishedLogKey { log, key }| LogKeyView {

@@ -18,21 +18,21 @@ const TAG_BYTES: usize = 16;
 /// A key that seals any number of messages. Plain AES-256-GCM with random 96-bit nonces is worn
 /// out after 2³² of them, which a busy gateway reaches in days; here each message has a key of
 /// its own, derived from the first half of a 192-bit nonce.
-pub struct SealKey(Zeroizing<[u8; 32]>);
+pub(super) struct SealKey(Zeroizing<[u8; 32]>);
 
 /// The bytes were not sealed with this key for this purpose, or were changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotSealedHere;
+pub(super) struct NotSealedHere;
 
 impl SealKey {
     /// A key of 32 secret bytes.
-    pub const fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+    pub(super) const fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
         Self(bytes)
     }
 
     /// Version, nonce, ciphertext and tag: 41 bytes more than `plaintext`. `aad` says what it is
     /// for; only the same `aad` opens it.
-    pub fn seal(&self, aad: &[u8], plaintext: &[u8], entropy: &Entropy) -> Vec<u8> {
+    pub(super) fn seal(&self, aad: &[u8], plaintext: &[u8], entropy: &Entropy) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = entropy.bytes();
         let mut message = Vec::with_capacity(plaintext.len() + TAG_BYTES);
         message.extend_from_slice(plaintext);
@@ -49,7 +49,7 @@ impl SealKey {
     ///
     /// # Errors
     /// [`NotSealedHere`].
-    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotSealedHere> {
+    pub(super) fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotSealedHere> {
         let Some((&VERSION, rest)) = sealed.split_first() else { return Err(NotSealedHere) };
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(NotSealedHere)?;
         let mut message = Zeroizing::new(ciphertext.to_vec());
@@ -87,7 +87,7 @@ impl fmt::Debug for SealKey {
 
 /// HMAC-SHA-256 over the parts, one after the other. The caller's first part is a label that ends
 /// in NUL and is no prefix of another, so that no two purposes share an input.
-pub fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+pub(super) fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut context = hmac::Context::with_key(key);
     for part in parts {
         context.update(part);

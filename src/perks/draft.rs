@@ -26,14 +26,14 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub fn read(slug: &PerkSlug, version: NewVersion) -> Result<Self, PerkError> {
+    pub(super) fn read(slug: &PerkSlug, version: NewVersion) -> Result<Self, PerkError> {
         let change_note = note_of(version.change_note)?;
         let rule = Rule::parse(&version.rule, slug.as_str()).map_err(PerkError::Rule)?;
         Ok(Self { rule, publish: version.publish, change_note })
     }
 
     /// Lints it and writes it as the perk's next version.
-    pub fn store(self, change: &mut Change<'_>, perk: &mut PerkRow) -> Result<Made, PerkError> {
+    pub(super) fn store(self, change: &mut Change<'_>, perk: &mut PerkRow) -> Result<Made, PerkError> {
         let (merchant, now) = (change.merchant, change.now);
         let warnings = check(change.conn, merchant, perk, &self.rule, now)?;
         perk.latest_version += 1;

@@ -50,7 +50,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn open(sources: &'a Sources) -> Self {
+    pub(super) fn open(sources: &'a Sources) -> Self {
         let mut this =
             Self { sources, toml_path: PathBuf::new(), toml: BTreeMap::new(), errors: Vec::new(), origins: Vec::new() };
         let from_variable = || this.variable("PERKGATE_CONFIG").map(PathBuf::from);
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The setting's value, parsed; `None` when there is none or it is wrong, which is noted.
-    pub fn get<T, E: std::fmt::Display>(
+    pub(super) fn get<T, E: std::fmt::Display>(
         &mut self,
         setting: &'static Setting,
         parse: impl FnOnce(&str) -> Result<T, E>,

@@ -18,35 +18,35 @@ use crate::settings::Timeouts;
 /// Why a request was given up.
 #[derive(Debug, thiserror::Error)]
 #[error("it was not done within its time")]
-pub struct Late;
+pub(crate) struct Late;
 
 /// Until when a request may go on; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Deadline {
+pub(crate) struct Deadline {
     until: Rc<Cell<Instant>>,
     timeouts: Timeouts,
 }
 
 impl Deadline {
     /// For a request whose head has come. While its body comes, the client has its own time for that.
-    pub fn of_head(headers: &HeaderMap, timeouts: &Timeouts) -> Self {
+    pub(crate) fn of_head(headers: &HeaderMap, timeouts: &Timeouts) -> Self {
         let has_body = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
         let body = if has_body { timeouts.body } else { Duration::ZERO };
         Self { until: Rc::new(Cell::new(Instant::now() + body + timeouts.request)), timeouts: *timeouts }
     }
 
     /// The whole body is in: from now on it is our time.
-    pub fn body_came(req: &HttpRequest) {
+    pub(crate) fn body_came(req: &HttpRequest) {
         Self::extend(req, |timeouts| timeouts.request);
     }
 
     /// A request that may take long waits for the next piece of its body, and the client has its own time for that.
-    pub fn awaits_body(req: &HttpRequest) {
+    pub(crate) fn awaits_body(req: &HttpRequest) {
         Self::extend(req, |timeouts| timeouts.body + timeouts.stall());
     }
 
     /// A request that may take long has come further.
-    pub fn progress(req: &HttpRequest) {
+    pub(crate) fn progress(req: &HttpRequest) {
         Self::extend(req, Timeouts::stall);
     }
 
@@ -58,7 +58,7 @@ impl Deadline {
 
     /// The outcome of `work`, or a problem once the deadline has passed. Reading is then dropped; whatever may
     /// change something goes on to its end, so that it leaves no claim behind, but nobody waits for it.
-    pub async fn bound<T: 'static>(
+    pub(crate) async fn bound<T: 'static>(
         &self,
         method: &Method,
         work: impl Future<Output = Result<T, Error>> + 'static,
@@ -83,6 +83,6 @@ impl Deadline {
 ///
 /// # Errors
 /// 503 when nothing came of it for `stall`.
-pub async fn within<T>(stall: Duration, step: impl Future<Output = T>) -> Result<T, Problem> {
+pub(crate) async fn within<T>(stall: Duration, step: impl Future<Output = T>) -> Result<T, Problem> {
     tokio::time::timeout(stall, step).await.map_err(|_| Problem::unavailable(&Late))
 }

@@ -25,7 +25,7 @@ const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// The dry runs of the last hour.
 #[derive(Default)]
-pub struct DryRuns(Mutex<Counts>);
+pub(crate) struct DryRuns(Mutex<Counts>);
 
 #[derive(Default)]
 struct Counts {
@@ -83,7 +83,7 @@ impl DryRuns {
     ///
     /// # Errors
     /// A 429 when there were too many within the hour.
-    pub fn take(&self, key: &KeyId, person: SubjectRef, now: Timestamp) -> Result<(), Problem> {
+    pub(crate) fn take(&self, key: &KeyId, person: SubjectRef, now: Timestamp) -> Result<(), Problem> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(counts.swept) >= SWEEP_EVERY {
             counts.sweep(now);

@@ -368,7 +368,7 @@ pub(crate) struct Complaint {
 }
 
 impl Complaint {
-    pub fn of(message: &str) -> Self {
+    pub(crate) fn of(message: &str) -> Self {
         let named = || message.split('`').nth(1).map(str::to_owned);
         let (code, field) = match message {
             text if text.starts_with("unknown field") => ("unknown_field", named()),

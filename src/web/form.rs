@@ -10,14 +10,14 @@ use super::params::{fit, members};
 use super::problem::{Kind, Problem};
 
 /// The media type that a form is sent as.
-pub const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A form of type `T`, whose fields read from text. As the OAuth standards have it (RFC 6749 §3.2):
 /// unknown parameters are passed over, empty ones count as left out, doubled ones are refused.
-pub struct Form<T>(T);
+pub(crate) struct Form<T>(T);
 
 impl<T> Form<T> {
-    pub fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> T {
         self.0
     }
 }

@@ -14,12 +14,12 @@ use crate::perks::life::Expected;
 
 /// The header `If-Match`, or none.
 #[derive(Debug, Clone)]
-pub struct IfMatch(Option<Expected>);
+pub(crate) struct IfMatch(Option<Expected>);
 
 impl IfMatch {
     /// The expectation that was sent; without one, anything fits.
     #[must_use]
-    pub fn or_anything(self) -> Expected {
+    pub(crate) fn or_anything(self) -> Expected {
         self.0.unwrap_or_default()
     }
 
@@ -27,7 +27,7 @@ impl IfMatch {
     ///
     /// # Errors
     /// 428 when nothing was: an edit that doesn't say what it edits could undo another's.
-    pub fn required(self) -> Result<Expected, Problem> {
+    pub(crate) fn required(self) -> Result<Expected, Problem> {
         self.0.ok_or_else(|| {
             let detail = "Send the `ETag` of the version that you edited as `If-Match`; GET the version to learn it.";
             Problem::new(Kind::PreconditionRequired, detail)
@@ -116,10 +116,10 @@ fn is_altered(tag: &str) -> bool {
 /// A JSON body of type `T`, or its default when there is none. Not `Option<Body<T>>`, which would
 /// take a malformed body for none.
 #[derive(Debug)]
-pub struct Optional<T>(T);
+pub(crate) struct Optional<T>(T);
 
 impl<T> Optional<T> {
-    pub fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> T {
         self.0
     }
 }

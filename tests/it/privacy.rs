@@ -33,20 +33,20 @@ const RULE: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
 
 /// How much was searched.
 #[derive(Debug)]
-pub struct Searched {
+pub(crate) struct Searched {
     pub database_bytes: usize,
     pub log_bytes: usize,
 }
 
 /// Where canaries live, with the servers that are theirs alone and may be looked into.
-pub struct Place {
+pub(crate) struct Place {
     pub database: TestDatabase,
     servers: Option<(Postgres, Redis)>,
 }
 
 impl Place {
     /// SQLite, and PostgreSQL with Redis where they are to be had.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let sqlite = TestDatabase::empty_sqlite();
         sqlite.open().migrate().unwrap();
         let servers = Postgres::start().zip(Redis::start());
@@ -179,7 +179,7 @@ impl Aviary {
 }
 
 /// Lets `people` canaries live and be erased; nothing but what is sealed may ever hold one.
-pub async fn nobody_is_named(place: Place, program: &Path, people: usize) -> Searched {
+pub(crate) async fn nobody_is_named(place: Place, program: &Path, people: usize) -> Searched {
     let Place { database, servers } = place;
     let world = World::live(database).await;
     let merchant = world.merchant("cathay").await;

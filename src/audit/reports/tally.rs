@@ -12,7 +12,7 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::period::Period as Span;
 
 /// The most groups that a report may have, and the most limits: what memory holds.
-pub const MOST_GROUPS: usize = 10_000;
+pub(super) const MOST_GROUPS: usize = 10_000;
 
 /// The largest gap of a near miss.
 const NEAR: Decimal = Decimal::from_thousandths(3_000);

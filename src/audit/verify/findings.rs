@@ -211,8 +211,8 @@ wrongs! {
     SubjectSince { subject: String } = "subject_mismatch",
         "{subject} is said to be known only since after this event about them: what they are told of would lack it";
     SubjectKept { subject: String } = "subject_kept", "{subject} was erased, and what names them is still there";
-    BodiesMissing { pruned: u64, recorded: u64 } = "body_missing",
-        "the bodies of {pruned} events are gone, and the log tells of {recorded} that were pruned";
+    BodiesMissing { missing: u64, recorded: u64 } = "body_missing",
+        "the bodies of {missing} events are gone, and the log tells of {recorded} that were pruned";
     BodyKept = "body_missing", "the event's body is gone, and no pruning takes those of its kind";
     BodyMissing = "body_missing", "the event's body is gone, and the log tells of no pruning that came so far";
     Referral { check: String, part: &'static str } = "referral_mismatch",

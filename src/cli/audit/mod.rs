@@ -27,7 +27,7 @@ use crate::settings::master_key;
 const READ_BYTES: usize = 256 * 1024;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

@@ -20,7 +20,7 @@ use crate::gateway::Gateway;
 use crate::ledger::retention::pruning::Plan;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Prune what was recorded before this: a date (its midnight in UTC), or an instant (RFC 3339).
     #[arg(long, value_name = "DATE")]
     before: Before,

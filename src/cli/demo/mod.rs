@@ -31,7 +31,7 @@ use stage::Stage;
 
 /// A SQLite database of its own, made for the show; nothing else is touched.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Where the database is made; a new temporary directory unless given.
     #[arg(long, value_name = "DIRECTORY")]
     pub dir: Option<PathBuf>,

@@ -26,7 +26,7 @@ use records::{keys_and_rules, log_origins};
 use redis_probe::redis;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     serving: ServingFlags,
 }

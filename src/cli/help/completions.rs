@@ -10,7 +10,7 @@ use crate::cli::output::write_block;
 use crate::cli::{Completion, Invocation};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// For which shell.
     #[arg(value_name = "SHELL")]
     shell: Shell,

@@ -12,7 +12,7 @@ use crate::cli::output::{counted, write_part};
 use crate::cli::{Completion, Invocation};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Where the pages go; made if it is not there. Pages that are there already are written over.
     #[arg(value_name = "DIR")]
     directory: PathBuf,

@@ -15,7 +15,7 @@ use crate::eligibility::backtester::PastTrial;
 use crate::foundation::ids::CheckId;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     rule: RuleArgs,
     /// The first instant of the period (RFC 3339).

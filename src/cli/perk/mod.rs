@@ -34,7 +34,7 @@ use file::PerkFile;
 use life::Life;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

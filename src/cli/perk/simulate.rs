@@ -66,7 +66,7 @@ impl RuleArgs {
 
 #[derive(clap::Args)]
 #[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "everyone"]))]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     rule: RuleArgs,
     /// The person: `network:handle` or a member number. Their cached score and limits are looked at.

@@ -28,7 +28,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_STDIN_BYTES: u64 = 64 * 1024;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }

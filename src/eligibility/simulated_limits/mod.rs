@@ -40,7 +40,7 @@ pub(super) type Stays = HashMap<String, Period>;
 
 impl Since {
     /// From where on this limit counts what can matter at `from`.
-    pub fn of(limit: &Limit, from: Timestamp, stays: &Stays) -> Self {
+    pub(super) fn of(limit: &Limit, from: Timestamp, stays: &Stays) -> Self {
         // Longer than any such window, summer time and all: what is too old has another key.
         let hours = match limit.window {
             Window::Calendar(Unit::Hour) => 2,
@@ -129,7 +129,7 @@ struct Line {
 }
 
 impl Counters {
-    pub fn of(rule: &Rule) -> Self {
+    pub(super) fn of(rule: &Rule) -> Self {
         let limits = rule.limits().iter().map(|limit| (limit.id.clone(), limit.window.counting())).collect();
         Self {
             limits,
@@ -144,30 +144,30 @@ impl Counters {
     }
 
     /// Those that one check by the rule would use, if these are its claims.
-    pub fn of_check(rule: &Rule, claims: &[LimitClaim], subject: &Pseudonym) -> Self {
+    pub(super) fn of_check(rule: &Rule, claims: &[LimitClaim], subject: &Pseudonym) -> Self {
         let key = |claim: &LimitClaim| key_of(&claim.limit, &claim.scope.resolve(subject), &claim.window_key);
         Self { only: Some(claims.iter().map(key).collect()), ..Self::of(rule) }
     }
 
     /// True if what other perks granted counts.
-    pub const fn are_across_perks(&self) -> bool {
+    pub(super) const fn are_across_perks(&self) -> bool {
         self.across_perks
     }
 
     /// True if there is anything to count.
-    pub fn are_there(&self) -> bool {
+    pub(super) fn are_there(&self) -> bool {
         !self.limits.is_empty()
     }
 
     /// A limit that was there before goes on from what it had really used when the period begins, so
     /// the log is read from the start of the longest window that `from` can lie in.
-    pub fn since(rule: &Rule, from: Timestamp, stays: &Stays) -> Since {
+    pub(super) fn since(rule: &Rule, from: Timestamp, stays: &Stays) -> Since {
         let each = rule.limits().iter().map(|limit| Since::of(limit, from, stays));
         each.fold(Since::At(from), Since::min)
     }
 
     /// A grant of the past, as the ledger admitted it.
-    pub fn used(&mut self, granting: &Granting<'_>, courses: &[Timeline]) {
+    pub(super) fn used(&mut self, granting: &Granting<'_>, courses: &[Timeline]) {
         self.latest = self.latest.max(granting.at.as_microsecond());
         for course in courses {
             self.take(granting, *course, false);
@@ -179,7 +179,7 @@ impl Counters {
     }
 
     /// The rule has decided the check of a grant; in its course the grant used these, or nothing.
-    pub fn decided(&mut self, granting: &Granting<'_>) {
+    pub(super) fn decided(&mut self, granting: &Granting<'_>) {
         self.take(granting, Timeline::Hypothetical, true);
         if let Some(visit) = self.visits.get_mut(&granting.grant) {
             visit.is_decided = true;
@@ -232,7 +232,7 @@ impl Counters {
 
     /// The answer of the limits to a grant in `course`, as the ledger asks them: one that any limit refuses
     /// uses nothing, and neither does asking.
-    pub fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
+    pub(super) fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
         let at = asking.at.as_microsecond();
         self.latest = self.latest.max(at);
         let mut refusals = Vec::new();
@@ -297,7 +297,7 @@ impl Counters {
     }
 
     /// Between two events: forgets what is over, so that a long period takes no more memory than its longest window.
-    pub fn tidy_if_crowded(&mut self) {
+    pub(super) fn tidy_if_crowded(&mut self) {
         if self.visits.len() + self.lines.len() <= self.crowded {
             return;
         }
@@ -325,7 +325,7 @@ impl Line {
 }
 
 impl Timeline {
-    pub const BOTH: [Self; 2] = [Self::Actual, Self::Hypothetical];
+    pub(super) const BOTH: [Self; 2] = [Self::Actual, Self::Hypothetical];
 }
 
 /// Something kept for each course.

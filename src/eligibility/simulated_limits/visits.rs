@@ -37,7 +37,7 @@ pub(super) enum Stands {
 
 impl Stands {
     /// After this it makes no difference any more.
-    pub const fn over(self) -> i64 {
+    pub(super) const fn over(self) -> i64 {
         match self {
             Self::Sum { over } | Self::Made { over, .. } => over,
             Self::Held { until, .. } => until,
@@ -47,7 +47,7 @@ impl Stands {
 
 impl Counters {
     /// A guest comes in: what the grant holds, it holds for as long as guests may stay.
-    pub fn enter(&mut self, redemption: &PastRedemption) {
+    pub(crate) fn enter(&mut self, redemption: &PastRedemption) {
         let at = redemption.at.as_microsecond();
         self.latest = self.latest.max(at);
         let grant = digest_of(&[&redemption.grant]);
@@ -86,7 +86,7 @@ impl Counters {
 
     /// Gives back what an end returned of the sums of the one check that will ask. They can be as many as a
     /// lifetime of grants, so they are not kept one by one.
-    pub fn give_back_sums(&mut self, end: &PastEnd, of_this_perk: bool) {
+    pub(crate) fn give_back_sums(&mut self, end: &PastEnd, of_this_perk: bool) {
         for part in &end.returned {
             if of_this_perk || is_across_perks(&part.scope) {
                 let counter = key_of(&part.limit, &part.scope, &part.window);
@@ -97,7 +97,7 @@ impl Counters {
     }
 
     /// A grant ended and gave back what it used.
-    pub fn end(&mut self, end: &PastEnd) {
+    pub(crate) fn end(&mut self, end: &PastEnd) {
         let grant = digest_of(&[&end.grant]);
         let Some(mut visit) = self.visits.remove(&grant) else { return };
         let returned: HashSet<Key> =

@@ -211,7 +211,7 @@ impl From<FairnessQuery> for ReportQuery {
     )
 )]
 #[get("/reports/grants")]
-pub async fn get_grants_report(
+pub(crate) async fn get_grants_report(
     req: HttpRequest,
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
@@ -237,7 +237,7 @@ pub async fn get_grants_report(
     )
 )]
 #[get("/reports/billing")]
-pub async fn get_billing_report(
+pub(crate) async fn get_billing_report(
     req: HttpRequest,
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
@@ -264,7 +264,7 @@ pub async fn get_billing_report(
     )
 )]
 #[get("/reports/fairness")]
-pub async fn get_fairness_report(
+pub(crate) async fn get_fairness_report(
     req: HttpRequest,
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,

@@ -272,7 +272,7 @@ impl RecordView {
     responses((status = 200, description = "Nothing names them any more", body = ErasureView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/subjects/erase")]
-pub async fn erase_subject(
+pub(crate) async fn erase_subject(
     caller: Authorized<AnswerSubjects>,
     gateway: Data<Gateway>,
     body: Body<ErasureBody>,
@@ -299,7 +299,7 @@ pub async fn erase_subject(
     responses((status = 200, description = "One page", body = RecordView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/subjects/record")]
-pub async fn get_record(
+pub(crate) async fn get_record(
     caller: Authorized<AnswerSubjects>,
     gateway: Data<Gateway>,
     body: Body<RecordBody>,

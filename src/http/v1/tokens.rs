@@ -67,7 +67,7 @@ pub struct RedemptionView {
     )
 )]
 #[post("/tokens/redeem")]
-pub async fn redeem_token(
+pub(crate) async fn redeem_token(
     caller: Authorized<Redeem>,
     gateway: Data<Gateway>,
     Pieces(body): Pieces<RedeemBody>,
@@ -214,7 +214,7 @@ impl From<Option<Active>> for IntrospectionView {
     )
 )]
 #[post("/tokens/introspect")]
-pub async fn introspect_token(
+pub(crate) async fn introspect_token(
     caller: Authorized<Introspect>,
     gateway: Data<Gateway>,
     form: Form<TokenForm>,
@@ -238,7 +238,7 @@ pub async fn introspect_token(
     responses((status = 200, description = "It opens no door"), ProblemsOfForms, ProblemsOfKeys)
 )]
 #[post("/tokens/revoke")]
-pub async fn revoke_token(
+pub(crate) async fn revoke_token(
     caller: Authorized<RevokeTokens>,
     gateway: Data<Gateway>,
     form: Form<TokenForm>,

@@ -55,7 +55,7 @@ pub struct Leaving {
 
 /// Why grants are taken back, and what becomes of what they used.
 #[derive(Debug, Clone)]
-pub struct Revocation {
+pub struct GrantRevocation {
     pub actor: Actor,
     /// Personal, as it may name people.
     pub note: String,
@@ -66,7 +66,7 @@ pub struct Revocation {
 
 /// The outcome for grants that were to be taken back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Revoked {
+pub struct RevokedGrants {
     pub voided: u64,
     /// Number of those that a door had taken before.
     pub redeemed: u64,
@@ -118,8 +118,8 @@ impl Ledger {
         &self,
         merchant: &MerchantId,
         grants: Vec<GrantId>,
-        taking: Revocation,
-    ) -> Result<Revoked, ReturnError> {
+        taking: GrantRevocation,
+    ) -> Result<RevokedGrants, ReturnError> {
         let (merchant, now) = (merchant.clone(), self.context().clock.now());
         self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Grant, now)).await
     }
@@ -134,9 +134,9 @@ impl Ledger {
         merchant: &MerchantId,
         grant: &GrantId,
         actor: Actor,
-    ) -> Result<Revoked, ReturnError> {
+    ) -> Result<RevokedGrants, ReturnError> {
         let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.context().clock.now());
-        let taking = Revocation { actor, note: REVOKED.to_owned(), keep_uses: false };
+        let taking = GrantRevocation { actor, note: REVOKED.to_owned(), keep_uses: false };
         self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Token, now)).await
     }
 }
@@ -231,10 +231,10 @@ fn void(
     events: &mut Vec<EventDraft>,
     merchant: &MerchantId,
     grants: &[GrantId],
-    taking: &Revocation,
+    taking: &GrantRevocation,
     by: By,
     now: Timestamp,
-) -> Result<Revoked, ReturnError> {
+) -> Result<RevokedGrants, ReturnError> {
     let mut ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -246,7 +246,7 @@ fn void(
         return Err(ReturnError::NotFound);
     }
     let spent: HashSet<String> = store::list_redemptions(conn, &ids)?.into_iter().map(|row| row.grant_id).collect();
-    let mut taken = Revoked::default();
+    let mut taken = RevokedGrants::default();
     let mut voided = Vec::with_capacity(rows.len());
     for row in &rows {
         if row.voided_at.is_some() {

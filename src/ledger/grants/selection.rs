@@ -72,7 +72,7 @@ impl Ledger {
             let mut page = Page { grants: Vec::new(), next };
             for row in rows {
                 let claims = Json::parse(&row.claims).map_err(|e| DatabaseError::corrupt("claims", e))?;
-                if selection.context(&claims, subject.as_ref()) {
+                if selection.matches(&claims, subject.as_ref()) {
                     page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
                 }
             }
@@ -91,7 +91,7 @@ impl Selection {
         texts && rule_version.is_none() && from.is_none() && to.is_none()
     }
 
-    fn context(&self, claims: &Json, subject: Option<&Person>) -> bool {
+    fn matches(&self, claims: &Json, subject: Option<&Person>) -> bool {
         let is = |claim: &str, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| claims.member(claim).and_then(Json::as_text) == Some(wanted))
         };

@@ -221,7 +221,7 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     let member = |name: &str| body.as_ref().and_then(|body| body.member(name)).cloned();
     let (actor, facts, sealed) = (member("actor"), member("facts"), member("sealed"));
     let key = || actor.as_ref()?.member("key").and_then(Json::as_text);
-    if !filter.context(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
+    if !filter.matches(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
         return Ok(None);
     }
     let leaf_hash = hex(&row.leaf_hash);
@@ -235,7 +235,7 @@ impl EventFilter {
         Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
     }
 
-    fn context(&self, facts: Option<&Json>) -> bool {
+    fn matches(&self, facts: Option<&Json>) -> bool {
         let fact = |name: &str| facts.and_then(|facts| facts.member(name));
         let is = |name: &str, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| fact(name).and_then(Json::as_text) == Some(wanted))

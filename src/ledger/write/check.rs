@@ -60,7 +60,7 @@ pub(crate) struct Personal {
 
 impl Personal {
     /// The score as entries hold it.
-    pub fn score_seen(&self) -> Option<ScoreSeen> {
+    pub(crate) fn score_seen(&self) -> Option<ScoreSeen> {
         self.score.as_ref().map(|s| ScoreSeen {
             source: s.source.clone(),
             value: s.value,

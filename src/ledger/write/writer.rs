@@ -96,7 +96,7 @@ pub(crate) struct WriterState {
 }
 
 /// The one writer of a process.
-pub struct Writer {
+pub(crate) struct Writer {
     context: WriterContext,
     queue: mpsc::Receiver<Job>,
     largest_batch: usize,

@@ -23,27 +23,27 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub const fn new(low: Decimal, high: Decimal) -> Self {
+    pub(super) const fn new(low: Decimal, high: Decimal) -> Self {
         Self { low, high }
     }
 
     /// The source's scale, or every score there is.
-    pub fn whole(scale: Option<(Decimal, Decimal)>) -> Self {
+    pub(super) fn whole(scale: Option<(Decimal, Decimal)>) -> Self {
         let (low, high) =
             scale.unwrap_or((Decimal::from_thousandths(i64::MIN / 2), Decimal::from_thousandths(i64::MAX / 2)));
         Self { low, high }
     }
 
-    pub fn is_empty(self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         self.low > self.high
     }
 
-    pub fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self { low: self.low.max(other.low), high: self.high.min(other.high) }
     }
 
     /// From the least to the greatest of both.
-    pub fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 
@@ -53,7 +53,7 @@ impl Reach {
 
     /// The values of `attribute` for which `condition` can hold, within `everything`. A bound, not the
     /// exact set: what isn't about the attribute, or stands under `not`, reaches everything.
-    pub fn of(condition: &Condition, attribute: &Attribute, everything: Self) -> Self {
+    pub(super) fn of(condition: &Condition, attribute: &Attribute, everything: Self) -> Self {
         match condition {
             Condition::All(members) => {
                 members.iter().fold(everything, |reach, member| reach.and(Self::of(member, attribute, everything)))

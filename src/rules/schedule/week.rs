@@ -36,13 +36,13 @@ impl Week {
     }
 
     /// The hours of openings as rules write them; one that can't be read has none.
-    pub fn of_documents<'a>(openings: impl IntoIterator<Item = &'a Json>) -> Self {
+    pub(crate) fn of_documents<'a>(openings: impl IntoIterator<Item = &'a Json>) -> Self {
         let read = |json| Opening::read(&Spot::root(json), &mut Issues::default());
         Self::of(&openings.into_iter().filter_map(read).collect::<Vec<_>>())
     }
 
     /// The hours that both have.
-    pub fn shared(&self, other: &Self) -> Self {
+    pub(crate) fn shared(&self, other: &Self) -> Self {
         let both = |one: &(u16, u16), two: &(u16, u16)| {
             let (from, to) = (one.0.max(two.0), one.1.min(two.1));
             (from < to).then_some((from, to))
@@ -53,7 +53,7 @@ impl Week {
         Self(shared)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

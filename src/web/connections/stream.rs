@@ -18,7 +18,7 @@ use super::{Connection, Connections, FIRST_BYTE};
 /// actix parses every request that it finds in what was read, each into some kilobytes, before it answers the
 /// first. So a read ends where a request's head ends, nothing is read while a request is under way, unless its
 /// handler waits for the body, and the rest stays in the system's buffers, where TCP slows the sender.
-pub struct GuardedStream {
+pub(super) struct GuardedStream {
     socket: TcpStream,
     connections: Arc<Connections>,
     connection: Arc<Connection>,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// One file under `src/`.
-pub struct SourceFile {
+pub(super) struct SourceFile {
     /// From `src/`: `scores/lookup.rs`.
     pub path: String,
     /// Comments, literals and unit tests taken out.
@@ -17,7 +17,7 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(super) fn new(path: &str, text: &str) -> Self {
         let product = without_tests(text);
         Self {
             path: path.to_owned(),
@@ -29,7 +29,7 @@ impl SourceFile {
     }
 
     /// All of `src/`, except files that hold nothing but unit tests.
-    pub fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = Vec::new();
         let mut directories = vec![root.clone()];
@@ -49,17 +49,17 @@ impl SourceFile {
     }
 
     /// The room it belongs to: `scores` of `scores/lookup.rs`, `clock` of `clock.rs`.
-    pub fn room(&self) -> &str {
+    pub(super) fn room(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether the code says `first::…`, `use first;` or `use first as …`, where `first` starts a path.
-    pub fn names_crate(&self, name: &str) -> bool {
+    pub(super) fn names_crate(&self, name: &str) -> bool {
         self.starts_of(name).any(|at| {
             let rest = &self.code[at + name.len()..];
             let before = self.code[..at].trim_end();
@@ -68,12 +68,12 @@ impl SourceFile {
     }
 
     /// Whether the word stands in the code, as part of a path or not.
-    pub fn has_word(&self, word: &str) -> bool {
+    pub(super) fn has_word(&self, word: &str) -> bool {
         self.words(word).next().is_some()
     }
 
     /// Every path inside this crate that the code names, from the root: `scores::score::Score`.
-    pub fn own_paths(&self) -> Vec<String> {
+    pub(super) fn own_paths(&self) -> Vec<String> {
         let mut found = Vec::new();
         for at in self.words("crate") {
             if let Some(tree) = self.code[at + "crate".len()..].strip_prefix("::") {
@@ -93,7 +93,7 @@ impl SourceFile {
     }
 
     /// Where the file stands in the tree of modules.
-    pub fn module(&self) -> Vec<&str> {
+    pub(super) fn module(&self) -> Vec<&str> {
         let mut steps: Vec<&str> = self.path.trim_end_matches(".rs").split('/').collect();
         if matches!(steps.last(), Some(&("mod" | "lib" | "main"))) {
             steps.pop();

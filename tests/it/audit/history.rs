@@ -56,7 +56,7 @@ const TABLES: [&str; 12] = [
 ];
 
 /// Two merchants and what happened to them.
-pub struct History {
+pub(super) struct History {
     pub world: World,
     pub database: Database,
     /// The answer to the last check of `cathay`, a denial in a batch of its own.
@@ -64,7 +64,7 @@ pub struct History {
 }
 
 impl History {
-    pub async fn all() -> Vec<Self> {
+    pub(super) async fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for world in World::all().await {
             all.push(Self::of(world).await);
@@ -73,7 +73,7 @@ impl History {
     }
 
     /// Of a gateway that calls its logs otherwise.
-    pub async fn elsewhere() -> Self {
+    pub(super) async fn elsewhere() -> Self {
         let database = TestDatabase::migrated().remove(0);
         Self::of(World::on(database, &[("log_origin", "elsewhere.example")]).await).await
     }
@@ -142,22 +142,22 @@ impl History {
     }
 
     #[track_caller]
-    pub fn verify(&self, request: &Request) -> Report {
+    pub(super) fn verify(&self, request: &Request) -> Report {
         perkgate::audit::verify(&self.database, request, &Entropy::seeded(1), &mut |_| {}).unwrap()
     }
 
     /// The verdict with only the database's own keys and no anchor.
     #[track_caller]
-    pub fn verdict(&self) -> Report {
+    pub(super) fn verdict(&self) -> Report {
         self.verify(&Request::default())
     }
 
     /// The published log key.
-    pub fn log_key(&self) -> VerifierKey {
+    pub(super) fn log_key(&self) -> VerifierKey {
         self.world.gateway.keyring.log_key().verifier().clone()
     }
 
-    pub fn receipt(&self) -> Vec<Anchor> {
+    pub(super) fn receipt(&self) -> Vec<Anchor> {
         let Receipt { log, index, leaf_hash, checkpoint } = self.last.receipt.clone().unwrap();
         let receipt =
             serde_json::json!({"log": log, "index": index, "leaf_hash": hex(&leaf_hash), "checkpoint": checkpoint});
@@ -165,13 +165,13 @@ impl History {
     }
 
     /// Runs `f` on a connection that nobody watches, and keeps what it did.
-    pub fn lay_hands<T>(&self, f: impl FnOnce(&mut AnyConnection) -> T) -> T {
+    pub(super) fn lay_hands<T>(&self, f: impl FnOnce(&mut AnyConnection) -> T) -> T {
         let mut conn = self.database.dedicated().unwrap();
         connection::transaction(&mut conn, |conn| Ok::<_, perkgate::database::DatabaseError>(f(conn))).unwrap()
     }
 
     /// Keeps a copy of every table, to come back to.
-    pub fn keep(&self) {
+    pub(super) fn keep(&self) {
         self.lay_hands(|conn| {
             for table in TABLES {
                 conn.batch_execute(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).unwrap();
@@ -180,7 +180,7 @@ impl History {
     }
 
     /// Back to the copy.
-    pub fn restore(&self) {
+    pub(super) fn restore(&self) {
         self.lay_hands(|conn| {
             for table in TABLES.into_iter().rev() {
                 conn.batch_execute(&format!("DELETE FROM {table}")).unwrap();
@@ -215,11 +215,11 @@ async fn redeem(world: &World, door: &Principal, merchant: &Merchant, answer: &A
     redeemer.redeem(door, merchant, token, "SFO-A-3".to_owned(), attempt.to_owned(), deadline).await.unwrap();
 }
 
-pub fn log(conn: &mut AnyConnection, name: &str) -> LogRow {
+pub(super) fn log(conn: &mut AnyConnection, name: &str) -> LogRow {
     logs::table.filter(logs::name.eq(name)).select(LogRow::as_select()).first(conn).unwrap()
 }
 
-pub fn events_of(conn: &mut AnyConnection, name: &str) -> Vec<EventRow> {
+pub(super) fn events_of(conn: &mut AnyConnection, name: &str) -> Vec<EventRow> {
     let id = log(conn, name).id;
     events::table
         .filter(events::log_id.eq(id))
@@ -231,13 +231,13 @@ pub fn events_of(conn: &mut AnyConnection, name: &str) -> Vec<EventRow> {
 
 /// The first event of the log whose body holds `text`.
 #[track_caller]
-pub fn event_with(conn: &mut AnyConnection, name: &str, text: &str) -> EventRow {
+pub(super) fn event_with(conn: &mut AnyConnection, name: &str, text: &str) -> EventRow {
     let mut all = events_of(conn, name).into_iter();
     all.find(|event| event.body.as_deref().unwrap_or_default().contains(text)).expect(text)
 }
 
 /// Puts `all` in the place of the log's events.
-pub fn replace_events(conn: &mut AnyConnection, log: &str, all: &[EventRow]) {
+pub(super) fn replace_events(conn: &mut AnyConnection, log: &str, all: &[EventRow]) {
     diesel::delete(events::table.filter(events::log_id.eq(log))).execute(conn).unwrap();
     for event in all {
         diesel::insert_into(events::table).values(event).execute(conn).unwrap();
@@ -245,7 +245,7 @@ pub fn replace_events(conn: &mut AnyConnection, log: &str, all: &[EventRow]) {
 }
 
 /// A key that the gateway doesn't know.
-pub fn foreign_key() -> (VerifierKey, impl Fn(&[u8]) -> [u8; 64]) {
+pub(super) fn foreign_key() -> (VerifierKey, impl Fn(&[u8]) -> [u8; 64]) {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[66; 32]).unwrap();
     let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
     // As the gateway would call it.
@@ -256,7 +256,7 @@ pub fn foreign_key() -> (VerifierKey, impl Fn(&[u8]) -> [u8; 64]) {
 
 /// Makes the log whole again after its events were changed: dense indexes, leaf hashes, head and
 /// a checkpoint at every size, all signed by `key`.
-pub fn rebuild(
+pub(super) fn rebuild(
     conn: &mut AnyConnection,
     name: &str,
     mut all: Vec<EventRow>,

@@ -15,7 +15,7 @@ use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::{CheckId, EventId, GrantId};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::Objection;
-use perkgate::ledger::grants::ending::{Leaving, Revocation};
+use perkgate::ledger::grants::ending::{GrantRevocation, Leaving};
 use perkgate::ledger::retention::erasure::Erasure;
 use perkgate::perks::perk::NewVersion;
 
@@ -88,7 +88,7 @@ impl House {
     }
 
     async fn void(&self, grant: GrantId) {
-        let taking = Revocation { actor: CLI, note: "A mistake.".into(), keep_uses: false };
+        let taking = GrantRevocation { actor: CLI, note: "A mistake.".into(), keep_uses: false };
         self.world.gateway.ledger.void_grants(&self.cathay.id, vec![grant], taking).await.unwrap();
     }
 

@@ -10,7 +10,7 @@ use perkgate::database::{Database, connection};
 use perkgate::decision::decide::Decision;
 use perkgate::eligibility::referral_decision::ReferralDecision;
 use perkgate::foundation::entropy::Entropy;
-use perkgate::ledger::grants::ending::{Leaving, Revocation};
+use perkgate::ledger::grants::ending::{GrantRevocation, Leaving};
 use perkgate::ledger::retention::pruning::{KIND, PRUNABLE, Plan};
 
 use super::history::{History, events_of, log};
@@ -35,7 +35,7 @@ fn rule(window: &str) -> String {
     )
 }
 
-pub struct House {
+pub(super) struct House {
     pub world: World,
     pub database: Database,
     pub cathay: Merchant,
@@ -44,7 +44,7 @@ pub struct House {
 }
 
 impl House {
-    pub async fn all() -> Vec<Self> {
+    pub(super) async fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for world in World::all().await {
             let cathay = world.merchant("cathay").await;
@@ -60,7 +60,7 @@ impl House {
     }
 
     /// Everybody visits everything; some are redeemed, released, voided, referred.
-    pub async fn visits(&self) {
+    pub(super) async fn visits(&self) {
         for who in ["ada", "bob"] {
             self.world.score(&self.cathay, &format!("twitter:{who}"), "80").await;
             for (perk, _) in RULES {
@@ -76,7 +76,7 @@ impl House {
                     let leaving = Leaving { actor: CLI, location: None, kiosk: None, audience: None };
                     self.world.gateway.ledger.release_grant(&self.cathay.id, &grant, leaving).await.unwrap();
                 } else {
-                    let taking = Revocation { actor: CLI, note: "A mistake.".into(), keep_uses: false };
+                    let taking = GrantRevocation { actor: CLI, note: "A mistake.".into(), keep_uses: false };
                     self.world.gateway.ledger.void_grants(&self.cathay.id, vec![grant], taking).await.unwrap();
                 }
             }
@@ -86,23 +86,23 @@ impl House {
         self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
-    pub async fn plan(&self, before: Timestamp) -> Plan {
+    pub(super) async fn plan(&self, before: Timestamp) -> Plan {
         self.world.gateway.ledger.plan_pruning(&self.cathay.id, before, |_, _| ()).await.unwrap()
     }
 
-    pub async fn prune(&self, before: Timestamp) -> (Plan, u64) {
+    pub(super) async fn prune(&self, before: Timestamp) -> (Plan, u64) {
         let plan = self.plan(before).await;
         assert_eq!(plan.obstacles, []);
         let gone = self.world.gateway.ledger.prune(&plan, CLI, |_, _| ()).await.unwrap();
         (plan, gone)
     }
 
-    pub fn findings(&self) -> Vec<String> {
+    pub(super) fn findings(&self) -> Vec<String> {
         let report = perkgate::audit::verify(&self.database, &Request::default(), &Entropy::System, &mut |_| {});
         report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
     }
 
-    pub fn obstacles(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
+    pub(super) fn obstacles(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
         plan.obstacles.iter().map(|it| (it.reason.code(), it.until.map(|at| at.to_string()))).collect()
     }
 }

@@ -20,15 +20,15 @@ use perkgate::tlog::note::VerifierKey;
 const REACH: i64 = 200;
 
 /// The same numbers every run (`SplitMix64`).
-pub struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    pub const fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -45,7 +45,7 @@ impl Dice {
     }
 
     /// The text with one letter or digit changed for another.
-    pub fn bend(&mut self, text: &str) -> String {
+    pub(super) fn bend(&mut self, text: &str) -> String {
         let spots: Vec<usize> =
             text.char_indices().filter(|(_, c)| c.is_ascii_alphanumeric()).map(|(at, _)| at).collect();
         let at = *self.one(&spots);
@@ -55,7 +55,7 @@ impl Dice {
 }
 
 /// What was done, and by which finding it is known for what it is.
-pub struct Done {
+pub(super) struct Done {
     pub what: String,
     is_named: Box<dyn Fn(&Finding) -> bool>,
 }
@@ -75,7 +75,7 @@ fn naming(code: &'static str, name: &str) -> Box<dyn Fn(&Finding) -> bool> {
 }
 
 /// A database, and what is known of it from before.
-pub struct Target<'a> {
+pub(super) struct Target<'a> {
     pub database: &'a Database,
     key: VerifierKey,
     anchors: Vec<Anchor>,
@@ -88,7 +88,7 @@ pub struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// The log of the merchant `name`. What is kept outside is its head as it is now.
-    pub fn new(database: &'a Database, name: &str, key: VerifierKey) -> Self {
+    pub(super) fn new(database: &'a Database, name: &str, key: VerifierKey) -> Self {
         let mut conn = database.dedicated().unwrap();
         let conn = &mut conn;
         let head: LogRow = logs::table.filter(logs::name.eq(name)).select(LogRow::as_select()).first(conn).unwrap();
@@ -123,7 +123,7 @@ impl<'a> Target<'a> {
     ///
     /// # Panics
     /// When one is not found, or not named.
-    pub fn campaign(&self, dice: &mut Dice, times: usize) -> BTreeMap<&'static str, usize> {
+    pub(super) fn campaign(&self, dice: &mut Dice, times: usize) -> BTreeMap<&'static str, usize> {
         let mut conn = self.database.dedicated().unwrap();
         let mut done = BTreeMap::new();
         assert_eq!(self.look(&mut conn).findings.listed(), [], "it was well before");

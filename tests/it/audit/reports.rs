@@ -20,7 +20,7 @@ use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::{EventId, PerkSlug};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::{Contest, Objection};
-use perkgate::ledger::grants::ending::{Leaving, ReturnError, Revocation};
+use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
 use perkgate::ledger::read::browse::EventFilter;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -179,7 +179,7 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
                     }
                 }
                 _ => {
-                    let taking = Revocation { actor: CLI, note: "=1+1".into(), keep_uses: false };
+                    let taking = GrantRevocation { actor: CLI, note: "=1+1".into(), keep_uses: false };
                     let ids = vec![grant.id.clone()];
                     let ended = world.gateway.ledger.void_grants(&merchant.id, ids, taking).await.unwrap();
                     if ended.voided == 1 {

@@ -19,7 +19,7 @@ const PAGE: i64 = 1000;
 
 /// Which part of a log is written.
 #[derive(Debug, Clone, Default)]
-pub struct Part {
+pub(super) struct Part {
     /// From this size on, which has a checkpoint, or from the beginning.
     pub since: Option<i64>,
     /// Up to this size, which has a checkpoint, or to the end.
@@ -29,7 +29,7 @@ pub struct Part {
 }
 
 /// Writes the log `name` as an export.
-pub fn write(
+pub(super) fn write(
     conn: &mut AnyConnection,
     name: &str,
     key: &VerifierKey,

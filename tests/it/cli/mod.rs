@@ -22,7 +22,7 @@ mod scores;
 mod settings_help;
 mod story;
 mod subjects;
-pub mod terminal;
+pub(crate) mod terminal;
 mod tokens;
 mod trials;
 mod unread;
@@ -34,7 +34,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// Runs the program in `directory`. Settings of the test run's own environment are kept from it.
-pub fn perkgate(directory: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn perkgate(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perkgate"));
     for setting in perkgate::settings::table::TABLE {
         command.env_remove(setting.variable()).env_remove(format!("{}_FILE", setting.variable()));
@@ -43,6 +43,6 @@ pub fn perkgate(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-pub fn json_of(bytes: &[u8]) -> Value {
+pub(crate) fn json_of(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
 }

@@ -49,7 +49,7 @@ async fn from_a_template_to_the_desk_and_back() {
 }
 
 /// How long each check takes that a kiosk makes while something else goes on.
-pub struct Beside {
+pub(super) struct Beside {
     checker: Checker,
     kiosk: Arc<Principal>,
     merchant: Merchant,
@@ -83,13 +83,13 @@ impl Beside {
 }
 
 /// What checks took alone and beside a trial of everyone.
-pub struct Latencies {
+pub(super) struct Latencies {
     pub alone: Vec<Duration>,
     pub beside: Vec<Duration>,
 }
 
 /// The whole way, on so many scores; with the latency of checks beside the trial where it is asked for.
-pub async fn tell(terminal: &Terminal, everyone: usize, latencies: Option<&mut Latencies>) {
+pub(super) async fn tell(terminal: &Terminal, everyone: usize, latencies: Option<&mut Latencies>) {
     let mut more = 0;
     if terminal.is_on_postgres() {
         terminal.ask("migrate");

@@ -19,9 +19,9 @@ use crate::support::services::Redis;
 
 const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
 
-pub const LOUNGE: &str = r#"{"perk":"sfo-lounge","name":"SFO lounge","rule":{"at_least":40,"score":"klout"}}"#;
+pub(crate) const LOUNGE: &str = r#"{"perk":"sfo-lounge","name":"SFO lounge","rule":{"at_least":40,"score":"klout"}}"#;
 
-pub struct Terminal {
+pub(crate) struct Terminal {
     directory: TempDir,
     environment: Vec<(String, String)>,
     /// Told of each command, with its wall time and the most memory it had in KiB.
@@ -32,12 +32,12 @@ pub struct Terminal {
 
 impl Terminal {
     /// In an empty directory, with no settings: SQLite and its key are made there.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), environment: Vec::new(), told: None, _database: None }
     }
 
     /// One with no settings, and one with PostgreSQL (not migrated) and Redis where they are to be had.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let postgres =
             TestDatabase::empty().into_iter().filter(|it| it.backend() == Backend::Postgres).map(|database| {
                 let mut environment = vec![
@@ -54,31 +54,31 @@ impl Terminal {
     }
 
     /// What a variable of the terminal says.
-    pub fn setting(&self, name: &str) -> Option<String> {
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
         self.environment.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn is_on_postgres(&self) -> bool {
+    pub(crate) fn is_on_postgres(&self) -> bool {
         !self.environment.is_empty()
     }
 
     /// What lies in the directory, by name.
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    pub fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         std::fs::write(self.path().join(name), content).unwrap();
     }
 
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perkgate"));
         command.args(words(line)).current_dir(self.path()).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -86,7 +86,7 @@ impl Terminal {
     }
 
     /// Runs a command line; `'…'` holds a word with spaces together.
-    pub fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         let Some(tell) = self.told else { return self.command(line).output().unwrap() };
         let began = Instant::now();
         let child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -109,7 +109,7 @@ impl Terminal {
         done
     }
 
-    pub fn run_with_stdin(&self, line: &str, input: &str) -> Output {
+    pub(crate) fn run_with_stdin(&self, line: &str, input: &str) -> Output {
         let mut command = self.command(line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -120,13 +120,13 @@ impl Terminal {
 
     /// What a command answers in JSON; it must succeed.
     #[track_caller]
-    pub fn ask(&self, line: &str) -> Value {
+    pub(crate) fn ask(&self, line: &str) -> Value {
         answer(&self.run(&format!("{line} --json")), 0)
     }
 
     /// Text on stdout of a command that must succeed.
     #[track_caller]
-    pub fn read(&self, line: &str) -> String {
+    pub(crate) fn read(&self, line: &str) -> String {
         let done = self.run(line);
         assert_eq!(done.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
@@ -134,12 +134,12 @@ impl Terminal {
 
     /// What a refused command says on stderr, one `error: …` or `  try: …` a line.
     #[track_caller]
-    pub fn refused(&self, line: &str, code: i32) -> Vec<String> {
+    pub(crate) fn refused(&self, line: &str, code: i32) -> Vec<String> {
         complaints(&self.run(line), code)
     }
 
     /// The gateway of the same database, in this process: the server beside which commands run.
-    pub async fn gateway(&self) -> Gateway {
+    pub(crate) async fn gateway(&self) -> Gateway {
         let mut environment = self.environment.clone();
         if !self.is_on_postgres() {
             let path = self.path().join("perkgate.db").display().to_string();
@@ -154,14 +154,14 @@ impl Terminal {
 
 /// The JSON document on stdout.
 #[track_caller]
-pub fn answer(done: &Output, code: i32) -> Value {
+pub(crate) fn answer(done: &Output, code: i32) -> Value {
     let told = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(code), "{told}");
     serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&done.stdout)))
 }
 
 #[track_caller]
-pub fn complaints(done: &Output, code: i32) -> Vec<String> {
+pub(crate) fn complaints(done: &Output, code: i32) -> Vec<String> {
     let told = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(code), "{told}");
     assert!(done.stdout.is_empty(), "{}", String::from_utf8_lossy(&done.stdout));
@@ -169,7 +169,7 @@ pub fn complaints(done: &Output, code: i32) -> Vec<String> {
 }
 
 /// The names of an object's members, sorted.
-pub fn members(object: &Value) -> Vec<&str> {
+pub(crate) fn members(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 

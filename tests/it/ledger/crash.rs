@@ -27,7 +27,7 @@ const RULE: &str = r#"{"score":{"source":"klout"},
 
 /// What a run of kills came to.
 #[derive(Debug)]
-pub struct Losses {
+pub(super) struct Losses {
     /// Answers that a client had received when the program was killed.
     pub answers: usize,
     /// Tokens among them and among the retries; each was found in the ledger.
@@ -91,7 +91,7 @@ fn subject(person: usize) -> String {
 }
 
 /// Kills the program `kills` times, each time with [`CLIENTS`] requests under way.
-pub async fn killed(database: TestDatabase, program: &Path, kills: usize) -> Losses {
+pub(super) async fn killed(database: TestDatabase, program: &Path, kills: usize) -> Losses {
     let world = World::live(database).await;
     let merchant = world.merchant("cathay").await;
     world.perk(&merchant, "lounge", RULE).await;

@@ -30,7 +30,7 @@ const LOUNGE: &str = r#"{"score":{"source":"klout"},
   "limits":[{"id":"person","scope":["subject"],"max":1000,"window":{"lifetime":true}}]}"#;
 
 /// The program, a kiosk's key, and one person with a score.
-pub struct Lounge {
+pub(crate) struct Lounge {
     pub world: World,
     pub merchant: Merchant,
     pub serve: Serve,
@@ -39,7 +39,7 @@ pub struct Lounge {
 }
 
 impl Lounge {
-    pub async fn open(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let world = World::live(database).await;
         let merchant = world.merchant("cathay").await;
         world.perk(&merchant, "lounge", LOUNGE).await;
@@ -50,14 +50,14 @@ impl Lounge {
         Self { world, merchant, serve, http: reqwest::Client::new(), key: secret.expose().to_owned() }
     }
 
-    pub async fn check(&self) -> Response {
+    pub(crate) async fn check(&self) -> Response {
         let body = json!({"perk": "lounge", "subject": "twitter:ada"});
         let request = self.http.post(self.serve.url("/v1/checks")).bearer_auth(&self.key);
         request.header("Content-Type", "application/json").body(body.to_string()).send().await.unwrap()
     }
 
     #[track_caller]
-    pub fn granted(answer: Response) -> impl Future<Output = Value> {
+    pub(crate) fn granted(answer: Response) -> impl Future<Output = Value> {
         assert_eq!(answer.status(), 200);
         async {
             let answer = read(answer).await;
@@ -102,7 +102,7 @@ impl Lounge {
     }
 
     /// Looks at `/readyz`, which stays 200, until it says so.
-    pub async fn until_ready_says(&self, status: &str, reasons: &[&str]) {
+    pub(crate) async fn until_ready_says(&self, status: &str, reasons: &[&str]) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = self.http.get(self.serve.url("/readyz")).send().await.unwrap();
@@ -117,7 +117,7 @@ impl Lounge {
     }
 }
 
-pub async fn read(answer: Response) -> Value {
+pub(crate) async fn read(answer: Response) -> Value {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 

@@ -14,7 +14,7 @@ use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
 use perkgate::ledger::entry::Actor;
-use perkgate::ledger::grants::ending::{Leaving, ReturnError, Revocation};
+use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
 use perkgate::perks::perk::NewVersion;
 use perkgate::tokens::TokenError;
 
@@ -199,7 +199,7 @@ impl House {
         let keep_uses = self.roll(2) == 0;
         let visit = &self.visits[nth];
         let actor = Actor { key: Some(self.kiosk.key.clone()), role: "admin" };
-        let taking = Revocation { actor, note: "a mistake".into(), keep_uses };
+        let taking = GrantRevocation { actor, note: "a mistake".into(), keep_uses };
         let taken =
             self.gateway().ledger.void_grants(&self.merchant.id, vec![visit.grant.clone()], taking).await.unwrap();
         assert_eq!((taken.already == 1, taken.voided == 1), (visit.voided, !visit.voided));

@@ -1,7 +1,7 @@
 //! The ledger's promises, from outside.
 
 mod crash;
-pub mod degrade;
+pub(crate) mod degrade;
 mod erasing;
 mod golden;
 mod hung;

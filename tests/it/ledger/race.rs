@@ -22,7 +22,7 @@ const HOUSE: &str = r#"{"score":{"source":"klout"},
   "limits":[{"id":"house","scope":["perk"],"max":MAX,"window":WINDOW}]}"#;
 
 /// Every kind of window.
-pub const WINDOWS: [&str; 4] = [
+pub(super) const WINDOWS: [&str; 4] = [
     r#"{"lifetime":true}"#,
     r#"{"calendar":"day"}"#,
     r#"{"rolling":"PT24H"}"#,
@@ -78,7 +78,7 @@ fn is_granted(answer: &Answer) -> bool {
 }
 
 /// `attempts` on a limit of `max`, everyone another person: exactly `max` get in.
-pub async fn exactly_the_limit_is_granted(world: &World, window: &str, attempts: usize, max: usize) {
+pub(super) async fn exactly_the_limit_is_granted(world: &World, window: &str, attempts: usize, max: usize) {
     let people = attempts.min(1_000);
     let race = Race::prepare(world, &HOUSE.replace("WINDOW", window), max, people).await;
     let asks = (0..attempts).map(|nth| race.ask(nth, question("lounge", &person(nth % people))));
@@ -95,7 +95,7 @@ pub async fn exactly_the_limit_is_granted(world: &World, window: &str, attempts:
 
 /// Parties of one to three under a limit for the person and one for the house, each asked twice
 /// under one key, on both replicas at once; at last people alone, until the house is full.
-pub async fn two_limits_hold_for_parties_and_repeated_questions(world: &World, attempts: usize, max: usize) {
+pub(super) async fn two_limits_hold_for_parties_and_repeated_questions(world: &World, attempts: usize, max: usize) {
     let people = attempts;
     let race = Race::prepare(world, PARTIES, max, people).await;
     let ask = |nth: usize| {
@@ -122,7 +122,7 @@ pub async fn two_limits_hold_for_parties_and_repeated_questions(world: &World, a
 }
 
 /// `doors` doors show one token at once: one opens. Its own attempt, repeated at once, is one redemption.
-pub async fn one_door_wins(world: &World, tokens: usize, doors: usize) {
+pub(super) async fn one_door_wins(world: &World, tokens: usize, doors: usize) {
     let race = Race::prepare(world, HOUSE, tokens * 2, tokens).await;
     for nth in 0..tokens {
         let token = race.ask(nth, question("lounge", &person(nth))).await.token.unwrap();

@@ -18,7 +18,7 @@ use perkgate::eligibility::runs::Run;
 use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
-use perkgate::ledger::grants::ending::{Leaving, ReturnError, Revocation};
+use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
 use perkgate::perks::error::PerkError;
 use perkgate::perks::perk::NewVersion;
 use perkgate::scores::score::{PutOutcome, Score, Source};
@@ -278,7 +278,7 @@ async fn live_on(
             }
             _ => {
                 let keep_uses = draw(runner, any::<bool>());
-                let taking = Revocation { actor: CLI, note: "\"perk_id\":\"prk_1\"".into(), keep_uses };
+                let taking = GrantRevocation { actor: CLI, note: "\"perk_id\":\"prk_1\"".into(), keep_uses };
                 let taken = ledger.void_grants(&merchant.id, vec![visit.grant.clone()], taking).await.unwrap();
                 if taken.voided == 1 {
                     made.voided = Some((now, keep_uses));
@@ -348,7 +348,7 @@ fn draft(runner: &mut TestRunner, history: &History) -> Option<Json> {
 
 /// Random histories of so many perks, each of so many checks: what ran is reproduced, and what another
 /// rule would have made of them is what a recount by hand comes to.
-pub async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_each: usize) {
+pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_each: usize) {
     for world in worlds {
         let mut runner = TestRunner::deterministic();
         // The year that the rules are valid in, shortly before the clocks change.

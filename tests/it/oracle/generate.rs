@@ -8,7 +8,7 @@ use perkgate::foundation::json::Json;
 use super::naive::World;
 
 /// A score or a threshold: few values, so that they often meet, with and without decimals.
-pub fn score() -> impl Strategy<Value = i64> {
+pub(crate) fn score() -> impl Strategy<Value = i64> {
     prop_oneof![
         4 => (0..=20_i64).prop_map(|fives| fives * 5000),
         1 => (0..=20_i64).prop_map(|fives| fives * 5000 + 1),
@@ -105,12 +105,12 @@ fn nested(leaf: impl Strategy<Value = String> + 'static, with_not: bool) -> Boxe
     .boxed()
 }
 
-pub fn condition() -> BoxedStrategy<String> {
+pub(crate) fn condition() -> BoxedStrategy<String> {
     nested(prop_oneof![3 => score_leaf(), 3 => other_leaf(), 2 => ref_leaf()], true)
 }
 
 /// A condition in which the score stands only in `gte` and `gt`, and never under a `not`.
-pub fn rising_condition() -> BoxedStrategy<String> {
+pub(crate) fn rising_condition() -> BoxedStrategy<String> {
     let other = other_leaf().prop_map(|leaf| format!(r#"{{"not":{leaf}}}"#));
     nested(prop_oneof![3 => rising_score_leaf(), 1 => other_leaf(), 1 => other], false)
 }
@@ -200,22 +200,22 @@ fn assemble(
 }
 
 /// Any rule, with times.
-pub fn rule() -> impl Strategy<Value = String> {
+pub(crate) fn rule() -> impl Strategy<Value = String> {
     assemble(condition, times(0.5))
 }
 
 /// A rule that admits everyone, when it is open.
-pub fn timed_rule() -> impl Strategy<Value = String> {
+pub(crate) fn timed_rule() -> impl Strategy<Value = String> {
     times(0.95).prop_map(|times| format!(r#"{{"tiers":[{{"id":"t"}}]{times}}}"#))
 }
 
 /// A rule that is always open, and in which a higher score can do no harm.
-pub fn rising_rule() -> impl Strategy<Value = String> {
+pub(crate) fn rising_rule() -> impl Strategy<Value = String> {
     assemble(rising_condition, Just(String::new()))
 }
 
 /// Around the days on which clocks change, to the second and the microsecond.
-pub fn instant() -> impl Strategy<Value = jiff::Timestamp> {
+pub(crate) fn instant() -> impl Strategy<Value = jiff::Timestamp> {
     let days = select(vec!["2026-03-08", "2026-04-05", "2026-10-04", "2026-11-01", "2026-06-10"]);
     (days, 0..192_i64, select(vec![0_i64, 0, 0, 1, -1, 450_000_000])).prop_map(|(day, quarters, micros)| {
         let midnight: jiff::Timestamp = format!("{day}T00:00:00Z").parse().unwrap();
@@ -229,7 +229,7 @@ fn fact() -> impl Strategy<Value = String> {
 }
 
 /// Facts, with a score observed up to eight days before `now`, or after it.
-pub fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
+pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let age = prop_oneof![
         -1..=1_i64,
         (-3600..700_000_i64).prop_map(|seconds| seconds * 1_000_000),

@@ -1,6 +1,6 @@
 //! `decide` held against a second evaluator that was written from the design, on random rules and facts.
 
-pub mod backtest;
+pub(crate) mod backtest;
 pub(crate) mod generate;
 mod naive;
 mod recount;

@@ -9,7 +9,7 @@ use perkgate::foundation::json::Json;
 
 /// What is known, in raw form: the score in thousandths.
 #[derive(Debug, Clone)]
-pub struct World {
+pub(crate) struct World {
     pub score: Option<(i64, Timestamp)>,
     pub network: Option<String>,
     pub context: Vec<(String, Json)>,
@@ -19,7 +19,7 @@ pub struct World {
 
 /// What the oracle says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(super) struct Answer {
     /// `granted`, `denied` or `referred`.
     pub decision: &'static str,
     pub tier: Option<String>,
@@ -45,7 +45,7 @@ fn denied(code: &'static str) -> Answer {
     }
 }
 
-pub fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
+pub(super) fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
     let rule = &long_form(rule);
     let zone = TimeZone::get(text(get(rule, "time_zone")).unwrap_or("UTC")).unwrap();
     let bound = |name| {

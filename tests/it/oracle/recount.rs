@@ -12,7 +12,7 @@ use super::naive::{self, World as Facts};
 const SKEW: i64 = 30;
 
 /// One check as it was made, and what became of its grant.
-pub struct Made {
+pub(super) struct Made {
     /// In the log.
     pub index: u64,
     pub at: Timestamp,
@@ -32,7 +32,7 @@ pub struct Made {
 }
 
 /// A perk, the rules that decided about it, and the checks that were made.
-pub struct History {
+pub(super) struct History {
     pub perk: String,
     pub rules: Vec<Json>,
     pub checks: Vec<Made>,
@@ -212,7 +212,7 @@ impl Book {
 
 /// Newly admitted, newly refused, another tier, otherwise decided, the same, from `from` on; and how
 /// many a person granted. With `moves` guests come and leave, and mistakes are taken back.
-pub fn expected(
+pub(super) fn expected(
     histories: &[History],
     replayed: &History,
     draft: &Json,

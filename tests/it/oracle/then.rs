@@ -15,7 +15,7 @@ use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
 use perkgate::foundation::period::Period;
-use perkgate::ledger::grants::ending::{Leaving, ReturnError, Revocation};
+use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
 use perkgate::perks::perk::NewVersion;
 
 use super::backtest::{SINGLES, SUMS};
@@ -163,7 +163,7 @@ impl House {
                 }
             }
             _ => {
-                let taking = Revocation { actor: CLI, note: "a mistake".into(), keep_uses: self.roll(3) == 0 };
+                let taking = GrantRevocation { actor: CLI, note: "a mistake".into(), keep_uses: self.roll(3) == 0 };
                 ledger.void_grants(&self.merchant.id, vec![grant.clone()], taking).await.unwrap();
             }
         }

@@ -1,7 +1,7 @@
 //! Redis is a cache that others can write to: whatever it holds, refuses or loses, nobody is granted by it.
 
 mod forged;
-pub mod states;
+pub(crate) mod states;
 mod trouble;
 
 use std::time::{Duration, Instant};

@@ -77,7 +77,7 @@ async fn a_redis_that_lets_nobody_in_is_told_with_the_reason_and_without_the_pas
 }
 
 /// Answers whoever comes as a web server does that was sent nonsense.
-pub async fn answer_as_a_web_server(listener: tokio::net::TcpListener) {
+pub(crate) async fn answer_as_a_web_server(listener: tokio::net::TcpListener) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     while let Ok((mut caller, _)) = listener.accept().await {
         tokio::spawn(async move {
@@ -89,7 +89,7 @@ pub async fn answer_as_a_web_server(listener: tokio::net::TcpListener) {
 }
 
 /// Looks at `/readyz` until it says so.
-pub async fn until_ready_says(serve: &Serve, wanted: &Value) {
+pub(crate) async fn until_ready_says(serve: &Serve, wanted: &Value) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = reqwest::get(serve.url("/readyz")).await.unwrap();

@@ -16,7 +16,7 @@ use super::databases::TestDatabase;
 use super::world::{CLI, World};
 
 /// A served gateway with two merchants; it ends when this is dropped.
-pub struct TestApp {
+pub(crate) struct TestApp {
     pub world: World,
     /// The merchant of every client that names none.
     pub cathay: Merchant,
@@ -30,7 +30,7 @@ pub struct TestApp {
 
 /// How much is recorded: equal before and after whatever records nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Footprint {
+pub(crate) struct Footprint {
     pub events: i64,
     pub checkpoints: i64,
     pub log_entries: i64,
@@ -43,12 +43,12 @@ pub struct Footprint {
 
 impl TestApp {
     /// One on every backend that this machine has: SQLite with memory, PostgreSQL with Redis.
-    pub async fn all() -> Vec<Self> {
+    pub(crate) async fn all() -> Vec<Self> {
         Self::all_with(&[]).await
     }
 
     /// The same with some settings changed.
-    pub async fn all_with(settings: &[(&str, &str)]) -> Vec<Self> {
+    pub(crate) async fn all_with(settings: &[(&str, &str)]) -> Vec<Self> {
         let mut apps = Vec::new();
         for world in World::all_with(&Self::settings(settings)).await {
             apps.push(Self::serve(world).await);
@@ -57,18 +57,18 @@ impl TestApp {
     }
 
     /// One on SQLite, for what no database can change.
-    pub async fn start(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         let database = TestDatabase::empty_sqlite();
         Self::serve(World::on(database, &Self::settings(settings)).await).await
     }
 
     /// One on this database.
-    pub async fn on(database: TestDatabase) -> Self {
+    pub(crate) async fn on(database: TestDatabase) -> Self {
         Self::serve(World::on(database, &Self::settings(&[])).await).await
     }
 
     /// One on a database that has had such a gateway, at this instant.
-    pub async fn resume(database: TestDatabase, at: Timestamp) -> Self {
+    pub(crate) async fn resume(database: TestDatabase, at: Timestamp) -> Self {
         let world = World::at(Clock::fixed(at), database, &Self::settings(&[])).await;
         let merchant = async |slug: &str| world.gateway.directory.find_merchant(slug.parse().unwrap()).await.unwrap();
         let (cathay, american) = (merchant("cathay").await, merchant("american").await);
@@ -101,59 +101,59 @@ impl TestApp {
     }
 
     /// Somebody without a key.
-    pub fn anonymous(&self) -> Client {
+    pub(crate) fn anonymous(&self) -> Client {
         self.bearing(None)
     }
 
     /// Somebody who sends this as the `Authorization` header.
-    pub fn bearing(&self, authorization: Option<String>) -> Client {
+    pub(crate) fn bearing(&self, authorization: Option<String>) -> Client {
         Client::new(self.http.clone(), self.address, authorization)
     }
 
-    pub async fn client(&self, key: NewKey) -> Client {
+    pub(crate) async fn client(&self, key: NewKey) -> Client {
         let (_, secret) = self.world.gateway.directory.create_key(key, CLI).await.unwrap();
         self.bearing(Some(format!("Bearer {}", secret.expose())))
     }
 
-    pub async fn role(&self, merchant: &Merchant, role: Role) -> Client {
+    pub(crate) async fn role(&self, merchant: &Merchant, role: Role) -> Client {
         let merchant = role.has_merchant().then(|| merchant.id.clone());
         let audience = (role == Role::Door).then(|| "sfo-lounge".to_owned());
         self.client(NewKey { audience, ..NewKey::of(role, merchant, "test") }).await
     }
 
-    pub async fn operator(&self) -> Client {
+    pub(crate) async fn operator(&self) -> Client {
         self.role(&self.cathay, Role::Operator).await
     }
 
-    pub async fn kiosk(&self) -> Client {
+    pub(crate) async fn kiosk(&self) -> Client {
         self.role(&self.cathay, Role::Kiosk).await
     }
 
-    pub async fn admin(&self, merchant: &Merchant) -> Client {
+    pub(crate) async fn admin(&self, merchant: &Merchant) -> Client {
         self.role(merchant, Role::Admin).await
     }
 
-    pub async fn auditor(&self, merchant: &Merchant) -> Client {
+    pub(crate) async fn auditor(&self, merchant: &Merchant) -> Client {
         self.role(merchant, Role::Auditor).await
     }
 
-    pub async fn feeder(&self, merchant: &Merchant) -> Client {
+    pub(crate) async fn feeder(&self, merchant: &Merchant) -> Client {
         self.role(merchant, Role::Feeder).await
     }
 
     /// A door that redeems for this audience.
-    pub async fn door(&self, merchant: &Merchant, audience: &str) -> Client {
+    pub(crate) async fn door(&self, merchant: &Merchant, audience: &str) -> Client {
         let door = NewKey::of(Role::Door, Some(merchant.id.clone()), "test");
         self.client(NewKey { audience: Some(audience.to_owned()), ..door }).await
     }
 
     /// A perk `sfo-lounge` of the first merchant with this rule, and Ada with this score.
-    pub async fn lounge(&self, rule: &str, score: &str) {
+    pub(crate) async fn lounge(&self, rule: &str, score: &str) {
         self.world.perk(&self.cathay, "sfo-lounge", rule).await;
         self.world.score(&self.cathay, "twitter:ada", score).await;
     }
 
-    pub async fn footprint(&self) -> Footprint {
+    pub(crate) async fn footprint(&self) -> Footprint {
         let read = self.world.gateway.database.read(|conn| {
             let sizes: Vec<i64> = schema::logs::table.select(schema::logs::size).load(conn)?;
             let used: Vec<i64> = schema::limit_counters::table.select(schema::limit_counters::used).load(conn)?;

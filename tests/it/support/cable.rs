@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// Passes bytes on between a port of its own and another; those who hold its ends are told when it is cut.
-pub struct Cable {
+pub(crate) struct Cable {
     port: u16,
     state: Arc<Mutex<State>>,
 }
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Cable {
-    pub fn to(port: u16) -> Self {
+    pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let this = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
         let state = this.state.clone();
@@ -36,11 +36,11 @@ impl Cable {
         this
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         let mut state = self.state.lock().unwrap();
         state.cut = true;
         for end in state.ends.drain(..) {
@@ -48,7 +48,7 @@ impl Cable {
         }
     }
 
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.state.lock().unwrap().cut = false;
     }
 }

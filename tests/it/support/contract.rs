@@ -22,7 +22,7 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract {
 });
 
 /// Every path of the document that this address fits, the one that it means first.
-pub fn paths_of<'a>(document: &'a Value, address: &str) -> Vec<&'a str> {
+pub(crate) fn paths_of<'a>(document: &'a Value, address: &str) -> Vec<&'a str> {
     let fits = |path: &str| {
         let (mut wanted, mut is) = (path.split('/'), address.split('/'));
         loop {
@@ -41,7 +41,7 @@ pub fn paths_of<'a>(document: &'a Value, address: &str) -> Vec<&'a str> {
 
 /// Panics when the document doesn't have this answer to what was asked: its status, the code of its
 /// problem, its media type, or the shape of its JSON.
-pub fn check(method: &Method, address: &str, reply: &Reply) {
+pub(crate) fn check(method: &Method, address: &str, reply: &Reply) {
     let (status, text) = (reply.status, reply.text.as_str());
     let document = &CONTRACT.document;
     let name = if *method == Method::HEAD { "get".to_owned() } else { method.as_str().to_lowercase() };
@@ -78,7 +78,7 @@ pub fn check(method: &Method, address: &str, reply: &Reply) {
 
 /// The JSON is what the document says of this schema.
 #[track_caller]
-pub fn check_schema(name: &str, json: &Value) {
+pub(crate) fn check_schema(name: &str, json: &Value) {
     let validator = CONTRACT.validator(&format!("#/components/schemas/{name}"));
     let errors: Vec<_> = validator.iter_errors(json).map(|it| it.to_string()).collect();
     assert!(errors.is_empty(), "{json}\nis not what the document says of {name}: {errors:#?}");

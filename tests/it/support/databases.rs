@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::services::{Postgres, postgres_binaries};
 
 /// A database that no other test sees.
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     pub url: DatabaseUrl,
     /// Where the SQLite file is.
     directory: Option<TempDir>,
@@ -21,20 +21,20 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     /// Without tables.
-    pub fn empty_sqlite() -> Self {
+    pub(crate) fn empty_sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("perkgate.db").display()).parse().unwrap();
         Self { url, directory: Some(directory), shared: None }
     }
 
     /// One without tables on every backend.
-    pub fn empty() -> Vec<Self> {
+    pub(crate) fn empty() -> Vec<Self> {
         let postgres = Postgres::shared().map(|it| Self::shared(it, &it.empty_database()));
         std::iter::once(Self::empty_sqlite()).chain(postgres).collect()
     }
 
     /// One with the whole schema on every backend.
-    pub fn migrated() -> Vec<Self> {
+    pub(crate) fn migrated() -> Vec<Self> {
         let sqlite = Self::empty_sqlite();
         sqlite.open().migrate().unwrap();
         let postgres = Postgres::shared().map(|it| Self::shared(it, &it.migrated_database()));
@@ -42,12 +42,12 @@ impl TestDatabase {
     }
 
     /// One with the whole schema on a server that a test stops.
-    pub fn on(postgres: &Postgres) -> Self {
+    pub(crate) fn on(postgres: &Postgres) -> Self {
         Self::at(&postgres.migrated_database())
     }
 
     /// One that is reached by another URL than its server's own.
-    pub fn at(url: &str) -> Self {
+    pub(crate) fn at(url: &str) -> Self {
         Self { url: url.parse().unwrap(), directory: None, shared: None }
     }
 
@@ -55,16 +55,16 @@ impl TestDatabase {
         Self { url: url.parse().unwrap(), directory: None, shared: Some(server) }
     }
 
-    pub fn open(&self) -> Database {
+    pub(crate) fn open(&self) -> Database {
         Database::connect(&self.url, 4).unwrap()
     }
 
-    pub fn backend(&self) -> Backend {
+    pub(crate) fn backend(&self) -> Backend {
         self.url.backend()
     }
 
     /// All it holds, as statements that make another like it.
-    pub fn dump(&self) -> String {
+    pub(crate) fn dump(&self) -> String {
         let mut command = match &self.url {
             DatabaseUrl::Sqlite(path) => {
                 let mut command = Command::new("sqlite3");
@@ -86,7 +86,7 @@ impl TestDatabase {
     }
 
     /// Fills an empty one with what another held.
-    pub fn restore(&self, dump: &str) {
+    pub(crate) fn restore(&self, dump: &str) {
         match &self.url {
             DatabaseUrl::Sqlite(path) => SqliteConnection::establish(path).unwrap().batch_execute(dump).unwrap(),
             DatabaseUrl::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(dump).unwrap(),
@@ -94,7 +94,7 @@ impl TestDatabase {
     }
 
     /// The URL as a setting; `Display` leaves the host's credentials out.
-    pub fn setting(&self) -> String {
+    pub(crate) fn setting(&self) -> String {
         match &self.url {
             DatabaseUrl::Sqlite(path) => format!("sqlite:{path}"),
             DatabaseUrl::Postgres(url) => url.clone(),

@@ -1,16 +1,16 @@
 //! What tests stand on.
 
-pub mod app;
-pub mod cable;
-pub mod client;
-pub mod contract;
-pub mod databases;
-pub mod proxy;
-pub mod receiver;
-pub mod serve;
-pub mod services;
-pub mod shape;
-pub mod shell;
-pub mod tally;
-pub mod toolchains;
-pub mod world;
+pub(crate) mod app;
+pub(crate) mod cable;
+pub(crate) mod client;
+pub(crate) mod contract;
+pub(crate) mod databases;
+pub(crate) mod proxy;
+pub(crate) mod receiver;
+pub(crate) mod serve;
+pub(crate) mod services;
+pub(crate) mod shape;
+pub(crate) mod shell;
+pub(crate) mod tally;
+pub(crate) mod toolchains;
+pub(crate) mod world;

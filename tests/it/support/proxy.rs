@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 /// What happens to the next commit that is sent through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Commit {
+pub(crate) enum Commit {
     Passes,
     /// It reaches the server, whose answer never comes back.
     LosesItsAnswer,
@@ -24,7 +24,7 @@ struct State {
 }
 
 /// Forwards connections to one place; ends with its process.
-pub struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     state: Arc<(Mutex<State>, Condvar)>,
     lost: Arc<AtomicUsize>,
@@ -32,7 +32,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// To this port of this machine.
-    pub fn to(port: u16) -> Self {
+    pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let this = Self { port: listener.local_addr().unwrap().port(), state: Arc::default(), lost: Arc::default() };
         let (state, lost) = (this.state.clone(), this.lost.clone());
@@ -53,28 +53,28 @@ impl Proxy {
         this
     }
 
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// Nothing comes through from now on.
-    pub fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.state.0.lock().unwrap().silent = true;
     }
 
     /// All that was held back comes through.
-    pub fn speak(&self) {
+    pub(crate) fn speak(&self) {
         self.state.0.lock().unwrap().silent = false;
         self.state.1.notify_all();
     }
 
     /// For the next `COMMIT`, and for the connection that it is sent on.
-    pub fn next_commit(&self, commit: Commit) {
+    pub(crate) fn next_commit(&self, commit: Commit) {
         self.state.0.lock().unwrap().commit = Some(commit);
     }
 
     /// How many commits were lost, or lost their answers.
-    pub fn commits_lost(&self) -> usize {
+    pub(crate) fn commits_lost(&self) -> usize {
         self.lost.load(Ordering::SeqCst)
     }
 }

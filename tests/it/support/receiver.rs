@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 /// One request as it came.
 #[derive(Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// The request line and the headers.
     pub head: String,
     pub body: String,
@@ -17,25 +17,25 @@ pub struct Received {
 
 impl Received {
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let line = self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}: ")))?;
         line.split_once(": ").map(|(_, value)| value)
     }
 }
 
 /// It answers with the given statuses, one a request, and with 204 when they are used up.
-pub struct Receiver {
+pub(crate) struct Receiver {
     pub address: SocketAddr,
     received: mpsc::UnboundedReceiver<Received>,
     serving: JoinHandle<()>,
 }
 
 impl Receiver {
-    pub async fn start(answers: &[&str]) -> Self {
+    pub(crate) async fn start(answers: &[&str]) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answers)
     }
 
-    pub fn on(listener: TcpListener, answers: &[&str]) -> Self {
+    pub(crate) fn on(listener: TcpListener, answers: &[&str]) -> Self {
         let address = listener.local_addr().unwrap();
         let (sender, received) = mpsc::unbounded_channel();
         let mut answers: Vec<String> = answers.iter().rev().map(|answer| (*answer).to_owned()).collect();
@@ -50,18 +50,18 @@ impl Receiver {
         Self { address, received, serving }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/anchors", self.address)
     }
 
     /// The next request, once it is there.
-    pub async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         let patience = std::time::Duration::from_mins(1);
         tokio::time::timeout(patience, self.received.recv()).await.expect("nothing was sent").unwrap()
     }
 
     /// What has come and nobody has asked for.
-    pub fn waiting(&mut self) -> usize {
+    pub(crate) fn waiting(&mut self) -> usize {
         std::iter::from_fn(|| self.received.try_recv().ok()).count()
     }
 }

@@ -16,7 +16,7 @@ use super::world::test_sources;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A `perkgate serve`.
-pub struct Serve {
+pub(crate) struct Serve {
     child: Child,
     log: Option<JoinHandle<()>>,
     /// All that it logged, where `log` was asked for.
@@ -26,7 +26,7 @@ pub struct Serve {
 
 impl Serve {
     /// Starts `program` on the database and waits until it serves. `more` are settings.
-    pub fn start(program: &Path, database: &TestDatabase, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(program: &Path, database: &TestDatabase, more: &[(&str, &str)]) -> Self {
         let sources = test_sources(database, more);
         let mut command = Command::new(program);
         for setting in TABLE {
@@ -72,33 +72,33 @@ impl Serve {
     }
 
     /// Its process.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
     }
 
     /// Ends it, and returns all that it logged, if its setting `log` was given.
-    pub fn into_log(mut self) -> String {
+    pub(crate) fn into_log(mut self) -> String {
         self.end();
         std::mem::take(&mut *self.told.lock().unwrap())
     }
 
     /// Sends this signal, such as `TERM`, and waits until it has ended by itself.
-    pub fn stop(mut self, signal: &str) -> ExitStatus {
+    pub(crate) fn stop(mut self, signal: &str) -> ExitStatus {
         let sent = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status().unwrap();
         assert!(sent.success(), "kill -s {signal}: {sent}");
         self.child.wait().unwrap()
     }
 
     /// `kill -9`, and waits until it is gone.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.end();
     }
 

@@ -86,7 +86,7 @@ impl Server {
 }
 
 /// A private PostgreSQL.
-pub struct Postgres {
+pub(crate) struct Postgres {
     /// None while it is stopped.
     server: Option<Server>,
     port: u16,
@@ -98,13 +98,13 @@ pub struct Postgres {
 impl Postgres {
     /// The one that all tests share, each with a database of its own; `None` when this machine has
     /// no PostgreSQL, which is said once.
-    pub fn shared() -> Option<&'static Self> {
+    pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
         SHARED.get_or_init(Self::start).as_ref()
     }
 
     /// One more, for a test that stops it.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let Some(binaries) = postgres_binaries() else {
             skip("PostgreSQL", "initdb and postgres");
             return None;
@@ -118,7 +118,7 @@ impl Postgres {
     }
 
     /// Stops it, as an operator would who doesn't wait for its clients; what it holds stays.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let keep = self.directory.join("keep");
         std::fs::write(&keep, "").unwrap();
         drop(self.server.take());
@@ -126,7 +126,7 @@ impl Postgres {
     }
 
     /// Starts it again where it was, with what it held.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         assert!(self.server.is_none(), "it runs");
         let binaries = postgres_binaries().expect("it ran before");
         self.server = Some(Self::serve(&binaries, &self.directory, Some(self.port)));
@@ -154,7 +154,7 @@ impl Postgres {
     }
 
     /// Every byte of its files, as they are on disk by now.
-    pub fn files(&self) -> Vec<u8> {
+    pub(crate) fn files(&self) -> Vec<u8> {
         PgConnection::establish(&self.url("postgres")).unwrap().batch_execute("CHECKPOINT").unwrap();
         let (mut bytes, mut directories) = (Vec::new(), vec![self.directory.clone()]);
         while let Some(directory) = directories.pop() {
@@ -170,7 +170,7 @@ impl Postgres {
         bytes
     }
 
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
@@ -183,17 +183,17 @@ impl Postgres {
     }
 
     /// The URL of a new database without tables.
-    pub fn empty_database(&self) -> String {
+    pub(crate) fn empty_database(&self) -> String {
         self.create("template1")
     }
 
     /// The URL of a new database without tables in this encoding.
-    pub fn database_in(&self, encoding: &str) -> String {
+    pub(crate) fn database_in(&self, encoding: &str) -> String {
         self.create(&format!("template0 ENCODING '{encoding}'"))
     }
 
     /// The URL of a new database with the whole schema: a copy, which is quicker than migrating.
-    pub fn migrated_database(&self) -> String {
+    pub(crate) fn migrated_database(&self) -> String {
         // Held while copying: PostgreSQL refuses to copy a database that somebody is connected to.
         let mut template = self.template.lock().unwrap();
         let name = template.get_or_insert_with(|| {
@@ -218,7 +218,7 @@ impl Postgres {
     }
 
     /// Drops a database, whoever is still connected to it.
-    pub fn drop_database(&self, url: &str) {
+    pub(crate) fn drop_database(&self, url: &str) {
         let name = url.rsplit('/').next().unwrap();
         let dropped =
             PgConnection::establish(&self.url("postgres")).map_err(|error| error.to_string()).and_then(|mut conn| {
@@ -237,14 +237,14 @@ impl Postgres {
 }
 
 /// A pooler before a PostgreSQL.
-pub struct PgBouncer {
+pub(crate) struct PgBouncer {
     server: Server,
 }
 
 impl PgBouncer {
     /// One that lends its server connections out for a `session`, a `transaction` or a `statement`; `None` when
     /// this machine has no PgBouncer, which is said.
-    pub fn start(postgres: &Postgres, mode: &str) -> Option<Self> {
+    pub(crate) fn start(postgres: &Postgres, mode: &str) -> Option<Self> {
         let debian = Path::new("/usr/sbin/pgbouncer");
         let Some(binary) = find("pgbouncer").or_else(|| debian.exists().then(|| debian.to_owned())) else {
             skip("PgBouncer", "pgbouncer");
@@ -268,14 +268,14 @@ impl PgBouncer {
     }
 
     /// The URL of the same database behind it.
-    pub fn url(&self, behind: &str) -> String {
+    pub(crate) fn url(&self, behind: &str) -> String {
         let name = behind.rsplit('/').next().unwrap();
         format!("postgres://perkgate@127.0.0.1:{}/{name}", self.server.port)
     }
 }
 
 /// A private Redis that keeps nothing on disk.
-pub struct Redis {
+pub(crate) struct Redis {
     server: Server,
     made: AtomicU32,
 }
@@ -283,18 +283,18 @@ pub struct Redis {
 impl Redis {
     /// The one that all tests share, each under a prefix of its own; `None` when this machine has
     /// no Redis, which is said once.
-    pub fn shared() -> Option<&'static Self> {
+    pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Redis>> = OnceLock::new();
         SHARED.get_or_init(Self::start).as_ref()
     }
 
     /// One more, for a test that stops it (by dropping it).
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_at(None)
     }
 
     /// The same, on the port of one that was dropped.
-    pub fn start_at(port: Option<u16>) -> Option<Self> {
+    pub(crate) fn start_at(port: Option<u16>) -> Option<Self> {
         let Some(binary) = find("redis-server").or_else(|| find("valkey-server")) else {
             skip("Redis", "redis-server or valkey-server");
             return None;
@@ -308,17 +308,17 @@ impl Redis {
         Some(Self { server, made: AtomicU32::new(0) })
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.server.port)
     }
 
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.server.port
     }
 
     /// Has it run a command, as an operator or somebody who got in would.
     #[track_caller]
-    pub fn command<T: redis::FromRedisValue>(&self, words: &[&[u8]]) -> T {
+    pub(crate) fn command<T: redis::FromRedisValue>(&self, words: &[&[u8]]) -> T {
         let mut connection = redis::Client::open(self.url()).unwrap().get_connection().unwrap();
         let (name, arguments) = words.split_first().unwrap();
         let mut command = redis::Cmd::new();
@@ -328,13 +328,13 @@ impl Redis {
     }
 
     /// A prefix that no other test of this process uses.
-    pub fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         format!("test-{}:", self.made.fetch_add(1, Ordering::SeqCst))
     }
 }
 
 /// Where the newest PostgreSQL of this machine has its programs: Debian keeps them off the PATH.
-pub fn postgres_binaries() -> Option<PathBuf> {
+pub(crate) fn postgres_binaries() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut installed: Vec<(u32, PathBuf)> = versions
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
@@ -346,7 +346,7 @@ pub fn postgres_binaries() -> Option<PathBuf> {
 
 /// Where the PATH has a program.
 #[expect(clippy::disallowed_methods, reason = "the tests look for the machine's programs")]
-pub fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| candidate.exists())
 }
@@ -376,7 +376,7 @@ fn private_directory(account: Option<&str>) -> PathBuf {
 
 /// Says that tests are left out, past the test runner's capture; an error where services are required.
 #[expect(clippy::disallowed_methods, reason = "a wish of the test run, not a setting of the gateway")]
-pub fn skip(what: &str, programs: &str) {
+pub(crate) fn skip(what: &str, programs: &str) {
     assert!(
         std::env::var_os("PERKGATE_REQUIRE_SERVICES").is_none_or(|value| value != "1"),
         "PERKGATE_REQUIRE_SERVICES=1, but this machine has no {programs}"

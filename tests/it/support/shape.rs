@@ -24,7 +24,7 @@ fn is_hex(c: char) -> bool {
 }
 
 /// The JSON text with its outermost members on lines of their own, and `…` for what is random.
-pub fn redacted(text: &str) -> String {
+pub(crate) fn redacted(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
     let (mut depth, mut in_text, mut escaped) = (0, false, false);
     while let Some(next) = rest.chars().next() {

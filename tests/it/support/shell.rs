@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A fenced block.
-pub struct Block {
+pub(crate) struct Block {
     /// Of its first line in the file.
     pub line: usize,
     pub language: String,
@@ -20,7 +20,7 @@ pub struct Block {
 }
 
 /// The fenced blocks of a document, in its order.
-pub fn blocks(document: &str) -> Vec<Block> {
+pub(crate) fn blocks(document: &str) -> Vec<Block> {
     let (mut blocks, mut open) = (Vec::new(), None::<Block>);
     for (nth, line) in document.lines().enumerate() {
         match (line.strip_prefix("```"), &mut open) {
@@ -36,7 +36,7 @@ pub fn blocks(document: &str) -> Vec<Block> {
 }
 
 /// A shell that runs block after block.
-pub struct Shell {
+pub(crate) struct Shell {
     child: Child,
     lines: Receiver<String>,
     /// All that it said so far.
@@ -45,7 +45,7 @@ pub struct Shell {
 
 impl Shell {
     /// Starts it in an empty directory, with the binary under test as `perkgate`.
-    pub fn start(directory: &Path, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(directory: &Path, environment: &[(&str, &str)]) -> Self {
         let programs = directory.join("programs");
         std::fs::create_dir(&programs).unwrap();
         symlink(env!("CARGO_BIN_EXE_perkgate"), programs.join("perkgate")).unwrap();
@@ -75,7 +75,7 @@ impl Shell {
     }
 
     /// Hands it something to do.
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();
         // Of a shell that has ended, what it said tells why.
         let _ = writeln!(stdin, "{text}").and_then(|()| stdin.flush());
@@ -85,7 +85,7 @@ impl Shell {
     ///
     /// # Errors
     /// What it said, when a command of it failed: the shell ends with that.
-    pub fn run(&mut self, text: &str) -> Result<String, String> {
+    pub(crate) fn run(&mut self, text: &str) -> Result<String, String> {
         const END: &str = "-- end of the block --";
         self.send(&format!("{{\n{text}\n}}\nprintf '\\n%s\\n' '{END}'"));
         self.until(|line| line == END)
@@ -95,7 +95,7 @@ impl Shell {
     ///
     /// # Errors
     /// What it said, when the line never comes.
-    pub fn until(&mut self, is_last: impl Fn(&str) -> bool) -> Result<String, String> {
+    pub(crate) fn until(&mut self, is_last: impl Fn(&str) -> bool) -> Result<String, String> {
         let deadline = Instant::now() + PATIENCE;
         let mut said = String::new();
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

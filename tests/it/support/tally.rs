@@ -14,7 +14,7 @@ use perkgate::tlog::merkle;
 
 /// What a merchant's log holds; the tables agree with it, or there is none.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Of every kind.
     pub events: usize,
     pub granted: usize,
@@ -31,7 +31,7 @@ impl Tally {
     /// # Panics
     /// When the log's head isn't the root of its events, or a table says other than the log.
     #[track_caller]
-    pub fn take(database: &Database, merchant: &Merchant) -> Self {
+    pub(crate) fn take(database: &Database, merchant: &Merchant) -> Self {
         let merchant = merchant.clone();
         let read = |conn: &mut AnyConnection| Ok::<_, DatabaseError>(Rows::read(conn, &merchant));
         // One transaction: a gateway may still be writing.
@@ -39,7 +39,7 @@ impl Tally {
     }
 
     /// What is used of this limit, all scopes and windows together.
-    pub fn used_of(&self, limit: &str) -> u64 {
+    pub(crate) fn used_of(&self, limit: &str) -> u64 {
         self.used.iter().filter(|((id, ..), _)| id == limit).map(|(_, (used, _))| used).sum()
     }
 }

@@ -8,18 +8,18 @@ use std::process::Command;
 use super::services::{find, skip};
 
 /// Where the lock files are, and the programs that use what they pin.
-pub fn sources() -> PathBuf {
+pub(crate) fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
 /// What was installed: `node_modules`, and a virtual environment of Python.
-pub struct Toolchains {
+pub(crate) struct Toolchains {
     directory: PathBuf,
 }
 
 impl Toolchains {
     /// None when this machine has no Node, npm or Python that is new enough, or when a registry is away; it is said.
-    pub fn installed() -> Option<Self> {
+    pub(crate) fn installed() -> Option<Self> {
         let node = find("node").and_then(|node| version(Command::new(node).arg("--version")));
         if node.is_none_or(|version| version < (18, 18)) || find("npm").is_none() {
             skip("generated clients", "Node 18.18 or newer with npm");
@@ -51,21 +51,21 @@ impl Toolchains {
     }
 
     /// A program of the Node packages.
-    pub fn node(&self, program: &str, directory: &Path) -> Command {
+    pub(crate) fn node(&self, program: &str, directory: &Path) -> Command {
         let mut command = Command::new(self.directory.join("node_modules/.bin").join(program));
         command.current_dir(directory);
         command
     }
 
     /// Python with the packages, in a directory of the caller's.
-    pub fn python(&self, directory: &Path) -> Command {
+    pub(crate) fn python(&self, directory: &Path) -> Command {
         let mut command = Command::new(self.directory.join("venv/bin/python"));
         command.current_dir(directory).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 
     /// `node_modules` as seen from this directory, where programs look for it.
-    pub fn link_node_modules(&self, directory: &Path) {
+    pub(crate) fn link_node_modules(&self, directory: &Path) {
         std::os::unix::fs::symlink(self.directory.join("node_modules"), directory.join("node_modules")).unwrap();
     }
 

@@ -27,20 +27,20 @@ use super::services::Redis;
 use super::tally::Tally;
 
 /// Noon in San Francisco on the first day of Cathay Pacific's offer.
-pub const NOW: &str = "2012-05-08T19:00:00Z";
+pub(crate) const NOW: &str = "2012-05-08T19:00:00Z";
 
-pub const CLI: Actor = Actor { key: None, role: "cli" };
+pub(crate) const CLI: Actor = Actor { key: None, role: "cli" };
 
 /// The tokens' `iss` in tests.
-pub const ISSUER: &str = "http://gate.example";
+pub(crate) const ISSUER: &str = "http://gate.example";
 
 /// What the origins of logs begin with in tests.
-pub const LOG_ORIGIN: &str = "gate.example";
+pub(crate) const LOG_ORIGIN: &str = "gate.example";
 
-pub const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
+pub(crate) const MASTER_KEY: &str = "pIpRqCRXvnZ6Rt7TdcGAmrsHY2ej0JjlQvG2p5vFh2k=";
 
 /// A gateway and the database under it.
-pub struct World {
+pub(crate) struct World {
     pub gateway: Arc<Gateway>,
     pub clock: Clock,
     pub database: TestDatabase,
@@ -48,12 +48,12 @@ pub struct World {
 
 impl World {
     /// One on every backend that this machine has: SQLite with memory, PostgreSQL with Redis.
-    pub async fn all() -> Vec<Self> {
+    pub(crate) async fn all() -> Vec<Self> {
         Self::all_with(&[]).await
     }
 
     /// The same with some settings changed.
-    pub async fn all_with(settings: &[(&str, &str)]) -> Vec<Self> {
+    pub(crate) async fn all_with(settings: &[(&str, &str)]) -> Vec<Self> {
         let mut worlds = Vec::new();
         for database in TestDatabase::migrated() {
             worlds.push(Self::on(database, settings).await);
@@ -62,32 +62,32 @@ impl World {
     }
 
     /// One on this database, with some settings changed.
-    pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         Self::at(Clock::fixed(NOW.parse().unwrap()), database, settings).await
     }
 
     /// One whose clock goes, beside programs that serve the same database.
-    pub async fn live(database: TestDatabase) -> Self {
+    pub(crate) async fn live(database: TestDatabase) -> Self {
         Self::at(Clock::System, database, &[]).await
     }
 
-    pub async fn at(clock: Clock, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn at(clock: Clock, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let gateway = Self::gateway(&database, settings, clock.clone(), Entropy::System).await;
         Self { gateway: Arc::new(gateway), clock, database }
     }
 
     /// Another gateway on the same database: a second replica.
-    pub async fn replica(&self) -> Gateway {
+    pub(crate) async fn replica(&self) -> Gateway {
         self.replica_with(&[]).await
     }
 
     /// The same with some settings changed.
-    pub async fn replica_with(&self, settings: &[(&str, &str)]) -> Gateway {
+    pub(crate) async fn replica_with(&self, settings: &[(&str, &str)]) -> Gateway {
         Self::gateway(&self.database, settings, self.clock.clone(), Entropy::System).await
     }
 
     /// A second replica that has the same Redis too, and hears there what the first one writes.
-    pub async fn twin(&self) -> Gateway {
+    pub(crate) async fn twin(&self) -> Gateway {
         let settings = self.gateway.settings.as_ref().clone();
         let (clock, entropy) = (self.clock.clone(), Entropy::System);
         Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
@@ -99,47 +99,47 @@ impl World {
     }
 
     /// The verifier key of the log of this name.
-    pub fn log_key(&self, name: &str) -> VerifierKey {
+    pub(crate) fn log_key(&self, name: &str) -> VerifierKey {
         VerifierKey::new(&format!("{LOG_ORIGIN}/{name}"), *self.gateway.keyring.log_key().public_key()).unwrap()
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// Moves the clock on.
-    pub fn pass(&self, seconds: i64) {
+    pub(crate) fn pass(&self, seconds: i64) {
         self.clock.set(self.now() + jiff::SignedDuration::from_secs(seconds));
     }
 
-    pub async fn merchant(&self, slug: &str) -> Merchant {
+    pub(crate) async fn merchant(&self, slug: &str) -> Merchant {
         self.merchant_in(slug, None).await
     }
 
     /// One in a time zone of its own.
-    pub async fn merchant_in(&self, slug: &str, time_zone: Option<&str>) -> Merchant {
+    pub(crate) async fn merchant_in(&self, slug: &str, time_zone: Option<&str>) -> Merchant {
         self.gateway.directory.create_merchant(slug.parse().unwrap(), slug, time_zone, CLI).await.unwrap()
     }
 
     /// A principal of this role, with a real key.
-    pub async fn principal(&self, merchant: &Merchant, role: Role) -> Principal {
+    pub(crate) async fn principal(&self, merchant: &Merchant, role: Role) -> Principal {
         self.principal_with(NewKey::of(role, Some(merchant.id.clone()), "test")).await
     }
 
-    pub async fn principal_with(&self, key: NewKey) -> Principal {
+    pub(crate) async fn principal_with(&self, key: NewKey) -> Principal {
         let (_, secret) = self.gateway.directory.create_key(key, CLI).await.unwrap();
         let principal = self.gateway.directory.authenticate(secret.expose(), self.now()).await.unwrap();
         principal.as_ref().clone()
     }
 
     /// Makes and publishes a perk with this rule.
-    pub async fn perk(&self, merchant: &Merchant, slug: &str, rule: &str) -> Made {
+    pub(crate) async fn perk(&self, merchant: &Merchant, slug: &str, rule: &str) -> Made {
         let version = NewVersion { rule: Json::parse(rule).unwrap(), publish: true, change_note: None };
         self.gateway.catalog.create_perk(&merchant.id, CLI, slug.parse().unwrap(), slug, version).await.unwrap()
     }
 
     /// Gives a subject a Klout score, observed an hour ago.
-    pub async fn score(&self, merchant: &Merchant, subject: &str, value: &str) {
+    pub(crate) async fn score(&self, merchant: &Merchant, subject: &str, value: &str) {
         let reference = self.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());
         let value: Decimal = value.parse().unwrap();
         let score = Score::new(value, self.now() - jiff::SignedDuration::from_hours(1));
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// The same for many at once.
-    pub async fn import_scores(&self, merchant: &Merchant, scores: impl Iterator<Item = (String, &str)>) {
+    pub(crate) async fn import_scores(&self, merchant: &Merchant, scores: impl Iterator<Item = (String, &str)>) {
         let config = ImportConfig {
             merchant: merchant.id.clone(),
             source: Source::klout(),
@@ -167,17 +167,17 @@ impl World {
     }
 
     /// What the merchant's log holds, once its tables agree with it.
-    pub fn tally(&self, merchant: &Merchant) -> Tally {
+    pub(crate) fn tally(&self, merchant: &Merchant) -> Tally {
         Tally::take(&self.gateway.database, merchant)
     }
 
-    pub async fn check(&self, kiosk: &Principal, question: Question) -> Result<Answer, CheckError> {
+    pub(crate) async fn check(&self, kiosk: &Principal, question: Question) -> Result<Answer, CheckError> {
         self.gateway.checker.check(kiosk, kiosk.merchant().unwrap(), question).await
     }
 }
 
 /// A question without context.
-pub fn question(perk: &str, subject: &str) -> Question {
+pub(crate) fn question(perk: &str, subject: &str) -> Question {
     Question {
         perk: perk.parse().unwrap(),
         subject: subject.parse().unwrap(),
@@ -189,12 +189,12 @@ pub fn question(perk: &str, subject: &str) -> Question {
 }
 
 /// The same with an idempotency key, for a body that hashes to `body`.
-pub fn idempotent(question: Question, key: &str, body: u8) -> Question {
+pub(crate) fn idempotent(question: Question, key: &str, body: u8) -> Question {
     Question { idempotency: Some(Idempotency { key: key.to_owned(), request_hash: [body; 32] }), ..question }
 }
 
 /// The settings of a test's gateway; with PostgreSQL comes Redis.
-pub fn test_sources(database: &TestDatabase, more: &[(&str, &str)]) -> Sources {
+pub(crate) fn test_sources(database: &TestDatabase, more: &[(&str, &str)]) -> Sources {
     let mut flags =
         vec![("database_url".to_owned(), database.setting()), ("database_connections".to_owned(), "4".to_owned())];
     let mut environment = vec![("PERKGATE_MASTER_KEY".to_owned(), MASTER_KEY.to_owned())];

@@ -210,10 +210,10 @@ impl Counters {
             last = page.into_iter().next_back();
         }
         let left = |counted: &Counted| counted.uses.as_ref().map_or(counted.used, |uses| uses.sum());
-        let pruned = self.counted.into_values().filter(|it| left(it) > 0);
-        let mut pruned: Vec<(i64, u64)> = pruned.map(|it| (it.index, left(&it))).collect();
-        pruned.sort_unstable();
-        for (index, counted) in pruned {
+        let missing = self.counted.into_values().filter(|it| left(it) > 0);
+        let mut missing: Vec<(i64, u64)> = missing.map(|it| (it.index, left(&it))).collect();
+        missing.sort_unstable();
+        for (index, counted) in missing {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
         close_uses(conn, &self.fingerprints, (self.standing, &swept), &mut trusted, (log, merchant), gaps, findings)?;
@@ -329,9 +329,9 @@ fn close_uses(
         last = page.into_iter().next_back();
     }
     let missed = standing.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
-    let mut pruned: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
-    pruned.sort_unstable();
-    for index in pruned {
+    let mut missing: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
+    missing.sort_unstable();
+    for index in missing {
         findings.add(Place::index(log, index), Wrong::UseMissing);
     }
     Ok(())

@@ -259,7 +259,7 @@ fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     })
 }
 
-/// Every event whose grant is pruned: that of its check, or the first that is left of those about it.
+/// Every event whose grant is missing from the table: that of its check, or the first that is left of those about it.
 fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
     let mut named = HashSet::new();
     logs.each_page(conn, |conn, log, page| {

@@ -1,4 +1,4 @@
-//! Bodies that are pruned, against what the log says of pruning: what nobody recorded, someone did.
+//! Bodies that are missing, against what the log says of pruning: what nobody recorded, someone did.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,13 +14,13 @@ pub(crate) struct PrunedFacts {
     pub count: u64,
 }
 
-/// The bodies of one log that are pruned, and those that were recorded as pruned.
+/// The bodies of one log that are missing, and those that were recorded as pruned.
 #[derive(Default)]
 pub(crate) struct Pruned {
-    pruned: u64,
-    /// The first index that is pruned, and the last.
+    missing: u64,
+    /// The first index that is missing, and the last.
     range: Option<(i64, i64)>,
-    /// When the youngest that is pruned was, where a table says it, and its index.
+    /// When the youngest that is missing was, where a table says it, and its index.
     youngest: Option<(i64, i64)>,
     recorded: u64,
     /// The first index that was recorded, and the first behind all of them.
@@ -32,7 +32,7 @@ pub(crate) struct Pruned {
 impl Pruned {
     /// `at`: when it was, where a table says it.
     pub(crate) fn record_pruned(&mut self, index: i64, at: Option<i64>) {
-        self.pruned += 1;
+        self.missing += 1;
         self.youngest = self.youngest.max(at.map(|at| (at, index)));
         let (first, last) = self.range.unwrap_or((index, index));
         self.range = Some((first.min(index), last.max(index)));
@@ -45,24 +45,24 @@ impl Pruned {
         self.before = self.before.max(Some(facts.before.as_microsecond()));
     }
 
-    /// Compares what is pruned with what was recorded: of pruning that was cut off, fewer may be pruned.
+    /// Compares what is missing with what was recorded: of pruning that was cut off, fewer may be missing.
     pub(crate) fn close(&self, log: &str, findings: &mut Findings) {
-        let Self { pruned, recorded, .. } = *self;
-        if pruned > recorded {
-            findings.add(Place::log(log), Wrong::BodiesMissing { pruned, recorded });
+        let Self { missing, recorded, .. } = *self;
+        if missing > recorded {
+            findings.add(Place::log(log), Wrong::BodiesMissing { missing, recorded });
         }
-        for index in self.beyond().into_iter().flatten().filter(|_| pruned <= recorded) {
+        for index in self.beyond().into_iter().flatten().filter(|_| missing <= recorded) {
             findings.add(Place::index(log, index), Wrong::BodyMissing);
         }
     }
 
-    /// The least number of bodies that are pruned and that nothing here records.
+    /// The least number of bodies that are missing and that nothing here records.
     pub(crate) fn unaccounted(&self) -> u64 {
         let beyond = self.beyond().into_iter().flatten().count();
-        self.pruned.saturating_sub(self.recorded).max(u64::try_from(beyond).unwrap_or(u64::MAX))
+        self.missing.saturating_sub(self.recorded).max(u64::try_from(beyond).unwrap_or(u64::MAX))
     }
 
-    /// The first that is pruned, the last and the youngest, where pruning did not come so far.
+    /// The first that is missing, the last and the youngest, where pruning did not come so far.
     fn beyond(&self) -> [Option<i64>; 3] {
         let Some((first, last)) = self.range else { return [None; 3] };
         let (from, to) = self.recorded_range.unwrap_or((0, 0));

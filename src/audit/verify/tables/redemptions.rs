@@ -222,7 +222,7 @@ fn is_slot_of(row: &RedemptionRow) -> bool {
     *row.slot == *SINGLE || *row.slot == *digest_of(&[&row.key_id, &row.door, &row.attempt])
 }
 
-/// Every event whose redemption is pruned.
+/// Every event whose redemption is missing from the table.
 fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) -> Result<(), DatabaseError> {
     logs.each_page(conn, |conn, log, page| {
         let mut redeemed = Vec::new();

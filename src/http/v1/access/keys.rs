@@ -150,7 +150,7 @@ pub struct NewKeyBody {
     )
 )]
 #[post("/keys")]
-pub async fn create_key(
+pub(crate) async fn create_key(
     caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
@@ -210,7 +210,7 @@ pub struct KeysView {
     responses((status = 200, description = "One page", body = KeysView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/keys")]
-pub async fn list_keys(
+pub(crate) async fn list_keys(
     caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     query: Params<KeysQuery>,
@@ -252,7 +252,7 @@ pub struct KeyQuery {
     responses((status = 200, description = "The key", body = KeyView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/keys/{key}")]
-pub async fn get_key(
+pub(crate) async fn get_key(
     caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     id: Path<KeyId>,
@@ -274,7 +274,7 @@ pub async fn get_key(
     responses((status = 204, description = "Revoked"), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[delete("/keys/{key}")]
-pub async fn revoke_key(
+pub(crate) async fn revoke_key(
     caller: Authorized<ManageKeys>,
     gateway: Data<Gateway>,
     id: Path<KeyId>,

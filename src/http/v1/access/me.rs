@@ -80,7 +80,7 @@ pub struct RateView {
     responses((status = 200, description = "The key", body = MeView), ProblemsOfKeys)
 )]
 #[get("/me")]
-pub async fn get_me(
+pub(crate) async fn get_me(
     caller: Authorized<ReadOwnKey>,
     gateway: Data<Gateway>,
     state: Data<State>,

@@ -79,7 +79,7 @@ pub struct MerchantChangeBody {
     )
 )]
 #[post("/merchants")]
-pub async fn create_merchant(
+pub(crate) async fn create_merchant(
     caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
@@ -125,7 +125,7 @@ pub struct MerchantsView {
     responses((status = 200, description = "One page", body = MerchantsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/merchants")]
-pub async fn list_merchants(
+pub(crate) async fn list_merchants(
     _caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     query: Params<MerchantsQuery>,
@@ -148,7 +148,7 @@ pub async fn list_merchants(
     responses((status = 200, description = "The merchant", body = MerchantView), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[get("/merchants/{slug}")]
-pub async fn get_merchant(
+pub(crate) async fn get_merchant(
     _caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     slug: Path<MerchantSlug>,
@@ -173,7 +173,7 @@ pub async fn get_merchant(
     )
 )]
 #[patch("/merchants/{slug}")]
-pub async fn update_merchant(
+pub(crate) async fn update_merchant(
     caller: Authorized<ManageMerchants>,
     gateway: Data<Gateway>,
     slug: Path<MerchantSlug>,

@@ -72,7 +72,7 @@ pub struct ExportQuery {
     )
 )]
 #[get("/audit/export")]
-pub async fn get_export(
+pub(crate) async fn get_export(
     caller: Authorized<Audit>,
     req: HttpRequest,
     id: RequestId,

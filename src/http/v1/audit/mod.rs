@@ -194,7 +194,7 @@ impl EventsQuery {
     responses((status = 200, description = "One page", body = EventsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/audit/events")]
-pub async fn list_events(
+pub(crate) async fn list_events(
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<EventsQuery>,

@@ -204,7 +204,7 @@ fn refused(parameter: &'static str, error: ProofError) -> Problem {
     responses((status = 200, description = "One page", body = CheckpointsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/audit/checkpoints")]
-pub async fn list_checkpoints(
+pub(crate) async fn list_checkpoints(
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<CheckpointsQuery>,
@@ -241,7 +241,7 @@ pub async fn list_checkpoints(
     )
 )]
 #[get("/audit/events/{event}/proof")]
-pub async fn get_event_proof(
+pub(crate) async fn get_event_proof(
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     event: Path<Recordable>,
@@ -267,7 +267,7 @@ pub async fn get_event_proof(
     )
 )]
 #[get("/audit/consistency")]
-pub async fn get_consistency(
+pub(crate) async fn get_consistency(
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     query: Params<ConsistencyQuery>,

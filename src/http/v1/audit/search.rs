@@ -122,7 +122,7 @@ impl EventSearchBody {
     responses((status = 200, description = "One page", body = EventsView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/audit/events/search")]
-pub async fn search_events(
+pub(crate) async fn search_events(
     caller: Authorized<Audit>,
     gateway: Data<Gateway>,
     body: Body<EventSearchBody>,

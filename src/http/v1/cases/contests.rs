@@ -168,7 +168,7 @@ pub struct OverturnBody {
     )
 )]
 #[post("/checks/{check}/contest")]
-pub async fn create_contest(
+pub(crate) async fn create_contest(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
@@ -211,7 +211,7 @@ pub async fn create_contest(
     responses((status = 200, description = "One page", body = ContestsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/contests")]
-pub async fn list_contests(
+pub(crate) async fn list_contests(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     query: Params<ContestsQuery>,
@@ -234,7 +234,7 @@ pub async fn list_contests(
     responses((status = 200, description = "The case", body = ContestedView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/contests/{check}")]
-pub async fn get_contest(
+pub(crate) async fn get_contest(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
@@ -263,7 +263,7 @@ pub async fn get_contest(
     )
 )]
 #[post("/contests/{check}/uphold")]
-pub async fn uphold_contest(
+pub(crate) async fn uphold_contest(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
@@ -290,7 +290,7 @@ pub async fn uphold_contest(
     )
 )]
 #[post("/contests/{check}/overturn")]
-pub async fn overturn_contest(
+pub(crate) async fn overturn_contest(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,

@@ -242,7 +242,7 @@ impl RulingBody {
     responses((status = 200, description = "One page", body = ReferralsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/referrals")]
-pub async fn list_referrals(
+pub(crate) async fn list_referrals(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     query: Params<ReferralsQuery>,
@@ -277,7 +277,7 @@ pub(crate) async fn page_of(
     responses((status = 200, description = "The referral", body = ReferredView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/referrals/{check}")]
-pub async fn get_referral(
+pub(crate) async fn get_referral(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
@@ -330,7 +330,7 @@ pub(crate) async fn case_of(
     )
 )]
 #[post("/referrals/{check}/decide")]
-pub async fn decide_referral(
+pub(crate) async fn decide_referral(
     caller: Authorized<Decide>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,

@@ -85,7 +85,7 @@ pub struct RefusedView {
     )
 )]
 #[post("/checks/batch")]
-pub async fn create_checks(
+pub(crate) async fn create_checks(
     caller: Authorized<Check>,
     id: RequestId,
     gateway: Data<Gateway>,

@@ -186,7 +186,7 @@ impl Wanted {
     responses((status = 200, description = "One page", body = ChecksView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/checks")]
-pub async fn list_checks(
+pub(crate) async fn list_checks(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     query: Params<ChecksQuery>,
@@ -210,7 +210,7 @@ pub async fn list_checks(
     responses((status = 200, description = "One page", body = ChecksView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/checks/search")]
-pub async fn search_checks(
+pub(crate) async fn search_checks(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     body: Body<CheckSearchBody>,

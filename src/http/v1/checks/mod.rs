@@ -204,7 +204,7 @@ impl CheckView {
     )
 )]
 #[post("/checks")]
-pub async fn create_check(
+pub(crate) async fn create_check(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     state: Data<State>,
@@ -268,7 +268,7 @@ pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Proble
     responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/checks/{check}")]
-pub async fn get_check(
+pub(crate) async fn get_check(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,

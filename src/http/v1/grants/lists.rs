@@ -186,7 +186,7 @@ async fn page(caller: &Principal, gateway: &Gateway, search: Search<'_>) -> Resu
     responses((status = 200, description = "One page", body = GrantsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/grants")]
-pub async fn list_grants(
+pub(crate) async fn list_grants(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     query: Params<GrantsQuery>,
@@ -208,7 +208,7 @@ pub async fn list_grants(
     responses((status = 200, description = "One page", body = GrantsView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/grants/search")]
-pub async fn search_grants(
+pub(crate) async fn search_grants(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     body: Body<GrantSearchBody>,

@@ -20,7 +20,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfReturns,
 };
 use crate::ledger::entry::Actor;
-use crate::ledger::grants::ending::{AT_ONCE, Leaving, Revocation, Revoked};
+use crate::ledger::grants::ending::{AT_ONCE, GrantRevocation, Leaving, RevokedGrants};
 use crate::ledger::grants::selection::Selection;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
@@ -89,7 +89,7 @@ impl From<GrantShown> for GrantView {
     responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/grants/{grant}")]
-pub async fn get_grant(
+pub(crate) async fn get_grant(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
@@ -133,7 +133,7 @@ pub struct ReleasedView {
     )
 )]
 #[post("/grants/{grant}/release")]
-pub async fn release_grant(
+pub(crate) async fn release_grant(
     caller: Authorized<Release>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
@@ -238,14 +238,14 @@ pub struct VoidedView {
     )
 )]
 #[post("/grants/{grant}/void")]
-pub async fn void_grant(
+pub(crate) async fn void_grant(
     caller: Authorized<Void>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
     body: Body<VoidBody>,
 ) -> Result<HttpResponse, Problem> {
     let VoidBody { note, keep_uses } = body.into_inner();
-    let taking = Revocation { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let taking = GrantRevocation { actor: actor(&caller), note: read_note(&note)?, keep_uses };
     let taken = gateway.ledger.void_grants(&caller.merchant()?.id, vec![grant.clone()], taking).await?;
     Ok(HttpResponse::Ok().json(VoidedView::of(taken, false)))
 }
@@ -266,18 +266,18 @@ pub async fn void_grant(
     )
 )]
 #[post("/grants/void")]
-pub async fn void_grants(
+pub(crate) async fn void_grants(
     caller: Authorized<Void>,
     gateway: Data<Gateway>,
     body: Body<VoidManyBody>,
 ) -> Result<HttpResponse, Problem> {
     let VoidManyBody { filter, note, keep_uses, dry_run, limit } = body.into_inner();
     let merchant = &caller.merchant()?.id;
-    let taking = Revocation { actor: actor(&caller), note: read_note(&note)?, keep_uses };
+    let taking = GrantRevocation { actor: actor(&caller), note: read_note(&note)?, keep_uses };
     let selection = filter.read()?;
     // A dry run looks at all of them: it costs nobody anything.
     let mut left = if dry_run { usize::MAX } else { read_limit(limit)? };
-    let (mut sum, mut after) = (Revoked::default(), None);
+    let (mut sum, mut after) = (RevokedGrants::default(), None);
     loop {
         let page = gateway.ledger.select_grants(merchant, &selection, after.take()).await?;
         let (these, others) = page.grants.split_at(page.grants.len().min(left));
@@ -331,7 +331,7 @@ impl GrantFilter {
 }
 
 impl VoidedView {
-    const fn of(taken: Revoked, more: bool) -> Self {
+    const fn of(taken: RevokedGrants, more: bool) -> Self {
         Self {
             voided: taken.voided,
             redeemed: taken.redeemed,

@@ -58,7 +58,10 @@ impl From<FourEyes> for ApprovalsView {
     responses((status = 200, description = "What is asked for", body = ApprovalsView), ProblemsOfKeys)
 )]
 #[get("/approvals")]
-pub async fn get_approvals(caller: Authorized<ManagePerks>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get_approvals(
+    caller: Authorized<ManagePerks>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     let asked = gateway.catalog.four_eyes(&caller.merchant()?.id).await?;
     Ok(HttpResponse::Ok().json(ApprovalsView::from(asked)))
 }
@@ -79,7 +82,7 @@ pub async fn get_approvals(caller: Authorized<ManagePerks>, gateway: Data<Gatewa
     )
 )]
 #[put("/approvals")]
-pub async fn put_approvals(
+pub(crate) async fn put_approvals(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     body: Body<ApprovalsBody>,

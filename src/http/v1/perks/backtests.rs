@@ -62,7 +62,7 @@ pub struct BacktestBody {
     )
 )]
 #[post("/perks/{perk}/backtest")]
-pub async fn backtest_perk(
+pub(crate) async fn backtest_perk(
     req: HttpRequest,
     id: RequestId,
     caller: Authorized<ManagePerks>,

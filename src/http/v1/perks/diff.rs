@@ -95,7 +95,7 @@ impl From<Change> for ChangeView {
     responses((status = 200, description = "The differences", body = DiffView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/perks/{perk}/diff")]
-pub async fn get_diff(
+pub(crate) async fn get_diff(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     slug: Path<PerkSlug>,

@@ -214,7 +214,7 @@ pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
     )
 )]
 #[post("/perks")]
-pub async fn create_perk(
+pub(crate) async fn create_perk(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
@@ -242,7 +242,7 @@ pub async fn create_perk(
     responses((status = 200, description = "One page", body = PerksView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/perks")]
-pub async fn list_perks(
+pub(crate) async fn list_perks(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     query: Params<PerksQuery>,
@@ -271,7 +271,7 @@ pub async fn list_perks(
     responses((status = 200, description = "The perk", body = PerkView), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[get("/perks/{perk}")]
-pub async fn get_perk(
+pub(crate) async fn get_perk(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,

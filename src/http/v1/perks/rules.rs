@@ -202,7 +202,7 @@ pub struct RuleLimitView {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = LimitCost)]
-pub enum LimitCostView {
+pub(crate) enum LimitCostView {
     Fixed(u32),
     Party(PartyCost),
 }

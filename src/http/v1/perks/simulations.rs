@@ -171,7 +171,7 @@ impl SimulationView {
     )
 )]
 #[post("/perks/{perk}/simulate")]
-pub async fn simulate_check(
+pub(crate) async fn simulate_check(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
@@ -216,7 +216,7 @@ pub async fn simulate_check(
     )
 )]
 #[post("/perks/{perk}/simulate/everyone")]
-pub async fn simulate_everyone(
+pub(crate) async fn simulate_everyone(
     req: HttpRequest,
     id: RequestId,
     caller: Authorized<ManagePerks>,

@@ -55,7 +55,7 @@ pub struct PerkChangeBody {
     )
 )]
 #[patch("/perks/{perk}")]
-pub async fn update_perk(
+pub(crate) async fn update_perk(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
@@ -92,7 +92,7 @@ pub async fn update_perk(
     )
 )]
 #[post("/perks/{perk}/rollback")]
-pub async fn rollback_perk(
+pub(crate) async fn rollback_perk(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
@@ -124,7 +124,7 @@ macro_rules! standings {
             )
         )]
         #[post($path)]
-        pub async fn $name(
+        pub(crate) async fn $name(
             caller: Authorized<ManagePerks>,
             gateway: Data<Gateway>,
             perk: Path<PerkSlug>,

@@ -14,7 +14,7 @@ use crate::http::enumerations::{Decision, Operator, Passed, ReasonCode, TraceKin
     "tiers": [{"tier": "standard", "name": "Main lounge", "passed": "true",
                "when": {"kind": "leaf", "passed": "true", "attr": "score", "op": "gte", "wanted": 40, "had": 47}}],
     "decision": "granted", "tier": "standard"}))]
-pub struct TraceView {
+pub(crate) struct TraceView {
     valid: ValidityTraceView,
     schedule: ScheduleTraceView,
     /// Absent where everybody is in.
@@ -33,7 +33,7 @@ pub struct TraceView {
 /// From when until when the rule holds.
 #[derive(ToSchema)]
 #[schema(as = ValidityTrace)]
-pub struct ValidityTraceView {
+pub(crate) struct ValidityTraceView {
     passed: bool,
     #[schema(format = DateTime)]
     from: Option<String>,
@@ -44,7 +44,7 @@ pub struct ValidityTraceView {
 /// The test of whether the perk is open at the instant, validity aside.
 #[derive(ToSchema)]
 #[schema(as = ScheduleTrace)]
-pub struct ScheduleTraceView {
+pub(crate) struct ScheduleTraceView {
     passed: bool,
     /// When it next opens, for one that is closed.
     #[schema(format = DateTime)]
@@ -54,7 +54,7 @@ pub struct ScheduleTraceView {
 /// The test of whether the person is among those that a partial rollout lets in.
 #[derive(ToSchema)]
 #[schema(as = RolloutTrace)]
-pub struct RolloutTraceView {
+pub(crate) struct RolloutTraceView {
     passed: bool,
     percent: u8,
     /// Where the person stands, in hundredths of a percent; absent when nobody was named.
@@ -64,7 +64,7 @@ pub struct RolloutTraceView {
 /// The test of whether there is a score to go by.
 #[derive(ToSchema)]
 #[schema(as = ScoreTrace)]
-pub struct ScoreTraceView {
+pub(crate) struct ScoreTraceView {
     passed: bool,
     #[schema(example = "klout")]
     source: String,
@@ -81,7 +81,7 @@ pub struct ScoreTraceView {
 /// One tier and its condition.
 #[derive(ToSchema)]
 #[schema(as = TierTrace)]
-pub struct TierTraceView {
+pub(crate) struct TierTraceView {
     #[schema(example = "standard")]
     tier: String,
     #[schema(example = "Main lounge")]
@@ -94,7 +94,7 @@ pub struct TierTraceView {
 /// A condition: `members` of `all` and `any`, the `member` of `not`, or a leaf's test of one attribute.
 #[derive(ToSchema)]
 #[schema(as = ConditionTrace, example = json!({"kind": "leaf", "passed": "true", "attr": "score", "op": "gte", "wanted": 40, "had": 47}))]
-pub struct ConditionTraceView {
+pub(crate) struct ConditionTraceView {
     kind: TraceKind,
     passed: Passed,
     #[schema(no_recursion)]
@@ -116,7 +116,7 @@ pub struct ConditionTraceView {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = ShownValue)]
-pub enum ShownView {
+pub(crate) enum ShownView {
     Flag(bool),
     Number(f64),
     Text(String),

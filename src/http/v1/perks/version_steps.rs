@@ -71,7 +71,7 @@ macro_rules! steps {
             )
         )]
         #[post($path)]
-        pub async fn $name(
+        pub(crate) async fn $name(
             caller: Authorized<ManagePerks>,
             gateway: Data<Gateway>,
             path: Path<(PerkSlug, i32)>,
@@ -135,7 +135,7 @@ steps! {
     )
 )]
 #[post("/perks/{perk}/versions/{version}/schedule")]
-pub async fn schedule_version(
+pub(crate) async fn schedule_version(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,

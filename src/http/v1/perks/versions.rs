@@ -219,7 +219,7 @@ impl TryFrom<String> for Cursor {
     )
 )]
 #[post("/perks/{perk}/versions")]
-pub async fn create_version(
+pub(crate) async fn create_version(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
@@ -248,7 +248,7 @@ pub async fn create_version(
     responses((status = 200, description = "One page", body = VersionsView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/perks/{perk}/versions")]
-pub async fn list_versions(
+pub(crate) async fn list_versions(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
@@ -282,7 +282,7 @@ pub async fn list_versions(
     )
 )]
 #[get("/perks/{perk}/versions/{version}")]
-pub async fn get_version(
+pub(crate) async fn get_version(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
@@ -313,7 +313,7 @@ pub async fn get_version(
     )
 )]
 #[put("/perks/{perk}/versions/{version}")]
-pub async fn edit_version(
+pub(crate) async fn edit_version(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,
@@ -352,7 +352,7 @@ pub async fn edit_version(
     responses((status = 204, description = "Deleted"), ProblemsOfDrafts, ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/perks/{perk}/versions/{version}")]
-pub async fn delete_version(
+pub(crate) async fn delete_version(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, i32)>,

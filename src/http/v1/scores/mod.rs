@@ -109,7 +109,7 @@ impl From<ImportReport> for ImportView {
     )
 )]
 #[put("/scores/{source}/{subject}")]
-pub async fn put_score(
+pub(crate) async fn put_score(
     caller: Authorized<WriteScores>,
     gateway: Data<Gateway>,
     path: Path<(SourceName, String)>,
@@ -148,7 +148,7 @@ pub async fn put_score(
     responses((status = 200, description = "The score that stands", body = ScoreView), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[get("/scores/{source}/{subject}")]
-pub async fn get_score(
+pub(crate) async fn get_score(
     caller: Authorized<ReadScores>,
     gateway: Data<Gateway>,
     path: Path<(SourceName, String)>,
@@ -176,7 +176,7 @@ pub async fn get_score(
     responses((status = 204, description = "It is gone"), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/scores/{source}/{subject}")]
-pub async fn delete_score(
+pub(crate) async fn delete_score(
     caller: Authorized<WriteScores>,
     gateway: Data<Gateway>,
     path: Path<(SourceName, String)>,
@@ -217,7 +217,7 @@ pub async fn delete_score(
     )
 )]
 #[post("/scores/{source}/import")]
-pub async fn import_scores(
+pub(crate) async fn import_scores(
     req: HttpRequest,
     caller: Authorized<WriteScores>,
     gateway: Data<Gateway>,

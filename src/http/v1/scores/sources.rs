@@ -71,7 +71,7 @@ pub struct SourcesView {
     responses((status = 201, description = "Made", body = SourceView), ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys)
 )]
 #[post("/sources")]
-pub async fn create_source(
+pub(crate) async fn create_source(
     caller: Authorized<ManageSources>,
     gateway: Data<Gateway>,
     key: IdempotencyKey,
@@ -98,7 +98,10 @@ pub async fn create_source(
     responses((status = 200, description = "All of them", body = SourcesView), ProblemsOfKeys)
 )]
 #[get("/sources")]
-pub async fn list_sources(caller: Authorized<ManageSources>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list_sources(
+    caller: Authorized<ManageSources>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     let sources = gateway.lookup.list_sources(&caller.merchant()?.id).await?;
     Ok(HttpResponse::Ok().json(SourcesView { sources: sources.into_iter().map(SourceView::from).collect() }))
 }

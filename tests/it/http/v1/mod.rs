@@ -59,9 +59,9 @@ async fn admin_made_by(app: &TestApp, maker: Option<&KeyId>) -> (KeyId, Client) 
 }
 
 /// 40 or more, once a day.
-pub const LOUNGE: &str = r#"{"score":{"source":"klout","max_age":"P7D"},
+pub(super) const LOUNGE: &str = r#"{"score":{"source":"klout","max_age":"P7D"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
   "limits":[{"id":"person-day","scope":["subject"],"max":1,"window":{"calendar":"day"}}]}"#;
 
 /// 40 or more, as often as you like.
-pub const OPEN_LOUNGE: &str = r#"{"at_least":40,"score":"klout"}"#;
+pub(super) const OPEN_LOUNGE: &str = r#"{"at_least":40,"score":"klout"}"#;
