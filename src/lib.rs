@@ -5,8 +5,21 @@
 //! A request comes in at a door, is decided from memory, recorded in one transaction, signed, and
 //! goes out at the same door: door → [`eligibility`] → [`ledger`] → [`eligibility`] → door.
 //!
-//! The rooms stand in one order, and a room imports only those above it. `tests/it/architecture` reads the source and
-//! holds it to that.
+//! # The promises
+//! 1. No token without its record: it leaves only after the grant, its limit use and its event are committed.
+//! 2. Never over-granted: a limit of N admits exactly N, under any race, crash or number of replicas.
+//! 3. One winner: a single-use token is redeemed once; the same attempt again gets the same answer.
+//! 4. Same question, same answer: a check repeated with its idempotency key is decided once.
+//! 5. Tamper shows: `perkgate audit verify` finds every record that was edited, deleted, inserted or moved.
+//! 6. Tenants are walls: every query starts from the merchant, and another's id is a 404.
+//! 7. Degrade, never lie: without Redis checks go on; without the database nothing is granted; both are said.
+//! 8. The token tells the door, not the world: a tier and never the score, a pairwise `sub`.
+//! 9. Every refusal explains itself: a stable code, a sentence, the gap and, where it can be known, when to come again.
+//!
+//! # The rooms
+//! They stand in one order, and a room imports only those above it. `tests/it/architecture` reads the source and
+//! holds it to that. Rooms below the ledger append to it; the other handles are called from `eligibility`,
+//! `gateway` and the doors only.
 //!
 //! | room | what it is |
 //! |---|---|

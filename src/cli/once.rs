@@ -111,13 +111,14 @@ pub(super) async fn merchant(gateway: &Gateway, flag: &MerchantFlag) -> Result<M
 /// The merchant whose it is, or none for the operator's: of a gateway without merchants, everything is.
 ///
 /// # Errors
-/// [`CliError::UnknownMerchant`] and [`CliError::SeveralMerchants`], or the database's.
+/// [`CliError::UnknownMerchant`] and [`CliError::SeveralOwners`], or the database's.
 pub(super) async fn owner(gateway: &Gateway, flag: &OwnerFlag) -> Result<Option<Merchant>, CliError> {
     if flag.operator {
         return Ok(None);
     }
     match merchant(gateway, &MerchantFlag { merchant: flag.merchant.clone() }).await {
         Err(CliError::NoMerchant) => Ok(None),
+        Err(CliError::SeveralMerchants { some, are_more }) => Err(CliError::SeveralOwners { some, are_more }),
         found => found.map(Some),
     }
 }

@@ -48,23 +48,23 @@ enum Action {
 
 #[derive(Serialize)]
 struct SourceView {
-    source: SourceName,
-    minimum: Decimal,
-    maximum: Decimal,
+    name: SourceName,
+    min: Decimal,
+    max: Decimal,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh: Option<Period>,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        let Source { name, minimum, maximum, refresh } = source;
-        Self { source: name, minimum, maximum, refresh }
+        let Source { name, minimum: min, maximum: max, refresh } = source;
+        Self { name, min, max, refresh }
     }
 }
 
 impl fmt::Display for SourceView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_part!(f, "Made the source `{}`, {} to {}", self.source, self.minimum, self.maximum)?;
+        write_part!(f, "Made the source `{}`, {} to {}", self.name, self.min, self.max)?;
         self.refresh.map_or(Ok(()), |every| write_part!(f, ", renewed every {every}"))
     }
 }
@@ -78,9 +78,9 @@ impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.sources.iter().map(|it| {
             let refresh = it.refresh.map_or_else(String::new, |every| every.to_string());
-            [it.source.to_string(), it.minimum.to_string(), it.maximum.to_string(), refresh]
+            [it.name.to_string(), it.min.to_string(), it.max.to_string(), refresh]
         });
-        f.write_str(&table(["source", "minimum", "maximum", "refresh"], rows))
+        f.write_str(&table(["name", "min", "max", "refresh"], rows))
     }
 }
 

@@ -3,6 +3,17 @@
 //! - `decide`: the function; `evaluate`: the truth of a condition (Kleene's three values)
 //! - `facts`: what is known; `reason`: why it came out so; `remedy`: what would have changed it
 //! - `trace`: the decision taken apart
+//!
+//! Most reasons are decided in `decide`; a limit refuses in `ledger::write::admission`, a paused perk in
+//! `eligibility::checker`, and a person grants in `eligibility::referral_decision`.
+//!
+//! To change a decision: change `decide` (the order of refusals) or `evaluate` (the truth of a condition), raise
+//! [`decide::ENGINE_VERSION`], which every audit event carries, and write the same change into the evaluator of
+//! `tests/it/oracle`, from the rule model and not from the code here.
+//!
+//! To add a reason: a code in [`reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted it in
+//! `remedy.rs`, which `eligibility::subject_access` tells the person. Codes are never renamed, and no sentence may let a
+//! score be read out of it. `.github/CONTRIBUTING.md` lists the tests that want to know of it.
 
 pub mod decide;
 pub(crate) mod evaluate;

@@ -109,7 +109,7 @@ pub enum CheckError {
     Context(Vec<Issue>),
 }
 
-/// Answers questions; cheap to clone. The one room that knows its siblings.
+/// Answers questions; cheap to clone.
 #[derive(Clone)]
 pub struct Checker {
     pub(crate) catalog: Catalog,

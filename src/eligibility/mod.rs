@@ -1,21 +1,17 @@
-//! Eligibility: from a rule and what is known about a person to a decision with its reasons.
+//! From a question to a recorded decision and its token, and everything else that needs several rooms at once: the only
+//! room that calls its siblings' handles.
 //!
-//! `facts`, `evaluate`, `decide`, `reason` and `cases` are pure and total: whatever rule could be parsed and
-//! whatever facts are given, there is one verdict, and it is the same on every machine.
+//! - `checker`: the hot path; it asks `decision`, records with `ledger`, and lets `issuer` sign what was recorded
+//! - `redeemer`: doors spend tokens; `referral_decision`: a person decides what a rule has left open; `grants`: a grant as
+//!   it is shown
+//! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
+//!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
+//!   and `caveats` are what all of them share
+//! - `cases`: a merchant's own tests of a rule, pure; `outcome`: a check when the rule and the limits have spoken
+//! - `subject_access`: everything that is held on one person; `exporter`: a log as a file, and the event that says so
 //!
-//! To change what is decided: change `decide` (the order of refusals) or `evaluate` (the truth of a
-//! condition), raise [`crate::decision::decide::ENGINE_VERSION`], which every audit event carries, and write the same
-//! change into the evaluator of `tests/it/oracle`, from the design and not from the code here.
-//!
-//! Before a rule is published it is tried out: `trace` takes one decision apart, `everyone` counts all
-//! whose score is known, `backtest` replays the ledger's checks with `replayed` limits, and `recount` asks
-//! these what they held at one instant of the past. What a rule
-//! learns to ask for has to be added to them too: their matches are exhaustive, so the compiler lists
-//! the places.
-//!
-//! To add a reason: a code in [`crate::decision::reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted
-//! it in `remedy.rs`, which the [`subject_access`] tells the person themselves. Codes are never
-//! renamed, and no sentence may let a score be read out of it.
+//! A rule that learns to ask for something new is taught to the trials too: their matches are exhaustive, so the compiler
+//! lists the places.
 
 pub mod backtest;
 pub mod backtester;

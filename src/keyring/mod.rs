@@ -1,7 +1,7 @@
 //! The gateway's keys, wrapped by the master key: token keys, log keys and the one hash key.
 //!
 //! [`Keyring::open`] reads them once and makes what is missing; signing and looking up do no I/O.
-//! `ledger::published` reads them again whenever their epoch has moved, so that what another replica makes or
+//! `ledger::read::published` reads them again whenever their epoch has moved, so that what another replica makes or
 //! withdraws holds here too; `rotation.rs` makes the next one and withdraws one. To add a purpose: a [`Purpose`], its
 //! unwrapped type, and its place in `snapshot.rs`.
 

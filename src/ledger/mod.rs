@@ -2,20 +2,25 @@
 //!
 //! Everything that must be provable later passes through here: a check is admitted, its grant,
 //! its limit use and its event are committed in one transaction, and only then does a
-//! [`Recorded`] exist, without which no token can be signed. One thread a process writes; while
+//! [`Recorded`] exist, without which no token can be signed. One thread per process writes; while
 //! one batch commits, the next gathers.
 //!
 //! These must stay inside the transaction, and in this order (`write/batch.rs`): idempotency keys,
 //! subjects, limit counters, grants' locks, then the log heads last. Everyone locks in that order
 //! and sorted within each, so that two replicas can't wait for each other; and the heads, which
 //! every batch of a merchant needs, are held for the shortest time. A referral that a person decides
-//! (`cases/referral.rs`) is locked before all of these, and no batch locks one. Opening one keeps its person's
+//! (`cases/referral.rs`) is locked before all of these, and no batch locks one. Opening one locks its person's
 //! row; an erasure locks that row before the referrals.
 //!
-//! People leave it in two ways: `retention/erasure.rs` destroys what names one of them, `retention/pruning/` takes the bodies
-//! of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name
+//! What it holds goes in two ways: `retention/erasure.rs` destroys what names a person, `retention/pruning/` takes the
+//! bodies of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name
 //! a person by their pseudonym only, as `subject`: by that they are found for their record (`read/person.rs`),
 //! and what is personal beside it is sealed under their secret.
+//!
+//! - `write/`: the one thread, its batches and transactions: checks (`check`), redemptions, limits (`admission`), heads
+//! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten
+//! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
+//! - `entry`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
 //! [`Ledger::change`], or, when it is hot, make it a kind of `write::writer::Job`.

@@ -7,7 +7,18 @@
 //! - `describe`, `normalize`: a rule in words, and as a person would have written it
 //! - `template`: perks to begin with
 //!
-//! A new member of a rule is read in its part, and then has a place in `lint`, `diff`, `describe` and `normalize`.
+//! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything after that trusts it.
+//!
+//! To add a member: read it where its neighbours are read, through [`crate::foundation::document::Spot`] (which bounds
+//! texts, refuses unknown members and knows the JSON pointer), with a default, so that rules published before it still
+//! mean the same; write it in the same file's `to_json`. It then has a place in `lint`, `diff`, `describe`, `normalize` and
+//! `perks::schema`. The round trip of the canonical form and the evaluator in `tests/it/oracle` fail until all is done.
+//!
+//! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its truth in
+//! `decision::evaluate`.
+//!
+//! To add a window: a variant of [`window::Window`], and its key. Keys must never change for windows
+//! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
 pub mod attribute;
 pub mod condition;

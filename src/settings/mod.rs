@@ -1,7 +1,7 @@
 //! Settings: the only reader of the environment and of settings files.
 //!
 //! To add a setting: a constant in `table.rs` and its line in `TABLE`, a field of the section it
-//! belongs to below, read and judged in that section's `read`, and its lines in
+//! belongs to in `sections.rs`, read and judged in that section's `read`, and its lines in
 //! `deploy/perkgate.example.toml` (a test compares the two).
 
 pub mod error;

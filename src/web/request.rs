@@ -157,7 +157,7 @@ static REFUSED: Throttle = Throttle::new(100, Duration::from_secs(1));
 static STRANGERS: Throttle = Throttle::new(10, Duration::from_secs(1));
 
 /// Logs that a request was refused for a fault of the caller's, so that its id can be found; the span says id and route.
-fn log_refusal(problem: &Problem, is_stranger: bool) {
+pub(crate) fn log_refusal(problem: &Problem, is_stranger: bool) {
     let code = problem.kind.code();
     let throttle = if is_stranger { &STRANGERS } else { &REFUSED };
     let Some(left_out) = throttle.take() else {

@@ -120,7 +120,7 @@ impl fmt::Display for Show {
             return write_part!(f, "{}", if self.held { "All of it held." } else { "Not all of it held." });
         }
         write_line!(f, "Serving at {0}  (API: {0}/docs, keys: {0}/.well-known/jwks.json)\n", self.url)?;
-        write_line!(f, "One key per role, of the merchant cathay:")?;
+        write_line!(f, "One key per role, of the merchant cathay where a role has one:")?;
         for (role, key) in &self.keys {
             write_line!(f, "  {role:<9} {key}")?;
         }

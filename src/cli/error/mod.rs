@@ -91,6 +91,9 @@ pub enum CliError {
     /// `some` are the first of them.
     #[error("which merchant? There are {}{}", listed(.some), if *.are_more { " and more" } else { "" })]
     SeveralMerchants { some: Vec<MerchantSlug>, are_more: bool },
+    /// The operator's is one more.
+    #[error("whose? There are {}{}, and the operator's", listed(.some), if *.are_more { " and more" } else { "" })]
+    SeveralOwners { some: Vec<MerchantSlug>, are_more: bool },
     /// The action that was to be done.
     #[error("this would {0}, and nobody is at a terminal to confirm it: nothing was done")]
     Unconfirmed(String),
@@ -289,6 +292,7 @@ impl CliError {
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::NoMerchant => "`perkgate merchant create SLUG --name NAME` makes one",
+            Self::SeveralOwners { .. } => "--merchant SLUG, or --operator",
             Self::SeveralMerchants { .. } => "--merchant SLUG, or PERKGATE_MERCHANT=SLUG in the environment",
             Self::Absent { kind: "grant" | "check", .. } => "its id, as the answer of the check says",
             Self::Absent { .. } => "`perkgate referral list` and `perkgate contest list` show them",

@@ -21,6 +21,11 @@ use crate::foundation::escape;
 use crate::telemetry::logs;
 use complaint::Complaint;
 
+/// How the text of an API key begins.
+const KEY_PREFIX: &str = "pgk_";
+/// The shortest text behind it that may be one.
+const SHORTEST_SECRET: usize = 16;
+
 /// The form in which a command answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -74,7 +79,7 @@ impl Output {
 
     /// A command line that can't be understood. What it says of `arguments` repeats them.
     pub(super) fn refuse_usage(self, usage: &clap::Error, arguments: &[OsString]) {
-        let mut text = usage.render().to_string();
+        let mut text = without_keys(&usage.render().to_string());
         if self.json {
             let error = text.trim_start_matches("error: ").trim().to_owned();
             let remedy = Some("perkgate --help".to_owned());
@@ -90,8 +95,11 @@ impl Output {
         let _ = write!(std::io::stderr().lock(), "{}", escape::document(&text));
     }
 
-    fn complain(self, errors: Vec<Complaint>) {
+    fn complain(self, mut errors: Vec<Complaint>) {
         let mut text = String::new();
+        for complaint in &mut errors {
+            complaint.error = without_keys(&complaint.error);
+        }
         if self.json {
             let document = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
             text = format!("{}\n", escape::document(&document));
@@ -107,6 +115,23 @@ impl Output {
         logs::say(text);
         logs::finish();
     }
+}
+
+/// The text without API keys: someone may have pasted one where its id belongs, and what is complained of is kept in
+/// logs.
+fn without_keys(text: &str) -> String {
+    let mut parts = text.split(KEY_PREFIX);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let secret = part.len() - rest.len();
+        shown.push_str(KEY_PREFIX);
+        shown.push_str(if secret < SHORTEST_SECRET { part } else { "…" });
+        if secret >= SHORTEST_SECRET {
+            shown.push_str(rest);
+        }
+    }
+    shown
 }
 
 /// Checks that an answer got out. A reader that has seen enough and went away is no error.
@@ -213,6 +238,15 @@ mod tests {
         let hostile = "\u{1b}[2J\nall is well";
         assert_eq!(Answer(hostile).to_string(), "\\nwrong: \\u001b[2J\\nall is well\n  9%");
         assert_eq!(table(["a"], [[hostile.to_owned()]]).lines().count(), 2);
+    }
+
+    #[test]
+    fn no_key_is_complained_of_in_full() {
+        let key = format!("pgk_{}_0123abcd", "5e".repeat(24));
+        assert_eq!(without_keys(&format!("'{key}', {key}")), "'pgk_…', pgk_…");
+        for harmless in ["", "key_1", "`pgk_…`, 48 digits", "pgk_secret"] {
+            assert_eq!(without_keys(harmless), harmless);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Requests that make something other than a decision, answered once under their idempotency key.
+//! The same answer to the same request: `lookup` and `replay` read back what a check was answered, and here requests that
+//! make something other than a decision are answered once under their idempotency key (`store`).
 //!
 //! The key is claimed before the work and the answer kept after it, in transactions of their own:
 //! what is made has its own. A process that dies in between leaves the key claimed without an

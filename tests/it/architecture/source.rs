@@ -173,15 +173,25 @@ fn without_tests(text: &str) -> String {
     out
 }
 
-/// The first lines of doc comments, without their slashes.
+/// The first lines of doc comments, without their slashes. One of a file and one of an item are two.
 fn openings(text: &str) -> Vec<String> {
     let of = |line: &str| {
         let line = line.trim_start();
-        line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(|doc| doc.trim().to_owned())
+        let mark = ["///", "//!"].into_iter().find(|mark| line.starts_with(mark))?;
+        Some((mark, line[mark.len()..].trim().to_owned()))
     };
-    let lines: Vec<Option<String>> = text.lines().map(of).collect();
-    let before = std::iter::once(&None).chain(&lines);
-    before.zip(&lines).filter(|(before, _)| before.is_none()).filter_map(|(_, line)| line.clone()).collect()
+    let mut before = None;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let doc = of(line);
+        if let Some((mark, opening)) = &doc
+            && before != Some(*mark)
+        {
+            found.push(opening.clone());
+        }
+        before = doc.map(|(mark, _)| mark);
+    }
+    found
 }
 
 /// Blanks comments, strings and character literals.

@@ -129,5 +129,12 @@ fn what_does_not_fit_together_is_told_by_its_flag() {
     ] {
         terminal.refused(usage, 2);
     }
+    // A key that is given where something else belongs is not repeated: the complaint may be kept.
+    let secret = format!("pgk_{}_0123abcd", "5e".repeat(24));
+    for line in ["key revoke", "key revoke --json", "perk show", "source list --merchant", "audit verify --anchor"] {
+        let told = terminal.run(&format!("{line} {secret}"));
+        let told = [told.stdout, told.stderr].concat();
+        assert!(!String::from_utf8_lossy(&told).contains(&secret), "{line}");
+    }
     assert_eq!(terminal.ask("key list --merchant cathay")["keys"], Value::Array(vec![]));
 }

@@ -99,7 +99,7 @@ fn a_source_says_how_often_it_is_renewed() {
     let terminal = Terminal::new();
     terminal.ask("merchant create cathay --name 'Cathay Pacific'");
     let made = terminal.ask("source create kred --merchant cathay --min 1 --max 1000 --refresh P1W");
-    assert_eq!(made, serde_json::json!({"source": "kred", "minimum": 1, "maximum": 1000, "refresh": "P7D"}));
+    assert_eq!(made, serde_json::json!({"name": "kred", "min": 1, "max": 1000, "refresh": "P7D"}));
     let listed = terminal.ask("source list --merchant cathay");
     assert_eq!(listed["sources"][0].get("refresh"), None);
     assert_eq!(listed["sources"][1]["refresh"], "P7D");

@@ -60,7 +60,13 @@ fn of_several_merchants_one_is_named_by_a_flag_or_a_variable() {
     }
     terminal.ask("key create --role admin --label Ada --merchant m1");
     let several = terminal.refused("source list", 1);
-    assert_eq!(terminal.refused("key list", 1), several);
+    let whose = terminal.refused("key list", 1);
+    assert!(
+        whose[0].starts_with("error: whose? There are `m0`, `m1`") && whose[0].ends_with("the operator's"),
+        "{whose:?}"
+    );
+    assert_eq!(whose[1], "  try: --merchant SLUG, or --operator");
+    assert_eq!(terminal.refused("key revoke key_00000000000070008000000000000000", 1), whose);
     assert_eq!(
         several,
         [

@@ -174,6 +174,23 @@ async fn without_its_database_it_grants_nothing_and_doors_go_on_verifying() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_batch_refuses_is_found_in_the_log_by_its_id() {
+    for database in TestDatabase::migrated() {
+        let lounge = Lounge::open(database, &[("log", "info")]).await;
+        let body = json!({"checks": [{"perk": "none", "subject": "twitter:ada"}, {"perk": "lounge", "subject": "twitter:ada"}]});
+        let request = lounge.http.post(lounge.serve.url("/v1/checks/batch")).bearer_auth(&lounge.key);
+        let answer = request.header("Content-Type", "application/json").body(body.to_string()).send().await.unwrap();
+        let answer = read(answer).await;
+        assert_eq!(answer["results"][1]["decision"], "granted", "{answer}");
+        let refused = &answer["results"][0]["problem"];
+        let (id, code) = (refused["request_id"].as_str().unwrap(), refused["code"].as_str().unwrap());
+        let log = lounge.serve.into_whole_log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(id)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(code) && !lines[0].contains("ada"), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_is_said_once_and_once_when_it_is_back() {
     let Some(mut postgres) = Postgres::start() else { return };
     let lounge = Lounge::open(TestDatabase::on(&postgres), &[("rate_per_key", "0"), ("log", "info")]).await;

@@ -90,6 +90,14 @@ impl Serve {
         std::mem::take(&mut *self.told.lock().unwrap())
     }
 
+    /// Ends it in good order, and returns all that it logged to the end.
+    pub(crate) fn into_whole_log(mut self) -> String {
+        let sent = Command::new("kill").args(["-s", "TERM", &self.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{sent}");
+        self.child.wait().unwrap();
+        self.into_log()
+    }
+
     /// Sends this signal, such as `TERM`, and waits until it has ended by itself.
     pub(crate) fn stop(mut self, signal: &str) -> ExitStatus {
         let sent = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status().unwrap();

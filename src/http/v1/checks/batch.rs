@@ -16,7 +16,7 @@ use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdem
 use crate::web::auth::Authorized;
 use crate::web::extract::{IdempotencyKey, Pieces, parse};
 use crate::web::problem::{Problem, Spot};
-use crate::web::request::{RequestId, log_failure};
+use crate::web::request::{RequestId, log_failure, log_refusal};
 use crate::web::state::State;
 
 /// The most questions in one request.
@@ -124,6 +124,8 @@ impl ResultView {
                 let status = problem.kind.status();
                 if status.is_server_error() {
                     log_failure(&problem, request_id, "/v1/checks/batch");
+                } else {
+                    log_refusal(&problem, false);
                 }
                 let body =
                     RawValue::from_string(problem.body(request_id)).unwrap_or_else(|_| RawValue::NULL.to_owned());

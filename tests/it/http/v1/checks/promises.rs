@@ -1,4 +1,4 @@
-//! `POST /v1/checks`: what it promises (DESIGN, section 2), seen from outside.
+//! `POST /v1/checks`: what it promises (`src/lib.rs` lists them), seen from outside.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
