@@ -375,9 +375,14 @@ fn millis(ttl: Duration) -> u64 {
 /// The machine's own redis-server, for tests of this crate.
 #[cfg(test)]
 pub(crate) mod testing {
+    use std::net::{TcpListener, TcpStream};
     use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     pub(crate) struct RedisServer {
         child: Child,
@@ -410,7 +415,7 @@ pub(crate) mod testing {
 
         pub(crate) async fn link(&self) -> RedisLink {
             let link = RedisLink::new(self.config(), Handle::current()).unwrap();
-            assert!(link.wait_until_up(Duration::from_secs(20)).await, "redis-server never answered");
+            assert!(link.wait_until_up(PATIENCE).await, "redis-server never answered");
             link
         }
 
@@ -428,8 +433,18 @@ pub(crate) mod testing {
             let _ = self.child.wait();
         }
 
+        /// Starts it where it was, and waits until it listens. One that ends at once found its port taken: again.
         pub(crate) fn start_again(&mut self) {
+            let deadline = Instant::now() + PATIENCE;
             self.child = spawn(self.port, &self.dir, self.password).unwrap();
+            while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+                let ended = self.child.try_wait().unwrap();
+                assert!(Instant::now() < deadline, "redis-server does not listen on {} again: {ended:?}", self.port);
+                if ended.is_some() {
+                    self.child = spawn(self.port, &self.dir, self.password).unwrap();
+                }
+                std::thread::yield_now();
+            }
         }
     }
 
@@ -444,8 +459,14 @@ pub(crate) mod testing {
         RedisConfig { response_timeout: Duration::from_secs(2), ..RedisConfig::new(url.to_owned().into()) }
     }
 
+    /// A port that nobody listens on, and that the system gives to nobody who asks for any (on Linux those begin at
+    /// 32768): whoever stops its server finds its port free again.
     pub(crate) fn free_port() -> u16 {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let first = std::process::id().wrapping_mul(97);
+        let candidates = std::iter::repeat_with(|| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let mut ports = candidates.map(|number| u16::try_from(20_000 + number % 10_000).unwrap());
+        ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
     }
 
     fn spawn(port: u16, dir: &tempfile::TempDir, password: Option<&str>) -> std::io::Result<Child> {

@@ -2,7 +2,6 @@
 //! alerts of `deploy/`, which ask for nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::databases::TestDatabase;
+use crate::support::ports::free_address;
 use crate::support::serve::Serve;
 use crate::support::services::Redis;
 use crate::support::world::{CLI, World};
@@ -84,7 +84,7 @@ struct Replica {
 
 impl Replica {
     async fn start(world: &World, merchant: &Merchant, redis: Option<(&str, &str)>) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = free_address();
         // Nothing that is cached gets too old while the test looks.
         let mut settings = vec![("metrics_listen", &*address), ("score_cache_ttl", "1m")];
         if let Some((url, prefix)) = redis {

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,6 +16,7 @@ use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::databases::TestDatabase;
+use crate::support::ports::free_address;
 use crate::support::serve::Serve;
 use crate::support::services::{Postgres, Redis};
 use crate::support::world::{CLI, World};
@@ -88,8 +88,7 @@ fn handle(nth: usize) -> String {
 impl Aviary {
     async fn open(world: &World, merchant: &Merchant, program: &Path, redis: Option<&Redis>) -> Self {
         world.perk(merchant, "sfo-lounge", RULE).await;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let metrics = port.to_string();
+        let metrics = free_address();
         // All that it can be made to say.
         let mut settings = vec![("rate_per_key", "0"), ("log", "trace"), ("metrics_listen", &*metrics)];
         let redis = redis.map(Redis::url);

@@ -8,9 +8,9 @@
 //! - What serves until it is stopped (`perkgate demo`, `perkgate serve &`) runs in the background, and the next block waits
 //!   until it is ready. A second one stops the first, as they would share their port.
 
-use std::net::TcpListener;
 use std::path::Path;
 
+use crate::support::ports::free_address;
 use crate::support::shell::{Block, Shell, blocks};
 
 /// Lines that are left out, by how they begin, and why.
@@ -57,7 +57,7 @@ fn promised(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_block_runs_as_it_stands_and_shows_what_comes_out() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = free_address();
     let directory = tempfile::tempdir().unwrap();
     let mut shell = Shell::start(directory.path(), &[("PERKGATE_LISTEN", &address)]);
     let (mut said, mut ran, mut serving) = (String::new(), 0, false);

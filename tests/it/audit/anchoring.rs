@@ -14,6 +14,7 @@ use perkgate::tlog::note::Checkpoint;
 
 use super::history::{events_of, rebuild};
 use crate::support::databases::TestDatabase;
+use crate::support::ports::free_address;
 use crate::support::receiver::Receiver;
 use crate::support::serve::Serve;
 use crate::support::world::World;
@@ -163,9 +164,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_down_is_tried_again_and_in_nobodys_way() {
     // Its port is known, and nobody listens there yet.
-    let reserved = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let address = free_address();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("anchors");
     let url = format!("http://{address}/s3cret-path");

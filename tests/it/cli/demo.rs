@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::terminal::{Terminal, answer};
 use crate::support::databases::TestDatabase;
+use crate::support::ports::free_port;
 
 const ANY_PORT: &str = "--listen 127.0.0.1:0";
 
@@ -90,7 +91,7 @@ fn into_and_database_url_go_together() {
 fn the_environment_of_a_production_leads_it_nowhere_and_its_port_counts() {
     let terminal = Terminal::new();
     terminal.ask("merchant create lufthansa --name Lufthansa");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let mut command = terminal.command("demo --once --json");
     command.env("PERKGATE_LISTEN", format!("127.0.0.1:{port}"));
     command.env("PERKGATE_DATABASE_URL", "sqlite:perkgate.db").env("PERKGATE_REDIS_URL", "redis://nowhere.invalid");

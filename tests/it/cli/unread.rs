@@ -2,7 +2,6 @@
 //! Lines are lost and counted, and nothing else happens.
 
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 
 use super::terminal::Terminal;
+use crate::support::ports::free_port;
 
 /// For what is waited for by looking; a run that takes so long has failed.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,10 +19,6 @@ struct Program {
     http: Client,
     port: u16,
     metrics: u16,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Program {

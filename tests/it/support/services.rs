@@ -5,7 +5,7 @@
 //! process for each test would start the servers for each.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use perkgate::database::{Database, DatabaseUrl};
+
+use super::ports::free_port;
 
 /// Evaluates $3 and runs "$4…" until stdin ends, which it does when the test process is gone, even by
 /// SIGKILL: then the server gets signal $2 until it heeds it (one that has just begun ignores it), and
@@ -58,8 +60,7 @@ impl Server {
     ) -> Self {
         // Another process may take the port between our look and the server's.
         for _ in 0..3 {
-            let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let port = same.unwrap_or_else(free);
+            let port = same.unwrap_or_else(free_port);
             let mut sh = as_account(account, "sh");
             sh.args(["-c", WATCHDOG, "sh"]).arg(directory).args([signal, prepare]).args(command(port));
             // A group of its own: Ctrl-C must reach the tests only, or the watchdog dies before its server.
