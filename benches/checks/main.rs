@@ -1,12 +1,14 @@
-//! How many checks a second, and how long one takes: the program itself on every database that this
-//! machine has, beside a bare actix server that takes and answers JSON, under the same load in the
-//! same run. `cargo bench --bench checks`
+//! How many checks a second, how long one takes, and what it costs the cores: the program itself on every
+//! database that this machine has, beside a bare actix server that takes and answers JSON, under the same
+//! load in the same run. `cargo bench --bench checks`
 //!
-//! `-- PROGRAM …` measures other builds of the program beside this one, on the same databases.
+//! - `-- --program PATH` measures another build of the program beside this one, on the same databases; may be repeated
+//! - `-- --people 1000000 --perks 100000` measures with as many scores, and beside as many perks nobody asks about
+//! - `-- --only denied` measures what has this in its name, and bare actix; `--rounds 5 --seconds 10` for longer
 //!
-//! Every check is granted, recorded and answered with its token; the counts are compared with the
-//! ledger afterwards. Rounds alternate between the servers, so that a machine that is busy for a
-//! while slows all of them; what is told is the median of the rounds.
+//! Every check is recorded, and answered with its token where it is granted; the counts are compared with the
+//! ledger afterwards. Rounds alternate between all that is measured, so that a machine that is busy for a
+//! while slows all of it; a figure is the median of the rounds.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,108 +19,171 @@
 )]
 
 mod bare;
+mod cores;
 mod load;
+mod scenarios;
 #[expect(dead_code, unused_macros, unused_imports, reason = "a measurement needs only some of what tests stand on")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
+mod table;
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::database::Backend;
+use serde_json::{Value, json};
 
-use load::{Figures, Load};
+use cores::CoreTime;
+use load::Load;
+use scenarios::{Kind, PERKS, SCENARIOS, Scenario, bodies, redemption, rule};
 use support::databases::TestDatabase;
 use support::serve::Serve;
 use support::world::{CLI, World};
+use table::{Round, Row, table};
 
-const SUBJECTS: usize = 10_000;
-const CONNECTIONS: usize = 64;
-const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_secs(5);
-/// Long enough that most subjects have been met once.
+/// Long enough that most people have been met once.
 const WARM_UP: Duration = Duration::from_secs(3);
+/// More than are redeemed in a second, on any machine so far.
+const TOKENS_A_SECOND: usize = 12_000;
 
-/// The same rule with and without a limit; nobody reaches it.
-const PERKS: [(&str, &str); 2] = [
-    (
-        "open",
-        r#"{"score":{"source":"klout"},
-            "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}]}"#,
-    ),
-    (
-        "limited",
-        r#"{"score":{"source":"klout"},
-            "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
-            "limits":[{"id":"person-day","scope":["subject"],"max":1000000,"window":{"calendar":"day"}}]}"#,
-    ),
-];
+const DOOR_AUDIENCE: &str = "open";
+const TIER: &str = "standard";
 
-/// What is loaded in turn.
-struct Subject {
-    name: String,
-    load: Load,
-    rounds: Vec<Figures>,
+/// What the command line asks for.
+struct Options {
+    people: usize,
+    perks: usize,
+    rounds: usize,
+    round: Duration,
+    only: Option<String>,
+    others: Vec<PathBuf>,
+}
+
+impl Options {
+    fn read() -> Self {
+        let mut options =
+            Self { people: 10_000, perks: 0, rounds: 3, round: Duration::from_secs(5), only: None, others: Vec::new() };
+        let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
+            let number = || value.parse::<usize>().unwrap_or_else(|_| panic!("{name} is a number, not {value}"));
+            match &*name {
+                "--people" => options.people = number(),
+                "--perks" => options.perks = number(),
+                "--rounds" => options.rounds = number().max(1),
+                "--seconds" => options.round = Duration::from_secs(u64::try_from(number()).unwrap().max(1)),
+                "--only" => options.only = Some(value),
+                "--program" => options.others.push(value.into()),
+                _ => panic!("no such option: {name}"),
+            }
+        }
+        options
+    }
 }
 
 /// The programs on one database.
 struct Stand {
     world: World,
     merchant: Merchant,
-    /// With what tells it from this build.
-    serves: Vec<(String, Serve)>,
-    key: String,
+    /// Two replicas of each build, with what tells it from this build.
+    builds: Vec<(String, [Serve; 2])>,
+    kiosk: String,
+    door: String,
+    /// Decisions that were asked for, as long as every one is answered.
+    people: usize,
+}
+
+/// A scenario on one build and one database.
+struct Subject<'a> {
+    scenario: Scenario,
+    stand: &'a Stand,
+    replicas: &'a [Serve],
+    bodies: Vec<String>,
+    row: Row,
 }
 
 #[tokio::main]
 async fn main() {
-    let others: Vec<PathBuf> = std::env::args().skip(1).filter(|it| it != "--bench").map(PathBuf::from).collect();
+    let options = Options::read();
     let mut stands = Vec::new();
     for database in TestDatabase::migrated() {
-        stands.push(Stand::start(database, &others).await);
+        stands.push(Stand::start(database, &options).await);
     }
-    let mut subjects = vec![Subject::new("bare actix".to_owned(), bare::start(), "none", "open")];
-    for stand in &stands {
-        for (perk, _) in PERKS {
-            for (build, serve) in &stand.serves {
-                let name = format!("{}, {perk}{build}", stand.name());
-                subjects.push(Subject::new(name, serve.address(), &stand.key, perk));
-            }
-        }
-    }
-    println!("{CONNECTIONS} connections, {SUBJECTS} subjects, {ROUNDS} rounds of {ROUND:?}; load by {}", load::maker());
+    let bare = Bare { address: bare::start(), bodies: bodies(&SCENARIOS[0], options.people) };
+    let mut bare_row = Row::new("bare actix".to_owned(), 1);
+    let mut subjects: Vec<Subject<'_>> = stands.iter().flat_map(|stand| stand.subjects(&options)).collect();
+    println!(
+        "{} people, {} other perks, {} rounds of {:?}; load by {}",
+        options.people,
+        options.perks,
+        options.rounds,
+        options.round,
+        load::maker()
+    );
+    bare.run(WARM_UP);
     for subject in &subjects {
-        subject.load.run(WARM_UP);
+        subject.run(WARM_UP).await;
     }
-    for _ in 0..ROUNDS {
+    for _ in 0..options.rounds {
+        bare_row.rounds.push(bare.run(options.round));
         for subject in &mut subjects {
-            let figures = subject.load.run(ROUND);
-            subject.rounds.push(figures);
+            let round = subject.run(options.round).await;
+            subject.row.rounds.push(round);
         }
     }
-    println!("{}", table(&subjects));
+    let rows: Vec<_> = std::iter::once(bare_row).chain(subjects.into_iter().map(|subject| subject.row)).collect();
+    println!("{}", table(&rows));
     for stand in stands {
         stand.check_ledger();
     }
 }
 
+struct Bare {
+    address: SocketAddr,
+    bodies: Vec<String>,
+}
+
+impl Bare {
+    fn run(&self, time: Duration) -> Round {
+        let load = Load {
+            path: Kind::Check.path(),
+            key: "none",
+            bodies: &self.bodies,
+            connections: 64,
+            keyed: false,
+            once: false,
+        };
+        Round { figures: load.run(&[self.address], time), cores: CoreTime::default() }
+    }
+}
+
 impl Stand {
-    async fn start(database: TestDatabase, others: &[PathBuf]) -> Self {
+    async fn start(database: TestDatabase, options: &Options) -> Self {
         let world = World::live(database).await;
         let merchant = world.merchant("cathay").await;
-        for (perk, rule) in PERKS {
-            world.perk(&merchant, perk, rule).await;
+        for (perk, at_least, more) in PERKS {
+            world.perk(&merchant, perk, &rule(at_least, more)).await;
         }
-        world.import_scores(&merchant, (0..SUBJECTS).map(|nth| (subject(nth), "47.25"))).await;
-        let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "bench");
-        let (_, secret) = world.gateway.directory.create_key(key, CLI).await.unwrap();
-        let start = |program: &Path| Serve::start(program, &world.database, &[("rate_per_key", "0")]);
-        let mut serves = vec![(String::new(), start(Path::new(env!("CARGO_BIN_EXE_perkgate"))))];
-        serves.extend(others.iter().map(|other| (format!(" ({})", other.display()), start(other))));
-        Self { world, merchant, serves, key: secret.expose().to_owned() }
+        for nth in 0..options.perks {
+            world.perk(&merchant, &format!("other-{nth}"), &rule(&format!("{}.{nth}", 10 + nth % 80), "")).await;
+        }
+        world.import_scores(&merchant, (0..options.people).map(|nth| (scenarios::subject(nth), "47.25"))).await;
+        let key = async |role: Role| {
+            let audience = (role == Role::Door).then(|| DOOR_AUDIENCE.to_owned());
+            let key = NewKey { audience, ..NewKey::of(role, Some(merchant.id.clone()), "bench") };
+            world.gateway.directory.create_key(key, CLI).await.unwrap().1.expose().to_owned()
+        };
+        let (kiosk, door) = (key(Role::Kiosk).await, key(Role::Door).await);
+        let start = |program: &Path| {
+            // Behind one Redis prefix, or two replicas would hear nothing of each other.
+            [(); 2]
+                .map(|()| Serve::start(program, &world.database, &[("rate_per_key", "0"), ("redis_prefix", "bench:")]))
+        };
+        let mut builds = vec![(String::new(), start(Path::new(env!("CARGO_BIN_EXE_perkgate"))))];
+        builds.extend(options.others.iter().map(|other| (format!(" ({})", other.display()), start(other))));
+        Self { world, merchant, builds, kiosk, door, people: options.people }
     }
 
     fn name(&self) -> &'static str {
@@ -128,47 +193,73 @@ impl Stand {
         }
     }
 
-    /// Everything that was answered was granted and is in the log.
+    fn subjects(&self, options: &Options) -> impl Iterator<Item = Subject<'_>> {
+        let is_wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only));
+        SCENARIOS.into_iter().flat_map(move |scenario| {
+            self.builds.iter().filter_map(move |(build, replicas)| {
+                let name = format!("{}, {}{build}", self.name(), scenario.name);
+                is_wanted(&name).then(|| Subject {
+                    scenario,
+                    stand: self,
+                    replicas: &replicas[..scenario.replicas],
+                    bodies: bodies(&scenario, self.people),
+                    row: Row::new(name, scenario.kind.per_request()),
+                })
+            })
+        })
+    }
+
+    /// Everything that was answered is in the log.
     fn check_ledger(self) {
         let name = self.name();
-        drop(self.serves);
+        drop(self.builds);
         let tally = self.world.tally(&self.merchant);
-        assert_eq!(tally.denied, 0, "every check was to be granted");
         assert_eq!(tally.granted, tally.grants.len());
-        println!("{name}: {} granted, each with its grant; the log's root holds", tally.granted);
-    }
-}
-
-impl Subject {
-    fn new(name: String, address: SocketAddr, key: &str, perk: &str) -> Self {
-        let bodies = (0..SUBJECTS).map(|nth| format!(r#"{{"perk":"{perk}","subject":"{}"}}"#, subject(nth))).collect();
-        Self { name, load: Load::new(address, key, bodies, CONNECTIONS), rounds: Vec::new() }
-    }
-}
-
-fn subject(nth: usize) -> String {
-    format!("twitter:person{nth}")
-}
-
-/// Medians, and what they are of the first row's.
-fn table(subjects: &[Subject]) -> String {
-    let median = |subject: &Subject, of: fn(&Figures) -> f64| {
-        let mut figures: Vec<f64> = subject.rounds.iter().map(of).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
-    let rate = |subject: &Subject| median(subject, Figures::per_second);
-    let mut text = format!("{:<56}{:>12}{:>10}{:>10}{:>10}\n", "", "requests/s", "of bare", "p50 ms", "p99 ms");
-    for subject in subjects {
-        let _ = writeln!(
-            text,
-            "{:<56}{:>12.0}{:>10.2}{:>10.2}{:>10.2}",
-            subject.name,
-            rate(subject),
-            rate(subject) / rate(&subjects[0]),
-            median(subject, |it| it.p50_ms),
-            median(subject, |it| it.p99_ms),
+        println!(
+            "{name}: {} granted, each with its grant, {} denied, {} redeemed; the log's root holds",
+            tally.granted,
+            tally.denied,
+            tally.redeemed.len()
         );
     }
-    text
+}
+
+impl Subject<'_> {
+    async fn run(&self, time: Duration) -> Round {
+        let redeems = self.scenario.kind == Kind::Redeem;
+        let tokens = if redeems { self.tokens(time).await } else { Vec::new() };
+        let load = Load {
+            path: self.scenario.kind.path(),
+            key: if redeems { &self.stand.door } else { &self.stand.kiosk },
+            bodies: if redeems { &tokens } else { &self.bodies },
+            connections: self.scenario.connections,
+            keyed: self.scenario.kind == Kind::KeyedCheck,
+            once: redeems,
+        };
+        let addresses: Vec<_> = self.replicas.iter().map(Serve::address).collect();
+        let servers: Vec<_> = self.replicas.iter().map(Serve::id).collect();
+        let before = CoreTime::read(&servers);
+        let figures = load.run(&addresses, time);
+        Round { figures, cores: CoreTime::read(&servers) - before }
+    }
+
+    /// The bodies that spend as many tokens as a round can.
+    async fn tokens(&self, time: Duration) -> Vec<String> {
+        let wanted = TOKENS_A_SECOND * usize::try_from(time.as_secs()).unwrap();
+        let (http, mut tokens) = (reqwest::Client::new(), Vec::new());
+        while tokens.len() < wanted {
+            let checks = (0..100).map(|nth| json!({"perk": "open", "subject": scenarios::subject(nth)}));
+            let answer = http
+                .post(self.replicas[0].url(Kind::Batch.path()))
+                .bearer_auth(&self.stand.kiosk)
+                .header("Content-Type", "application/json")
+                .body(json!({"checks": checks.collect::<Vec<_>>()}).to_string())
+                .send();
+            let answer: Value = serde_json::from_str(&answer.await.unwrap().text().await.unwrap()).unwrap();
+            tokens.extend(
+                answer["results"].as_array().unwrap().iter().map(|it| redemption(it["token"].as_str().unwrap())),
+            );
+        }
+        tokens
+    }
 }
