@@ -10,8 +10,9 @@ use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
-use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
+use crate::ledger::events::{Text, WrittenFacts};
 
 pub(super) fn new_merchant(
     slug: MerchantSlug,
@@ -52,8 +53,11 @@ pub(super) fn create_merchant(
         error => error.into(),
     })?;
     bump_epoch(conn, store::EPOCH)?;
-    let facts =
-        object([("slug", merchant.slug.as_str()), ("name", &merchant.name), ("time_zone", &merchant.time_zone)]);
+    let facts = WrittenFacts::of(&MerchantCreated {
+        name: Some(merchant.name.as_str().into()),
+        slug: Some(merchant.slug.as_str().into()),
+        time_zone: Some(merchant.time_zone.as_str().into()),
+    });
     for log in [LogOwner::Operator, LogOwner::Merchant(merchant.id.clone())] {
         events.push(EventDraft {
             log,
@@ -87,7 +91,7 @@ pub(super) fn set_time_zone(
         kind: "merchant.rezoned",
         about: merchant.id.to_string(),
         actor: actor.clone(),
-        facts: object([("time_zone", merchant.time_zone.as_str()), ("was", &was)]),
+        facts: WrittenFacts::of(&MerchantRezoned { time_zone: merchant.time_zone.as_str().into(), was: was.into() }),
         personal: None,
     });
     Ok(merchant)
@@ -145,20 +149,15 @@ pub(super) fn revoke_key(
 
 fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {
     let log = key.merchant.clone().map_or(LogOwner::Operator, LogOwner::Merchant);
-    let (expires_at, origins) = (key.expires_at.map(|at| at.to_string()), key.origins_text());
-    let bound = [
-        ("role", Some(key.role.as_str())),
-        ("label", Some(key.label.as_str())),
-        ("location", key.location.as_deref()),
-        ("kiosk", key.kiosk.as_deref()),
-        ("audience", key.audience.as_deref()),
-        ("origins", origins.as_deref()),
-        ("expires_at", expires_at.as_deref()),
-    ];
-    let facts = object(bound.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let text = |text: &'_ Option<String>| text.clone().map(Text::from);
+    let facts = WrittenFacts::of(&KeyChanged {
+        audience: text(&key.audience),
+        expires_at: key.expires_at,
+        kiosk: text(&key.kiosk),
+        label: key.label.as_str().into(),
+        location: text(&key.location),
+        origins: text(&key.origins_text()),
+        role: key.role.as_str().into(),
+    });
     EventDraft { log, kind, about: key.id.to_string(), actor, facts, personal: None }
-}
-
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> Json {
-    Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), Json::Text(value.to_owned()))).collect())
 }

@@ -1,13 +1,12 @@
 //! Exports of a log, each an event of the log that it exports.
 
-use jiff::Timestamp;
-
 use crate::audit::export::record::Form;
 use crate::audit::export::{Export, ExportError, Start, Wanted};
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::MerchantId;
-use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft};
+use crate::ledger::events::WrittenFacts;
+use crate::ledger::events::logs::LogExported;
 use crate::ledger::{Ledger, LedgerError};
 
 /// The kind of an export's event.
@@ -35,20 +34,18 @@ impl Exporter {
 
     async fn record(&self, actor: Actor, wanted: &Wanted, start: Option<&Start>) -> Result<(), LedgerError> {
         let Wanted { log, period, form, .. } = wanted;
-        let instant = |at: Option<Timestamp>| at.map_or(Json::Null, |at| Json::text(at.to_string()));
         let format = match form {
             Form::Ndjson => "ndjson",
             Form::Csv => "csv",
         };
-        let facts = [
-            ("format", Json::text(format)),
-            ("from", instant(period.from)),
-            ("to", instant(period.to)),
-            ("since", start.map_or(Json::Null, |start| Json::whole(start.at))),
-        ];
+        let facts = WrittenFacts::of(&LogExported {
+            format: format.into(),
+            from: period.from.into(),
+            since: start.map(|start| start.at).into(),
+            to: period.to.into(),
+        });
         let about = log.merchant().map_or("operator", MerchantId::as_str).to_owned();
-        let draft =
-            EventDraft { log: log.clone(), kind: KIND, about, actor, facts: Json::object(facts), personal: None };
+        let draft = EventDraft { log: log.clone(), kind: KIND, about, actor, facts, personal: None };
         self.ledger
             .change(move |_, events| {
                 events.push(draft);

@@ -136,11 +136,7 @@ impl SubjectAccess {
         let explanation = event.reasons.iter().map(Reason::message).collect();
         let mut would_have_changed = Vec::new();
         if !event.reasons.is_empty() {
-            let facts = event.event.facts.as_ref();
-            let fact = |name: &str| facts.and_then(|facts| facts.member(name));
-            let perk = fact("perk").and_then(Json::as_text).unwrap_or_default().to_owned();
-            let version = fact("rule_version").and_then(Json::as_whole).and_then(|it| i32::try_from(it).ok());
-            let key = (perk, version.unwrap_or_default());
+            let key = event.event.rule_of_check()?.unwrap_or_default();
             let zone = match zones.get(&key) {
                 Some(zone) => zone.clone(),
                 None => self.zone_of(merchant, &key.0, key.1).await?,

@@ -221,8 +221,8 @@ impl Json {
     }
 }
 
-/// A JSON string as RFC 8785 §3.2.2.2 writes it.
-fn write_text(text: &str, out: &mut String) {
+/// Writes a JSON string as RFC 8785 §3.2.2.2 does.
+pub fn write_text(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -13,6 +13,7 @@ use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkI
 use crate::foundation::json::Json;
 use crate::foundation::period::Period;
 use crate::foundation::subject::{SubjectHandle, SubjectRefs};
+use crate::ledger::events::WrittenFacts;
 use crate::rules::limit::LimitClaim;
 use crate::tokens::claims::Claims;
 
@@ -62,8 +63,8 @@ pub struct EventDraft {
     /// The id of what it is about.
     pub about: String,
     pub actor: Actor,
-    /// An object of facts that name nobody.
-    pub facts: Json,
+    /// The facts, which name nobody.
+    pub facts: WrittenFacts,
     pub personal: Option<Personal>,
 }
 

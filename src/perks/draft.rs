@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::error::PerkError;
 use super::four_eyes;
 use super::keys;
-use super::life::Change;
+use super::life::{Change, version_of};
 use super::lint_inputs::lint_context;
 use super::perk::{Made, NewVersion, VersionStatus};
 use super::store::{self, PerkRow, VersionRow};
@@ -15,6 +15,7 @@ use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::events::{CanonicalValue, WrittenFacts};
 use crate::rules::lint::{Lint, lint, restarts};
 use crate::rules::rule::Rule;
 
@@ -59,7 +60,7 @@ impl Draft {
             step_note: None,
         };
         store::insert_version(change.conn, &row)?;
-        change.tell("rule.drafted", perk, &row, []);
+        change.tell("rule.drafted", perk, &version_of(perk, &row));
         if !self.publish {
             store::update_perk(change.conn, merchant, perk)?;
         } else if four_eyes::is_required(change.conn, merchant)? {
@@ -131,14 +132,14 @@ pub(super) fn event(
     actor: &Actor,
     kind: &'static str,
     about: &str,
-    facts: impl IntoIterator<Item = (&'static str, Json)>,
+    facts: &impl CanonicalValue,
 ) -> EventDraft {
     EventDraft {
         log: LogOwner::Merchant(merchant.clone()),
         kind,
         about: about.to_owned(),
         actor: actor.clone(),
-        facts: Json::object(facts),
+        facts: WrittenFacts::of(facts),
         personal: None,
     }
 }

@@ -21,6 +21,8 @@ use crate::foundation::document::Issue;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft};
+use crate::ledger::events::Nullable;
+use crate::ledger::events::perks::VersionChanged;
 use crate::rules::instant;
 use crate::rules::rule::Rule;
 
@@ -92,25 +94,11 @@ impl Change<'_> {
         status.as_str().clone_into(&mut row.status);
         row.step_note = note;
         store::update_version(self.conn, self.merchant, row)?;
-        self.tell(kind, perk, row, []);
+        self.tell(kind, perk, &version_of(perk, row));
         Ok(())
     }
 
-    pub(super) fn tell<const N: usize>(
-        &mut self,
-        kind: &'static str,
-        perk: &PerkRow,
-        row: &VersionRow,
-        more: [(&'static str, Json); N],
-    ) {
-        let note = row.step_note.as_deref().or(row.change_note.as_deref());
-        let mut facts = vec![
-            ("perk", Json::text(&perk.slug)),
-            ("version", Json::whole(i64::from(row.version))),
-            ("rule_hash", Json::text(&row.rule_hash)),
-            ("change_note", Json::optional(note)),
-        ];
-        facts.extend(more);
+    pub(super) fn tell(&mut self, kind: &'static str, perk: &PerkRow, facts: &VersionChanged<'_>) {
         self.events.push(draft::event(self.merchant, self.actor, kind, &perk.id, facts));
     }
 
@@ -154,7 +142,7 @@ impl Change<'_> {
         perk.published_version = Some(row.version);
         store::update_perk(self.conn, self.merchant, perk)?;
         bump_epoch(self.conn, EPOCH)?;
-        self.tell("rule.published", perk, row, [("from", Json::text(from.to_string()))]);
+        self.tell("rule.published", perk, &VersionChanged { from: Some(from), ..version_of(perk, row) });
         Ok(())
     }
 
@@ -183,7 +171,7 @@ impl Change<'_> {
     pub(super) fn delete(&mut self, perk: &PerkRow, row: &VersionRow, status: VersionStatus) -> Result<(), PerkError> {
         require_draft(status)?;
         store::delete_version(self.conn, self.merchant, &perk.id, row.version)?;
-        self.tell("rule.deleted", perk, row, []);
+        self.tell("rule.deleted", perk, &version_of(perk, row));
         Ok(())
     }
 
@@ -285,7 +273,7 @@ impl Change<'_> {
         row.step_note = note;
         store::update_version(self.conn, self.merchant, row)?;
         bump_epoch(self.conn, EPOCH)?;
-        self.tell("rule.scheduled", perk, row, [("from", Json::text(at.to_string()))]);
+        self.tell("rule.scheduled", perk, &VersionChanged { from: Some(at), ..version_of(perk, row) });
         Ok(warnings)
     }
 
@@ -352,6 +340,18 @@ impl Change<'_> {
         four_eyes::require_approval(self.conn, self.merchant, row)?;
         let rule = rule_of(perk, row)?;
         draft::check(self.conn, self.merchant, perk, &rule, from)
+    }
+}
+
+/// The version as an event records it.
+pub(super) fn version_of<'a>(perk: &'a PerkRow, row: &'a VersionRow) -> VersionChanged<'a> {
+    VersionChanged {
+        change_note: Nullable::text(row.step_note.as_deref().or(row.change_note.as_deref())),
+        from: None,
+        perk: perk.slug.as_str().into(),
+        rule_hash: row.rule_hash.as_str().into(),
+        to: None,
+        version: row.version,
     }
 }
 

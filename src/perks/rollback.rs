@@ -2,12 +2,12 @@
 
 use super::draft::Draft;
 use super::error::PerkError;
-use super::life::{Change, Expected, require, rule_of, wrong};
+use super::life::{Change, Expected, require, rule_of, version_of, wrong};
 use super::perk::Made;
 use super::perk::VersionStatus;
 use super::store::{self, PerkRow};
 use crate::foundation::document::Issue;
-use crate::foundation::json::Json;
+use crate::ledger::events::perks::VersionChanged;
 
 impl Change<'_> {
     /// Makes the content of an earlier version a new one that decides, and that no schedule made before
@@ -27,7 +27,7 @@ impl Change<'_> {
         let draft = Draft { rule, publish: true, change_note: Some(note) };
         let mut made = draft.store(self, perk).map_err(of_rule)?;
         let (row, _) = self.version(perk, made.version.version, &Expected::Anything)?;
-        self.tell("rule.rolled_back", perk, &row, [("to", Json::whole(i64::from(to)))]);
+        self.tell("rule.rolled_back", perk, &VersionChanged { to: Some(to), ..version_of(perk, &row) });
         if let Some(mut next) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
             let version = next.version;
             let (code, detail) = if made.version.status == VersionStatus::Published {

@@ -12,8 +12,9 @@ use super::store::{self, PerkRow};
 use crate::database::DatabaseError;
 use crate::database::followed::bump_epoch;
 use crate::foundation::ids::{self, MerchantId, PerkId, PerkSlug};
-use crate::foundation::json::Json;
 use crate::ledger::entry::Actor;
+use crate::ledger::events::Nullable;
+use crate::ledger::events::perks::PerkChanged;
 
 impl PerkStatus {
     /// The kind of the event that brought a perk here.
@@ -104,9 +105,9 @@ impl Change<'_> {
             DatabaseError::Duplicate(_) => PerkError::Exists,
             other => other.into(),
         })?;
-        let facts =
-            [("perk", Json::text(&row.slug)), ("name", Json::text(&row.name)), ("purpose", Json::text(&row.purpose))];
-        self.events.push(event(self.merchant, self.actor, "perk.created", &row.id, facts));
+        let (name, purpose) = (Some(row.name.as_str().into()), Some(row.purpose.as_str().into()));
+        let facts = PerkChanged { name, purpose, ..unchanged(&row) };
+        self.events.push(event(self.merchant, self.actor, "perk.created", &row.id, &facts));
         Ok(row)
     }
 
@@ -119,13 +120,13 @@ impl Change<'_> {
     ) -> Result<(), PerkError> {
         if let Some(name) = name.filter(|name| *name != perk.name) {
             perk.name = name;
-            let facts = vec![("perk", Json::text(&perk.slug)), ("name", Json::text(&perk.name))];
-            self.events.push(event(self.merchant, self.actor, "perk.renamed", &perk.id, facts));
+            let facts = PerkChanged { name: Some(perk.name.as_str().into()), ..unchanged(perk) };
+            self.events.push(event(self.merchant, self.actor, "perk.renamed", &perk.id, &facts));
         }
         if let Some(purpose) = purpose.filter(|purpose| purpose.as_str() != perk.purpose) {
             purpose.as_str().clone_into(&mut perk.purpose);
-            let facts = vec![("perk", Json::text(&perk.slug)), ("purpose", Json::text(&perk.purpose))];
-            self.events.push(event(self.merchant, self.actor, "perk.repurposed", &perk.id, facts));
+            let facts = PerkChanged { purpose: Some(perk.purpose.as_str().into()), ..unchanged(perk) };
+            self.events.push(event(self.merchant, self.actor, "perk.repurposed", &perk.id, &facts));
         }
         store::update_perk(self.conn, self.merchant, perk)?;
         Ok(())
@@ -140,11 +141,17 @@ impl Change<'_> {
         status.as_str().clone_into(&mut perk.status);
         perk.status_by = Some(name_of(self.actor));
         perk.status_at = Some(self.now.as_microsecond());
-        let facts = vec![("perk", Json::text(&perk.slug)), ("change_note", Json::optional(note.as_deref()))];
         perk.status_note = note;
         store::update_perk(self.conn, self.merchant, perk)?;
         bump_epoch(self.conn, EPOCH)?;
-        self.events.push(event(self.merchant, self.actor, status.kind(), &perk.id, facts));
+        let note = Nullable::text(perk.status_note.as_deref());
+        let facts = PerkChanged { change_note: Some(note), ..unchanged(perk) };
+        self.events.push(event(self.merchant, self.actor, status.kind(), &perk.id, &facts));
         Ok(())
     }
+}
+
+/// The perk as an event of any kind names it.
+fn unchanged(perk: &PerkRow) -> PerkChanged<'_> {
+    PerkChanged { change_note: None, name: None, perk: perk.slug.as_str().into(), purpose: None }
 }

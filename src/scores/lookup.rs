@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
-use crate::foundation::json::Json;
 use crate::foundation::period::Period;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::events::WrittenFacts;
+use crate::ledger::events::perks::SourceCreated;
 use crate::ledger::{Ledger, LedgerError};
 
 use super::cache::ScoreCache;
@@ -337,16 +338,18 @@ fn standing(
 }
 
 fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventDraft {
-    let refresh = source.refresh.map(|every| ("refresh".to_owned(), Json::Text(every.to_string())));
-    let scale = [("minimum", source.minimum), ("maximum", source.maximum)];
-    let scale = scale.map(|(name, end)| (name.to_owned(), Json::Number(end)));
-    let name = [("source".to_owned(), Json::Text(source.name.to_string()))];
+    let facts = WrittenFacts::of(&SourceCreated {
+        maximum: source.maximum,
+        minimum: source.minimum,
+        refresh: source.refresh,
+        source: source.name.as_str().into(),
+    });
     EventDraft {
         log: LogOwner::Merchant(merchant),
         kind: "source.created",
         about: source.name.to_string(),
         actor,
-        facts: Json::Object(name.into_iter().chain(scale).chain(refresh).collect()),
+        facts,
         personal: None,
     }
 }
@@ -532,6 +535,6 @@ mod tests {
         let event = source_created(merchant.clone(), Actor { key: None, role: "cli" }, &kred);
         assert_eq!((event.kind, event.about.as_str()), ("source.created", "kred"));
         assert_eq!(event.log, LogOwner::Merchant(merchant));
-        assert_eq!(event.facts.canonical(), r#"{"maximum":1000,"minimum":1,"source":"kred"}"#);
+        assert_eq!(event.facts.as_str(), r#"{"maximum":1000,"minimum":1,"source":"kred"}"#);
     }
 }

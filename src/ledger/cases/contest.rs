@@ -12,14 +12,14 @@ use super::model::{Personal, Referral, ReferralStatus};
 use crate::database::{Abort, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
-use crate::foundation::json::Json;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckRecord, LogOwner};
-use crate::ledger::events::{Event, StoredEvent};
+use crate::ledger::events::Event;
+use crate::ledger::events::cases::ContestOpened;
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, AdditionRow, ReferralRow, people};
 use crate::ledger::write::append::Leaf;
-use crate::ledger::write::check;
+use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::subjects::{self, Subject};
 use crate::ledger::write::transaction::Transaction;
 use crate::ledger::{Ledger, LedgerError};
@@ -155,7 +155,7 @@ fn opened(tx: &mut Transaction<'_>, objection: &Objection) -> Result<Contest, Ab
     if !is_known {
         return Err(Abort::Refused(ContestError::Erased));
     }
-    let row = row_of(objection, &event, asked.at)?;
+    let row = row_of(objection, &event, asked.at);
     let subject = subjects::find(tx.conn, &tx.context.keyring, merchant, &row.subject)?;
     let (_, subject) = subject.ok_or(Abort::Refused(ContestError::Erased))?;
     let open = ReferralStatus::Open.as_str();
@@ -184,7 +184,7 @@ fn opened(tx: &mut Transaction<'_>, objection: &Objection) -> Result<Contest, Ab
         }
     };
     let facts = facts_of(&row, &event, asked.at, case.as_ref());
-    let leaf = leaf(tx.context, objection, kind, facts, &subject)?;
+    let leaf = leaf(tx.context, objection, kind, &facts, &subject)?;
     tx.append(vec![leaf])?;
     let referral = case::with_additions(tx.conn, merchant, vec![referral])?.pop();
     let referral = referral.ok_or(DatabaseError::NotFound)?;
@@ -196,14 +196,13 @@ fn opened(tx: &mut Transaction<'_>, objection: &Objection) -> Result<Contest, Ab
 fn refused(
     tx: &mut Transaction<'_>,
     objection: &Objection,
-) -> Result<(StoredEvent, CheckRecord, bool), Abort<ContestError>> {
+) -> Result<(StoredCheck, CheckRecord, bool), Abort<ContestError>> {
     let Objection { merchant, check, .. } = objection;
-    let event = replay::find_event(tx.conn, merchant, check, check::KIND)?;
-    let told = |name: &str| event.as_ref().and_then(|event| event.facts.member(name)).and_then(Json::as_text);
+    let event: Option<StoredCheck> = replay::find_event(tx.conn, merchant, check, check::KIND)?;
     // The person before any case, as in an erasure: an erasure either sees this case and closes it, or comes
     // first and refuses it; and of two who contest, the second sees the case of the first.
-    let is_known = match told("subject") {
-        Some(subject) => !people::hold_subjects(tx.conn, merchant, &[subject])?.is_empty(),
+    let is_known = match &event {
+        Some(event) => !people::hold_subjects(tx.conn, merchant, &[&event.facts.subject])?.is_empty(),
         None => false,
     };
     let own = store::lock_referral(tx.conn, merchant, check)?;
@@ -237,24 +236,29 @@ fn refused(
 }
 
 /// The facts of a contested refusal that name nobody; `case` is the open one that it is added to.
-fn facts_of(row: &ReferralRow, event: &StoredEvent, asked_at: Timestamp, case: Option<&ReferralRow>) -> Json {
-    let facts = [
-        ("perk", Json::text(&row.perk)),
-        ("perk_id", Json::text(&row.perk_id)),
-        ("rule_version", Json::whole(i64::from(row.rule_version))),
-        ("subject", Json::text(&row.subject)),
-        ("decision", Json::text(Decision::Denied.as_str())),
-        ("decided_at", Json::text(asked_at.to_string())),
-        ("reasons", event.facts.member("reasons").cloned().unwrap_or(Json::Null)),
-    ];
-    Json::object(facts.into_iter().chain(case.map(|case| ("case", Json::text(&case.check_id)))))
+fn facts_of<'a>(
+    row: &'a ReferralRow,
+    event: &'a StoredCheck,
+    asked_at: Timestamp,
+    case: Option<&'a ReferralRow>,
+) -> ContestOpened<'a> {
+    ContestOpened {
+        case: case.map(|case| case.check_id.as_str().into()),
+        decided_at: asked_at,
+        decision: Decision::Denied,
+        perk: row.perk.as_str().into(),
+        perk_id: row.perk_id.as_str().into(),
+        reasons: event.facts.reasons.clone(),
+        rule_version: row.rule_version,
+        subject: row.subject.as_str().into(),
+    }
 }
 
 fn leaf(
     context: &WriterContext,
     objection: &Objection,
     kind: &'static str,
-    facts: Json,
+    facts: &ContestOpened<'_>,
     subject: &Subject,
 ) -> Result<Leaf, DatabaseError> {
     let personal = Personal { note: objection.reason.clone() };
@@ -280,19 +284,15 @@ fn leaf(
     })
 }
 
-fn row_of(objection: &Objection, event: &StoredEvent, asked_at: Timestamp) -> Result<ReferralRow, DatabaseError> {
-    let text = |name: &'static str| {
-        let told = event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
-        told.ok_or_else(|| DatabaseError::corrupt("check event", name))
-    };
-    let version = event.facts.member("rule_version").and_then(Json::as_whole).and_then(|n| i32::try_from(n).ok());
-    Ok(ReferralRow {
+fn row_of(objection: &Objection, event: &StoredCheck, asked_at: Timestamp) -> ReferralRow {
+    let facts = &event.facts;
+    ReferralRow {
         check_id: objection.check.as_str().to_owned(),
         merchant_id: objection.merchant.as_str().to_owned(),
-        perk_id: text("perk_id")?,
-        perk: text("perk")?,
-        rule_version: version.ok_or_else(|| DatabaseError::corrupt("check event", "rule_version"))?,
-        subject: text("subject")?,
+        perk_id: facts.perk_id.clone().into_owned(),
+        perk: facts.perk.clone().into_owned(),
+        rule_version: facts.rule_version,
+        subject: facts.subject.clone().into_owned(),
         status: ReferralStatus::Open.as_str().to_owned(),
         created_at: asked_at.as_microsecond(),
         decided_at: None,
@@ -301,5 +301,5 @@ fn row_of(objection: &Objection, event: &StoredEvent, asked_at: Timestamp) -> Re
         grant_id: None,
         contested_at: Some(objection.at.as_microsecond()),
         contested_by: Some(objection.by.name()),
-    })
+    }
 }

@@ -6,6 +6,7 @@
 //! that a limit refuses is rolled back whole, and the referral stays open.
 
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 
 use super::case::with_additions;
 use super::contest;
@@ -18,12 +19,13 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectHandle, SubjectRef};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, LogOwner};
-use crate::ledger::events::Event;
+use crate::ledger::events::cases::CaseDecided;
+use crate::ledger::events::{Event, Nullable, Text};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, ReferralRow};
 use crate::ledger::write::append::Leaf;
 use crate::ledger::write::batch::{self, CheckOutcome};
-use crate::ledger::write::check;
+use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::subjects::{self, Subject};
 use crate::ledger::write::transaction::{Transaction, Turn};
 use crate::ledger::{Ledger, LedgerError, Recorded};
@@ -155,24 +157,24 @@ fn find(
         return Ok(None);
     };
     let Some(asked) = replay::recorded_check(conn, &context.keyring, merchant, check)? else { return Ok(None) };
-    let Some(event) = replay::find_event(conn, merchant, check, check::KIND)? else { return Ok(None) };
+    let event: Option<StoredCheck> = replay::find_event(conn, merchant, check, check::KIND)?;
+    let Some(event) = event else { return Ok(None) };
     let mut note_of = |check: &CheckId, kind: &str| match replay::find_event(conn, merchant, check, kind)? {
-        Some(event) => Ok(check::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note)),
+        Some(event) => Ok(check::unsealed::<Personal, IgnoredAny>(&event, &subject)?.map(|personal| personal.note)),
         None => Ok::<_, DatabaseError>(None),
     };
     let objection = if row.contested_at.is_some() { note_of(check, contest::OPENED)? } else { None };
     let added = referral.contest.iter().flat_map(|contest| &contest.added);
     let added_objections = added.map(|added| note_of(&added.check, contest::ADDED)).collect::<Result<_, _>>()?;
     let note = note_of(check, kind_of(&row))?;
-    let told = |name: &str| event.facts.member(name).and_then(Json::as_text).map(str::to_owned);
-    let party = event.facts.member("party").and_then(Json::as_whole).and_then(|party| u64::try_from(party).ok());
+    let text = |text: &Nullable<Text<'_>>| text.0.as_deref().map(str::to_owned);
     Ok(Some(Referred {
         referral,
         asked: asked.get().clone(),
         subject_ref,
-        party: party.unwrap_or(1),
-        location: told("location"),
-        kiosk: told("kiosk"),
+        party: event.facts.party,
+        location: text(&event.facts.location),
+        kiosk: text(&event.facts.kiosk),
         context: check::context(&event, &subject)?,
         handle: subject.secret.handle().clone(),
         objection,
@@ -245,15 +247,15 @@ pub(crate) fn leaf(
         merchant: Some(&resolution.merchant),
         actor: &resolution.by,
         about: &row.check_id,
-        facts: Json::object([
-            ("decision", Json::text(&row.status)),
-            ("perk", Json::text(&row.perk)),
-            ("perk_id", Json::text(&row.perk_id)),
-            ("rule_version", Json::whole(i64::from(row.rule_version))),
-            ("subject", Json::text(&row.subject)),
-            ("check", Json::optional(row.resolved_by.as_deref())),
-            ("grant", Json::optional(row.grant_id.as_deref())),
-        ]),
+        facts: &CaseDecided {
+            check: Nullable::text(row.resolved_by.as_deref()),
+            decision: row.status.as_str().into(),
+            grant: Nullable::text(row.grant_id.as_deref()),
+            perk: row.perk.as_str().into(),
+            perk_id: row.perk_id.as_str().into(),
+            rule_version: row.rule_version,
+            subject: row.subject.as_str().into(),
+        },
         sealed: sealed.as_deref(),
     }
     .to_body();

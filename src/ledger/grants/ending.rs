@@ -7,17 +7,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::claims;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{GrantId, MerchantId};
 use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner, Personal};
-use crate::ledger::events::StoredEvent;
+use crate::ledger::events::ending::{GrantEnded, UseReturned};
+use crate::ledger::events::{Nullable, Text, WrittenFacts};
 use crate::ledger::store::{self, GrantRow, UseRow};
-use crate::ledger::write::check;
+use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::counters::{self, Counter, CounterKey, Wanted};
 use crate::ledger::{Ledger, LedgerError};
 use crate::rules::limit::{CONCURRENT, ROLLING, is_across_perks};
+use crate::tokens::claims::Claims;
 
 /// The most grants that one change takes back. A change holds the writer's thread and the locks of all
 /// that its grants used; checks that came meanwhile go before the next change.
@@ -216,13 +219,14 @@ fn release(
     let freed = locked.take_uses(&row.id, |held| held.stay > 0);
     counters::store(conn, locked.counters)?;
     store::release_grant(conn, merchant, &row.id, now.as_microsecond())?;
-    let mut facts = told(&row, now);
-    facts.extend([
-        ("location", Json::optional(leaving.location.as_deref())),
-        ("kiosk", Json::optional(leaving.kiosk.as_deref())),
-        ("returned", returned(freed.iter().map(|held| (held, CONCURRENT)))),
-    ]);
-    events.push(event(merchant, &leaving.actor, RELEASED, &row.id, facts));
+    let claims = claims::read(&row)?;
+    let facts = GrantEnded {
+        kiosk: Some(Nullable::text(leaving.kiosk.as_deref())),
+        location: Some(Nullable::text(leaving.location.as_deref())),
+        returned: freed.iter().map(|held| returned(held, CONCURRENT)).collect(),
+        ..ended(&row, &claims, now)
+    };
+    events.push(event(merchant, &leaving.actor, RELEASED, &row.id, &facts));
     Ok(now)
 }
 
@@ -261,30 +265,30 @@ fn void(
         let gives_back = !was_spent && !taking.keep_uses;
         // A place that no guest has taken yet is free in any case; one that has keeps it until it leaves.
         let freed = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));
-        let mut back: Vec<Json> =
-            freed.iter().map(|held| one(held, if held.stay > 0 { CONCURRENT } else { ROLLING })).collect();
+        let mut back: Vec<UseReturned<'_>> =
+            freed.iter().map(|held| returned(held, if held.stay > 0 { CONCURRENT } else { ROLLING })).collect();
         for (key, cost) in sums.get(&row.id).into_iter().flatten().filter(|_| gives_back) {
             if let Some(counter) = locked.counters.get_mut(key) {
                 counter.give_back(*cost);
                 let [_, _, limit, scope, window] = key;
-                back.push(part(limit, scope, window, i64::try_from(*cost).unwrap_or(i64::MAX)));
+                back.push(part(limit, scope, window, *cost));
             }
         }
-        let mut facts = told(row, now);
-        facts.extend([("keeps_uses", Json::Bool(taking.keep_uses)), ("returned", Json::List(back))]);
-        let note = ("note", Json::text(&taking.note));
+        let claims = claims::read(row)?;
+        let mut facts = GrantEnded { keeps_uses: Some(taking.keep_uses), returned: back, ..ended(row, &claims, now) };
         let personal = match by {
             By::Token => {
-                facts.extend([note, ("revoked", Json::Bool(true))]);
+                facts.note = Some(taking.note.as_str().into());
+                facts.revoked = Some(true);
                 None
             }
             // What someone wrote may name the person.
             By::Grant => {
-                let subject = facts.iter().find(|(name, _)| *name == "subject").and_then(|(_, sub)| sub.as_text());
-                subject.map(|subject| Personal { subject: subject.to_owned(), fields: Json::object([note]) })
+                let fields = Json::object([("note", Json::text(&taking.note))]);
+                Some(Personal { subject: claims.sub.as_str().to_owned(), fields })
             }
         };
-        events.push(EventDraft { personal, ..event(merchant, &taking.actor, VOIDED, &row.id, facts) });
+        events.push(EventDraft { personal, ..event(merchant, &taking.actor, VOIDED, &row.id, &facts) });
     }
     store::void_grants(conn, merchant, &voided, now.as_microsecond())?;
     counters::store(conn, locked.counters)?;
@@ -308,67 +312,54 @@ fn sums_used(
     for row in &rows {
         // A pruned body tells nothing any more: its windows are long over.
         let Some(body) = bodies.remove(&row.check_id) else { continue };
-        let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("check event", e))?;
-        let limits = event.facts.member("limits").and_then(Json::as_list).unwrap_or_default();
-        let keys = limits.iter().filter(|limit| limit.member("horizon").is_none()).filter_map(|limit| {
-            let text = |name| limit.member(name).and_then(Json::as_text).map(str::to_owned);
-            let (scope, cost) = (text("scope")?, limit.member("cost").and_then(Json::as_whole)?);
-            let perk = if is_across_perks(&scope) { String::new() } else { row.perk_id.clone() };
-            let key = [merchant.as_str().to_owned(), perk, text("id")?, scope, text("window")?];
-            Some((key, u64::try_from(cost).ok()?))
+        let event = StoredCheck::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+        let sums = event.facts.limits.into_iter().filter(|limit| limit.horizon.is_none());
+        let keys = sums.map(|limit| {
+            let perk = if is_across_perks(&limit.scope) { String::new() } else { row.perk_id.clone() };
+            let [id, scope, window] = [limit.id, limit.scope, limit.window].map(Text::into_owned);
+            ([merchant.as_str().to_owned(), perk, id, scope, window], limit.cost)
         });
         used.insert(row.id.clone(), keys.collect());
     }
     Ok(used)
 }
 
-/// The facts that the token states, so that a report needs no other event.
-fn told(row: &GrantRow, now: Timestamp) -> Vec<(&'static str, Json)> {
-    let claims = Json::parse(&row.claims).unwrap_or(Json::Null);
-    let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
-    vec![
-        ("check", Json::text(&row.check_id)),
-        ("perk_id", Json::text(&row.perk_id)),
-        ("perk", told("perk")),
-        ("tier", told("tier")),
-        ("rule_version", told("rule")),
-        ("subject", told("sub")),
-        ("party", told("party")),
+/// The end of the grant, with what the token states, so that a report needs no other event.
+fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, now: Timestamp) -> GrantEnded<'a> {
+    GrantEnded {
+        check: row.check_id.as_str().into(),
         // The event's own time is that of its turn, which may come a moment later.
-        ("ended_at", Json::text(now.to_string())),
-    ]
+        ended_at: now,
+        keeps_uses: None,
+        kiosk: None,
+        location: None,
+        note: None,
+        party: claims.party.into(),
+        perk: Nullable::some(claims.perk.as_str().into()),
+        perk_id: row.perk_id.as_str().into(),
+        returned: Vec::new(),
+        revoked: None,
+        rule_version: Nullable::some(claims.rule),
+        subject: Nullable::some(claims.sub.as_str().into()),
+        tier: Nullable::some(claims.tier.as_str().into()),
+    }
 }
 
-fn returned<'a>(freed: impl Iterator<Item = (&'a UseRow, &'static str)>) -> Json {
-    Json::List(freed.map(|(held, window)| one(held, window)).collect())
+fn returned<'a>(held: &'a UseRow, window: &'a str) -> UseReturned<'a> {
+    part(&held.limit_id, &held.scope_key, window, u64::try_from(held.cost).unwrap_or(0))
 }
 
-fn one(held: &UseRow, window: &str) -> Json {
-    part(&held.limit_id, &held.scope_key, window, held.cost)
+fn part<'a>(limit: &'a str, scope: &'a str, window: &'a str, cost: u64) -> UseReturned<'a> {
+    UseReturned { cost, id: limit.into(), scope: scope.into(), window: window.into() }
 }
 
-fn part(limit: &str, scope: &str, window: &str, cost: i64) -> Json {
-    Json::object([
-        ("id", Json::text(limit)),
-        ("scope", Json::text(scope)),
-        ("window", Json::text(window)),
-        ("cost", Json::whole(cost)),
-    ])
-}
-
-fn event(
-    merchant: &MerchantId,
-    actor: &Actor,
-    kind: &'static str,
-    about: &str,
-    facts: Vec<(&'static str, Json)>,
-) -> EventDraft {
+fn event(merchant: &MerchantId, actor: &Actor, kind: &'static str, about: &str, facts: &GrantEnded<'_>) -> EventDraft {
     EventDraft {
         log: LogOwner::Merchant(merchant.clone()),
         kind,
         about: about.to_owned(),
         actor: actor.clone(),
-        facts: Json::object(facts),
+        facts: WrittenFacts::of(facts),
         personal: None,
     }
 }

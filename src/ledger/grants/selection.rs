@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::claims;
 use crate::database::DatabaseError;
 use crate::foundation::ids::{GrantId, MerchantId, PerkSlug};
-use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::ledger::Ledger;
 use crate::ledger::read::person::{self, Person};
 use crate::ledger::store;
+use crate::tokens::claims::Claims;
 
 /// Number of grants that one page looks at.
 const PAGE: i64 = 500;
@@ -71,8 +72,7 @@ impl Ledger {
             let next = last.map(|row| After { granted_at: row.granted_at, grant: row.id.clone() });
             let mut page = Page { grants: Vec::new(), next };
             for row in rows {
-                let claims = Json::parse(&row.claims).map_err(|e| DatabaseError::corrupt("claims", e))?;
-                if selection.matches(&claims, subject.as_ref()) {
+                if selection.matches(&claims::read(&row)?, subject.as_ref()) {
                     page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
                 }
             }
@@ -91,16 +91,12 @@ impl Selection {
         texts && rule_version.is_none() && from.is_none() && to.is_none()
     }
 
-    fn matches(&self, claims: &Json, subject: Option<&Person>) -> bool {
-        let is = |claim: &str, wanted: Option<&str>| {
-            wanted.is_none_or(|wanted| claims.member(claim).and_then(Json::as_text) == Some(wanted))
-        };
-        is("perk", self.perk.as_ref().map(PerkSlug::as_str))
-            && is("tier", self.tier.as_deref())
-            && is("loc", self.location.as_deref())
-            && subject.is_none_or(|person| person.names().any(|name| is("sub", Some(name.as_str()))))
-            && self
-                .rule_version
-                .is_none_or(|version| claims.member("rule").and_then(Json::as_whole) == Some(i64::from(version)))
+    fn matches(&self, claims: &Claims, subject: Option<&Person>) -> bool {
+        let is = |claim: Option<&str>, wanted: Option<&str>| wanted.is_none_or(|wanted| claim == Some(wanted));
+        is(Some(claims.perk.as_str()), self.perk.as_ref().map(PerkSlug::as_str))
+            && is(Some(&claims.tier), self.tier.as_deref())
+            && is(claims.loc.as_deref(), self.location.as_deref())
+            && subject.is_none_or(|person| person.names().any(|name| *name == claims.sub))
+            && self.rule_version.is_none_or(|version| claims.rule == version)
     }
 }

@@ -1,16 +1,18 @@
 //! Reading back what an earlier request was told.
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{CheckId, GrantId, MerchantId};
-use crate::foundation::json::Json;
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::Personal;
 use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use crate::ledger::events::StoredEvent;
+use crate::ledger::events::check::CheckDecided;
+use crate::ledger::events::ending::GrantEnded;
 use crate::ledger::grants::ending;
 use crate::ledger::recorded::Recorded;
 use crate::ledger::store::{self, EventRow, GrantRow};
@@ -36,15 +38,12 @@ pub fn find_check(
     let Some(row) = store::find_event(conn, merchant, check.as_str(), check::KIND)? else {
         return Ok(None);
     };
-    let Some(event) = parsed(&row)? else {
+    let Some(event) = parsed::<CheckDecided<'static>>(&row)? else {
         return Ok(None);
     };
-    let subject = match event.facts.member("subject").and_then(Json::as_text) {
-        Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?.map(|(_, subject)| subject),
-        None => None,
-    };
-    let grant = match event.facts.member("grant").and_then(|g| g.member("id")).and_then(Json::as_text) {
-        Some(id) => store::find_grant(conn, merchant, id)?.map(grant_of).transpose()?,
+    let subject = subjects::find(conn, keyring, merchant, &event.facts.subject)?.map(|(_, subject)| subject);
+    let grant = match &event.facts.grant.0 {
+        Some(grant) => store::find_grant(conn, merchant, &grant.id)?.map(grant_of).transpose()?,
         None => None,
     };
     let receipt = receipt(conn, merchant, &row)?;
@@ -98,17 +97,17 @@ fn note_of_void(
     grant: &GrantId,
 ) -> Result<Option<String>, DatabaseError> {
     let row = store::find_event(conn, merchant, grant.as_str(), ending::VOIDED)?;
-    let Some(event) = row.as_ref().map_or(Ok(None), parsed)? else { return Ok(None) };
-    let told = |name: &str| event.facts.member(name).and_then(Json::as_text);
-    if let Some(note) = told("note") {
-        return Ok(Some(note.to_owned()));
+    let event: Option<StoredEvent<GrantEnded<'static>>> = row.as_ref().map_or(Ok(None), parsed)?;
+    let Some(event) = event else { return Ok(None) };
+    if let Some(note) = &event.facts.note {
+        return Ok(Some(note.clone().into_owned()));
     }
-    let subject = match told("subject") {
+    let subject = match &event.facts.subject.0 {
         Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?,
         None => None,
     };
     let Some((_, subject)) = subject else { return Ok(None) };
-    Ok(check::unsealed::<Personal>(&event, &subject)?.map(|personal| personal.note))
+    Ok(check::unsealed::<Personal, _>(&event, &subject)?.map(|personal| personal.note))
 }
 
 /// The state of a grant as a door would find it now. Nothing personal is opened for it.
@@ -149,20 +148,20 @@ pub(crate) fn find_standing(
     }))
 }
 
-/// The event of this kind about the check, unless there is none or its body is pruned.
-pub(crate) fn find_event(
+/// The event of this kind about the check, with its facts, unless there is none or its body is pruned.
+pub(crate) fn find_event<F: DeserializeOwned>(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     check: &CheckId,
     kind: &str,
-) -> Result<Option<StoredEvent>, DatabaseError> {
+) -> Result<Option<StoredEvent<F>>, DatabaseError> {
     let row = store::find_event(conn, merchant, check.as_str(), kind)?;
     row.as_ref().map_or(Ok(None), parsed)
 }
 
-fn parsed(row: &EventRow) -> Result<Option<StoredEvent>, DatabaseError> {
-    let event = row.body.as_deref().map(StoredEvent::parse).transpose();
-    event.map_err(|e| DatabaseError::corrupt("check event", e))
+fn parsed<F: DeserializeOwned>(row: &EventRow) -> Result<Option<StoredEvent<F>>, DatabaseError> {
+    let event = row.body.as_deref().map(StoredEvent::from_body).transpose();
+    event.map_err(|e| DatabaseError::corrupt("event", e))
 }
 
 fn grant_of(row: GrantRow) -> Result<Grant, DatabaseError> {

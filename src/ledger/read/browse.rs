@@ -1,5 +1,7 @@
 //! Reading a merchant's log as it stands: filtered pages, bounded in what one request looks at.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +13,9 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
+use crate::ledger::events::excerpt::{Excerpt, Shown};
 use crate::ledger::store::history::{self as rows, LoggedRow};
+use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::{Ledger, LedgerError};
 
 /// Number of places of the log that one request looks at, whatever it finds.
@@ -62,8 +66,20 @@ pub struct LoggedEvent {
     /// None once the body was pruned; so are the facts.
     pub actor: Option<Json>,
     pub facts: Option<Json>,
-    /// The personal part, as it is sealed; never shown.
-    pub sealed: Option<Json>,
+    /// All of it, with what is sealed in it; never shown.
+    pub(crate) body: Option<String>,
+}
+
+impl LoggedEvent {
+    /// The perk and the version of its rule that decided, of a check whose body is there.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`] when the body can't be read.
+    pub(crate) fn rule_of_check(&self) -> Result<Option<(String, i32)>, LedgerError> {
+        let check = self.body.as_deref().filter(|_| self.kind == check::KIND).map(StoredCheck::from_body).transpose();
+        let check = check.map_err(|error| DatabaseError::corrupt("event", error))?;
+        Ok(check.map(|check| (check.facts.perk.into_owned(), check.facts.rule_version)))
+    }
 }
 
 /// Some of the events that were looked for.
@@ -216,17 +232,16 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     if filter.from.is_some_and(|from| at < from) || filter.to.is_some_and(|to| at >= to) {
         return Ok(None);
     }
-    let body = row.body.as_deref().map(Json::parse).transpose();
-    let body = body.map_err(|e| DatabaseError::corrupt("event", e))?;
-    let member = |name: &str| body.as_ref().and_then(|body| body.member(name)).cloned();
-    let (actor, facts, sealed) = (member("actor"), member("facts"), member("sealed"));
-    let key = || actor.as_ref()?.member("key").and_then(Json::as_text);
-    if !filter.matches(facts.as_ref()) || filter.actor.as_ref().is_some_and(|wanted| key() != Some(wanted.as_str())) {
+    let unreadable = |error: serde_json::Error| DatabaseError::corrupt("event", format!("{}: {error}", row.id));
+    let excerpt = row.body.as_deref().map(Excerpt::of).transpose().map_err(unreadable)?;
+    if !filter.matches(excerpt.as_ref()) {
         return Ok(None);
     }
+    let shown = row.body.as_deref().map(Shown::of).transpose().map_err(unreadable)?;
+    let (actor, facts) = shown.map(|shown| (shown.actor, shown.facts)).unzip();
     let leaf_hash = hex(&row.leaf_hash);
-    let LoggedRow { log_index: index, id, kind, about, .. } = row;
-    Ok(Some(LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, sealed }))
+    let LoggedRow { log_index: index, id, kind, about, body, .. } = row;
+    Ok(Some(LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, body }))
 }
 
 impl EventFilter {
@@ -235,25 +250,27 @@ impl EventFilter {
         Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
     }
 
-    fn matches(&self, facts: Option<&Json>) -> bool {
-        let fact = |name: &str| facts.and_then(|facts| facts.member(name));
-        let is = |name: &str, wanted: Option<&str>| {
-            wanted.is_none_or(|wanted| fact(name).and_then(Json::as_text) == Some(wanted))
-        };
-        let gives = |code: &str| {
-            let reasons = fact("reasons").and_then(Json::as_list).unwrap_or_default();
-            reasons.iter().any(|reason| reason.member("code").and_then(Json::as_text) == Some(code))
-        };
-        is("perk", self.perk.as_deref())
-            && is("tier", self.tier.as_deref())
-            && is("decision", self.decision.as_deref())
-            && is("kiosk", self.kiosk.as_deref())
-            && is("location", self.location.as_deref())
-            && (self.subjects.is_empty() || self.subjects.iter().any(|name| is("subject", Some(name))))
-            && self.reason.as_deref().is_none_or(gives)
-            && self
-                .rule_version
-                .is_none_or(|version| fact("rule_version").and_then(Json::as_whole) == Some(i64::from(version)))
+    /// Tells whether it means an event of which this can be read: nothing, once it was pruned.
+    fn matches(&self, excerpt: Option<&Excerpt<'_>>) -> bool {
+        let Some(Excerpt { actor, facts }) = excerpt else { return !self.looks_inside() };
+        let is =
+            |fact: &Option<Cow<'_, str>>, wanted: Option<&str>| wanted.is_none_or(|it| fact.as_deref() == Some(it));
+        is(&facts.perk, self.perk.as_deref())
+            && is(&facts.tier, self.tier.as_deref())
+            && is(&facts.decision, self.decision.as_deref())
+            && is(&facts.kiosk, self.kiosk.as_deref())
+            && is(&facts.location, self.location.as_deref())
+            && is(&actor.key, self.actor.as_ref().map(KeyId::as_str))
+            && (self.subjects.is_empty() || self.subjects.iter().any(|name| is(&facts.subject, Some(name))))
+            && self.reason.as_deref().is_none_or(|code| facts.gives(code))
+            && self.rule_version.is_none_or(|version| facts.rule_version == Some(i64::from(version)))
+    }
+
+    /// Tells whether it asks for anything that only a body says.
+    fn looks_inside(&self) -> bool {
+        let Self { perk, tier, decision, reason, kiosk, location, rule_version, actor, subjects, .. } = self;
+        let texts = [perk, tier, decision, reason, kiosk, location];
+        texts.iter().any(|text| text.is_some()) || rule_version.is_some() || actor.is_some() || !subjects.is_empty()
     }
 }
 

@@ -9,8 +9,10 @@ use crate::foundation::json::Json;
 use crate::foundation::period::Period;
 use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::ledger::entry::{LimitTouched, ScoreSeen};
-use crate::ledger::events::StoredEvent;
-use crate::ledger::write::check::{open, read_limits, read_wait};
+use crate::ledger::events::ending::{GrantEnded, UseReturned};
+use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
+use crate::ledger::events::{Nullable, StoredEvent, Text};
+use crate::ledger::write::check::{StoredCheck, open};
 use crate::ledger::write::subjects::Subject;
 
 /// Something that a replay has to know of, in the log's order.
@@ -104,25 +106,9 @@ pub struct PastPersonal {
     pub context: Json,
 }
 
-/// The pseudonym that the event goes by.
-pub(crate) fn pseudonym(event: &StoredEvent) -> Option<&str> {
-    event.facts.member("subject").and_then(Json::as_text)
-}
-
 /// The check as its event records it; `subject` opens what is personal.
-pub(crate) fn read(event: &StoredEvent, subject: Option<&(SubjectRef, Subject)>) -> Result<PastCheck, DatabaseError> {
-    let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
+pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>) -> Result<PastCheck, DatabaseError> {
     let facts = &event.facts;
-    let maybe = |name: &str| facts.member(name).and_then(Json::as_text);
-    let text = |name: &'static str| maybe(name).ok_or_else(wrong(name));
-    let whole = |name: &'static str| facts.member(name).and_then(Json::as_whole).ok_or_else(wrong(name));
-    let mut codes: Vec<String> = Vec::new();
-    for reason in facts.member("reasons").and_then(Json::as_list).unwrap_or_default() {
-        let code = reason.member("code").and_then(Json::as_text).ok_or_else(wrong("reasons"))?;
-        if !codes.iter().any(|known| known == code) {
-            codes.push(code.to_owned());
-        }
-    }
     let opened = open(event, subject.map(|(_, subject)| subject))?.zip(subject);
     let personal = opened.map(|(personal, (subject, _))| PastPersonal {
         subject: *subject,
@@ -131,72 +117,56 @@ pub(crate) fn read(event: &StoredEvent, subject: Option<&(SubjectRef, Subject)>)
         network: personal.network,
         context: personal.context,
     });
-    let grant = facts.member("grant").and_then(|grant| grant.member("id")).and_then(Json::as_text);
+    let text = |text: &Nullable<Text<'_>>| text.0.as_deref().map(str::to_owned);
     Ok(PastCheck {
         check: event.about.parse().map_err(|e| DatabaseError::corrupt("check id", e))?,
-        at: event.at.parse().map_err(|e| DatabaseError::corrupt("event time", e))?,
-        perk: text("perk_id")?.to_owned(),
-        rule_version: whole("rule_version")?.try_into().map_err(|e| DatabaseError::corrupt("rule version", e))?,
-        rule_hash: text("rule_hash")?.to_owned(),
-        engine: whole("engine")?,
-        decision: Decision::parse(text("decision")?).ok_or_else(wrong("decision"))?,
-        tier: maybe("tier").map(str::to_owned),
-        refused_tier: maybe("refused_tier").map(str::to_owned),
-        party: whole("party")?.try_into().map_err(|e| DatabaseError::corrupt("party", e))?,
-        subject: Pseudonym::stored(text("subject")?),
-        location: maybe("location").map(str::to_owned),
-        kiosk: maybe("kiosk").map(str::to_owned),
-        limits: read_limits(facts)?,
-        next_eligible_at: maybe("next_eligible_at").and_then(|at| at.parse().ok()),
-        max_wait: read_wait(facts),
-        is_by_person: maybe("resolves").is_some(),
-        grant: grant.map(str::to_owned),
-        codes,
+        at: event.at,
+        perk: facts.perk_id.clone().into_owned(),
+        rule_version: facts.rule_version,
+        rule_hash: facts.rule_hash.clone().into_owned(),
+        engine: facts.engine,
+        decision: facts.decision,
+        tier: text(&facts.tier),
+        refused_tier: text(&facts.refused_tier),
+        party: facts.party,
+        subject: Pseudonym::stored(&facts.subject),
+        location: text(&facts.location),
+        kiosk: text(&facts.kiosk),
+        limits: facts.limits_touched(),
+        next_eligible_at: facts.next_eligible_at.0,
+        max_wait: facts.max_wait,
+        is_by_person: facts.resolves.is_some(),
+        grant: facts.grant.0.as_ref().map(|grant| grant.id.clone().into_owned()),
+        codes: facts.codes(),
         personal,
     })
 }
 
 /// The redemption as its event records it.
-pub(crate) fn redemption(event: &StoredEvent) -> Result<PastRedemption, DatabaseError> {
-    let holds = event.facts.member("holds").and_then(Json::as_list).unwrap_or_default();
-    Ok(PastRedemption {
-        grant: event.about.clone(),
-        at: event.at.parse().map_err(|e| DatabaseError::corrupt("event time", e))?,
-        holds: holds
-            .iter()
-            .map(|hold| {
-                let until = text(hold, "until")?.parse().map_err(|e| DatabaseError::corrupt("hold", e))?;
-                Ok(PastHold { limit: text(hold, "id")?, scope: text(hold, "scope")?, until })
-            })
-            .collect::<Result<_, DatabaseError>>()?,
-    })
+pub(crate) fn redemption(event: StoredEvent<TokenRedeemed<'static>>) -> PastRedemption {
+    let holds = event.facts.holds.unwrap_or_default().into_iter();
+    let hold = |hold: PlaceHeld<'static>| PastHold {
+        limit: hold.id.into_owned(),
+        scope: hold.scope.into_owned(),
+        until: hold.until,
+    };
+    PastRedemption { grant: event.about, at: event.at, holds: holds.map(hold).collect() }
 }
 
 /// The end of a grant as its event records it.
-pub(crate) fn end(event: &StoredEvent, is_void: bool) -> Result<PastEnd, DatabaseError> {
-    let returned = event.facts.member("returned").and_then(Json::as_list).unwrap_or_default();
-    Ok(PastEnd {
-        grant: event.about.clone(),
-        at: event.at.parse().map_err(|e| DatabaseError::corrupt("event time", e))?,
-        perk: text(&event.facts, "perk_id")?,
+pub(crate) fn end(event: StoredEvent<GrantEnded<'static>>, is_void: bool) -> PastEnd {
+    let returned = |part: UseReturned<'static>| PastReturn {
+        limit: part.id.into_owned(),
+        scope: part.scope.into_owned(),
+        window: part.window.into_owned(),
+        cost: part.cost,
+    };
+    PastEnd {
+        grant: event.about,
+        at: event.at,
+        perk: event.facts.perk_id.into_owned(),
         is_void,
-        keeps_uses: event.facts.member("keeps_uses") == Some(&Json::Bool(true)),
-        returned: returned
-            .iter()
-            .map(|part| {
-                let cost = part.member("cost").and_then(Json::as_whole).and_then(|cost| u64::try_from(cost).ok());
-                Ok(PastReturn {
-                    limit: text(part, "id")?,
-                    scope: text(part, "scope")?,
-                    window: text(part, "window")?,
-                    cost: cost.ok_or_else(|| DatabaseError::corrupt("end of a grant", "cost"))?,
-                })
-            })
-            .collect::<Result<_, DatabaseError>>()?,
-    })
-}
-
-fn text(facts: &Json, name: &'static str) -> Result<String, DatabaseError> {
-    let text = facts.member(name).and_then(Json::as_text).map(str::to_owned);
-    text.ok_or_else(|| DatabaseError::corrupt("event", name))
+        keeps_uses: event.facts.keeps_uses == Some(true),
+        returned: event.facts.returned.into_iter().map(returned).collect(),
+    }
 }

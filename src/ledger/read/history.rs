@@ -12,8 +12,12 @@ use crate::foundation::ids::{MerchantId, PerkId};
 use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::keyring::Keyring;
 use crate::ledger::events::StoredEvent;
+use crate::ledger::events::ending::GrantEnded;
+use crate::ledger::events::excerpt::Excerpt;
+use crate::ledger::events::redemption::TokenRedeemed;
 use crate::ledger::grants::ending;
 use crate::ledger::store::history as rows;
+use crate::ledger::write::check::StoredCheck;
 use crate::ledger::write::subjects::Subject;
 use crate::ledger::write::{check, redemption};
 use crate::ledger::{Ledger, LedgerError};
@@ -152,52 +156,78 @@ fn page(
     let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
         return Ok(HistoryPage { next, ..HistoryPage::default() });
     };
-    // Bodies are canonical, so this text stands in every event of the perk. What callers put into a
-    // check is sealed, and within a note the quotes are escaped, so it stands in no other.
-    let of_the_perk = format!(r#""perk_id":"{}""#, interest.perk.as_str());
     let kinds = [check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED];
     let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
-    let of_the_person = interest.person.as_ref().map(|name| format!(r#""subject":"{}""#, name.as_str()));
     let mut pruned = Vec::new();
     let mut events = Vec::new();
     for row in rows::list_placed(conn, &log, kinds, stretch.from, next)? {
-        let at = from_micros(row.at);
-        let is_check = row.kind == check::KIND;
         let Some(body) = row.body else {
-            pruned.extend(is_check.then_some(at));
+            pruned.extend((row.kind == check::KIND).then(|| from_micros(row.at)));
             continue;
         };
-        let is_ours = body.contains(&of_the_perk);
-        let is_opened = is_check && is_ours && at >= interest.personal_from;
-        // Of what nobody decides again only grants matter, and another perk's redemption only where it
-        // holds a place.
-        let matters = match row.kind.as_str() {
-            check::KIND => is_opened || body.contains(r#""decision":"granted""#),
-            redemption::KIND => is_ours || body.contains(r#""holds":["#),
-            _ => true,
-        };
-        let names_them = of_the_person.as_ref().is_none_or(|text| body.contains(text));
-        if matters && names_them && (is_ours || interest.other_perks) {
-            let event = StoredEvent::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
-            events.push((event, row.kind, is_opened));
+        events.extend(found(&body, &row.kind, from_micros(row.at), interest)?);
+    }
+    let wanted: BTreeSet<&str> = events.iter().filter_map(Found::opened).collect();
+    let subjects = subjects_called(conn, keyring, merchant, &wanted)?;
+    let read = events.into_iter().map(|event| event.read(&subjects)).collect::<Result<_, _>>()?;
+    Ok(HistoryPage { events: read, pruned, next })
+}
+
+/// An event that matters to the caller.
+enum Found {
+    /// With what is personal, where it is asked for.
+    Check(Box<StoredCheck>, bool),
+    Redeemed(Box<StoredEvent<TokenRedeemed<'static>>>),
+    Ended(Box<StoredEvent<GrantEnded<'static>>>, bool),
+}
+
+impl Found {
+    /// The pseudonym of the person whose secret opens it, if it is to be opened.
+    fn opened(&self) -> Option<&str> {
+        match self {
+            Self::Check(event, true) => Some(&event.facts.subject),
+            _ => None,
         }
     }
-    let wanted: BTreeSet<&str> =
-        events.iter().filter(|(_, _, open)| *open).filter_map(|(event, ..)| decisions::pseudonym(event)).collect();
-    let subjects = subjects_called(conn, keyring, merchant, &wanted)?;
-    let mut read = Vec::with_capacity(events.len());
-    for (event, kind, open) in &events {
-        read.push(match kind.as_str() {
-            redemption::KIND => PastEvent::Redeemed(decisions::redemption(event)?),
-            ending::RELEASED => PastEvent::Ended(decisions::end(event, false)?),
-            ending::VOIDED => PastEvent::Ended(decisions::end(event, true)?),
-            _ => {
-                let subject = decisions::pseudonym(event).filter(|_| *open).and_then(|name| subjects.get(name));
-                PastEvent::Check(Box::new(decisions::read(event, subject)?))
+
+    fn read(self, subjects: &HashMap<String, (SubjectRef, Subject)>) -> Result<PastEvent, DatabaseError> {
+        Ok(match self {
+            Self::Redeemed(event) => PastEvent::Redeemed(decisions::redemption(*event)),
+            Self::Ended(event, is_void) => PastEvent::Ended(decisions::end(*event, is_void)),
+            Self::Check(event, is_opened) => {
+                let subject = subjects.get(event.facts.subject.as_ref()).filter(|_| is_opened);
+                PastEvent::Check(Box::new(decisions::read(&event, subject)?))
             }
-        });
+        })
     }
-    Ok(HistoryPage { events: read, pruned, next })
+}
+
+/// The event, if it matters.
+fn found(body: &str, kind: &str, at: Timestamp, interest: &Interest) -> Result<Option<Found>, DatabaseError> {
+    let unreadable = |error: &dyn std::fmt::Display| DatabaseError::corrupt("event", error);
+    let excerpt = Excerpt::of(body).map_err(|e| unreadable(&e))?.facts;
+    let is_ours = excerpt.perk_id.as_deref() == Some(interest.perk.as_str());
+    let is_opened = kind == check::KIND && is_ours && at >= interest.personal_from;
+    // Of what nobody decides again only grants matter, and another perk's redemption only where it
+    // holds a place.
+    let matters = match kind {
+        check::KIND => is_opened || excerpt.is_granted(),
+        redemption::KIND => is_ours || excerpt.holds.is_some(),
+        _ => true,
+    };
+    let person = interest.person.as_ref().map(Pseudonym::as_str);
+    let names_them = person.is_none_or(|name| excerpt.subject.as_deref() == Some(name));
+    if !(matters && names_them && (is_ours || interest.other_perks)) {
+        return Ok(None);
+    }
+    Ok(Some(match kind {
+        redemption::KIND => Found::Redeemed(Box::new(StoredEvent::from_body(body).map_err(|e| unreadable(&e))?)),
+        ending::RELEASED | ending::VOIDED => {
+            let event = StoredEvent::from_body(body).map_err(|e| unreadable(&e))?;
+            Found::Ended(Box::new(event), kind == ending::VOIDED)
+        }
+        _ => Found::Check(Box::new(StoredEvent::from_body(body).map_err(|e| unreadable(&e))?), is_opened),
+    }))
 }
 
 fn subjects_called(

@@ -9,11 +9,11 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{CheckId, GrantId, MerchantId, PerkSlug};
-use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::ledger::entry::Ended;
+use crate::ledger::events::{Nullable, Text};
 use crate::ledger::idempotency::replay::end_of;
-use crate::ledger::write::check;
+use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::{Ledger, LedgerError, store};
 
 /// One check, by what its event says in the clear.
@@ -138,31 +138,23 @@ fn grants_of(
 
 /// The check that the event records; none once its body was pruned.
 fn listed(event: &LoggedEvent) -> Result<Option<ListedCheck>, DatabaseError> {
-    let Some(facts) = &event.facts else { return Ok(None) };
-    let wrong = |what: &'static str| move || DatabaseError::corrupt("check event", what);
-    let text = |name: &str| facts.member(name).and_then(Json::as_text);
-    let check_of = |name: &str| text(name).and_then(|check| check.parse().ok());
-    let version = facts.member("rule_version").and_then(Json::as_whole).and_then(|n| i32::try_from(n).ok());
-    let grant = facts.member("grant").and_then(|grant| grant.member("id")).and_then(Json::as_text);
-    let mut reasons: Vec<String> = Vec::new();
-    for reason in facts.member("reasons").and_then(Json::as_list).unwrap_or_default() {
-        let code = reason.member("code").and_then(Json::as_text).ok_or_else(wrong("reasons"))?;
-        if !reasons.iter().any(|known| known == code) {
-            reasons.push(code.to_owned());
-        }
-    }
+    let Some(body) = &event.body else { return Ok(None) };
+    let facts = StoredCheck::from_body(body).map_err(|e| DatabaseError::corrupt("event", e))?.facts;
+    let codes = facts.codes();
+    let text = |text: Nullable<Text<'static>>| text.0.map(Text::into_owned);
+    let grant = facts.grant.0.map(|grant| grant.id.parse());
     Ok(Some(ListedCheck {
         check: event.about.parse().map_err(|e| DatabaseError::corrupt("check id", e))?,
         at: event.at,
-        decision: text("decision").and_then(Decision::parse).ok_or_else(wrong("decision"))?,
-        perk: text("perk").and_then(|perk| perk.parse().ok()).ok_or_else(wrong("perk"))?,
-        rule_version: version.ok_or_else(wrong("rule_version"))?,
-        tier: text("tier").map(str::to_owned),
-        reasons,
-        location: text("location").map(str::to_owned),
-        kiosk: text("kiosk").map(str::to_owned),
-        grant: grant.map(str::parse).transpose().map_err(|e| DatabaseError::corrupt("grant id", e))?,
-        resolves: check_of("resolves"),
-        joins: check_of("joins"),
+        decision: facts.decision,
+        perk: facts.perk.parse().map_err(|e| DatabaseError::corrupt("perk", e))?,
+        rule_version: facts.rule_version,
+        tier: text(facts.tier),
+        reasons: codes,
+        location: text(facts.location),
+        kiosk: text(facts.kiosk),
+        grant: grant.transpose().map_err(|e| DatabaseError::corrupt("grant id", e))?,
+        resolves: facts.resolves,
+        joins: facts.joins,
     }))
 }

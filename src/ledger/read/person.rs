@@ -1,5 +1,10 @@
 //! The data held on one person, for themselves: their events, opened, and what they used of limits.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::browse::{BrowseError, EventFilter, LoggedEvent};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::reason::Reason;
@@ -7,8 +12,10 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
-use crate::ledger::entry::NOBODY;
-use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::entry::{Actor, EventDraft, LogOwner, NOBODY};
+use crate::ledger::events::excerpt::Excerpt;
+use crate::ledger::events::subjects::RecordRead;
+use crate::ledger::events::{Nullable, StoredEvent, WrittenFacts};
 use crate::ledger::store::people as rows;
 use crate::ledger::store::{self, SubjectRow};
 use crate::ledger::write::check;
@@ -138,7 +145,10 @@ impl Ledger {
             return Ok(PersonalPage::default());
         }
         let theirs = page.events.into_iter().filter_map(|event| {
-            let name = event.facts.as_ref()?.member("subject")?.as_text()?.to_owned();
+            let name = match named(&event) {
+                Ok(name) => name?,
+                Err(error) => return Some(Err(error)),
+            };
             let subject = known.iter().find(|subject| subject.pseudonym.as_str() == name)?;
             Some(open(event, subject))
         });
@@ -161,7 +171,7 @@ impl Ledger {
             kind: RECORD_READ,
             about: pseudonym.clone().unwrap_or_else(|| NOBODY.to_owned()),
             actor: by,
-            facts: Json::object([("subject", Json::optional(pseudonym.as_deref()))]),
+            facts: WrittenFacts::of(&RecordRead { subject: Nullable::text(pseudonym.as_deref()) }),
             personal: None,
         };
         let work = move |_: &mut AnyConnection, events: &mut Vec<EventDraft>| {
@@ -198,14 +208,28 @@ pub(crate) fn limits_of(
     Ok(held)
 }
 
-fn open(mut event: LoggedEvent, subject: &Subject) -> Result<PersonalEvent, DatabaseError> {
+/// The pseudonym of the person whom an event names, if it names one.
+fn named(event: &LoggedEvent) -> Result<Option<String>, DatabaseError> {
+    let excerpt = event.body.as_deref().map(Excerpt::of).transpose();
+    let excerpt = excerpt.map_err(|e| DatabaseError::corrupt("event", format!("{}: {e}", event.id)))?;
+    Ok(excerpt.and_then(|excerpt| excerpt.facts.subject).map(Cow::into_owned))
+}
+
+/// The reasons of a check, among all else that is sealed.
+#[derive(Deserialize)]
+struct SealedReasons {
+    #[serde(default)]
+    reasons: Vec<Reason>,
+}
+
+fn open(event: LoggedEvent, subject: &Subject) -> Result<PersonalEvent, DatabaseError> {
+    let stored = event.body.as_deref().map(StoredEvent::<IgnoredAny>::from_body).transpose();
+    let sealed = stored.map_err(|e| DatabaseError::corrupt("event", e))?.and_then(|stored| stored.sealed);
+    let Some(sealed) = sealed else { return Ok(PersonalEvent { event, personal: None, reasons: Vec::new() }) };
     let id: EventId = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
-    let personal = match event.sealed.take() {
-        None => None,
-        Some(sealed) => Some(check::unseal(&id, &sealed, subject)?),
-    };
-    let reasons = personal.as_ref().and_then(|personal| personal.member("reasons")).and_then(Json::as_list);
-    let reasons = reasons.unwrap_or_default().iter().map(|reason| serde_json::from_str(&reason.canonical()));
-    let reasons = reasons.collect::<Result<_, _>>().map_err(|e| DatabaseError::corrupt("sealed event", e))?;
-    Ok(PersonalEvent { event, personal, reasons })
+    let plain = check::unseal(&id, &sealed, subject)?;
+    let corrupt = |error: serde_json::Error| DatabaseError::corrupt("sealed event", error);
+    let personal: Json = serde_json::from_slice(&plain).map_err(corrupt)?;
+    let SealedReasons { reasons } = serde_json::from_slice(&plain).map_err(corrupt)?;
+    Ok(PersonalEvent { event, personal: Some(personal), reasons })
 }

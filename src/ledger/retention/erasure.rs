@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 
 use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::foundation::ids::{EventId, MerchantId};
-use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
 use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::referral::{self, Resolution};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, LogOwner, NOBODY};
-use crate::ledger::events::Event;
+use crate::ledger::events::subjects::SubjectErased;
+use crate::ledger::events::{Event, Nullable};
 use crate::ledger::read::person::{self, LimitHeld};
 use crate::ledger::store;
 use crate::ledger::store::people as rows;
@@ -206,7 +206,7 @@ fn leaf(
     pseudonym: Option<&Pseudonym>,
     (scores, referrals, limits): (u64, usize, usize),
 ) -> Leaf {
-    let count = |number: usize| Json::whole(i64::try_from(number).unwrap_or(i64::MAX));
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let about = pseudonym.map_or(NOBODY, Pseudonym::as_str).to_owned();
     let body = Event {
         id: &id,
@@ -215,12 +215,12 @@ fn leaf(
         merchant: Some(&erasure.merchant),
         actor: &erasure.by,
         about: &about,
-        facts: Json::object([
-            ("subject", Json::optional(pseudonym.map(Pseudonym::as_str))),
-            ("scores", Json::whole(i64::try_from(scores).unwrap_or(i64::MAX))),
-            ("referrals", count(referrals)),
-            ("limits", count(limits)),
-        ]),
+        facts: &SubjectErased {
+            limits: count(limits),
+            referrals: count(referrals),
+            scores,
+            subject: Nullable::text(pseudonym.map(Pseudonym::as_str)),
+        },
         sealed: None,
     }
     .to_body();

@@ -71,7 +71,7 @@ pub(crate) fn record(
     let mut tokens = Tokens::lock(tx.conn, doors)?;
     let mut redemptions = Vec::with_capacity(doors.len());
     for entry in doors {
-        let (answer, leaf) = tokens.redeem(entry, &mut counters);
+        let (answer, leaf) = tokens.redeem(entry, &mut counters)?;
         leaves.extend(leaf);
         redemptions.push(answer);
     }

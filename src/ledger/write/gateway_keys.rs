@@ -11,14 +11,15 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::database::{AnyConnection, DatabaseError};
-use crate::foundation::json::Json;
 use crate::keyring::rotation::{KeyRecord, Revocation, Rotation, Succession};
 use crate::keyring::{Keyring, KeyringError};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::events::gateway_keys::{KeyBegun, KeyRetired, KeyWithdrawn, NextKey};
+use crate::ledger::events::{CanonicalValue, Nullable, WrittenFacts};
 use crate::ledger::store::{self, history as rows};
 use crate::ledger::{Ledger, LedgerError};
 
@@ -123,7 +124,7 @@ pub(crate) fn unrecorded(
     // Another replica may be telling of them: look again when it has.
     context.keyring.lock(conn)?;
     let keys = unknown(conn, &context.keyring, drafts)?;
-    Ok(keys.iter().map(|key| draft(CREATED, key, GATEWAY, Vec::new())).collect())
+    Ok(keys.iter().map(|key| draft(CREATED, &key.kid, GATEWAY, &begun(key))).collect())
 }
 
 fn unknown(
@@ -141,50 +142,39 @@ fn unknown(
 }
 
 fn rotated(rotation: &Rotation, by: Actor) -> EventDraft {
-    let retires = rotation
-        .retires
-        .iter()
-        .map(|(kid, at)| Json::object([("kid", Json::text(kid)), ("at", Json::text(at.to_string()))]));
-    draft(ROTATED, &rotation.key, by, vec![("retires", Json::List(retires.collect()))])
+    let retired = |(kid, at): &'_ (String, Timestamp)| KeyRetired { at: Nullable::some(*at), kid: kid.clone().into() };
+    let retires = rotation.retires.iter().map(retired).collect();
+    draft(ROTATED, &rotation.key.kid, by, &KeyBegun { retires: Some(retires), ..begun(&rotation.key) })
 }
 
 /// The event of a withdrawal, with the other keys' new dates, as there may be no other event about them.
 fn withdrawn(revocation: &Revocation, change: &Succession, actor: Actor) -> EventDraft {
-    let retires = change.retires.iter().map(|(kid, at)| {
-        Json::object([("kid", Json::text(kid)), ("at", Json::optional(at.map(|at| at.to_string()).as_deref()))])
-    });
-    let next = Json::object([
-        ("kid", Json::text(&change.next.kid)),
-        ("signs_from", Json::text(change.next.signs_from.to_string())),
-    ]);
-    EventDraft {
-        log: LogOwner::Operator,
-        kind: REVOKED,
-        about: revocation.kid.clone(),
-        actor,
-        facts: Json::object([
-            ("revoked_at", Json::text(revocation.revoked_at.to_string())),
-            ("next", next),
-            ("retires", Json::List(retires.collect())),
-        ]),
-        personal: None,
+    let retired = |(kid, at): &(String, Option<Timestamp>)| KeyRetired { at: (*at).into(), kid: kid.clone().into() };
+    let facts = KeyWithdrawn {
+        next: NextKey { kid: change.next.kid.as_str().into(), signs_from: change.next.signs_from },
+        retires: change.retires.iter().map(retired).collect(),
+        revoked_at: revocation.revoked_at,
+    };
+    draft(REVOKED, &revocation.kid, actor, &facts)
+}
+
+fn begun(key: &KeyRecord) -> KeyBegun<'_> {
+    KeyBegun {
+        public_key: Nullable(key.public_key.map(|key| BASE64URL.encode(key).into())),
+        purpose: key.purpose.to_string().into(),
+        retires: None,
+        retires_at: key.retires_at.into(),
+        signs_from: key.signs_from,
     }
 }
 
-fn draft(kind: &'static str, key: &KeyRecord, actor: Actor, more: Vec<(&'static str, Json)>) -> EventDraft {
-    let mut facts = vec![
-        ("purpose", Json::text(key.purpose.to_string())),
-        ("public_key", Json::optional(key.public_key.map(|key| BASE64URL.encode(key)).as_deref())),
-        ("signs_from", Json::text(key.signs_from.to_string())),
-        ("retires_at", Json::optional(key.retires_at.map(|at| at.to_string()).as_deref())),
-    ];
-    facts.extend(more);
+fn draft(kind: &'static str, kid: &str, actor: Actor, facts: &impl CanonicalValue) -> EventDraft {
     EventDraft {
         log: LogOwner::Operator,
         kind,
-        about: key.kid.clone(),
+        about: kid.to_owned(),
         actor,
-        facts: Json::object(facts),
+        facts: WrittenFacts::of(facts),
         personal: None,
     }
 }

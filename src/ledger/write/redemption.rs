@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest;
 
-use super::admission::Counters;
+use super::admission::{Counters, Held};
 use super::append::Leaf;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 use crate::ledger::entry::{Actor, LogOwner, RedeemEntry, Redeemed, Redemption};
-use crate::ledger::events::Event;
+use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
+use crate::ledger::events::{Event, Nullable};
+use crate::ledger::grants::claims;
 use crate::ledger::store::{self, GrantRow, RedemptionRow};
 use crate::tokens::TokenError;
 
@@ -50,10 +51,17 @@ impl Tokens {
     /// The order of the questions is the promise: an earlier try of the same attempt is answered
     /// alike even when the token has expired since, until the grant ends; then another's redemption;
     /// then the rest.
-    pub(crate) fn redeem(&mut self, entry: &RedeemEntry, counters: &mut Counters) -> (Redeemed, Option<Leaf>) {
+    ///
+    /// # Errors
+    /// [`DatabaseError::Corrupt`] when the grant's claims can't be read.
+    pub(crate) fn redeem(
+        &mut self,
+        entry: &RedeemEntry,
+        counters: &mut Counters,
+    ) -> Result<(Redeemed, Option<Leaf>), DatabaseError> {
         let grant = match self.grants.get(entry.grant.as_str()) {
             Some(grant) if grant.merchant_id == entry.merchant.as_str() => grant,
-            _ => return (Redeemed::Unknown, None),
+            _ => return Ok((Redeemed::Unknown, None)),
         };
         let spent = self.spent.entry(grant.id.clone()).or_default();
         let same = |row: &&RedemptionRow| {
@@ -61,27 +69,27 @@ impl Tokens {
         };
         // Before all: what was taken back opens no door, not even by an attempt that it has opened before.
         if grant.voided_at.is_some() {
-            return (Redeemed::Refused(TokenError::Voided), None);
+            return Ok((Redeemed::Refused(TokenError::Voided), None));
         }
         let released = grant.released_at.map(|_| TokenError::Released);
         if let Some(earlier) = spent.iter().find(same) {
             // The guest has left and the place may be the next guest's: a door that repeats itself must
             // not let someone in with the token that was left behind.
             if let Some(objection) = released {
-                return (Redeemed::Refused(objection), None);
+                return Ok((Redeemed::Refused(objection), None));
             }
             let redeemed_at = from_micros(earlier.redeemed_at);
-            return (Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at }), None);
+            return Ok((Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at }), None));
         }
         if grant.single_use && !spent.is_empty() {
-            return (Redeemed::AlreadyRedeemed, None);
+            return Ok((Redeemed::AlreadyRedeemed, None));
         }
         if let Some(objection) = released.or(entry.objection) {
-            return (Redeemed::Refused(objection), None);
+            return Ok((Redeemed::Refused(objection), None));
         }
         // A place that lapsed may be another's by now.
         let Some(held) = counters.begin_stay(&grant.id, entry.at, spent.is_empty()) else {
-            return (Redeemed::Refused(TokenError::Expired), None);
+            return Ok((Redeemed::Refused(TokenError::Expired), None));
         };
         let attempt_hash = digest_of(&[entry.key.as_str(), &entry.door, &entry.attempt]);
         let row = RedemptionRow {
@@ -93,33 +101,23 @@ impl Tokens {
             attempt: entry.attempt.clone(),
             redeemed_at: entry.at.as_microsecond(),
         };
-        let claims = Json::parse(&grant.claims).unwrap_or(Json::Null);
-        let told = |claim: &str| claims.member(claim).cloned().unwrap_or(Json::Null);
-        let mut facts = vec![
-            ("check", Json::text(&grant.check_id)),
-            ("perk_id", Json::text(&grant.perk_id)),
-            // What the token says, so that a report needs no other event, which may be pruned.
-            ("perk", told("perk")),
-            ("tier", told("tier")),
-            ("rule_version", told("rule")),
-            ("subject", told("sub")),
-            ("party", told("party")),
-            ("location", Json::optional(entry.location.as_deref())),
-            ("kiosk", Json::optional(entry.kiosk.as_deref())),
-            ("slot", Json::text(&row.slot)),
-            ("door", Json::text(&entry.door)),
-            ("attempt_sha256", Json::text(attempt_hash)),
-        ];
-        if !held.is_empty() {
-            let holds = held.iter().map(|hold| {
-                Json::object([
-                    ("id", Json::text(&hold.limit)),
-                    ("scope", Json::text(&hold.scope)),
-                    ("until", Json::text(hold.until.to_string())),
-                ])
-            });
-            facts.push(("holds", Json::List(holds.collect())));
-        }
+        // What the token says, so that a report needs no other event, which may be pruned.
+        let claims = claims::read(grant)?;
+        let facts = TokenRedeemed {
+            attempt_sha256: attempt_hash.into(),
+            check: grant.check_id.as_str().into(),
+            door: entry.door.as_str().into(),
+            holds: (!held.is_empty()).then(|| held.iter().map(place_held).collect()),
+            kiosk: Nullable::text(entry.kiosk.as_deref()),
+            location: Nullable::text(entry.location.as_deref()),
+            party: Some(claims.party.into()),
+            perk: Some(Nullable::some(claims.perk.as_str().into())),
+            perk_id: grant.perk_id.as_str().into(),
+            rule_version: Some(Nullable::some(claims.rule)),
+            slot: row.slot.as_str().into(),
+            subject: Some(Nullable::some(claims.sub.as_str().into())),
+            tier: Some(Nullable::some(claims.tier.as_str().into())),
+        };
         let body = Event {
             id: &entry.event,
             kind: KIND,
@@ -127,7 +125,7 @@ impl Tokens {
             merchant: Some(&entry.merchant),
             actor: &Actor { key: Some(entry.key.clone()), role: entry.role },
             about: entry.grant.as_str(),
-            facts: Json::object(facts),
+            facts: &facts,
             sealed: None,
         }
         .to_body();
@@ -141,12 +139,16 @@ impl Tokens {
         };
         spent.push(row.clone());
         self.fresh.push(row);
-        (Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at: entry.at }), Some(leaf))
+        Ok((Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at: entry.at }), Some(leaf)))
     }
 
     pub(crate) fn store(self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         store::insert_redemptions(conn, &self.fresh).map(drop)
     }
+}
+
+fn place_held(hold: &Held) -> PlaceHeld<'_> {
+    PlaceHeld { id: hold.limit.as_str().into(), scope: hold.scope.as_str().into(), until: hold.until }
 }
 
 /// The digest that ties a redemption's row to its event: SHA-256 over the parts, each ended by a NUL.

@@ -65,7 +65,7 @@ impl Transaction<'_> {
             merchant: draft.log.merchant(),
             actor: &draft.actor,
             about: &draft.about,
-            facts: draft.facts,
+            facts: &draft.facts,
             sealed: sealed.as_deref(),
         }
         .to_body();

@@ -18,8 +18,9 @@ use super::store::VersionRow;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::MerchantId;
-use crate::foundation::json::Json;
 use crate::ledger::entry::Actor;
+use crate::ledger::events::Nullable;
+use crate::ledger::events::perks::ApprovalsChanged;
 use store::FourEyesRow;
 
 /// The time a wish to lift the requirement waits for a second person: nobody should find that they
@@ -188,7 +189,7 @@ impl Catalog {
                 let pending =
                     row.lift_by.clone().filter(|_| row.lift_at.is_some_and(|at| stands(from_micros(at), now)));
                 let (by, at) = (Some(name_of(&actor)), now.as_microsecond());
-                let mut asked_by = Json::Null;
+                let mut asked_by = Nullable(None);
                 let kind = match (row.required, required, pending) {
                     (false, false, _) | (true, true, None) => return Ok(FourEyes::of(Some(row), now)),
                     (false, true, _) => "approvals.required",
@@ -202,7 +203,7 @@ impl Catalog {
                         if is_younger(conn, &merchant, &name_of(&actor), row.lift_at)? {
                             return Err(PerkError::YoungKey);
                         }
-                        asked_by = Json::text(first);
+                        asked_by = Nullable::some(first.into());
                         "approvals.lifted"
                     }
                 };
@@ -218,8 +219,8 @@ impl Catalog {
                     },
                 };
                 store::update(conn, &merchant, &row)?;
-                let facts = [("required", Json::Bool(row.required)), ("asked_by", asked_by)];
-                events.push(event(&merchant, &actor, kind, merchant.as_str(), facts));
+                let facts = ApprovalsChanged { asked_by, required: row.required };
+                events.push(event(&merchant, &actor, kind, merchant.as_str(), &facts));
                 Ok(FourEyes::of(Some(row), now))
             })
             .await

@@ -120,6 +120,7 @@ const PURE: &[&str] = &[
     "foundation/web_origin",
     "foundation/yaml",
     "ledger/entry",
+    "ledger/events",
     "ledger/origin",
     "ledger/recorded",
     "perks/perk",

@@ -19,6 +19,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::event_types::rewritten;
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
 use crate::support::databases::TestDatabase;
@@ -424,6 +425,24 @@ async fn every_kind_is_there_and_is_read_as_it_was_written() {
         assert!(kinds.contains(kind), "no fixture has a {kind}");
     }
     assert!(backends.contains("sqlite"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_written_again_as_it_was_read() {
+    let mut kinds = BTreeSet::new();
+    for (app, _) in restored().await {
+        let mut conn = app.world.database.open().dedicated().unwrap();
+        let stored: Vec<(String, Option<String>)> = {
+            use diesel::QueryDsl as _;
+            schema::events::table.select((schema::events::kind, schema::events::body)).load(&mut conn).unwrap()
+        };
+        for (kind, body) in stored {
+            let Some(body) = body else { continue };
+            assert_eq!(rewritten(&kind, &body).as_ref(), Ok(&body));
+            kinds.insert(kind);
+        }
+    }
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), KINDS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 mod crash;
 pub(crate) mod degrade;
 mod erasing;
+mod event_types;
 mod golden;
 mod hung;
 mod limits;

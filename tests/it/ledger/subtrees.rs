@@ -9,6 +9,7 @@ use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::json::Json;
 use perkgate::ledger::LedgerError;
 use perkgate::ledger::entry::{EventDraft, LogOwner};
+use perkgate::ledger::events::WrittenFacts;
 use perkgate::ledger::read::proof;
 use perkgate::ledger::store::{EventRow, LogRow, SubtreeRow, insert_events, insert_log, put_subtrees};
 use perkgate::on_either;
@@ -25,7 +26,7 @@ async fn record(world: &World, owner: &LogOwner, count: usize) {
             kind: "test.happened",
             about: format!("test_{nth}"),
             actor: CLI,
-            facts: Json::object([]),
+            facts: WrittenFacts::of(&Json::object([])),
             personal: None,
         }));
         Ok::<_, LedgerError>(())

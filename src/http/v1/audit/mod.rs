@@ -123,7 +123,7 @@ pub struct EventsQuery {
 
 impl From<LoggedEvent> for EventView {
     fn from(event: LoggedEvent) -> Self {
-        let LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, sealed: _ } = event;
+        let LoggedEvent { index, id, kind, at, about, leaf_hash, actor, facts, .. } = event;
         Self { id, kind, at, actor, about, facts, index, leaf_hash }
     }
 }

@@ -31,6 +31,8 @@ use crate::foundation::period::{LONGEST, Period};
 use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::{contest, referral};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::events::WrittenFacts;
+use crate::ledger::events::logs::EventsPruned;
 use crate::ledger::grants::ending;
 use crate::ledger::store::history::{self, LoggedRow};
 use crate::ledger::store::pruning as rows;
@@ -39,7 +41,7 @@ use crate::ledger::{IDEMPOTENCY_WINDOW, Ledger, LedgerError};
 use crate::rules::limit::ROLLING;
 use crate::tokens::claims::SKEW_SECONDS;
 pub use blocker::{BlockedBy, PruningBlocker};
-use retained::{Choice, GRANTED, choose, counts_from, limits_of};
+use retained::{Choice, choose, counts_from, used_limits};
 
 /// The kind of the event that says what was pruned.
 pub const KIND: &str = "audit.pruned";
@@ -170,13 +172,13 @@ impl Ledger {
             kind: KIND,
             about: plan.merchant.as_str().to_owned(),
             actor: by,
-            facts: Json::object([
-                ("before", Json::text(plan.before.to_string())),
-                ("from_index", Json::whole(plan.from_index)),
-                ("to_index", Json::whole(plan.to_index)),
-                ("count", Json::whole(i64::try_from(plan.count - plan.again).unwrap_or(i64::MAX))),
-                ("again", Json::whole(i64::try_from(plan.again).unwrap_or(i64::MAX))),
-            ]),
+            facts: WrittenFacts::of(&EventsPruned {
+                again: Some(plan.again),
+                before: plan.before,
+                count: plan.count - plan.again,
+                from_index: plan.from_index,
+                to_index: plan.to_index,
+            }),
             personal: None,
         };
         // First: bodies that are pruned without a word would look like someone's misdeed. An export that is read
@@ -276,21 +278,16 @@ fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timest
     if row.kind == check::KIND && retries > now {
         plan.block(BlockedBy::Retries, 1, Some(retries));
     }
-    let body = row.body.as_deref().unwrap_or_default();
-    if row.kind != check::KIND || !body.contains(GRANTED) || !body.contains(r#""window":""#) {
-        return Ok(());
-    }
-    let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    for limit in limits_of(&body) {
-        let text = |name: &str| limit.member(name).and_then(Json::as_text);
-        let until = match (text("window"), rolling) {
-            (Some(ROLLING), Some(length)) => {
+    let Some(body) = row.body.as_deref().filter(|_| row.kind == check::KIND) else { return Ok(()) };
+    for limit in used_limits(body)? {
+        let until = match (limit.window.as_ref(), rolling) {
+            (ROLLING, Some(length)) => {
                 let length = SignedDuration::from_secs(length.seconds());
-                Some(counts_from(limit).unwrap_or(at).checked_add(length).unwrap_or(Timestamp::MAX))
+                Some(counts_from(&limit).unwrap_or(at).checked_add(length).unwrap_or(Timestamp::MAX))
             }
-            (Some(ROLLING), None) => None,
+            (ROLLING, None) => None,
             // A calendar window says when it ends; places that are held were counted by their rows.
-            _ if limit.member("horizon").is_none() => text("resets_at").and_then(|at| at.parse().ok()),
+            _ if limit.horizon.is_none() => limit.resets_at.0,
             _ => None,
         };
         if let Some(until) = until.filter(|until| *until > now) {

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::{KIND, rows};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
-use crate::foundation::json::Json;
+use crate::ledger::events::StoredEvent;
+use crate::ledger::events::logs::EventsPruned;
 
 /// The content of one `audit.pruned`.
 pub(super) struct Earlier {
@@ -25,12 +26,8 @@ impl Earlier {
 pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Earlier>, DatabaseError> {
     let bodies = rows::list_bodies_about_merchant(conn, merchant, KIND)?.into_iter();
     let told = bodies.map(|body| {
-        let body = Json::parse(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
-        let facts = body.member("facts");
-        let whole = |name| facts.and_then(|facts| facts.member(name)).and_then(Json::as_whole);
-        let before = facts.and_then(|facts| facts.member("before")).and_then(Json::as_text);
-        let told = before.and_then(|before| before.parse().ok()).zip(whole("from_index").zip(whole("to_index")));
-        let (before, (from_index, to_index)) = told.ok_or_else(|| DatabaseError::corrupt("event", KIND))?;
+        let event = StoredEvent::<EventsPruned>::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+        let EventsPruned { before, from_index, to_index, .. } = event.facts;
         Ok(Earlier { before, from_index, to_index })
     });
     told.collect()

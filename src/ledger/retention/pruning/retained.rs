@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use crate::database::{AnyConnection, DatabaseError};
-use crate::foundation::json::Json;
 use crate::ledger::cases::{contest, referral};
+use crate::ledger::events::StoredEvent;
+use crate::ledger::events::check::LimitAsked;
+use crate::ledger::events::excerpt::Excerpt;
 use crate::ledger::grants::ending;
 use crate::ledger::store::history::LoggedRow;
 use crate::ledger::store::pruning as rows;
-use crate::ledger::write::{check, redemption};
-use crate::rules::limit::ROLLING;
+use crate::ledger::write::check::{self, StoredCheck};
+use crate::ledger::write::redemption;
+use crate::rules::limit::{LIFETIME, ROLLING};
 
 /// An event that is old enough to go.
 pub(super) struct Choice {
@@ -62,10 +66,8 @@ pub(super) fn choose(
 fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
     Ok(match row.kind.as_str() {
         redemption::KIND | ending::RELEASED | ending::VOIDED => {
-            let body = Json::parse(row.body.as_deref().unwrap_or_default());
-            let body = body.map_err(|e| DatabaseError::corrupt("event", e))?;
-            let check = body.member("facts").and_then(|facts| facts.member("check"));
-            check.and_then(Json::as_text).map(str::to_owned)
+            let event = StoredEvent::<OfCheck>::from_body(row.body.as_deref().unwrap_or_default());
+            Some(event.map_err(|e| DatabaseError::corrupt("event", e))?.facts.check)
         }
         referral::KIND | contest::OPENED | contest::ADDED | contest::UPHELD | contest::OVERTURNED | contest::CLOSED => {
             Some(row.about.clone())
@@ -74,34 +76,33 @@ fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
     })
 }
 
-/// From when limits count a check at the latest: to the end of time where its window never ends; and later than the event
-/// where a counter that uses lapse from one by one has it so, since another replica's clock was ahead. Bodies are
-/// canonical, and what callers write is escaped where it holds quotes.
-fn counts_since(body: &str) -> Result<i64, DatabaseError> {
-    if !body.contains(GRANTED) {
-        return Ok(i64::MIN);
-    }
-    if body.contains(r#""window":"lifetime""#) {
-        return Ok(i64::MAX);
-    }
-    if !body.contains(r#""window":"rolling""#) {
-        return Ok(i64::MIN);
-    }
-    let body = Json::parse(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    Ok(limits_of(&body).iter().filter_map(counts_from).map(Timestamp::as_microsecond).max().unwrap_or(i64::MIN))
+/// The check that a redemption or an end is of.
+#[derive(Deserialize)]
+struct OfCheck {
+    check: String,
 }
 
-/// The text that marks the body of a check that was granted.
-pub(super) const GRANTED: &str = r#""decision":"granted""#;
+/// From when limits count a check at the latest: to the end of time where its window never ends; and later than the event
+/// where a counter that uses lapse from one by one has it so, since another replica's clock was ahead. Never, for a
+/// check that was not granted, and for a contest.
+fn counts_since(body: &str) -> Result<i64, DatabaseError> {
+    let limits = used_limits(body)?;
+    if limits.iter().any(|limit| limit.window == LIFETIME) {
+        return Ok(i64::MAX);
+    }
+    Ok(limits.iter().filter_map(counts_from).map(Timestamp::as_microsecond).max().unwrap_or(i64::MIN))
+}
 
-/// The limits that a check used.
-pub(super) fn limits_of(body: &Json) -> &[Json] {
-    body.member("facts").and_then(|facts| facts.member("limits")).and_then(Json::as_list).unwrap_or_default()
+/// The limits that a check used; none where it was not granted.
+pub(super) fn used_limits(body: &str) -> Result<Vec<LimitAsked<'static>>, DatabaseError> {
+    let unreadable = |error: &dyn std::fmt::Display| DatabaseError::corrupt("event", error);
+    if !Excerpt::of(body).map_err(|e| unreadable(&e))?.facts.is_granted() {
+        return Ok(Vec::new());
+    }
+    Ok(StoredCheck::from_body(body).map_err(|e| unreadable(&e))?.facts.limits)
 }
 
 /// From when a limit in a rolling window counts its use.
-pub(super) fn counts_from(limit: &Json) -> Option<Timestamp> {
-    let text = |name: &str| limit.member(name).and_then(Json::as_text);
-    text("window").filter(|window| *window == ROLLING)?;
-    text("counts_at")?.parse().ok()
+pub(super) fn counts_from(limit: &LimitAsked<'_>) -> Option<Timestamp> {
+    limit.counts_at.and_then(|at| at.0).filter(|_| limit.window == ROLLING)
 }

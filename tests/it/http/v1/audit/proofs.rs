@@ -14,6 +14,7 @@ use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::json::Json;
 use perkgate::ledger::LedgerError;
 use perkgate::ledger::entry::{EventDraft, LogOwner};
+use perkgate::ledger::events::WrittenFacts;
 use perkgate::on_either;
 use perkgate::tlog::merkle::{Hash, verify_consistency, verify_inclusion};
 use perkgate::tlog::note::{Checkpoint, VerifierKey};
@@ -34,7 +35,7 @@ async fn record(app: &TestApp, merchant: &Merchant, count: usize) {
             kind: "test.happened",
             about: format!("test_{nth}"),
             actor: CLI,
-            facts: Json::object([]),
+            facts: WrittenFacts::of(&Json::object([])),
             personal: None,
         }));
         Ok::<_, LedgerError>(())

@@ -63,7 +63,7 @@ async fn every_replica_switches_at_the_very_instant_and_one_marks_it() {
         assert_eq!(kinds(&app, before).await, ["rule.scheduled", "rule.published"]);
         let events = life(&app).await;
         let (scheduled, published) = (&events[before], &events[before + 1]);
-        assert_eq!(published.actor_key, scheduled.actor_key, "in the name of who scheduled it");
+        assert_eq!(published.actor.key, scheduled.actor.key, "in the name of who scheduled it");
         assert_eq!(fact(published, "from"), Some("2012-05-08T20:00:00Z"));
         assert_eq!(fact(published, "change_note"), Some("From June."));
         let version = ada.get(SECOND).await.is(200);

@@ -241,22 +241,22 @@ async fn each_step_names_who_when_and_why() {
         let events = life(&app).await;
         let told: Vec<_> = events[before..]
             .iter()
-            .map(|it| (it.kind.as_str(), fact(it, "change_note").unwrap(), it.at.as_str()))
+            .map(|it| (it.kind.as_str(), fact(it, "change_note").unwrap(), it.at.to_string()))
             .collect();
         assert_eq!(
             told,
             [
-                ("rule.submitted", "To submit.", "2012-05-08T19:01:00Z"),
-                ("rule.rejected", "To reject.", "2012-05-08T19:02:00Z"),
-                ("rule.submitted", "To submit.", "2012-05-08T19:03:00Z"),
-                ("rule.approved", "To approve.", "2012-05-08T19:04:00Z"),
-                ("rule.published", "To publish.", "2012-05-08T19:05:00Z"),
+                ("rule.submitted", "To submit.", "2012-05-08T19:01:00Z".to_owned()),
+                ("rule.rejected", "To reject.", "2012-05-08T19:02:00Z".to_owned()),
+                ("rule.submitted", "To submit.", "2012-05-08T19:03:00Z".to_owned()),
+                ("rule.approved", "To approve.", "2012-05-08T19:04:00Z".to_owned()),
+                ("rule.published", "To publish.", "2012-05-08T19:05:00Z".to_owned()),
             ]
         );
         let version = ada.get(SECOND).await.is(200);
         let hash = version["rule_hash"].as_str().unwrap();
         assert!(events[before..].iter().all(|it| fact(it, "rule_hash") == Some(hash)));
-        let actors: Vec<_> = events[before..].iter().map(|it| it.actor_key.clone().unwrap()).collect();
+        let actors: Vec<_> = events[before..].iter().map(|it| it.actor.key.0.clone().unwrap()).collect();
         assert_eq!((&version["author"], &version["submitted_by"]), (&json!(actors[0]), &json!(actors[0])));
         assert_eq!(
             (&version["approved_by"], &version["approved_at"]),

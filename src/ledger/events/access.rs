@@ -1,0 +1,31 @@
+//! Merchants and their API keys: written by `access`.
+
+use jiff::Timestamp;
+
+use super::canonical::{Text, facts};
+
+facts! {
+    /// The facts of `merchant.created`. The first events said less.
+    pub struct MerchantCreated<'a> {
+        name: Option<Text<'a>>,
+        slug: Option<Text<'a>>,
+        time_zone: Option<Text<'a>>,
+    }
+
+    /// The facts of `merchant.rezoned`.
+    pub struct MerchantRezoned<'a> {
+        time_zone: Text<'a>,
+        was: Text<'a>,
+    }
+
+    /// The facts of `key.created` and `key.revoked`: all that the key is bound to.
+    pub struct KeyChanged<'a> {
+        audience: Option<Text<'a>>,
+        expires_at: Option<Timestamp>,
+        kiosk: Option<Text<'a>>,
+        label: Text<'a>,
+        location: Option<Text<'a>>,
+        origins: Option<Text<'a>>,
+        role: Text<'a>,
+    }
+}

@@ -1,0 +1,155 @@
+//! `check.decided`: a check, its limits and its grant.
+
+use jiff::Timestamp;
+
+use super::canonical::{Nullable, Text, facts, present};
+use crate::decision::decide::Decision;
+use crate::decision::reason::{Reason, ReasonCode};
+use crate::foundation::ids::CheckId;
+use crate::foundation::period::Period;
+use crate::ledger::entry::{LimitTouched, UseTouched};
+
+facts! {
+    /// The facts of `check.decided`.
+    pub struct CheckDecided<'a> {
+        decision: Decision,
+        /// The reading of rules that decided.
+        engine: i64,
+        grant: Nullable<GrantMade<'a>>,
+        /// The check whose open referral it belongs to.
+        joins: Option<CheckId>,
+        kiosk: Nullable<Text<'a>>,
+        limits: Vec<LimitAsked<'a>>,
+        location: Nullable<Text<'a>>,
+        max_wait: Option<Period>,
+        next_eligible_at: Nullable<Timestamp>,
+        party: u64,
+        perk: Text<'a>,
+        perk_id: Text<'a>,
+        reasons: Vec<ReasonGiven<'a>>,
+        /// The tier that the rule granted and the limits refused.
+        refused_tier: Nullable<Text<'a>>,
+        /// The check in whose place a person granted it.
+        resolves: Option<CheckId>,
+        rule_hash: Text<'a>,
+        rule_version: i32,
+        subject: Text<'a>,
+        tier: Nullable<Text<'a>>,
+    }
+
+    /// A reason, without what is personal.
+    pub struct ReasonGiven<'a> {
+        at_most: Option<u64>,
+        attribute: Option<Text<'a>>,
+        code: ReasonCode,
+        limit: Option<Text<'a>>,
+        tier: Option<Text<'a>>,
+    }
+
+    /// A limit's answer.
+    pub struct LimitAsked<'a> {
+        cost: u64,
+        /// Where the use stands: beside `horizon` only.
+        #[serde(default, deserialize_with = "present")]
+        counts_at: Option<Nullable<Timestamp>>,
+        /// Up to where uses had lapsed, where they lapse one by one.
+        horizon: Option<Timestamp>,
+        id: Text<'a>,
+        max: u64,
+        resets_at: Nullable<Timestamp>,
+        scope: Text<'a>,
+        used: u64,
+        window: Text<'a>,
+    }
+
+    /// The grant of a check.
+    pub struct GrantMade<'a> {
+        claims_sha256: Text<'a>,
+        expires_at: Timestamp,
+        id: Text<'a>,
+        kid: Text<'a>,
+        single_use: bool,
+    }
+}
+
+impl CheckDecided<'_> {
+    /// The limits as entries hold them.
+    pub fn limits_touched(&self) -> Vec<LimitTouched> {
+        self.limits.iter().map(LimitTouched::from).collect()
+    }
+
+    /// The reasons with all that is left of them once the person was erased.
+    pub fn bare_reasons(&self) -> Vec<Reason> {
+        self.reasons.iter().map(Reason::from).collect()
+    }
+
+    /// The codes of the reasons, each once.
+    pub fn codes(&self) -> Vec<String> {
+        let mut codes: Vec<String> = Vec::new();
+        for reason in &self.reasons {
+            let code = reason.code.as_str();
+            if !codes.iter().any(|known| known == code) {
+                codes.push(code.to_owned());
+            }
+        }
+        codes
+    }
+}
+
+impl<'a> From<&'a Reason> for ReasonGiven<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        let text = |text: &'a Option<String>| text.as_deref().map(Text::Borrowed);
+        Self {
+            at_most: reason.at_most,
+            attribute: text(&reason.attribute),
+            code: reason.code,
+            limit: text(&reason.limit),
+            tier: text(&reason.tier),
+        }
+    }
+}
+
+impl From<&ReasonGiven<'_>> for Reason {
+    fn from(given: &ReasonGiven<'_>) -> Self {
+        let text = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
+        Self {
+            at_most: given.at_most,
+            attribute: text(&given.attribute),
+            limit: text(&given.limit),
+            tier: text(&given.tier),
+            ..Self::new(given.code)
+        }
+    }
+}
+
+impl<'a> From<&'a LimitTouched> for LimitAsked<'a> {
+    fn from(limit: &'a LimitTouched) -> Self {
+        Self {
+            cost: limit.cost,
+            counts_at: limit.counted.map(|counted| counted.counts_at.into()),
+            horizon: limit.counted.map(|counted| counted.horizon),
+            id: limit.id.as_str().into(),
+            max: limit.max,
+            resets_at: limit.resets_at.into(),
+            scope: limit.scope.as_str().into(),
+            used: limit.used,
+            window: limit.window.as_str().into(),
+        }
+    }
+}
+
+impl From<&LimitAsked<'_>> for LimitTouched {
+    fn from(limit: &LimitAsked<'_>) -> Self {
+        let counts_at = limit.counts_at.and_then(|at| at.0);
+        Self {
+            id: limit.id.clone().into_owned(),
+            scope: limit.scope.clone().into_owned(),
+            window: limit.window.clone().into_owned(),
+            cost: limit.cost,
+            max: limit.max,
+            used: limit.used,
+            resets_at: limit.resets_at.0,
+            counted: limit.horizon.map(|horizon| UseTouched { horizon, counts_at }),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `grant.released` and `grant.voided`: the end of a grant before its time.
+
+use jiff::Timestamp;
+
+use super::canonical::{Nullable, Text, facts, present};
+
+facts! {
+    /// The facts of the end of a grant. Earlier events have `null` for what the token states where claims couldn't be
+    /// read. A token may state no party.
+    pub struct GrantEnded<'a> {
+        check: Text<'a>,
+        /// The event's own time is that of its turn, which may come a moment later.
+        ended_at: Timestamp,
+        /// Voids only: what it used of limits was left used.
+        keeps_uses: Option<bool>,
+        /// Releases only, as the location.
+        #[serde(default, deserialize_with = "present")]
+        kiosk: Option<Nullable<Text<'a>>>,
+        #[serde(default, deserialize_with = "present")]
+        location: Option<Nullable<Text<'a>>>,
+        /// The first voids had it in the clear, as revocations of tokens still do.
+        note: Option<Text<'a>>,
+        party: Nullable<i32>,
+        perk: Nullable<Text<'a>>,
+        perk_id: Text<'a>,
+        /// The uses of limits that came back.
+        returned: Vec<UseReturned<'a>>,
+        /// True where the token was revoked.
+        revoked: Option<bool>,
+        rule_version: Nullable<i32>,
+        subject: Nullable<Text<'a>>,
+        tier: Nullable<Text<'a>>,
+    }
+
+    /// The use of one limit that came back.
+    pub struct UseReturned<'a> {
+        cost: u64,
+        id: Text<'a>,
+        scope: Text<'a>,
+        window: Text<'a>,
+    }
+}

@@ -1,0 +1,96 @@
+//! What is looked for in events of any kind, read without the rest.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::canonical::Text;
+use crate::decision::decide::Decision;
+use crate::foundation::json::Json;
+
+/// A body of which only these facts are read.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Excerpt<'a> {
+    #[serde(borrow)]
+    pub actor: ActorNamed<'a>,
+    #[serde(borrow)]
+    pub facts: FactsNamed<'a>,
+}
+
+/// The key that did it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ActorNamed<'a> {
+    #[serde(borrow)]
+    pub key: Option<Cow<'a, str>>,
+}
+
+/// Facts that several kinds have; none where a kind has them not.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FactsNamed<'a> {
+    #[serde(borrow)]
+    pub perk: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub perk_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub tier: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub decision: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub kiosk: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub location: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub subject: Option<Cow<'a, str>>,
+    pub rule_version: Option<i64>,
+    #[serde(borrow, default)]
+    pub reasons: Vec<CodeNamed<'a>>,
+    /// There where a guest goes on holding places.
+    pub holds: Option<IgnoredAny>,
+}
+
+/// The code of a reason.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CodeNamed<'a> {
+    #[serde(borrow)]
+    pub code: Text<'a>,
+}
+
+impl<'a> Excerpt<'a> {
+    /// Reads the excerpt of a body.
+    ///
+    /// # Errors
+    /// The parser's.
+    pub(crate) fn of(body: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(body)
+    }
+}
+
+impl FactsNamed<'_> {
+    /// True for a check that was granted, and for a case that ended so.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.decision.as_deref() == Some(Decision::Granted.as_str())
+    }
+
+    /// True where one of the reasons is of this code.
+    pub(crate) fn gives(&self, code: &str) -> bool {
+        self.reasons.iter().any(|reason| reason.code == code)
+    }
+}
+
+/// The parts of a body that are shown, whatever is in them.
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    pub actor: Json,
+    pub facts: Json,
+}
+
+impl Shown {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The parser's.
+    pub(crate) fn of(body: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(body)
+    }
+}

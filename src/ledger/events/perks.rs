@@ -1,0 +1,45 @@
+//! Perks, the versions of their rules, approvals, and sources of scores: written by their own rooms.
+
+use jiff::Timestamp;
+
+use super::canonical::{Nullable, Text, facts, present};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::period::Period;
+
+facts! {
+    /// The facts of `perk.…`: each kind has those that it changes. The first events said less.
+    pub struct PerkChanged<'a> {
+        #[serde(default, deserialize_with = "present")]
+        change_note: Option<Nullable<Text<'a>>>,
+        name: Option<Text<'a>>,
+        perk: Text<'a>,
+        purpose: Option<Text<'a>>,
+    }
+
+    /// The facts of `rule.…`.
+    pub struct VersionChanged<'a> {
+        change_note: Nullable<Text<'a>>,
+        /// From when it decides: `rule.published` and `rule.scheduled` only.
+        from: Option<Timestamp>,
+        perk: Text<'a>,
+        rule_hash: Text<'a>,
+        /// The version that was gone back to: `rule.rolled_back` only.
+        to: Option<i32>,
+        version: i32,
+    }
+
+    /// The facts of `approvals.…`.
+    pub struct ApprovalsChanged<'a> {
+        /// The one who asked for it to be lifted.
+        asked_by: Nullable<Text<'a>>,
+        required: bool,
+    }
+
+    /// The facts of `source.created`.
+    pub struct SourceCreated<'a> {
+        maximum: Decimal,
+        minimum: Decimal,
+        refresh: Option<Period>,
+        source: Text<'a>,
+    }
+}

@@ -1,0 +1,19 @@
+//! What was done about the data that is held on a person.
+
+use super::canonical::{Nullable, Text, facts};
+
+facts! {
+    /// The facts of `subject.erased`: how much went with the person.
+    pub struct SubjectErased<'a> {
+        limits: u64,
+        referrals: u64,
+        scores: u64,
+        /// None where no check was ever about them.
+        subject: Nullable<Text<'a>>,
+    }
+
+    /// The facts of `subject.record_read`.
+    pub struct RecordRead<'a> {
+        subject: Nullable<Text<'a>>,
+    }
+}

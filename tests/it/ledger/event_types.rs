@@ -1,0 +1,88 @@
+//! The type of each kind of event: a body that is read by it and written again is the same to the byte.
+
+use perkgate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
+use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
+use perkgate::ledger::events::check::CheckDecided;
+use perkgate::ledger::events::ending::GrantEnded;
+use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
+use perkgate::ledger::events::logs::{EventsPruned, LogExported};
+use perkgate::ledger::events::perks::{ApprovalsChanged, PerkChanged, SourceCreated, VersionChanged};
+use perkgate::ledger::events::redemption::TokenRedeemed;
+use perkgate::ledger::events::subjects::{RecordRead, SubjectErased};
+use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
+use serde::de::DeserializeOwned;
+
+fn again<F: DeserializeOwned + CanonicalValue>(body: &str) -> Result<String, EventError> {
+    StoredEvent::<F>::from_body(body).map(|event| event.to_body())
+}
+
+/// The body as the type of its kind writes it again.
+pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
+    match kind {
+        "check.decided" => again::<CheckDecided<'_>>(body),
+        "token.redeemed" => again::<TokenRedeemed<'_>>(body),
+        "grant.released" | "grant.voided" => again::<GrantEnded<'_>>(body),
+        "referral.decided" | "contest.upheld" | "contest.overturned" | "contest.closed" => {
+            again::<CaseDecided<'_>>(body)
+        }
+        "contest.opened" | "contest.added" => again::<ContestOpened<'_>>(body),
+        "subject.erased" => again::<SubjectErased<'_>>(body),
+        "subject.record_read" => again::<RecordRead<'_>>(body),
+        "audit.pruned" => again::<EventsPruned>(body),
+        "audit.exported" => again::<LogExported<'_>>(body),
+        "merchant.created" => again::<MerchantCreated<'_>>(body),
+        "merchant.rezoned" => again::<MerchantRezoned<'_>>(body),
+        "key.created" | "key.revoked" => again::<KeyChanged<'_>>(body),
+        "gateway_key.created" | "gateway_key.rotated" => again::<KeyBegun<'_>>(body),
+        "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
+        "source.created" => again::<SourceCreated<'_>>(body),
+        kind if kind.starts_with("perk.") => again::<PerkChanged<'_>>(body),
+        kind if kind.starts_with("rule.") => again::<VersionChanged<'_>>(body),
+        kind if kind.starts_with("approvals.") => again::<ApprovalsChanged<'_>>(body),
+        kind => panic!("{kind} has no type"),
+    }
+}
+
+/// A redemption, with `facts` beside those that every build has written.
+fn redemption(facts: &str) -> String {
+    format!(
+        r#"{{"about":"grt_1","actor":{{"key":"key_1","role":"door"}},"at":"2012-05-08T19:00:00.5Z","facts":{{"attempt_sha256":"a","check":"chk_1","door":"A1",{facts}}},"id":"evt_1","kind":"token.redeemed","merchant":"mer_1","v":1}}"#
+    )
+}
+
+#[test]
+fn what_earlier_builds_wrote_of_a_redemption_is_read_and_stays_as_it_is() {
+    for facts in [
+        // Before the token's own claims stood in it.
+        r#""kiosk":null,"location":null,"perk_id":"prk_1","slot":"single""#,
+        r#""kiosk":null,"location":"SFO","party":null,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
+        // When claims couldn't be read.
+        r#""kiosk":null,"location":null,"party":null,"perk":null,"perk_id":"prk_1","rule_version":null,"slot":"single","subject":null,"tier":null"#,
+        r#""holds":[{"id":"seats","scope":"/perk","until":"2012-05-08T21:00:00Z"}],"kiosk":"A","location":null,"party":2,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
+    ] {
+        let body = redemption(facts);
+        assert_eq!(rewritten("token.redeemed", &body).as_ref(), Ok(&body));
+    }
+}
+
+#[test]
+fn a_body_that_cant_be_read_is_an_error_that_names_the_event_and_the_fact() {
+    let whole = redemption(r#""kiosk":null,"location":null,"perk_id":"prk_1","slot":"single""#);
+    for (damaged, told) in [
+        (whole.replace(r#""door":"A1","#, ""), "token.redeemed evt_1: missing field `door`"),
+        (whole.replace(r#""slot":"single""#, r#""slot":7"#), "token.redeemed evt_1: invalid type: integer `7`"),
+        (whole.replace(r#""v":1"#, r#""v":2"#), "token.redeemed evt_1 is of version 2, and this build reads 1"),
+        (whole.replace(r#""at":"2012"#, r#""at":"then"#), "token.redeemed evt_1: "),
+        ("no JSON".to_owned(), "event without an id: "),
+    ] {
+        let error = rewritten("token.redeemed", &damaged).unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
+}
+
+#[test]
+fn every_kind_has_a_type() {
+    for kind in KINDS {
+        assert!(rewritten(kind, "{}").is_err(), "{kind}: none has no facts");
+    }
+}
