@@ -83,7 +83,7 @@ impl fmt::Display for Role {
 }
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = [$($role:ident),+];)*) => {
+    ($($(#[$doc:meta])* $name:ident = [$($role:ident $(($bound:literal))?),+];)*) => {
         /// Something that a role may or may not do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Permission {
@@ -99,6 +99,15 @@ macro_rules! permissions {
                 match self {
                     $(Self::$name => &[$(Role::$role),+],)*
                 }
+            }
+
+            /// The words for what `role` is bound to where it may; none where it may with all that its key reaches.
+            #[must_use]
+            pub fn bound(self, role: Role) -> Option<&'static str> {
+                let bounds: &[(Role, &'static str)] = match self {
+                    $(Self::$name => &[$($((Role::$role, $bound),)?)+],)*
+                };
+                bounds.iter().find(|(bound, _)| *bound == role).map(|(_, words)| *words)
             }
         }
 
@@ -122,31 +131,35 @@ macro_rules! permissions {
     };
 }
 
+// In brackets: what a role is bound to, in the words that the API's document shows.
 permissions! {
     /// Make and list merchants.
     ManageMerchants = [Operator];
     /// See what one's own key is.
     ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor];
     /// Make, list and revoke keys (whose: `Role::may_manage`).
-    ManageKeys = [Operator, Admin];
+    ManageKeys = [
+        Operator("operator keys, and a merchant's admin keys"),
+        Admin("keys of its own merchant")
+    ];
     /// Perks, their rules and versions.
     ManagePerks = [Admin];
     /// Make and list score sources.
     ManageSources = [Admin];
     /// Check (dry runs too), check a batch, read one's own checks.
     Check = [Admin, Kiosk];
-    /// Redeem a token (a door: of its own audience).
-    Redeem = [Admin, Kiosk, Door];
+    /// Redeem a token.
+    Redeem = [Admin, Kiosk, Door("its own audience only")];
     /// Decide what a rule has referred to a person.
     Decide = [Admin];
     /// Say that a guest left.
-    Release = [Admin, Kiosk, Door];
+    Release = [Admin, Kiosk, Door("its own audience only")];
     /// Take a mistaken grant back.
     Void = [Admin];
     /// Revoke a token.
     RevokeTokens = [Admin];
     /// Ask whether a token is alive.
-    Introspect = [Admin, Kiosk, Door];
+    Introspect = [Admin, Kiosk, Door("its own audience only")];
     /// Put, delete and import scores.
     WriteScores = [Admin, Feeder];
     /// See a score's value.

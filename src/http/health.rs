@@ -61,7 +61,7 @@ impl ReadinessView {
 /// Alive
 ///
 /// 200 as long as the process answers at all.
-#[utoipa::path(tag = "health", security(()), extensions(("x-roles" = json!([]))), responses((status = 200, description = "Alive", content_type = "text/plain", body = String, example = "alive")))]
+#[utoipa::path(tag = "health", security(()), responses((status = 200, description = "Alive", content_type = "text/plain", body = String, example = "alive")))]
 #[get("/livez")]
 pub(crate) async fn get_livez() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("alive\n")
@@ -74,7 +74,6 @@ pub(crate) async fn get_livez() -> HttpResponse {
 #[utoipa::path(
     tag = "health",
     security(()),
-    extensions(("x-roles" = json!([]))),
     responses(
         (status = 200, description = "Ready or degraded", body = ReadinessView, example = json!({"status": "degraded", "reasons": ["redis_unreachable"]})),
         (status = 503, description = "Starting or draining", body = ReadinessView, example = json!({"status": "draining", "reasons": ["draining"]})),

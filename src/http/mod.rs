@@ -10,9 +10,9 @@
 //! 3. Return `Result<HttpResponse, Problem>`. A new way to fail is a line in the table in
 //!    `web/problem.rs` and an arm of a `From` in `error_mapping.rs`; never a status code in a handler.
 //! 4. Request types take `#[serde(deny_unknown_fields)]`, views are `…View`; both derive `ToSchema`.
-//! 5. Name it in `routes.rs`. Everything else (key, rate, request id, span, metrics, `HEAD`, 405, the refusal
-//!    of query parameters that it doesn't document, the OpenAPI document) comes with that. Problems go into the document by `Problems…` of
-//!    `openapi/problems.rs`, roles by `extensions(("x-roles" = …))`.
+//! 5. Name it in `routes.rs` with the same permit: the document's roles come from there. Everything else (key, rate,
+//!    request id, span, metrics, `HEAD`, 405, the refusal of query parameters that it doesn't document, the OpenAPI
+//!    document) comes with that. Problems go into the document by `Problems…` of `openapi/problems.rs`.
 
 mod app;
 mod docs;

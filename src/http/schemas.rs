@@ -25,7 +25,6 @@ pub(super) struct JsonSchemaView(BTreeMap<String, serde_json::Value>);
 #[utoipa::path(
     tag = "perks",
     security(()),
-    extensions(("x-roles" = json!([]))),
     responses(
         (status = 200, description = "The schema", content_type = "application/schema+json", body = JsonSchemaView),
         (status = 304, description = "Your copy is still good"),

@@ -78,7 +78,6 @@ pub struct LogKeyView {
 #[utoipa::path(
     tag = "Public keys",
     security(()),
-    extensions(("x-roles" = json!([]))),
     responses(
         (status = 200, description = "The key set", content_type = "application/jwk-set+json", body = JwksView),
         (status = 304, description = "Your copy is still good"),
@@ -99,7 +98,6 @@ pub(crate) async fn get_jwks(gateway: Data<Gateway>, held: web::Header<IfNoneMat
 #[utoipa::path(
     tag = "Public keys",
     security(()),
-    extensions(("x-roles" = json!([]))),
     responses(
         (status = 200, description = "The keys", body = LogKeysView),
         (status = 304, description = "Your copy is still good"),

@@ -1,11 +1,12 @@
 //! The OpenAPI 3.1 document: what it says beside what the handlers say about themselves.
 
 pub mod problems;
+pub(super) mod roles;
 
 use std::collections::BTreeMap;
 
 use actix_web::App;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Response, Schema};
@@ -78,15 +79,18 @@ fn merge_problems(operation: &mut Operation) {
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     let (_, mut document) = App::new().into_utoipa_app().openapi(Frame::openapi()).configure(routes).split_for_parts();
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            operation.responses.responses.extend(ProblemsOfAll::responses());
-            merge_problems(operation);
-            leave_out_nulls(operation);
-        }
+    for operation in document.paths.paths.values_mut().flat_map(operations_of) {
+        operation.responses.responses.extend(ProblemsOfAll::responses());
+        merge_problems(operation);
+        leave_out_nulls(operation);
     }
     document
+}
+
+/// The operations of one address, by the methods that routes are mounted with.
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, post, put, patch, delete, .. } = item;
+    [get, post, put, patch, delete].into_iter().flatten()
 }
 
 /// Drops null where it can't be sent: a parameter has no way to be null, and a body that is null is refused.

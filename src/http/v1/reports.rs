@@ -198,11 +198,10 @@ impl From<FairnessQuery> for ReportQuery {
 /// redemptions, releases and voids when they happened, whenever the grant was made. `expired_unused` and the
 /// columns `grants_…` say what had become of the period's grants by `as_of`. Dates, days and
 /// hours are those of the merchant's time zone, unless another is given. Computed from the events of the log;
-/// `meaning` says all of this in the report itself. Roles: admin, auditor.
+/// `meaning` says all of this in the report itself.
 #[utoipa::path(
     tag = "audit",
     params(ReportQuery),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses(
         (status = 200, description = "The report", content(
             (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
@@ -224,11 +223,10 @@ pub(crate) async fn get_grants_report(
 ///
 /// Redeemed visits and their guests (the party of the token), by the instant of the redemption. Visits whose
 /// grants were voided later stay counted; `voided_visits` and `voided_guests` count them once more, by the
-/// instant of the void. Roles: admin, auditor.
+/// instant of the void.
 #[utoipa::path(
     tag = "audit",
     params(ReportQuery),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses(
         (status = 200, description = "The report", content(
             (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
@@ -251,11 +249,10 @@ pub(crate) async fn get_billing_report(
 /// By bands of 10 points of the score that was seen: the share admitted of those who asked, what a person
 /// granted afterwards, contests and what became of them, refusals by their first reason, how many were
 /// turned away within 3 points, and the wait that grants of priority promised. Persons who were erased
-/// stand under `unknown`. Roles: admin, auditor.
+/// stand under `unknown`.
 #[utoipa::path(
     tag = "audit",
     params(FairnessQuery),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses(
         (status = 200, description = "The report", content(
             (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")

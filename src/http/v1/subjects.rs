@@ -264,11 +264,10 @@ impl RecordView {
 /// again gets the same decision and token, with the codes of its reasons only. Tokens that are out go on
 /// opening doors until they expire: void their grants first if they shouldn't. It can't be undone, and is
 /// an event itself. Asked again, or about somebody unknown, `erased` is false and nothing is recorded. A
-/// feed that still has the person brings them back as somebody new, whose limits begin anew. Roles: admin.
+/// feed that still has the person brings them back as somebody new, whose limits begin anew.
 #[utoipa::path(
     tag = "subjects",
     request_body = ErasureBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "Nothing names them any more", body = ErasureView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/subjects/erase")]
@@ -291,11 +290,9 @@ pub(crate) async fn erase_subject(
 /// about them, opened, with the reasons of each decision in sentences and what would have changed it. That
 /// it was read is an event with its first page, and names nobody. A page can have few events or none and
 /// still not be the last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more.
-/// Roles: admin.
 #[utoipa::path(
     tag = "subjects",
     request_body = RecordBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "One page", body = RecordView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/subjects/record")]

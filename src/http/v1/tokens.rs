@@ -55,12 +55,10 @@ pub struct RedemptionView {
 ///
 /// Spends it: a single-use token opens one door once. The same key repeating the same door and
 /// attempt gets the same answer, even after the token has expired, until the grant is released or taken
-/// back (422); anybody else gets 409. Roles:
-/// admin, kiosk, door (its own audience only).
+/// back (422); anybody else gets 409.
 #[utoipa::path(
     tag = "tokens",
     request_body = RedeemBody,
-    extensions(("x-roles" = json!(["admin", "kiosk", "door"]))),
     responses(
         (status = 200, description = "Open the door", body = RedemptionView),
         ProblemsOfTokens, ProblemsOfBody, ProblemsOfKeys
@@ -203,11 +201,10 @@ impl From<Option<Active>> for IntrospectionView {
 ///
 /// Tells whether it would open a door now (RFC 7662), without spending it: its claims if it would, and
 /// `{"active":false}` for any other, be it forged, another merchant's, expired, released, taken back, or
-/// for single use and spent. The body is a form. Roles: admin, kiosk, door (its own audience only).
+/// for single use and spent. The body is a form.
 #[utoipa::path(
     tag = "tokens",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    extensions(("x-roles" = json!(["admin", "kiosk", "door"]))),
     responses(
         (status = 200, description = "Whether it is active", body = IntrospectionView),
         ProblemsOfForms, ProblemsOfKeys
@@ -230,11 +227,9 @@ pub(crate) async fn introspect_token(
 /// it used of limits is given back unless a door has taken it. The event is a `grant.voided` that says
 /// `revoked`. The answer is 200 for every token, also for one that is unknown, another merchant's or
 /// over, with which nothing is done. A door that verifies offline doesn't see it. The body is a form.
-/// Roles: admin.
 #[utoipa::path(
     tag = "tokens",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "It opens no door"), ProblemsOfForms, ProblemsOfKeys)
 )]
 #[post("/tokens/revoke")]

@@ -1,5 +1,6 @@
 //! The OpenAPI document: what is committed is what is served, and every operation explains itself.
 
+use perkgate::access::role::Role;
 use perkgate::foundation::json::Json;
 use perkgate::http::openapi;
 use perkgate::rules::rule::Rule;
@@ -95,6 +96,19 @@ async fn what_is_served_is_what_is_committed() {
     assert!(served.text.trim_end() == COMMITTED.trim_end(), "another document is served");
 }
 
+/// The roles of the last sentence of an operation's description, without what each is bound to.
+fn roles_in_words(operation: &Value) -> Vec<&str> {
+    let Some((_, sentence)) = operation["description"].as_str().and_then(|text| text.rsplit_once("Roles: ")) else {
+        return Vec::new();
+    };
+    let sentence = sentence.strip_suffix('.').expect("a sentence");
+    if sentence == "all" {
+        return Role::ALL.map(Role::as_str).to_vec();
+    }
+    let outside = sentence.split(['(', ')']).step_by(2).flat_map(|part| part.split(','));
+    outside.map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
 #[test]
 fn every_operation_explains_itself() {
     let document = document();
@@ -108,6 +122,7 @@ fn every_operation_explains_itself() {
         assert!(VERBS.contains(&verb) && !resource.is_empty(), "{at}: <verb>_<resource>");
         let roles = operation["x-roles"].as_array().unwrap_or_else(|| panic!("{at} has no x-roles"));
         assert_eq!(!roles.is_empty(), path.starts_with("/v1/"), "{at}: roles");
+        assert_eq!(roles_in_words(&operation), *roles, "{at}: a last sentence that names them");
 
         let bodies = operation["requestBody"]["content"].as_object().into_iter().flatten();
         let answers = operation["responses"].as_object().unwrap().iter().filter(|(status, _)| status.starts_with('2'));

@@ -137,13 +137,11 @@ pub struct NewKeyBody {
 
 /// Make a key
 ///
-/// The answer shows the secret, once. Roles: operator (operator and admin keys), admin (keys of its
-/// own merchant).
+/// The answer shows the secret, once.
 #[utoipa::path(
     tag = "keys",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewKeyBody,
-    extensions(("x-roles" = json!(["operator", "admin"]))),
     responses(
         (status = 201, description = "Made; the secret is in this answer only", body = NewKeyView, headers(("Location" = String, description = "Where it is"))),
         ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -201,12 +199,10 @@ pub struct KeysView {
 
 /// List keys
 ///
-/// In the order they were made, revoked and expired ones too. Roles: operator (operator keys, and
-/// the admin keys of a merchant), admin (keys of its own merchant).
+/// In the order they were made, revoked and expired ones too.
 #[utoipa::path(
     tag = "keys",
     params(KeysQuery),
-    extensions(("x-roles" = json!(["operator", "admin"]))),
     responses((status = 200, description = "One page", body = KeysView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/keys")]
@@ -243,12 +239,10 @@ pub struct KeyQuery {
 
 /// Show a key
 ///
-/// Without its secret. Roles: operator (operator keys, and a merchant's admin keys), admin (keys of
-/// its own merchant).
+/// Without its secret.
 #[utoipa::path(
     tag = "keys",
     params(("key" = String, Path, description = "The key's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"), KeyQuery),
-    extensions(("x-roles" = json!(["operator", "admin"]))),
     responses((status = 200, description = "The key", body = KeyView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/keys/{key}")]
@@ -265,12 +259,10 @@ pub(crate) async fn get_key(
 /// Revoke a key
 ///
 /// It stops working here at once and on every replica within a second. Revoking it again changes
-/// nothing. Roles: operator (operator keys, and a merchant's admin keys), admin (keys of its own
-/// merchant).
+/// nothing.
 #[utoipa::path(
     tag = "keys",
     params(("key" = String, Path, description = "The key's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"), KeyQuery),
-    extensions(("x-roles" = json!(["operator", "admin"]))),
     responses((status = 204, description = "Revoked"), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[delete("/keys/{key}")]

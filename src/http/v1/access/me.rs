@@ -73,10 +73,9 @@ pub struct RateView {
 
 /// Show your own key
 ///
-/// Which key is asking, in which role and for whom: to see that a device was given the right one. Roles: all.
+/// Which key is asking, in which role and for whom: to see that a device was given the right one.
 #[utoipa::path(
     tag = "keys",
-    extensions(("x-roles" = json!(["operator", "admin", "kiosk", "door", "feeder", "auditor"]))),
     responses((status = 200, description = "The key", body = MeView), ProblemsOfKeys)
 )]
 #[get("/me")]

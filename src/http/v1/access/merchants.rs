@@ -66,13 +66,10 @@ pub struct MerchantChangeBody {
 }
 
 /// Make a merchant
-///
-/// Roles: operator.
 #[utoipa::path(
     tag = "merchants",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewMerchantBody,
-    extensions(("x-roles" = json!(["operator"]))),
     responses(
         (status = 201, description = "Made", body = MerchantView, headers(("Location" = String, description = "Where it is"))),
         ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -117,11 +114,10 @@ pub struct MerchantsView {
 
 /// List merchants
 ///
-/// In the order they were made. Roles: operator.
+/// In the order they were made.
 #[utoipa::path(
     tag = "merchants",
     params(MerchantsQuery),
-    extensions(("x-roles" = json!(["operator"]))),
     responses((status = 200, description = "One page", body = MerchantsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/merchants")]
@@ -139,12 +135,9 @@ pub(crate) async fn list_merchants(
 }
 
 /// Show a merchant
-///
-/// Roles: operator.
 #[utoipa::path(
     tag = "merchants",
     params(("slug" = String, Path, description = "The merchant's short name", example = "cathay")),
-    extensions(("x-roles" = json!(["operator"]))),
     responses((status = 200, description = "The merchant", body = MerchantView), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[get("/merchants/{slug}")]
@@ -161,12 +154,11 @@ pub(crate) async fn get_merchant(
 ///
 /// Its time zone: reports count by its days and hours from then on, whenever what they count happened. Rules
 /// have zones of their own and stay as they are. An event of the merchant's log tells of it; the zone that it
-/// has changes nothing. Roles: operator.
+/// has changes nothing.
 #[utoipa::path(
     tag = "merchants",
     params(("slug" = String, Path, description = "The merchant's short name", example = "cathay")),
     request_body = MerchantChangeBody,
-    extensions(("x-roles" = json!(["operator"]))),
     responses(
         (status = 200, description = "The merchant", body = MerchantView),
         ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys

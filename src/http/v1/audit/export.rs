@@ -58,11 +58,10 @@ pub struct ExportQuery {
 /// The events of a period, or all of them, with everything to verify them offline: canonical bytes, leaf hashes,
 /// the tree before the first of them, checkpoints and the history of the log keys. `perkgate audit verify FILE`
 /// holds it to the log keys that you name. The last line is `{"record":"end",…}`: without it the export was
-/// cut off. What is personal stays sealed. Each export is itself an event of the log. Roles: admin, auditor.
+/// cut off. What is personal stays sealed. Each export is itself an event of the log.
 #[utoipa::path(
     tag = "audit",
     params(ExportQuery),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses(
         (status = 200, description = "The file, as it is read", content(
             (String = "application/x-ndjson", example = "{\"record\":\"header\",\"format\":1,\"log\":\"cathay\",…}\n{\"record\":\"event\",\"index\":0,\"leaf_hash\":\"7a0c…\",\"event\":{…}}\n"),

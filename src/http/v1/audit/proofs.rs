@@ -196,11 +196,10 @@ fn refused(parameter: &'static str, error: ProofError) -> Problem {
 /// List checkpoints
 ///
 /// The signed heads of the merchant's log, the newest first. Keep one elsewhere, and nobody can take
-/// back what it covers without your seeing it. Roles: admin, auditor.
+/// back what it covers without your seeing it.
 #[utoipa::path(
     tag = "audit",
     params(CheckpointsQuery),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses((status = 200, description = "One page", body = CheckpointsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/audit/checkpoints")]
@@ -227,14 +226,13 @@ pub(crate) async fn list_checkpoints(
 ///
 /// The proof that it stands in the merchant's log: the path from its leaf hash to the root at `size`, and the
 /// checkpoint that signs that root. A check's id works too: it means the event of its decision, which
-/// its receipt is about. `perkgate audit receipt` verifies the answer offline. Roles: admin, auditor.
+/// its receipt is about. `perkgate audit receipt` verifies the answer offline.
 #[utoipa::path(
     tag = "audit",
     params(
         ("event" = String, Path, description = "The id of an event, or of a check", example = "evt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
         ProofQuery
     ),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses(
         (status = 200, description = "The proof", body = InclusionProofView),
         ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys
@@ -256,11 +254,10 @@ pub(crate) async fn get_event_proof(
 /// Prove that nothing was taken back
 ///
 /// The proof that the log of `to` events begins with the log of `from` events, with what was signed at the two
-/// sizes. Roles: admin, auditor.
+/// sizes.
 #[utoipa::path(
     tag = "audit",
     params(ConsistencyQuery),
-    extensions(("x-roles" = json!(["admin", "auditor"]))),
     responses(
         (status = 200, description = "The proof", body = ConsistencyProofView),
         ProblemsOfQuery, ProblemsOfKeys

@@ -155,12 +155,10 @@ pub struct OverturnBody {
 /// Opens a case that a person decides: they uphold the refusal, or overturn it and grant. A kiosk contests the
 /// checks that its own key made, in the name of whoever was refused. Once a check. While a case about the same
 /// person and perk is open, the refusal is added to that one, which is the answer then; it takes 20 more.
-/// Roles: admin, kiosk.
 #[utoipa::path(
     tag = "contests",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     request_body = ObjectionBody,
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses(
         (status = 200, description = "The open case that it was added to", body = ContestView, headers(("Location" = String, description = "Where the case is, for admins"))),
         (status = 201, description = "The case", body = ContestView, headers(("Location" = String, description = "Where the case is, for admins"))),
@@ -203,11 +201,10 @@ pub(crate) async fn create_contest(
 
 /// List contests
 ///
-/// Refusals that were contested, by their checks, oldest first. Roles: admin.
+/// Refusals that were contested, by their checks, oldest first.
 #[utoipa::path(
     tag = "contests",
     params(ContestsQuery),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "One page", body = ContestsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/contests")]
@@ -226,11 +223,10 @@ pub(crate) async fn list_contests(
 /// Show a contest
 ///
 /// With all there is to decide it by, and, once it is decided, why. Not there any more once the person has been
-/// erased. Roles: admin.
+/// erased.
 #[utoipa::path(
     tag = "contests",
     params(("check" = String, Path, description = "The contested check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "The case", body = ContestedView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/contests/{check}")]
@@ -251,12 +247,11 @@ pub(crate) async fn get_contest(
 /// Uphold a refusal
 ///
 /// The refusal stands, and the case is closed. Where the merchant asks for four eyes, whoever opened the case can't
-/// decide it. Answers with the check that was refused. Roles: admin.
+/// decide it. Answers with the check that was refused.
 #[utoipa::path(
     tag = "contests",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The contested check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     request_body = UpholdBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The case"))),
         ProblemsOfNames, ProblemsOfRulings, ProblemsOfContests, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -278,12 +273,11 @@ pub(crate) async fn uphold_contest(
 /// Overturn a refusal
 ///
 /// Makes a new check in the place of the one that was refused: its limits are used like any other's, and the answer
-/// has its token. Where the merchant asks for four eyes, whoever opened the case can't decide it. Roles: admin.
+/// has its token. Where the merchant asks for four eyes, whoever opened the case can't decide it.
 #[utoipa::path(
     tag = "contests",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The contested check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     request_body = OverturnBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The check that was granted"))),
         ProblemsOfNames, ProblemsOfRulings, ProblemsOfContests, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys

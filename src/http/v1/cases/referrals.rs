@@ -234,11 +234,10 @@ impl RulingBody {
 
 /// List referrals
 ///
-/// Checks whose rule left the decision to a person, oldest first. Roles: admin.
+/// Checks whose rule left the decision to a person, oldest first.
 #[utoipa::path(
     tag = "referrals",
     params(ReferralsQuery),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "One page", body = ReferralsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/referrals")]
@@ -269,11 +268,10 @@ pub(crate) async fn page_of(
 
 /// Show a referral
 ///
-/// With all there is to decide it by, and, once it is decided, why. Roles: admin.
+/// With all there is to decide it by, and, once it is decided, why.
 #[utoipa::path(
     tag = "referrals",
     params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "The referral", body = ReferredView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/referrals/{check}")]
@@ -318,12 +316,11 @@ pub(crate) async fn case_of(
 ///
 /// `granted` makes a new check in the place of the one that was referred: its limits are used like any
 /// other's, and the answer has its token. `denied` answers with the check that was referred. Both are
-/// recorded with who decided and why, and neither can be decided again. Roles: admin.
+/// recorded with who decided and why, and neither can be decided again.
 #[utoipa::path(
     tag = "referrals",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     request_body = RulingBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Decided", body = CheckView, headers(("Location" = String, description = "The check that was granted, or the referral"))),
         ProblemsOfNames, ProblemsOfRulings, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys

@@ -73,12 +73,11 @@ pub struct RefusedView {
 ///
 /// Up to 100 questions, each read, decided, recorded and answered by itself: one that is refused, or that
 /// is no question, doesn't keep the others back; the pointers of its problem begin at the question. With an `Idempotency-Key` a retry of the whole request gets the same answers and the very
-/// same tokens. Each question counts against the key's rate. Roles: admin, kiosk.
+/// same tokens. Each question counts against the key's rate.
 #[utoipa::path(
     tag = "checks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
     request_body = BatchBody,
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses(
         (status = 200, description = "An outcome for each, in their order", body = BatchView),
         ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys

@@ -178,11 +178,10 @@ impl Wanted {
 /// List checks
 ///
 /// The newest first, by what is asked for; a kiosk sees the checks that its own key made. Dry runs are recorded
-/// nowhere and checks whose records were pruned are gone. By person: `POST /v1/checks/search`. Roles: admin, kiosk.
+/// nowhere and checks whose records were pruned are gone. By person: `POST /v1/checks/search`.
 #[utoipa::path(
     tag = "checks",
     params(ChecksQuery),
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses((status = 200, description = "One page", body = ChecksView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/checks")]
@@ -202,11 +201,10 @@ pub(crate) async fn list_checks(
 /// Search checks of a person
 ///
 /// The checks of one person, as the list of all has them; the handle is in the body, so that it stands in no URL and
-/// no log. Somebody who was never checked, and somebody who was erased, have none. Roles: admin, kiosk.
+/// no log. Somebody who was never checked, and somebody who was erased, have none.
 #[utoipa::path(
     tag = "checks",
     request_body = CheckSearchBody,
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses((status = 200, description = "One page", body = ChecksView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/checks/search")]

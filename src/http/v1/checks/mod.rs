@@ -192,12 +192,11 @@ impl CheckView {
 /// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
 /// for the check again until its `referral` isn't `open`. While a referral of the person and perk is open, another
 /// check that is referred joins it. Send an `Idempotency-Key` to make a retry safe: it gets the same decision and
-/// the very same token for 24 hours, or, once the grant has ended, how it ended and no token. Roles: admin, kiosk.
+/// the very same token for 24 hours, or, once the grant has ended, how it ended and no token.
 #[utoipa::path(
     tag = "checks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
     request_body = CheckBody,
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses(
         (status = 200, description = "The decision", body = CheckView),
         ProblemsOfNames, ProblemsOfDryRuns, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -259,12 +258,10 @@ pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Proble
 
 /// Show a check
 ///
-/// A kiosk sees the checks that its own key made, and what a person granted in their place. Roles:
-/// admin, kiosk.
+/// A kiosk sees the checks that its own key made, and what a person granted in their place.
 #[utoipa::path(
     tag = "checks",
     params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/checks/{check}")]

@@ -178,11 +178,10 @@ async fn page(caller: &Principal, gateway: &Gateway, search: Search<'_>) -> Resu
 /// List grants
 ///
 /// The newest first, by what is asked for; a kiosk sees the grants of its own key's checks. Grants whose records were
-/// pruned are gone. By person: `POST /v1/grants/search`. Roles: admin, kiosk.
+/// pruned are gone. By person: `POST /v1/grants/search`.
 #[utoipa::path(
     tag = "checks",
     params(GrantsQuery),
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses((status = 200, description = "One page", body = GrantsView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/grants")]
@@ -200,11 +199,10 @@ pub(crate) async fn list_grants(
 /// Search grants of a person
 ///
 /// The grants of one person, as the list of all has them; the handle is in the body, so that it stands in no URL and
-/// no log. Somebody who was never checked, and somebody who was erased, have none. Roles: admin, kiosk.
+/// no log. Somebody who was never checked, and somebody who was erased, have none.
 #[utoipa::path(
     tag = "checks",
     request_body = GrantSearchBody,
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses((status = 200, description = "One page", body = GrantsView), ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/grants/search")]

@@ -81,11 +81,10 @@ impl From<GrantShown> for GrantView {
 
 /// Show a grant
 ///
-/// A kiosk sees the grants of its own key's checks, and what a person granted in their place. Roles: admin, kiosk.
+/// A kiosk sees the grants of its own key's checks, and what a person granted in their place.
 #[utoipa::path(
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
-    extensions(("x-roles" = json!(["admin", "kiosk"]))),
     responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/grants/{grant}")]
@@ -121,12 +120,10 @@ pub struct ReleasedView {
 /// Release a grant
 ///
 /// The guest leaves, or doesn't come: the place that the grant holds under a `concurrent` limit is free
-/// at once, and its token opens no door any more and is never sent again. Asked again, it answers the same. Roles: admin, kiosk,
-/// door (its own audience only).
+/// at once, and its token opens no door any more and is never sent again. Asked again, it answers the same.
 #[utoipa::path(
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
-    extensions(("x-roles" = json!(["admin", "kiosk", "door"]))),
     responses(
         (status = 200, description = "The guest has left", body = ReleasedView),
         ProblemsOfNames, ProblemsOfReturns, ProblemsOfKeys
@@ -226,12 +223,11 @@ pub struct VoidedView {
 ///
 /// A mistaken or abused grant is taken back: its token opens no door any more and is never sent again, and
 /// what it used of limits is given back unless a door has taken it or `keep_uses` is set; a guest who is
-/// in keeps the place until released. A door that verifies offline doesn't see it. Asked again, nothing more is done. Roles: admin.
+/// in keeps the place until released. A door that verifies offline doesn't see it. Asked again, nothing more is done.
 #[utoipa::path(
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
     request_body = VoidBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "It is taken back", body = VoidedView),
         ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
@@ -255,11 +251,10 @@ pub(crate) async fn void_grant(
 /// Takes back every grant that the filter means, oldest first, up to `limit` a request: `more` says that
 /// others are left, and the same request again goes on with them. It is done a few at a time, so that checks
 /// go on beside it: what was taken back stays so when a request breaks off, and the same request goes on there
-/// too. Each is an event of its own. Roles: admin.
+/// too. Each is an event of its own.
 #[utoipa::path(
     tag = "checks",
     request_body = VoidManyBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "How many were taken back", body = VoidedView),
         ProblemsOfBody, ProblemsOfKeys

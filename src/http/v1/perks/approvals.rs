@@ -50,11 +50,8 @@ impl From<FourEyes> for ApprovalsView {
 }
 
 /// Show whether approval is required
-///
-/// Roles: admin.
 #[utoipa::path(
     tag = "perks",
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "What is asked for", body = ApprovalsView), ProblemsOfKeys)
 )]
 #[get("/approvals")]
@@ -71,11 +68,10 @@ pub(crate) async fn get_approvals(
 /// `{"required": true}` holds at once: from then on a version decides only after somebody other than
 /// its author has approved it. What was scheduled before stays scheduled. `{"required": false}` takes
 /// two people: the first asks, and it is lifted when a second, who is not the first under another key,
-/// asks the same within seven days. Keys that go back to one key are one person. Roles: admin.
+/// asks the same within seven days. Keys that go back to one key are one person.
 #[utoipa::path(
     tag = "perks",
     request_body = ApprovalsBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "What is asked for now: see `lift`", body = ApprovalsView),
         ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys

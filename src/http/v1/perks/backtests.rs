@@ -47,12 +47,11 @@ pub struct BacktestBody {
 /// were erased, those that a person granted, and those for which the rule looks at something that was
 /// not kept, count as they were.
 /// With `Accept: application/x-ndjson` lines of `{"progress":{"done","of"}}` come first, and
-/// `{"result":…}` or `{"problem":…}` last. A merchant runs one at a time. Roles: admin.
+/// `{"result":…}` or `{"problem":…}` last. A merchant runs one at a time.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = BacktestBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "What it would have made of them", content(
             (super::trials::BacktestView = "application/json"),

@@ -87,11 +87,10 @@ impl From<Change> for ChangeView {
 /// Compare two versions
 ///
 /// Additions, removals and changes, each as a sentence, and the limits that begin again. Tiers and limits are
-/// matched by id. Roles: admin.
+/// matched by id.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), DiffQuery),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "The differences", body = DiffView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/perks/{perk}/diff")]

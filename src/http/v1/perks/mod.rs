@@ -202,12 +202,11 @@ pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
 
 /// Make a perk
 ///
-/// With its first rule, published or as a draft. Roles: admin.
+/// With its first rule, published or as a draft.
 #[utoipa::path(
     tag = "perks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewPerkBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
         ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -234,11 +233,10 @@ pub(crate) async fn create_perk(
 
 /// List perks
 ///
-/// By short name. Roles: admin.
+/// By short name.
 #[utoipa::path(
     tag = "perks",
     params(PerksQuery),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "One page", body = PerksView), ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/perks")]
@@ -262,12 +260,9 @@ pub(crate) async fn list_perks(
 }
 
 /// Show a perk
-///
-/// Roles: admin.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "The perk", body = PerkView), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[get("/perks/{perk}")]

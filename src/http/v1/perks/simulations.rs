@@ -159,12 +159,11 @@ impl SimulationView {
 /// Decides about one subject, or about a score and a context that are assumed, by any version or by a
 /// rule that is none, at any instant; and says of each part of the rule whether it held. At an instant
 /// that is past, what limits held just before it is recounted from the log. Nothing is recorded or
-/// consumed. Roles: admin.
+/// consumed.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = SimulationBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "What would be decided", body = SimulationView),
         ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
@@ -201,12 +200,11 @@ pub(crate) async fn simulate_check(
 /// the scores are distributed, where the thresholds lie, how many are within 3 points of the lowest,
 /// and what changes against the published version. Limits are not applied, and networks are not known.
 /// With `Accept: application/x-ndjson` lines of `{"progress":{"done","of"}}` come first, and
-/// `{"result":…}` or `{"problem":…}` last. A merchant runs one at a time. Roles: admin.
+/// `{"result":…}` or `{"problem":…}` last. A merchant runs one at a time.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = EveryoneBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "What it would mean", content(
             (super::trials::EveryoneView = "application/json"),

@@ -43,12 +43,11 @@ pub struct PerkChangeBody {
 
 /// Change a perk
 ///
-/// Its name, or what it is for. Who may have it is changed by a new version. Roles: admin.
+/// Its name, or what it is for. Who may have it is changed by a new version.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = PerkChangeBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "The perk", body = PerkView),
         ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
@@ -80,12 +79,11 @@ pub(crate) async fn update_perk(
 /// The rule of that version becomes a new version, and decides at once; a version that was scheduled is
 /// scheduled no more, as a warning says. Where the merchant asks for
 /// four eyes it is `in_review` instead, as the answer's `status` says: somebody else approves and
-/// publishes it. Refused when that rule can't work any more. Roles: admin.
+/// publishes it. Refused when that rule can't work any more.
 #[utoipa::path(
     tag = "perks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = RollbackBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
         ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -117,7 +115,6 @@ macro_rules! standings {
             tag = "perks",
             params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
             request_body(content = Option<NoteBody>, description = "Why; may be left out"),
-            extensions(("x-roles" = json!(["admin"]))),
             responses(
                 (status = 200, description = $done, body = PerkView),
                 ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
@@ -142,16 +139,15 @@ standings! {
     /// Pause a perk
     ///
     /// Every check is denied with `perk_paused` until it is resumed. One person may do this, four eyes
-    /// or not. Pausing it again changes nothing. Roles: admin.
+    /// or not. Pausing it again changes nothing.
     pause_perk, "/perks/{perk}/pause", Paused, "Paused";
     /// Resume a perk
     ///
-    /// Checks are decided by its rule again. Needs no approval: what decides now had it. Roles: admin.
+    /// Checks are decided by its rule again. Needs no approval: what decides now had it.
     resume_perk, "/perks/{perk}/resume", Active, "On offer again";
     /// Retire a perk
     ///
     /// For good: checks find no such perk, a scheduled version is unscheduled, and its short name stays
     /// taken. Who repeats an earlier check with its `Idempotency-Key` still gets the first answer.
-    /// Roles: admin.
     retire_perk, "/perks/{perk}/retire", Retired, "Retired";
 }

@@ -64,7 +64,6 @@ macro_rules! steps {
                 ("If-Match" = Option<String>, Header, description = "The version's `ETag`: a version that has changed since you looked is left alone (412)")
             ),
             request_body(content = Option<NoteBody>, description = "Why; may be left out"),
-            extensions(("x-roles" = json!(["admin"]))),
             responses(
                 (status = 200, description = $done, body = SteppedView, headers(("ETag" = String, description = "What `If-Match` takes"))),
                 ProblemsOfSteps, ProblemsOfApproval, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
@@ -86,40 +85,38 @@ macro_rules! steps {
 steps! {
     /// Submit a version
     ///
-    /// The draft goes into review and can't be edited any more. Roles: admin.
+    /// The draft goes into review and can't be edited any more.
     submit_version, "/perks/{perk}/versions/{version}/submit", Step::Submit, "In review";
     /// Approve a version
     ///
     /// A version in review may be published. Where the merchant asks for four eyes, this takes somebody
     /// who did not write on it: keys that one person made count as that person. Send the `ETag` that
-    /// you looked at as `If-Match`, so that you approve what you saw. Roles: admin.
+    /// you looked at as `If-Match`, so that you approve what you saw.
     approve_version, "/perks/{perk}/versions/{version}/approve", Step::Approve, "Approved";
     /// Reject a version
     ///
-    /// A version in review or approved goes back to its author as a draft, with a note. Roles: admin.
+    /// A version in review or approved goes back to its author as a draft, with a note.
     reject_version, "/perks/{perk}/versions/{version}/reject", Step::Reject, "A draft again";
     /// Withdraw a version
     ///
-    /// A version in review or approved becomes a draft again, to be edited; an approval is lost. Roles:
-    /// admin.
+    /// A version in review or approved becomes a draft again, to be edited; an approval is lost.
     withdraw_version, "/perks/{perk}/versions/{version}/withdraw", Step::Withdraw, "A draft again";
     /// Publish a version
     ///
     /// A draft, or what is approved or scheduled, decides from now on, and the version before it is
     /// retired. Limits go on counting. Where the merchant asks for four eyes, somebody other than its
-    /// author must have approved it. Roles: admin.
+    /// author must have approved it.
     publish_version, "/perks/{perk}/versions/{version}/publish", Step::Publish, "Published";
     /// Unschedule a version
     ///
-    /// It is what it was before it was scheduled: approved, or a draft. Roles: admin.
+    /// It is what it was before it was scheduled: approved, or a draft.
     unschedule_version, "/perks/{perk}/versions/{version}/unschedule", Step::Unschedule, "Not scheduled any more";
 }
 
 /// Schedule a version
 ///
 /// It decides from that very instant on, on every replica at once, and the version before it is then
-/// retired. One version of a perk at a time can be scheduled. Needs what publishing needs. Roles:
-/// admin.
+/// retired. One version of a perk at a time can be scheduled. Needs what publishing needs.
 #[utoipa::path(
     tag = "perks",
     params(
@@ -128,7 +125,6 @@ steps! {
         ("If-Match" = Option<String>, Header, description = "The version's `ETag`: a version that has changed since you looked is left alone (412)")
     ),
     request_body = ScheduleBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "Scheduled", body = SteppedView, headers(("ETag" = String, description = "What `If-Match` takes"))),
         ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys

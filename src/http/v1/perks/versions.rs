@@ -207,12 +207,11 @@ impl TryFrom<String> for Cursor {
 /// Add a version
 ///
 /// A new, numbered version of the perk's rule, published or as a draft that decides nothing. Where the
-/// merchant asks for four eyes, what is to be published goes into review instead. Roles: admin.
+/// merchant asks for four eyes, what is to be published goes into review instead.
 #[utoipa::path(
     tag = "perks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
     request_body = NewVersionBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 201, description = "Made", body = MadeView, headers(("Location" = String, description = "Where it is"))),
         ProblemsOfRetired, ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
@@ -240,11 +239,10 @@ pub(crate) async fn create_version(
 
 /// List versions
 ///
-/// Newest first, with their rules. Roles: admin.
+/// Newest first, with their rules.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), VersionsQuery),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "One page", body = VersionsView), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[get("/perks/{perk}/versions")]
@@ -267,15 +265,12 @@ pub(crate) async fn list_versions(
 }
 
 /// Show a version
-///
-/// Roles: admin.
 #[utoipa::path(
     tag = "perks",
     params(
         ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
         ("version" = i32, Path, description = "Its number", example = 1)
     ),
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "The version", body = VersionView, headers(("ETag" = String, description = "What `If-Match` takes"))),
         ProblemsOfNames, ProblemsOfKeys
@@ -297,7 +292,6 @@ pub(crate) async fn get_version(
 ///
 /// Replaces its rule and its change note. Send the `ETag` of what you edited as `If-Match`, so that
 /// nobody's edit is lost. What has left the draft stays as it is: withdraw it, or add a version.
-/// Roles: admin.
 #[utoipa::path(
     tag = "perks",
     params(
@@ -306,7 +300,6 @@ pub(crate) async fn get_version(
         ("If-Match" = String, Header, description = "The draft's `ETag`, or `*` for whatever it is by now")
     ),
     request_body = EditBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses(
         (status = 200, description = "Edited", body = MadeView, headers(("ETag" = String, description = "What `If-Match` takes next"))),
         ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
@@ -339,8 +332,7 @@ pub(crate) async fn edit_version(
 
 /// Delete a draft
 ///
-/// Its number is never given again. With `If-Match`, only while it is what you looked at. Roles:
-/// admin.
+/// Its number is never given again. With `If-Match`, only while it is what you looked at.
 #[utoipa::path(
     tag = "perks",
     params(
@@ -348,7 +340,6 @@ pub(crate) async fn edit_version(
         ("version" = i32, Path, description = "Its number", example = 2),
         ("If-Match" = Option<String>, Header, description = "The draft's `ETag`")
     ),
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 204, description = "Deleted"), ProblemsOfDrafts, ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/perks/{perk}/versions/{version}")]

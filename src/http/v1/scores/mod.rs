@@ -94,7 +94,7 @@ impl From<ImportReport> for ImportView {
 
 /// Put a score
 ///
-/// Unless a newer observation of the same person stands, which is a 409. Roles: admin, feeder.
+/// Unless a newer observation of the same person stands, which is a 409.
 #[utoipa::path(
     tag = "scores",
     params(
@@ -102,7 +102,6 @@ impl From<ImportReport> for ImportView {
         ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
     ),
     request_body = ScoreBody,
-    extensions(("x-roles" = json!(["admin", "feeder"]))),
     responses(
         (status = 200, description = "It stands now", body = ScoreView),
         ProblemsOfScores, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
@@ -136,15 +135,12 @@ pub(crate) async fn put_score(
 }
 
 /// Show a score
-///
-/// Roles: admin, feeder, auditor.
 #[utoipa::path(
     tag = "scores",
     params(
         ("source" = String, Path, description = "The score source", example = "klout"),
         ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
     ),
-    extensions(("x-roles" = json!(["admin", "feeder", "auditor"]))),
     responses((status = 200, description = "The score that stands", body = ScoreView), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[get("/scores/{source}/{subject}")]
@@ -164,15 +160,12 @@ pub(crate) async fn get_score(
 }
 
 /// Delete a score
-///
-/// Roles: admin, feeder.
 #[utoipa::path(
     tag = "scores",
     params(
         ("source" = String, Path, description = "The score source", example = "klout"),
         ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
     ),
-    extensions(("x-roles" = json!(["admin", "feeder"]))),
     responses((status = 204, description = "It is gone"), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/scores/{source}/{subject}")]
@@ -198,7 +191,6 @@ pub(crate) async fn delete_score(
 /// `application/octet-stream`, it is NDJSON if it begins with `{`. Good lines are kept, bad ones are reported by
 /// their number; sending the same feed again is safe. It may come packed, with `Content-Encoding: gzip`: the bound of an
 /// import is then on what comes out.
-/// Roles: admin, feeder.
 #[utoipa::path(
     tag = "scores",
     params(("source" = String, Path, description = "The score source", example = "klout")),
@@ -210,7 +202,6 @@ pub(crate) async fn delete_score(
             (FileView = "application/octet-stream")
         )
     ),
-    extensions(("x-roles" = json!(["admin", "feeder"]))),
     responses(
         (status = 200, description = "What became of it", body = ImportView),
         ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys

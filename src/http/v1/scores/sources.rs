@@ -62,12 +62,11 @@ pub struct SourcesView {
 
 /// Make a source
 ///
-/// `klout` (0–100) is there from the start. Roles: admin.
+/// `klout` (0–100) is there from the start.
 #[utoipa::path(
     tag = "scores",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = NewSourceBody,
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 201, description = "Made", body = SourceView), ProblemsOfTaken, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys)
 )]
 #[post("/sources")]
@@ -91,10 +90,9 @@ pub(crate) async fn create_source(
 
 /// List sources
 ///
-/// The built-in one, then the merchant's own by name. Roles: admin.
+/// The built-in one, then the merchant's own by name.
 #[utoipa::path(
     tag = "scores",
-    extensions(("x-roles" = json!(["admin"]))),
     responses((status = 200, description = "All of them", body = SourcesView), ProblemsOfKeys)
 )]
 #[get("/sources")]
