@@ -1,8 +1,14 @@
 //! Eligibility tokens: what they say, how they are signed, how a door checks one.
 //!
 //! The [`Issuer`](crate::eligibility::issuer::Issuer) signs recorded grants only. A [`Verifier`] follows RFC 8725: it pins everything
-//! and takes no key from the token. To add a claim: `claims.rs`, optional, so that older doors and
-//! stored grants go on.
+//! and takes no key from the token.
+//!
+//! Verifying goes through `jsonwebtoken`, behind stricter checks of our own: a mistake in one of the two is caught by
+//! the other. Signing does not: it would parse the key (PKCS #8) and serialize the claims at every check, where the
+//! keyring has the key ready and the grant has the very bytes that are stored and signed. `issuer.rs` tests that
+//! `jsonwebtoken` takes what it signs.
+//!
+//! To add a claim: `claims.rs`, optional, so that older doors and stored grants go on.
 
 pub mod claims;
 pub mod jwks;
