@@ -3,11 +3,12 @@
 //! - `decimal`, `period`, `clock`, `entropy`: exact numbers, lengths of time, the time itself, random bytes
 //! - `ids`: the names and ids of everything, and what a label may hold
 //! - `subject`: a person as others write them, and as the gateway refers to them
-//! - `json`, `yaml`, `document`: strict readers, and one that tells where something is wrong
+//! - `json`, `yaml`, `csv_row`, `document`: strict readers, and one that tells where something is wrong
 //! - `unicode`, `escape`: what text may hold, and how it is shown
 //! - `web_origin`: where a page comes from, as browsers write it
 
 pub mod clock;
+pub mod csv_row;
 pub mod decimal;
 pub mod document;
 pub mod entropy;

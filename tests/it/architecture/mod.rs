@@ -109,6 +109,7 @@ const PURE: &[&str] = &[
     "eligibility/population",
     "eligibility/simulated_limits",
     "foundation/clock",
+    "foundation/csv_row",
     "foundation/decimal",
     "foundation/document",
     "foundation/escape",

@@ -2,9 +2,9 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use super::cells::Cells;
 use crate::audit::export::record::{COLUMNS, Record};
 use crate::audit::export::skip_bom;
+use crate::foundation::csv_row::CsvRow;
 
 /// The longest record that is read: no event comes near it.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub(super) struct Lines<R> {
 
 enum Form {
     Ndjson,
-    Csv(Cells),
+    Csv(CsvRow),
 }
 
 /// The content of a line.
@@ -53,7 +53,7 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn open(mut reader: R) -> io::Result<Self> {
         skip_bom(&mut reader)?;
         let is_csv = reader.fill_buf()?.first().is_some_and(|byte| *byte != b'{');
-        let form = if is_csv { Form::Csv(Cells::default()) } else { Form::Ndjson };
+        let form = if is_csv { Form::Csv(CsvRow::default()) } else { Form::Ndjson };
         Ok(Self { reader, form, record: Vec::new(), next: 1, is_back: false, number: 0 })
     }
 
@@ -124,7 +124,7 @@ fn read<'a>(form: &'a mut Form, record: &'a [u8]) -> Found<'a> {
         Form::Ndjson => Record::of_line(text).map(|record| (record, None)).map_err(|e| e.to_string()),
         Form::Csv(cells) => {
             cells.split(text.strip_suffix('\r').unwrap_or(text)).ok_or("it is no row of CSV")?;
-            let row = cells.row::<{ COLUMNS.len() }>();
+            let row = cells.array::<{ COLUMNS.len() }>();
             of_row(&row.ok_or_else(|| format!("a row has {} cells, not {}", COLUMNS.len(), cells.count()))?)
         }
     };

@@ -1,11 +1,10 @@
 //! Exports, held to what they say of themselves and to what was kept: without the database, its
 //! settings or its operator.
 //!
-//! `lines.rs` and `cells.rs` take a file apart, `export/record.rs` reads what stands on a line, and
+//! `lines.rs` takes a file apart, `export/record.rs` reads what stands on a line, and
 //! `chain.rs` goes through the files of one log. The scan is the database's own (`log_scan.rs`), and so is the
 //! expected state, which has no tables to be closed against: grants, redemptions and limits are held to each other.
 
-mod cells;
 mod chain;
 mod lines;
 
