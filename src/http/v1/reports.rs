@@ -191,83 +191,54 @@ impl From<FairnessQuery> for ReportQuery {
     }
 }
 
-/// Report grants
-///
-/// Checks, grants, refusals by their first reason, near misses, what became of grants, and use against limits.
-/// Everything counts by its own instant, from `from` on and before `to`: checks when they were decided;
-/// redemptions, releases and voids when they happened, whenever the grant was made. `expired_unused` and the
-/// columns `grants_…` say what had become of the period's grants by `as_of`. Dates, days and
-/// hours are those of the merchant's time zone, unless another is given. Computed from the events of the log;
-/// `meaning` says all of this in the report itself.
-#[utoipa::path(
-    tag = "audit",
-    params(ReportQuery),
-    responses(
-        (status = 200, description = "The report", content(
-            (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
-        )),
-        ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
-    )
-)]
-#[get("/reports/grants")]
-pub(crate) async fn get_grants_report(
-    req: HttpRequest,
-    caller: Authorized<Audit>,
-    gateway: Data<Gateway>,
-    query: Params<ReportQuery>,
-) -> Result<HttpResponse, Problem> {
-    answer(&req, &caller, &gateway, Kind::Grants, query.into_inner()).await
+macro_rules! reports {
+    ($($(#[$($doc:tt)*])* $name:ident, $path:tt, $kind:ident, $query:ident;)*) => {$(
+        $(#[$($doc)*])*
+        #[utoipa::path(
+            tag = "audit",
+            params($query),
+            responses(
+                (status = 200, description = "The report", content(
+                    (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
+                )),
+                ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
+            )
+        )]
+        #[get($path)]
+        pub(crate) async fn $name(
+            req: HttpRequest,
+            caller: Authorized<Audit>,
+            gateway: Data<Gateway>,
+            query: Params<$query>,
+        ) -> Result<HttpResponse, Problem> {
+            answer(&req, &caller, &gateway, Kind::$kind, query.into_inner().into()).await
+        }
+    )*};
 }
 
-/// Report visits for billing
-///
-/// Redeemed visits and their guests (the party of the token), by the instant of the redemption. Visits whose
-/// grants were voided later stay counted; `voided_visits` and `voided_guests` count them once more, by the
-/// instant of the void.
-#[utoipa::path(
-    tag = "audit",
-    params(ReportQuery),
-    responses(
-        (status = 200, description = "The report", content(
-            (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
-        )),
-        ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
-    )
-)]
-#[get("/reports/billing")]
-pub(crate) async fn get_billing_report(
-    req: HttpRequest,
-    caller: Authorized<Audit>,
-    gateway: Data<Gateway>,
-    query: Params<ReportQuery>,
-) -> Result<HttpResponse, Problem> {
-    answer(&req, &caller, &gateway, Kind::Billing, query.into_inner()).await
-}
-
-/// Report fairness
-///
-/// By bands of 10 points of the score that was seen: the share admitted of those who asked, what a person
-/// granted afterwards, contests and what became of them, refusals by their first reason, how many were
-/// turned away within 3 points, and the wait that grants of priority promised. Persons who were erased
-/// stand under `unknown`.
-#[utoipa::path(
-    tag = "audit",
-    params(FairnessQuery),
-    responses(
-        (status = 200, description = "The report", content(
-            (ReportView = "application/json"), (String = "text/csv"), (String = "text/html")
-        )),
-        ProblemsOfQuery, ProblemsOfRuns, ProblemsOfKeys
-    )
-)]
-#[get("/reports/fairness")]
-pub(crate) async fn get_fairness_report(
-    req: HttpRequest,
-    caller: Authorized<Audit>,
-    gateway: Data<Gateway>,
-    query: Params<FairnessQuery>,
-) -> Result<HttpResponse, Problem> {
-    answer(&req, &caller, &gateway, Kind::Fairness, query.into_inner().into()).await
+reports! {
+    /// Report grants
+    ///
+    /// Checks, grants, refusals by their first reason, near misses, what became of grants, and use against limits.
+    /// Everything counts by its own instant, from `from` on and before `to`: checks when they were decided;
+    /// redemptions, releases and voids when they happened, whenever the grant was made. `expired_unused` and the
+    /// columns `grants_…` say what had become of the period's grants by `as_of`. Dates, days and
+    /// hours are those of the merchant's time zone, unless another is given. Computed from the events of the log;
+    /// `meaning` says all of this in the report itself.
+    get_grants_report, "/reports/grants", Grants, ReportQuery;
+    /// Report visits for billing
+    ///
+    /// Redeemed visits and their guests (the party of the token), by the instant of the redemption. Visits whose
+    /// grants were voided later stay counted; `voided_visits` and `voided_guests` count them once more, by the
+    /// instant of the void.
+    get_billing_report, "/reports/billing", Billing, ReportQuery;
+    /// Report fairness
+    ///
+    /// By bands of 10 points of the score that was seen: the share admitted of those who asked, what a person
+    /// granted afterwards, contests and what became of them, refusals by their first reason, how many were
+    /// turned away within 3 points, and the wait that grants of priority promised. Persons who were erased
+    /// stand under `unknown`.
+    get_fairness_report, "/reports/fairness", Fairness, FairnessQuery;
 }
 
 async fn answer(
