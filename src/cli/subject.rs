@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
@@ -15,13 +14,10 @@ use super::output::confirmation::Confirmation;
 use super::output::{table, write_block, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
-use crate::eligibility::subject_access::{Held, ToldEvent};
-use crate::foundation::decimal::Decimal;
-use crate::foundation::ids::SourceName;
+use crate::eligibility::disclosure::{DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome};
 use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ledger::read::person::LimitHeld;
 use crate::ledger::retention::erasure::{Erased, Erasure};
 
 /// The number of events of a record that are read at once.
@@ -90,65 +86,28 @@ fn read_line() -> Result<String, CliError> {
     }
 }
 
+/// What an erasure did, in words.
 #[derive(Serialize)]
-struct ErasedView {
-    erased: bool,
-    pseudonym: Option<String>,
-    /// The pseudonym of events about an earlier spelling of the handle, where there are both.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    former_pseudonym: Option<String>,
-    scores: u64,
-    referrals_closed: u64,
-    limits_restarted: Vec<LimitView>,
-    purged: bool,
-}
+#[serde(transparent)]
+struct ErasureView(ErasureOutcome);
 
+/// What is held on a person, in words.
 #[derive(Serialize)]
-struct LimitView {
-    perk: Option<String>,
-    limit: String,
-    window: String,
-    used: u64,
-    last_used_at: Timestamp,
-}
+#[serde(transparent)]
+struct RecordView(DisclosedRecord);
 
-impl From<LimitHeld> for LimitView {
-    fn from(held: LimitHeld) -> Self {
-        let LimitHeld { perk, limit, window, used, last_used_at } = held;
-        Self { perk, limit, window, used, last_used_at }
-    }
-}
-
-fn limits(held: &[LimitView]) -> String {
-    let row = |it: &LimitView| {
+fn limits(held: &[DisclosedLimit]) -> String {
+    let row = |it: &DisclosedLimit| {
         let perk = it.perk.clone().unwrap_or_else(|| "all perks".to_owned());
         [format!("  {perk}"), it.limit.clone(), it.window.clone(), it.used.to_string(), it.last_used_at.to_string()]
     };
     table(["  perk", "limit", "window", "used", "last"], held.iter().map(row))
 }
 
-impl From<Option<Erased>> for ErasedView {
-    fn from(erased: Option<Erased>) -> Self {
-        let is_known = erased.is_some();
-        let purged = erased.as_ref().is_none_or(|erased| erased.is_purged);
-        let (pseudonym, former, scores, referrals, limits) = erased.map_or((None, None, 0, 0, Vec::new()), |erased| {
-            (erased.pseudonym, erased.former, erased.scores, erased.referrals, erased.limits)
-        });
-        Self {
-            erased: is_known,
-            pseudonym: pseudonym.map(|it| it.as_str().to_owned()),
-            former_pseudonym: former.map(|it| it.as_str().to_owned()),
-            scores,
-            referrals_closed: referrals,
-            limits_restarted: limits.into_iter().map(LimitView::from).collect(),
-            purged,
-        }
-    }
-}
-
-impl fmt::Display for ErasedView {
+impl fmt::Display for ErasureView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { erased, pseudonym, former_pseudonym, scores, referrals_closed, limits_restarted, purged } = self;
+        let ErasureOutcome { erased, pseudonym, former_pseudonym, scores, referrals_closed, limits_restarted, purged } =
+            &self.0;
         if !erased {
             return f.write_str("Nothing is held on this person: never known here, or erased before");
         }
@@ -169,111 +128,50 @@ impl fmt::Display for ErasedView {
     }
 }
 
-#[derive(Serialize)]
-struct RecordView {
-    subject: String,
-    pseudonym: Option<String>,
-    /// The pseudonym of events about an earlier spelling of the handle, where there are both.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    former_pseudonym: Option<String>,
-    since: Option<Timestamp>,
-    scores: Vec<ScoreView>,
-    limits: Vec<LimitView>,
-    /// Before when events may be missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pruned_before: Option<Timestamp>,
-    events: Vec<EventView>,
-}
-
-#[derive(Serialize)]
-struct ScoreView {
-    source: SourceName,
-    value: Decimal,
-    observed_at: Timestamp,
-    recorded_at: Timestamp,
-}
-
-#[derive(Serialize)]
-struct EventView {
-    kind: String,
-    at: Timestamp,
-    about: String,
-    facts: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    personal: Option<Json>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    explanation: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    would_have_changed: Vec<String>,
-    index: i64,
-    event: String,
-}
-
-impl From<ToldEvent> for EventView {
-    fn from(told: ToldEvent) -> Self {
-        let ToldEvent { event, explanation, would_have_changed } = told;
-        let (event, personal) = (event.event, event.personal);
-        Self {
-            kind: event.kind,
-            at: event.at,
-            about: event.about,
-            facts: event.facts,
-            personal,
-            explanation,
-            would_have_changed,
-            index: event.index,
-            event: event.id,
-        }
-    }
-}
-
 impl fmt::Display for RecordView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_line!(f, "What is held on {}", self.subject)?;
-        match (&self.pseudonym, self.since) {
+        let Self(record) = self;
+        write_line!(f, "What is held on {}", record.subject)?;
+        match (&record.pseudonym, record.since) {
             (Some(pseudonym), Some(since)) => {
-                let former = self.former_pseudonym.as_ref().map_or_else(String::new, |former| format!(" or {former}"));
+                let former =
+                    record.former_pseudonym.as_ref().map_or_else(String::new, |former| format!(" or {former}"));
                 write_line!(f, "Known since {since}; events say {pseudonym}{former}")?;
             }
             _ => write_line!(f, "No event is about this person")?,
         }
-        for ScoreView { source, value, observed_at, recorded_at } in &self.scores {
+        for DisclosedScore { source, value, observed_at, recorded_at } in record.scores.iter().flatten() {
             write_line!(f, "Score {value} from `{source}`, observed {observed_at}, written {recorded_at}")?;
         }
-        if !self.limits.is_empty() {
+        if let Some(held) = record.limits.as_deref().filter(|held| !held.is_empty()) {
             write_line!(f, "Limits in use:")?;
-            write_block(f, &limits(&self.limits))?;
+            write_block(f, &limits(held))?;
         }
-        if let Some(before) = self.pruned_before {
+        if let Some(before) = record.pruned_before {
             write_line!(f, "Events from before {before} were pruned: some may be missing")?;
         }
-        for event in &self.events {
-            event.fmt(f)?;
-        }
-        Ok(())
+        record.events.iter().try_for_each(|event| write_event(f, event))
     }
 }
 
-impl fmt::Display for EventView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = |name: &str| self.facts.as_ref().and_then(|facts| facts.member(name)).and_then(Json::as_text);
-        write_part!(f, "\n{} {} {}", self.at, self.kind, self.about)?;
-        for name in ["perk", "decision", "tier", "door"] {
-            if let Some(value) = told(name) {
-                write_part!(f, ", {name} {value}")?;
-            }
+fn write_event(f: &mut fmt::Formatter<'_>, event: &DisclosedEvent) -> fmt::Result {
+    let fact = |name: &str| event.facts.as_ref().and_then(|facts| facts.member(name)).and_then(Json::as_text);
+    write_part!(f, "\n{} {} {}", event.at, event.kind, event.about)?;
+    for name in ["perk", "decision", "tier", "door"] {
+        if let Some(value) = fact(name) {
+            write_part!(f, ", {name} {value}")?;
         }
-        write_line!(f)?;
-        for sentence in &self.explanation {
-            write_line!(f, "  {sentence}")?;
-        }
-        for sentence in &self.would_have_changed {
-            write_line!(f, "  would have changed it: {sentence}")?;
-        }
-        match &self.personal {
-            Some(personal) => write_line!(f, "  {}", personal.canonical()),
-            None => Ok(()),
-        }
+    }
+    write_line!(f)?;
+    for sentence in &event.explanation {
+        write_line!(f, "  {sentence}")?;
+    }
+    for sentence in &event.would_have_changed {
+        write_line!(f, "  would have changed it: {sentence}")?;
+    }
+    match &event.personal {
+        Some(personal) => write_line!(f, "  {}", personal.canonical()),
+        None => Ok(()),
     }
 }
 
@@ -284,13 +182,13 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
             let erased = invocation.with_gateway(Needs::Existing, async |gateway| {
                 erase(gateway, &whose.merchant, &handle, *confirmation, invocation).await
             })?;
-            invocation.output.show(&ErasedView::from(erased))?;
+            invocation.output.show(&ErasureView(erased.into()))?;
         }
         Action::Record(whose) => {
             let handle = whose.handle()?;
             let record = invocation
                 .with_gateway(Needs::Existing, async |gateway| record(gateway, &whose.merchant, &handle).await)?;
-            invocation.output.show(&record)?;
+            invocation.output.show(&RecordView(record))?;
         }
     }
     Ok(Completion::Succeeded)
@@ -319,33 +217,21 @@ async fn erase(
     Ok(erased)
 }
 
-async fn record(gateway: &Gateway, merchant: &MerchantFlag, handle: &SubjectHandle) -> Result<RecordView, CliError> {
+async fn record(
+    gateway: &Gateway,
+    merchant: &MerchantFlag,
+    handle: &SubjectHandle,
+) -> Result<DisclosedRecord, CliError> {
     let merchant = once::merchant(gateway, merchant).await?;
-    let subject_access = &gateway.subject_access;
-    let mut part = subject_access.record(&merchant, ACTOR, handle, None, PAGE).await?;
-    let nothing = Held { scores: Vec::new(), limits: Vec::new(), pruned_before: None };
-    let Held { scores, limits, pruned_before } = part.held.take().unwrap_or(nothing);
-    let former = part.person.as_ref().and_then(|it| it.former.as_ref()).map(|it| it.as_str().to_owned());
-    let (pseudonym, since) = part.person.as_ref().map(|it| (it.pseudonym.as_str().to_owned(), it.since)).unzip();
-    let mut events: Vec<EventView> = part.events.into_iter().map(EventView::from).collect();
-    while let Some(cursor) = part.next {
-        part = subject_access.record(&merchant, ACTOR, handle, Some(&cursor), PAGE).await?;
-        events.extend(part.events.drain(..).map(EventView::from));
-    }
-    let score = |it: crate::scores::erasing::ScoreHeld| ScoreView {
-        source: it.source,
-        value: it.score.value,
-        observed_at: it.score.observed_at,
-        recorded_at: it.recorded_at,
+    let part = async |cursor: Option<&str>| {
+        let part = gateway.subject_access.record(&merchant, ACTOR, handle, cursor, PAGE).await?;
+        Ok::<_, CliError>(DisclosedRecord::of(handle, part))
     };
-    Ok(RecordView {
-        subject: handle.as_str().to_owned(),
-        pseudonym,
-        former_pseudonym: former,
-        since,
-        scores: scores.into_iter().map(score).collect(),
-        limits: limits.into_iter().map(LimitView::from).collect(),
-        pruned_before,
-        events,
-    })
+    let (mut record, mut next) = part(None).await?;
+    while let Some(cursor) = next {
+        let (more, then) = part(Some(&cursor)).await?;
+        record.events.extend(more.events);
+        next = then;
+    }
+    Ok(record)
 }

@@ -8,7 +8,8 @@
 //!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
 //!   and `caveats` are what all of them share
 //! - `cases`: a merchant's own tests of a rule, pure; `outcome`: a check when the rule and the limits have spoken
-//! - `subject_access`: everything that is held on one person; `exporter`: a log as a file, and the event that says so
+//! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it
+//! - `exporter`: a log as a file, and the event that says so
 //!
 //! A rule that learns to ask for something new is taught to the trials too: their matches are exhaustive, so the compiler
 //! lists the places.
@@ -18,6 +19,7 @@ pub mod backtester;
 pub mod cases;
 mod caveats;
 pub mod checker;
+pub mod disclosure;
 pub mod exporter;
 pub mod grants;
 pub mod issuer;

@@ -13,16 +13,14 @@ use super::audit::FactsView;
 use super::audit::search::{in_body, read_limit};
 use super::checks::read_subject;
 use crate::access::role::permit::AnswerSubjects;
-use crate::eligibility::subject_access::{Held, PersonalRecord, ToldEvent};
+use crate::eligibility::disclosure::{DisclosedRecord, ErasureOutcome};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
-use crate::ledger::read::person::LimitHeld;
-use crate::ledger::retention::erasure::{Erased, Erasure};
-use crate::scores::erasing::ScoreHeld;
+use crate::ledger::retention::erasure::Erasure;
 use crate::web::auth::Authorized;
 use crate::web::extract::Body;
 use crate::web::problem::Problem;
@@ -37,13 +35,14 @@ pub struct ErasureBody {
 }
 
 /// The result of an erasure. It doesn't repeat who it was.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(example = json!({
     "erased": true, "pseudonym": "sub_0c3f5a7e9b1d2f4a6c8e0b2d4f6a8c0e", "scores": 1, "referrals_closed": 0,
     "limits_restarted": [{"perk": "sfo-lounge", "limit": "person-day", "window": "day:2026-11-25@-08", "used": 1,
                            "last_used_at": "2026-11-25T18:00:00Z"}],
     "purged": true
 }))]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
 pub struct ErasureView {
     /// False when nothing was held: the person was never known here, or is erased already.
     erased: bool,
@@ -66,8 +65,9 @@ pub struct ErasureView {
 }
 
 /// The use of a limit by a person.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = LimitHeld)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
 pub struct LimitHeldView {
     /// Null for a limit that all perks share.
     #[schema(example = "sfo-lounge")]
@@ -95,7 +95,8 @@ pub struct RecordBody {
 }
 
 /// The record of a person: what stands, with the first page; and what happened, oldest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
 pub struct RecordView {
     /// As it was normalised.
     #[schema(example = "twitter:ada")]
@@ -124,8 +125,9 @@ pub struct RecordView {
 }
 
 /// A score that stands.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = ScoreHeld)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
 pub struct ScoreHeldView {
     #[schema(value_type = String, example = "klout")]
     source: SourceName,
@@ -146,8 +148,9 @@ pub struct ScoreHeldView {
 pub struct PersonalFactsView(BTreeMap<String, serde_json::Value>);
 
 /// Something that happened: a check, a redemption, what a person decided.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = PersonalEvent)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
 pub struct PersonalEventView {
     #[schema(value_type = enumerations::EventKind)]
     kind: String,
@@ -176,84 +179,12 @@ pub struct PersonalEventView {
     event: String,
 }
 
-impl From<LimitHeld> for LimitHeldView {
-    fn from(held: LimitHeld) -> Self {
-        let LimitHeld { perk, limit, window, used, last_used_at } = held;
-        Self { perk, limit, window, used, last_used_at }
-    }
-}
-
-impl From<ScoreHeld> for ScoreHeldView {
-    fn from(held: ScoreHeld) -> Self {
-        let ScoreHeld { source, score, recorded_at } = held;
-        Self { source, value: score.value, observed_at: score.observed_at, recorded_at }
-    }
-}
-
-impl From<ToldEvent> for PersonalEventView {
-    fn from(told: ToldEvent) -> Self {
-        let ToldEvent { event, explanation, would_have_changed } = told;
-        let (event, personal) = (event.event, event.personal);
-        Self {
-            kind: event.kind,
-            at: event.at,
-            about: event.about,
-            facts: event.facts,
-            personal,
-            explanation,
-            would_have_changed,
-            index: event.index,
-            event: event.id,
-        }
-    }
-}
-
-impl From<Option<Erased>> for ErasureView {
-    fn from(erased: Option<Erased>) -> Self {
-        let Some(Erased { pseudonym, former, scores, referrals, limits, is_purged }) = erased else {
-            let limits_restarted = Vec::new();
-            return Self {
-                erased: false,
-                pseudonym: None,
-                former_pseudonym: None,
-                scores: 0,
-                referrals_closed: 0,
-                limits_restarted,
-                purged: true,
-            };
-        };
-        Self {
-            erased: true,
-            pseudonym: pseudonym.map(|it| it.as_str().to_owned()),
-            former_pseudonym: former.map(|it| it.as_str().to_owned()),
-            scores,
-            referrals_closed: referrals,
-            limits_restarted: limits.into_iter().map(LimitHeldView::from).collect(),
-            purged: is_purged,
-        }
-    }
-}
-
-impl RecordView {
-    fn of(subject: &str, record: PersonalRecord) -> Self {
-        let PersonalRecord { person, held, events, next } = record;
-        let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
-        let (scores, limits) = held.map(|Held { scores, limits, .. }| (scores, limits)).unzip();
-        Self {
-            subject: subject.to_owned(),
-            pseudonym: person.as_ref().map(|person| person.pseudonym.as_str().to_owned()),
-            former_pseudonym: person
-                .as_ref()
-                .and_then(|person| person.former.as_ref())
-                .map(|name| name.as_str().to_owned()),
-            since: person.map(|person| person.since),
-            scores: scores.map(|scores| scores.into_iter().map(ScoreHeldView::from).collect()),
-            limits: limits.map(|limits| limits.into_iter().map(LimitHeldView::from).collect()),
-            pruned_before,
-            events: events.into_iter().map(PersonalEventView::from).collect(),
-            next_cursor: next,
-        }
-    }
+/// One page of the record.
+#[derive(Debug, Serialize)]
+struct RecordPage {
+    #[serde(flatten)]
+    record: DisclosedRecord,
+    next_cursor: Option<String>,
 }
 
 /// Erase a person
@@ -281,7 +212,7 @@ pub(crate) async fn erase_subject(
     let subject = gateway.keyring.subject_refs(&merchant, &handle);
     let erasure = Erasure { merchant, subject, by: caller.actor() };
     let erased = gateway.lookup.erase(&gateway.ledger, erasure).await?;
-    Ok(HttpResponse::Ok().json(ErasureView::from(erased)))
+    Ok(HttpResponse::Ok().json(ErasureOutcome::from(erased)))
 }
 
 /// Tell a person what is held on them
@@ -307,6 +238,7 @@ pub(crate) async fn get_record(
     let most = usize::from(read_limit(limit)?.get());
     let record = gateway.subject_access.record(merchant, caller.actor(), &handle, cursor.as_deref(), most).await;
     let record = record.map_err(|error| in_body(error.into()))?;
-    let view = RecordView::of(handle.as_str(), record);
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(view))
+    let (record, next_cursor) = DisclosedRecord::of(&handle, record);
+    let page = RecordPage { record, next_cursor };
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(page))
 }
