@@ -10,18 +10,19 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
+use super::output::limits_left::LimitsLeft;
 use super::output::write_line;
 use super::perk::simulate::read_context;
 use super::{Completion, Invocation};
 use crate::access::{Permission, Principal, Role};
 use crate::decision::decide::Decision;
+use crate::decision::decided::ScoreSeen;
 use crate::decision::reason::Reason;
 use crate::eligibility::checker::{Answer, Question};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{KeyId, PerkSlug, SourceName};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ledger::entry::{LimitTouched, ScoreSeen};
 
 /// The longest time the answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,10 +59,8 @@ struct Checked {
     tier: Option<String>,
     reasons: Vec<ReasonView>,
     score: Option<ScoreView>,
-    limits: Vec<LimitView>,
-    next_eligible_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_wait: Option<String>,
+    #[serde(flatten)]
+    limits: LimitsLeft,
 }
 
 #[derive(Serialize)]
@@ -80,13 +79,6 @@ struct ScoreView {
     fresh: bool,
 }
 
-#[derive(Serialize)]
-struct LimitView {
-    id: String,
-    remaining: u64,
-    resets_at: Option<Timestamp>,
-}
-
 impl Checked {
     fn of(answer: Answer, role: Role) -> Self {
         let reads_scores = role.may(Permission::ReadScores);
@@ -97,19 +89,17 @@ impl Checked {
             observed_at,
             fresh,
         };
-        let limit = |it: LimitTouched| LimitView { remaining: it.remaining(), id: it.id, resets_at: it.resets_at };
+        let (decided, limits) = (&answer.decided, LimitsLeft::from(&answer.decided));
         Self {
             dry_run: true,
             role,
-            decision: answer.decision,
+            decision: decided.decision,
             perk: answer.perk,
             rule_version: answer.rule_version,
-            tier: answer.tier,
+            tier: decided.tier.clone(),
             reasons: reasons.map(|reason| ReasonView { message: reason.message(), reason }).collect(),
-            score: answer.score.map(score),
-            limits: answer.limits.into_iter().map(limit).collect(),
-            next_eligible_at: answer.next_eligible_at,
-            max_wait: answer.max_wait.map(|wait| wait.to_string()),
+            score: decided.score.clone().map(score),
+            limits,
         }
     }
 }
@@ -125,17 +115,7 @@ impl fmt::Display for Checked {
             let age = if *fresh { "fresh" } else { "stale" };
             write_line!(f, "  score{value} from {source}, observed {observed_at}, {age}")?;
         }
-        for LimitView { id, remaining, resets_at } in &self.limits {
-            let resets = resets_at.map(|at| format!(", counted again from {at}")).unwrap_or_default();
-            write_line!(f, "  {id}: {remaining} left{resets}")?;
-        }
-        if let Some(at) = self.next_eligible_at {
-            write_line!(f, "  would be granted from {at} on")?;
-        }
-        match &self.max_wait {
-            Some(wait) => write_line!(f, "  waits {wait} at the longest"),
-            None => Ok(()),
-        }
+        self.limits.fmt(f)
     }
 }
 

@@ -171,7 +171,7 @@ impl CaseView {
     /// The database's, and those of the rule that asked.
     pub(super) async fn of(gateway: &Gateway, merchant: &Merchant, referred: Referred) -> Result<Self, CliError> {
         let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
-        let reasons = referred.asked.reasons.clone().into_iter();
+        let reasons = referred.asked.decided.reasons.clone().into_iter();
         Ok(Self {
             subject: referred.handle.as_str().to_owned(),
             party: referred.party,

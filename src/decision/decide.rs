@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::reason::{Reason, ReasonCode};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
-use crate::foundation::period::Period;
 use crate::rules::attribute::Attribute;
 use crate::rules::rule::{Availability, Rule};
 use crate::rules::terms::{Fallback, Otherwise};
@@ -27,38 +27,6 @@ pub enum Decision {
     Denied,
     /// A person is to decide.
     Referred,
-}
-
-/// A decision and all there is to say about it. Limits have yet to be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    pub decision: Decision,
-    /// The id of the tier that was granted.
-    pub tier: Option<String>,
-    /// Never empty unless granted. Of a grant it is `score_met`, or why the score was left out of
-    /// account, or nothing where none was needed.
-    pub reasons: Vec<Reason>,
-    /// True if the score is young enough; none without a score or a rule about one.
-    pub score_fresh: Option<bool>,
-    /// The instant from which the same facts are granted, if waiting is all it takes.
-    pub next_eligible_at: Option<Timestamp>,
-    /// The longest that the granted tier promises to let people wait.
-    pub max_wait: Option<Period>,
-}
-
-impl Verdict {
-    /// The verdict for everybody while the perk is paused, whatever the rule says.
-    #[must_use]
-    pub fn paused() -> Self {
-        Self {
-            decision: Decision::Denied,
-            tier: None,
-            reasons: vec![Reason::new(ReasonCode::PerkPaused)],
-            score_fresh: None,
-            next_eligible_at: None,
-            max_wait: None,
-        }
-    }
 }
 
 impl Decision {
@@ -81,44 +49,38 @@ impl Decision {
     }
 }
 
-impl Verdict {
-    /// Tells whether it is a grant, as far as the rule goes.
-    #[must_use]
-    pub fn is_granted(&self) -> bool {
-        self.decision == Decision::Granted
-    }
-
-    /// A verdict that is no grant.
-    fn of(decision: Decision, reasons: Vec<Reason>) -> Self {
-        Self { decision, tier: None, reasons, score_fresh: None, next_eligible_at: None, max_wait: None }
-    }
-}
-
 /// The context that a decision by `rule` can depend on, as an object: what an event keeps of it.
 #[must_use]
 pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
     facts.context.only(rule.attributes())
 }
 
-/// Decides at `now`. The first of these that applies is the answer: not valid, not open, not in the
+/// Decides at `now`, but for the limits. The first of these that applies is the answer: not valid, not open, not in the
 /// rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
 #[must_use]
-pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
         let reason = Reason { next_eligible_at: lifted, ..Reason::new(code) };
         // Waiting is enough only if the facts would be granted then: a score may be stale by that time, and a party that
         // is larger than a limit ever admits remains so.
         let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
         let next_eligible_at = opens.filter(|at| fits && while_open(rule, facts, *at).is_granted());
-        Verdict { next_eligible_at, ..Verdict::of(Decision::Denied, vec![reason]) }
+        Decided { next_eligible_at, ..Decided::because(Decision::Denied, vec![reason]) }
     };
-    let verdict = match rule.standing(now) {
+    let decided = match rule.standing(now) {
         Availability::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
         Availability::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
         Availability::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
         Availability::Open => while_open(rule, facts, now),
     };
-    Verdict { score_fresh: is_fresh(rule, facts, now), ..verdict }
+    Decided { score: seen(rule, facts, now), ..decided }
+}
+
+/// The score of the source that the rule asks, if there is one.
+fn seen(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<ScoreSeen> {
+    let (policy, score) = rule.score().zip(facts.score)?;
+    let fresh = is_fresh(rule, facts, now)?;
+    Some(ScoreSeen { source: policy.source.clone(), value: score.value, observed_at: score.observed_at, fresh })
 }
 
 fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
@@ -127,9 +89,9 @@ fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
 }
 
 /// The decision when the rule is valid and open.
-fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
+fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     if !rule.rollout().admits(facts.rollout_bucket) {
-        return Verdict::of(Decision::Denied, vec![Reason::new(ReasonCode::NotInRollout)]);
+        return Decided::because(Decision::Denied, vec![Reason::new(ReasonCode::NotInRollout)]);
     }
     let world = World::new(facts, now);
     let Some((fallback, code)) = lacking_score(rule, facts, now) else {
@@ -137,12 +99,12 @@ fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Verdict {
     };
     let reason = Reason::new(code);
     match fallback {
-        Fallback::Deny => Verdict::of(Decision::Denied, vec![reason]),
-        Fallback::Refer => Verdict::of(Decision::Referred, vec![reason]),
+        Fallback::Deny => Decided::because(Decision::Denied, vec![reason]),
+        Fallback::Refer => Decided::because(Decision::Referred, vec![reason]),
         Fallback::Ignore => {
-            let verdict = on_its_merits(rule, world.without_score());
+            let decided = on_its_merits(rule, world.without_score());
             // A grant that took no notice of a score has to say so.
-            if verdict.is_granted() { Verdict { reasons: vec![reason], ..verdict } } else { verdict }
+            if decided.is_granted() { Decided { reasons: vec![reason], ..decided } } else { decided }
         }
     }
 }
@@ -156,8 +118,8 @@ fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback
     (is_fresh(rule, facts, now) == Some(false)).then_some((policy.on_stale, ReasonCode::ScoreStale))
 }
 
-/// The verdict of the rule's condition and tiers about a person.
-fn on_its_merits(rule: &Rule, world: World<'_>) -> Verdict {
+/// The decision of the rule's condition and tiers about a person.
+fn on_its_merits(rule: &Rule, world: World<'_>) -> Decided {
     let gate = world.meets(rule.when());
     if gate == Truth::True
         && let Some(tier) = admitting_tier(rule, world)
@@ -168,7 +130,7 @@ fn on_its_merits(rule: &Rule, world: World<'_>) -> Verdict {
         Otherwise::Deny => Decision::Denied,
         Otherwise::Refer => Decision::Referred,
     };
-    Verdict::of(decision, not_admitted(rule, gate, world))
+    Decided::because(decision, not_admitted(rule, gate, world))
 }
 
 /// Why no tier admits, `gate` being the truth of the rule's own condition.
@@ -223,15 +185,8 @@ fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'
     if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
 }
 
-fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Verdict {
-    Verdict {
-        decision: Decision::Granted,
-        tier: Some(tier.id.clone()),
-        reasons: threshold_met(rule, tier, world).into_iter().collect(),
-        score_fresh: None,
-        next_eligible_at: None,
-        max_wait: tier.max_wait,
-    }
+fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Decided {
+    Decided::granted(tier, threshold_met(rule, tier, world).into_iter().collect())
 }
 
 /// The highest threshold at or below the score from which on the tier is open, and below which it isn't.
@@ -277,6 +232,7 @@ fn gap(rule: &Rule, world: World<'_>) -> Option<Reason> {
 mod tests {
     use super::*;
     use crate::decision::facts::{Context, ScoreFact};
+    use crate::foundation::period::Period;
 
     const OBSERVED: &str = "2026-05-01T08:00:00Z";
 
@@ -295,7 +251,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The verdict in a line: decision, tier, reasons as JSON.
+    /// The decision in a line: decision, tier, reasons as JSON.
     fn said(rule: &Rule, facts: &Facts, now: &str) -> String {
         let verdict = decide(rule, facts, at(now));
         // The name is for the sentence, which has a test of its own.
@@ -363,7 +319,7 @@ mod tests {
             ("2026-04-30T00:00:00Z", ReasonCode::ScoreMet, true),
         ] {
             let verdict = decide(&rule, &known, at(now));
-            assert_eq!((verdict.reasons[0].code, verdict.score_fresh), (code, Some(fresh)), "{now}");
+            assert_eq!((verdict.reasons[0].code, verdict.score.unwrap().fresh), (code, fresh), "{now}");
         }
         let members = self::rule(
             r#"{"score":{"source":"klout","max_age":"PT1S"},"tiers":[{"id":"t","when":{"attr":"context.x","op":"exists"}}]}"#,

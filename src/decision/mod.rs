@@ -1,10 +1,11 @@
 //! Deciding, pure and total: a rule, the facts and an instant give a decision with its reasons.
 //!
 //! - `decide`: the function; `evaluate`: the truth of a condition (Kleene's three values)
+//! - `decided`: its answer, which is carried as it is from here into the log, to the caller and back
 //! - `facts`: what is known; `reason`: why it came out so; `remedy`: what would have changed it
 //! - `trace`: the decision taken apart
 //!
-//! Most reasons are decided in `decide`; a limit refuses in `ledger::write::admission`, a paused perk in
+//! Most reasons are decided in `decide`; a limit refuses in `ledger::write::arithmetic`, a paused perk in
 //! `eligibility::checker`, and a person grants in `eligibility::referral_decision`.
 //!
 //! To change a decision: change `decide` (the order of refusals) or `evaluate` (the truth of a condition), raise
@@ -16,6 +17,7 @@
 //! score be read out of it. `.github/CONTRIBUTING.md` lists the tests that want to know of it.
 
 pub mod decide;
+pub mod decided;
 pub(crate) mod evaluate;
 pub mod facts;
 pub mod reason;

@@ -103,7 +103,7 @@ pub struct Reason {
     /// The most that the limit admits at once, where more was asked for: no wait helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
-    /// When time lifts this reason. Others may then stand: the verdict's own `next_eligible_at` says
+    /// When time lifts this reason. Others may then stand: the decision's own `next_eligible_at` says
     /// whether waiting is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_eligible_at: Option<Timestamp>,

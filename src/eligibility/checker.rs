@@ -7,23 +7,22 @@ use jiff::Timestamp;
 
 use super::issuer::Issuer;
 use crate::access::{Merchant, Principal};
-use crate::decision::decide::{Decision, Verdict, decide, looked_at};
+use crate::decision::decide::{decide, looked_at};
+use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::Reason;
 use crate::foundation::clock::Clock;
 use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
-use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, PerkSlug};
-use crate::foundation::period::Period;
+use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::keyring::Keyring;
-use crate::ledger::entry::{CheckEntry, CheckRecord, Grant, GrantTerms, Idempotency, LimitTouched, Receipt, ScoreSeen};
+use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, Grant, GrantTerms, Idempotency, Receipt};
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::perks::perk::{ActivePerk, Deciding, PerkStatus};
-use crate::rules::limit::Place;
 use crate::scores::lookup::{ScoreError, Scores};
 use crate::scores::score::Score;
 use crate::telemetry::meters;
@@ -51,16 +50,9 @@ pub struct Answer {
     /// The key that asked.
     pub key: KeyId,
     pub at: Timestamp,
-    pub decision: Decision,
     pub perk: PerkSlug,
     pub rule_version: i32,
-    pub tier: Option<String>,
-    pub reasons: Vec<Reason>,
-    pub score: Option<ScoreSeen>,
-    pub limits: Vec<LimitTouched>,
-    pub next_eligible_at: Option<Timestamp>,
-    /// The longest that the granted tier promises to let the person wait.
-    pub max_wait: Option<Period>,
+    pub decided: Decided,
     /// The check in whose place this one was granted, by a person.
     pub resolves: Option<CheckId>,
     /// The check about the same person and perk whose open referral this one belongs to.
@@ -89,7 +81,7 @@ impl Answer {
             (false, Some(_)) => reason.for_roles_without_scores(),
             (false, None) => reason.without_gap(),
         };
-        self.reasons.iter().cloned().map(visible).collect()
+        self.decided.reasons.iter().cloned().map(visible).collect()
     }
 }
 
@@ -155,22 +147,14 @@ impl Checker {
             note(recorded.get());
             return self.answer(&recorded);
         }
-        let (at, score, perk, rule_version) =
-            (entry.at, entry.score.clone(), entry.perk_slug.clone(), entry.rule_version);
-        let settled = self.ledger.preview(entry).await?;
+        let (at, perk, rule_version) = (entry.at, entry.perk_slug.clone(), entry.rule_version);
         Ok(Answer {
             check: None,
             key: principal.key.clone(),
             at,
-            decision: settled.decision,
             perk,
             rule_version,
-            tier: settled.tier,
-            reasons: settled.reasons,
-            score,
-            limits: settled.limits,
-            next_eligible_at: settled.next_eligible_at,
-            max_wait: settled.max_wait,
+            decided: self.ledger.preview(entry).await?,
             resolves: None,
             joins: None,
             grant: None,
@@ -222,15 +206,9 @@ impl Checker {
             check: Some(record.check),
             key: record.key,
             at: record.at,
-            decision: record.decision,
             perk: record.perk,
             rule_version: record.rule_version,
-            tier: record.tier,
-            reasons: record.reasons,
-            score: record.score,
-            limits: record.limits,
-            next_eligible_at: record.next_eligible_at,
-            max_wait: record.max_wait,
+            decided: record.decided,
             resolves: record.resolves,
             joins: record.joins,
             grant: record.grant,
@@ -284,73 +262,38 @@ impl Checker {
             context: question.context,
             rollout_bucket: Some(rollout_bucket(&perk.id, &subject.current)),
         };
-        let verdict = match perk.status {
-            PerkStatus::Paused => Verdict::paused(),
+        let decided = match perk.status {
+            PerkStatus::Paused => Decided::paused(),
             PerkStatus::Active | PerkStatus::Retired => {
                 facts.context.check_for(rule).map_err(CheckError::Context)?;
                 decide(rule, &facts, at)
             }
         };
-        let seen = rule.score().zip(score).map(|(policy, score)| ScoreSeen {
-            source: policy.source.clone(),
-            value: score.value,
-            observed_at: score.observed_at,
-            fresh: verdict.score_fresh.unwrap_or(true),
-        });
-        let tier = verdict.tier.clone().filter(|_| verdict.decision == Decision::Granted);
-        let place = Place {
-            merchant: merchant.id.as_str(),
-            location: principal.location.as_deref(),
-            kiosk: principal.kiosk.as_deref(),
-        };
-        let claims = match &tier {
-            Some(tier) => rule.claims(tier, facts.context.party(), &place, at),
-            None => Vec::new(),
-        };
-        let party = facts.context.party();
-        let grant = tier.map(|tier| self.terms(principal, merchant, &perk.slug, &deciding, party, tier, at));
-        Ok(CheckEntry {
-            check: CheckId::new(at, &self.entropy),
-            event: EventId::new(at, &self.entropy),
+        let request = CheckRequest {
             at,
             merchant: merchant.id.clone(),
             key: principal.key.clone(),
             role: principal.role.as_str(),
             location: principal.location.clone(),
             kiosk: principal.kiosk.clone(),
-            perk: perk.id.clone(),
-            perk_slug: perk.slug.clone(),
-            rule_version: deciding.version,
-            rule_hash: deciding.hash.clone(),
             subject,
             handle: question.subject,
             party: facts.context.party(),
             context: looked_at(rule, &facts),
-            verdict,
-            score: seen,
-            claims,
-            grant,
-            resolves: None,
-            idempotency: question.idempotency,
             deadline: question.deadline,
-        })
+        };
+        let entry = CheckEntry::new(request, deciding.of_perk(&perk.id, &perk.slug), decided, &self.entropy);
+        let grant = self.terms(merchant, &deciding, &entry);
+        Ok(CheckEntry { grant, idempotency: question.idempotency, ..entry })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that a token's claims are made of")]
-    pub(super) fn terms(
-        &self,
-        principal: &Principal,
-        merchant: &Merchant,
-        perk: &PerkSlug,
-        deciding: &Deciding,
-        party: u64,
-        tier: String,
-        at: Timestamp,
-    ) -> GrantTerms {
-        let terms = deciding.rule.token();
+    /// The grant that is made of the entry, if its rule grants.
+    pub(super) fn terms(&self, merchant: &Merchant, deciding: &Deciding, entry: &CheckEntry) -> Option<GrantTerms> {
+        let tier = entry.decided.tier.clone().filter(|_| entry.decided.is_granted())?;
+        let (terms, at) = (deciding.rule.token(), entry.at);
         let id = GrantId::new(at, &self.entropy);
-        let party = (party > 1).then(|| i32::try_from(party).unwrap_or(i32::MAX));
-        GrantTerms {
+        let party = (entry.party > 1).then(|| i32::try_from(entry.party).unwrap_or(i32::MAX));
+        Some(GrantTerms {
             kid: self.keyring.token_key().kid().to_owned(),
             claims: Claims {
                 iss: self.issuer_url.as_ref().to_owned(),
@@ -362,27 +305,27 @@ impl Checker {
                 nbf: at.as_second(),
                 exp: at.as_second().saturating_add(terms.ttl.seconds()),
                 merchant: merchant.slug.clone(),
-                perk: perk.clone(),
+                perk: entry.perk_slug.clone(),
                 tier,
                 rule: deciding.version,
                 rule_hash: short_hash(&deciding.hash),
                 party,
-                loc: principal.location.clone(),
+                loc: entry.location.clone(),
             },
             single_use: terms.single_use,
             id,
-        }
+        })
     }
 }
 
 /// Counts what was decided. The score's age is counted for repeated answers too: a few retries don't matter.
 fn note(record: &CheckRecord) {
     let meters = meters();
-    meters.checks.count([record.decision.as_str()]);
-    for reason in &record.reasons {
+    meters.checks.count([record.decided.decision.as_str()]);
+    for reason in &record.decided.reasons {
         meters.check_reasons.count([reason.code.as_str()]);
     }
-    if let Some(score) = &record.score {
+    if let Some(score) = &record.decided.score {
         meters.score_age.record(record.at.duration_since(score.observed_at).as_secs_f64().max(0.0));
     }
 }

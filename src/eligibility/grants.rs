@@ -82,7 +82,7 @@ impl Checker {
             key: found.check.key,
             resolves: found.check.resolves,
             perk: found.check.perk,
-            tier: found.check.tier,
+            tier: found.check.decided.tier,
             rule_version: found.check.rule_version,
             status,
             single_use: granted.single_use,

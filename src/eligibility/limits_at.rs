@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::outcome::Outcome;
 use super::replay::granting;
 use super::rule_selection::{Chosen, TrialError, longest_stays};
 use super::runs::compute;
 use super::simulated_limits::{Asking, Counters, Since, Stays, Timeline};
 use super::simulator::Simulator;
-use crate::decision::decide::Decision;
+use crate::decision::decided::Decided;
 use crate::foundation::ids::PerkId;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::read::decisions::PastEvent;
@@ -22,9 +21,9 @@ use crate::rules::rule::Rule;
 /// From so many events on a recount is a long run, of which a merchant has one at a time.
 const LONG: i64 = 20_000;
 
-/// The outcome that one check would have had.
+/// The decision about one check as it would have been.
 pub(super) struct Recounted {
-    pub outcome: Outcome,
+    pub decided: Decided,
     /// The limits that nobody can recount any more; they had no say.
     pub unknown: Vec<String>,
 }
@@ -71,10 +70,10 @@ impl Simulator {
         let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &subject, at, expires };
         let admission = recount.counters.ask(Timeline::Actual, &claims, &asking);
-        let outcome = Outcome::of(entry.verdict).limited(admission);
+        let decided = entry.decided.limited(admission);
         // What was used is not known, but what a limit never admits is.
-        let outcome = if outcome.decision == Decision::Granted { outcome.within(&pruned) } else { outcome };
-        Ok(Recounted { outcome, unknown })
+        let decided = if decided.is_granted() { decided.within(&pruned) } else { decided };
+        Ok(Recounted { decided, unknown })
     }
 }
 
@@ -96,9 +95,9 @@ impl Recount {
         for event in &page.events {
             self.counters.tidy_if_crowded();
             match event {
-                PastEvent::Check(check) if check.at < self.at && check.decision == Decision::Granted => {
+                PastEvent::Check(check) if check.at < self.at && check.decided.is_granted() => {
                     let is_ours = check.perk == self.perk.as_str();
-                    self.counters.used(&granting(check, &check.limits, is_ours), &[Timeline::Actual]);
+                    self.counters.used(&granting(check, &check.decided.limits, is_ours), &[Timeline::Actual]);
                 }
                 PastEvent::Redeemed(redemption) if redemption.at < self.at => self.counters.enter(redemption),
                 PastEvent::Ended(end) if end.at < self.at => {

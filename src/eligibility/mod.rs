@@ -7,7 +7,7 @@
 //! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
 //!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
 //!   and `caveats` are what all of them share
-//! - `cases`: a merchant's own tests of a rule, pure; `outcome`: a check when the rule and the limits have spoken
+//! - `cases`: a merchant's own tests of a rule, pure
 //! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it
 //! - `exporter`: a log as a file, and the event that says so
 //!
@@ -24,7 +24,6 @@ pub mod exporter;
 pub mod grants;
 pub mod issuer;
 mod limits_at;
-mod outcome;
 pub mod population;
 pub mod redeemer;
 pub mod referral_decision;

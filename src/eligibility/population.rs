@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::decision::decide::{Decision, Verdict, decide};
+use crate::decision::decide::{Decision, decide};
+use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::ReasonCode;
 use crate::foundation::decimal::Decimal;
@@ -188,37 +189,37 @@ impl Tally {
             // A digest for each subject: only where something depends on it.
             self.facts.rollout_bucket = is_partial.then(|| rollout_bucket(&self.question.id, &subject));
             self.facts.score = Some(ScoreFact { value: score.value, observed_at: score.observed_at });
-            let verdict = decide(&self.question.rule, &self.facts, self.question.at);
+            let decided = decide(&self.question.rule, &self.facts, self.question.at);
             self.place(score.value);
             if let Some((_, published)) = &self.question.published {
                 let before = decide(published, &self.facts, self.question.at);
-                match (before.is_granted(), verdict.is_granted()) {
+                match (before.is_granted(), decided.is_granted()) {
                     (false, true) => self.against.0 += 1,
                     (true, false) => self.against.1 += 1,
-                    (true, true) if before.tier != verdict.tier => self.against.2 += 1,
+                    (true, true) if before.tier != decided.tier => self.against.2 += 1,
                     (true, true) | (false, false) => {}
                 }
             }
-            self.settle(verdict);
+            self.settle(decided);
         }
     }
 
-    fn settle(&mut self, verdict: Verdict) {
+    fn settle(&mut self, decided: Decided) {
         self.total += 1;
         let [granted, denied, referred] = &mut self.decisions;
-        match verdict.decision {
+        match decided.decision {
             Decision::Granted => *granted += 1,
             Decision::Denied => *denied += 1,
             Decision::Referred => *referred += 1,
         }
-        if verdict.score_fresh == Some(false) {
+        if decided.score.as_ref().is_some_and(|score| !score.fresh) {
             self.stale += 1;
         }
-        if verdict.decision != Decision::Granted {
-            if let Some(reason) = verdict.reasons.first() {
+        if decided.decision != Decision::Granted {
+            if let Some(reason) = decided.reasons.first() {
                 self.refused.entry(reason.code.as_str()).or_insert((reason.code, 0)).1 += 1;
             }
-        } else if let Some(tier) = verdict.tier {
+        } else if let Some(tier) = decided.tier {
             match self.tiers.get_mut(&tier) {
                 Some(count) => *count += 1,
                 None => drop(self.tiers.insert(tier, 1)),

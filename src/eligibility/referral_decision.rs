@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use super::checker::{Answer, CheckError, Checker};
 use crate::access::{Merchant, Principal};
 use crate::database::DatabaseError;
-use crate::decision::decide::{Decision, Verdict};
+use crate::decision::decide::Decision;
+use crate::decision::decided::Decided;
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::ids::{CheckId, EventId};
 use crate::foundation::json::Json;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::{Referred, Resolution, ResolveError, Resolved};
-use crate::ledger::entry::{Actor, CheckEntry};
+use crate::ledger::entry::{Actor, CheckEntry, CheckRequest};
 use crate::perks::error::PerkError;
 use crate::perks::perk::{Deciding, PerkStatus};
-use crate::rules::limit::Place;
 use crate::rules::rule::Rule;
 use crate::rules::tier::Tier;
 use crate::telemetry::meters;
@@ -75,15 +75,9 @@ fn pruned_answer(principal: &Principal, referral: &Referral) -> Answer {
         check: Some(granted.map_or_else(|| referral.check.clone(), |(check, _)| check.clone())),
         key: principal.key.clone(),
         at: referral.created_at,
-        decision,
         perk: referral.perk.clone(),
         rule_version: referral.rule_version,
-        tier: None,
-        reasons: Vec::new(),
-        score: None,
-        limits: Vec::new(),
-        next_eligible_at: None,
-        max_wait: None,
+        decided: Decided::because(decision, Vec::new()),
         resolves: granted.map(|_| referral.check.clone()),
         joins: None,
         grant: None,
@@ -242,54 +236,33 @@ impl Checker {
                 deciding.rule.tiers().iter().map(|tier| tier.id.clone()).collect(),
             ));
         };
-        let at = self.clock.now();
-        let there =
-            Principal { location: referred.location.clone(), kiosk: referred.kiosk.clone(), ..principal.clone() };
-        let place = Place {
-            merchant: merchant.id.as_str(),
-            location: there.location.as_deref(),
-            kiosk: there.kiosk.as_deref(),
-        };
         let reason = Reason {
             tier: Some(granted.id.clone()),
             tier_name: Some(granted.name.clone()),
             ..Reason::new(ReasonCode::GrantedByPerson)
         };
-        let perk = &referred.referral.perk;
-        let terms = self.terms(&there, merchant, perk, &deciding, referred.party, granted.id.clone(), at);
-        Ok(CheckEntry {
-            check: CheckId::new(at, &self.entropy),
-            event: EventId::new(at, &self.entropy),
-            at,
+        let decided = Decided {
+            // What the rule saw is what the person decided on.
+            score: referred.asked.decided.score.clone(),
+            ..Decided::granted(granted, vec![reason])
+        };
+        let request = CheckRequest {
+            at: self.clock.now(),
             merchant: merchant.id.clone(),
             key: principal.key.clone(),
             role: principal.role.as_str(),
-            perk: referred.referral.perk_id.clone(),
-            perk_slug: perk.clone(),
-            rule_version: deciding.version,
-            rule_hash: deciding.hash.clone(),
+            location: referred.location.clone(),
+            kiosk: referred.kiosk.clone(),
             // As their row stands, whatever the handle would be written like today.
             subject: referred.subject_ref.into(),
             handle: referred.handle.clone(),
             party: referred.party,
-            verdict: Verdict {
-                decision: Decision::Granted,
-                tier: Some(granted.id.clone()),
-                reasons: vec![reason],
-                score_fresh: None,
-                next_eligible_at: None,
-                max_wait: granted.max_wait,
-            },
-            // What the rule saw is what the person decided on.
-            score: referred.asked.score.clone(),
             context: referred.context.clone(),
-            claims: deciding.rule.claims(tier, referred.party, &place, at),
-            grant: Some(terms),
-            resolves: Some(referred.referral.check.clone()),
-            idempotency: None,
             deadline: Instant::now() + PATIENCE,
-            location: there.location,
-            kiosk: there.kiosk,
-        })
+        };
+        let by = deciding.of_perk(&referred.referral.perk_id, &referred.referral.perk);
+        let entry = CheckEntry::new(request, by, decided, &self.entropy);
+        let grant = self.terms(merchant, &deciding, &entry);
+        Ok(CheckEntry { grant, resolves: Some(referred.referral.check.clone()), ..entry })
     }
 }

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
-use super::outcome::Outcome;
 use super::population::Warning;
 use super::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::database::DatabaseError;
-use crate::decision::decide::{Decision, ENGINE_VERSION, Verdict, decide};
+use crate::decision::decide::{ENGINE_VERSION, decide};
+use crate::decision::decided::{Decided, LimitTouched};
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::ReasonCode;
 use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::foundation::json::Json;
-use crate::ledger::entry::LimitTouched;
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::limit::{Place, Window};
@@ -128,18 +127,18 @@ impl Replay {
             return Ok(());
         };
         let facts = facts_of(&self.of, check, personal)?;
-        let verdict = decide(&self.of.rule, &facts, check.at);
+        let decided = decide(&self.of.rule, &facts, check.at);
         if check.rule_hash == self.of.rule.hash() {
-            self.reproduce(check, personal, &verdict);
+            self.reproduce(check, &decided);
         }
-        let would_be = self.settle(Timeline::Hypothetical, check, verdict);
+        let would_be = self.settle(Timeline::Hypothetical, check, decided);
         self.compare(check, &would_be);
-        let was_granted = check.decision == Decision::Granted;
+        let was_granted = check.decided.is_granted();
         if was_granted {
-            self.counters.used(&granting(check, &check.limits, true), &[Timeline::Actual]);
+            self.counters.used(&granting(check, &check.decided.limits, true), &[Timeline::Actual]);
         }
-        if was_granted || would_be.decision == Decision::Granted {
-            let touched = if would_be.decision == Decision::Granted { would_be.limits.as_slice() } else { &[] };
+        if was_granted || would_be.is_granted() {
+            let touched = if would_be.is_granted() { would_be.limits.as_slice() } else { &[] };
             self.counters.decided(&granting(check, touched, true));
         }
         Ok(())
@@ -175,15 +174,15 @@ impl Replay {
 
     /// Counts a check that is not replayed: it used limits as it really did, in both histories.
     fn carry(&mut self, check: &PastCheck) {
-        if check.decision == Decision::Granted {
+        if check.decided.is_granted() {
             let ours = check.perk == self.of.perk.as_str();
-            self.counters.used(&granting(check, &check.limits, ours), &Timeline::BOTH);
+            self.counters.used(&granting(check, &check.decided.limits, ours), &Timeline::BOTH);
         }
     }
 
-    fn settle(&mut self, course: Timeline, check: &PastCheck, verdict: Verdict) -> Outcome {
-        if !verdict.is_granted() {
-            return Outcome::of(verdict);
+    fn settle(&mut self, course: Timeline, check: &PastCheck, decided: Decided) -> Decided {
+        if !decided.is_granted() {
+            return decided;
         }
         let place = Place {
             merchant: self.of.merchant.as_str(),
@@ -191,31 +190,24 @@ impl Replay {
             kiosk: check.kiosk.as_deref(),
         };
         let rule = &self.of.rule;
-        let claims = rule.claims(verdict.tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
+        let claims = rule.claims(decided.tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
         let expires = check.at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &check.subject, at: check.at, expires };
-        Outcome::of(verdict).limited(self.counters.ask(course, &claims, &asking))
+        decided.limited(self.counters.ask(course, &claims, &asking))
     }
 
     /// The same rule on the same facts and the same counters must come to the same decision.
-    fn reproduce(&mut self, check: &PastCheck, personal: &PastPersonal, verdict: &Verdict) {
+    fn reproduce(&mut self, check: &PastCheck, decided: &Decided) {
         let reproduction = &mut self.report.reproduction;
         reproduction.checks += 1;
         if check.engine != i64::from(ENGINE_VERSION) {
             reproduction.other_engine += 1;
             return;
         }
-        let was = Outcome {
-            decision: check.decision,
-            tier: check.tier.clone(),
-            refused_tier: check.refused_tier.clone(),
-            reasons: personal.reasons.clone(),
-            limits: check.limits.clone(),
-            next_eligible_at: check.next_eligible_at,
-            max_wait: check.max_wait,
-        };
-        let again = self.settle(Timeline::Actual, check, verdict.clone());
-        if was != again {
+        // The score is what it decided on: the facts of then were made of it.
+        let decided = Decided { score: check.decided.score.clone(), ..decided.clone() };
+        let again = self.settle(Timeline::Actual, check, decided);
+        if check.decided != again {
             let is_short = self.has_gaps && !self.of.rule.limits().is_empty();
             let reproduction = &mut self.report.reproduction;
             if is_short {
@@ -228,10 +220,10 @@ impl Replay {
         }
     }
 
-    fn compare(&mut self, check: &PastCheck, would_be: &Outcome) {
+    fn compare(&mut self, check: &PastCheck, would_be: &Decided) {
         let report = &mut self.report;
         report.replayed += 1;
-        let (was, now) = (check.decision, would_be.decision);
+        let (was, now) = (check.decided.decision, would_be.decision);
         let crossing = Crossing { was, would_be: now, checks: 0 };
         report.decisions.entry((was.as_str(), now.as_str())).or_insert(crossing).checks += 1;
         for code in &check.codes {
@@ -241,17 +233,19 @@ impl Replay {
         for code in codes {
             count(&mut report.reasons, code).1 += 1;
         }
-        if let Some(tier) = &check.tier {
+        if let Some(tier) = &check.decided.tier {
             count(&mut report.tiers, tier).0 += 1;
         }
         if let Some(tier) = &would_be.tier {
             count(&mut report.tiers, tier).1 += 1;
         }
         let samples = &mut report.samples;
-        let (counter, sample) = match (was == Decision::Granted, now == Decision::Granted) {
+        let (counter, sample) = match (check.decided.is_granted(), would_be.is_granted()) {
             (false, true) => (&mut report.newly_admitted, Some(&mut samples.newly_admitted)),
             (true, false) => (&mut report.newly_refused, Some(&mut samples.newly_refused)),
-            (true, true) if check.tier != would_be.tier => (&mut report.tier_changed, Some(&mut samples.tier_changed)),
+            (true, true) if check.decided.tier != would_be.tier => {
+                (&mut report.tier_changed, Some(&mut samples.tier_changed))
+            }
             (false, false) if was != now => (&mut report.otherwise_decided, Some(&mut samples.otherwise_decided)),
             (true, true) | (false, false) => (&mut report.same, None),
         };
@@ -330,7 +324,7 @@ fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<
     let context = Context::stored(&Json::Object(members)).map_err(|issues| {
         DatabaseError::corrupt("context", issues.into_iter().map(|issue| issue.detail).next().unwrap_or_default())
     })?;
-    let score = personal.score.as_ref().filter(|_| of.rule.looks_at_score());
+    let score = check.decided.score.as_ref().filter(|_| of.rule.looks_at_score());
     Ok(Facts {
         score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
         network: personal.network.clone(),

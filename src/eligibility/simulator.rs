@@ -7,25 +7,23 @@ use jiff::Timestamp;
 
 use super::caveats::{Deciding, doubts, limits_not_known};
 use super::limits_at::Recounted;
-use super::outcome::Outcome;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
 use super::runs::{Progress, Run, Runs, Turn};
 use super::trial::Trial;
 use crate::access::Merchant;
 use crate::database::DatabaseError;
-use crate::decision::decide::{Decision, Verdict, decide, looked_at};
+use crate::decision::decide::{decide, looked_at};
+use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
-use crate::decision::reason::Reason;
 use crate::decision::trace::{Trace, trace};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
-use crate::foundation::ids::{CheckId, EventId, KeyId, MerchantId, PerkSlug, SourceName};
-use crate::foundation::period::Period;
+use crate::foundation::ids::{KeyId, MerchantId, PerkSlug, SourceName};
 use crate::foundation::subject::{SubjectHandle, SubjectRef};
 use crate::keyring::Keyring;
 use crate::ledger::Ledger;
-use crate::ledger::entry::{Actor, CheckEntry, LimitTouched, ScoreSeen};
+use crate::ledger::entry::{Actor, CheckEntry, CheckRequest, DecidingRule};
 use crate::perks::catalog::Catalog;
 use crate::rules::limit::Place;
 use crate::scores::lookup::Scores;
@@ -45,28 +43,10 @@ pub struct Simulated {
     pub version: Option<i32>,
     pub rule_hash: String,
     pub at: Timestamp,
-    pub decision: Decision,
-    pub tier: Option<String>,
-    pub reasons: Vec<Reason>,
-    pub score: Option<ScoreSeen>,
-    /// The limits as they would stand, were it granted: by what is used now, or had been used by an earlier instant.
-    pub limits: Vec<LimitTouched>,
-    pub next_eligible_at: Option<Timestamp>,
-    /// The longest that the granted tier promises to let the person wait.
-    pub max_wait: Option<Period>,
+    /// Its limits as they would stand, were it granted: by what is used now, or had been used by an earlier instant.
+    pub decided: Decided,
     pub trace: Trace,
     pub warnings: Vec<Warning>,
-}
-
-impl Simulated {
-    fn come_out(&mut self, outcome: Outcome) {
-        self.decision = outcome.decision;
-        self.tier = outcome.tier;
-        self.reasons = outcome.reasons;
-        self.limits = outcome.limits;
-        self.next_eligible_at = outcome.next_eligible_at;
-        self.max_wait = outcome.max_wait;
-    }
 }
 
 /// A question about everyone whose score is known.
@@ -115,47 +95,34 @@ impl Simulator {
             .as_ref()
             .map(|subject| rollout_bucket(&chosen.perk.id, &self.keyring.subject_ref(&merchant.id, subject)));
         let facts = Facts { score, network, context: trial.context.clone(), rollout_bucket };
-        let verdict = decide(rule, &facts, at);
+        let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
-        let seen = chosen.source.as_ref().zip(score).map(|(source, score)| ScoreSeen {
-            source: source.name.clone(),
-            value: score.value,
-            observed_at: score.observed_at,
-            fresh: verdict.score_fresh.unwrap_or(true),
-        });
-        let mut simulated = Simulated {
+        let mut warnings = doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);
+        let decided = if !decided.is_granted() || rule.limits().is_empty() {
+            decided
+        } else if let Some(subject) = trial.subject.clone() {
+            let entry = self.entry(merchant, actor, &chosen, &trial, &facts, decided, subject, at);
+            if at < now {
+                let Recounted { decided, unknown } = self.recount(&chosen, entry).await?;
+                warnings.extend(limits_not_known(&unknown, at));
+                decided
+            } else {
+                self.ledger.preview(entry).await?
+            }
+        } else {
+            let place = place(merchant, &trial);
+            let claims = rule.claims(decided.tier.as_deref().unwrap_or_default(), trial.context.party(), &place, at);
+            decided.within(&claims)
+        };
+        Ok(Simulated {
             perk: chosen.perk.slug.clone(),
             version: chosen.version,
             rule_hash: rule.hash().to_owned(),
             at,
-            decision: verdict.decision,
-            tier: verdict.tier.clone(),
-            reasons: verdict.reasons.clone(),
-            score: seen,
-            limits: Vec::new(),
-            next_eligible_at: verdict.next_eligible_at,
-            max_wait: verdict.max_wait,
+            decided,
             trace: trace(rule, &facts, at),
-            warnings: doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding),
-        };
-        if !verdict.is_granted() || rule.limits().is_empty() {
-            return Ok(simulated);
-        }
-        if let Some(subject) = trial.subject.clone() {
-            let entry = self.entry(merchant, actor, &chosen, &trial, &facts, verdict, subject, at);
-            if at < now {
-                let Recounted { outcome, unknown } = self.recount(&chosen, entry).await?;
-                simulated.warnings.extend(limits_not_known(&unknown, at));
-                simulated.come_out(outcome);
-            } else {
-                simulated.come_out(self.ledger.preview(entry).await?.into());
-            }
-        } else {
-            let place = place(merchant, &trial);
-            let claims = rule.claims(verdict.tier.as_deref().unwrap_or_default(), trial.context.party(), &place, at);
-            simulated.come_out(Outcome::of(verdict).within(&claims));
-        }
-        Ok(simulated)
+            warnings,
+        })
     }
 
     async fn deciding(&self, merchant: &MerchantId, chosen: &Chosen, at: Timestamp) -> Result<Deciding, TrialError> {
@@ -205,37 +172,27 @@ impl Simulator {
         chosen: &Chosen,
         trial: &Trial,
         facts: &Facts,
-        verdict: Verdict,
+        decided: Decided,
         subject: SubjectHandle,
         at: Timestamp,
     ) -> CheckEntry {
-        let place = place(merchant, trial);
-        let tier = verdict.tier.as_deref().unwrap_or_default();
-        CheckEntry {
-            check: CheckId::new(at, &self.entropy),
-            event: EventId::new(at, &self.entropy),
+        let Chosen { perk, version, rule, .. } = chosen;
+        let request = CheckRequest {
             at,
             merchant: merchant.id.clone(),
             key: actor.key.clone().unwrap_or_else(|| KeyId::new(at, &self.entropy)),
             role: actor.role,
             location: trial.location.clone(),
             kiosk: trial.kiosk.clone(),
-            perk: chosen.perk.id.clone(),
-            perk_slug: chosen.perk.slug.clone(),
-            rule_version: chosen.version.unwrap_or_default(),
-            rule_hash: chosen.rule.hash().into(),
             subject: self.keyring.subject_refs(&merchant.id, &subject),
             handle: subject,
             party: facts.context.party(),
-            context: looked_at(&chosen.rule, facts),
-            claims: chosen.rule.claims(tier, facts.context.party(), &place, at),
-            verdict,
-            score: None,
-            grant: None,
-            idempotency: None,
-            resolves: None,
+            context: looked_at(rule, facts),
             deadline: Instant::now() + PATIENCE,
-        }
+        };
+        let (version, hash) = (version.unwrap_or_default(), rule.hash().into());
+        let by = DecidingRule { perk: &perk.id, slug: &perk.slug, version, hash, rule };
+        CheckEntry::new(request, by, decided, &self.entropy)
     }
 
     /// Begins to count what the rule would mean for everyone who has a score from its source.

@@ -6,15 +6,14 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::decision::decide::{Decision, Verdict};
-use crate::decision::reason::Reason;
-use crate::foundation::decimal::Decimal;
-use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug, SourceName};
+use crate::decision::decided::Decided;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug};
 use crate::foundation::json::Json;
-use crate::foundation::period::Period;
 use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::ledger::events::WrittenFacts;
-use crate::rules::limit::LimitClaim;
+use crate::rules::limit::{LimitClaim, Place};
+use crate::rules::rule::Rule;
 use crate::tokens::claims::Claims;
 
 /// The `about` of an event that concerns someone whom no event names.
@@ -84,15 +83,6 @@ impl fmt::Debug for Personal {
     }
 }
 
-/// The score that a decision rested on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScoreSeen {
-    pub source: SourceName,
-    pub value: Decimal,
-    pub observed_at: Timestamp,
-    pub fresh: bool,
-}
-
 /// A repeatable request: the same key and body get the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
@@ -102,7 +92,37 @@ pub struct Idempotency {
     pub request_hash: [u8; 32],
 }
 
-/// One check, decided but not admitted yet: limits have the last word.
+/// The question that a check asks: who wants to know, where, and about whom.
+#[derive(Debug, Clone)]
+pub struct CheckRequest {
+    pub at: Timestamp,
+    pub merchant: MerchantId,
+    pub key: KeyId,
+    pub role: &'static str,
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
+    pub subject: SubjectRefs,
+    pub handle: SubjectHandle,
+    /// Number of people, the subject included.
+    pub party: u64,
+    /// The part of the caller's context that the rule looks at; an object.
+    pub context: Json,
+    /// After this nobody waits for the answer any more, so nothing is recorded.
+    pub deadline: Instant,
+}
+
+/// The rule that decides a check, and the version of a perk that it is.
+#[derive(Debug, Clone)]
+pub struct DecidingRule<'a> {
+    pub perk: &'a PerkId,
+    pub slug: &'a PerkSlug,
+    /// 0 for a rule that is no version; its checks are previewed and never recorded.
+    pub version: i32,
+    pub hash: Arc<str>,
+    pub rule: &'a Rule,
+}
+
+/// One check, decided but not admitted yet: limits have the last word. [`CheckEntry::new`] makes it.
 #[derive(Debug, Clone)]
 pub struct CheckEntry {
     pub check: CheckId,
@@ -121,18 +141,54 @@ pub struct CheckEntry {
     pub handle: SubjectHandle,
     /// Number of people, the subject included.
     pub party: u64,
-    pub verdict: Verdict,
-    pub score: Option<ScoreSeen>,
+    /// By the rule; the limits are still to be asked.
+    pub decided: Decided,
     /// The part of the caller's context that the rule looked at; an object.
     pub context: Json,
     pub claims: Vec<LimitClaim>,
-    /// The grant that would be made; there exactly when the verdict is `granted`.
+    /// The grant that would be made; none unless the rule grants, or where nothing is recorded.
     pub grant: Option<GrantTerms>,
     /// The check in whose place this one is granted, by a person.
     pub resolves: Option<CheckId>,
     pub idempotency: Option<Idempotency>,
     /// After this nobody waits for the answer any more, so nothing is recorded.
     pub deadline: Instant,
+}
+
+impl CheckEntry {
+    /// The question as the rule decided it, with what a grant claims of the rule's limits. It has no grant, resolves
+    /// nothing and can't be retried: the caller adds what is so.
+    pub fn new(request: CheckRequest, by: DecidingRule<'_>, decided: Decided, entropy: &Entropy) -> Self {
+        let CheckRequest { at, merchant, key, role, location, kiosk, subject, handle, party, context, deadline } =
+            request;
+        let place = Place { merchant: merchant.as_str(), location: location.as_deref(), kiosk: kiosk.as_deref() };
+        let tier = decided.tier.as_deref().filter(|_| decided.is_granted());
+        let claims = tier.map(|tier| by.rule.claims(tier, party, &place, at)).unwrap_or_default();
+        Self {
+            check: CheckId::new(at, entropy),
+            event: EventId::new(at, entropy),
+            at,
+            merchant,
+            key,
+            role,
+            location,
+            kiosk,
+            perk: by.perk.clone(),
+            perk_slug: by.slug.clone(),
+            rule_version: by.version,
+            rule_hash: by.hash,
+            subject,
+            handle,
+            party,
+            decided,
+            context,
+            claims,
+            grant: None,
+            resolves: None,
+            idempotency: None,
+            deadline,
+        }
+    }
 }
 
 /// A grant as it will be if the limits admit it.
@@ -168,39 +224,6 @@ pub enum Ended {
     Voided(Timestamp),
 }
 
-/// The answer of one limit to a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitTouched {
-    pub id: String,
-    pub scope: String,
-    pub window: String,
-    pub cost: u64,
-    pub max: u64,
-    /// Used in this window, this check included if it was admitted.
-    pub used: u64,
-    pub resets_at: Option<Timestamp>,
-    /// The use, where the limit counts uses one by one; none for a calendar window or a lifetime.
-    pub counted: Option<UseTouched>,
-}
-
-/// Where one check met a counter whose uses lapse one by one: positions on its own time, which
-/// never goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UseTouched {
-    /// Uses at or behind it had lapsed.
-    pub horizon: Timestamp,
-    /// Where the use stands: when it was made (rolling), or until when it is held if no door takes
-    /// the token (concurrent). None for a refusal.
-    pub counts_at: Option<Timestamp>,
-}
-
-impl LimitTouched {
-    /// The amount that is left in this window.
-    pub const fn remaining(&self) -> u64 {
-        self.max.saturating_sub(self.used)
-    }
-}
-
 /// Where a decision stands, so that its holder can hold the gateway to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -221,15 +244,7 @@ pub struct CheckRecord {
     pub perk: PerkSlug,
     pub rule_version: i32,
     pub rule_hash: Arc<str>,
-    pub decision: Decision,
-    pub tier: Option<String>,
-    /// With their facts; codes only once the person has been erased.
-    pub reasons: Vec<Reason>,
-    pub score: Option<ScoreSeen>,
-    pub limits: Vec<LimitTouched>,
-    pub next_eligible_at: Option<Timestamp>,
-    /// The longest that the granted tier promises to let the person wait.
-    pub max_wait: Option<Period>,
+    pub decided: Decided,
     /// The check in whose place this one was granted, by a person.
     pub resolves: Option<CheckId>,
     /// The check about the same person and perk whose open referral this one belongs to.

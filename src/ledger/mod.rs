@@ -50,9 +50,9 @@ pub use context::WriterContext;
 pub use error::LedgerError;
 pub use read::published::PublishedKeys;
 pub use recorded::Recorded;
-pub use write::admission::held_until;
 
 use crate::database::{Abort, AnyConnection, DatabaseError};
+use crate::decision::decided::Decided;
 use crate::foundation::ids::{CheckId, EventId, GrantId, MerchantId};
 use crate::foundation::subject::{Pseudonym, hex};
 use crate::telemetry::Outage;
@@ -147,7 +147,7 @@ impl Ledger {
     }
 
     /// The answer that [`Ledger::check`] would give now. Nothing is recorded and nothing is promised.
-    pub async fn preview(&self, entry: CheckEntry) -> Result<write::check::Settled, LedgerError> {
+    pub async fn preview(&self, entry: CheckEntry) -> Result<Decided, LedgerError> {
         let context = self.context.clone();
         Ok(self.context.database.read(move |conn| write::batch::preview(conn, &context, &entry)).await?)
     }

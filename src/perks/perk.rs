@@ -12,6 +12,7 @@ use crate::foundation::document::Issue;
 use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
+use crate::ledger::entry::DecidingRule;
 use crate::rules::rule::Rule;
 
 /// The longest name of a perk, in characters.
@@ -179,6 +180,14 @@ pub struct Deciding {
     pub version: i32,
     pub rule: Rule,
     pub hash: Arc<str>,
+}
+
+impl Deciding {
+    /// The same, as a check of the perk names it.
+    #[must_use]
+    pub fn of_perk<'a>(&'a self, perk: &'a PerkId, slug: &'a PerkSlug) -> DecidingRule<'a> {
+        DecidingRule { perk, slug, version: self.version, hash: self.hash.clone(), rule: &self.rule }
+    }
 }
 
 /// A perk as checks need to know it.

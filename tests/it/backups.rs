@@ -92,7 +92,7 @@ async fn backed_up_and_restored(machine: &mut Machine, lounge: &Lounge, backup: 
     let before = lounge.ask("twitter:ada").await;
     machine.follow(backup);
     let after = lounge.ask("twitter:bob").await;
-    assert_eq!(lounge.ask("twitter:carl").await.decision, Decision::Denied, "two were let in");
+    assert_eq!(lounge.ask("twitter:carl").await.decided.decision, Decision::Denied, "two were let in");
     let newer = machine.at("newer.ndjson").display().to_string();
     machine
         .run(&format!("perkgate audit checkpoint --append {newer} --database-url {}", lounge.world.database.setting()));
@@ -107,7 +107,7 @@ async fn backed_up_and_restored(machine: &mut Machine, lounge: &Lounge, backup: 
     assert!(lounge.knows(&restored, &before).await && !lounge.knows(&restored, &after).await);
     let merchant = lounge.kiosk.merchant().unwrap();
     let again = restored.gateway.checker.check(&lounge.kiosk, merchant, question("lounge", "twitter:carl")).await;
-    assert_eq!(again.unwrap().decision, Decision::Granted, "the use of the second is gone with the grant");
+    assert_eq!(again.unwrap().decided.decision, Decision::Granted, "the use of the second is gone with the grant");
     machine.run(&verify);
 
     // Without the master key all is provable, and another one is refused before anything is changed.

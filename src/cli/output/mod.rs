@@ -6,6 +6,7 @@
 
 pub(crate) mod complaint;
 pub(crate) mod confirmation;
+pub(crate) mod limits_left;
 pub(crate) mod progress;
 
 use std::borrow::Cow;

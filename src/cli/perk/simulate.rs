@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::file::PerkFile;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
+use crate::cli::output::limits_left::LimitsLeft;
 use crate::cli::output::progress::work_off;
 use crate::cli::output::{table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
@@ -27,7 +28,6 @@ use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::LooseJson;
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ledger::entry::LimitTouched;
 use crate::scores::score::parse_instant;
 
 /// Which rule is tried out.
@@ -158,36 +158,24 @@ struct SimulatedView {
     decision: Decision,
     tier: Option<String>,
     reasons: Vec<Reason>,
-    limits: Vec<ToldLimit>,
-    next_eligible_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_wait: Option<String>,
+    #[serde(flatten)]
+    limits: LimitsLeft,
     trace: Trace,
     warnings: Vec<Warning>,
 }
 
-#[derive(Serialize)]
-struct ToldLimit {
-    id: String,
-    remaining: u64,
-    resets_at: Option<Timestamp>,
-}
-
 impl From<Simulated> for SimulatedView {
     fn from(simulated: Simulated) -> Self {
-        let limit =
-            |limit: LimitTouched| ToldLimit { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at };
+        let (decided, limits) = (&simulated.decided, LimitsLeft::from(&simulated.decided));
         Self {
             perk: simulated.perk,
             version: simulated.version,
             rule_hash: simulated.rule_hash,
             at: simulated.at,
-            decision: simulated.decision,
-            tier: simulated.tier,
-            reasons: simulated.reasons,
-            limits: simulated.limits.into_iter().map(limit).collect(),
-            next_eligible_at: simulated.next_eligible_at,
-            max_wait: simulated.max_wait.map(|wait| wait.to_string()),
+            decision: decided.decision,
+            tier: decided.tier.clone(),
+            reasons: decided.reasons.clone(),
+            limits,
             trace: simulated.trace,
             warnings: simulated.warnings,
         }
@@ -199,16 +187,7 @@ impl fmt::Display for SimulatedView {
         let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
         self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message()))?;
-        for limit in &self.limits {
-            let resets = limit.resets_at.map(|at| format!(", counted anew at {at}")).unwrap_or_default();
-            write_line!(f, "  {}: {} left{resets}", limit.id, limit.remaining)?;
-        }
-        if let Some(at) = self.next_eligible_at {
-            write_line!(f, "  would be granted from {at} on")?;
-        }
-        if let Some(wait) = &self.max_wait {
-            write_line!(f, "  waits {wait} at the longest")?;
-        }
+        self.limits.fmt(f)?;
         write_line!(f)?;
         write_trace(f, &self.trace)?;
         warned(f, &self.warnings)

@@ -12,7 +12,8 @@ use crate::cli::document::Document;
 use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
 use crate::cli::{Completion, Invocation};
-use crate::decision::decide::{Decision, Verdict};
+use crate::decision::decide::Decision;
+use crate::decision::decided::Decided;
 use crate::eligibility::cases::{Case, Expected, Tested, Waiting, codes_of, read_cases, tested};
 use crate::rules::rule::Rule;
 
@@ -108,11 +109,11 @@ impl From<Expected> for ExpectedView {
     }
 }
 
-impl From<Verdict> for GotView {
-    fn from(verdict: Verdict) -> Self {
-        let reasons = codes_of(&verdict).into_iter().collect();
-        let messages = verdict.reasons.iter().map(crate::decision::reason::Reason::message).collect();
-        let Verdict { decision, tier, next_eligible_at, max_wait, .. } = verdict;
+impl From<Decided> for GotView {
+    fn from(decided: Decided) -> Self {
+        let reasons = codes_of(&decided).into_iter().collect();
+        let messages = decided.reasons.iter().map(crate::decision::reason::Reason::message).collect();
+        let Decided { decision, tier, next_eligible_at, max_wait, .. } = decided;
         Self { decision, tier, reasons, next_eligible_at, max_wait: max_wait.map(|wait| wait.to_string()), messages }
     }
 }
@@ -233,11 +234,11 @@ fn test(path: &Path) -> Result<FileReport, CliError> {
     };
     let cases = read_cases(&document.json, &rule).map_err(faulty)?;
     let total = cases.len();
-    let failed: Vec<(Case, Verdict)> = cases
+    let failed: Vec<(Case, Decided)> = cases
         .into_iter()
         .filter_map(|case| {
-            let (verdict, passed) = case.run(&rule);
-            (!passed).then_some((case, verdict))
+            let (decided, passed) = case.run(&rule);
+            (!passed).then_some((case, decided))
         })
         .collect();
     let pointers: Vec<&str> = failed.iter().map(|(case, _)| case.pointer.as_str()).collect();

@@ -9,7 +9,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decision::decide::{Decision, Verdict, decide};
+use crate::decision::decide::{Decision, decide};
+use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::reason::ReasonCode;
 use crate::foundation::document::{Fields, Issue, Issues, Spot};
@@ -133,10 +134,10 @@ impl Case {
 
     /// Decides the case, and says whether that is what was expected.
     #[must_use]
-    pub fn run(&self, rule: &Rule) -> (Verdict, bool) {
-        let verdict = decide(rule, &self.facts, self.at);
-        let passed = self.expected.is_met_by(&verdict);
-        (verdict, passed)
+    pub fn run(&self, rule: &Rule) -> (Decided, bool) {
+        let decided = decide(rule, &self.facts, self.at);
+        let passed = self.expected.is_met_by(&decided);
+        (decided, passed)
     }
 }
 
@@ -265,25 +266,25 @@ impl Expected {
         Some(Self { decision: decision?, tier: tier?, reasons: reasons?, next_eligible_at: next?, max_wait: max_wait? })
     }
 
-    /// Tells whether `verdict` is what was expected.
+    /// Tells whether `decided` is what was expected.
     #[must_use]
-    pub fn is_met_by(&self, verdict: &Verdict) -> bool {
-        self.decision == verdict.decision
-            && self.tier.as_ref().is_none_or(|tier| verdict.tier.as_ref() == Some(tier))
-            && self.reasons.as_ref().is_none_or(|codes| *codes == codes_of(verdict))
+    pub fn is_met_by(&self, decided: &Decided) -> bool {
+        self.decision == decided.decision
+            && self.tier.as_ref().is_none_or(|tier| decided.tier.as_ref() == Some(tier))
+            && self.reasons.as_ref().is_none_or(|codes| *codes == codes_of(decided))
             && match self.next_eligible_at {
                 Waiting::Anything => true,
-                Waiting::InVain => verdict.next_eligible_at.is_none(),
-                Waiting::Until(at) => verdict.next_eligible_at == Some(at),
+                Waiting::InVain => decided.next_eligible_at.is_none(),
+                Waiting::Until(at) => decided.next_eligible_at == Some(at),
             }
-            && self.max_wait.is_none_or(|wait| verdict.max_wait == Some(wait))
+            && self.max_wait.is_none_or(|wait| decided.max_wait == Some(wait))
     }
 }
 
-/// The codes of a verdict's reasons, each once.
+/// The codes of a decision's reasons, each once.
 #[must_use]
-pub fn codes_of(verdict: &Verdict) -> BTreeSet<&'static str> {
-    verdict.reasons.iter().map(|reason| reason.code.as_str()).collect()
+pub fn codes_of(decided: &Decided) -> BTreeSet<&'static str> {
+    decided.reasons.iter().map(|reason| reason.code.as_str()).collect()
 }
 
 fn read_reasons(spot: &Spot<'_>, issues: &mut Issues) -> Option<BTreeSet<&'static str>> {

@@ -8,12 +8,10 @@ use std::collections::{HashMap, HashSet};
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decision::reason::Reason;
-use crate::foundation::clock::from_micros;
+use crate::decision::decided::{Admission, LimitTouched};
 use crate::foundation::period::Period;
 use crate::foundation::subject::Pseudonym;
-use crate::ledger::entry::{LimitTouched, UseTouched};
-use crate::ledger::held_until;
+use crate::ledger::write::arithmetic::{ClaimTime, Met, admit, behind};
 use crate::ledger::write::uses::Uses;
 use crate::rules::limit::{CONCURRENT, Counting, Limit, LimitClaim, ROLLING, Unit, Window, is_across_perks};
 use crate::rules::rule::Rule;
@@ -57,15 +55,6 @@ impl Since {
         };
         from.checked_sub(SignedDuration::from_hours(hours)).map_or(Self::Beginning, Self::At)
     }
-}
-
-/// The answer that the limits would have given to one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Admission {
-    pub admitted: bool,
-    pub limits: Vec<LimitTouched>,
-    pub refusals: Vec<Reason>,
-    pub next_eligible_at: Option<Timestamp>,
 }
 
 /// A name, digested: a period can touch millions of counters and grants.
@@ -235,65 +224,20 @@ impl Counters {
     pub(super) fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
         let at = asking.at.as_microsecond();
         self.latest = self.latest.max(at);
-        let mut refusals = Vec::new();
-        let mut seen = Vec::with_capacity(claims.len());
+        let asked = ClaimTime { at, expires: Some(asking.expires) };
+        let mut met = Vec::with_capacity(claims.len());
         for claim in claims {
             let scope = claim.scope.resolve(asking.subject);
             let counter = key_of(&claim.limit, &scope, &claim.window_key);
-            let (behind, expires) = match claim.counting {
-                Counting::Sum => {
-                    let used = *self.sums.entry(counter).or_default().of(course);
-                    if used.saturating_add(claim.cost) > claim.max {
-                        refusals.push(Reason::limit_reached(claim, claim.resets_at));
-                    }
-                    seen.push((scope, used, None));
-                    continue;
-                }
-                Counting::Rolling(length) => (length.micros(), None),
-                Counting::Held { .. } => (0, Some(asking.expires)),
-            };
-            let line = self.line(counter, behind, course);
-            let now = line.last_used_at.max(at);
-            line.uses.move_to(now.saturating_sub(behind));
-            if line.uses.sum().saturating_add(claim.cost) > claim.max {
-                let room = line.uses.room_at(claim.cost, claim.max).filter(|_| expires.is_none());
-                let room = room.map(|at| from_micros(at.saturating_add(behind)));
-                refusals.push(Reason::limit_reached(claim, room));
-            }
-            let would_stand = expires.map_or(now, |expires| held_until(now, at, expires));
-            seen.push((
-                scope,
-                line.uses.sum(),
-                Some((line.uses.horizon(), line.uses.next_lapse(), would_stand, behind)),
-            ));
+            met.push(if let Some(behind) = behind(claim.counting) {
+                let line = self.line(counter, behind, course);
+                Met::new(claim, scope, &mut line.uses, line.last_used_at, asked)
+            } else {
+                let used = *self.sums.entry(counter).or_default().of(course);
+                Met::new(claim, scope, &mut Uses::<Key>::new(used, 0), 0, asked)
+            });
         }
-        let admitted = refusals.is_empty();
-        let limits = claims.iter().zip(seen).map(|(claim, (scope, used, line))| {
-            let counts = admitted && line.is_none_or(|(horizon, _, stands, _)| stands > horizon);
-            LimitTouched {
-                id: claim.limit.clone(),
-                scope,
-                window: claim.window_key.clone(),
-                cost: claim.cost,
-                max: claim.max,
-                used: if counts { used.saturating_add(claim.cost) } else { used },
-                resets_at: match (claim.counting, line) {
-                    (Counting::Rolling(_), Some((_, next, stands, behind))) => {
-                        let own = admitted.then_some(stands);
-                        next.into_iter().chain(own).min().map(|at| from_micros(at.saturating_add(behind)))
-                    }
-                    (Counting::Held { .. }, _) => None,
-                    (Counting::Sum | Counting::Rolling(_), _) => claim.resets_at,
-                },
-                counted: line.map(|(horizon, _, stands, _)| UseTouched {
-                    horizon: from_micros(horizon),
-                    counts_at: admitted.then(|| from_micros(stands)),
-                }),
-            }
-        });
-        let limits = limits.collect();
-        let next_eligible_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
-        Admission { admitted, limits, refusals, next_eligible_at }
+        admit(met)
     }
 
     /// Between two events: forgets what is over, so that a long period takes no more memory than its longest window.

@@ -54,7 +54,7 @@ impl OpenReferrals {
 
 /// The row of a check that was settled just now, if it is for a person to decide and joins no other.
 pub(crate) fn row(check: &CheckEntry, subject: &Subject, settled: &Settled) -> Option<ReferralRow> {
-    (settled.decision == Decision::Referred && settled.joins.is_none()).then(|| ReferralRow {
+    (settled.decided.decision == Decision::Referred && settled.joins.is_none()).then(|| ReferralRow {
         check_id: check.check.as_str().to_owned(),
         merchant_id: check.merchant.as_str().to_owned(),
         perk_id: check.perk.as_str().to_owned(),

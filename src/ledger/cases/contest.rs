@@ -225,12 +225,12 @@ fn refused(
             return Err(Abort::Refused(ContestError::Erased));
         }
         let Referral { status, decided, .. } = Referral::try_from(referral)?;
-        let undecided = || ContestError::NotRefused(asked.decision);
+        let undecided = || ContestError::NotRefused(asked.decided.decision);
         let decided = decided.map_or_else(undecided, |decided| ContestError::Decided { status, at: decided.at });
         return Err(Abort::Refused(decided));
     }
-    if asked.decision != Decision::Denied {
-        return Err(Abort::Refused(ContestError::NotRefused(asked.decision)));
+    if asked.decided.decision != Decision::Denied {
+        return Err(Abort::Refused(ContestError::NotRefused(asked.decided.decision)));
     }
     Ok((event.ok_or(Abort::Refused(ContestError::NotFound))?, asked, is_known))
 }

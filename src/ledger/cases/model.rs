@@ -30,7 +30,7 @@ pub struct Referral {
     pub created_at: Timestamp,
     /// Where it is a refusal that was contested.
     pub contest: Option<Contested>,
-    pub decided: Option<Decided>,
+    pub decided: Option<Judgment>,
 }
 
 /// The contest of a refusal.
@@ -45,7 +45,7 @@ pub struct Contested {
 
 /// The decision of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
+pub struct Judgment {
     pub at: Timestamp,
     /// The API key, or `cli`.
     pub by: String,
@@ -117,7 +117,7 @@ impl TryFrom<ReferralRow> for Referral {
                 by,
                 added: Vec::new(),
             }),
-            decided: row.decided_at.zip(by).map(|(at, by)| Decided { at: from_micros(at), by, granted }),
+            decided: row.decided_at.zip(by).map(|(at, by)| Judgment { at: from_micros(at), by, granted }),
         })
     }
 }

@@ -12,7 +12,6 @@ use super::case::with_additions;
 use super::contest;
 use super::model::{Personal, Referral, ReferralStatus};
 use crate::database::{Abort, AnyConnection, DatabaseError};
-use crate::decision::decide::Decision;
 use crate::decision::reason::Reason;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
 use crate::foundation::json::Json;
@@ -206,8 +205,10 @@ fn decided(tx: &mut Transaction<'_>, resolution: &Resolution) -> Result<Option<B
     let granted = match &resolution.grant {
         None => None,
         Some(check) => match batch::record(tx, &[check], &[])?.checks.pop() {
-            Some(CheckOutcome::Recorded(record)) if record.decision == Decision::Granted => Some(record),
-            Some(CheckOutcome::Recorded(record)) => return Err(Abort::Refused(ResolveError::NoRoom(record.reasons))),
+            Some(CheckOutcome::Recorded(record)) if record.decided.is_granted() => Some(record),
+            Some(CheckOutcome::Recorded(record)) => {
+                return Err(Abort::Refused(ResolveError::NoRoom(record.decided.reasons)));
+            }
             Some(CheckOutcome::KeyReused) | None => return Err(DatabaseError::NotFound.into()),
         },
     };

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::canonical::{Nullable, Text, facts, present};
 use crate::decision::decide::Decision;
+use crate::decision::decided::{LimitTouched, UseTouched};
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::ids::CheckId;
 use crate::foundation::period::Period;
-use crate::ledger::entry::{LimitTouched, UseTouched};
 
 facts! {
     /// The facts of `check.decided`.

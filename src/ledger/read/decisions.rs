@@ -2,17 +2,14 @@
 //! became of their grants.
 
 use crate::database::DatabaseError;
-use crate::decision::decide::Decision;
-use crate::decision::reason::Reason;
+use crate::decision::decided::Decided;
 use crate::foundation::ids::CheckId;
 use crate::foundation::json::Json;
-use crate::foundation::period::Period;
 use crate::foundation::subject::{Pseudonym, SubjectRef};
-use crate::ledger::entry::{LimitTouched, ScoreSeen};
 use crate::ledger::events::ending::{GrantEnded, UseReturned};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Nullable, StoredEvent, Text};
-use crate::ledger::write::check::{StoredCheck, open};
+use crate::ledger::write::check::{StoredCheck, decided_of, open};
 use crate::ledger::write::subjects::Subject;
 
 /// Something that a replay has to know of, in the log's order.
@@ -74,17 +71,12 @@ pub struct PastCheck {
     pub rule_hash: String,
     /// Which reading of rules decided it.
     pub engine: i64,
-    pub decision: Decision,
-    pub tier: Option<String>,
-    /// The tier that the rule granted and the limits refused.
-    pub refused_tier: Option<String>,
+    /// Codes of reasons only and no score, where there is no personal part.
+    pub decided: Decided,
     pub party: u64,
     pub subject: Pseudonym,
     pub location: Option<String>,
     pub kiosk: Option<String>,
-    pub limits: Vec<LimitTouched>,
-    pub next_eligible_at: Option<jiff::Timestamp>,
-    pub max_wait: Option<Period>,
     /// A person granted it, in the place of a check that was referred.
     pub is_by_person: bool,
     /// The grant's id.
@@ -99,8 +91,6 @@ pub struct PastCheck {
 #[derive(Debug, Clone)]
 pub struct PastPersonal {
     pub subject: SubjectRef,
-    pub reasons: Vec<Reason>,
-    pub score: Option<ScoreSeen>,
     pub network: Option<String>,
     /// The part of the caller's context that the rule looked at; an object.
     pub context: Json,
@@ -109,11 +99,10 @@ pub struct PastPersonal {
 /// The check as its event records it; `subject` opens what is personal.
 pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>) -> Result<PastCheck, DatabaseError> {
     let facts = &event.facts;
-    let opened = open(event, subject.map(|(_, subject)| subject))?.zip(subject);
-    let personal = opened.map(|(personal, (subject, _))| PastPersonal {
+    let opened = open(event, subject.map(|(_, subject)| subject))?;
+    let decided = decided_of(facts, opened.as_ref());
+    let personal = opened.zip(subject).map(|(personal, (subject, _))| PastPersonal {
         subject: *subject,
-        score: personal.score_seen(),
-        reasons: personal.reasons,
         network: personal.network,
         context: personal.context,
     });
@@ -125,16 +114,11 @@ pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>)
         rule_version: facts.rule_version,
         rule_hash: facts.rule_hash.clone().into_owned(),
         engine: facts.engine,
-        decision: facts.decision,
-        tier: text(&facts.tier),
-        refused_tier: text(&facts.refused_tier),
+        decided,
         party: facts.party,
         subject: Pseudonym::stored(&facts.subject),
         location: text(&facts.location),
         kiosk: text(&facts.kiosk),
-        limits: facts.limits_touched(),
-        next_eligible_at: facts.next_eligible_at.0,
-        max_wait: facts.max_wait,
         is_by_person: facts.resolves.is_some(),
         grant: facts.grant.0.as_ref().map(|grant| grant.id.clone().into_owned()),
         codes: facts.codes(),

@@ -1,34 +1,25 @@
-//! Admission: the counters of a batch, locked, and who still fits.
+//! Admission: the counters of a batch, locked, and who still fits by `arithmetic`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use super::arithmetic::{self, ClaimTime, Met};
 use super::counters::{self, Counter, CounterKey, Wanted};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::decision::reason::Reason;
+use crate::decision::decided::Admission;
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::GrantId;
 use crate::foundation::subject::Pseudonym;
-use crate::ledger::entry::{CheckEntry, LimitTouched, UseTouched};
+use crate::ledger::entry::CheckEntry;
 use crate::ledger::store::UseRow;
 use crate::rules::limit::{Counting, LimitClaim};
-use crate::tokens::claims::SKEW_SECONDS;
 
 /// The counters that a batch needs, locked until it commits.
 pub(crate) struct Counters {
     rows: BTreeMap<CounterKey, Counter>,
     /// The places that grants hold, as they stood when their counters were locked.
     holds: HashMap<String, Vec<UseRow>>,
-}
-
-/// The answer of the limits to one check.
-pub(crate) struct Admission {
-    pub admitted: bool,
-    pub limits: Vec<LimitTouched>,
-    /// Why not, one for each limit that had no room.
-    pub refusals: Vec<Reason>,
-    pub next_eligible_at: Option<Timestamp>,
 }
 
 /// A place that a redeemed grant goes on holding.
@@ -78,60 +69,28 @@ impl Counters {
 
     /// Admits a check if every one of its limits has room; one that any limit refuses uses nothing.
     pub(crate) fn admit(&mut self, check: &CheckEntry, subject: &Pseudonym) -> Result<Admission, DatabaseError> {
-        let at = check.at.as_microsecond();
-        let mut refusals = Vec::new();
-        let mut touched = Vec::with_capacity(check.claims.len());
+        let expires = check.grant.as_ref().map(|grant| grant.claims.exp);
+        let asked = ClaimTime { at: check.at.as_microsecond(), expires };
+        let mut keys = Vec::with_capacity(check.claims.len());
+        let mut met = Vec::with_capacity(check.claims.len());
         for claim in &check.claims {
             let scope = claim.scope.resolve(subject);
             let key = key(check, claim, scope.clone());
             let counter = self.rows.get_mut(&key).ok_or(DatabaseError::NotFound)?;
-            // Replicas' clocks differ: a counter's time never goes back.
-            let now = counter.last_used_at.max(at);
-            if let Some(horizon) = horizon(claim.counting, now) {
-                counter.uses.move_to(horizon);
-            }
-            if counter.uses.sum().saturating_add(claim.cost) > claim.max {
-                let room = match claim.counting {
-                    Counting::Sum => claim.resets_at,
-                    Counting::Rolling(length) => {
-                        let lapses = counter.uses.room_at(claim.cost, claim.max);
-                        lapses.map(|at| from_micros(at.saturating_add(length.micros())))
-                    }
-                    // Nobody knows when guests leave.
-                    Counting::Held { .. } => None,
-                };
-                refusals.push(Reason::limit_reached(claim, room));
-            }
-            touched.push((key, claim, scope, now));
+            met.push(Met::new(claim, scope, &mut counter.uses, counter.last_used_at, asked));
+            keys.push(key);
         }
-        let admitted = refusals.is_empty();
-        let mut limits = Vec::with_capacity(touched.len());
-        for (key, claim, scope, now) in touched {
-            let counter = self.rows.get_mut(&key).ok_or(DatabaseError::NotFound)?;
-            let counts_at = if admitted { use_of(counter, key, claim, check, now) } else { None };
-            limits.push(LimitTouched {
-                id: claim.limit.clone(),
-                scope,
-                window: claim.window_key.clone(),
-                cost: claim.cost,
-                max: claim.max,
-                used: counter.uses.sum(),
-                resets_at: match claim.counting {
-                    Counting::Sum => claim.resets_at,
-                    Counting::Rolling(length) => {
-                        counter.uses.next_lapse().map(|at| from_micros(at.saturating_add(length.micros())))
-                    }
-                    Counting::Held { .. } => None,
-                },
-                counted: (claim.counting != Counting::Sum).then(|| UseTouched {
-                    horizon: from_micros(counter.uses.horizon()),
-                    counts_at: counts_at.map(from_micros),
-                }),
-            });
+        if arithmetic::have_room(&met) {
+            for ((key, claim), met) in keys.into_iter().zip(&check.claims).zip(&met) {
+                let counter = self.rows.get_mut(&key).ok_or(DatabaseError::NotFound)?;
+                counter.last_used_at = met.now();
+                match met.counts_at() {
+                    None => counter.add(claim.cost),
+                    Some(counts_at) => counter.add_use(use_of(key, claim, check, counts_at)),
+                }
+            }
         }
-        // All limits that refused must have reset; one that never does means never.
-        let next_eligible_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
-        Ok(Admission { admitted, limits, refusals, next_eligible_at })
+        Ok(arithmetic::admit(met))
     }
 
     /// A guest comes in: what the grant holds, it holds for as long as guests may stay. None when it
@@ -173,56 +132,22 @@ impl Counters {
     }
 }
 
-/// Up to where uses have lapsed at `now`, where they are counted one by one.
-pub(crate) fn horizon(counting: Counting, now: i64) -> Option<i64> {
-    match counting {
-        Counting::Sum => None,
-        Counting::Rolling(length) => Some(now.saturating_sub(length.micros())),
-        Counting::Held { .. } => Some(now),
-    }
-}
-
-/// Until when a grant holds its place if no door takes the token. The token lives by this replica's
-/// clock (`at` to `expiry`), the place by the counter's (`now`), which may be ahead: it must be held
-/// as long, or it would not count at all.
-pub fn held_until(now: i64, at: i64, expiry: i64) -> i64 {
-    let lives = expiry.saturating_add(SKEW_SECONDS).saturating_mul(1_000_000).saturating_sub(at);
-    now.saturating_add(lives.max(0))
-}
-
-/// Uses the limit; where the use stands, if it is counted by itself.
-fn use_of(counter: &mut Counter, key: CounterKey, claim: &LimitClaim, check: &CheckEntry, now: i64) -> Option<i64> {
-    counter.last_used_at = now;
-    let (counts_at, stay) = match claim.counting {
-        Counting::Sum => {
-            counter.add(claim.cost);
-            return None;
-        }
-        Counting::Rolling(_) => (now, 0),
-        // A door may take the token until then.
-        Counting::Held { max_stay } => {
-            let expiry = check.grant.as_ref().map(|grant| grant.claims.exp);
-            // A preview may have no grant yet, and holds its place for as long as nobody asks.
-            let until = expiry.map_or(i64::MAX, |expiry| held_until(now, check.at.as_microsecond(), expiry));
-            (until, max_stay.micros())
-        }
+/// The row of a use that is counted by itself.
+fn use_of(key: CounterKey, claim: &LimitClaim, check: &CheckEntry, counts_at: i64) -> UseRow {
+    let stay = match claim.counting {
+        Counting::Held { max_stay } => max_stay.micros(),
+        Counting::Sum | Counting::Rolling(_) => 0,
     };
     let [merchant_id, perk_id, limit_id, scope_key, window_key] = key;
     let grant_id = check.grant.as_ref().map(|grant| grant.id.as_str().to_owned()).unwrap_or_default();
     let cost = i64::try_from(claim.cost).unwrap_or(i64::MAX);
-    counter.add_use(UseRow { merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost, stay });
-    Some(counts_at)
+    UseRow { merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost, stay }
 }
 
 fn want(wanted: &mut BTreeMap<CounterKey, Wanted>, check: &CheckEntry, subject: &Pseudonym) {
     for claim in &check.claims {
         let key = key(check, claim, claim.scope.resolve(subject));
-        let behind = match claim.counting {
-            Counting::Sum => None,
-            Counting::Rolling(length) => Some(length.micros()),
-            Counting::Held { .. } => Some(0),
-        };
-        wanted.entry(key).or_default().horizons.push((check.at.as_microsecond(), behind));
+        wanted.entry(key).or_default().horizons.push((check.at.as_microsecond(), arithmetic::behind(claim.counting)));
     }
 }
 

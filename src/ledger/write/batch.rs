@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::admission::{Admission, Counters};
+use super::admission::Counters;
 use super::append::Leaf;
 use super::check::{self, Settled};
 use super::redemption::Tokens;
@@ -11,6 +11,7 @@ use super::subjects::{self, Subject, Subjects};
 use super::transaction::Transaction;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
+use crate::decision::decided::Decided;
 use crate::foundation::ids::{CheckId, MerchantId};
 use crate::foundation::subject::Pseudonym;
 use crate::ledger::IDEMPOTENCY_WINDOW;
@@ -54,7 +55,7 @@ pub(crate) fn record(
     let mut counters = Counters::lock(tx.conn, &granted(&checks, &subjects)?, &entering)?;
     let mut settled = admit(&mut counters, &checks, &subjects)?;
     for ((_, check), settled) in checks.iter().zip(&mut settled) {
-        if settled.decision == Decision::Referred {
+        if settled.decided.decision == Decision::Referred {
             let subject = subject_of(&subjects, check)?;
             settled.joins = referrals_of.join(check, &subject.pseudonym);
         }
@@ -103,7 +104,7 @@ fn hold_referred(
 ) -> Result<OpenReferrals, DatabaseError> {
     let mut open = OpenReferrals::default();
     let mut referred: BTreeMap<&MerchantId, BTreeSet<&str>> = BTreeMap::new();
-    for (_, check) in checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Referred) {
+    for (_, check) in checks.iter().filter(|(_, check)| check.decided.decision == Decision::Referred) {
         referred.entry(&check.merchant).or_default().insert(subject_of(subjects, check)?.pseudonym.as_str());
     }
     for (merchant, people) in referred {
@@ -121,7 +122,7 @@ fn granted<'a>(
     checks: &[(usize, &'a CheckEntry)],
     subjects: &'a Subjects,
 ) -> Result<Vec<(&'a CheckEntry, &'a Pseudonym)>, DatabaseError> {
-    let granted = checks.iter().filter(|(_, check)| check.verdict.decision == Decision::Granted);
+    let granted = checks.iter().filter(|(_, check)| check.decided.is_granted());
     granted.map(|(_, check)| Ok((*check, &subject_of(subjects, check)?.pseudonym))).collect()
 }
 
@@ -134,11 +135,8 @@ fn admit(
     let mut settled = Vec::with_capacity(checks.len());
     for (_, check) in checks {
         let subject = subject_of(subjects, check)?;
-        let admission = if check.verdict.decision == Decision::Granted {
-            counters.admit(check, &subject.pseudonym)?
-        } else {
-            Admission { admitted: true, limits: Vec::new(), refusals: Vec::new(), next_eligible_at: None }
-        };
+        let granted = check.decided.is_granted();
+        let admission = granted.then(|| counters.admit(check, &subject.pseudonym)).transpose()?;
         settled.push(check::settle(check, subject, admission));
     }
     Ok(settled)
@@ -150,10 +148,10 @@ pub(crate) fn preview(
     conn: &mut AnyConnection,
     context: &WriterContext,
     check: &CheckEntry,
-) -> Result<Settled, DatabaseError> {
+) -> Result<Decided, DatabaseError> {
     let subject = subjects::guess(conn, context, check)?;
     let admission = Counters::peek(conn, check, &subject.pseudonym)?.admit(check, &subject.pseudonym)?;
-    Ok(check::settle(check, &subject, admission))
+    Ok(check.decided.clone().limited(admission))
 }
 
 fn subject_of<'a>(subjects: &'a Subjects, check: &CheckEntry) -> Result<&'a Subject, DatabaseError> {

@@ -7,22 +7,21 @@ use secrecy::zeroize::Zeroizing;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::admission::Admission;
 use super::append::Leaf;
 use super::subjects::Subject;
 use crate::database::DatabaseError;
 use crate::decision::decide::{Decision, ENGINE_VERSION};
+use crate::decision::decided::{Admission, Decided, LimitTouched, ScoreSeen, UseTouched};
 use crate::decision::reason::Reason;
 use crate::foundation::clock::from_seconds;
-use crate::foundation::decimal::Decimal;
-use crate::foundation::ids::{CheckId, EventId, KeyId, PerkSlug, SourceName};
+use crate::foundation::ids::{CheckId, EventId, KeyId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::period::Period;
 use crate::foundation::subject::hex;
 use crate::ledger::context::WriterContext;
-use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, Grant, LimitTouched, LogOwner, Receipt, ScoreSeen};
+use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, Grant, LogOwner, Receipt};
 use crate::ledger::events::check::{CheckDecided, GrantMade};
-use crate::ledger::events::{Event, Nullable, StoredEvent};
+use crate::ledger::events::{Event, Nullable, StoredEvent, Text};
 
 /// The kind of a check's event.
 pub const KIND: &str = "check.decided";
@@ -30,17 +29,10 @@ pub const KIND: &str = "check.decided";
 /// A check's event as it is read back.
 pub(crate) type StoredCheck = StoredEvent<CheckDecided<'static>>;
 
-/// The decision about a check once the limits had spoken.
+/// A check once the limits had spoken.
 #[derive(Debug, Clone)]
 pub struct Settled {
-    pub decision: Decision,
-    pub tier: Option<String>,
-    /// The tier that the rule granted and the limits refused.
-    pub refused_tier: Option<String>,
-    pub reasons: Vec<Reason>,
-    pub limits: Vec<LimitTouched>,
-    pub next_eligible_at: Option<jiff::Timestamp>,
-    pub max_wait: Option<Period>,
+    pub decided: Decided,
     pub grant: Option<Grant>,
     /// The check whose open referral it belongs to, if it is left to a person.
     pub joins: Option<CheckId>,
@@ -51,51 +43,21 @@ pub struct Settled {
 pub(crate) struct Personal {
     pub reasons: Vec<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    score: Option<PersonalScore>,
+    pub score: Option<ScoreSeen>,
     /// The handle's network: rules may look at it, so a replay needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     pub context: Json,
 }
 
-impl Personal {
-    /// The score as entries hold it.
-    pub(crate) fn score_seen(&self) -> Option<ScoreSeen> {
-        self.score.as_ref().map(|s| ScoreSeen {
-            source: s.source.clone(),
-            value: s.value,
-            observed_at: s.observed_at,
-            fresh: s.fresh,
-        })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct PersonalScore {
-    source: SourceName,
-    value: Decimal,
-    observed_at: jiff::Timestamp,
-    fresh: bool,
-}
-
-/// Joins the verdict with what the limits said.
-pub(crate) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission) -> Settled {
-    let verdict = &check.verdict;
-    let limits = admission.limits;
-    if !admission.admitted {
-        return Settled {
-            decision: Decision::Denied,
-            tier: None,
-            refused_tier: verdict.tier.clone(),
-            reasons: admission.refusals,
-            limits,
-            next_eligible_at: admission.next_eligible_at,
-            max_wait: None,
-            grant: None,
-            joins: None,
-        };
-    }
-    let grant = check.grant.as_ref().map(|terms| {
+/// Joins what the rule decided with what the limits said, if they were asked.
+pub(crate) fn settle(check: &CheckEntry, subject: &Subject, admission: Option<Admission>) -> Settled {
+    let decided = check.decided.clone();
+    let decided = match admission {
+        Some(admission) => decided.limited(admission),
+        None => decided,
+    };
+    let grant = check.grant.as_ref().filter(|_| decided.is_granted()).map(|terms| {
         let mut claims = terms.claims.clone();
         claims.sub = subject.pseudonym.clone();
         Grant {
@@ -107,17 +69,7 @@ pub(crate) fn settle(check: &CheckEntry, subject: &Subject, admission: Admission
             end: None,
         }
     });
-    Settled {
-        decision: verdict.decision,
-        tier: verdict.tier.clone(),
-        refused_tier: None,
-        reasons: verdict.reasons.clone(),
-        limits,
-        next_eligible_at: verdict.next_eligible_at,
-        max_wait: verdict.max_wait,
-        grant,
-        joins: None,
-    }
+    Settled { decided, grant, joins: None }
 }
 
 /// The event of a settled check.
@@ -128,13 +80,8 @@ pub(crate) fn leaf(
     settled: &Settled,
 ) -> Result<Leaf, DatabaseError> {
     let personal = Personal {
-        reasons: settled.reasons.clone(),
-        score: check.score.as_ref().map(|s| PersonalScore {
-            source: s.source.clone(),
-            value: s.value,
-            observed_at: s.observed_at,
-            fresh: s.fresh,
-        }),
+        reasons: settled.decided.reasons.clone(),
+        score: settled.decided.score.clone(),
         network: check.handle.network().map(str::to_owned),
         context: check.context.clone(),
     };
@@ -163,26 +110,27 @@ pub(crate) fn leaf(
 
 /// The part of a check that names nobody.
 fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) -> CheckDecided<'a> {
+    let decided = &settled.decided;
     CheckDecided {
-        decision: settled.decision,
+        decision: decided.decision,
         engine: i64::from(ENGINE_VERSION),
         grant: settled.grant.as_ref().map(grant_made).into(),
         joins: settled.joins.clone(),
         kiosk: Nullable::text(check.kiosk.as_deref()),
-        limits: settled.limits.iter().map(Into::into).collect(),
+        limits: decided.limits.iter().map(Into::into).collect(),
         location: Nullable::text(check.location.as_deref()),
-        max_wait: settled.max_wait,
-        next_eligible_at: settled.next_eligible_at.into(),
+        max_wait: decided.max_wait,
+        next_eligible_at: decided.next_eligible_at.into(),
         party: check.party,
         perk: check.perk_slug.as_str().into(),
         perk_id: check.perk.as_str().into(),
-        reasons: settled.reasons.iter().map(Into::into).collect(),
-        refused_tier: Nullable::text(settled.refused_tier.as_deref()),
+        reasons: decided.reasons.iter().map(Into::into).collect(),
+        refused_tier: Nullable::text(decided.refused_tier.as_deref()),
         resolves: check.resolves.clone(),
         rule_hash: check.rule_hash.as_ref().into(),
         rule_version: check.rule_version,
         subject: subject.pseudonym.as_str().into(),
-        tier: Nullable::text(settled.tier.as_deref()),
+        tier: Nullable::text(decided.tier.as_deref()),
     }
 }
 
@@ -210,13 +158,7 @@ pub(crate) fn record(check: &CheckEntry, settled: Settled, receipt: Receipt) -> 
         perk: check.perk_slug.clone(),
         rule_version: check.rule_version,
         rule_hash: check.rule_hash.clone(),
-        decision: settled.decision,
-        tier: settled.tier,
-        reasons: settled.reasons,
-        score: check.score.clone(),
-        limits: settled.limits,
-        next_eligible_at: settled.next_eligible_at,
-        max_wait: settled.max_wait,
+        decided: settled.decided,
         resolves: check.resolves.clone(),
         joins: settled.joins,
         grant: settled.grant,
@@ -233,13 +175,6 @@ pub(crate) fn read(
     receipt: Receipt,
 ) -> Result<CheckRecord, DatabaseError> {
     let facts = &event.facts;
-    let (reasons, score) = match open(event, subject)? {
-        Some(personal) => {
-            let score = personal.score_seen();
-            (personal.reasons, score)
-        }
-        None => (facts.bare_reasons(), None),
-    };
     let key = event.actor.key.0.as_deref().ok_or_else(|| DatabaseError::corrupt("check event", "actor"))?;
     Ok(CheckRecord {
         check: event.about.parse::<CheckId>().map_err(|e| DatabaseError::corrupt("check id", e))?,
@@ -248,18 +183,27 @@ pub(crate) fn read(
         perk: facts.perk.parse::<PerkSlug>().map_err(|e| DatabaseError::corrupt("perk", e))?,
         rule_version: facts.rule_version,
         rule_hash: Arc::from(facts.rule_hash.as_ref()),
-        decision: facts.decision,
-        tier: facts.tier.0.as_deref().map(str::to_owned),
-        reasons,
-        score,
-        limits: facts.limits_touched(),
-        next_eligible_at: facts.next_eligible_at.0,
-        max_wait: facts.max_wait,
+        decided: decided_of(facts, open(event, subject)?.as_ref()),
         resolves: facts.resolves.clone(),
         joins: facts.joins.clone(),
         grant,
         receipt,
     })
+}
+
+/// The decision in a check's facts; without the personal part the codes of its reasons remain.
+pub(crate) fn decided_of(facts: &CheckDecided<'_>, personal: Option<&Personal>) -> Decided {
+    let text = |text: &Nullable<Text<'_>>| text.0.as_deref().map(str::to_owned);
+    Decided {
+        decision: facts.decision,
+        tier: text(&facts.tier),
+        refused_tier: text(&facts.refused_tier),
+        reasons: personal.map_or_else(|| facts.bare_reasons(), |personal| personal.reasons.clone()),
+        limits: facts.limits_touched(),
+        score: personal.and_then(|personal| personal.score.clone()),
+        next_eligible_at: facts.next_eligible_at.0,
+        max_wait: facts.max_wait,
+    }
 }
 
 /// The part of the caller's context that the rule looked at.

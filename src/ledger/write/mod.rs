@@ -1,7 +1,8 @@
 //! Writing: everything here runs on the writer's one thread, inside its transactions.
 //!
 //! - `writer`: the thread, its queue and its batches; `transaction`: what the work in one sees
-//! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`, `uses`: people and limits in it
+//! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`: people and limits in it
+//! - `arithmetic`, `uses`: may this use be counted, what is left, when does it reset; pure, and shared with trials
 //! - `check`, `redemption`: the two hot records, and their events
 //! - `append`, `continuity`, `subtrees`: the logs' heads and trees
 //! - `gateway_keys`: the gateway's own keys, as the operator's log records them
@@ -9,6 +10,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod append;
+pub mod arithmetic;
 pub(crate) mod batch;
 pub mod check;
 pub(crate) mod continuity;

@@ -31,7 +31,9 @@ impl NearFull {
                 continue;
             }
             for claim in check.claims.iter().filter(|claim| !claim.scope.is_personal()) {
-                let Some(touched) = record.limits.iter().find(|touched| touched.id == claim.limit) else { continue };
+                let Some(touched) = record.decided.limits.iter().find(|touched| touched.id == claim.limit) else {
+                    continue;
+                };
                 let mut hasher = DefaultHasher::new();
                 let perk = (!claim.across_perks).then(|| check.perk.as_str());
                 (check.merchant.as_str(), perk, &touched.id, &touched.scope, &touched.window).hash(&mut hasher);

@@ -124,6 +124,8 @@ const PURE: &[&str] = &[
     "ledger/events",
     "ledger/origin",
     "ledger/recorded",
+    "ledger/write/arithmetic",
+    "ledger/write/uses",
     "perks/perk",
     "perks/purpose",
     "perks/schema",

@@ -194,13 +194,13 @@ impl History {
 
 async fn granted(world: &World, kiosk: &Principal, question: Question) -> Answer {
     let answer = world.check(kiosk, question).await.unwrap();
-    assert_eq!(answer.decision, Decision::Granted, "{:?}", answer.reasons);
+    assert_eq!(answer.decided.decision, Decision::Granted, "{:?}", answer.decided.reasons);
     answer
 }
 
 async fn denied(world: &World, kiosk: &Principal, question: Question) -> Answer {
     let answer = world.check(kiosk, question).await.unwrap();
-    assert_eq!(answer.decision, Decision::Denied);
+    assert_eq!(answer.decided.decision, Decision::Denied);
     answer
 }
 

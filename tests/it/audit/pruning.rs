@@ -234,7 +234,7 @@ async fn pruning_hides_nothing_but_what_it_took() {
         house.prune(long_ago + jiff::SignedDuration::from_hours(1)).await;
         house.visits().await;
         let asked = house.world.check(&house.kiosk, question("week", "twitter:ada")).await.unwrap();
-        assert_eq!(asked.decision, Decision::Granted);
+        assert_eq!(asked.decided.decision, Decision::Granted);
         let now = house.world.now().as_microsecond();
         for (hands, expected) in [
             // Nothing about keys, rules and perks is ever pruned.

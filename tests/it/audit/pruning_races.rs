@@ -113,7 +113,7 @@ async fn a_use_that_counts_as_younger_than_its_event_keeps_it() {
         house.ahead(async { world.check(&house.kiosk, question("week", "twitter:ada")).await.unwrap() }).await;
         let at = world.now();
         let behind = world.check(&house.kiosk, question("week", "twitter:ada")).await.unwrap();
-        assert_eq!(behind.decision, Decision::Granted);
+        assert_eq!(behind.decided.decision, Decision::Granted);
         world.pass(WEEK + 3);
         let plan = house.plan(at + seconds(10)).await;
         let lapses = (at + seconds(WEEK + 5)).to_string();
@@ -135,7 +135,7 @@ async fn the_decision_of_a_case_stays_with_what_it_decides() {
         let world = &house.world;
         world.score(&house.cathay, "twitter:low", "12").await;
         let refused = world.check(&house.kiosk, question("day", "twitter:low")).await.unwrap();
-        assert_eq!(refused.decision, Decision::Denied);
+        assert_eq!(refused.decided.decision, Decision::Denied);
         let refused = refused.check.unwrap();
         let at = world.now();
         let referred = house
@@ -149,7 +149,7 @@ async fn the_decision_of_a_case_stays_with_what_it_decides() {
                 world.check(&house.kiosk, question("day", "twitter:zoe")).await.unwrap()
             })
             .await;
-        assert_eq!(referred.decision, Decision::Referred);
+        assert_eq!(referred.decided.decision, Decision::Referred);
         house.denies(referred.check.unwrap()).await;
         house.denies(refused).await;
         world.pass(2 * 86_400);

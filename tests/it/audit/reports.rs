@@ -86,7 +86,7 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
     made.judged = true;
     world.pass(draw(runner, 1..400_i64));
     let now = world.now();
-    let is_contest = made.answer.decision == Decision::Denied;
+    let is_contest = made.answer.decided.decision == Decision::Denied;
     if is_contest {
         let event = EventId::new(now, &world.gateway.entropy);
         let (merchant, check) = (merchant.id.clone(), check.clone());
@@ -225,7 +225,7 @@ impl Recount<'_> {
             Some(GroupBy::Week) => Some(local.strftime("%G-W%V").to_string()),
             Some(GroupBy::Month) => Some(local.strftime("%Y-%m").to_string()),
             Some(GroupBy::Perk) => Some(made.answer.perk.to_string()),
-            Some(GroupBy::Tier) => made.answer.tier.clone(),
+            Some(GroupBy::Tier) => made.answer.decided.tier.clone(),
             Some(GroupBy::Location) => place.map(|(location, _)| location.to_owned()),
             Some(GroupBy::Kiosk) => place.map(|(_, kiosk)| kiosk.to_owned()),
             Some(GroupBy::RuleVersion) => Some(format!("{} v{}", made.answer.perk, made.answer.rule_version)),
@@ -247,14 +247,14 @@ impl Recount<'_> {
         if counts {
             add("checks", 1);
         }
-        match answer.decision {
+        match answer.decided.decision {
             Decision::Granted if !counts => {}
             Decision::Granted => add("granted", 1),
             Decision::Referred => add("referred", 1),
             Decision::Denied => {
                 add("denied", 1);
-                add(&format!("refused_{}", answer.reasons[0].code.as_str()), 1);
-                let gap = answer.reasons.iter().filter_map(|it| it.short_by).map(Decimal::thousandths).min();
+                add(&format!("refused_{}", answer.decided.reasons[0].code.as_str()), 1);
+                let gap = answer.decided.reasons.iter().filter_map(|it| it.short_by).map(Decimal::thousandths).min();
                 if gap.is_some() && erased == Some(made.subject) {
                     add("near_unknown", 1);
                 } else if gap.is_some_and(|gap| gap <= 3_000) {
@@ -263,7 +263,7 @@ impl Recount<'_> {
             }
         }
         if self.ask.kind == Kind::Fairness {
-            if let Some(wait) = answer.max_wait {
+            if let Some(wait) = answer.decided.max_wait {
                 self.add(made, at, made.place, "waits", 1);
                 self.add(made, at, made.place, "wait_seconds", u64::try_from(wait.seconds()).unwrap());
             }
@@ -301,7 +301,7 @@ impl Recount<'_> {
 }
 
 fn band(made: &Made) -> String {
-    match &made.answer.score {
+    match &made.answer.decided.score {
         None => "no score".to_owned(),
         Some(score) => {
             let from = score.value.thousandths() / 10_000 * 10;
@@ -446,7 +446,8 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
 /// A person who is erased, and a body that is pruned.
 async fn what_is_gone_is_unknown(world: &World, merchant: &Merchant, all: &[Made]) {
     let now = world.now();
-    let near = all.iter().find(|made| made.answer.reasons.iter().any(|it| it.short_by.is_some())).unwrap().subject;
+    let near =
+        all.iter().find(|made| made.answer.decided.reasons.iter().any(|it| it.short_by.is_some())).unwrap().subject;
     let reference = world.gateway.keyring.subject_ref(&merchant.id, &format!("twitter:s{near}").parse().unwrap());
     let mut conn = world.database.open().dedicated().unwrap();
     let gone = diesel::delete(subjects::table.filter(subjects::subject_ref.eq(&reference.0[..])));

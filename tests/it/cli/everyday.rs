@@ -34,7 +34,7 @@ async fn a_merchant_is_set_up_from_the_terminal_on_every_database() {
             assert!(redis.wait_until_up(Duration::from_mins(1)).await);
         }
         let ask = || gateway.checker.check(&kiosk, cathay, question("sfo-lounge", "twitter:ada"));
-        assert_eq!(ask().await.unwrap().decision, Decision::Denied);
+        assert_eq!(ask().await.unwrap().decided.decision, Decision::Denied);
 
         let imported = terminal.run("score import feed.csv --source klout --merchant cathay");
         assert_eq!(String::from_utf8(imported.stdout).unwrap(), "1 accepted, 0 unchanged, 0 stale, 0 rejected\n");
@@ -47,10 +47,10 @@ async fn a_merchant_is_set_up_from_the_terminal_on_every_database() {
         let patience = Instant::now() + Duration::from_mins(1);
         loop {
             let answer = ask().await.unwrap();
-            if answer.decision == Decision::Granted {
+            if answer.decided.decision == Decision::Granted {
                 break;
             }
-            assert!(Instant::now() < patience, "the server never saw the score: {:?}", answer.reasons);
+            assert!(Instant::now() < patience, "the server never saw the score: {:?}", answer.decided.reasons);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -38,7 +38,7 @@ fn edit(terminal: &Terminal, name: &str, from: &str, to: &str) {
 async fn ask(gateway: &Gateway, kiosk: &Principal, merchant: &Merchant, nth: usize) -> Decision {
     let context = Context::parse(&Json::parse(BESIDE).unwrap()).unwrap();
     let asked = Question { context, ..question("sfo-lounge", &format!("twitter:p{nth}")) };
-    gateway.checker.check(kiosk, merchant, asked).await.unwrap().decision
+    gateway.checker.check(kiosk, merchant, asked).await.unwrap().decided.decision
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ impl Beside {
                 let began = Instant::now();
                 let asked = question("spa", &format!("twitter:p{nth}"));
                 let answer = checker.check(&kiosk, &merchant, asked).await.unwrap();
-                assert_eq!(answer.decision, Decision::Granted);
+                assert_eq!(answer.decided.decision, Decision::Granted);
                 took.push(began.elapsed());
                 if tokio::time::timeout(Duration::from_millis(2), stopped.changed()).await.is_ok() {
                     return took;

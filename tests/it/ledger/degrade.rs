@@ -260,7 +260,7 @@ async fn commits_that_are_cut_off_grant_no_more_and_lose_no_token() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 };
                 tokens.extend(answer.grant.map(|grant| grant.id.as_str().to_owned()));
-                assert_eq!(answer.token.is_some(), answer.decision == Decision::Granted);
+                assert_eq!(answer.token.is_some(), answer.decided.decision == Decision::Granted);
             }
             (tokens, cut_off)
         }

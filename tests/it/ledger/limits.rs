@@ -109,14 +109,19 @@ impl House {
         let fits = (0..4).all(|it| before[it] + costs[it] <= most[it]);
         let promised = self.ask(who, party, true).await;
         let answer = self.ask(who, party, false).await;
-        let counted: Vec<u64> = answer.limits.iter().map(|limit| limit.used).collect();
+        let counted: Vec<u64> = answer.decided.limits.iter().map(|limit| limit.used).collect();
         let expected: Vec<u64> = (0..4).map(|it| before[it] + if fits { costs[it] } else { 0 }).collect();
-        assert_eq!(answer.decision == Decision::Granted, fits, "{before:?} and {costs:?}: {answer:?}");
-        assert_eq!(counted, expected, "{:?}", answer.limits);
+        assert_eq!(answer.decided.decision == Decision::Granted, fits, "{before:?} and {costs:?}: {answer:?}");
+        assert_eq!(counted, expected, "{:?}", answer.decided.limits);
         // Somebody who is new gets a pseudonym only with what is recorded.
-        let told = |answer: &Answer| -> Vec<_> { answer.limits.iter().map(|it| (it.used, it.resets_at)).collect() };
-        assert_eq!((promised.decision, told(&promised)), (answer.decision, told(&answer)), "a dry run says the same");
-        if let Some(soon) = answer.next_eligible_at.filter(|_| !fits) {
+        let told =
+            |answer: &Answer| -> Vec<_> { answer.decided.limits.iter().map(|it| (it.used, it.resets_at)).collect() };
+        assert_eq!(
+            (promised.decided.decision, told(&promised)),
+            (answer.decided.decision, told(&answer)),
+            "a dry run says the same"
+        );
+        if let Some(soon) = answer.decided.next_eligible_at.filter(|_| !fits) {
             // True as far as anyone knows: a moment before, there is no room yet; then there is.
             let fits_at = |at: Timestamp| {
                 let used = used(&self.visits, who, at);
@@ -312,9 +317,9 @@ async fn publishing_another_length_resets_nothing() {
         let used = async || {
             let answer = world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap();
             (
-                answer.decision == Decision::Granted,
-                answer.limits[0].used,
-                answer.next_eligible_at.map(|at| at.to_string()),
+                answer.decided.decision == Decision::Granted,
+                answer.decided.limits[0].used,
+                answer.decided.next_eligible_at.map(|at| at.to_string()),
             )
         };
         assert_eq!(used().await, (true, 1, None));
@@ -346,11 +351,11 @@ async fn a_clock_that_was_ahead_lets_nobody_in_too_many() {
         world.perk(&merchant, "lounge", rule).await;
         let ask = async |who: &str| world.check(&kiosk, question("lounge", who)).await.unwrap();
         world.pass(120);
-        assert_eq!(ask("twitter:early").await.decision, Decision::Granted);
+        assert_eq!(ask("twitter:early").await.decided.decision, Decision::Granted);
         world.pass(-120);
         let second = ask("twitter:second").await;
-        assert_eq!((second.decision, second.limits[0].used), (Decision::Granted, 2));
-        assert_eq!(ask("twitter:third").await.decision, Decision::Denied);
+        assert_eq!((second.decided.decision, second.decided.limits[0].used), (Decision::Granted, 2));
+        assert_eq!(ask("twitter:third").await.decided.decision, Decision::Denied);
         let (token, deadline) = (second.token.unwrap(), question("lounge", "nobody").deadline);
         let redeemer = &world.gateway.redeemer;
         redeemer.redeem(&kiosk, &merchant, &token, "door".into(), "1".into(), deadline).await.unwrap();

@@ -20,9 +20,9 @@ async fn a_grant_has_a_token_a_receipt_and_reads_back_as_it_was_given() {
         world.perk(&cathay, "sfo-lounge", LOUNGE).await;
         world.score(&cathay, "twitter:ada", "47.25").await;
         let answer = world.check(&kiosk, question("sfo-lounge", "Twitter:Ada")).await.unwrap();
-        assert_eq!(answer.decision, Decision::Granted, "{:?}", answer.reasons);
-        assert_eq!(answer.tier.as_deref(), Some("standard"));
-        assert_eq!(answer.limits[0].remaining(), 0);
+        assert_eq!(answer.decided.decision, Decision::Granted, "{:?}", answer.decided.reasons);
+        assert_eq!(answer.decided.tier.as_deref(), Some("standard"));
+        assert_eq!(answer.decided.limits[0].remaining(), 0);
         let token = answer.token.clone().unwrap();
         let claims = world.gateway.redeemer.verify(&token).unwrap();
         assert_eq!(claims.aud, "cathay/sfo-lounge");
@@ -41,15 +41,15 @@ async fn the_second_visit_of_a_day_is_refused_until_midnight() {
         world.perk(&cathay, "sfo-lounge", LOUNGE).await;
         world.score(&cathay, "twitter:ada", "40").await;
         let first = world.check(&kiosk, question("sfo-lounge", "twitter:ada")).await.unwrap();
-        assert_eq!(first.decision, Decision::Granted);
+        assert_eq!(first.decided.decision, Decision::Granted);
         let second = world.check(&kiosk, question("sfo-lounge", "twitter:ada")).await.unwrap();
-        assert_eq!(second.decision, Decision::Denied);
-        assert_eq!(second.reasons[0].code, ReasonCode::LimitReached);
-        assert_eq!(second.next_eligible_at.unwrap().to_string(), "2012-05-09T00:00:00Z");
+        assert_eq!(second.decided.decision, Decision::Denied);
+        assert_eq!(second.decided.reasons[0].code, ReasonCode::LimitReached);
+        assert_eq!(second.decided.next_eligible_at.unwrap().to_string(), "2012-05-09T00:00:00Z");
         assert!(second.token.is_none() && second.grant.is_none());
         world.pass(5 * 3600);
         let third = world.check(&kiosk, question("sfo-lounge", "twitter:ada")).await.unwrap();
-        assert_eq!(third.decision, Decision::Granted);
+        assert_eq!(third.decided.decision, Decision::Granted);
     }
 }
 
@@ -70,13 +70,13 @@ async fn a_repeated_question_gets_the_very_same_token() {
         // A denial replays too.
         let deny = || idempotent(question("sfo-lounge", "twitter:ada"), "k2", 1);
         let first = world.check(&kiosk, deny()).await.unwrap();
-        assert_eq!(first.decision, Decision::Denied);
+        assert_eq!(first.decided.decision, Decision::Denied);
         assert_eq!(format!("{:?}", world.check(&kiosk, deny()).await.unwrap()), format!("{first:?}"));
         // A day later the key is free again.
         world.pass(24 * 3600);
         let fresh = world.check(&kiosk, ask()).await.unwrap();
         assert_ne!(fresh.check, first.check);
-        assert_eq!(fresh.decision, Decision::Granted);
+        assert_eq!(fresh.decided.decision, Decision::Granted);
     }
 }
 

@@ -75,7 +75,7 @@ fn person(nth: usize) -> String {
 }
 
 fn is_granted(answer: &Answer) -> bool {
-    answer.decision == Decision::Granted
+    answer.decided.decision == Decision::Granted
 }
 
 /// `attempts` on a limit of `max`, everyone another person: exactly `max` get in.

@@ -53,7 +53,7 @@ async fn uses_that_no_window_reaches_are_forgotten_and_nothing_else() {
         world.pass(183 * DAY);
         // 366 days later Ada's first two visits have just lapsed.
         for decision in [Decision::Granted, Decision::Granted, Decision::Denied] {
-            assert_eq!(ask("ada").await.decision, decision);
+            assert_eq!(ask("ada").await.decided.decision, decision);
         }
         assert_eq!(ledger.sweep_uses().await.unwrap(), 0, "a day is left for clocks that differ");
         let kept = uses(&database);
@@ -70,7 +70,7 @@ async fn uses_that_no_window_reaches_are_forgotten_and_nothing_else() {
             Ok::<_, DatabaseError>(person.filter(limit_counters::used.gt(0)).count().get_result::<i64>(conn)?)
         });
         assert_eq!(counted.unwrap(), 2, "Ada's and Bob's");
-        assert_eq!(ask("ada").await.decision, Decision::Denied, "half a year ago, twice these days");
+        assert_eq!(ask("ada").await.decided.decision, Decision::Denied, "half a year ago, twice these days");
         assert_eq!(wrong(&database), [] as [&str; 0]);
 
         // One that is half a year old is no sweep's.

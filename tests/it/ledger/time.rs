@@ -23,13 +23,13 @@ async fn a_clock_that_goes_back_opens_no_limit_and_forgets_no_answer() {
         world.score(&cathay, "twitter:ada", "92").await;
         let ask = || idempotent(question("lounge", "twitter:ada"), "k1", 1);
         let first = world.check(&kiosk, ask()).await.unwrap();
-        assert_eq!(first.decision, Decision::Granted);
+        assert_eq!(first.decided.decision, Decision::Granted);
         world.pass(-3600);
         let again = world.check(&kiosk, ask()).await.unwrap();
         assert_eq!(format!("{again:?}"), format!("{first:?}"), "the very same answer");
         let earlier = world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap();
-        assert_eq!(earlier.decision, Decision::Denied);
-        assert_eq!(earlier.reasons[0].code, ReasonCode::LimitReached);
+        assert_eq!(earlier.decided.decision, Decision::Denied);
+        assert_eq!(earlier.decided.reasons[0].code, ReasonCode::LimitReached);
         let tally = world.tally(&cathay);
         assert_eq!((tally.granted, tally.denied), (1, 1));
     }
@@ -50,6 +50,6 @@ async fn for_a_caller_who_no_longer_waits_nothing_is_recorded() {
         assert_eq!(world.tally(&cathay).events, before);
         // Nor does its key stand for anything: it is another question's now.
         let asked = world.check(&kiosk, idempotent(question("lounge", "twitter:ada"), "k1", 2)).await.unwrap();
-        assert_eq!(asked.decision, Decision::Granted);
+        assert_eq!(asked.decided.decision, Decision::Granted);
     }
 }

@@ -189,14 +189,14 @@ async fn check_at_once(
             place: crowd.kiosks[kiosk].1,
             facts,
             rule: history.rules.len() - 1,
-            decision: answer.decision.as_str(),
-            tier: answer.tier.clone(),
+            decision: answer.decided.decision.as_str(),
+            tier: answer.decided.tier.clone(),
             by_person: false,
             redeemed: None,
             released: None,
             voided: None,
         };
-        if answer.decision == Decision::Referred && answer.joins.is_none() {
+        if answer.decided.decision == Decision::Referred && answer.joins.is_none() {
             referred.push((answer.check.clone().unwrap(), made.subject.clone(), made.place, made.facts.clone()));
         }
         pending.extend(pending_of(&answer));
@@ -220,8 +220,8 @@ async fn check_at_once(
                     place,
                     facts,
                     rule: history.rules.len() - 1,
-                    decision: answer.decision.as_str(),
-                    tier: answer.tier,
+                    decision: answer.decided.decision.as_str(),
+                    tier: answer.decided.tier,
                     by_person: true,
                     redeemed: None,
                     released: None,

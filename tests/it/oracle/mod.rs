@@ -8,7 +8,8 @@ mod then;
 mod trace;
 
 use jiff::Timestamp;
-use perkgate::decision::decide::{Verdict, decide};
+use perkgate::decision::decide::decide;
+use perkgate::decision::decided::Decided;
 use perkgate::decision::facts::{Context, Facts, ScoreFact};
 use perkgate::decision::reason::ReasonCode;
 use perkgate::foundation::decimal::Decimal;
@@ -37,7 +38,7 @@ fn facts(world: &World) -> Facts {
     }
 }
 
-fn answer_of(verdict: &Verdict) -> Answer {
+fn answer_of(verdict: &Decided) -> Answer {
     let first = verdict.reasons.first();
     Answer {
         decision: verdict.decision.as_str(),
@@ -200,7 +201,7 @@ proptest! {
             decide(&Rule::parse(&Json::Object(members), "lounge").unwrap(), &facts(&world), now)
         };
         let (denied, referred) = (otherwise("deny"), otherwise("refer"));
-        prop_assert_eq!(&denied, &Verdict { decision: denied.decision, ..referred.clone() });
+        prop_assert_eq!(&denied, &Decided { decision: denied.decision, ..referred.clone() });
         prop_assert_eq!(denied.is_granted(), referred.is_granted());
     }
 

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use perkgate::access::{Merchant, NewKey, Principal, Role};
 use perkgate::decision::decide::Decision;
+use perkgate::decision::decided::Decided;
 use perkgate::decision::facts::Context;
 use perkgate::decision::reason::{Reason, ReasonCode};
 use perkgate::eligibility::checker::Question;
@@ -55,9 +56,9 @@ struct Said {
 
 impl From<Simulated> for Said {
     fn from(simulated: Simulated) -> Self {
-        let limits = simulated.limits.into_iter();
+        let Decided { decision, tier, reasons, limits, next_eligible_at, max_wait, .. } = simulated.decided;
+        let limits = limits.into_iter();
         let limits = limits.map(|it| (it.id, it.window, [it.cost, it.max, it.used], it.resets_at)).collect();
-        let Simulated { decision, tier, reasons, next_eligible_at, max_wait, .. } = simulated;
         Self { decision, tier, reasons, limits, next_eligible_at, max_wait }
     }
 }
@@ -237,7 +238,10 @@ async fn a_limit_whose_uses_are_pruned_is_left_out_and_named() {
         let kiosk = world.principal(&merchant, Role::Kiosk).await;
         let day = r#"{"id":"day","scope":["subject"],"max":1,"window":{"calendar":"day"}}"#;
         world.perk(&merchant, "lounge", &format!(r#"{{"tiers":[{{"id":"in"}}],"limits":[{day}]}}"#)).await;
-        assert_eq!(world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap().decision, Decision::Granted);
+        assert_eq!(
+            world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap().decided.decision,
+            Decision::Granted
+        );
         let (used, hour) = (world.now(), jiff::SignedDuration::from_hours(1));
         let rule = format!(
             r#"{{"tiers":[{{"id":"in"}}],"limits":[{day},
@@ -256,8 +260,8 @@ async fn a_limit_whose_uses_are_pruned_is_left_out_and_named() {
                 kiosk: None,
             };
             let told = ask(&world, &merchant, &trial).await;
-            let limits: Vec<_> = told.limits.iter().map(|it| (it.id.clone(), it.used)).collect();
-            (told.decision, limits, told.warnings)
+            let limits: Vec<_> = told.decided.limits.iter().map(|it| (it.id.clone(), it.used)).collect();
+            (told.decided.decision, limits, told.warnings)
         };
         let both = |day, ever| vec![("day".to_owned(), day), ("ever".to_owned(), ever)];
         world.pass(40 * 24 * 3600);

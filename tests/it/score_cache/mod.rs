@@ -65,7 +65,7 @@ impl Lounge {
     }
 
     async fn is_granted(&self, gateway: &Gateway, who: &str) -> bool {
-        self.ask(gateway, who).await.decision == Decision::Granted
+        self.ask(gateway, who).await.decided.decision == Decision::Granted
     }
 
     /// The key in Redis that the person's score is kept under.

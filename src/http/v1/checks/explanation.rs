@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::decision::decided::{LimitTouched, ScoreSeen};
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::subject::hex;
 use crate::http::enumerations;
-use crate::ledger::entry::{LimitTouched, Receipt, ScoreSeen};
+use crate::ledger::entry::Receipt;
 use crate::rules::attribute::ValueType;
 
 /// Why.

@@ -146,17 +146,18 @@ impl CheckView {
             None => (None, None),
         };
         let reasons = answer.visible_reasons(reads_scores).into_iter().map(ReasonView::of).collect();
+        let decided = answer.decided;
         Self {
             check: answer.check,
-            decision: answer.decision,
+            decision: decided.decision,
             perk: answer.perk,
             rule_version: answer.rule_version,
-            tier: answer.tier,
+            tier: decided.tier,
             reasons,
-            score: answer.score.map(|score| ScoreSeenView::of(score, at, reads_scores)),
-            limits: answer.limits.into_iter().map(LimitView::from).collect(),
-            next_eligible_at: answer.next_eligible_at,
-            max_wait: answer.max_wait.map(|wait| wait.to_string()),
+            score: decided.score.map(|score| ScoreSeenView::of(score, at, reads_scores)),
+            limits: decided.limits.into_iter().map(LimitView::from).collect(),
+            next_eligible_at: decided.next_eligible_at,
+            max_wait: decided.max_wait.map(|wait| wait.to_string()),
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
             released_at,
             voided_at,
@@ -230,7 +231,7 @@ pub(super) async fn answer_check(
     }
     let answer = gateway.checker.check(caller, merchant, question).await?;
     if dry_run {
-        count_dry_run(answer.decision.as_str());
+        count_dry_run(answer.decided.decision.as_str());
     }
     Ok(CheckView::of(answer, caller))
 }
@@ -281,7 +282,7 @@ pub(crate) async fn get_check(
         return Err(Problem::not_found());
     }
     let joins = answer.joins.clone();
-    let referral = match answer.decision {
+    let referral = match answer.decided.decision {
         Decision::Referred => gateway.ledger.referral_of(&merchant.id, joins.as_ref().unwrap_or(&check)).await?,
         Decision::Denied => gateway.ledger.case_of(&merchant.id, &check).await?,
         Decision::Granted => None,

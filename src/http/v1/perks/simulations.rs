@@ -135,19 +135,19 @@ impl From<Warning> for TrialWarningView {
 impl SimulationView {
     /// Those who may manage perks may read scores.
     fn of(simulated: Simulated) -> Self {
-        let at = simulated.at;
+        let (at, decided) = (simulated.at, simulated.decided);
         Self {
             perk: simulated.perk,
             version: simulated.version,
             rule_hash: simulated.rule_hash,
             at,
-            decision: simulated.decision,
-            tier: simulated.tier,
-            reasons: simulated.reasons.into_iter().map(ReasonView::of).collect(),
-            score: simulated.score.map(|score| ScoreSeenView::of(score, at, true)),
-            limits: simulated.limits.into_iter().map(LimitView::from).collect(),
-            next_eligible_at: simulated.next_eligible_at,
-            max_wait: simulated.max_wait.map(|wait| wait.to_string()),
+            decision: decided.decision,
+            tier: decided.tier,
+            reasons: decided.reasons.into_iter().map(ReasonView::of).collect(),
+            score: decided.score.map(|score| ScoreSeenView::of(score, at, true)),
+            limits: decided.limits.into_iter().map(LimitView::from).collect(),
+            next_eligible_at: decided.next_eligible_at,
+            max_wait: decided.max_wait.map(|wait| wait.to_string()),
             trace: simulated.trace,
             warnings: simulated.warnings.into_iter().map(TrialWarningView::from).collect(),
         }

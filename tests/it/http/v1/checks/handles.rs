@@ -168,9 +168,9 @@ async fn known_before(app: &TestApp, kiosk: &Principal, former: &str) -> (String
     world.gateway.lookup.put(&app.cathay.id, &Source::klout(), reference, score, world.now()).await.unwrap();
     let ask = |perk| Question { subject: handle.clone(), ..question(perk, "twitter:somebody") };
     let granted = world.check(kiosk, ask("sfo-lounge")).await.unwrap();
-    assert_eq!(granted.decision, Decision::Granted);
+    assert_eq!(granted.decided.decision, Decision::Granted);
     let referred = world.check(kiosk, ask("club")).await.unwrap();
-    assert_eq!(referred.decision, Decision::Referred);
+    assert_eq!(referred.decided.decision, Decision::Referred);
     (granted.grant.unwrap().id.to_string(), referred.check.unwrap().to_string())
 }
 
@@ -310,6 +310,6 @@ async fn what_an_earlier_build_took_goes_on_deciding() {
         let replica = app.world.replica().await;
         let kiosk = app.world.principal(&app.cathay, Role::Kiosk).await;
         let answer = replica.checker.check(&kiosk, kiosk.merchant().unwrap(), question("sfo-lounge", "twitter:ada"));
-        assert_eq!(answer.await.unwrap().reasons[0].code.as_str(), "attribute_missing", "it decides");
+        assert_eq!(answer.await.unwrap().decided.reasons[0].code.as_str(), "attribute_missing", "it decides");
     }
 }
