@@ -176,7 +176,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Show(OfCheck { check, merchant }) => {
             let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
-                let found = gateway.ledger.find_referred(&merchant.id, &check).await?;
+                let found = gateway.ledger.reader().find_referred(&merchant.id, &check).await?;
                 let seen = |referred: Referred| Some((ContestView::of(&referred.referral)?, referred));
                 let found = found.and_then(seen);
                 let (contest, referred) =

@@ -249,7 +249,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Show(OfCheck { check, merchant }) => {
             let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
-                let found = gateway.ledger.find_referred(&merchant.id, &check).await?;
+                let found = gateway.ledger.reader().find_referred(&merchant.id, &check).await?;
                 let found = found.filter(|found| found.referral.contest.is_none());
                 let referred = found.ok_or_else(|| CliError::absent("referral of the check", check.as_str()))?;
                 let referral = ReferralView::from(&referred.referral);
@@ -275,7 +275,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Referral>, CliError> {
     let page = async |last: Option<&Referral>| {
         let after = last.map(|it| it.check.clone());
-        gateway.ledger.list_referrals(&merchant.id, is_contested, status, after, 200).await
+        gateway.ledger.reader().list_referrals(&merchant.id, is_contested, status, after, 200).await
     };
     Ok(all_pages::<_, LedgerError>(200, page).await?)
 }
@@ -292,7 +292,7 @@ pub(super) fn deny(
     let what = if is_contested { "contest of the check" } else { "referral of the check" };
     invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;
-        let found = gateway.ledger.referral_of(&merchant.id, &check).await?;
+        let found = gateway.ledger.reader().referral_of(&merchant.id, &check).await?;
         if found.is_none_or(|referral| referral.contest.is_some() != is_contested) {
             return Err(CliError::absent(what, check.as_str()));
         }

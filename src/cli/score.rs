@@ -171,7 +171,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let found = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let (merchant, source) = whose(gateway, &merchant, &source).await?;
                 let reference = gateway.keyring.subject_refs(&merchant, &subject);
-                let found = gateway.lookup.get(&merchant, &source.name, reference).await?;
+                let found = gateway.scores.get(&merchant, &source.name, reference).await?;
                 found.ok_or(CliError::NoScore(source.name))
             })?;
             let subject = subject.as_str().to_owned();
@@ -187,7 +187,7 @@ async fn whose(
     source: &SourceName,
 ) -> Result<(MerchantId, Source), CliError> {
     let merchant = once::merchant(gateway, merchant).await?.id;
-    let found = gateway.lookup.find_source(&merchant, source).await?;
+    let found = gateway.scores.find_source(&merchant, source).await?;
     Ok((merchant, found.ok_or_else(|| CliError::UnknownSource(source.clone()))?))
 }
 
@@ -237,7 +237,7 @@ async fn import(
         None => false,
     };
     let (keyring, merchant) = (gateway.keyring.clone(), config.merchant.clone());
-    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
+    let mut import = gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle));
     let mut progress = Reading::start(invocation.output, feed.total_bytes);
     let mut piece = vec![0; PIECE_BYTES];
     let stopped = loop {

@@ -89,15 +89,15 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Create { source, merchant, min, max, refresh } => {
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
-                let (lookup, now) = (&gateway.lookup, gateway.clock.now());
-                Ok(lookup.create_source(&gateway.ledger, ACTOR, &merchant.id, source, min, max, refresh, now).await?)
+                let (scores, now) = (&gateway.scores, gateway.clock.now());
+                Ok(scores.create_source(&gateway.ledger, ACTOR, &merchant.id, source, min, max, refresh, now).await?)
             })?;
             invocation.output.show(&SourceView::from(made))?;
         }
         Action::List { merchant } => {
             let sources = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
-                Ok(gateway.lookup.list_sources(&merchant.id).await?)
+                Ok(gateway.scores.list_sources(&merchant.id).await?)
             })?;
             invocation.output.show(&Listed { sources: sources.into_iter().map(SourceView::from).collect() })?;
         }

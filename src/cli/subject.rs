@@ -208,7 +208,7 @@ async fn erase(
         None => false,
     };
     let subject = gateway.keyring.subject_refs(&merchant, handle);
-    let erased = gateway.lookup.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
+    let erased = gateway.scores.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
     if !servers_hear && erased.as_ref().is_some_and(|erased| erased.scores > 0) {
         let ttl = gateway.settings.bounds.score_cache_ttl;
         let note = format!("A server that runs may go by the score in its memory for up to {ttl:?} more.");

@@ -130,9 +130,9 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The purpose of a connection.
+/// The use that a connection is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum ConnectionUse {
     /// It may keep a snapshot for as long as it works on what it read.
     Reading,
     /// It holds locks that others wait for, so it may not dwell between two statements.
@@ -143,7 +143,7 @@ pub enum Purpose {
 ///
 /// # Errors
 /// [`DatabaseError::Unavailable`] when nothing answers.
-pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, DatabaseError> {
+pub(super) fn open(url: &DatabaseUrl, purpose: ConnectionUse) -> Result<AnyConnection, DatabaseError> {
     let unavailable = |error: diesel::ConnectionError| DatabaseError::unavailable(error);
     match url {
         DatabaseUrl::Sqlite(path) => open_file(path).map_err(|error| {
@@ -164,7 +164,7 @@ pub(super) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection,
 /// # Errors
 /// [`DatabaseError::Unavailable`] when nothing answers.
 pub(super) fn open_to_look(url: &DatabaseUrl) -> Result<AnyConnection, DatabaseError> {
-    let DatabaseUrl::Sqlite(path) = url else { return open(url, Purpose::Reading) };
+    let DatabaseUrl::Sqlite(path) = url else { return open(url, ConnectionUse::Reading) };
     let opened = SqliteConnection::establish(&file::uri(path, file::READ_WRITE));
     let mut conn = opened.map_err(DatabaseError::unavailable)?;
     conn.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;

@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::connection::Purpose;
+use super::connection::ConnectionUse;
 use super::file::{Files, Stamp};
 use super::mismatch::Mismatch;
 use super::{AnyConnection, Database, DatabaseError, DatabaseUrl, connection, migrate};
@@ -192,7 +192,7 @@ impl Database {
         let (true, DatabaseUrl::Postgres(_)) = (guard.mismatch().is_none(), &self.inner.url) else {
             return guard.found(mismatch);
         };
-        let seen = connection::open(&self.inner.url, Purpose::Reading).and_then(|mut fresh| look(&mut fresh));
+        let seen = connection::open(&self.inner.url, ConnectionUse::Reading).and_then(|mut fresh| look(&mut fresh));
         match seen {
             Err(DatabaseError::Mismatch(mismatch)) => guard.found(mismatch),
             Err(error) => error,

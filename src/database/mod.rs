@@ -33,7 +33,7 @@ use arc_swap::ArcSwapOption;
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{Pool, PooledConnection};
 
-use connection::Purpose;
+use connection::ConnectionUse;
 pub use connection::{AnyConnection, Backend, DatabaseUrl};
 pub use error::DatabaseError;
 use guard::Guard;
@@ -93,7 +93,7 @@ impl Database {
         if let DatabaseUrl::Postgres(_) = url {
             postgres::examine(url)?;
         }
-        let mut first = connection::open(url, Purpose::Reading)?;
+        let mut first = connection::open(url, ConnectionUse::Reading)?;
         migrate::refuse_newer(&mut first)?;
         let (guard, keeper) = match url {
             // It has read by now, so that its files are there.
@@ -113,10 +113,10 @@ impl Database {
         };
         let writers = match url.backend() {
             // SQLite has one writer at a time; a second connection could only wait for the first.
-            Backend::Sqlite => pool(1, Purpose::Writing),
-            Backend::Postgres => pool(connections, Purpose::Writing),
+            Backend::Sqlite => pool(1, ConnectionUse::Writing),
+            Backend::Postgres => pool(connections, ConnectionUse::Writing),
         };
-        let pools = ArcSwapOption::from_pointee(Pools { readers: pool(connections, Purpose::Reading), writers });
+        let pools = ArcSwapOption::from_pointee(Pools { readers: pool(connections, ConnectionUse::Reading), writers });
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
@@ -210,7 +210,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers.
     pub fn dedicated(&self) -> Result<AnyConnection, DatabaseError> {
-        self.open_guarded(Purpose::Reading)
+        self.open_guarded(ConnectionUse::Reading)
     }
 
     /// A connection outside the pools, for the ledger's own transactions.
@@ -218,10 +218,10 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers.
     pub fn dedicated_writer(&self) -> Result<AnyConnection, DatabaseError> {
-        self.open_guarded(Purpose::Writing)
+        self.open_guarded(ConnectionUse::Writing)
     }
 
-    fn open_guarded(&self, purpose: Purpose) -> Result<AnyConnection, DatabaseError> {
+    fn open_guarded(&self, purpose: ConnectionUse) -> Result<AnyConnection, DatabaseError> {
         self.usable()?;
         let conn = connection::open(&self.inner.url, purpose)?;
         self.usable()?;

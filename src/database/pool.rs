@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::ManageConnection;
 
-use super::connection::{DatabaseUrl, Purpose, open};
+use super::connection::{ConnectionUse, DatabaseUrl, open};
 use super::guard::Guard;
 use super::{AnyConnection, DatabaseError};
 use crate::telemetry::Outage;
@@ -13,7 +13,7 @@ use crate::telemetry::Outage;
 /// Opens connections for a pool, to the database that the guard knows.
 pub(super) struct Opener {
     pub url: DatabaseUrl,
-    pub purpose: Purpose,
+    pub purpose: ConnectionUse,
     pub guard: Arc<Guard>,
     /// Shared by all pools: it is one database that is away.
     pub outage: Arc<Outage>,

@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::sql_types::{Integer, Nullable, Text};
 
-use super::connection::{self, AnyConnection, DatabaseUrl, Purpose};
+use super::connection::{self, AnyConnection, ConnectionUse, DatabaseUrl};
 use super::error::DatabaseError;
 
 /// The longest that examining a server may take: behind a pooler that has one connection to give, a second session
@@ -29,10 +29,10 @@ const HOLDERS: usize = 3;
 /// - `tcp_…`: the same for a server that sends to a peer that is gone.
 ///
 /// Those that not every version has are set where they are.
-pub(super) fn set_up(conn: &mut PgConnection, purpose: Purpose) -> Result<(), DatabaseError> {
+pub(super) fn set_up(conn: &mut PgConnection, purpose: ConnectionUse) -> Result<(), DatabaseError> {
     let idle = match purpose {
-        Purpose::Reading => "60s",
-        Purpose::Writing => "5s",
+        ConnectionUse::Reading => "60s",
+        ConnectionUse::Writing => "5s",
     };
     Ok(conn.batch_execute(&format!(
         "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; \
@@ -65,7 +65,7 @@ pub(super) fn examine(url: &DatabaseUrl) -> Result<(), DatabaseError> {
 }
 
 fn examine_sessions(url: &DatabaseUrl) -> Result<(), DatabaseError> {
-    let open = || match connection::open(url, Purpose::Writing)? {
+    let open = || match connection::open(url, ConnectionUse::Writing)? {
         AnyConnection::Postgres(conn) => Ok(conn),
         AnyConnection::Sqlite(_) => Err(DatabaseError::Query("not a PostgreSQL".to_owned())),
     };

@@ -11,7 +11,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 
-use super::connection::{self, AnyConnection, DatabaseUrl, Purpose};
+use super::connection::{self, AnyConnection, ConnectionUse, DatabaseUrl};
 use super::error::DatabaseError;
 use super::{file, migrate};
 
@@ -37,7 +37,7 @@ impl Reader {
     }
 
     fn connect(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
-        let error = match (connection::open(url, Purpose::Reading), url) {
+        let error = match (connection::open(url, ConnectionUse::Reading), url) {
             (Ok(conn), _) => return Ok(Self { conn, unlocked: Vec::new() }),
             (Err(error), DatabaseUrl::Sqlite(path)) if Path::new(path).is_file() => error,
             (Err(error), _) => return Err(error),

@@ -67,7 +67,7 @@ pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
         let next_eligible_at = opens.filter(|at| fits && while_open(rule, facts, *at).is_granted());
         Decided { next_eligible_at, ..Decided::because(Decision::Denied, vec![reason]) }
     };
-    let decided = match rule.standing(now) {
+    let decided = match rule.availability(now) {
         Availability::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
         Availability::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
         Availability::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),

@@ -212,7 +212,7 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
 }
 
 fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {
-    let valid = match rule.standing(now) {
+    let valid = match rule.availability(now) {
         Availability::NotYetValid { .. } | Availability::NoLongerValid => false,
         Availability::Closed { .. } | Availability::Open => true,
     };

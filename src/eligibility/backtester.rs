@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::backtest::Backtest;
 use super::replay::{Replay, Subject};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, longest_stays, rule_of};
-use super::runs::{Progress, Run, Runs, Turn};
+use super::runs::{Run, RunPermit, RunProgress, Runs};
 use super::simulated_limits::{Counters, Since};
 use crate::access::Merchant;
 use crate::database::DatabaseError;
@@ -18,7 +18,7 @@ use crate::ledger::read::decisions::PastEvent;
 use crate::ledger::read::history::{Interest, Stretch};
 use crate::perks::catalog::Catalog;
 use crate::perks::perk::Perk;
-use crate::scores::lookup::Scores;
+use crate::scores::Scores;
 
 /// The longest period, in days: five years.
 const LONGEST_DAYS: i64 = 5 * 366;
@@ -37,7 +37,7 @@ pub struct PastTrial {
 #[derive(Clone)]
 pub struct Backtester {
     pub(crate) catalog: Catalog,
-    pub(crate) lookup: Scores,
+    pub(crate) scores: Scores,
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) runs: Runs,
@@ -62,14 +62,14 @@ impl Backtester {
             return Err(TrialError::PeriodTooLong { days: LONGEST_DAYS });
         }
         let Chosen { perk, version, rule, .. } =
-            choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
-        let turn = self.runs.begin(&merchant.id)?;
+            choose(&self.catalog, &self.scores, &merchant.id, &perk, choice).await?;
+        let permit = self.runs.begin(&merchant.id)?;
         let stays = longest_stays(&self.catalog, &merchant.id, &perk, &rule).await?;
         let since = match Counters::since(&rule, from, &stays) {
             Since::Beginning => None,
             Since::At(at) => Some(at),
         };
-        let stretch = self.ledger.stretch(&merchant.id, since, to).await?;
+        let stretch = self.ledger.reader().stretch(&merchant.id, since, to).await?;
         let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
         let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to });
         let (moves, other_perks) = (replay.counters().are_there(), replay.counters().are_across_perks());
@@ -83,8 +83,8 @@ impl Backtester {
             interest,
             stretch,
             replay: Some(Box::new(replay)),
-            progress: Progress { done: 0, of },
-            turn,
+            progress: RunProgress { done: 0, of },
+            permit,
         })
     }
 }
@@ -100,20 +100,21 @@ pub struct BacktestRun {
     stretch: Stretch,
     /// Away while a page is replayed on another thread.
     replay: Option<Box<Replay>>,
-    progress: Progress,
-    turn: Turn,
+    progress: RunProgress,
+    permit: RunPermit,
 }
 
 impl Run for BacktestRun {
     type Answer = Backtest;
 
-    async fn step(&mut self) -> Result<Option<Progress>, TrialError> {
+    async fn step(&mut self) -> Result<Option<RunProgress>, TrialError> {
         if self.stretch.from >= self.stretch.before {
             return Ok(None);
         }
         let (ledger, merchant, interest) = (self.ledger.clone(), self.merchant.clone(), self.interest.clone());
         let stretch = self.stretch;
-        let page = self.turn.compute(move || ledger.past_events_blocking(&merchant, stretch, &interest)).await??;
+        let page =
+            self.permit.compute(move || ledger.reader().past_events_blocking(&merchant, stretch, &interest)).await??;
         let mut replay = self.replay.take().ok_or(DatabaseError::Interrupted)?;
         let version_of = |event: &PastEvent| match event {
             PastEvent::Check(check) => replay.unknown_version(check),
@@ -124,7 +125,7 @@ impl Run for BacktestRun {
             replay.learn(version, &rule_of(&self.catalog, &self.merchant, &self.perk, version).await?);
         }
         let next = page.next;
-        let replayed = self.turn.compute(move || {
+        let replayed = self.permit.compute(move || {
             page.pruned.iter().for_each(|at| replay.miss(*at));
             page.events.iter().try_for_each(|event| replay.replay(event)).map(|()| replay)
         });

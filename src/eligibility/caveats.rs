@@ -59,7 +59,7 @@ impl Deciding {
 /// The doubts about one subject's trial. `known`: the subject's own score, as it is kept now.
 pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
     let at = deciding.at;
-    let mut warnings: Vec<Warning> = standing(chosen, at).into_iter().chain(deciding.doubt()).collect();
+    let mut warnings: Vec<Warning> = status_of(chosen, at).into_iter().chain(deciding.doubt()).collect();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
     if trial.score.is_some() && chosen.source.is_none() {
         let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
@@ -101,9 +101,9 @@ pub(super) fn limits_not_known(limits: &[String], at: Timestamp) -> Option<Warni
 }
 
 /// The rule is not all: a perk that is not on offer denies everyone.
-fn standing(chosen: &Chosen, at: Timestamp) -> Option<Warning> {
+fn status_of(chosen: &Chosen, at: Timestamp) -> Option<Warning> {
     let perk = &chosen.perk;
-    let since = perk.standing.as_ref()?.at;
+    let since = perk.status_changed.as_ref()?.at;
     let what = match perk.status {
         PerkStatus::Active => "resumed",
         PerkStatus::Paused => "paused",

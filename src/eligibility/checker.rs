@@ -23,8 +23,8 @@ use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::perks::perk::{ActivePerk, Deciding, PerkStatus};
-use crate::scores::lookup::{ScoreError, Scores};
 use crate::scores::score::Score;
+use crate::scores::{ScoreError, Scores};
 use crate::telemetry::meters;
 use crate::tokens::TokenError;
 use crate::tokens::claims::{Claims, short_hash};
@@ -105,7 +105,7 @@ pub enum CheckError {
 #[derive(Clone)]
 pub struct Checker {
     pub(crate) catalog: Catalog,
-    pub(crate) lookup: Scores,
+    pub(crate) scores: Scores,
     pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
     pub(crate) issuer: Issuer,
@@ -154,7 +154,7 @@ impl Checker {
             at,
             perk,
             rule_version,
-            decided: self.ledger.preview(entry).await?,
+            decided: self.ledger.reader().preview(entry).await?,
             resolves: None,
             joins: None,
             grant: None,
@@ -174,7 +174,7 @@ impl Checker {
         error: CheckError,
     ) -> Result<Answer, CheckError> {
         let earlier = match retried {
-            Some(idempotency) => self.ledger.find_answered(&merchant.id, &principal.key, idempotency).await?,
+            Some(idempotency) => self.ledger.reader().find_answered(&merchant.id, &principal.key, idempotency).await?,
             None => None,
         };
         earlier.map_or(Err(error), |recorded| self.answer(&recorded))
@@ -186,7 +186,7 @@ impl Checker {
     /// # Errors
     /// [`CheckError`].
     pub async fn find_check(&self, merchant: &Merchant, check: &CheckId) -> Result<Option<Answer>, CheckError> {
-        match self.ledger.find_check(&merchant.id, check).await? {
+        match self.ledger.reader().find_check(&merchant.id, check).await? {
             Some(record) => Ok(Some(self.answer(&record)?)),
             None => Ok(None),
         }
@@ -232,7 +232,7 @@ impl Checker {
             let rule = &deciding.rule;
             let score = match rule.score() {
                 Some(policy) if rule.looks_at_score() && perk.status == PerkStatus::Active => {
-                    self.lookup.find(&merchant.id, &policy.source, subject).await?
+                    self.scores.find(&merchant.id, &policy.source, subject).await?
                 }
                 _ => None,
             };

@@ -72,7 +72,7 @@ impl Checker {
     /// # Errors
     /// [`CheckError::Ledger`].
     pub async fn find_grant(&self, merchant: &MerchantId, grant: &GrantId) -> Result<Option<GrantShown>, CheckError> {
-        let Some(found) = self.ledger.find_grant(merchant, grant).await? else { return Ok(None) };
+        let Some(found) = self.ledger.reader().find_grant(merchant, grant).await? else { return Ok(None) };
         let Some(granted) = found.check.grant else { return Ok(None) };
         let is_redeemed = !found.redemptions.is_empty();
         let (status, ended_at) = self.grant_status(&granted.kid, granted.end, granted.expires_at, is_redeemed);

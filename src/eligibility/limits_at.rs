@@ -33,14 +33,14 @@ impl Simulator {
     /// counts, and what was given back by then does not.
     pub(super) async fn recount(&self, chosen: &Chosen, entry: CheckEntry) -> Result<Recounted, TrialError> {
         let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
-        let subject = self.ledger.pseudonym_of(entry.clone()).await?;
+        let subject = self.ledger.reader().pseudonym_of(entry.clone()).await?;
         let stays = longest_stays(&self.catalog, merchant, perk, rule).await?;
         let counters = Counters::of_check(rule, &entry.claims, &subject);
         let since = match Counters::since(rule, at, &stays) {
             Since::Beginning => None,
             Since::At(since) => Some(since),
         };
-        let mut stretch = self.ledger.stretch(merchant, since, at).await?;
+        let mut stretch = self.ledger.reader().stretch(merchant, since, at).await?;
         let turn = (stretch.before - stretch.from > LONG).then(|| self.runs.begin(merchant)).transpose()?;
         // What others used is of no matter where each person is counted alone.
         let is_own = rule.limits().iter().all(|limit| limit.scope.contains(&Scope::Subject));
@@ -53,7 +53,7 @@ impl Simulator {
         };
         let mut recount = Recount { rule: rule.clone(), perk: perk.id.clone(), at, stays, counters, gap: None };
         while stretch.from < stretch.before {
-            let page = self.ledger.past_events(merchant, stretch, &interest).await?;
+            let page = self.ledger.reader().past_events(merchant, stretch, &interest).await?;
             stretch.from = page.next;
             let work = move || {
                 recount.count(&page);

@@ -360,7 +360,7 @@ fn compared_with(leaf: &Leaf) -> Vec<Decimal> {
 fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
-    match rule.standing(at) {
+    match rule.availability(at) {
         Availability::Open => {}
         Availability::NotYetValid { .. } => warn("not_yet_valid", format!("The rule does not hold yet at {at}.")),
         Availability::NoLongerValid => warn("no_longer_valid", format!("The rule does not hold any more at {at}.")),

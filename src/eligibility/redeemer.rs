@@ -38,7 +38,7 @@ pub struct Spent {
 #[derive(Debug, Clone)]
 pub struct Active {
     pub claims: Claims,
-    pub standing: GrantState,
+    pub state: GrantState,
 }
 
 /// Redeems tokens; cheap to clone.
@@ -119,8 +119,8 @@ impl Redeemer {
         let active = match valid {
             None => None,
             Some(claims) => {
-                let standing = self.ledger.find_standing(&merchant.id, &claims.jti).await?;
-                standing.filter(GrantState::opens).map(|standing| Active { claims, standing })
+                let state = self.ledger.reader().find_grant_state(&merchant.id, &claims.jti).await?;
+                state.filter(GrantState::opens).map(|state| Active { claims, state })
             }
         };
         let word = if active.is_some() { "true" } else { "false" };
@@ -138,8 +138,8 @@ impl Redeemer {
         let Ok(claims) = self.verify_of(merchant, token).await? else { return Ok(()) };
         // To take it back would give back what it used, long after anybody could have come.
         if claims.check_time(self.clock.now()) == Err(TokenError::Expired) {
-            let standing = self.ledger.find_standing(&merchant.id, &claims.jti).await?;
-            if standing.is_none_or(|standing| standing.redemptions == 0) {
+            let state = self.ledger.reader().find_grant_state(&merchant.id, &claims.jti).await?;
+            if state.is_none_or(|state| state.redemptions == 0) {
                 return Ok(());
             }
         }

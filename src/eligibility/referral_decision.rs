@@ -99,7 +99,7 @@ impl Checker {
         merchant: &Merchant,
         check: &CheckId,
     ) -> Result<Option<(Answer, Referral)>, CheckError> {
-        let Some(referral) = self.ledger.referral_of(&merchant.id, check).await? else { return Ok(None) };
+        let Some(referral) = self.ledger.reader().referral_of(&merchant.id, check).await? else { return Ok(None) };
         let granted = referral.decided.as_ref().and_then(|decided| decided.granted.as_ref());
         let answer = match self.find_check(merchant, granted.map_or(check, |(granted, _)| granted)).await {
             Ok(Some(answer)) => answer,
@@ -120,14 +120,14 @@ impl Checker {
         merchant: &Merchant,
         ruling: ReferralDecision,
     ) -> Result<Answer, ReferralDecisionError> {
-        let referral = self.ledger.referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+        let referral = self.ledger.reader().referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
         let referral = referral.ok_or(ReferralDecisionError::NotFound)?;
         self.require_judge(merchant, &referral, &principal.actor()).await?;
         let grant = match &ruling.tier {
             // Even when the person has been erased meanwhile: what is left of them can be closed.
             None => None,
             Some(tier) => {
-                let found = match self.ledger.find_referred(&merchant.id, &ruling.check).await {
+                let found = match self.ledger.reader().find_referred(&merchant.id, &ruling.check).await {
                     Err(LedgerError::Pruned) if referral.status != ReferralStatus::Open => {
                         return Err(ReferralDecisionError::AlreadyDecided);
                     }
@@ -164,7 +164,7 @@ impl Checker {
         check: &CheckId,
         note: String,
     ) -> Result<(), ReferralDecisionError> {
-        let referral = self.ledger.referral_of(&merchant.id, check).await.map_err(CheckError::from)?;
+        let referral = self.ledger.reader().referral_of(&merchant.id, check).await.map_err(CheckError::from)?;
         self.require_judge(merchant, &referral.ok_or(ReferralDecisionError::NotFound)?, &by).await?;
         self.resolve(merchant, check.clone(), by, note, None).await?;
         Ok(())

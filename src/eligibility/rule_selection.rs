@@ -16,8 +16,8 @@ use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, RuleVersion};
 use crate::rules::limit::Window;
 use crate::rules::rule::Rule;
-use crate::scores::lookup::{ScoreError, Scores};
 use crate::scores::score::{ScoreFault, Source};
+use crate::scores::{ScoreError, Scores};
 
 /// The rule that is to be tried out.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ pub(super) struct Chosen {
 /// Finds the perk and the rule that is meant.
 pub(super) async fn choose(
     catalog: &Catalog,
-    lookup: &Scores,
+    scores: &Scores,
     merchant: &MerchantId,
     slug: &PerkSlug,
     choice: Choice,
@@ -95,7 +95,7 @@ pub(super) async fn choose(
     };
     let source = match rule.score() {
         None => None,
-        Some(policy) => match (lookup.find_source(merchant, &policy.source).await?, version) {
+        Some(policy) => match (scores.find_source(merchant, &policy.source).await?, version) {
             (Some(source), _) => Some(source).filter(|_| rule.looks_at_score()),
             (None, Some(version)) => {
                 return Err(TrialError::SourceGone { version, source_name: policy.source.clone() });

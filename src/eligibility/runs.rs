@@ -18,7 +18,7 @@ const AT_ONCE: usize = 4;
 
 /// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Progress {
+pub struct RunProgress {
     /// Number of items that were looked at.
     pub done: u64,
     /// Number of items to look at.
@@ -30,7 +30,7 @@ pub trait Run {
     type Answer: Serialize;
 
     /// Does the next part; none when all is done.
-    fn step(&mut self) -> impl Future<Output = Result<Option<Progress>, TrialError>> + Send;
+    fn step(&mut self) -> impl Future<Output = Result<Option<RunProgress>, TrialError>> + Send;
 
     /// The result, once [`Run::step`] has said that all is done; none of a run that broke off.
     fn finish(self) -> Option<Self::Answer>;
@@ -51,7 +51,7 @@ struct State {
 
 /// The right to run, with a thread to run on; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct RunPermit {
     state: Arc<Mutex<State>>,
     merchant: MerchantId,
     thread: Option<RunThread>,
@@ -79,8 +79,8 @@ impl RunThread {
 }
 
 impl Runs {
-    /// The merchant's turn, if it has none running and the process has room.
-    pub(super) fn begin(&self, merchant: &MerchantId) -> Result<Turn, TrialError> {
+    /// The merchant's permit, if it has none running and the process has room.
+    pub(super) fn begin(&self, merchant: &MerchantId) -> Result<RunPermit, TrialError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.running.contains(merchant) {
             return Err(TrialError::Running);
@@ -93,11 +93,11 @@ impl Runs {
             None => RunThread::start().map_err(|_| TrialError::Crowded)?,
         };
         state.running.insert(merchant.clone());
-        Ok(Turn { state: self.state.clone(), merchant: merchant.clone(), thread: Some(thread) })
+        Ok(RunPermit { state: self.state.clone(), merchant: merchant.clone(), thread: Some(thread) })
     }
 }
 
-impl Turn {
+impl RunPermit {
     /// Runs a step, or a part of one, on the run's own thread.
     pub(super) async fn compute<T: Send + 'static>(
         &self,
@@ -113,7 +113,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RunPermit {
     fn drop(&mut self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.running.remove(&self.merchant);
@@ -122,7 +122,7 @@ impl Drop for Turn {
 }
 
 /// Runs what takes a processor for a moment off the async threads, which checks are answered on; what takes long has a
-/// [`Turn`].
+/// [`RunPermit`].
 pub(super) async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TrialError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| TrialError::Database(DatabaseError::Interrupted))
 }

@@ -9,7 +9,7 @@ use super::caveats::{Deciding, doubts, limits_not_known};
 use super::limits_at::Recounted;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
-use super::runs::{Progress, Run, Runs, Turn};
+use super::runs::{Run, RunPermit, RunProgress, Runs};
 use super::trial::Trial;
 use crate::access::Merchant;
 use crate::database::DatabaseError;
@@ -26,7 +26,7 @@ use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRequest, DecidingRule};
 use crate::perks::catalog::Catalog;
 use crate::rules::limit::Place;
-use crate::scores::lookup::Scores;
+use crate::scores::Scores;
 use crate::scores::score::EARLIEST;
 
 /// Nobody waits for a preview in the ledger's queue: it is not asked.
@@ -64,7 +64,7 @@ pub struct EveryoneTrial {
 #[derive(Clone)]
 pub struct Simulator {
     pub(crate) catalog: Catalog,
-    pub(crate) lookup: Scores,
+    pub(crate) scores: Scores,
     pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
     pub(crate) clock: Clock,
@@ -78,7 +78,7 @@ impl Simulator {
     /// # Errors
     /// [`TrialError`].
     pub async fn simulate(&self, merchant: &Merchant, actor: &Actor, trial: Trial) -> Result<Simulated, TrialError> {
-        let chosen = choose(&self.catalog, &self.lookup, &merchant.id, &trial.perk, trial.choice.clone()).await?;
+        let chosen = choose(&self.catalog, &self.scores, &merchant.id, &trial.perk, trial.choice.clone()).await?;
         let rule = &chosen.rule;
         trial.context.check_for(rule).map_err(TrialError::Context)?;
         // Looked at once: a moment later, now is past.
@@ -107,7 +107,7 @@ impl Simulator {
                 warnings.extend(limits_not_known(&unknown, at));
                 decided
             } else {
-                self.ledger.preview(entry).await?
+                self.ledger.reader().preview(entry).await?
             }
         } else {
             let place = place(merchant, &trial);
@@ -159,7 +159,7 @@ impl Simulator {
         }
         let Some(subject) = &trial.subject else { return Ok(None) };
         let references = self.keyring.subject_refs(&merchant.id, subject);
-        let found = self.lookup.find(&merchant.id, &source.name, references).await?;
+        let found = self.scores.find(&merchant.id, &source.name, references).await?;
         Ok(found.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }))
     }
 
@@ -202,10 +202,10 @@ impl Simulator {
     pub async fn everyone(&self, merchant: &Merchant, trial: EveryoneTrial) -> Result<EveryoneRun, TrialError> {
         let EveryoneTrial { perk, choice, context, at } = trial;
         let Chosen { perk, version, rule, source } =
-            choose(&self.catalog, &self.lookup, &merchant.id, &perk, choice).await?;
+            choose(&self.catalog, &self.scores, &merchant.id, &perk, choice).await?;
         let source = source.ok_or(TrialError::NoScore)?;
         context.check_for(&rule).map_err(TrialError::Context)?;
-        let turn = self.runs.begin(&merchant.id)?;
+        let permit = self.runs.begin(&merchant.id)?;
         let mut warnings = Vec::new();
         let mut published = None;
         if let Some(version) = perk.published_version {
@@ -219,20 +219,20 @@ impl Simulator {
                 published = Some((version, Arc::new(deciding)));
             }
         }
-        let of = self.lookup.count(&merchant.id, &source.name).await?;
+        let of = self.scores.count(&merchant.id, &source.name).await?;
         let source_name = source.name.clone();
         let at = at.unwrap_or_else(|| self.clock.now());
         let question =
             Question { id: perk.id, perk: perk.slug, version, rule, published, source, context, at, warnings };
         Ok(EveryoneRun {
-            lookup: self.lookup.clone(),
+            scores: self.scores.clone(),
             merchant: merchant.id.clone(),
             source: source_name,
             tally: Some(Box::new(Tally::new(question))),
             after: None,
-            progress: Progress { done: 0, of },
+            progress: RunProgress { done: 0, of },
             is_over: false,
-            turn,
+            permit,
         })
     }
 }
@@ -243,25 +243,25 @@ fn place<'a>(merchant: &'a Merchant, trial: &'a Trial) -> Place<'a> {
 
 /// Everyone being counted.
 pub struct EveryoneRun {
-    lookup: Scores,
+    scores: Scores,
     merchant: MerchantId,
     source: SourceName,
     /// Away while a chunk is counted on another thread.
     tally: Option<Box<Tally>>,
     after: Option<SubjectRef>,
-    progress: Progress,
+    progress: RunProgress,
     is_over: bool,
-    turn: Turn,
+    permit: RunPermit,
 }
 
 impl Run for EveryoneRun {
     type Answer = Everyone;
 
-    async fn step(&mut self) -> Result<Option<Progress>, TrialError> {
+    async fn step(&mut self) -> Result<Option<RunProgress>, TrialError> {
         if self.is_over {
             return Ok(None);
         }
-        let page = self.lookup.page(&self.merchant, &self.source, self.after).await?;
+        let page = self.scores.page(&self.merchant, &self.source, self.after).await?;
         let Some((last, _)) = page.last() else {
             self.is_over = true;
             return Ok(None);
@@ -271,7 +271,7 @@ impl Run for EveryoneRun {
         // Scores may come in while they are counted.
         self.progress.of = self.progress.of.max(self.progress.done);
         let mut tally = self.tally.take().ok_or(DatabaseError::Interrupted)?;
-        let tally = self.turn.compute(move || {
+        let tally = self.permit.compute(move || {
             tally.count(page.into_iter());
             tally
         });

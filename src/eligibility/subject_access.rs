@@ -22,13 +22,13 @@ use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::rules::rule::Rule;
 use crate::scores::erasing::ScoreHeld;
-use crate::scores::lookup::{ScoreError, Scores};
+use crate::scores::{ScoreError, Scores};
 
 /// Tells people what is held on them; cheap to clone.
 #[derive(Clone)]
 pub struct SubjectAccess {
     catalog: Catalog,
-    lookup: Scores,
+    scores: Scores,
     ledger: Ledger,
     keyring: Keyring,
 }
@@ -81,8 +81,8 @@ impl SubjectAccess {
     /// One that tells of what `checker` decides.
     #[must_use]
     pub fn beside(checker: &Checker) -> Self {
-        let Checker { catalog, lookup, ledger, keyring, .. } = checker.clone();
-        Self { catalog, lookup, ledger, keyring }
+        let Checker { catalog, scores, ledger, keyring, .. } = checker.clone();
+        Self { catalog, scores, ledger, keyring }
     }
 
     /// The record held on the person, with up to `most` events behind `cursor`, oldest first. That it was
@@ -99,18 +99,18 @@ impl SubjectAccess {
         cursor: Option<&str>,
         most: usize,
     ) -> Result<PersonalRecord, DisclosureError> {
-        let person = self.ledger.find_person(&merchant.id, handle).await?;
+        let person = self.ledger.reader().find_person(&merchant.id, handle).await?;
         let held = if cursor.is_some() {
             None
         } else {
             self.ledger.record_read(&merchant.id, person.as_ref(), by).await?;
             let references = self.keyring.subject_refs(&merchant.id, handle);
             let limits = match &person {
-                Some(person) => self.ledger.limits_of(&merchant.id, person).await?,
+                Some(person) => self.ledger.reader().limits_of(&merchant.id, person).await?,
                 None => Vec::new(),
             };
-            let pruned_before = self.ledger.pruned_before(&merchant.id).await?;
-            Some(Held { scores: self.lookup.held_on(&merchant.id, references).await?, limits, pruned_before })
+            let pruned_before = self.ledger.reader().pruned_before(&merchant.id).await?;
+            Some(Held { scores: self.scores.held_on(&merchant.id, references).await?, limits, pruned_before })
         };
         let Some(person) = person else {
             if cursor.is_some() {
@@ -119,7 +119,7 @@ impl SubjectAccess {
             }
             return Ok(PersonalRecord { person: None, held, events: Vec::new(), next: None });
         };
-        let page = self.ledger.personal_events(&merchant.id, &person, cursor, most).await?;
+        let page = self.ledger.reader().personal_events(&merchant.id, &person, cursor, most).await?;
         let (mut zones, mut events) = (HashMap::new(), Vec::with_capacity(page.events.len()));
         for event in page.events {
             events.push(self.told(merchant, event, &mut zones).await?);

@@ -32,8 +32,8 @@ use crate::perks::error::PerkError;
 use crate::perks::keys::OnSite;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
+use crate::scores::Scores;
 use crate::scores::cache::{CacheConfig, ScoreCache};
-use crate::scores::lookup::Scores;
 use crate::settings::{self, Settings, master_key};
 use crate::tokens::Verifier;
 
@@ -52,7 +52,7 @@ pub struct Gateway {
     pub ledger: Ledger,
     pub directory: Directory,
     pub catalog: Catalog,
-    pub lookup: Scores,
+    pub scores: Scores,
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub simulator: Simulator,
@@ -71,7 +71,7 @@ pub struct Gateway {
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     #[error(transparent)]
-    MasterKey(#[from] master_key::MasterKeyError),
+    MasterKey(#[from] master_key::MasterKeySourceError),
     #[error("the master key can't be read: {0}")]
     MasterKeyForm(#[from] crate::keyring::MasterKeyError),
     #[error(transparent)]
@@ -147,12 +147,12 @@ impl Gateway {
             None => ScoreCache::memory(&cache, clock.clone()),
             Some(link) => ScoreCache::tiered(&cache, link.clone(), keyring.cache_key(), clock.clone(), &entropy),
         };
-        let lookup = Scores::new(database.clone(), cache);
+        let scores = Scores::new(database.clone(), cache);
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
         let checker = Checker {
             catalog: catalog.clone(),
-            lookup: lookup.clone(),
+            scores: scores.clone(),
             ledger: ledger.clone(),
             keyring: keyring.clone(),
             issuer: Issuer::new(keyring.clone()),
@@ -184,7 +184,7 @@ impl Gateway {
             ledger,
             directory,
             catalog,
-            lookup,
+            scores,
             checker,
             redeemer,
             simulator,
@@ -204,7 +204,6 @@ impl Gateway {
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
-        tasks.spawn(self.ledger.clone().keep_subtrees(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
     }
@@ -246,15 +245,15 @@ fn anchoring(anchors: &settings::Anchors) -> Anchoring {
 /// The tools that try rules out: they work with what checks work with.
 fn trials(checker: &Checker) -> (Simulator, Backtester) {
     let runs = Runs::default();
-    let Checker { catalog, lookup, ledger, keyring, clock, entropy, .. } = checker.clone();
+    let Checker { catalog, scores, ledger, keyring, clock, entropy, .. } = checker.clone();
     let backtester = Backtester {
         catalog: catalog.clone(),
-        lookup: lookup.clone(),
+        scores: scores.clone(),
         ledger: ledger.clone(),
         clock: clock.clone(),
         runs: runs.clone(),
     };
-    (Simulator { catalog, lookup, ledger, keyring, clock, entropy, runs }, backtester)
+    (Simulator { catalog, scores, ledger, keyring, clock, entropy, runs }, backtester)
 }
 
 /// A replica that made a change tells the others, which then look at once instead of at their next

@@ -14,10 +14,10 @@ impl Gateway {
     /// Sets the gauges to how things are now.
     pub async fn observe(&self) {
         let meters = meters();
-        let (waiting, limit) = self.ledger.queue();
-        meters.ledger_queue.set_count([], waiting as u64);
-        meters.ledger_queue_limit.set_count([], limit as u64);
-        meters.limits_near_full.set_count([], self.ledger.limits_near_full() as u64);
+        let load = self.ledger.load();
+        meters.ledger_queue.set_count([], load.waiting as u64);
+        meters.ledger_queue_limit.set_count([], load.capacity as u64);
+        meters.limits_near_full.set_count([], load.limits_near_full as u64);
 
         let began = self.keyring.token_key().signs_from();
         meters.token_key_age.set([], self.clock.now().duration_since(began).as_secs_f64().max(0.0));
@@ -42,7 +42,7 @@ impl Gateway {
         }
         let ledger = self.ledger.clone();
         let read = tokio::spawn(async move {
-            if let Ok((logs, events)) = ledger.log_totals().await {
+            if let Ok((logs, events)) = ledger.reader().log_totals().await {
                 meters().logs.set_count([], logs);
                 meters().log_events.set_count([], events);
             }

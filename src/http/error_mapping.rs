@@ -19,9 +19,9 @@ use crate::ledger::cases::contest::{ContestError, MOST_ADDED};
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::read::browse::BrowseError;
 use crate::perks::error::PerkError;
-use crate::scores::lookup::ScoreError;
+use crate::scores::ScoreError;
 use crate::scores::score::{ScoreFault, SourceFault};
-use crate::web::problem::{Kind, Problem, Spot};
+use crate::web::problem::{FieldError, Kind, Problem};
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
@@ -73,9 +73,9 @@ impl From<AccessError> for Problem {
                 Self::new(Kind::AlreadyExists, format!("There is a merchant `{slug}` already."))
             }
             AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
-            AccessError::Unfit(flaws) => {
-                Self::invalid(flaws.into_iter().map(|flaw| Spot::at(flaw.pointer, flaw.code, flaw.detail)).collect())
-            }
+            AccessError::Unfit(flaws) => Self::invalid(
+                flaws.into_iter().map(|flaw| FieldError::at(flaw.pointer, flaw.code, flaw.detail)).collect(),
+            ),
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),
             AccessError::Database(error) => error.into(),
@@ -86,7 +86,7 @@ impl From<AccessError> for Problem {
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
         let spot = |parameter, error: &ExportError| {
-            Self::invalid(vec![Spot::parameter(parameter, "invalid_value", error.to_string())])
+            Self::invalid(vec![FieldError::parameter(parameter, "invalid_value", error.to_string())])
         };
         match error {
             ExportError::Reversed => spot("to", &error),
@@ -101,7 +101,7 @@ impl From<BrowseError> for Problem {
     fn from(error: BrowseError) -> Self {
         match error {
             BrowseError::Cursor => {
-                Self::invalid(vec![Spot::parameter("cursor", "invalid_value", BrowseError::Cursor.to_string())])
+                Self::invalid(vec![FieldError::parameter("cursor", "invalid_value", BrowseError::Cursor.to_string())])
             }
             BrowseError::Crowded => Self::new(Kind::RateLimited, BrowseError::Crowded.to_string()).retry_after(1),
             BrowseError::Ledger(error) => error.into(),
@@ -132,7 +132,7 @@ impl From<LedgerError> for Problem {
 impl From<PerkError> for Problem {
     fn from(error: PerkError) -> Self {
         let unfit = |pointer: &'static str, error: NameError| {
-            Self::invalid(vec![Spot::at(pointer, "invalid_value", error.to_string())])
+            Self::invalid(vec![FieldError::at(pointer, "invalid_value", error.to_string())])
         };
         match error {
             PerkError::NotFound(perk) => {
@@ -176,7 +176,7 @@ impl From<PerkError> for Problem {
                 let spot = |issue: Issue| {
                     let detail =
                         format!("That version's rule can't work any more, at {}: {}", issue.pointer, issue.detail);
-                    Spot::at("/to", issue.code, detail)
+                    FieldError::at("/to", issue.code, detail)
                 };
                 Self::invalid(issues.into_iter().map(spot).collect())
             }
@@ -198,13 +198,13 @@ impl From<ScoreError> for Problem {
                     ScoreFault::InFuture => ("/observed_at", "in_future"),
                     ScoreFault::Unobserved => ("/observed_at", "too_old"),
                 };
-                Self::invalid(vec![Spot::at(pointer, code, fault.to_string())])
+                Self::invalid(vec![FieldError::at(pointer, code, fault.to_string())])
             }
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::AlreadyExists, "There is a source of this name already.")
             }
             ScoreError::Source(fault @ SourceFault::EmptyScale) => {
-                Self::invalid(vec![Spot::at("/max", "empty_scale", fault.to_string())])
+                Self::invalid(vec![FieldError::at("/max", "empty_scale", fault.to_string())])
             }
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
@@ -286,7 +286,7 @@ impl From<ReferralDecisionError> for Problem {
             ReferralDecisionError::AlreadyDecided => {
                 Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at its address.")
             }
-            ReferralDecisionError::UnknownTier(known) => Self::invalid(vec![Spot::at(
+            ReferralDecisionError::UnknownTier(known) => Self::invalid(vec![FieldError::at(
                 "/tier",
                 "unknown_tier",
                 format!("the rule that referred this has no such tier: use {}", known.join(", ")),
@@ -319,7 +319,7 @@ impl From<ReferralDecisionError> for Problem {
 impl From<TrialError> for Problem {
     fn from(error: TrialError) -> Self {
         let unfit = |pointer: &'static str, code: &'static str, error: &TrialError| {
-            Self::invalid(vec![Spot::at(pointer, code, error.to_string())])
+            Self::invalid(vec![FieldError::at(pointer, code, error.to_string())])
         };
         match error {
             TrialError::Perk(error) => error.into(),
@@ -348,7 +348,7 @@ impl From<RedeemError> for Problem {
                 "This token was spent at another door, with another key, or in another attempt.",
             ),
             RedeemError::Token(error) => {
-                let spot = Spot::at("/token", error.slug(), error.to_string());
+                let spot = FieldError::at("/token", error.slug(), error.to_string());
                 Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, error.to_string()) }
             }
             RedeemError::Check(error) => error.into(),

@@ -105,7 +105,7 @@ mod tests {
     use futures_util::StreamExt as _;
 
     use super::*;
-    use crate::eligibility::runs::Progress;
+    use crate::eligibility::runs::RunProgress;
 
     /// So many steps of one each, the last of which may fail.
     struct Counted {
@@ -117,12 +117,12 @@ mod tests {
     impl Run for Counted {
         type Answer = &'static str;
 
-        async fn step(&mut self) -> Result<Option<Progress>, TrialError> {
+        async fn step(&mut self) -> Result<Option<RunProgress>, TrialError> {
             if self.done == self.of {
                 return if self.fails { Err(TrialError::NoScore) } else { Ok(None) };
             }
             self.done += 1;
-            Ok(Some(Progress { done: self.done, of: self.of }))
+            Ok(Some(RunProgress { done: self.done, of: self.of }))
         }
 
         fn finish(self) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Principal;
 use crate::gateway::Gateway;
-use crate::ledger::idempotency::{Claim, Scope};
+use crate::ledger::idempotency::{Claim, KeyScope};
 use crate::web::params::IdempotencyKey;
 use crate::web::problem::{Kind, Problem};
 
@@ -107,7 +107,7 @@ async fn told(
         return Ok(Kept::Now(work.await?));
     };
     let merchant = caller.merchant.as_ref().map(|merchant| merchant.id.clone());
-    let scope = Scope { merchant, key: caller.key.clone(), operation };
+    let scope = KeyScope { merchant, key: caller.key.clone(), operation };
     let claimed = match gateway.ledger.claim(scope, gateway.ledger.idempotency(&key, request_hash)).await? {
         Claim::Fresh(claimed) => claimed,
         Claim::Answered(answer) => {

@@ -44,10 +44,10 @@ async fn a_refused_request_frees_its_key_and_each_caller_has_its_own() {
 #[actix_web::test]
 async fn a_claim_whose_work_was_cut_off_waits_and_is_then_taken_over() {
     use crate::ledger::entry::Idempotency;
-    use crate::ledger::idempotency::{Claim, Scope};
+    use crate::ledger::idempotency::{Claim, KeyScope};
     let rig = Rig::start().await;
     let key = crate::foundation::ids::KeyId::new(rig.gateway.clock.now(), &rig.gateway.entropy);
-    let scope = Scope { merchant: None, key, operation: "merchants".into() };
+    let scope = KeyScope { merchant: None, key, operation: "merchants".into() };
     let asked = Idempotency { key: "k1".into(), request_hash: [7; 32] };
     let claim = || rig.gateway.ledger.claim(scope.clone(), asked.clone());
     assert!(matches!(claim().await.unwrap(), Claim::Fresh(_)));

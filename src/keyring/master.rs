@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::zeroize::Zeroizing;
 
-use super::Purpose;
+use super::KeyPurpose;
 use super::seal::{SealKey, mac};
 use crate::foundation::entropy::Entropy;
 
@@ -67,7 +67,7 @@ impl MasterKey {
 
     /// Version, 8 bytes that tell master keys apart, and the sealed secret. The purpose and `kid`
     /// are bound to it, so that a row can't stand in for another.
-    pub(super) fn wrap(&self, purpose: Purpose, kid: &str, secret: &[u8; 32], entropy: &Entropy) -> Vec<u8> {
+    pub(super) fn wrap(&self, purpose: KeyPurpose, kid: &str, secret: &[u8; 32], entropy: &Entropy) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.check());
         out.append(&mut self.seal_key().seal(&aad(purpose, kid), secret, entropy));
@@ -76,7 +76,7 @@ impl MasterKey {
 
     pub(super) fn unwrap(
         &self,
-        purpose: Purpose,
+        purpose: KeyPurpose,
         kid: &str,
         wrapped: &[u8],
     ) -> Result<Zeroizing<[u8; 32]>, UnwrapError> {
@@ -106,7 +106,7 @@ impl MasterKey {
     }
 }
 
-fn aad(purpose: Purpose, kid: &str) -> Vec<u8> {
+fn aad(purpose: KeyPurpose, kid: &str) -> Vec<u8> {
     format!("perkgate key v1\0{purpose}\0{kid}").into_bytes()
 }
 
@@ -139,13 +139,13 @@ mod tests {
     fn a_wrapped_key_opens_only_under_its_master_key_purpose_and_name() {
         let entropy = Entropy::seeded(1);
         let (key, other) = (MasterKey::generate(&entropy), MasterKey::generate(&entropy));
-        let wrapped = key.wrap(Purpose::Token, "a", &[7; 32], &entropy);
-        assert_eq!(*key.unwrap(Purpose::Token, "a", &wrapped).unwrap(), [7; 32]);
-        assert_eq!(other.unwrap(Purpose::Token, "a", &wrapped), Err(UnwrapError::OtherMasterKey));
-        assert_eq!(key.unwrap(Purpose::Log, "a", &wrapped), Err(UnwrapError::Damaged));
-        assert_eq!(key.unwrap(Purpose::Token, "b", &wrapped), Err(UnwrapError::Damaged));
+        let wrapped = key.wrap(KeyPurpose::Token, "a", &[7; 32], &entropy);
+        assert_eq!(*key.unwrap(KeyPurpose::Token, "a", &wrapped).unwrap(), [7; 32]);
+        assert_eq!(other.unwrap(KeyPurpose::Token, "a", &wrapped), Err(UnwrapError::OtherMasterKey));
+        assert_eq!(key.unwrap(KeyPurpose::Log, "a", &wrapped), Err(UnwrapError::Damaged));
+        assert_eq!(key.unwrap(KeyPurpose::Token, "b", &wrapped), Err(UnwrapError::Damaged));
         for cut in 0..wrapped.len() {
-            assert!(key.unwrap(Purpose::Token, "a", &wrapped[..cut]).is_err(), "{cut}");
+            assert!(key.unwrap(KeyPurpose::Token, "a", &wrapped[..cut]).is_err(), "{cut}");
         }
     }
 }

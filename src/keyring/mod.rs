@@ -2,7 +2,7 @@
 //!
 //! [`Keyring::open`] reads them once and makes what is missing; signing and looking up do no I/O.
 //! `ledger::read::published` reads them again whenever their epoch has moved, so that what another replica makes or
-//! withdraws holds here too; `rotation.rs` makes the next one and withdraws one. To add a purpose: a [`Purpose`], its
+//! withdraws holds here too; `rotation.rs` makes the next one and withdraws one. To add a purpose: a [`KeyPurpose`], its
 //! unwrapped type, and its place in `snapshot.rs`.
 
 pub mod cache_key;
@@ -48,13 +48,13 @@ pub const IDEMPOTENCY_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// The purpose of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum KeyPurpose {
     Token,
     Log,
     Hash,
 }
 
-impl Purpose {
+impl KeyPurpose {
     const ALL: [Self; 3] = [Self::Token, Self::Log, Self::Hash];
 
     fn parse(text: &str) -> Option<Self> {
@@ -62,7 +62,7 @@ impl Purpose {
     }
 }
 
-impl fmt::Display for Purpose {
+impl fmt::Display for KeyPurpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "token",
@@ -83,7 +83,7 @@ pub enum KeyringError {
     Damaged { kid: String },
     /// There was one, and now there is none.
     #[error("there is no {purpose} key")]
-    Missing { purpose: Purpose },
+    Missing { purpose: KeyPurpose },
     /// Sealed under another key or for something else, or changed since.
     #[error("the sealed {what} can't be opened")]
     Unreadable { what: &'static str },
@@ -273,8 +273,8 @@ fn make_missing(
         Err(error) => return Err(error),
     }
     let now = clock.now();
-    for purpose in Purpose::ALL {
-        if !rows.iter().any(|row| Purpose::parse(&row.purpose) == Some(purpose)) {
+    for purpose in KeyPurpose::ALL {
+        if !rows.iter().any(|row| KeyPurpose::parse(&row.purpose) == Some(purpose)) {
             store::insert(conn, &snapshot::new_row(purpose, now, now, master, entropy)?)?;
         }
     }
@@ -319,7 +319,7 @@ pub(crate) mod tests {
             self.database.read_blocking::<_, KeyringError>(|conn| Ok(store::list(conn)?)).unwrap()
         }
 
-        fn row(&self, purpose: Purpose) -> KeyRow {
+        fn row(&self, purpose: KeyPurpose) -> KeyRow {
             self.rows().into_iter().find(|row| row.purpose == purpose.to_string()).unwrap()
         }
 
@@ -379,8 +379,8 @@ pub(crate) mod tests {
         let other = MasterKey::generate(&Entropy::seeded(2));
         assert!(matches!(fixture.open_with(&other), Err(KeyringError::WrongMasterKey { .. })));
         // Nor does it fill a gap beside keys that it can't read.
-        let log = fixture.row(Purpose::Log);
-        let also_hash = KeyRow { kid: "hash-2".into(), ..fixture.row(Purpose::Hash) };
+        let log = fixture.row(KeyPurpose::Log);
+        let also_hash = KeyRow { kid: "hash-2".into(), ..fixture.row(KeyPurpose::Hash) };
         fixture.replace(&log.kid, &also_hash);
         assert!(matches!(fixture.open_with(&other), Err(KeyringError::WrongMasterKey { .. })));
         assert_eq!(fixture.rows().len(), 3);
@@ -390,7 +390,7 @@ pub(crate) mod tests {
     fn a_changed_or_moved_row_is_found() {
         let fixture = Fixture::new();
         let keyring = fixture.open();
-        let (token, log) = (fixture.row(Purpose::Token), fixture.row(Purpose::Log));
+        let (token, log) = (fixture.row(KeyPurpose::Token), fixture.row(KeyPurpose::Log));
         let mut bent = token.clone();
         *bent.wrapped.last_mut().unwrap() ^= 1;
         let other_public = KeyRow { public_key: log.public_key.clone(), ..token.clone() };

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::store::{self, KeyRow};
-use super::{EPOCH, IDEMPOTENCY_WINDOW, Keyring, KeyringError, LONGEST_TOKEN_TTL, Purpose, snapshot};
+use super::{EPOCH, IDEMPOTENCY_WINDOW, KeyPurpose, Keyring, KeyringError, LONGEST_TOKEN_TTL, snapshot};
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
@@ -19,7 +19,7 @@ const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
     pub kid: String,
-    pub purpose: Purpose,
+    pub purpose: KeyPurpose,
     /// RFC 8032; the hash key has none.
     pub public_key: Option<[u8; 32]>,
     pub signs_from: Timestamp,
@@ -64,7 +64,7 @@ impl KeyRecord {
         };
         Some(Self {
             kid: row.kid.clone(),
-            purpose: Purpose::parse(&row.purpose)?,
+            purpose: KeyPurpose::parse(&row.purpose)?,
             public_key,
             signs_from: from_micros(row.signs_from),
             retires_at: row.retires_at.map(from_micros),
@@ -109,7 +109,7 @@ impl Keyring {
         let now = inner.clock.now();
         let ahead = i64::try_from(ahead.as_micros().max(0)).unwrap_or(i64::MAX);
         let signs_from = from_micros(now.as_microsecond().saturating_add(ahead));
-        let row = snapshot::new_row(Purpose::Token, now, signs_from, &inner.master, &inner.entropy)?;
+        let row = snapshot::new_row(KeyPurpose::Token, now, signs_from, &inner.master, &inner.entropy)?;
         store::lock(conn)?;
         store::insert(conn, &row)?;
         bump_epoch(conn, EPOCH)?;
@@ -129,7 +129,7 @@ impl Keyring {
             }
         }
         let key = KeyRecord::of(&KeyRow { retires_at: own, ..row });
-        Ok(Rotation { key: key.ok_or(KeyringError::Missing { purpose: Purpose::Token })?, retires })
+        Ok(Rotation { key: key.ok_or(KeyringError::Missing { purpose: KeyPurpose::Token })?, retires })
     }
 
     /// Withdraws a token key, inside a transaction: each replica that has read it neither publishes nor believes
@@ -142,7 +142,7 @@ impl Keyring {
         let inner = &self.inner;
         store::lock(conn)?;
         let all = store::list(conn)?;
-        let is_named = |row: &&KeyRow| row.kid == kid && Purpose::parse(&row.purpose) == Some(Purpose::Token);
+        let is_named = |row: &&KeyRow| row.kid == kid && KeyPurpose::parse(&row.purpose) == Some(KeyPurpose::Token);
         let Some(named) = all.iter().find(is_named) else { return Ok(None) };
         if let Some(at) = named.revoked_at {
             return Ok(Some(Revocation { kid: kid.to_owned(), revoked_at: from_micros(at), change: None }));
@@ -173,12 +173,12 @@ impl Keyring {
             }
             (_, None) => {
                 is_new = true;
-                let row = snapshot::new_row(Purpose::Token, now, now, &inner.master, &inner.entropy)?;
+                let row = snapshot::new_row(KeyPurpose::Token, now, now, &inner.master, &inner.entropy)?;
                 store::insert(conn, &row)?;
                 row
             }
         };
-        let next = KeyRecord::of(&next).ok_or(KeyringError::Missing { purpose: Purpose::Token })?;
+        let next = KeyRecord::of(&next).ok_or(KeyringError::Missing { purpose: KeyPurpose::Token })?;
         let change = Some(Succession { next, is_new, retires });
         Ok(Some(Revocation { kid: kid.to_owned(), revoked_at: now, change }))
     }
@@ -191,14 +191,14 @@ impl Keyring {
     ) -> Result<std::sync::Arc<super::TokenKey>, KeyringError> {
         let made = self.inner.database.write_blocking(|conn| self.rotate(conn, ahead))?;
         self.refresh()?;
-        self.find_token_key(&made.key.kid).ok_or(KeyringError::Missing { purpose: Purpose::Token })
+        self.find_token_key(&made.key.kid).ok_or(KeyringError::Missing { purpose: KeyPurpose::Token })
     }
 }
 
 /// The token keys that were not withdrawn, in the order they take over from each other.
 fn valid_token_keys(conn: &mut AnyConnection) -> Result<Vec<KeyRow>, DatabaseError> {
     let mut keys = store::list(conn)?;
-    keys.retain(|row| Purpose::parse(&row.purpose) == Some(Purpose::Token) && row.revoked_at.is_none());
+    keys.retain(|row| KeyPurpose::parse(&row.purpose) == Some(KeyPurpose::Token) && row.revoked_at.is_none());
     Ok(keys)
 }
 

@@ -11,7 +11,7 @@ use super::store::KeyRow;
 use super::subject_key::HashKey;
 use super::token_key::{SigningPair, TokenKey};
 use super::token_names::thumbprint;
-use super::{KeyringError, Purpose};
+use super::{KeyPurpose, KeyringError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::entropy::Entropy;
 
@@ -44,9 +44,9 @@ impl Snapshot {
         }
         let missing = |purpose| KeyringError::Missing { purpose };
         Ok(Self {
-            first_token: tokens.first().cloned().ok_or_else(|| missing(Purpose::Token))?,
-            newest_log: logs.last().cloned().ok_or_else(|| missing(Purpose::Log))?,
-            hash: hash.ok_or_else(|| missing(Purpose::Hash))?,
+            first_token: tokens.first().cloned().ok_or_else(|| missing(KeyPurpose::Token))?,
+            newest_log: logs.last().cloned().ok_or_else(|| missing(KeyPurpose::Log))?,
+            hash: hash.ok_or_else(|| missing(KeyPurpose::Hash))?,
             tokens,
             logs,
         })
@@ -78,18 +78,18 @@ pub(super) enum Unwrapped {
 /// [`KeyringError::WrongMasterKey`], [`KeyringError::Damaged`].
 pub(super) fn unwrap(row: &KeyRow, master: &MasterKey) -> Result<Unwrapped, KeyringError> {
     let damaged = || KeyringError::Damaged { kid: row.kid.clone() };
-    let purpose = Purpose::parse(&row.purpose).ok_or_else(damaged)?;
+    let purpose = KeyPurpose::parse(&row.purpose).ok_or_else(damaged)?;
     let secret = master.unwrap(purpose, &row.kid, &row.wrapped).map_err(|e| match e {
         UnwrapError::OtherMasterKey => KeyringError::WrongMasterKey { kid: row.kid.clone() },
         UnwrapError::Damaged => damaged(),
     })?;
-    if purpose == Purpose::Hash {
+    if purpose == KeyPurpose::Hash {
         return Ok(Unwrapped::Hash(Arc::new(HashKey::new(&secret))));
     }
     let pair = SigningPair::from_seed(&secret)
         .filter(|pair| row.public_key.as_deref() == Some(pair.public_key()))
         .ok_or_else(damaged)?;
-    if purpose == Purpose::Token {
+    if purpose == KeyPurpose::Token {
         let (retires_at, revoked_at) = (row.retires_at.map(from_micros), row.revoked_at.map(from_micros));
         let key = TokenKey::new(pair, from_micros(row.signs_from), retires_at, revoked_at);
         return Ok(Unwrapped::Token(Arc::new(key)));
@@ -99,7 +99,7 @@ pub(super) fn unwrap(row: &KeyRow, master: &MasterKey) -> Result<Unwrapped, Keyr
 
 /// A row with a new random key in it.
 pub(super) fn new_row(
-    purpose: Purpose,
+    purpose: KeyPurpose,
     now: Timestamp,
     signs_from: Timestamp,
     master: &MasterKey,
@@ -107,14 +107,14 @@ pub(super) fn new_row(
 ) -> Result<KeyRow, KeyringError> {
     let secret = secrecy::zeroize::Zeroizing::new(entropy.bytes::<32>());
     let public_key = match purpose {
-        Purpose::Hash => None,
-        Purpose::Token | Purpose::Log => {
+        KeyPurpose::Hash => None,
+        KeyPurpose::Token | KeyPurpose::Log => {
             Some(*SigningPair::from_seed(&secret).ok_or(KeyringError::Missing { purpose })?.public_key())
         }
     };
     let kid = match (purpose, &public_key) {
-        (Purpose::Token, Some(public_key)) => thumbprint(public_key),
-        (Purpose::Log, Some(public_key)) => log_key_name(public_key),
+        (KeyPurpose::Token, Some(public_key)) => thumbprint(public_key),
+        (KeyPurpose::Log, Some(public_key)) => log_key_name(public_key),
         _ => HASH_KID.to_owned(),
     };
     Ok(KeyRow {

@@ -64,22 +64,22 @@ pub struct EventDraft {
     pub actor: Actor,
     /// The facts, which name nobody.
     pub facts: WrittenFacts,
-    pub personal: Option<Personal>,
+    pub personal: Option<SealedFields>,
 }
 
 /// The part of an event that may name a person: it is sealed under their key, and lost with it. Where the key is
 /// lost already, so is this.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Personal {
+pub struct SealedFields {
     /// The name that the merchant's events have for the person.
     pub subject: String,
     /// An object.
     pub fields: Json,
 }
 
-impl fmt::Debug for Personal {
+impl fmt::Debug for SealedFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Personal").field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("SealedFields").field("subject", &self.subject).finish_non_exhaustive()
     }
 }
 

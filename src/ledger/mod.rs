@@ -17,10 +17,18 @@
 //! a person by their pseudonym only, as `subject`: by that they are found for their record (`read/person.rs`),
 //! and what is personal beside it is sealed under their secret.
 //!
+//! - this page: the whole interface of [`Ledger`], which records; that of [`LedgerReader`] is the page of `read/`
 //! - `write/`: the one thread, its batches and transactions: checks (`check`), redemptions, limits (`admission`), heads
-//! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten
+//! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten; `tend`: when
 //! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
 //! - `entry`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
+//!
+//! # What holds for every method that records
+//! Before: the caller is authorized, and acts for the merchant that it names: what is another merchant's is not found.
+//! After `Ok`: rows and events are committed, together, with the new signed head of each log that they stand in.
+//! After an error nothing is recorded, unless it is in doubt ([`LedgerError::InDoubt`], [`DatabaseError::InDoubt`]): the
+//! answer did not come in time, or the database broke off during the commit, and only a retry or a look shows which.
+//! [`LedgerError::Busy`]: it never began. A job that still waits when its caller gives up is not done later.
 //!
 //! To record something new: give it an event kind, write its rows and its event in one
 //! [`Ledger::change`], or, when it is hot, make it a kind of `write::writer::Job`.
@@ -37,178 +45,150 @@ pub mod read;
 mod recorded;
 pub mod retention;
 pub mod store;
+mod tend;
 pub mod write;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 pub use context::WriterContext;
 pub use error::LedgerError;
+pub use read::LedgerReader;
 pub use read::published::PublishedKeys;
 pub use recorded::Recorded;
+pub use write::handle::WriterLoad;
 
-use crate::database::{Abort, AnyConnection, DatabaseError};
-use crate::decision::decided::Decided;
-use crate::foundation::ids::{CheckId, EventId, GrantId, MerchantId};
-use crate::foundation::subject::{Pseudonym, hex};
-use crate::telemetry::Outage;
-use entry::{CheckEntry, CheckRecord, EventDraft, Grant, Idempotency, RedeemEntry, Redeemed};
-use read::searches::Searches;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::{GrantId, MerchantId};
+use crate::foundation::subject::hex;
+use crate::keyring::rotation::{Revocation, Rotation};
+use cases::contest::{self, Contest, ContestError, Objection};
+use cases::referral::{self, Resolution, ResolveError, Resolved};
+use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency, RedeemEntry, Redeemed};
+use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
+use idempotency::{Claim, Claimed, KeyScope};
+use read::person::{self, Person};
+use retention::erasure::{self, Erased, Erasure, Purge};
+use retention::pruning::{self, Plan};
 use write::batch::CheckOutcome;
-use write::transaction::{Transaction, Turn};
-use write::writer::{Job, Reply, Writer, WriterState};
+use write::gateway_keys::{self, RotationError};
+use write::handle::WriterHandle;
 
 /// The time for which an idempotency key stands for its first answer.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 
-/// The time after an entry's deadline in which its caller still hears what became of it.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// Between two looks at a ledger that failed.
-const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
-
-/// The longest time a look at the database may take.
-const CONFIRM_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Between two sweeps of what has expired.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
-
 /// The handle of the one writer; cheap to clone. The writer ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Ledger {
-    queue: mpsc::Sender<Job>,
-    context: WriterContext,
-    /// Closed when the writer's thread is over.
-    running: watch::Receiver<()>,
-    writer: Arc<WriterState>,
-    /// True if the database's files may hold what an erasure deleted.
-    purge_pending: Arc<AtomicBool>,
-    searches: Searches,
+    writer: WriterHandle,
+    reader: LedgerReader,
+    purge: Purge,
 }
 
 impl Ledger {
-    /// Starts the writer's thread. `queue` bounds what may wait, `largest_batch` what one
-    /// transaction takes.
+    /// Starts the writer's thread. `queue` bounds what may wait, `largest_batch` what one transaction takes.
     ///
     /// # Errors
     /// When the thread can't be made.
     pub fn start(context: WriterContext, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(queue.max(1));
-        let state = Arc::<WriterState>::default();
-        let writer = Writer::new(context.clone(), receiver, largest_batch.max(1), state.clone());
-        let (ended, running) = watch::channel(());
-        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-            writer.run();
-            drop(ended);
-        })?;
-        Ok(Self {
-            queue: sender,
-            context,
-            running,
-            writer: state,
-            purge_pending: Arc::default(),
-            searches: Searches::default(),
-        })
+        let (reader, purge) = (LedgerReader::new(context.clone()), Purge::new(context.database.clone()));
+        Ok(Self { writer: WriterHandle::start(context, queue, largest_batch)?, reader, purge })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Drop every handle
     /// after asking for this and before awaiting it: it ends with the last of them.
     pub fn ended(&self) -> impl Future<Output = ()> + use<> {
-        let mut running = self.running.clone();
-        async move { while running.changed().await.is_ok() {} }
+        self.writer.ended()
+    }
+
+    /// Looks after what no request does (`tend.rs`), until cancelled; every replica may. Without it a ledger that failed
+    /// recovers with the next request only, what has expired is kept, and proofs over old logs stay slow.
+    pub async fn tend(self, cancel: CancellationToken) {
+        tend::until_cancelled(&self, &cancel).await;
+    }
+
+    /// The side that reads back what was recorded.
+    pub const fn reader(&self) -> &LedgerReader {
+        &self.reader
+    }
+
+    /// The context that the ledger works with: for reading back what it wrote.
+    pub const fn context(&self) -> &WriterContext {
+        &self.writer.context
+    }
+
+    /// Tells whether the last transaction failed for a reason that the next will meet too. No I/O.
+    pub fn is_failing(&self) -> bool {
+        self.writer.is_failing()
+    }
+
+    /// The load of the writer now. No I/O.
+    #[must_use]
+    pub fn load(&self) -> WriterLoad {
+        self.writer.load()
+    }
+
+    // Checks and redemptions.
+
+    /// Admits and records a check: its event, its use of limits, its grant or referral. A retry under its idempotency
+    /// key gets the first one's record, [`LedgerError::KeyReused`] if it asks something else; without a key it
+    /// is a check of its own. Nothing is begun after the entry's deadline.
+    pub async fn check(&self, entry: CheckEntry) -> Result<Recorded<CheckRecord>, LedgerError> {
+        match self.writer.check(entry).await? {
+            CheckOutcome::Recorded(record) => Ok(Recorded::new(*record)),
+            CheckOutcome::KeyReused => Err(LedgerError::KeyReused),
+        }
+    }
+
+    /// Spends a token that the caller has verified, with its event; a refusal records nothing. Of several attempts at a
+    /// single-use token one wins. The same attempt of the same door gets the first answer until the grant ends.
+    pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
+        self.writer.redeem(entry).await
     }
 
     /// A caller's idempotency key and request as they are kept. Clients build keys from member
     /// numbers and the request names a person, so neither is stored as it is, nor by a hash that
     /// anybody could try handles against.
     pub fn idempotency(&self, key: &str, request_hash: [u8; 32]) -> Idempotency {
+        let keyring = &self.context().keyring;
         Idempotency {
-            key: hex(&self.context.keyring.blind(&[b"key\0", key.as_bytes()])),
-            request_hash: self.context.keyring.blind(&[b"request\0", &request_hash]),
+            key: hex(&keyring.blind(&[b"key\0", key.as_bytes()])),
+            request_hash: keyring.blind(&[b"request\0", &request_hash]),
         }
     }
 
     /// A door's attempt as it is kept, for the same reason.
     pub fn attempt(&self, attempt: &str) -> String {
-        hex(&self.context.keyring.blind(&[b"attempt\0", attempt.as_bytes()]))
+        hex(&self.context().keyring.blind(&[b"attempt\0", attempt.as_bytes()]))
     }
 
-    /// Admits and records a check, or replays the answer recorded for its idempotency key.
-    pub async fn check(&self, entry: CheckEntry) -> Result<Recorded<CheckRecord>, LedgerError> {
-        let until = entry.deadline + GRACE;
-        match self.submit(|reply| Job::Check(Box::new(entry), reply), until).await? {
-            CheckOutcome::Recorded(record) => Ok(Recorded::new(*record)),
-            CheckOutcome::KeyReused => Err(LedgerError::KeyReused),
-        }
+    // Other requests under an idempotency key.
+
+    /// Claims an idempotency key for work that the caller does itself. After [`Claim::Fresh`] it stands, durably, until
+    /// [`Ledger::keep`] or [`Ledger::release`]; a claim whose work was cut off may be taken over after a minute. A retry
+    /// gets the answer that was kept, or [`Claim::InProgress`]; [`LedgerError::KeyReused`] if it asks something else.
+    pub async fn claim(&self, scope: KeyScope, idempotency: Idempotency) -> Result<Claim, LedgerError> {
+        idempotency::claim(self.context(), scope, idempotency).await
     }
 
-    /// The answer that [`Ledger::check`] would give now. Nothing is recorded and nothing is promised.
-    pub async fn preview(&self, entry: CheckEntry) -> Result<Decided, LedgerError> {
-        let context = self.context.clone();
-        Ok(self.context.database.read(move |conn| write::batch::preview(conn, &context, &entry)).await?)
+    /// Keeps the answer of claimed work that is done, sealed, for [`IDEMPOTENCY_WINDOW`] since the claim. After an
+    /// error a retry finds the claim without an answer.
+    pub async fn keep(&self, claimed: Claimed, answer: &[u8]) -> Result<(), LedgerError> {
+        idempotency::keep(self.context(), claimed, answer).await
     }
 
-    /// The pseudonym that the check's subject goes by; a new one for someone whom nobody knows.
-    pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
-        let context = self.context.clone();
-        let read = self.context.database.read(move |conn| write::subjects::guess(conn, &context, &entry));
-        Ok(read.await?.pseudonym)
+    /// Frees a claimed key: the work was refused, has changed nothing, and a mended request may come under it.
+    pub async fn release(&self, claimed: Claimed) -> Result<(), LedgerError> {
+        idempotency::release(self.context(), claimed).await
     }
 
-    /// A check of the merchant as it was recorded.
-    pub async fn find_check(
-        &self,
-        merchant: &MerchantId,
-        check: &CheckId,
-    ) -> Result<Option<Recorded<CheckRecord>>, LedgerError> {
-        let (keyring, merchant, check) = (self.context.keyring.clone(), merchant.clone(), check.clone());
-        self.context
-            .database
-            .read(move |conn| idempotency::replay::recorded_check(conn, &keyring, &merchant, &check))
-            .await
-    }
+    // Administrative changes.
 
-    /// A grant of the merchant and what became of it.
-    pub async fn find_grant(
-        &self,
-        merchant: &MerchantId,
-        grant: &GrantId,
-    ) -> Result<Option<idempotency::replay::GrantRecord>, LedgerError> {
-        let (keyring, merchant, grant) = (self.context.keyring.clone(), merchant.clone(), grant.clone());
-        self.context.database.read(move |conn| idempotency::replay::find_grant(conn, &keyring, &merchant, &grant)).await
-    }
-
-    /// The state of a grant of the merchant now.
-    pub async fn find_standing(
-        &self,
-        merchant: &MerchantId,
-        grant: &GrantId,
-    ) -> Result<Option<idempotency::replay::GrantState>, LedgerError> {
-        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context.clock.now());
-        Ok(self
-            .context
-            .database
-            .read(move |conn| idempotency::replay::find_standing(conn, &merchant, &grant, now))
-            .await?)
-    }
-
-    /// Spends a token, once.
-    pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
-        let until = entry.deadline + GRACE;
-        self.submit(|reply| Job::Redeem(Box::new(entry), reply), until).await
-    }
-
-    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job, until: Instant) -> Result<T, LedgerError> {
-        let (reply, answer) = oneshot::channel();
-        self.queue.try_send(job(reply)).map_err(|_| LedgerError::Busy)?;
-        settled(answer, until).await?
-    }
-
-    /// Runs an administrative write in one transaction with its audit events.
+    /// Runs an administrative write of another room in one transaction with the events that `f` pushes. `f` writes
+    /// with this connection only, and its error rolls back everything. It may be run after its caller was cancelled
+    /// if it had begun; a retry runs it again, so `f` itself must tell what is done already.
     pub async fn change<T, E>(
         &self,
         f: impl FnOnce(&mut AnyConnection, &mut Vec<EventDraft>) -> Result<T, E> + Send + 'static,
@@ -217,151 +197,148 @@ impl Ledger {
         T: Send + 'static,
         E: From<LedgerError> + From<DatabaseError> + Send + 'static,
     {
-        let work = move |tx: &mut Transaction<'_>, turn: &Turn| {
-            let mut drafts = Vec::new();
-            let value = f(tx.conn, &mut drafts).map_err(Abort::Refused)?;
-            tx.append_drafts(turn, drafts)?;
-            Ok(value)
+        self.writer.change(f).await
+    }
+
+    /// Opens a case about a refusal, or adds it to the one that is open about the person and perk. Held until the commit:
+    /// the person, so that no erasure misses the case. A retry gets [`ContestError::AlreadyContested`].
+    pub async fn contest(&self, objection: Objection) -> Result<Contest, ContestError> {
+        let event = Some(objection.event.clone());
+        self.writer.in_writer(event, move |tx, _| contest::open(tx, &objection)).await
+    }
+
+    /// Records what a person decided about a referral or contest, with the grant in the place of the refusal if there
+    /// is one: limits have their say, and [`ResolveError::NoRoom`] leaves the case open. A retry gets
+    /// [`ResolveError::AlreadyDecided`].
+    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, ResolveError> {
+        let event = Some(resolution.event.clone());
+        let granted = self.writer.in_writer(event, move |tx, _| referral::decide(tx, &resolution)).await?;
+        Ok(Resolved::committed(granted))
+    }
+
+    /// Ends a grant because the guest has left: its places are free and its token opens no door any more. A retry gets
+    /// the same instant and records nothing; a grant that was voided is [`ReturnError::Voided`], unless its place
+    /// is still held.
+    pub async fn release_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        leaving: Leaving,
+    ) -> Result<Timestamp, ReturnError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
+        self.change(move |conn, events| ending::release(conn, events, &merchant, &grant, &leaving, now)).await
+    }
+
+    /// Takes grants of the merchant back, all of them or none: their tokens open no door any more. Give at most
+    /// [`ending::AT_ONCE`] of them; the queue is in turn, so who asks for the next ones only when these are
+    /// answered lets every check go first that waits by then. A retry counts them as voided already.
+    pub async fn void_grants(
+        &self,
+        merchant: &MerchantId,
+        grants: Vec<GrantId>,
+        taking: GrantRevocation,
+    ) -> Result<RevokedGrants, ReturnError> {
+        let (merchant, now) = (merchant.clone(), self.context().clock.now());
+        let by = NamedBy::Grant;
+        self.change(move |conn, events| ending::void(conn, events, &merchant, &grants, &taking, by, now)).await
+    }
+
+    /// Takes one grant back by its token: a void like any other, and its event says that the token was revoked.
+    pub async fn revoke_token(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        actor: Actor,
+    ) -> Result<RevokedGrants, ReturnError> {
+        let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.context().clock.now());
+        let (taking, by) = (GrantRevocation::of_token(actor), NamedBy::Token);
+        self.change(move |conn, events| ending::void(conn, events, &merchant, &grants, &taking, by, now)).await
+    }
+
+    // People.
+
+    /// Erases a person, with the event `subject.erased`; `forget` deletes what other rooms hold on them, in the same
+    /// transaction, and says how much that was. What is open about them is closed. None when nothing was held: then
+    /// nothing is recorded, and so it is on a retry.
+    pub async fn erase(
+        &self,
+        erasure: Erasure,
+        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
+    ) -> Result<Option<Erased>, LedgerError> {
+        match erasure::erase(&self.writer, erasure, forget).await? {
+            Some(erased) => Ok(Some(Erased { is_purged: self.purge.at_once().await, ..erased })),
+            None => Ok(None),
+        }
+    }
+
+    /// Records that what is held on a person is shown, before it is. Each call is an event of its own.
+    pub async fn record_read(
+        &self,
+        merchant: &MerchantId,
+        person: Option<&Person>,
+        by: Actor,
+    ) -> Result<(), LedgerError> {
+        self.record(person::record_read(merchant, person, by)).await
+    }
+
+    // Retention.
+
+    /// Plans what pruning the merchant's events from before `before` would take away, and what stands in its way.
+    /// Nothing is changed; `progress` hears how many events of how many were looked at.
+    pub async fn plan_pruning(
+        &self,
+        merchant: &MerchantId,
+        before: Timestamp,
+        progress: impl FnMut(i64, i64),
+    ) -> Result<Plan, LedgerError> {
+        pruning::plan(self.context(), merchant, before, progress).await
+    }
+
+    /// Does what was planned, unless something stands in its way: records it, then takes the bodies away in short
+    /// transactions, and says how many went. Cut off in between, what went is pruned; a new plan takes the rest and
+    /// counts nothing twice.
+    pub async fn prune(&self, plan: &Plan, by: Actor, progress: impl FnMut(i64, i64)) -> Result<u64, LedgerError> {
+        if plan.count == 0 || !plan.obstacles.is_empty() {
+            return Ok(0);
+        }
+        // First: bodies that are pruned without a word would look like someone's misdeed. An export that is read
+        // meanwhile asks for this event when it finds one pruned, and must find it.
+        self.record(pruning::event_of(plan, by)).await?;
+        pruning::take(&self.context().database, plan, progress).await
+    }
+
+    // The gateway's keys.
+
+    /// Makes the next token key, with its event in the operator's log. This replica has it at once, the others when they
+    /// refresh. A retry makes another one.
+    pub async fn rotate_token_key(&self, ahead: SignedDuration, by: Actor) -> Result<Rotation, RotationError> {
+        let keyring = self.context().keyring.clone();
+        let (own, work) = (keyring.clone(), move |conn: &mut _, events: &mut _| {
+            gateway_keys::rotate(conn, events, &keyring, ahead, by)
+        });
+        let rotation = self.change(work).await?;
+        gateway_keys::refresh(own).await;
+        Ok(rotation)
+    }
+
+    /// Withdraws the token key `kid`, with its event in the operator's log, and with that of the key that is made when
+    /// none waits to take its place. This replica knows it at once, the others when they refresh: from then on no
+    /// token under it is believed or sent. A retry changes nothing. None when no token key goes by this name.
+    pub async fn revoke_token_key(&self, kid: String, by: Actor) -> Result<Option<Revocation>, RotationError> {
+        let keyring = self.context().keyring.clone();
+        let (own, work) = (keyring.clone(), move |conn: &mut _, events: &mut _| {
+            gateway_keys::revoke(conn, events, &keyring, &kid, by)
+        });
+        let revocation = self.change(work).await?;
+        gateway_keys::refresh(own).await;
+        Ok(revocation)
+    }
+
+    async fn record(&self, draft: EventDraft) -> Result<(), LedgerError> {
+        let work = move |_: &mut AnyConnection, events: &mut Vec<EventDraft>| {
+            events.push(draft);
+            Ok(())
         };
-        self.in_writer(None, work).await
-    }
-
-    /// Runs `work` in a transaction of its own on the writer's thread. `event` is one that only this work writes; without
-    /// it, `work` writes the one of its turn, if any.
-    ///
-    /// # Errors
-    /// The errors of `work`, after rolling back; [`LedgerError::Busy`] before it began, and [`LedgerError::InDoubt`]
-    /// when nobody can say in time whether it was committed.
-    pub(crate) async fn in_writer<T, E>(
-        &self,
-        event: Option<EventId>,
-        work: impl FnOnce(&mut Transaction<'_>, &Turn) -> Result<T, Abort<E>> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<LedgerError> + From<DatabaseError> + Send + 'static,
-    {
-        self.in_writer_until(self.change_deadline(), event, work).await
-    }
-
-    async fn in_writer_until<T, E>(
-        &self,
-        until: Instant,
-        event: Option<EventId>,
-        work: impl FnOnce(&mut Transaction<'_>, &Turn) -> Result<T, Abort<E>> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<LedgerError> + From<DatabaseError> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        let job = Job::Alone(Box::new(move |writer: &mut Writer| {
-            // A caller that gave up was told to look. What is done later says of itself when it was asked for, and an
-            // auditor takes no more than a minute between that and its event.
-            if !reply.is_closed() {
-                let turn = writer.turn(event);
-                let marker = [turn.event.as_str().to_owned()];
-                let done = writer.attempt(move |tx| work(tx, &turn), &marker);
-                let _ = reply.send(done.map_err(Abort::into_error));
-            }
-        }));
-        self.queue.try_send(job).map_err(|_| LedgerError::Busy)?;
-        settled(answer, until).await?
-    }
-
-    /// Until when the caller of an administrative change waits: a little less than for its whole request, so
-    /// that there is time to answer what became of it.
-    fn change_deadline(&self) -> Instant {
-        Instant::now() + self.context.patience * 9 / 10
-    }
-
-    /// Tells whether the last transaction failed for a reason that the next will meet too.
-    pub fn is_failing(&self) -> bool {
-        self.writer.failing.load(Ordering::Relaxed)
-    }
-
-    /// Number of entries that wait for the writer, and the most that may.
-    #[must_use]
-    pub fn queue(&self) -> (usize, usize) {
-        let limit = self.queue.max_capacity();
-        (limit.saturating_sub(self.queue.capacity()), limit)
-    }
-
-    /// Number of limits that people share and that are nearly used up, as far as this process's checks have seen.
-    #[must_use]
-    pub fn limits_near_full(&self) -> usize {
-        self.writer.near_full.count(self.context.clock.now())
-    }
-
-    /// Number of logs, and the number of events they have together.
-    ///
-    /// # Errors
-    /// [`DatabaseError`].
-    pub async fn log_totals(&self) -> Result<(u64, u64), DatabaseError> {
-        self.context.database.read(store::heads::sum_heads).await
-    }
-
-    /// Looks after what no request does, until cancelled: a ledger that failed is tried again, so
-    /// that its readiness follows the database and not the next request; what has expired or lapsed
-    /// for good is forgotten (`retention/sweep.rs`); at first the operator's log is told of the keys that it doesn't
-    /// know (`write/gateway_keys.rs`).
-    pub async fn tend(self, cancel: CancellationToken) {
-        let mut swept = Instant::now();
-        let sweeping = Outage::new("uses that no window reaches can't be forgotten", "they are forgotten again");
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            told = self.tell_of_keys() => if let Err(error) = told {
-                tracing::warn!(%error, "could not tell the operator's log of the gateway's keys");
-            }
-        }
-        loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
-            }
-            // A database that hangs must hold up neither this nor the end of the process.
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = self.tend_once(&mut swept, &sweeping) => {}
-            }
-        }
-    }
-
-    async fn tend_once(&self, swept: &mut Instant, sweeping: &Outage) {
-        // What happens to the database is noticed without a request, too.
-        let _ = tokio::time::timeout(CONFIRM_PATIENCE, self.context.database.confirm()).await;
-        if self.is_failing() {
-            let _ = self.change(|_, _| Ok::<_, LedgerError>(())).await;
-        }
-        if swept.elapsed() >= SWEEP_EVERY {
-            *swept = Instant::now();
-            self.sweep_keys().await;
-            match self.sweep_uses().await {
-                Ok(_) => sweeping.succeeded(),
-                Err(error) => sweeping.failed(&error),
-            }
-            self.purge_pending_rows();
-        }
-    }
-
-    /// The context that the ledger works with: for reading back what it wrote.
-    pub const fn context(&self) -> &WriterContext {
-        &self.context
-    }
-}
-
-/// Waits for the writer's word. Without it nobody can say what became of the request: it may be
-/// under way in a database that hangs, or have been when the thread ended.
-async fn settled<T>(answer: oneshot::Receiver<T>, until: Instant) -> Result<T, LedgerError> {
-    match tokio::time::timeout_at(until.into(), answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) | Err(_) => Err(LedgerError::InDoubt),
-    }
-}
-
-impl Recorded<CheckRecord> {
-    /// The grant that was recorded with the check.
-    pub fn grant(&self) -> Option<Recorded<Grant>> {
-        self.get().grant.clone().map(Recorded::new)
+        self.change(work).await
     }
 }

@@ -1,5 +1,7 @@
 //! The proof that something was committed.
 
+use super::entry::{CheckRecord, Grant};
+
 /// A value that stands in the database, durably, with its audit event. Only the ledger can make
 /// one, and it makes it after the commit: a caller that holds it may act on it (promise 1).
 #[derive(Debug, Clone)]
@@ -14,6 +16,13 @@ impl<T> Recorded<T> {
     /// The value that was recorded.
     pub const fn get(&self) -> &T {
         &self.0
+    }
+}
+
+impl Recorded<CheckRecord> {
+    /// The grant that was recorded with the check.
+    pub fn grant(&self) -> Option<Recorded<Grant>> {
+        self.get().grant.clone().map(Recorded::new)
     }
 }
 

@@ -92,8 +92,8 @@ pub struct Perk {
     pub purpose: Purpose,
     pub status: PerkStatus,
     /// The person who paused, resumed or retired it last, and when.
-    pub standing: Option<Signed>,
-    pub standing_note: Option<String>,
+    pub status_changed: Option<Signed>,
+    pub status_note: Option<String>,
     /// The highest number that was ever given; that draft may have been deleted.
     pub latest_version: i32,
     pub published_version: Option<i32>,

@@ -1,4 +1,4 @@
-//! A perk's own standing: made, paused, resumed, retired, renamed.
+//! A perk's own status: made, paused, resumed, retired, renamed.
 
 use super::catalog::{Catalog, MAX_NAME};
 use super::draft::note_of;

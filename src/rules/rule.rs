@@ -277,7 +277,7 @@ impl Rule {
 
     /// Tells whether it can decide at `now`.
     #[must_use]
-    pub fn standing(&self, now: Timestamp) -> Availability {
+    pub fn availability(&self, now: Timestamp) -> Availability {
         let until = self.valid.until.map(|(_, until)| until);
         let open_from =
             |at| self.schedule.first_open(&self.zone, at).filter(|at| until.is_none_or(|until| *at < until));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::lookup::{ScoreError, Scores, to_the_end};
+use super::handle::{ScoreError, Scores, to_the_end};
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;

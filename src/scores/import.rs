@@ -7,8 +7,8 @@ use crate::foundation::clock::Clock;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
+use super::handle::{ScoreError, Scores};
 use super::lines::Lines;
-use super::lookup::{ScoreError, Scores};
 use super::rows::{Format, LineFault, RowReader};
 use super::score::{PutOutcome, Score, Source};
 use super::store::MAX_ROWS;
@@ -62,7 +62,7 @@ impl ImportReport {
 /// An import under way. After an error, what was written is retained and [`Import::report`] counts it;
 /// importing the same feed again is safe.
 pub struct Import {
-    lookup: Scores,
+    scores: Scores,
     config: ImportConfig,
     refer: Box<dyn Fn(&SubjectHandle) -> SubjectRefs + Send + Sync>,
     lines: Lines,
@@ -73,12 +73,12 @@ pub struct Import {
 
 impl Import {
     pub(super) fn new(
-        lookup: Scores,
+        scores: Scores,
         config: ImportConfig,
         refer: impl Fn(&SubjectHandle) -> SubjectRefs + Send + Sync + 'static,
     ) -> Self {
         Self {
-            lookup,
+            scores,
             reader: RowReader::new(config.format),
             config,
             refer: Box::new(refer),
@@ -155,7 +155,7 @@ impl Import {
         let mut found = HashMap::new();
         // Few of them stand for two.
         for some in references.chunks(MAX_ROWS) {
-            found.extend(self.lookup.list(merchant, &source.name, some.to_vec()).await?);
+            found.extend(self.scores.list(merchant, &source.name, some.to_vec()).await?);
         }
         for (_, subject, _) in chunk {
             let former = subject.former.and_then(|former| found.get(&former).copied());
@@ -192,7 +192,7 @@ impl Import {
         if !new.is_empty() {
             let mut tries = 0;
             let written = loop {
-                match self.lookup.put_all(merchant, &source.name, new.clone(), clock.now()).await {
+                match self.scores.put_all(merchant, &source.name, new.clone(), clock.now()).await {
                     // These say that nothing was written; of the others one can't be sure.
                     Err(ScoreError::Database(e))
                         if matches!(
@@ -223,7 +223,7 @@ impl Import {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::lookup::testing::{Room, score};
+    use crate::scores::handle::testing::{Room, score};
 
     async fn import(room: &Room, format: Format, feed: &[u8], piece: usize) -> ImportReport {
         let mut import = room.import(format);

@@ -15,7 +15,7 @@ use crate::foundation::unicode::text_without_bom;
 
 /// Why there is no master key to use.
 #[derive(Debug, thiserror::Error)]
-pub enum MasterKeyError {
+pub enum MasterKeySourceError {
     /// PostgreSQL is shared by replicas, so a key made here would be nobody else's.
     #[error("PostgreSQL needs a master key, and none was given")]
     Required,
@@ -30,7 +30,7 @@ pub enum MasterKeyError {
     Wrong { path: PathBuf, reason: &'static str },
 }
 
-impl MasterKeyError {
+impl MasterKeySourceError {
     /// The way to fix it.
     #[must_use]
     pub fn remedy(&self) -> String {
@@ -87,24 +87,24 @@ pub fn is_new(database: &DatabaseUrl) -> bool {
 /// The master key in base64, or `None` when one is to be made beside a new SQLite database.
 ///
 /// # Errors
-/// [`MasterKeyError`] when it can't be read or must have been there.
-pub fn find(settings: &Settings, database_is_new: bool) -> Result<Option<SecretString>, MasterKeyError> {
+/// [`MasterKeySourceError`] when it can't be read or must have been there.
+pub fn find(settings: &Settings, database_is_new: bool) -> Result<Option<SecretString>, MasterKeySourceError> {
     if let Some(given) = &settings.storage.master_key {
         return Ok(Some(given.clone()));
     }
     let DatabaseUrl::Sqlite(database) = &settings.storage.database_url else {
-        return Err(MasterKeyError::Required);
+        return Err(MasterKeySourceError::Required);
     };
     let path = path_beside(Path::new(database));
     match read(&path) {
-        Ok(text) => {
-            parse(text_without_bom(&text).trim()).map(Some).map_err(|reason| MasterKeyError::Wrong { path, reason })
-        }
+        Ok(text) => parse(text_without_bom(&text).trim())
+            .map(Some)
+            .map_err(|reason| MasterKeySourceError::Wrong { path, reason }),
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(MasterKeyError::Unreadable { path, reason: error.to_string() })
+            Err(MasterKeySourceError::Unreadable { path, reason: error.to_string() })
         }
         Err(_) if database_is_new => Ok(None),
-        Err(_) => Err(MasterKeyError::Lost { path }),
+        Err(_) => Err(MasterKeySourceError::Lost { path }),
     }
 }
 
@@ -113,13 +113,17 @@ pub fn find(settings: &Settings, database_is_new: bool) -> Result<Option<SecretS
 /// database without its key.
 ///
 /// # Errors
-/// [`MasterKeyError`]; nothing was changed then.
-pub fn resolve(settings: &Settings, database_is_new: bool, entropy: &Entropy) -> Result<SecretString, MasterKeyError> {
+/// [`MasterKeySourceError`]; nothing was changed then.
+pub fn resolve(
+    settings: &Settings,
+    database_is_new: bool,
+    entropy: &Entropy,
+) -> Result<SecretString, MasterKeySourceError> {
     if let Some(key) = find(settings, database_is_new)? {
         return Ok(key);
     }
     let DatabaseUrl::Sqlite(database) = &settings.storage.database_url else {
-        return Err(MasterKeyError::Required);
+        return Err(MasterKeySourceError::Required);
     };
     let path = path_beside(Path::new(database));
     let key = fresh(entropy);
@@ -130,9 +134,9 @@ pub fn resolve(settings: &Settings, database_is_new: bool, entropy: &Entropy) ->
         }
         // Another process began on the same new database; its key is the one that counts.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            find(settings, false)?.ok_or(MasterKeyError::Lost { path })
+            find(settings, false)?.ok_or(MasterKeySourceError::Lost { path })
         }
-        Err(error) => Err(MasterKeyError::Unwritable { path, reason: error.to_string() }),
+        Err(error) => Err(MasterKeySourceError::Unwritable { path, reason: error.to_string() }),
     }
 }
 
@@ -197,7 +201,7 @@ mod tests {
         assert_eq!(STANDARD.decode(found.expose_secret()).unwrap().len(), 32);
 
         std::fs::write(&path, "c2hvcnQ=\n").unwrap();
-        assert!(matches!(resolve(&settings, false, &Entropy::System), Err(MasterKeyError::Wrong { .. })));
+        assert!(matches!(resolve(&settings, false, &Entropy::System), Err(MasterKeySourceError::Wrong { .. })));
     }
 
     #[test]
@@ -217,11 +221,11 @@ mod tests {
     fn a_database_without_its_key_does_not_start() {
         let directory = tempfile::tempdir().unwrap();
         let sqlite = settings(&format!("sqlite:{}/perkgate.db", directory.path().display()));
-        assert!(matches!(resolve(&sqlite, false, &Entropy::System), Err(MasterKeyError::Lost { .. })));
+        assert!(matches!(resolve(&sqlite, false, &Entropy::System), Err(MasterKeySourceError::Lost { .. })));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no key was made");
         let postgres = settings("postgres://perkgate@db.example/perkgate");
         for is_new in [true, false] {
-            assert!(matches!(resolve(&postgres, is_new, &Entropy::System), Err(MasterKeyError::Required)));
+            assert!(matches!(resolve(&postgres, is_new, &Entropy::System), Err(MasterKeySourceError::Required)));
         }
     }
 }

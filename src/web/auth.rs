@@ -32,13 +32,13 @@ pub async fn require_key(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match admit(&req).await {
-        Ok((principal, standing, readable)) => {
+        Ok((principal, allowance, readable)) => {
             tracing::Span::current().record("principal", principal.key.as_str());
             req.extensions_mut().insert(principal);
             req.extensions_mut().insert(readable);
             let mut response = next.call(req).await?.map_into_boxed_body();
-            if let Some(standing) = standing {
-                standing.write(response.headers_mut());
+            if let Some(allowance) = allowance {
+                allowance.write(response.headers_mut());
             }
             Ok(response)
         }
@@ -66,9 +66,9 @@ async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Allowance
             gateway.directory.authenticate(secret, now).await?
         }
     };
-    let standing = state.limits.take(&principal.key)?;
+    let allowance = state.limits.take(&principal.key)?;
     let readable = require_origin(req.headers(), gateway, &principal)?;
-    Ok((principal, standing, readable))
+    Ok((principal, allowance, readable))
 }
 
 /// The key, from the one place where it may stand (RFC 6750 §2.1): a query lands in logs.

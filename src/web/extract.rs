@@ -19,7 +19,7 @@ use serde_path_to_error::Segment;
 use super::deadline::Deadline;
 use super::params::NUL;
 pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
-use super::problem::{Kind, Problem, Spot};
+use super::problem::{FieldError, Kind, Problem};
 use crate::foundation::json::push_pointer;
 use crate::foundation::unicode::without_bom;
 use crate::gateway::Gateway;
@@ -219,7 +219,7 @@ pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
         Some(pointer) => {
             // As reading the handle would call it.
             let code = if pointer == "/subject" { "bad_subject" } else { "invalid_value" };
-            Err(Problem::invalid(vec![Spot::at(pointer, code, NUL)]))
+            Err(Problem::invalid(vec![FieldError::at(pointer, code, NUL)]))
         }
         None => read_object(raw),
     }
@@ -303,7 +303,7 @@ fn read_object<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     // serde would fill a struct from a list by position, and no client means that.
     if raw.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
         serde_json::from_slice::<IgnoredAny>(raw).map_err(|error| malformed(&error))?;
-        return Err(Problem::invalid(vec![Spot::at("", "wrong_type", "The body must be an object.")]));
+        return Err(Problem::invalid(vec![FieldError::at("", "wrong_type", "The body must be an object.")]));
     }
     let mut reader = serde_json::Deserializer::from_slice(raw);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -347,7 +347,7 @@ fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Proble
             pointer.push_str(&spot);
         }
     }
-    Problem::invalid(vec![Spot::at(pointer, complaint.code, complaint.detail)])
+    Problem::invalid(vec![FieldError::at(pointer, complaint.code, complaint.detail)])
 }
 
 /// The message of `serde_json` without the place it adds.

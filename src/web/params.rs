@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::extract::Complaint;
-use super::problem::{Kind, Problem, Spot};
+use super::problem::{FieldError, Kind, Problem};
 
 /// A query string of type `T`, whose fields read from text. Unknown and doubled parameters are refused.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let has_nul =
         |(name, value): &(&String, &Value)| name.contains('\0') || value.as_str().is_some_and(|it| it.contains('\0'));
     let spots: Vec<_> =
-        members.iter().filter(has_nul).map(|(name, _)| Spot::parameter(name, "invalid_value", NUL)).collect();
+        members.iter().filter(has_nul).map(|(name, _)| FieldError::parameter(name, "invalid_value", NUL)).collect();
     if !spots.is_empty() {
         return Err(Problem::invalid(spots));
     }
@@ -62,7 +62,7 @@ pub(crate) fn members(encoded: &str) -> Result<Map<String, Value>, Problem> {
     let mut members = Map::new();
     for (name, value) in pairs {
         if members.insert(name.clone(), value.into()).is_some() {
-            return Err(Problem::invalid(vec![Spot::parameter(
+            return Err(Problem::invalid(vec![FieldError::parameter(
                 name.clone(),
                 "duplicate_field",
                 format!("The parameter `{name}` stands twice."),
@@ -77,7 +77,7 @@ pub(crate) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T,
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         let complaint = Complaint::of(&error.inner().to_string());
         let name = complaint.field.unwrap_or_else(|| error.path().to_string());
-        Problem::invalid(vec![Spot::parameter(name, complaint.code, complaint.detail)])
+        Problem::invalid(vec![FieldError::parameter(name, complaint.code, complaint.detail)])
     })
 }
 

@@ -119,7 +119,7 @@ impl Kind {
 
 /// One spot of the request that doesn't fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Spot {
+pub struct FieldError {
     /// Where in the body (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
@@ -130,7 +130,7 @@ pub struct Spot {
     pub detail: String,
 }
 
-impl Spot {
+impl FieldError {
     /// A spot in the body.
     pub fn at(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: sentence(&detail.into()) }
@@ -147,7 +147,7 @@ impl Spot {
 pub struct Problem {
     pub kind: Kind,
     pub detail: Cow<'static, str>,
-    pub errors: Vec<Spot>,
+    pub errors: Vec<FieldError>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log alone: what went wrong inside, with its chain.
     pub cause: Option<String>,
@@ -177,7 +177,7 @@ impl Problem {
 
     /// A 422 that names every spot.
     #[must_use]
-    pub fn invalid(errors: Vec<Spot>) -> Self {
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => one.detail.clone().into(),
             _ => Cow::Borrowed("Several things in the request don't fit: see errors."),
@@ -197,7 +197,7 @@ impl Problem {
     /// A 422 for what a room found in one member of the body; `base` is that member's pointer.
     #[must_use]
     pub fn of_issues(base: &str, issues: Vec<Issue>) -> Self {
-        let spot = |issue: Issue| Spot::at(format!("{base}{}", issue.pointer), issue.code, issue.detail);
+        let spot = |issue: Issue| FieldError::at(format!("{base}{}", issue.pointer), issue.code, issue.detail);
         Self::invalid(issues.into_iter().map(spot).collect())
     }
 
@@ -254,7 +254,7 @@ impl Problem {
             code: &'a str,
             request_id: &'a str,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [Spot],
+            errors: &'a [FieldError],
         }
         let (status, code, title) = self.kind.row();
         let kind = format!("urn:perkgate:problem:{code}");
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_problem_reads_as_rfc_9457_has_it() {
-        let problem = Problem::invalid(vec![Spot::at("/label", "unknown_field", "What is this?")]);
+        let problem = Problem::invalid(vec![FieldError::at("/label", "unknown_field", "What is this?")]);
         insta::assert_snapshot!(
             problem.body("req_1"),
             @r#"{"type":"urn:perkgate:problem:invalid_request","title":"Something in the request doesn't fit","status":422,"detail":"What is this?","code":"invalid_request","request_id":"req_1","errors":[{"pointer":"/label","code":"unknown_field","detail":"What is this?"}]}"#

@@ -14,7 +14,7 @@ use governor::{Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
 use super::address;
-use super::problem::{Kind, Problem, Spot};
+use super::problem::{FieldError, Kind, Problem};
 use crate::foundation::ids::KeyId;
 use crate::settings::Rates;
 
@@ -122,7 +122,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
 
     fn take(&self, key: &K, kind: Kind) -> Result<Allowance, Problem> {
         match self.limiter.check_key(key) {
-            Ok(state) => Ok(self.standing(state.remaining_burst_capacity())),
+            Ok(state) => Ok(self.allowance(state.remaining_burst_capacity())),
             Err(until) => Err(self.refusal(until.wait_time_from(self.clock.now()), kind)),
         }
     }
@@ -133,7 +133,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
             Ok(Err(until)) => Err(self.refusal(until.wait_time_from(self.clock.now()), Kind::RateLimited)),
             Err(_) => {
                 let detail = format!("this key may ask {} questions at once: send fewer", self.burst);
-                Err(Problem::invalid(vec![Spot::at("/checks", "too_many", detail)]))
+                Err(Problem::invalid(vec![FieldError::at("/checks", "too_many", detail)]))
             }
         }
     }
@@ -141,11 +141,14 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     fn refusal(&self, wait: Duration, kind: Kind) -> Problem {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let detail = format!("At most {} a second are taken, and {} at once.", self.rate, self.burst);
-        let standing = self.standing(0);
-        Problem::new(kind, detail).retry_after(seconds.max(1)).with(POLICY, standing.policy).with(LIMIT, standing.limit)
+        let allowance = self.allowance(0);
+        Problem::new(kind, detail)
+            .retry_after(seconds.max(1))
+            .with(POLICY, allowance.policy)
+            .with(LIMIT, allowance.limit)
     }
 
-    fn standing(&self, remaining: u32) -> Allowance {
+    fn allowance(&self, remaining: u32) -> Allowance {
         let reset_seconds = self.burst.get().saturating_sub(remaining).div_ceil(self.rate.get());
         let limit = HeaderValue::try_from(format!("\"{}\";r={remaining};t={reset_seconds}", self.name));
         // Digits and a fixed name: always a header.
@@ -183,10 +186,10 @@ mod tests {
         let entropy = Entropy::seeded(1);
         let key = KeyId::new(Timestamp::UNIX_EPOCH, &entropy);
         for left in (0..4).rev() {
-            let standing = limits.take(&key).unwrap().unwrap();
+            let allowance = limits.take(&key).unwrap().unwrap();
             let reset = (4_u32 - left).div_ceil(2);
-            assert_eq!(standing.limit.to_str().unwrap(), format!("\"key\";r={left};t={reset}"));
-            assert_eq!(standing.policy.to_str().unwrap(), "\"key\";q=4;w=2");
+            assert_eq!(allowance.limit.to_str().unwrap(), format!("\"key\";r={left};t={reset}"));
+            assert_eq!(allowance.policy.to_str().unwrap(), "\"key\";q=4;w=2");
         }
         let refused = limits.take(&key).err().unwrap();
         assert_eq!(refused.kind, Kind::RateLimited);

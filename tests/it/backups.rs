@@ -83,7 +83,7 @@ impl Lounge {
     /// What the copy knows of an answer, by its grant.
     async fn knows(&self, world: &World, answer: &Answer) -> bool {
         let grant = answer.grant.as_ref().unwrap();
-        world.gateway.ledger.find_grant(&self.merchant.id, &grant.id).await.unwrap().is_some()
+        world.gateway.ledger.reader().find_grant(&self.merchant.id, &grant.id).await.unwrap().is_some()
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Bound {
 
 /// A period: from the first instant on and before the second. None is the log's beginning.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Period {
+pub struct ReportPeriod {
     pub from: Option<Timestamp>,
     pub to: Timestamp,
     pub zone: TimeZone,
@@ -154,7 +154,7 @@ pub fn zone(name: &str) -> Result<TimeZone, AskedError> {
     found.ok_or_else(|| AskedError::Zone(name.to_owned()))
 }
 
-impl Period {
+impl ReportPeriod {
     /// The period between two bounds; without `to` it ends at `now`.
     ///
     /// # Errors
@@ -190,23 +190,23 @@ mod tests {
     fn a_date_begins_where_its_zone_begins_it() {
         let now = "2012-06-01T00:00:00Z".parse().unwrap();
         let pacific = zone("America/Los_Angeles").unwrap();
-        let period = Period::between(Some(bound("2012-05-08")), Some(bound("2012-05-09")), pacific, now).unwrap();
+        let period = ReportPeriod::between(Some(bound("2012-05-08")), Some(bound("2012-05-09")), pacific, now).unwrap();
         assert_eq!(period.from, Some("2012-05-08T07:00:00Z".parse().unwrap()));
         assert_eq!(period.to, "2012-05-09T07:00:00Z".parse().unwrap());
         assert!(period.has("2012-05-08T07:00:00Z".parse().unwrap()) && !period.has(period.to));
         // On that day clocks went from midnight to one.
         let havana = zone("America/Havana").unwrap();
-        let period = Period::between(Some(bound("2012-04-01")), None, havana, now).unwrap();
+        let period = ReportPeriod::between(Some(bound("2012-04-01")), None, havana, now).unwrap();
         assert_eq!((period.from, period.to), (Some("2012-04-01T05:00:00Z".parse().unwrap()), now));
     }
 
     #[test]
     fn what_is_no_period_is_refused() {
         let now: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
-        let between = |from, to| Period::between(Some(bound(from)), Some(bound(to)), TimeZone::UTC, now);
+        let between = |from, to| ReportPeriod::between(Some(bound(from)), Some(bound(to)), TimeZone::UTC, now);
         assert_eq!(between("2012-05-09", "2012-05-08"), Err(AskedError::Reversed));
         assert_eq!(between("2012-05-09", "2012-05-09T00:00:00Z"), Err(AskedError::Reversed));
-        let endless = |from| Period::between(Some(bound(from)), None, TimeZone::UTC, now);
+        let endless = |from| ReportPeriod::between(Some(bound(from)), None, TimeZone::UTC, now);
         assert_eq!((endless("2012-06-01"), endless("2099-01-01")), (Err(AskedError::Ahead), Err(AskedError::Ahead)));
         assert!(between("1912-05-09", "2012-05-09").is_ok(), "a hundred years are a period");
         for bad in ["", "yesterday", "2012-02-30", "2012-05-08T18:00:00", "2012-05-08 18", "20120508"] {

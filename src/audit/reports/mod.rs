@@ -24,7 +24,7 @@ use crate::database::DatabaseError;
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::ledger::{Ledger, LedgerError};
-use asked::{AskedError, Bound, GroupBy, Kind, Period};
+use asked::{AskedError, Bound, GroupBy, Kind, ReportPeriod};
 use reading::{PAGE, Wanted};
 use sheet::{Head, Report};
 use tally::{MOST_GROUPS, Tally, TooMany};
@@ -86,11 +86,11 @@ impl Reporter {
         let Asked { kind, group_by, from, to, time_zone, perk } = asked;
         let as_of = self.clock.now();
         let period =
-            Period::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
+            ReportPeriod::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
         let group_by = if kind == Kind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
         let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
-        let whole = self.ledger.stretch(&merchant.id, None, jiff::Timestamp::MAX).await?;
-        let mut stretch = self.ledger.stretch(&merchant.id, period.from, period.to).await?;
+        let whole = self.ledger.reader().stretch(&merchant.id, None, jiff::Timestamp::MAX).await?;
+        let mut stretch = self.ledger.reader().stretch(&merchant.id, period.from, period.to).await?;
         stretch.before = stretch.before.min(whole.before);
         let mut tally = Tally::new(kind, group_by, &period, as_of);
         let (perk, perk_id) = perk.unzip();

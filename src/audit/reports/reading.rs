@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
-use super::asked::{Kind, Period};
+use super::asked::{Kind, ReportPeriod};
 use super::facts::{Personal, ReportedEvent};
 use super::store::{self, OutcomeRow};
 use super::tally::{Fate, Person, Tally, TooMany};
@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     pub kind: Kind,
     pub merchant: MerchantId,
     pub perk: Option<PerkId>,
-    pub period: Period,
+    pub period: ReportPeriod,
     /// The log's size when the report was begun: what comes later is not looked at.
     pub head: i64,
 }

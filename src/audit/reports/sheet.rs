@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::ser::{Serialize, Serializer};
 
-use super::asked::{GroupBy, Kind, Period};
+use super::asked::{GroupBy, Kind, ReportPeriod};
 use super::columns::{ADMITTED, Column, MEAN_WAIT};
 use super::tally::{Counts, Tally};
 use crate::audit::table::push_row;
@@ -154,7 +154,7 @@ pub(super) struct Head {
     pub perk: Option<String>,
     /// By slug.
     pub perk_names: BTreeMap<String, String>,
-    pub period: Period,
+    pub period: ReportPeriod,
     pub as_of: Timestamp,
     pub log_size: i64,
 }
@@ -268,7 +268,7 @@ pub(super) mod tests {
     /// A report with these locations, each of which has one grant.
     pub(in crate::audit::reports) fn sample(locations: &[&str]) -> Report {
         let as_of: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
-        let period = Period { from: None, to: as_of, zone: zone("UTC").unwrap() };
+        let period = ReportPeriod { from: None, to: as_of, zone: zone("UTC").unwrap() };
         let mut tally = Tally::new(Kind::Grants, Some(GroupBy::Location), &period, as_of);
         for location in locations {
             let facts = serde_json::json!({

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::asked::{GroupBy, Kind, Period};
+use super::asked::{GroupBy, Kind, ReportPeriod};
 use super::columns;
 use super::facts::{Facts, Personal};
 use crate::foundation::decimal::Decimal;
@@ -77,7 +77,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(kind: Kind, group_by: Option<GroupBy>, period: &Period, as_of: Timestamp) -> Self {
+    pub(super) fn new(kind: Kind, group_by: Option<GroupBy>, period: &ReportPeriod, as_of: Timestamp) -> Self {
         Self {
             kind,
             group_by,
@@ -295,7 +295,7 @@ mod tests {
     fn tally(kind: Kind, group_by: Option<GroupBy>, zone_name: &str) -> Tally {
         let zone = zone(zone_name).unwrap();
         let as_of: Timestamp = "2012-12-01T00:00:00Z".parse().unwrap();
-        Tally::new(kind, group_by, &Period { from: None, to: as_of, zone }, as_of)
+        Tally::new(kind, group_by, &ReportPeriod { from: None, to: as_of, zone }, as_of)
     }
 
     fn names(tally: &Tally) -> Vec<&str> {

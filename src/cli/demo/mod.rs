@@ -236,7 +236,7 @@ async fn seed(
         let reference = gateway.keyring.subject_refs(&merchant.id, &subject);
         let score = Score::new(value.parse().map_err(|e| unreadable(&e))?, observed_at);
         let now = gateway.clock.now();
-        let put = gateway.lookup.put(&merchant.id, &Source::klout(), reference, score, now).await;
+        let put = gateway.scores.put(&merchant.id, &Source::klout(), reference, score, now).await;
         put.map_err(|e| unreadable(&e))?;
     }
     Ok(merchant)

@@ -29,7 +29,7 @@ use crate::perks::error::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::scores::ScoreError;
 use crate::settings::SettingError;
-use crate::settings::master_key::MasterKeyError;
+use crate::settings::master_key::MasterKeySourceError;
 use crate::telemetry::metrics::MetricsError;
 use crate::tokens::JwksError;
 use remedy::{of_database, of_ledger, of_score};
@@ -41,7 +41,7 @@ pub enum CliError {
     #[error("{} wrong", if .0.len() == 1 { "a setting is".to_owned() } else { format!("{} settings are", .0.len()) })]
     Settings(Vec<SettingError>),
     #[error(transparent)]
-    MasterKey(#[from] MasterKeyError),
+    MasterKey(#[from] MasterKeySourceError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]

@@ -15,7 +15,7 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 use super::allowed_methods::AllowedMethods;
 use super::path_pattern::PathPattern;
 use crate::web::params::members;
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// The operations of the document with the names of their query parameters.
 pub(crate) struct KnownParameters(Vec<KnownOperation>);
@@ -73,14 +73,14 @@ impl KnownOperation {
         self.method == *method && self.pattern.fits(path)
     }
 
-    fn refuse(&self, name: &str) -> Spot {
+    fn refuse(&self, name: &str) -> FieldError {
         let known = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let takes = match (known.is_empty(), &self.method) {
             (false, _) => format!("it takes {known}"),
             (true, &Method::GET | &Method::DELETE) => "it takes none".to_owned(),
             (true, _) => "it takes none: what it is to do stands in the body".to_owned(),
         };
-        Spot::parameter(name, "unknown_field", format!("this operation has no parameter `{name}`; {takes}"))
+        FieldError::parameter(name, "unknown_field", format!("this operation has no parameter `{name}`; {takes}"))
     }
 }
 

@@ -211,7 +211,7 @@ pub(crate) async fn erase_subject(
     let handle = read_subject(&body.subject)?;
     let subject = gateway.keyring.subject_refs(&merchant, &handle);
     let erasure = Erasure { merchant, subject, by: caller.actor() };
-    let erased = gateway.lookup.erase(&gateway.ledger, erasure).await?;
+    let erased = gateway.scores.erase(&gateway.ledger, erasure).await?;
     Ok(HttpResponse::Ok().json(ErasureOutcome::from(erased)))
 }
 

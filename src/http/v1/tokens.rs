@@ -18,7 +18,7 @@ use crate::keyring::TYPE;
 use crate::web::auth::Authorized;
 use crate::web::extract::Pieces;
 use crate::web::form::Form;
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 const MAX_DOOR: usize = 80;
 const MAX_ATTEMPT: usize = 128;
@@ -75,7 +75,7 @@ pub(crate) async fn redeem_token(
     let mut spots = Vec::new();
     let mut text = |pointer: &'static str, text: &str, max| {
         ids::label(text, max)
-            .map_err(|error| spots.push(Spot::at(pointer, "invalid_value", error.to_string())))
+            .map_err(|error| spots.push(FieldError::at(pointer, "invalid_value", error.to_string())))
             .unwrap_or_default()
     };
     let (door, attempt) = (text("/door", &door, MAX_DOOR), text("/attempt", &attempt, MAX_ATTEMPT));
@@ -171,7 +171,7 @@ pub struct InactiveTokenView {
 
 impl From<Option<Active>> for IntrospectionView {
     fn from(found: Option<Active>) -> Self {
-        let Some(Active { claims, standing }) = found else {
+        let Some(Active { claims, state }) = found else {
             return Self::Inactive(InactiveTokenView { active: false });
         };
         Self::Active(Box::new(ActiveTokenView {
@@ -191,8 +191,8 @@ impl From<Option<Active>> for IntrospectionView {
             rule_hash: claims.rule_hash,
             party: claims.party,
             loc: claims.loc,
-            single_use: standing.single_use,
-            redemptions: standing.redemptions,
+            single_use: state.single_use,
+            redemptions: state.redemptions,
         }))
     }
 }

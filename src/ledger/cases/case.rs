@@ -17,7 +17,6 @@ use crate::ledger::entry::CheckEntry;
 use crate::ledger::store::{self, ReferralRow};
 use crate::ledger::write::check::Settled;
 use crate::ledger::write::subjects::Subject;
-use crate::ledger::{Ledger, LedgerError};
 
 /// The referrals that are open about people whose checks are being recorded, by pseudonym and perk.
 #[derive(Default)]
@@ -72,19 +71,43 @@ pub(crate) fn row(check: &CheckEntry, subject: &Subject, settled: &Settled) -> O
     })
 }
 
-impl Ledger {
-    /// The case that a check belongs to: its own, or the one that it was added to.
-    pub async fn case_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
-        let own = self.referral_of(merchant, check).await?;
-        if own.is_some() {
-            return Ok(own);
-        }
-        let (of, check) = (merchant.clone(), check.clone());
-        let read = self.context.database.read(move |conn| store::find_addition(conn, &of, &check));
-        let Some(addition) = read.await? else { return Ok(None) };
-        let case = addition.case_id.parse().map_err(|e| DatabaseError::corrupt("contest", e))?;
-        self.referral_of(merchant, &case).await
+/// The case of the check itself, with what was added to it.
+pub(crate) fn own_case(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Referral>, DatabaseError> {
+    let row = store::find_referral(conn, merchant, check)?;
+    Ok(with_additions(conn, merchant, row.into_iter().collect())?.pop())
+}
+
+/// The case that a check belongs to: its own, or the one that it was added to.
+pub(crate) fn case_of(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<Referral>, DatabaseError> {
+    let own = own_case(conn, merchant, check)?;
+    if own.is_some() {
+        return Ok(own);
     }
+    let Some(addition) = store::find_addition(conn, merchant, check)? else { return Ok(None) };
+    let case = addition.case_id.parse().map_err(|e| DatabaseError::corrupt("contest", e))?;
+    own_case(conn, merchant, &case)
+}
+
+/// The merchant's cases after a check, oldest first: its contests, or its referrals.
+pub(crate) fn list_cases(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    contested: bool,
+    status: Option<ReferralStatus>,
+    after: Option<&CheckId>,
+    limit: u32,
+) -> Result<Vec<Referral>, DatabaseError> {
+    let status = status.map(ReferralStatus::as_str);
+    let rows = store::list_referrals(conn, merchant, contested, status, after, i64::from(limit))?;
+    with_additions(conn, merchant, rows)
 }
 
 /// The cases, each with what was added to it.

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::case;
-use super::model::{Personal, Referral, ReferralStatus};
+use super::model::{Referral, ReferralStatus, SealedNote};
 use crate::database::{Abort, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
+use crate::ledger::LedgerError;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckRecord, LogOwner};
 use crate::ledger::events::Event;
@@ -22,7 +23,6 @@ use crate::ledger::write::append::Leaf;
 use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::subjects::{self, Subject};
 use crate::ledger::write::transaction::Transaction;
-use crate::ledger::{Ledger, LedgerError};
 
 /// The kinds of a contest's events; they are about the check that is contested.
 pub const OPENED: &str = "contest.opened";
@@ -139,17 +139,8 @@ impl From<DatabaseError> for ContestError {
     }
 }
 
-impl Ledger {
-    /// Opens a case about a refusal, or adds it to the one that is open about the person and perk.
-    ///
-    /// # Errors
-    /// [`ContestError`]; nothing is recorded then.
-    pub async fn contest(&self, objection: Objection) -> Result<Contest, ContestError> {
-        self.in_writer(Some(objection.event.clone()), move |tx, _| opened(tx, &objection)).await
-    }
-}
-
-fn opened(tx: &mut Transaction<'_>, objection: &Objection) -> Result<Contest, Abort<ContestError>> {
+/// Opens a case about a refusal, or adds it to the one that is open about the person and perk.
+pub(crate) fn open(tx: &mut Transaction<'_>, objection: &Objection) -> Result<Contest, Abort<ContestError>> {
     let Objection { merchant, check, .. } = objection;
     let (event, asked, is_known) = refused(tx, objection)?;
     if !is_known {
@@ -261,7 +252,7 @@ fn leaf(
     facts: &ContestOpened<'_>,
     subject: &Subject,
 ) -> Result<Leaf, DatabaseError> {
-    let personal = Personal { note: objection.reason.clone() };
+    let personal = SealedNote { note: objection.reason.clone() };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("contest", e))?;
     let body = Event {
         id: &objection.event,

@@ -30,7 +30,7 @@ pub struct Referral {
     pub created_at: Timestamp,
     /// Where it is a refusal that was contested.
     pub contest: Option<Contested>,
-    pub decided: Option<Judgment>,
+    pub decided: Option<CaseDecision>,
 }
 
 /// The contest of a refusal.
@@ -45,7 +45,7 @@ pub struct Contested {
 
 /// The decision of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgment {
+pub struct CaseDecision {
     pub at: Timestamp,
     /// The API key, or `cli`.
     pub by: String,
@@ -117,13 +117,13 @@ impl TryFrom<ReferralRow> for Referral {
                 by,
                 added: Vec::new(),
             }),
-            decided: row.decided_at.zip(by).map(|(at, by)| Judgment { at: from_micros(at), by, granted }),
+            decided: row.decided_at.zip(by).map(|(at, by)| CaseDecision { at: from_micros(at), by, granted }),
         })
     }
 }
 
 /// The personal part of a decision, or of what made it necessary.
 #[derive(serde::Serialize, serde::Deserialize)]
-pub(crate) struct Personal {
+pub(crate) struct SealedNote {
     pub note: String,
 }

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::case::with_additions;
 use super::contest;
-use super::model::{Personal, Referral, ReferralStatus};
+use super::model::{Referral, ReferralStatus, SealedNote};
 use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::decision::reason::Reason;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
@@ -26,8 +26,8 @@ use crate::ledger::write::append::Leaf;
 use crate::ledger::write::batch::{self, CheckOutcome};
 use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::subjects::{self, Subject};
-use crate::ledger::write::transaction::{Transaction, Turn};
-use crate::ledger::{Ledger, LedgerError, Recorded};
+use crate::ledger::write::transaction::Transaction;
+use crate::ledger::{LedgerError, Recorded};
 
 /// The kind of a decision's event; it is about the check that was referred.
 pub const KIND: &str = "referral.decided";
@@ -75,6 +75,13 @@ pub enum Resolved {
     Denied,
 }
 
+impl Resolved {
+    /// The outcome of a decision that is committed: only now is there a grant to sign.
+    pub(crate) fn committed(granted: Option<Box<CheckRecord>>) -> Self {
+        granted.map_or(Self::Denied, |record| Self::Granted(Box::new(Recorded::new(*record))))
+    }
+}
+
 /// Why a [`Resolution`] was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
@@ -94,57 +101,8 @@ impl From<DatabaseError> for ResolveError {
     }
 }
 
-impl Ledger {
-    /// The merchant's referrals after a check, oldest first; or its contests.
-    pub async fn list_referrals(
-        &self,
-        merchant: &MerchantId,
-        contested: bool,
-        status: Option<ReferralStatus>,
-        after: Option<CheckId>,
-        limit: u32,
-    ) -> Result<Vec<Referral>, LedgerError> {
-        let (merchant, status) = (merchant.clone(), status.map(ReferralStatus::as_str));
-        let read = self.context.database.read(move |conn| {
-            let rows = store::list_referrals(conn, &merchant, contested, status, after.as_ref(), i64::from(limit))?;
-            with_additions(conn, &merchant, rows)
-        });
-        Ok(read.await?)
-    }
-
-    /// The referral of a check, with its outcome, if the check was referred.
-    pub async fn referral_of(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referral>, LedgerError> {
-        let (merchant, check) = (merchant.clone(), check.clone());
-        let read = self.context.database.read(move |conn| {
-            let row = store::find_referral(conn, &merchant, &check)?;
-            Ok::<_, DatabaseError>(with_additions(conn, &merchant, row.into_iter().collect())?.pop())
-        });
-        Ok(read.await?)
-    }
-
-    /// A referral with all there is to decide it by; none when the person has been erased since.
-    pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
-        let (context, merchant, check) = (self.context.clone(), merchant.clone(), check.clone());
-        self.context.database.read(move |conn| find(conn, &context, &merchant, &check)).await
-    }
-
-    /// Records what a person decided, with the grant if there is one.
-    ///
-    /// # Errors
-    /// [`ResolveError`]; then the referral is as it was.
-    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, ResolveError> {
-        // A refusal rolls back whatever the check it granted has written.
-        let event = Some(resolution.event.clone());
-        let work = move |tx: &mut Transaction<'_>, _: &Turn| decided(tx, &resolution);
-        // Committed: only now is there a grant to sign.
-        Ok(match self.in_writer(event, work).await? {
-            Some(record) => Resolved::Granted(Box::new(Recorded::new(*record))),
-            None => Resolved::Denied,
-        })
-    }
-}
-
-fn find(
+/// A referral with all there is to decide it by; none when the person has been erased since.
+pub(crate) fn find(
     conn: &mut AnyConnection,
     context: &WriterContext,
     merchant: &MerchantId,
@@ -159,7 +117,7 @@ fn find(
     let event: Option<StoredCheck> = replay::find_event(conn, merchant, check, check::KIND)?;
     let Some(event) = event else { return Ok(None) };
     let mut note_of = |check: &CheckId, kind: &str| match replay::find_event(conn, merchant, check, kind)? {
-        Some(event) => Ok(check::unsealed::<Personal, IgnoredAny>(&event, &subject)?.map(|personal| personal.note)),
+        Some(event) => Ok(check::unsealed::<SealedNote, IgnoredAny>(&event, &subject)?.map(|personal| personal.note)),
         None => Ok::<_, DatabaseError>(None),
     };
     let objection = if row.contested_at.is_some() { note_of(check, contest::OPENED)? } else { None };
@@ -192,8 +150,12 @@ fn kind_of(row: &ReferralRow) -> &'static str {
     }
 }
 
-/// The check that was granted, none when it was denied.
-fn decided(tx: &mut Transaction<'_>, resolution: &Resolution) -> Result<Option<Box<CheckRecord>>, Abort<ResolveError>> {
+/// Records the decision; the check that was granted, none when it was denied. A refusal rolls back whatever the check
+/// has written.
+pub(crate) fn decide(
+    tx: &mut Transaction<'_>,
+    resolution: &Resolution,
+) -> Result<Option<Box<CheckRecord>>, Abort<ResolveError>> {
     let merchant = &resolution.merchant;
     let Some(mut row) = store::lock_referral(tx.conn, merchant, &resolution.check)? else {
         return Err(Abort::Refused(ResolveError::NotFound));
@@ -237,7 +199,7 @@ pub(crate) fn leaf(
     row: &ReferralRow,
     subject: Option<&Subject>,
 ) -> Result<Leaf, DatabaseError> {
-    let personal = Personal { note: resolution.note.clone() };
+    let personal = SealedNote { note: resolution.note.clone() };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("referral", e))?;
     // Without the person there is no key to seal the note with, and in the clear it could name them.
     let sealed = subject.map(|subject| subject.secret.seal(&resolution.event, &plain, &context.entropy));

@@ -12,13 +12,13 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{GrantId, MerchantId};
 use crate::foundation::json::Json;
-use crate::ledger::entry::{Actor, EventDraft, LogOwner, Personal};
+use crate::ledger::LedgerError;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner, SealedFields};
 use crate::ledger::events::ending::{GrantEnded, UseReturned};
 use crate::ledger::events::{Nullable, Text, WrittenFacts};
 use crate::ledger::store::{self, GrantRow, UseRow};
 use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::counters::{self, Counter, CounterKey, Wanted};
-use crate::ledger::{Ledger, LedgerError};
 use crate::rules::limit::{CONCURRENT, ROLLING, is_across_perks};
 use crate::tokens::claims::Claims;
 
@@ -79,74 +79,29 @@ pub struct RevokedGrants {
     pub already: u64,
 }
 
-impl Ledger {
-    /// Ends a grant because the guest has left: its places are free and its token opens no door any
-    /// more. Asked again, it answers the same.
-    ///
-    /// # Errors
-    /// [`ReturnError`].
-    pub async fn release_grant(
-        &self,
-        merchant: &MerchantId,
-        grant: &GrantId,
-        leaving: Leaving,
-    ) -> Result<Timestamp, ReturnError> {
-        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
-        self.change(move |conn, events| release(conn, events, &merchant, &grant, &leaving, now)).await
+impl GrantRevocation {
+    /// The revocation of one grant by its token.
+    pub(crate) fn of_token(actor: Actor) -> Self {
+        Self { actor, note: REVOKED.to_owned(), keep_uses: false }
     }
+}
 
-    /// Number of these grants of the merchant that a door has taken.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn count_redeemed(&self, merchant: &MerchantId, grants: &[GrantId]) -> Result<u64, DatabaseError> {
-        let (merchant, grants) = (merchant.clone(), grants.to_vec());
-        let read = self.context().database.read(move |conn| {
-            let ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
-            let rows = store::list_redemptions(conn, &ids)?.into_iter();
-            let taken: HashSet<String> =
-                rows.filter(|row| row.merchant_id == merchant.as_str()).map(|row| row.grant_id).collect();
-            Ok::<_, DatabaseError>(taken.len() as u64)
-        });
-        read.await
-    }
-
-    /// Takes grants of the merchant back, all of them or none: their tokens open no door any more.
-    /// Give at most [`AT_ONCE`] of them; the queue is in turn, so who asks for the next ones only when
-    /// these are answered lets every check go first that waits by then.
-    ///
-    /// # Errors
-    /// [`ReturnError::NotFound`] when one of them isn't there.
-    pub async fn void_grants(
-        &self,
-        merchant: &MerchantId,
-        grants: Vec<GrantId>,
-        taking: GrantRevocation,
-    ) -> Result<RevokedGrants, ReturnError> {
-        let (merchant, now) = (merchant.clone(), self.context().clock.now());
-        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Grant, now)).await
-    }
-
-    /// Takes one grant back by its token: a void like any other, and its event says that the token was
-    /// revoked.
-    ///
-    /// # Errors
-    /// [`ReturnError::NotFound`] when it isn't there.
-    pub async fn revoke_token(
-        &self,
-        merchant: &MerchantId,
-        grant: &GrantId,
-        actor: Actor,
-    ) -> Result<RevokedGrants, ReturnError> {
-        let (merchant, grants, now) = (merchant.clone(), [grant.clone()], self.context().clock.now());
-        let taking = GrantRevocation { actor, note: REVOKED.to_owned(), keep_uses: false };
-        self.change(move |conn, events| void(conn, events, &merchant, &grants, &taking, By::Token, now)).await
-    }
+/// Number of these grants of the merchant that a door has taken.
+pub(crate) fn count_redeemed(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    grants: &[GrantId],
+) -> Result<u64, DatabaseError> {
+    let ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
+    let rows = store::list_redemptions(conn, &ids)?.into_iter();
+    let taken: HashSet<String> =
+        rows.filter(|row| row.merchant_id == merchant.as_str()).map(|row| row.grant_id).collect();
+    Ok(taken.len() as u64)
 }
 
 /// The thing that was named to take a grant back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+pub(crate) enum NamedBy {
     Grant,
     /// It was revoked.
     Token,
@@ -196,7 +151,8 @@ impl Locked {
     }
 }
 
-fn release(
+/// Ends a grant because the guest has left; when it ended, which a second time is the first.
+pub(crate) fn release(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
     merchant: &MerchantId,
@@ -230,13 +186,14 @@ fn release(
     Ok(now)
 }
 
-fn void(
+/// Takes grants back, all of them or none.
+pub(crate) fn void(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
     merchant: &MerchantId,
     grants: &[GrantId],
     taking: &GrantRevocation,
-    by: By,
+    by: NamedBy,
     now: Timestamp,
 ) -> Result<RevokedGrants, ReturnError> {
     let mut ids: Vec<&str> = grants.iter().map(GrantId::as_str).collect();
@@ -277,15 +234,15 @@ fn void(
         let claims = claims::read(row)?;
         let mut facts = GrantEnded { keeps_uses: Some(taking.keep_uses), returned: back, ..ended(row, &claims, now) };
         let personal = match by {
-            By::Token => {
+            NamedBy::Token => {
                 facts.note = Some(taking.note.as_str().into());
                 facts.revoked = Some(true);
                 None
             }
             // What someone wrote may name the person.
-            By::Grant => {
+            NamedBy::Grant => {
                 let fields = Json::object([("note", Json::text(&taking.note))]);
-                Some(Personal { subject: claims.sub.as_str().to_owned(), fields })
+                Some(SealedFields { subject: claims.sub.as_str().to_owned(), fields })
             }
         };
         events.push(EventDraft { personal, ..event(merchant, &taking.actor, VOIDED, &row.id, &facts) });

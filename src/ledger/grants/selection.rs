@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::claims;
-use crate::database::DatabaseError;
+use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{GrantId, MerchantId, PerkSlug};
 use crate::foundation::subject::SubjectHandle;
-use crate::ledger::Ledger;
+use crate::keyring::Keyring;
 use crate::ledger::read::person::{self, Person};
 use crate::ledger::store;
 use crate::tokens::claims::Claims;
@@ -30,56 +30,46 @@ pub struct Selection {
 
 /// The last grant that was looked at.
 #[derive(Debug, Clone)]
-pub struct After {
+pub struct GrantCursor {
     granted_at: i64,
     grant: String,
 }
 
 /// Some of the grants that were looked for.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct SelectedGrants {
     pub grants: Vec<GrantId>,
     /// Behind which to go on; none when that was all.
-    pub next: Option<After>,
+    pub next: Option<GrantCursor>,
 }
 
-impl Ledger {
-    /// The merchant's grants behind `after` that `selection` means and that stand, oldest first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn select_grants(
-        &self,
-        merchant: &MerchantId,
-        selection: &Selection,
-        after: Option<After>,
-    ) -> Result<Page, DatabaseError> {
-        let context = self.context();
-        let (merchant, selection) = (merchant.clone(), selection.clone());
-        let who = selection.subject.as_ref().map(|handle| context.keyring.subject_refs(&merchant, handle));
-        let read = move |conn: &mut crate::database::AnyConnection| {
-            let subject = match &who {
-                None => None,
-                Some(who) => match person::find_person(conn, &merchant, who)? {
-                    Some(person) => Some(person),
-                    None => return Ok(Page { grants: Vec::new(), next: None }),
-                },
-            };
-            let span = [selection.from, selection.to].map(|at| at.map(Timestamp::as_microsecond));
-            let after = after.as_ref().map(|after| (after.granted_at, after.grant.as_str()));
-            let rows = store::list_standing_grants(conn, &merchant, span, after, PAGE)?;
-            let last = rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE));
-            let next = last.map(|row| After { granted_at: row.granted_at, grant: row.id.clone() });
-            let mut page = Page { grants: Vec::new(), next };
-            for row in rows {
-                if selection.matches(&claims::read(&row)?, subject.as_ref()) {
-                    page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
-                }
-            }
-            Ok::<_, DatabaseError>(page)
-        };
-        context.database.read(read).await
+/// The merchant's grants behind `after` that `selection` means and that stand, oldest first.
+pub(crate) fn select(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    selection: &Selection,
+    after: Option<&GrantCursor>,
+) -> Result<SelectedGrants, DatabaseError> {
+    let subject = match &selection.subject {
+        None => None,
+        Some(handle) => match person::find_person(conn, merchant, &keyring.subject_refs(merchant, handle))? {
+            Some(person) => Some(person),
+            None => return Ok(SelectedGrants { grants: Vec::new(), next: None }),
+        },
+    };
+    let span = [selection.from, selection.to].map(|at| at.map(Timestamp::as_microsecond));
+    let after = after.map(|after| (after.granted_at, after.grant.as_str()));
+    let rows = store::list_unvoided_grants(conn, merchant, span, after, PAGE)?;
+    let last = rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE));
+    let next = last.map(|row| GrantCursor { granted_at: row.granted_at, grant: row.id.clone() });
+    let mut page = SelectedGrants { grants: Vec::new(), next };
+    for row in rows {
+        if selection.matches(&claims::read(&row)?, subject.as_ref()) {
+            page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
+        }
     }
+    Ok(page)
 }
 
 impl Selection {

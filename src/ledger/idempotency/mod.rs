@@ -1,12 +1,12 @@
-//! The same answer to the same request: `lookup` and `replay` read back what a check was answered, and here requests that
-//! make something other than a decision are answered once under their idempotency key (`store`).
+//! The same answer to the same request: `answered` and `replay` read back what a check was answered, and here requests
+//! that make something other than a decision are answered once under their idempotency key (`store`).
 //!
 //! The key is claimed before the work and the answer kept after it, in transactions of their own:
 //! what is made has its own. A process that dies in between leaves the key claimed without an
 //! answer; after [`ABANDONED_AFTER`] a retry does the work again. Answers are sealed, as they may
 //! hold what is shown once.
 
-pub(crate) mod lookup;
+pub(crate) mod answered;
 pub mod replay;
 pub mod store;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::entry::Idempotency;
 use super::store::IdempotencyRow;
-use super::{IDEMPOTENCY_WINDOW, Ledger, LedgerError};
+use super::{IDEMPOTENCY_WINDOW, LedgerError, WriterContext};
 use crate::database::DatabaseError;
 use crate::foundation::ids::{KeyId, MerchantId};
 
@@ -23,7 +23,7 @@ pub const ABANDONED_AFTER: Duration = Duration::from_mins(1);
 
 /// Whose key it is: the same text of another caller or operation is another key.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub struct KeyScope {
     /// None for operators.
     pub merchant: Option<MerchantId>,
     pub key: KeyId,
@@ -33,7 +33,7 @@ pub struct Scope {
 /// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// Nobody asked before: do the work, then [`Ledger::keep`] or [`Ledger::release`].
+    /// Nobody asked before: do the work, then [`Ledger::keep`](super::Ledger::keep) or [`Ledger::release`](super::Ledger::release).
     Fresh(Claimed),
     /// This is what was answered.
     Answered(Vec<u8>),
@@ -56,59 +56,52 @@ impl Claimed {
     }
 }
 
-impl Ledger {
-    /// Claims an idempotency key, or finds what it was answered.
-    ///
-    /// # Errors
-    /// [`LedgerError::KeyReused`] when it stands for another request; the database's.
-    pub async fn claim(&self, scope: Scope, idempotency: Idempotency) -> Result<Claim, LedgerError> {
-        let now = self.context().clock.now().as_microsecond();
-        let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        let row = IdempotencyRow {
-            merchant_id: scope.merchant.map(String::from).unwrap_or_default(),
-            key_id: scope.key.into(),
-            operation: scope.operation,
-            idempotency_key: idempotency.key,
-            request_hash: idempotency.request_hash.to_vec(),
-            outcome: Vec::new(),
-            created_at: now,
-            expires_at: now.saturating_add(micros(IDEMPOTENCY_WINDOW)),
-        };
-        let asked = row.clone();
-        let abandoned_before = now.saturating_sub(micros(ABANDONED_AFTER));
-        let claim = self.context().database.write(move |conn| store::claim(conn, &row, abandoned_before));
-        let (holder, is_ours) = claim.await.map_err(LedgerError::Database)?;
-        if holder.request_hash != asked.request_hash {
-            return Err(LedgerError::KeyReused);
-        }
-        let claimed = Claimed(asked);
-        if is_ours {
-            return Ok(Claim::Fresh(claimed));
-        }
-        if holder.outcome.is_empty() {
-            return Ok(Claim::InProgress);
-        }
-        let answer = self.context().keyring.open_outcome(&claimed.aad(), &holder.outcome);
-        let answer = answer.map_err(|error| DatabaseError::corrupt("idempotent outcome", error))?;
-        Ok(Claim::Answered(answer.to_vec()))
+/// Claims an idempotency key, or finds what it was answered.
+pub(crate) async fn claim(
+    context: &WriterContext,
+    scope: KeyScope,
+    idempotency: Idempotency,
+) -> Result<Claim, LedgerError> {
+    let now = context.clock.now().as_microsecond();
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let row = IdempotencyRow {
+        merchant_id: scope.merchant.map(String::from).unwrap_or_default(),
+        key_id: scope.key.into(),
+        operation: scope.operation,
+        idempotency_key: idempotency.key,
+        request_hash: idempotency.request_hash.to_vec(),
+        outcome: Vec::new(),
+        created_at: now,
+        expires_at: now.saturating_add(micros(IDEMPOTENCY_WINDOW)),
+    };
+    let asked = row.clone();
+    let abandoned_before = now.saturating_sub(micros(ABANDONED_AFTER));
+    let claim = context.database.write(move |conn| store::claim(conn, &row, abandoned_before));
+    let (holder, is_ours) = claim.await.map_err(LedgerError::Database)?;
+    if holder.request_hash != asked.request_hash {
+        return Err(LedgerError::KeyReused);
     }
+    let claimed = Claimed(asked);
+    if is_ours {
+        return Ok(Claim::Fresh(claimed));
+    }
+    if holder.outcome.is_empty() {
+        return Ok(Claim::InProgress);
+    }
+    let answer = context.keyring.open_outcome(&claimed.aad(), &holder.outcome);
+    let answer = answer.map_err(|error| DatabaseError::corrupt("idempotent outcome", error))?;
+    Ok(Claim::Answered(answer.to_vec()))
+}
 
-    /// Keeps the answer for retries.
-    ///
-    /// # Errors
-    /// The database's; a retry then finds the claim without an answer.
-    pub async fn keep(&self, claimed: Claimed, answer: &[u8]) -> Result<(), LedgerError> {
-        let sealed = self.context().keyring.seal_outcome(&claimed.aad(), answer);
-        let kept = self.context().database.write(move |conn| store::update_outcome(conn, &claimed.0, &sealed));
-        kept.await.map(drop).map_err(LedgerError::Database)
-    }
+/// Keeps the answer for retries.
+pub(crate) async fn keep(context: &WriterContext, claimed: Claimed, answer: &[u8]) -> Result<(), LedgerError> {
+    let sealed = context.keyring.seal_outcome(&claimed.aad(), answer);
+    let kept = context.database.write(move |conn| store::update_outcome(conn, &claimed.0, &sealed));
+    kept.await.map(drop).map_err(LedgerError::Database)
+}
 
-    /// Frees the key: the work was refused, and a mended request may come under it.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn release(&self, claimed: Claimed) -> Result<(), LedgerError> {
-        let freed = self.context().database.write(move |conn| store::delete(conn, &claimed.0));
-        freed.await.map(drop).map_err(LedgerError::Database)
-    }
+/// Frees the key.
+pub(crate) async fn release(context: &WriterContext, claimed: Claimed) -> Result<(), LedgerError> {
+    let freed = context.database.write(move |conn| store::delete(conn, &claimed.0));
+    freed.await.map(drop).map_err(LedgerError::Database)
 }

@@ -8,7 +8,7 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{CheckId, GrantId, MerchantId};
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
-use crate::ledger::cases::model::Personal;
+use crate::ledger::cases::model::SealedNote;
 use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::check::CheckDecided;
@@ -107,7 +107,7 @@ fn note_of_void(
         None => None,
     };
     let Some((_, subject)) = subject else { return Ok(None) };
-    Ok(check::unsealed::<Personal, _>(&event, &subject)?.map(|personal| personal.note))
+    Ok(check::unsealed::<SealedNote, _>(&event, &subject)?.map(|personal| personal.note))
 }
 
 /// The state of a grant as a door would find it now. Nothing personal is opened for it.
@@ -129,7 +129,7 @@ impl GrantState {
 }
 
 /// The state of the grant `grant` of the merchant at `now`, if there is one.
-pub(crate) fn find_standing(
+pub(crate) fn find_grant_state(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     grant: &GrantId,

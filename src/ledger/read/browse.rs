@@ -7,16 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
+use super::LedgerReader;
 use super::person::Person;
 use crate::database::DatabaseError;
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
+use crate::keyring::Keyring;
+use crate::ledger::LedgerError;
 use crate::ledger::events::excerpt::{Excerpt, Shown};
 use crate::ledger::store::history::{self as rows, LoggedRow};
 use crate::ledger::write::check::{self, StoredCheck};
-use crate::ledger::{Ledger, LedgerError};
 
 /// Number of places of the log that one request looks at, whatever it finds.
 const SCAN: i64 = 5_000;
@@ -47,7 +49,7 @@ pub struct EventFilter {
     pub rule_version: Option<i32>,
     /// The key that did it.
     pub actor: Option<KeyId>,
-    /// The pseudonyms of a person (`Ledger::find_person`): one of these; nothing is asked when there are none.
+    /// The pseudonyms of a person (`LedgerReader::find_person`): one of these; nothing is asked when there are none.
     pub subjects: Vec<String>,
     /// The other way round than the newest first.
     pub oldest_first: bool,
@@ -102,85 +104,58 @@ pub enum BrowseError {
     Ledger(#[from] LedgerError),
 }
 
-impl Ledger {
-    /// The same for the events of one person, whom `person` names in the place of the filter.
-    ///
-    /// # Errors
-    /// [`BrowseError`].
-    pub async fn browse_person(
-        &self,
-        merchant: &MerchantId,
-        filter: EventFilter,
-        person: &Person,
-        cursor: Option<&str>,
-        most: usize,
-    ) -> Result<EventPage, BrowseError> {
-        let filter = filter.about_person(person);
-        self.browse_since(merchant, filter, Some(person.since), cursor, most).await
-    }
+/// Up to `most` events behind `cursor` that `filter` means, of one person where one is given.
+pub(crate) async fn page(
+    reader: &LedgerReader,
+    merchant: &MerchantId,
+    filter: EventFilter,
+    person: Option<&Person>,
+    cursor: Option<&str>,
+    most: usize,
+) -> Result<EventPage, BrowseError> {
+    let filter = match person {
+        Some(person) => filter.about_person(person),
+        None => filter,
+    };
+    let context = &reader.context;
+    let place = match cursor {
+        None => None,
+        Some(text) => Some(read_cursor(&context.keyring, merchant, &filter, text).ok_or(BrowseError::Cursor)?),
+    };
+    let permit = reader.searches.begin(merchant).await.ok_or(BrowseError::Crowded)?;
+    // Nothing about a person stands before the first check about them.
+    let from = filter.from.max(person.map(|person| person.since));
+    let stretch = reader.stretch(merchant, from, filter.to.unwrap_or(Timestamp::MAX)).await?;
+    let (low, high) = match place {
+        None => (stretch.from, stretch.before),
+        Some(place) if filter.oldest_first => (place.max(stretch.from), stretch.before),
+        Some(place) => (stretch.from, place.min(stretch.before)),
+    };
+    let (asked, of) = (filter.clone(), merchant.clone());
+    let read = context.database.read(move |conn| {
+        // Not before it is over: the caller may have left by then.
+        let _permit = permit;
+        let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
+        let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
+        scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects), &asked, (low, high), most)
+    });
+    let (events, next) = read.await.map_err(LedgerError::from)?;
+    Ok(EventPage { events, next: next.map(|place| write_cursor(&context.keyring, merchant, &filter, place)) })
+}
 
-    /// Up to `most` events of the merchant's log behind `cursor`. A page may be empty and still not be
-    /// the last: a request looks at a bounded part of the log.
-    ///
-    /// # Errors
-    /// [`BrowseError`].
-    pub async fn browse(
-        &self,
-        merchant: &MerchantId,
-        filter: EventFilter,
-        cursor: Option<&str>,
-        most: usize,
-    ) -> Result<EventPage, BrowseError> {
-        self.browse_since(merchant, filter, None, cursor, most).await
-    }
+/// The place, and what only this gateway can say of it: that it is of this merchant's search.
+fn write_cursor(keyring: &Keyring, merchant: &MerchantId, filter: &EventFilter, place: i64) -> String {
+    let place = place.to_be_bytes();
+    let search = format!("{filter:?}");
+    let seal = keyring.blind(&[b"events", merchant.as_str().as_bytes(), &place, search.as_bytes()]);
+    URL_SAFE_NO_PAD.encode([&place[..], &seal].concat())
+}
 
-    /// The same, where nothing that is looked for stands before `since` in the log.
-    pub(crate) async fn browse_since(
-        &self,
-        merchant: &MerchantId,
-        filter: EventFilter,
-        since: Option<Timestamp>,
-        cursor: Option<&str>,
-        most: usize,
-    ) -> Result<EventPage, BrowseError> {
-        let place = match cursor {
-            None => None,
-            Some(text) => Some(self.read_cursor(merchant, &filter, text).ok_or(BrowseError::Cursor)?),
-        };
-        let turn = self.searches.begin(merchant).await.ok_or(BrowseError::Crowded)?;
-        let from = filter.from.max(since);
-        let stretch = self.stretch(merchant, from, filter.to.unwrap_or(Timestamp::MAX)).await?;
-        let (low, high) = match place {
-            None => (stretch.from, stretch.before),
-            Some(place) if filter.oldest_first => (place.max(stretch.from), stretch.before),
-            Some(place) => (stretch.from, place.min(stretch.before)),
-        };
-        let (asked, of) = (filter.clone(), merchant.clone());
-        let read = self.context.database.read(move |conn| {
-            // Not before it is over: the caller may have left by then.
-            let _turn = turn;
-            let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
-            let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
-            scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects), &asked, (low, high), most)
-        });
-        let (events, next) = read.await.map_err(LedgerError::from)?;
-        Ok(EventPage { events, next: next.map(|place| self.cursor(merchant, &filter, place)) })
-    }
-
-    /// The place, and what only this gateway can say of it: that it is of this merchant's search.
-    fn cursor(&self, merchant: &MerchantId, filter: &EventFilter, place: i64) -> String {
-        let place = place.to_be_bytes();
-        let search = format!("{filter:?}");
-        let seal = self.context.keyring.blind(&[b"events", merchant.as_str().as_bytes(), &place, search.as_bytes()]);
-        URL_SAFE_NO_PAD.encode([&place[..], &seal].concat())
-    }
-
-    fn read_cursor(&self, merchant: &MerchantId, filter: &EventFilter, text: &str) -> Option<i64> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let place = i64::from_be_bytes(*bytes.first_chunk::<8>()?);
-        let ours = self.cursor(merchant, filter, place);
-        constant_time::verify_slices_are_equal(ours.as_bytes(), text.as_bytes()).ok().map(|()| place)
-    }
+fn read_cursor(keyring: &Keyring, merchant: &MerchantId, filter: &EventFilter, text: &str) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let place = i64::from_be_bytes(*bytes.first_chunk::<8>()?);
+    let ours = write_cursor(keyring, merchant, filter, place);
+    constant_time::verify_slices_are_equal(ours.as_bytes(), text.as_bytes()).ok().map(|()| place)
 }
 
 type Scanned = (Vec<LoggedEvent>, Option<i64>);
@@ -246,7 +221,7 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
 
 impl EventFilter {
     /// The same, of those about this person.
-    pub(crate) fn about_person(self, person: &Person) -> Self {
+    fn about_person(self, person: &Person) -> Self {
         Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
     }
 

@@ -7,9 +7,9 @@ use super::proof;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{CheckId, EventId, MerchantId, NameError};
+use crate::ledger::LedgerError;
 use crate::ledger::store::{self, CheckpointRow, LogRow, heads};
 use crate::ledger::write::check;
-use crate::ledger::{Ledger, LedgerError};
 use crate::tlog::merkle::{Hash, verify_consistency, verify_inclusion};
 use crate::tlog::note::Checkpoint;
 
@@ -94,70 +94,31 @@ impl From<DatabaseError> for ProofError {
     }
 }
 
-impl Ledger {
-    /// The merchant's checkpoints of fewer than `below` events, the newest first, up to `most`.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn list_checkpoints(
-        &self,
-        merchant: &MerchantId,
-        below: Option<u64>,
-        most: u32,
-    ) -> Result<Vec<SignedHead>, LedgerError> {
-        let merchant = merchant.clone();
-        let below = below.map_or(i64::MAX, |below| i64::try_from(below).unwrap_or(i64::MAX));
-        let read = self.context.database.read(move |conn| {
-            let Some(log) = store::find_log(conn, Some(&merchant))? else { return Ok(Vec::new()) };
-            let rows = heads::list_checkpoints(conn, &log.id, below, most.into())?;
-            rows.into_iter().map(|row| signed_head(&log, row)).collect::<Result<_, DatabaseError>>()
-        });
-        Ok(read.await?)
-    }
-
-    /// The head that was signed when the merchant's log had this many events; none when nothing was.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn find_checkpoint(&self, merchant: &MerchantId, size: u64) -> Result<Option<SignedHead>, LedgerError> {
-        let merchant = merchant.clone();
-        let read = self.context.database.read(move |conn| {
-            let Some(log) = store::find_log(conn, Some(&merchant))? else { return Ok(None) };
-            head_at(conn, &log, size)
-        });
-        Ok(read.await?)
-    }
-
-    /// Proves that a recorded thing stands in the merchant's log of `size` events, or of as many as it has.
-    ///
-    /// # Errors
-    /// [`ProofError`].
-    pub async fn prove_inclusion(
-        &self,
-        merchant: &MerchantId,
-        what: Recordable,
-        size: Option<u64>,
-    ) -> Result<InclusionProof, ProofError> {
-        let merchant = merchant.clone();
-        self.context.database.read(move |conn| inclusion(conn, &merchant, &what, size)).await
-    }
-
-    /// Proves that the merchant's log of `to` events, or of as many as it has, continues that of `from`.
-    ///
-    /// # Errors
-    /// [`ProofError`].
-    pub async fn prove_consistency(
-        &self,
-        merchant: &MerchantId,
-        from: u64,
-        to: Option<u64>,
-    ) -> Result<ConsistencyProof, ProofError> {
-        let merchant = merchant.clone();
-        self.context.database.read(move |conn| consistency(conn, &merchant, from, to)).await
-    }
+/// The merchant's checkpoints of fewer than `below` events, the newest first, up to `most`.
+pub(crate) fn list_checkpoints(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    below: Option<u64>,
+    most: u32,
+) -> Result<Vec<SignedHead>, DatabaseError> {
+    let Some(log) = store::find_log(conn, Some(merchant))? else { return Ok(Vec::new()) };
+    let below = below.map_or(i64::MAX, |below| i64::try_from(below).unwrap_or(i64::MAX));
+    let rows = heads::list_checkpoints(conn, &log.id, below, most.into())?;
+    rows.into_iter().map(|row| signed_head(&log, row)).collect()
 }
 
-fn inclusion(
+/// The head that was signed when the merchant's log had this many events.
+pub(crate) fn find_checkpoint(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    size: u64,
+) -> Result<Option<SignedHead>, DatabaseError> {
+    let Some(log) = store::find_log(conn, Some(merchant))? else { return Ok(None) };
+    head_at(conn, &log, size)
+}
+
+/// Proves that a recorded thing stands in the log of `size` events, or of as many as it has.
+pub(crate) fn inclusion(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     what: &Recordable,
@@ -186,7 +147,8 @@ fn inclusion(
     Ok(InclusionProof { event, log: log.name, index, leaf_hash, size, root, path, head, body })
 }
 
-fn consistency(
+/// Proves that the log of `to` events, or of as many as it has, continues that of `from`.
+pub(crate) fn consistency(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     from: u64,

@@ -20,7 +20,6 @@ use crate::ledger::store::history as rows;
 use crate::ledger::write::check::StoredCheck;
 use crate::ledger::write::subjects::Subject;
 use crate::ledger::write::{check, redemption};
-use crate::ledger::{Ledger, LedgerError};
 
 /// Number of events that a page spans.
 const PAGE: i64 = 500;
@@ -61,59 +60,20 @@ pub struct HistoryPage {
     pub next: i64,
 }
 
-impl Ledger {
-    /// The stretch of the merchant's log that holds all that happened from `since` (or its beginning)
-    /// to `until`, and a little more on both sides.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub async fn stretch(
-        &self,
-        merchant: &MerchantId,
-        since: Option<Timestamp>,
-        until: Timestamp,
-    ) -> Result<Stretch, LedgerError> {
-        let merchant = merchant.clone();
-        let read = self.context.database.read(move |conn| {
-            let Some((log, size)) = rows::find_log_size(conn, &merchant)? else {
-                return Ok(Stretch { from: 0, before: 0 });
-            };
-            stretch_of(conn, &log, size, since, until)
-        });
-        Ok(read.await?)
-    }
-
-    /// The events in one page of the stretch.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub async fn past_events(
-        &self,
-        merchant: &MerchantId,
-        stretch: Stretch,
-        interest: &Interest,
-    ) -> Result<HistoryPage, LedgerError> {
-        let (merchant, interest, keyring) = (merchant.clone(), interest.clone(), self.context.keyring.clone());
-        let read = self.context.database.read(move |conn| page(conn, &keyring, &merchant, stretch, &interest));
-        Ok(read.await?)
-    }
-
-    /// [`Ledger::past_events`] for threads that may block.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn past_events_blocking(
-        &self,
-        merchant: &MerchantId,
-        stretch: Stretch,
-        interest: &Interest,
-    ) -> Result<HistoryPage, LedgerError> {
-        let keyring = &self.context.keyring;
-        Ok(self.context.database.read_blocking(|conn| page(conn, keyring, merchant, stretch, interest))?)
-    }
+/// [`LedgerReader::stretch`](super::LedgerReader::stretch) of the merchant's log.
+pub(crate) fn stretch(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    since: Option<Timestamp>,
+    until: Timestamp,
+) -> Result<Stretch, DatabaseError> {
+    let Some((log, size)) = rows::find_log_size(conn, merchant)? else {
+        return Ok(Stretch { from: 0, before: 0 });
+    };
+    stretch_of(conn, &log, size, since, until)
 }
 
-/// [`Ledger::stretch`] of a log of so many events.
+/// The stretch of a log of so many events.
 ///
 /// # Errors
 /// The database's.
@@ -145,7 +105,8 @@ fn first_at(conn: &mut AnyConnection, log: &str, size: i64, at: i64) -> Result<i
     Ok(low)
 }
 
-fn page(
+/// The events in one page of the stretch.
+pub(crate) fn page(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     merchant: &MerchantId,

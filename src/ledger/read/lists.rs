@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::browse::{BrowseError, EventFilter, LoggedEvent};
+use super::LedgerReader;
+use super::browse::{self, BrowseError, EventFilter, LoggedEvent};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::clock::from_micros;
@@ -14,7 +15,7 @@ use crate::ledger::entry::Ended;
 use crate::ledger::events::{Nullable, Text};
 use crate::ledger::idempotency::replay::end_of;
 use crate::ledger::write::check::{self, StoredCheck};
-use crate::ledger::{Ledger, LedgerError, store};
+use crate::ledger::{LedgerError, store};
 
 /// One check, by what its event says in the clear.
 #[derive(Debug, Clone)]
@@ -61,50 +62,41 @@ impl<T> Page<T> {
     const EMPTY: Self = Self { items: Vec::new(), next: None };
 }
 
-impl Ledger {
-    /// Up to `most` checks of the merchant behind `cursor` that `filter` means, of one person where one is given.
-    /// Checks whose events were pruned are left out. A page may be empty and still not be the last.
-    ///
-    /// # Errors
-    /// [`BrowseError`].
-    pub async fn list_checks(
-        &self,
-        merchant: &MerchantId,
-        filter: EventFilter,
-        person: Option<&SubjectHandle>,
-        cursor: Option<&str>,
-        most: usize,
-    ) -> Result<Page<ListedCheck>, BrowseError> {
-        let filter = EventFilter { kind: Some(check::KIND.to_owned()), ..filter };
-        let page = match person {
-            None => self.browse(merchant, filter, cursor, most).await?,
-            Some(handle) => match self.find_person(merchant, handle).await? {
-                Some(person) => self.browse_person(merchant, filter, &person, cursor, most).await?,
-                None => return Ok(Page::EMPTY),
-            },
-        };
-        let items: Result<Vec<_>, _> = page.events.iter().filter_map(|event| listed(event).transpose()).collect();
-        Ok(Page { items: items.map_err(LedgerError::from)?, next: page.next })
-    }
+/// A page of checks that `filter` means, of one person where one is given.
+pub(crate) async fn list_checks(
+    reader: &LedgerReader,
+    merchant: &MerchantId,
+    filter: EventFilter,
+    person: Option<&SubjectHandle>,
+    cursor: Option<&str>,
+    most: usize,
+) -> Result<Page<ListedCheck>, BrowseError> {
+    let filter = EventFilter { kind: Some(check::KIND.to_owned()), ..filter };
+    let page = match person {
+        None => browse::page(reader, merchant, filter, None, cursor, most).await?,
+        Some(handle) => match reader.find_person(merchant, handle).await? {
+            Some(person) => browse::page(reader, merchant, filter, Some(&person), cursor, most).await?,
+            None => return Ok(Page::EMPTY),
+        },
+    };
+    let items: Result<Vec<_>, _> = page.events.iter().filter_map(|event| listed(event).transpose()).collect();
+    Ok(Page { items: items.map_err(LedgerError::from)?, next: page.next })
+}
 
-    /// The same of grants.
-    ///
-    /// # Errors
-    /// [`BrowseError`].
-    pub async fn list_grants(
-        &self,
-        merchant: &MerchantId,
-        filter: EventFilter,
-        person: Option<&SubjectHandle>,
-        cursor: Option<&str>,
-        most: usize,
-    ) -> Result<Page<ListedGrant>, BrowseError> {
-        let filter = EventFilter { decision: Some(Decision::Granted.as_str().to_owned()), ..filter };
-        let page = self.list_checks(merchant, filter, person, cursor, most).await?;
-        let of = merchant.clone();
-        let read = self.context().database.read(move |conn| grants_of(conn, &of, page.items));
-        Ok(Page { items: read.await.map_err(LedgerError::from)?, next: page.next })
-    }
+/// The same of grants.
+pub(crate) async fn list_grants(
+    reader: &LedgerReader,
+    merchant: &MerchantId,
+    filter: EventFilter,
+    person: Option<&SubjectHandle>,
+    cursor: Option<&str>,
+    most: usize,
+) -> Result<Page<ListedGrant>, BrowseError> {
+    let filter = EventFilter { decision: Some(Decision::Granted.as_str().to_owned()), ..filter };
+    let page = list_checks(reader, merchant, filter, person, cursor, most).await?;
+    let of = merchant.clone();
+    let read = reader.context.database.read(move |conn| grants_of(conn, &of, page.items));
+    Ok(Page { items: read.await.map_err(LedgerError::from)?, next: page.next })
 }
 
 /// The grants of these checks with what became of them, in their order.

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::browse::{BrowseError, EventFilter, LoggedEvent};
+use super::LedgerReader;
+use super::browse::{self, BrowseError, EventFilter, LoggedEvent};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::reason::Reason;
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::json::Json;
-use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
+use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
+use crate::ledger::LedgerError;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner, NOBODY};
 use crate::ledger::events::excerpt::Excerpt;
 use crate::ledger::events::subjects::RecordRead;
@@ -20,7 +22,6 @@ use crate::ledger::store::people as rows;
 use crate::ledger::store::{self, SubjectRow};
 use crate::ledger::write::check;
 use crate::ledger::write::subjects::{self, Subject};
-use crate::ledger::{Ledger, LedgerError};
 use crate::rules::limit::may_count;
 
 /// The kind of the event that says that a person's record was read.
@@ -88,98 +89,63 @@ pub struct PersonalPage {
     pub next: Option<String>,
 }
 
-impl Ledger {
-    /// The person of this handle, if any event is about them and they have not been erased.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn find_person(
-        &self,
-        merchant: &MerchantId,
-        handle: &SubjectHandle,
-    ) -> Result<Option<Person>, LedgerError> {
-        let subject = self.context.keyring.subject_refs(merchant, handle);
-        let merchant = merchant.clone();
-        Ok(self.context.database.read(move |conn| find_person(conn, &merchant, &subject)).await?)
+/// Up to `most` events about the person behind `cursor`, oldest first, opened.
+pub(crate) async fn events(
+    reader: &LedgerReader,
+    merchant: &MerchantId,
+    person: &Person,
+    cursor: Option<&str>,
+    most: usize,
+) -> Result<PersonalPage, BrowseError> {
+    let filter = EventFilter { oldest_first: true, ..EventFilter::default() };
+    let page = browse::page(reader, merchant, filter, Some(person), cursor, most).await?;
+    let (keyring, merchant, person) = (reader.context.keyring.clone(), merchant.clone(), person.clone());
+    let found = reader.context.database.read(move |conn| {
+        let found = person.names().map(|name| subjects::find(conn, &keyring, &merchant, name.as_str()));
+        found.collect::<Result<Vec<_>, DatabaseError>>()
+    });
+    let known: Vec<Subject> =
+        found.await.map_err(LedgerError::from)?.into_iter().flatten().map(|(_, subject)| subject).collect();
+    // Erased a moment ago: nothing can be opened, and nothing is theirs.
+    if known.is_empty() {
+        return Ok(PersonalPage::default());
     }
-
-    /// The person's use of limits whose windows may still be open, the last used first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn limits_of(&self, merchant: &MerchantId, person: &Person) -> Result<Vec<LimitHeld>, LedgerError> {
-        let (merchant, person, now) = (merchant.clone(), person.clone(), self.context.clock.now());
-        let read = self.context.database.read(move |conn| {
-            let mut held = Vec::new();
-            for pseudonym in person.names() {
-                held.extend(limits_of(conn, &merchant, pseudonym, now)?);
-            }
-            Ok::<_, DatabaseError>(held)
-        });
-        Ok(read.await?)
-    }
-
-    /// Up to `most` events about the person behind `cursor`, oldest first, opened. As with
-    /// [`Ledger::browse`], a page may be empty and still not be the last.
-    ///
-    /// # Errors
-    /// [`BrowseError`].
-    pub async fn personal_events(
-        &self,
-        merchant: &MerchantId,
-        person: &Person,
-        cursor: Option<&str>,
-        most: usize,
-    ) -> Result<PersonalPage, BrowseError> {
-        let filter = EventFilter { oldest_first: true, ..EventFilter::default() }.about_person(person);
-        let page = self.browse_since(merchant, filter, Some(person.since), cursor, most).await?;
-        let (keyring, merchant, person) = (self.context.keyring.clone(), merchant.clone(), person.clone());
-        let found = self.context.database.read(move |conn| {
-            let found = person.names().map(|name| subjects::find(conn, &keyring, &merchant, name.as_str()));
-            found.collect::<Result<Vec<_>, DatabaseError>>()
-        });
-        let known: Vec<Subject> =
-            found.await.map_err(LedgerError::from)?.into_iter().flatten().map(|(_, subject)| subject).collect();
-        // Erased a moment ago: nothing can be opened, and nothing is theirs.
-        if known.is_empty() {
-            return Ok(PersonalPage::default());
-        }
-        let theirs = page.events.into_iter().filter_map(|event| {
-            let name = match named(&event) {
-                Ok(name) => name?,
-                Err(error) => return Some(Err(error)),
-            };
-            let subject = known.iter().find(|subject| subject.pseudonym.as_str() == name)?;
-            Some(open(event, subject))
-        });
-        Ok(PersonalPage { events: theirs.collect::<Result<_, _>>().map_err(LedgerError::from)?, next: page.next })
-    }
-
-    /// Records that what is held on a person was shown; by a name that is nobody's once they are erased.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn record_read(
-        &self,
-        merchant: &MerchantId,
-        person: Option<&Person>,
-        by: Actor,
-    ) -> Result<(), LedgerError> {
-        let pseudonym = person.map(|person| person.pseudonym.as_str().to_owned());
-        let draft = EventDraft {
-            log: LogOwner::Merchant(merchant.clone()),
-            kind: RECORD_READ,
-            about: pseudonym.clone().unwrap_or_else(|| NOBODY.to_owned()),
-            actor: by,
-            facts: WrittenFacts::of(&RecordRead { subject: Nullable::text(pseudonym.as_deref()) }),
-            personal: None,
+    let theirs = page.events.into_iter().filter_map(|event| {
+        let name = match named(&event) {
+            Ok(name) => name?,
+            Err(error) => return Some(Err(error)),
         };
-        let work = move |_: &mut AnyConnection, events: &mut Vec<EventDraft>| {
-            events.push(draft);
-            Ok(())
-        };
-        self.change(work).await
+        let subject = known.iter().find(|subject| subject.pseudonym.as_str() == name)?;
+        Some(open(event, subject))
+    });
+    Ok(PersonalPage { events: theirs.collect::<Result<_, _>>().map_err(LedgerError::from)?, next: page.next })
+}
+
+/// The event that says that what is held on a person was shown; by a name that is nobody's once they are erased.
+pub(crate) fn record_read(merchant: &MerchantId, person: Option<&Person>, by: Actor) -> EventDraft {
+    let pseudonym = person.map(|person| person.pseudonym.as_str());
+    EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind: RECORD_READ,
+        about: pseudonym.unwrap_or(NOBODY).to_owned(),
+        actor: by,
+        facts: WrittenFacts::of(&RecordRead { subject: Nullable::text(pseudonym) }),
+        personal: None,
     }
+}
+
+/// The person's use of limits whose windows may still be open, under each of their names.
+pub(crate) fn limits(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    person: &Person,
+    now: jiff::Timestamp,
+) -> Result<Vec<LimitHeld>, DatabaseError> {
+    let mut held = Vec::new();
+    for pseudonym in person.names() {
+        held.extend(limits_of(conn, merchant, pseudonym, now)?);
+    }
+    Ok(held)
 }
 
 pub(crate) fn find_person(

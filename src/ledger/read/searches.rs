@@ -21,7 +21,7 @@ pub(crate) struct Searches {
 }
 
 /// The right to search, given back when dropped.
-pub(crate) struct Turn {
+pub(crate) struct SearchPermit {
     _place: OwnedSemaphorePermit,
     _waiting: Waiting,
 }
@@ -39,11 +39,11 @@ impl Default for Searches {
 }
 
 impl Searches {
-    /// Waits for the merchant's turn; none when too many of its own wait already.
-    pub(crate) async fn begin(&self, merchant: &MerchantId) -> Option<Turn> {
+    /// Waits for a place for the merchant; none when too many of its own wait already.
+    pub(crate) async fn begin(&self, merchant: &MerchantId) -> Option<SearchPermit> {
         let waiting = self.wait(merchant)?;
         let place = self.places.clone().acquire_owned().await.ok()?;
-        Some(Turn { _place: place, _waiting: waiting })
+        Some(SearchPermit { _place: place, _waiting: waiting })
     }
 
     fn wait(&self, merchant: &MerchantId) -> Option<Waiting> {

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
+use crate::ledger::LedgerError;
 use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::referral::{self, Resolution};
 use crate::ledger::context::WriterContext;
@@ -31,9 +32,9 @@ use crate::ledger::read::person::{self, LimitHeld};
 use crate::ledger::store;
 use crate::ledger::store::people as rows;
 use crate::ledger::write::append::Leaf;
-use crate::ledger::write::transaction::{Transaction, Turn};
+use crate::ledger::write::handle::WriterHandle;
+use crate::ledger::write::transaction::{Transaction, WorkStamp};
 use crate::ledger::write::writer::MAX_TRIES;
-use crate::ledger::{Ledger, LedgerError};
 use crate::telemetry::Outage;
 
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
@@ -72,76 +73,85 @@ pub struct Erased {
     pub is_purged: bool,
 }
 
-impl Ledger {
-    /// Erases a person, with the event `subject.erased`. `forget` deletes what other rooms hold on
-    /// them, in the same transaction, and says how much that was. None when nothing was held; then
-    /// nothing is recorded.
-    ///
-    /// # Errors
-    /// [`LedgerError`]; unless it is in doubt, all is as it was.
-    pub async fn erase(
-        &self,
-        erasure: Erasure,
-        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
-    ) -> Result<Option<Erased>, LedgerError> {
-        let asked = Arc::new((erasure, forget));
-        let until = self.change_deadline();
-        let mut tries = 0;
-        let erased = loop {
-            tries += 1;
-            let asked = asked.clone();
-            let work = move |tx: &mut Transaction<'_>, turn: &Turn| {
-                let (erasure, forget) = asked.as_ref();
-                erase(tx, erasure, turn, forget).map_err(Abort::<LedgerError>::Database)
-            };
-            match self.in_writer_until(until, None, work).await {
-                Err(LedgerError::Database(DatabaseError::Conflict | DatabaseError::Unclassified(_)))
-                    if tries < MAX_TRIES && Instant::now() < until => {}
-                Err(LedgerError::Database(error)) => return Err(LedgerError::from(&error)),
-                erased => break erased?,
+/// Erases a person in a transaction of the writer, which is tried again when another was in its way; `forget` is what
+/// other rooms do in it.
+pub(crate) async fn erase(
+    writer: &WriterHandle,
+    erasure: Erasure,
+    forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
+) -> Result<Option<Erased>, LedgerError> {
+    let asked = Arc::new((erasure, forget));
+    let until = writer.deadline();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let asked = asked.clone();
+        let work = move |tx: &mut Transaction<'_>, stamp: &WorkStamp| {
+            let (erasure, forget) = asked.as_ref();
+            erase_in(tx, erasure, stamp, forget).map_err(Abort::<LedgerError>::Database)
+        };
+        match writer.in_writer_until(until, None, work).await {
+            Err(LedgerError::Database(DatabaseError::Conflict | DatabaseError::Unclassified(_)))
+                if tries < MAX_TRIES && Instant::now() < until => {}
+            Err(LedgerError::Database(error)) => return Err(LedgerError::from(&error)),
+            erased => return erased,
+        }
+    }
+}
+
+/// The clearing of what deleted rows left in the database's files; cheap to clone. It holds no handle of the writer:
+/// whoever stops would wait for it.
+#[derive(Clone)]
+pub(crate) struct Purge {
+    database: Database,
+    /// True if something may be left.
+    is_pending: Arc<AtomicBool>,
+}
+
+impl Purge {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, is_pending: Arc::default() }
+    }
+
+    /// Clears what an erasure has just left, while its caller waits; true if nothing is left any more.
+    pub(crate) async fn at_once(&self) -> bool {
+        self.run(SCRUB_PATIENCE).await
+    }
+
+    /// Clears what earlier erasures left, if anything may be left; in nobody's way.
+    pub(crate) fn in_background(&self) {
+        if self.is_pending.load(Ordering::Relaxed) {
+            let this = self.clone();
+            tokio::spawn(async move { this.run(LONG_SCRUB_PATIENCE).await });
+        }
+    }
+
+    async fn run(&self, patience: Duration) -> bool {
+        static OUTAGE: Outage =
+            Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
+        let is_done = match self.database.scrub(TABLE, patience).await {
+            Ok(is_done) => {
+                OUTAGE.succeeded();
+                is_done
+            }
+            Err(error) => {
+                OUTAGE.failed(&error);
+                false
             }
         };
-        let Some(erased) = erased else { return Ok(None) };
-        let is_purged = scrub(&self.context.database, &self.purge_pending, SCRUB_PATIENCE).await;
-        Ok(Some(Erased { is_purged, ..erased }))
-    }
-
-    /// Gets rid of what erased rows left behind, if anything may be left; in nobody's way.
-    pub(crate) fn purge_pending_rows(&self) {
-        if self.purge_pending.load(Ordering::Relaxed) {
-            // Not the ledger's handle: whoever stops would wait for it.
-            let (database, purge_pending) = (self.context.database.clone(), self.purge_pending.clone());
-            tokio::spawn(async move { scrub(&database, &purge_pending, LONG_SCRUB_PATIENCE).await });
-        }
+        self.is_pending.store(!is_done, Ordering::Relaxed);
+        is_done
     }
 }
 
-/// Clears what deleted rows left in the database's files; true if nothing is left any more.
-async fn scrub(database: &Database, purge_pending: &AtomicBool, patience: Duration) -> bool {
-    static OUTAGE: Outage =
-        Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
-    let is_done = match database.scrub(TABLE, patience).await {
-        Ok(is_done) => {
-            OUTAGE.succeeded();
-            is_done
-        }
-        Err(error) => {
-            OUTAGE.failed(&error);
-            false
-        }
-    };
-    purge_pending.store(!is_done, Ordering::Relaxed);
-    is_done
-}
-
-fn erase(
+fn erase_in(
     tx: &mut Transaction<'_>,
     erasure: &Erasure,
-    turn: &Turn,
+    stamp: &WorkStamp,
     forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, .. } = erasure;
-    let Turn { at, event } = turn;
+    let WorkStamp { at, event } = stamp;
     let at = *at;
     let mut leaves = Vec::new();
     let mut erased =

@@ -2,4 +2,4 @@
 
 pub mod erasure;
 pub mod pruning;
-pub(crate) mod sweep;
+pub mod sweep;

@@ -3,6 +3,7 @@
 
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::period::Period;
+use crate::ledger::context::WriterContext;
 use crate::ledger::write::counters;
 use crate::ledger::{Ledger, LedgerError, idempotency, store};
 use crate::rules::window::LONGEST_WINDOW;
@@ -16,40 +17,38 @@ const KEPT: Period = Period::from_days(367);
 /// Number of uses that one change takes: it holds the writer's thread and their counters.
 const USES_AT_ONCE: usize = 100;
 
-impl Ledger {
-    /// Forgets idempotency keys that have expired, away from the writer's thread.
-    pub(crate) async fn sweep_keys(&self) {
-        static OUTAGE: Outage = Outage::new("expired idempotency keys can't be forgotten", "they are forgotten again");
-        let now = self.context().clock.now().as_microsecond();
-        loop {
-            match self.context().database.write(move |conn| idempotency::store::delete_expired(conn, now)).await {
-                Ok(idempotency::store::SWEEP_ROWS) => {}
-                Ok(_) => return OUTAGE.succeeded(),
-                Err(error) => return OUTAGE.failed(&error),
-            }
+/// Forgets idempotency keys that have expired, away from the writer's thread.
+pub(crate) async fn sweep_keys(context: &WriterContext) {
+    static OUTAGE: Outage = Outage::new("expired idempotency keys can't be forgotten", "they are forgotten again");
+    let now = context.clock.now().as_microsecond();
+    loop {
+        match context.database.write(move |conn| idempotency::store::delete_expired(conn, now)).await {
+            Ok(idempotency::store::SWEEP_ROWS) => {}
+            Ok(_) => return OUTAGE.succeeded(),
+            Err(error) => return OUTAGE.failed(&error),
         }
     }
+}
 
-    /// Forgets single uses that no window reaches any more, every merchant's; says how many. What
-    /// waits for the writer goes first between one piece and the next.
-    ///
-    /// # Errors
-    /// [`LedgerError`]; what was forgotten by then stays so.
-    pub async fn sweep_uses(&self) -> Result<usize, LedgerError> {
-        let mut swept = 0;
-        loop {
-            let taken = self.change(|conn, _| sweep_uses(conn)).await?;
-            swept += taken;
-            if taken < USES_AT_ONCE {
-                return Ok(swept);
-            }
+/// Forgets single uses that no window reaches any more, every merchant's; says how many. What
+/// waits for the writer goes first between one piece and the next.
+///
+/// # Errors
+/// [`LedgerError`]; what was forgotten by then stays so.
+pub async fn sweep_uses(ledger: &Ledger) -> Result<usize, LedgerError> {
+    let mut swept = 0;
+    loop {
+        let taken = ledger.change(|conn, _| sweep_some(conn)).await?;
+        swept += taken;
+        if taken < USES_AT_ONCE {
+            return Ok(swept);
         }
     }
 }
 
 /// The events' own time, not the clock's: so an auditor sees without a clock what may be deleted, and a
 /// clock that is set ahead by mistake forgets nothing.
-fn sweep_uses(conn: &mut AnyConnection) -> Result<usize, LedgerError> {
+fn sweep_some(conn: &mut AnyConnection) -> Result<usize, LedgerError> {
     let Some(newest) = store::heads::find_newest_instant(conn)? else { return Ok(0) };
     let lapsed = newest.saturating_sub(KEPT.micros());
     debug_assert!(KEPT > LONGEST_WINDOW, "what a window reaches is kept");

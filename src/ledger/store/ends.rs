@@ -10,7 +10,7 @@ use crate::on_either;
 
 /// The merchant's grants that were not taken back, granted at or after `from` and before `to`, in the
 /// order in which they were granted; behind `after`, which is an instant and a grant.
-pub fn list_standing_grants(
+pub fn list_unvoided_grants(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     [from, to]: [Option<i64>; 2],

@@ -24,7 +24,7 @@ use crate::on_either;
 pub use cases::{
     AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
 };
-pub use ends::{list_events_about, list_standing_grants, release_grant, void_grants};
+pub use ends::{list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
 pub use subtrees::{SubtreeRow, put_subtrees};

@@ -16,7 +16,7 @@ use crate::ledger::store::UseRow;
 use crate::rules::limit::{Counting, LimitClaim};
 
 /// The counters that a batch needs, locked until it commits.
-pub(crate) struct Counters {
+pub(crate) struct LimitCounters {
     rows: BTreeMap<CounterKey, Counter>,
     /// The places that grants hold, as they stood when their counters were locked.
     holds: HashMap<String, Vec<UseRow>>,
@@ -24,14 +24,14 @@ pub(crate) struct Counters {
 
 /// A place that a redeemed grant goes on holding.
 #[derive(Debug, Clone)]
-pub(crate) struct Held {
+pub(crate) struct HeldPlace {
     pub limit: String,
     pub scope: String,
     /// When it is free at the latest.
     pub until: Timestamp,
 }
 
-impl Counters {
+impl LimitCounters {
     /// Locks what the granted checks of the batch would use, and the places that the grants in
     /// `doors` hold (each with the instant at which it is redeemed), in one order everywhere.
     pub(crate) fn lock(
@@ -95,7 +95,7 @@ impl Counters {
 
     /// A guest comes in: what the grant holds, it holds for as long as guests may stay. None when it
     /// lapsed before; someone else may have the place by now.
-    pub(crate) fn begin_stay(&mut self, grant: &str, at: Timestamp, is_first: bool) -> Option<Vec<Held>> {
+    pub(crate) fn begin_stay(&mut self, grant: &str, at: Timestamp, is_first: bool) -> Option<Vec<HeldPlace>> {
         let Some(holds) = self.holds.get(grant) else {
             return Some(Vec::new());
         };
@@ -119,7 +119,11 @@ impl Counters {
                 counter.last_used_at = now;
                 counter.move_use(&hold, until);
             }
-            held.push(Held { limit: hold.limit_id.clone(), scope: hold.scope_key.clone(), until: from_micros(until) });
+            held.push(HeldPlace {
+                limit: hold.limit_id.clone(),
+                scope: hold.scope_key.clone(),
+                until: from_micros(until),
+            });
             moved.push(UseRow { counts_at: until, ..hold });
         }
         self.holds.insert(grant.to_owned(), moved);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::admission::Counters;
+use super::admission::LimitCounters;
 use super::append::Leaf;
 use super::check::{self, Settled};
 use super::redemption::Tokens;
@@ -52,7 +52,7 @@ pub(crate) fn record(
     let subjects = subjects::resolve(tx.conn, tx.context, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
     let mut referrals_of = hold_referred(tx.conn, &checks, &subjects)?;
     let entering: Vec<_> = doors.iter().map(|entry| (&entry.grant, entry.at)).collect();
-    let mut counters = Counters::lock(tx.conn, &granted(&checks, &subjects)?, &entering)?;
+    let mut counters = LimitCounters::lock(tx.conn, &granted(&checks, &subjects)?, &entering)?;
     let mut settled = admit(&mut counters, &checks, &subjects)?;
     for ((_, check), settled) in checks.iter().zip(&mut settled) {
         if settled.decided.decision == Decision::Referred {
@@ -128,7 +128,7 @@ fn granted<'a>(
 
 /// Admits one by one in the order of arrival.
 fn admit(
-    counters: &mut Counters,
+    counters: &mut LimitCounters,
     checks: &[(usize, &CheckEntry)],
     subjects: &Subjects,
 ) -> Result<Vec<Settled>, DatabaseError> {
@@ -150,7 +150,7 @@ pub(crate) fn preview(
     check: &CheckEntry,
 ) -> Result<Decided, DatabaseError> {
     let subject = subjects::guess(conn, context, check)?;
-    let admission = Counters::peek(conn, check, &subject.pseudonym)?.admit(check, &subject.pseudonym)?;
+    let admission = LimitCounters::peek(conn, check, &subject.pseudonym)?.admit(check, &subject.pseudonym)?;
     Ok(check.decided.clone().limited(admission))
 }
 

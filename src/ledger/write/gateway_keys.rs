@@ -42,74 +42,64 @@ pub enum RotationError {
     Database(#[from] DatabaseError),
 }
 
-impl Ledger {
-    /// Makes the next token key ([`Keyring::rotate`]) with its event in the operator's log. This replica
-    /// has it at once, the others when they refresh.
-    ///
-    /// # Errors
-    /// [`RotationError`]; unless it is in doubt, the keys are as they were.
-    pub async fn rotate_token_key(&self, ahead: SignedDuration, by: Actor) -> Result<Rotation, RotationError> {
-        let keyring = self.context.keyring.clone();
-        let rotated = self.change(move |conn, events| {
-            let rotation = keyring.rotate(conn, ahead)?;
-            events.push(rotated(&rotation, by));
-            Ok::<_, RotationError>(rotation)
-        });
-        let rotation = rotated.await?;
-        self.refresh_keys().await;
-        Ok(rotation)
-    }
+/// Makes the next token key, with its event.
+pub(crate) fn rotate(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    keyring: &Keyring,
+    ahead: SignedDuration,
+    by: Actor,
+) -> Result<Rotation, RotationError> {
+    let rotation = keyring.rotate(conn, ahead)?;
+    events.push(rotated(&rotation, by));
+    Ok(rotation)
+}
 
-    /// Withdraws the token key `kid` ([`Keyring::revoke`]) with its event in the operator's log, and with that of
-    /// the key that is made when none waits to take its place. This replica knows it at once, the others when
-    /// they refresh: from then on no door is told of the key and no token under it is believed or sent. Withdrawn
-    /// again, nothing is done. None when no token key goes by this name.
-    ///
-    /// # Errors
-    /// [`RotationError`]; unless it is in doubt, the keys are as they were.
-    pub async fn revoke_token_key(&self, kid: String, by: Actor) -> Result<Option<Revocation>, RotationError> {
-        let keyring = self.context.keyring.clone();
-        let revoked = self.change(move |conn, events| {
-            let revocation = keyring.revoke(conn, &kid)?;
-            if let Some(revoked @ Revocation { change: Some(change), .. }) = &revocation {
-                if change.is_new {
-                    events.push(rotated(&Rotation { key: change.next.clone(), retires: Vec::new() }, by.clone()));
-                }
-                events.push(withdrawn(revoked, change, by));
-            }
-            Ok::<_, RotationError>(revocation)
-        });
-        let revocation = revoked.await?;
-        self.refresh_keys().await;
-        Ok(revocation)
-    }
-
-    async fn refresh_keys(&self) {
-        let keyring = self.context.keyring.clone();
-        let refreshed = tokio::task::spawn_blocking(move || keyring.refresh());
-        if !matches!(refreshed.await, Ok(Ok(()))) {
-            tracing::warn!("the change of token keys is not known here yet: the next refresh brings it");
+/// Withdraws the token key `kid`, with its event and that of the key that is made when none waits to take its place.
+pub(crate) fn revoke(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    keyring: &Keyring,
+    kid: &str,
+    by: Actor,
+) -> Result<Option<Revocation>, RotationError> {
+    let revocation = keyring.revoke(conn, kid)?;
+    if let Some(revoked @ Revocation { change: Some(change), .. }) = &revocation {
+        if change.is_new {
+            events.push(rotated(&Rotation { key: change.next.clone(), retires: Vec::new() }, by.clone()));
         }
+        events.push(withdrawn(revoked, change, by));
     }
+    Ok(revocation)
+}
 
-    /// Records in the operator's log, if there is one, the keys that it doesn't know: those of a database that is
-    /// older than their events.
-    pub(crate) async fn tell_of_keys(&self) -> Result<(), LedgerError> {
-        let keyring = self.context.keyring.clone();
-        let look = move |conn: &mut AnyConnection| {
-            let has_begun = store::find_log(conn, None)?.is_some();
-            Ok::<_, DatabaseError>(has_begun && !unknown(conn, &keyring, &[])?.is_empty())
-        };
-        if !self.context.database.read(look).await? {
-            return Ok(());
-        }
-        let context = self.context.clone();
-        self.change(move |conn, events| {
+/// Reads the keys again after an own change.
+pub(crate) async fn refresh(keyring: Keyring) {
+    let refreshed = tokio::task::spawn_blocking(move || keyring.refresh());
+    if !matches!(refreshed.await, Ok(Ok(()))) {
+        tracing::warn!("the change of token keys is not known here yet: the next refresh brings it");
+    }
+}
+
+/// Records in the operator's log, if there is one, the keys that it doesn't know: those of a database that is
+/// older than their events.
+pub(crate) async fn record_unknown(ledger: &Ledger) -> Result<(), LedgerError> {
+    let context = ledger.context();
+    let keyring = context.keyring.clone();
+    let look = move |conn: &mut AnyConnection| {
+        let has_begun = store::find_log(conn, None)?.is_some();
+        Ok::<_, DatabaseError>(has_begun && !unknown(conn, &keyring, &[])?.is_empty())
+    };
+    if !context.database.read(look).await? {
+        return Ok(());
+    }
+    let context = context.clone();
+    ledger
+        .change(move |conn, events| {
             events.extend(unrecorded(conn, &context, &[])?);
             Ok::<_, LedgerError>(())
         })
         .await
-    }
 }
 
 /// The events of the keys that the operator's log doesn't tell of, and that `drafts` don't either.

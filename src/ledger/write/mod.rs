@@ -1,6 +1,7 @@
 //! Writing: everything here runs on the writer's one thread, inside its transactions.
 //!
-//! - `writer`: the thread, its queue and its batches; `transaction`: what the work in one sees
+//! - `handle`: how callers hand work in; `writer`: the thread, its queue and its batches; `transaction`: what the work
+//!   in one sees
 //! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`: people and limits in it
 //! - `arithmetic`, `uses`: may this use be counted, what is left, when does it reset; pure, and shared with trials
 //! - `check`, `redemption`: the two hot records, and their events
@@ -16,10 +17,11 @@ pub mod check;
 pub(crate) mod continuity;
 pub(crate) mod counters;
 pub mod gateway_keys;
+pub(crate) mod handle;
 pub(crate) mod near_full;
 pub mod redemption;
 pub(crate) mod subjects;
-pub(crate) mod subtrees;
+pub mod subtrees;
 pub(crate) mod transaction;
 pub mod uses;
 pub(crate) mod writer;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest;
 
-use super::admission::{Counters, Held};
+use super::admission::{HeldPlace, LimitCounters};
 use super::append::Leaf;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
@@ -57,7 +57,7 @@ impl Tokens {
     pub(crate) fn redeem(
         &mut self,
         entry: &RedeemEntry,
-        counters: &mut Counters,
+        counters: &mut LimitCounters,
     ) -> Result<(Redeemed, Option<Leaf>), DatabaseError> {
         let grant = match self.grants.get(entry.grant.as_str()) {
             Some(grant) if grant.merchant_id == entry.merchant.as_str() => grant,
@@ -147,7 +147,7 @@ impl Tokens {
     }
 }
 
-fn place_held(hold: &Held) -> PlaceHeld<'_> {
+fn place_held(hold: &HeldPlace) -> PlaceHeld<'_> {
     PlaceHeld { id: hold.limit.as_str().into(), scope: hold.scope.as_str().into(), until: hold.until }
 }
 

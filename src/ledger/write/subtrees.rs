@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::Ledger;
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::ledger::read::proof;
 use crate::ledger::store::{self, SubtreeRow, subtrees as rows};
 use crate::tlog::merkle::{LEVEL, Subtree};
@@ -25,66 +24,63 @@ struct From {
     nth: u64,
 }
 
-impl Ledger {
-    /// Fills in at the start, and looks again from time to time, until cancelled. Proofs are right
-    /// without it, only slower.
-    pub async fn keep_subtrees(self, cancel: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                filled = self.fill_subtrees() => match filled {
-                    Ok(0) => {}
-                    Ok(filled) => tracing::info!(filled, "filled in subtrees of logs that lacked them"),
-                    Err(error) => tracing::warn!(%error, "could not fill in the logs' subtrees"),
-                }
-            }
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+/// Fills in at the start, and looks again from time to time, until cancelled. Proofs are right
+/// without it, only slower.
+pub(crate) async fn keep(database: &Database, cancel: &CancellationToken) {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            filled = fill_missing(database) => match filled {
+                Ok(0) => {}
+                Ok(filled) => tracing::info!(filled, "filled in subtrees of logs that lacked them"),
+                Err(error) => tracing::warn!(%error, "could not fill in the logs' subtrees"),
             }
         }
-    }
-
-    /// Stores every subtree that is whole and missing; how many there were. In small steps, and what
-    /// takes long is done outside the transactions that write: checks go on meanwhile.
-    ///
-    /// # Errors
-    /// [`DatabaseError`]; what was stored before it is retained.
-    pub async fn fill_subtrees(&self) -> Result<u64, DatabaseError> {
-        let smallest = i64::try_from(WIDTH).unwrap_or(i64::MAX);
-        let mut filled = 0;
-        for (log, size) in self.context.database.read(move |conn| rows::list_logs_of(conn, smallest)).await? {
-            match self.fill_log(&log, size).await {
-                Ok(some) => filled += some,
-                // Events are missing from it. The others' proofs must not wait until someone sees to that.
-                Err(error @ DatabaseError::Corrupt { .. }) => {
-                    tracing::error!(log, %error, "a log is not whole: `perkgate audit verify` says where");
-                }
-                Err(error) => return Err(error),
-            }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        Ok(filled)
     }
+}
 
-    async fn fill_log(&self, log: &str, size: i64) -> Result<u64, DatabaseError> {
-        let database = &self.context.database;
-        let size = u64::try_from(size).map_err(|e| DatabaseError::corrupt("log size", e))?;
+/// Stores every subtree that is whole and missing; how many there were. In small steps, and what
+/// takes long is done outside the transactions that write: checks go on meanwhile.
+///
+/// # Errors
+/// [`DatabaseError`]; what was stored before it is retained.
+pub async fn fill_missing(database: &Database) -> Result<u64, DatabaseError> {
+    let smallest = i64::try_from(WIDTH).unwrap_or(i64::MAX);
+    let mut filled = 0;
+    for (log, size) in database.read(move |conn| rows::list_logs_of(conn, smallest)).await? {
+        match fill_log(database, &log, size).await {
+            Ok(some) => filled += some,
+            // Events are missing from it. The others' proofs must not wait until someone sees to that.
+            Err(error @ DatabaseError::Corrupt { .. }) => {
+                tracing::error!(log, %error, "a log is not whole: `perkgate audit verify` says where");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+async fn fill_log(database: &Database, log: &str, size: i64) -> Result<u64, DatabaseError> {
+    let size = u64::try_from(size).map_err(|e| DatabaseError::corrupt("log size", e))?;
+    let id = log.to_owned();
+    if !database.read(move |conn| is_lacking(conn, &id, size)).await? {
+        return Ok(0);
+    }
+    let (mut filled, mut from) = (0, Some(From { level: 1, nth: 0 }));
+    while let Some(at) = from {
         let id = log.to_owned();
-        if !database.read(move |conn| is_lacking(conn, &id, size)).await? {
-            return Ok(0);
+        let (found, next) = database.read(move |conn| missing(conn, &id, size, at)).await?;
+        if !found.is_empty() {
+            filled += u64::try_from(found.len()).unwrap_or(u64::MAX);
+            database.write(move |conn| store::put_subtrees(conn, &found)).await?;
         }
-        let (mut filled, mut from) = (0, Some(From { level: 1, nth: 0 }));
-        while let Some(at) = from {
-            let id = log.to_owned();
-            let (found, next) = database.read(move |conn| missing(conn, &id, size, at)).await?;
-            if !found.is_empty() {
-                filled += u64::try_from(found.len()).unwrap_or(u64::MAX);
-                database.write(move |conn| store::put_subtrees(conn, &found)).await?;
-            }
-            from = next;
-        }
-        Ok(filled)
+        from = next;
     }
+    Ok(filled)
 }
 
 /// Number of subtrees of the level that are whole.

@@ -20,7 +20,7 @@ pub(crate) struct Transaction<'a> {
 /// When the writer came to a piece of work, and the event by which it is found again when the connection breaks
 /// during the commit.
 #[derive(Clone)]
-pub(crate) struct Turn {
+pub(crate) struct WorkStamp {
     pub at: Timestamp,
     pub event: EventId,
 }
@@ -32,15 +32,19 @@ impl Transaction<'_> {
     }
 
     /// Appends the events of an administrative write.
-    pub(crate) fn append_drafts(&mut self, turn: &Turn, mut drafts: Vec<EventDraft>) -> Result<(), DatabaseError> {
+    pub(crate) fn append_drafts(
+        &mut self,
+        stamp: &WorkStamp,
+        mut drafts: Vec<EventDraft>,
+    ) -> Result<(), DatabaseError> {
         // After what was done: an auditor holds the rows to have been made no later than their event.
-        let at = self.context.clock.now().max(turn.at);
+        let at = self.context.clock.now().max(stamp.at);
         if drafts.iter().any(|draft| draft.log == LogOwner::Operator) {
             drafts.splice(..0, super::gateway_keys::unrecorded(self.conn, self.context, &drafts)?);
         }
         let mut leaves = Vec::with_capacity(drafts.len());
         for (nth, draft) in drafts.into_iter().enumerate() {
-            let id = if nth == 0 { turn.event.clone() } else { EventId::new(at, &self.context.entropy) };
+            let id = if nth == 0 { stamp.event.clone() } else { EventId::new(at, &self.context.entropy) };
             leaves.push(self.leaf_of(draft, id, at)?);
         }
         self.append(leaves)?;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::append::KnownLogs;
 use super::batch::{self, CheckOutcome, Outcomes};
 use super::near_full::NearFull;
-use super::transaction::{Transaction, Turn};
+use super::transaction::{Transaction, WorkStamp};
 use crate::database::followed::lock_epoch;
 use crate::database::session::{Session, Unfinished};
 use crate::database::{Abort, AnyConnection, DatabaseError};
@@ -23,7 +23,7 @@ use crate::ledger::{LedgerError, store};
 use crate::telemetry::{Outage, meters};
 
 /// The channel of the answer that a caller waits for.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
+pub(crate) type Reply<T, E = LedgerError> = oneshot::Sender<Result<T, E>>;
 
 /// The work that the writer is asked to do, with the caller that waits for it.
 pub(crate) enum Job {
@@ -231,10 +231,10 @@ impl Writer {
         }
     }
 
-    /// When it comes to a piece of work that is found again by `event`, or by one that is made now.
-    pub(crate) fn turn(&self, event: Option<EventId>) -> Turn {
+    /// The stamp of a piece of work that begins now and is found again by `event`, or by one that is made now.
+    pub(crate) fn stamp(&self, event: Option<EventId>) -> WorkStamp {
         let at = self.context.clock.now();
-        Turn { at, event: event.unwrap_or_else(|| EventId::new(at, &self.context.entropy)) }
+        WorkStamp { at, event: event.unwrap_or_else(|| EventId::new(at, &self.context.entropy)) }
     }
 
     /// One transaction. When the connection dies or falls silent during the commit, nobody knows at first

@@ -58,6 +58,9 @@ const HANDLES: [(&str, &str); 9] = [
 /// Who else holds a handle: these rooms seal, sign and verify with the keys.
 const HANDLE_HOLDERS: [(&str, &str); 3] = [("ledger", "Keyring"), ("tokens", "Keyring"), ("audit", "Keyring")];
 
+/// The page that has a handle's whole interface: no other file adds a method that its callers see.
+const PAGES: [(&str, &str); 2] = [("Ledger", "ledger/mod.rs"), ("LedgerReader", "ledger/read/mod.rs")];
+
 /// How many files a folder has, `mod.rs` and unit tests aside.
 const MAX_FILES: usize = 20;
 
@@ -242,6 +245,10 @@ fn breaches(file: &SourceFile) -> BTreeSet<Breach> {
         breach("a file begins with a sentence that says what it is for", "//!");
     }
 
+    for (handle, _) in PAGES.into_iter().filter(|(handle, page)| file.path != *page && file.adds_methods(handle)) {
+        breach("the whole interface of a handle stands on one page", handle);
+    }
+
     for path in file.own_paths() {
         let mut steps = path.split("::");
         let other = steps.next().unwrap_or_default();
@@ -411,8 +418,8 @@ fn what_breaks_a_rule_is_found() {
         found.into_iter().map(|it| it.rule).collect::<Vec<_>>()
     };
     let home = ["a technology has its home"];
-    assert_eq!(broken("scores/lookup.rs", "use diesel::prelude::*;"), home);
-    assert_eq!(broken("scores/lookup.rs", "use redis::Client;"), home);
+    assert_eq!(broken("scores/handle.rs", "use diesel::prelude::*;"), home);
+    assert_eq!(broken("scores/handle.rs", "use redis::Client;"), home);
     assert_eq!(broken("gateway.rs", "use actix_web::App;"), home);
     assert_eq!(broken("cli/token.rs", "fn f() { jsonwebtoken::decode(); }"), home);
     assert_eq!(broken("http/auth.rs", "fn f() { std::env::var(X); }"), ["the environment is read in settings/ only"]);
@@ -427,7 +434,7 @@ fn what_breaks_a_rule_is_found() {
     assert!(broken("cli/score.rs", "/// The answer.\n/// What follows is its second line.\nfn a() {}").is_empty());
     assert_eq!(broken("cli/score.rs", "fn f() { untold(); }"), ["names use the field's words"]);
     let order = ["a room imports only rooms above it"];
-    assert_eq!(broken("scores/lookup.rs", "use crate::http::problem::Problem;"), order);
+    assert_eq!(broken("scores/handle.rs", "use crate::http::problem::Problem;"), order);
     assert_eq!(broken("ledger/writer.rs", "use crate::gateway::Gateway;"), order);
     assert_eq!(broken("database/mod.rs", "use super::perks::Rule;"), order);
     assert_eq!(broken("foundation/ids.rs", "use crate::perks::Rule;"), order);
@@ -439,6 +446,13 @@ fn what_breaks_a_rule_is_found() {
         ["only eligibility and the gateway call siblings' handles"]
     );
     assert_eq!(broken("scores/import.rs", "use crate::settings::Settings;"), ["rooms are handed values, not settings"]);
+    let page = ["the whole interface of a handle stands on one page"];
+    let method =
+        |of: &str, how: &str| format!("impl {of} {{\n    fn own() {{}}\n\n    {how} fn more(&self) {{}}\n}}\n");
+    assert_eq!(broken("ledger/cases/contest.rs", &method("Ledger", "pub async")), page);
+    assert_eq!(broken("ledger/read/lists.rs", &method("LedgerReader", "pub(crate)")), page);
+    assert!(broken("ledger/mod.rs", &method("Ledger", "pub")).is_empty());
+    assert!(broken("ledger/tend.rs", &format!("{}pub fn f() {{}}\n", method("Ledger", "async"))).is_empty());
     let pure = ["pure files do no I/O, wait for nothing and lock nothing"];
     assert_eq!(broken("rules/rule.rs", "use crate::database::AnyConnection;"), pure);
     assert_eq!(broken("rules/rule/parse.rs", "fn f() { std::fs::read(x); }"), pure);

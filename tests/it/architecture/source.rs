@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// One file under `src/`.
 pub(super) struct SourceFile {
-    /// From `src/`: `scores/lookup.rs`.
+    /// From `src/`: `scores/handle.rs`.
     pub path: String,
     /// Comments, literals and unit tests taken out.
     pub code: String,
@@ -48,7 +48,7 @@ impl SourceFile {
         files
     }
 
-    /// The room it belongs to: `scores` of `scores/lookup.rs`, `clock` of `clock.rs`.
+    /// The room it belongs to: `scores` of `scores/handle.rs`, `clock` of `clock.rs`.
     pub(super) fn room(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
@@ -70,6 +70,15 @@ impl SourceFile {
     /// Whether the word stands in the code, as part of a path or not.
     pub(super) fn has_word(&self, word: &str) -> bool {
         self.words(word).next().is_some()
+    }
+
+    /// Whether it gives the type methods that are seen outside the file.
+    pub(super) fn adds_methods(&self, of: &str) -> bool {
+        let head = format!("impl {of} {{");
+        self.code.match_indices(&head).any(|(at, _)| {
+            let block = self.code[at..].split("\n}").next().unwrap_or_default();
+            block.lines().any(|line| line.trim_start().starts_with("pub"))
+        })
     }
 
     /// Every path inside this crate that the code names, from the root: `scores::score::Score`.
@@ -259,7 +268,7 @@ fn is_char_literal(text: &str) -> bool {
 #[test]
 fn paths_are_found_through_trees_aliases_and_super() {
     let file = SourceFile::new(
-        "scores/lookup.rs",
+        "scores/handle.rs",
         "use crate::database::{AnyConnection, error::{self, DatabaseError as E,}, *};\n\
          use super::{score::Score, store};\nuse super::super::perks::Rule;\n\
          fn f<'a>(x: &'a str) -> crate::ids::PerkId { crate::json::Json::parse::<u8>(x) }",

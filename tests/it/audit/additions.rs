@@ -241,15 +241,15 @@ async fn pruning_keeps_what_an_open_case_needs_and_erasing_closes_it_whole() {
         let obstacles: Vec<_> = plan.obstacles.iter().map(|it| (it.reason.code(), it.count)).collect();
         assert_eq!(obstacles, [("open_referrals", 1)], "its case is open");
         assert_eq!(ledger.prune(&stale, CLI, |_, _| ()).await.unwrap(), 0, "it was added since it was planned");
-        let referred = ledger.find_referred(&house.cathay.id, &first).await.unwrap().unwrap();
+        let referred = ledger.reader().find_referred(&house.cathay.id, &first).await.unwrap().unwrap();
         assert_eq!(referred.added_objections, [Some("it is me".to_owned())]);
 
         let subject = world.gateway.keyring.subject_refs(&house.cathay.id, &"twitter:ada".parse().unwrap());
         let erasure =
             perkgate::ledger::retention::erasure::Erasure { merchant: house.cathay.id.clone(), subject, by: CLI };
-        let erased = world.gateway.lookup.erase(ledger, erasure).await.unwrap().unwrap();
+        let erased = world.gateway.scores.erase(ledger, erasure).await.unwrap().unwrap();
         assert_eq!(erased.referrals, 1, "one case, with all that was added");
-        let case = ledger.case_of(&house.cathay.id, &older).await.unwrap().unwrap();
+        let case = ledger.reader().case_of(&house.cathay.id, &older).await.unwrap().unwrap();
         assert_eq!((case.check, case.status.as_str()), (first, "closed"));
         assert!(matches!(house.contest(&older).await, Err(ContestError::AlreadyContested)));
         let database = world.database.open();

@@ -17,6 +17,7 @@ use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::Objection;
 use perkgate::ledger::grants::ending::{GrantRevocation, Leaving};
 use perkgate::ledger::retention::erasure::Erasure;
+use perkgate::ledger::retention::sweep::sweep_uses;
 use perkgate::perks::perk::NewVersion;
 
 use super::history::events_of;
@@ -115,7 +116,7 @@ impl House {
             self.world.gateway.keyring.subject_refs(&self.cathay.id, &format!("twitter:{who}").parse().unwrap());
         let erasure = Erasure { merchant: self.cathay.id.clone(), subject, by: CLI };
         let gateway = &self.world.gateway;
-        gateway.lookup.erase(&gateway.ledger, erasure).await.unwrap().unwrap();
+        gateway.scores.erase(&gateway.ledger, erasure).await.unwrap().unwrap();
     }
 
     /// Refused for want of a score.
@@ -322,10 +323,10 @@ async fn a_counter_that_sleeps_is_held_to_its_uses() {
             ("DELETE FROM limit_uses WHERE counts_at = (SELECT min(counts_at) FROM limit_uses)", "counter_mismatch"),
             ("UPDATE limit_uses SET cost = 4 WHERE window_key = 'concurrent'", "counter_mismatch"),
         ]);
-        house.world.gateway.ledger.sweep_uses().await.unwrap();
+        sweep_uses(&house.world.gateway.ledger).await.unwrap();
         house.world.pass(400 * DAY);
         house.grant("lounge", "dee").await;
-        house.world.gateway.ledger.sweep_uses().await.unwrap();
+        sweep_uses(&house.world.gateway.ledger).await.unwrap();
         assert_eq!(house.findings(), [""; 0]);
     }
 }

@@ -192,7 +192,7 @@ async fn what_a_promise_needs_stands_in_the_way_until_it_is_over() {
         assert!(gone >= 4, "{gone}");
         assert_eq!(house.findings(), [""; 0]);
         // What is asked for now says why it isn't told.
-        let error = world.gateway.ledger.find_check(&house.cathay.id, &day.check.unwrap()).await.unwrap_err();
+        let error = world.gateway.ledger.reader().find_check(&house.cathay.id, &day.check.unwrap()).await.unwrap_err();
         assert!(matches!(error, perkgate::ledger::LedgerError::Pruned), "{error:?}");
     }
 }
@@ -320,7 +320,8 @@ async fn checks_go_on_while_a_long_log_is_pruned() {
             futures_util::future::join_all(many).await.into_iter().for_each(|it| drop(it.unwrap()));
         }
         // Nobody knows a score, so they were all referred; denied at once, like a person would.
-        let open = world.gateway.ledger.list_referrals(&house.cathay.id, false, None, None, 2000).await.unwrap();
+        let open =
+            world.gateway.ledger.reader().list_referrals(&house.cathay.id, false, None, None, 2000).await.unwrap();
         assert_eq!(open.len(), 1500);
         for referral in open {
             let ruling = ReferralDecision { check: referral.check, tier: None, note: "no".into() };

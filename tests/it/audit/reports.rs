@@ -363,7 +363,7 @@ fn total(sums: &Sums) -> BTreeMap<String, u64> {
 
 async fn count_events(world: &World, merchant: &Merchant, kind: &str) -> u64 {
     let filter = EventFilter { kind: Some(kind.to_owned()), ..EventFilter::default() };
-    let page = world.gateway.ledger.browse(&merchant.id, filter, None, 5_000).await.unwrap();
+    let page = world.gateway.ledger.reader().browse(&merchant.id, filter, None, None, 5_000).await.unwrap();
     assert!(page.next.is_none());
     page.events.len() as u64
 }

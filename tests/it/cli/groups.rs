@@ -105,7 +105,7 @@ async fn a_grant_is_shown_released_and_taken_back() {
         for line in [&["grant", "show", &absent][..], &["grant", "void", &absent, "--note", "x"]] {
             assert_eq!(desk.refused(line, 1), format!("the merchant has no grant `{absent}`"));
         }
-        let events = desk.world.gateway.ledger.find_grant(&cathay.id, &grant.parse().unwrap()).await.unwrap();
+        let events = desk.world.gateway.ledger.reader().find_grant(&cathay.id, &grant.parse().unwrap()).await.unwrap();
         assert!(events.is_some());
     }
 }

@@ -158,7 +158,8 @@ async fn a_fault_midway_leaves_nothing_of_the_files_before_it() {
             gateway.database.write_blocking(run).unwrap()
         };
         let merchant = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap().id;
-        let events = async || gateway.ledger.stretch(&merchant, None, jiff::Timestamp::MAX).await.unwrap().before;
+        let events =
+            async || gateway.ledger.reader().stretch(&merchant, None, jiff::Timestamp::MAX).await.unwrap().before;
         let (listed, recorded) = (terminal.ask("perk list --merchant cathay"), events().await);
         if terminal.is_on_postgres() {
             run("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'full'; END $$");

@@ -56,7 +56,16 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
         let expected =
             json!({"before": "2013-01-01T00:00:00Z", "dry_run": true, "refused": false, "logs": [log(1, at)]});
         assert_eq!(dry, expected);
-        assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.unwrap().is_some());
+        assert!(
+            world
+                .gateway
+                .ledger
+                .reader()
+                .find_check(&cathay.id, check.check.as_ref().unwrap())
+                .await
+                .unwrap()
+                .is_some()
+        );
 
         // All or none: a referral of the other merchant is open.
         let refused = answered(&prune(&world, &[&before[..], &["--all"]].concat()), 1);
@@ -65,7 +74,16 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
             refused["logs"][1]["obstacles"],
             json!([{"code": "open_referrals", "count": 1, "until": null, "detail": "referrals and contests that nobody has decided"}])
         );
-        assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.unwrap().is_some());
+        assert!(
+            world
+                .gateway
+                .ledger
+                .reader()
+                .find_check(&cathay.id, check.check.as_ref().unwrap())
+                .await
+                .unwrap()
+                .is_some()
+        );
 
         let unasked = prune(&world, &of_cathay);
         let told = String::from_utf8(unasked.stderr).unwrap();
@@ -73,11 +91,20 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
             !unasked.status.success() && told.contains("take the bodies of 1 events") && told.contains("--yes"),
             "{told}"
         );
-        assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.unwrap().is_some());
+        assert!(
+            world
+                .gateway
+                .ledger
+                .reader()
+                .find_check(&cathay.id, check.check.as_ref().unwrap())
+                .await
+                .unwrap()
+                .is_some()
+        );
 
         let done = answered(&prune(&world, &[&of_cathay[..], &["--yes"]].concat()), 0);
         assert_eq!((&done["dry_run"], &done["logs"]), (&json!(false), &json!([log(1, at)])));
-        assert!(world.gateway.ledger.find_check(&cathay.id, check.check.as_ref().unwrap()).await.is_err());
+        assert!(world.gateway.ledger.reader().find_check(&cathay.id, check.check.as_ref().unwrap()).await.is_err());
         let again = answered(&prune(&world, &of_cathay), 0);
         assert_eq!(again["logs"], json!([log(0, 0)]));
         let text = prune(&world, &["--before", "2013-01-01T00:00:00Z", "--all"]);

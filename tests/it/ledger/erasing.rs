@@ -83,7 +83,7 @@ async fn what_is_opened_about_somebody_who_is_being_erased_is_closed_or_refused(
                     subject: world.gateway.keyring.subject_refs(&cathay.id, &who.parse().unwrap()),
                     by: CLI,
                 };
-                replica.lookup.erase(&replica.ledger, erasure).await.unwrap().unwrap()
+                replica.scores.erase(&replica.ledger, erasure).await.unwrap().unwrap()
             };
             let turns = async |first: bool, conn: &mut AnyConnection| {
                 if !first {

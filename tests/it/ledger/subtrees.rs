@@ -12,6 +12,7 @@ use perkgate::ledger::entry::{EventDraft, LogOwner};
 use perkgate::ledger::events::WrittenFacts;
 use perkgate::ledger::read::proof;
 use perkgate::ledger::store::{EventRow, LogRow, SubtreeRow, insert_events, insert_log, put_subtrees};
+use perkgate::ledger::write::subtrees::fill_missing;
 use perkgate::on_either;
 use perkgate::tlog::merkle::{Frontier, Hash, leaf_hash, verify_consistency, verify_inclusion};
 
@@ -143,10 +144,10 @@ async fn a_log_from_before_is_filled_in_and_its_proofs_are_right_before_that_too
             read.unwrap()
         };
         assert_eq!(check(&[300, SIZE]), []);
-        let ledger = &world.gateway.ledger;
-        assert_eq!(ledger.fill_subtrees().await.unwrap(), 256 + 2 + 1);
+        let database = &world.gateway.database;
+        assert_eq!(fill_missing(database).await.unwrap(), 256 + 2 + 1);
         assert_eq!(check(&[65_535, 65_536, 65_537, 66_048, SIZE]), rows);
-        assert_eq!(ledger.fill_subtrees().await.unwrap(), 0, "nothing is missing any more");
+        assert_eq!(fill_missing(database).await.unwrap(), 0, "nothing is missing any more");
 
         // What a replica of an earlier version appended: gaps anywhere.
         let gaps = database.write_blocking(|conn| {
@@ -155,7 +156,7 @@ async fn a_log_from_before_is_filled_in_and_its_proofs_are_right_before_that_too
         });
         assert_eq!(gaps.unwrap(), 5);
         check(&[1025, 65_536, SIZE]);
-        assert_eq!(ledger.fill_subtrees().await.unwrap(), 5);
+        assert_eq!(fill_missing(database).await.unwrap(), 5);
         assert_eq!(check(&[SIZE]), rows);
     }
 }
@@ -216,6 +217,6 @@ async fn a_log_that_lost_events_keeps_no_other_from_being_filled() {
         });
         lost.unwrap();
         // Where the first log's second subtree was, there is no knowing.
-        assert_eq!(world.gateway.ledger.fill_subtrees().await.unwrap(), 2);
+        assert_eq!(fill_missing(database).await.unwrap(), 2);
     }
 }

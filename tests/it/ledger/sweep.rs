@@ -9,6 +9,7 @@ use perkgate::database::schema::{limit_counters, limit_uses};
 use perkgate::database::{Database, DatabaseError};
 use perkgate::decision::decide::Decision;
 use perkgate::foundation::entropy::Entropy;
+use perkgate::ledger::retention::sweep::sweep_uses;
 
 use crate::support::world::{World, question};
 
@@ -47,7 +48,7 @@ async fn uses_that_no_window_reaches_are_forgotten_and_nothing_else() {
         ask("ada").await;
         let ledger = &world.gateway.ledger;
         let database = world.database.open();
-        assert_eq!((ledger.sweep_uses().await.unwrap(), uses(&database)), (0, 240));
+        assert_eq!((sweep_uses(ledger).await.unwrap(), uses(&database)), (0, 240));
         world.pass(183 * DAY);
         ask("ada").await;
         world.pass(183 * DAY);
@@ -55,13 +56,13 @@ async fn uses_that_no_window_reaches_are_forgotten_and_nothing_else() {
         for decision in [Decision::Granted, Decision::Granted, Decision::Denied] {
             assert_eq!(ask("ada").await.decided.decision, decision);
         }
-        assert_eq!(ledger.sweep_uses().await.unwrap(), 0, "a day is left for clocks that differ");
+        assert_eq!(sweep_uses(ledger).await.unwrap(), 0, "a day is left for clocks that differ");
         let kept = uses(&database);
 
         world.pass(2 * DAY);
-        assert_eq!(ledger.sweep_uses().await.unwrap(), 0, "only what happens moves the ledger's time");
+        assert_eq!(sweep_uses(ledger).await.unwrap(), 0, "only what happens moves the ledger's time");
         ask("bob").await;
-        assert_eq!(ledger.sweep_uses().await.unwrap(), 240);
+        assert_eq!(sweep_uses(ledger).await.unwrap(), 240);
         assert_eq!(uses(&database), kept + 2 - 240);
         assert_eq!(wrong(&database), [] as [&str; 0]);
         // The counters of those who never came again are told too: nothing is counted for ever.

@@ -156,7 +156,7 @@ async fn check_at_once(
         let (value, age) = (draw(runner, generate::score()).min(100_000), draw(runner, 0..700_000_i64));
         let score = Score::new(Decimal::from_thousandths(value), world.now() - SignedDuration::from_secs(age));
         let klout = Source::klout();
-        let put = world.gateway.lookup.put(&merchant.id, &klout, reference, score, world.now());
+        let put = world.gateway.scores.put(&merchant.id, &klout, reference, score, world.now());
         if put.await.unwrap() == PutOutcome::Accepted {
             crowd.scores.insert(subject, score);
         }

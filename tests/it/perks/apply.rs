@@ -28,7 +28,7 @@ async fn standing(gateway: &Gateway, merchant: &MerchantId) -> (Vec<String>, u64
         let latest = latest.map(|it| (it.version, it.status.as_str(), it.rule_hash));
         all.push(format!("{} {} {} {latest:?}", perk.slug, perk.name, perk.purpose.as_str()));
     }
-    let stretch = gateway.ledger.stretch(merchant, None, jiff::Timestamp::MAX).await.unwrap();
+    let stretch = gateway.ledger.reader().stretch(merchant, None, jiff::Timestamp::MAX).await.unwrap();
     (all, stretch.before.unsigned_abs())
 }
 

@@ -62,9 +62,9 @@ impl Lounge {
         let reference = |who: &str| through.keyring.subject_ref(merchant, &who.parse().unwrap());
         let score = perkgate::scores::Score::new("5".parse().unwrap(), now);
         let klout = perkgate::scores::Source::klout();
-        through.lookup.put(merchant, &klout, reference("twitter:ada"), score, now).await.unwrap();
+        through.scores.put(merchant, &klout, reference("twitter:ada"), score, now).await.unwrap();
         let erasure = Erasure { merchant: merchant.clone(), subject: reference("twitter:eve").into(), by: CLI };
-        assert!(through.lookup.erase(&through.ledger, erasure).await.unwrap().is_some());
+        assert!(through.scores.erase(&through.ledger, erasure).await.unwrap().is_some());
     }
 
     async fn assert_nobody_is_granted(&self, by: &Gateway, when: &str) {

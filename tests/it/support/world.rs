@@ -143,7 +143,7 @@ impl World {
         let reference = self.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());
         let value: Decimal = value.parse().unwrap();
         let score = Score::new(value, self.now() - jiff::SignedDuration::from_hours(1));
-        self.gateway.lookup.put(&merchant.id, &Source::klout(), reference, score, self.now()).await.unwrap();
+        self.gateway.scores.put(&merchant.id, &Source::klout(), reference, score, self.now()).await.unwrap();
     }
 
     /// The same for many at once.
@@ -156,7 +156,7 @@ impl World {
         };
         let observed_at = self.now() - jiff::SignedDuration::from_hours(1);
         let (keyring, id) = (self.gateway.keyring.clone(), merchant.id.clone());
-        let mut import = self.gateway.lookup.import(config, move |handle| keyring.subject_ref(&id, handle));
+        let mut import = self.gateway.scores.import(config, move |handle| keyring.subject_ref(&id, handle));
         let mut text = "subject,value,observed_at\n".to_owned();
         for (subject, value) in scores {
             writeln!(text, "{subject},{value},{observed_at}").unwrap();

@@ -18,7 +18,7 @@ pub(crate) struct Counters {
     fingerprints: Fingerprints,
     counted: ByFingerprint<u128, Counted>,
     /// By counter and grant: where each use of a rolling or concurrent counter stands.
-    standing: ByFingerprint<(u128, u128), CounterState>,
+    uses: ByFingerprint<(u128, u128), CounterState>,
 }
 
 struct Counted {
@@ -122,7 +122,7 @@ impl Counters {
             let (grant, counts_at) = (self.fingerprints.of(&[&grant.id]), counts_at.0);
             uses.add(counts_at, grant, limit.cost);
             counted.index = at.index;
-            self.standing.insert((key, grant), CounterState { counts_at, cost: limit.cost, index: at.index });
+            self.uses.insert((key, grant), CounterState { counts_at, cost: limit.cost, index: at.index });
         }
         match uses.sum() {
             // There may be more than can be counted here; and of a part of the log, fewer, which others gave back.
@@ -153,12 +153,12 @@ impl Counters {
 
     /// Lets a use stand elsewhere, or nowhere any more.
     fn stand(&mut self, key: u128, grant: u128, counts_at: Option<i64>) {
-        let Some(before) = self.standing.remove(&(key, grant)) else { return };
+        let Some(before) = self.uses.remove(&(key, grant)) else { return };
         let Some(uses) = self.counted.get_mut(&key).and_then(|counted| counted.uses.as_mut()) else { return };
         uses.remove(before.counts_at, &grant);
         if let Some(counts_at) = counts_at {
             uses.add(counts_at, grant, before.cost);
-            self.standing.insert((key, grant), CounterState { counts_at, ..before });
+            self.uses.insert((key, grant), CounterState { counts_at, ..before });
         }
     }
 
@@ -216,7 +216,7 @@ impl Counters {
         for (index, counted) in missing {
             findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
         }
-        close_uses(conn, &self.fingerprints, (self.standing, &swept), &mut trusted, (log, merchant), gaps, findings)?;
+        close_uses(conn, &self.fingerprints, (self.uses, &swept), &mut trusted, (log, merchant), gaps, findings)?;
         if trusted.values().any(|it| it.left != 0) {
             name_trusted(conn, &self.fingerprints, &trusted, (log, merchant), findings)?;
         }
@@ -293,7 +293,7 @@ fn name_of(row: &CounterRow) -> String {
 fn close_uses(
     conn: &mut AnyConnection,
     fingerprints: &Fingerprints,
-    (mut standing, swept): (ByFingerprint<(u128, u128), CounterState>, &Swept),
+    (mut uses, swept): (ByFingerprint<(u128, u128), CounterState>, &Swept),
     trusted: &mut Trusted,
     (log, merchant): (&str, &str),
     gaps: &Gaps,
@@ -310,7 +310,7 @@ fn close_uses(
             {
                 counter.left = counter.left.saturating_sub(row.cost);
             }
-            match standing.remove(&(key, fingerprints.of(&[&row.grant_id]))) {
+            match uses.remove(&(key, fingerprints.of(&[&row.grant_id]))) {
                 None if gaps.may_count(&row.window_key, row.counts_at) => {}
                 None => {
                     let (grant, limit) = named();
@@ -328,7 +328,7 @@ fn close_uses(
         }
         last = page.into_iter().next_back();
     }
-    let missed = standing.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
+    let missed = uses.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
     let mut missing: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
     missing.sort_unstable();
     for index in missing {

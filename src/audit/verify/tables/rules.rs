@@ -225,9 +225,9 @@ impl Perk {
         [
             (says(self.name.as_deref(), &row.name), "title"),
             (says(self.purpose.as_deref(), &row.purpose), "purpose"),
-            (status == row.status, "standing"),
-            (!is_held || Step::is_by(stood, row.status_by.as_deref()), "who gave it its standing"),
-            (!is_held || Step::is_at(stood, row.status_at), "instant of its standing"),
+            (status == row.status, "status"),
+            (!is_held || Step::is_by(stood, row.status_by.as_deref()), "who set its status"),
+            (!is_held || Step::is_at(stood, row.status_at), "instant of its status"),
             (
                 self.created.as_ref().is_none_or(|step| Step::is_at(Some(step), Some(row.created_at))),
                 "instant of making",

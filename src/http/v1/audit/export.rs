@@ -22,7 +22,7 @@ use crate::ledger::entry::LogOwner;
 use crate::web::auth::Authorized;
 use crate::web::deadline::{Late, within};
 use crate::web::extract::Params;
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 use crate::web::request::{RequestId, is_head};
 
 /// The format of the file.
@@ -117,7 +117,7 @@ fn read_since(text: &str) -> Result<Since, Problem> {
 
 fn unread() -> Problem {
     let detail = "give the size of a checkpoint, or a checkpoint's whole text in base64url";
-    Problem::invalid(vec![Spot::parameter("since", "invalid_value", detail)])
+    Problem::invalid(vec![FieldError::parameter("since", "invalid_value", detail)])
 }
 
 /// Piece by piece as the client takes them. After a failure the connection is cut: what was sent must not

@@ -23,7 +23,7 @@ use crate::ledger::events::KINDS;
 use crate::ledger::read::browse::{EventFilter, LoggedEvent};
 use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// One record of the log. What is personal is sealed, and not in here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -149,14 +149,14 @@ impl EventsQuery {
     fn read(self) -> Result<(EventFilter, Option<String>), Problem> {
         let mut spots = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
-            spots.push(Spot::parameter("to", "invalid_value", "`to` is not after `from`: swap them"));
+            spots.push(FieldError::parameter("to", "invalid_value", "`to` is not after `from`: swap them"));
         }
         let rule_version = self.rule_version.map(|text| text.parse::<i32>().ok().filter(|version| *version > 0));
         for (name, wrong) in unknown_values(self.kind.as_deref(), self.decision.as_deref(), self.reason.as_deref()) {
-            spots.push(Spot::parameter(name, "unknown_value", wrong));
+            spots.push(FieldError::parameter(name, "unknown_value", wrong));
         }
         if rule_version == Some(None) {
-            spots.push(Spot::parameter("rule_version", "invalid_value", "a rule version is a number from 1 on"));
+            spots.push(FieldError::parameter("rule_version", "invalid_value", "a rule version is a number from 1 on"));
         }
         if !spots.is_empty() {
             return Err(Problem::invalid(spots));
@@ -201,7 +201,7 @@ pub(crate) async fn list_events(
     let query = query.into_inner();
     let most = usize::from(query.limit.unwrap_or_default().get());
     let (filter, cursor) = query.read()?;
-    let page = gateway.ledger.browse(&caller.merchant()?.id, filter, cursor.as_deref(), most).await?;
+    let page = gateway.ledger.reader().browse(&caller.merchant()?.id, filter, None, cursor.as_deref(), most).await?;
     let events = page.events.into_iter().map(EventView::from).collect();
     Ok(HttpResponse::Ok().json(EventsView { events, next_cursor: page.next }))
 }

@@ -17,7 +17,7 @@ use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOf
 use crate::ledger::read::evidence::{ConsistencyProof, InclusionProof, ProofError, Recordable, SignedHead};
 use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// The number of events of a tree: from 1 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -190,7 +190,7 @@ fn refused(parameter: &'static str, error: ProofError) -> Problem {
         ProofError::TooLarge { .. } | ProofError::TooSmall { .. } => parameter,
         ProofError::Reversed { .. } => "from",
     };
-    Problem::invalid(vec![Spot::parameter(parameter, "invalid_value", detail)])
+    Problem::invalid(vec![FieldError::parameter(parameter, "invalid_value", detail)])
 }
 
 /// List checkpoints
@@ -212,10 +212,10 @@ pub(crate) async fn list_checkpoints(
     let merchant = &caller.merchant()?.id;
     let limit = limit.unwrap_or_default();
     let fetched = if let Some(TreeSize(size)) = size {
-        gateway.ledger.find_checkpoint(merchant, size).await?.into_iter().collect()
+        gateway.ledger.reader().find_checkpoint(merchant, size).await?.into_iter().collect()
     } else {
         let below = cursor.map(|TreeSize(size)| size);
-        gateway.ledger.list_checkpoints(merchant, below, u32::from(limit.get()) + 1).await?
+        gateway.ledger.reader().list_checkpoints(merchant, below, u32::from(limit.get()) + 1).await?
     };
     let (heads, next_cursor) = limit.page(fetched, |head| head.checkpoint.size.to_string());
     let checkpoints = heads.into_iter().map(CheckpointView::from).collect();
@@ -246,7 +246,7 @@ pub(crate) async fn get_event_proof(
     query: Params<ProofQuery>,
 ) -> Result<HttpResponse, Problem> {
     let size = query.size.map(|TreeSize(size)| size);
-    let proof = gateway.ledger.prove_inclusion(&caller.merchant()?.id, event.into_inner(), size).await;
+    let proof = gateway.ledger.reader().prove_inclusion(&caller.merchant()?.id, event.into_inner(), size).await;
     let proof = proof.map_err(|error| refused("size", error))?;
     Ok(HttpResponse::Ok().json(InclusionProofView::from(proof)))
 }
@@ -271,7 +271,7 @@ pub(crate) async fn get_consistency(
 ) -> Result<HttpResponse, Problem> {
     let ConsistencyQuery { from: TreeSize(from), to } = query.into_inner();
     let to = to.map(|TreeSize(to)| to);
-    let proof = gateway.ledger.prove_consistency(&caller.merchant()?.id, from, to).await;
+    let proof = gateway.ledger.reader().prove_consistency(&caller.merchant()?.id, from, to).await;
     let proof = proof.map_err(|error| refused("to", error))?;
     Ok(HttpResponse::Ok().json(ConsistencyProofView::from(proof)))
 }

@@ -16,7 +16,7 @@ use crate::http::v1::checks::read_subject;
 use crate::ledger::read::browse::EventFilter;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// Whose events, and which of them: those of which everything that is given holds.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,7 +59,7 @@ pub struct EventSearchBody {
 pub(crate) fn read_limit(limit: Option<u16>) -> Result<PageLimit, Problem> {
     let Some(limit) = limit else { return Ok(PageLimit::default()) };
     PageLimit::try_from(limit.to_string())
-        .map_err(|error| Problem::invalid(vec![Spot::at("/limit", "invalid_value", error.to_string())]))
+        .map_err(|error| Problem::invalid(vec![FieldError::at("/limit", "invalid_value", error.to_string())]))
 }
 
 /// A cursor that doesn't fit stands in the body here.
@@ -76,13 +76,13 @@ impl EventSearchBody {
         let limit = read_limit(self.limit)?;
         let mut spots = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
-            spots.push(Spot::at("/to", "invalid_value", "`to` is not after `from`: swap them"));
+            spots.push(FieldError::at("/to", "invalid_value", "`to` is not after `from`: swap them"));
         }
         for (name, wrong) in unknown_values(self.kind.as_deref(), self.decision.as_deref(), self.reason.as_deref()) {
-            spots.push(Spot::at(format!("/{name}"), "unknown_value", wrong));
+            spots.push(FieldError::at(format!("/{name}"), "unknown_value", wrong));
         }
         if self.rule_version.is_some_and(|version| version < 1) {
-            spots.push(Spot::at("/rule_version", "invalid_value", "a rule version is a number from 1 on"));
+            spots.push(FieldError::at("/rule_version", "invalid_value", "a rule version is a number from 1 on"));
         }
         if !spots.is_empty() {
             return Err(Problem::invalid(spots));
@@ -128,11 +128,11 @@ pub(crate) async fn search_events(
 ) -> Result<HttpResponse, Problem> {
     let merchant = &caller.merchant()?.id;
     let (handle, filter, limit, cursor) = body.into_inner().read()?;
-    let Some(person) = gateway.ledger.find_person(merchant, &handle).await? else {
+    let Some(person) = gateway.ledger.reader().find_person(merchant, &handle).await? else {
         return Ok(HttpResponse::Ok().json(EventsView { events: Vec::new(), next_cursor: None }));
     };
     let most = usize::from(limit.get());
-    let page = gateway.ledger.browse_person(merchant, filter, &person, cursor.as_deref(), most).await;
+    let page = gateway.ledger.reader().browse(merchant, filter, Some(&person), cursor.as_deref(), most).await;
     let page = page.map_err(|error| in_body(error.into()))?;
     let events = page.events.into_iter().map(EventView::from).collect();
     Ok(HttpResponse::Ok().json(EventsView { events, next_cursor: page.next }))

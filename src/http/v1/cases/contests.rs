@@ -25,7 +25,7 @@ use crate::ledger::cases::model::Referral;
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// A refusal that was contested.
 #[derive(Debug, Serialize, ToSchema)]
@@ -236,7 +236,7 @@ pub(crate) async fn get_contest(
     check: Path<CheckId>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let referred = gateway.ledger.find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
+    let referred = gateway.ledger.reader().find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
     let contest = ContestView::of(&referred.referral).ok_or_else(Problem::not_found)?;
     let reason = referred.objection.clone();
     let added = AdditionView::all(&referred);
@@ -306,7 +306,7 @@ async fn decide(
     step: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let contest = gateway.ledger.referral_of(&merchant.id, &check).await?;
+    let contest = gateway.ledger.reader().referral_of(&merchant.id, &check).await?;
     if contest.is_none_or(|referral| referral.contest.is_none()) {
         return Err(Problem::not_found());
     }
@@ -323,7 +323,7 @@ async fn decide(
         let answer =
             gateway.checker.rule_on(caller, merchant, ReferralDecision { check: check.clone(), tier, note }).await?;
         meters().contests.count([step]);
-        told(answer, gateway.ledger.referral_of(&merchant.id, &check).await?.as_ref())
+        told(answer, gateway.ledger.reader().referral_of(&merchant.id, &check).await?.as_ref())
     };
     let again = async {
         let found = gateway.checker.find_ruling(caller, merchant, &check).await?;
@@ -336,5 +336,5 @@ async fn decide(
 /// Reads a text that someone wrote. It is not repeated in problems: it may name a person, and problems end up in logs.
 fn read_text(pointer: &'static str, text: &str, most: usize) -> Result<String, Problem> {
     ids::label(text, most)
-        .map_err(|error| Problem::invalid(vec![Spot::at(pointer, "invalid_value", error.to_string())]))
+        .map_err(|error| Problem::invalid(vec![FieldError::at(pointer, "invalid_value", error.to_string())]))
 }

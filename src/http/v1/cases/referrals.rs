@@ -27,7 +27,7 @@ use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::Referred;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// A check that a person is to decide, or has decided.
 #[derive(Debug, Serialize, ToSchema)]
@@ -216,15 +216,15 @@ impl RulingBody {
     fn read(self, check: CheckId) -> Result<ReferralDecision, Problem> {
         let mut spots = Vec::new();
         match (self.decision, &self.tier) {
-            (Word::Granted, None) => spots.push(Spot::at("/tier", "missing", "say which tier is granted")),
+            (Word::Granted, None) => spots.push(FieldError::at("/tier", "missing", "say which tier is granted")),
             (Word::Denied, Some(_)) => {
-                spots.push(Spot::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
+                spots.push(FieldError::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
             }
             _ => {}
         }
         // The note is not repeated: it may name a person, and problems end up in logs.
         let note = ids::label(&self.note, MAX_NOTE)
-            .map_err(|error| spots.push(Spot::at("/note", "invalid_value", error.to_string())));
+            .map_err(|error| spots.push(FieldError::at("/note", "invalid_value", error.to_string())));
         match note {
             Ok(note) if spots.is_empty() => Ok(ReferralDecision { check, tier: self.tier, note }),
             _ => Err(Problem::invalid(spots)),
@@ -262,7 +262,7 @@ pub(crate) async fn page_of(
 ) -> Result<(Vec<Referral>, Option<String>), Problem> {
     let limit = limit.unwrap_or_default();
     let (merchant, most) = (&caller.merchant()?.id, u32::from(limit.get()) + 1);
-    let fetched = gateway.ledger.list_referrals(merchant, is_contested, status, cursor, most).await?;
+    let fetched = gateway.ledger.reader().list_referrals(merchant, is_contested, status, cursor, most).await?;
     Ok(limit.page(fetched, |referral| referral.check.to_string()))
 }
 
@@ -281,7 +281,7 @@ pub(crate) async fn get_referral(
     check: Path<CheckId>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let referred = gateway.ledger.find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
+    let referred = gateway.ledger.reader().find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
     if referred.referral.contest.is_some() {
         return Err(Problem::not_found());
     }
@@ -337,7 +337,13 @@ pub(crate) async fn decide_referral(
     let request = body.hash();
     let merchant = caller.merchant()?;
     let operation = format!("referrals/{}/decide", *check);
-    if gateway.ledger.referral_of(&merchant.id, &check).await?.is_some_and(|referral| referral.contest.is_some()) {
+    if gateway
+        .ledger
+        .reader()
+        .referral_of(&merchant.id, &check)
+        .await?
+        .is_some_and(|referral| referral.contest.is_some())
+    {
         return Err(Problem::not_found());
     }
     let asked = check.into_inner();
@@ -354,7 +360,7 @@ pub(crate) async fn decide_referral(
     let work = async {
         let ruling = body.into_inner().read(asked.clone())?;
         let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
-        told(answer, gateway.ledger.referral_of(&merchant.id, &asked).await?.as_ref())
+        told(answer, gateway.ledger.reader().referral_of(&merchant.id, &asked).await?.as_ref())
     };
     let again = async {
         let found = gateway.checker.find_ruling(&caller, merchant, &asked).await?;

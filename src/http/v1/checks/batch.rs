@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::web::auth::Authorized;
 use crate::web::extract::{IdempotencyKey, Pieces, parse};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 use crate::web::request::{RequestId, log_failure, log_refusal};
 use crate::web::state::State;
 
@@ -96,7 +96,7 @@ pub(crate) async fn create_checks(
     let checks = body.into_inner().checks;
     if checks.is_empty() || checks.len() > MOST {
         let detail = format!("ask 1 to {MOST} questions at once");
-        return Err(Problem::invalid(vec![Spot::at("/checks", "out_of_range", detail)]));
+        return Err(Problem::invalid(vec![FieldError::at("/checks", "out_of_range", detail)]));
     }
     // The request itself was counted as one.
     if let Some(more) = u32::try_from(checks.len() - 1).ok().and_then(NonZeroU32::new) {

@@ -20,7 +20,7 @@ use crate::ledger::read::browse::EventFilter;
 use crate::ledger::read::lists::ListedCheck;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit, Params};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// One check of a list: its own address tells the rest.
 #[derive(Debug, Serialize, ToSchema)]
@@ -159,7 +159,7 @@ impl Wanted {
         let Self { perk, decision, kiosk, location, from, to, order } = self;
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             let detail = "`to` is not after `from`: swap them";
-            return Err(Problem::invalid(vec![Spot::parameter("to", "invalid_value", detail)]));
+            return Err(Problem::invalid(vec![FieldError::parameter("to", "invalid_value", detail)]));
         }
         Ok(EventFilter {
             from,
@@ -193,7 +193,7 @@ pub(crate) async fn list_checks(
     let ChecksQuery { perk, decision, kiosk, location, from, to, order, limit, cursor } = query.into_inner();
     let filter = Wanted { perk, decision, kiosk, location, from, to, order }.seen_by(&caller)?;
     let (merchant, most) = (&caller.merchant()?.id, limit.unwrap_or_default().get().into());
-    let page = gateway.ledger.list_checks(merchant, filter, None, cursor.as_deref(), most).await?;
+    let page = gateway.ledger.reader().list_checks(merchant, filter, None, cursor.as_deref(), most).await?;
     let checks = page.items.into_iter().map(ListedCheckView::from).collect();
     Ok(HttpResponse::Ok().json(ChecksView { checks, next_cursor: page.next }))
 }
@@ -218,7 +218,7 @@ pub(crate) async fn search_checks(
     let (person, limit) = (read_subject(&subject)?, read_limit(limit)?);
     let filter = Wanted { perk, decision, kiosk, location, from, to, order }.seen_by(&caller).map_err(in_body)?;
     let (merchant, most) = (&caller.merchant()?.id, limit.get().into());
-    let page = gateway.ledger.list_checks(merchant, filter, Some(&person), cursor.as_deref(), most).await;
+    let page = gateway.ledger.reader().list_checks(merchant, filter, Some(&person), cursor.as_deref(), most).await;
     let page = page.map_err(|error| in_body(error.into()))?;
     let checks = page.items.into_iter().map(ListedCheckView::from).collect();
     Ok(HttpResponse::Ok().json(ChecksView { checks, next_cursor: page.next }))

@@ -34,7 +34,7 @@ use crate::ledger::entry::{Ended, Idempotency};
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 use crate::web::state::State;
 use explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
 
@@ -283,8 +283,10 @@ pub(crate) async fn get_check(
     }
     let joins = answer.joins.clone();
     let referral = match answer.decided.decision {
-        Decision::Referred => gateway.ledger.referral_of(&merchant.id, joins.as_ref().unwrap_or(&check)).await?,
-        Decision::Denied => gateway.ledger.case_of(&merchant.id, &check).await?,
+        Decision::Referred => {
+            gateway.ledger.reader().referral_of(&merchant.id, joins.as_ref().unwrap_or(&check)).await?
+        }
+        Decision::Denied => gateway.ledger.reader().case_of(&merchant.id, &check).await?,
         Decision::Granted => None,
     };
     let view = CheckView::of(answer, &caller);
@@ -313,6 +315,7 @@ pub(super) fn sees(caller: &Principal, answer: &Answer) -> bool {
 /// A handle from a body.
 pub fn read_subject(text: &str) -> Result<SubjectHandle, Problem> {
     // The text is not repeated: it may name a person, and problems end up in logs.
-    text.parse()
-        .map_err(|error: SubjectError| Problem::invalid(vec![Spot::at("/subject", "bad_subject", error.to_string())]))
+    text.parse().map_err(|error: SubjectError| {
+        Problem::invalid(vec![FieldError::at("/subject", "bad_subject", error.to_string())])
+    })
 }

@@ -164,7 +164,8 @@ async fn page(caller: &Principal, gateway: &Gateway, search: Search<'_>) -> Resu
     let mut grants = Vec::new();
     for _ in 0..ROUNDS {
         let wanted = most - grants.len();
-        let page = gateway.ledger.list_grants(merchant, filter.clone(), person, cursor.as_deref(), wanted).await?;
+        let page =
+            gateway.ledger.reader().list_grants(merchant, filter.clone(), person, cursor.as_deref(), wanted).await?;
         let views = page.items.into_iter().map(|grant| ListedGrantView::of(gateway, grant));
         grants.extend(views.filter(|view| status.is_none_or(|status| view.status == status)));
         cursor = page.next;

@@ -24,7 +24,7 @@ use crate::ledger::grants::ending::{AT_ONCE, GrantRevocation, Leaving, RevokedGr
 use crate::ledger::grants::selection::Selection;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// The most grants one request takes back: the same request again goes on.
 const MOST: usize = 10_000;
@@ -274,12 +274,12 @@ pub(crate) async fn void_grants(
     let mut left = if dry_run { usize::MAX } else { read_limit(limit)? };
     let (mut sum, mut after) = (RevokedGrants::default(), None);
     loop {
-        let page = gateway.ledger.select_grants(merchant, &selection, after.take()).await?;
+        let page = gateway.ledger.reader().select_grants(merchant, &selection, after.take()).await?;
         let (these, others) = page.grants.split_at(page.grants.len().min(left));
         left -= these.len();
         if dry_run {
             sum.voided += u64::try_from(these.len()).unwrap_or(u64::MAX);
-            sum.redeemed += gateway.ledger.count_redeemed(merchant, these).await?;
+            sum.redeemed += gateway.ledger.reader().count_redeemed(merchant, these).await?;
         } else {
             for few in these.chunks(AT_ONCE) {
                 let taken = gateway.ledger.void_grants(merchant, few.to_vec(), taking.clone()).await?;
@@ -300,7 +300,7 @@ fn read_limit(limit: Option<usize>) -> Result<usize, Problem> {
     match limit {
         None => Ok(MOST),
         Some(limit @ 1..=MOST) => Ok(limit),
-        Some(_) => Err(Problem::invalid(vec![Spot::at("/limit", "out_of_range", "use 1 to 10000")])),
+        Some(_) => Err(Problem::invalid(vec![FieldError::at("/limit", "out_of_range", "use 1 to 10000")])),
     }
 }
 
@@ -312,10 +312,10 @@ impl GrantFilter {
         if selection.is_empty() {
             let detail =
                 "say which grants are meant: name a perk, a tier, a rule version, a location, a subject or a time";
-            return Err(Problem::invalid(vec![Spot::at("/filter", "missing", detail)]));
+            return Err(Problem::invalid(vec![FieldError::at("/filter", "missing", detail)]));
         }
         if from.zip(to).is_some_and(|(from, to)| to <= from) {
-            return Err(Problem::invalid(vec![Spot::at(
+            return Err(Problem::invalid(vec![FieldError::at(
                 "/filter/to",
                 "out_of_range",
                 "`to` must be later than `from`",
@@ -339,7 +339,7 @@ impl VoidedView {
 
 fn read_note(note: &str) -> Result<String, Problem> {
     ids::label(note, MAX_NOTE)
-        .map_err(|error| Problem::invalid(vec![Spot::at("/note", "invalid_value", error.to_string())]))
+        .map_err(|error| Problem::invalid(vec![FieldError::at("/note", "invalid_value", error.to_string())]))
 }
 
 fn actor(caller: &Principal) -> Actor {

@@ -18,7 +18,7 @@ use crate::rules::lint::restarts;
 use crate::rules::rule::Rule;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -105,7 +105,7 @@ pub(crate) async fn get_diff(
     let perk = gateway.catalog.find_perk(merchant, &slug).await?;
     let from = from.map(|VersionNumber(number)| number).or(perk.published_version).ok_or_else(|| {
         let detail = "Nothing of this perk is published: say which version to begin from.";
-        Problem::invalid(vec![Spot::parameter("from", "missing", detail)])
+        Problem::invalid(vec![FieldError::parameter("from", "missing", detail)])
     })?;
     let to = to.map_or(perk.latest_version, |VersionNumber(number)| number);
     let before = gateway.catalog.find_version(merchant, &slug, from).await?;

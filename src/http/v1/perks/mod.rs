@@ -32,7 +32,7 @@ use crate::perks::perk::{Perk, Scheduled, VersionStatus};
 use crate::perks::purpose::Purpose;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::web::problem::{Problem, Spot, sentence};
+use crate::web::problem::{FieldError, Problem, sentence};
 use rules::RuleView;
 
 /// A perk with its first rule.
@@ -93,7 +93,7 @@ pub struct PerkView {
 impl PerkView {
     fn of(perk: Perk, scheduled: Option<Scheduled>) -> Self {
         let status = perk.shown_status();
-        let (status_by, status_at) = perk.standing.map(|it| (it.by, it.at)).unzip();
+        let (status_by, status_at) = perk.status_changed.map(|it| (it.by, it.at)).unzip();
         Self {
             perk: perk.slug,
             name: perk.name,
@@ -106,7 +106,7 @@ impl PerkView {
             created_at: perk.created_at,
             status_by,
             status_at,
-            status_note: perk.standing_note,
+            status_note: perk.status_note,
         }
     }
 }
@@ -197,7 +197,8 @@ pub struct PerksQuery {
 
 /// A purpose from a body.
 pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
-    Purpose::parse(text).map_err(|error| Problem::invalid(vec![Spot::at("/purpose", error.code(), error.to_string())]))
+    Purpose::parse(text)
+        .map_err(|error| Problem::invalid(vec![FieldError::at("/purpose", error.code(), error.to_string())]))
 }
 
 /// Make a perk

@@ -27,7 +27,7 @@ use crate::http::v1::checks::{read_context, read_subject};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 use crate::web::request::RequestId;
 
 /// One question to a rule that need not be published.
@@ -241,7 +241,7 @@ pub(crate) fn read_choice(version: Option<i32>, rule: Option<Json>) -> Result<Ch
         (None, Some(rule)) => Ok(Choice::Rule(rule)),
         (Some(_), Some(_)) => {
             let detail = "Name a version, or send a rule; not both.";
-            Err(Problem::invalid(vec![Spot::at("/rule", "not_both", detail)]))
+            Err(Problem::invalid(vec![FieldError::at("/rule", "not_both", detail)]))
         }
     }
 }
@@ -251,7 +251,7 @@ pub(crate) fn read_instant(pointer: &str, text: Option<&str>) -> Result<Option<T
     let Some(text) = text else { return Ok(None) };
     let at = parse_instant(text).ok_or_else(|| {
         let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
-        Problem::invalid(vec![Spot::at(pointer, "bad_time", detail)])
+        Problem::invalid(vec![FieldError::at(pointer, "bad_time", detail)])
     })?;
     Ok(Some(at))
 }

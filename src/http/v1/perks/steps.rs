@@ -19,7 +19,7 @@ use crate::perks::perk::PerkStatus;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
 use crate::web::preconditions::Optional;
-use crate::web::problem::{Problem, Spot};
+use crate::web::problem::{FieldError, Problem};
 
 /// Which version to go back to.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -62,7 +62,7 @@ pub(crate) async fn update_perk(
 ) -> Result<HttpResponse, Problem> {
     let PerkChangeBody { name, purpose } = body.into_inner();
     if name.is_none() && purpose.is_none() {
-        return Err(Problem::invalid(vec![Spot::at(
+        return Err(Problem::invalid(vec![FieldError::at(
             "",
             "missing_field",
             "say what changes: `name`, `purpose` or both",
@@ -108,7 +108,7 @@ pub(crate) async fn rollback_perk(
     once(&gateway, &caller, format!("perks/{}/rollback", *perk), key, request, work).await
 }
 
-macro_rules! standings {
+macro_rules! status_steps {
     ($($(#[$($doc:tt)*])* $name:ident, $path:tt, $status:ident, $done:tt;)*) => {$(
         $(#[$($doc)*])*
         #[utoipa::path(
@@ -135,7 +135,7 @@ macro_rules! standings {
     )*};
 }
 
-standings! {
+status_steps! {
     /// Pause a perk
     ///
     /// Every check is denied with `perk_paused` until it is resumed. One person may do this, four eyes

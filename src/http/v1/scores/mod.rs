@@ -21,7 +21,7 @@ use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
 use crate::web::auth::Authorized;
 use crate::web::deadline::Deadline;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{Kind, Problem, Spot, sentence};
+use crate::web::problem::{FieldError, Kind, Problem, sentence};
 use crate::web::stream::{BoundedStream, media_type};
 
 /// A score as a source observed it.
@@ -120,11 +120,11 @@ pub(crate) async fn put_score(
     let subject = read_subject(&subject)?;
     let observed_at = parse_instant(&body.observed_at).ok_or_else(|| {
         let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
-        Problem::invalid(vec![Spot::at("/observed_at", "bad_time", detail)])
+        Problem::invalid(vec![FieldError::at("/observed_at", "bad_time", detail)])
     })?;
     let score = Score::new(body.value, observed_at);
     let reference = gateway.keyring.subject_refs(merchant, &subject);
-    let score = match gateway.lookup.put(merchant, &source, reference, score, gateway.clock.now()).await? {
+    let score = match gateway.scores.put(merchant, &source, reference, score, gateway.clock.now()).await? {
         PutOutcome::Accepted | PutOutcome::Unchanged => score,
         PutOutcome::Stale { stored } => {
             let detail = format!("A newer observation stands, of {}. It was kept.", stored.observed_at);
@@ -154,7 +154,7 @@ pub(crate) async fn get_score(
     let source = find_source(&gateway, merchant, &source).await?;
     let subject = read_subject(&subject)?;
     let reference = gateway.keyring.subject_refs(merchant, &subject);
-    let found = gateway.lookup.get(merchant, &source.name, reference).await?;
+    let found = gateway.scores.get(merchant, &source.name, reference).await?;
     let score = found.ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Ok().json(view(source.name, subject.as_str(), score)))
 }
@@ -178,7 +178,7 @@ pub(crate) async fn delete_score(
     let merchant = &caller.merchant()?.id;
     let source = find_source(&gateway, merchant, &source).await?;
     let reference = gateway.keyring.subject_refs(merchant, &read_subject(&subject)?);
-    if gateway.lookup.delete(merchant, &source.name, reference).await? {
+    if gateway.scores.delete(merchant, &source.name, reference).await? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(Problem::not_found())
@@ -235,7 +235,7 @@ pub(crate) async fn import_scores(
     };
     let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
     let keyring = gateway.keyring.clone();
-    let mut import = gateway.lookup.import(config, move |handle| keyring.subject_refs(&merchant, handle));
+    let mut import = gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle));
     while let Some(chunk) = next {
         Deadline::progress(&req);
         import.push(&chunk).await?;
@@ -274,7 +274,7 @@ fn is_told(beginning: &[u8]) -> bool {
 }
 
 async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {
-    gateway.lookup.find_source(merchant, name).await?.ok_or_else(|| {
+    gateway.scores.find_source(merchant, name).await?.ok_or_else(|| {
         Problem::new(Kind::NotFound, format!("There is no score source `{name}`: make it first, with its scale."))
     })
 }

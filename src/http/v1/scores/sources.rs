@@ -82,7 +82,7 @@ pub(crate) async fn create_source(
     let work = async {
         let NewSourceBody { name, min, max, refresh } = body.into_inner();
         let made =
-            gateway.lookup.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, refresh, now);
+            gateway.scores.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, refresh, now);
         Created::new(None, &SourceView::from(made.await?))
     };
     once(&gateway, &caller, "sources", key, request, work).await
@@ -100,6 +100,6 @@ pub(crate) async fn list_sources(
     caller: Authorized<ManageSources>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let sources = gateway.lookup.list_sources(&caller.merchant()?.id).await?;
+    let sources = gateway.scores.list_sources(&caller.merchant()?.id).await?;
     Ok(HttpResponse::Ok().json(SourcesView { sources: sources.into_iter().map(SourceView::from).collect() }))
 }

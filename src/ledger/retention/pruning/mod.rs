@@ -22,7 +22,7 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::database::{AnyConnection, DatabaseError};
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::document::{Issues, Spot};
 use crate::foundation::ids::MerchantId;
@@ -34,10 +34,11 @@ use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::WrittenFacts;
 use crate::ledger::events::logs::EventsPruned;
 use crate::ledger::grants::ending;
+use crate::ledger::read::history as log_history;
 use crate::ledger::store::history::{self, LoggedRow};
 use crate::ledger::store::pruning as rows;
 use crate::ledger::write::{check, redemption};
-use crate::ledger::{IDEMPOTENCY_WINDOW, Ledger, LedgerError};
+use crate::ledger::{IDEMPOTENCY_WINDOW, LedgerError, WriterContext};
 use crate::rules::limit::ROLLING;
 use crate::tokens::claims::SKEW_SECONDS;
 pub use blocker::{BlockedBy, PruningBlocker};
@@ -96,144 +97,129 @@ impl Plan {
     }
 }
 
-impl Ledger {
-    /// Plans what pruning the merchant's events from before `before` would take away, and what stands in its way.
-    /// Nothing is changed; `progress` hears how many events of how many were looked at.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn plan_pruning(
-        &self,
-        merchant: &MerchantId,
-        before: Timestamp,
-        mut progress: impl FnMut(i64, i64),
-    ) -> Result<Plan, LedgerError> {
-        let now = self.context.clock.now();
-        let mut plan = Plan {
-            merchant: merchant.clone(),
-            before,
-            count: 0,
-            again: 0,
-            kept: 0,
-            from_index: 0,
-            to_index: 0,
-            obstacles: Vec::new(),
-        };
-        let of = merchant.clone();
-        let ((grants, places, referrals), rolling, told) = self
-            .context
-            .database
-            .read(move |conn| {
-                Ok::<_, DatabaseError>((
-                    standing(conn, &of, before, now)?,
-                    longest_rolling(conn, &of)?,
-                    recorded::list(conn, &of)?,
-                ))
-            })
-            .await?;
-        let until = |at: Option<i64>| at.map(from_micros);
-        let skew = SignedDuration::from_secs(SKEW_SECONDS);
-        plan.block(BlockedBy::UnspentGrants, count(grants.0), until(grants.1).and_then(|at| at.checked_add(skew).ok()));
-        plan.block(BlockedBy::HeldPlaces, count(places.0), until(places.1));
-        plan.block(BlockedBy::OpenReferrals, count(referrals), None);
-        let end = self.stretch(merchant, None, before).await?.before;
-        let mut from = 0;
-        while from < end {
-            let to = end.min(from + CHUNK);
-            for Choice { row, since, goes } in self.chosen(merchant, before, (from, to)).await? {
-                if !goes {
-                    plan.kept += 1;
-                    continue;
-                }
-                plan.again += u64::from(told.iter().any(|it| it.counted(row.log_index, since)));
-                if plan.count == 0 {
-                    plan.from_index = row.log_index;
-                }
-                plan.count += 1;
-                plan.to_index = row.log_index + 1;
-                needed(&mut plan, &row, rolling, now)?;
-            }
-            progress(to, end);
-            from = to;
-        }
-        Ok(plan)
-    }
-
-    /// Does what was planned: records it, and takes the bodies away. Says how many went.
-    ///
-    /// # Errors
-    /// [`LedgerError`]; what went until then is pruned, and the rest goes the next time.
-    pub async fn prune(&self, plan: &Plan, by: Actor, mut progress: impl FnMut(i64, i64)) -> Result<u64, LedgerError> {
-        if plan.count == 0 || !plan.obstacles.is_empty() {
-            return Ok(0);
-        }
-        let draft = EventDraft {
-            log: LogOwner::Merchant(plan.merchant.clone()),
-            kind: KIND,
-            about: plan.merchant.as_str().to_owned(),
-            actor: by,
-            facts: WrittenFacts::of(&EventsPruned {
-                again: Some(plan.again),
-                before: plan.before,
-                count: plan.count - plan.again,
-                from_index: plan.from_index,
-                to_index: plan.to_index,
-            }),
-            personal: None,
-        };
-        // First: bodies that are pruned without a word would look like someone's misdeed. An export that is read
-        // meanwhile asks for this event when it finds one pruned, and must find it.
-        self.change(move |_, events| {
-            events.push(draft);
-            Ok::<_, LedgerError>(())
+/// Plans what pruning the merchant's events from before `before` would take away.
+pub(crate) async fn plan(
+    context: &WriterContext,
+    merchant: &MerchantId,
+    before: Timestamp,
+    mut progress: impl FnMut(i64, i64),
+) -> Result<Plan, LedgerError> {
+    let now = context.clock.now();
+    let mut plan = Plan {
+        merchant: merchant.clone(),
+        before,
+        count: 0,
+        again: 0,
+        kept: 0,
+        from_index: 0,
+        to_index: 0,
+        obstacles: Vec::new(),
+    };
+    let of = merchant.clone();
+    let ((grants, places, referrals), rolling, told, end) = context
+        .database
+        .read(move |conn| {
+            Ok::<_, DatabaseError>((
+                pending(conn, &of, before, now)?,
+                longest_rolling(conn, &of)?,
+                recorded::list(conn, &of)?,
+                log_history::stretch(conn, &of, None, before)?.before,
+            ))
         })
         .await?;
-        let (mut gone, mut from) = (0, plan.from_index);
-        while from < plan.to_index {
-            let to = plan.to_index.min(from + CHUNK);
-            let chosen = self.chosen(&plan.merchant, plan.before, (from, to)).await?;
-            let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
-            let merchant = plan.merchant.clone();
-            let pruned = self.context.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
-                Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
-                _ => Ok(0),
-            });
-            gone += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
-            progress(to - plan.from_index, plan.to_index - plan.from_index);
-            from = to;
+    let until = |at: Option<i64>| at.map(from_micros);
+    let skew = SignedDuration::from_secs(SKEW_SECONDS);
+    plan.block(BlockedBy::UnspentGrants, count(grants.0), until(grants.1).and_then(|at| at.checked_add(skew).ok()));
+    plan.block(BlockedBy::HeldPlaces, count(places.0), until(places.1));
+    plan.block(BlockedBy::OpenReferrals, count(referrals), None);
+    let mut from = 0;
+    while from < end {
+        let to = end.min(from + CHUNK);
+        for Choice { row, since, goes } in chosen(&context.database, merchant, before, (from, to)).await? {
+            if !goes {
+                plan.kept += 1;
+                continue;
+            }
+            plan.again += u64::from(told.iter().any(|it| it.counted(row.log_index, since)));
+            if plan.count == 0 {
+                plan.from_index = row.log_index;
+            }
+            plan.count += 1;
+            plan.to_index = row.log_index + 1;
+            needed(&mut plan, &row, rolling, now)?;
         }
-        Ok(gone)
+        progress(to, end);
+        from = to;
     }
+    Ok(plan)
+}
 
-    /// Before when the merchant's log was pruned: of what was then, it may tell less than happened. None when
-    /// it never was.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn pruned_before(&self, merchant: &MerchantId) -> Result<Option<Timestamp>, LedgerError> {
-        let merchant = merchant.clone();
-        let told = self.context.database.read(move |conn| recorded::list(conn, &merchant)).await?;
-        Ok(told.iter().map(|it| it.before).max())
+/// The event that records the pruning.
+pub(crate) fn event_of(plan: &Plan, by: Actor) -> EventDraft {
+    EventDraft {
+        log: LogOwner::Merchant(plan.merchant.clone()),
+        kind: KIND,
+        about: plan.merchant.as_str().to_owned(),
+        actor: by,
+        facts: WrittenFacts::of(&EventsPruned {
+            again: Some(plan.again),
+            before: plan.before,
+            count: plan.count - plan.again,
+            from_index: plan.from_index,
+            to_index: plan.to_index,
+        }),
+        personal: None,
     }
+}
 
-    /// The events between the two indexes that are of a prunable kind, old enough and not pruned yet; and
-    /// whether each goes.
-    async fn chosen(
-        &self,
-        merchant: &MerchantId,
-        before: Timestamp,
-        range: (i64, i64),
-    ) -> Result<Vec<Choice>, LedgerError> {
-        let (merchant, before) = (merchant.clone(), before.as_microsecond());
-        let read = self.context.database.read(move |conn| {
-            let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };
-            let rows = history::list_logged(conn, &log, range, None, None)?.into_iter();
-            let old = |row: &LoggedRow| row.at < before && row.body.is_some();
-            let rows: Vec<_> = rows.filter(|row| old(row) && PRUNABLE.contains(&row.kind.as_str())).collect();
-            choose(conn, &log, rows, before)
+/// Takes the bodies away that were planned, once the pruning is recorded; says how many went.
+pub(crate) async fn take(
+    database: &Database,
+    plan: &Plan,
+    mut progress: impl FnMut(i64, i64),
+) -> Result<u64, LedgerError> {
+    let (mut gone, mut from) = (0, plan.from_index);
+    while from < plan.to_index {
+        let to = plan.to_index.min(from + CHUNK);
+        let chosen = chosen(database, &plan.merchant, plan.before, (from, to)).await?;
+        let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
+        let merchant = plan.merchant.clone();
+        let pruned = database.write(move |conn| match history::find_log_size(conn, &merchant)? {
+            Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
+            _ => Ok(0),
         });
-        Ok(read.await?)
+        gone += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
+        progress(to - plan.from_index, plan.to_index - plan.from_index);
+        from = to;
     }
+    Ok(gone)
+}
+
+/// Before when the merchant's log was pruned; none when it never was.
+pub(crate) fn pruned_before(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+) -> Result<Option<Timestamp>, DatabaseError> {
+    Ok(recorded::list(conn, merchant)?.iter().map(|it| it.before).max())
+}
+
+/// The events between the two indexes that are of a prunable kind, old enough and not pruned yet; and
+/// whether each goes.
+async fn chosen(
+    database: &Database,
+    merchant: &MerchantId,
+    before: Timestamp,
+    range: (i64, i64),
+) -> Result<Vec<Choice>, LedgerError> {
+    let (merchant, before) = (merchant.clone(), before.as_microsecond());
+    let read = database.read(move |conn| {
+        let Some((log, _)) = history::find_log_size(conn, &merchant)? else { return Ok(Vec::new()) };
+        let rows = history::list_logged(conn, &log, range, None, None)?.into_iter();
+        let old = |row: &LoggedRow| row.at < before && row.body.is_some();
+        let rows: Vec<_> = rows.filter(|row| old(row) && PRUNABLE.contains(&row.kind.as_str())).collect();
+        choose(conn, &log, rows, before)
+    });
+    Ok(read.await?)
 }
 
 /// Takes the bodies of what was chosen away, except of checks that someone has contested since it was planned:
@@ -255,7 +241,8 @@ fn take_bodies(
 
 type Counts = (rows::CountUntil, rows::CountUntil, i64);
 
-fn standing(
+/// Counts the unspent grants, held places and open referrals from before `before`.
+fn pending(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     before: Timestamp,

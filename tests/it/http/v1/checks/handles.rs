@@ -165,7 +165,7 @@ async fn known_before(app: &TestApp, kiosk: &Principal, former: &str) -> (String
     let (world, handle) = (&app.world, SubjectHandle::stored(former.to_owned()));
     let reference = world.gateway.keyring.subject_ref(&app.cathay.id, &handle);
     let score = Score::new("47".parse().unwrap(), world.now() - jiff::SignedDuration::from_hours(1));
-    world.gateway.lookup.put(&app.cathay.id, &Source::klout(), reference, score, world.now()).await.unwrap();
+    world.gateway.scores.put(&app.cathay.id, &Source::klout(), reference, score, world.now()).await.unwrap();
     let ask = |perk| Question { subject: handle.clone(), ..question(perk, "twitter:somebody") };
     let granted = world.check(kiosk, ask("sfo-lounge")).await.unwrap();
     assert_eq!(granted.decided.decision, Decision::Granted);

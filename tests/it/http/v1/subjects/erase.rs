@@ -93,7 +93,7 @@ async fn the_erased_are_named_by_nothing_and_everything_still_verifies() {
         assert_eq!(event["facts"], json!({"subject": pseudonym, "scores": 1, "referrals": 0, "limits": 2}));
         let reference = app.world.gateway.keyring.subject_ref(&app.cathay.id, &"twitter:ada".parse().unwrap());
         let klout: SourceName = "klout".parse().unwrap();
-        assert_eq!(app.world.gateway.lookup.find(&app.cathay.id, &klout, &reference).await.unwrap(), None);
+        assert_eq!(app.world.gateway.scores.find(&app.cathay.id, &klout, &reference).await.unwrap(), None);
 
         // Whoever comes back is somebody new.
         app.world.score(&app.cathay, "twitter:ada", "80").await;
@@ -173,8 +173,8 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
                 subject: app.world.gateway.keyring.subject_refs(&app.cathay.id, &subject.parse().unwrap()),
                 by: crate::support::world::CLI,
             };
-            let here = || app.world.gateway.lookup.erase(&app.world.gateway.ledger, erasure());
-            let there = || replica.lookup.erase(&replica.ledger, erasure());
+            let here = || app.world.gateway.scores.erase(&app.world.gateway.ledger, erasure());
+            let there = || replica.scores.erase(&replica.ledger, erasure());
             let asks = async {
                 for _ in 0..5 {
                     kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": subject})).await.is(200);
@@ -216,7 +216,7 @@ async fn other_replicas_hear_that_a_score_is_gone() {
         assert!(replica.redis.as_ref().unwrap().wait_until_up(Duration::from_secs(30)).await);
         let reference = replica.keyring.subject_ref(&app.cathay.id, &"twitter:ada".parse().unwrap());
         let klout: SourceName = "klout".parse().unwrap();
-        let find = async || replica.lookup.find(&app.cathay.id, &klout, &reference).await.unwrap();
+        let find = async || replica.scores.find(&app.cathay.id, &klout, &reference).await.unwrap();
         assert!(find().await.is_some(), "it is in the replica's memory now");
         erase(&admin, "twitter:ada").await;
         let gone = async {

@@ -109,7 +109,7 @@ impl Scores {
         subject: impl Into<SubjectRefs> + Send,
     ) -> Result<Option<Score>, ScoreError> {
         let (merchant, source, subject) = (merchant.clone(), source.clone(), subject.into());
-        Ok(self.database.read(move |conn| standing(conn, &merchant, &source, &subject)).await?)
+        Ok(self.database.read(move |conn| find_current(conn, &merchant, &source, &subject)).await?)
     }
 
     async fn load(&self, key: &ScoreKey) -> Result<Option<Score>, DatabaseError> {
@@ -141,7 +141,7 @@ impl Scores {
                 .write(move |conn| {
                     // Nobody writes under the former reference any more, so this is no race.
                     if subject.former.is_some() {
-                        let known = standing(conn, &row.merchant, &row.source, &subject)?;
+                        let known = find_current(conn, &row.merchant, &row.source, &subject)?;
                         let outcome = score.against(known.as_ref());
                         if outcome != PutOutcome::Accepted {
                             return Ok(outcome);
@@ -322,7 +322,7 @@ impl Scores {
 }
 
 /// The score that stands for a person, past every cache.
-fn standing(
+fn find_current(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     source: &SourceName,
@@ -373,7 +373,7 @@ pub(super) mod testing {
 
     /// The scores room on a database of its own, deleted at the end.
     pub(in crate::scores) struct Room {
-        pub(in crate::scores) lookup: Scores,
+        pub(in crate::scores) scores: Scores,
         pub(in crate::scores) database: Database,
         pub(in crate::scores) merchant: MerchantId,
         pub(in crate::scores) clock: Clock,
@@ -403,26 +403,26 @@ pub(super) mod testing {
             database.write_blocking(insert).unwrap();
             // An hour: what these tests see anew, they see because it was announced.
             let config = CacheConfig { ttl: std::time::Duration::from_hours(1), ..CacheConfig::default() };
-            let lookup = Scores::new(database.clone(), ScoreCache::memory(&config, clock.clone()));
-            Self { lookup, database, merchant, clock, _dir: dir }
+            let scores = Scores::new(database.clone(), ScoreCache::memory(&config, clock.clone()));
+            Self { scores, database, merchant, clock, _dir: dir }
         }
 
         pub(in crate::scores) async fn put(&self, subject: &str, score: Score) -> Result<PutOutcome, ScoreError> {
             let now = self.clock.now();
-            self.lookup.put(&self.merchant, &Source::klout(), refer(&subject.parse().unwrap()), score, now).await
+            self.scores.put(&self.merchant, &Source::klout(), refer(&subject.parse().unwrap()), score, now).await
         }
 
         pub(in crate::scores) async fn find(&self, subject: &str) -> Option<Score> {
             let subject = refer(&subject.parse().unwrap());
             let source = Source::klout().name;
-            let found = self.lookup.find(&self.merchant, &source, &subject).await.unwrap();
-            assert_eq!(found, self.lookup.get(&self.merchant, &source, &subject).await.unwrap());
+            let found = self.scores.find(&self.merchant, &source, &subject).await.unwrap();
+            assert_eq!(found, self.scores.get(&self.merchant, &source, &subject).await.unwrap());
             found
         }
 
         pub(in crate::scores) fn import(&self, format: Format) -> Import {
             let (merchant, clock) = (self.merchant.clone(), self.clock.clone());
-            self.lookup.import(ImportConfig { merchant, source: Source::klout(), format, clock }, refer)
+            self.scores.import(ImportConfig { merchant, source: Source::klout(), format, clock }, refer)
         }
     }
 
@@ -467,9 +467,9 @@ mod tests {
         room.put("ada", score("40", "2026-11-22T08:00:00Z")).await.unwrap();
         assert!(room.find("ada").await.is_some());
         let (klout, ada) = (Source::klout().name, refer(&"ada".parse().unwrap()));
-        assert!(room.lookup.delete(&room.merchant, &klout, &ada).await.unwrap());
+        assert!(room.scores.delete(&room.merchant, &klout, &ada).await.unwrap());
         assert_eq!(room.find("ada").await, None);
-        assert!(!room.lookup.delete(&room.merchant, &klout, &ada).await.unwrap());
+        assert!(!room.scores.delete(&room.merchant, &klout, &ada).await.unwrap());
         let older = score("39", "2026-11-22T07:00:00Z");
         assert_eq!(room.put("ada", older).await.unwrap(), PutOutcome::Accepted);
     }
@@ -491,9 +491,9 @@ mod tests {
         room.put("ada", score("40", "2026-11-22T08:00:00Z")).await.unwrap();
         let other = MerchantId::new(room.clock.now(), &Entropy::System);
         let (klout, kred) = (Source::klout().name, "kred".parse().unwrap());
-        assert_eq!(room.lookup.find(&other, &klout, &ada).await.unwrap(), None);
-        assert_eq!(room.lookup.find(&room.merchant, &kred, &ada).await.unwrap(), None);
-        assert!(!room.lookup.delete(&other, &klout, &ada).await.unwrap());
+        assert_eq!(room.scores.find(&other, &klout, &ada).await.unwrap(), None);
+        assert_eq!(room.scores.find(&room.merchant, &kred, &ada).await.unwrap(), None);
+        assert!(!room.scores.delete(&other, &klout, &ada).await.unwrap());
         assert!(room.find("ada").await.is_some());
     }
 
@@ -518,13 +518,13 @@ mod tests {
         };
         insert(kred.clone(), merchant.clone()).unwrap();
         assert!(matches!(insert(kred.clone(), merchant.clone()), Err(DatabaseError::Duplicate(_))));
-        assert_eq!(room.lookup.list_sources(&merchant).await.unwrap(), vec![Source::klout(), kred.clone()]);
-        let find = async |name: &str| room.lookup.find_source(&merchant, &name.parse().unwrap()).await.unwrap();
+        assert_eq!(room.scores.list_sources(&merchant).await.unwrap(), vec![Source::klout(), kred.clone()]);
+        let find = async |name: &str| room.scores.find_source(&merchant, &name.parse().unwrap()).await.unwrap();
         assert_eq!(find("kred").await, Some(kred.clone()));
         assert_eq!(find("klout").await, Some(Source::klout()));
         assert_eq!(find("peerindex").await, None);
         let other = MerchantId::new(now, &Entropy::System);
-        assert_eq!(room.lookup.find_source(&other, &kred.name).await.unwrap(), None);
+        assert_eq!(room.scores.find_source(&other, &kred.name).await.unwrap(), None);
     }
 
     #[test]
