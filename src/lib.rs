@@ -30,7 +30,7 @@
 //! | [`tlog`] | a transparency log: Merkle trees and signed notes; pure |
 //! | [`keyring`] | keys wrapped by the master key: the [`Keyring`](keyring::Keyring) |
 //! | [`tokens`] | eligibility tokens: what they say, the published keys, the [`Verifier`](tokens::Verifier) |
-//! | [`ledger`] | the one writer of grants, limits, redemptions and audit events: the [`Ledger`](ledger::Ledger) |
+//! | [`ledger`] | the one writer of grants, limits, redemptions and audit events: the [`Ledger`](ledger::Ledger), read back by its [`LedgerReader`](ledger::LedgerReader) |
 //! | [`access`] | merchants, API keys, roles: the [`Directory`](access::Directory) |
 //! | [`scores`] | scores and where they come from: [`Scores`](scores::Scores) |
 //! | [`perks`] | perks and the versions of their rules: the [`Catalog`](perks::catalog::Catalog) |

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::error::Flaw;
 use super::role::Role;
@@ -113,7 +114,41 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// The status of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStatus {
+    Active,
+    Expired,
+    Revoked,
+}
+
+impl KeyStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+
+    /// As it is shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 impl ApiKey {
+    /// Its status at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => KeyStatus::Revoked,
+            (None, Some(at)) if at <= now => KeyStatus::Expired,
+            _ => KeyStatus::Active,
+        }
+    }
+
     /// Its origins as its row and its event have them: with spaces between; none when it has none.
     pub(super) fn origins_text(&self) -> Option<String> {
         let origins: Vec<_> = self.origins.iter().map(WebOrigin::as_str).collect();

@@ -22,7 +22,7 @@ mod store;
 
 pub use directory::Directory;
 pub use error::{AccessError, Flaw, Refused};
-pub use key::{ApiKey, KeySecret, NewKey};
+pub use key::{ApiKey, KeySecret, KeyStatus, NewKey};
 pub use merchant::{Merchant, UnknownZone};
 pub use principal::{Forbidden, Principal};
 pub use role::{Permission, Role};

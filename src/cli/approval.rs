@@ -1,6 +1,7 @@
 //! `perkgate approval`: whether a second person must approve what decides. To approve takes a key, and so does lifting
 //! the requirement: the command line has none, so it is nobody who could be a second person.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::Subcommand;
@@ -39,12 +40,11 @@ struct Approvals {
 
 /// A wish to lift the requirement. It lapses after seven days.
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the API's own names")]
 struct Lift {
     requested_by: String,
-    /// The label of that key.
-    requested_by_label: Option<String>,
     requested_at: Timestamp,
+    /// The label of that key, by key.
+    key_labels: BTreeMap<String, String>,
 }
 
 impl Approvals {
@@ -52,8 +52,8 @@ impl Approvals {
         let lift = match asked.lift {
             None => None,
             Some(it) => {
-                let label = gateway.directory.labels_of(merchant, [it.by.clone()].into()).await?.into_values().next();
-                Some(Lift { requested_by: it.by, requested_by_label: label, requested_at: it.at })
+                let key_labels = gateway.directory.labels_of(merchant, [it.by.clone()].into()).await?;
+                Some(Lift { requested_by: it.by, requested_at: it.at, key_labels })
             }
         };
         Ok(Self { required: asked.required, lift })
@@ -67,8 +67,8 @@ impl fmt::Display for Approvals {
         }
         write_line!(f, "A version decides only after somebody other than its author has approved it")?;
         match &self.lift {
-            Some(Lift { requested_by, requested_by_label, requested_at }) => {
-                let who = requested_by_label.as_ref().unwrap_or(requested_by);
+            Some(Lift { requested_by, requested_at, key_labels }) => {
+                let who = key_labels.get(requested_by).unwrap_or(requested_by);
                 write_line!(f, "  {who} asked to lift that, {requested_at}: a second person has to ask the same")
             }
             None => Ok(()),

@@ -5,22 +5,18 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::decision::{AnswerView, ScoreView};
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
-use super::output::limits_left::LimitsLeft;
+
 use super::output::write_line;
 use super::perk::simulate::read_context;
 use super::{Completion, Invocation};
 use crate::access::{Permission, Principal, Role};
-use crate::decision::decide::Decision;
-use crate::decision::decided::ScoreSeen;
-use crate::decision::reason::Reason;
 use crate::eligibility::checker::{Answer, Question};
-use crate::foundation::decimal::Decimal;
-use crate::foundation::ids::{KeyId, PerkSlug, SourceName};
+use crate::foundation::ids::{KeyId, PerkSlug};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 
@@ -53,69 +49,29 @@ pub(super) struct Args {
 struct Checked {
     dry_run: bool,
     role: Role,
-    decision: Decision,
-    perk: PerkSlug,
-    rule_version: i32,
-    tier: Option<String>,
-    reasons: Vec<ReasonView>,
-    score: Option<ScoreView>,
     #[serde(flatten)]
-    limits: LimitsLeft,
-}
-
-#[derive(Serialize)]
-struct ReasonView {
-    #[serde(flatten)]
-    reason: Reason,
-    message: String,
-}
-
-#[derive(Serialize)]
-struct ScoreView {
-    source: SourceName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Decimal>,
-    observed_at: Timestamp,
-    fresh: bool,
+    answer: AnswerView,
 }
 
 impl Checked {
     fn of(answer: Answer, role: Role) -> Self {
-        let reads_scores = role.may(Permission::ReadScores);
-        let reasons = answer.visible_reasons(reads_scores).into_iter();
-        let score = |ScoreSeen { source, value, observed_at, fresh, .. }: ScoreSeen| ScoreView {
-            source,
-            value: reads_scores.then_some(value),
-            observed_at,
-            fresh,
-        };
-        let (decided, limits) = (&answer.decided, LimitsLeft::from(&answer.decided));
-        Self {
-            dry_run: true,
-            role,
-            decision: decided.decision,
-            perk: answer.perk,
-            rule_version: answer.rule_version,
-            tier: decided.tier.clone(),
-            reasons: reasons.map(|reason| ReasonView { message: reason.message(), reason }).collect(),
-            score: decided.score.clone().map(score),
-            limits,
-        }
+        Self { dry_run: true, role, answer: AnswerView::of(answer, role.may(Permission::ReadScores)) }
     }
 }
 
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
-        let (perk, version) = (&self.perk, self.rule_version);
-        write_line!(f, "{}{tier}: {perk}, version {version}; nothing was recorded", self.decision.as_str())?;
-        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
-        if let Some(ScoreView { source, value, observed_at, fresh }) = &self.score {
+        let answer = &self.answer;
+        let tier = answer.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
+        let (perk, version) = (&answer.perk, answer.rule_version);
+        write_line!(f, "{}{tier}: {perk}, version {version}; nothing was recorded", answer.decision.as_str())?;
+        answer.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
+        if let Some(ScoreView { source, value, observed_at, fresh, .. }) = &answer.score {
             let value = value.map(|value| format!(" {value}")).unwrap_or_default();
             let age = if *fresh { "fresh" } else { "stale" };
             write_line!(f, "  score{value} from {source}, observed {observed_at}, {age}")?;
         }
-        self.limits.fmt(f)
+        answer.limits.fmt(f)
     }
 }
 

@@ -14,7 +14,7 @@ use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
 use super::{Completion, Invocation};
 use crate::foundation::ids::{self, CheckId, EventId, PerkSlug};
 use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
-use crate::ledger::cases::model::Referral;
+use crate::ledger::cases::model::{Added, Referral};
 use crate::ledger::cases::referral::Referred;
 
 #[derive(clap::Args)]
@@ -111,8 +111,32 @@ struct Shown {
     contest: ContestView,
     /// Why the refusal is said to be wrong.
     reason: Option<String>,
+    /// The refusals that were added to it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    added: Vec<AdditionView>,
     #[serde(flatten)]
     case: CaseView,
+}
+
+/// Another refusal of the same person and perk, contested while the case was open.
+#[derive(Serialize)]
+struct AdditionView {
+    check: CheckId,
+    added_at: Timestamp,
+    /// The key that added it, or `cli`.
+    added_by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl AdditionView {
+    /// The refusals that were added to a case, each with why.
+    fn all(referred: &Referred) -> Vec<Self> {
+        let added = referred.referral.contest.iter().flat_map(|contest| contest.added.clone());
+        let reasons = referred.added_objections.iter().cloned();
+        let view = |(Added { check, at, by }, reason)| Self { check, added_at: at, added_by: by, reason };
+        added.zip(reasons).map(view).collect()
+    }
 }
 
 impl fmt::Display for Shown {
@@ -125,6 +149,10 @@ impl fmt::Display for Shown {
         }
         if *additions > 0 {
             write_line!(f, "  {} more decided with it", counted(*additions, "refusal"))?;
+        }
+        for AdditionView { check, added_at, reason, .. } in &self.added {
+            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            write_line!(f, "    {check}, {added_at}{reason}")?;
         }
         if let Some((at, by)) = decided.decided_at.zip(decided.decided_by.as_ref()) {
             write_line!(f, "  decided {at} by {by}")?;
@@ -181,8 +209,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let found = found.and_then(seen);
                 let (contest, referred) =
                     found.ok_or_else(|| CliError::absent("contest of the check", check.as_str()))?;
-                let reason = referred.objection.clone();
-                Ok(Shown { contest, reason, case: CaseView::of(gateway, &merchant, referred).await? })
+                let (reason, added) = (referred.objection.clone(), AdditionView::all(&referred));
+                Ok(Shown { contest, reason, added, case: CaseView::of(gateway, &merchant, referred).await? })
             })?;
             invocation.output.show(&shown)?;
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use crate::foundation::document::Issue;
-use crate::foundation::json::{Json, JsonError};
+use crate::foundation::json::{Json, JsonError, LooseJson};
 use crate::foundation::unicode::text_without_bom;
 use crate::foundation::yaml::{self, Mark, YamlError};
 
@@ -13,16 +13,14 @@ use crate::foundation::yaml::{self, Mark, YamlError};
 #[derive(Debug)]
 pub(super) struct Document {
     pub path: PathBuf,
-    pub json: Json,
+    loose: LooseJson,
     text: String,
-    /// One of several: complaints name the file.
-    is_one_of_many: bool,
 }
 
 /// A fault in a file, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// None where only one file was given.
+    /// None for standard input.
     pub file: Option<PathBuf>,
     pub mark: Option<Mark>,
     /// Its pointer goes from the file's root.
@@ -35,24 +33,50 @@ impl Document {
     ///
     /// # Errors
     /// [`CliError::Unreadable`], and [`CliError::Faulty`] when it is neither.
-    pub(super) fn open(path: &Path, max_bytes: u64, is_one_of_many: bool) -> Result<Self, CliError> {
+    pub(super) fn open(path: &Path, max_bytes: u64) -> Result<Self, CliError> {
         let text = read_bounded(path, max_bytes)?;
-        let is_yaml =
-            if path == Path::new("-") { !text.trim_start().starts_with(['{', '[']) } else { has_yaml_name(path) };
-        let read = if is_yaml {
+        let read = if is_yaml(path, &text) {
             yaml::read(&text).map_err(of_yaml)
         } else {
             Json::parse(&text).map_err(|error| of_json(&error))
         };
+        Self::of(path, text, read.map(LooseJson::from))
+    }
+
+    /// The same, of a file in which a number may be one that no rule can compare.
+    ///
+    /// # Errors
+    /// As [`Document::open`].
+    pub(super) fn open_loose(path: &Path, max_bytes: u64) -> Result<Self, CliError> {
+        let text = read_bounded(path, max_bytes)?;
+        let read = if is_yaml(path, &text) {
+            yaml::read_loose(&text).map_err(of_yaml)
+        } else {
+            LooseJson::parse(&text).map_err(|error| of_json(&error))
+        };
+        Self::of(path, text, read)
+    }
+
+    fn of(path: &Path, text: String, read: Result<LooseJson, (Issue, Option<Mark>)>) -> Result<Self, CliError> {
         let path = path.to_owned();
         match read {
-            Ok(json) => Ok(Self { path, json, text, is_one_of_many }),
+            Ok(loose) => Ok(Self { path, loose, text }),
             Err((issue, mark)) => {
                 let mark = mark.or_else(|| place_of(&text, &issue.pointer));
-                let file = is_one_of_many.then_some(path);
+                let file = named(&path);
                 Err(CliError::Faulty(vec![Fault { file, mark, issue }]))
             }
         }
+    }
+
+    /// Its content.
+    pub(super) const fn json(&self) -> &Json {
+        &self.loose.json
+    }
+
+    /// Its content, with the numbers in it that can't be taken.
+    pub(super) const fn loose(&self) -> &LooseJson {
+        &self.loose
     }
 
     /// Issues whose pointers go from `root`, each with its place.
@@ -60,7 +84,7 @@ impl Document {
         let pointers: Vec<String> = issues.iter().map(|issue| format!("{root}{}", issue.pointer)).collect();
         let marks = yaml::locate(&self.text, pointers.iter().map(String::as_str));
         let fault = |(issue, pointer): (Issue, &String)| Fault {
-            file: self.is_one_of_many.then(|| self.path.clone()),
+            file: named(&self.path),
             mark: marks.get(pointer.as_str()).copied(),
             issue: Issue { pointer: pointer.clone(), ..issue },
         };
@@ -72,6 +96,16 @@ impl Document {
         let marks = yaml::locate(&self.text, pointers.iter().copied());
         pointers.iter().map(|pointer| marks.get(pointer).map(|mark| mark.line)).collect()
     }
+}
+
+/// Standard input is YAML unless it begins like JSON.
+fn is_yaml(path: &Path, text: &str) -> bool {
+    if path == Path::new("-") { !text.trim_start().starts_with(['{', '[']) } else { has_yaml_name(path) }
+}
+
+/// The path by which complaints name a file.
+fn named(path: &Path) -> Option<PathBuf> {
+    (path != Path::new("-")).then(|| path.to_owned())
 }
 
 /// Tells whether the name of a file says that it is YAML.

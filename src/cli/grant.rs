@@ -64,9 +64,11 @@ struct Shown {
     status: GrantStatus,
     single_use: bool,
     granted_at: Timestamp,
-    expires_at: Timestamp,
+    token_expires_at: Timestamp,
     redeemed_at: Vec<Timestamp>,
     ended_at: Option<Timestamp>,
+    location: Option<String>,
+    kiosk: Option<String>,
     note: Option<String>,
 }
 
@@ -81,9 +83,11 @@ impl From<GrantShown> for Shown {
             status: it.status,
             single_use: it.single_use,
             granted_at: it.granted_at,
-            expires_at: it.expires_at,
+            token_expires_at: it.token_expires_at,
             redeemed_at: it.redeemed_at,
             ended_at: it.ended_at,
+            location: it.location,
+            kiosk: it.kiosk,
             note: it.note,
         }
     }
@@ -91,11 +95,15 @@ impl From<GrantShown> for Shown {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { grant, check, perk, rule_version, granted_at, expires_at, .. } = self;
+        let Self { grant, check, perk, rule_version, granted_at, token_expires_at, .. } = self;
         let tier = self.tier.as_ref().map(|tier| format!(", tier {tier}")).unwrap_or_default();
         write_line!(f, "{grant}: {}", self.status.as_str())?;
         write_line!(f, "  {perk}{tier}, version {rule_version}, by {check}")?;
-        write_line!(f, "  granted {granted_at}, its token is good until {expires_at}")?;
+        write_line!(f, "  granted {granted_at}, its token is good until {token_expires_at}")?;
+        let places = [("at", &self.location), ("asked by", &self.kiosk)];
+        for (word, place) in places.into_iter().filter_map(|(word, place)| Some((word, place.as_ref()?))) {
+            write_line!(f, "  {word} {place}")?;
+        }
         self.redeemed_at.iter().try_for_each(|at| write_line!(f, "  redeemed {at}"))?;
         if let Some(at) = self.ended_at {
             write_line!(f, "  ended {at}")?;
@@ -126,12 +134,14 @@ struct VoidResult {
     redeemed: u64,
     released: u64,
     already_voided: u64,
+    /// True if others are left to void: never, as one grant is meant.
+    more: bool,
 }
 
 impl VoidResult {
     fn of(grant: GrantId, taken: RevokedGrants) -> Self {
         let RevokedGrants { voided, redeemed, released, already } = taken;
-        Self { grant, voided, redeemed, released, already_voided: already }
+        Self { grant, voided, redeemed, released, already_voided: already, more: false }
     }
 }
 

@@ -15,7 +15,7 @@ use super::once::{self, ACTOR, MerchantFlag, Needs, OwnerFlag, all_pages};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
-use crate::access::{AccessError, ApiKey, NewKey, Role};
+use crate::access::{AccessError, ApiKey, KeyStatus, NewKey, Role};
 use crate::foundation::document::Issue;
 use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::foundation::web_origin::WebOrigin;
@@ -141,16 +141,19 @@ struct KeyView {
     kiosk: Option<String>,
     audience: Option<String>,
     origins: Vec<WebOrigin>,
+    status: KeyStatus,
+    /// The key that made it; null for the command line.
+    created_by: Option<KeyId>,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     /// The hour of its last use.
     last_used_at: Option<Timestamp>,
-    status: &'static str,
 }
 
 impl KeyView {
     fn of(key: ApiKey, merchant: Option<MerchantSlug>, now: Timestamp) -> Self {
+        let status = key.status(now);
         let ApiKey {
             id,
             role,
@@ -159,17 +162,13 @@ impl KeyView {
             kiosk,
             audience,
             origins,
+            created_by,
             created_at,
             expires_at,
             revoked_at,
             last_used_at,
             ..
         } = key;
-        let status = match (revoked_at, expires_at) {
-            (Some(_), _) => "revoked",
-            (None, Some(at)) if at <= now => "expired",
-            _ => "active",
-        };
         Self {
             id,
             role,
@@ -179,11 +178,12 @@ impl KeyView {
             kiosk,
             audience,
             origins,
+            status,
+            created_by,
             created_at,
             expires_at,
             revoked_at,
             last_used_at,
-            status,
         }
     }
 }
@@ -248,7 +248,7 @@ impl fmt::Display for Listed {
                 it.role.to_string(),
                 it.label.clone(),
                 bound.collect::<Vec<_>>().join(", "),
-                it.status.to_owned(),
+                it.status.as_str().to_owned(),
                 it.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
                 it.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
             ]

@@ -12,6 +12,7 @@ mod approval;
 mod audit;
 mod check;
 mod contest;
+mod decision;
 mod demo;
 mod doctor;
 mod document;

@@ -44,14 +44,23 @@ impl Invocation {
         let settings = self.settings()?;
         let url = &settings.storage.database_url;
         url.check()?;
-        if needs == Needs::Existing && url.backend() == Backend::Sqlite && master_key::is_new(url) {
+        let is_new = url.backend() == Backend::Sqlite && master_key::is_new(url);
+        if is_new && needs == Needs::Existing {
             return Err(CliError::NoDatabase(url.to_string()));
         }
+        let made = is_new.then(|| url.to_string());
         let runtime = super::runtime()?;
         runtime.block_on(async {
             let issuer = settings.server.issuer_at(settings.server.listen);
             let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
             let gateway = Gateway::build(settings, &issuer, false, clock, entropy, runtime.handle()).await?;
+            if let Some(url) = made {
+                // A second gateway that is made in the wrong directory must not pass for the first.
+                tracing::warn!(
+                    "there was no database at {url}, so a new one was made: if you have a gateway already, name its \
+                     database with --database-url or PERKGATE_DATABASE_URL"
+                );
+            }
             let done = work(&gateway).await;
             // A process that exits under the writer's feet leaves SQLite's write-ahead log behind,
             // and whoever then copies the database file alone copies it without the last changes.
@@ -96,6 +105,14 @@ pub(super) async fn merchant(gateway: &Gateway, flag: &MerchantFlag) -> Result<M
     if let Some(slug) = flag.merchant.as_ref().or(gateway.settings.merchant.as_ref()) {
         return merchant_of(gateway, slug).await;
     }
+    only_merchant(gateway).await
+}
+
+/// The only merchant there is.
+///
+/// # Errors
+/// [`CliError::NoMerchant`] and [`CliError::SeveralMerchants`], or the database's.
+pub(super) async fn only_merchant(gateway: &Gateway) -> Result<Merchant, CliError> {
     let mut found = gateway.directory.list_merchants(None, u16::try_from(LISTED + 1).unwrap_or(u16::MAX)).await?;
     match (found.pop(), found.is_empty()) {
         (None, _) => Err(CliError::NoMerchant),

@@ -9,13 +9,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::decision::AnswerView;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
-use crate::decision::reason::Reason;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
@@ -81,7 +81,7 @@ struct ReferralView {
     perk: PerkSlug,
     rule_version: i32,
     status: ReferralStatus,
-    created_at: Timestamp,
+    opened_at: Timestamp,
     #[serde(flatten)]
     decided: DecidedView,
 }
@@ -112,7 +112,7 @@ impl From<&Referral> for ReferralView {
             perk: it.perk.clone(),
             rule_version: it.rule_version,
             status: it.status,
-            created_at: it.created_at,
+            opened_at: it.created_at,
             decided: DecidedView::of(it),
         }
     }
@@ -130,10 +130,10 @@ impl fmt::Display for Listed {
         }
         let rows = self.referrals.iter().map(|it| {
             let decided = it.decided.decided_at.map_or_else(String::new, |at| at.to_string());
-            let (status, created) = (it.status.as_str().to_owned(), it.created_at.to_string());
-            [it.check.to_string(), it.perk.to_string(), status, created, decided]
+            let (status, opened) = (it.status.as_str().to_owned(), it.opened_at.to_string());
+            [it.check.to_string(), it.perk.to_string(), status, opened, decided]
         });
-        f.write_str(&table(["check", "perk", "status", "created", "decided"], rows))
+        f.write_str(&table(["check", "perk", "status", "opened", "decided"], rows))
     }
 }
 
@@ -149,8 +149,8 @@ pub(super) struct CaseView {
     tiers: Vec<TierView>,
     /// Why it was decided as it was.
     note: Option<String>,
-    /// Why the rule didn't decide, or refused.
-    reasons: Vec<ReasonView>,
+    /// The answer to the kiosk, with the reasons.
+    asked: AnswerView,
 }
 
 #[derive(Serialize)]
@@ -159,19 +159,14 @@ struct TierView {
     name: String,
 }
 
-#[derive(Serialize)]
-struct ReasonView {
-    #[serde(flatten)]
-    reason: Reason,
-    message: String,
-}
-
 impl CaseView {
     /// # Errors
     /// The database's, and those of the rule that asked.
     pub(super) async fn of(gateway: &Gateway, merchant: &Merchant, referred: Referred) -> Result<Self, CliError> {
         let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
-        let reasons = referred.asked.decided.reasons.clone().into_iter();
+        let check = &referred.referral.check;
+        let asked = gateway.checker.find_check(merchant, check).await?;
+        let asked = asked.ok_or_else(|| CliError::absent("check", check.as_str()))?;
         Ok(Self {
             subject: referred.handle.as_str().to_owned(),
             party: referred.party,
@@ -180,7 +175,7 @@ impl CaseView {
             kiosk: referred.kiosk,
             tiers: tiers.map(|tier| TierView { tier: tier.id, name: tier.name }).collect(),
             note: referred.note,
-            reasons: reasons.map(|reason| ReasonView { message: reason.message(), reason }).collect(),
+            asked: AnswerView::of(asked, true),
         })
     }
 }
@@ -194,7 +189,7 @@ impl fmt::Display for CaseView {
             write_line!(f, "  {word} {place}")?;
         }
         write_line!(f, "  context {}", self.context.canonical())?;
-        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
+        self.asked.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
         for TierView { tier, name } in &self.tiers {
             write_line!(f, "  can be granted: {tier} ({name})")?;
         }
@@ -215,9 +210,9 @@ struct Shown {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReferralView { check, perk, rule_version, status, created_at, decided } = &self.referral;
+        let ReferralView { check, perk, rule_version, status, opened_at, decided } = &self.referral;
         write_line!(f, "{check}: {}", status.as_str())?;
-        write_line!(f, "  {perk}, version {rule_version}, referred {created_at}")?;
+        write_line!(f, "  {perk}, version {rule_version}, referred {opened_at}")?;
         if let Some((at, by)) = decided.decided_at.zip(decided.decided_by.as_ref()) {
             write_line!(f, "  decided {at} by {by}")?;
         }

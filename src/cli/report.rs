@@ -45,10 +45,10 @@ struct Common {
     #[command(flatten)]
     merchant: MerchantFlag,
     /// From this instant (RFC 3339) or the beginning of this date on; the log's beginning without it.
-    #[arg(long, value_name = "TIME", value_parser = bound)]
+    #[arg(long, value_name = "TIME|DATE", value_parser = bound)]
     from: Option<Bound>,
     /// Before this instant or the beginning of this date; now without it.
-    #[arg(long, value_name = "TIME", value_parser = bound)]
+    #[arg(long, value_name = "TIME|DATE", value_parser = bound)]
     to: Option<Bound>,
     /// Whose dates, days and hours, such as `America/Los_Angeles`; the merchant's own zone without it.
     #[arg(long, value_name = "ZONE")]
@@ -113,6 +113,9 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         Which::Billing(it) => (Kind::Billing, it.group_by, &it.common),
         Which::Fairness(common) => (Kind::Fairness, None, common),
     };
+    if common.bom && common.format != Some(Format::Csv) {
+        return Err(CliError::NoMark);
+    }
     if let Some(path) = common.out.as_ref().filter(|path| path.exists()) {
         return Err(CliError::FileExists(path.clone()));
     }
@@ -135,7 +138,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         Some(Format::Csv) => report.to_csv(),
         Some(Format::Html) => report.to_html(),
     };
-    let mark = if common.bom && common.format == Some(Format::Csv) { BOM } else { "" };
+    let mark = if common.bom { BOM } else { "" };
     if let Some(path) = &common.out {
         std::fs::write(path, format!("{mark}{text}"))
             .map_err(|error| CliError::Unwritable { path: path.clone(), why: error.to_string() })?;
@@ -172,6 +175,7 @@ impl fmt::Display for Report {
                 [it.label().to_owned(), cell(0), cell(1), cell(2), cell(3)]
             });
             write_line!(f)?;
+            let by = by.as_str().replace('_', " ");
             write_block(f, &table([by.as_str(), heading(0), heading(1), heading(2), heading(3)], rows))?;
         }
         if !self.limits.is_empty() {

@@ -19,7 +19,7 @@ use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::scores::import::{ImportConfig, ImportReport};
-use crate::scores::{Format, LineError, Source};
+use crate::scores::{Format, LineError, LineFault, Source};
 
 /// The number of bytes of a feed that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -129,6 +129,9 @@ impl fmt::Display for Imported {
         write_line!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
         for Fault { line, code, detail } in errors {
             write_line!(f, "  line {line}: {detail} ({code})")?;
+        }
+        if errors.iter().any(|it| it.code == LineFault::Header.code()) {
+            return Ok(());
         }
         let listed = u64::try_from(errors.len()).unwrap_or(u64::MAX);
         match (stale + rejected).saturating_sub(listed) {

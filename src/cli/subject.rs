@@ -57,7 +57,7 @@ enum Action {
 struct Whose {
     /// The person: `network:handle` or a member number. What stands here shows in process lists and
     /// shell histories: `-` reads it from standard input, or asks for it at the terminal.
-    #[arg(value_name = "HANDLE")]
+    #[arg(value_name = "SUBJECT")]
     handle: String,
     #[command(flatten)]
     merchant: MerchantFlag,

@@ -1,8 +1,8 @@
-//! One decision, carried: [`decide`](super::decide::decide) makes it, the limits have their say, and it goes as it is into
-//! the log, into the answer and back.
+//! One decision, carried: [`decide`](super::decide::decide) makes it, the limits have their say, and it goes as it is
+//! into the log, into the answer and back.
 //!
-//! A new fact about a decision is a member of [`Decided`]: `decide.rs` finds it, `ledger/write/check.rs` writes it into the
-//! event and reads it back, and each view that shows it names it. Everything between embeds [`Decided`] whole.
+//! A new fact about a decision is a member of [`Decided`]: `decide.rs` finds it, `ledger/write/check.rs` writes it into
+//! the event and reads it back, and each view that shows it names it. Everything between embeds [`Decided`] whole.
 //!
 //! Which rule decided is said by the check, beside its perk: a rule that is tried out may be no version.
 

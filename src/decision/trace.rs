@@ -32,7 +32,7 @@ pub struct Trace {
     pub when: Option<Node>,
     /// Highest rank first.
     pub tiers: Vec<TierTrace>,
-    /// The decision that follows from the parts. Limits have yet to be asked.
+    /// The decision that follows from the parts; limits are for the caller to ask.
     pub decision: Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,

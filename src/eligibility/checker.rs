@@ -53,6 +53,9 @@ pub struct Answer {
     pub perk: PerkSlug,
     pub rule_version: i32,
     pub decided: Decided,
+    /// Where the key that asked is used; none for a dry run.
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
     /// The check in whose place this one was granted, by a person.
     pub resolves: Option<CheckId>,
     /// The check about the same person and perk whose open referral this one belongs to.
@@ -155,6 +158,8 @@ impl Checker {
             perk,
             rule_version,
             decided: self.ledger.reader().preview(entry).await?,
+            location: None,
+            kiosk: None,
             resolves: None,
             joins: None,
             grant: None,
@@ -209,6 +214,8 @@ impl Checker {
             perk: record.perk,
             rule_version: record.rule_version,
             decided: record.decided,
+            location: record.location,
+            kiosk: record.kiosk,
             resolves: record.resolves,
             joins: record.joins,
             grant: record.grant,

@@ -39,10 +39,13 @@ pub struct GrantShown {
     pub status: GrantStatus,
     pub single_use: bool,
     pub granted_at: Timestamp,
-    pub expires_at: Timestamp,
+    pub token_expires_at: Timestamp,
     pub redeemed_at: Vec<Timestamp>,
     /// When it ended before its time: it was released or voided, or its token's key was withdrawn.
     pub ended_at: Option<Timestamp>,
+    /// Where the key that asked is used.
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
     /// Why it was voided: personal.
     pub note: Option<String>,
 }
@@ -87,9 +90,11 @@ impl Checker {
             status,
             single_use: granted.single_use,
             granted_at: found.check.at,
-            expires_at: granted.expires_at,
+            token_expires_at: granted.expires_at,
             redeemed_at: found.redemptions.into_iter().map(|redemption| redemption.redeemed_at).collect(),
             ended_at,
+            location: found.check.location,
+            kiosk: found.check.kiosk,
             note: found.note,
         }))
     }

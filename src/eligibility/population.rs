@@ -110,11 +110,11 @@ pub struct Near {
 pub struct Against {
     pub version: i32,
     /// Granted by the rule, and not by the published version.
-    pub gained: u64,
-    /// The other way round.
-    pub lost: u64,
+    pub newly_admitted: u64,
+    /// Granted by the published version, and not by the rule.
+    pub newly_refused: u64,
     /// Granted by both, in another tier.
-    pub other_tier: u64,
+    pub tier_changed: u64,
 }
 
 /// Something to know about the numbers.
@@ -277,7 +277,7 @@ impl Tally {
             subjects: self.tiers.get(&tier.id).copied().unwrap_or_default(),
         });
         let [granted, denied, referred] = self.decisions;
-        let (gained, lost, other_tier) = self.against;
+        let (newly_admitted, newly_refused, tier_changed) = self.against;
         Everyone {
             perk,
             version,
@@ -294,7 +294,7 @@ impl Tally {
             scores: distribution(&source, &self.bins),
             thresholds: places,
             near,
-            published: published.map(|(version, _)| Against { version, gained, lost, other_tier }),
+            published: published.map(|(version, _)| Against { version, newly_admitted, newly_refused, tier_changed }),
             warnings,
         }
     }
@@ -430,7 +430,7 @@ mod tests {
         let near = got.near.unwrap();
         assert_eq!((near.threshold, near.below, near.above), (Decimal::from_whole(40), 2, 2));
         // 40 and 43 are new; all who had it keep it, and only their tiers' names differ.
-        assert_eq!(got.published, Some(Against { version: 1, gained: 2, lost: 0, other_tier: 3 }));
+        assert_eq!(got.published, Some(Against { version: 1, newly_admitted: 2, newly_refused: 0, tier_changed: 3 }));
         assert!(got.warnings.is_empty());
     }
 

@@ -78,6 +78,8 @@ fn pruned_answer(principal: &Principal, referral: &Referral) -> Answer {
         perk: referral.perk.clone(),
         rule_version: referral.rule_version,
         decided: Decided::because(decision, Vec::new()),
+        location: None,
+        kiosk: None,
         resolves: granted.map(|_| referral.check.clone()),
         joins: None,
         grant: None,

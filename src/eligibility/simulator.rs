@@ -114,13 +114,15 @@ impl Simulator {
             let claims = rule.claims(decided.tier.as_deref().unwrap_or_default(), trial.context.party(), &place, at);
             decided.within(&claims)
         };
+        // What the trace ends with is the same decision: the limits may have taken the rule's tier away.
+        let trace = Trace { decision: decided.decision, tier: decided.tier.clone(), ..trace(rule, &facts, at) };
         Ok(Simulated {
             perk: chosen.perk.slug.clone(),
             version: chosen.version,
             rule_hash: rule.hash().to_owned(),
             at,
             decided,
-            trace: trace(rule, &facts, at),
+            trace,
             warnings,
         })
     }

@@ -29,6 +29,11 @@ pub struct Issue {
 pub struct Issues(Vec<Issue>);
 
 impl Issues {
+    /// Tells whether nothing is wrong so far.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Notes one.
     pub fn add(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
         if self.0.len() < MAX_ISSUES {

@@ -9,7 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::access::Role as KeyRole;
+use crate::access::{KeyStatus as Key, Role as KeyRole};
 use crate::decision::decide::Decision as Decided;
 use crate::decision::reason::ReasonCode as Code;
 use crate::eligibility::grants::GrantStatus as Granted;
@@ -57,6 +57,8 @@ enumerations! {
     /// Where a contested refusal is: it stands (`upheld`), was wrong (`overturned`), or the person was erased before
     /// anybody judged (`closed`).
     ContestStatus = words(&Case::ALL.map(Case::as_str));
+    /// The status of a key: it works while it is `active`.
+    KeyStatus = words(&Key::ALL.map(Key::as_str));
     /// Where a grant is in its life: its token can be spent while it is `active`.
     GrantStatus = words(&Granted::ALL.map(Granted::as_str));
     /// The change to a member of a rule. A member that is null counts as left out.
@@ -131,6 +133,7 @@ mod tests {
         assert_eq!(listed::<ReferralStatus>(), written(&[Stored::Open, Stored::Granted, Stored::Denied]));
         assert_eq!(listed::<ContestStatus>(), written(&Case::ALL));
         assert_eq!(listed::<GrantStatus>(), written(&Granted::ALL));
+        assert_eq!(listed::<KeyStatus>(), written(&Key::ALL));
         assert_eq!(listed::<ReportKind>(), written(&[Kind::Grants, Kind::Billing, Kind::Fairness]));
         assert_eq!(listed::<Passed>(), written(&[Held::True, Held::False, Held::Unknown]));
         let kinds = [diff::ChangeKind::Added, diff::ChangeKind::Removed, diff::ChangeKind::Changed];

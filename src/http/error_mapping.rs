@@ -147,10 +147,8 @@ impl From<PerkError> for Problem {
                 let detail = "There is a perk of this name already: add a version to it instead.";
                 Self::new(Kind::AlreadyExists, detail)
             }
-            PerkError::NotADraft(status) => {
-                Self::new(Kind::NotADraft, format!("This version is {}: make a new one.", status.as_str()))
-            }
-            PerkError::WrongStatus { .. } => Self::new(Kind::WrongStatus, error.to_string()),
+            PerkError::NotADraft(_) => Self::new(Kind::NotADraft, error.to_string()),
+            PerkError::WrongStatus(_) | PerkError::TooLate => Self::new(Kind::WrongStatus, error.to_string()),
             PerkError::Stale => {
                 let detail = "Somebody changed it since you looked: GET it again, and decide anew.";
                 Self::new(Kind::PreconditionFailed, detail)

@@ -245,6 +245,9 @@ pub struct CheckRecord {
     pub rule_version: i32,
     pub rule_hash: Arc<str>,
     pub decided: Decided,
+    /// Where the key that asked is used.
+    pub location: Option<String>,
+    pub kiosk: Option<String>,
     /// The check in whose place this one was granted, by a person.
     pub resolves: Option<CheckId>,
     /// The check about the same person and perk whose open referral this one belongs to.

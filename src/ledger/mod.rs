@@ -313,11 +313,8 @@ impl Ledger {
     /// refresh. A retry makes another one.
     pub async fn rotate_token_key(&self, ahead: SignedDuration, by: Actor) -> Result<Rotation, RotationError> {
         let keyring = self.context().keyring.clone();
-        let (own, work) = (keyring.clone(), move |conn: &mut _, events: &mut _| {
-            gateway_keys::rotate(conn, events, &keyring, ahead, by)
-        });
-        let rotation = self.change(work).await?;
-        gateway_keys::refresh(own).await;
+        let rotation = self.change(move |conn, events| gateway_keys::rotate(conn, events, &keyring, ahead, by)).await?;
+        gateway_keys::refresh(self.context().keyring.clone()).await;
         Ok(rotation)
     }
 
@@ -326,11 +323,9 @@ impl Ledger {
     /// token under it is believed or sent. A retry changes nothing. None when no token key goes by this name.
     pub async fn revoke_token_key(&self, kid: String, by: Actor) -> Result<Option<Revocation>, RotationError> {
         let keyring = self.context().keyring.clone();
-        let (own, work) = (keyring.clone(), move |conn: &mut _, events: &mut _| {
-            gateway_keys::revoke(conn, events, &keyring, &kid, by)
-        });
-        let revocation = self.change(work).await?;
-        gateway_keys::refresh(own).await;
+        let revocation =
+            self.change(move |conn, events| gateway_keys::revoke(conn, events, &keyring, &kid, by)).await?;
+        gateway_keys::refresh(self.context().keyring.clone()).await;
         Ok(revocation)
     }
 

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::catalog::{Catalog, MAX_NAME};
 use super::draft::Draft;
 use super::error::PerkError;
@@ -31,13 +33,28 @@ pub struct Wanted {
     pub version: NewVersion,
 }
 
+/// The outcome that applying a perk has, or would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The perk is made.
+    New,
+    /// It has a new version of its rule.
+    Changed,
+    /// The rule was there as a draft, and is to decide.
+    Published,
+    /// The rule was there, under another name or for another purpose.
+    Renamed,
+    Unchanged,
+}
+
 /// A perk as it stands once it was applied.
 #[derive(Debug, Clone)]
 pub struct Applied {
     pub perk: Perk,
     /// The latest version.
     pub version: RuleVersion,
-    pub changed: bool,
+    pub outcome: Outcome,
     /// The warnings about a version that was made or published.
     pub warnings: Vec<Issue>,
 }
@@ -82,6 +99,19 @@ impl Step {
             // An older version was published after this one: only a new one can decide again.
             VersionStatus::Retired if publish => Self::AddVersion,
             _ => Self::Nothing,
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome of a step of a perk that was there before.
+    #[must_use]
+    pub const fn of(step: Step, is_renamed: bool) -> Self {
+        match step {
+            Step::AddVersion => Self::Changed,
+            Step::Publish(_) => Self::Published,
+            Step::Nothing if is_renamed => Self::Renamed,
+            Step::Nothing => Self::Unchanged,
         }
     }
 }
@@ -152,6 +182,7 @@ impl Change<'_> {
         let mut new: Vec<&Ready> = ready.iter().filter(|it| !perks.contains_key(&it.perk)).collect();
         new.sort_by_key(|it| &it.perk);
         new.dedup_by_key(|it| &it.perk);
+        let mut made: BTreeSet<PerkSlug> = new.iter().map(|it| it.perk.clone()).collect();
         for Ready { perk, name, purpose, .. } in new {
             let id = PerkId::new(self.now, entropy);
             let row = self.create(&id, perk, name.clone(), purpose.unwrap_or_default()).map_err(at(perk, None))?;
@@ -162,7 +193,11 @@ impl Change<'_> {
             let name = one.perk.clone();
             let row = perks.get_mut(&name).ok_or(DatabaseError::NotFound)?;
             let latest = self.latest(row).map_err(at(&name, None))?;
-            applied.push(self.apply(row, latest.as_ref(), one).map_err(at(&name, latest.clone()))?);
+            let mut done = self.apply(row, latest.as_ref(), one).map_err(at(&name, latest.clone()))?;
+            if made.remove(&name) {
+                done.outcome = Outcome::New;
+            }
+            applied.push(done);
         }
         Ok(applied)
     }
@@ -203,6 +238,6 @@ impl Change<'_> {
         if is_renamed {
             self.rename(perk, Some(name), purpose)?;
         }
-        Ok(Applied { perk: perk.clone().try_into()?, version, changed: step != Step::Nothing || is_renamed, warnings })
+        Ok(Applied { perk: perk.clone().try_into()?, version, outcome: Outcome::of(step, is_renamed), warnings })
     }
 }

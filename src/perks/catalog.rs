@@ -182,7 +182,7 @@ impl Catalog {
             .await
     }
 
-    /// The merchant's perks after `cursor`, by slug.
+    /// The merchant's perks after `cursor`, by slug, without those that have no version.
     pub async fn list_perks(
         &self,
         merchant: &MerchantId,

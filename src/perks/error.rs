@@ -15,10 +15,12 @@ pub enum PerkError {
     VersionNotFound { perk: PerkSlug, version: i32 },
     #[error("a perk of this name is there already: add a version to it")]
     Exists,
-    #[error("only a draft can be changed or published; this version is {}", .0.as_str())]
+    #[error("this version is {}", .0.outlook())]
     NotADraft(VersionStatus),
-    #[error("{why}; this version is {status}")]
-    WrongStatus { why: &'static str, status: &'static str },
+    #[error("this version is {}", .0.outlook())]
+    WrongStatus(VersionStatus),
+    #[error("this version decides within a moment, and a replica might not hear in time: roll back once it does")]
+    TooLate,
     #[error("somebody changed it meanwhile: look at it as it is now, then decide anew")]
     Stale,
     #[error("the perk is retired, for good: make another")]

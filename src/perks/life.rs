@@ -197,7 +197,7 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        require(status, &[VersionStatus::InReview], "only what is in review can be approved: submit it first")?;
+        require(status, &[VersionStatus::InReview])?;
         if self.actor.key.is_none() {
             return Err(PerkError::NoPerson);
         }
@@ -224,8 +224,7 @@ impl Change<'_> {
         kind: &'static str,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        let wanted = "only what is in review or approved goes back to being a draft";
-        require(status, &[VersionStatus::InReview, VersionStatus::Approved], wanted)?;
+        require(status, &[VersionStatus::InReview, VersionStatus::Approved])?;
         (row.submitted_by, row.submitted_at, row.approved_by, row.approved_at) = (None, None, None, None);
         self.step(perk, row, VersionStatus::Draft, kind, note)
     }
@@ -255,7 +254,7 @@ impl Change<'_> {
         note: Option<String>,
     ) -> Result<Vec<Issue>, PerkError> {
         if status == VersionStatus::Scheduled {
-            return Err(wrong("it is scheduled already: unschedule it first", status));
+            return Err(PerkError::WrongStatus(status));
         }
         let rule = rule_of(perk, row)?;
         let at = instant::read(at, rule.time_zone(), self.now).map_err(PerkError::Field)?;
@@ -285,13 +284,10 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        require(status, &[VersionStatus::Scheduled], "it is not scheduled")?;
+        require(status, &[VersionStatus::Scheduled])?;
         let soonest = self.now.as_microsecond().saturating_add(TOO_LATE_MICROS);
         if row.scheduled_at.is_some_and(|at| at < soonest) {
-            return Err(wrong(
-                "it decides within a moment, and a replica might not hear in time: roll back once it does",
-                status,
-            ));
+            return Err(PerkError::TooLate);
         }
         self.lift_schedule(perk, row, note)
     }
@@ -333,7 +329,7 @@ impl Change<'_> {
             VersionStatus::Published | VersionStatus::Retired => return Err(PerkError::NotADraft(status)),
             VersionStatus::InReview => {
                 four_eyes::require_approval(self.conn, self.merchant, row)?;
-                return Err(wrong("it is in review: approve it first, or withdraw it", status));
+                return Err(PerkError::WrongStatus(status));
             }
             VersionStatus::Draft | VersionStatus::Approved | VersionStatus::Scheduled => {}
         }
@@ -359,16 +355,8 @@ fn require_draft(status: VersionStatus) -> Result<(), PerkError> {
     if status == VersionStatus::Draft { Ok(()) } else { Err(PerkError::NotADraft(status)) }
 }
 
-pub(super) fn require(
-    status: VersionStatus,
-    wanted: &[VersionStatus],
-    otherwise: &'static str,
-) -> Result<(), PerkError> {
-    if wanted.contains(&status) { Ok(()) } else { Err(wrong(otherwise, status)) }
-}
-
-pub(super) const fn wrong(why: &'static str, status: VersionStatus) -> PerkError {
-    PerkError::WrongStatus { why, status: status.as_str() }
+pub(super) fn require(status: VersionStatus, wanted: &[VersionStatus]) -> Result<(), PerkError> {
+    if wanted.contains(&status) { Ok(()) } else { Err(PerkError::WrongStatus(status)) }
 }
 
 /// The rule of a stored version. What was taken once may be refused by now.

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::error::PerkError;
-use super::life::{Change, Expected, require, rule_of, version_of, wrong};
+use super::life::{Change, Expected, require, rule_of, version_of};
 use super::perk::Made;
 use super::perk::VersionStatus;
 use super::store::{self, PerkRow};
@@ -14,10 +14,7 @@ impl Change<'_> {
     /// overtakes; with four eyes, one that waits for approval.
     pub(super) fn roll_back(&mut self, perk: &mut PerkRow, to: i32, note: Option<String>) -> Result<Made, PerkError> {
         let (row, status) = self.version(perk, to, &Expected::Anything)?;
-        if status == VersionStatus::Published {
-            return Err(wrong("this version decides already", status));
-        }
-        require(status, &[VersionStatus::Retired], "only a version that has decided before can be gone back to")?;
+        require(status, &[VersionStatus::Retired])?;
         let of_rule = |error| match error {
             PerkError::Rule(issues) => PerkError::CantReturn(issues),
             other => other,

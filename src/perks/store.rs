@@ -127,14 +127,17 @@ pub fn lock_perk(conn: &mut AnyConnection, merchant: &MerchantId, slug: &PerkSlu
     find_perk(conn, merchant, slug)
 }
 
-/// The merchant's perks after `cursor`, by slug.
+/// The merchant's perks after `cursor`, by slug, without those that have no version: of one whose only draft was
+/// deleted nothing is left but its names.
 pub fn list_perks(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     cursor: Option<&str>,
     limit: i64,
 ) -> Result<Vec<PerkRow>> {
+    let version = rule_versions::table.filter(rule_versions::perk_id.eq(perks::id));
     Ok(perks::table
+        .filter(diesel::dsl::exists(version))
         .filter(perks::merchant_id.eq(merchant.as_str()).and(perks::slug.gt(cursor.unwrap_or_default())))
         .order(perks::slug)
         .limit(limit)

@@ -96,8 +96,11 @@ impl Rule {
             "rollout",
             "otherwise",
         ];
+        let was_well = issues.is_empty();
         let fields = spot.fields(&known, issues)?;
         let at_least = fields.optional("at_least");
+        // More likely one of the two misspelt than both left out, which a complaint each would say once more.
+        let is_misspelt = was_well && !issues.is_empty() && at_least.is_none() && fields.optional("tiers").is_none();
         let least = at_least.as_ref().and_then(|least| least.number(issues));
         let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, issues));
         let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), issues));
@@ -105,6 +108,7 @@ impl Rule {
             Some(_) => {
                 fields.required("score", issues).and_then(|score| ScorePolicy::read_short(&score, issues)).map(Some)
             }
+            None if is_misspelt => None,
             None => fields.or("score", None, |score| ScorePolicy::read(&score, issues).map(Some)),
         };
         let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, issues));
@@ -118,6 +122,7 @@ impl Rule {
                  `when` which score it asks for, or take `tiers` out",
             ),
             (Some(_), None) => least.map(|least| vec![Tier::at_least(least)]),
+            (None, None) if is_misspelt => None,
             (None, _) => fields.required("tiers", issues).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, issues)),
         };
         let limits = fields.or("limits", Vec::new(), |limits| Limit::read_all(&limits, issues));

@@ -59,7 +59,7 @@ assert made.status is VersionStatus.PUBLISHED, made
 version = get_version.sync(PERK, made.version, client=admin)
 say("rule", {
     "status": made.status, "version": made.version, "at_least": [tier.when.value for tier in version.rule.tiers],
-    "author": version.author.startswith("key_"),
+    "created_by": version.created_by.startswith("key_"),
 })
 
 rows = b"".join(

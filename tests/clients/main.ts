@@ -50,7 +50,7 @@ const version = answered("version", await admin.GET("/v1/perks/{perk}/versions/{
   params: { path: { perk: PERK, version: made.version } },
 }));
 const at_least = version.rule.tiers?.map((tier) => tier.when?.value);
-say("rule", { status: made.status, version: made.version, at_least, author: version.author.startsWith("key_") });
+say("rule", { status: made.status, version: made.version, at_least, created_by: version.created_by.startsWith("key_") });
 
 const rows = "subject,value,observed_at\nts:ada,47.25,2012-05-08T18:00:00Z\nts:bob,37,2012-05-08T18:00:00Z\nts:eve,470,2012-05-08T18:00:00Z\n";
 const imported = answered("import", await feeder.POST("/v1/scores/{source}/import", {

@@ -47,6 +47,10 @@ pub(super) fn compare(answer: &Map<String, Value>, body: &Value) -> Compared {
     for name in ["decision", "perk", "rule_version", "tier", "max_wait", "resolves", "next_eligible_at"] {
         out.judge(&format!("/{name}"), own(name), at(facts, name));
     }
+    // Those of a check that was looked at again.
+    for name in ["location", "kiosk"].into_iter().filter(|name| answer.contains_key(*name)) {
+        out.judge(&format!("/{name}"), own(name), at(facts, name));
+    }
     let grant = at(facts, "grant");
     out.judge("/grant", own("grant"), at(grant, "id"));
     if let Some(expires_at) = answer.get("token_expires_at") {

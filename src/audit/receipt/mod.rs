@@ -23,7 +23,7 @@ pub use document::{Proof, Receipt};
 /// The outcome for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum Status {
     Holds,
     Fails,
     /// Nothing that was given says so, or otherwise.
@@ -35,7 +35,7 @@ pub enum State {
 pub struct Step {
     /// Stable.
     pub step: &'static str,
-    pub state: State,
+    pub status: Status,
     pub detail: String,
 }
 
@@ -51,24 +51,24 @@ impl Examined {
     /// True if nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.steps.iter().all(|step| step.state != State::Fails)
+        self.steps.iter().all(|step| step.status != Status::Fails)
     }
 
     /// True if everything was shown, too, to the last member.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.steps.iter().all(|step| step.state == State::Holds) && self.unproven.iter().all(Vec::is_empty)
+        self.steps.iter().all(|step| step.status == Status::Holds) && self.unproven.iter().all(Vec::is_empty)
     }
 
-    fn add(&mut self, step: &'static str, state: State, detail: impl Into<String>) {
-        self.steps.push(Step { step, state, detail: detail.into() });
+    fn add(&mut self, step: &'static str, status: Status, detail: impl Into<String>) {
+        self.steps.push(Step { step, status, detail: detail.into() });
     }
 
     fn judge(&mut self, step: &'static str, verdict: Result<String, String>) -> bool {
         let is_sound = verdict.is_ok();
         match verdict {
-            Ok(detail) => self.add(step, State::Holds, detail),
-            Err(detail) => self.add(step, State::Fails, detail),
+            Ok(detail) => self.add(step, Status::Holds, detail),
+            Err(detail) => self.add(step, Status::Fails, detail),
         }
         is_sound
     }
@@ -120,13 +120,13 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
     let signed = match origin::open(&fields.checkpoint, trusted) {
         Ok(signed) => signed,
         Err(error) => {
-            out.add("signature", State::Fails, format!("the receipt's checkpoint proves nothing: {error}"));
+            out.add("signature", Status::Fails, format!("the receipt's checkpoint proves nothing: {error}"));
             return out;
         }
     };
     let own = signed.size;
     document.hold(receipt.prefix, &["checkpoint"]);
-    out.add("signature", State::Holds, format!("a trusted key signed the first {own} events of `{}`", signed.origin));
+    out.add("signature", Status::Holds, format!("a trusted key signed the first {own} events of `{}`", signed.origin));
     out.judge(
         "index",
         match fields.index {
@@ -170,7 +170,7 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
     if reached.is_empty() {
         if !proofs.iter().any(|proof| matches!(proof.kind, Kind::Inclusion(_))) {
             let detail = "that the event stands there: give the answer of `/v1/audit/events/EVENT/proof` with --proof";
-            out.add("leaf", State::NotShown, detail);
+            out.add("leaf", Status::NotShown, detail);
         }
     } else {
         document.hold(receipt.prefix, &["index", "leaf_hash"]);
@@ -193,7 +193,7 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
         Some(name) => {
             let detail =
                 format!("what is signed is the log of {name}, and the receipt is said to be of that of {}", fields.log);
-            out.add("log", State::Fails, detail);
+            out.add("log", Status::Fails, detail);
         }
         None => {}
     }
@@ -222,7 +222,7 @@ fn say_what_links(own: u64, mut reached: Vec<u64>, links: &[(u64, u64)], out: &m
             let detail = format!(
                 "that {to} events begin with the same {from}: give the answer of `/v1/audit/consistency?from={from}&to={to}` with --proof"
             );
-            out.add("consistency", State::NotShown, detail);
+            out.add("consistency", Status::NotShown, detail);
         }
     }
 }
@@ -232,7 +232,7 @@ fn hold_answer(document: &mut Document, body: Option<&Value>, out: &mut Examined
     let Some((body, answer)) = body.zip(document.whole.as_object()) else {
         let detail = "that the event says what the answer says: give the answer of `/v1/audit/events/EVENT/proof`, which \
                       holds the event's body unless it is pruned, with --proof";
-        out.add("answer", State::NotShown, detail);
+        out.add("answer", Status::NotShown, detail);
         return None;
     };
     let compared = answer::compare(answer, body);
@@ -369,24 +369,24 @@ mod tests {
         json!({"log": "cathay", "from": from, "to": all.len(), "path": path, "checkpoints": notes})
     }
 
-    fn outcome(receipt: &Value, proofs: &[Value]) -> Vec<(&'static str, State)> {
+    fn outcome(receipt: &Value, proofs: &[Value]) -> Vec<(&'static str, Status)> {
         let receipt = Receipt::parse(&receipt.to_string()).unwrap();
         let proofs: Vec<Proof> = proofs.iter().map(|proof| Proof::parse(&proof.to_string()).unwrap()).collect();
         let examined = examine(&receipt, &proofs, &[key()]);
-        examined.steps.into_iter().map(|step| (step.step, step.state)).collect()
+        examined.steps.into_iter().map(|step| (step.step, step.status)).collect()
     }
 
-    const SIGNED: [(&str, State); 2] = [("signature", State::Holds), ("index", State::Holds)];
+    const SIGNED: [(&str, Status); 2] = [("signature", Status::Holds), ("index", Status::Holds)];
 
-    fn and(more: &[(&'static str, State)]) -> Vec<(&'static str, State)> {
+    fn and(more: &[(&'static str, Status)]) -> Vec<(&'static str, Status)> {
         SIGNED.iter().chain(more).copied().collect()
     }
 
     #[test]
     fn a_receipt_alone_is_signed_and_no_more() {
-        assert_eq!(outcome(&receipt(7), &[]), and(&[("leaf", State::NotShown)]));
+        assert_eq!(outcome(&receipt(7), &[]), and(&[("leaf", Status::NotShown)]));
         let answer = json!({"check": "chk_1", "receipt": receipt(7)});
-        assert_eq!(outcome(&answer, &[]), and(&[("leaf", State::NotShown), ("answer", State::NotShown)]));
+        assert_eq!(outcome(&answer, &[]), and(&[("leaf", Status::NotShown), ("answer", Status::NotShown)]));
         let elsewhere = examine(&Receipt::parse(&receipt(7).to_string()).unwrap(), &[], &[]);
         assert!(!elsewhere.is_sound() && elsewhere.steps.len() == 1, "nobody is trusted: {elsewhere:?}");
     }
@@ -394,15 +394,15 @@ mod tests {
     #[test]
     fn a_later_tree_is_led_to_and_shown_to_extend_the_receipts() {
         let all = leaves(40);
-        let (holds, leaf) = (("consistency", State::Holds), ("leaf", State::Holds));
+        let (holds, leaf) = (("consistency", Status::Holds), ("leaf", Status::Holds));
         assert_eq!(outcome(&receipt(7), &[inclusion(&all[..7])]), and(&[leaf]), "in its own tree");
         let late = inclusion(&all);
-        assert_eq!(outcome(&receipt(7), std::slice::from_ref(&late)), and(&[leaf, ("consistency", State::NotShown)]));
+        assert_eq!(outcome(&receipt(7), std::slice::from_ref(&late)), and(&[leaf, ("consistency", Status::NotShown)]));
         assert_eq!(outcome(&receipt(7), &[late.clone(), consistency(&all, 7)]), and(&[leaf, holds]));
         let in_steps = [consistency(&all[..20], 7), consistency(&all, 20), late];
         assert_eq!(outcome(&receipt(7), &in_steps), and(&[holds, holds, leaf]));
         let unlinked = [consistency(&all, 20), inclusion(&all)];
-        assert_eq!(outcome(&receipt(7), &unlinked), and(&[holds, leaf, ("consistency", State::NotShown)]));
+        assert_eq!(outcome(&receipt(7), &unlinked), and(&[holds, leaf, ("consistency", Status::NotShown)]));
         assert_eq!(outcome(&receipt(20), &[inclusion(&all[..7]), consistency(&all[..20], 7)]), and(&[leaf, holds]));
     }
 
@@ -441,7 +441,7 @@ mod tests {
         };
         let fails = |proof: Value, step: &'static str| {
             let steps = outcome(&receipt(7), std::slice::from_ref(&proof));
-            assert!(steps.contains(&(step, State::Fails)), "{proof}: {steps:?}");
+            assert!(steps.contains(&(step, Status::Fails)), "{proof}: {steps:?}");
         };
         let proof = inclusion(&all);
         let mut path = proof["path"].clone();
@@ -481,9 +481,9 @@ mod tests {
 
         let mut beyond = receipt(7);
         beyond["index"] = json!(7);
-        assert!(outcome(&beyond, &[]).contains(&("index", State::Fails)));
+        assert!(outcome(&beyond, &[]).contains(&("index", Status::Fails)));
         let forged = bend(receipt(7), "checkpoint", json!(note(&all).replace("\n40\n", "\n41\n")));
-        assert_eq!(outcome(&forged, &[]), [("signature", State::Fails)]);
+        assert_eq!(outcome(&forged, &[]), [("signature", Status::Fails)]);
     }
 
     #[test]

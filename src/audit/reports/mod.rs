@@ -15,6 +15,7 @@ pub mod sheet;
 mod store;
 mod tally;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -23,6 +24,7 @@ use crate::access::Merchant;
 use crate::database::DatabaseError;
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::{PerkId, PerkSlug};
+use crate::foundation::json::Json;
 use crate::ledger::{Ledger, LedgerError};
 use asked::{AskedError, Bound, GroupBy, Kind, ReportPeriod};
 use reading::{PAGE, Wanted};
@@ -109,18 +111,56 @@ impl Reporter {
             progress();
         }
         let id = merchant.id.clone();
-        let perk_names = means.database.read(move |conn| store::list_perk_names(conn, &id)).await?;
+        let read = means.database.read(move |conn| {
+            Ok::<_, DatabaseError>((store::list_perk_names(conn, &id)?, store::list_published_rules(conn, &id)?))
+        });
+        let (perk_names, rules) = read.await?;
+        let rules = rules.iter().filter(|(of, _)| wanted.perk.as_ref().is_none_or(|perk| perk.as_str() == of));
         let head = Head {
             kind,
             group_by,
             merchant: merchant.slug.to_string(),
             merchant_name: merchant.name.clone(),
             perk_names: perk_names.into_iter().collect(),
+            tier_names: tier_names(rules.map(|(_, rule)| rule.as_str())),
             perk: perk.map(|slug| slug.to_string()),
             period,
             as_of,
             log_size: whole.before,
         };
         Ok(Report::of(head, tally))
+    }
+}
+
+/// The names of tiers by their ids, where the rules agree: two perks may mean different things by one id.
+fn tier_names<'a>(rules: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let mut names: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for rule in rules.filter_map(|rule| Json::parse(rule).ok()) {
+        for tier in rule.member("tiers").and_then(Json::as_list).unwrap_or_default() {
+            let text = |name: &str| tier.member(name).and_then(Json::as_text).map(str::to_owned);
+            let Some((id, name)) = text("id").zip(text("name")) else { continue };
+            let known = names.entry(id).or_insert_with(|| Some(name.clone()));
+            if known.as_ref() != Some(&name) {
+                *known = None;
+            }
+        }
+    }
+    names.into_iter().filter_map(|(id, name)| Some((id, name?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_has_a_name_where_the_rules_agree_about_it() {
+        let rule =
+            |name: &str| format!(r#"{{"tiers":[{{"id":"standard","name":"{name}"}},{{"id":"{name}","name":"x"}}]}}"#);
+        let rules = [rule("Main lounge"), rule("First")];
+        let names = |rules: &[String]| tier_names(rules.iter().map(String::as_str));
+        assert_eq!(names(&rules[..1]).get("standard").map(String::as_str), Some("Main lounge"));
+        let both = names(&rules);
+        assert_eq!((both.get("standard"), both.get("First").map(String::as_str)), (None, Some("x")));
+        assert!(names(&["{".to_owned(), "{}".to_owned()]).is_empty());
     }
 }

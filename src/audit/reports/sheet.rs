@@ -25,7 +25,8 @@ pub struct Row(pub Vec<(&'static str, u64)>);
 pub struct GroupRow {
     /// None for the events that say nothing of what is grouped by.
     pub group: Option<String>,
-    /// The name that people call it by, where the group is a perk or a version of its rule.
+    /// The name that people call it by, where the group is a perk, a version of its rule, or a tier that is called the
+    /// same wherever a published rule has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
@@ -154,6 +155,8 @@ pub(super) struct Head {
     pub perk: Option<String>,
     /// By slug.
     pub perk_names: BTreeMap<String, String>,
+    /// By id.
+    pub tier_names: BTreeMap<String, String>,
     pub period: ReportPeriod,
     pub as_of: Timestamp,
     pub log_size: i64,
@@ -161,10 +164,12 @@ pub(super) struct Head {
 
 impl Report {
     pub(super) fn of(head: Head, tally: Tally) -> Self {
-        let Head { kind, group_by, merchant, merchant_name, perk, perk_names, period, as_of, log_size } = head;
+        let Head { kind, group_by, merchant, merchant_name, perk, perk_names, tier_names, period, as_of, log_size } =
+            head;
         let name_of = |slug: &str| perk_names.get(slug).cloned();
         let group_name = |group: &str| match group_by {
             Some(GroupBy::Perk) => name_of(group),
+            Some(GroupBy::Tier) => tier_names.get(group).cloned(),
             Some(GroupBy::RuleVersion) => {
                 let (perk, version) = group.rsplit_once(' ')?;
                 Some(format!("{} {version}", name_of(perk)?))
@@ -294,6 +299,7 @@ pub(super) mod tests {
             merchant_name: "cathay".into(),
             perk: None,
             perk_names: [("sfo-lounge".to_owned(), "San Francisco lounge".to_owned())].into(),
+            tier_names: BTreeMap::new(),
             period,
             as_of,
             log_size: 1,

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use crate::database::schema::{events, perks};
+use crate::database::schema::{events, perks, rule_versions};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
@@ -13,6 +13,20 @@ pub(super) fn list_perk_names(
     merchant: &MerchantId,
 ) -> Result<Vec<(String, String)>, DatabaseError> {
     Ok(perks::table.filter(perks::merchant_id.eq(merchant.as_str())).select((perks::slug, perks::name)).load(conn)?)
+}
+
+/// The published rule of each of the merchant's perks, by the perk's id.
+pub(super) fn list_published_rules(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+) -> Result<Vec<(String, String)>, DatabaseError> {
+    let is_published =
+        rule_versions::perk_id.eq(perks::id).and(perks::published_version.eq(rule_versions::version.nullable()));
+    Ok(perks::table
+        .inner_join(rule_versions::table.on(is_published))
+        .filter(perks::merchant_id.eq(merchant.as_str()))
+        .select((perks::id, rule_versions::rule))
+        .load(conn)?)
 }
 
 /// Something that happened to a grant.

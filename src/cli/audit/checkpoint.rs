@@ -16,7 +16,7 @@ use crate::settings::master_key;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only this merchant's log. May be repeated.
+    /// Only this merchant's log; without it and --operator that of `PERKGATE_MERCHANT`, or every log. May be repeated.
     #[arg(long = "merchant", value_name = "SLUG")]
     merchants: Vec<MerchantSlug>,
     /// Only the operator's log, or beside those of the merchants that are named.
@@ -61,7 +61,8 @@ impl fmt::Display for Appended {
 }
 
 pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let url = invocation.settings()?.storage.database_url;
+    let settings = invocation.settings()?;
+    let url = settings.storage.database_url;
     url.check()?;
     // Opening it would make it.
     if master_key::is_new(&url) {
@@ -71,6 +72,9 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
     let heads = crate::cli::runtime()?.block_on(anchoring::current(&database, &invocation.clock))?;
     let mut wanted: Vec<&str> = args.merchants.iter().map(AsRef::as_ref).collect();
     wanted.extend(args.operator.then_some("operator"));
+    if wanted.is_empty() {
+        wanted.extend(settings.merchant.as_ref().map(MerchantSlug::as_str));
+    }
     if let Some(unknown) = wanted.iter().find(|name| heads.iter().all(|head| head.log != **name)) {
         return Err(CliError::UnknownLog((*unknown).to_owned()));
     }

@@ -28,10 +28,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "merchant")]
     operator: bool,
     /// Events at or after this instant, as `2026-11-01T00:00:00Z`; from the first unless given.
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "TIME")]
     from: Option<Timestamp>,
     /// Events before this instant; to the last unless given.
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "TIME")]
     to: Option<Timestamp>,
     /// How it is written: a line a record, or a table.
     #[arg(long, default_value = "ndjson")]

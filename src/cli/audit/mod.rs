@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::log_keys::LogKeys;
-use super::output::{Output, write_line};
+use super::output::{Output, counted, write_line};
 use super::{Completion, Invocation};
 use crate::audit::verify::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
@@ -72,7 +72,7 @@ struct Verify {
     /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`, one for each log), or a
     /// file with that answer. May be repeated. None: the keys in the database or the exports, which whoever
     /// can write to them can replace.
-    #[arg(long = "key", value_name = "VKEY_OR_FILE")]
+    #[arg(long = "key", value_name = "VKEY|FILE")]
     keys: Vec<LogKeys>,
     /// Verify the signature of every checkpoint, not only of the last one and of the anchors. All roots
     /// are compared either way; this takes about 40 µs more for each checkpoint.
@@ -131,17 +131,28 @@ impl Display for Verdict {
         } = self.checked;
         write_line!(
             f,
-            "checked {logs} logs: {events} events ({pruned} pruned), {checkpoints} checkpoints, {anchors} anchors"
+            "checked {}: {} ({pruned} pruned), {}, {}",
+            counted(logs, "log"),
+            counted(events, "event"),
+            counted(checkpoints, "checkpoint"),
+            counted(anchors, "anchor")
         )?;
         if exports > 0 {
             write_line!(
                 f,
-                "in {exports} exports, which have no tables: grants, redemptions and limits were held to each other"
+                "in {}, which have no tables: grants, redemptions and limits were held to each other",
+                counted(exports, "export")
             )?;
         } else {
             write_line!(
                 f,
-                "against them: {grants} grants, {redemptions} redemptions, {counters} limit counters, {referrals} referrals, {rules} rules, {keys} keys"
+                "against them: {}, {}, {}, {}, {}, {}",
+                counted(grants, "grant"),
+                counted(redemptions, "redemption"),
+                counted(counters, "limit counter"),
+                counted(referrals, "referral"),
+                counted(rules, "rule"),
+                counted(keys, "key")
             )?;
         }
         if erased > 0 {

@@ -22,10 +22,11 @@ use crate::ledger::retention::pruning::Plan;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Prune what was recorded before this: a date (its midnight in UTC), or an instant (RFC 3339).
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "TIME|DATE")]
     before: Before,
-    /// Whose log. It can't be undone, so it is named here, whatever `PERKGATE_MERCHANT` says.
-    #[arg(long, value_name = "SLUG", required_unless_present = "all", conflicts_with = "all")]
+    /// Whose log; without it, that of the only merchant there is. It can't be undone, so one of several is named here,
+    /// whatever `PERKGATE_MERCHANT` says.
+    #[arg(long, value_name = "SLUG", conflicts_with = "all")]
     merchant: Option<MerchantSlug>,
     /// Prune the logs of all merchants, or none of them.
     #[arg(long)]
@@ -133,12 +134,13 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
 }
 
 async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Result<Answer, CliError> {
-    let Args { before: Before(before), merchant, dry_run, confirmation, .. } = args;
+    let Args { before: Before(before), merchant, all, dry_run, confirmation } = args;
     let page =
         async |last: Option<&Merchant>| gateway.directory.list_merchants(last.map(|it| it.id.clone()), 200).await;
     let mut merchants = match merchant {
         Some(slug) => vec![once::merchant_of(gateway, slug).await?],
-        None => all_pages(200, page).await?,
+        None if *all => all_pages(200, page).await?,
+        None => vec![once::only_merchant(gateway).await.map_err(named_or_all)?],
     };
     merchants.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));
     let bar = bar(invocation);
@@ -164,6 +166,14 @@ async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Resul
     }
     bar.finish_and_clear();
     Ok(Answer { before: *before, dry_run: *dry_run, refused, logs })
+}
+
+/// Asks which of several is meant: no setting says what is taken away for good.
+fn named_or_all(error: CliError) -> CliError {
+    match error {
+        CliError::SeveralMerchants { some, are_more } => CliError::SeveralLogs { some, are_more },
+        other => other,
+    }
 }
 
 fn advance(bar: &ProgressBar, done: i64, of: i64) {

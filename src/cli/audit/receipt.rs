@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::audit::receipt::{self, Proof, Receipt, State, Step};
+use crate::audit::receipt::{self, Proof, Receipt, Status, Step};
 use crate::cli::error::CliError;
 use crate::cli::log_keys::LogKeys;
 use crate::cli::output::{counted, write_line, write_part};
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     receipt: PathBuf,
     /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`, one for each log) when the
     /// receipt was made, and kept since; or a file with that answer. May be repeated.
-    #[arg(long = "key", value_name = "VKEY_OR_FILE", required = true)]
+    #[arg(long = "key", value_name = "VKEY|FILE", required = true)]
     keys: Vec<LogKeys>,
     /// The answer of `/v1/audit/events/EVENT/proof` or of `/v1/audit/consistency`. May be repeated.
     #[arg(long = "proof", value_name = "FILE")]
@@ -52,11 +52,11 @@ struct Unproven {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Step { step, state, detail } in &self.steps {
-            let mark = match state {
-                State::Holds => "holds    ",
-                State::Fails => "WRONG    ",
-                State::NotShown => "not shown",
+        for Step { step, status, detail } in &self.steps {
+            let mark = match status {
+                Status::Holds => "holds    ",
+                Status::Fails => "WRONG    ",
+                Status::NotShown => "not shown",
             };
             write_line!(f, "{mark}  {step}: {detail}")?;
         }
@@ -67,7 +67,7 @@ impl fmt::Display for Verdict {
         match (self.ok, self.complete) {
             (true, true) => write_part!(f, "the receipt of index {index} is good, and all that came with it"),
             (true, false) => {
-                let steps = self.steps.iter().filter(|step| step.state == State::NotShown).count();
+                let steps = self.steps.iter().filter(|step| step.status == Status::NotShown).count();
                 let shown = if steps == 0 { String::new() } else { format!("{} not shown", counted(steps, "step")) };
                 let unproven = self.unproven.len();
                 let members = if unproven == 0 { String::new() } else { counted(unproven, "unproven member") };

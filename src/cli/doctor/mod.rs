@@ -53,7 +53,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+enum Status {
     Ok,
     /// It works, but likely not as meant.
     Warning,
@@ -64,7 +64,7 @@ enum State {
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
-    state: State,
+    status: Status,
     detail: String,
     #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
@@ -72,31 +72,31 @@ struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, detail: detail.into(), remedy: None }
+        Self { check, status: Status::Ok, detail: detail.into(), remedy: None }
     }
 
     fn warning(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check, state: State::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
+        Self { check, status: Status::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
     }
 
     fn wrong(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check, state: State::Wrong, detail: detail.into(), remedy: Some(remedy.into()) }
+        Self { check, status: Status::Wrong, detail: detail.into(), remedy: Some(remedy.into()) }
     }
 }
 
 #[derive(Serialize)]
 struct Diagnosis {
-    healthy: bool,
+    ok: bool,
     findings: Vec<Finding>,
 }
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Finding { check, state, detail, remedy } in &self.findings {
-            let mark = match state {
-                State::Ok => "ok     ",
-                State::Warning => "warning",
-                State::Wrong => "wrong  ",
+        for Finding { check, status, detail, remedy } in &self.findings {
+            let mark = match status {
+                Status::Ok => "ok     ",
+                Status::Warning => "warning",
+                Status::Wrong => "wrong  ",
             };
             write_line!(f, "{mark}  {check}: {detail}")?;
             if let Some(remedy) = remedy {
@@ -117,11 +117,11 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
     };
     let diagnosis = diagnose(findings);
     invocation.output.show(&diagnosis)?;
-    Ok(if diagnosis.healthy { Completion::Succeeded } else { Completion::Failed })
+    Ok(if diagnosis.ok { Completion::Succeeded } else { Completion::Failed })
 }
 
 fn diagnose(findings: Vec<Finding>) -> Diagnosis {
-    Diagnosis { healthy: findings.iter().all(|finding| finding.state != State::Wrong), findings }
+    Diagnosis { ok: findings.iter().all(|finding| finding.status != Status::Wrong), findings }
 }
 
 fn given_settings(settings: &Settings) -> Finding {
@@ -336,8 +336,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/perkgate.db", directory.path().display());
         let settings = settings(&[("database_url", &url)]);
-        assert_eq!(database(&settings).state, State::Ok);
-        assert_eq!(master_key_at_hand(&settings).state, State::Ok);
+        assert_eq!(database(&settings).status, Status::Ok);
+        assert_eq!(master_key_at_hand(&settings).status, Status::Ok);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
@@ -351,7 +351,7 @@ mod tests {
             ("listen", "0.0.0.0:0"),
         ]);
         for found in [database(&all), master_key_at_hand(&all), redis(&all), issuer(&all)] {
-            assert_eq!(found.state, State::Wrong, "{found:?}");
+            assert_eq!(found.status, Status::Wrong, "{found:?}");
             assert!(found.remedy.is_some());
             assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
         }
@@ -360,23 +360,23 @@ mod tests {
             ("anchor_webhook", "https://169.254.169.254/s3cret"),
         ]);
         for found in [anchor_file(&nowhere), anchor_webhook(&nowhere)] {
-            assert_eq!(found.state, State::Wrong, "{found:?}");
+            assert_eq!(found.status, Status::Wrong, "{found:?}");
             assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
         }
         let alone = settings(&[("anchor_webhook_token", "s3cret")]);
-        assert_eq!(anchor_webhook(&alone).state, State::Warning);
+        assert_eq!(anchor_webhook(&alone).status, Status::Warning);
         let same = settings(&[("listen", &taken), ("metrics_listen", &taken)]);
-        assert_eq!(metrics_listen(&same).state, State::Wrong);
+        assert_eq!(metrics_listen(&same).status, Status::Wrong);
         let plain = settings(&[("issuer", "http://perks.example.com")]);
-        assert_eq!(issuer(&plain).state, State::Warning);
-        assert!(diagnose(vec![issuer(&plain)]).healthy);
-        assert!(!diagnose(vec![issuer(&all)]).healthy);
+        assert_eq!(issuer(&plain).status, Status::Warning);
+        assert!(diagnose(vec![issuer(&plain)]).ok);
+        assert!(!diagnose(vec![issuer(&all)]).ok);
     }
 
     #[test]
     fn a_port_in_use_is_only_a_warning() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = settings(&[("listen", &taken.local_addr().unwrap().to_string())]);
-        assert_eq!(listen(&settings).state, State::Warning);
+        assert_eq!(listen(&settings).status, Status::Warning);
     }
 }

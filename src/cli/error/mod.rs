@@ -6,7 +6,7 @@ pub(crate) mod sources;
 use std::path::PathBuf;
 
 use super::document::Fault;
-use super::output::complaint::{Complaint, complaint_at, complaint_of_fault, complaint_of_flag};
+use super::output::complaint::{Complaint, complaint_at, complaint_of_fault, complaint_of_flag, complaint_of_json};
 use crate::access::AccessError;
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
@@ -91,6 +91,8 @@ pub enum CliError {
     /// `some` are the first of them.
     #[error("which merchant? There are {}{}", listed(.some), if *.are_more { " and more" } else { "" })]
     SeveralMerchants { some: Vec<MerchantSlug>, are_more: bool },
+    #[error("whose log? There are {}{}", listed(.some), if *.are_more { " and more" } else { "" })]
+    SeveralLogs { some: Vec<MerchantSlug>, are_more: bool },
     /// The operator's is one more.
     #[error("whose? There are {}{}, and the operator's", listed(.some), if *.are_more { " and more" } else { "" })]
     SeveralOwners { some: Vec<MerchantSlug>, are_more: bool },
@@ -134,7 +136,8 @@ pub enum CliError {
     AnothersFile { path: PathBuf, perk: PerkSlug, of: PerkSlug },
     #[error("the merchant has no source `{0}`")]
     UnknownSource(SourceName),
-    #[error("the subject has no score from `{0}`")]
+    /// Who it is is not repeated.
+    #[error("there is no score of this person from `{0}`")]
     NoScore(SourceName),
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -179,6 +182,8 @@ pub enum CliError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Disclosure(#[from] DisclosureError),
+    #[error("--bom marks a CSV file, and none was asked for")]
+    NoMark,
     #[error("how the feed is written can't be told from its name")]
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
@@ -203,9 +208,9 @@ impl CliError {
         match self {
             Self::Settings(all) => all
                 .iter()
-                .map(|each| Complaint { error: each.to_string(), remedy: Some(each.remedy()), ..Complaint::default() })
+                .map(|each| Complaint { detail: each.to_string(), remedy: Some(each.remedy()), ..Complaint::default() })
                 .collect(),
-            Self::Context(issues) => issues.iter().map(|issue| complaint_at("--context ", issue)).collect(),
+            Self::Context(issues) => issues.iter().map(|issue| complaint_of_json("--context", issue)).collect(),
             Self::Faulty(faults) => faults.iter().map(complaint_of_fault).collect(),
             Self::Several(errors) => errors.iter().flat_map(Self::complaints).collect(),
             Self::NoAnswer(error) => error.complaints(),
@@ -215,8 +220,8 @@ impl CliError {
             }
             Self::NothingApplied { source, .. } => {
                 let mut complaints = source.complaints();
-                let error = self.to_string();
-                complaints.push(Complaint { error, remedy: self.remedy(), ..Complaint::default() });
+                let detail = self.to_string();
+                complaints.push(Complaint { detail, remedy: self.remedy(), ..Complaint::default() });
                 complaints
             }
             // The rule's issues point into the rule; the person looks at the whole file.
@@ -227,7 +232,7 @@ impl CliError {
             Self::Access(AccessError::Unfit(flaws)) => flaws.iter().map(complaint_of_flag).collect(),
             other => {
                 let code = other.database().and_then(DatabaseError::mismatch).map(Mismatch::code);
-                vec![Complaint { error: other.to_string(), remedy: other.remedy(), code, ..Complaint::default() }]
+                vec![Complaint { detail: other.to_string(), remedy: other.remedy(), code, ..Complaint::default() }]
             }
         }
     }
@@ -235,7 +240,10 @@ impl CliError {
     /// 1 when something was refused or failed, 2 when the command line was not enough to go by.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        if matches!(self, Self::UnknownFormat | Self::NotYamlName(_) | Self::NoAnswer(_) | Self::Unconfirmed(_)) {
+        if matches!(
+            self,
+            Self::UnknownFormat | Self::NoMark | Self::NotYamlName(_) | Self::NoAnswer(_) | Self::Unconfirmed(_)
+        ) {
             2
         } else {
             1
@@ -292,6 +300,7 @@ impl CliError {
             Self::Listen { .. } => "end what listens there, or choose another address with `--listen`",
             Self::UnknownMerchant(_) => "`perkgate merchant list` shows them, `perkgate merchant create` makes one",
             Self::NoMerchant => "`perkgate merchant create SLUG --name NAME` makes one",
+            Self::SeveralLogs { .. } => "--merchant SLUG, or --all; it can't be undone, so no setting says which",
             Self::SeveralOwners { .. } => "--merchant SLUG, or --operator",
             Self::SeveralMerchants { .. } => "--merchant SLUG, or PERKGATE_MERCHANT=SLUG in the environment",
             Self::Absent { kind: "grant" | "check", .. } => "its id, as the answer of the check says",
@@ -313,6 +322,7 @@ impl CliError {
             Self::UnknownSource(_) => {
                 "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
             }
+            Self::NoScore(_) => "the person as the feed writes them, `network:handle` or a member number",
             Self::UnknownKey { .. } => {
                 "`perkgate key list --merchant SLUG` shows a merchant's keys, `--operator` the operator's; `key revoke` takes the same flags"
             }
@@ -325,6 +335,7 @@ impl CliError {
             Self::Trial(TrialError::PeriodReversed | TrialError::PeriodInFuture { .. }) => {
                 "--from with an earlier instant, and --to with one in the past, or none for now"
             }
+            Self::NoMark => "--format csv with it, or leave it out",
             Self::UnknownFormat => "--format csv or --format ndjson",
             Self::NoFiles { .. } => {
                 "a directory with .yaml, .yml or .json files; `perkgate perk new` writes a first perk with its cases"
@@ -356,7 +367,6 @@ impl CliError {
             | Self::ExportStopped { .. }
             | Self::Output(_)
             | Self::Unreadable { .. }
-            | Self::NoScore(_)
             | Self::Access(_)
             | Self::Perk(_)
             | Self::Handle(_)

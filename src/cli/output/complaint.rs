@@ -7,11 +7,11 @@ use crate::foundation::document::Issue;
 /// One thing that is wrong, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Complaint {
-    pub error: String,
-    /// Where in the file that was given (RFC 6901); it stands in `error` too.
+    pub detail: String,
+    /// Where in the file that was given (RFC 6901); it stands in `detail` too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// Which file, where several were given; it stands in `error` too, as line and column do.
+    /// Which file; it stands in `detail` too, as line and column do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,28 +31,51 @@ impl Complaint {
         if self.file.is_some() {
             return self;
         }
-        Self { error: format!("{file}: {}", self.error), file: Some(file.to_owned()), ..self }
+        Self { detail: format!("{file}: {}", self.detail), file: Some(file.to_owned()), ..self }
     }
 }
 
 pub(crate) fn complaint_at(root: &str, issue: &Issue) -> Complaint {
     let pointer = format!("{root}{}", issue.pointer);
     let spot = if pointer.is_empty() { "the file" } else { &pointer };
-    let error = format!("{spot}: {}", issue.detail);
-    Complaint { error, pointer: Some(pointer), code: Some(issue.code), ..Complaint::default() }
+    let detail = format!("{spot}: {}", issue.detail);
+    Complaint {
+        detail,
+        pointer: Some(pointer),
+        code: Some(issue.code),
+        remedy: remedy_of(issue.code),
+        ..Complaint::default()
+    }
 }
 
-/// As compilers write it where there are several files, `lounge.yaml:3:5: …`; with one, the spot comes first.
+/// The remedy against an issue that a command mends.
+fn remedy_of(code: &str) -> Option<String> {
+    let words = match code {
+        "unknown_source" => "`perkgate source list` shows the sources, `perkgate source create` makes one",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+/// Something wrong with what a flag brought as JSON.
+pub(crate) fn complaint_of_json(flag: &str, issue: &Issue) -> Complaint {
+    let spot = format!("{flag} {}", issue.pointer);
+    let detail = format!("{}: {}", spot.trim_end(), issue.detail);
+    let pointer = Some(issue.pointer.clone());
+    Complaint { detail, pointer, code: Some(issue.code), ..Complaint::default() }
+}
+
+/// As compilers write it, `lounge.yaml:3:5: …`; of standard input the spot comes first.
 pub(crate) fn complaint_of_fault(fault: &Fault) -> Complaint {
     let file = fault.file.as_ref().map(|file| file.display().to_string());
     let plain = complaint_at("", &fault.issue);
-    let error = match (&file, fault.mark) {
-        (Some(file), Some(mark)) => format!("{file}:{}:{}: {}", mark.line, mark.column, plain.error),
-        (Some(file), None) => format!("{file}: {}", plain.error),
-        (None, Some(mark)) => format!("{} ({mark})", plain.error),
-        (None, None) => plain.error,
+    let detail = match (&file, fault.mark) {
+        (Some(file), Some(mark)) => format!("{file}:{}:{}: {}", mark.line, mark.column, plain.detail),
+        (Some(file), None) => format!("{file}: {}", plain.detail),
+        (None, Some(mark)) => format!("{} ({mark})", plain.detail),
+        (None, None) => plain.detail,
     };
-    Complaint { error, file, line: fault.mark.map(|it| it.line), column: fault.mark.map(|it| it.column), ..plain }
+    Complaint { detail, file, line: fault.mark.map(|it| it.line), column: fault.mark.map(|it| it.column), ..plain }
 }
 
 /// A field that doesn't fit was given as a flag.
@@ -62,5 +85,5 @@ pub(crate) fn complaint_of_flag(flaw: &Flaw) -> Complaint {
         "/time_zone" => "time-zone",
         pointer => pointer.trim_start_matches('/'),
     };
-    Complaint { error: format!("--{name}: {}", flaw.detail), code: Some(flaw.code), ..Complaint::default() }
+    Complaint { detail: format!("--{name}: {}", flaw.detail), code: Some(flaw.code), ..Complaint::default() }
 }

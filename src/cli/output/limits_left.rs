@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::write_line;
 use crate::decision::decided::{Decided, LimitTouched};
 
-/// What is left of limits, and what waiting is good for; flattened into a command's answer.
+/// The rest of each limit, and the good of waiting; flattened into a command's answer.
 #[derive(Serialize)]
 pub(crate) struct LimitsLeft {
     limits: Vec<LimitLeft>,

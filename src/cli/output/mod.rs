@@ -82,9 +82,9 @@ impl Output {
     pub(super) fn refuse_usage(self, usage: &clap::Error, arguments: &[OsString]) {
         let mut text = without_keys(&usage.render().to_string());
         if self.json {
-            let error = text.trim_start_matches("error: ").trim().to_owned();
+            let detail = text.trim_start_matches("error: ").trim().to_owned();
             let remedy = Some("perkgate --help".to_owned());
-            self.complain(vec![Complaint { error, remedy, ..Complaint::default() }]);
+            self.complain(vec![Complaint { detail, remedy, ..Complaint::default() }]);
             return;
         }
         // What is repeated of such an argument is no longer what it was: clap takes escape sequences out of it. So
@@ -99,14 +99,14 @@ impl Output {
     fn complain(self, mut errors: Vec<Complaint>) {
         let mut text = String::new();
         for complaint in &mut errors {
-            complaint.error = without_keys(&complaint.error);
+            complaint.detail = without_keys(&complaint.detail);
         }
         if self.json {
             let document = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
             text = format!("{}\n", escape::document(&document));
         } else {
-            for Complaint { error, remedy, .. } in errors {
-                let _ = writeln!(text, "error: {}", escape::line(&error));
+            for Complaint { detail, remedy, .. } in errors {
+                let _ = writeln!(text, "error: {}", escape::line(&detail));
                 if let Some(remedy) = remedy {
                     let _ = writeln!(text, "  try: {}", escape::line(&remedy));
                 }

@@ -13,7 +13,7 @@ use crate::cli::output::write_line;
 use crate::foundation::document::Issue;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::apply::{self, ApplyError, Wanted};
+use crate::perks::apply::{self, ApplyError, Outcome, Wanted};
 use crate::perks::error::PerkError;
 use crate::perks::perk::NewVersion;
 use crate::perks::perk::VersionStatus;
@@ -26,7 +26,7 @@ pub(super) struct Applied {
     version: i32,
     status: VersionStatus,
     rule_hash: String,
-    pub changed: bool,
+    pub outcome: Outcome,
     /// Pointers into the perk file.
     warnings: Vec<Issue>,
     /// True if the merchant asks for them; only asked where the version is in review.
@@ -58,7 +58,7 @@ pub(super) async fn apply(
     let four_eyes = applied.iter().any(is_in_review) && gateway.catalog.four_eyes(merchant).await?.required;
     let each = applied.into_iter().zip(published).map(|(it, publish)| {
         let waits = publish && is_in_review(&it);
-        let apply::Applied { perk, version, changed, warnings } = it;
+        let apply::Applied { perk, version, outcome, warnings } = it;
         let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
         Applied {
             perk: perk.slug,
@@ -66,7 +66,7 @@ pub(super) async fn apply(
             version: version.version,
             status: version.status,
             rule_hash: version.rule_hash,
-            changed,
+            outcome,
             warnings: warnings.into_iter().map(of_file).collect(),
             four_eyes,
             waits,
@@ -95,8 +95,8 @@ fn told(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
 
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version, status, rule_hash, changed, warnings, four_eyes, .. } = self;
-        match (changed, status) {
+        let Self { perk, version, status, rule_hash, outcome, warnings, four_eyes, .. } = self;
+        match (outcome, status) {
             (_, VersionStatus::InReview) if *four_eyes => write_line!(
                 f,
                 "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
@@ -109,12 +109,19 @@ impl fmt::Display for Applied {
                  POST /v1/perks/{perk}/versions/{version}/approve, or `perkgate perk withdraw` takes it back; then \
                  publish it"
             )?,
-            (false, status) => write_line!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?,
-            (true, VersionStatus::Draft) => write_line!(
+            (Outcome::Unchanged, status) => {
+                write_line!(f, "`{perk}` is unchanged: version {version}, {}", status.as_str())?;
+            }
+            (Outcome::Renamed, status) => write_line!(
+                f,
+                "`{perk}` has the name and purpose of the file: version {version} stays {}",
+                status.as_str()
+            )?,
+            (_, VersionStatus::Draft) => write_line!(
                 f,
                 "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish"
             )?,
-            (true, _) => write_line!(f, "Published version {version} of `{perk}`")?,
+            _ => write_line!(f, "Published version {version} of `{perk}`")?,
         }
         write_line!(f, "  {rule_hash}")?;
         warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.pointer, it.detail))

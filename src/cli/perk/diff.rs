@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::files::{Sheet, open_all};
-use super::plan::{Outlook, Planned};
+use super::plan::Planned;
 use super::{PerkView, list};
 use crate::cli::error::CliError;
 use crate::cli::once::{self, MerchantFlag, Needs};
@@ -15,6 +15,7 @@ use crate::cli::output::write_line;
 use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
+use crate::perks::apply::Outcome;
 use crate::perks::perk::PerkStatus;
 
 const EXAMPLES: &str = "\
@@ -82,7 +83,7 @@ fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError>
             perks.push(planned);
         }
         let without_file = if are_all { without_file(gateway, &merchant, &sheets).await? } else { Vec::new() };
-        let differs = !without_file.is_empty() || perks.iter().any(|it| it.outlook != Outlook::Unchanged);
+        let differs = !without_file.is_empty() || perks.iter().any(|it| it.outcome != Outcome::Unchanged);
         Ok(Differences { differs, perks, without_file })
     })
 }
@@ -96,12 +97,5 @@ async fn without_file(
     let perks = list(gateway, merchant).await?;
     // A perk that is retired has no business with files any more.
     let is_missing = |it: &PerkView| it.status != PerkStatus::Retired.as_str() && !have.contains(&it.perk);
-    let mut missing = Vec::new();
-    for perk in perks.into_iter().filter(is_missing) {
-        // One whose only draft was deleted has nothing that a file could say.
-        if gateway.catalog.latest_version(merchant, &perk.perk).await?.is_some() {
-            missing.push(perk);
-        }
-    }
-    Ok(missing)
+    Ok(perks.into_iter().filter(is_missing).collect())
 }

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::apply::{Applied, apply};
 use super::file::PerkFile;
 use super::files::{Sheet, open_all};
-use super::plan::{Outlook, Planned};
+use super::plan::Planned;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, MerchantFlag, Needs};
 use crate::cli::output::write_part;
 use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
+use crate::perks::apply::Outcome;
 
 /// The flags of the command line that hold for every file.
 pub(super) struct Wishes {
@@ -55,9 +56,9 @@ struct AppliedFile {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.perks.iter().try_for_each(|planned| planned.fmt(f))?;
-        let count = |outlook| self.perks.iter().filter(|it| it.outlook == outlook).count();
-        let (new, changed) = (count(Outlook::New), count(Outlook::Changed));
-        let (renamed, unchanged) = (count(Outlook::Renamed), count(Outlook::Unchanged));
+        let count = |outcome| self.perks.iter().filter(|it| it.outcome == outcome).count();
+        let (new, changed) = (count(Outcome::New), count(Outcome::Changed));
+        let (renamed, unchanged) = (count(Outcome::Renamed), count(Outcome::Unchanged));
         // Beside the others: what is new is published too where that is asked for.
         let publish = self.perks.iter().filter(|it| it.would_be_published()).count();
         let review = self.perks.iter().filter(|it| it.waits).count();
@@ -73,7 +74,7 @@ impl fmt::Display for Plan {
 impl fmt::Display for AllApplied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.perks.iter().try_for_each(|it| it.applied.fmt(f))?;
-        let changed = self.perks.iter().filter(|it| it.applied.changed).count();
+        let changed = self.perks.iter().filter(|it| it.applied.outcome != Outcome::Unchanged).count();
         write_part!(f, "{changed} changed, {} unchanged", self.perks.len() - changed)
     }
 }

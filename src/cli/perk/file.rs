@@ -31,9 +31,9 @@ impl PerkFile {
     /// # Errors
     /// [`CliError::Unreadable`], and [`CliError::Faulty`] with all that is wrong but the rule,
     /// which is read where it is stored.
-    pub(crate) fn open(path: &Path, is_one_of_many: bool) -> Result<(Document, Self), CliError> {
-        let document = Document::open(path, MAX_BYTES, is_one_of_many)?;
-        match Self::parse(&document.json) {
+    pub(crate) fn open(path: &Path) -> Result<(Document, Self), CliError> {
+        let document = Document::open(path, MAX_BYTES)?;
+        match Self::parse(document.json()) {
             Ok(file) => Ok((document, file)),
             Err(issues) => Err(CliError::Faulty(document.faults("", issues))),
         }

@@ -53,8 +53,8 @@ impl Sheet {
     ///
     /// # Errors
     /// [`CliError::Unreadable`], and [`CliError::Faulty`] with all that is wrong.
-    pub(super) fn open(path: &Path, is_one_of_many: bool) -> Result<Self, CliError> {
-        let (document, file) = PerkFile::open(path, is_one_of_many)?;
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+        let (document, file) = PerkFile::open(path)?;
         match Rule::parse(&file.rule, file.perk.as_str()) {
             Ok(rule) => Ok(Self { document, file, rule }),
             Err(issues) => Err(CliError::Faulty(document.faults("/rule", issues))),
@@ -107,18 +107,17 @@ pub(super) fn in_directory(directory: &Path, kind: Kind) -> Result<Vec<PathBuf>,
 /// All that is wrong with any of them.
 pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Sheet>, CliError> {
     let files = expand(paths, Kind::Perks)?;
-    let are_many = files.len() > 1 || paths.iter().any(|path| path.is_dir());
-    let (sheets, mut wrong) = each(&files, are_many);
+    let (sheets, mut wrong) = each(&files);
     wrong.extend(doubles(&sheets));
     if wrong.is_empty() { Ok(sheets) } else { Err(CliError::Several(wrong)) }
 }
 
 /// The files that can be taken, and what is wrong with the others.
-pub(super) fn each(files: &[PathBuf], are_many: bool) -> (Vec<Sheet>, Vec<CliError>) {
+pub(super) fn each(files: &[PathBuf]) -> (Vec<Sheet>, Vec<CliError>) {
     let mut sheets = Vec::new();
     let mut wrong = Vec::new();
     for path in files {
-        match Sheet::open(path, are_many) {
+        match Sheet::open(path) {
             Ok(sheet) => sheets.push(sheet),
             Err(error) => wrong.push(error),
         }

@@ -2,13 +2,12 @@
 //!
 //! The command line writes, submits and pauses; it has no key, so it is nobody who could approve.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::version::VersionView;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use crate::cli::output::confirmation::Confirmation;
@@ -20,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::perks::error::PerkError;
 use crate::perks::life::Expected;
 use crate::perks::perk::Made;
-use crate::perks::perk::{PerkStatus, RuleVersion, Signed, VersionStatus};
+use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
 use crate::perks::versions::{Step, Taken};
 
 #[derive(clap::Args)]
@@ -55,7 +54,7 @@ pub(crate) enum Life {
         #[command(flatten)]
         of: OfVersion,
         /// 2026-12-01T08:00:00Z, or the local time in the rule's zone: 2026-12-01T09:00.
-        #[arg(long, value_name = "INSTANT")]
+        #[arg(long, value_name = "TIME")]
         at: String,
     },
     /// Take a schedule back.
@@ -103,39 +102,31 @@ pub(crate) enum Life {
 #[derive(Serialize)]
 struct Stepped {
     perk: PerkSlug,
-    version: i32,
-    status: VersionStatus,
-    rule_hash: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decides_from: Option<Timestamp>,
+    #[serde(flatten)]
+    version: VersionView,
     /// Pointers into the perk file.
     warnings: Vec<Issue>,
 }
 
 impl Stepped {
-    fn of(made: Made) -> Self {
+    /// With the labels of the keys that the version names.
+    async fn of(gateway: &Gateway, merchant: &MerchantId, made: Made) -> Result<Self, CliError> {
         let Made { perk, version, warnings } = made;
         let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
-        let decides_from = match version.status {
-            VersionStatus::Scheduled => version.scheduled.map(|it| it.at),
-            VersionStatus::Published => version.published_at,
-            _ => None,
-        };
-        Self {
+        let labels = gateway.directory.labels_of(merchant, version.people().map(str::to_owned).collect()).await?;
+        Ok(Self {
             perk: perk.slug,
-            version: version.version,
-            status: version.status,
-            rule_hash: version.rule_hash,
-            decides_from,
+            version: VersionView::of(version, &labels),
             warnings: warnings.into_iter().map(of_file).collect(),
-        }
+        })
     }
 }
 
 impl fmt::Display for Stepped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version, status, decides_from, warnings, .. } = self;
-        match (status, decides_from) {
+        let Self { perk, version: shown, warnings } = self;
+        let VersionView { version, status, .. } = shown;
+        match (status, shown.decides_from()) {
             (VersionStatus::Draft, _) => write_part!(f, "Version {version} of `{perk}` is a draft"),
             (VersionStatus::InReview, _) => write_part!(
                 f,
@@ -176,60 +167,20 @@ impl fmt::Display for StatusSet {
 }
 
 #[derive(Serialize)]
-struct Past {
-    version: i32,
-    status: VersionStatus,
-    author: String,
-    created_at: Timestamp,
-    approved_by: Option<String>,
-    scheduled_at: Option<Timestamp>,
-    published_by: Option<String>,
-    published_at: Option<Timestamp>,
-    change_note: Option<String>,
-    step_note: Option<String>,
-    rule_hash: String,
-    /// The labels of the keys that are named above, by key.
-    key_labels: BTreeMap<String, String>,
-}
-
-impl Past {
-    /// `labels` are at least those of the keys that the version names.
-    fn of(it: RuleVersion, labels: &BTreeMap<String, String>) -> Self {
-        let key_labels = it.people().filter_map(|key| labels.get_key_value(key));
-        Self {
-            key_labels: key_labels.map(|(key, label)| (key.clone(), label.clone())).collect(),
-            version: it.version,
-            status: it.status,
-            author: it.author,
-            created_at: it.created_at,
-            approved_by: it.approved.map(|Signed { by, .. }| by),
-            scheduled_at: it.scheduled.map(|Signed { at, .. }| at),
-            published_by: it.published_by,
-            published_at: it.published_at,
-            change_note: it.change_note,
-            step_note: it.step_note,
-            rule_hash: it.rule_hash,
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct History {
     perk: PerkSlug,
-    versions: Vec<Past>,
+    versions: Vec<VersionView>,
 }
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |it: Option<&String>| it.cloned().unwrap_or_default();
-        // A label says who it is; a key that has none, or `cli`, stands for itself.
-        let person = |it: &Past, key: &String| it.key_labels.get(key).unwrap_or(key).clone();
+        let text = |it: Option<&str>| it.unwrap_or_default().to_owned();
         let rows = self.versions.iter().map(|it| {
             let from = it.published_at.or(it.scheduled_at).map(|at| at.to_string()).unwrap_or_default();
-            let note = it.step_note.as_ref().or(it.change_note.as_ref());
+            let note = it.step_note.as_deref().or(it.change_note.as_deref());
             let (version, status) = (it.version.to_string(), it.status.as_str().to_owned());
-            let approved = it.approved_by.as_ref().map(|key| person(it, key)).unwrap_or_default();
-            [version, status, person(it, &it.author), approved, from, text(note)]
+            let (author, approver) = (it.person(&it.created_by).to_owned(), it.approved_by.as_deref());
+            [version, status, author, text(approver.map(|key| it.person(key))), from, text(note)]
         });
         f.write_str(&table(["version", "status", "author", "approved by", "decides from", "note"], rows))
     }
@@ -243,11 +194,12 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, Cli
         Life::Schedule { of, at } => step(of, Step::Schedule(at), invocation),
         Life::Unschedule(of) => step(of, Step::Unschedule, invocation),
         Life::Rollback { of: OfPerk { perk, merchant, note }, to } => {
-            let made = on(&merchant, invocation, async |gateway, merchant| {
-                gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await.map_err(CliError::from)
+            let stepped = on(&merchant, invocation, async |gateway, merchant| {
+                let made = gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await?;
+                Stepped::of(gateway, merchant, made).await
             })?;
-            let waits = made.version.status == VersionStatus::InReview;
-            invocation.output.show(&Stepped::of(made))?;
+            let waits = stepped.version.status == VersionStatus::InReview;
+            invocation.output.show(&stepped)?;
             // It was to decide, and doesn't.
             Ok(if waits { Completion::Failed } else { Completion::Succeeded })
         }
@@ -276,7 +228,7 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, Cli
                 let people = versions.iter().flat_map(RuleVersion::people).map(str::to_owned).collect();
                 Ok((versions, gateway.directory.labels_of(merchant, people).await?))
             })?;
-            let versions = versions.into_iter().map(|version| Past::of(version, &labels)).collect();
+            let versions = versions.into_iter().map(|version| VersionView::of(version, &labels)).collect();
             invocation.output.show(&History { perk, versions })?;
             Ok(Completion::Succeeded)
         }
@@ -299,10 +251,10 @@ fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Completion
                 let version = gateway.catalog.find_version(merchant, &perk, number).await?;
                 Err(unapproved(error, Some(&version)))
             }
-            done => Ok(done?),
+            done => Stepped::of(gateway, merchant, done?).await,
         }
     })?;
-    invocation.output.show(&Stepped::of(done))?;
+    invocation.output.show(&done)?;
     Ok(Completion::Succeeded)
 }
 

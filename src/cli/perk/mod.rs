@@ -12,6 +12,7 @@ mod plan;
 mod pull;
 pub(crate) mod simulate;
 mod test;
+mod version;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,10 +29,11 @@ use super::{Completion, Invocation};
 use crate::database::DatabaseError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Scheduled, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, Scheduled};
 use crate::perks::purpose::Purpose;
 use file::PerkFile;
 use life::Life;
+use version::VersionView;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -114,16 +116,45 @@ struct PerkView {
     status: &'static str,
     latest_version: i32,
     published_version: Option<i32>,
-    /// The version that decides from an instant on.
-    scheduled: Option<Scheduled>,
+    /// The version that decides from `scheduled_at` on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_version: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_at: Option<Timestamp>,
     created_at: Timestamp,
+    /// The one who paused, resumed or retired it last: a key, or `cli`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_note: Option<String>,
 }
 
 impl PerkView {
     fn of(perk: Perk, scheduled: Option<Scheduled>) -> Self {
         let status = perk.shown_status();
-        let Perk { slug, name, purpose, latest_version, published_version, created_at, .. } = perk;
-        Self { perk: slug, name, purpose, status, latest_version, published_version, scheduled, created_at }
+        let (status_by, status_at) = perk.status_changed.map(|it| (it.by, it.at)).unzip();
+        let (scheduled_version, scheduled_at) = scheduled.map(|it| (it.version, it.at)).unzip();
+        Self {
+            perk: perk.slug,
+            name: perk.name,
+            purpose: perk.purpose,
+            status,
+            latest_version: perk.latest_version,
+            published_version: perk.published_version,
+            scheduled_version,
+            scheduled_at,
+            created_at: perk.created_at,
+            status_by,
+            status_at,
+            status_note: perk.status_note,
+        }
+    }
+
+    /// Tells whether no rule of it decides, whatever was published.
+    fn is_halted(&self) -> bool {
+        [PerkStatus::Paused, PerkStatus::Retired].iter().any(|it| it.as_str() == self.status)
     }
 }
 
@@ -139,59 +170,61 @@ impl fmt::Display for Listed {
         }
         let rows = self.perks.iter().map(|it| {
             let published = it.published_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            let scheduled = it.scheduled.map_or_else(String::new, |it| format!("{} from {}", it.version, it.at));
+            let scheduled = it.scheduled_version.zip(it.scheduled_at);
+            let scheduled = scheduled.map_or_else(String::new, |(version, at)| format!("{version} from {at}"));
             let (status, latest) = (it.status.to_owned(), it.latest_version.to_string());
-            [it.perk.to_string(), it.name.clone(), status, published, scheduled, latest]
+            let why = it.status_note.clone().filter(|_| it.is_halted()).unwrap_or_default();
+            [it.perk.to_string(), it.name.clone(), status, published, scheduled, latest, why]
         });
-        f.write_str(&table(["perk", "name", "status", "published", "scheduled", "latest"], rows))
+        f.write_str(&table(["perk", "name", "status", "published", "scheduled", "latest", "why"], rows))
     }
 }
 
+/// A perk, and the version of its rule that is shown.
 #[derive(Serialize)]
-struct Shown {
-    perk: PerkSlug,
-    name: String,
-    purpose: Purpose,
-    /// As `perk list` shows it; `status` is the version's.
-    perk_status: &'static str,
-    latest_version: i32,
-    published_version: Option<i32>,
-    scheduled: Option<Scheduled>,
-    created_at: Timestamp,
-    version: i32,
-    status: VersionStatus,
-    rule_hash: String,
-    change_note: Option<String>,
-    /// The API key that wrote it, or `cli`.
-    author: String,
-    /// The label of that key.
-    author_label: Option<String>,
-    published_at: Option<Timestamp>,
+struct PerkWithVersion {
+    #[serde(flatten)]
+    perk: PerkView,
+    shown: ShownVersion,
+    /// The label of the key that paused or retired the perk.
+    #[serde(skip)]
+    status_by_label: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ShownVersion {
+    #[serde(flatten)]
+    version: VersionView,
     rule: Value,
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for PerkWithVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, name, latest_version, version, status, .. } = self;
+        let PerkView { perk, name, latest_version, .. } = &self.perk;
+        let ShownVersion { version: shown, rule } = &self.shown;
+        let VersionView { version, status, .. } = shown;
         write_line!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
-        let author = self.author_label.as_ref().unwrap_or(&self.author);
-        write_line!(f, "  {}, written by {author}", self.rule_hash)?;
-        if [PerkStatus::Paused, PerkStatus::Retired].iter().any(|it| it.as_str() == self.perk_status) {
-            write_line!(f, "  the perk is {}", self.perk_status)?;
+        write_line!(f, "  {}, written by {}", shown.rule_hash, shown.person(&shown.created_by))?;
+        if self.perk.is_halted() {
+            let by = self.status_by_label.as_ref().or(self.perk.status_by.as_ref());
+            let since =
+                self.perk.status_at.zip(by).map_or_else(String::new, |(at, by)| format!(" since {at}, by {by}"));
+            let why = self.perk.status_note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+            write_line!(f, "  the perk is {}{since}{why}", self.perk.status)?;
         }
-        if let Some(Scheduled { version, at }) = self.scheduled {
+        if let Some((version, at)) = self.perk.scheduled_version.zip(self.perk.scheduled_at) {
             write_line!(f, "  version {version} decides from {at} on")?;
         }
-        if self.purpose != Purpose::Other {
-            write_line!(f, "  for {}", self.purpose.as_str())?;
+        if self.perk.purpose != Purpose::Other {
+            write_line!(f, "  for {}", self.perk.purpose.as_str())?;
         }
-        if let Some(at) = self.published_at {
+        if let Some(at) = shown.published_at {
             write_line!(f, "  published {at}")?;
         }
-        if let Some(note) = &self.change_note {
+        if let Some(note) = &shown.change_note {
             write_line!(f, "  {note}")?;
         }
-        write_block(f, &format!("{:#}", self.rule))
+        write_block(f, &format!("{rule:#}"))
     }
 }
 
@@ -208,7 +241,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             if dry_run || file.is_dir() {
                 return directory::run(&files, &wishes, dry_run, invocation);
             }
-            let (document, mut file) = PerkFile::open(file, false)?;
+            let (document, mut file) = PerkFile::open(file)?;
             wishes.amend(&mut file);
             let applied = invocation.with_gateway(existing, async |gateway| {
                 let merchant = once::merchant(gateway, &wishes.merchant).await?;
@@ -262,7 +295,7 @@ async fn show(
     merchant: &MerchantId,
     slug: &PerkSlug,
     version: Option<i32>,
-) -> Result<Shown, CliError> {
+) -> Result<PerkWithVersion, CliError> {
     let perk = gateway.catalog.find_perk(merchant, slug).await?;
     let wanted = if let Some(wanted) = version.or(perk.published_version) {
         wanted
@@ -272,25 +305,13 @@ async fn show(
     };
     let found = gateway.catalog.find_version(merchant, slug, wanted).await?;
     let scheduled = gateway.catalog.list_schedules(merchant).await?.remove(&perk.id);
-    let author_label = gateway.directory.labels_of(merchant, [found.author.clone()].into()).await?.into_values().next();
-    let RuleVersion { version, status, rule, rule_hash, change_note, author, published_at, .. } = found;
-    let rule = serde_json::from_str(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
-    Ok(Shown {
-        perk_status: perk.shown_status(),
-        perk: perk.slug,
-        name: perk.name,
-        purpose: perk.purpose,
-        latest_version: perk.latest_version,
-        published_version: perk.published_version,
-        scheduled,
-        created_at: perk.created_at,
-        version,
-        status,
-        rule_hash,
-        change_note,
-        author,
-        author_label,
-        published_at,
-        rule,
+    let by = perk.status_changed.as_ref().map(|change| change.by.clone());
+    let people = found.people().map(str::to_owned).chain(by.clone()).collect();
+    let labels = gateway.directory.labels_of(merchant, people).await?;
+    let rule = serde_json::from_str(&found.rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
+    Ok(PerkWithVersion {
+        perk: PerkView::of(perk, scheduled),
+        shown: ShownVersion { version: VersionView::of(found, &labels), rule },
+        status_by_label: by.and_then(|by| labels.get(&by).cloned()),
     })
 }

@@ -13,31 +13,18 @@ use crate::foundation::document::Issue;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::perks::apply::Step;
+use crate::perks::apply::{Outcome, Step};
 use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
 use crate::rules::diff::{Change, diff};
 use crate::rules::rule::Rule;
-
-/// The state of a perk file compared with the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outlook {
-    New,
-    Changed,
-    /// The rule is there as a draft, and the file wants it to decide.
-    Publish,
-    /// The rule is there, under another name or for another purpose.
-    Renamed,
-    Unchanged,
-}
 
 /// One perk file, and what applying it would do.
 #[derive(Debug, Serialize)]
 pub(super) struct Planned {
     pub perk: PerkSlug,
     pub file: String,
-    pub outlook: Outlook,
+    pub outcome: Outcome,
     /// The latest version on the gateway, that the file was compared with.
     pub version: Option<i32>,
     pub status: Option<VersionStatus>,
@@ -73,25 +60,22 @@ impl Planned {
             None => None,
         };
         let renamed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
-        let outlook = match Step::of(latest.as_ref(), rule.hash(), file.publish) {
-            _ if perk.is_none() => Outlook::New,
-            Step::AddVersion => Outlook::Changed,
-            Step::Publish(_) => Outlook::Publish,
-            Step::Nothing if !renamed.is_empty() => Outlook::Renamed,
-            Step::Nothing => Outlook::Unchanged,
+        let outcome = match Step::of(latest.as_ref(), rule.hash(), file.publish) {
+            _ if perk.is_none() => Outcome::New,
+            step => Outcome::of(step, !renamed.is_empty()),
         };
         let status = latest.as_ref().map(|latest| latest.status);
-        let is_unseen = match outlook {
-            Outlook::New | Outlook::Changed => true,
-            Outlook::Publish => status == Some(VersionStatus::Draft),
-            Outlook::Renamed | Outlook::Unchanged => false,
+        let is_unseen = match outcome {
+            Outcome::New | Outcome::Changed => true,
+            Outcome::Published => status == Some(VersionStatus::Draft),
+            Outcome::Renamed | Outcome::Unchanged => false,
         };
         let before = latest.as_ref().and_then(|latest| Json::parse(&latest.rule).ok());
         let before = before.and_then(|json| Rule::stored(&json, file.perk.as_str()).ok());
         Ok(Self {
             perk: file.perk.clone(),
             file: document.path.display().to_string(),
-            outlook,
+            outcome,
             version: latest.as_ref().map(|latest| latest.version),
             status,
             publish: file.publish,
@@ -105,7 +89,7 @@ impl Planned {
 
     /// Tells whether applying it lets a version decide that doesn't yet.
     pub(super) const fn would_be_published(&self) -> bool {
-        let is_to_decide = matches!(self.outlook, Outlook::New | Outlook::Changed | Outlook::Publish);
+        let is_to_decide = matches!(self.outcome, Outcome::New | Outcome::Changed | Outcome::Published);
         self.publish && !self.waits && is_to_decide
     }
 
@@ -116,12 +100,12 @@ impl Planned {
         merchant: &MerchantId,
         sheet: &Sheet,
     ) -> Result<Vec<Fault>, CliError> {
-        if self.is_retired && self.outlook != Outlook::Unchanged {
+        if self.is_retired && self.outcome != Outcome::Unchanged {
             let detail = "this perk is retired: take its file out".to_owned();
             let issue = Issue { pointer: "/perk".to_owned(), code: "perk_retired", detail };
             return Ok(sheet.document.faults("", vec![issue]));
         }
-        if matches!(self.outlook, Outlook::Unchanged | Outlook::Renamed) {
+        if matches!(self.outcome, Outcome::Unchanged | Outcome::Renamed) {
             return Ok(Vec::new());
         }
         match gateway.catalog.lint(merchant, &sheet.file.perk, &sheet.rule).await {
@@ -145,7 +129,7 @@ fn renamed(perk: &Perk, file: &PerkFile) -> Vec<String> {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, file, outlook, version, status, publish, waits, changes, renamed, warnings, .. } = self;
+        let Self { perk, file, outcome, version, status, publish, waits, changes, renamed, warnings, .. } = self;
         let version = version.unwrap_or_default();
         let verb = match (publish, waits) {
             (_, true) => "would go into review",
@@ -153,15 +137,15 @@ impl fmt::Display for Planned {
             (false, false) => "would be drafted",
         };
         let status = status.map(VersionStatus::as_str).unwrap_or_default();
-        match outlook {
-            Outlook::New => write_part!(f, "new        {perk}: {verb} as its first version")?,
-            Outlook::Changed if changes.is_empty() => {
+        match outcome {
+            Outcome::New => write_part!(f, "new        {perk}: {verb} as its first version")?,
+            Outcome::Changed if changes.is_empty() => {
                 write_part!(f, "changed    {perk}: version {version} {verb} anew")?;
             }
-            Outlook::Changed => write_part!(f, "changed    {perk}: a version after {version} {verb}")?,
-            Outlook::Publish => write_part!(f, "publish    {perk}: version {version}, {status}, {verb}")?,
-            Outlook::Renamed => write_part!(f, "renamed    {perk}: version {version} stays")?,
-            Outlook::Unchanged => write_part!(f, "unchanged  {perk}: version {version}, {status}")?,
+            Outcome::Changed => write_part!(f, "changed    {perk}: a version after {version} {verb}")?,
+            Outcome::Published => write_part!(f, "publish    {perk}: version {version}, {status}, {verb}")?,
+            Outcome::Renamed => write_part!(f, "renamed    {perk}: version {version} stays")?,
+            Outcome::Unchanged => write_part!(f, "unchanged  {perk}: version {version}, {status}")?,
         }
         write_line!(f, " ({file})")?;
         renamed.iter().try_for_each(|sentence| write_line!(f, "  {sentence}"))?;

@@ -136,7 +136,7 @@ fn aim(
     let mut sheets: Vec<Sheet> = Vec::new();
     let mut wrong = Vec::new();
     for path in existing {
-        match Sheet::open(path, true) {
+        match Sheet::open(path) {
             Ok(sheet) => sheets.push(sheet),
             Err(_) if is_replaced(path) => {}
             Err(error) => wrong.push(error),

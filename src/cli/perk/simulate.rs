@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::file::PerkFile;
+use crate::cli::decision::{ReasonView, ScoreView};
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
 use crate::cli::output::limits_left::LimitsLeft;
 use crate::cli::output::progress::work_off;
-use crate::cli::output::{table, write_block, write_line, write_part};
+use crate::cli::output::{counted, table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
-use crate::decision::reason::Reason;
 use crate::decision::trace::{LeafTrace, Node, Passed, Shown, Trace};
 use crate::eligibility::population::{Everyone, Warning};
 use crate::eligibility::rule_selection::{Choice, TrialError};
@@ -54,7 +54,7 @@ impl RuleArgs {
         let Some(path) = &self.file else {
             return Ok(self.version.map_or(Choice::Deciding, Choice::Version));
         };
-        let (document, file) = PerkFile::open(path, false)?;
+        let (document, file) = PerkFile::open(path)?;
         if file.perk != self.perk {
             let detail = format!("the file is about the perk `{}`, and `{}` was asked for", file.perk, self.perk);
             let issue = Issue { pointer: "/perk".to_owned(), code: "other_perk", detail };
@@ -157,7 +157,9 @@ struct SimulatedView {
     at: Timestamp,
     decision: Decision,
     tier: Option<String>,
-    reasons: Vec<Reason>,
+    reasons: Vec<ReasonView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<ScoreView>,
     #[serde(flatten)]
     limits: LimitsLeft,
     trace: Trace,
@@ -166,16 +168,17 @@ struct SimulatedView {
 
 impl From<Simulated> for SimulatedView {
     fn from(simulated: Simulated) -> Self {
-        let (decided, limits) = (&simulated.decided, LimitsLeft::from(&simulated.decided));
+        let (at, decided) = (simulated.at, simulated.decided);
         Self {
             perk: simulated.perk,
             version: simulated.version,
             rule_hash: simulated.rule_hash,
-            at: simulated.at,
+            at,
             decision: decided.decision,
-            tier: decided.tier.clone(),
-            reasons: decided.reasons.clone(),
-            limits,
+            limits: (&decided).into(),
+            tier: decided.tier,
+            reasons: decided.reasons.into_iter().map(ReasonView::from).collect(),
+            score: decided.score.map(|score| ScoreView::of(score, at, true)),
             trace: simulated.trace,
             warnings: simulated.warnings,
         }
@@ -186,7 +189,7 @@ impl fmt::Display for SimulatedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
-        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message()))?;
+        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
         self.limits.fmt(f)?;
         write_line!(f)?;
         write_trace(f, &self.trace)?;
@@ -265,8 +268,9 @@ pub(crate) fn warned(f: &mut fmt::Formatter<'_>, warnings: &[Warning]) -> fmt::R
 impl fmt::Display for Everyone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, total, granted, denied, referred, stale, source, .. } = self;
-        write_line!(f, "{perk}, {} at {}: {total} scores from {source}", named(self.version), self.at)?;
-        write_line!(f, "  {granted} would be granted, {denied} denied, {referred} referred; {stale} scores are stale")?;
+        let scores = counted(*total, "score");
+        write_line!(f, "{perk}, {} at {}: {scores} from {source}", named(self.version), self.at)?;
+        write_line!(f, "  {granted} would be granted, {denied} denied, {referred} referred; {stale} stale")?;
         let tiers = self.tiers.iter().map(|it| [format!("  {} ({})", it.tier, it.name), it.subjects.to_string()]);
         write_line!(f)?;
         write_block(f, &table(["  tier", "subjects"], tiers))?;
@@ -283,8 +287,8 @@ impl fmt::Display for Everyone {
             write_part!(f, "{} at it or above", near.above)?;
         }
         if let Some(against) = self.published {
-            write_part!(f, "\n  against version {}: {} gained, ", against.version, against.gained)?;
-            write_part!(f, "{} lost, {} in another tier", against.lost, against.other_tier)?;
+            write_part!(f, "\n  against version {}: {} newly admitted, ", against.version, against.newly_admitted)?;
+            write_part!(f, "{} newly refused, {} in another tier", against.newly_refused, against.tier_changed)?;
         }
         write_line!(f, "\n")?;
         let most = self.scores.bins.iter().map(|bin| bin.subjects).max().unwrap_or_default().max(1);

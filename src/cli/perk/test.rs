@@ -219,20 +219,19 @@ fn test_all(paths: &[PathBuf]) -> Result<Report, CliError> {
 }
 
 fn test(path: &Path) -> Result<FileReport, CliError> {
-    // Complaints always name the file: they may be about the perk file.
-    let document = Document::open(path, MAX_BYTES, true)?;
+    let document = Document::open_loose(path, MAX_BYTES)?;
     let faulty = |issues| CliError::Faulty(document.faults("", issues));
-    let (rule, perk_file) = match tested(&document.json).map_err(faulty)? {
+    let (rule, perk_file) = match tested(document.loose()).map_err(faulty)? {
         Tested::PerkFile(name) => {
             let perk_file = path.parent().unwrap_or(Path::new("")).join(name);
-            (Sheet::open(&perk_file, true)?.rule, Some(perk_file.display().to_string()))
+            (Sheet::open(&perk_file)?.rule, Some(perk_file.display().to_string()))
         }
         Tested::Rule(rule) => {
             let rule = Rule::parse(&rule, "perk");
             (rule.map_err(|issues| CliError::Faulty(document.faults("/rule", issues)))?, None)
         }
     };
-    let cases = read_cases(&document.json, &rule).map_err(faulty)?;
+    let cases = read_cases(document.loose(), &rule).map_err(faulty)?;
     let total = cases.len();
     let failed: Vec<(Case, Decided)> = cases
         .into_iter()

@@ -51,7 +51,7 @@ struct Verify {
     #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
     token: String,
     /// The gateway's key set: the URL of its /.well-known/jwks.json, or a file with a copy.
-    #[arg(long, value_name = "URL_OR_FILE")]
+    #[arg(long, value_name = "URL|FILE")]
     jwks: String,
     /// Who must have issued it.
     #[arg(long, value_name = "ISS")]

@@ -3,7 +3,7 @@
 //! They are run through the same [`decide`] as every check. Limits are no part of it: they depend on
 //! who came before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -13,8 +13,9 @@ use crate::decision::decide::{Decision, decide};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::reason::ReasonCode;
+use crate::foundation::decimal::DecimalError;
 use crate::foundation::document::{Fields, Issue, Issues, Spot};
-use crate::foundation::json::Json;
+use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::period::{LONGEST, Period};
 use crate::foundation::subject::SubjectHandle;
 use crate::rules::rule::Rule;
@@ -24,6 +25,9 @@ use crate::scores::score::{EARLIEST, ScoreFault};
 /// The most cases that one file holds.
 pub const MAX_CASES: usize = 100_000;
 const MAX_NAME: usize = 200;
+
+/// The numbers of a file that can't be taken, by their pointers.
+type Inexact<'a> = BTreeMap<&'a str, DecimalError>;
 
 /// Where the rule stands that the cases are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +74,13 @@ pub enum Waiting {
 /// The rule or perk file that a case file says its cases are about, before they are read.
 ///
 /// # Errors
-/// The issues with its outermost members.
-pub fn tested(file: &Json) -> Result<Tested, Vec<Issue>> {
+/// The issues with its outermost members, and numbers that can't be taken where no context says them.
+pub fn tested(file: &LooseJson) -> Result<Tested, Vec<Issue>> {
     let mut issues = Issues::default();
-    let spot = Spot::root(file);
+    for (pointer, error) in file.inexact.iter().filter(|(pointer, _)| !is_of_context(pointer)) {
+        issues.add(pointer, "invalid_value", format!("this number can't be taken: {error}"));
+    }
+    let spot = Spot::root(&file.json);
     let tested = file_fields(&spot, &mut issues).and_then(|fields| {
         match (fields.optional("perk_file"), fields.optional("rule")) {
             (Some(path), None) => path.text(&mut issues).map(|path| Tested::PerkFile(path.to_owned())),
@@ -93,15 +100,16 @@ pub fn tested(file: &Json) -> Result<Tested, Vec<Issue>> {
 ///
 /// # Errors
 /// Everything that is wrong with them, as far as is reported at once.
-pub fn read_cases(file: &Json, rule: &Rule) -> Result<Vec<Case>, Vec<Issue>> {
+pub fn read_cases(file: &LooseJson, rule: &Rule) -> Result<Vec<Case>, Vec<Issue>> {
     let mut issues = Issues::default();
-    let spot = Spot::root(file);
+    let spot = Spot::root(&file.json);
+    let inexact: Inexact<'_> = file.inexact.iter().map(|(pointer, error)| (pointer.as_str(), *error)).collect();
     let cases = file_fields(&spot, &mut issues)
         .and_then(|fields| fields.required("cases", &mut issues))
         .and_then(|cases| cases.list(1..=MAX_CASES, &mut issues))
         .and_then(|cases| {
             // All of them, so that all that is wrong is reported; not `collect`, which stops at the first.
-            let read: Vec<_> = cases.iter().map(|case| Case::read(case, rule, &mut issues)).collect();
+            let read: Vec<_> = cases.iter().map(|case| Case::read(case, &inexact, rule, &mut issues)).collect();
             read.into_iter().collect()
         });
     issues.unless_any(cases)
@@ -111,8 +119,14 @@ fn file_fields<'a>(spot: &Spot<'a>, issues: &mut Issues) -> Option<Fields<'a>> {
     spot.fields(&["perk_file", "rule", "cases"], issues)
 }
 
+/// Tells whether a case's context holds what stands at this pointer.
+fn is_of_context(pointer: &str) -> bool {
+    let mut steps = pointer.split('/').skip(1);
+    steps.next() == Some("cases") && steps.nth(1) == Some("context") && steps.next().is_some()
+}
+
 impl Case {
-    fn read(spot: &Spot<'_>, rule: &Rule, issues: &mut Issues) -> Option<Self> {
+    fn read(spot: &Spot<'_>, inexact: &Inexact<'_>, rule: &Rule, issues: &mut Issues) -> Option<Self> {
         let fields = spot.fields(&["name", "at", "subject", "context", "expect"], issues)?;
         let name = fields.required("name", issues).and_then(|name| {
             match name.text(issues).map(|text| crate::foundation::ids::label(text, MAX_NAME))? {
@@ -125,7 +139,7 @@ impl Case {
             None => Some(Subject::default()),
             Some(subject) => Subject::read(&subject, at, rule.time_zone(), issues),
         };
-        let context = fields.or("context", Context::default(), |context| read_context(&context, issues));
+        let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, issues));
         let expected = fields.required("expect", issues).and_then(|it| Expected::read(&it, rule, issues));
         let Subject { score, network, rollout_bucket } = subject?;
         let facts = Facts { score, network, context: context?, rollout_bucket: Some(rollout_bucket) };
@@ -204,8 +218,15 @@ fn read_age(spot: &Spot<'_>, issues: &mut Issues) -> Option<SignedDuration> {
 }
 
 /// The context as a check takes it, with its complaints where they stand in this file.
-fn read_context(spot: &Spot<'_>, issues: &mut Issues) -> Option<Context> {
-    match Context::parse(spot.json()) {
+fn read_context(spot: &Spot<'_>, inexact: &Inexact<'_>, rule: &Rule, issues: &mut Issues) -> Option<Context> {
+    let beginning = format!("{}/", spot.pointer());
+    let within = inexact.range(beginning.as_str()..).map_while(|(pointer, error)| {
+        let below = pointer.strip_prefix(&beginning)?;
+        Some((format!("/{below}"), *error))
+    });
+    let loose = LooseJson { json: spot.json().clone(), inexact: within.collect() };
+    let read = Context::parse_loose(&loose);
+    match read.and_then(|context| context.check_for(rule).map(|()| context)) {
         Ok(context) => Some(context),
         Err(found) => {
             for issue in found {

@@ -11,8 +11,8 @@ fn rule() -> Rule {
     Rule::parse(&Json::parse(RULE).unwrap(), "lounge").unwrap()
 }
 
-fn file(cases: &str) -> Json {
-    Json::parse(&format!(r#"{{"perk_file":"lounge.yaml","cases":[{cases}]}}"#)).unwrap()
+fn file(cases: &str) -> LooseJson {
+    LooseJson::parse(&format!(r#"{{"perk_file":"lounge.yaml","cases":[{cases}]}}"#)).unwrap()
 }
 
 /// A case on a Tuesday of 2012, at noon in San Francisco.
@@ -90,8 +90,23 @@ fn what_is_wrong_with_a_case_file_is_told_at_its_spot() {
 }
 
 #[test]
+fn a_number_of_a_context_matters_where_the_rule_looks_at_it() {
+    let case = r#"{"name":"n","at":"2012-05-08T12:00","subject":{"score":40},"context":{"lat":37.61882},
+        "expect":{"decision":"granted"}}"#;
+    let rule = rule();
+    assert!(read_cases(&file(case), &rule).unwrap()[0].run(&rule).1);
+    let looking = RULE.replace(r#""rollout""#, r#""when":{"attr":"context.lat","op":"gte","value":37},"rollout""#);
+    let looking = Rule::parse(&Json::parse(&looking).unwrap(), "lounge").unwrap();
+    let issues = read_cases(&file(case), &looking).unwrap_err();
+    assert_eq!(issues[0].pointer, "/cases/0/context/lat");
+    let elsewhere = tested(&file(&case.replace(r#""score":40"#, r#""score":40.12345"#))).unwrap_err();
+    assert_eq!(elsewhere[0].pointer, "/cases/0/subject/score");
+    assert_eq!(elsewhere.len(), 1);
+}
+
+#[test]
 fn cases_are_about_a_perk_file_or_a_rule() {
-    let about = |text: &str| tested(&Json::parse(text).unwrap()).map_err(|issues| issues[0].code);
+    let about = |text: &str| tested(&LooseJson::parse(text).unwrap()).map_err(|issues| issues[0].code);
     assert_eq!(about(r#"{"perk_file":"a.yaml","cases":[]}"#), Ok(Tested::PerkFile("a.yaml".into())));
     assert_eq!(about(r#"{"rule":{},"cases":[]}"#), Ok(Tested::Rule(Json::Object(Vec::new()))));
     assert_eq!(about(r#"{"rule":{},"perk_file":"a"}"#), Err("one_of"));

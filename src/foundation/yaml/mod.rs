@@ -13,7 +13,7 @@ use std::fmt;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::decimal::{Decimal, DecimalError};
-use super::json::{Json, MAX_DEPTH, push_pointer};
+use super::json::{Json, LooseJson, MAX_DEPTH, push_pointer};
 use super::unicode::text_without_bom;
 
 /// A place in a text, both counted from 1; columns in characters.
@@ -71,7 +71,17 @@ pub enum YamlFault {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn read(text: &str) -> Result<Json, YamlError> {
-    walk(text, &mut |_, _| {})
+    walk(text, &mut |_, _| {}, None)
+}
+
+/// The same, in which a number may be one that no [`Decimal`] holds.
+///
+/// # Errors
+/// As [`read`], but never for a number.
+pub fn read_loose(text: &str) -> Result<LooseJson, YamlError> {
+    let mut inexact = Vec::new();
+    let json = walk(text, &mut |_, _| {}, Some(&mut inexact))?;
+    Ok(LooseJson { json, inexact })
 }
 
 /// Where in a YAML or JSON text the values at these JSON pointers stand: a member where its name
@@ -82,11 +92,15 @@ pub fn locate<'a>(text: &str, pointers: impl IntoIterator<Item = &'a str>) -> Ha
     let wanted: HashSet<&str> = pointers.iter().flat_map(|pointer| with_parents(pointer)).collect();
     let mut found: HashMap<String, Mark> = HashMap::new();
     // What was found before an error is as good as without one.
-    let _ = walk(text, &mut |pointer, mark| {
-        if wanted.contains(pointer) {
-            found.insert(pointer.to_owned(), mark);
-        }
-    });
+    let _ = walk(
+        text,
+        &mut |pointer, mark| {
+            if wanted.contains(pointer) {
+                found.insert(pointer.to_owned(), mark);
+            }
+        },
+        Some(&mut Vec::new()),
+    );
     let nearest = |pointer: &'a str| with_parents(pointer).find_map(|it| found.get(it)).map(|mark| (pointer, *mark));
     pointers.into_iter().filter_map(nearest).collect()
 }
@@ -107,12 +121,18 @@ struct Walk<'a> {
     /// Where the next value goes.
     pointer: String,
     note: &'a mut dyn FnMut(&str, Mark),
+    /// Where numbers go that can't be taken; without it they are refused.
+    inexact: Option<&'a mut Vec<(String, DecimalError)>>,
 }
 
-fn walk(text: &str, note: &mut dyn FnMut(&str, Mark)) -> Result<Json, YamlError> {
+fn walk(
+    text: &str,
+    note: &mut dyn FnMut(&str, Mark),
+    inexact: Option<&mut Vec<(String, DecimalError)>>,
+) -> Result<Json, YamlError> {
     let text = text_without_bom(text);
     refuse_controls(text)?;
-    let mut walk = Walk { open: Vec::new(), pointer: String::new(), note };
+    let mut walk = Walk { open: Vec::new(), pointer: String::new(), note, inexact };
     let mut whole = None;
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| syntax(text, &error))?;
@@ -146,7 +166,13 @@ impl Walk<'_> {
                     return Ok(None);
                 }
                 self.enter(mark)?;
-                let value = scalar(&text, style)?;
+                let value = match (scalar(&text, style), &mut self.inexact) {
+                    (Err(YamlFault::Number { source, .. }), Some(inexact)) => {
+                        inexact.push((self.pointer.clone(), source));
+                        Json::Null
+                    }
+                    (read, _) => read?,
+                };
                 Ok(self.put(value))
             }
             Event::SequenceStart(anchor, tag) => {

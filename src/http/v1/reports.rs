@@ -144,7 +144,8 @@ pub struct ReportView {
 pub struct GroupView {
     /// Null where events don't say; a week is `2012-W19` (ISO 8601), a month `2012-05`.
     group: Option<String>,
-    /// The display name of a group that is a perk or a version of its rule.
+    /// The display name of a group that is a perk, a version of its rule, or a tier that is called the same wherever a
+    /// published rule has it.
     name: Option<String>,
     #[serde(flatten)]
     counts: BTreeMap<String, f64>,

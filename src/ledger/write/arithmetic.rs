@@ -1,5 +1,5 @@
-//! Admission arithmetic: may this use be counted, what is left, and when does it reset. Pure, and the same for the ledger,
-//! whose counters are rows, and for trials, which count in memory. The auditor has its own.
+//! Admission arithmetic: may this use be counted, what is left, and when does it reset. Pure, and the same for the
+//! ledger, whose counters are rows, and for trials, which count in memory. The auditor has its own.
 
 use super::uses::Uses;
 use crate::decision::decided::{Admission, LimitTouched, UseTouched};
@@ -47,25 +47,25 @@ impl<'a> Met<'a> {
     pub fn new<G: PartialEq>(
         claim: &'a LimitClaim,
         scope: String,
-        uses: &mut Uses<G>,
+        counter: &mut Uses<G>,
         last_used_at: i64,
         asked: ClaimTime,
     ) -> Self {
         let now = last_used_at.max(asked.at);
         let line = behind(claim.counting).map(|behind| {
-            uses.move_to(now.saturating_sub(behind));
+            counter.move_to(now.saturating_sub(behind));
             Line {
-                horizon: uses.horizon(),
-                next_lapse: uses.next_lapse(),
+                horizon: counter.horizon(),
+                next_lapse: counter.next_lapse(),
                 counts_at: counts_at(claim.counting, now, asked),
             }
         });
-        let used = uses.sum();
+        let used = counter.sum();
         let refusal = (used.saturating_add(claim.cost) > claim.max).then(|| {
             let room = match claim.counting {
                 Counting::Sum => claim.resets_at,
                 Counting::Rolling(length) => {
-                    let lapses = uses.room_at(claim.cost, claim.max);
+                    let lapses = counter.room_at(claim.cost, claim.max);
                     lapses.map(|at| from_micros(at.saturating_add(length.micros())))
                 }
                 // Nobody knows when guests leave.
@@ -178,7 +178,9 @@ mod tests {
     /// The admission of one use at `at` by a counter that holds `uses`, with the counter's time at 90 s.
     fn ask(claim: &LimitClaim, uses: &[i64], at: i64, expires: Option<i64>) -> Admission {
         let mut counter = Uses::new(0, 0);
-        uses.iter().for_each(|at| counter.add(*at * SECOND, *at, 1));
+        for at in uses {
+            counter.add(*at * SECOND, *at, 1);
+        }
         admit(vec![Met::new(claim, "/perk".into(), &mut counter, 90 * SECOND, ClaimTime { at: at * SECOND, expires })])
     }
 

@@ -158,6 +158,8 @@ pub(crate) fn record(check: &CheckEntry, settled: Settled, receipt: Receipt) -> 
         rule_version: check.rule_version,
         rule_hash: check.rule_hash.clone(),
         decided: settled.decided,
+        location: check.location.clone(),
+        kiosk: check.kiosk.clone(),
         resolves: check.resolves.clone(),
         joins: settled.joins,
         grant: settled.grant,
@@ -175,6 +177,7 @@ pub(crate) fn read(
 ) -> Result<CheckRecord, DatabaseError> {
     let facts = &event.facts;
     let key = event.actor.key.0.as_deref().ok_or_else(|| DatabaseError::corrupt("check event", "actor"))?;
+    let text = |text: &Nullable<Text<'_>>| text.0.as_deref().map(str::to_owned);
     Ok(CheckRecord {
         check: event.about.parse::<CheckId>().map_err(|e| DatabaseError::corrupt("check id", e))?,
         at: event.at,
@@ -183,6 +186,8 @@ pub(crate) fn read(
         rule_version: facts.rule_version,
         rule_hash: Arc::from(facts.rule_hash.as_ref()),
         decided: decided_of(facts, open(event, subject)?.as_ref()),
+        location: text(&facts.location),
+        kiosk: text(&facts.kiosk),
         resolves: facts.resolves.clone(),
         joins: facts.joins.clone(),
         grant,

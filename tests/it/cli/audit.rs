@@ -60,7 +60,7 @@ async fn a_good_record_is_0_and_its_answer_is_the_next_runs_anchor() {
         assert_eq!(
             String::from_utf8(again.stdout).unwrap(),
             "checked 2 logs: 10 events (0 pruned), 5 checkpoints, 2 anchors\n\
-             against them: 1 grants, 0 redemptions, 0 limit counters, 0 referrals, 1 rules, 1 keys\nall is well\n"
+             against them: 1 grant, 0 redemptions, 0 limit counters, 0 referrals, 1 rule, 1 key\nall is well\n"
         );
     }
 }
@@ -164,7 +164,7 @@ fn what_is_no_anchor_or_no_key_is_refused() {
         for (name, code) in [("kept", 1), ("lost", 1)] {
             let refused = verify(directory.path(), &database, &["--anchor", name, "--json"]);
             assert_eq!(refused.status.code(), Some(code));
-            let error = json_of(&refused.stderr)["errors"][0]["error"].as_str().unwrap().to_owned();
+            let error = json_of(&refused.stderr)["errors"][0]["detail"].as_str().unwrap().to_owned();
             assert!(error.starts_with(&format!("the anchor {name} can't be read: ")), "{error}");
         }
         let usage = verify(directory.path(), &database, &["--key", "x"]);

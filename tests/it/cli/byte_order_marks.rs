@@ -22,9 +22,9 @@ fn every_file_that_people_write_may_begin_with_one() {
     terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
     terminal.write("lounge.yaml", &marked("perk: sfo-lounge\nname: SFO lounge\nrule: {at_least: 40, score: klout}\n"));
     let same = terminal.ask("perk apply -f lounge.yaml --merchant cathay --publish");
-    assert_eq!(same["changed"], false, "the rule is the same, to its hash");
+    assert_eq!(same["outcome"], "unchanged", "the rule is the same, to its hash");
     let piped = terminal.run_with_stdin("perk apply -f - --merchant cathay --publish --json", &marked(LOUNGE));
-    assert_eq!(answer(&piped, 0)["changed"], false);
+    assert_eq!(answer(&piped, 0)["outcome"], "unchanged");
     terminal.write(
         "lounge.test.json",
         &marked(

@@ -16,6 +16,8 @@ const ANY_PORT: &str = "--listen 127.0.0.1:0";
 fn held(shown: &Value, database: &str) {
     assert_eq!(shown["held"], true, "{shown}");
     assert_eq!(shown["database"], database, "it says where it really is");
+    let score = &shown["steps"][0]["answer"]["score"];
+    assert!(score["fresh"] == true && score["age_seconds"].as_i64().unwrap() < 3600, "{score}");
 }
 
 #[test]

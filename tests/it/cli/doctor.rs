@@ -27,9 +27,9 @@ fn a_database_that_lost_its_master_key_is_told_so() {
     let doctor = perkgate(directory.path(), &["doctor", "--json"]);
     assert_eq!(doctor.status.code(), Some(1));
     let answer = json_of(&doctor.stdout);
-    assert_eq!(answer["healthy"], json!(false));
+    assert_eq!(answer["ok"], json!(false));
     let key = finding(&answer, "master key");
-    assert_eq!(key["state"], json!("wrong"));
+    assert_eq!(key["status"], json!("wrong"));
     assert!(key["try"].as_str().unwrap().contains("perkgate.key"));
 }
 
@@ -50,7 +50,7 @@ fn all_is_well_on_a_migrated_database() {
         let doctor = perkgate(directory.path(), &arguments);
         let answer = json_of(&doctor.stdout);
         assert_eq!(doctor.status.code(), Some(0), "{answer}");
-        assert!(answer["findings"].as_array().unwrap().iter().all(|finding| finding["state"] == "ok"), "{answer}");
+        assert!(answer["findings"].as_array().unwrap().iter().all(|finding| finding["status"] == "ok"), "{answer}");
     }
 }
 
@@ -89,7 +89,7 @@ fn a_master_key_that_others_can_read_is_a_warning() {
             assert_eq!(doctor.status.code(), Some(0), "a warning only");
             let answer = json_of(&doctor.stdout);
             let secrets = finding(&answer, "secrets");
-            assert_eq!(secrets["state"], state, "{mode:o} {secrets}");
+            assert_eq!(secrets["status"], state, "{mode:o} {secrets}");
             let name = path.file_name().unwrap().to_str().unwrap();
             assert_eq!(secrets["detail"].as_str().unwrap().contains(name), state == "warning", "{secrets}");
             assert_eq!(secrets["try"].as_str().is_some_and(|remedy| remedy.contains("chmod 600")), state == "warning");
@@ -118,7 +118,7 @@ fn secrets_in_a_toml_that_others_can_read_are_a_warning() {
         let doctor = perkgate(directory.path(), &arguments);
         let answer = json_of(&doctor.stdout);
         let secrets = finding(&answer, "secrets");
-        assert_eq!(secrets["state"], state, "{text} {secrets}");
+        assert_eq!(secrets["status"], state, "{text} {secrets}");
         assert_eq!(secrets["detail"].as_str().unwrap().contains("perkgate.toml"), state == "warning", "{secrets}");
         let all = String::from_utf8_lossy(&doctor.stdout).into_owned() + &String::from_utf8_lossy(&doctor.stderr);
         assert!(!all.contains("s3cret") && !all.contains("czNjcmV0"), "{all}");
@@ -135,9 +135,9 @@ async fn a_redis_is_tried_and_what_it_refuses_is_told_with_a_remedy() {
         let all = String::from_utf8_lossy(&doctor.stdout).into_owned() + &String::from_utf8_lossy(&doctor.stderr);
         assert!(!all.contains("s3cret"), "{all}");
         let found = finding(&json_of(&doctor.stdout), "redis").clone();
-        assert_eq!(doctor.status.code(), Some(i32::from(found["state"] != "ok")));
-        assert_eq!(found["try"].is_string(), found["state"] != "ok", "{found}");
-        (found["state"].as_str().unwrap().to_owned(), found["detail"].as_str().unwrap().to_owned())
+        assert_eq!(doctor.status.code(), Some(i32::from(found["status"] != "ok")));
+        assert_eq!(found["try"].is_string(), found["status"] != "ok", "{found}");
+        (found["status"].as_str().unwrap().to_owned(), found["detail"].as_str().unwrap().to_owned())
     };
     let refused = |url: &str, reason: &str| {
         let (state, detail) = look(url);

@@ -27,13 +27,13 @@ fn with_json_a_complaint_is_one_object_on_stderr() {
     assert_eq!(
         json_of(&wrong.stderr),
         json!({"errors": [{
-            "error": "the setting `log_format` from --log-format is wrong: it must be `text` or `json`, not `xml`",
+            "detail": "the setting `log_format` from --log-format is wrong: it must be `text` or `json`, not `xml`",
             "try": "--log-format 'text'"
         }]})
     );
     let usage = perkgate(directory.path(), &["frobnicate", "--json"]);
     assert_eq!(usage.status.code(), Some(2));
-    assert!(json_of(&usage.stderr)["errors"][0]["error"].as_str().unwrap().contains("frobnicate"));
+    assert!(json_of(&usage.stderr)["errors"][0]["detail"].as_str().unwrap().contains("frobnicate"));
     assert_eq!(perkgate(directory.path(), &["--help"]).status.code(), Some(0));
 }
 

@@ -49,7 +49,7 @@ impl Desk {
         let (got, _, told) = self.run(line);
         assert_eq!(got, code, "{line:?}: {told}");
         let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
-        told["errors"][0]["error"].as_str().unwrap().to_owned()
+        told["errors"][0]["detail"].as_str().unwrap().to_owned()
     }
 }
 
@@ -64,6 +64,7 @@ async fn a_check_is_shown_as_an_admin_and_as_a_kiosk_sees_it() {
         assert_eq!((&admin["decision"], &admin["dry_run"]), (&json!("denied"), &json!(true)));
         assert_eq!(admin["reasons"][0]["code"], "score_below_threshold");
         assert_eq!((&admin["reasons"][0]["short_by"], &admin["score"]["value"]), (&json!(2.5), &json!(37.5)));
+        assert!(admin["score"]["age_seconds"].as_i64().unwrap() >= 0);
         let kiosk = check(&["--role", "kiosk", "--location", "SFO-A"]);
         assert_eq!(kiosk["decision"], "denied");
         assert_eq!((kiosk["reasons"][0].get("short_by"), kiosk["score"].get("value")), (None, None));
@@ -88,6 +89,8 @@ async fn a_grant_is_shown_released_and_taken_back() {
             (&shown["grant"], &shown["perk"], &shown["tier"]),
             (&json!(grant), &json!("sfo-lounge"), &json!("standard"))
         );
+        assert_eq!((&shown["location"], &shown["kiosk"]), (&json!(kiosk.location), &json!(kiosk.kiosk)));
+        assert!(shown["token_expires_at"].is_string());
         // The program's clock is years ahead of that of the check.
         assert_eq!(shown["status"], "expired");
         let released = desk.ask(&["grant", "release", &grant]);
@@ -98,6 +101,7 @@ async fn a_grant_is_shown_released_and_taken_back() {
         assert!(desk.refused(&void, 2).contains("nothing was done"));
         let voided = desk.ask(&[&void[..], &["--yes"]].concat());
         assert_eq!((&voided["voided"], &voided["released"]), (&json!(1), &json!(1)));
+        assert_eq!(voided["more"], false);
         assert_eq!(desk.ask(&[&void[..], &["--yes"]].concat())["already_voided"], 1);
         let shown = desk.ask(&["grant", "show", &grant]);
         assert_eq!((&shown["status"], &shown["note"]), (&json!("voided"), &json!("Not a guest of ours.")));
@@ -127,6 +131,13 @@ async fn referrals_and_contests_are_listed_shown_and_closed() {
         );
         let shown = desk.ask(&["referral", "show", &check]);
         assert_eq!((&shown["subject"], &shown["tiers"][0]["tier"]), (&json!("twitter:ada"), &json!("standard")));
+        let asked = &shown["asked"];
+        assert_eq!(
+            (&asked["check"], &asked["decision"], &asked["perk"]),
+            (&json!(check), &json!("referred"), &shown["perk"])
+        );
+        assert_eq!((&asked["score"]["value"], &asked["receipt"]["log"]), (&json!(37), &json!("cathay")));
+        assert!(asked["reasons"][0]["message"].is_string() && shown["opened_at"].is_string());
         let deny = ["referral", "deny", &check, "--note", "No flight today."];
         assert!(desk.refused(&deny, 2).contains("nothing was done"));
         assert_eq!(desk.ask(&[&deny[..], &["--yes"]].concat())["status"], "denied");

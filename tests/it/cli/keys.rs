@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::terminal::{Terminal, members};
 
-const VIEW: [&str; 13] = [
+const VIEW: [&str; 14] = [
     "audience",
     "created_at",
+    "created_by",
     "expires_at",
     "id",
     "kiosk",

@@ -20,6 +20,17 @@ fn the_first_merchant_of_a_fresh_directory_makes_the_database_and_its_key() {
 }
 
 #[test]
+fn a_new_database_is_told_of_with_how_to_name_another() {
+    let terminal = Terminal::new();
+    let told = |line: &str| String::from_utf8(terminal.run(line).stderr).unwrap();
+    let first = told("merchant create cathay --name 'Cathay Pacific'");
+    assert!(first.contains("no database at sqlite:perkgate.db, so a new one was made"), "{first}");
+    assert!(first.contains("--database-url or PERKGATE_DATABASE_URL"), "{first}");
+    let second = told("merchant create american --name 'American Airlines'");
+    assert!(!second.contains("a new one was made"), "{second}");
+}
+
+#[test]
 fn what_begins_nothing_makes_no_database() {
     let terminal = Terminal::new();
     terminal.write("f.json", super::terminal::LOUNGE);

@@ -58,7 +58,7 @@ fn a_directory_is_applied_once_and_pulled_back_on_every_database() {
         let told = terminal.read("perk apply -f perks --merchant cathay --dry-run");
         assert!(told.contains("; 0 to publish; nothing was applied"), "{told}");
         let plan = terminal.ask("perk apply -f perks --merchant cathay --publish --dry-run");
-        assert_eq!(each(&plan, "outlook"), [("sfo-lounge", &json!("new")), ("spa", &json!("new"))]);
+        assert_eq!(each(&plan, "outcome"), [("sfo-lounge", &json!("new")), ("spa", &json!("new"))]);
         assert_eq!(terminal.ask("perk list --merchant cathay")["perks"], json!([]), "a dry run makes nothing");
         let different = answer(&terminal.run("perk diff -f perks --merchant cathay --json"), 1);
         assert_eq!(different["differs"], true);
@@ -67,7 +67,7 @@ fn a_directory_is_applied_once_and_pulled_back_on_every_database() {
         assert_eq!(each(&applied, "status"), [("sfo-lounge", &json!("published")), ("spa", &json!("published"))]);
         assert_eq!(applied["perks"][0]["file"], "perks/lounge.yaml");
         let again = terminal.ask("perk apply -f perks --merchant cathay --publish");
-        assert_eq!(each(&again, "changed"), [("sfo-lounge", &json!(false)), ("spa", &json!(false))]);
+        assert_eq!(each(&again, "outcome"), [("sfo-lounge", &json!("unchanged")), ("spa", &json!("unchanged"))]);
         assert!(terminal.read("perk apply -f perks --merchant cathay").ends_with("0 changed, 2 unchanged\n"));
         assert!(terminal.read("perk diff -f perks --merchant cathay").ends_with("No difference.\n"));
 
@@ -83,13 +83,13 @@ fn a_directory_is_applied_once_and_pulled_back_on_every_database() {
         let applied = terminal.ask("perk apply -f perks --merchant cathay --note Busy");
         assert_eq!(each(&applied, "version"), [("sfo-lounge", &json!(2)), ("spa", &json!(1))]);
         let plan = terminal.ask("perk apply -f perks --merchant cathay --publish --dry-run");
-        assert_eq!(each(&plan, "outlook"), [("sfo-lounge", &json!("publish")), ("spa", &json!("unchanged"))]);
+        assert_eq!(each(&plan, "outcome"), [("sfo-lounge", &json!("published")), ("spa", &json!("unchanged"))]);
 
         // Into an empty place, and back again.
         let pulled = terminal.ask("perk pull copy --merchant cathay");
         assert_eq!(each(&pulled, "outcome"), [("sfo-lounge", &json!("written")), ("spa", &json!("written"))]);
         let applied = terminal.ask("perk apply -f copy --merchant cathay");
-        assert_eq!(each(&applied, "changed"), [("sfo-lounge", &json!(false)), ("spa", &json!(false))]);
+        assert_eq!(each(&applied, "outcome"), [("sfo-lounge", &json!("unchanged")), ("spa", &json!("unchanged"))]);
         let pulled = terminal.ask("perk pull copy --merchant cathay");
         assert_eq!(each(&pulled, "outcome"), [("sfo-lounge", &json!("unchanged")), ("spa", &json!("unchanged"))]);
     }
@@ -190,7 +190,8 @@ async fn a_fault_midway_leaves_nothing_of_the_files_before_it() {
         assert_eq!(applied["perks"][1]["name"], "The lounge");
         let recorded = events().await;
         let again = terminal.ask("perk apply -f perks --merchant cathay --publish");
-        assert_eq!(each(&again, "changed"), names.map(|name| (name, &json!(false))));
+        let unchanged = json!("unchanged");
+        assert_eq!(each(&again, "outcome"), names.map(|name| (name, &unchanged)));
         assert_eq!(events().await, recorded, "applying twice changes nothing");
         terminal.ask("audit verify");
     }
@@ -204,20 +205,17 @@ fn a_single_yaml_file_is_applied_like_json_and_told_with_its_line() {
     let applied = terminal.ask("perk apply -f lounge.yaml --merchant cathay --publish");
     assert_eq!((&applied["status"], &applied["perk"]), (&json!("published"), &json!("sfo-lounge")));
     let piped = terminal.run_with_stdin("perk apply -f - --merchant cathay --json", LOUNGE_YAML);
-    assert_eq!(answer(&piped, 0)["changed"], false);
+    assert_eq!(answer(&piped, 0)["outcome"], "unchanged");
     terminal.write("lounge.yaml", &LOUNGE_YAML.replace("gte", "over"));
     let told = terminal.refused("perk apply -f lounge.yaml --merchant cathay", 1);
-    assert!(
-        told[0].starts_with("error: /rule/tiers/0/when/op: ") && told[0].ends_with("(line 9, column 27)"),
-        "{told:?}"
-    );
+    assert!(told[0].starts_with("error: lounge.yaml:9:27: /rule/tiers/0/when/op: "), "{told:?}");
     terminal.write("lounge.json", &LOUNGE.replace("40", "\"40\""));
     let told = terminal.refused("perk apply -f lounge.json --merchant cathay", 1);
-    assert!(told[0].ends_with("(line 1, column 50)"), "{told:?}");
+    assert!(told[0].starts_with("error: lounge.json:1:50: "), "{told:?}");
     terminal.write("lounge.yaml", "a: 1\nb: 2\na: 3\n");
     assert_eq!(
         terminal.refused("perk apply -f lounge.yaml --merchant cathay", 1),
-        ["error: the file: the key \"a\" stands twice (line 3, column 1)"]
+        ["error: lounge.yaml:3:1: the file: the key \"a\" stands twice"]
     );
     terminal.write("lounge.yaml", &format!("# {}\n", "x".repeat(1 << 20)));
     assert!(
@@ -287,7 +285,7 @@ fn pulling_writes_over_nothing_that_says_something_else() {
     assert_eq!(each(&pulled, "outcome"), [("sfo-lounge", &json!("unchanged")), ("spa", &json!("written"))]);
     let read = |name: &str| std::fs::read_to_string(terminal.path().join(name)).unwrap();
     assert_eq!(read("perks/lounge.yaml"), LOUNGE_YAML, "its comments are kept");
-    let hash = terminal.ask("perk show spa --merchant cathay")["rule_hash"].as_str().unwrap().to_owned();
+    let hash = terminal.ask("perk show spa --merchant cathay")["shown"]["rule_hash"].as_str().unwrap().to_owned();
     assert_eq!(
         read("perks/spa.yaml"),
         format!(
@@ -373,6 +371,9 @@ async fn a_perk_whose_only_draft_was_deleted_has_no_version_and_misses_no_file()
     let spa = "spa".parse().unwrap();
     gateway.catalog.delete_version(&merchant, CLI, &spa, 1, Expected::Anything).await.unwrap();
     assert_eq!(terminal.ask("perk diff -f perks --merchant cathay")["differs"], false);
+    let listed = terminal.ask("perk list --merchant cathay");
+    let listed: Vec<&str> = each(&listed, "name").into_iter().map(|(perk, _)| perk).collect();
+    assert_eq!(listed, ["sfo-lounge"], "nothing is left of it to list");
     assert_eq!(
         terminal.refused("perk show spa --merchant cathay", 1)[0],
         "error: the perk `spa` has no version: its drafts were deleted"

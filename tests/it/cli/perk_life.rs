@@ -31,17 +31,28 @@ fn a_version_is_submitted_published_and_gone_back_from() {
         let perk = |line: &str| terminal.ask(&format!("perk {line} --merchant cathay"));
         terminal.ask("perk apply -f strict.json --merchant cathay");
         assert_eq!(standing(&perk("submit sfo-lounge --note Look")), (2, "in_review"));
+        for step in ["publish", "submit"] {
+            assert_eq!(
+                terminal.refused(&format!("perk {step} sfo-lounge --merchant cathay"), 1),
+                ["error: this version is in review: approve it, or withdraw it"]
+            );
+        }
         assert_eq!(standing(&perk("withdraw sfo-lounge --version 2")), (2, "draft"));
         let published = perk("publish sfo-lounge --note Busy");
         assert_eq!(standing(&published), (2, "published"));
-        assert!(published["decides_from"].is_string());
-        assert!(terminal.refused("perk publish sfo-lounge --merchant cathay", 1)[0].contains("only a draft"));
+        assert!(published["published_at"].is_string());
+        for step in ["publish", "submit", "withdraw"] {
+            assert_eq!(
+                terminal.refused(&format!("perk {step} sfo-lounge --merchant cathay"), 1),
+                ["error: this version is published, and decides already: add a version to change the rule"]
+            );
+        }
         assert_eq!(standing(&perk("rollback sfo-lounge --to 1 --note 'Too strict'")), (3, "published"));
         let history = perk("history sfo-lounge");
         let of = |nth: usize, member: &str| history["versions"][nth][member].clone();
         assert_eq!((of(0, "version"), of(0, "change_note")), (json!(3), json!("Too strict")));
         assert_eq!((of(1, "status"), of(1, "step_note")), (json!("retired"), json!("Busy")));
-        assert_eq!((of(2, "author"), of(2, "published_by")), (json!("cli"), json!("cli")));
+        assert_eq!((of(2, "created_by"), of(2, "published_by")), (json!("cli"), json!("cli")));
         assert!(terminal.read("perk history sfo-lounge --merchant cathay").contains("Too strict"));
         assert_eq!(of(2, "key_labels"), json!({}), "the command line has no key");
         assert_eq!(
@@ -63,15 +74,16 @@ fn a_version_is_scheduled_and_taken_back() {
     let perk = |line: &str| terminal.ask(&format!("perk {line} --merchant cathay"));
     let scheduled = perk("schedule sfo-lounge --at 2999-01-01T09:00");
     assert_eq!(standing(&scheduled), (2, "scheduled"));
-    assert_eq!(scheduled["decides_from"], "2999-01-01T09:00:00Z");
-    let waiting = json!({"version": 2, "at": "2999-01-01T09:00:00Z"});
-    assert_eq!(terminal.ask("perk list")["perks"][0]["scheduled"], waiting);
+    assert_eq!(scheduled["scheduled_at"], "2999-01-01T09:00:00Z");
+    let waits = |perk: &Value| (perk["scheduled_version"].clone(), perk["scheduled_at"].clone());
+    let waiting = (json!(2), json!("2999-01-01T09:00:00Z"));
+    assert_eq!(waits(&terminal.ask("perk list")["perks"][0]), waiting);
     assert!(terminal.read("perk list").contains("2 from 2999-01-01T09:00:00Z"));
-    assert_eq!(terminal.ask("perk show sfo-lounge")["scheduled"], waiting);
+    assert_eq!(waits(&terminal.ask("perk show sfo-lounge")), waiting);
     let refused = terminal.refused("perk schedule sfo-lounge --version 1 --at 2012-05-08T09:00 --merchant cathay", 1);
     assert!(refused[0].contains("has passed"), "{refused:?}");
     assert_eq!(standing(&perk("unschedule sfo-lounge")), (2, "draft"));
-    assert_eq!(terminal.ask("perk list")["perks"][0]["scheduled"], Value::Null);
+    assert_eq!(waits(&terminal.ask("perk list")["perks"][0]), (Value::Null, Value::Null));
 }
 
 #[test]
@@ -81,7 +93,13 @@ fn a_perk_is_paused_resumed_and_retired() {
     for (word, status) in [("pause", "paused"), ("resume", "published"), ("retire --yes", "retired")] {
         let stood = terminal.ask(&format!("perk {word} sfo-lounge --merchant cathay --note Why"));
         assert_eq!(stood, json!({"perk": "sfo-lounge", "status": status}));
-        assert_eq!(terminal.ask("perk list --merchant cathay")["perks"][0]["status"], status);
+        let listed = terminal.ask("perk list --merchant cathay")["perks"][0].clone();
+        assert_eq!((&listed["status"], &listed["status_note"]), (&json!(status), &json!("Why")));
+        let is_halted = status != "published";
+        assert_eq!(terminal.read("perk list --merchant cathay").contains("Why"), is_halted);
+        let shown = terminal.read("perk show sfo-lounge --merchant cathay");
+        let since = format!("the perk is {status} since {}, by cli: Why", listed["status_at"].as_str().unwrap());
+        assert_eq!(shown.contains(&since), is_halted, "{shown}");
     }
     let refused = terminal.refused("perk apply -f strict.json --merchant cathay --publish", 1);
     assert!(refused[0].contains("retired"), "{refused:?}");
@@ -94,10 +112,10 @@ fn a_perk_file_says_what_it_is_for() {
     let of = |purpose: &str| LOUNGE.replacen('{', &format!(r#"{{"purpose":"{purpose}","#), 1);
     let apply = |file: &str, code| answer_of(&terminal, file, code);
     let (applied, _) = apply(&of("lounge"), 0);
-    assert_eq!(applied["changed"], true);
+    assert_eq!(applied["outcome"], "renamed");
     assert_eq!(terminal.ask("perk show sfo-lounge --merchant cathay")["purpose"], "lounge");
-    assert_eq!(apply(&of("lounge"), 0).0["changed"], false);
-    assert_eq!(apply(LOUNGE, 0).0["changed"], false, "a file that says none changes none");
+    assert_eq!(apply(&of("lounge"), 0).0["outcome"], "unchanged");
+    assert_eq!(apply(LOUNGE, 0).0["outcome"], "unchanged", "a file that says none changes none");
     let (_, told) = apply(&of("credit"), 1);
     assert!(told.contains("purpose_refused") && told.contains("must not decide"), "{told}");
 }
@@ -139,7 +157,7 @@ async fn under_four_eyes_applying_submits_and_somebody_with_a_key_approves() {
         assert_eq!(apply(0), (2, "published".to_owned()));
         let back = answer(&terminal.run("perk rollback sfo-lounge --to 1 --merchant cathay --json"), 1);
         assert_eq!(standing(&back), (3, "in_review"));
-        assert_eq!(terminal.ask("perk show sfo-lounge --merchant cathay")["version"], 2);
+        assert_eq!(terminal.ask("perk show sfo-lounge --merchant cathay")["shown"]["version"], 2);
         // One person may always stop it.
         terminal.ask("perk pause sfo-lounge --merchant cathay");
         terminal.ask("perk resume sfo-lounge --merchant cathay");
@@ -153,11 +171,11 @@ fn applying_publishes_what_is_scheduled_at_once() {
     terminal.ask("perk apply -f strict.json --merchant cathay");
     terminal.ask("perk schedule sfo-lounge --at 2999-01-01T09:00 --merchant cathay");
     let kept = terminal.ask("perk apply -f strict.json --merchant cathay");
-    assert_eq!((standing(&kept), &kept["changed"]), ((2, "scheduled"), &json!(false)));
+    assert_eq!((standing(&kept), &kept["outcome"]), ((2, "scheduled"), &json!("unchanged")));
     let plan = terminal.ask("perk apply -f strict.json --merchant cathay --publish --dry-run");
-    assert_eq!((&plan["perks"][0]["outlook"], &plan["perks"][0]["waits"]), (&json!("publish"), &json!(false)));
+    assert_eq!((&plan["perks"][0]["outcome"], &plan["perks"][0]["waits"]), (&json!("published"), &json!(false)));
     let published = terminal.ask("perk apply -f strict.json --merchant cathay --publish");
-    assert_eq!((standing(&published), &published["changed"]), ((2, "published"), &json!(true)));
+    assert_eq!((standing(&published), &published["outcome"]), ((2, "published"), &json!("published")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,12 +207,12 @@ async fn what_waits_for_approval_is_told_as_it_is() {
     }
     gateway.catalog.set_four_eyes(&merchant, ada.clone(), true).await.unwrap();
     let history = terminal.ask("perk history sfo-lounge");
-    let key = history["versions"][0]["author"].as_str().unwrap();
+    let key = history["versions"][0]["created_by"].as_str().unwrap();
     assert_eq!(Some(key), ada.key.as_ref().map(perkgate::foundation::ids::KeyId::as_str));
     assert_eq!(history["versions"][0]["key_labels"], json!({key: "Ada"}));
     let text = terminal.read("perk history sfo-lounge");
     assert!(text.lines().nth(1).unwrap().matches("Ada").count() == 2 && !text.contains("key_"), "{text}");
-    assert_eq!(terminal.ask("perk show sfo-lounge --version 3")["author_label"], "Ada");
+    assert_eq!(terminal.ask("perk show sfo-lounge --version 3")["shown"]["key_labels"], json!({key: "Ada"}));
 
     terminal.write("hers.json", &LOUNGE.replace("40", "60").replace("SFO lounge", "Lounge"));
     for line in ["perk apply -f hers.json --publish --merchant cathay", "perk publish sfo-lounge --merchant cathay"] {
@@ -207,7 +225,7 @@ async fn what_waits_for_approval_is_told_as_it_is() {
         let refused = terminal.run(&format!("perk apply {files} --publish --json"));
         let told: Value = serde_json::from_slice(&refused.stderr).unwrap();
         assert_eq!((refused.status.code(), &told["errors"][0]["file"]), (Some(1), &json!("hers.json")), "{told}");
-        assert!(told["errors"][0]["error"].as_str().unwrap().starts_with("hers.json: this merchant asks"), "{told}");
+        assert!(told["errors"][0]["detail"].as_str().unwrap().starts_with("hers.json: this merchant asks"), "{told}");
     }
     let name = terminal.ask("perk show sfo-lounge --merchant cathay")["name"].clone();
     assert_eq!(name, "SFO lounge", "what can't be published changes no name");

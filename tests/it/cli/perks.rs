@@ -13,7 +13,7 @@ fn cathay() -> Terminal {
 
 /// Version, status, and whether the last `apply` changed anything.
 fn standing(applied: &Value) -> (i64, &str, bool) {
-    (applied["version"].as_i64().unwrap(), applied["status"].as_str().unwrap(), applied["changed"].as_bool().unwrap())
+    (applied["version"].as_i64().unwrap(), applied["status"].as_str().unwrap(), applied["outcome"] != "unchanged")
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn applying_makes_a_version_only_when_something_changed() {
     let terminal = cathay();
     let apply = |more: &str| terminal.ask(&format!("perk apply -f lounge.json --merchant cathay {more}"));
     let drafted = apply("");
-    assert_eq!(members(&drafted), ["changed", "name", "perk", "rule_hash", "status", "version", "warnings"]);
+    assert_eq!(members(&drafted), ["name", "outcome", "perk", "rule_hash", "status", "version", "warnings"]);
     assert_eq!(standing(&drafted), (1, "draft", true));
     assert!(drafted["rule_hash"].as_str().unwrap().starts_with("sha256:"));
     assert_eq!(standing(&apply("")), (1, "draft", false));
@@ -52,11 +52,11 @@ fn a_perk_shows_the_version_that_decides_or_the_one_asked_for() {
     terminal.ask("perk apply -f lounge.json --merchant cathay --publish --note First");
     terminal.write("lounge.json", &LOUNGE.replace("40", "55"));
     terminal.ask("perk apply -f lounge.json --merchant cathay");
-    let deciding = terminal.ask("perk show sfo-lounge --merchant cathay");
+    let deciding = terminal.ask("perk show sfo-lounge --merchant cathay")["shown"].clone();
     assert_eq!((&deciding["version"], &deciding["status"]), (&json!(1), &json!("published")));
-    assert_eq!((&deciding["change_note"], &deciding["author"]), (&json!("First"), &json!("cli")));
+    assert_eq!((&deciding["change_note"], &deciding["created_by"]), (&json!("First"), &json!("cli")));
     assert_eq!(deciding["rule"]["tiers"][0]["when"]["value"], 40);
-    let draft = terminal.ask("perk show sfo-lounge --merchant cathay --version 2");
+    let draft = terminal.ask("perk show sfo-lounge --merchant cathay --version 2")["shown"].clone();
     assert_eq!((&draft["status"], &draft["published_at"]), (&json!("draft"), &Value::Null));
     assert_eq!(draft["rule"]["tiers"][0]["when"]["value"], 55);
     assert!(
@@ -84,6 +84,10 @@ fn a_bad_rule_is_told_spot_by_spot_and_makes_nothing() {
     let told: Value = serde_json::from_slice(&refused.stderr).unwrap();
     assert_eq!(told["errors"][0]["pointer"], "/rule/score/source");
     assert_eq!(told["errors"][0]["code"], "unknown_source");
+    assert!(told["errors"][0]["try"].as_str().unwrap().contains("perkgate source create"), "{told}");
+    let misspelt = LOUNGE.replace("at_least", "atleast");
+    let told = complaints(&terminal.run_with_stdin("perk apply -f - --merchant cathay", &misspelt), 1);
+    assert!(told.len() == 1 && told[0].starts_with("error: /rule/atleast: "), "{told:?}");
 
     let told =
         complaints(&terminal.run_with_stdin("perk apply -f - --merchant cathay", r#"{"perk":"Spa","extra":1}"#), 1);
@@ -103,7 +107,7 @@ fn a_name_that_changes_is_the_perks_new_one() {
     let renamed = LOUNGE.replace("SFO lounge", "Lounge");
     let apply = || answer(&terminal.run_with_stdin("perk apply -f - --merchant cathay --publish --json", &renamed), 0);
     let applied = apply();
-    assert_eq!((&applied["changed"], &applied["name"]), (&json!(true), &json!("Lounge")));
+    assert_eq!((&applied["outcome"], &applied["name"]), (&json!("renamed"), &json!("Lounge")));
     assert_eq!((&applied["version"], &applied["warnings"]), (&json!(1), &json!([])));
-    assert_eq!(apply()["changed"], false);
+    assert_eq!(apply()["outcome"], "unchanged");
 }

@@ -33,6 +33,12 @@ async fn a_report_is_a_table_a_document_or_a_file() {
         for (by, group) in [("week", "2012-W19"), ("month", "2012-05")] {
             assert_eq!(json_of(&report(&["grants", "--group-by", by, "--json"]).stdout)["groups"][0]["group"], group);
         }
+        let tiers = json_of(&report(&["grants", "--group-by", "tier", "--json"]).stdout)["groups"].clone();
+        assert_eq!((&tiers[0]["group"], &tiers[0]["name"]), (&json!("standard"), &json!("Standard")));
+        let table = String::from_utf8(report(&["grants", "--group-by", "tier"]).stdout).unwrap();
+        assert!(table.contains("\n Standard ") && !table.contains("standard"), "{table}");
+        let table = String::from_utf8(report(&["grants", "--group-by", "rule_version"]).stdout).unwrap();
+        assert!(table.contains("rule version") && !table.contains("rule_version"), "{table}");
         let marked = String::from_utf8(report(&["billing", "--format", "csv", "--bom"]).stdout).unwrap();
         assert!(marked.starts_with("\u{feff}row,merchant,"), "{marked}");
         let csv = String::from_utf8(report(&["billing", "--format", "csv"]).stdout).unwrap();
@@ -46,6 +52,8 @@ async fn a_report_is_a_table_a_document_or_a_file() {
         for (refused, code) in [
             (&["grants", "--from", "yesterday"][..], 2),
             (&["grants", "--group-by", "subject"], 2),
+            (&["grants", "--bom"], 2),
+            (&["grants", "--bom", "--format", "html"], 2),
             (&["grants", "--from", "2012-05-09", "--to", "2012-05-08"], 1),
             (&["grants", "--time-zone", "Mars/Olympus"], 1),
             (&["fairness", "--perk", "nothing"], 1),

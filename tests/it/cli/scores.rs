@@ -41,7 +41,13 @@ fn an_import_keeps_the_good_lines_and_lists_the_bad_ones() {
         json!({"source": "klout", "subject": "twitter:ada", "value": 47.25, "observed_at": "2012-05-08T09:00:00Z"})
     );
     let absent = terminal.refused("score show twitter:eve --source klout --merchant cathay", 1);
-    assert_eq!(absent, ["error: the subject has no score from `klout`"]);
+    assert_eq!(
+        absent,
+        [
+            "error: there is no score of this person from `klout`",
+            "  try: the person as the feed writes them, `network:handle` or a member number",
+        ]
+    );
 }
 
 #[test]
@@ -66,6 +72,11 @@ fn an_import_of_which_nothing_is_good_fails() {
     terminal.write("feed.ndjson", "{\"subject\":\"a\"}\nnonsense\n");
     let done = terminal.run("score import feed.ndjson --source klout --merchant cathay --json");
     assert_eq!(answer(&done, 1)["rejected"], 2);
+    terminal.write("odd.csv", "subject,valu,observed_at\na,1,2012-05-08T00:00:00Z\nb,1,2012-05-08T00:00:00Z\n");
+    let odd = terminal.run("score import odd.csv --source klout --merchant cathay");
+    let told = String::from_utf8(odd.stdout).unwrap();
+    assert_eq!((odd.status.code(), told.matches("the header must name").count()), (Some(1), 1), "{told}");
+    assert!(told.starts_with("0 accepted, 0 unchanged, 0 stale, 3 rejected\n") && told.lines().count() == 2, "{told}");
     terminal.write("empty.csv", "");
     assert_eq!(terminal.ask("score import empty.csv --source klout --merchant cathay")["rejected"], 0);
     let absent = terminal.refused("score import absent.csv --source klout --merchant cathay", 1);

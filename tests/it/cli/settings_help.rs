@@ -10,7 +10,7 @@ use super::terminal::Terminal;
 /// What stands for a value that a command can't begin without, by the name that its usage gives it.
 fn placeholder(name: &str) -> &'static str {
     match name {
-        "INSTANT" | "TIME" | "DATE" => "2026-01-01T00:00:00Z",
+        "TIME" | "TIME|DATE" => "2026-01-01T00:00:00Z",
         "N" => "1",
         "ROLE" => "kiosk",
         "SHELL" => "bash",
@@ -20,7 +20,7 @@ fn placeholder(name: &str) -> &'static str {
         "KEY_ID" => "key_00000000000070008000000000000000",
         "FILE" => "scores.csv",
         "FILE|DIR" => "lounge.json",
-        "HANDLE" | "SUBJECT" => "x:y",
+        "SUBJECT" => "x:y",
         _ => "x",
     }
 }

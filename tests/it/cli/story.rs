@@ -140,7 +140,7 @@ pub(super) async fn tell(terminal: &Terminal, everyone: usize, latencies: Option
     assert!(told.contains("Main lounge: at least 40 → at least 45"), "{told}");
     let drafted = terminal.ask("perk apply -f sfo-lounge.yaml --merchant cathay");
     assert_eq!((&drafted["version"], &drafted["status"]), (&2.into(), &"draft".into()));
-    assert_eq!(terminal.ask("perk apply -f sfo-lounge.yaml --merchant cathay")["changed"], false);
+    assert_eq!(terminal.ask("perk apply -f sfo-lounge.yaml --merchant cathay")["outcome"], "unchanged");
 
     // Before it is published: whom it would admit, and what it would have done.
     let line = format!("perk simulate sfo-lounge --merchant cathay --version 2 --everyone --context '{BESIDE}'");
@@ -161,7 +161,7 @@ pub(super) async fn tell(terminal: &Terminal, everyone: usize, latencies: Option
     let tier = |nth: usize| told["tiers"][nth]["subjects"].as_u64().unwrap();
     assert_eq!(told["total"], everyone);
     assert_eq!((tier(0), tier(1)), (count(60.0, 100.0, 0..everyone), count(45.0, 60.0, 0..everyone)));
-    assert_eq!(told["published"]["lost"], count(40.0, 45.0, 0..everyone));
+    assert_eq!(told["published"]["newly_refused"], count(40.0, 45.0, 0..everyone));
     assert_eq!(told["near"]["below"], count(42.0, 45.0, 0..everyone), "{told}");
     let tried = format!("perk backtest sfo-lounge --merchant cathay --from {began}");
     let back = terminal.ask(&format!("{tried} --version 2"));

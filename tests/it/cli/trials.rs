@@ -24,6 +24,9 @@ fn a_subject_and_everyone_are_tried_against_a_file() {
     let bob =
         |more: &str| terminal.ask(&format!("perk simulate sfo-lounge --merchant cathay --subject twitter:bob {more}"));
     assert_eq!((&bob("")["decision"], &bob("")["version"]), (&json!("denied"), &json!(1)));
+    let denied = bob("");
+    assert_eq!((&denied["score"]["value"], &denied["score"]["fresh"]), (&json!(36), &json!(true)));
+    assert!(denied["score"]["age_seconds"].is_i64() && denied["reasons"][0]["message"].is_string(), "{denied}");
     let granted = bob("-f draft.json");
     assert_eq!((&granted["decision"], &granted["version"]), (&json!("granted"), &json!(null)));
     assert_eq!(granted["trace"]["tiers"][0]["when"]["had"], 36);
@@ -33,9 +36,12 @@ fn a_subject_and_everyone_are_tried_against_a_file() {
 
     let everyone = terminal.ask("perk simulate sfo-lounge --merchant cathay --everyone -f draft.json");
     assert_eq!((&everyone["total"], &everyone["granted"]), (&json!(2), &json!(2)));
-    assert_eq!(everyone["published"], json!({"version": 1, "gained": 1, "lost": 0, "other_tier": 0}));
+    assert_eq!(
+        everyone["published"],
+        json!({"version": 1, "newly_admitted": 1, "newly_refused": 0, "tier_changed": 0})
+    );
     let told = terminal.read("perk simulate sfo-lounge --merchant cathay --everyone -f draft.json");
-    assert!(told.contains("against version 1: 1 gained, 0 lost"), "{told}");
+    assert!(told.contains("against version 1: 1 newly admitted, 0 newly refused"), "{told}");
     assert!(told.contains("within 3 points of 36: 0 below, 1 at it or above"), "{told}");
 }
 
@@ -57,6 +63,9 @@ fn a_party_that_never_fits_is_told_the_most() {
         assert!(!told.contains("would be granted from"), "{told}");
         let told = terminal.ask(&line);
         assert_eq!((&told["reasons"][0]["at_most"], &told["next_eligible_at"]), (&json!(5), &json!(null)));
+        assert_eq!(told["reasons"][0]["message"], "The limit house admits at most 5 at once.");
+        assert!(told["score"].is_null(), "the rule looks at none");
+        assert_eq!((&told["decision"], &told["trace"]["decision"]), (&json!("denied"), &json!("denied")));
     }
 }
 
@@ -72,6 +81,7 @@ fn a_number_that_the_rule_ignores_refuses_no_trial() {
         r#"{"tiers":[{"id":"in","when":{"attr":"context.lat","op":"gte","value":37}}]}"#,
     );
     terminal.write("looking.json", &looking);
+    assert!(terminal.refused(&simulate("--context {x}"), 1)[0].starts_with("error: --context: not valid JSON"));
     let refused = terminal.refused(&simulate(&format!("-f looking.json {around}")), 1);
     assert_eq!(refused[0], "error: --context /lat: the rule looks at this number, and it has more than three decimals");
 }
@@ -87,7 +97,10 @@ fn what_cannot_be_tried_is_told() {
     assert!(simulate("--score 1 --context '{\"party\":0}'", 1)[0].starts_with("error: --context /party: "));
     assert_eq!(simulate("--score 1 --version 7", 1)[0], "error: the perk `sfo-lounge` has no version 7");
     terminal.write("spa.json", &LOUNGE.replace("sfo-lounge", "spa"));
-    assert!(simulate("--score 1 -f spa.json", 1)[0].starts_with("error: /perk: the file is about the perk `spa`"));
+    assert!(
+        simulate("--score 1 -f spa.json", 1)[0]
+            .starts_with("error: spa.json:1:2: /perk: the file is about the perk `spa`")
+    );
     assert_eq!(
         terminal.refused("perk simulate spa --merchant cathay --everyone", 1)[0],
         "error: the merchant has no perk `spa`"

@@ -34,6 +34,7 @@ fn the_only_merchant_is_meant_where_none_is_named() {
             "subject record twitter:ada",
             "report grants",
             "audit export -o log.ndjson",
+            "audit prune --before 2012-05-08 --dry-run",
         ] {
             terminal.ask(line);
         }
@@ -76,6 +77,15 @@ fn of_several_merchants_one_is_named_by_a_flag_or_a_variable() {
     );
     let with = |line: &str, slug: &str| terminal.command(line).env("PERKGATE_MERCHANT", slug).output().unwrap();
     assert_eq!(answer(&with("report grants --json", "m1"), 0)["merchant"], "m1");
+    let heads = |line: &str| {
+        let logs = answer(&with(line, "m1"), 0)["logs"].clone();
+        logs.as_array().unwrap().iter().map(|head| head["log"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(heads("audit checkpoint --json"), ["m1"]);
+    assert_eq!(heads("audit checkpoint --operator --json"), ["operator"]);
+    let unnamed = complaints(&with("audit prune --before 2012-05-08 --dry-run", "m1"), 1);
+    assert!(unnamed[0].starts_with("error: whose log? There are `m0`"), "{unnamed:?}");
+    assert!(unnamed[1].contains("--merchant SLUG, or --all"), "{unnamed:?}");
     assert_eq!(answer(&with("report grants --merchant m2 --json", "m1"), 0)["merchant"], "m2");
     assert_eq!(complaints(&with("source list", "nobody"), 1)[0], "error: there is no merchant `nobody`");
     assert!(complaints(&with("source list", "No Slug"), 1)[0].contains("merchant"));
@@ -155,7 +165,7 @@ fn a_key_that_does_not_fit_the_rules_is_told_when_it_is_made_and_by_the_doctor()
         };
         let early = terminal.ask("key create --role kiosk --label Early");
         assert_eq!(early["warnings"], json!([]), "no limit counts by place yet");
-        assert_eq!(doctor()["state"], "ok");
+        assert_eq!(doctor()["status"], "ok");
         let applied = terminal.ask("perk apply -f lounge.json --publish");
         assert_eq!(
             applied["warnings"],
@@ -172,7 +182,7 @@ fn a_key_that_does_not_fit_the_rules_is_told_when_it_is_made_and_by_the_doctor()
         let text = terminal.read("key create --role kiosk --label C3");
         assert!(text.contains("warning   --location: the limit `house` of `sfo-lounge` counts by location"), "{text}");
         let found = doctor();
-        assert_eq!(found["state"], "warning");
+        assert_eq!(found["status"], "warning");
         for part in ["`Early` of cathay", "`North` of cathay", "audience `sfo-longue`"] {
             assert!(found["detail"].as_str().unwrap().contains(part), "{found}");
         }
@@ -198,9 +208,9 @@ fn a_log_called_after_this_machine_is_a_warning() {
         let findings = told["findings"].as_array().unwrap().clone();
         findings.into_iter().find(|it| it["check"] == "log_origins").unwrap()
     };
-    assert_eq!(finding("doctor --listen 127.0.0.1:0 --json")["state"], "ok");
+    assert_eq!(finding("doctor --listen 127.0.0.1:0 --json")["status"], "ok");
     let found = finding("doctor --listen 127.0.0.1:0 --issuer https://perks.example.com --json");
-    assert_eq!(found["state"], "warning");
+    assert_eq!(found["status"], "warning");
     let detail = found["detail"].as_str().unwrap();
     assert!(detail.contains("`127.0.0.1:8080/cathay`") && !detail.contains("perks.example.com"), "{detail}");
 }

@@ -46,7 +46,7 @@ impl Callers {
 
 /// What both programs print; how each language writes JSON apart.
 const TRANSCRIPT: [&str; 6] = [
-    r#"rule: {"status":"published","version":1,"at_least":[60,40],"author":true}"#,
+    r#"rule: {"status":"published","version":1,"at_least":[60,40],"created_by":true}"#,
     r#"import: {"accepted":2,"rejected":1,"codes":["off_scale"]}"#,
     r#"check: {"said":"welcome to standard","remaining":[198],"same":true}"#,
     r#"batch: ["score_below_threshold, short by 3","please wait","404 not_found"]"#,

@@ -118,7 +118,7 @@ async fn what_still_waits_when_its_caller_gives_up_is_not_done_later() {
         world.perk(&cathay, "club", CLUB).await;
         let ask = async |perk: &str| world.check(&kiosk, question(perk, "twitter:ada")).await.unwrap();
         let (refused, referred) = (ask("lounge").await, ask("club").await);
-        assert_eq!((refused.decision, referred.decision), (Decision::Denied, Decision::Referred));
+        assert_eq!((refused.decided.decision, referred.decided.decision), (Decision::Denied, Decision::Referred));
         let (ledger, at) = (&world.gateway.ledger, world.now());
         let event = || EventId::new(at, &world.gateway.entropy);
         let contest = || {

@@ -63,6 +63,6 @@ proptest! {
             _ => prop_assert!(traced.valid.passed && traced.schedule.passed),
         }
         let stale = trace(&rule, &facts, now).score.and_then(|score| score.code) == Some(ReasonCode::ScoreStale);
-        prop_assert_eq!(stale, rule.looks_at_score() && verdict.score_fresh == Some(false));
+        prop_assert_eq!(stale, rule.looks_at_score() && verdict.score.is_some_and(|score| !score.fresh));
     }
 }

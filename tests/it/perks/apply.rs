@@ -3,7 +3,7 @@
 use perkgate::foundation::ids::MerchantId;
 use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
-use perkgate::perks::apply::{AT_ONCE, Applied, ApplyError, Wanted};
+use perkgate::perks::apply::{AT_ONCE, Applied, ApplyError, Outcome, Wanted};
 use perkgate::perks::error::PerkError;
 use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
@@ -33,7 +33,7 @@ async fn standing(gateway: &Gateway, merchant: &MerchantId) -> (Vec<String>, u64
 }
 
 fn told(applied: &[Applied]) -> Vec<(i32, VersionStatus, bool)> {
-    applied.iter().map(|it| (it.version.version, it.version.status, it.changed)).collect()
+    applied.iter().map(|it| (it.version.version, it.version.status, it.outcome != Outcome::Unchanged)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,10 @@ async fn what_stands_in_the_way_of_one_leaves_all_as_they_were() {
         assert_eq!((perk.as_str(), matches!(source, PerkError::Name(_))), ("sauna", true));
         // It says the same as it did: a perk that is retired is not in the way of others.
         let applied = catalog.apply(&merchant, CLI, all(wanted("lounge", 40))).await.unwrap();
-        assert_eq!(applied.iter().map(|it| it.changed).collect::<Vec<_>>(), [true, true, false, true]);
+        assert_eq!(
+            applied.iter().map(|it| it.outcome != Outcome::Unchanged).collect::<Vec<_>>(),
+            [true, true, false, true]
+        );
 
         let many = vec![wanted("bar", 70); AT_ONCE + 1];
         assert!(

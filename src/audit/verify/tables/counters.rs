@@ -293,7 +293,7 @@ fn name_of(row: &CounterRow) -> String {
 fn close_uses(
     conn: &mut AnyConnection,
     fingerprints: &Fingerprints,
-    (mut uses, swept): (ByFingerprint<(u128, u128), CounterState>, &Swept),
+    (mut expected, swept): (ByFingerprint<(u128, u128), CounterState>, &Swept),
     trusted: &mut Trusted,
     (log, merchant): (&str, &str),
     gaps: &Gaps,
@@ -310,7 +310,7 @@ fn close_uses(
             {
                 counter.left = counter.left.saturating_sub(row.cost);
             }
-            match uses.remove(&(key, fingerprints.of(&[&row.grant_id]))) {
+            match expected.remove(&(key, fingerprints.of(&[&row.grant_id]))) {
                 None if gaps.may_count(&row.window_key, row.counts_at) => {}
                 None => {
                     let (grant, limit) = named();
@@ -328,7 +328,7 @@ fn close_uses(
         }
         last = page.into_iter().next_back();
     }
-    let missed = uses.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
+    let missed = expected.into_iter().filter(|((counter, _), use_)| !swept.may_lack(*counter, use_.counts_at));
     let mut missing: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
     missing.sort_unstable();
     for index in missing {

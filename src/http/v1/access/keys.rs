@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::ManageKeys;
-use crate::access::{AccessError, ApiKey, NewKey, Principal, Role};
-use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
+use crate::access::{AccessError, ApiKey, KeyStatus, Merchant, NewKey, Principal, Role};
+use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::foundation::web_origin::WebOrigin;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -31,8 +31,8 @@ pub struct KeyView {
     #[schema(example = "SFO A12")]
     label: String,
     /// Null for operator keys.
-    #[schema(value_type = Option<String>, example = "mer_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
-    merchant: Option<MerchantId>,
+    #[schema(value_type = Option<String>, example = "cathay")]
+    merchant: Option<MerchantSlug>,
     #[schema(example = "SFO-A")]
     location: Option<String>,
     #[schema(example = "A12")]
@@ -42,6 +42,8 @@ pub struct KeyView {
     /// The only web origins whose pages may use it; where there are none, the settings' `allowed_origins` count.
     #[schema(value_type = Vec<String>, example = json!(["https://kiosk.example.com"]))]
     origins: Vec<WebOrigin>,
+    #[schema(value_type = enumerations::KeyStatus)]
+    status: KeyStatus,
     /// The key that made it; null for the command line.
     #[schema(value_type = Option<String>)]
     created_by: Option<KeyId>,
@@ -56,11 +58,13 @@ pub struct KeyView {
     last_used_at: Option<Timestamp>,
 }
 
-impl From<ApiKey> for KeyView {
-    fn from(key: ApiKey) -> Self {
+impl KeyView {
+    /// `merchant` is the one it belongs to.
+    fn of(key: ApiKey, merchant: Option<MerchantSlug>, now: Timestamp) -> Self {
+        let status = key.status(now);
         let ApiKey {
             id,
-            merchant,
+            merchant: _,
             role,
             label,
             location,
@@ -82,6 +86,7 @@ impl From<ApiKey> for KeyView {
             kiosk,
             audience,
             origins,
+            status,
             created_by,
             created_at,
             expires_at,
@@ -157,7 +162,7 @@ pub(crate) async fn create_key(
     let request = body.hash();
     let NewKeyBody { role, label, merchant, location, kiosk, audience, origins, expires_at } = body.into_inner();
     caller.may_manage(role)?;
-    let merchant = whose(&caller, &gateway, merchant).await?;
+    let (merchant, slug) = whose(&caller, &gateway, merchant).await?.map(|it| (it.id, it.slug)).unzip();
     let new = NewKey { role, merchant, label, location, kiosk, audience, origins, expires_at };
     let work = async {
         let (made, secret) = gateway.directory.create_key(new, caller.actor()).await?;
@@ -165,7 +170,8 @@ pub(crate) async fn create_key(
         // The key is made and this is the only answer that shows it: what can't be looked up is left out.
         let warnings = gateway.warnings_of_key(&made).await.unwrap_or_default();
         let warnings = warnings.into_iter().map(WarningView::of).collect();
-        Created::new(Some(location), &NewKeyView { key: secret.expose().to_owned(), warnings, rest: made.into() })
+        let rest = KeyView::of(made, slug, gateway.clock.now());
+        Created::new(Some(location), &NewKeyView { key: secret.expose().to_owned(), warnings, rest })
     };
     once(&gateway, &caller, "keys", key, request, work).await
 }
@@ -212,7 +218,7 @@ pub(crate) async fn list_keys(
     query: Params<KeysQuery>,
 ) -> Result<HttpResponse, Problem> {
     let KeysQuery { merchant, role, limit, cursor } = query.into_inner();
-    let merchant = whose(&caller, &gateway, merchant).await?;
+    let (merchant, slug) = whose(&caller, &gateway, merchant).await?.map(|it| (it.id, it.slug)).unzip();
     let role = match (role, caller.role, &merchant) {
         (Some(role), _, _) => {
             caller.may_manage(role)?;
@@ -224,7 +230,9 @@ pub(crate) async fn list_keys(
     let limit = limit.unwrap_or_default();
     let fetched = gateway.directory.list_keys(merchant, role, cursor, limit.get() + 1).await?;
     let (keys, next_cursor) = limit.page(fetched, |key| key.id.to_string());
-    Ok(HttpResponse::Ok().json(KeysView { keys: keys.into_iter().map(KeyView::from).collect(), next_cursor }))
+    let now = gateway.clock.now();
+    let keys = keys.into_iter().map(|key| KeyView::of(key, slug.clone(), now)).collect();
+    Ok(HttpResponse::Ok().json(KeysView { keys, next_cursor }))
 }
 
 /// Whose key a path means.
@@ -252,8 +260,8 @@ pub(crate) async fn get_key(
     id: Path<KeyId>,
     query: Params<KeyQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let key = find_managed(&caller, &gateway, id.into_inner(), query.into_inner()).await?;
-    Ok(HttpResponse::Ok().json(KeyView::from(key)))
+    let (key, merchant) = find_managed(&caller, &gateway, id.into_inner(), query.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(KeyView::of(key, merchant, gateway.clock.now())))
 }
 
 /// Revoke a key
@@ -272,7 +280,7 @@ pub(crate) async fn revoke_key(
     id: Path<KeyId>,
     query: Params<KeyQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let key = find_managed(&caller, &gateway, id.into_inner(), query.into_inner()).await?;
+    let (key, _) = find_managed(&caller, &gateway, id.into_inner(), query.into_inner()).await?;
     gateway.directory.revoke_key(key.merchant, key.id, caller.actor()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -283,24 +291,29 @@ async fn whose(
     caller: &Principal,
     gateway: &Gateway,
     named: Option<MerchantSlug>,
-) -> Result<Option<MerchantId>, Problem> {
+) -> Result<Option<Merchant>, Problem> {
     match (&caller.merchant, named) {
         (Some(own), Some(named)) if named != own.slug => Err(Problem::absent("merchant", named.as_str())),
-        (Some(own), _) => Ok(Some(own.id.clone())),
+        (Some(own), _) => Ok(Some(own.clone())),
         (None, Some(named)) => match gateway.directory.find_merchant(named.clone()).await {
             Err(AccessError::UnknownMerchant) => Err(Problem::absent("merchant", named.as_str())),
-            found => Ok(Some(found?.id)),
+            found => Ok(Some(found?)),
         },
         (None, None) => Ok(None),
     }
 }
 
-/// The key, if the caller may manage it; one that it may not manage is not there.
-async fn find_managed(caller: &Principal, gateway: &Gateway, id: KeyId, query: KeyQuery) -> Result<ApiKey, Problem> {
-    let merchant = whose(caller, gateway, query.merchant).await?;
+/// The key, and whose it is, if the caller may manage it; one that it may not manage is not there.
+async fn find_managed(
+    caller: &Principal,
+    gateway: &Gateway,
+    id: KeyId,
+    query: KeyQuery,
+) -> Result<(ApiKey, Option<MerchantSlug>), Problem> {
+    let (merchant, slug) = whose(caller, gateway, query.merchant).await?.map(|it| (it.id, it.slug)).unzip();
     let key = gateway.directory.find_key(merchant, id).await?;
     caller.may_manage(key.role).map_err(|_| Problem::not_found())?;
-    Ok(key)
+    Ok((key, slug))
 }
 
 #[cfg(test)]
@@ -346,7 +359,7 @@ mod tests {
             ("label", "SFO A12"),
             ("location", "SFO-A"),
             ("kiosk", "A12"),
-            ("merchant", rig.cathay.id.as_str()),
+            ("merchant", rig.cathay.slug.as_str()),
             ("expires_at", "2027-01-01T00:00:00Z"),
         ] {
             assert_eq!(view[name], value, "{name}");

@@ -39,7 +39,7 @@ pub struct ReferralView {
     perk: PerkSlug,
     rule_version: i32,
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    opened_at: Timestamp,
     #[serde(flatten)]
     ruling: RulingView,
 }
@@ -208,7 +208,7 @@ impl From<Referral> for ReferralView {
     fn from(referral: Referral) -> Self {
         let ruling = RulingView::of(&referral);
         let Referral { check, perk, rule_version, created_at, .. } = referral;
-        Self { check, perk, rule_version, created_at, ruling }
+        Self { check, perk, rule_version, opened_at: created_at, ruling }
     }
 }
 

@@ -95,6 +95,11 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT10M")]
     max_wait: Option<String>,
+    /// Where the key that asked is used; shown with a check that is looked at again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kiosk: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     grant: Option<GrantId>,
@@ -158,6 +163,8 @@ impl CheckView {
             limits: decided.limits.into_iter().map(LimitView::from).collect(),
             next_eligible_at: decided.next_eligible_at,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
+            location: None,
+            kiosk: None,
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
             released_at,
             voided_at,
@@ -282,6 +289,7 @@ pub(crate) async fn get_check(
         return Err(Problem::not_found());
     }
     let joins = answer.joins.clone();
+    let (location, kiosk) = (answer.location.clone(), answer.kiosk.clone());
     let referral = match answer.decided.decision {
         Decision::Referred => {
             gateway.ledger.reader().referral_of(&merchant.id, joins.as_ref().unwrap_or(&check)).await?
@@ -289,7 +297,7 @@ pub(crate) async fn get_check(
         Decision::Denied => gateway.ledger.reader().case_of(&merchant.id, &check).await?,
         Decision::Granted => None,
     };
-    let view = CheckView::of(answer, &caller);
+    let view = CheckView { location, kiosk, ..CheckView::of(answer, &caller) };
     let Some(referral) = referral else { return Ok(HttpResponse::Ok().json(view)) };
     if referral.contest.is_some() {
         return Ok(HttpResponse::Ok().json(view.with_contest(Some(&referral))));

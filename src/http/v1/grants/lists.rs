@@ -46,7 +46,7 @@ pub struct ListedGrantView {
     #[schema(value_type = String, format = DateTime)]
     granted_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
+    token_expires_at: Timestamp,
     /// When its token was spent: once at most, if it is for single use.
     #[schema(value_type = Vec<String>)]
     redeemed_at: Vec<Timestamp>,
@@ -73,7 +73,7 @@ impl ListedGrantView {
             status,
             single_use,
             granted_at: check.at,
-            expires_at,
+            token_expires_at: expires_at,
             redeemed_at,
             ended_at,
             location: check.location,

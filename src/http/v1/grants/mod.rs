@@ -47,7 +47,7 @@ pub struct GrantView {
     #[schema(value_type = String, format = DateTime)]
     granted_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
+    token_expires_at: Timestamp,
     /// When its token was spent: once at most, if it is for single use.
     #[schema(value_type = Vec<String>)]
     redeemed_at: Vec<Timestamp>,
@@ -55,6 +55,11 @@ pub struct GrantView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+    /// Where the key that asked is used.
+    #[schema(example = "SFO-A")]
+    location: Option<String>,
+    #[schema(example = "A12")]
+    kiosk: Option<String>,
     /// Why it was voided, to those who may void; nobody can read it once the person has been erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
@@ -71,9 +76,11 @@ impl From<GrantShown> for GrantView {
             status: it.status,
             single_use: it.single_use,
             granted_at: it.granted_at,
-            expires_at: it.expires_at,
+            token_expires_at: it.token_expires_at,
             redeemed_at: it.redeemed_at,
             ended_at: it.ended_at,
+            location: it.location,
+            kiosk: it.kiosk,
             note: it.note,
         }
     }

@@ -1,5 +1,7 @@
 //! `/v1/approvals`: whether a second person must approve what decides.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, put};
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::role::permit::ManagePerks;
+use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys};
 use crate::perks::four_eyes::FourEyes;
@@ -40,12 +43,21 @@ pub struct LiftView {
     requested_by: String,
     #[schema(value_type = String, format = DateTime)]
     requested_at: Timestamp,
+    /// The label of that key, by key.
+    #[schema(example = json!({"key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70": "Ada"}))]
+    key_labels: BTreeMap<String, String>,
 }
 
-impl From<FourEyes> for ApprovalsView {
-    fn from(asked: FourEyes) -> Self {
-        let lift = asked.lift.map(|it| LiftView { requested_by: it.by, requested_at: it.at });
-        Self { required: asked.required, lift }
+impl ApprovalsView {
+    async fn of(gateway: &Gateway, merchant: &MerchantId, asked: FourEyes) -> Result<Self, Problem> {
+        let lift = match asked.lift {
+            None => None,
+            Some(it) => {
+                let key_labels = gateway.directory.labels_of(merchant, [it.by.clone()].into()).await?;
+                Some(LiftView { requested_by: it.by, requested_at: it.at, key_labels })
+            }
+        };
+        Ok(Self { required: asked.required, lift })
     }
 }
 
@@ -59,8 +71,9 @@ pub(crate) async fn get_approvals(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = gateway.catalog.four_eyes(&caller.merchant()?.id).await?;
-    Ok(HttpResponse::Ok().json(ApprovalsView::from(asked)))
+    let merchant = &caller.merchant()?.id;
+    let asked = gateway.catalog.four_eyes(merchant).await?;
+    Ok(HttpResponse::Ok().json(ApprovalsView::of(&gateway, merchant, asked).await?))
 }
 
 /// Require approval, or no longer
@@ -85,5 +98,5 @@ pub(crate) async fn put_approvals(
 ) -> Result<HttpResponse, Problem> {
     let merchant = &caller.merchant()?.id;
     let asked = gateway.catalog.set_four_eyes(merchant, caller.actor(), body.required).await?;
-    Ok(HttpResponse::Ok().json(ApprovalsView::from(asked)))
+    Ok(HttpResponse::Ok().json(ApprovalsView::of(&gateway, merchant, asked).await?))
 }

@@ -234,7 +234,7 @@ pub(crate) async fn create_perk(
 
 /// List perks
 ///
-/// By short name.
+/// By short name. One whose only draft was deleted is left out.
 #[utoipa::path(
     tag = "perks",
     params(PerksQuery),

@@ -25,7 +25,7 @@ pub(crate) struct TraceView {
     when: Option<ConditionTraceView>,
     /// Highest rank first.
     tiers: Vec<TierTraceView>,
-    /// The decision that follows from the parts.
+    /// The decision that follows from the parts and from the limits.
     decision: Decision,
     tier: Option<String>,
 }

@@ -106,10 +106,12 @@ pub struct NearView {
 #[schema(as = Against)]
 pub struct AgainstView {
     version: i32,
-    gained: u64,
-    lost: u64,
+    /// Granted by the rule, and not by the published version.
+    newly_admitted: u64,
+    /// Granted by the published version, and not by the rule.
+    newly_refused: u64,
     /// Granted by both, in another tier.
-    other_tier: u64,
+    tier_changed: u64,
 }
 
 /// The decisions that a rule would have made on the checks of a period.

@@ -65,7 +65,7 @@ pub struct VersionView {
     rule: Box<RawValue>,
     change_note: Option<String>,
     /// The key that wrote it, or `cli`.
-    author: String,
+    created_by: String,
     /// The others who wrote on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     editors: Vec<String>,
@@ -115,7 +115,7 @@ impl VersionView {
             rule_hash: version.rule_hash,
             rule: RawValue::from_string(version.rule).map_err(|error| Problem::internal(&error))?,
             change_note: version.change_note,
-            author: version.author,
+            created_by: version.author,
             editors: version.editors,
             created_at: version.created_at,
             submitted_by,

@@ -106,7 +106,7 @@ async fn keys_that_do_not_fit_their_rules_and_schedules_are_told_over_http_too()
         assert_eq!(author.await.is(201)["version"], 2);
         let at = json!({"at": "2012-12-01T00:00:00Z"});
         let scheduled = admin.post("/v1/perks/sfo-lounge/versions/2/schedule", &at).await.is(200);
-        let key = scheduled["author"].as_str().unwrap();
+        let key = scheduled["created_by"].as_str().unwrap();
         assert_eq!(scheduled["key_labels"], json!({key: "test"}));
         let perk = admin.get("/v1/perks/sfo-lounge").await.is(200);
         assert_eq!((&perk["scheduled_version"], &perk["scheduled_at"]), (&json!(2), &json!("2012-12-01T00:00:00Z")));

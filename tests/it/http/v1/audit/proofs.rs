@@ -94,7 +94,7 @@ fn examine(directory: &Path, key: &VerifierKey, receipt: &Value, proofs: &[Value
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&done.stderr)));
     assert_eq!(told["ok"], json!(done.status.success()));
     let word = |step: &Value, name: &str| step[name].as_str().unwrap().to_owned();
-    let steps = told["steps"].as_array().unwrap().iter().map(|step| (word(step, "step"), word(step, "state")));
+    let steps = told["steps"].as_array().unwrap().iter().map(|step| (word(step, "step"), word(step, "status")));
     (done.status.code().unwrap(), steps.collect())
 }
 

@@ -197,7 +197,7 @@ async fn an_answer_with_anothers_receipt_is_refused() {
         let told: Value = serde_json::from_slice(&done.stdout).unwrap();
         assert_eq!((&told["ok"], &told["complete"]), (&json!(true), &json!(false)));
         let steps = told["steps"].as_array().unwrap();
-        assert!(steps.iter().any(|step| step["step"] == "answer" && step["state"] == "not_shown"), "{told}");
+        assert!(steps.iter().any(|step| step["step"] == "answer" && step["status"] == "not_shown"), "{told}");
         for pointer in ["/decision", "/check"] {
             assert!(unproven(&done).contains(&(FILES[0].to_owned(), pointer.to_owned())), "{told}");
         }

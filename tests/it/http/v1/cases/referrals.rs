@@ -62,7 +62,7 @@ async fn a_person_grants_what_a_rule_referred() {
         assert_shape!(admin.get("/v1/referrals?status=open").await, @r#"
         200
         {
-          "referrals":[{"check":"chk_…","perk":"sfo-lounge","rule_version":1,"created_at":"2012-05-08T19:00:00Z","status":"open"}],
+          "referrals":[{"check":"chk_…","perk":"sfo-lounge","rule_version":1,"opened_at":"2012-05-08T19:00:00Z","status":"open"}],
           "next_cursor":null
         }
         "#);
@@ -72,7 +72,7 @@ async fn a_person_grants_what_a_rule_referred() {
           "check":"chk_…",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "created_at":"2012-05-08T19:00:00Z",
+          "opened_at":"2012-05-08T19:00:00Z",
           "status":"open",
           "subject":"twitter:ada",
           "party":2,

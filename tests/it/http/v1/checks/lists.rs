@@ -63,6 +63,8 @@ async fn checks_are_listed_by_what_they_were_and_to_whom_they_belong() {
             "grant": entry["grant"], "resolves": null, "joins": null
         });
         assert_eq!(*entry, expected);
+        let own = admin.get(&format!("/v1/checks/{ada}")).await.is(200);
+        assert_eq!((&own["location"], &own["kiosk"]), (&entry["location"], &entry["kiosk"]));
 
         // A kiosk sees its own, also by person; another merchant sees none.
         assert_eq!(ids(&first.get("/v1/checks").await.is(200), "checks", "check"), [nobody, ada]);

@@ -26,8 +26,10 @@ async fn a_grant_is_active_then_redeemed() {
           "status":"active",
           "single_use":true,
           "granted_at":"2012-05-08T19:00:00Z",
-          "expires_at":"2012-05-08T19:15:00Z",
-          "redeemed_at":[]
+          "token_expires_at":"2012-05-08T19:15:00Z",
+          "redeemed_at":[],
+          "location":null,
+          "kiosk":null
         }
         "#);
         app.world.pass(60);
@@ -45,8 +47,10 @@ async fn a_grant_is_active_then_redeemed() {
           "status":"redeemed",
           "single_use":true,
           "granted_at":"2012-05-08T19:00:00Z",
-          "expires_at":"2012-05-08T19:15:00Z",
-          "redeemed_at":["2012-05-08T19:01:00Z"]
+          "token_expires_at":"2012-05-08T19:15:00Z",
+          "redeemed_at":["2012-05-08T19:01:00Z"],
+          "location":null,
+          "kiosk":null
         }
         "#);
     }

@@ -211,6 +211,7 @@ async fn the_requirement_holds_at_once_and_takes_two_to_lift() {
         require(&bob, true).await.is(200);
         let asked = require(&ada, false).await.is(200);
         assert_eq!((&asked["required"], &asked["lift"]["requested_by"]), (&json!(true), &json!(ada_key.as_str())));
+        assert!(asked["lift"]["key_labels"][ada_key.as_str()].is_string(), "{asked}");
         for same in [&ada, &twin] {
             require(same, false).await.problem(403, "self_approval");
         }

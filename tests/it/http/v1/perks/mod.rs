@@ -68,7 +68,7 @@ async fn a_perk_is_made_as_a_draft_and_shown() {
           "rule_hash":"sha256:042a2fa690be5b437a3870a1b60cecea71a955870e269cb8e3c96fbe4fca4ce4",
           "rule":{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"sfo-lounge","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null},
           "change_note":null,
-          "author":"key_…",
+          "created_by":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
           "published_at":null,
           "key_labels":{"key_…":"test"}
@@ -118,7 +118,7 @@ async fn a_version_is_added_published_and_retires_the_one_before() {
           "rule_hash":"sha256:085349c85966019a617a0d0acf26de51a948fff8db39cce024a3ee24241ed51e",
           "rule":{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":0}}],"time_zone":"UTC","token":{"audience":"sfo-lounge","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null},
           "change_note":"Everybody in.",
-          "author":"key_…",
+          "created_by":"key_…",
           "created_at":"2012-05-08T19:00:00Z",
           "published_by":"key_…",
           "published_at":"2012-05-08T19:01:00Z",
@@ -201,7 +201,7 @@ async fn perks_and_versions_are_listed_page_by_page() {
         assert_shape!(admin.get("/v1/perks/a/versions?cursor=2").await, @r#"
         200
         {
-          "versions":[{"perk":"a","version":1,"status":"draft","rule_hash":"sha256:979e7c086dcd7d452d7d1d1174006f7bf9607c01ba69a6fc7809c49d6e2f4bdf","rule":{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"a","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null},"change_note":null,"author":"key_…","created_at":"2012-05-08T19:00:00Z","published_at":null,"key_labels":{"key_…":"test"}}],
+          "versions":[{"perk":"a","version":1,"status":"draft","rule_hash":"sha256:979e7c086dcd7d452d7d1d1174006f7bf9607c01ba69a6fc7809c49d6e2f4bdf","rule":{"limits":[],"rollout":{"percent":100},"schedule":{"closed_dates":[],"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"00:00","to":"24:00"}]},"score":{"max_age":null,"on_missing":"deny","on_stale":"deny","source":"klout"},"tiers":[{"id":"standard","name":"Standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"time_zone":"UTC","token":{"audience":"a","single_use":true,"ttl":"PT15M"},"valid":{"from":null,"until":null},"when":null},"change_note":null,"created_by":"key_…","created_at":"2012-05-08T19:00:00Z","published_at":null,"key_labels":{"key_…":"test"}}],
           "next_cursor":null
         }
         "#);

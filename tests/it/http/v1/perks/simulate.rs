@@ -44,7 +44,8 @@ async fn one_subject_is_decided_with_the_whole_trace_and_nothing_is_recorded() {
         let before = app.footprint().await;
         let refused = admin.post(ONE, &json!({"subject": "twitter:ada"})).await.is(200);
         assert_eq!((&refused["decision"], &refused["reasons"][0]["code"]), (&json!("denied"), &json!("limit_reached")));
-        assert_eq!(refused["trace"]["decision"], "granted", "the rule would; the limit doesn't");
+        assert_eq!((&refused["trace"]["decision"], refused["trace"].get("tier")), (&json!("denied"), None));
+        assert_eq!(refused["trace"]["tiers"][0]["passed"], "true", "the rule would; the limit doesn't");
         let tomorrow = json!({"subject": "twitter:ada", "at": "2012-05-09T00:00:00Z"});
         assert_eq!(admin.post(ONE, &tomorrow).await.is(200)["decision"], "granted");
         assert_eq!(app.footprint().await, before);
@@ -190,8 +191,8 @@ async fn everyone_is_counted_per_tier_with_the_thresholds_place_among_them() {
         );
         assert_eq!(
             got["published"],
-            json!({"version": 1, "gained": 0,
-            "lost": expected(|score| (40..45).contains(&score)), "other_tier": expected(|score| score >= 45)})
+            json!({"version": 1, "newly_admitted": 0,
+            "newly_refused": expected(|score| (40..45).contains(&score)), "tier_changed": expected(|score| score >= 45)})
         );
         assert_eq!(got["scores"]["bins"][0], json!({"from": 0, "to": 5, "subjects": expected(|score| score < 5)}));
         assert_eq!(

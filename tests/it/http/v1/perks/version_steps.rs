@@ -50,7 +50,7 @@ async fn a_draft_is_edited_by_those_who_saw_it_as_it_is() {
         let version = now.is(200);
         assert_eq!(version["rule"]["tiers"][0]["when"]["value"], 50);
         assert_eq!((&version["change_note"], version["editors"].as_array().unwrap().len()), (&json!("Edited."), 1));
-        assert_ne!(version["author"], version["editors"][0]);
+        assert_ne!(version["created_by"], version["editors"][0]);
 
         for stale in [tag.as_str(), "\"x\""] {
             edit(&ada, SECOND, stale, 55).await.problem(412, "precondition_failed");
@@ -257,7 +257,7 @@ async fn each_step_names_who_when_and_why() {
         let hash = version["rule_hash"].as_str().unwrap();
         assert!(events[before..].iter().all(|it| fact(it, "rule_hash") == Some(hash)));
         let actors: Vec<_> = events[before..].iter().map(|it| it.actor.key.0.clone().unwrap()).collect();
-        assert_eq!((&version["author"], &version["submitted_by"]), (&json!(actors[0]), &json!(actors[0])));
+        assert_eq!((&version["created_by"], &version["submitted_by"]), (&json!(actors[0]), &json!(actors[0])));
         assert_eq!(
             (&version["approved_by"], &version["approved_at"]),
             (&json!(actors[1]), &json!("2012-05-08T19:04:00Z"))
