@@ -67,7 +67,7 @@ async fn main() {
         let (beside, everyone) = checks(&world, &kiosk, &merchant, everyone(&world, &merchant)).await;
         let (took, after) = (began.elapsed(), resident_kib());
         assert_eq!((everyone.total, everyone.granted), (SUBJECTS as u64, SUBJECTS as u64 * 6 / 10));
-        assert_eq!(everyone.published.unwrap().lost, SUBJECTS as u64 / 10);
+        assert_eq!(everyone.published.unwrap().newly_refused, SUBJECTS as u64 / 10);
         println!(
             "{backend:?}: everyone in {:.1} s ({:.0} a second), {} KiB more resident; against the published version too",
             took.as_secs_f64(),

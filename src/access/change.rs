@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::error::{AccessError, Flaw};
+use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
 use super::store;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::entropy::Entropy;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
@@ -21,7 +22,8 @@ pub(super) fn new_merchant(
     now: Timestamp,
     entropy: &Entropy,
 ) -> Result<Merchant, AccessError> {
-    let name = ids::label(name, Merchant::NAME_MAX).map_err(|e| Flaw::new("/name", "invalid_value", e.to_string()));
+    let name =
+        ids::label(name, Merchant::NAME_MAX).map_err(|e| FieldError::at("/name", "invalid_value", e.to_string()));
     let time_zone = zone_name(time_zone.unwrap_or(Merchant::ZONE));
     match (name, time_zone) {
         (Ok(name), Ok(time_zone)) => {
@@ -32,8 +34,8 @@ pub(super) fn new_merchant(
 }
 
 /// The zone's name as it is kept.
-pub(super) fn zone_name(text: &str) -> Result<String, Flaw> {
-    Merchant::zone_name(text).map_err(|error| Flaw::new("/time_zone", "unknown_time_zone", error.to_string()))
+pub(super) fn zone_name(text: &str) -> Result<String, FieldError> {
+    Merchant::zone_name(text).map_err(|error| FieldError::at("/time_zone", "unknown_time_zone", error.to_string()))
 }
 
 /// The operator's log says that the merchant was made, and so does the merchant's own log as its

@@ -83,7 +83,7 @@ impl Directory {
         self.known.follow(cancel).await;
     }
 
-    /// Sets how the other replicas are told of a change.
+    /// Sets how a change is announced to the other replicas.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         self.known.announce_with(announce);
     }
@@ -210,7 +210,7 @@ impl Directory {
         time_zone: &str,
         actor: Actor,
     ) -> Result<Merchant, AccessError> {
-        let time_zone = change::zone_name(time_zone).map_err(|flaw| AccessError::Unfit(vec![flaw]))?;
+        let time_zone = change::zone_name(time_zone).map_err(|error| AccessError::Unfit(vec![error]))?;
         let changed =
             self.ledger.change(move |conn, events| change::set_time_zone(conn, events, &slug, time_zone, &actor));
         let merchant = changed.await?;
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_expired_key_is_told_from_an_unknown_and_a_malformed_one() {
+    async fn an_expired_key_is_distinguished_from_an_unknown_and_a_malformed_one() {
         let books = Books::open();
         let later = NOW + jiff::SignedDuration::from_secs(60);
         let (_, secret) = books.key(NewKey { expires_at: Some(later), ..NewKey::of(Role::Operator, None, "ops") });
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_change_is_told_once_in_the_log_it_belongs_to() {
+    async fn every_change_is_recorded_once_in_the_log_it_belongs_to() {
         let books = Books::open();
         let merchant = change::new_merchant("cathay".parse().unwrap(), "Cathay", None, NOW, &books.entropy).unwrap();
         let again = Merchant { id: MerchantId::new(NOW, &books.entropy), ..merchant.clone() };
@@ -471,11 +471,11 @@ mod tests {
         assert!(matches!(refused, Err(AccessError::MerchantExists(slug)) if slug.as_str() == "cathay"));
         assert_eq!(events, []);
 
-        for (zone, told) in [("Asia/Hong_Kong", 1), ("Asia/Hong_Kong", 0), ("UTC", 1)] {
+        for (zone, recorded) in [("Asia/Hong_Kong", 1), ("Asia/Hong_Kong", 0), ("UTC", 1)] {
             let slug = "cathay".parse().unwrap();
             let (set, events) =
                 books.write(|conn, events| change::set_time_zone(conn, events, &slug, zone.to_owned(), &CLI));
-            assert_eq!((set.unwrap().time_zone.as_str(), events.len()), (zone, told), "the same again is no event");
+            assert_eq!((set.unwrap().time_zone.as_str(), events.len()), (zone, recorded), "the same again is no event");
             for event in events {
                 assert_eq!((&event.log, event.kind), (&LogOwner::Merchant(id.clone()), "merchant.rezoned"));
                 assert!(event.facts.as_str().starts_with(&format!(r#"{{"time_zone":"{zone}","was":"#)));

@@ -2,6 +2,7 @@
 
 use super::principal::Forbidden;
 use crate::database::DatabaseError;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantSlug;
 use crate::ledger::LedgerError;
 
@@ -23,21 +24,6 @@ pub enum Refused {
     Unchecked,
 }
 
-/// One field of a request that does not fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
-    /// Where (RFC 6901).
-    pub pointer: &'static str,
-    pub code: &'static str,
-    pub detail: String,
-}
-
-impl Flaw {
-    pub fn new(pointer: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { pointer, code, detail: detail.into() }
-    }
-}
-
 /// Why the directory did not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -49,7 +35,7 @@ pub enum AccessError {
     UnknownKey,
     /// The parts of a request don't fit together.
     #[error("{} field(s) don't fit", .0.len())]
-    Unfit(Vec<Flaw>),
+    Unfit(Vec<FieldError>),
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     #[error(transparent)]

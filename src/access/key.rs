@@ -6,10 +6,10 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::error::Flaw;
 use super::role::Role;
 use crate::foundation::clock::from_micros;
 use crate::foundation::entropy::Entropy;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId};
 use crate::foundation::web_origin::WebOrigin;
 
@@ -193,23 +193,23 @@ impl NewKey {
     /// Trims what is text and checks that it fits together at `now`.
     ///
     /// # Errors
-    /// Every [`Flaw`] found.
-    pub fn check(mut self, now: Timestamp) -> Result<Self, Vec<Flaw>> {
-        let mut flaws = Vec::new();
+    /// Every [`FieldError`] found.
+    pub fn check(mut self, now: Timestamp) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
         match (self.role.has_merchant(), &self.merchant) {
-            (true, None) => flaws.push(Flaw::new(
+            (true, None) => errors.push(FieldError::at(
                 "/merchant",
                 "required",
                 format!("a key of role `{}` belongs to a merchant", self.role),
             )),
             (false, Some(_)) => {
-                flaws.push(Flaw::new("/merchant", "not_allowed", "an operator key belongs to no merchant"));
+                errors.push(FieldError::at("/merchant", "not_allowed", "an operator key belongs to no merchant"));
             }
             _ => {}
         }
         let mut clean = |pointer: &'static str, text: &str| {
             ids::label(text, Self::LABEL_MAX)
-                .map_err(|e| flaws.push(Flaw::new(pointer, "invalid_value", e.to_string())))
+                .map_err(|e| errors.push(FieldError::at(pointer, "invalid_value", e.to_string())))
                 .unwrap_or_default()
         };
         self.label = clean("/label", &self.label);
@@ -222,28 +222,28 @@ impl NewKey {
             ("/audience", self.audience.is_some(), self.role == Role::Door, "only door keys have an audience"),
         ] {
             if set && !fits {
-                flaws.push(Flaw::new(pointer, "not_allowed", whose));
+                errors.push(FieldError::at(pointer, "not_allowed", whose));
             }
         }
         if self.role == Role::Door && self.audience.is_none() {
             // Without one it would open for nobody, and only the first guest would find out.
-            flaws.push(Flaw::new("/audience", "required", "a door key redeems one audience: name it"));
+            errors.push(FieldError::at("/audience", "required", "a door key redeems one audience: name it"));
         }
         if self.audience.as_deref().is_some_and(|audience| !ids::is_slug(audience)) {
-            flaws.push(Flaw::new("/audience", "invalid_value", ids::NameError::Slug.to_string()));
+            errors.push(FieldError::at("/audience", "invalid_value", ids::NameError::Slug.to_string()));
         }
         self.origins.sort();
         self.origins.dedup();
         if self.origins.len() > Self::MOST_ORIGINS {
             let detail = format!("a key has at most {} origins", Self::MOST_ORIGINS);
-            flaws.push(Flaw::new("/origins", "too_many", detail));
+            errors.push(FieldError::at("/origins", "too_many", detail));
         }
         // What is stored reads back as what was answered.
         self.expires_at = self.expires_at.map(|at| from_micros(at.as_microsecond()));
         if self.expires_at.is_some_and(|at| at <= now) {
-            flaws.push(Flaw::new("/expires_at", "in_the_past", "the expiry must lie in the future"));
+            errors.push(FieldError::at("/expires_at", "in_the_past", "the expiry must lie in the future"));
         }
-        if flaws.is_empty() { Ok(self) } else { Err(flaws) }
+        if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
 }
 
@@ -291,25 +291,38 @@ mod tests {
     #[test]
     fn a_key_is_bound_to_what_its_role_allows() {
         let now = Timestamp::UNIX_EPOCH;
-        let flaws = |key: NewKey| {
-            key.check(now).unwrap_err().into_iter().map(|flaw| (flaw.pointer, flaw.code)).collect::<Vec<_>>()
+        let errors = |key: NewKey| {
+            key.check(now)
+                .unwrap_err()
+                .into_iter()
+                .map(|error| (error.path.to_string(), error.code))
+                .collect::<Vec<_>>()
         };
         let kiosk = NewKey::of(Role::Kiosk, Some(merchant()), "  SFO A12 ");
         let located = NewKey { location: Some(" SFO-A ".into()), ..kiosk.clone() };
         assert_eq!(located.check(now).unwrap().location.as_deref(), Some("SFO-A"));
         assert_eq!(kiosk.clone().check(now).unwrap().label, "SFO A12");
-        assert_eq!(flaws(NewKey { merchant: None, ..kiosk.clone() }), [("/merchant", "required")]);
+        assert_eq!(errors(NewKey { merchant: None, ..kiosk.clone() }), [("/merchant".to_owned(), "required")]);
         assert_eq!(
-            flaws(NewKey { audience: Some("sfo-lounge".into()), ..kiosk.clone() }),
-            [("/audience", "not_allowed")]
+            errors(NewKey { audience: Some("sfo-lounge".into()), ..kiosk.clone() }),
+            [("/audience".to_owned(), "not_allowed")]
         );
-        assert_eq!(flaws(NewKey { label: "a\u{202E}b".into(), ..kiosk.clone() }), [("/label", "invalid_value")]);
-        assert_eq!(flaws(NewKey { location: Some("a\0b".into()), ..kiosk.clone() }), [("/location", "invalid_value")]);
-        assert_eq!(flaws(NewKey { expires_at: Some(now), ..kiosk }), [("/expires_at", "in_the_past")]);
-        assert_eq!(flaws(NewKey::of(Role::Operator, Some(merchant()), "x")), [("/merchant", "not_allowed")]);
+        assert_eq!(
+            errors(NewKey { label: "a\u{202E}b".into(), ..kiosk.clone() }),
+            [("/label".to_owned(), "invalid_value")]
+        );
+        assert_eq!(
+            errors(NewKey { location: Some("a\0b".into()), ..kiosk.clone() }),
+            [("/location".to_owned(), "invalid_value")]
+        );
+        assert_eq!(errors(NewKey { expires_at: Some(now), ..kiosk }), [("/expires_at".to_owned(), "in_the_past")]);
+        assert_eq!(
+            errors(NewKey::of(Role::Operator, Some(merchant()), "x")),
+            [("/merchant".to_owned(), "not_allowed")]
+        );
         let feeder = NewKey { location: Some("SFO".into()), ..NewKey::of(Role::Feeder, Some(merchant()), "x") };
-        assert_eq!(flaws(feeder), [("/location", "not_allowed")]);
+        assert_eq!(errors(feeder), [("/location".to_owned(), "not_allowed")]);
         let door = NewKey { audience: Some("SFO Lounge".into()), ..NewKey::of(Role::Door, Some(merchant()), "x") };
-        assert_eq!(flaws(door), [("/audience", "invalid_value")]);
+        assert_eq!(errors(door), [("/audience".to_owned(), "invalid_value")]);
     }
 }

@@ -1,7 +1,11 @@
 //! Access control, that is who may call, and for whom: merchants, API keys, roles and what each role may do.
 //!
+//! - `merchant`, `key`, `role`: a tenant, an API key and the permissions of a role; `principal`: the caller they make
+//! - `directory`: the handle; `snapshot`: what it answers from; `change`, `store`: its writes and its rows
+//! - `last_use`: when keys were last used, to the hour
+//!
 //! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
-//! I/O; the database stays the truth, and the row `directory` of `epochs` says when it moved.
+//! I/O; the database is the truth, and the row `directory` of `epochs` says when it moved.
 //!
 //! To let a role do something new, add a line to the table in `role.rs`; the doors ask for it by
 //! name and nothing else changes. To change what a key or a merchant is: the pure type (`key.rs`,
@@ -21,7 +25,7 @@ mod snapshot;
 mod store;
 
 pub use directory::Directory;
-pub use error::{AccessError, Flaw, Refused};
+pub use error::{AccessError, Refused};
 pub use key::{ApiKey, KeySecret, KeyStatus, NewKey};
 pub use merchant::{Merchant, UnknownZone};
 pub use principal::{Forbidden, Principal};

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn many_in_one_file_are_all_read_and_told_apart() {
+    fn many_in_one_file_are_all_read_and_distinguished() {
         let line = |size: u32| {
             let note = NOTE.replace("\n3\n", &format!("\n{size}\n"));
             serde_json::json!({"log": "cathay", "origin": "perkgate/log_1", "size": size, "checkpoint": note})

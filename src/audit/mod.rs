@@ -1,9 +1,9 @@
-//! The auditor of what the ledger wrote, read-only: `verify` holds the whole database, or exports of it, to its
+//! The auditor of what the ledger wrote, read-only: `verify` compares the whole database, or exports of it, with its
 //! signed logs.
 //!
 //! [`verify()`] reads one snapshot of the database and recomputes everything from the events:
 //! - `verify/log_scan.rs` goes through one log in the order of its index, wherever its events come from: dense
-//!   indexes, leaf hashes, columns, the root at every checkpoint, and what was kept from earlier
+//!   indexes, leaf hashes, columns, the root at every checkpoint, and the anchors kept from earlier
 //!   (`anchor.rs`);
 //! - `verify/expected_state.rs` reads what the events say and hands it to those that know a table
 //!   (`verify/tables/`): `merchants.rs`, `rules.rs` (each of whose `versions.rs`), `approvals.rs`, `keys.rs`,
@@ -11,12 +11,12 @@
 //!   `grants.rs` and `redemptions.rs` over all logs.
 //!
 //! [`verify_exports`] lets the same scan go through files (`verify/offline/`), offline. They have no tables, so
-//! what the events say is held together among them (`grant_lifecycle.rs` for grants, in the place of their
+//! the events are compared with each other (`grant_lifecycle.rs` for grants, in the place of their
 //! tables).
 //!
-//! Signatures are looked at where something rests on them alone: at the last checkpoint of a log and at
-//! anchors. The last one proves all before it, whose roots are compared; when it or a root turns out
-//! wrong, a database is searched again, every signature this time, for the first that is.
+//! Signatures are verified where nothing else proves the same: at the last checkpoint of a log and at
+//! anchors. The last one proves all before it, whose roots are compared; when it or a root is
+//! wrong, a second pass verifies every signature, to find the first wrong one.
 //!
 //! Memory does not grow with the events: events, checkpoints, grants and redemptions pass in pages,
 //! and the last two are compared as a `verify::tally::Tally` each, with a second, slower pass only when
@@ -31,10 +31,10 @@
 //! the table. To check a new kind of event against a table: its facts in `reader/body.rs`, an arm in
 //! `verify/expected_state.rs`. The kinds that nearly all events are of are read by `reader/canonical.rs`.
 //!
-//! Beside it, what an outsider keeps: `anchoring/` takes signed heads outside on a schedule, `receipt/`
+//! For outsiders: `anchoring/` copies signed heads outside on a schedule, `receipt/`
 //! examines the receipt of a check with nothing but a log key.
 //!
-//! No look at one database can find a history that was rewritten from some point on and
+//! No verification of a database alone can find a history that was rewritten from some point on and
 //! signed again with the log key, or a tail that was cut together with its checkpoints. A holder of
 //! an [`Anchor`] from outside finds both. For the same reason the log keys in the database are
 //! worth as much as the database: name the keys ([`Request::keys`]) to not depend on it.

@@ -26,7 +26,7 @@ pub(super) struct Args {
 enum Action {
     /// Show whether approval is required, and who asked to lift that.
     Show(MerchantFlag),
-    /// Require from now on that somebody other than its author approves a version before it decides.
+    /// Require from now on that someone other than its author approves a version before it decides.
     ///
     /// Lifting that takes two admin keys, with PUT /v1/approvals.
     Require(MerchantFlag),
@@ -65,7 +65,7 @@ impl fmt::Display for Approvals {
         if !self.required {
             return write_part!(f, "A version decides without anybody's approval");
         }
-        write_line!(f, "A version decides only after somebody other than its author has approved it")?;
+        write_line!(f, "A version decides only after someone other than its author has approved it")?;
         match &self.lift {
             Some(Lift { requested_by, requested_at, key_labels }) => {
                 let who = key_labels.get(requested_by).unwrap_or(requested_by);

@@ -35,7 +35,7 @@ enum Action {
     },
     /// Show a case with all there is to decide it by, and how it was decided.
     Show(OfCheck),
-    /// Contest a refusal in the name of whoever was refused: a person decides about it.
+    /// Contest a refusal in the name of the person who was refused: a person decides about it.
     Open {
         #[command(flatten)]
         of: OfCheck,

@@ -1,10 +1,10 @@
-//! A file of YAML or JSON that a person wrote, and the line for every spot in it.
+//! A file of YAML or JSON that a person wrote, and the line of every field in it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::{FieldError, FieldPath};
 use crate::foundation::json::{Json, JsonError, LooseJson};
 use crate::foundation::unicode::text_without_bom;
 use crate::foundation::yaml::{self, Mark, YamlError};
@@ -15,16 +15,6 @@ pub(super) struct Document {
     pub path: PathBuf,
     loose: LooseJson,
     text: String,
-}
-
-/// A fault in a file, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// None for standard input.
-    pub file: Option<PathBuf>,
-    pub mark: Option<Mark>,
-    /// Its pointer goes from the file's root.
-    pub issue: Issue,
 }
 
 impl Document {
@@ -57,14 +47,14 @@ impl Document {
         Self::of(path, text, read)
     }
 
-    fn of(path: &Path, text: String, read: Result<LooseJson, (Issue, Option<Mark>)>) -> Result<Self, CliError> {
+    fn of(path: &Path, text: String, read: Result<LooseJson, FieldError>) -> Result<Self, CliError> {
         let path = path.to_owned();
         match read {
             Ok(loose) => Ok(Self { path, loose, text }),
-            Err((issue, mark)) => {
-                let mark = mark.or_else(|| place_of(&text, &issue.pointer));
-                let file = named(&path);
-                Err(CliError::Faulty(vec![Fault { file, mark, issue }]))
+            Err(mut error) => {
+                error.path.position = error.path.position.or_else(|| position_of(&text, error.path.as_str()));
+                error.path.file = named(&path);
+                Err(CliError::Faulty(vec![error]))
             }
         }
     }
@@ -79,16 +69,16 @@ impl Document {
         &self.loose
     }
 
-    /// Issues whose pointers go from `root`, each with its place.
-    pub(super) fn faults(&self, root: &str, issues: Vec<Issue>) -> Vec<Fault> {
-        let pointers: Vec<String> = issues.iter().map(|issue| format!("{root}{}", issue.pointer)).collect();
+    /// The errors of what stands at `root` in this file, each with its position in it.
+    pub(super) fn located(&self, root: &str, errors: Vec<FieldError>) -> Vec<FieldError> {
+        let mut errors: Vec<FieldError> = errors.into_iter().map(|error| error.below(root)).collect();
+        let pointers: Vec<String> = errors.iter().map(|error| error.path.to_string()).collect();
         let marks = yaml::locate(&self.text, pointers.iter().map(String::as_str));
-        let fault = |(issue, pointer): (Issue, &String)| Fault {
-            file: named(&self.path),
-            mark: marks.get(pointer.as_str()).copied(),
-            issue: Issue { pointer: pointer.clone(), ..issue },
-        };
-        issues.into_iter().zip(&pointers).map(fault).collect()
+        for (error, pointer) in errors.iter_mut().zip(&pointers) {
+            error.path.file = named(&self.path);
+            error.path.position = marks.get(pointer.as_str()).copied();
+        }
+        errors
     }
 
     /// The lines that these pointers stand on, in their order.
@@ -103,7 +93,7 @@ fn is_yaml(path: &Path, text: &str) -> bool {
     if path == Path::new("-") { !text.trim_start().starts_with(['{', '[']) } else { has_yaml_name(path) }
 }
 
-/// The path by which complaints name a file.
+/// The path by which errors name a file; none of standard input.
 fn named(path: &Path) -> Option<PathBuf> {
     (path != Path::new("-")).then(|| path.to_owned())
 }
@@ -128,15 +118,16 @@ fn read_bounded(path: &Path, max_bytes: u64) -> Result<String, CliError> {
     Ok(text_without_bom(&text).to_owned())
 }
 
-fn of_yaml(YamlError { mark, fault }: YamlError) -> (Issue, Option<Mark>) {
-    (Issue { pointer: String::new(), code: "malformed", detail: fault.to_string() }, Some(mark))
+fn of_yaml(YamlError { mark, fault }: YamlError) -> FieldError {
+    let path = FieldPath { position: Some(mark), ..FieldPath::pointer("") };
+    FieldError { path, code: "malformed", detail: fault.to_string() }
 }
 
-fn of_json(error: &JsonError) -> (Issue, Option<Mark>) {
-    (Issue { pointer: error.pointer().to_owned(), code: "malformed", detail: error.to_string() }, None)
+fn of_json(error: &JsonError) -> FieldError {
+    FieldError::at(error.pointer(), "malformed", error.to_string())
 }
 
-/// A complaint about the whole of a text names its own line, or needs none.
-fn place_of(text: &str, pointer: &str) -> Option<Mark> {
+/// Finds the field in the text. An error about the whole of it names its own line, or needs none.
+fn position_of(text: &str, pointer: &str) -> Option<Mark> {
     if pointer.is_empty() { None } else { yaml::locate(text, [pointer]).remove(pointer) }
 }

@@ -151,7 +151,7 @@ impl fmt::Display for VoidResult {
         match self {
             Self { voided: 0, .. } => write_part!(f, "{grant} had been voided before: nothing was done"),
             Self { redeemed: 1.., .. } => {
-                write_part!(f, "{grant} is voided; a door had taken it, and what it used of limits stays used")
+                write_part!(f, "{grant} is voided; a door had taken it, and what it used of limits remains used")
             }
             Self { released: 1.., .. } => write_part!(f, "{grant} is voided; it had been released before"),
             _ => write_part!(f, "{grant} is voided"),

@@ -16,7 +16,7 @@ use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::{AccessError, ApiKey, KeyStatus, NewKey, Role};
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::foundation::web_origin::WebOrigin;
 use crate::scores::score::parse_instant;
@@ -195,7 +195,7 @@ struct Created {
     #[serde(flatten)]
     rest: KeyView,
     /// Pointers into the key.
-    warnings: Vec<Issue>,
+    warnings: Vec<FieldError>,
 }
 
 impl fmt::Display for Created {
@@ -220,7 +220,7 @@ impl fmt::Display for Created {
             }
         }
         for warning in &self.warnings {
-            write_line!(f, "warning   --{}: {}", warning.pointer.trim_start_matches('/'), warning.detail)?;
+            write_line!(f, "warning   --{}: {}", warning.path.as_str().trim_start_matches('/'), warning.detail)?;
         }
         write_part!(f, "{:<9} {}", "key", self.key)
     }

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_called_after_this_machine_is_told() {
+    fn a_log_called_after_this_machine_is_reported() {
         let unsaid = settings(&[]);
         let warning = warning_of_new(&unsaid, "cathay").unwrap();
         assert!(warning.contains("`127.0.0.1:8080/cathay` for good"), "{warning}");

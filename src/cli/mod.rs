@@ -75,7 +75,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Answer requests until told to stop.
+    /// Answer requests until a signal stops it.
     Serve(serve::Args),
     /// See it work: two real offers, one person let in, one turned away.
     Demo(demo::Args),
@@ -183,8 +183,8 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The settings for a command that does one thing and ends. It logs warnings only, unless told
-    /// otherwise.
+    /// The settings for a command that does one thing and ends. It logs warnings only, unless the
+    /// caller asks for more.
     ///
     /// # Errors
     /// [`CliError::Settings`] with all that is wrong.
@@ -207,7 +207,7 @@ impl Invocation {
         Ok(settings)
     }
 
-    /// The settings of a show: quiet, unless told otherwise, and what it writes to or tells comes from flags alone.
+    /// The settings of a show: quiet, unless asked for more, and what it writes to or says comes from flags alone.
     ///
     /// # Errors
     /// [`CliError::Settings`] with all that is wrong.
@@ -271,13 +271,13 @@ fn change_at(command: clap::Command, path: &[&str], change: &dyn Fn(clap::Comman
 /// Runs one command line. Exit codes: 0 done, 1 refused or failed, 2 usage.
 pub fn run(arguments: impl Iterator<Item = OsString>, doors: WebDoors) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
-    // Before clap has read anything: its own complaints have to be JSON too.
+    // Before clap has read anything: its own errors have to be JSON too.
     let output = Output { json: arguments.iter().any(|argument| argument == "--json") };
     let parsed = command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(told) if matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return match output::taken(told.print()) {
+        Err(help) if matches!(help.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return match output::taken(help.print()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     output.refuse(&error);

@@ -63,7 +63,7 @@ impl Invocation {
             }
             let done = work(&gateway).await;
             // A process that exits under the writer's feet leaves SQLite's write-ahead log behind,
-            // and whoever then copies the database file alone copies it without the last changes.
+            // and a copy of the database file alone that is made then is without the last changes.
             let (ended, database) = (gateway.ledger.ended(), gateway.database.clone());
             drop(gateway);
             if tokio::time::timeout(ENDING, ended).await.is_err() {

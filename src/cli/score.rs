@@ -98,11 +98,12 @@ struct Imported {
     stale: u64,
     rejected: u64,
     /// The first of them; the counts are whole.
-    errors: Vec<Fault>,
+    errors: Vec<RejectedLine>,
 }
 
+/// A line of a feed that was not taken.
 #[derive(Serialize)]
-struct Fault {
+struct RejectedLine {
     line: u64,
     code: &'static str,
     detail: String,
@@ -111,8 +112,8 @@ struct Fault {
 impl From<ImportReport> for Imported {
     fn from(report: ImportReport) -> Self {
         let ImportReport { accepted, unchanged, stale, rejected, errors } = report;
-        let fault = |LineError { line, fault }| Fault { line, code: fault.code(), detail: fault.to_string() };
-        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(fault).collect() }
+        let listed = |LineError { line, fault }| RejectedLine { line, code: fault.code(), detail: fault.to_string() };
+        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(listed).collect() }
     }
 }
 
@@ -127,7 +128,7 @@ impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, unchanged, stale, rejected, errors } = self;
         write_line!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
-        for Fault { line, code, detail } in errors {
+        for RejectedLine { line, code, detail } in errors {
             write_line!(f, "  line {line}: {detail} ({code})")?;
         }
         if errors.iter().any(|it| it.code == LineFault::Header.code()) {

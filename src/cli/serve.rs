@@ -1,4 +1,4 @@
-//! `perkgate serve`: answers requests until it is told to stop.
+//! `perkgate serve`: answers requests until a signal stops it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -30,16 +30,16 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
     let served = runtime.block_on(async {
         let running = Running::start(settings, args.migrate, invocation).await?;
         let stop = CancellationToken::new();
-        let (told, signal) = (stop.clone(), stop_signal());
+        let (stopped, signal) = (stop.clone(), stop_signal());
         tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
         tokio::spawn(warn_of_log_origins(running.gateway.clone()));
         tokio::spawn(async move {
             signal.await;
-            told.cancel();
+            stopped.cancel();
         });
         running.until(stop).await
     });
-    // Without this it would wait for good for whoever still reads from a database that hangs.
+    // Without this it would wait for good for a thread that still reads from a database that hangs.
     runtime.shutdown_timeout(LAST_WORDS);
     served?;
     Ok(Completion::Succeeded)
@@ -79,7 +79,7 @@ impl Running {
         let listener = bind("listen", settings.server.listen)?;
         let address = listener.local_addr()?;
         let issuer = settings.server.issuer_at(address);
-        // Recorded whether or not somebody listens: the listener may come with the next start only.
+        // Recorded whether or not anyone listens: the listener may come with the next start only.
         let recorded = Metrics::start()?;
         let metrics = match settings.server.metrics_listen {
             Some(address) => Some(bind("metrics_listen", address)?),
@@ -100,11 +100,11 @@ impl Running {
         let recorded = self.gateway.ledger.ended();
         let database = self.gateway.database.clone();
         // Without its writer the gateway can grant nothing and only a new start mends it.
-        let (died, told) = (self.gateway.ledger.ended(), stop.clone());
+        let (died, stopped) = (self.gateway.ledger.ended(), stop.clone());
         let until = async move {
             tokio::select! {
                 () = died => tracing::error!("the ledger's thread has ended: stopping"),
-                () = told.cancelled() => {}
+                () = stopped.cancelled() => {}
             }
         };
         // Nobody may ever ask for them, and they must not grow without bound either.
@@ -123,7 +123,7 @@ impl Running {
 }
 
 /// SIGTERM, SIGHUP or Ctrl-C. It listens from the call on, and not only once it is awaited. A SIGHUP that is
-/// ignored, as under `nohup`, stays ignored.
+/// ignored, as under `nohup`, remains ignored.
 pub(super) fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (interrupted, terminated) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));

@@ -38,7 +38,7 @@ enum Action {
     ///
     /// It can't be undone. The log goes on proving every event, and nobody can tell any more whose they
     /// were. Tokens that are out open doors until they expire: void their grants first if they
-    /// shouldn't. Limits begin anew for whoever comes back, and a feed that still has the person brings
+    /// shouldn't. Limits begin again for someone who comes back, and a feed that still has the person brings
     /// them back: take them out of it first. Backups hold the row, sealed, until you let them expire.
     Erase {
         #[command(flatten)]
@@ -118,7 +118,7 @@ impl fmt::Display for ErasureView {
         }
         write_line!(f, "; {scores} scores deleted, {referrals_closed} open referrals closed")?;
         if !limits_restarted.is_empty() {
-            write_line!(f, "Whoever comes back begins these limits anew:")?;
+            write_line!(f, "For someone who comes back these limits begin again:")?;
             write_block(f, &limits(limits_restarted))?;
         }
         if !purged {

@@ -2,7 +2,7 @@
 //!
 //! A list of rows has another text for each number of them, so it is prepared again each time: one
 //! more round trip, and the server parses and plans thousands of parameters. With `unnest` the text
-//! stays the same, and the statement is prepared once a connection.
+//! is always the same, and the statement is prepared once a connection.
 
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 

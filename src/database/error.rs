@@ -1,4 +1,4 @@
-//! A database's answers other than rows, told apart by what the caller should do.
+//! A database's answers other than rows, distinguished by what the caller should do.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
@@ -111,7 +111,7 @@ impl From<Error> for DatabaseError {
             Error::NotFound => Self::NotFound,
             Error::DatabaseError(kind, detail) => {
                 let message = detail.message();
-                // PostgreSQL's errors are told apart by their SQLSTATE, which is what the kind is made of, and never by
+                // PostgreSQL's errors are distinguished by their SQLSTATE, which is what the kind is made of, and never by
                 // their text: it is in the server's language.
                 match kind {
                     DatabaseErrorKind::UniqueViolation => {

@@ -1,9 +1,9 @@
 //! A SQLite database as the files that it is: made for their owner alone, explained where they can't be used,
-//! and told apart from others at the same path.
+//! and distinguished from others at the same path.
 //!
 //! Nothing here opens a file that may be in use. POSIX takes all of a process's locks off a file as soon as the
 //! process closes any descriptor of it, SQLite's locks among them (sqlite.org/howtocorrupt.html, 2.2); so files
-//! are told apart by `stat` alone, by device and inode.
+//! are distinguished by `stat` alone, by device and inode.
 
 use std::fs::{Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -131,18 +131,18 @@ pub(super) fn prepare(path: &Path) -> Result<(), FileFault> {
     }
 }
 
-/// SQLite's complaint about the file at `path` in words that lead somewhere; `None` when it is about something else.
-pub(super) fn explain(path: &Path, complaint: &str) -> Option<FileFault> {
+/// SQLite's error about the file at `path` in words that lead somewhere; `None` when it is about something else.
+pub(super) fn explain(path: &Path, message: &str) -> Option<FileFault> {
     if let Err(fault) = check(path) {
         return Some(fault);
     }
-    let says = |words: &str| complaint.to_ascii_lowercase().contains(words);
+    let says = |words: &str| message.to_ascii_lowercase().contains(words);
     if says("not a database") {
         Some(FileFault::Foreign(path.to_owned()))
     } else if says("readonly") || says("read-only") {
         Some(FileFault::ReadOnly(path.to_owned()))
     } else if says("unable to open") || says("permission") || says("authorization") {
-        Some(denied(path, &complaint))
+        Some(denied(path, &message))
     } else {
         None
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_can_be_no_database_is_told_why() {
+    fn a_path_that_can_be_no_database_is_explained() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         std::fs::write(path("file"), "").unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_at_the_path_are_told_from_those_that_were_opened() {
+    fn other_files_at_the_path_are_distinguished_from_those_that_were_opened() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         std::fs::write(path("db"), "1").unwrap();

@@ -1,7 +1,7 @@
 //! An in-process snapshot of some tables that follows the database by an epoch.
 //!
 //! A writer bumps the epoch's row in its own transaction. A reader compares epochs: at once after
-//! its own change, every 500 ms always, and when told to (a request to refresh).
+//! its own change, every 500 ms always, and at a request to refresh.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -175,7 +175,7 @@ impl<T: Default + Send + Sync + 'static> ReplicatedSnapshot<T> {
         Ok(self.now().epoch == Some(epoch))
     }
 
-    /// Sets how the other replicas are told of an own change. The first one given counts.
+    /// Sets how an own change is announced to the other replicas. The first one given counts.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         let _ = self.inner.announce.set(Box::new(announce));
     }

@@ -78,7 +78,7 @@ impl Guard {
             tracing::error!(
                 reason = mismatch.code(),
                 remedy = mismatch.remedy(),
-                "{mismatch}: nothing is recorded from now on, until this process is started anew"
+                "{mismatch}: nothing is recorded from now on, until this process is restarted"
             );
         }
         DatabaseError::Mismatch(self.mismatch().cloned().unwrap_or(mismatch))
@@ -138,7 +138,7 @@ impl Database {
     /// Checks that the database is the one that was opened, and that nobody has written over its file.
     ///
     /// # Errors
-    /// [`DatabaseError::Mismatch`]; others when that can't be told.
+    /// [`DatabaseError::Mismatch`]; others when that can't be found out.
     pub fn inspect(&self) -> Result<(), DatabaseError> {
         let guard = &self.inner.guard;
         let stamp = guard.look()?;

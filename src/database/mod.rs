@@ -3,6 +3,12 @@
 //! `Database::read` and `Database::write` hop once to the blocking pool and hand out a plain
 //! `&mut AnyConnection`. A write is one transaction; returning `Err` rolls it back.
 //!
+//! - `pool`, `connection`, `session`, `turn`: connections, transactions with a deadline, and the order of writers
+//! - `file`, `read_only`, `scrub`: a SQLite database's files; `postgres`: what a PostgreSQL session must offer
+//! - `schema`, `columns`, `migrate`, `blank`: the tables, statements over many rows, and the schema brought up to date
+//! - `followed`: a snapshot in memory that follows some tables by an epoch
+//! - `guard`, `mismatch`: the check that the database is still the one that the process began with
+//!
 //! To change the schema, add one migration under the same name to `migrations/postgres` and to
 //! `migrations/sqlite`, with an `up.sql` and a `down.sql` each, and mend `schema.rs`. Types are
 //! portable only: text, bigint, integer, boolean, bytes; times are microseconds UTC. A migration
@@ -46,7 +52,7 @@ use turn::WriteTurns;
 
 use crate::telemetry::Outage;
 
-/// The longest time a caller waits for a connection before it is told to come back later.
+/// The longest time a caller waits for a connection before the answer is to come back later.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The database of one gateway; cheap to clone.
@@ -61,7 +67,7 @@ struct Inner {
     /// None once it is closed.
     pools: ArcSwapOption<Pools>,
     /// On SQLite one connection for as long as this is open: with the last one of all processes the write-ahead log
-    /// goes, and the next makes another, which could not be told from one that was deleted.
+    /// goes, and the next makes another, which would look like one that was deleted.
     keeper: Mutex<Option<AnyConnection>>,
     turns: WriteTurns,
 }
@@ -240,7 +246,7 @@ impl Database {
 
     /// Closes it in good order: on SQLite all that was written is then in the database's file, though a thread that hangs
     /// should hold a connection, and its write-ahead log is deleted unless someone has it open. A caller that still
-    /// asks is told that it was interrupted.
+    /// asks gets the answer that it was interrupted.
     pub fn close(&self) {
         self.inner.close(true);
     }

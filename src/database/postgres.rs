@@ -26,7 +26,7 @@ const HOLDERS: usize = 3;
 /// - `idle_in_transaction_session_timeout`: a process that was frozen (`SIGSTOP`, a paused machine, a cut network)
 ///   in the middle of a transaction holds the log heads, and all other replicas wait for them. The server ends
 ///   its session then. A session that only reads holds nothing that others wait for.
-/// - `tcp_…`: the same for a server that sends to a peer that is gone.
+/// - `tcp_…`: the same for a server that sends to a peer that is not there any more.
 ///
 /// Those that not every version has are set where they are.
 pub(super) fn set_up(conn: &mut PgConnection, purpose: ConnectionUse) -> Result<(), DatabaseError> {

@@ -230,7 +230,7 @@ fn run<T, E>(
         Ok(value) => {
             let _ = steps.send(Step::Worked(value));
             if stage.compare_exchange(WORKING, COMMITTING, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                // Nobody waits any more, and they were told that nothing is kept: closing rolls back.
+                // Nobody waits any more, and the caller's answer was that nothing is kept: closing rolls back.
                 return;
             }
             match connection::commit(&mut conn) {

@@ -553,7 +553,7 @@ mod tests {
         }
         let terminal = r#"{"terminal":"A"}"#;
         assert!(decide(&refer, &facts(Some("41"), terminal), at(NOON)).is_granted());
-        // What is no judgement of the person's merits stays a refusal.
+        // What is no judgement of the person's merits is a refusal as before.
         for (score, now) in [(None, NOON), (Some("50"), "2026-05-09T12:00:00Z"), (Some("37"), "2026-05-11T12:00:00Z")] {
             assert_eq!(decide(&refer, &facts(score, terminal), at(now)).decision, Decision::Denied, "{now}");
         }

@@ -6,7 +6,8 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use crate::foundation::decimal::{Decimal, DecimalError};
-use crate::foundation::document::{Issue, Issues, Spot, below};
+use crate::foundation::document::{FieldErrors, Node, below};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkId;
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::subject::SubjectRef;
@@ -105,8 +106,8 @@ impl Context {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
-        Self::read_whole(&Spot::root(json))
+    pub fn parse(json: &Json) -> Result<Self, Vec<FieldError>> {
+        Self::read_whole(&Node::root(json))
     }
 
     /// Reads a context whose numbers may be finer or larger than any that rules compare: which of them matter,
@@ -114,70 +115,68 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::parse`].
-    pub fn parse_loose(loose: &LooseJson) -> Result<Self, Vec<Issue>> {
+    pub fn parse_loose(loose: &LooseJson) -> Result<Self, Vec<FieldError>> {
         let LooseJson { json, inexact } = loose;
-        let (mut issues, mut numbers) = (Issues::default(), BTreeMap::new());
+        let (mut errors, mut numbers) = (FieldErrors::default(), BTreeMap::new());
         for (pointer, error) in inexact {
             match pointer.strip_prefix('/') {
                 Some(name) if name != PARTY && is_context_name(name) => {
                     numbers.insert(name.to_owned(), *error);
                 }
-                _ => issues.add(pointer, "invalid_value", format!("this number can't be taken: {error}")),
+                _ => errors.add(pointer, "invalid_value", format!("this number can't be taken: {error}")),
             }
         }
-        let context = Self::read(&Spot::root(json), &mut issues);
-        issues.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
+        let context = Self::read(&Node::root(json), &mut errors);
+        errors.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
     }
 
     /// Checks that all numbers that `rule` looks at can be taken as they are.
     ///
     /// # Errors
     /// Each that can't.
-    pub fn check_for(&self, rule: &Rule) -> Result<(), Vec<Issue>> {
+    pub fn check_for(&self, rule: &Rule) -> Result<(), Vec<FieldError>> {
         let looked_at = self.inexact.iter().filter(|(name, _)| rule.attributes().contains(*name));
-        let issue = |(name, error): (&String, &DecimalError)| Issue {
-            pointer: below("", name),
-            code: "invalid_value",
-            detail: format!("the rule looks at this number, and {error}"),
+        let error = |(name, error): (&String, &DecimalError)| {
+            FieldError::at(below("", name), "invalid_value", format!("the rule looks at this number, and {error}"))
         };
-        let issues: Vec<_> = looked_at.map(issue).collect();
-        if issues.is_empty() { Ok(()) } else { Err(issues) }
+        let errors: Vec<_> = looked_at.map(error).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Reads a context that was taken before, by whichever build.
     ///
     /// # Errors
     /// As [`Context::parse`].
-    pub fn stored(json: &Json) -> Result<Self, Vec<Issue>> {
-        Self::read_whole(&Spot::stored(json))
+    pub fn stored(json: &Json) -> Result<Self, Vec<FieldError>> {
+        Self::read_whole(&Node::stored(json))
     }
 
-    fn read_whole(spot: &Spot<'_>) -> Result<Self, Vec<Issue>> {
-        let mut issues = Issues::default();
-        let context = Self::read(spot, &mut issues);
-        issues.unless_any(context)
+    fn read_whole(node: &Node<'_>) -> Result<Self, Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        let context = Self::read(node, &mut errors);
+        errors.unless_any(context)
     }
 
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let given = spot.members(issues)?;
+    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let given = node.members(errors)?;
         if given.len() > MAX_MEMBERS {
-            return spot.refuse(issues, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
+            return node.refuse(errors, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
         }
         let mut context = Self::default();
         for (name, _) in given {
             if !is_context_name(name) {
                 // The name itself isn't sent back: it can be long, or look like another.
-                issues.add(spot.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
+                errors.add(node.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
                 continue;
             }
             // A member that is null is one that isn't there.
-            let Some(value) = spot.member(name).filter(|value| *value.json() != Json::Null) else { continue };
+            let Some(value) = node.member(name).filter(|value| *value.json() != Json::Null) else { continue };
             if name == PARTY
-                && let Some(party) = value.whole(1..=MAX_PARTY, issues)
+                && let Some(party) = value.whole(1..=MAX_PARTY, errors)
             {
                 context.party = party.unsigned_abs();
             }
-            if check_value(&value, issues).is_some() {
+            if check_value(&value, errors).is_some() {
                 context.members.insert(name.clone(), value.json().clone());
             }
         }
@@ -203,16 +202,16 @@ impl Context {
     }
 }
 
-fn check_value(spot: &Spot<'_>, issues: &mut Issues) -> Option<()> {
-    match spot.json() {
-        Json::Text(_) => spot.text(issues).map(|_| ()),
+fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
+    match node.json() {
+        Json::Text(_) => node.text(errors).map(|_| ()),
         Json::List(_) => {
-            let texts: Vec<_> = spot.list(0..=MAX_LIST, issues)?.iter().map(|item| item.text(issues)).collect();
+            let texts: Vec<_> = node.list(0..=MAX_LIST, errors)?.iter().map(|item| item.text(errors)).collect();
             texts.into_iter().collect::<Option<Vec<_>>>().map(|_| ())
         }
         Json::Number(_) | Json::Bool(_) => Some(()),
         Json::Object(_) | Json::Null => {
-            issues.add(spot.pointer(), "wrong_type", "use text, a number, true or false, or a list of texts");
+            errors.add(node.pointer(), "wrong_type", "use text, a number, true or false, or a list of texts");
             None
         }
     }
@@ -243,7 +242,7 @@ impl Facts {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Context, Vec<Issue>> {
+    fn parse(text: &str) -> Result<Context, Vec<FieldError>> {
         Context::parse(&Json::parse(text).unwrap())
     }
 
@@ -287,15 +286,15 @@ mod tests {
         let context = loose(r#"{"lat":37.61882,"lon":1e400,"seat":12}"#).unwrap();
         assert_eq!(context.check_for(&rule("seat")), Ok(()));
         for (name, why) in [("lat", "it has more than three decimals"), ("lon", "it is not a plain decimal number")] {
-            let issues = context.check_for(&rule(name)).unwrap_err();
+            let errors = context.check_for(&rule(name)).unwrap_err();
             let detail = format!("the rule looks at this number, and {why}");
-            assert_eq!(issues, [Issue { pointer: format!("/{name}"), code: "invalid_value", detail }]);
+            assert_eq!(errors, [FieldError::at(format!("/{name}"), "invalid_value", detail)]);
         }
         assert_eq!(context.names().collect::<Vec<_>>(), ["seat", "lat", "lon"]);
         for (text, pointer) in
             [(r#"{"party":1.00001}"#, "/party"), (r#"{"tags":["a",1.00001]}"#, "/tags/1"), ("1.00001", "")]
         {
-            assert_eq!(loose(text).unwrap_err()[0].pointer, pointer, "{text}");
+            assert_eq!(loose(text).unwrap_err()[0].path.as_str(), pointer, "{text}");
         }
     }
 
@@ -317,8 +316,8 @@ mod tests {
             (format!(r#"{{"a":[{}]}}"#, vec!["\"x\""; 21].join(",")), "/a", "too_many"),
             (format!("{{{}}}", many.join(",")), "", "too_many"),
         ] {
-            let issues = parse(&text).expect_err(&text);
-            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text}");
+            let errors = parse(&text).expect_err(&text);
+            assert_eq!((errors[0].path.as_str(), errors[0].code), (pointer, code), "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! - `decide`: the function; `evaluate`: the truth of a condition (Kleene's three values)
 //! - `decided`: its answer, which is carried as it is from here into the log, to the caller and back
 //! - `facts`: what is known; `reason`: why it came out so; `remedy`: what would have changed it
-//! - `trace`: the decision taken apart
+//! - `trace`: a decision explained step by step
 //!
 //! Most reasons are decided in `decide`; a limit refuses in `ledger::write::arithmetic`, a paused perk in
 //! `eligibility::checker`, and a person grants in `eligibility::referral_decision`.
@@ -14,7 +14,7 @@
 //!
 //! To add a reason: a code in [`reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted it in
 //! `remedy.rs`, which `eligibility::subject_access` tells the person. Codes are never renamed, and no sentence may let a
-//! score be read out of it. `.github/CONTRIBUTING.md` lists the tests that want to know of it.
+//! score be read out of it. `.github/CONTRIBUTING.md` lists the tests to extend.
 
 pub mod decide;
 pub mod decided;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backtest::Backtest;
 use super::replay::{Replay, Subject};
-use super::rule_selection::{Choice, Chosen, TrialError, choose, longest_stays, rule_of};
+use super::rule_selection::{Choice, Chosen, TrialError, choose, longest_max_stays, rule_of};
 use super::runs::{Run, RunPermit, RunProgress, Runs};
 use super::simulated_limits::{Counters, Since};
 use crate::access::Merchant;
@@ -64,8 +64,8 @@ impl Backtester {
         let Chosen { perk, version, rule, .. } =
             choose(&self.catalog, &self.scores, &merchant.id, &perk, choice).await?;
         let permit = self.runs.begin(&merchant.id)?;
-        let stays = longest_stays(&self.catalog, &merchant.id, &perk, &rule).await?;
-        let since = match Counters::since(&rule, from, &stays) {
+        let max_stays = longest_max_stays(&self.catalog, &merchant.id, &perk, &rule).await?;
+        let since = match Counters::since(&rule, from, &max_stays) {
             Since::Beginning => None,
             Since::At(at) => Some(at),
         };

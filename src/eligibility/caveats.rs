@@ -94,7 +94,7 @@ pub(super) fn limits_not_known(limits: &[String], at: Timestamp) -> Option<Warni
     (!limits.is_empty()).then(|| Warning {
         code: "limits_not_known",
         detail: format!(
-            "What had been used of {names} by {at} can't be told any more: the bodies of checks that counted were \
+            "What had been used of {names} by {at} is not known any more: the bodies of checks that counted were \
              pruned from the log. This is what is decided without."
         ),
     })

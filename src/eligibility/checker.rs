@@ -12,8 +12,8 @@ use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::Reason;
 use crate::foundation::clock::Clock;
-use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::keyring::Keyring;
@@ -101,7 +101,7 @@ pub enum CheckError {
     Token(#[from] TokenError),
     /// A part of the context that the rule looks at can't be taken.
     #[error("the context can't be taken")]
-    Context(Vec<Issue>),
+    Context(Vec<FieldError>),
 }
 
 /// Answers questions; cheap to clone.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::subject_access::{Held, PersonalRecord, ToldEvent};
+use super::subject_access::{ExplainedEvent, Held, PersonalRecord};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
@@ -142,9 +142,9 @@ impl From<ScoreHeld> for DisclosedScore {
     }
 }
 
-impl From<ToldEvent> for DisclosedEvent {
-    fn from(told: ToldEvent) -> Self {
-        let ToldEvent { event, explanation, would_have_changed } = told;
+impl From<ExplainedEvent> for DisclosedEvent {
+    fn from(explained: ExplainedEvent) -> Self {
+        let ExplainedEvent { event, explanation, would_have_changed } = explained;
         let (event, personal) = (event.event, event.personal);
         Self {
             kind: event.kind,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::replay::granting;
-use super::rule_selection::{Chosen, TrialError, longest_stays};
+use super::rule_selection::{Chosen, TrialError, longest_max_stays};
 use super::runs::compute;
-use super::simulated_limits::{Asking, Counters, Since, Stays, Timeline};
+use super::simulated_limits::{Asking, Counters, MaxStays, Since, Timeline};
 use super::simulator::Simulator;
 use crate::decision::decided::Decided;
 use crate::foundation::ids::PerkId;
@@ -34,9 +34,9 @@ impl Simulator {
     pub(super) async fn recount(&self, chosen: &Chosen, entry: CheckEntry) -> Result<Recounted, TrialError> {
         let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
         let subject = self.ledger.reader().pseudonym_of(entry.clone()).await?;
-        let stays = longest_stays(&self.catalog, merchant, perk, rule).await?;
+        let max_stays = longest_max_stays(&self.catalog, merchant, perk, rule).await?;
         let counters = Counters::of_check(rule, &entry.claims, &subject);
-        let since = match Counters::since(rule, at, &stays) {
+        let since = match Counters::since(rule, at, &max_stays) {
             Since::Beginning => None,
             Since::At(since) => Some(since),
         };
@@ -51,7 +51,7 @@ impl Simulator {
             other_perks: counters.are_across_perks(),
             person: is_own.then(|| subject.clone()),
         };
-        let mut recount = Recount { rule: rule.clone(), perk: perk.id.clone(), at, stays, counters, gap: None };
+        let mut recount = Recount { rule: rule.clone(), perk: perk.id.clone(), at, max_stays, counters, gap: None };
         while stretch.from < stretch.before {
             let page = self.ledger.reader().past_events(merchant, stretch, &interest).await?;
             stretch.from = page.next;
@@ -82,7 +82,7 @@ struct Recount {
     rule: Arc<Rule>,
     perk: PerkId,
     at: Timestamp,
-    stays: Stays,
+    max_stays: MaxStays,
     counters: Counters,
     /// The latest check before the instant whose body was pruned, and with it what it used.
     gap: Option<Timestamp>,
@@ -113,7 +113,7 @@ impl Recount {
     fn unknown(&self) -> Vec<String> {
         let Some(gap) = self.gap else { return Vec::new() };
         let reaches = |since| matches!(since, Since::At(since) if since <= gap);
-        let limits = self.rule.limits().iter().filter(|limit| reaches(Since::of(limit, self.at, &self.stays)));
+        let limits = self.rule.limits().iter().filter(|limit| reaches(Since::of(limit, self.at, &self.max_stays)));
         limits.map(|limit| limit.id.clone()).collect()
     }
 }

@@ -11,7 +11,7 @@
 //! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it
 //! - `exporter`: a log as a file, and the event that says so
 //!
-//! A rule that learns to ask for something new is taught to the trials too: their matches are exhaustive, so the compiler
+//! When rules can look at something new, the trials have to supply it too: their matches are exhaustive, so the compiler
 //! lists the places.
 
 pub mod backtest;

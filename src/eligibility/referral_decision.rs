@@ -214,7 +214,7 @@ impl Checker {
         let corrupt = |detail: String| PerkError::from(DatabaseError::Corrupt { what: "rule", detail });
         let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
         let rule = Rule::stored(&json, perk.as_str())
-            .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+            .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?;
         Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
     }
 

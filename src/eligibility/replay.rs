@@ -321,8 +321,8 @@ fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<
     members.retain(|(name, _)| name != PARTY);
     let party = i64::try_from(check.party).map_err(|e| DatabaseError::corrupt("party", e))?;
     members.push((PARTY.to_owned(), Json::whole(party)));
-    let context = Context::stored(&Json::Object(members)).map_err(|issues| {
-        DatabaseError::corrupt("context", issues.into_iter().map(|issue| issue.detail).next().unwrap_or_default())
+    let context = Context::stored(&Json::Object(members)).map_err(|errors| {
+        DatabaseError::corrupt("context", errors.into_iter().map(|error| error.detail).next().unwrap_or_default())
     })?;
     let score = check.decided.score.as_ref().filter(|_| of.rule.looks_at_score());
     Ok(Facts {

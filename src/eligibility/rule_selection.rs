@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::simulated_limits::Stays;
+use super::simulated_limits::MaxStays;
 use crate::database::DatabaseError;
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug, SourceName};
 use crate::foundation::json::Json;
 use crate::ledger::LedgerError;
@@ -42,14 +42,14 @@ pub enum TrialError {
     Database(#[from] DatabaseError),
     /// The version's score source is not there any more.
     #[error("version {version} asks for the score source `{source_name}`, which is not there")]
-    SourceGone { version: i32, source_name: SourceName },
+    SourceMissing { version: i32, source_name: SourceName },
     #[error("no condition of this rule looks at a score, so there is nobody to count: simulate one subject instead")]
     NoScore,
     #[error("the value is off the source's scale, {minimum} to {maximum}")]
     OffScale { minimum: Decimal, maximum: Decimal },
     /// A part of the context that the rule looks at can't be taken.
     #[error("the context can't be taken")]
-    Context(Vec<Issue>),
+    Context(Vec<FieldError>),
     #[error("{}", ScoreFault::Unobserved)]
     Unobserved,
     #[error("the period ends before it begins")]
@@ -98,7 +98,7 @@ pub(super) async fn choose(
         Some(policy) => match (scores.find_source(merchant, &policy.source).await?, version) {
             (Some(source), _) => Some(source).filter(|_| rule.looks_at_score()),
             (None, Some(version)) => {
-                return Err(TrialError::SourceGone { version, source_name: policy.source.clone() });
+                return Err(TrialError::SourceMissing { version, source_name: policy.source.clone() });
             }
             (None, None) => return Err(PerkError::Rule(vec![unknown_source(&policy.source)]).into()),
         },
@@ -117,36 +117,33 @@ pub(super) async fn rule_of(
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&rule).map_err(|e| corrupt(e.to_string()))?;
     Ok(Rule::stored(&json, perk.slug.as_str())
-        .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?)
+        .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?)
 }
 
 /// The longest time guests could stay, by limit, under any version of the perk: what they
 /// were granted under one goes on counting under the next.
-pub(super) async fn longest_stays(
+pub(super) async fn longest_max_stays(
     catalog: &Catalog,
     merchant: &MerchantId,
     perk: &Perk,
     rule: &Rule,
-) -> Result<Stays, TrialError> {
-    let mut stays = Stays::new();
+) -> Result<MaxStays, TrialError> {
+    let mut max_stays = MaxStays::new();
     if !rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. })) {
-        return Ok(stays);
+        return Ok(max_stays);
     }
     for version in 1..=perk.latest_version {
         for limit in rule_of(catalog, merchant, perk, version).await?.limits() {
             if let Window::Concurrent { max_stay } = limit.window {
-                let longest = stays.entry(limit.id.clone()).or_insert(max_stay);
+                let longest = max_stays.entry(limit.id.clone()).or_insert(max_stay);
                 *longest = (*longest).max(max_stay);
             }
         }
     }
-    Ok(stays)
+    Ok(max_stays)
 }
 
-fn unknown_source(source: &SourceName) -> Issue {
-    Issue {
-        pointer: "/score/source".to_owned(),
-        code: "unknown_source",
-        detail: format!("there is no score source `{source}`: make it first, with its scale"),
-    }
+fn unknown_source(source: &SourceName) -> FieldError {
+    let detail = format!("there is no score source `{source}`: make it first, with its scale");
+    FieldError::at("/score/source", "unknown_source", detail)
 }

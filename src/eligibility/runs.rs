@@ -70,7 +70,7 @@ impl RunThread {
         let (jobs, taken) = mpsc::channel::<Job>();
         std::thread::Builder::new().name("run".to_owned()).spawn(move || {
             for job in taken {
-                // A run that fails must not take the thread from the next one; its caller finds the answer gone.
+                // A run that fails must not take the thread from the next one; its caller gets no answer.
                 let _ = catch_unwind(AssertUnwindSafe(job));
             }
         })?;

@@ -40,7 +40,7 @@ pub struct PersonalRecord {
     pub person: Option<Person>,
     /// With the first part only.
     pub held: Option<Held>,
-    pub events: Vec<ToldEvent>,
+    pub events: Vec<ExplainedEvent>,
     /// Where to go on.
     pub next: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct Held {
 
 /// Something that happened, and of a check why.
 #[derive(Debug, Clone)]
-pub struct ToldEvent {
+pub struct ExplainedEvent {
     pub event: PersonalEvent,
     /// The reasons as sentences, with the person's own values.
     pub explanation: Vec<String>,
@@ -122,17 +122,17 @@ impl SubjectAccess {
         let page = self.ledger.reader().personal_events(&merchant.id, &person, cursor, most).await?;
         let (mut zones, mut events) = (HashMap::new(), Vec::with_capacity(page.events.len()));
         for event in page.events {
-            events.push(self.told(merchant, event, &mut zones).await?);
+            events.push(self.explained(merchant, event, &mut zones).await?);
         }
         Ok(PersonalRecord { person: Some(person), held, events, next: page.next })
     }
 
-    async fn told(
+    async fn explained(
         &self,
         merchant: &Merchant,
         event: PersonalEvent,
         zones: &mut HashMap<(String, i32), TimeZone>,
-    ) -> Result<ToldEvent, DisclosureError> {
+    ) -> Result<ExplainedEvent, DisclosureError> {
         let explanation = event.reasons.iter().map(Reason::message).collect();
         let mut would_have_changed = Vec::new();
         if !event.reasons.is_empty() {
@@ -144,7 +144,7 @@ impl SubjectAccess {
             would_have_changed = event.reasons.iter().filter_map(|reason| remedy(reason, &zone)).collect();
             zones.insert(key, zone);
         }
-        Ok(ToldEvent { event, explanation, would_have_changed })
+        Ok(ExplainedEvent { event, explanation, would_have_changed })
     }
 
     /// The zone of the rule that decided.
@@ -159,7 +159,7 @@ impl SubjectAccess {
         };
         let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
         let rule = Rule::stored(&json, perk)
-            .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+            .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?;
         Ok(rule.time_zone().clone())
     }
 }

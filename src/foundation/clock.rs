@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub enum Clock {
     /// The operating system's clock.
     System,
-    /// A clock that moves only when told to; microseconds since the Unix epoch.
+    /// A clock that moves only when it is set; microseconds since the Unix epoch.
     Fixed(Arc<AtomicI64>),
 }
 

@@ -1,34 +1,22 @@
-//! Reads a [`Json`] document field by field and keeps every complaint, each with its JSON pointer.
+//! Reads a [`Json`] document field by field and keeps every error, each with its JSON pointer.
 
 use std::ops::RangeInclusive;
 
-use serde::Serialize;
-
 use super::decimal::Decimal;
+use super::field_error::FieldError;
 use super::json::{Json, push_pointer};
 use super::unicode::find_invisible;
 
 /// The longest text a rule or a context may hold, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256;
-/// Complaints beyond these are dropped: a body made of nonsense must not come back larger.
-const MAX_ISSUES: usize = 50;
+/// Errors beyond these are dropped: a body made of nonsense must not come back larger.
+const MAX_ERRORS: usize = 50;
 
-/// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Issue {
-    /// The spot (RFC 6901), relative to the document that was read.
-    pub pointer: String,
-    /// A stable code: `missing`, `unknown_field`, `wrong_type` …
-    pub code: &'static str,
-    /// The way to fix it.
-    pub detail: String,
-}
-
-/// The complaints gathered so far.
+/// The errors gathered so far, their pointers relative to the document that is read.
 #[derive(Debug, Default)]
-pub struct Issues(Vec<Issue>);
+pub struct FieldErrors(Vec<FieldError>);
 
-impl Issues {
+impl FieldErrors {
     /// Tells whether nothing is wrong so far.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -36,8 +24,13 @@ impl Issues {
 
     /// Notes one.
     pub fn add(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
-        if self.0.len() < MAX_ISSUES {
-            self.0.push(Issue { pointer: pointer.to_owned(), code, detail: detail.into() });
+        self.push(FieldError::at(pointer, code, detail));
+    }
+
+    /// Adds one that was found elsewhere.
+    pub fn push(&mut self, error: FieldError) {
+        if self.0.len() < MAX_ERRORS {
+            self.0.push(error);
         }
     }
 
@@ -45,8 +38,8 @@ impl Issues {
     /// of the reader, and is refused all the same.
     ///
     /// # Errors
-    /// The complaints.
-    pub fn unless_any<T>(mut self, read: Option<T>) -> Result<T, Vec<Issue>> {
+    /// Every [`FieldError`].
+    pub fn unless_any<T>(mut self, read: Option<T>) -> Result<T, Vec<FieldError>> {
         match read {
             Some(read) if self.0.is_empty() => Ok(read),
             _ => {
@@ -59,9 +52,9 @@ impl Issues {
     }
 }
 
-/// A value and where it stands.
+/// A value of a document, and the pointer to it.
 #[derive(Debug, Clone)]
-pub struct Spot<'a> {
+pub struct Node<'a> {
     json: &'a Json,
     pointer: String,
     is_stored: bool,
@@ -75,7 +68,7 @@ pub struct Fields<'a> {
     is_stored: bool,
 }
 
-impl<'a> Spot<'a> {
+impl<'a> Node<'a> {
     /// The whole document.
     pub fn root(json: &'a Json) -> Self {
         Self { json, pointer: String::new(), is_stored: false }
@@ -101,130 +94,130 @@ impl<'a> Spot<'a> {
         self.json
     }
 
-    /// Where it stands.
+    /// The pointer to it.
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
 
     /// The member `name` of an object, without judging its siblings.
-    pub fn member(&self, name: &str) -> Option<Spot<'a>> {
+    pub fn member(&self, name: &str) -> Option<Node<'a>> {
         self.json.member(name).map(|json| self.below(json, name))
     }
 
-    /// Complains here.
-    pub fn refuse<T>(&self, issues: &mut Issues, code: &'static str, detail: impl Into<String>) -> Option<T> {
-        issues.add(&self.pointer, code, detail);
+    /// Adds an error about this value.
+    pub fn refuse<T>(&self, errors: &mut FieldErrors, code: &'static str, detail: impl Into<String>) -> Option<T> {
+        errors.add(&self.pointer, code, detail);
         None
     }
 
-    fn wrong_type<T>(&self, wanted: &str, issues: &mut Issues) -> Option<T> {
-        self.refuse(issues, "wrong_type", format!("this must be {wanted}, and is {}", self.json.kind()))
+    fn wrong_type<T>(&self, wanted: &str, errors: &mut FieldErrors) -> Option<T> {
+        self.refuse(errors, "wrong_type", format!("this must be {wanted}, and is {}", self.json.kind()))
     }
 
     /// An object's members as they stand, without a list of known names.
-    pub fn members(&self, issues: &mut Issues) -> Option<&'a [(String, Json)]> {
+    pub fn members(&self, errors: &mut FieldErrors) -> Option<&'a [(String, Json)]> {
         match self.json {
             Json::Object(members) => Some(members),
-            _ => self.wrong_type("an object", issues),
+            _ => self.wrong_type("an object", errors),
         }
     }
 
-    /// An object, with a complaint for each member that isn't one of `known`.
-    pub fn fields(&self, known: &[&str], issues: &mut Issues) -> Option<Fields<'a>> {
-        let members = self.members(issues)?;
+    /// An object, with an error for each member that isn't one of `known`.
+    pub fn fields(&self, known: &[&str], errors: &mut FieldErrors) -> Option<Fields<'a>> {
+        let members = self.members(errors)?;
         for (name, _) in members.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             // A name that is long or not what it looks like isn't sent back.
             let shown = name.len() <= 64 && find_invisible(name).is_none();
             let pointer = if shown { below(&self.pointer, name) } else { self.pointer.clone() };
-            issues.add(&pointer, "unknown_field", format!("there is no such field here; it has {}", known.join(", ")));
+            errors.add(&pointer, "unknown_field", format!("there is no such field here; it has {}", known.join(", ")));
         }
         Some(Fields { members, pointer: self.pointer.clone(), is_stored: self.is_stored })
     }
 
     /// A list of so many items.
-    pub fn list(&self, size: RangeInclusive<usize>, issues: &mut Issues) -> Option<Vec<Spot<'a>>> {
+    pub fn list(&self, size: RangeInclusive<usize>, errors: &mut FieldErrors) -> Option<Vec<Node<'a>>> {
         let Json::List(items) = self.json else {
-            return self.wrong_type("a list", issues);
+            return self.wrong_type("a list", errors);
         };
         if items.len() < *size.start() {
-            return self.refuse(issues, "empty", format!("this list needs at least {}", size.start()));
+            return self.refuse(errors, "empty", format!("this list needs at least {}", size.start()));
         }
         if items.len() > *size.end() {
-            return self.refuse(issues, "too_many", format!("this list holds at most {}", size.end()));
+            return self.refuse(errors, "too_many", format!("this list holds at most {}", size.end()));
         }
-        let spot = |(at, json): (usize, &'a Json)| self.below(json, &at.to_string());
-        Some(items.iter().enumerate().map(spot).collect())
+        let node = |(at, json): (usize, &'a Json)| self.below(json, &at.to_string());
+        Some(items.iter().enumerate().map(node).collect())
     }
 
     /// Text of at most [`MAX_TEXT_BYTES`], none of it invisible or deceptive; it may be empty.
-    pub fn text(&self, issues: &mut Issues) -> Option<&'a str> {
+    pub fn text(&self, errors: &mut FieldErrors) -> Option<&'a str> {
         let Json::Text(text) = self.json else {
-            return self.wrong_type("text", issues);
+            return self.wrong_type("text", errors);
         };
         if text.len() > MAX_TEXT_BYTES {
-            return self.refuse(issues, "too_long", format!("use at most {MAX_TEXT_BYTES} bytes"));
+            return self.refuse(errors, "too_long", format!("use at most {MAX_TEXT_BYTES} bytes"));
         }
         if let Some((at, c)) = find_invisible(text).filter(|_| !self.is_stored) {
             let what = "leave out control, direction and invisible characters: its character";
-            return self.refuse(issues, "bad_form", format!("{what} {at} is U+{:04X}", u32::from(c)));
+            return self.refuse(errors, "bad_form", format!("{what} {at} is U+{:04X}", u32::from(c)));
         }
         Some(text)
     }
 
     /// A number, exact to three decimals.
-    pub fn number(&self, issues: &mut Issues) -> Option<Decimal> {
+    pub fn number(&self, errors: &mut FieldErrors) -> Option<Decimal> {
         match self.json {
             Json::Number(number) => Some(*number),
-            _ => self.wrong_type("a number", issues),
+            _ => self.wrong_type("a number", errors),
         }
     }
 
     /// A whole number in `range`.
-    pub fn whole(&self, range: RangeInclusive<i64>, issues: &mut Issues) -> Option<i64> {
-        let thousandths = self.number(issues)?.thousandths();
+    pub fn whole(&self, range: RangeInclusive<i64>, errors: &mut FieldErrors) -> Option<i64> {
+        let thousandths = self.number(errors)?.thousandths();
         if thousandths % 1000 != 0 || !range.contains(&(thousandths / 1000)) {
             let detail = format!("use a whole number from {} to {}", range.start(), range.end());
-            return self.refuse(issues, "out_of_range", detail);
+            return self.refuse(errors, "out_of_range", detail);
         }
         Some(thousandths / 1000)
     }
 
     /// `true` or `false`.
-    pub fn boolean(&self, issues: &mut Issues) -> Option<bool> {
+    pub fn boolean(&self, errors: &mut FieldErrors) -> Option<bool> {
         match self.json {
             Json::Bool(value) => Some(*value),
-            _ => self.wrong_type("true or false", issues),
+            _ => self.wrong_type("true or false", errors),
         }
     }
 
     /// A short name of lower-case letters, digits and hyphens.
-    pub fn slug(&self, issues: &mut Issues) -> Option<&'a str> {
-        let text = self.text(issues)?;
+    pub fn slug(&self, errors: &mut FieldErrors) -> Option<&'a str> {
+        let text = self.text(errors)?;
         if crate::foundation::ids::is_slug(text) {
             return Some(text);
         }
-        self.refuse(issues, "bad_form", crate::foundation::ids::NameError::Slug.to_string())
+        self.refuse(errors, "bad_form", crate::foundation::ids::NameError::Slug.to_string())
     }
 }
 
 impl<'a> Fields<'a> {
     /// A member that may be left out; `null` is the same as leaving it out.
-    pub fn optional(&self, name: &str) -> Option<Spot<'a>> {
+    pub fn optional(&self, name: &str) -> Option<Node<'a>> {
         let (_, json) = self.members.iter().find(|(key, value)| key == name && *value != Json::Null)?;
-        Some(Spot { json, pointer: below(&self.pointer, name), is_stored: self.is_stored })
+        Some(Node { json, pointer: below(&self.pointer, name), is_stored: self.is_stored })
     }
 
     /// A member that must be there.
-    pub fn required(&self, name: &str, issues: &mut Issues) -> Option<Spot<'a>> {
-        let spot = self.optional(name);
-        if spot.is_none() {
-            issues.add(&below(&self.pointer, name), "missing", format!("`{name}` is needed here"));
+    pub fn required(&self, name: &str, errors: &mut FieldErrors) -> Option<Node<'a>> {
+        let node = self.optional(name);
+        if node.is_none() {
+            errors.add(&below(&self.pointer, name), "missing", format!("`{name}` is needed here"));
         }
-        spot
+        node
     }
 
     /// A member read by `read`, or `default` when it is left out; `None` when it is there and wrong.
-    pub fn or<T>(&self, name: &str, default: T, read: impl FnOnce(Spot<'a>) -> Option<T>) -> Option<T> {
+    pub fn or<T>(&self, name: &str, default: T, read: impl FnOnce(Node<'a>) -> Option<T>) -> Option<T> {
         self.optional(name).map_or(Some(default), read)
     }
 }

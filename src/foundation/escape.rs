@@ -97,11 +97,11 @@ mod tests {
     #[test]
     fn what_steers_a_terminal_is_written_out() {
         let hostile = "a\u{1b}[2J\u{9b}1A\r\n\tall is well\u{202e}\u{2066}\u{200f}\u{e0041}";
-        let told = r"a\u001b[2J\u009b1A\r\n\tall is well\u202e\u2066\u200f\udb40\udc41";
-        assert_eq!(line(hostile), told);
-        assert_eq!(document(hostile), told.replace(r"\r\n\t", "\r\n\t"));
+        let escaped = r"a\u001b[2J\u009b1A\r\n\tall is well\u202e\u2066\u200f\udb40\udc41";
+        assert_eq!(line(hostile), escaped);
+        assert_eq!(document(hostile), escaped.replace(r"\r\n\t", "\r\n\t"));
         assert_eq!(document("over\rwrite"), r"over\rwrite");
-        assert_eq!(line(&line(hostile)), told, "once is enough");
+        assert_eq!(line(&line(hostile)), escaped, "once is enough");
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for LooseJson {
     }
 }
 
-/// Why a text is not JSON that we take; `pointer` is the spot (RFC 6901).
+/// Why a text is not JSON that we take; `pointer` says where (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     #[error("not valid JSON: {0}")]

@@ -13,6 +13,7 @@ pub mod decimal;
 pub mod document;
 pub mod entropy;
 pub mod escape;
+pub mod field_error;
 pub mod ids;
 pub mod json;
 pub mod period;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::fmt::temporal::SpanParser;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::document::{Issues, Spot};
+use super::document::{FieldErrors, Node};
 
 /// A length of time in whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,14 +44,14 @@ impl Period {
     }
 
     /// Reads one of at most `longest`.
-    pub fn read(spot: &Spot<'_>, longest: Self, issues: &mut Issues) -> Option<Self> {
-        let fault = match parse(spot.text(issues)?) {
+    pub fn read(node: &Node<'_>, longest: Self, errors: &mut FieldErrors) -> Option<Self> {
+        let fault = match parse(node.text(errors)?) {
             Ok(seconds) if (1..=longest.0).contains(&seconds) => return Some(Self(seconds)),
             Ok(_) => PeriodFault::OutOfRange(longest),
             Err(fault) => fault,
         };
         let code = if matches!(fault, PeriodFault::OutOfRange(_)) { "out_of_range" } else { "bad_form" };
-        spot.refuse(issues, code, fault.to_string())
+        node.refuse(errors, code, fault.to_string())
     }
 }
 
@@ -128,11 +128,11 @@ mod tests {
     use super::*;
     use crate::foundation::json::Json;
 
-    fn read(text: &str) -> Result<Period, Vec<crate::foundation::document::Issue>> {
+    fn read(text: &str) -> Result<Period, Vec<crate::foundation::field_error::FieldError>> {
         let json = Json::Text(text.to_owned());
-        let mut issues = Issues::default();
-        let period = Period::read(&Spot::root(&json), LONGEST, &mut issues);
-        issues.unless_any(period)
+        let mut errors = FieldErrors::default();
+        let period = Period::read(&Node::root(&json), LONGEST, &mut errors);
+        errors.unless_any(period)
     }
 
     #[test]

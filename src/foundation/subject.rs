@@ -72,7 +72,7 @@ impl FromStr for SubjectHandle {
     type Err = SubjectError;
 
     /// `NFKC_Casefold`, trimmed: `Twitter:Ada ` and `twitter:ada` are one person, and so are `STRASSE` and
-    /// `straße`, and whoever adds a selector or a filler that shows nothing. Whatever is left that nobody could
+    /// `straße`, and handles with a selector or a filler that shows nothing. Whatever is left that nobody could
     /// read off a screen is refused, and so are the control and direction characters that folding would drop.
     fn from_str(text: &str) -> Result<Self, SubjectError> {
         // Before any work on it: NFKC can make a text 18 times as long.

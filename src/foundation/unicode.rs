@@ -44,7 +44,7 @@ pub fn nfkc_casefold(text: &str) -> String {
     form
 }
 
-/// True if a character that is left in a folded handle makes it one that can't be told by looking: format
+/// True if a character that is left in a folded handle makes it one that can't be read off a screen: format
 /// and control characters, private and unassigned ones, white space, and the blank of Braille.
 #[must_use]
 pub fn is_unfit_for_handles(c: char) -> bool {

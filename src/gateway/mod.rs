@@ -23,8 +23,8 @@ use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::eligibility::subject_access::SubjectAccess;
 use crate::foundation::clock::Clock;
-use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
+use crate::foundation::field_error::FieldError;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::{Ledger, PublishedKeys, WriterContext};
 use crate::perks::catalog::Catalog;
@@ -212,7 +212,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The database's.
-    pub async fn warnings_of_key(&self, key: &ApiKey) -> Result<Vec<Issue>, PerkError> {
+    pub async fn warnings_of_key(&self, key: &ApiKey) -> Result<Vec<FieldError>, PerkError> {
         let Some(merchant) = &key.merchant else { return Ok(Vec::new()) };
         let on_site = OnSite {
             is_kiosk: key.role == Role::Kiosk,
@@ -257,7 +257,7 @@ fn trials(checker: &Checker) -> (Simulator, Backtester) {
 }
 
 /// A replica that made a change tells the others, which then look at once instead of at their next
-/// poll. Nothing depends on it: the poll finds what a lost message would have told.
+/// poll. Nothing depends on it: the poll finds what a lost message would have announced.
 fn hear_epochs(
     link: &RedisLink,
     directory: &Directory,

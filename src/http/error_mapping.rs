@@ -12,7 +12,7 @@ use crate::eligibility::redeemer::RedeemError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::NameError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{ContestError, MOST_ADDED};
@@ -21,7 +21,7 @@ use crate::ledger::read::browse::BrowseError;
 use crate::perks::error::PerkError;
 use crate::scores::ScoreError;
 use crate::scores::score::{ScoreFault, SourceFault};
-use crate::web::problem::{FieldError, Kind, Problem};
+use crate::web::problem::{Kind, Problem};
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
@@ -73,9 +73,7 @@ impl From<AccessError> for Problem {
                 Self::new(Kind::AlreadyExists, format!("There is a merchant `{slug}` already."))
             }
             AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
-            AccessError::Unfit(flaws) => Self::invalid(
-                flaws.into_iter().map(|flaw| FieldError::at(flaw.pointer, flaw.code, flaw.detail)).collect(),
-            ),
+            AccessError::Unfit(errors) => Self::invalid(errors),
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),
             AccessError::Database(error) => error.into(),
@@ -85,12 +83,12 @@ impl From<AccessError> for Problem {
 
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
-        let spot = |parameter, error: &ExportError| {
-            Self::invalid(vec![FieldError::parameter(parameter, "invalid_value", error.to_string())])
+        let refused = |parameter, error: &ExportError| {
+            Self::invalid(vec![FieldError::of_parameter(parameter, "invalid_value", error.to_string())])
         };
         match error {
-            ExportError::Reversed => spot("to", &error),
-            ExportError::FromAndSince | ExportError::Since(_) => spot("since", &error),
+            ExportError::Reversed => refused("to", &error),
+            ExportError::FromAndSince | ExportError::Since(_) => refused("since", &error),
             ExportError::Ledger(error) => error.into(),
             ExportError::Database(error) => error.into(),
         }
@@ -100,9 +98,11 @@ impl From<ExportError> for Problem {
 impl From<BrowseError> for Problem {
     fn from(error: BrowseError) -> Self {
         match error {
-            BrowseError::Cursor => {
-                Self::invalid(vec![FieldError::parameter("cursor", "invalid_value", BrowseError::Cursor.to_string())])
-            }
+            BrowseError::Cursor => Self::invalid(vec![FieldError::of_parameter(
+                "cursor",
+                "invalid_value",
+                BrowseError::Cursor.to_string(),
+            )]),
             BrowseError::Crowded => Self::new(Kind::RateLimited, BrowseError::Crowded.to_string()).retry_after(1),
             BrowseError::Ledger(error) => error.into(),
         }
@@ -150,7 +150,7 @@ impl From<PerkError> for Problem {
             PerkError::NotADraft(_) => Self::new(Kind::NotADraft, error.to_string()),
             PerkError::WrongStatus(_) | PerkError::TooLate => Self::new(Kind::WrongStatus, error.to_string()),
             PerkError::Stale => {
-                let detail = "Somebody changed it since you looked: GET it again, and decide anew.";
+                let detail = "It was changed since you looked: GET it again, and decide again.";
                 Self::new(Kind::PreconditionFailed, detail)
             }
             PerkError::Retired => {
@@ -160,7 +160,7 @@ impl From<PerkError> for Problem {
             PerkError::ApprovalRequired => Self::new(Kind::ApprovalRequired, error.to_string()),
             PerkError::SelfApproval => Self::new(
                 Kind::SelfApproval,
-                "Whoever wrote or asked for this can't be the one who approves it, and all keys that go back to one \
+                "Who wrote or asked for this can't be the one who approves it, and all keys that go back to one \
                  key count as one person. Ask an admin whose key the operator made for them.",
             ),
             PerkError::YoungKey => Self::new(
@@ -169,18 +169,17 @@ impl From<PerkError> for Problem {
                  count as a second person. Withdraw and submit it again, or ask an admin with an older key.",
             ),
             PerkError::NoPerson => Self::new(Kind::Forbidden, error.to_string()),
-            PerkError::Field(issue) => Self::of_issues("", vec![issue]),
-            PerkError::CantReturn(issues) => {
-                let spot = |issue: Issue| {
-                    let detail =
-                        format!("That version's rule can't work any more, at {}: {}", issue.pointer, issue.detail);
-                    FieldError::at("/to", issue.code, detail)
+            PerkError::Field(error) => Self::of_fields("", vec![*error]),
+            PerkError::CantReturn(errors) => {
+                let of_version = |FieldError { path, code, detail }: FieldError| {
+                    let detail = format!("That version's rule can't work any more, at {path}: {detail}");
+                    FieldError::at("/to", code, detail)
                 };
-                Self::invalid(issues.into_iter().map(spot).collect())
+                Self::invalid(errors.into_iter().map(of_version).collect())
             }
             PerkError::Name(error) => unfit("/name", error),
             PerkError::Note(error) => unfit("/change_note", error),
-            PerkError::Rule(issues) => Self::of_issues("/rule", issues),
+            PerkError::Rule(errors) => Self::of_fields("/rule", errors),
             PerkError::Ledger(error) => error.into(),
             PerkError::Database(error) => error.into(),
         }
@@ -230,7 +229,7 @@ impl From<CheckError> for Problem {
             CheckError::Ledger(error) => error.into(),
             // Signing what the ledger has recorded can't fail for anything that the caller did.
             CheckError::Token(error) => Self::internal(&error),
-            CheckError::Context(issues) => Self::of_issues("/context", issues),
+            CheckError::Context(errors) => Self::of_fields("/context", errors),
         }
     }
 }
@@ -269,7 +268,7 @@ impl From<ContestError> for Problem {
                 Self::new(Kind::CaseFull, detail)
             }
             ContestError::Erased => {
-                let detail = "The person that this check was about has been erased: nobody could be told the outcome.";
+                let detail = "The person that this check was about has been erased: nobody could learn the outcome.";
                 Self::new(Kind::WrongStatus, detail)
             }
             ContestError::Ledger(error) => error.into(),
@@ -296,9 +295,9 @@ impl From<ReferralDecisionError> for Problem {
                     detail.push(' ');
                 }
                 detail.push_str(if reasons.iter().any(|reason| reason.at_most.is_some()) {
-                    "Nothing was granted and it stays open: no wait makes room for this, deny it."
+                    "Nothing was granted and it remains open: no wait makes room for this, deny it."
                 } else {
-                    "Nothing was granted and it stays open: decide again later, or deny it."
+                    "Nothing was granted and it remains open: decide again later, or deny it."
                 });
                 Self::new(Kind::LimitReached, detail)
             }
@@ -326,8 +325,8 @@ impl From<TrialError> for Problem {
             TrialError::Database(error) => error.into(),
             TrialError::OffScale { .. } => unfit("/score/value", "off_scale", &error),
             TrialError::Unobserved => unfit("/score/observed_at", "too_old", &error),
-            TrialError::Context(issues) => Self::of_issues("/context", issues),
-            TrialError::SourceGone { .. } => unfit("/version", "unknown_source", &error),
+            TrialError::Context(errors) => Self::of_fields("/context", errors),
+            TrialError::SourceMissing { .. } => unfit("/version", "unknown_source", &error),
             TrialError::NoScore => unfit("", "no_score", &error),
             TrialError::PeriodReversed => unfit("/to", "period_reversed", &error),
             TrialError::PeriodInFuture { .. } => unfit("/to", "period_in_future", &error),
@@ -394,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_wrong_inside_stays_inside() {
+    fn what_goes_wrong_inside_is_not_shown_outside() {
         let away = Problem::from(DatabaseError::Unavailable("password authentication failed for perk".into()));
         assert_eq!(away.kind, Kind::Unavailable);
         assert!(away.headers.iter().any(|(name, _)| name == header::RETRY_AFTER));

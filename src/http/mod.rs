@@ -3,9 +3,9 @@
 //! To add an endpoint:
 //! 1. Write the handler in `v1/<resource>/`, named `<verb>_<resource>`, with `#[utoipa::path]` and
 //!    then actix's own `#[get("/…")]` above it (`use actix_web::get`: a path there is not collected).
-//!    Its first argument is `caller: Authorized<permit::…>`: who may is in the signature, and it is looked
-//!    at before the body is read. Then `Path` and `Params` of
-//!    `web/params.rs` and `Body` of `web/extract.rs`, never actix's own.
+//!    Its first argument is `caller: Authorized<permit::…>`: the signature names the permission, which is
+//!    checked before the body is read. Then `Path` and `Params` of `web/params.rs` and `Body` of
+//!    `web/extract.rs`, never actix's own.
 //! 2. Start every query from `caller.merchant()?.id`; another merchant's id is a 404 (promise 6).
 //! 3. Return `Result<HttpResponse, Problem>`. A new way to fail is a line in the table in
 //!    `web/problem.rs` and an arm of a `From` in `error_mapping.rs`; never a status code in a handler.

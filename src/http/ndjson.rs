@@ -20,7 +20,7 @@ use crate::web::request::RequestId;
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
 /// About how many lines tell of progress. So few fit into the connection's buffers: a run is worked off
-/// also for a client that stays and doesn't read, which would hold the merchant's turn otherwise.
+/// also for a client that remains connected and doesn't read, which would hold the merchant's turn otherwise.
 const LINES: u64 = 200;
 
 /// Works `run` off and answers with what came out: as `{"progress":…}` lines and a last
@@ -67,21 +67,21 @@ fn lines<R: Run>(
     stall: Duration,
 ) -> impl stream::Stream<Item = Result<Bytes, actix_web::Error>> {
     stream::unfold(Some((run, id, 0)), move |state| async move {
-        let (run, id, told) = state?;
-        let line = match next_line(run, told, stall).await {
+        let (run, id, reported) = state?;
+        let line = match next_line(run, reported, stall).await {
             Ok(line) => line,
             Err(problem) => Line::Last(problem_line(&problem, &id)),
         };
         Some(match line {
-            Line::More(bytes, run, told) => (Ok(bytes), Some((run, id, told))),
+            Line::More(bytes, run, reported) => (Ok(bytes), Some((run, id, reported))),
             Line::Last(bytes) => (Ok(bytes), None),
         })
     })
 }
 
-async fn next_line<R: Run>(mut run: R, told: u64, stall: Duration) -> Result<Line<R>, Problem> {
+async fn next_line<R: Run>(mut run: R, reported: u64, stall: Duration) -> Result<Line<R>, Problem> {
     while let Some(progress) = within(stall, run.step()).await?? {
-        if progress.done >= told + progress.of / LINES {
+        if progress.done >= reported + progress.of / LINES {
             return Ok(Line::More(line("progress", &progress)?, run, progress.done));
         }
     }
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    async fn told(run: Counted) -> Vec<String> {
+    async fn lines_of(run: Counted) -> Vec<String> {
         let lines = lines(run, RequestId::named("req_1"), Duration::from_secs(30))
             .map(|line| String::from_utf8(line.unwrap().to_vec()).unwrap());
         lines.collect().await
@@ -138,17 +138,17 @@ mod tests {
 
     #[tokio::test]
     async fn progress_comes_in_few_lines_and_the_result_last() {
-        let few = told(Counted { done: 0, of: 3, fails: false }).await;
+        let few = lines_of(Counted { done: 0, of: 3, fails: false }).await;
         assert_eq!(few[0], "{\"progress\":{\"done\":1,\"of\":3}}\n");
         assert_eq!((few.len(), few[3].as_str()), (4, "{\"result\":\"all\"}\n"));
-        let many = told(Counted { done: 0, of: 100_000, fails: false }).await;
+        let many = lines_of(Counted { done: 0, of: 100_000, fails: false }).await;
         assert_eq!(many.len(), 201);
         assert_eq!(many[199], "{\"progress\":{\"done\":100000,\"of\":100000}}\n");
     }
 
     #[tokio::test]
     async fn what_fails_on_the_way_ends_with_a_problem() {
-        let broken = told(Counted { done: 0, of: 1, fails: true }).await;
+        let broken = lines_of(Counted { done: 0, of: 1, fails: true }).await;
         assert_eq!(broken.len(), 2);
         assert!(
             broken[1].starts_with("{\"problem\":{\"type\":\"urn:perkgate:problem:invalid_request\""),

@@ -65,14 +65,14 @@ pub async fn once(
     request_hash: [u8; 32],
     work: impl Future<Output = Result<Created, Problem>>,
 ) -> Result<HttpResponse, Problem> {
-    match told(gateway, caller, operation.into(), key, request_hash, work, serde_json::to_vec).await? {
+    match run_once(gateway, caller, operation.into(), key, request_hash, work, serde_json::to_vec).await? {
         Kept::Now(made) | Kept::Before(made) => Ok(made.into_response()),
     }
 }
 
 /// The same for an answer that holds what is personal or can be taken back, so that it must not lie about
 /// under the key: only where it is gets kept, and a retry is answered by `again`, which reads it back as it
-/// may be told then.
+/// may be answered then.
 ///
 /// # Errors
 /// As [`once`]; and what reading back returns.
@@ -88,13 +88,13 @@ pub async fn once_read_back(
     let kept = |made: &Created| {
         serde_json::to_vec(&Created { location: made.location.clone(), body: String::new(), is_known: made.is_known })
     };
-    match told(gateway, caller, operation.into(), key, request_hash, work, kept).await? {
+    match run_once(gateway, caller, operation.into(), key, request_hash, work, kept).await? {
         Kept::Now(made) => Ok(made.into_response()),
         Kept::Before(_) => Ok(again.await?.into_response()),
     }
 }
 
-async fn told(
+async fn run_once(
     gateway: &Gateway,
     caller: &Principal,
     operation: String,
@@ -122,7 +122,7 @@ async fn told(
     match work.await {
         Ok(made) => {
             let answer = kept(&made).map_err(|error| Problem::internal(&error))?;
-            // It is made: failing now would hide that. The claim is retained, so a retry is told to wait.
+            // It is made: failing now would hide that. The claim is retained, so a retry is asked to wait.
             if let Err(error) = gateway.ledger.keep(claimed, &answer).await {
                 tracing::warn!(%error, "could not keep an answer for its idempotency key");
             }

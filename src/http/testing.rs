@@ -56,7 +56,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {:?}", self.text))
     }
 
-    /// The answer is a whole problem of this status and code; its spots as (where, code).
+    /// The answer is a whole problem of this status and code; its errors as (where, code).
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Vec<(String, String)> {
         assert_eq!(self.status, status, "{}", self.text);
@@ -70,12 +70,12 @@ impl Answer {
         assert_eq!(json["request_id"], self.header("x-request-id"));
         assert!(json["title"].as_str().is_some_and(|title| !title.is_empty()));
         assert!(json["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
-        let spots = json["errors"].as_array().cloned().unwrap_or_default();
-        let spot = |spot: &Value| {
-            let place = spot["pointer"].as_str().or(spot["parameter"].as_str()).unwrap();
-            (place.to_owned(), spot["code"].as_str().unwrap().to_owned())
+        let errors = json["errors"].as_array().cloned().unwrap_or_default();
+        let place_and_code = |error: &Value| {
+            let place = error["pointer"].as_str().or(error["parameter"].as_str()).unwrap();
+            (place.to_owned(), error["code"].as_str().unwrap().to_owned())
         };
-        spots.iter().map(spot).collect()
+        errors.iter().map(place_and_code).collect()
     }
 }
 

@@ -101,22 +101,22 @@ async fn a_key_is_needed_and_each_way_to_fail_has_its_code() {
 }
 
 #[actix_web::test]
-async fn an_expired_and_a_revoked_key_are_told_apart() {
+async fn an_expired_and_a_revoked_key_have_codes_of_their_own() {
     let rig = Rig::start().await;
     let now = rig.gateway.clock.now();
     let soon = now + jiff::SignedDuration::from_secs(1);
     let (_, short) = rig.make(NewKey { expires_at: Some(soon), ..NewKey::of(Role::Operator, None, "short") }).await;
-    let (gone, revoked) = rig.make(NewKey::of(Role::Operator, None, "gone")).await;
+    let (withdrawn, revoked) = rig.make(NewKey::of(Role::Operator, None, "withdrawn")).await;
     assert_eq!(rig.get("/v1/merchants", &short).await.status, 200);
     assert_eq!(rig.get("/v1/merchants", &revoked).await.status, 200);
-    rig.gateway.directory.revoke_key(None, gone.id, CLI).await.unwrap();
+    rig.gateway.directory.revoke_key(None, withdrawn.id, CLI).await.unwrap();
     rig.gateway.clock.set(soon);
     rig.get("/v1/merchants", &short).await.problem(401, "expired_key");
     rig.get("/v1/merchants", &revoked).await.problem(401, "revoked_key");
 }
 
 #[actix_web::test]
-async fn a_role_that_may_not_is_told_which_may_before_its_body_is_read() {
+async fn a_role_that_may_not_learns_which_may_before_its_body_is_read() {
     let rig = Rig::start().await;
     let kiosk = rig.key(Role::Kiosk).await;
     let answer = rig.post("/v1/merchants", &kiosk, "this is not JSON").await;
@@ -126,7 +126,7 @@ async fn a_role_that_may_not_is_told_which_may_before_its_body_is_read() {
 }
 
 #[actix_web::test]
-async fn a_body_that_is_not_json_or_does_not_fit_is_told_where() {
+async fn a_body_that_is_not_json_or_does_not_fit_is_pointed_at() {
     let rig = Rig::start().await;
     let key = rig.key(Role::Operator).await;
     let spot = async |body: &str| rig.post("/v1/merchants", &key, body).await.problem(422, "invalid_request");
@@ -198,7 +198,7 @@ async fn a_body_that_breaks_off_is_a_bad_request() {
 }
 
 #[actix_web::test]
-async fn a_query_that_does_not_fit_is_told_by_parameter() {
+async fn a_query_that_does_not_fit_is_named_by_parameter() {
     let rig = Rig::start().await;
     let key = rig.key(Role::Operator).await;
     for (query, parameter, code) in [

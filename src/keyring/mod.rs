@@ -1,5 +1,9 @@
 //! The gateway's keys, wrapped by the master key: token keys, log keys and the one hash key.
 //!
+//! - `master`: the key that wraps all others; `seal`: how it wraps them; `store`: the wrapped keys
+//! - `token_key`, `token_names`, `log_key`, `subject_key`, `cache_key`: the keys by what they are for
+//! - `snapshot`: the keys, unwrapped; `rotation`: the next key, and withdrawal
+//!
 //! [`Keyring::open`] reads them once and makes what is missing; signing and looking up do no I/O.
 //! `ledger::read::published` reads them again whenever their epoch has moved, so that what another replica makes or
 //! withdraws holds here too; `rotation.rs` makes the next one and withdraws one. To add a purpose: a [`KeyPurpose`], its
@@ -459,7 +463,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_withdrawn_key_is_gone_and_another_signs_at_once() {
+    fn a_withdrawn_key_is_not_published_and_another_signs_at_once() {
         let fixture = Fixture::new();
         let keyring = fixture.open();
         let stolen = keyring.token_key();

@@ -11,7 +11,7 @@ use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 
-/// The time a key that was superseded stays published beyond the tokens that it has signed: doors allow for half
+/// The time a key that was superseded remains published beyond the tokens that it has signed: doors allow for half
 /// a minute, and a replica whose clock is behind goes on signing with it for a while.
 const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -99,7 +99,7 @@ impl Keyring {
 
     /// Makes the next token key, inside a transaction: published as soon as each replica has read it,
     /// signing after `ahead`. Let `ahead` be longer than the JWKS's `max-age`, or doors meet tokens whose key
-    /// they don't know yet. The key before it stays published until the longest token that it signed has
+    /// they don't know yet. The key before it remains published until the longest token that it signed has
     /// expired and no answer is replayed any more; one that was stolen is withdrawn ([`Keyring::revoke`]).
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl Keyring {
 
     /// Withdraws a token key, inside a transaction: each replica that has read it neither publishes nor believes
     /// the key, and signs with the next one at once: the one that waits, or else a new one. None when no token
-    /// key goes by this name. Withdrawn again it stays as it was.
+    /// key goes by this name. Withdrawn again it is not changed.
     ///
     /// # Errors
     /// [`KeyringError::Database`].

@@ -31,7 +31,7 @@ pub enum LedgerError {
 }
 
 impl From<&DatabaseError> for LedgerError {
-    /// One failure, told to every waiter of a batch.
+    /// One failure, which every waiter of a batch gets.
     fn from(error: &DatabaseError) -> Self {
         match error {
             DatabaseError::InDoubt => Self::InDoubt,

@@ -57,7 +57,7 @@ fn open_perk_of(
         known.into_iter().flat_map(|it| it.deciding.iter().chain(it.scheduled.iter().map(|(_, it)| it))).collect();
     let read = |row: VersionRow| {
         let version = RuleVersion::try_from(row)?;
-        // What was parsed once stays as it is. By its hash, too: a version that was scheduled may go
+        // What was parsed once is kept. By its hash, too: a version that was scheduled may go
         // back to being a draft, and change.
         let kept = known.iter().find(|kept| kept.version == version.version && *kept.hash == *version.rule_hash);
         let deciding = match kept {
@@ -75,6 +75,6 @@ fn deciding_of(perk: &Perk, version: &RuleVersion) -> Result<Deciding, DatabaseE
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
     let rule = Rule::stored(&json, perk.slug.as_str())
-        .map_err(|issues| corrupt(issues.first().map(|issue| issue.detail.clone()).unwrap_or_default()))?;
+        .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?;
     Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
 }

@@ -14,8 +14,8 @@ use super::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use super::purpose::Purpose;
 use super::store::{self, PerkRow};
 use crate::database::DatabaseError;
-use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, MerchantId, PerkId, PerkSlug};
 use crate::ledger::LedgerError;
 use crate::ledger::entry::Actor;
@@ -28,7 +28,7 @@ pub const AT_ONCE: usize = 500;
 pub struct Wanted {
     pub perk: PerkSlug,
     pub name: String,
-    /// Without it, what it is for stays as it is.
+    /// Without it, what it is for is not changed.
     pub purpose: Option<Purpose>,
     pub version: NewVersion,
 }
@@ -56,7 +56,7 @@ pub struct Applied {
     pub version: RuleVersion,
     pub outcome: Outcome,
     /// The warnings about a version that was made or published.
-    pub warnings: Vec<Issue>,
+    pub warnings: Vec<FieldError>,
 }
 
 /// Why nothing was applied.

@@ -17,8 +17,8 @@ use super::store::EPOCH;
 use crate::database::followed::ReplicatedSnapshot;
 use crate::database::{Database, DatabaseError};
 use crate::foundation::clock::Clock;
-use crate::foundation::document::Issue;
 use crate::foundation::entropy::Entropy;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, MerchantId, PerkId, PerkSlug};
 use crate::ledger::Ledger;
 use crate::ledger::entry::Actor;
@@ -218,7 +218,7 @@ impl Catalog {
     }
 
     /// The oddities of a key of the merchant, held against the rules that decide now or will.
-    pub async fn warnings_of_key(&self, merchant: &MerchantId, key: &OnSite) -> Result<Vec<Issue>, PerkError> {
+    pub async fn warnings_of_key(&self, merchant: &MerchantId, key: &OnSite) -> Result<Vec<FieldError>, PerkError> {
         if !key.is_on_site() {
             return Ok(Vec::new());
         }

@@ -10,7 +10,7 @@ use super::lint_inputs::lint_context;
 use super::perk::{Made, NewVersion, VersionStatus};
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::AnyConnection;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, MerchantId, PerkSlug};
 use crate::foundation::json::Json;
@@ -81,7 +81,7 @@ pub(super) fn check(
     perk: &PerkRow,
     rule: &Rule,
     now: Timestamp,
-) -> Result<Vec<Issue>, PerkError> {
+) -> Result<Vec<FieldError>, PerkError> {
     let lint = lint_for(conn, merchant, Some(perk), rule, now)?;
     if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
 }
@@ -110,7 +110,7 @@ fn restarts_of(
     perk: &PerkRow,
     rule: &Rule,
     now: Timestamp,
-) -> Result<Vec<Issue>, PerkError> {
+) -> Result<Vec<FieldError>, PerkError> {
     let Some(published) = perk.published_version else {
         return Ok(Vec::new());
     };

@@ -2,7 +2,7 @@
 
 use super::perk::VersionStatus;
 use crate::database::DatabaseError;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{NameError, PerkSlug};
 use crate::ledger::LedgerError;
 
@@ -27,10 +27,10 @@ pub enum PerkError {
     Retired,
     #[error("version {0} is scheduled already, and one at a time can be: unschedule it first")]
     AlreadyScheduled(i32),
-    #[error("this merchant asks for four eyes: submit the version, then somebody other than its author approves it")]
+    #[error("this merchant asks for four eyes: submit the version, then someone other than its author approves it")]
     ApprovalRequired,
     #[error(
-        "this must be done by somebody else: an admin key that was not made by you, by a key of yours, or by whoever \
+        "this must be done by someone else: an admin key that was not made by you, by a key of yours, or by who \
          made yours"
     )]
     SelfApproval,
@@ -41,17 +41,17 @@ pub enum PerkError {
     NoPerson,
     /// A field of the request, by its pointer.
     #[error("{}", .0.detail)]
-    Field(Issue),
+    Field(Box<FieldError>),
     /// Pointers are relative to the earlier rule.
-    #[error("the earlier rule can't work any more: {}", .0.first().map_or("", |issue| issue.detail.as_str()))]
-    CantReturn(Vec<Issue>),
+    #[error("the earlier rule can't work any more: {}", .0.first().map_or("", |error| error.detail.as_str()))]
+    CantReturn(Vec<FieldError>),
     #[error("the name can't be taken: {0}")]
     Name(NameError),
     #[error("the change note can't be taken: {0}")]
     Note(NameError),
     /// Pointers are relative to the rule.
     #[error("the rule can't work")]
-    Rule(Vec<Issue>),
+    Rule(Vec<FieldError>),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]

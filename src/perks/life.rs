@@ -17,7 +17,7 @@ use super::store::{self, PerkRow, VersionRow};
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft};
@@ -153,7 +153,7 @@ impl Change<'_> {
         row: &mut VersionRow,
         status: VersionStatus,
         draft: Draft,
-    ) -> Result<Vec<Issue>, PerkError> {
+    ) -> Result<Vec<FieldError>, PerkError> {
         require_draft(status)?;
         let warnings = draft::check(self.conn, self.merchant, perk, &draft.rule, self.now)?;
         draft.rule.canonical().clone_into(&mut row.rule);
@@ -236,7 +236,7 @@ impl Change<'_> {
         row: &mut VersionRow,
         status: VersionStatus,
         note: Option<String>,
-    ) -> Result<Vec<Issue>, PerkError> {
+    ) -> Result<Vec<FieldError>, PerkError> {
         let warnings = self.require_publishable(perk, row, status, self.now)?;
         (row.scheduled_by, row.scheduled_at) = (None, None);
         row.step_note = note;
@@ -252,15 +252,15 @@ impl Change<'_> {
         status: VersionStatus,
         at: &str,
         note: Option<String>,
-    ) -> Result<Vec<Issue>, PerkError> {
+    ) -> Result<Vec<FieldError>, PerkError> {
         if status == VersionStatus::Scheduled {
             return Err(PerkError::WrongStatus(status));
         }
         let rule = rule_of(perk, row)?;
-        let at = instant::read(at, rule.time_zone(), self.now).map_err(PerkError::Field)?;
+        let at = instant::read(at, rule.time_zone(), self.now).map_err(|error| PerkError::Field(Box::new(error)))?;
         if at.as_microsecond().saturating_sub(self.now.as_microsecond()) < TOO_LATE_MICROS {
             let detail = "this is too soon for every replica to hear of it: publish it at once, or leave two seconds";
-            return Err(PerkError::Field(Issue { pointer: "/at".into(), code: "too_soon", detail: detail.into() }));
+            return Err(PerkError::Field(Box::new(FieldError::at("/at", "too_soon", detail))));
         }
         let warnings = self.require_publishable(perk, row, status, at)?;
         if let Some(other) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
@@ -307,7 +307,7 @@ impl Change<'_> {
 
     /// The oddities of a version that doesn't decide yet, for those who are to judge it. One that can't work is
     /// refused when it is published, and nothing more is said of it before.
-    pub(super) fn oddities(&mut self, perk: &PerkRow, row: &VersionRow) -> Result<Vec<Issue>, PerkError> {
+    pub(super) fn oddities(&mut self, perk: &PerkRow, row: &VersionRow) -> Result<Vec<FieldError>, PerkError> {
         let Ok(rule) = rule_of(perk, row) else { return Ok(Vec::new()) };
         match draft::lint_for(self.conn, self.merchant, Some(perk), &rule, self.now) {
             Ok(lint) => Ok(lint.warnings),
@@ -324,7 +324,7 @@ impl Change<'_> {
         row: &VersionRow,
         status: VersionStatus,
         from: Timestamp,
-    ) -> Result<Vec<Issue>, PerkError> {
+    ) -> Result<Vec<FieldError>, PerkError> {
         match status {
             VersionStatus::Published | VersionStatus::Retired => return Err(PerkError::NotADraft(status)),
             VersionStatus::InReview => {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::error::PerkError;
 use super::{observed_attributes, store};
 use crate::database::AnyConnection;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantId;
 use crate::rules::lint::LintContext;
 use crate::rules::rule::Rule;
@@ -41,10 +41,7 @@ fn source_of(conn: &mut AnyConnection, merchant: &MerchantId, rule: &Rule) -> Re
     }
     let source = store::find_source(conn, merchant, &policy.source)?;
     source.map(Some).ok_or_else(|| {
-        PerkError::Rule(vec![Issue {
-            pointer: "/score/source".to_owned(),
-            code: "unknown_source",
-            detail: format!("there is no score source `{}`: make it first, with its scale", policy.source),
-        }])
+        let detail = format!("there is no score source `{}`: make it first, with its scale", policy.source);
+        PerkError::Rule(vec![FieldError::at("/score/source", "unknown_source", detail)])
     })
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::purpose::Purpose;
 use crate::foundation::clock::from_micros;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
@@ -182,8 +182,8 @@ impl RuleVersion {
     #[must_use]
     pub fn etag(&self) -> String {
         let note = self.change_note.as_deref().unwrap_or_default();
-        let told = [self.rule_hash.as_str(), self.status.as_str(), note].join("\0");
-        hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref()).chars().take(32).collect()
+        let content = [self.rule_hash.as_str(), self.status.as_str(), note].join("\0");
+        hex(digest::digest(&digest::SHA256, content.as_bytes()).as_ref()).chars().take(32).collect()
     }
 }
 
@@ -241,7 +241,7 @@ pub struct NewVersion {
 pub struct Made {
     pub perk: Perk,
     pub version: RuleVersion,
-    pub warnings: Vec<Issue>,
+    pub warnings: Vec<FieldError>,
 }
 
 #[cfg(test)]

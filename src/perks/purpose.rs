@@ -29,7 +29,7 @@ const REFUSED: [(&str, &str); 5] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PurposeError {
     #[error(
-        "a perk can't be for `{name}`: how influential somebody seems says nothing about whether they should have \
+        "a perk can't be for `{name}`: how influential someone seems says nothing about whether they should have \
          {what}, they can neither see how the number came about nor correct it, and a single opaque number must not \
          decide a person's livelihood. Let people decide this, by what it is about"
     )]
@@ -109,8 +109,8 @@ mod tests {
         for name in ["employment", "credit", "insurance", "housing", "essential_service"] {
             let error = Purpose::parse(name).unwrap_err();
             assert_eq!(error.code(), "purpose_refused");
-            let told = error.to_string();
-            assert!(told.contains(name) && told.contains("must not decide"), "{told}");
+            let message = error.to_string();
+            assert!(message.contains(name) && message.contains("must not decide"), "{message}");
         }
         for unknown in ["", "Lounge", "lounges", "employment "] {
             let error = Purpose::parse(unknown).unwrap_err();

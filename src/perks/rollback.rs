@@ -6,7 +6,7 @@ use super::life::{Change, Expected, require, rule_of, version_of};
 use super::perk::Made;
 use super::perk::VersionStatus;
 use super::store::{self, PerkRow};
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::ledger::events::perks::VersionChanged;
 
 impl Change<'_> {
@@ -16,7 +16,7 @@ impl Change<'_> {
         let (row, status) = self.version(perk, to, &Expected::Anything)?;
         require(status, &[VersionStatus::Retired])?;
         let of_rule = |error| match error {
-            PerkError::Rule(issues) => PerkError::CantReturn(issues),
+            PerkError::Rule(errors) => PerkError::CantReturn(errors),
             other => other,
         };
         let rule = rule_of(perk, &row).map_err(of_rule)?;
@@ -43,7 +43,7 @@ impl Change<'_> {
                     ),
                 )
             };
-            made.warnings.push(Issue { pointer: String::new(), code, detail });
+            made.warnings.push(FieldError::at("", code, detail));
         }
         Ok(made)
     }

@@ -189,7 +189,7 @@ fn tier_schema() -> Value {
                 "What people call it.",
             ),
             "when": described(optional(json!({"$ref": "#/$defs/condition"})), "Whom it admits; everyone unless given."),
-            "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that somebody of this tier waits.")
+            "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that someone of this tier waits.")
         }),
     )
 }
@@ -210,7 +210,7 @@ fn limit() -> Value {
     object(
         &["id", "scope", "max", "window"],
         json!({
-            "id": described(slug(), "Its short name; another one begins to count anew."),
+            "id": described(slug(), "Its short name; another one begins to count again."),
             "scope": {
                 "type": "array", "minItems": 1, "maxItems": scopes.len(), "uniqueItems": true, "items": {"enum": scopes},
                 "description": "Whose uses are counted together."

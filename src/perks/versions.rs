@@ -207,7 +207,7 @@ impl Catalog {
         for (merchant, slug) in self.due() {
             let clock = self.clock.clone();
             let settled = self.ledger.change(move |conn, events| {
-                // Whoever scheduled it: `settle` reads who that was.
+                // Not the one who scheduled it: `settle` reads who that was.
                 let actor = Actor { key: None, role: "cli" };
                 let mut change = Change { conn, events, merchant: &merchant, actor: &actor, now: clock.now() };
                 change.lock(&slug).map(drop)
@@ -224,6 +224,10 @@ impl Catalog {
     }
 }
 
-fn made(perk: &PerkRow, row: VersionRow, warnings: Vec<crate::foundation::document::Issue>) -> Result<Made, PerkError> {
+fn made(
+    perk: &PerkRow,
+    row: VersionRow,
+    warnings: Vec<crate::foundation::field_error::FieldError>,
+) -> Result<Made, PerkError> {
     Ok(Made { perk: Perk::try_from(perk.clone())?, version: RuleVersion::try_from(row)?, warnings })
 }

@@ -101,16 +101,16 @@ impl Health {
     /// Changes the state, and says so. As long as it fails in the same way one line is enough, whatever the
     /// words.
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut told = None;
+        let mut changed = None;
         self.state.send_if_modified(|state| {
             let before = state.clone();
             change(state);
             let is_new = *state != before;
-            told = is_new.then(|| (before.fault().cloned(), state.clone()));
+            changed = is_new.then(|| (before.fault().cloned(), state.clone()));
             is_new
         });
         // Not inside: a caller that asks for the state would wait for the log.
-        let Some((before, now)) = told else { return };
+        let Some((before, now)) = changed else { return };
         match (before, now.fault()) {
             (Some(RedisFault::NotAsked), None) => tracing::info!("Redis answers"),
             (Some(_), None) => tracing::info!("Redis works again, and is used"),

@@ -1,8 +1,11 @@
 //! The one managed connection to Redis: a key prefix, short time-outs, a breaker, and messages.
 //!
+//! - `health`, `fault`: whether Redis can be used, and why not; `probe`: the commands that the gateway needs, tried
+//! - `subscription`: the connection that receives messages
+//!
 //! Redis is never needed: every caller has another way to its answer, and takes an error here as
-//! "not known". So nothing here waits long, and nothing here stops the gateway from starting. Nor is
-//! anything that it says believed: values are bounded here, and what they mean is for the caller to prove.
+//! "not known". So nothing here waits long, and nothing here stops the gateway from starting. Nor are its
+//! answers trusted: the size of values is bounded here, and callers authenticate their content.
 //!
 //! actix workers have a runtime each, and what is spawned there dies with the worker. The `redis`
 //! crate spawns its driver on whichever runtime happens to poll it while it (re)connects, so every
@@ -575,22 +578,22 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_connection_that_died_without_a_word_is_made_anew() {
+    async fn a_connection_that_died_without_a_word_is_made_again() {
         let Some(server) = RedisServer::start(None) else { return };
         let upstream = server.config().url.expose_secret().replace("redis://", "").replace('/', "");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}/", listener.local_addr().unwrap());
-        // Passes on what is said, until it is told to hold the line and say nothing more.
-        let (silence, told) = tokio::sync::watch::channel(0);
+        // Passes on what is said, until it has to hold the line and say nothing more.
+        let (silence, silenced) = tokio::sync::watch::channel(0);
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                let (upstream, mut told) = (upstream.clone(), told.clone());
-                told.mark_unchanged();
+                let (upstream, mut silenced) = (upstream.clone(), silenced.clone());
+                silenced.mark_unchanged();
                 tokio::spawn(async move {
                     let mut far = tokio::net::TcpStream::connect(upstream).await.unwrap();
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
-                        _ = told.changed() => {}
+                        _ = silenced.changed() => {}
                     }
                     std::future::pending::<()>().await;
                 });
@@ -606,7 +609,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_redis_that_refuses_writes_is_not_read_either_and_still_told_what_to_drop() {
+    async fn a_redis_that_refuses_writes_is_not_read_either_and_still_sent_what_to_drop() {
         let Some(server) = RedisServer::start(None) else { return };
         let link = server.link().await;
         link.set("k", b"v", MINUTE).await.unwrap();
@@ -649,7 +652,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_subscriber_hears_messages_and_is_told_when_it_may_have_missed_some() {
+    async fn a_subscriber_hears_messages_and_learns_when_it_may_have_missed_some() {
         let Some(mut server) = RedisServer::start(None) else { return };
         let link = server.link().await;
         let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::foundation::document::{Issues, Spot};
+use crate::foundation::document::{FieldErrors, Node};
 
 /// The attribute that a leaf looks at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,15 +83,15 @@ impl Attribute {
         }
     }
 
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        match spot.text(issues)? {
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        match node.text(errors)? {
             "score" => Some(Self::Score),
             "score.age" => Some(Self::ScoreAge),
             "subject.network" => Some(Self::Network),
             other => match other.strip_prefix("context.").filter(|name| is_context_name(name)) {
                 Some(name) => Some(Self::Context(name.to_owned())),
-                None => spot.refuse(
-                    issues,
+                None => node.refuse(
+                    errors,
                     "unknown_attribute",
                     "use score, score.age, subject.network, or context. and a name of up to 32 of a-z, 0-9 and _",
                 ),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::attribute::Attribute;
 use super::leaf::Leaf;
-use crate::foundation::document::{Issues, Spot, object};
+use crate::foundation::document::{FieldErrors, Node, object};
 use crate::foundation::json::Json;
 
 /// The greatest depth of nested conditions; a lone leaf has depth 1.
@@ -40,48 +40,48 @@ impl Condition {
     }
 
     /// Reads a condition; `leaves` counts those of the whole rule.
-    pub fn read(spot: &Spot<'_>, leaves: &mut usize, issues: &mut Issues) -> Option<Self> {
-        Self::read_at(spot, 1, leaves, issues)
+    pub fn read(node: &Node<'_>, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Self> {
+        Self::read_at(node, 1, leaves, errors)
     }
 
-    fn read_at(spot: &Spot<'_>, depth: usize, leaves: &mut usize, issues: &mut Issues) -> Option<Self> {
+    fn read_at(node: &Node<'_>, depth: usize, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Self> {
         if depth > MAX_DEPTH {
-            return spot.refuse(issues, "too_deep", format!("conditions nest at most {MAX_DEPTH} deep"));
+            return node.refuse(errors, "too_deep", format!("conditions nest at most {MAX_DEPTH} deep"));
         }
-        if spot.json().member("all").is_some() {
-            return Self::read_members(spot, "all", depth, leaves, issues).map(Self::All);
+        if node.json().member("all").is_some() {
+            return Self::read_members(node, "all", depth, leaves, errors).map(Self::All);
         }
-        if spot.json().member("any").is_some() {
-            return Self::read_members(spot, "any", depth, leaves, issues).map(Self::Any);
+        if node.json().member("any").is_some() {
+            return Self::read_members(node, "any", depth, leaves, errors).map(Self::Any);
         }
-        if spot.json().member("not").is_some() {
-            let inner = spot.fields(&["not"], issues)?.required("not", issues)?;
-            return Some(Self::Not(Box::new(Self::read_at(&inner, depth + 1, leaves, issues)?)));
+        if node.json().member("not").is_some() {
+            let inner = node.fields(&["not"], errors)?.required("not", errors)?;
+            return Some(Self::Not(Box::new(Self::read_at(&inner, depth + 1, leaves, errors)?)));
         }
         *leaves += 1;
         if *leaves > MAX_LEAVES {
-            // Said once: the rest of an overlong rule isn't worth a complaint each.
+            // Said once: the rest of an overlong rule isn't worth an error each.
             if *leaves == MAX_LEAVES + 1 {
-                issues.add(
-                    spot.pointer(),
+                errors.add(
+                    node.pointer(),
                     "too_many",
                     format!("a rule has at most {MAX_LEAVES} conditions in all: use `in` for lists of values"),
                 );
             }
             return None;
         }
-        Leaf::read(spot, issues).map(Self::Leaf)
+        Leaf::read(node, errors).map(Self::Leaf)
     }
 
     fn read_members(
-        spot: &Spot<'_>,
+        node: &Node<'_>,
         name: &str,
         depth: usize,
         leaves: &mut usize,
-        issues: &mut Issues,
+        errors: &mut FieldErrors,
     ) -> Option<Vec<Self>> {
-        let members = spot.fields(&[name], issues)?.required(name, issues)?.list(1..=MAX_LEAVES, issues)?;
-        let read: Vec<_> = members.iter().map(|member| Self::read_at(member, depth + 1, leaves, issues)).collect();
+        let members = node.fields(&[name], errors)?.required(name, errors)?.list(1..=MAX_LEAVES, errors)?;
+        let read: Vec<_> = members.iter().map(|member| Self::read_at(member, depth + 1, leaves, errors)).collect();
         read.into_iter().collect()
     }
 

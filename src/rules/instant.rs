@@ -5,27 +5,28 @@ use jiff::tz::TimeZone;
 
 use super::schedule::read_wall_time;
 use crate::foundation::clock::from_micros;
-use crate::foundation::document::{Issue, Issues, Spot};
+use crate::foundation::document::{FieldErrors, Node};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 
 /// Reads an instant (RFC 3339), or wall time in the rule's zone, after `now`. Wall time that the
 /// clocks skip is moved on by what they skip; of one that they show twice, the first counts.
 ///
 /// # Errors
-/// The issue with it, at `/at`.
-pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Issue> {
-    let issue = |code, detail: String| Issue { pointer: "/at".to_owned(), code, detail };
+/// The error in it, at `/at`.
+pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, FieldError> {
+    let error = |code, detail: String| FieldError::at("/at", code, detail);
     let written = Json::text(text);
-    let wall = || read_wall_time(&Spot::root(&written), zone, &mut Issues::default()).map(|(_, instant)| instant);
+    let wall = || read_wall_time(&Node::root(&written), zone, &mut FieldErrors::default()).map(|(_, instant)| instant);
     let Some(at) = text.parse::<Timestamp>().ok().or_else(wall) else {
         let detail = "write an instant such as 2026-12-01T08:00:00Z, or the local time in the rule's zone, without an \
                       offset, such as 2026-12-01T09:00";
-        return Err(issue("bad_form", detail.to_owned()));
+        return Err(error("bad_form", detail.to_owned()));
     };
     // What the database holds: replicas compare with what they read there.
     let at = from_micros(at.as_microsecond());
     if at <= now {
-        return Err(issue("in_past", format!("{at} has passed (it is {now}): choose a later instant, or publish now")));
+        return Err(error("in_past", format!("{at} has passed (it is {now}): choose a later instant, or publish now")));
     }
     Ok(at)
 }
@@ -38,7 +39,7 @@ mod tests {
 
     fn at(text: &str) -> Result<String, &'static str> {
         let zone = TimeZone::get("America/New_York").unwrap();
-        read(text, &zone, NOW.parse().unwrap()).map(|at| at.to_string()).map_err(|issue| issue.code)
+        read(text, &zone, NOW.parse().unwrap()).map(|at| at.to_string()).map_err(|error| error.code)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, Kind, ValueType};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{Issues, Spot, text};
+use crate::foundation::document::{FieldErrors, Node, text};
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, Period};
 
@@ -65,11 +65,11 @@ pub enum Scalar {
 }
 
 impl Leaf {
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["attr", "op", "value", "values", "ref"], issues)?;
-        let attribute = fields.required("attr", issues).and_then(|attr| Attribute::read(&attr, issues));
-        let op = fields.required("op", issues);
-        let op_name = op.as_ref().and_then(|op| op.text(issues));
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["attr", "op", "value", "values", "ref"], errors)?;
+        let attribute = fields.required("attr", errors).and_then(|attr| Attribute::read(&attr, errors));
+        let op = fields.required("op", errors);
+        let op_name = op.as_ref().and_then(|op| op.text(errors));
         let (attribute, op, op_name) = (attribute?, op?, op_name?);
         let kind = attribute.kind();
 
@@ -79,7 +79,7 @@ impl Leaf {
             op if OF_A_VALUE.contains(&op) => "value",
             _ => {
                 return op.refuse(
-                    issues,
+                    errors,
                     "unknown_operator",
                     "use eq, neq, in, not_in, gt, gte, lt, lte, between, exists, contains or starts_with",
                 );
@@ -88,28 +88,28 @@ impl Leaf {
         for name in ["value", "values"] {
             if let Some(extra) = fields.optional(name).filter(|_| name != takes) {
                 let needs = if takes.is_empty() { "neither `value` nor `values`".into() } else { format!("`{takes}`") };
-                return extra.refuse(issues, "unknown_field", format!("`{op_name}` takes {needs}"));
+                return extra.refuse(errors, "unknown_field", format!("`{op_name}` takes {needs}"));
             }
         }
         if !fits(op_name, &attribute) {
             let detail = format!("`{op_name}` can't be used with `{}`", attribute.name());
-            return op.refuse(issues, "operator_not_allowed", detail);
+            return op.refuse(errors, "operator_not_allowed", detail);
         }
         if let Some(other) = fields.optional("ref") {
             if takes != "value" {
-                return other.refuse(issues, "unknown_field", format!("`{op_name}` can't compare with an attribute"));
+                return other.refuse(errors, "unknown_field", format!("`{op_name}` can't compare with an attribute"));
             }
             if fields.optional("value").is_some() {
-                return other.refuse(issues, "unknown_field", "compare with a `value` or with a `ref`, not with both");
+                return other.refuse(errors, "unknown_field", "compare with a `value` or with a `ref`, not with both");
             }
-            let test = Test::read_against(op_name, &attribute, &other, issues)?;
+            let test = Test::read_against(op_name, &attribute, &other, errors)?;
             return Some(Self { attribute, test });
         }
 
-        let value = if takes.is_empty() { None } else { Some(fields.required(takes, issues)?) };
+        let value = if takes.is_empty() { None } else { Some(fields.required(takes, errors)?) };
         let test = match value {
             None => Test::Exists,
-            Some(value) => Test::read(op_name, &value, kind, issues)?,
+            Some(value) => Test::read(op_name, &value, kind, errors)?,
         };
         Some(Self { attribute, test })
     }
@@ -169,57 +169,57 @@ impl Test {
     }
 
     /// Reads a comparison with another attribute. Types known to differ are refused; the rest shows at the check.
-    fn read_against(op: &str, attribute: &Attribute, spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
+    fn read_against(op: &str, attribute: &Attribute, node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let relation = Relation::named(op)?;
-        let other = Attribute::read(spot, issues)?;
+        let other = Attribute::read(node, errors)?;
         if other == *attribute {
-            return spot.refuse(issues, "same_attribute", "compare with another attribute, or with a `value`");
+            return node.refuse(errors, "same_attribute", "compare with another attribute, or with a `value`");
         }
         let (kind, others) = (attribute.kind(), other.kind());
         if !fits(op, &other) || (kind != others && kind != Kind::Any && others != Kind::Any) {
             let detail = format!("`{}` can't be compared with `{}` by `{op}`", attribute.name(), other.name());
-            return spot.refuse(issues, "wrong_type", detail);
+            return node.refuse(errors, "wrong_type", detail);
         }
         Some(Self::Against(relation, other))
     }
 
-    fn read(op: &str, value: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Self> {
+    fn read(op: &str, value: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Self> {
         Some(match op {
-            "eq" => Self::Equals(Scalar::read(value, kind, issues)?),
-            "neq" => Self::Differs(Scalar::read(value, kind, issues)?),
-            "in" => Self::OneOf(Scalar::read_list(value, kind, issues)?),
-            "not_in" => Self::NoneOf(Scalar::read_list(value, kind, issues)?),
+            "eq" => Self::Equals(Scalar::read(value, kind, errors)?),
+            "neq" => Self::Differs(Scalar::read(value, kind, errors)?),
+            "in" => Self::OneOf(Scalar::read_list(value, kind, errors)?),
+            "not_in" => Self::NoneOf(Scalar::read_list(value, kind, errors)?),
             "between" => {
-                let ends = value.list(2..=2, issues)?;
-                let ends: Vec<_> = ends.iter().map(|end| read_number(end, kind, issues)).collect();
+                let ends = value.list(2..=2, errors)?;
+                let ends: Vec<_> = ends.iter().map(|end| read_number(end, kind, errors)).collect();
                 let [Some(low), Some(high)] = ends.as_slice() else { return None };
                 if low > high {
-                    return value.refuse(issues, "out_of_range", "write the lower end first");
+                    return value.refuse(errors, "out_of_range", "write the lower end first");
                 }
                 Self::Between(*low, *high)
             }
             "contains" | "starts_with" => {
-                let part = value.text(issues)?;
+                let part = value.text(errors)?;
                 if part.is_empty() {
                     return value.refuse(
-                        issues,
+                        errors,
                         "empty",
                         "every text has the empty text in it: write what to look for",
                     );
                 }
                 if op == "contains" { Self::Contains(part.to_owned()) } else { Self::StartsWith(part.to_owned()) }
             }
-            _ => Self::Compares(Comparison::named(op)?, read_number(value, kind, issues)?),
+            _ => Self::Compares(Comparison::named(op)?, read_number(value, kind, errors)?),
         })
     }
 }
 
 /// A number, or for an age a duration, which is a number of seconds from here on.
-fn read_number(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Decimal> {
+fn read_number(node: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Decimal> {
     if kind == Kind::Duration {
-        return Period::read(spot, LONGEST, issues).map(|period| Decimal::from_whole(period.seconds()));
+        return Period::read(node, LONGEST, errors).map(|period| Decimal::from_whole(period.seconds()));
     }
-    spot.number(issues)
+    node.number(errors)
 }
 
 impl Scalar {
@@ -233,30 +233,30 @@ impl Scalar {
         }
     }
 
-    fn read(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Self> {
-        match (spot.json(), kind) {
+    fn read(node: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Self> {
+        match (node.json(), kind) {
             (Json::Text(_), Kind::Text | Kind::Any) | (_, Kind::Text) => {
-                spot.text(issues).map(|value| Self::Text(value.to_owned()))
+                node.text(errors).map(|value| Self::Text(value.to_owned()))
             }
             (Json::Bool(value), Kind::Any) => Some(Self::Bool(*value)),
-            (Json::Number(_), _) | (_, Kind::Number | Kind::Duration) => spot.number(issues).map(Self::Number),
+            (Json::Number(_), _) | (_, Kind::Number | Kind::Duration) => node.number(errors).map(Self::Number),
             (other, Kind::Any) => {
                 let detail = format!("this must be text, a number, true or false, and is {}", other.kind());
-                spot.refuse(issues, "wrong_type", detail)
+                node.refuse(errors, "wrong_type", detail)
             }
         }
     }
 
-    fn read_list(spot: &Spot<'_>, kind: Kind, issues: &mut Issues) -> Option<Vec<Self>> {
-        let items = spot.list(1..=MAX_VALUES, issues)?;
-        let values: Vec<_> = items.iter().map(|item| Self::read(item, kind, issues)).collect();
+    fn read_list(node: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Vec<Self>> {
+        let items = node.list(1..=MAX_VALUES, errors)?;
+        let values: Vec<_> = items.iter().map(|item| Self::read(item, kind, errors)).collect();
         let values = values.into_iter().collect::<Option<Vec<_>>>()?;
         let mixed = values
             .iter()
             .zip(values.iter().skip(1))
             .any(|(a, b)| std::mem::discriminant(a) != std::mem::discriminant(b));
         if mixed {
-            return spot.refuse(issues, "wrong_type", "the values must all be of one type");
+            return node.refuse(errors, "wrong_type", "the values must all be of one type");
         }
         Some(values)
     }

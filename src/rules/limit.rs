@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{Issues, Spot, below, object, text};
+use crate::foundation::document::{FieldErrors, Node, below, object, text};
 use crate::foundation::json::{Json, push_pointer};
 use crate::foundation::subject::Pseudonym;
 
@@ -164,30 +164,30 @@ impl Limit {
     }
 
     /// Reads the limits of a rule.
-    pub(crate) fn read_all(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Self>> {
-        let items = spot.list(0..=MAX_LIMITS, issues)?;
+    pub(crate) fn read_all(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<Self>> {
+        let items = node.list(0..=MAX_LIMITS, errors)?;
         let mut limits: Vec<Self> = Vec::new();
         let mut all = true;
         for item in &items {
-            let Some(limit) = Self::read(item, issues) else {
+            let Some(limit) = Self::read(item, errors) else {
                 all = false;
                 continue;
             };
             if limits.iter().any(|other| other.id == limit.id) {
-                issues.add(&below(item.pointer(), "id"), "repeated", "another limit has this id");
+                errors.add(&below(item.pointer(), "id"), "repeated", "another limit has this id");
             }
             limits.push(limit);
         }
         all.then_some(limits)
     }
 
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["id", "scope", "max", "cost", "window"], issues)?;
-        let id = fields.required("id", issues).and_then(|id| id.slug(issues));
-        let scope = fields.required("scope", issues).and_then(|scope| Scope::read(&scope, issues));
-        let max = fields.required("max", issues).and_then(|max| max.whole(1..=MAX_MAX, issues));
-        let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, issues));
-        let window = fields.required("window", issues).and_then(|window| Window::read(&window, issues));
+    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["id", "scope", "max", "cost", "window"], errors)?;
+        let id = fields.required("id", errors).and_then(|id| id.slug(errors));
+        let scope = fields.required("scope", errors).and_then(|scope| Scope::read(&scope, errors));
+        let max = fields.required("max", errors).and_then(|max| max.whole(1..=MAX_MAX, errors));
+        let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, errors));
+        let window = fields.required("window", errors).and_then(|window| Window::read(&window, errors));
         Some(Self { id: id?.to_owned(), scope: scope?, max: max?.unsigned_abs(), cost: cost?, window: window? })
     }
 
@@ -224,15 +224,15 @@ impl Scope {
     }
 
     /// Sorted, so that writing the same scope in another order doesn't begin a new counter.
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Vec<Self>> {
+    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<Self>> {
         let mut scopes = Vec::new();
-        for item in spot.list(1..=Self::ALL.len(), issues)? {
-            let name = item.text(issues)?;
+        for item in node.list(1..=Self::ALL.len(), errors)? {
+            let name = item.text(errors)?;
             let Some(scope) = Self::ALL.into_iter().find(|scope| scope.name() == name) else {
-                return item.refuse(issues, "bad_form", "use subject, perk, tier, location, kiosk or merchant");
+                return item.refuse(errors, "bad_form", "use subject, perk, tier, location, kiosk or merchant");
             };
             if scopes.contains(&scope) {
-                return item.refuse(issues, "repeated", "name each part of the scope once");
+                return item.refuse(errors, "repeated", "name each part of the scope once");
             }
             scopes.push(scope);
         }
@@ -251,11 +251,11 @@ impl Cost {
         }
     }
 
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        match spot.json() {
+    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        match node.json() {
             Json::Text(word) if word == "party" => Some(Self::Party),
-            Json::Text(_) => spot.refuse(issues, "bad_form", "use \"party\", or a whole number from 1 to 100"),
-            _ => spot.whole(1..=100, issues).map(|cost| Self::Fixed(cost.unsigned_abs())),
+            Json::Text(_) => node.refuse(errors, "bad_form", "use \"party\", or a whole number from 1 to 100"),
+            _ => node.whole(1..=100, errors).map(|cost| Self::Fixed(cost.unsigned_abs())),
         }
     }
 }
@@ -266,9 +266,9 @@ mod tests {
 
     fn claim(limit: &str, party: u64, place: &Place<'_>) -> LimitClaim {
         let json = Json::parse(limit).unwrap();
-        let mut issues = Issues::default();
-        let limit = Limit::read(&Spot::root(&json), &mut issues);
-        let limit = issues.unless_any(limit).unwrap();
+        let mut errors = FieldErrors::default();
+        let limit = Limit::read(&Node::root(&json), &mut errors);
+        let limit = errors.unless_any(limit).unwrap();
         limit.claim(&TimeZone::UTC, "gold", party, place, Timestamp::UNIX_EPOCH)
     }
 

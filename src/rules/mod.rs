@@ -9,7 +9,7 @@
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything after that trusts it.
 //!
-//! To add a member: read it where its neighbours are read, through [`crate::foundation::document::Spot`] (which bounds
+//! To add a member: read it where its neighbours are read, through [`crate::foundation::document::Node`] (which bounds
 //! texts, refuses unknown members and knows the JSON pointer), with a default, so that rules published before it still
 //! mean the same; write it in the same file's `to_json`. It then has a place in `lint`, `diff`, `describe`, `normalize` and
 //! `perks::schema`. The round trip of the canonical form and the evaluator in `tests/it/oracle` fail until all is done.

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_stays_in_the_order_of_the_docs() {
+    fn what_is_said_is_in_the_order_of_the_docs() {
         let text = r#"{"time_zone":"America/Los_Angeles","valid":{"from":"2012-05-08T00:00:00"},"score":{"source":"klout","max_age":"P7D"},"schedule":{"open":[{"days":["mon","tue"],"from":"06:00","to":"23:00"}]},"when":{"all":[{"attr":"context.terminal","op":"in","values":["A","G"]}]},"tiers":[{"id":"first","rank":2,"name":"First lounge","when":{"attr":"score","op":"gte","value":60}},{"id":"standard","rank":1,"when":{"attr":"score","op":"gte","value":40}}],"limits":[{"id":"person-day","scope":["subject"],"max":1,"window":{"calendar":"day"}}],"token":{"audience":"gate","ttl":"PT30M"}}"#;
         expect(text, text);
     }

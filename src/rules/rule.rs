@@ -11,7 +11,8 @@ use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::schedule::Schedule;
 use super::terms::{Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
 use super::tier::Tier;
-use crate::foundation::document::{Issue, Issues, Spot, below, text};
+use crate::foundation::document::{FieldErrors, Node, below, text};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 
@@ -63,8 +64,8 @@ impl Rule {
     ///
     /// # Errors
     /// Everything that is wrong with it, as far as it could be read.
-    pub fn parse(json: &Json, default_audience: &str) -> Result<Self, Vec<Issue>> {
-        Self::read_whole(&Spot::root(json), default_audience)
+    pub fn parse(json: &Json, default_audience: &str) -> Result<Self, Vec<FieldError>> {
+        Self::read_whole(&Node::root(json), default_audience)
     }
 
     /// Reads a rule that was taken before. A build that refuses more characters than the one that took it
@@ -72,17 +73,17 @@ impl Rule {
     ///
     /// # Errors
     /// As [`Rule::parse`].
-    pub fn stored(json: &Json, default_audience: &str) -> Result<Self, Vec<Issue>> {
-        Self::read_whole(&Spot::stored(json), default_audience)
+    pub fn stored(json: &Json, default_audience: &str) -> Result<Self, Vec<FieldError>> {
+        Self::read_whole(&Node::stored(json), default_audience)
     }
 
-    fn read_whole(spot: &Spot<'_>, default_audience: &str) -> Result<Self, Vec<Issue>> {
-        let mut issues = Issues::default();
-        let rule = Self::read(spot, default_audience, &mut issues);
-        issues.unless_any(rule)
+    fn read_whole(node: &Node<'_>, default_audience: &str) -> Result<Self, Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        let rule = Self::read(node, default_audience, &mut errors);
+        errors.unless_any(rule)
     }
 
-    fn read(spot: &Spot<'_>, default_audience: &str, issues: &mut Issues) -> Option<Self> {
+    fn read(node: &Node<'_>, default_audience: &str, errors: &mut FieldErrors) -> Option<Self> {
         let known = [
             "at_least",
             "time_zone",
@@ -96,47 +97,47 @@ impl Rule {
             "rollout",
             "otherwise",
         ];
-        let was_well = issues.is_empty();
-        let fields = spot.fields(&known, issues)?;
+        let was_well = errors.is_empty();
+        let fields = node.fields(&known, errors)?;
         let at_least = fields.optional("at_least");
-        // More likely one of the two misspelt than both left out, which a complaint each would say once more.
-        let is_misspelt = was_well && !issues.is_empty() && at_least.is_none() && fields.optional("tiers").is_none();
-        let least = at_least.as_ref().and_then(|least| least.number(issues));
-        let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, issues));
-        let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), issues));
+        // More likely one of the two misspelt than both left out, which an error each would say once more.
+        let is_misspelt = was_well && !errors.is_empty() && at_least.is_none() && fields.optional("tiers").is_none();
+        let least = at_least.as_ref().and_then(|least| least.number(errors));
+        let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, errors));
+        let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), errors));
         let score = match &at_least {
             Some(_) => {
-                fields.required("score", issues).and_then(|score| ScorePolicy::read_short(&score, issues)).map(Some)
+                fields.required("score", errors).and_then(|score| ScorePolicy::read_short(&score, errors)).map(Some)
             }
             None if is_misspelt => None,
-            None => fields.or("score", None, |score| ScorePolicy::read(&score, issues).map(Some)),
+            None => fields.or("score", None, |score| ScorePolicy::read(&score, errors).map(Some)),
         };
-        let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, issues));
+        let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, errors));
         let mut leaves = 0;
-        let when = fields.or("when", None, |when| Condition::read(&when, &mut leaves, issues).map(Some));
+        let when = fields.or("when", None, |when| Condition::read(&when, &mut leaves, errors).map(Some));
         let tiers = match (&at_least, fields.optional("tiers")) {
             (Some(_), Some(tiers)) => tiers.refuse(
-                issues,
+                errors,
                 "contradiction",
                 "`at_least` stands for one tier, and there are `tiers` too: take `at_least` out and say in each tier's \
                  `when` which score it asks for, or take `tiers` out",
             ),
             (Some(_), None) => least.map(|least| vec![Tier::at_least(least)]),
             (None, None) if is_misspelt => None,
-            (None, _) => fields.required("tiers", issues).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, issues)),
+            (None, _) => fields.required("tiers", errors).and_then(|tiers| Tier::read_all(&tiers, &mut leaves, errors)),
         };
-        let limits = fields.or("limits", Vec::new(), |limits| Limit::read_all(&limits, issues));
+        let limits = fields.or("limits", Vec::new(), |limits| Limit::read_all(&limits, errors));
         let token = fields.or("token", TokenTerms::default_for(default_audience), |token| {
-            TokenTerms::read(&token, default_audience, issues)
+            TokenTerms::read(&token, default_audience, errors)
         });
-        let rollout = fields.or("rollout", Rollout::EVERYONE, |rollout| Rollout::read(&rollout, issues));
-        let otherwise = fields.or("otherwise", Otherwise::Deny, |word| Otherwise::read(&word, issues));
+        let rollout = fields.or("rollout", Rollout::EVERYONE, |rollout| Rollout::read(&rollout, errors));
+        let otherwise = fields.or("otherwise", Otherwise::Deny, |word| Otherwise::read(&word, errors));
 
         if let (Some(None), Some(when), Some(tiers)) = (&score, &when, &tiers)
             && looks_at(when.as_ref(), tiers).iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge))
         {
             let detail = "a condition looks at the score: say which one, as in {\"source\":\"klout\"}";
-            issues.add(&below(spot.pointer(), "score"), "missing", detail);
+            errors.add(&below(node.pointer(), "score"), "missing", detail);
         }
         Some(Self::compile(Parts {
             zone: zone?,
@@ -364,7 +365,7 @@ mod tests {
         "token":{"audience":"sfo-lounge","ttl":"PT30M","single_use":true},
         "rollout":{"percent":100}}"#;
 
-    fn parse(text: &str) -> Result<Rule, Vec<Issue>> {
+    fn parse(text: &str) -> Result<Rule, Vec<FieldError>> {
         Rule::parse(&Json::parse(text).unwrap(), "sfo-lounge")
     }
 
@@ -484,9 +485,9 @@ mod tests {
     #[track_caller]
     fn expect_refusals<const N: usize>(cases: [(String, &str, &str); N]) {
         for (text, pointer, code) in cases {
-            let issues = parse(&text).expect_err(&text);
-            assert_eq!((issues[0].pointer.as_str(), issues[0].code), (pointer, code), "{text} {issues:?}");
-            assert_eq!(issues.len(), 1, "{text} {issues:?}");
+            let errors = parse(&text).expect_err(&text);
+            assert_eq!((errors[0].path.as_str(), errors[0].code), (pointer, code), "{text} {errors:?}");
+            assert_eq!(errors.len(), 1, "{text} {errors:?}");
         }
     }
 
@@ -657,25 +658,21 @@ mod tests {
             (r#"{"all":[{"attr":"score","op":"exists"}],"any":[]}"#, "/any", "unknown_field"),
             (r#"{"not":[]}"#, "/not", "wrong_type"),
         ] {
-            let issues = parse(&with_condition(when)).expect_err(when);
-            assert_eq!(
-                (issues[0].pointer.as_str(), issues[0].code),
-                (&*format!("/tiers/0/when{below}"), code),
-                "{when}"
-            );
+            let errors = parse(&with_condition(when)).expect_err(when);
+            assert_eq!((errors[0].path.as_str(), errors[0].code), (&*format!("/tiers/0/when{below}"), code), "{when}");
         }
     }
 
     #[test]
-    fn every_complaint_is_made_at_once() {
-        let issues = parse(
+    fn every_error_is_reported_at_once() {
+        let errors = parse(
             r#"{"time_zone":"Nowhere","tiers":[{"id":"A","when":{"attr":"x","op":"y"}},{"id":"b"}],
                 "limits":[{"id":"l","max":0}],"rollout":{"percent":101},"extra":1}"#,
         )
         .unwrap_err();
-        let spots: Vec<_> = issues.iter().map(|issue| issue.pointer.as_str()).collect();
+        let errors: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
         assert_eq!(
-            spots,
+            errors,
             [
                 "/extra",
                 "/time_zone",
@@ -703,8 +700,8 @@ mod tests {
             format!(r#"{{"score":{{"source":"klout"}},"when":{leaf},"tiers":[{},{}]}}"#, tier(1, a), tier(2, b))
         };
         assert!(parse(&rule(31, 32)).is_ok());
-        let issues = parse(&rule(31, 33)).unwrap_err();
-        assert_eq!((issues.len(), issues[0].pointer.as_str(), issues[0].code), (1, "/tiers/1/when/all/32", "too_many"));
+        let errors = parse(&rule(31, 33)).unwrap_err();
+        assert_eq!((errors.len(), errors[0].path.as_str(), errors[0].code), (1, "/tiers/1/when/all/32", "too_many"));
     }
 
     #[test]
@@ -718,8 +715,8 @@ mod tests {
             ))
         };
         assert!(parse(&deep(8)).is_ok());
-        let issues = parse(&deep(9)).unwrap_err();
-        assert_eq!((issues.len(), issues[0].code), (1, "too_deep"));
+        let errors = parse(&deep(9)).unwrap_err();
+        assert_eq!((errors.len(), errors[0].code), (1, "too_deep"));
     }
 
     #[test]
@@ -735,8 +732,8 @@ mod tests {
 
     #[test]
     fn a_condition_on_the_score_needs_a_source() {
-        let issues = parse(r#"{"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":1}}]}"#).unwrap_err();
-        assert_eq!((issues[0].pointer.as_str(), issues[0].code), ("/score", "missing"));
+        let errors = parse(r#"{"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":1}}]}"#).unwrap_err();
+        assert_eq!((errors[0].path.as_str(), errors[0].code), ("/score", "missing"));
         let rule =
             parse(r#"{"tiers":[{"id":"t","when":{"attr":"context.member","op":"eq","value":"gold"}}]}"#).unwrap();
         assert!(rule.score().is_none() && !rule.looks_at_score());

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::schedule::read_wall_time;
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{Issues, Spot, object, text};
+use crate::foundation::document::{FieldErrors, Node, object, text};
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, ONE_DAY, Period};
@@ -64,12 +64,12 @@ pub struct TokenTerms {
 }
 
 impl Valid {
-    pub(crate) fn read(spot: &Spot<'_>, zone: Option<&TimeZone>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["from", "until"], issues)?;
+    pub(crate) fn read(node: &Node<'_>, zone: Option<&TimeZone>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["from", "until"], errors)?;
         // With the zone refused, the times are still looked at, in any zone.
         let zone = zone.cloned().unwrap_or(TimeZone::UTC);
-        let from = fields.or("from", None, |from| read_wall_time(&from, &zone, issues).map(Some));
-        let until = fields.or("until", None, |until| read_wall_time(&until, &zone, issues).map(Some));
+        let from = fields.or("from", None, |from| read_wall_time(&from, &zone, errors).map(Some));
+        let until = fields.or("until", None, |until| read_wall_time(&until, &zone, errors).map(Some));
         Some(Self { from: from?, until: until? })
     }
 
@@ -82,21 +82,21 @@ impl Valid {
 }
 
 impl ScorePolicy {
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["source", "max_age", "on_stale", "on_missing"], issues)?;
-        let source = fields.required("source", issues).and_then(|source| read_source(&source, issues));
-        let max_age = fields.or("max_age", None, |age| Period::read(&age, LONGEST, issues).map(Some));
-        let on_stale = fields.or("on_stale", Fallback::Deny, |word| Fallback::read(&word, issues));
-        let on_missing = fields.or("on_missing", Fallback::Deny, |word| Fallback::read(&word, issues));
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["source", "max_age", "on_stale", "on_missing"], errors)?;
+        let source = fields.required("source", errors).and_then(|source| read_source(&source, errors));
+        let max_age = fields.or("max_age", None, |age| Period::read(&age, LONGEST, errors).map(Some));
+        let on_stale = fields.or("on_stale", Fallback::Deny, |word| Fallback::read(&word, errors));
+        let on_missing = fields.or("on_missing", Fallback::Deny, |word| Fallback::read(&word, errors));
         Some(Self { source: source?, max_age: max_age?, on_stale: on_stale?, on_missing: on_missing? })
     }
 
     /// A source alone, or the whole policy.
-    pub(crate) fn read_short(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        if !matches!(spot.json(), Json::Text(_)) {
-            return Self::read(spot, issues);
+    pub(crate) fn read_short(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        if !matches!(node.json(), Json::Text(_)) {
+            return Self::read(node, errors);
         }
-        let source = read_source(spot, issues)?;
+        let source = read_source(node, errors)?;
         Some(Self { source, max_age: None, on_stale: Fallback::Deny, on_missing: Fallback::Deny })
     }
 
@@ -111,12 +111,12 @@ impl ScorePolicy {
 }
 
 impl Fallback {
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        match spot.text(issues)? {
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        match node.text(errors)? {
             "deny" => Some(Self::Deny),
             "refer" => Some(Self::Refer),
             "ignore" => Some(Self::Ignore),
-            _ => spot.refuse(issues, "bad_form", "use deny, refer or ignore"),
+            _ => node.refuse(errors, "bad_form", "use deny, refer or ignore"),
         }
     }
 
@@ -130,11 +130,11 @@ impl Fallback {
 }
 
 impl Otherwise {
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        match spot.text(issues)? {
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        match node.text(errors)? {
             "deny" => Some(Self::Deny),
             "refer" => Some(Self::Refer),
-            _ => spot.refuse(issues, "bad_form", "use deny or refer"),
+            _ => node.refuse(errors, "bad_form", "use deny or refer"),
         }
     }
 }
@@ -158,8 +158,8 @@ impl Rollout {
         self == Self::EVERYONE || bucket.is_some_and(|bucket| bucket < u16::from(self.0) * (Self::BUCKETS / 100))
     }
 
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let percent = spot.fields(&["percent"], issues)?.required("percent", issues)?.whole(0..=100, issues)?;
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let percent = node.fields(&["percent"], errors)?.required("percent", errors)?.whole(0..=100, errors)?;
         u8::try_from(percent).ok().map(Self)
     }
 
@@ -173,12 +173,12 @@ impl TokenTerms {
         Self { audience: audience.to_owned(), ttl: Period::from_seconds(TTL_SECONDS), single_use: true }
     }
 
-    pub(crate) fn read(spot: &Spot<'_>, audience: &str, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["audience", "ttl", "single_use"], issues)?;
+    pub(crate) fn read(node: &Node<'_>, audience: &str, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["audience", "ttl", "single_use"], errors)?;
         let default = Self::default_for(audience);
-        let audience = fields.or("audience", default.audience, |slug| slug.slug(issues).map(str::to_owned));
-        let ttl = fields.or("ttl", default.ttl, |ttl| Period::read(&ttl, ONE_DAY, issues));
-        let single_use = fields.or("single_use", default.single_use, |single| single.boolean(issues));
+        let audience = fields.or("audience", default.audience, |slug| slug.slug(errors).map(str::to_owned));
+        let ttl = fields.or("ttl", default.ttl, |ttl| Period::read(&ttl, ONE_DAY, errors));
+        let single_use = fields.or("single_use", default.single_use, |single| single.boolean(errors));
         Some(Self { audience: audience?, ttl: ttl?, single_use: single_use? })
     }
 
@@ -191,16 +191,16 @@ impl TokenTerms {
     }
 }
 
-pub(crate) fn read_source(spot: &Spot<'_>, issues: &mut Issues) -> Option<SourceName> {
-    match spot.text(issues)?.parse() {
+pub(crate) fn read_source(node: &Node<'_>, errors: &mut FieldErrors) -> Option<SourceName> {
+    match node.text(errors)?.parse() {
         Ok(source) => Some(source),
-        Err(error) => spot.refuse(issues, "bad_form", crate::foundation::ids::NameError::to_string(&error)),
+        Err(error) => node.refuse(errors, "bad_form", crate::foundation::ids::NameError::to_string(&error)),
     }
 }
 
 /// A zone of the database that is built in, so that a rule means the same on every machine.
-pub(crate) fn read_zone(spot: &Spot<'_>, issues: &mut Issues) -> Option<TimeZone> {
-    let name = spot.text(issues)?;
+pub(crate) fn read_zone(node: &Node<'_>, errors: &mut FieldErrors) -> Option<TimeZone> {
+    let name = node.text(errors)?;
     if let Ok(zone) = TimeZone::get(name)
         && !zone.is_unknown()
     {
@@ -210,5 +210,5 @@ pub(crate) fn read_zone(spot: &Spot<'_>, issues: &mut Issues) -> Option<TimeZone
     let wanted = city(name);
     let near = jiff::tz::db().available().find(|known| city(known.as_str()) == wanted);
     let hint = near.map_or_else(|| "America/Los_Angeles".to_owned(), |known| known.as_str().to_owned());
-    spot.refuse(issues, "unknown_zone", format!("use the name of an IANA time zone, such as {hint}"))
+    node.refuse(errors, "unknown_zone", format!("use the name of an IANA time zone, such as {hint}"))
 }

@@ -4,7 +4,7 @@ use super::attribute::Attribute;
 use super::condition::Condition;
 use super::leaf::{Comparison, Leaf, Test};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{Issues, Spot, below, text};
+use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, Period};
 
@@ -42,21 +42,21 @@ impl Tier {
         }
     }
 
-    pub(crate) fn read_all(spot: &Spot<'_>, leaves: &mut usize, issues: &mut Issues) -> Option<Vec<Self>> {
-        let items = spot.list(1..=MAX_TIERS, issues)?;
+    pub(crate) fn read_all(node: &Node<'_>, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Vec<Self>> {
+        let items = node.list(1..=MAX_TIERS, errors)?;
         let alone = items.len() == 1;
         let mut tiers: Vec<Self> = Vec::new();
         let mut all = true;
         for item in &items {
-            let Some(tier) = Self::read(item, alone, leaves, issues) else {
+            let Some(tier) = Self::read(item, alone, leaves, errors) else {
                 all = false;
                 continue;
             };
             if tiers.iter().any(|other| other.id == tier.id) {
-                issues.add(&below(item.pointer(), "id"), "repeated", "another tier has this id");
+                errors.add(&below(item.pointer(), "id"), "repeated", "another tier has this id");
             }
             if tiers.iter().any(|other| other.rank == tier.rank) {
-                issues.add(
+                errors.add(
                     &below(item.pointer(), "rank"),
                     "repeated",
                     "another tier has this rank: the higher one wins",
@@ -67,25 +67,25 @@ impl Tier {
         all.then_some(tiers)
     }
 
-    fn read(spot: &Spot<'_>, alone: bool, leaves: &mut usize, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["id", "rank", "name", "when", "max_wait"], issues)?;
-        let id = fields.required("id", issues).and_then(|id| id.slug(issues));
+    fn read(node: &Node<'_>, alone: bool, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["id", "rank", "name", "when", "max_wait"], errors)?;
+        let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let rank = match fields.optional("rank") {
             None if alone => Some(1),
-            None => fields.required("rank", issues).and(None),
-            Some(rank) => rank.whole(1..=MAX_RANK, issues),
+            None => fields.required("rank", errors).and(None),
+            Some(rank) => rank.whole(1..=MAX_RANK, errors),
         };
         let name = match fields.optional("name") {
             None => id.map(str::to_owned),
-            Some(name) if name.is_stored() => name.text(issues).map(str::to_owned),
-            Some(name) => name.text(issues).and_then(|text| match crate::foundation::ids::label(text, MAX_NAME) {
+            Some(name) if name.is_stored() => name.text(errors).map(str::to_owned),
+            Some(name) => name.text(errors).and_then(|text| match crate::foundation::ids::label(text, MAX_NAME) {
                 Ok(label) => Some(label),
-                Err(error) => name.refuse(issues, "bad_form", error.to_string()),
+                Err(error) => name.refuse(errors, "bad_form", error.to_string()),
             }),
         };
-        let when = fields.or("when", None, |when| Condition::read(&when, leaves, issues).map(Some));
-        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, issues).map(Some));
-        let pointer = below(spot.pointer(), "when");
+        let when = fields.or("when", None, |when| Condition::read(&when, leaves, errors).map(Some));
+        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, errors).map(Some));
+        let pointer = below(node.pointer(), "when");
         Some(Self { id: id?.to_owned(), rank: rank?, name: name?, when: when?, max_wait: max_wait?, pointer })
     }
 

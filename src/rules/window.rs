@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::foundation::document::{Issues, Spot, object, text};
+use crate::foundation::document::{FieldErrors, Node, object, text};
 use crate::foundation::json::Json;
 use crate::foundation::period::Period;
 
@@ -100,19 +100,19 @@ pub enum Unit {
 }
 
 impl Window {
-    pub(crate) fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["calendar", "rolling", "lifetime", "concurrent"], issues)?;
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["calendar", "rolling", "lifetime", "concurrent"], errors)?;
         let named = ["calendar", "rolling", "lifetime", "concurrent"].map(|name| fields.optional(name));
         match named {
-            [Some(unit), None, None, None] => Unit::read(&unit, issues).map(Self::Calendar),
-            [None, Some(length), None, None] => read_length(&length, issues).map(Self::Rolling),
-            [None, None, Some(lifetime), None] if lifetime.boolean(issues)? => Some(Self::Lifetime),
+            [Some(unit), None, None, None] => Unit::read(&unit, errors).map(Self::Calendar),
+            [None, Some(length), None, None] => read_length(&length, errors).map(Self::Rolling),
+            [None, None, Some(lifetime), None] if lifetime.boolean(errors)? => Some(Self::Lifetime),
             [None, None, None, Some(held)] => {
-                let max_stay = held.fields(&["max_stay"], issues)?.required("max_stay", issues)?;
-                Some(Self::Concurrent { max_stay: read_length(&max_stay, issues)? })
+                let max_stay = held.fields(&["max_stay"], errors)?.required("max_stay", errors)?;
+                Some(Self::Concurrent { max_stay: read_length(&max_stay, errors)? })
             }
-            _ => spot.refuse(
-                issues,
+            _ => node.refuse(
+                errors,
                 "bad_form",
                 "write one of {\"calendar\":\"day\"}, {\"rolling\":\"PT24H\"}, {\"lifetime\":true} \
                  or {\"concurrent\":{\"max_stay\":\"PT4H\"}}",
@@ -151,10 +151,10 @@ impl Window {
     }
 }
 
-fn read_length(spot: &Spot<'_>, issues: &mut Issues) -> Option<Period> {
-    let length = Period::read(spot, LONGEST_WINDOW, issues)?;
+fn read_length(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Period> {
+    let length = Period::read(node, LONGEST_WINDOW, errors)?;
     if length.seconds() < SHORTEST_WINDOW {
-        return spot.refuse(issues, "out_of_range", format!("use a duration from PT1M to {LONGEST_WINDOW}"));
+        return node.refuse(errors, "out_of_range", format!("use a duration from PT1M to {LONGEST_WINDOW}"));
     }
     Some(length)
 }
@@ -171,11 +171,11 @@ impl Unit {
         }
     }
 
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let name = spot.text(issues)?;
+    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let name = node.text(errors)?;
         match Self::ALL.into_iter().find(|unit| unit.name() == name) {
             Some(unit) => Some(unit),
-            None => spot.refuse(issues, "bad_form", "use hour, day, week or month"),
+            None => node.refuse(errors, "bad_form", "use hour, day, week or month"),
         }
     }
 

@@ -50,10 +50,10 @@ impl ScoreCache {
     pub fn tiered(config: &CacheConfig, link: RedisLink, key: CacheKey, clock: Clock, entropy: &Entropy) -> Self {
         let memory = Memory::new(config.entries, config.ttl, clock.clone());
         let redis = RedisScores::new(link, config.ttl, key, clock, entropy);
-        let (told, hears, pays) = (memory.clone(), redis.clone(), redis.clone());
+        let (cached, hears, pays) = (memory.clone(), redis.clone(), redis.clone());
         let hearing = redis.link().subscribe(RedisScores::channel(), move |heard| match heard {
-            Heard::Connected => told.forget_all(),
-            Heard::Message(message) => hears.heard(&message).for_each(|stripe| told.forget(stripe)),
+            Heard::Connected => cached.forget_all(),
+            Heard::Message(message) => hears.heard(&message).for_each(|stripe| cached.forget(stripe)),
         });
         let paying = redis.link().each_beat(move || {
             let pays = pays.clone();

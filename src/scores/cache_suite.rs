@@ -199,7 +199,7 @@ async fn replicas_share_what_one_of_them_loaded_and_hear_of_writes() {
 
     assert_eq!(found(&one, 1, Some(score(10))).await, Some(score(10)));
     assert_eq!(kept(&two, 1).await, Some(score(10)));
-    // The second replica may only be subscribing now, and so be told to drop everything; by the
+    // The second replica may only be subscribing now, and so have to drop everything; by the
     // second round it is subscribed, and nothing but the announcement can tell it.
     for value in [11, 12] {
         one.forget(&[key(1)]).await;
@@ -255,15 +255,15 @@ async fn what_another_replica_read_long_ago_is_not_kept_for_as_long_again() {
     pass(3);
     assert_eq!(find(of_old).await, Some(score(1)));
     pass(1);
-    let anew = Loaded { read_at: clock.now(), ..loaded(Some(2)) };
-    assert_eq!(find(anew).await, Some(score(1)));
+    let later = Loaded { read_at: clock.now(), ..loaded(Some(2)) };
+    assert_eq!(find(later).await, Some(score(1)));
     pass(1);
-    let anew = Loaded { read_at: clock.now(), ..loaded(Some(2)) };
-    assert_eq!(find(anew).await, Some(score(2)), "five seconds after it was read, not after it was kept");
+    let later = Loaded { read_at: clock.now(), ..loaded(Some(2)) };
+    assert_eq!(find(later).await, Some(score(2)), "five seconds after it was read, not after it was kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_redis_was_not_told_it_is_told_at_the_next_heartbeat() {
+async fn what_redis_could_not_be_sent_is_sent_at_the_next_heartbeat() {
     let Some(mut server) = RedisServer::start(None) else { return };
     let link = server.link().await;
     let cache = tiered(link.clone());

@@ -38,7 +38,7 @@ impl Scores {
         };
         let mut held: Vec<ScoreHeld> = Vec::new();
         for (source, score, recorded_at) in self.database.read(read).await? {
-            // Of two, the first is the one that is gone by.
+            // Of two, the first is the one that decides.
             if !held.iter().any(|known| known.source == source) {
                 held.push(ScoreHeld { source, score, recorded_at });
             }
@@ -64,11 +64,11 @@ impl Scores {
             let keys: Vec<ScoreKey> = sources.iter().flat_map(of).collect();
             let rows = keys.clone();
             let forget = move |conn: &mut AnyConnection| {
-                let mut gone = 0;
+                let mut deleted = 0;
                 for ScoreKey { merchant, source, subject } in &rows {
-                    gone += u64::from(store::delete_score(conn, merchant, source, subject)?);
+                    deleted += u64::from(store::delete_score(conn, merchant, source, subject)?);
                 }
-                Ok(gone)
+                Ok(deleted)
             };
             let erased = ledger.erase(erasure, forget).await;
             // After an error too: a commit may have held although its answer was lost.

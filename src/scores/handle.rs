@@ -354,8 +354,8 @@ fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventD
     }
 }
 
-/// Runs `work` even if the caller goes away: a write whose caches were not told would be served
-/// stale.
+/// Runs `work` even if the caller goes away: after a write that its caches did not learn of, they would serve the
+/// old score.
 pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ScoreError>> + Send + 'static,
 ) -> Result<T, ScoreError> {
@@ -401,7 +401,7 @@ pub(super) mod testing {
                     .map_err(DatabaseError::from)
             };
             database.write_blocking(insert).unwrap();
-            // An hour: what these tests see anew, they see because it was announced.
+            // An hour: what changes for these tests, changes because it was announced.
             let config = CacheConfig { ttl: std::time::Duration::from_hours(1), ..CacheConfig::default() };
             let scores = Scores::new(database.clone(), ScoreCache::memory(&config, clock.clone()));
             Self { scores, database, merchant, clock, _dir: dir }
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deleted_score_is_gone_at_once() {
+    async fn a_deleted_score_is_not_found_from_then_on() {
         let room = Room::open();
         room.put("ada", score("40", "2026-11-22T08:00:00Z")).await.unwrap();
         assert!(room.find("ada").await.is_some());

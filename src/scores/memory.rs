@@ -1,5 +1,5 @@
 //! The score cache's first tier, in this process: bounded, short-lived, and never older than a
-//! write that this process was told of.
+//! write that this process has learned of.
 //!
 //! The race it must not lose: a reader loads the old row, a writer commits and drops the key, and
 //! the reader then fills the cache with what it read. So nothing is dropped by removing it. Every

@@ -1,9 +1,13 @@
 //! Scores: where they come from, which one stands, and how a check gets at it without a query.
 //!
-//! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and those
-//! who ask for one score at one time share one look-up. Everything that writes goes through the
-//! handle too, because after its commit it tells the caches ([`cache::ScoreCache::forget`]); a
-//! write past it is unseen for the caches' time to live.
+//! - `lookup`: the handle; `score`, `freshness`: a score, and whether it is young enough
+//! - `cache`: `memory`, then `redis`, with the writes that are `pending` there; `store`: the database
+//! - `import`, `lines`, `rows`: a feed of scores; `erasing`: the scores of one person shown, and erased
+//!
+//! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and
+//! concurrent look-ups of one score share one query. Everything that writes goes through the
+//! handle too, because after its commit it invalidates the caches ([`cache::ScoreCache::forget`]); a
+//! write that bypasses it is not seen until the cached value expires.
 //!
 //! The newest observation of a subject stands, in whatever order observations come in. Scores are
 //! kept under a [`SubjectRef`](crate::foundation::subject::SubjectRef): nothing in this room but a feed's lines

@@ -1,4 +1,4 @@
-//! Writes that Redis was not told of yet: a bounded list, and a safe answer when it is full.
+//! Writes that were not sent to Redis yet: a bounded list, and a safe answer when it is full.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::memory::ScoreKey;
 
-/// The keys this process wrote while Redis could not be told. Until it is, this process doesn't read those keys
+/// The keys this process wrote while Redis could not be reached. Until they are sent, this process doesn't read those keys
 /// from there; other replicas are bounded by the age of what they read.
 pub(super) struct Pending {
     bound: usize,
@@ -28,7 +28,7 @@ struct State {
 }
 
 struct Entry {
-    /// A key may be written again while Redis is being told of the last time.
+    /// A key may be written again while the write before it is being sent to Redis.
     turn: u64,
     written_at: Timestamp,
 }
@@ -61,12 +61,12 @@ impl Pending {
         self.any.load(Ordering::Acquire) && self.lock().distrusted.is_some_and(|since| read_at <= since)
     }
 
-    /// To be asked before Redis is told.
+    /// The turn to note before keys are sent to Redis.
     pub(super) fn turn(&self) -> u64 {
         self.lock().turn
     }
 
-    /// Redis was told of these, of what was written up to `turn`.
+    /// Takes out keys that were sent to Redis, as they were written up to `turn`.
     pub(super) fn settle(&self, keys: &[ScoreKey], turn: u64) {
         if self.any.load(Ordering::Acquire) {
             let mut state = self.lock();

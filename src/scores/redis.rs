@@ -3,7 +3,7 @@
 //!
 //! A client that can write to Redis must not decide who is granted. So a value carries a MAC over whose it is,
 //! what it says and when it was read from the database, and is worth nothing once that is `ttl` ago: the
-//! one bound that holds whatever Redis refuses, loses or is told too late, even if someone keeps an old value
+//! one bound that holds whatever Redis refuses, loses or receives too late, even if someone keeps an old value
 //! to put it back. All that is below makes writes seen sooner.
 //!
 //! The same race as in memory, between processes: a reader loads the old row, a writer commits, and
@@ -60,7 +60,7 @@ pub struct RedisScores {
     /// Our identity in announcements: our own would unseat what was loaded since.
     origin: [u8; ORIGIN_BYTES],
     pending: Arc<Pending>,
-    forgery_told: Arc<AtomicBool>,
+    forgery_logged: Arc<AtomicBool>,
 }
 
 /// The answer of Redis for a key.
@@ -100,7 +100,7 @@ impl RedisScores {
         let ttl = ttl.min(LONGEST_TTL);
         let matters_for = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX).saturating_add(CLOCK_SKEW);
         let (origin, pending) = (entropy.bytes(), Arc::new(Pending::new(pending, matters_for)));
-        Self { link, ttl, key, clock, origin, pending, forgery_told: Arc::default() }
+        Self { link, ttl, key, clock, origin, pending, forgery_logged: Arc::default() }
     }
 
     /// Looks up `key`; errors are `Nothing`. What is too old or forged is marked as written in its place: to
@@ -121,7 +121,7 @@ impl RedisScores {
             Disbelief::TooOld => {}
             Disbelief::Forged => {
                 meters().score_cache_forged.count([]);
-                if !self.forgery_told.swap(true, Ordering::Relaxed) {
+                if !self.forgery_logged.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         "a score in Redis was not written by a gateway of this database, and is not believed: see who else \
                          can write there; from now on these are only counted, as perkgate_score_cache_forged_total"
@@ -139,7 +139,7 @@ impl RedisScores {
         let _ = self.link.set_if_absent(&name(key), &self.encode(key, loaded), self.ttl).await;
     }
 
-    /// Marks keys as just written, after the commit. Those that Redis can't be told of are pending.
+    /// Marks keys as just written, after the commit. Those that can't be sent to Redis are pending.
     pub async fn mark(&self, keys: &[ScoreKey]) {
         if !self.tell(keys).await {
             self.pending.insert(keys, self.clock.now());
@@ -162,15 +162,15 @@ impl RedisScores {
         let names: Vec<_> = keys.iter().map(name).collect();
         let names = || names.iter().map(String::as_str);
         let turn = self.pending.turn();
-        let told = match self.link.set_all(names(), &[VERSION, WRITTEN], MARK_TTL).await {
+        let is_marked = match self.link.set_all(names(), &[VERSION, WRITTEN], MARK_TTL).await {
             Err(RedisLinkError::Fault(fault)) if !fault.is_refusal() => false,
             Err(_) => self.link.delete_all(names()).await.is_ok(),
             Ok(()) => true,
         };
-        if told {
+        if is_marked {
             self.pending.settle(keys, turn);
         }
-        told
+        is_marked
     }
 
     /// Tells the other replicas which stripes were written. Those who miss it (it may not arrive)

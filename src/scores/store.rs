@@ -236,9 +236,9 @@ pub fn delete_score(
     source: &SourceName,
     subject: &SubjectRef,
 ) -> Result<bool, DatabaseError> {
-    let gone =
+    let deleted =
         diesel::delete(scores::table.find((merchant.as_str(), source.as_str(), &subject.0[..]))).execute(conn)?;
-    Ok(gone > 0)
+    Ok(deleted > 0)
 }
 
 /// A source that the merchant made; the built-in one has no row.

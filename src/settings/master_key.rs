@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_sqlite_database_gets_a_key_that_stays() {
+    fn a_new_sqlite_database_gets_a_key_that_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings(&format!("sqlite:{}/perkgate.db", directory.path().display()));
         let made = resolve(&settings, true, &Entropy::System).unwrap();

@@ -1,5 +1,10 @@
 //! Settings: the only reader of the environment and of settings files.
 //!
+//! - `table`: every setting with its name, default and help; `sections`: their values, read and judged
+//! - `sources`: flags, variables, files and defaults, and which one wins; `parse`: texts into values
+//! - `master_key`, `open_files`: where the master key comes from, and how many connections the system allows
+//! - `error`: a wrong setting, with the text to write instead
+//!
 //! To add a setting: a constant in `table.rs` and its line in `TABLE`, a field of the section it
 //! belongs to in `sections.rs`, read and judged in that section's `read`, and its lines in
 //! `deploy/perkgate.example.toml` (a test compares the two).

@@ -203,7 +203,7 @@ fn read_bounded(path: &Path) -> Result<String, String> {
     Ok(text_without_bom(&text).to_owned())
 }
 
-/// The place and the complaint, without the line itself: it may hold a secret.
+/// The line number and the message, without the line itself: it may hold a secret.
 fn describe_toml(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;

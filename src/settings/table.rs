@@ -173,7 +173,7 @@ pub const MAX_CONNECTIONS: Setting = Setting::with_default(
 pub const LEDGER_QUEUE: Setting = Setting::with_default(
     "ledger_queue",
     "4096",
-    "How many entries may wait for the ledger before callers are told to come back later.",
+    "How many entries may wait for the ledger before callers are asked to come back later.",
 );
 pub const LEDGER_BATCH: Setting =
     Setting::with_default("ledger_batch", "512", "The most entries in one commit of the ledger.");

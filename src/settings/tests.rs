@@ -72,9 +72,9 @@ fn text_without_quotes_is_called_that_and_not_repeated() {
         ("log_format = json", "log_format"),
     ] {
         let (_directory, sources) = toml(&format!("# ours\n{line}\n"));
-        let told = refused(&sources);
+        let errors = refused(&sources);
         let wanted = format!("line 2: the value of `{key}` is text, which TOML wants in quotes: {key} = \"…\"");
-        assert!(told[0].contains(&wanted) && !told[0].contains("s3cret"), "{told:?}");
+        assert!(errors[0].contains(&wanted) && !errors[0].contains("s3cret"), "{errors:?}");
     }
     let (_directory, sources) = toml("rate_per_key = 7 7\nlog_format = \"json\"\nlog_format = \"text\"\n");
     assert!(refused(&sources)[0].contains("line 1: "), "{:?}", refused(&sources));
@@ -83,15 +83,15 @@ fn text_without_quotes_is_called_that_and_not_repeated() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once_with_an_example() {
+fn everything_wrong_is_reported_at_once_with_an_example() {
     let (_directory, mut sources) = toml("log_format = \"xml\"\nlistn = \"x\"\nbody_timeout = 10\nrates = {}\n");
     sources.environment = pairs(&[("PERKGATE_LISTEN", "nowhere"), ("PERKGATE_DATABSE_URL", "x"), ("PATH", "/bin")]);
     sources.flags = pairs(&[("issuer", "https://perks.example.com/")]);
-    let told = refused(&sources);
+    let errors = refused(&sources);
     let path = sources.config.as_ref().unwrap().display().to_string();
-    let told: Vec<String> = told.iter().map(|line| line.replace(&path, "FILE")).collect();
+    let errors: Vec<String> = errors.iter().map(|line| line.replace(&path, "FILE")).collect();
     assert_eq!(
-        told,
+        errors,
         [
             "there is no setting `listn` (found in FILE); try: did you mean `listen`?",
             "there is no setting `rates` (found in FILE); try: take it out; deploy/perkgate.example.toml lists every setting",
@@ -112,9 +112,9 @@ fn no_secret_is_ever_shown() {
         ("PERKGATE_DATABASE_URL", &format!("mysql://me:{secret}@db/x")),
         ("PERKGATE_REDIS_URL", &format!("http://me:{secret}@cache")),
     ]);
-    let told = refused(&wrong);
-    assert_eq!(told.len(), 3);
-    assert!(!told.concat().contains(secret), "{told:?}");
+    let errors = refused(&wrong);
+    assert_eq!(errors.len(), 3);
+    assert!(!errors.concat().contains(secret), "{errors:?}");
 
     let (_directory, sources) = toml(&format!("redis_url = \"{secret}\" oops"));
     assert!(!refused(&sources).concat().contains(secret));
@@ -143,8 +143,8 @@ fn the_master_key_may_stand_in_a_file() {
         let settings = Settings::load(&sources).unwrap();
         assert_eq!(settings.storage.master_key.unwrap().expose_secret(), key.expose_secret());
     }
-    let told = refused(&environment(&[("PERKGATE_MASTER_KEY_FILE", "/nowhere/key")]));
-    assert!(told.concat().contains("/nowhere/key (named by PERKGATE_MASTER_KEY_FILE)"), "{told:?}");
+    let errors = refused(&environment(&[("PERKGATE_MASTER_KEY_FILE", "/nowhere/key")]));
+    assert!(errors.concat().contains("/nowhere/key (named by PERKGATE_MASTER_KEY_FILE)"), "{errors:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Beginnings of the messages that the library writes when a client misbehaves or is gone. Its own failures, and
+/// Beginnings of the messages that the library writes when a client misbehaves or disconnects. Its own failures, and
 /// those of our answers' bodies, begin otherwise and stay errors.
 const OF_CLIENTS: [&str; 8] = [
     "stream error: request parse error",

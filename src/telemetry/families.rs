@@ -1,7 +1,7 @@
 //! The table of all metrics: names, kinds, labels and help. The dashboard and the alerts in `deploy/` are held to it.
 //!
 //! A name begins with `perkgate_` and ends with its unit; a counter ends with `_total`. No label may say which merchant,
-//! perk, person or key something was about: whoever reads metrics may not know them.
+//! perk, person or key something was about: those who read metrics may not know them.
 
 use Kind::{Counter, Gauge, Histogram};
 
@@ -167,7 +167,7 @@ pub static SCORE_LOOKUPS: Family = Family::new(
     "perkgate_score_lookups_total",
     Counter,
     &[label("tier", &["memory", "redis", "database"])],
-    "Scores looked up, by the tier that answered; whoever waits for another's look-up counts as memory.",
+    "Scores looked up, by the tier that answered; one that waits for another's look-up counts as memory.",
 );
 pub static SCORE_CACHE_FORGED: Family = Family::new(
     "perkgate_score_cache_forged_total",
@@ -196,7 +196,7 @@ pub static LEDGER_QUEUE_LIMIT: Family = Family::new(
     "perkgate_ledger_queue_limit_entries",
     Gauge,
     &[],
-    "How many may wait before callers are told to come back later (ledger_queue).",
+    "How many may wait before callers are asked to come back later (ledger_queue).",
 );
 pub static LIMITS_NEAR_FULL: Family = Family::new(
     "perkgate_limits_near_full",

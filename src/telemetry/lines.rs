@@ -1,5 +1,5 @@
-//! Lines to a standard stream whose reader may be slow, stuck or gone, or whose disk may be full. A thread of their own writes
-//! them, from a queue with bounds: whoever has a line hands it over and goes on. What doesn't fit or can't be written is lost and
+//! Lines to a standard stream whose reader may be slow, stuck or closed, or whose disk may be full. A thread of their own writes
+//! them, from a queue with bounds: a thread that has a line hands it over and goes on. What doesn't fit or can't be written is lost and
 //! counted, and one line says how many when the stream takes lines again.
 
 use std::fmt;
@@ -202,7 +202,7 @@ impl<W: Write> LineWriter<W> {
                     self.torn = !rest.is_empty();
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Somebody who shares the stream made it not to block: it is full for now.
+                // Another process that shares the stream made it not to block: it is full for now.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(FULL_PAUSE),
                 Err(error) => return Err(error),
             }
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_too_much_to_say_waits_for_nothing() {
+    fn a_thread_with_too_many_lines_waits_for_nothing() {
         struct Stuck(Receiver<()>);
         impl Write for Stuck {
             fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {

@@ -149,7 +149,7 @@ mod tests {
     fn a_line_is_one_line() {
         let mut out = Escaping(Vec::new());
         out.write_all("\u{1b}[2mnow\u{1b}[0m WARN could not read x\u{9b}2J\nnow ERROR y\u{202e}\n".as_bytes()).unwrap();
-        let told = "\u{1b}[2mnow\u{1b}[0m WARN could not read x\\u009b2J\\nnow ERROR y\\u202e\n";
-        assert_eq!(String::from_utf8(out.0).unwrap(), told);
+        let escaped = "\u{1b}[2mnow\u{1b}[0m WARN could not read x\\u009b2J\\nnow ERROR y\\u202e\n";
+        assert_eq!(String::from_utf8(out.0).unwrap(), escaped);
     }
 }

@@ -162,7 +162,7 @@ mod tests {
         number.try_into().unwrap()
     }
 
-    /// Leaves, and the subtrees that appending them told of.
+    /// Leaves, and the subtrees that appending them completed.
     struct Stored {
         levels: Vec<Vec<Hash>>,
         roots: Vec<Hash>,
@@ -180,7 +180,7 @@ mod tests {
                     if levels.len() == level {
                         levels.push(Vec::new());
                     }
-                    assert_eq!(levels[level].len() as u64, nth, "each is told once, in its order");
+                    assert_eq!(levels[level].len() as u64, nth, "each is reported once, in its order");
                     levels[level].push(hash);
                 });
                 roots.push(frontier.root());

@@ -1,5 +1,7 @@
 //! Eligibility tokens: what they say, how they are signed, how a door checks one.
 //!
+//! - `claims`: the claims and their exact text; `jwks`: the published keys; `verifier`: the check of a token
+//!
 //! The [`Issuer`](crate::eligibility::issuer::Issuer) signs recorded grants only. A [`Verifier`] follows RFC 8725: it pins everything
 //! and takes no key from the token.
 //!
@@ -37,7 +39,7 @@ pub enum TokenError {
     WrongIssuer,
     #[error("the token is for another door")]
     WrongAudience,
-    /// No rule grants for so long, so it is no grant's, whoever signed it.
+    /// No rule grants for so long, so it is no grant's, whatever key signed it.
     #[error("the token lives longer than any that is granted")]
     TooLongLived,
     #[error("the token has expired")]

@@ -1,4 +1,4 @@
-//! Pages that call from a browser (CORS, as the Fetch standard has it): which origins may, and how a browser is told.
+//! Pages that call from a browser (CORS, as the Fetch standard has it): which origins may, and how a browser learns it.
 //!
 //! A browser asks before it sends a request with a key (the preflight), and that question bears no key. So it is
 //! answered for every origin that the settings or any working key name; once the key is known, the origin must be one

@@ -19,7 +19,8 @@ use serde_path_to_error::Segment;
 use super::deadline::Deadline;
 use super::params::NUL;
 pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
-use super::problem::{FieldError, Kind, Problem};
+use super::problem::{Kind, Problem};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::push_pointer;
 use crate::foundation::unicode::without_bom;
 use crate::gateway::Gateway;
@@ -212,7 +213,7 @@ pub(crate) fn unsupported_coding(detail: &'static str, accepted: &'static str) -
 /// Reads JSON into `T` and says where it doesn't fit.
 ///
 /// # Errors
-/// 400 `malformed_json`, or 422 `invalid_request` with the spot.
+/// 400 `malformed_json`, or 422 `invalid_request` with the field.
 pub fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     let raw = without_bom(raw);
     match find_nul(raw) {
@@ -235,7 +236,7 @@ fn find_nul(raw: &[u8]) -> Option<String> {
         return None;
     }
     let mut pointer = pointer_of(error.path());
-    // Of a name with a NUL in it the object around is the spot: a pointer is to be read, too.
+    // Of a name with a NUL in it the object around is named: a pointer is to be read, too.
     if let Some(nul) = pointer.find('\0') {
         let around = pointer.get(..nul).and_then(|before| before.rfind('/')).unwrap_or_default();
         pointer.truncate(around);
@@ -337,17 +338,17 @@ fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Proble
     if !error.is_data() {
         return malformed(error);
     }
-    let complaint = Complaint::of(&bare(error));
+    let found = SerdeError::of(&bare(error));
     let mut pointer = pointer_of(path);
     // serde finds out about these in the object around them.
-    if let Some(field) = &complaint.field {
-        let mut spot = String::new();
-        push_pointer(&mut spot, field);
-        if !pointer.ends_with(&spot) {
-            pointer.push_str(&spot);
+    if let Some(field) = &found.field {
+        let mut step = String::new();
+        push_pointer(&mut step, field);
+        if !pointer.ends_with(&step) {
+            pointer.push_str(&step);
         }
     }
-    Problem::invalid(vec![FieldError::at(pointer, complaint.code, complaint.detail)])
+    Problem::invalid(vec![FieldError::at(pointer, found.code, found.detail)])
 }
 
 /// The message of `serde_json` without the place it adds.
@@ -359,15 +360,15 @@ fn bare(error: &serde_json::Error) -> String {
     }
 }
 
-/// The fault that serde reports, with a stable code.
-pub(crate) struct Complaint {
+/// An error of serde, read from its message, with a stable code.
+pub(crate) struct SerdeError {
     pub code: &'static str,
     /// The member it is about, where only the message knows.
     pub field: Option<String>,
     pub detail: String,
 }
 
-impl Complaint {
+impl SerdeError {
     pub(crate) fn of(message: &str) -> Self {
         let named = || message.split('`').nth(1).map(str::to_owned);
         let (code, field) = match message {
@@ -410,11 +411,8 @@ mod tests {
 
     fn spot(text: &str) -> (Kind, String, String) {
         let problem = parse::<Ask>(text.as_bytes()).unwrap_err();
-        let (pointer, code) = problem
-            .errors
-            .first()
-            .map(|spot| (spot.pointer.clone().unwrap_or_default(), spot.code.to_string()))
-            .unwrap_or_default();
+        let (pointer, code) =
+            problem.errors.first().map(|error| (error.path.to_string(), error.code.to_owned())).unwrap_or_default();
         (problem.kind, pointer, code)
     }
 
@@ -460,7 +458,7 @@ mod tests {
         ] {
             assert_eq!(spot(text), at(pointer, "invalid_value"), "{text}");
         }
-        // A backslash before what only looks like one; and whichever fault comes first is told.
+        // A backslash before what only looks like one; and the fault that comes first is reported.
         assert!(parse::<Ask>(br#"{"perk":"a","context":{"x":"\\u0000"}}"#).is_ok());
         assert_eq!(spot(r#"{"perk":"\u0000""#).0, Kind::InvalidRequest);
         assert_eq!(spot(r#"{"perk":x,"context":"\u0000"}"#).0, Kind::MalformedJson);

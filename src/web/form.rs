@@ -45,6 +45,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foundation::field_error::FieldPath;
     use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -53,11 +54,11 @@ mod tests {
         hint: Option<String>,
     }
 
-    fn refused(text: &str) -> (String, String) {
+    fn refused(text: &str) -> (FieldPath, &'static str) {
         let problem = parse::<Ask>(text).unwrap_err();
         assert_eq!(problem.kind, Kind::InvalidRequest, "{text}");
-        let spot = problem.errors.into_iter().next().unwrap();
-        (spot.parameter.unwrap(), spot.code.into_owned())
+        let error = problem.errors.into_iter().next().unwrap();
+        (error.path, error.code)
     }
 
     #[test]
@@ -66,9 +67,9 @@ mod tests {
         assert_eq!(parse::<Ask>("token=a.b-c_d&hint=x").unwrap(), ask("a.b-c_d", Some("x")));
         assert_eq!(parse::<Ask>("token=a%2Bb+c&unknown=1&hint=").unwrap(), ask("a+b c", None));
         for missing in ["", "token=", "token", "hint=x", "&&", "Token=a"] {
-            assert_eq!(refused(missing), ("token".into(), "missing_field".into()), "{missing}");
+            assert_eq!(refused(missing), (FieldPath::parameter("token"), "missing_field"), "{missing}");
         }
-        assert_eq!(refused("token=a&token=a"), ("token".into(), "duplicate_field".into()));
-        assert_eq!(refused("token=a&x=1&x="), ("x".into(), "duplicate_field".into()));
+        assert_eq!(refused("token=a&token=a"), (FieldPath::parameter("token"), "duplicate_field"));
+        assert_eq!(refused("token=a&x=1&x="), (FieldPath::parameter("x"), "duplicate_field"));
     }
 }

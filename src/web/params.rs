@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::extract::Complaint;
-use super::problem::{FieldError, Kind, Problem};
+use super::extract::SerdeError;
+use super::problem::{Kind, Problem};
+use crate::foundation::field_error::FieldError;
 
 /// A query string of type `T`, whose fields read from text. Unknown and doubled parameters are refused.
 #[derive(Debug)]
@@ -45,10 +46,10 @@ fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let members = members(query)?;
     let has_nul =
         |(name, value): &(&String, &Value)| name.contains('\0') || value.as_str().is_some_and(|it| it.contains('\0'));
-    let spots: Vec<_> =
-        members.iter().filter(has_nul).map(|(name, _)| FieldError::parameter(name, "invalid_value", NUL)).collect();
-    if !spots.is_empty() {
-        return Err(Problem::invalid(spots));
+    let errors: Vec<_> =
+        members.iter().filter(has_nul).map(|(name, _)| FieldError::of_parameter(name, "invalid_value", NUL)).collect();
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors));
     }
     fit(members)
 }
@@ -62,7 +63,7 @@ pub(crate) fn members(encoded: &str) -> Result<Map<String, Value>, Problem> {
     let mut members = Map::new();
     for (name, value) in pairs {
         if members.insert(name.clone(), value.into()).is_some() {
-            return Err(Problem::invalid(vec![FieldError::parameter(
+            return Err(Problem::invalid(vec![FieldError::of_parameter(
                 name.clone(),
                 "duplicate_field",
                 format!("The parameter `{name}` stands twice."),
@@ -75,9 +76,9 @@ pub(crate) fn members(encoded: &str) -> Result<Map<String, Value>, Problem> {
 /// Reads parameters into `T` and says which doesn't fit.
 pub(crate) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, Problem> {
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
-        let complaint = Complaint::of(&error.inner().to_string());
-        let name = complaint.field.unwrap_or_else(|| error.path().to_string());
-        Problem::invalid(vec![FieldError::parameter(name, complaint.code, complaint.detail)])
+        let found = SerdeError::of(&error.inner().to_string());
+        let name = found.field.unwrap_or_else(|| error.path().to_string());
+        Problem::invalid(vec![FieldError::of_parameter(name, found.code, found.detail)])
     })
 }
 
@@ -198,6 +199,7 @@ impl TryFrom<String> for PageLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foundation::field_error::FieldPath;
     use crate::foundation::ids::KeyId;
     use actix_web::test::TestRequest;
 
@@ -214,15 +216,15 @@ mod tests {
         assert_eq!((list.limit, list.cursor), (Some(PageLimit(7)), None));
         let refused = |query: &str| {
             let problem = read_query::<List>(query).unwrap_err();
-            let spot = problem.errors.into_iter().next().unwrap();
-            (spot.parameter.unwrap(), spot.code.into_owned())
+            let error = problem.errors.into_iter().next().unwrap();
+            (error.path, error.code)
         };
-        assert_eq!(refused("limit=0"), ("limit".into(), "invalid_value".into()));
-        assert_eq!(refused("limit=201"), ("limit".into(), "invalid_value".into()));
-        assert_eq!(refused("cursor=key_%00"), ("cursor".into(), "invalid_value".into()));
-        assert_eq!(refused("limit=1&cursor=%00"), ("cursor".into(), "invalid_value".into()));
-        assert_eq!(refused("page=2"), ("page".into(), "unknown_field".into()));
-        assert_eq!(refused("limit=1&limit=2"), ("limit".into(), "duplicate_field".into()));
+        assert_eq!(refused("limit=0"), (FieldPath::parameter("limit"), "invalid_value"));
+        assert_eq!(refused("limit=201"), (FieldPath::parameter("limit"), "invalid_value"));
+        assert_eq!(refused("cursor=key_%00"), (FieldPath::parameter("cursor"), "invalid_value"));
+        assert_eq!(refused("limit=1&cursor=%00"), (FieldPath::parameter("cursor"), "invalid_value"));
+        assert_eq!(refused("page=2"), (FieldPath::parameter("page"), "unknown_field"));
+        assert_eq!(refused("limit=1&limit=2"), (FieldPath::parameter("limit"), "duplicate_field"));
     }
 
     #[test]

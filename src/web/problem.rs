@@ -11,8 +11,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::database::Mismatch;
-use crate::foundation::document::Issue;
 use crate::foundation::escape;
+use crate::foundation::field_error::FieldError;
 
 macro_rules! kinds {
     ($($kind:ident = $status:literal $code:literal $title:literal;)*) => {
@@ -44,7 +44,7 @@ kinds! {
     RevokedKey = 401 "revoked_key" "The API key was revoked";
     Forbidden = 403 "forbidden" "The key may not do this";
     OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";
-    SelfApproval = 403 "self_approval" "Somebody else must do this";
+    SelfApproval = 403 "self_approval" "Another person must do this";
     NotFound = 404 "not_found" "There is nothing here";
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
@@ -57,7 +57,7 @@ kinds! {
     LimitReached = 409 "limit_reached" "A limit has no room for this";
     NotADraft = 409 "not_a_draft" "The version is no draft any more";
     AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
-    ApprovalRequired = 409 "approval_required" "Somebody else must approve it first";
+    ApprovalRequired = 409 "approval_required" "Another person must approve it first";
     PerkPaused = 409 "perk_paused" "The perk is paused";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
@@ -117,31 +117,6 @@ impl Kind {
     }
 }
 
-/// One spot of the request that doesn't fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// Where in the body (RFC 6901).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
-    /// Which parameter of the query, or of a form.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<String>,
-    pub code: Cow<'static, str>,
-    pub detail: String,
-}
-
-impl FieldError {
-    /// A spot in the body.
-    pub fn at(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        Self { pointer: Some(pointer.into()), parameter: None, code: code.into(), detail: sentence(&detail.into()) }
-    }
-
-    /// A parameter of the query, or of a form.
-    pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        Self { pointer: None, parameter: Some(name.into()), code: code.into(), detail: sentence(&detail.into()) }
-    }
-}
-
 /// A refusal on its way out. `request.rs` writes its body, with the request's id in it.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -175,9 +150,12 @@ impl Problem {
         Self::new(Kind::NotFound, absence(kind, id))
     }
 
-    /// A 422 that names every spot.
+    /// A 422 that names every field that doesn't fit.
     #[must_use]
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
+    pub fn invalid(mut errors: Vec<FieldError>) -> Self {
+        for error in &mut errors {
+            error.detail = sentence(&error.detail);
+        }
         let detail = match errors.as_slice() {
             [one] => one.detail.clone().into(),
             _ => Cow::Borrowed("Several things in the request don't fit: see errors."),
@@ -185,20 +163,17 @@ impl Problem {
         Self { errors, ..Self::new(Kind::InvalidRequest, detail) }
     }
 
-    /// The same, with every spot below this pointer.
+    /// The same, with every field of the body below this pointer.
     #[must_use]
-    pub fn below(mut self, base: &str) -> Self {
-        for spot in &mut self.errors {
-            spot.pointer = spot.pointer.take().map(|pointer| format!("{base}{pointer}"));
-        }
-        self
+    pub fn below(self, base: &str) -> Self {
+        let errors = self.errors.into_iter().map(|error| error.below(base)).collect();
+        Self { errors, ..self }
     }
 
     /// A 422 for what a room found in one member of the body; `base` is that member's pointer.
     #[must_use]
-    pub fn of_issues(base: &str, issues: Vec<Issue>) -> Self {
-        let spot = |issue: Issue| FieldError::at(format!("{base}{}", issue.pointer), issue.code, issue.detail);
-        Self::invalid(issues.into_iter().map(spot).collect())
+    pub fn of_fields(base: &str, errors: Vec<FieldError>) -> Self {
+        Self::invalid(errors).below(base)
     }
 
     /// A 500. The text is fixed; `cause` goes to the log only.
@@ -213,16 +188,16 @@ impl Problem {
         Self { cause: Some(chain(cause)), ..Self::new(Kind::Unavailable, detail) }.retry_after(1)
     }
 
-    /// A 503 that only whoever runs the gateway can end, so it says what happened.
+    /// A 503 that only an operator of the gateway can end, so it says what happened.
     pub fn lost_database(mismatch: &Mismatch) -> Self {
         let detail = format!(
-            "{} Nothing is recorded until whoever runs this gateway has looked at it and started it anew.",
+            "{} Nothing is recorded until an operator of this gateway has looked at it and restarted it.",
             mismatch.summary()
         );
         Self { cause: Some(mismatch.code().to_owned()), ..Self::new(Kind::Unavailable, detail) }.retry_after(30)
     }
 
-    /// A 503 after which the caller can't know whether it was done, and is told so: to say "nothing
+    /// A 503 after which the caller can't know whether it was done, and the answer says so: to say "nothing
     /// was done" here would be a lie half of the time.
     pub fn in_doubt(cause: &(dyn Error + 'static)) -> Self {
         let detail = "The database went away while this was being committed, so it may or may not have been done. \

@@ -14,7 +14,8 @@ use governor::{Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
 use super::address;
-use super::problem::{FieldError, Kind, Problem};
+use super::problem::{Kind, Problem};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::KeyId;
 use crate::settings::Rates;
 

@@ -237,7 +237,7 @@ fn absence_of(route: &str, request: &HttpRequest) -> Option<String> {
 }
 
 /// A refusal whose body is not written yet: ours, and whatever actix says in plain text. What a
-/// handler wrote as JSON, as the OAuth standards want it, stays.
+/// handler wrote as JSON, as the OAuth standards want it, is kept.
 fn needs_body<B>(response: &HttpResponse<B>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_error = response.status().is_client_error() || response.status().is_server_error();

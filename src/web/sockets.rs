@@ -24,7 +24,7 @@ pub(crate) fn bound_unsent(_: &TcpStream) {}
 
 /// From here on no handshake begins on this port: the system drops its first packet, so the caller tries again
 /// and is refused once the port is closed. Closing at once would reset connections that stand in the system's
-/// queue, whose callers have been told that they are through and may have sent a request.
+/// queue, whose callers have been answered that they are connected and may have sent a request.
 #[cfg(target_os = "linux")]
 pub(crate) fn turn_away(listener: &TcpListener) {
     // Classic BPF over the TCP header: load the byte of flags, test SYN, and drop or pass the whole packet.

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_stands_twice_whoever_writes_it() {
+    fn no_line_stands_twice_however_many_write_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anchors");
         let (mut one, mut other) = (AnchorFile::new(&path), AnchorFile::new(&path));
@@ -177,11 +177,11 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
 
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(one.append(&[anchor("a", 3)]).unwrap(), 1, "the file was put away, and begins anew");
+        assert_eq!(one.append(&[anchor("a", 3)]).unwrap(), 1, "the file was put away, and begins again");
     }
 
     #[test]
-    fn half_a_line_goes_and_what_is_not_ours_stays() {
+    fn half_a_line_goes_and_what_is_not_ours_is_retained() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anchors");
         let whole = anchor("a", 3).to_line();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_contradicts_the_file_is_told_and_left_out() {
+    fn a_head_that_contradicts_the_file_is_reported_and_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anchors");
         AnchorFile::new(&path).append(&[anchor("a", 3)]).unwrap();

@@ -1,5 +1,5 @@
-//! Anchors: the logs' signed heads, taken outside on a schedule, where a holder of the log key can't
-//! reach them. `audit verify --anchor` holds a history to them.
+//! Anchors: the logs' signed heads, copied outside on a schedule, where a holder of the log key can't
+//! reach them. `audit verify --anchor` compares a history with them.
 //!
 //! Each replica anchors by itself: what one shows and another doesn't would be a finding, and no row
 //! in the database, which is what anchors guard against, decides who does it. In a file that they

@@ -72,9 +72,9 @@ pub struct Wanted {
 pub enum ExportError {
     #[error("`to` is not after `from`: swap them")]
     Reversed,
-    #[error("`since` goes on where an export ended, and `from` begins anew: give one of them")]
+    #[error("`since` goes on where an export ended, and `from` begins again: give one of them")]
     FromAndSince,
-    #[error("`since` can't be gone on from: {0}")]
+    #[error("the export can't go on from `since`: {0}")]
     Since(String),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -85,7 +85,7 @@ pub enum ExportError {
 /// Why an export has no end.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportStopped {
-    #[error("the log was pruned since it began, and what it lacks would look like somebody's misdeed: export it again")]
+    #[error("the log was pruned since it began, and what it lacks would look like tampering: export it again")]
     Pruned,
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -106,7 +106,7 @@ pub struct Export {
 }
 
 impl Wanted {
-    /// Where the export goes on, if it does: what can't be gone on from is refused before anything is recorded.
+    /// Where the export goes on, if it does: a place from which it can't go on is refused before anything is recorded.
     ///
     /// # Errors
     /// [`ExportError`].
@@ -176,7 +176,7 @@ impl Export {
             let events = ledger::history::list_logged(conn, &log, span, None, None)?;
             // Pruning says what it does before it does it, so a query made after the page was read misses none.
             if let Some(owner) = owner.filter(|_| events.iter().any(|event| event.body.is_none()))
-                && store::is_told_behind(conn, (&log, to), &owner, pruning::KIND)?
+                && store::is_recorded_behind(conn, (&log, to), &owner, pruning::KIND)?
             {
                 return Err(ExportStopped::Pruned);
             }

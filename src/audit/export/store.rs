@@ -65,14 +65,14 @@ pub(super) fn list_checkpoints_from(
 }
 
 /// Tells whether the log has an event of this kind about its owner, at the index or behind it.
-pub(super) fn is_told_behind(
+pub(super) fn is_recorded_behind(
     conn: &mut AnyConnection,
     (log, index): (&str, i64),
     owner: &str,
     kind: &str,
 ) -> Result<bool> {
-    let told = events::table
+    let recorded = events::table
         .filter(events::log_id.eq(log).and(events::log_index.ge(index)))
         .filter(events::about.eq(owner).and(events::kind.eq(kind)));
-    Ok(diesel::select(diesel::dsl::exists(told)).get_result(conn)?)
+    Ok(diesel::select(diesel::dsl::exists(recorded)).get_result(conn)?)
 }

@@ -52,10 +52,10 @@ read_members!(Actor { key, role });
 
 impl Actor<'_> {
     /// Tells whether a table for people names this one: by the role, and the key where there is one.
-    pub(crate) fn is_told_as(&self, told: &str) -> bool {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
         match &self.key {
-            None => told == &*self.role,
-            Some(key) => told.strip_prefix(&*self.role).and_then(|it| it.strip_prefix(' ')) == Some(&**key),
+            None => name == &*self.role,
+            Some(key) => name.strip_prefix(&*self.role).and_then(|it| it.strip_prefix(' ')) == Some(&**key),
         }
     }
 }
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_version_is_told_from_one_that_is_broken() {
+    fn a_body_of_another_version_is_distinguished_from_one_that_is_broken() {
         let body = r#"{"about":"x","actor":{"key":null,"role":"cli"},"at":"2012-05-08T19:00:00Z","facts":{"perk":"a\"b"},"id":"evt_1","kind":"perk.created","merchant":null,"v":1}"#;
         let read = Body::parse(body).unwrap();
         assert_eq!((&*read.kind, read.merchant.is_none()), ("perk.created", true));

@@ -176,7 +176,7 @@ impl Report {
             let y = 28 + nth * 24;
             let _ =
                 write!(out, "<text x=\"190\" y=\"{}\" text-anchor=\"end\">{}</text>", y + 14, escaped(&short(name)));
-            let (mut before, mut told) = (0, Vec::new());
+            let (mut before, mut counts) = (0, Vec::new());
             for ((column, _), colour) in parts.iter().zip(COLOURS) {
                 let count = row.get(column);
                 // From where the sum before ends to where this one does: rounding adds up to nothing.
@@ -188,14 +188,14 @@ impl Report {
                     to - from
                 );
                 before = before.saturating_add(count);
-                told.push(row.text(column));
+                counts.push(row.text(column));
             }
             let _ = writeln!(
                 out,
                 "<text x=\"{}\" y=\"{}\">{}</text>",
                 206 + scaled(before, most),
                 y + 14,
-                told.join(" / ")
+                counts.join(" / ")
             );
         }
         out.push_str("</svg>\n");
@@ -255,7 +255,7 @@ mod tests {
     use crate::audit::reports::sheet::tests::sample;
 
     #[test]
-    fn what_people_wrote_stays_text() {
+    fn what_people_wrote_is_escaped_as_text() {
         let page = sample(&["<script>alert(1)</script>", "\"onload='x", "a\u{0}b"]).to_html();
         assert!(!page.contains("<script") && !page.contains("\"onload"), "{page}");
         assert!(page.contains("&lt;script&gt;") && page.contains("&quot;onload=&#39;x") && page.contains("a\u{fffd}b"));

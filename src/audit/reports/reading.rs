@@ -38,7 +38,7 @@ struct Placed<'a> {
     index: i64,
     at: Timestamp,
     kind: &'a str,
-    told: ReportedEvent<'a>,
+    body: ReportedEvent<'a>,
 }
 
 /// Counts the events from the index `from` on and before `before`.
@@ -66,12 +66,12 @@ pub(super) fn page(
     let asked: BTreeSet<&str> = events.iter().filter_map(|event| pseudonym(event, wanted.kind)).collect();
     let secrets = secrets(conn, keyring, &wanted.merchant, &asked)?;
     let contested = events.iter().filter(|event| contest_column(event.kind).is_some());
-    let contested: Vec<&str> = contested.map(|event| &*event.told.about).collect();
+    let contested: Vec<&str> = contested.map(|event| &*event.body.about).collect();
     let refusals: HashMap<_, _> = store::list_bodies(conn, &log, &contested, check::KIND)?.into_iter().collect();
     for event in &events {
         if let Some(column) = contest_column(event.kind) {
-            let refusal = refusals.get(&*event.told.about).and_then(Option::as_deref);
-            let secret = event.told.facts.subject.as_deref().and_then(|name| secrets.get(name));
+            let refusal = refusals.get(&*event.body.about).and_then(Option::as_deref);
+            let secret = event.body.facts.subject.as_deref().and_then(|name| secrets.get(name));
             if let Err(many) = tally.contested(column, &refused(refusal, secret)?) {
                 return Ok(Err(many));
             }
@@ -93,13 +93,13 @@ const fn kinds(report: Kind) -> &'static [&'static str] {
 }
 
 fn placed(row: &PlacedRow) -> Result<Option<Placed<'_>>, DatabaseError> {
-    let Some(body) = &row.body else { return Ok(None) };
-    let told = serde_json::from_str(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    Ok(Some(Placed { index: row.log_index, at: from_micros(row.at), kind: &row.kind, told }))
+    let Some(text) = &row.body else { return Ok(None) };
+    let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", e))?;
+    Ok(Some(Placed { index: row.log_index, at: from_micros(row.at), kind: &row.kind, body }))
 }
 
 fn is_wanted(event: &Placed<'_>, wanted: &Wanted) -> bool {
-    let perk = event.told.facts.perk_id.as_deref();
+    let perk = event.body.facts.perk_id.as_deref();
     wanted.perk.as_ref().is_none_or(|wanted| perk == Some(wanted.as_str()))
 }
 
@@ -114,12 +114,12 @@ fn outcomes(
 ) -> Result<Outcomes, DatabaseError> {
     let (grants, kinds): (Vec<&str>, &[&str]) = match wanted.kind {
         Kind::Grants => {
-            let granted = events.iter().filter_map(|event| event.told.facts.grant.as_ref());
+            let granted = events.iter().filter_map(|event| event.body.facts.grant.as_ref());
             (granted.map(|grant| &*grant.id).collect(), &[redemption::KIND, ending::RELEASED, ending::VOIDED])
         }
         Kind::Billing => {
             let voided = events.iter().filter(|event| event.kind == ending::VOIDED);
-            (voided.map(|event| &*event.told.about).collect(), &[redemption::KIND])
+            (voided.map(|event| &*event.body.about).collect(), &[redemption::KIND])
         }
         Kind::Fairness => (Vec::new(), &[]),
     };
@@ -132,7 +132,7 @@ fn outcomes(
 
 /// Whose key is needed to count the event.
 fn pseudonym<'a>(event: &'a Placed<'_>, report: Kind) -> Option<&'a str> {
-    let facts = &event.told.facts;
+    let facts = &event.body.facts;
     let is_needed = match report {
         Kind::Grants => event.kind == check::KIND && facts.is_below(),
         Kind::Billing => false,
@@ -172,25 +172,25 @@ fn count(
     secrets: &Secrets,
     tally: &mut Tally,
 ) -> Result<Result<(), TooMany>, DatabaseError> {
-    let Placed { index, at, kind, told } = event;
+    let Placed { index, at, kind, body } = event;
     let happened = |grant: &str| outcomes.get(grant).map(Vec::as_slice).unwrap_or_default();
     Ok(match *kind {
         check::KIND => {
             let person = match pseudonym(event, report) {
                 None => Person::Unasked,
-                Some(name) => open(told, secrets.get(name))?,
+                Some(name) => open(body, secrets.get(name))?,
             };
-            let grant = told.facts.grant.as_ref().map(|grant| happened(&grant.id)).unwrap_or_default();
+            let grant = body.facts.grant.as_ref().map(|grant| happened(&grant.id)).unwrap_or_default();
             let has = |kind: &str| grant.iter().any(|row| row.kind == kind);
             let fate =
                 Fate { redeemed: has(redemption::KIND), voided: has(ending::VOIDED), released: has(ending::RELEASED) };
-            tally.check(*at, &told.facts, fate, &person)
+            tally.check(*at, &body.facts, fate, &person)
         }
-        redemption::KIND => tally.redeemed(*at, &told.facts),
+        redemption::KIND => tally.redeemed(*at, &body.facts),
         kind => {
-            let visits = happened(&told.about).iter();
+            let visits = happened(&body.about).iter();
             let visits = visits.filter(|row| row.kind == redemption::KIND && row.log_index < *index).count() as u64;
-            tally.ended(*at, &told.facts, kind == ending::VOIDED, visits)
+            tally.ended(*at, &body.facts, kind == ending::VOIDED, visits)
         }
     })
 }
@@ -209,16 +209,16 @@ fn contest_column(kind: &str) -> Option<&'static str> {
 
 /// The person as the event of their refusal knew them.
 fn refused(body: Option<&str>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
-    let Some(body) = body else { return Ok(Person::Unknown) };
-    let told = serde_json::from_str(body).map_err(|e| DatabaseError::corrupt("event", e))?;
-    open(&told, secret)
+    let Some(text) = body else { return Ok(Person::Unknown) };
+    let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", e))?;
+    open(&body, secret)
 }
 
-fn open(told: &ReportedEvent<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
+fn open(body: &ReportedEvent<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
     let Some(secret) = secret else { return Ok(Person::Unknown) };
-    let Some(sealed) = &told.sealed else { return Ok(Person::Known(Personal::default())) };
+    let Some(sealed) = &body.sealed else { return Ok(Person::Known(Personal::default())) };
     let sealed = BASE64.decode(sealed.as_bytes()).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
-    let id: EventId = told.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
+    let id: EventId = body.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
     let plain = secret.open(&id, &sealed).map_err(|e| DatabaseError::corrupt("sealed event", e))?;
     serde_json::from_slice(&plain).map(Person::Known).map_err(|e| DatabaseError::corrupt("sealed event", e))
 }

@@ -335,8 +335,8 @@ pub(super) mod tests {
         let csv = Report { pruned: 17, ..sample(&["SFO"]) }.to_csv();
         let mut sheet = csv::Reader::from_reader(csv.as_bytes());
         let at = sheet.headers().unwrap().iter().position(|name| name == "pruned").unwrap();
-        let told: Vec<String> = sheet.records().map(|row| row.unwrap()[at].to_owned()).collect();
-        assert_eq!(told, ["17", "17", "17"]);
+        let cells: Vec<String> = sheet.records().map(|row| row.unwrap()[at].to_owned()).collect();
+        assert_eq!(cells, ["17", "17", "17"]);
     }
 
     proptest! {

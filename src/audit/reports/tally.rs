@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn weeks_begin_on_mondays_and_months_on_their_first_day_of_the_zone() {
-        let told = |by, zone: &str| {
+        let groups = |by, zone: &str| {
             let mut it = tally(Kind::Billing, Some(by), zone);
             // A Sunday, the Monday after it, and the last day of a year whose week is the next one's first.
             for at in ["2012-05-06T23:30:00Z", "2012-05-07T00:30:00Z", "2012-12-31T12:00:00Z", "2012-05-31T23:30:00Z"] {
@@ -325,10 +325,10 @@ mod tests {
             }
             names(&it).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(told(GroupBy::Week, "UTC"), ["2012-W18", "2012-W19", "2012-W22", "2013-W01"]);
-        assert_eq!(told(GroupBy::Week, "Asia/Tokyo"), ["2012-W19", "2012-W22", "2013-W01"]);
-        assert_eq!(told(GroupBy::Month, "UTC"), ["2012-05", "2012-12"]);
-        assert_eq!(told(GroupBy::Month, "Asia/Tokyo"), ["2012-05", "2012-06", "2012-12"]);
+        assert_eq!(groups(GroupBy::Week, "UTC"), ["2012-W18", "2012-W19", "2012-W22", "2013-W01"]);
+        assert_eq!(groups(GroupBy::Week, "Asia/Tokyo"), ["2012-W19", "2012-W22", "2013-W01"]);
+        assert_eq!(groups(GroupBy::Month, "UTC"), ["2012-05", "2012-12"]);
+        assert_eq!(groups(GroupBy::Month, "Asia/Tokyo"), ["2012-05", "2012-06", "2012-12"]);
     }
 
     #[test]

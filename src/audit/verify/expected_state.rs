@@ -139,12 +139,12 @@ impl ExpectedLog<'_> {
         self.gaps.outside();
     }
 
-    /// An event whose body is pruned. `told` is what a table says of it.
-    pub(crate) fn record_pruned(&mut self, at: At<'_>, told: Option<&Columns<'_>>, findings: &mut Findings) {
-        let instant = told.map(|told| told.at);
+    /// An event whose body is pruned. `columns` is what a table says of it.
+    pub(crate) fn record_pruned(&mut self, at: At<'_>, columns: Option<&Columns<'_>>, findings: &mut Findings) {
+        let instant = columns.map(|columns| columns.at);
         self.pruned.record_pruned(at.index, instant);
         self.gaps.pruned(at.index, instant);
-        match told.map(|told| (told.kind, told.about)) {
+        match columns.map(|columns| (columns.kind, columns.about)) {
             Some((kind, about)) if !pruning::PRUNABLE.contains(&kind) => {
                 findings.add(at, Wrong::BodyKept);
                 match kind.split_once('.').map(|(of, _)| of) {
@@ -257,7 +257,7 @@ impl ExpectedLog<'_> {
             }
             "key.revoked" => self.keys.revoked(body, read(facts)?),
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
-                self.gateway_keys.told(about, &read(facts)?);
+                self.gateway_keys.created(about, &read(facts)?);
             }
             gateway::REVOKED if self.log.merchant.is_none() => self.gateway_keys.revoked(about, &read(facts)?),
             "merchant.created" if self.log.merchant.is_none() => {

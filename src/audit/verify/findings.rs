@@ -145,8 +145,8 @@ wrongs! {
         "no checkpoint covers the events from index {from} to the end at {size}";
     Head { part: &'static str } = "head_mismatch", "the head's {part} is not that of the log";
     LogMissing { owner: String } = "log_missing", "{owner} has no log: it was deleted";
-    LogLost { log: String } = "log_missing", "events or checkpoints of {log} are here, and the log is gone";
-    MerchantMissing { merchant: String } = "merchant_missing", "{merchant} was made and is gone";
+    LogLost { log: String } = "log_missing", "events or checkpoints of {log} are here, and the log is missing";
+    MerchantMissing { merchant: String } = "merchant_missing", "{merchant} was made and is missing";
     MerchantWithoutEvent { merchant: String } = "merchant_without_event", "no event made {merchant}: it was added";
     Merchant { merchant: String, part: &'static str } = "merchant_mismatch",
         "{merchant} differs from the events in its {part}";
@@ -187,17 +187,17 @@ wrongs! {
     CounterUses { counter: String, stored: i64, uses: i64 } = "counter_mismatch",
         "the counter {counter} stands at {stored}, its single uses make {uses}";
     CounterMissing { counted: u64 } = "counter_missing",
-        "a limit was last used here, {counted} in all, and its counter is gone";
+        "a limit was last used here, {counted} in all, and its counter is missing";
     Use { grant: String, limit: String } = "use_mismatch",
         "what {grant} uses of the limit {limit} is not what the event says";
-    UseMissing = "use_missing", "the event's use of a limit is gone: another could take its place";
+    UseMissing = "use_missing", "the event's use of a limit is missing: another could take its place";
     UseWithoutEvent { grant: String, limit: String } = "use_without_event",
         "no event lets {grant} use the limit {limit}: it was added";
-    GrantMissing { grant: String } = "grant_missing", "the event's grant {grant} is gone";
+    GrantMissing { grant: String } = "grant_missing", "the event's grant {grant} is missing";
     GrantWithoutEvent { grant: String } = "grant_without_event", "no event granted {grant}: it was added";
     Grant { grant: String, part: &'static str } = "grant_mismatch", "the grant {grant} differs from the event in its {part}";
     RedemptionMissing { grant: String, slot: String } = "redemption_missing",
-        "the redemption of {grant} ({slot}) is gone: it could be spent again";
+        "the redemption of {grant} ({slot}) is missing: it could be spent again";
     RedemptionWithoutEvent { grant: String, slot: String } = "redemption_without_event",
         "no event redeemed {grant} ({slot}): the redemption was added";
     RedeemedUngranted { grant: String } = "redemption_without_grant", "no event before this one granted {grant}, which it redeems";
@@ -206,22 +206,22 @@ wrongs! {
     Redemption { grant: String, slot: String, part: &'static str } = "redemption_mismatch",
         "the redemption of {grant} ({slot}) differs from the event in its {part}";
     SubjectMissing { subject: String } = "subject_missing",
-        "what names {subject} is gone, and no event says that they were erased";
+        "what names {subject} is missing, and no event says that they were erased";
     SubjectWithoutEvent { subject: String } = "subject_without_event", "no event is about {subject}: the row was added";
     SubjectSince { subject: String } = "subject_mismatch",
-        "{subject} is said to be known only since after this event about them: what they are told of would lack it";
+        "{subject} is said to be known only since after this event about them: their record would lack it";
     SubjectKept { subject: String } = "subject_kept", "{subject} was erased, and what names them is still there";
     BodiesMissing { missing: u64, recorded: u64 } = "body_missing",
-        "the bodies of {missing} events are gone, and the log tells of {recorded} that were pruned";
-    BodyKept = "body_missing", "the event's body is gone, and no pruning takes those of its kind";
-    BodyMissing = "body_missing", "the event's body is gone, and the log tells of no pruning that came so far";
+        "the bodies of {missing} events are missing, and the log tells of {recorded} that were pruned";
+    BodyKept = "body_missing", "the event's body is missing, and no pruning takes those of its kind";
+    BodyMissing = "body_missing", "the event's body is missing, and the log tells of no pruning that came so far";
     Referral { check: String, part: &'static str } = "referral_mismatch",
         "the referral of {check} differs from the events in its {part}";
-    ReferralMissing { check: String } = "referral_missing", "{check} was referred to a person, and its referral is gone";
+    ReferralMissing { check: String } = "referral_missing", "{check} was referred to a person, and its referral is missing";
     ReferralWithoutEvent { check: String } = "referral_without_event", "no event referred {check}: its referral was added";
     Addition { check: String, part: &'static str } = "addition_mismatch",
         "what adds {check} to a case differs from the event in its {part}";
-    AdditionMissing { check: String } = "addition_missing", "{check} was added to a case, and its row is gone";
+    AdditionMissing { check: String } = "addition_missing", "{check} was added to a case, and its row is missing";
     AdditionWithoutEvent { check: String } = "addition_without_event", "no event added {check} to a case: its row was added";
     RuleText { perk: String, version: i32 } = "rule_text_mismatch",
         "the stored rule of {perk}, version {version}, does not have its hash: it was changed";
@@ -241,19 +241,19 @@ wrongs! {
         "whether a second person must approve differs from the events in its {part}";
     FourEyes { said: bool } = "approvals_mismatch",
         "whether a second person must approve was changed: by the events it is {said}";
-    RuleMissing { perk: String, version: i32 } = "rule_missing", "the rule of {perk}, version {version}, is gone";
+    RuleMissing { perk: String, version: i32 } = "rule_missing", "the rule of {perk}, version {version}, is missing";
     RuleWithoutEvent { perk: String, version: i32 } = "rule_without_event",
         "no event drafted the rule of {perk}, version {version}: it was added";
     RuleCited { perk: String, version: i32 } = "rule_cited_mismatch",
         "the decision cites version {version} of {perk} with a hash that was not published before it";
     Perk { perk: String, part: &'static str } = "perk_mismatch", "the perk {perk} differs from the events in its {part}";
-    PerkMissing { perk: String } = "perk_missing", "the perk {perk} is gone";
+    PerkMissing { perk: String } = "perk_missing", "the perk {perk} is missing";
     PerkWithoutEvent { perk: String } = "perk_without_event", "no event created the perk {perk}: it was added";
     Key { key: String, part: &'static str } = "key_mismatch", "the key {key} differs from the events in its {part}";
-    KeyMissing { key: String } = "key_missing", "the key {key} is gone";
+    KeyMissing { key: String } = "key_missing", "the key {key} is missing";
     GatewayKey { kid: String, part: &'static str } = "gateway_key_mismatch",
         "the gateway's key {kid} differs from the events, or from its name, in its {part}";
-    GatewayKeyMissing { kid: String } = "gateway_key_missing", "the gateway's key {kid} is gone";
+    GatewayKeyMissing { kid: String } = "gateway_key_missing", "the gateway's key {kid} is missing";
     GatewayKeyWithoutEvent { kid: String } = "gateway_key_without_event",
         "no event tells of the gateway's key {kid}: it was added";
     KeyWithoutEvent { key: String } = "key_without_event", "no event created the key {key}: it was added";

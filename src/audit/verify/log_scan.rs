@@ -217,7 +217,7 @@ impl<'a> LogScanner<'a> {
                 (*body.kind == *columns.kind, "kind"),
                 (*body.about == *columns.about, "about"),
                 (body.at.0 == columns.at, "at"),
-                (columns.actor.is_none_or(|actor| body.actor.is_told_as(actor)), "actor"),
+                (columns.actor.is_none_or(|actor| body.actor.is_named(actor)), "actor"),
             ] {
                 if !is_same {
                     findings.add(at, Wrong::Column { column });

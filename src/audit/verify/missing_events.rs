@@ -50,17 +50,17 @@ impl Gaps {
 
     /// The log records pruning.
     pub(crate) fn tell(&mut self, at: i64, facts: &PrunedFacts) {
-        let told = RecordedFields { before: facts.before.as_microsecond(), at, to_index: facts.to_index };
-        self.all = Some(self.all.map_or(told, |all| RecordedFields {
-            before: all.before.max(told.before),
-            at: all.at.max(told.at),
-            to_index: all.to_index.max(told.to_index),
+        let pruning = RecordedFields { before: facts.before.as_microsecond(), at, to_index: facts.to_index };
+        self.all = Some(self.all.map_or(pruning, |all| RecordedFields {
+            before: all.before.max(pruning.before),
+            at: all.at.max(pruning.at),
+            to_index: all.to_index.max(pruning.to_index),
         }));
     }
 
     /// The recorded pruning, once that accounts for all that is pruned so far. Clocks differ, so a
     /// later pruning may take what one of before had left in its midst.
-    fn told(&self) -> Option<RecordedFields> {
+    fn accounted(&self) -> Option<RecordedFields> {
         let (last, youngest) = self.last?;
         self.all.filter(|all| last < all.to_index && youngest < all.before)
     }
@@ -82,7 +82,7 @@ impl Gaps {
 
     /// Tells whether an event that was recorded at `at` may be among them.
     pub(crate) fn may_hold(&self, at: i64) -> bool {
-        self.is_part || self.last.is_some() && self.told().is_none_or(|told| at < told.before)
+        self.is_part || self.last.is_some() && self.accounted().is_none_or(|pruning| at < pruning.before)
     }
 
     /// Tells whether one of them may still be counted by a limit in this window at `at`; of a window whose uses lapse
@@ -93,15 +93,15 @@ impl Gaps {
         }
         // What counts for ever is never pruned.
         window != LIFETIME
-            && self.told().is_none_or(|told| match window {
-                ROLLING => at < told.before,
+            && self.accounted().is_none_or(|pruning| match window {
+                ROLLING => at < pruning.before,
                 // A place that was held.
-                CONCURRENT => at < told.at,
+                CONCURRENT => at < pruning.at,
                 // What is pruned had used a window that was over by then; in the zone of a later rule, one that
                 // begins alike may end some hours after it. No hour does, as no check goes that is not a day old.
                 _ => {
                     let slack = if window.starts_with("hour:") { 0 } else { SLACK_HOURS * 3_600_000_000 };
-                    at < told.at.saturating_add(slack) && !told.left_open(window)
+                    at < pruning.at.saturating_add(slack) && !pruning.left_open(window)
                 }
             })
     }
@@ -110,7 +110,10 @@ impl Gaps {
     pub(crate) fn may_have_counted(&self, window: &str, horizon: i64) -> bool {
         match window {
             LIFETIME | ROLLING | CONCURRENT => self.may_count(window, horizon),
-            _ => self.is_part || self.last.is_some() && !self.told().is_some_and(|told| told.left_open(window)),
+            _ => {
+                self.is_part
+                    || self.last.is_some() && !self.accounted().is_some_and(|pruning| pruning.left_open(window))
+            }
         }
     }
 }
@@ -119,7 +122,7 @@ impl Gaps {
 mod tests {
     use super::*;
 
-    fn told(before: &str, to_index: i64) -> PrunedFacts {
+    fn facts(before: &str, to_index: i64) -> PrunedFacts {
         PrunedFacts { before: before.parse().unwrap(), from_index: 0, to_index, count: 1 }
     }
 
@@ -137,7 +140,7 @@ mod tests {
         }
         assert!(!gaps.may_count(LIFETIME, 0), "what counts for ever is never pruned");
         let at = micros("2026-03-02T12:00:00Z");
-        gaps.tell(at, &told("2026-03-01T00:00:00Z", 8));
+        gaps.tell(at, &facts("2026-03-01T00:00:00Z", 8));
         for (window, last) in [
             (ROLLING, "2026-02-28T23:59:59Z"),
             (CONCURRENT, "2026-03-02T11:59:59Z"),
@@ -156,7 +159,7 @@ mod tests {
         // More is pruned than that accounts for.
         gaps.pruned(8, None);
         assert!(gaps.may_count(ROLLING, i64::MAX) && gaps.may_hold(at));
-        gaps.tell(at + 1, &told("2026-02-01T00:00:00Z", 9));
+        gaps.tell(at + 1, &facts("2026-02-01T00:00:00Z", 9));
         assert!(!gaps.may_count(ROLLING, micros("2026-03-01T00:00:00Z")), "the latest of all counts");
     }
 
@@ -168,9 +171,9 @@ mod tests {
             let mut gaps = Gaps::default();
             gaps.pruned(5, first);
             gaps.pruned(9, last);
-            gaps.tell(micros("2026-03-03T00:00:00Z"), &told("2026-03-01T00:15:00Z", 10));
+            gaps.tell(micros("2026-03-03T00:00:00Z"), &facts("2026-03-01T00:15:00Z", 10));
             assert_eq!(gaps.may_hold(late), first.is_some(), "what is younger went later");
-            gaps.tell(micros("2026-03-04T00:00:00Z"), &told("2026-03-01T00:25:00Z", 6));
+            gaps.tell(micros("2026-03-04T00:00:00Z"), &facts("2026-03-01T00:25:00Z", 6));
             assert!(gaps.may_hold(late) && gaps.may_count(ROLLING, late));
             assert!(gaps.may_count(CONCURRENT, micros("2026-03-03T12:00:00Z")), "until the latest of all");
             assert!(!gaps.may_hold(micros("2026-03-01T00:25:00Z")));

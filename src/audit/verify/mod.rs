@@ -1,4 +1,4 @@
-//! The whole of it: one snapshot, all logs, all tables.
+//! The verification of a whole database: one snapshot, all logs, all tables.
 
 pub mod checked;
 pub(crate) mod expected_state;
@@ -202,7 +202,7 @@ impl Verification {
             let name = match log.merchant() {
                 None => (log.name() != OPERATOR).then(|| OPERATOR.to_owned()),
                 // Whether it bears its owner's name was asked above.
-                Some(owner) => (!merchants.contains(owner)).then(|| format!("nobody: {owner} is gone")),
+                Some(owner) => (!merchants.contains(owner)).then(|| format!("nobody: {owner} is missing")),
             };
             if let Some(name) = name {
                 findings.add(Place::log(log.name()), Wrong::LogOwner { name });

@@ -1,5 +1,5 @@
-//! `perkgate audit`: holds the database, or exports of it, to its signed logs; `prune.rs` takes old bodies out
-//! of them.
+//! `perkgate audit`: verifies the database, or exports of it, against its signed logs; `prune.rs` deletes the bodies
+//! of old events.
 
 pub(crate) mod checkpoint;
 pub(crate) mod export;
@@ -39,12 +39,12 @@ enum Action {
     ///
     /// Of the database, or of exports: those need no database, no settings and no network. Needs no
     /// master key, reads one snapshot and writes nothing. A record whose owner holds the log key can be
-    /// rewritten and signed anew: keep an anchor elsewhere, and name the log keys.
+    /// rewritten and signed again: keep an anchor elsewhere, and name the log keys.
     Verify(Verify),
     /// Take the bodies of old events away; the logs stay provable, and it is an event itself.
     ///
     /// Checks, redemptions, releases, voids and what people decided go; what is about rules, perks,
-    /// keys, merchants and erasures stays, and so does what counts towards a limit that never ends.
+    /// keys, merchants and erasures is retained, and so is what counts towards a limit that never ends.
     /// Refused with exit code 1, and with what stands in the way and until when, if a promise still needs
     /// what would go: tokens that doors may take, open windows of limits, retries, open referrals. It
     /// can't be undone.
@@ -70,7 +70,7 @@ struct Verify {
     #[arg(long = "anchor", value_name = "FILE")]
     anchors: Vec<PathBuf>,
     /// A log key to trust, as published at `/.well-known/log-keys` (`NAME+ID+KEY`, one for each log), or a
-    /// file with that answer. May be repeated. None: the keys in the database or the exports, which whoever
+    /// file with that answer. May be repeated. None: the keys in the database or the exports, which anyone who
     /// can write to them can replace.
     #[arg(long = "key", value_name = "VKEY|FILE")]
     keys: Vec<LogKeys>,
@@ -167,7 +167,7 @@ impl Display for Verdict {
         if unaccounted > 0 {
             write_line!(
                 f,
-                "{unaccounted} or more of the bodies that are gone were pruned later than what is here, or taken out: \
+                "{unaccounted} or more of the bodies that are missing were pruned later than what is here, or taken out: \
                  only the log to its end tells which"
             )?;
         }
@@ -194,7 +194,7 @@ impl Display for Verdict {
         if !self.keys_named && exports > 0 {
             write_line!(
                 f,
-                "Signatures were held to no key that you named, only to those in the exports, which whoever made them \
+                "Signatures were held to no key that you named, only to those in the exports, which those who made them \
                  could choose; --key names the gateway's log keys."
             )?;
         } else if !self.keys_named {

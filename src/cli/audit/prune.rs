@@ -93,7 +93,7 @@ impl PrunedView {
             code: it.reason.code(),
             count: it.count,
             until: it.until,
-            detail: it.reason.told(),
+            detail: it.reason.description(),
         };
         Self {
             merchant: merchant.slug.clone(),

@@ -62,7 +62,7 @@ const LOUNGE: &str = r#"{
 }"#;
 
 /// American Airlines: from 7 May 2013 a score of 55 or more opened about 40 Admirals Clubs for one
-/// day, whoever one flew with (American Airlines' and Klout's announcement, 7 May 2013).
+/// day, whatever airline one flew with (American Airlines' and Klout's announcement, 7 May 2013).
 const CLUB: &str = r#"{
   "time_zone": "America/Chicago",
   "valid": {"from": "2013-05-07T00:00"},
@@ -126,7 +126,7 @@ impl fmt::Display for Show {
         }
         write_line!(f, "\nTry it:")?;
         write_block(f, &self.curl)?;
-        write_part!(f, "\nCtrl-C ends it; the database stays.")
+        write_part!(f, "\nCtrl-C ends it; the database is kept.")
     }
 }
 
@@ -275,7 +275,7 @@ async fn act(http: &Http, gateway: &Gateway, kiosk: &str, door: &str) -> Result<
     let mut steps = Vec::new();
 
     let (status, granted) = http.post("/v1/checks", kiosk, ask("twitter:barackobama")).await?;
-    steps.push(told(
+    steps.push(check_step(
         "May twitter:barackobama enter the lounge? (published score: 99)",
         status,
         granted.clone(),
@@ -283,7 +283,7 @@ async fn act(http: &Http, gateway: &Gateway, kiosk: &str, door: &str) -> Result<
     ));
 
     let (status, denied) = http.post("/v1/checks", kiosk, ask(VISITOR)).await?;
-    let mut refusal = told("May demo:a-visitor enter it? (made-up score: 37)", status, denied.clone(), "denied");
+    let mut refusal = check_step("May demo:a-visitor enter it? (made-up score: 37)", status, denied.clone(), "denied");
     refusal.held &= denied.pointer("/reasons/0/short_by") == Some(&json!(3));
     steps.push(refusal);
 
@@ -310,12 +310,12 @@ async fn act(http: &Http, gateway: &Gateway, kiosk: &str, door: &str) -> Result<
     let (status, refused) = http.post("/v1/tokens/redeem", door, redeem("second")).await?;
     let held = status == 409 && text(&refused, "code") == "already_redeemed";
     let lines = vec![format!("refused with {status} {}: {}", text(&refused, "code"), text(&refused, "detail"))];
-    steps.push(Step { title: "Somebody tries it again".to_owned(), lines, held, answer: refused });
+    steps.push(Step { title: "Someone tries it again".to_owned(), lines, held, answer: refused });
     Ok(steps)
 }
 
 /// A check's answer as a person would like to read it.
-fn told(title: &str, status: u16, answer: Value, wanted: &str) -> Step {
+fn check_step(title: &str, status: u16, answer: Value, wanted: &str) -> Step {
     let decision = text(&answer, "decision");
     let mut lines = vec![decision.to_uppercase()];
     for reason in answer.get("reasons").and_then(Value::as_array).into_iter().flatten() {

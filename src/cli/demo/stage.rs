@@ -1,4 +1,4 @@
-//! Where `perkgate demo` goes on: a database of its own, or an empty one that somebody named for it. Never one that anything
+//! Where `perkgate demo` goes on: a database of its own, or an empty one that the caller named for it. Never one that anything
 //! is in, whatever the environment says.
 
 use std::fs::DirBuilder;
@@ -59,7 +59,7 @@ impl Stage {
         let mut serving = args.serving.clone();
         serving.given.push(("database_url".to_owned(), format!("sqlite:{}", dir.join("perkgate.db").display())));
         let settings = invocation.demo_settings(&serving)?;
-        // The keys that a show prints are somebody's who looks into its directory.
+        // The directory holds the keys that a show prints: they are for its owner alone.
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         if !dir.join(MARK).exists() {
             only_if_blank(&settings)?;

@@ -202,7 +202,7 @@ fn issuer(settings: &Settings) -> Finding {
         ),
         Some(given) if given.starts_with("http://") && !is_local(given) => Finding::warning(
             CHECK,
-            format!("{given} is not https: whoever sits between can hand doors other keys"),
+            format!("{given} is not https: anyone in between can hand doors other keys"),
             "put TLS before the gateway and set PERKGATE_ISSUER to its https:// URL",
         ),
         _ => Finding::ok(CHECK, issuer),

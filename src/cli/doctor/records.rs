@@ -31,7 +31,7 @@ pub(super) fn log_origins(settings: &Settings) -> Finding {
             Some(warning) => Finding::warning(
                 CHECK,
                 warning,
-                "tell whoever verifies these logs that name; for other merchants give every command PERKGATE_LOG_ORIGIN, \
+                "give that name to those who verify these logs; for other merchants give every command PERKGATE_LOG_ORIGIN, \
                  or the PERKGATE_ISSUER that `perkgate serve` is given",
             ),
         },
@@ -47,7 +47,7 @@ pub(super) fn keys_and_rules(settings: &Settings) -> Finding {
         Ok(misfits) => misfits,
         Err(error) => return unread(CHECK, &error),
     };
-    let said = |Misfit { merchant, key, issue }: &Misfit| format!("`{key}` of {merchant}: {}", issue.detail);
+    let said = |Misfit { merchant, key, error }: &Misfit| format!("`{key}` of {merchant}: {}", error.detail);
     let mut details: Vec<_> = misfits.iter().take(LISTED).map(said).collect();
     if misfits.len() > LISTED {
         details.push(format!("and {} more", misfits.len() - LISTED));
@@ -56,7 +56,7 @@ pub(super) fn keys_and_rules(settings: &Settings) -> Finding {
     Finding::warning(
         CHECK,
         detail,
-        "make these keys anew, with --location, --kiosk or another --audience, or change the rules",
+        "make these keys again, with --location, --kiosk or another --audience, or change the rules",
     )
 }
 

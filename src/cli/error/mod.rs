@@ -5,8 +5,7 @@ pub(crate) mod sources;
 
 use std::path::PathBuf;
 
-use super::document::Fault;
-use super::output::complaint::{Complaint, complaint_at, complaint_of_fault, complaint_of_flag, complaint_of_json};
+use super::output::error_report::ErrorReport;
 use crate::access::AccessError;
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
@@ -17,7 +16,7 @@ use crate::eligibility::checker::CheckError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{KeyId, MerchantSlug, NameError, PerkSlug, SourceName};
 use crate::foundation::subject::SubjectError;
 use crate::gateway::GatewayError;
@@ -146,12 +145,12 @@ pub enum CliError {
     #[error(transparent)]
     Score(#[from] ScoreError),
     #[error("--context can't be taken")]
-    Context(Vec<Issue>),
+    Context(Vec<FieldError>),
     #[error(transparent)]
     Trial(#[from] TrialError),
-    /// The faults in the files that were given.
+    /// The fields of the files that were given that can't be taken.
     #[error("a file can't be taken")]
-    Faulty(Vec<Fault>),
+    Faulty(Vec<FieldError>),
     #[error("{} has no {what}", path.display())]
     NoFiles { path: PathBuf, what: &'static str },
     #[error("{} can't be written: {why}", path.display())]
@@ -202,37 +201,38 @@ impl CliError {
         Self::Absent { kind, id: id.to_owned() }
     }
 
-    /// The complaints to report: one, or one for each thing that is wrong.
+    /// The reports to write: one, or one for each thing that is wrong.
     #[must_use]
-    pub fn complaints(&self) -> Vec<Complaint> {
+    pub fn reports(&self) -> Vec<ErrorReport> {
+        let below = |root: &'static str| move |error: &FieldError| ErrorReport::of_field(&error.clone().below(root));
         match self {
             Self::Settings(all) => all
                 .iter()
-                .map(|each| Complaint { detail: each.to_string(), remedy: Some(each.remedy()), ..Complaint::default() })
+                .map(|each| ErrorReport {
+                    detail: each.to_string(),
+                    remedy: Some(each.remedy()),
+                    ..ErrorReport::default()
+                })
                 .collect(),
-            Self::Context(issues) => issues.iter().map(|issue| complaint_of_json("--context", issue)).collect(),
-            Self::Faulty(faults) => faults.iter().map(complaint_of_fault).collect(),
-            Self::Several(errors) => errors.iter().flat_map(Self::complaints).collect(),
-            Self::NoAnswer(error) => error.complaints(),
-            Self::InFile { path, source } => {
-                let named = |complaint: Complaint| complaint.in_file(&path.display().to_string());
-                source.complaints().into_iter().map(named).collect()
-            }
+            Self::Context(errors) => errors.iter().map(|error| ErrorReport::of_json_flag("--context", error)).collect(),
+            Self::Faulty(errors) => errors.iter().map(ErrorReport::of_field).collect(),
+            Self::Several(errors) => errors.iter().flat_map(Self::reports).collect(),
+            Self::NoAnswer(error) => error.reports(),
+            Self::InFile { path, source } => source.reports().into_iter().map(|report| report.in_file(path)).collect(),
             Self::NothingApplied { source, .. } => {
-                let mut complaints = source.complaints();
+                let mut reports = source.reports();
                 let detail = self.to_string();
-                complaints.push(Complaint { detail, remedy: self.remedy(), ..Complaint::default() });
-                complaints
+                reports.push(ErrorReport { detail, remedy: self.remedy(), ..ErrorReport::default() });
+                reports
             }
-            // The rule's issues point into the rule; the person looks at the whole file.
-            Self::Perk(PerkError::Rule(issues)) => issues.iter().map(|issue| complaint_at("/rule", issue)).collect(),
-            Self::Perk(PerkError::CantReturn(issues)) => {
-                issues.iter().map(|issue| complaint_at("/rule", issue)).collect()
+            // These paths begin at the rule; the person looks at the whole file.
+            Self::Perk(PerkError::Rule(errors) | PerkError::CantReturn(errors)) => {
+                errors.iter().map(below("/rule")).collect()
             }
-            Self::Access(AccessError::Unfit(flaws)) => flaws.iter().map(complaint_of_flag).collect(),
+            Self::Access(AccessError::Unfit(errors)) => errors.iter().map(ErrorReport::of_flag).collect(),
             other => {
                 let code = other.database().and_then(DatabaseError::mismatch).map(Mismatch::code);
-                vec![Complaint { detail: other.to_string(), remedy: other.remedy(), code, ..Complaint::default() }]
+                vec![ErrorReport { detail: other.to_string(), remedy: other.remedy(), code, ..ErrorReport::default() }]
             }
         }
     }
@@ -267,7 +267,7 @@ impl CliError {
         match self {
             Self::DemoUnasked => "leave --database-url out, or say --into as well if that database is empty",
             Self::DemoIntoNothing => "--database-url with an empty database, or leave --into out",
-            _ => "an empty database, another --dir, or neither for one that is made and told",
+            _ => "an empty database, another --dir, or neither for one that is made and named",
         }
     }
 
@@ -313,7 +313,7 @@ impl CliError {
                 "`perkgate perk unschedule` takes the schedule back, then submit the version for approval"
             }
             Self::Unapproved { status: VersionStatus::InReview, .. } => {
-                "it waits for that: an admin key of somebody other than its author approves it over HTTP"
+                "it waits for that: an admin key of someone other than its author approves it over HTTP"
             }
             Self::Unapproved { .. } => {
                 "withdraw it, then submit it again: `perkgate perk withdraw`, then `perkgate perk submit`"
@@ -347,7 +347,7 @@ impl CliError {
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
             Self::Perk(PerkError::ApprovalRequired) => {
-                "`perkgate perk submit`, then an admin key of somebody other than its author approves it over HTTP"
+                "`perkgate perk submit`, then an admin key of someone other than its author approves it over HTTP"
             }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
             Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {

@@ -25,7 +25,7 @@ impl From<CheckError> for CliError {
             CheckError::Perk(error) => error.into(),
             CheckError::Score(error) => error.into(),
             CheckError::Ledger(error) => error.into(),
-            CheckError::Context(issues) => Self::Context(issues),
+            CheckError::Context(errors) => Self::Context(errors),
             CheckError::Token(_) => Self::Check(error),
         }
     }

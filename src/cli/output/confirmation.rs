@@ -31,7 +31,7 @@ impl Confirmation {
         let mut stderr = std::io::stderr().lock();
         let _ = write!(stderr, "This would {}. Type yes to go on: ", escape::line(deed)).and_then(|()| stderr.flush());
         let mut line = String::new();
-        // Whoever answers needs three letters.
+        // An answer needs three letters.
         let read = terminal.take(64).read_line(&mut line);
         read.map_err(|e| CliError::Unreadable { path: "-".into(), why: e.to_string() })?;
         if line.trim().eq_ignore_ascii_case("yes") { Ok(()) } else { Err(CliError::Declined) }
@@ -45,11 +45,11 @@ mod tests {
     #[test]
     fn only_yes_is_yes() {
         let ask = |yes, answer: Option<&str>| Confirmation { yes }.ask_from("retire it", answer.map(str::as_bytes));
-        for told in ["yes\n", " YES \r\n", "yes"] {
-            assert!(ask(false, Some(told)).is_ok(), "{told:?}");
+        for answer in ["yes\n", " YES \r\n", "yes"] {
+            assert!(ask(false, Some(answer)).is_ok(), "{answer:?}");
         }
-        for told in ["", "\n", "y\n", "no\n", "yes please\n"] {
-            assert!(matches!(ask(false, Some(told)), Err(CliError::Declined)), "{told:?}");
+        for answer in ["", "\n", "y\n", "no\n", "yes please\n"] {
+            assert!(matches!(ask(false, Some(answer)), Err(CliError::Declined)), "{answer:?}");
         }
         assert!(ask(true, None).is_ok());
         assert!(matches!(ask(false, None), Err(CliError::Unconfirmed(deed)) if deed == "retire it"));

@@ -1,11 +1,11 @@
-//! The only writer to the terminal: answers on stdout, complaints on stderr, JSON when asked for.
+//! The only writer to the terminal: answers on stdout, errors on stderr, JSON when asked for.
 //!
 //! Files, rows, names and what servers answer may hold anything, escape sequences among it. So nothing goes out that
 //! `escape` has not seen: answers are made of lines by `write_line!`, which also keeps a value from passing for
 //! another line, and of [`table`]s, and what is written at last is looked at once more.
 
-pub(crate) mod complaint;
 pub(crate) mod confirmation;
+pub(crate) mod error_report;
 pub(crate) mod limits_left;
 pub(crate) mod progress;
 
@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::error::CliError;
 use crate::foundation::escape;
 use crate::telemetry::logs;
-use complaint::Complaint;
+use error_report::ErrorReport;
 
 /// How the text of an API key begins.
 const KEY_PREFIX: &str = "pgk_";
@@ -35,8 +35,8 @@ pub struct Output {
 }
 
 #[derive(Serialize)]
-struct Complaints {
-    errors: Vec<Complaint>,
+struct ErrorReports {
+    errors: Vec<ErrorReport>,
 }
 
 impl Output {
@@ -75,7 +75,7 @@ impl Output {
 
     /// Why the command was not done.
     pub fn refuse(self, error: &CliError) {
-        self.complain(error.complaints());
+        self.report(error.reports());
     }
 
     /// A command line that can't be understood. What it says of `arguments` repeats them.
@@ -84,7 +84,7 @@ impl Output {
         if self.json {
             let detail = text.trim_start_matches("error: ").trim().to_owned();
             let remedy = Some("perkgate --help".to_owned());
-            self.complain(vec![Complaint { detail, remedy, ..Complaint::default() }]);
+            self.report(vec![ErrorReport { detail, remedy, ..ErrorReport::default() }]);
             return;
         }
         // What is repeated of such an argument is no longer what it was: clap takes escape sequences out of it. So
@@ -96,16 +96,16 @@ impl Output {
         let _ = write!(std::io::stderr().lock(), "{}", escape::document(&text));
     }
 
-    fn complain(self, mut errors: Vec<Complaint>) {
+    fn report(self, mut errors: Vec<ErrorReport>) {
         let mut text = String::new();
-        for complaint in &mut errors {
-            complaint.detail = without_keys(&complaint.detail);
+        for report in &mut errors {
+            report.detail = without_keys(&report.detail);
         }
         if self.json {
-            let document = serde_json::to_string(&Complaints { errors }).unwrap_or_default();
+            let document = serde_json::to_string(&ErrorReports { errors }).unwrap_or_default();
             text = format!("{}\n", escape::document(&document));
         } else {
-            for Complaint { detail, remedy, .. } in errors {
+            for ErrorReport { detail, remedy, .. } in errors {
                 let _ = writeln!(text, "error: {}", escape::line(&detail));
                 if let Some(remedy) = remedy {
                     let _ = writeln!(text, "  try: {}", escape::line(&remedy));
@@ -118,7 +118,7 @@ impl Output {
     }
 }
 
-/// The text without API keys: someone may have pasted one where its id belongs, and what is complained of is kept in
+/// The text without API keys: someone may have pasted one where its id belongs, and errors are kept in
 /// logs.
 fn without_keys(text: &str) -> String {
     let mut parts = text.split(KEY_PREFIX);

@@ -1,4 +1,4 @@
-//! Perk files applied: all of them or none, and what is told of each.
+//! Perk files applied: all of them or none, and the report of each.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::cli::document::Document;
 use crate::cli::error::CliError;
 use crate::cli::once::ACTOR;
 use crate::cli::output::write_line;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::perks::apply::{self, ApplyError, Outcome, Wanted};
@@ -28,7 +28,7 @@ pub(super) struct Applied {
     rule_hash: String,
     pub outcome: Outcome,
     /// Pointers into the perk file.
-    warnings: Vec<Issue>,
+    warnings: Vec<FieldError>,
     /// True if the merchant asks for them; only asked where the version is in review.
     #[serde(skip)]
     four_eyes: bool,
@@ -53,13 +53,13 @@ pub(super) async fn apply(
         published.push(publish);
         wanted.push(Wanted { perk, name, purpose, version: NewVersion { rule, publish, change_note } });
     }
-    let applied = gateway.catalog.apply(merchant, ACTOR, wanted).await.map_err(|error| told(error, &documents))?;
+    let applied = gateway.catalog.apply(merchant, ACTOR, wanted).await.map_err(|error| refused(error, &documents))?;
     let is_in_review = |it: &apply::Applied| it.version.status == VersionStatus::InReview;
     let four_eyes = applied.iter().any(is_in_review) && gateway.catalog.four_eyes(merchant).await?.required;
     let each = applied.into_iter().zip(published).map(|(it, publish)| {
         let waits = publish && is_in_review(&it);
         let apply::Applied { perk, version, outcome, warnings } = it;
-        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
+        let of_file = |warning: FieldError| warning.below("/rule");
         Applied {
             perk: perk.slug,
             name: perk.name,
@@ -75,7 +75,7 @@ pub(super) async fn apply(
     Ok(each.collect())
 }
 
-fn told(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
+fn refused(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
     let (perk, latest, source) = match error {
         ApplyError::Perk { perk, latest, source } => (perk, latest, source),
         ApplyError::TooMany(perks) => return CliError::TooManyPerks(perks),
@@ -84,8 +84,8 @@ fn told(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
     };
     let document = documents.iter().find(|(name, _)| *name == perk).map(|(_, document)| *document);
     let source = match (source, document) {
-        // The rule's issues point into the rule; the person looks at the whole file.
-        (PerkError::Rule(issues), Some(document)) => CliError::Faulty(document.faults("/rule", issues)),
+        // These paths begin at the rule; the person looks at the whole file.
+        (PerkError::Rule(errors), Some(document)) => CliError::Faulty(document.located("/rule", errors)),
         (source, _) => life::unapproved(source, latest.as_deref()),
     };
     let Some(document) = document.filter(|_| documents.len() > 1) else { return source };
@@ -100,7 +100,7 @@ impl fmt::Display for Applied {
             (_, VersionStatus::InReview) if *four_eyes => write_line!(
                 f,
                 "Version {version} of `{perk}` is in review: this merchant asks for four eyes, so an admin key of \
-                 somebody other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
+                 someone other than its author must approve it, with POST /v1/perks/{perk}/versions/{version}/approve; \
                  then publish it"
             )?,
             (_, VersionStatus::InReview) => write_line!(
@@ -124,6 +124,6 @@ impl fmt::Display for Applied {
             _ => write_line!(f, "Published version {version} of `{perk}`")?,
         }
         write_line!(f, "  {rule_hash}")?;
-        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.pointer, it.detail))
+        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.path, it.detail))
     }
 }

@@ -20,7 +20,7 @@ use crate::perks::perk::PerkStatus;
 
 const EXAMPLES: &str = "\
 Each file is compared with the latest version of its perk. With a directory, the perks on the gateway
-that have no file are told too.
+that have no file are listed too.
 
 Exit codes: 0 no difference, 1 differences, 2 the question can't be answered.
 
@@ -78,7 +78,7 @@ fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError>
         let mut perks = Vec::new();
         for sheet in &sheets {
             let mut planned = Planned::of(gateway, &merchant, four_eyes, sheet).await?;
-            // What can't work is for `apply` to refuse; what would come of the rest is told here too.
+            // What can't work is for `apply` to refuse; what would come of the rest is listed here too.
             planned.lint(gateway, &merchant, sheet).await?;
             perks.push(planned);
         }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::cli::document::Document;
 use crate::cli::error::CliError;
-use crate::foundation::document::{Issue, Issues, Spot};
+use crate::foundation::document::{FieldErrors, Node};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, PerkSlug};
 use crate::foundation::json::Json;
@@ -35,24 +36,24 @@ impl PerkFile {
         let document = Document::open(path, MAX_BYTES)?;
         match Self::parse(document.json()) {
             Ok(file) => Ok((document, file)),
-            Err(issues) => Err(CliError::Faulty(document.faults("", issues))),
+            Err(errors) => Err(CliError::Faulty(document.located("", errors))),
         }
     }
 
-    fn parse(json: &Json) -> Result<Self, Vec<Issue>> {
-        let mut issues = Issues::default();
-        let read = Self::read(&Spot::root(json), &mut issues);
-        issues.unless_any(read)
+    fn parse(json: &Json) -> Result<Self, Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        let read = Self::read(&Node::root(json), &mut errors);
+        errors.unless_any(read)
     }
 
-    fn read(spot: &Spot, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["perk", "name", "purpose", "rule", "publish", "change_note"], issues)?;
-        let perk = fields.required("perk", issues).and_then(|spot| slug(&spot, issues));
-        let name = fields.required("name", issues).and_then(|spot| label(&spot, MAX_NAME, issues));
-        let purpose = fields.or("purpose", None, |spot| self::purpose(&spot, issues).map(Some));
-        let rule = fields.required("rule", issues).map(|spot| spot.json().clone());
-        let publish = fields.or("publish", false, |spot| spot.boolean(issues));
-        let change_note = fields.or("change_note", None, |spot| label(&spot, MAX_NOTE, issues).map(Some));
+    fn read(node: &Node, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["perk", "name", "purpose", "rule", "publish", "change_note"], errors)?;
+        let perk = fields.required("perk", errors).and_then(|node| slug(&node, errors));
+        let name = fields.required("name", errors).and_then(|node| label(&node, MAX_NAME, errors));
+        let purpose = fields.or("purpose", None, |node| self::purpose(&node, errors).map(Some));
+        let rule = fields.required("rule", errors).map(|node| node.json().clone());
+        let publish = fields.or("publish", false, |node| node.boolean(errors));
+        let change_note = fields.or("change_note", None, |node| label(&node, MAX_NOTE, errors).map(Some));
         Some(Self {
             perk: perk?,
             name: name?,
@@ -64,27 +65,27 @@ impl PerkFile {
     }
 }
 
-fn slug(spot: &Spot, issues: &mut Issues) -> Option<PerkSlug> {
-    match spot.text(issues)?.parse() {
+fn slug(node: &Node, errors: &mut FieldErrors) -> Option<PerkSlug> {
+    match node.text(errors)?.parse() {
         Ok(slug) => Some(slug),
-        Err(error) => spot.refuse(issues, "bad_form", ids::NameError::to_string(&error)),
+        Err(error) => node.refuse(errors, "bad_form", ids::NameError::to_string(&error)),
     }
 }
 
-fn purpose(spot: &Spot, issues: &mut Issues) -> Option<Purpose> {
-    match Purpose::parse(spot.text(issues)?) {
+fn purpose(node: &Node, errors: &mut FieldErrors) -> Option<Purpose> {
+    match Purpose::parse(node.text(errors)?) {
         Ok(purpose) => Some(purpose),
-        Err(error) => spot.refuse(issues, error.code(), error.to_string()),
+        Err(error) => node.refuse(errors, error.code(), error.to_string()),
     }
 }
 
-fn label(spot: &Spot, max: usize, issues: &mut Issues) -> Option<String> {
-    let Some(text) = spot.json().as_text() else {
-        return spot.refuse(issues, "wrong_type", format!("this must be text, and is {}", spot.json().kind()));
+fn label(node: &Node, max: usize, errors: &mut FieldErrors) -> Option<String> {
+    let Some(text) = node.json().as_text() else {
+        return node.refuse(errors, "wrong_type", format!("this must be text, and is {}", node.json().kind()));
     };
     match ids::label(text, max) {
         Ok(label) => Some(label),
-        Err(error) => spot.refuse(issues, "bad_form", error.to_string()),
+        Err(error) => node.refuse(errors, "bad_form", error.to_string()),
     }
 }
 
@@ -101,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_told_with_its_pointer() {
+    fn everything_wrong_is_reported_with_its_pointer() {
         let pointers = |text: &str| -> Vec<String> {
             PerkFile::parse(&Json::parse(text).unwrap())
                 .unwrap_err()
                 .into_iter()
-                .map(|issue| format!("{} {}", issue.pointer, issue.code))
+                .map(|error| format!("{} {}", error.path, error.code))
                 .collect()
         };
         assert_eq!(

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::file::PerkFile;
-use crate::cli::document::{Document, Fault};
+use crate::cli::document::Document;
 use crate::cli::error::CliError;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::rules::rule::Rule;
 
@@ -57,7 +57,7 @@ impl Sheet {
         let (document, file) = PerkFile::open(path)?;
         match Rule::parse(&file.rule, file.perk.as_str()) {
             Ok(rule) => Ok(Self { document, file, rule }),
-            Err(issues) => Err(CliError::Faulty(document.faults("/rule", issues))),
+            Err(errors) => Err(CliError::Faulty(document.located("/rule", errors))),
         }
     }
 }
@@ -127,17 +127,17 @@ pub(super) fn each(files: &[PathBuf]) -> (Vec<Sheet>, Vec<CliError>) {
 
 fn doubles(sheets: &[Sheet]) -> Option<CliError> {
     let mut first: HashMap<&PerkSlug, &Path> = HashMap::new();
-    let mut faults: Vec<Fault> = Vec::new();
+    let mut errors: Vec<FieldError> = Vec::new();
     for sheet in sheets {
         if let Some(other) = first.get(&sheet.file.perk) {
             let detail = format!("{} is about the perk `{}` too: keep one of them", other.display(), sheet.file.perk);
-            let issue = Issue { pointer: "/perk".to_owned(), code: "repeated", detail };
-            faults.extend(sheet.document.faults("", vec![issue]));
+            let error = FieldError::at("/perk", "repeated", detail);
+            errors.extend(sheet.document.located("", vec![error]));
         } else {
             first.insert(&sheet.file.perk, &sheet.document.path);
         }
     }
-    (!faults.is_empty()).then_some(CliError::Faulty(faults))
+    (!errors.is_empty()).then_some(CliError::Faulty(errors))
 }
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn perks_and_cases_are_told_apart_by_name() {
+    fn perks_and_cases_are_distinguished_by_name() {
         for (name, perks, cases) in [
             ("lounge.yaml", true, false),
             ("lounge.yml", true, false),

@@ -13,7 +13,7 @@ use crate::cli::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use crate::cli::output::confirmation::Confirmation;
 use crate::cli::output::{table, write_part};
 use crate::cli::{Completion, Invocation};
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::perks::error::PerkError;
@@ -105,14 +105,14 @@ struct Stepped {
     #[serde(flatten)]
     version: VersionView,
     /// Pointers into the perk file.
-    warnings: Vec<Issue>,
+    warnings: Vec<FieldError>,
 }
 
 impl Stepped {
     /// With the labels of the keys that the version names.
     async fn of(gateway: &Gateway, merchant: &MerchantId, made: Made) -> Result<Self, CliError> {
         let Made { perk, version, warnings } = made;
-        let of_file = |issue: Issue| Issue { pointer: format!("/rule{}", issue.pointer), ..issue };
+        let of_file = |warning: FieldError| warning.below("/rule");
         let labels = gateway.directory.labels_of(merchant, version.people().map(str::to_owned).collect()).await?;
         Ok(Self {
             perk: perk.slug,
@@ -130,13 +130,13 @@ impl fmt::Display for Stepped {
             (VersionStatus::Draft, _) => write_part!(f, "Version {version} of `{perk}` is a draft"),
             (VersionStatus::InReview, _) => write_part!(
                 f,
-                "Version {version} of `{perk}` is in review: an admin key of somebody other than its author approves \
+                "Version {version} of `{perk}` is in review: an admin key of someone other than its author approves \
                  it, with POST /v1/perks/{perk}/versions/{version}/approve"
             ),
             (_, Some(from)) => write_part!(f, "Version {version} of `{perk}` is {}, from {from}", status.as_str()),
             (status, None) => write_part!(f, "Version {version} of `{perk}` is {}", status.as_str()),
         }?;
-        warnings.iter().try_for_each(|it| write_part!(f, "\n  warning: {}: {}", it.pointer, it.detail))
+        warnings.iter().try_for_each(|it| write_part!(f, "\n  warning: {}: {}", it.path, it.detail))
     }
 }
 

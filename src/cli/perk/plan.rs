@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use super::file::PerkFile;
 use super::files::Sheet;
-use crate::cli::document::Fault;
 use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
@@ -39,7 +38,7 @@ pub(super) struct Planned {
     /// The changes to the name and the purpose.
     pub renamed: Vec<String>,
     /// Pointers into the perk file.
-    pub warnings: Vec<Issue>,
+    pub warnings: Vec<FieldError>,
 }
 
 impl Planned {
@@ -93,28 +92,28 @@ impl Planned {
         self.publish && !self.waits && is_to_decide
     }
 
-    /// Adds what is odd about a rule that would become a version; what can't work is told as faults.
+    /// Adds what is odd about a rule that would become a version; what can't work is returned as errors.
     pub(super) async fn lint(
         &mut self,
         gateway: &Gateway,
         merchant: &MerchantId,
         sheet: &Sheet,
-    ) -> Result<Vec<Fault>, CliError> {
+    ) -> Result<Vec<FieldError>, CliError> {
         if self.is_retired && self.outcome != Outcome::Unchanged {
             let detail = "this perk is retired: take its file out".to_owned();
-            let issue = Issue { pointer: "/perk".to_owned(), code: "perk_retired", detail };
-            return Ok(sheet.document.faults("", vec![issue]));
+            let error = FieldError::at("/perk", "perk_retired", detail);
+            return Ok(sheet.document.located("", vec![error]));
         }
         if matches!(self.outcome, Outcome::Unchanged | Outcome::Renamed) {
             return Ok(Vec::new());
         }
         match gateway.catalog.lint(merchant, &sheet.file.perk, &sheet.rule).await {
             Ok(lint) => {
-                let of_file = |it: Issue| Issue { pointer: format!("/rule{}", it.pointer), ..it };
+                let of_file = |warning: FieldError| warning.below("/rule");
                 self.warnings.extend(lint.warnings.into_iter().map(of_file));
-                Ok(sheet.document.faults("/rule", lint.errors))
+                Ok(sheet.document.located("/rule", lint.errors))
             }
-            Err(PerkError::Rule(issues)) => Ok(sheet.document.faults("/rule", issues)),
+            Err(PerkError::Rule(errors)) => Ok(sheet.document.located("/rule", errors)),
             Err(other) => Err(other.into()),
         }
     }
@@ -150,6 +149,6 @@ impl fmt::Display for Planned {
         write_line!(f, " ({file})")?;
         renamed.iter().try_for_each(|sentence| write_line!(f, "  {sentence}"))?;
         changes.iter().try_for_each(|change| write_line!(f, "  {}", change.sentence))?;
-        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.pointer, it.detail))
+        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.path, it.detail))
     }
 }

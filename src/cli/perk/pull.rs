@@ -176,8 +176,8 @@ fn says(sheet: &Sheet, perk: &Perk, rule: &Rule) -> bool {
 fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
     let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
     let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
-    let first = |issues: Vec<crate::foundation::document::Issue>| issues.into_iter().next().map(|it| it.detail);
-    let rule = Rule::stored(&json, perk.slug.as_str()).map_err(|issues| corrupt(first(issues).unwrap_or_default()))?;
+    let first = |errors: Vec<crate::foundation::field_error::FieldError>| errors.into_iter().next().map(|it| it.detail);
+    let rule = Rule::stored(&json, perk.slug.as_str()).map_err(|errors| corrupt(first(errors).unwrap_or_default()))?;
     Ok(rule)
 }
 

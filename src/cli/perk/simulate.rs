@@ -23,7 +23,7 @@ use crate::eligibility::rule_selection::{Choice, TrialError};
 use crate::eligibility::simulator::{EveryoneTrial, Simulated};
 use crate::eligibility::trial::Trial;
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::LooseJson;
 use crate::foundation::subject::SubjectHandle;
@@ -57,8 +57,8 @@ impl RuleArgs {
         let (document, file) = PerkFile::open(path)?;
         if file.perk != self.perk {
             let detail = format!("the file is about the perk `{}`, and `{}` was asked for", file.perk, self.perk);
-            let issue = Issue { pointer: "/perk".to_owned(), code: "other_perk", detail };
-            return Err(CliError::Faulty(document.faults("", vec![issue])));
+            let error = FieldError::at("/perk", "other_perk", detail);
+            return Err(CliError::Faulty(document.located("", vec![error])));
         }
         Ok(Choice::Rule(file.rule))
     }
@@ -128,13 +128,13 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
     Ok(Completion::Succeeded)
 }
 
-/// The error, told as other commands tell it.
+/// The error, as other commands report it.
 pub(crate) fn known(error: TrialError) -> CliError {
     match error {
         TrialError::Perk(error) => error.into(),
         TrialError::Score(error) => error.into(),
         TrialError::Database(error) => error.into(),
-        TrialError::Context(issues) => CliError::Context(issues),
+        TrialError::Context(errors) => CliError::Context(errors),
         other => CliError::Trial(other),
     }
 }
@@ -143,7 +143,7 @@ pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
     let Some(text) = text else { return Ok(Context::default()) };
     let json = LooseJson::parse(text).map_err(|error| {
         let pointer = error.pointer().to_owned();
-        CliError::Context(vec![Issue { pointer, code: "malformed", detail: error.to_string() }])
+        CliError::Context(vec![FieldError::at(pointer, "malformed", error.to_string())])
     })?;
     Context::parse_loose(&json).map_err(CliError::Context)
 }

@@ -220,7 +220,7 @@ fn test_all(paths: &[PathBuf]) -> Result<Report, CliError> {
 
 fn test(path: &Path) -> Result<FileReport, CliError> {
     let document = Document::open_loose(path, MAX_BYTES)?;
-    let faulty = |issues| CliError::Faulty(document.faults("", issues));
+    let faulty = |issues| CliError::Faulty(document.located("", issues));
     let (rule, perk_file) = match tested(document.loose()).map_err(faulty)? {
         Tested::PerkFile(name) => {
             let perk_file = path.parent().unwrap_or(Path::new("")).join(name);
@@ -228,7 +228,7 @@ fn test(path: &Path) -> Result<FileReport, CliError> {
         }
         Tested::Rule(rule) => {
             let rule = Rule::parse(&rule, "perk");
-            (rule.map_err(|issues| CliError::Faulty(document.faults("/rule", issues)))?, None)
+            (rule.map_err(|errors| CliError::Faulty(document.located("/rule", errors)))?, None)
         }
     };
     let cases = read_cases(document.loose(), &rule).map_err(faulty)?;

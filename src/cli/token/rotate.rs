@@ -58,7 +58,7 @@ impl fmt::Display for Rotated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_part!(f, "The token key {} signs from {} on", self.kid, self.signs_from)?;
         for Retired { kid, at } in &self.retires {
-            write_part!(f, "\n  {kid} stays published until {at}: tokens that it has signed go on opening doors")?;
+            write_part!(f, "\n  {kid} remains published until {at}: tokens that it has signed go on opening doors")?;
         }
         Ok(())
     }

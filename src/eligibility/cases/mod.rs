@@ -14,7 +14,8 @@ use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::reason::ReasonCode;
 use crate::foundation::decimal::DecimalError;
-use crate::foundation::document::{Fields, Issue, Issues, Spot};
+use crate::foundation::document::{FieldErrors, Fields, Node};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::period::{LONGEST, Period};
 use crate::foundation::subject::SubjectHandle;
@@ -75,48 +76,48 @@ pub enum Waiting {
 ///
 /// # Errors
 /// The issues with its outermost members, and numbers that can't be taken where no context says them.
-pub fn tested(file: &LooseJson) -> Result<Tested, Vec<Issue>> {
-    let mut issues = Issues::default();
+pub fn tested(file: &LooseJson) -> Result<Tested, Vec<FieldError>> {
+    let mut errors = FieldErrors::default();
     for (pointer, error) in file.inexact.iter().filter(|(pointer, _)| !is_of_context(pointer)) {
-        issues.add(pointer, "invalid_value", format!("this number can't be taken: {error}"));
+        errors.add(pointer, "invalid_value", format!("this number can't be taken: {error}"));
     }
-    let spot = Spot::root(&file.json);
-    let tested = file_fields(&spot, &mut issues).and_then(|fields| {
+    let node = Node::root(&file.json);
+    let tested = file_fields(&node, &mut errors).and_then(|fields| {
         match (fields.optional("perk_file"), fields.optional("rule")) {
-            (Some(path), None) => path.text(&mut issues).map(|path| Tested::PerkFile(path.to_owned())),
+            (Some(path), None) => path.text(&mut errors).map(|path| Tested::PerkFile(path.to_owned())),
             (None, Some(rule)) => Some(Tested::Rule(rule.json().clone())),
-            (Some(_), Some(rule)) => rule.refuse(&mut issues, "one_of", "give `perk_file` or `rule`, not both"),
-            (None, None) => spot.refuse(
-                &mut issues,
+            (Some(_), Some(rule)) => rule.refuse(&mut errors, "one_of", "give `perk_file` or `rule`, not both"),
+            (None, None) => node.refuse(
+                &mut errors,
                 "missing",
                 "say what is tested: `perk_file` with the path of a perk file, or a `rule`",
             ),
         }
     });
-    issues.unless_any(tested)
+    errors.unless_any(tested)
 }
 
 /// Reads the cases of a file; wall times are taken in `rule`'s zone.
 ///
 /// # Errors
 /// Everything that is wrong with them, as far as is reported at once.
-pub fn read_cases(file: &LooseJson, rule: &Rule) -> Result<Vec<Case>, Vec<Issue>> {
-    let mut issues = Issues::default();
-    let spot = Spot::root(&file.json);
+pub fn read_cases(file: &LooseJson, rule: &Rule) -> Result<Vec<Case>, Vec<FieldError>> {
+    let mut errors = FieldErrors::default();
+    let node = Node::root(&file.json);
     let inexact: Inexact<'_> = file.inexact.iter().map(|(pointer, error)| (pointer.as_str(), *error)).collect();
-    let cases = file_fields(&spot, &mut issues)
-        .and_then(|fields| fields.required("cases", &mut issues))
-        .and_then(|cases| cases.list(1..=MAX_CASES, &mut issues))
+    let cases = file_fields(&node, &mut errors)
+        .and_then(|fields| fields.required("cases", &mut errors))
+        .and_then(|cases| cases.list(1..=MAX_CASES, &mut errors))
         .and_then(|cases| {
             // All of them, so that all that is wrong is reported; not `collect`, which stops at the first.
-            let read: Vec<_> = cases.iter().map(|case| Case::read(case, &inexact, rule, &mut issues)).collect();
+            let read: Vec<_> = cases.iter().map(|case| Case::read(case, &inexact, rule, &mut errors)).collect();
             read.into_iter().collect()
         });
-    issues.unless_any(cases)
+    errors.unless_any(cases)
 }
 
-fn file_fields<'a>(spot: &Spot<'a>, issues: &mut Issues) -> Option<Fields<'a>> {
-    spot.fields(&["perk_file", "rule", "cases"], issues)
+fn file_fields<'a>(node: &Node<'a>, errors: &mut FieldErrors) -> Option<Fields<'a>> {
+    node.fields(&["perk_file", "rule", "cases"], errors)
 }
 
 /// Tells whether a case's context holds what stands at this pointer.
@@ -126,24 +127,24 @@ fn is_of_context(pointer: &str) -> bool {
 }
 
 impl Case {
-    fn read(spot: &Spot<'_>, inexact: &Inexact<'_>, rule: &Rule, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["name", "at", "subject", "context", "expect"], issues)?;
-        let name = fields.required("name", issues).and_then(|name| {
-            match name.text(issues).map(|text| crate::foundation::ids::label(text, MAX_NAME))? {
+    fn read(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["name", "at", "subject", "context", "expect"], errors)?;
+        let name = fields.required("name", errors).and_then(|name| {
+            match name.text(errors).map(|text| crate::foundation::ids::label(text, MAX_NAME))? {
                 Ok(label) => Some(label),
-                Err(error) => name.refuse(issues, "bad_form", error.to_string()),
+                Err(error) => name.refuse(errors, "bad_form", error.to_string()),
             }
         });
-        let at = fields.required("at", issues).and_then(|at| instant(&at, rule.time_zone(), issues));
+        let at = fields.required("at", errors).and_then(|at| instant(&at, rule.time_zone(), errors));
         let subject = match fields.optional("subject") {
             None => Some(Subject::default()),
-            Some(subject) => Subject::read(&subject, at, rule.time_zone(), issues),
+            Some(subject) => Subject::read(&subject, at, rule.time_zone(), errors),
         };
-        let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, issues));
-        let expected = fields.required("expect", issues).and_then(|it| Expected::read(&it, rule, issues));
+        let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, errors));
+        let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));
         let Subject { score, network, rollout_bucket } = subject?;
         let facts = Facts { score, network, context: context?, rollout_bucket: Some(rollout_bucket) };
-        Some(Self { name: name?, pointer: spot.pointer().to_owned(), at: at?, facts, expected: expected? })
+        Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 
     /// Decides the case, and says whether that is what was expected.
@@ -165,27 +166,27 @@ struct Subject {
 }
 
 impl Subject {
-    fn read(spot: &Spot<'_>, at: Option<Timestamp>, zone: &TimeZone, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["network", "score", "observed_at", "age", "in_rollout"], issues)?;
-        let network = fields.or("network", None, |network| read_network(&network, issues).map(Some));
-        let value = fields.or("score", None, |score| score.number(issues).map(Some));
+    fn read(node: &Node<'_>, at: Option<Timestamp>, zone: &TimeZone, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["network", "score", "observed_at", "age", "in_rollout"], errors)?;
+        let network = fields.or("network", None, |network| read_network(&network, errors).map(Some));
+        let value = fields.or("score", None, |score| score.number(errors).map(Some));
         let observed = fields.or("observed_at", None, |it| {
-            let at = instant(&it, zone, issues)?;
+            let at = instant(&it, zone, errors)?;
             if at < EARLIEST {
-                it.refuse(issues, "out_of_range", ScoreFault::Unobserved.to_string())
+                it.refuse(errors, "out_of_range", ScoreFault::Unobserved.to_string())
             } else {
                 Some(Some(at))
             }
         });
-        let age = fields.or("age", None, |age| read_age(&age, issues).map(Some));
-        let in_rollout = fields.or("in_rollout", true, |it| it.boolean(issues));
+        let age = fields.or("age", None, |age| read_age(&age, errors).map(Some));
+        let in_rollout = fields.or("in_rollout", true, |it| it.boolean(errors));
         for name in ["observed_at", "age"] {
             if let (Some(needless), Some(None)) = (fields.optional(name), value) {
-                needless.refuse::<()>(issues, "one_of", format!("`{name}` is said of a score: add `score`"));
+                needless.refuse::<()>(errors, "one_of", format!("`{name}` is said of a score: add `score`"));
             }
         }
-        if let (Some(Some(_)), Some(Some(_)), Some(spot)) = (observed, age, fields.optional("age")) {
-            spot.refuse::<()>(issues, "one_of", "give `observed_at` or `age`, not both");
+        if let (Some(Some(_)), Some(Some(_)), Some(node)) = (observed, age, fields.optional("age")) {
+            node.refuse::<()>(errors, "one_of", "give `observed_at` or `age`, not both");
         }
         let observed_at = match (observed?, age?) {
             (Some(observed), _) => observed,
@@ -200,37 +201,37 @@ impl Subject {
     }
 }
 
-fn read_network(spot: &Spot<'_>, issues: &mut Issues) -> Option<String> {
-    let text = spot.text(issues)?;
+fn read_network(node: &Node<'_>, errors: &mut FieldErrors) -> Option<String> {
+    let text = node.text(errors)?;
     let handle = format!("{text}:someone").parse::<SubjectHandle>();
     match handle.ok().as_ref().and_then(SubjectHandle::network) {
         Some(normal) if normal == text => Some(text.to_owned()),
-        _ => spot.refuse(issues, "bad_form", "write a network as it stands before the colon: twitter"),
+        _ => node.refuse(errors, "bad_form", "write a network as it stands before the colon: twitter"),
     }
 }
 
 /// A score's age; none at all is `PT0S`.
-fn read_age(spot: &Spot<'_>, issues: &mut Issues) -> Option<SignedDuration> {
-    if spot.json().as_text().is_some_and(|text| matches!(text, "PT0S" | "P0D")) {
+fn read_age(node: &Node<'_>, errors: &mut FieldErrors) -> Option<SignedDuration> {
+    if node.json().as_text().is_some_and(|text| matches!(text, "PT0S" | "P0D")) {
         return Some(SignedDuration::ZERO);
     }
-    Period::read(spot, LONGEST, issues).map(|period| SignedDuration::from_secs(period.seconds()))
+    Period::read(node, LONGEST, errors).map(|period| SignedDuration::from_secs(period.seconds()))
 }
 
 /// The context as a check takes it, with its complaints where they stand in this file.
-fn read_context(spot: &Spot<'_>, inexact: &Inexact<'_>, rule: &Rule, issues: &mut Issues) -> Option<Context> {
-    let beginning = format!("{}/", spot.pointer());
+fn read_context(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Context> {
+    let beginning = format!("{}/", node.pointer());
     let within = inexact.range(beginning.as_str()..).map_while(|(pointer, error)| {
         let below = pointer.strip_prefix(&beginning)?;
         Some((format!("/{below}"), *error))
     });
-    let loose = LooseJson { json: spot.json().clone(), inexact: within.collect() };
+    let loose = LooseJson { json: node.json().clone(), inexact: within.collect() };
     let read = Context::parse_loose(&loose);
     match read.and_then(|context| context.check_for(rule).map(|()| context)) {
         Ok(context) => Some(context),
         Err(found) => {
-            for issue in found {
-                issues.add(&format!("{}{}", spot.pointer(), issue.pointer), issue.code, issue.detail);
+            for error in found {
+                errors.push(error.below(node.pointer()));
             }
             None
         }
@@ -238,20 +239,20 @@ fn read_context(spot: &Spot<'_>, inexact: &Inexact<'_>, rule: &Rule, issues: &mu
 }
 
 /// An instant with its offset, or wall time in the rule's zone.
-fn instant(spot: &Spot<'_>, zone: &TimeZone, issues: &mut Issues) -> Option<Timestamp> {
-    let text = spot.text(issues)?;
+fn instant(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> Option<Timestamp> {
+    let text = node.text(errors)?;
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant);
     }
     // A date alone would parse too, and hide a forgotten hour.
     let Some(wall) = text.contains('T').then(|| text.parse::<DateTime>().ok()).flatten() else {
         let detail = "write an instant such as 2012-05-08T17:00:00Z, or wall time in the rule's zone, 2012-05-08T10:00";
-        return spot.refuse(issues, "bad_form", detail);
+        return node.refuse(errors, "bad_form", detail);
     };
     match zone.to_ambiguous_timestamp(wall).unambiguous() {
         Ok(instant) => Some(instant),
-        Err(_) => spot.refuse(
-            issues,
+        Err(_) => node.refuse(
+            errors,
             "bad_form",
             "the clocks change then, and this hour comes twice or not at all: write it with its offset",
         ),
@@ -259,30 +260,30 @@ fn instant(spot: &Spot<'_>, zone: &TimeZone, issues: &mut Issues) -> Option<Time
 }
 
 impl Expected {
-    fn read(spot: &Spot<'_>, rule: &Rule, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["decision", "tier", "reasons", "next_eligible_at", "max_wait"], issues)?;
-        let decision = fields.required("decision", issues).and_then(|spot| match Decision::parse(spot.text(issues)?) {
+    fn read(node: &Node<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["decision", "tier", "reasons", "next_eligible_at", "max_wait"], errors)?;
+        let decision = fields.required("decision", errors).and_then(|node| match Decision::parse(node.text(errors)?) {
             Some(decision) => Some(decision),
-            None => spot.refuse(issues, "bad_form", "use granted, denied or referred"),
+            None => node.refuse(errors, "bad_form", "use granted, denied or referred"),
         });
         let tier = fields.or("tier", None, |tier| {
-            let id = tier.text(issues)?;
+            let id = tier.text(errors)?;
             if rule.tier(id).is_none() {
                 let tiers: Vec<&str> = rule.tiers().iter().map(|tier| tier.id.as_str()).collect();
                 let detail = format!("the rule has no such tier; it has {}", tiers.join(", "));
-                return tier.refuse(issues, "unknown_tier", detail);
+                return tier.refuse(errors, "unknown_tier", detail);
             }
             Some(Some(id.to_owned()))
         });
-        let reasons = fields.or("reasons", None, |reasons| read_reasons(&reasons, issues).map(Some));
-        let next = match spot.member("next_eligible_at") {
+        let reasons = fields.or("reasons", None, |reasons| read_reasons(&reasons, errors).map(Some));
+        let next = match node.member("next_eligible_at") {
             None => Some(Waiting::Anything),
             Some(next) if *next.json() == Json::Null => Some(Waiting::InVain),
-            Some(next) => instant(&next, rule.time_zone(), issues).map(Waiting::Until),
+            Some(next) => instant(&next, rule.time_zone(), errors).map(Waiting::Until),
         };
-        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, issues).map(Some));
+        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, errors).map(Some));
         if let (Some(Decision::Denied | Decision::Referred), Some(tier)) = (decision, fields.optional("tier")) {
-            tier.refuse::<()>(issues, "one_of", "only who is granted gets a tier: leave it out");
+            tier.refuse::<()>(errors, "one_of", "only who is granted gets a tier: leave it out");
         }
         Some(Self { decision: decision?, tier: tier?, reasons: reasons?, next_eligible_at: next?, max_wait: max_wait? })
     }
@@ -308,14 +309,14 @@ pub fn codes_of(decided: &Decided) -> BTreeSet<&'static str> {
     decided.reasons.iter().map(|reason| reason.code.as_str()).collect()
 }
 
-fn read_reasons(spot: &Spot<'_>, issues: &mut Issues) -> Option<BTreeSet<&'static str>> {
-    let codes = spot.list(0..=ReasonCode::ALL.len(), issues)?;
-    let code = |spot: &Spot<'_>| {
-        let text = spot.text(issues)?;
+fn read_reasons(node: &Node<'_>, errors: &mut FieldErrors) -> Option<BTreeSet<&'static str>> {
+    let codes = node.list(0..=ReasonCode::ALL.len(), errors)?;
+    let code = |node: &Node<'_>| {
+        let text = node.text(errors)?;
         let known = ReasonCode::ALL.map(ReasonCode::as_str);
         let found = known.into_iter().find(|code| *code == text);
         if found.is_none() {
-            issues.add(spot.pointer(), "bad_form", format!("use one of {}", known.join(", ")));
+            errors.add(node.pointer(), "bad_form", format!("use one of {}", known.join(", ")));
         }
         found
     };

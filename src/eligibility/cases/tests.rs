@@ -58,7 +58,7 @@ fn waiting_is_part_of_what_can_be_expected() {
 }
 
 #[test]
-fn what_is_wrong_with_a_case_file_is_told_at_its_spot() {
+fn what_is_wrong_with_a_case_file_is_reported_at_its_path() {
     let rule = rule();
     let granted = r#"{"decision":"granted"}"#;
     for (cases, wanted) in [
@@ -83,9 +83,9 @@ fn what_is_wrong_with_a_case_file_is_told_at_its_spot() {
             "/cases/0/context/party out_of_range",
         ),
     ] {
-        let issues = read_cases(&file(&cases), &rule).expect_err(&cases);
-        let told: Vec<_> = issues.iter().map(|issue| format!("{} {}", issue.pointer, issue.code)).collect();
-        assert_eq!(told.join(" "), wanted, "{cases}");
+        let errors = read_cases(&file(&cases), &rule).expect_err(&cases);
+        let found: Vec<_> = errors.iter().map(|error| format!("{} {}", error.path, error.code)).collect();
+        assert_eq!(found.join(" "), wanted, "{cases}");
     }
 }
 
@@ -98,9 +98,9 @@ fn a_number_of_a_context_matters_where_the_rule_looks_at_it() {
     let looking = RULE.replace(r#""rollout""#, r#""when":{"attr":"context.lat","op":"gte","value":37},"rollout""#);
     let looking = Rule::parse(&Json::parse(&looking).unwrap(), "lounge").unwrap();
     let issues = read_cases(&file(case), &looking).unwrap_err();
-    assert_eq!(issues[0].pointer, "/cases/0/context/lat");
+    assert_eq!(issues[0].path.as_str(), "/cases/0/context/lat");
     let elsewhere = tested(&file(&case.replace(r#""score":40"#, r#""score":40.12345"#))).unwrap_err();
-    assert_eq!(elsewhere[0].pointer, "/cases/0/subject/score");
+    assert_eq!(elsewhere[0].path.as_str(), "/cases/0/subject/score");
     assert_eq!(elsewhere.len(), 1);
 }
 

@@ -33,12 +33,12 @@ pub(super) enum Since {
     At(Timestamp),
 }
 
-/// The longest stays that limits had in any version, by their ids: their guests may still be there.
-pub(super) type Stays = HashMap<String, Period>;
+/// The longest `max_stay` that limits had in any version, by their ids: their guests may still be there.
+pub(super) type MaxStays = HashMap<String, Period>;
 
 impl Since {
     /// From where on this limit counts what can matter at `from`.
-    pub(super) fn of(limit: &Limit, from: Timestamp, stays: &Stays) -> Self {
+    pub(super) fn of(limit: &Limit, from: Timestamp, max_stays: &MaxStays) -> Self {
         // Longer than any such window, summer time and all: what is too old has another key.
         let hours = match limit.window {
             Window::Calendar(Unit::Hour) => 2,
@@ -47,7 +47,7 @@ impl Since {
             Window::Calendar(Unit::Month) => 32 * 24,
             Window::Rolling(length) => length.seconds() / 3600 + 1,
             Window::Concurrent { max_stay } => {
-                let before = stays.get(&limit.id).map_or(0, |stay| stay.seconds());
+                let before = max_stays.get(&limit.id).map_or(0, |stay| stay.seconds());
                 // A token may live for a day, and a moment longer.
                 max_stay.seconds().max(before) / 3600 + 26
             }
@@ -150,8 +150,8 @@ impl Counters {
 
     /// A limit that was there before goes on from what it had really used when the period begins, so
     /// the log is read from the start of the longest window that `from` can lie in.
-    pub(super) fn since(rule: &Rule, from: Timestamp, stays: &Stays) -> Since {
-        let each = rule.limits().iter().map(|limit| Since::of(limit, from, stays));
+    pub(super) fn since(rule: &Rule, from: Timestamp, max_stays: &MaxStays) -> Since {
+        let each = rule.limits().iter().map(|limit| Since::of(limit, from, max_stays));
         each.fold(Since::At(from), Since::min)
     }
 

@@ -303,7 +303,7 @@ fn refuse_controls(text: &str) -> Result<(), YamlError> {
     Err(YamlError { mark, fault: YamlFault::Control(rest.chars().next().unwrap_or_default()) })
 }
 
-/// The parser's complaint; most that it has about tabs are put in our words.
+/// The parser's message; most that it has about tabs are put in our words.
 fn syntax(text: &str, error: &ScanError) -> YamlError {
     let mark = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
     // It complains of a tab where it was before it came to the line that the tab indents.

@@ -62,7 +62,7 @@ fn only_true_and_false_are_booleans_and_times_are_text() {
 fn numbers_that_are_not_exact_are_refused() {
     for text in ["1e3", "0x1F", "0o17", "+5", ".5", "5.", "007", ".inf", "-.INF", ".nan", "1.0005", "99999999999999"] {
         let (line, column, found) = fault(&format!("a:\n  b: {text}"));
-        assert!(matches!(&found, YamlFault::Number { text: told, .. } if told == text), "{text}: {found:?}");
+        assert!(matches!(&found, YamlFault::Number { text: found, .. } if found == text), "{text}: {found:?}");
         assert_eq!((line, column), (2, 6));
     }
 }

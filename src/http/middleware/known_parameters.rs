@@ -14,8 +14,9 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
 use super::allowed_methods::AllowedMethods;
 use super::path_pattern::PathPattern;
+use crate::foundation::field_error::FieldError;
 use crate::web::params::members;
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// The operations of the document with the names of their query parameters.
 pub(crate) struct KnownParameters(Vec<KnownOperation>);
@@ -42,8 +43,8 @@ impl KnownParameters {
     fn check(&self, method: &Method, path: &str, query: &str) -> Result<(), Problem> {
         let Some(operation) = self.0.iter().find(|operation| operation.fits(method, path)) else { return Ok(()) };
         let unknown = members(query)?.into_iter().filter(|(name, _)| !operation.names.contains(name));
-        let spots: Vec<_> = unknown.map(|(name, _)| operation.refuse(&name)).collect();
-        if spots.is_empty() { Ok(()) } else { Err(Problem::invalid(spots)) }
+        let errors: Vec<_> = unknown.map(|(name, _)| operation.refuse(&name)).collect();
+        if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
     }
 }
 
@@ -80,7 +81,7 @@ impl KnownOperation {
             (true, &Method::GET | &Method::DELETE) => "it takes none".to_owned(),
             (true, _) => "it takes none: what it is to do stands in the body".to_owned(),
         };
-        FieldError::parameter(name, "unknown_field", format!("this operation has no parameter `{name}`; {takes}"))
+        FieldError::of_parameter(name, "unknown_field", format!("this operation has no parameter `{name}`; {takes}"))
     }
 }
 
@@ -121,8 +122,8 @@ mod tests {
     fn the_operation_is_found_that_the_router_would_find() {
         let known = KnownParameters::of(&openapi::document());
         let refused = |method: Method, path: &str, query: &str| {
-            let spots = known.check(&method, path, query).err().map(|problem| problem.errors);
-            spots.into_iter().flatten().filter_map(|spot| spot.parameter).collect::<Vec<_>>()
+            let errors = known.check(&method, path, query).err().map(|problem| problem.errors);
+            errors.into_iter().flatten().map(|error| error.path.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(refused(Method::GET, "/v1/perks", "limit=1&cursor=a"), [""; 0]);
         assert_eq!(refused(Method::GET, "/v1/perks", "limit=1&b=&a=2"), ["a", "b"]);

@@ -33,7 +33,7 @@ use problems::{ProblemView, ProblemsOfAll, SpotView};
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
         (name = "referrals", description = "What a person is to decide, and how they decided"),
-        (name = "contests", description = "Refusals that somebody says are wrong, and what a person decided about them"),
+        (name = "contests", description = "Refusals that someone says are wrong, and what a person decided about them"),
         (name = "tokens", description = "Doors spend what checks granted; whether a token still opens one, and taking it back"),
         (name = "audit", description = "What was recorded, as it stands in the merchant's log"),
         (name = "subjects", description = "What is held on one person, and erasing it"),

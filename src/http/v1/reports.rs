@@ -12,6 +12,7 @@ use crate::access::role::permit::Audit;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
 use crate::audit::reports::sheet::BOM;
 use crate::audit::reports::{Asked, ReportError, html};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{NameError, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -20,7 +21,7 @@ use crate::perks::error::PerkError;
 use crate::web::auth::Authorized;
 use crate::web::deadline::Deadline;
 use crate::web::extract::Params;
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -253,7 +254,7 @@ async fn answer(
     let merchant = caller.merchant()?;
     let bound = |name: &'static str, text: Option<String>| {
         let read = text.map(|text| Bound::parse(&text)).transpose();
-        read.map_err(|error| Problem::invalid(vec![FieldError::parameter(name, "invalid_value", error.to_string())]))
+        read.map_err(|error| Problem::invalid(vec![FieldError::of_parameter(name, "invalid_value", error.to_string())]))
     };
     let (from, to) = (bound("from", from)?, bound("to", to)?);
     let perk = match perk {
@@ -282,7 +283,7 @@ async fn find(
     merchant: &crate::access::Merchant,
     slug: &str,
 ) -> Result<(PerkSlug, crate::foundation::ids::PerkId), Problem> {
-    let unknown = |detail: String| Problem::invalid(vec![FieldError::parameter("perk", "unknown_perk", detail)]);
+    let unknown = |detail: String| Problem::invalid(vec![FieldError::of_parameter("perk", "unknown_perk", detail)]);
     let slug: PerkSlug = slug.parse().map_err(|error: NameError| unknown(error.to_string()))?;
     match gateway.catalog.find_perk(&merchant.id, &slug).await {
         Ok(perk) => Ok((slug, perk.id)),
@@ -294,7 +295,7 @@ async fn find(
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
         let unfit = |name: &'static str, code: &'static str, error: &ReportError| {
-            Self::invalid(vec![FieldError::parameter(name, code, error.to_string())])
+            Self::invalid(vec![FieldError::of_parameter(name, code, error.to_string())])
         };
         match error {
             ReportError::Asked(AskedError::Zone(_)) => unfit("time_zone", "unknown_time_zone", &error),

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::checks::PATIENCE;
 use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
 use crate::eligibility::redeemer::Active;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, GrantId, MerchantSlug, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfForms, ProblemsOfKeys, ProblemsOfTokens};
@@ -18,7 +19,7 @@ use crate::keyring::TYPE;
 use crate::web::auth::Authorized;
 use crate::web::extract::Pieces;
 use crate::web::form::Form;
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 const MAX_DOOR: usize = 80;
 const MAX_ATTEMPT: usize = 128;
@@ -72,15 +73,15 @@ pub(crate) async fn redeem_token(
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + PATIENCE;
     let RedeemBody { token, door, attempt } = body.into_inner();
-    let mut spots = Vec::new();
+    let mut errors = Vec::new();
     let mut text = |pointer: &'static str, text: &str, max| {
         ids::label(text, max)
-            .map_err(|error| spots.push(FieldError::at(pointer, "invalid_value", error.to_string())))
+            .map_err(|error| errors.push(FieldError::at(pointer, "invalid_value", error.to_string())))
             .unwrap_or_default()
     };
     let (door, attempt) = (text("/door", &door, MAX_DOOR), text("/attempt", &attempt, MAX_ATTEMPT));
-    if !spots.is_empty() {
-        return Err(Problem::invalid(spots));
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors));
     }
     let spent = gateway.redeemer.redeem(&caller, caller.merchant()?, &token, door, attempt, deadline).await?;
     Ok(HttpResponse::Ok().json(RedemptionView {

@@ -1,6 +1,6 @@
 //! Cases that a person decides: what a rule has referred, and refusals that were contested.
 //!
-//! - `model`: a case as it is stored and told; `case`: what belongs to an open one
+//! - `model`: a case as it is stored and answered; `case`: what belongs to an open one
 //! - `referral`: the queue and its decisions; `contest`: opening one about a refusal
 
 pub mod case;

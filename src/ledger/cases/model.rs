@@ -1,4 +1,4 @@
-//! A case that a person decides, as it is stored and told: a referral, or a refusal that was contested.
+//! A case that a person decides, as it is stored and answered: a referral, or a refusal that was contested.
 
 use jiff::Timestamp;
 

@@ -3,7 +3,7 @@
 //! The row is written with the check. A decision is one transaction: the row is locked first, before
 //! anything that checks lock, so that of two people one decides; then the check that the person
 //! grants goes through `write/batch.rs` like any other, limits and all; then the row and the event. A grant
-//! that a limit refuses is rolled back whole, and the referral stays open.
+//! that a limit refuses is rolled back whole, and the referral remains open.
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;

@@ -1,5 +1,7 @@
 //! The envelope of an event, written and read back.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -133,7 +135,7 @@ impl Named {
         format!("{} {}", self.kind.as_deref().unwrap_or("event"), self.id.as_deref().unwrap_or("without an id"))
     }
 
-    fn error(&self, detail: impl ToString) -> EventError {
+    fn error(&self, detail: &dyn fmt::Display) -> EventError {
         match self.v {
             Some(version) if version != VERSION => EventError::Version { event: self.event(), version },
             _ => EventError::Form { event: self.event(), detail: detail.to_string() },
@@ -147,13 +149,13 @@ impl<F: DeserializeOwned> StoredEvent<F> {
     /// # Errors
     /// [`EventError`].
     pub fn from_body(body: &str) -> Result<Self, EventError> {
-        let read: Body<F> = serde_json::from_str(body).map_err(|error| Named::of(body).error(error))?;
+        let read: Body<F> = serde_json::from_str(body).map_err(|error| Named::of(body).error(&error))?;
         if read.v != VERSION {
-            return Err(Named::of(body).error("v"));
+            return Err(Named::of(body).error(&"v"));
         }
         let sealed = read.sealed.map(|text| STANDARD.decode(text)).transpose();
         Ok(Self {
-            sealed: sealed.map_err(|error| Named::of(body).error(format!("sealed: {error}")))?,
+            sealed: sealed.map_err(|error| Named::of(body).error(&format_args!("sealed: {error}")))?,
             id: read.id,
             kind: read.kind,
             at: read.at,

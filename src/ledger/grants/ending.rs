@@ -63,7 +63,7 @@ pub struct GrantRevocation {
     /// Personal, as it may name people.
     pub note: String,
     /// Leave what they used of limits used: the right answer to an abuse. What a door has taken
-    /// stays used in any case.
+    /// remains used in any case.
     pub keep_uses: bool,
 }
 
@@ -263,8 +263,8 @@ fn sums_used(
         return Err(ReturnError::NotFound);
     }
     let checks: Vec<&str> = rows.iter().map(|row| row.check_id.as_str()).collect();
-    let told = store::list_events_about(conn, merchant, &checks, check::KIND)?.into_iter();
-    let mut bodies: HashMap<String, String> = told.filter_map(|event| Some((event.about, event.body?))).collect();
+    let events = store::list_events_about(conn, merchant, &checks, check::KIND)?.into_iter();
+    let mut bodies: HashMap<String, String> = events.filter_map(|event| Some((event.about, event.body?))).collect();
     let mut used = HashMap::new();
     for row in &rows {
         // A pruned body tells nothing any more: its windows are long over.

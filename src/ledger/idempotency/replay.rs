@@ -1,4 +1,4 @@
-//! Reading back what an earlier request was told.
+//! Reads back the answers to earlier requests.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -50,7 +50,7 @@ pub fn find_check(
     Ok(Some(Recorded::new(check::read(&event, subject.as_ref(), grant, receipt)?)))
 }
 
-/// [`find_check`], told from a check whose event is pruned.
+/// As [`find_check`], for a check whose event is pruned.
 pub fn recorded_check(
     conn: &mut AnyConnection,
     keyring: &Keyring,

@@ -7,7 +7,7 @@
 //! - `person`: what is held on one person
 //! - `history`, `decisions`: the past in the log's order, with what is needed to decide it again
 //! - `evidence`, `proof`: signed heads, and proofs that lead to them
-//! - `published`: the keys that everybody may know
+//! - `published`: the public keys
 
 pub mod browse;
 pub mod decisions;
@@ -79,7 +79,7 @@ impl LedgerReader {
     }
 
     /// A check as it was recorded, with its receipt and the state of its grant now; none if there is none.
-    /// [`LedgerError::Pruned`] when its event's body is gone.
+    /// [`LedgerError::Pruned`] when its event's body is pruned.
     pub async fn find_check(
         &self,
         merchant: &MerchantId,
@@ -102,7 +102,7 @@ impl LedgerReader {
     }
 
     /// A grant with its check, its redemptions and the note of its void; none if there is none.
-    /// [`LedgerError::Pruned`] when the body of its check's event is gone.
+    /// [`LedgerError::Pruned`] when the body of its check's event is pruned.
     pub async fn find_grant(&self, merchant: &MerchantId, grant: &GrantId) -> Result<Option<GrantRecord>, LedgerError> {
         let (keyring, merchant, grant) = (self.context.keyring.clone(), merchant.clone(), grant.clone());
         self.read(move |conn| replay::find_grant(conn, &keyring, &merchant, &grant)).await
@@ -164,7 +164,7 @@ impl LedgerReader {
     }
 
     /// A case with all there is to decide it by, what is personal opened; none when there is no such case, or its
-    /// person has been erased since. [`LedgerError::Pruned`] when the body of the check's event is gone.
+    /// person has been erased since. [`LedgerError::Pruned`] when the body of the check's event is pruned.
     pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
         let (context, merchant, check) = (self.context.clone(), merchant.clone(), check.clone());
         self.read(move |conn| referral::find(conn, &context, &merchant, &check)).await

@@ -27,7 +27,7 @@ use crate::rules::limit::may_count;
 /// The kind of the event that says that a person's record was read.
 pub const RECORD_READ: &str = "subject.record_read";
 
-/// The most counters of one person that are told.
+/// The most counters of one person that are listed.
 const MOST_LIMITS: i64 = 1000;
 
 /// A person as the merchant's log knows them.

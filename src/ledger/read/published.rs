@@ -1,7 +1,7 @@
 //! The keys that everybody may know, kept up to date: what one replica makes or withdraws holds on all of them
 //! within a second.
 //!
-//! The keyring answers from memory without asking anybody; here it is told when to read again. With it come the names
+//! The keyring answers from memory without asking anybody; here it learns when to read again. With it come the names
 //! of the logs, as a log key bears another name in each.
 
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,7 @@ impl PublishedKeys {
     /// Reads everything again.
     ///
     /// # Errors
-    /// [`DatabaseError`]; what was known then stays.
+    /// [`DatabaseError`]; what was known then is retained.
     pub async fn reload(&self) -> Result<(), DatabaseError> {
         self.known.reload().await
     }
@@ -83,7 +83,7 @@ impl PublishedKeys {
         self.known.follow(cancel).await;
     }
 
-    /// Sets how the other replicas are told of a change.
+    /// Sets how a change is announced to the other replicas.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
         self.known.announce_with(announce);
     }

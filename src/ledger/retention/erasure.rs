@@ -2,14 +2,14 @@
 //!
 //! One transaction: the person's row is locked first, so that whatever is being opened about them is either
 //! there or refused (opening a case keeps the row from being deleted: `people::hold_subjects`). Then what is
-//! open about them is locked and closed, because nobody could be told who it is about; then the row with the
+//! open about them is locked and closed, because it is not known any more who it is about; then the row with the
 //! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
 //! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
 //!
 //! Retained, and naming nobody: events with what is sealed in them, which nobody can open any more; grants
 //! and their tokens, which go on opening doors until they expire; counters of limits. Someone who comes
 //! back is someone new, with another pseudonym, so their limits begin again: keeping the old ones would
-//! mean keeping who they are. It is not done silently: the caller is told what is let go, and its
+//! mean keeping who they are. It is not done silently: the answer lists what is let go, and its
 //! number stands in the event.
 //!
 //! Anything new about people that is open when they are erased is closed in `close`.

@@ -21,7 +21,7 @@ pub fn list_unvoided_grants(
     let (from, to) = (from.unwrap_or(i64::MIN).max(at), to.unwrap_or(i64::MAX));
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant.as_str()))
-        // A range of the index; what stands at its very beginning is told apart by the id.
+        // A range of the index; what stands at its very beginning is distinguished by the id.
         .filter(grants::granted_at.ge(from).and(grants::granted_at.lt(to)))
         .filter(grants::granted_at.gt(at).or(grants::id.gt(id)))
         .filter(grants::voided_at.is_null())

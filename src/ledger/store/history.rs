@@ -41,7 +41,7 @@ pub fn find_log_size(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<
 }
 
 /// Those of `about` that the operator's log has an event of these kinds about.
-pub fn list_told_of(conn: &mut AnyConnection, kinds: &[&str], about: &[String]) -> Result<Vec<String>> {
+pub fn list_recorded(conn: &mut AnyConnection, kinds: &[&str], about: &[String]) -> Result<Vec<String>> {
     Ok(on_either!(conn, |c| events::table
         .inner_join(logs::table.on(logs::id.eq(events::log_id)))
         .filter(logs::merchant_id.is_null())

@@ -39,7 +39,7 @@ pub fn hold_subjects(conn: &mut AnyConnection, merchant: &MerchantId, pseudonyms
     })
 }
 
-/// Destroys what names a person; true if it was there. Of two who erase, one is told so; and who has come
+/// Destroys what names a person; true if it was there. Of two who erase, one gets that answer; and who has come
 /// back since the pseudonym was read is someone else under the same reference.
 pub fn delete_subject(
     conn: &mut AnyConnection,

@@ -235,7 +235,7 @@ statement_of_columns! {
         positions: BigInt = row.counts_at,
         grants: Text = row.grant_id.as_str(),
         costs: BigInt = row.cost,
-        stays: BigInt = row.stay,
+        durations: BigInt = row.stay,
     ] ")"
 }
 
@@ -249,8 +249,8 @@ statement_of_columns! {
         windows: Text = row.window_key.as_str(),
         positions: BigInt = row.counts_at,
         grants: Text = row.grant_id.as_str(),
-    ] ") AS gone (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id) \
-       WHERE held.merchant_id = gone.merchant_id AND held.perk_id = gone.perk_id \
-       AND held.limit_id = gone.limit_id AND held.scope_key = gone.scope_key \
-       AND held.window_key = gone.window_key AND held.counts_at = gone.counts_at AND held.grant_id = gone.grant_id"
+    ] ") AS removed (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id) \
+       WHERE held.merchant_id = removed.merchant_id AND held.perk_id = removed.perk_id \
+       AND held.limit_id = removed.limit_id AND held.scope_key = removed.scope_key \
+       AND held.window_key = removed.window_key AND held.counts_at = removed.counts_at AND held.grant_id = removed.grant_id"
 }

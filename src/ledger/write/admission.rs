@@ -103,16 +103,16 @@ impl LimitCounters {
             let last = self.rows.get(&counters::key_of(hold)).map_or(0, |counter| counter.last_used_at);
             last.max(at.as_microsecond())
         };
-        let stays: Vec<(UseRow, i64)> = holds.iter().map(|hold| (hold.clone(), now(hold))).collect();
-        if stays.iter().any(|(hold, now)| hold.counts_at <= *now) {
+        let begun: Vec<(UseRow, i64)> = holds.iter().map(|hold| (hold.clone(), now(hold))).collect();
+        if begun.iter().any(|(hold, now)| hold.counts_at <= *now) {
             return None;
         }
         if !is_first {
             return Some(Vec::new());
         }
-        let mut held = Vec::with_capacity(stays.len());
-        let mut moved = Vec::with_capacity(stays.len());
-        for (hold, now) in stays {
+        let mut held = Vec::with_capacity(begun.len());
+        let mut moved = Vec::with_capacity(begun.len());
+        for (hold, now) in begun {
             let until = now.saturating_add(hold.stay);
             if let Some(counter) = self.rows.get_mut(&counters::key_of(&hold)) {
                 counter.uses.move_to(now);

@@ -56,7 +56,7 @@ impl SignedHead {
 type Marks = VecDeque<(u64, SignedHead)>;
 
 /// The logs that the writer has met. A transaction works on a copy, which takes the place of the original once it is
-/// committed: what it learned of logs that it made is gone with it otherwise.
+/// committed: what it learned of logs that it made is lost with it otherwise.
 #[derive(Clone)]
 pub(crate) struct KnownLogs {
     ids: Arc<HashMap<LogOwner, LogId>>,

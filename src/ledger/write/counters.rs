@@ -25,14 +25,14 @@ pub(crate) struct Counter {
     pub last_used_at: i64,
     has_changed: bool,
     fresh: Vec<UseRow>,
-    gone: Vec<UseRow>,
+    removed: Vec<UseRow>,
 }
 
 impl Counter {
     fn of(row: &CounterRow) -> Result<Self, DatabaseError> {
         let sum = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
         let uses = Uses::new(sum, row.horizon);
-        Ok(Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), gone: Vec::new() })
+        Ok(Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), removed: Vec::new() })
     }
 
     /// Counts more of what never lapses.
@@ -62,7 +62,7 @@ impl Counter {
         self.uses.remove(row.counts_at, &row.grant_id);
         match self.fresh.iter().position(|fresh| fresh.grant_id == row.grant_id && fresh.counts_at == row.counts_at) {
             Some(at) => drop(self.fresh.swap_remove(at)),
-            None => self.gone.push(row.clone()),
+            None => self.removed.push(row.clone()),
         }
         self.has_changed = true;
         counted
@@ -162,20 +162,20 @@ const AFTER_ALL: &str = "~";
 
 /// Writes back what has changed.
 pub(crate) fn store(conn: &mut AnyConnection, counters: BTreeMap<CounterKey, Counter>) -> Result<(), DatabaseError> {
-    let (mut changed, mut fresh, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut changed, mut fresh, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for (key, counter) in counters {
         if counter.has_changed {
             let used = i64::try_from(counter.uses.sum()).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
             let horizon = counter.uses.horizon();
             changed.push(CounterRow { used, last_used_at: counter.last_used_at, horizon, ..row_of(&key) });
             fresh.extend(counter.fresh);
-            gone.extend(counter.gone);
+            removed.extend(counter.removed);
         }
     }
     for chunk in changed.chunks(1000) {
         store::update_counters(conn, chunk)?;
     }
-    store::delete_uses(conn, &gone)?;
+    store::delete_uses(conn, &removed)?;
     for chunk in fresh.chunks(1000) {
         store::insert_uses(conn, chunk)?;
     }

@@ -124,25 +124,25 @@ fn unknown(
 ) -> Result<Vec<KeyRecord>, DatabaseError> {
     let mut keys = keyring.records(conn)?;
     let kids: Vec<String> = keys.iter().map(|key| key.kid.clone()).collect();
-    let told: HashSet<String> = rows::list_told_of(conn, &[CREATED, ROTATED], &kids)?.into_iter().collect();
+    let recorded: HashSet<String> = rows::list_recorded(conn, &[CREATED, ROTATED], &kids)?.into_iter().collect();
     let is_drafted =
         |kid: &str| drafts.iter().any(|draft| [CREATED, ROTATED].contains(&draft.kind) && draft.about == kid);
-    keys.retain(|key| !told.contains(&key.kid) && !is_drafted(&key.kid));
+    keys.retain(|key| !recorded.contains(&key.kid) && !is_drafted(&key.kid));
     Ok(keys)
 }
 
 fn rotated(rotation: &Rotation, by: Actor) -> EventDraft {
-    let retired = |(kid, at): &'_ (String, Timestamp)| KeyRetired { at: Nullable::some(*at), kid: kid.clone().into() };
-    let retires = rotation.retires.iter().map(retired).collect();
+    let one = |(kid, at): &'_ (String, Timestamp)| KeyRetired { at: Nullable::some(*at), kid: kid.clone().into() };
+    let retires = rotation.retires.iter().map(one).collect();
     draft(ROTATED, &rotation.key.kid, by, &KeyBegun { retires: Some(retires), ..begun(&rotation.key) })
 }
 
 /// The event of a withdrawal, with the other keys' new dates, as there may be no other event about them.
 fn withdrawn(revocation: &Revocation, change: &Succession, actor: Actor) -> EventDraft {
-    let retired = |(kid, at): &(String, Option<Timestamp>)| KeyRetired { at: (*at).into(), kid: kid.clone().into() };
+    let one = |(kid, at): &(String, Option<Timestamp>)| KeyRetired { at: (*at).into(), kid: kid.clone().into() };
     let facts = KeyWithdrawn {
         next: NextKey { kid: change.next.kid.as_str().into(), signs_from: change.next.signs_from },
-        retires: change.retires.iter().map(retired).collect(),
+        retires: change.retires.iter().map(one).collect(),
         revoked_at: revocation.revoked_at,
     };
     draft(REVOKED, &revocation.kid, actor, &facts)
@@ -158,11 +158,11 @@ fn begun(key: &KeyRecord) -> KeyBegun<'_> {
     }
 }
 
-fn draft(kind: &'static str, kid: &str, actor: Actor, facts: &impl CanonicalValue) -> EventDraft {
+fn draft(kind: &'static str, key: &str, actor: Actor, facts: &impl CanonicalValue) -> EventDraft {
     EventDraft {
         log: LogOwner::Operator,
         kind,
-        about: kid.to_owned(),
+        about: key.to_owned(),
         actor,
         facts: WrittenFacts::of(facts),
         personal: None,

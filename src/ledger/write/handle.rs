@@ -124,7 +124,7 @@ impl WriterHandle {
     {
         let job = |reply: Reply<T, E>| {
             Job::Alone(Box::new(move |writer: &mut Writer| {
-                // A caller that gave up was told to look. What is done later says of itself when it was asked for, and
+                // A caller that gave up looks for itself. What is done later says of itself when it was asked for, and
                 // an auditor takes no more than a minute between that and its event.
                 if !reply.is_closed() {
                     let stamp = writer.stamp(event);

@@ -7,7 +7,7 @@
 //! - `check`, `redemption`: the two hot records, and their events
 //! - `append`, `continuity`, `subtrees`: the logs' heads and trees
 //! - `gateway_keys`: the gateway's own keys, as the operator's log records them
-//! - `near_full`: what committed batches say of limits
+//! - `near_full`: notices from committed batches that a limit is nearly used up
 
 pub(crate) mod admission;
 pub(crate) mod append;

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nine_in_ten_is_near_full_until_the_window_is_over_or_somebody_leaves() {
+    fn nine_in_ten_is_near_full_until_the_window_is_over_or_a_guest_leaves() {
         let near_full = NearFull::default();
         let midnight = Timestamp::constant(1_800_000_000, 0);
         let before = Timestamp::constant(1_799_999_999, 0);

@@ -108,7 +108,7 @@ pub(crate) struct Writer {
     outage: Outage,
 }
 
-/// A deadlock's victim is run again this often before its callers are told.
+/// A deadlock's victim is run again this often before its callers get the error.
 pub(crate) const MAX_TRIES: usize = 3;
 
 impl Writer {
@@ -221,7 +221,7 @@ impl Writer {
                     return;
                 }
                 error => {
-                    // What passes is told by the outage, once.
+                    // A failure that passes is logged by the outage, once.
                     if !error.is_passing() {
                         tracing::error!(%error, "the ledger could not record an entry");
                     }
@@ -277,7 +277,7 @@ impl Writer {
         database.inspect()?;
         let turn = database.turn(true);
         // What the transaction learns of logs comes back only with its commit: a log made in one that fails is
-        // gone with it.
+        // lost with it.
         let (context, mut logs, guarded) = (self.context.clone(), self.logs.clone(), database.clone());
         let work = move |conn: &mut AnyConnection| {
             let value = f(&mut Transaction { conn, context: &context, logs: &mut logs })?;

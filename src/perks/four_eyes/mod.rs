@@ -1,9 +1,9 @@
 //! Four eyes: nothing new decides until someone other than its author has approved it.
 //!
-//! A person is an admin key. Whoever holds a key can make others, so all keys that go back to one
+//! A person is an admin key. The holder of a key can make others, so all keys that go back to one
 //! key, made by the operator or on the command line, are one person. The command line has no key:
 //! it can write and submit, and can neither approve, nor lift the requirement, nor judge a contested case. Nor can a person whose
-//! first key is younger than what they would approve: whoever can make keys could make themselves a
+//! first key is younger than what they would approve: someone who can make keys could make themselves a
 //! second one.
 
 pub mod store;

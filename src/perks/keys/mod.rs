@@ -11,7 +11,7 @@ use super::active_perk::load_open;
 use super::perk::{ActivePerk, PerkStatus};
 use super::store::PerkRow;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 use crate::rules::limit::Scope;
@@ -35,7 +35,7 @@ pub struct Misfit {
     pub merchant: String,
     /// The key's label.
     pub key: String,
-    pub issue: Issue,
+    pub error: FieldError,
 }
 
 /// The most labels that a warning lists.
@@ -61,7 +61,7 @@ impl OnSite {
 }
 
 /// The oddities of `key`, by the rules of these perks that decide or will; pointers go into the key.
-pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<Issue> {
+pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<FieldError> {
     let rules: Vec<(&ActivePerk, &Rule)> = perks.iter().flat_map(|perk| rules_of(perk)).collect();
     let mut warnings = Vec::new();
     for (scope, member) in PLACES.into_iter().filter(|(scope, _)| key.lacks(*scope)) {
@@ -73,7 +73,7 @@ pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<Issue> {
         if !limits.is_empty() {
             let detail = format!("{} by {member}, and keys without one share one count", counting(&limits));
             let code = if scope == Scope::Location { "key_without_location" } else { "key_without_kiosk" };
-            warnings.push(Issue { pointer: format!("/{member}"), code, detail });
+            warnings.push(FieldError::at(format!("/{member}"), code, detail));
         }
     }
     if let Some(audience) = key.audience.as_ref().filter(|_| !key.is_kiosk) {
@@ -81,7 +81,7 @@ pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<Issue> {
         if !named.contains(&format!("`{audience}`")) {
             let known = if named.is_empty() { String::new() } else { format!(": they name {}", listed(&named)) };
             let detail = format!("no rule names the audience `{audience}`, so this door opens for nobody{known}");
-            warnings.push(Issue { pointer: "/audience".to_owned(), code: "audience_not_named", detail });
+            warnings.push(FieldError::at("/audience", "audience_not_named", detail));
         }
     }
     warnings
@@ -94,7 +94,7 @@ pub(super) fn warnings_of_rule(
     perk: Option<&PerkRow>,
     rule: &Rule,
     now: Timestamp,
-) -> Result<Vec<Issue>, DatabaseError> {
+) -> Result<Vec<FieldError>, DatabaseError> {
     let counts_by_place = |scope| rule.limits().iter().any(|limit| limit.scope.contains(&scope));
     let audience = perk.map(|perk| audience_before(conn, merchant, perk)).transpose()?.flatten();
     let left = audience.filter(|audience| *audience != rule.token().audience);
@@ -111,7 +111,7 @@ pub(super) fn warnings_of_rule(
                 let detail =
                     format!("it counts by {member}, and kiosk keys without one share one count: {}", listed(&without));
                 let code = if scope == Scope::Location { "keys_without_location" } else { "keys_without_kiosk" };
-                warnings.push(Issue { pointer: format!("/limits/{nth}/scope"), code, detail });
+                warnings.push(FieldError::at(format!("/limits/{nth}/scope"), code, detail));
             }
         }
     }
@@ -124,7 +124,7 @@ pub(super) fn warnings_of_rule(
                  nobody any more: {}",
                 listed(&doors)
             );
-            warnings.push(Issue { pointer: "/token/audience".to_owned(), code: "audience_not_named", detail });
+            warnings.push(FieldError::at("/token/audience", "audience_not_named", detail));
         }
     }
     Ok(warnings)
@@ -143,7 +143,7 @@ pub fn list_misfits(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Misf
         let perks: Vec<&ActivePerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
         for key in store::list_on_site(conn, &merchant, now)? {
             let of_key = warnings_of(&key, &perks).into_iter();
-            misfits.extend(of_key.map(|issue| Misfit { merchant: slug.clone(), key: key.label.clone(), issue }));
+            misfits.extend(of_key.map(|error| Misfit { merchant: slug.clone(), key: key.label.clone(), error }));
         }
     }
     Ok(misfits)

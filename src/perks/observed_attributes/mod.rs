@@ -1,4 +1,4 @@
-//! Which context attributes a merchant's checks send: names only, noted off the hot path, so that a
+//! The context attributes that a merchant's checks send: names only, noted off the hot path, so that a
 //! rule that waits for one that never comes can be pointed out.
 
 mod store;

@@ -1,4 +1,4 @@
-//! The differences between two rules: each change with its spot and a sentence that a manager can read.
+//! The differences between two rules: each change with its path and a sentence that a manager can read.
 //!
 //! It compares the canonical documents, so that a member that has no words here yet is still
 //! reported. Tiers and limits are matched by id, openings and closed dates as sets: moving one of
@@ -231,8 +231,8 @@ fn matched<'a>(pointer: &str, before: Option<&'a Json>, after: Option<&'a Json>)
         let was = find(old, item);
         ((was.and_then(|was| old.get(was)), Some(item)), [at(was.unwrap_or(n)), at(n)])
     });
-    let gone = old.iter().enumerate().filter(|(_, item)| find(new, item).is_none());
-    kept.chain(gone.map(|(n, item)| ((Some(item), None), [at(n), at(n)]))).collect()
+    let removed = old.iter().enumerate().filter(|(_, item)| find(new, item).is_none());
+    kept.chain(removed.map(|(n, item)| ((Some(item), None), [at(n), at(n)]))).collect()
 }
 
 fn items(list: Option<&Json>) -> &[Json] {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn tiers_are_told_by_name() {
+    fn tiers_are_matched_by_name() {
         expect(
             &[(r#""op":"gte","value":40"#, r#""op":"gte","value":45"#)],
             &[("/tiers/1/when", Changed, "Main lounge: at least 40 → at least 45")],
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_condition_the_part_that_changed_is_told() {
+    fn of_a_condition_the_part_that_changed_is_named() {
         expect(
             &[(r#""op":"lte","value":4"#, r#""op":"lte","value":2"#)],
             &[("/when/all/1", Changed, "For every tier: party at most 4 → party at most 2")],
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_without_words_is_told_as_it_stands() {
+    fn a_member_without_words_is_shown_as_it_stands() {
         let before = Json::parse(r#"{"tiers":[{"id":"t","name":"T","seats":1}],"later":{"a":1}}"#).unwrap();
         let after = Json::parse(r#"{"tiers":[{"id":"t","name":"T","seats":2}],"later":{"a":2},"new":true}"#).unwrap();
         let found: Vec<_> = diff_documents(&before, &after).into_iter().map(|it| (it.pointer, it.sentence)).collect();

@@ -26,16 +26,16 @@ fn openings(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Op
         let sentence = "The same opening hours in another order".to_owned();
         return found.note(pointer.to_owned(), before, after, sentence);
     }
-    let (mut gone, mut come) = unmatched(old, new);
+    let (mut removed, mut added) = unmatched(old, new);
     // Other hours on the same days, then other days with the same hours.
     for hours_changed in [true, false] {
         let same = |a: &Json, b: &Json| {
             let kept: &[&str] = if hours_changed { &["days"] } else { &["from", "to"] };
             kept.iter().all(|name| member(a, name) == member(b, name))
         };
-        gone.retain(|(_, was)| {
-            let Some(found_at) = come.iter().position(|(_, is)| same(was, is)) else { return true };
-            let (at, is) = come.remove(found_at);
+        removed.retain(|(_, was)| {
+            let Some(found_at) = added.iter().position(|(_, is)| same(was, is)) else { return true };
+            let (at, is) = added.remove(found_at);
             let sentence = if hours_changed {
                 format!("Open {} {} → {}", describe::days(is), describe::hours(was), describe::hours(is))
             } else {
@@ -46,7 +46,7 @@ fn openings(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Op
         });
     }
     let opening = |opening: &Json| format!("{} {}", describe::days(opening), describe::hours(opening));
-    for (at, is) in come {
+    for (at, is) in added {
         let open = opening(is);
         let sentence = match within(is, old) {
             _ if old.contains(is) => format!("Now open {open} (written once more)"),
@@ -56,7 +56,7 @@ fn openings(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Op
         };
         found.note(below(pointer, &at.to_string()), None, Some(is), sentence);
     }
-    for (at, was) in gone {
+    for (at, was) in removed {
         let open = opening(was);
         let sentence = match within(was, new) {
             _ if new.contains(was) => format!("Open {open} (written once less)"),
@@ -88,12 +88,12 @@ fn within(opening: &Json, others: &[Json]) -> Within {
 }
 
 fn closed_dates(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
-    let (gone, come) = unmatched(items(before), items(after));
-    for (at, date) in come {
+    let (removed, added) = unmatched(items(before), items(after));
+    for (at, date) in added {
         let sentence = format!("Closed on {}", describe::shown(date));
         found.note(below(pointer, &at.to_string()), None, Some(date), sentence);
     }
-    for (at, date) in gone {
+    for (at, date) in removed {
         let sentence = format!("No longer closed on {}", describe::shown(date));
         found.note(below(pointer, &at.to_string()), Some(date), None, sentence);
     }
@@ -101,15 +101,15 @@ fn closed_dates(found: &mut Changes, pointer: &str, before: Option<&Json>, after
 
 /// The items of each list that the other lacks, counting repeats.
 fn unmatched<'a>(old: &'a [Json], new: &'a [Json]) -> (Vec<Placed<'a>>, Vec<Placed<'a>>) {
-    let mut come: Vec<Placed<'a>> = new.iter().enumerate().collect();
-    let mut gone = Vec::new();
+    let mut added: Vec<Placed<'a>> = new.iter().enumerate().collect();
+    let mut removed = Vec::new();
     for (at, item) in old.iter().enumerate() {
-        match come.iter().position(|(_, other)| *other == item) {
+        match added.iter().position(|(_, other)| *other == item) {
             Some(found) => {
-                come.remove(found);
+                added.remove(found);
             }
-            None => gone.push((at, item)),
+            None => removed.push((at, item)),
         }
     }
-    (gone, come)
+    (removed, added)
 }

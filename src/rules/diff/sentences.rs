@@ -55,7 +55,7 @@ pub(super) fn rule_sentence(name: &str, old: Option<&Json>, new: Option<&Json>) 
         ("time_zone", Some(_), Some(_)) => format!("All times are in {}", said(old, new, describe::shown)),
         // Written only when it isn't the default.
         ("otherwise", old, new) => format!(
-            "Whoever no tier admits is {}",
+            "Anyone whom no tier admits is {}",
             said(Some(old.unwrap_or(&deny)), Some(new.unwrap_or(&deny)), describe::fallback)
         ),
         _ => return None,
@@ -71,9 +71,11 @@ pub(super) fn score_sentence(name: &str, old: Option<&Json>, new: Option<&Json>)
         }
         ("max_age", Some(_), Some(_)) => format!("Scores count for {}", said(old, new, describe::value)),
         ("on_stale", Some(_), Some(_)) => {
-            format!("Whoever's score is too old is {}", said(old, new, describe::fallback))
+            format!("Anyone whose score is too old is {}", said(old, new, describe::fallback))
         }
-        ("on_missing", Some(_), Some(_)) => format!("Whoever has no score is {}", said(old, new, describe::fallback)),
+        ("on_missing", Some(_), Some(_)) => {
+            format!("Anyone who has no score is {}", said(old, new, describe::fallback))
+        }
         _ => return None,
     })
 }

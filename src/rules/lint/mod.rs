@@ -22,14 +22,15 @@ use super::leaf::Leaf;
 use super::rule::Rule;
 use super::terms::{Fallback, Otherwise, ScorePolicy};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{Issue, below};
+use crate::foundation::document::below;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::period::Period;
 
 /// The findings; a rule with errors must not be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lint {
-    pub errors: Vec<Issue>,
-    pub warnings: Vec<Issue>,
+    pub errors: Vec<FieldError>,
+    pub warnings: Vec<FieldError>,
 }
 
 /// The context that a rule is held against.
@@ -46,11 +47,11 @@ pub struct LintContext {
 
 impl Lint {
     fn error(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
-        self.errors.push(Issue { pointer: pointer.into(), code, detail: detail.into() });
+        self.errors.push(FieldError::at(pointer, code, detail));
     }
 
     fn warn(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
-        self.warnings.push(Issue { pointer: pointer.into(), code, detail: detail.into() });
+        self.warnings.push(FieldError::at(pointer, code, detail));
     }
 }
 
@@ -97,7 +98,7 @@ fn lint_score(rule: &Rule, refresh: Option<Period>, found: &mut Lint) {
 fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lint) {
     let Some(sent) = sent else { return };
     for name in rule.attributes().iter().filter(|name| *name != PARTY && !sent.contains(*name)) {
-        let mut spot = None;
+        let mut first = None;
         each_leaf(rule, &mut |leaf, pointer| {
             let is_named = |attribute: &Attribute| *attribute == Attribute::Context(name.clone());
             let member = match (is_named(&leaf.attribute), leaf.test.other().is_some_and(is_named)) {
@@ -105,12 +106,12 @@ fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lin
                 (false, true) => "ref",
                 (false, false) => return,
             };
-            if spot.is_none() {
-                spot = Some(below(pointer, member));
+            if first.is_none() {
+                first = Some(below(pointer, member));
             }
         });
         let detail = format!("no check has ever sent `{name}`: have the kiosks send it, or mend the name");
-        found.warn(spot.unwrap_or_default(), "attribute_not_sent", detail);
+        found.warn(first.unwrap_or_default(), "attribute_not_sent", detail);
     }
 }
 
@@ -126,7 +127,7 @@ fn lint_thresholds(rule: &Rule, found: &mut Lint) {
         });
         if let Some(chosen) = chosen {
             let detail = format!(
-                "whoever asks sets `{}`, and so what score is enough: by asking again and again they find out anybody's \
+                "the caller sets `{}`, and so what score is enough: by asking again and again they find out anybody's \
                  score, to the last decimal, and can let everyone in. Compare with a `value` instead, unless all who \
                  may check may know the scores",
                 chosen.name()
@@ -180,7 +181,9 @@ mod tests {
     fn found(rule: &str) -> Vec<(String, &'static str, bool)> {
         let rule = Rule::parse(&Json::parse(rule).unwrap(), "sfo-lounge").unwrap();
         let lint = lint(&rule, &context());
-        let of = |issues: Vec<Issue>, error| issues.into_iter().map(move |issue| (issue.pointer, issue.code, error));
+        let of = |found: Vec<FieldError>, is_error| {
+            found.into_iter().map(move |it| (it.path.to_string(), it.code, is_error))
+        };
         of(lint.errors, true).chain(of(lint.warnings, false)).collect()
     }
 
@@ -347,7 +350,7 @@ mod tests {
 
     fn warned(rule: &str) -> Vec<(String, &'static str, String)> {
         let rule = Rule::parse(&Json::parse(rule).unwrap(), "sfo-lounge").unwrap();
-        lint(&rule, &context()).warnings.into_iter().map(|it| (it.pointer, it.code, it.detail)).collect()
+        lint(&rule, &context()).warnings.into_iter().map(|it| (it.path.to_string(), it.code, it.detail)).collect()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::rules::describe;
 use crate::rules::limit::{Limit, Scope, Window};
@@ -14,7 +14,7 @@ use crate::rules::rule::Rule;
 /// A warning for each limit of `after` that is counted apart from what it was in `before`. `at` is when `after` takes
 /// over: whether a stretch of the calendar goes on depends on it.
 #[must_use]
-pub fn restarts(before: &Rule, after: &Rule, at: Timestamp) -> Vec<Issue> {
+pub fn restarts(before: &Rule, after: &Rule, at: Timestamp) -> Vec<FieldError> {
     let mut found = Vec::new();
     let mut removed: Vec<&Limit> = before.limits().iter().filter(|old| named(after, &old.id).is_none()).collect();
     for (nth, new) in after.limits().iter().enumerate() {
@@ -24,7 +24,7 @@ pub fn restarts(before: &Rule, after: &Rule, at: Timestamp) -> Vec<Issue> {
         });
         if let Some((pointer, change)) = old.and_then(|old| change(before, after, (old, new), nth, at)) {
             let old = old.unwrap_or(new);
-            found.push(Issue { pointer, code: "limits_restart", detail: format!("{change}: {}", outcome(old, new)) });
+            found.push(FieldError::at(pointer, "limits_restart", format!("{change}: {}", outcome(old, new))));
         }
     }
     found
@@ -68,9 +68,10 @@ fn change(
     if new.scope.contains(&Scope::Tier) {
         let (were, are) = (tiers(before), tiers(after));
         let added: Vec<&str> = are.difference(&were).copied().collect();
-        if let (Some(gone), false) = (were.difference(&are).next(), added.is_empty()) {
+        if let (Some(removed), false) = (were.difference(&are).next(), added.is_empty()) {
             let added = added.join("`, `");
-            let detail = format!("limit `{}` is counted by tier, and the tier `{gone}` gives way to `{added}`", new.id);
+            let detail =
+                format!("limit `{}` is counted by tier, and the tier `{removed}` gives way to `{added}`", new.id);
             return Some((pointer, detail));
         }
     }
@@ -86,7 +87,7 @@ fn outcome(old: &Limit, new: &Limit) -> String {
     let scope = old.to_json();
     let whom = scope.member("scope").and_then(Json::as_list).map(describe::scope).unwrap_or_default();
     let free = if old.scope.contains(&Scope::Subject) {
-        "whoever has used it up can be granted again at once".to_owned()
+        "anyone who has used it up can be granted again at once".to_owned()
     } else {
         format!("all {} are free again at once", new.max)
     };

@@ -37,7 +37,8 @@ pub(super) fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut L
             continue;
         }
         if let Some(easier) = higher.iter().find(|higher| is_shadowed(higher.tier, tier, reach, needs_score)) {
-            let detail = format!("whoever reaches `{}` already has `{}`, which ranks higher", tier.id, easier.tier.id);
+            let detail =
+                format!("anyone who reaches `{}` already has `{}`, which ranks higher", tier.id, easier.tier.id);
             found.error(&tier.pointer, "shadowed_tier", detail);
             continue;
         }

@@ -79,7 +79,7 @@ fn change_at(zone: &TimeZone, at: Timestamp) -> Option<ClockChange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foundation::document::{Issues, Spot};
+    use crate::foundation::document::{FieldErrors, Node};
     use crate::foundation::json::Json;
 
     /// The dates in the year from May 2026 whose clock changes disturb an opening.
@@ -87,7 +87,7 @@ mod tests {
         let text =
             format!(r#"{{"open":[{{"days":{days},"from":"{from}","to":"{to}"}}],"closed_dates":["2026-12-25"]}}"#);
         let json = Json::parse(&text).unwrap();
-        let schedule = Schedule::read(&Spot::root(&json), &mut Issues::default()).unwrap();
+        let schedule = Schedule::read(&Node::root(&json), &mut FieldErrors::default()).unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let zone = TimeZone::get(zone).unwrap();
         let found = schedule.clock_changes(&zone, at("2026-05-01T00:00:00Z"), at("2027-05-01T00:00:00Z"));

@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::foundation::document::{Issues, Spot, object, text};
+use crate::foundation::document::{FieldErrors, Node, object, text};
 use crate::foundation::json::Json;
 
 pub(crate) const MAX_OPENINGS: usize = 50;
@@ -143,16 +143,16 @@ impl Schedule {
     }
 
     /// Reads `{"open": […], "closed_dates": […]}`; without `open` every hour is open.
-    pub fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["open", "closed_dates"], issues)?;
+    pub fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["open", "closed_dates"], errors)?;
         let open = fields.or("open", vec![Opening::always()], |list| {
-            let items = list.list(0..=MAX_OPENINGS, issues)?;
-            let read: Vec<_> = items.iter().map(|item| Opening::read(item, issues)).collect();
+            let items = list.list(0..=MAX_OPENINGS, errors)?;
+            let read: Vec<_> = items.iter().map(|item| Opening::read(item, errors)).collect();
             read.into_iter().collect()
         });
         let closed_dates = fields.or("closed_dates", Vec::new(), |list| {
-            let items = list.list(0..=MAX_CLOSED_DATES, issues)?;
-            let read: Vec<_> = items.iter().map(|item| read_date(item, issues)).collect();
+            let items = list.list(0..=MAX_CLOSED_DATES, errors)?;
+            let read: Vec<_> = items.iter().map(|item| read_date(item, errors)).collect();
             let mut dates = read.into_iter().collect::<Option<Vec<_>>>()?;
             dates.sort_unstable();
             dates.dedup();
@@ -172,15 +172,15 @@ impl Schedule {
 }
 
 impl Opening {
-    fn read(spot: &Spot<'_>, issues: &mut Issues) -> Option<Self> {
-        let fields = spot.fields(&["days", "from", "to"], issues)?;
-        let days = fields.required("days", issues).and_then(|days| read_days(&days, issues));
-        let from = fields.required("from", issues).and_then(|from| read_time(&from, DAY_MINUTES - 1, issues));
-        let to = fields.required("to", issues).and_then(|to| read_time(&to, DAY_MINUTES, issues));
+    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let fields = node.fields(&["days", "from", "to"], errors)?;
+        let days = fields.required("days", errors).and_then(|days| read_days(&days, errors));
+        let from = fields.required("from", errors).and_then(|from| read_time(&from, DAY_MINUTES - 1, errors));
+        let to = fields.required("to", errors).and_then(|to| read_time(&to, DAY_MINUTES, errors));
         let (days, from, to) = (days?, from?, to?);
         if from == to {
-            return spot.refuse(
-                issues,
+            return node.refuse(
+                errors,
                 "empty",
                 "`from` and `to` are the same time, which could mean never or always: write 00:00 to 24:00 for the whole day",
             );
@@ -194,12 +194,12 @@ impl Opening {
     }
 }
 
-fn read_days(spot: &Spot<'_>, issues: &mut Issues) -> Option<u8> {
+fn read_days(node: &Node<'_>, errors: &mut FieldErrors) -> Option<u8> {
     let mut days = 0;
-    for item in spot.list(1..=7, issues)? {
-        let name = item.text(issues)?;
+    for item in node.list(1..=7, errors)? {
+        let name = item.text(errors)?;
         let Some((_, day)) = DAYS.iter().find(|(known, _)| *known == name) else {
-            return item.refuse(issues, "bad_form", "use mon, tue, wed, thu, fri, sat or sun");
+            return item.refuse(errors, "bad_form", "use mon, tue, wed, thu, fri, sat or sun");
         };
         days |= bit(*day);
     }
@@ -207,8 +207,8 @@ fn read_days(spot: &Spot<'_>, issues: &mut Issues) -> Option<u8> {
 }
 
 /// `HH:MM`, in minutes since midnight, at most `latest`.
-fn read_time(spot: &Spot<'_>, latest: u16, issues: &mut Issues) -> Option<u16> {
-    let time = spot.text(issues)?;
+fn read_time(node: &Node<'_>, latest: u16, errors: &mut FieldErrors) -> Option<u16> {
+    let time = node.text(errors)?;
     let minutes = has_form(time, "00:00").then(|| {
         let (hours, minutes) = time.split_once(':')?;
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
@@ -216,30 +216,30 @@ fn read_time(spot: &Spot<'_>, latest: u16, issues: &mut Issues) -> Option<u16> {
     });
     match minutes.flatten() {
         Some(minutes) => Some(minutes),
-        None => spot.refuse(issues, "bad_form", format!("write a time from 00:00 to {}", clock(latest))),
+        None => node.refuse(errors, "bad_form", format!("write a time from 00:00 to {}", clock(latest))),
     }
 }
 
-fn read_date(spot: &Spot<'_>, issues: &mut Issues) -> Option<Date> {
-    let date = spot.text(issues)?;
+fn read_date(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Date> {
+    let date = node.text(errors)?;
     match has_form(date, "0000-00-00").then(|| date.parse().ok()).flatten() {
         Some(date) => Some(date),
-        None => spot.refuse(issues, "bad_form", "write a date such as 2012-12-25"),
+        None => node.refuse(errors, "bad_form", "write a date such as 2012-12-25"),
     }
 }
 
 /// A wall time in `zone` such as `2012-05-08T00:00`, with or without seconds, and its instant. In
 /// a gap the clocks' jump carries it forward; of a repeated hour it is the first.
-pub fn read_wall_time(spot: &Spot<'_>, zone: &TimeZone, issues: &mut Issues) -> Option<(DateTime, Timestamp)> {
-    let written = spot.text(issues)?;
+pub fn read_wall_time(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> Option<(DateTime, Timestamp)> {
+    let written = node.text(errors)?;
     let local = (has_form(written, "0000-00-00T00:00") || has_form(written, "0000-00-00T00:00:00"))
         .then(|| written.parse::<DateTime>().ok())
         .flatten();
     let instant = local.and_then(|local| zone.to_ambiguous_timestamp(local).compatible().ok());
     match local.zip(instant) {
         Some(both) => Some(both),
-        None => spot.refuse(
-            issues,
+        None => node.refuse(
+            errors,
             "bad_form",
             "write the local time in the rule's zone, without an offset, such as 2012-05-08T00:00",
         ),
@@ -280,9 +280,9 @@ mod tests {
 
     fn schedule(text: &str) -> Schedule {
         let json = Json::parse(text).unwrap();
-        let mut issues = Issues::default();
-        let read = Schedule::read(&Spot::root(&json), &mut issues);
-        issues.unless_any(read).unwrap()
+        let mut errors = FieldErrors::default();
+        let read = Schedule::read(&Node::root(&json), &mut errors);
+        errors.unless_any(read).unwrap()
     }
 
     fn daily(from: &str, to: &str) -> Schedule {
@@ -420,7 +420,7 @@ mod tests {
         let new_york = zone("America/New_York");
         let read = |text: &str| {
             let json = Json::Text(text.to_owned());
-            read_wall_time(&Spot::root(&json), &new_york, &mut Issues::default()).unwrap().1
+            read_wall_time(&Node::root(&json), &new_york, &mut FieldErrors::default()).unwrap().1
         };
         assert_eq!(read("2026-03-08T02:30"), at("2026-03-08T07:30:00Z"));
         assert_eq!(read("2026-11-01T01:30:00"), at("2026-11-01T05:30:00Z"));

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{DAY_MINUTES, DAYS, Opening, Schedule, clock};
-use crate::foundation::document::{Issues, Spot};
+use crate::foundation::document::{FieldErrors, Node};
 use crate::foundation::json::Json;
 
 const WEEK_MINUTES: u16 = 7 * DAY_MINUTES;
@@ -37,7 +37,7 @@ impl Week {
 
     /// The hours of openings as rules write them; one that can't be read has none.
     pub(crate) fn of_documents<'a>(openings: impl IntoIterator<Item = &'a Json>) -> Self {
-        let read = |json| Opening::read(&Spot::root(json), &mut Issues::default());
+        let read = |json| Opening::read(&Node::root(json), &mut FieldErrors::default());
         Self::of(&openings.into_iter().filter_map(read).collect::<Vec<_>>())
     }
 

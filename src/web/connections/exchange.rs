@@ -96,7 +96,7 @@ impl Drop for Exchange {
     }
 }
 
-/// A request's body that is read from the socket only when it is waited for: what comes after it stays there.
+/// A request's body that is read from the socket only when it is waited for: what comes after it remains there.
 struct BodyOnDemand {
     payload: Payload,
     connection: Arc<Connection>,

@@ -17,7 +17,7 @@ use super::{Connection, Connections, FIRST_BYTE};
 ///
 /// actix parses every request that it finds in what was read, each into some kilobytes, before it answers the
 /// first. So a read ends where a request's head ends, nothing is read while a request is under way, unless its
-/// handler waits for the body, and the rest stays in the system's buffers, where TCP slows the sender.
+/// handler waits for the body, and the rest remains in the system's buffers, where TCP slows the sender.
 pub(super) struct GuardedStream {
     socket: TcpStream,
     connections: Arc<Connections>,
@@ -62,8 +62,8 @@ impl GuardedStream {
         }
     }
 
-    /// While nothing may be read: only whether the peer has gone.
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// While nothing may be read: only whether the peer has closed its side.
+    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
             return Poll::Pending;
         }
@@ -143,7 +143,7 @@ impl AsyncRead for GuardedStream {
         }
         if this.connection.is_in_flight() {
             if this.connection.is_blocked() || !this.connection.wants_body.load(Ordering::Acquire) {
-                return this.poll_gone(cx);
+                return this.poll_closed(cx);
             }
             ready!(this.poll_fill(cx, buf))?;
             this.connection.wants_body.store(false, Ordering::Release);
@@ -151,7 +151,7 @@ impl AsyncRead for GuardedStream {
         }
         if this.connection.is_blocked() && !this.connection.is_evicted() {
             // The end of the last answer has still to go out.
-            return this.poll_gone(cx);
+            return this.poll_closed(cx);
         }
         let before = buf.filled().len();
         let filled = if this.connection.is_evicted() { Poll::Pending } else { this.poll_fill(cx, buf)? };

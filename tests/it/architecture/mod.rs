@@ -9,7 +9,12 @@ use source::SourceFile;
 
 /// What stands against a rule today, with the reason: `(path, rule, what, reason)`. It may only
 /// shrink: an entry that is no longer needed fails the test.
-const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
+const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 1] = [(
+    "ledger/mod.rs",
+    WORDS_RULE,
+    "told: recorded, learns, is notified",
+    "its page is being rewritten with its events",
+)];
 
 /// The rooms in their order: a room imports only those above it.
 const ROOMS: [&str; 23] = [
@@ -174,8 +179,21 @@ const MAX_LINES: usize = 400;
 
 /// How no doc comment opens: it says what a thing is or does, in a noun phrase or a verb.
 const OPENINGS: [&str; 5] = ["What ", "Whether ", "Of ", "Whoever ", "That "];
-/// Words that have a plainer one: unrecorded, pending, block, pruned.
-const WORDS: [&str; 5] = ["untold", "owes", "owed", "hinder", "hindrance"];
+const WORDS_RULE: &str = "names and comments use the field's words";
+/// Words that neither names nor comments use, and what to say instead.
+const WORDS: [(&str, &str); 11] = [
+    ("told", "recorded, learns, is notified"),
+    ("untold", "unrecorded"),
+    ("owes", "is pending"),
+    ("owed", "pending"),
+    ("gone", "pruned, deleted, missing"),
+    ("anew", "again"),
+    ("hinder", "block"),
+    ("hindrance", "blocker"),
+    ("stays", "remains, is retained"),
+    ("whoever", "the caller, anyone who"),
+    ("somebody", "the caller, someone"),
+];
 
 fn is_store(file: &SourceFile) -> bool {
     file.name() == "store.rs" || file.path.contains("/store/")
@@ -238,8 +256,10 @@ fn breaches(file: &SourceFile) -> BTreeSet<Breach> {
             breach("a doc comment opens with a noun phrase or a verb", opening);
         }
     }
-    for word in WORDS.iter().filter(|word| file.has_word(word)) {
-        breach("names use the field's words", word);
+    for (word, better) in WORDS {
+        if file.has_word(word) || file.comments_have_word(word) {
+            breach(WORDS_RULE, &format!("{word}: {better}"));
+        }
     }
     if !file.begins_with_doc {
         breach("a file begins with a sentence that says what it is for", "//!");
@@ -432,7 +452,10 @@ fn what_breaks_a_rule_is_found() {
         assert_eq!(broken("cli/score.rs", opening), ["a doc comment opens with a noun phrase or a verb"]);
     }
     assert!(broken("cli/score.rs", "/// The answer.\n/// What follows is its second line.\nfn a() {}").is_empty());
-    assert_eq!(broken("cli/score.rs", "fn f() { untold(); }"), ["names use the field's words"]);
+    for code in ["fn f() { untold(); }", "// Somebody reads it.\nfn f() {}", "fn f() {} // It is told."] {
+        assert_eq!(broken("cli/score.rs", code), [WORDS_RULE], "{code}");
+    }
+    assert!(broken("cli/score.rs", "fn stays_known() -> &str { \"told\" } // stays_known").is_empty());
     let order = ["a room imports only rooms above it"];
     assert_eq!(broken("scores/handle.rs", "use crate::http::problem::Problem;"), order);
     assert_eq!(broken("ledger/writer.rs", "use crate::gateway::Gateway;"), order);

@@ -9,6 +9,8 @@ pub(super) struct SourceFile {
     pub path: String,
     /// Comments, literals and unit tests taken out.
     pub code: String,
+    /// Comments in lower case, unit tests aside.
+    comments: String,
     /// Lines as written, unit tests aside.
     pub lines: usize,
     pub begins_with_doc: bool,
@@ -19,9 +21,11 @@ pub(super) struct SourceFile {
 impl SourceFile {
     pub(super) fn new(path: &str, text: &str) -> Self {
         let product = without_tests(text);
+        let (code, comments) = strip(&product);
         Self {
             path: path.to_owned(),
-            code: strip(&product),
+            code,
+            comments: comments.to_lowercase(),
             lines: product.lines().count(),
             begins_with_doc: text.starts_with("//! "),
             openings: openings(&product),
@@ -81,6 +85,11 @@ impl SourceFile {
         })
     }
 
+    /// Whether the word stands in a comment, in upper or lower case.
+    pub(super) fn comments_have_word(&self, word: &str) -> bool {
+        words(&self.comments, word).next().is_some()
+    }
+
     /// Every path inside this crate that the code names, from the root: `scores::score::Score`.
     pub(super) fn own_paths(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -111,11 +120,7 @@ impl SourceFile {
     }
 
     fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-        self.code.match_indices(word).map(|(at, _)| at).filter(move |at| {
-            let before = self.code[..*at].chars().next_back();
-            let after = self.code[at + word.len()..].chars().next();
-            !before.is_some_and(is_ident) && !after.is_some_and(is_ident)
-        })
+        words(&self.code, word)
     }
 
     fn starts_of<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
@@ -129,6 +134,15 @@ impl SourceFile {
 
 fn is_ident(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
+}
+
+/// Where a word begins in a text, as a whole word.
+fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    text.match_indices(word).map(|(at, _)| at).filter(move |at| {
+        let before = text[..*at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(is_ident) && !after.is_some_and(is_ident)
+    })
 }
 
 /// The paths of a use tree (or of a plain path) that follows `prefix`; returns what stands after it.
@@ -203,9 +217,10 @@ fn openings(text: &str) -> Vec<String> {
     found
 }
 
-/// Blanks comments, strings and character literals.
-fn strip(text: &str) -> String {
+/// The code, with comments, strings and character literals blanked, and the comments.
+fn strip(text: &str) -> (String, String) {
     let mut out = String::with_capacity(text.len());
+    let mut comments = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let skip = if rest.starts_with("//") {
@@ -225,11 +240,15 @@ fn strip(text: &str) -> String {
             out.push(c);
             rest = &rest[c.len_utf8()..];
         } else {
+            if rest.starts_with("//") || rest.starts_with("/*") {
+                comments.push_str(&rest[..skip]);
+                comments.push('\n');
+            }
             out.push(' ');
             rest = &rest[skip..];
         }
     }
-    out
+    (out, comments)
 }
 
 /// How long the raw string is that begins here: `r"…"`, `br##"…"##`.
@@ -303,6 +322,10 @@ fn comments_strings_and_tests_are_not_code() {
         assert!(!file.names_crate(absent), "{absent}: {}", file.code);
     }
     assert!(file.names_crate("redis") && file.has_word("Client") && file.has_word("after") && file.has_word("last"));
+    assert!(file.comments_have_word("diesel") && file.comments_have_word("tokio"));
+    for absent in ["redis", "jiff", "spawn", "dies"] {
+        assert!(!file.comments_have_word(absent), "{absent}: {}", file.comments);
+    }
     assert!(!SourceFile::new("a.rs", "use crate::scores::redis::X;").names_crate("redis"));
     assert!(SourceFile::new("a.rs", "use diesel as d;").names_crate("diesel"));
 }

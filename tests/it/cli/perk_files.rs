@@ -260,7 +260,7 @@ fn another_name_or_purpose_is_a_difference_that_makes_no_version() {
     let told = terminal.run("perk diff -f perks --merchant cathay");
     assert_eq!(told.status.code(), Some(1));
     let told = text(&told);
-    assert!(told.contains("renamed    sfo-lounge: version 1 stays"), "{told}");
+    assert!(told.contains("renamed    sfo-lounge: version 1 is kept"), "{told}");
     assert!(told.contains("  Name: SFO lounge → Lounge\n  Purpose: other → lounge\n"), "{told}");
     let applied = terminal.ask("perk apply -f perks --merchant cathay");
     assert_eq!(

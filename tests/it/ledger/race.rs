@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use diesel::RunQueryDsl as _;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use perkgate::access::{Merchant, Principal, Role};
@@ -167,22 +166,23 @@ async fn one_of_fifty_doors_wins_and_one_attempt_is_one_redemption() {
     }
 }
 
-/// Runs a statement beside the gateway.
-fn sql(world: &World, text: &str) {
-    let mut conn = world.database.open().dedicated().unwrap();
-    assert_eq!(diesel::sql_query(text).execute(&mut conn).unwrap(), 1, "{text}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_that_cant_be_read_fail_their_own_redemption_and_no_other() {
+    use diesel::RunQueryDsl as _;
+
     const TOKENS: usize = 12;
     for world in World::all().await {
+        // Beside the gateway.
+        let sql = |text: &str| {
+            let mut conn = world.database.open().dedicated().unwrap();
+            assert_eq!(diesel::sql_query(text).execute(&mut conn).unwrap(), 1, "{text}");
+        };
         let race = Race::prepare(&world, HOUSE, TOKENS, TOKENS).await;
         let mut tokens = Vec::new();
         for nth in 0..TOKENS {
             tokens.push(race.ask(0, question("lounge", &person(nth))).await.token.unwrap());
         }
-        sql(&world, "UPDATE grants SET claims = 'x' || claims WHERE id = (SELECT min(id) FROM grants)");
+        sql("UPDATE grants SET claims = 'x' || claims WHERE id = (SELECT min(id) FROM grants)");
         let race = &race;
         let shown = tokens.iter().map(|token| async move { (token, race.redeem(0, token.as_str(), 1, 1).await) });
         let answers: Vec<_> = stream::iter(shown).buffer_unordered(TOKENS).collect().await;
@@ -192,7 +192,7 @@ async fn claims_that_cant_be_read_fail_their_own_redemption_and_no_other() {
         assert!(error.contains("the stored claims can't be read: grt_"), "{error}");
 
         // Nothing was written of it, and it is a token like any other once its claims are back.
-        sql(&world, "UPDATE grants SET claims = substr(claims, 2) WHERE id = (SELECT min(id) FROM grants)");
+        sql("UPDATE grants SET claims = substr(claims, 2) WHERE id = (SELECT min(id) FROM grants)");
         assert_eq!(world.tally(&race.merchant).redeemed.len(), TOKENS - 1);
         race.redeem(0, token.as_str(), 1, 1).await.unwrap();
         assert_eq!(world.tally(&race.merchant).redeemed.len(), TOKENS);

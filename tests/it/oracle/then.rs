@@ -275,7 +275,7 @@ async fn a_limit_whose_uses_are_pruned_is_left_out_and_named() {
         assert_eq!(warning.code, "limits_not_known");
         assert_eq!(
             warning.detail,
-            "What had been used of `day` by 2012-05-08T20:00:00Z can't be told any more: the bodies of checks that \
+            "What had been used of `day` by 2012-05-08T20:00:00Z is not known any more: the bodies of checks that \
              counted were pruned from the log. This is what is decided without."
         );
         assert_eq!(asked(used).await, (Decision::Granted, both(1, 1), vec![]), "what is gone came later");

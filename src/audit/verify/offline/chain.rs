@@ -78,14 +78,14 @@ impl<'a> Chain<'a> {
         &mut self,
         file: Opened<R>,
         findings: &mut Findings,
-        told: &mut Reading<'_>,
+        reading: &mut Reading<'_>,
     ) -> io::Result<()> {
         let Opened { label, mut lines, header, .. } = file;
         self.join(&header, &label, findings);
         self.stated = header.to_index;
         self.is_to_end = header.period.to.is_none();
         let mut held = Held::default();
-        self.records(&label, &mut lines, &mut held, findings, told)?;
+        self.records(&label, &mut lines, &mut held, findings, reading)?;
         let at = Some(Line { file: &label, number: lines.next_number() });
         if !held.is_ended {
             findings.add(Place::log(&self.log.name).on(at), Wrong::ExportCut);
@@ -128,7 +128,7 @@ impl<'a> Chain<'a> {
         lines: &mut Lines<R>,
         held: &mut Held,
         findings: &mut Findings,
-        told: &mut Reading<'_>,
+        reading: &mut Reading<'_>,
     ) -> io::Result<()> {
         while let Some(read) = lines.next()? {
             let line = Some(Line { file: label, number: read.number });
@@ -141,11 +141,11 @@ impl<'a> Chain<'a> {
                 Ok(Record::Event { index, leaf_hash, body }) => {
                     held.events += 1;
                     let entry = Entry { is_bare: false, ..bare(index, leaf_hash, line) };
-                    self.leaf(&Entry { body: body.as_deref(), ..entry }, read.repeated.as_ref(), findings, told);
+                    self.leaf(&Entry { body: body.as_deref(), ..entry }, read.repeated.as_ref(), findings, reading);
                 }
                 Ok(Record::Leaf { index, leaf_hash }) => {
                     held.leaves += 1;
-                    self.leaf(&bare(index, leaf_hash, line), None, findings, told);
+                    self.leaf(&bare(index, leaf_hash, line), None, findings, reading);
                 }
                 Ok(Record::Checkpoint(signed)) => {
                     held.checkpoints += 1;
@@ -177,11 +177,11 @@ impl<'a> Chain<'a> {
         entry: &Entry<'_>,
         repeated: Option<&Repeated<'_>>,
         findings: &mut Findings,
-        told: &mut Reading<'_>,
+        reading: &mut Reading<'_>,
     ) {
         self.leaves += 1;
         if self.leaves.is_multiple_of(STRIDE) {
-            (told.progress)(Progress { events: told.before + self.leaves, of: told.of });
+            (reading.progress)(Progress { events: reading.before + self.leaves, of: reading.of });
         }
         let columns = repeated.filter(|_| entry.body.is_some()).map(|cells| Columns {
             id: cells.id,
@@ -209,7 +209,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Closes what must come to an end with the last export.
-    pub(super) fn close(mut self, report: &mut Report, told: &mut Reading<'_>) {
+    pub(super) fn close(mut self, report: &mut Report, reading: &mut Reading<'_>) {
         let Report { checked, heads, findings } = report;
         let is_doubtful = self.walk.close(self.stated, findings);
         if is_doubtful && let Some(last) = self.walk.last() {
@@ -228,8 +228,8 @@ impl<'a> Chain<'a> {
             root,
             checkpoint: self.walk.last().map(|last| last.note.clone()).unwrap_or_default(),
         });
-        told.before += self.leaves;
-        (told.progress)(Progress { events: told.before, of: told.of });
+        reading.before += self.leaves;
+        (reading.progress)(Progress { events: reading.before, of: reading.of });
     }
 }
 

@@ -1,9 +1,9 @@
-//! Exports, held to what they say of themselves and to what was kept: without the database, its
-//! settings or its operator.
+//! The verification of exports against their own checkpoints and against anchors from outside: without the
+//! database, its settings or its operator.
 //!
 //! `lines.rs` takes a file apart, `export/record.rs` reads what stands on a line, and
 //! `chain.rs` goes through the files of one log. The scan is the database's own (`log_scan.rs`), and so is the
-//! expected state, which has no tables to be closed against: grants, redemptions and limits are held to each other.
+//! expected state. There are no tables to compare with, so grants, redemptions and limits are compared with each other.
 
 mod chain;
 mod lines;
@@ -66,7 +66,7 @@ pub fn verify_exports<R: BufRead>(
     let trust = Trust { keys, every_signature: request.every_signature };
     let mut pinned = pin(&request.anchors, &trust, &logs, &mut report);
     let of = logs.values().flatten().map(|it| it.header.to_index.saturating_sub(it.header.from_index)).sum();
-    let mut told = Reading { progress, before: 0, of };
+    let mut reading = Reading { progress, before: 0, of };
     for (origin, mut files) in logs {
         files.sort_by_key(|it| it.header.from_index);
         let Some(Header { log, merchant, .. }) = files.first().map(|it| it.header.clone()) else { continue };
@@ -75,9 +75,9 @@ pub fn verify_exports<R: BufRead>(
         let mut chain = Chain::begin(&identity, &trust, &mut books, &files, pinned.remove(&origin).unwrap_or_default());
         chain.tell_uncovered(&mut report.findings);
         for file in files {
-            chain.read(file, &mut report.findings, &mut told)?;
+            chain.read(file, &mut report.findings, &mut reading)?;
         }
-        chain.close(&mut report, &mut told);
+        chain.close(&mut report, &mut reading);
     }
     Ok(report)
 }

@@ -170,7 +170,7 @@ struct Table {
 /// All logs: one for each merchant and the operator's.
 pub(crate) fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
     if let AnyConnection::Postgres(c) = conn {
-        // Asked first: that a table is missing could not be told from its error.
+        // Asked first: its error would not show that a table is missing.
         let is_there = diesel::sql_query("SELECT to_regclass('logs')::text AS name").get_result::<Table>(c)?;
         if is_there.name.is_none() {
             return Err(DatabaseError::Query("there is no table `logs`".to_owned()));

@@ -73,7 +73,7 @@ struct Known {
 
 impl GatewayKeys {
     /// A key that is there from now on, and when it retires others.
-    pub(crate) fn told(&mut self, kid: &str, facts: &GatewayKeyFacts<'_>) {
+    pub(crate) fn created(&mut self, kid: &str, facts: &GatewayKeyFacts<'_>) {
         self.retired(&facts.retires);
         let known = Known {
             purpose: facts.purpose.to_string(),
@@ -133,7 +133,7 @@ fn difference(known: Option<&Known>, row: &GatewayKeyRow) -> Option<&'static str
     let public_key = row.public_key.as_ref().map(|key| BASE64URL.encode(key));
     // Even where no event records it: keys that sign are named after their public halves.
     let is_named = row.purpose == "hash" || name_of(row).is_some_and(|name| name == row.kid);
-    let told = known.map_or([(true, ""); 5], |known| {
+    let parts = known.map_or([(true, ""); 5], |known| {
         [
             (row.purpose == known.purpose, "purpose"),
             (public_key == known.public_key, "public half"),
@@ -142,7 +142,7 @@ fn difference(known: Option<&Known>, row: &GatewayKeyRow) -> Option<&'static str
             (row.revoked_at == known.revoked_at.map(|at| at.0), "time of revocation"),
         ]
     });
-    let parts = told.into_iter().chain([(is_named, "public half")]);
+    let parts = parts.into_iter().chain([(is_named, "public half")]);
     parts.into_iter().find_map(|(is_same, part)| (!is_same).then_some(part))
 }
 

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_granted_or_is_spent_is_told() {
+    fn what_was_not_granted_or_is_spent_is_reported() {
         let (mut spending, mut findings) = (Spending::default(), Findings::default());
         grant(&mut spending, "one", true, &mut findings);
         grant(&mut spending, "many", false, &mut findings);

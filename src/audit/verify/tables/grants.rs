@@ -15,14 +15,14 @@ use crate::ledger::grants::ending::{RELEASED, VOIDED};
 use crate::ledger::write::check::{KIND, claims_digest};
 use crate::ledger::write::redemption;
 
-type ToldGrant<'a> = RecordedFields<'a, 13>;
+type GrantFields<'a> = RecordedFields<'a, 13>;
 
 fn by_event<'a>(
     merchant: &'a str,
     body: &'a Body<'_>,
     check: &'a CheckFacts<'_>,
     grant: &'a GrantFacts<'_>,
-) -> ToldGrant<'a> {
+) -> GrantFields<'a> {
     RecordedFields {
         fields: [
             ("id", text(&grant.id)),
@@ -42,7 +42,7 @@ fn by_event<'a>(
     }
 }
 
-fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> ToldGrant<'a> {
+fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> GrantFields<'a> {
     RecordedFields {
         fields: [
             ("id", text(&row.id)),
@@ -126,7 +126,7 @@ impl Grants {
             ends => ends.remove(&self.fingerprints.of(&[&row.id])).unwrap_or_default(),
         };
         let ends = [(released, row.released_at, "release"), (voided, row.voided_at, "void")];
-        ends.into_iter().find_map(|(told, stored, part)| (!told.is(stored)).then_some(part))
+        ends.into_iter().find_map(|(recorded, stored, part)| (!recorded.is(stored)).then_some(part))
     }
 
     pub(crate) fn take(&mut self, merchant: &str, body: &Body<'_>, check: &CheckFacts<'_>, grant: &GrantFacts<'_>) {
@@ -193,7 +193,7 @@ fn claims_of(row: &GrantRow) -> Result<ClaimFacts<'_>, &'static str> {
     differing.into_iter().find_map(|(is_same, part)| (!is_same).then_some(Err(part))).unwrap_or(Ok(claims))
 }
 
-/// Every row whose event differs from it or is not there. `claims_of`'s own complaints stand already.
+/// Every row whose event differs from it or is not there. The findings of `claims_of` are listed already.
 fn name_rows(
     conn: &mut AnyConnection,
     logs: &Logs,
@@ -250,9 +250,9 @@ fn compare(event: &EventRow, row: &GrantRow) -> Option<Likeness> {
     let body = Body::parse(event.body.as_deref()?).ok()?;
     let Facts::Check(check) = &body.facts else { return None };
     let grant = check.grant.as_ref().filter(|grant| *grant.id == *row.id)?;
-    let told = by_event(&row.merchant_id, &body, check, grant);
+    let recorded = by_event(&row.merchant_id, &body, check, grant);
     Some(match claims_of(row) {
-        Ok(claims) => told.compare(&by_row(row, &claims)),
+        Ok(claims) => recorded.compare(&by_row(row, &claims)),
         Err(part) if part == UNREADABLE => Likeness::Differs(part),
         // Reported already.
         Err(_) => Likeness::Same,

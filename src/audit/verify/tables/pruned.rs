@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_was_recorded_as_often_as_far_and_as_old() {
+    fn what_is_missing_was_recorded_as_often_as_far_and_as_old() {
         let missing = [(3, Some(999)), (4, None), (7, Some(10))];
         assert_eq!(codes(&missing, &[(3, 8, 3)]), []);
         assert_eq!(codes(&missing, &[(3, 8, 3), (4, 8, 0)]), [], "the rest of it went later");

@@ -14,9 +14,9 @@ use crate::ledger::write::redemption::{KIND, digest_of};
 /// The slot of a token that is spent once.
 pub(crate) const SINGLE: &str = "single";
 
-type ToldRedemption<'a> = RecordedFields<'a, 7>;
+type RedemptionFields<'a> = RecordedFields<'a, 7>;
 
-fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_>) -> ToldRedemption<'a> {
+fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_>) -> RedemptionFields<'a> {
     RecordedFields {
         fields: [
             ("grant", text(&body.about)),
@@ -30,7 +30,7 @@ fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_
     }
 }
 
-fn by_row(row: &RedemptionRow) -> ToldRedemption<'_> {
+fn by_row(row: &RedemptionRow) -> RedemptionFields<'_> {
     RecordedFields {
         fields: [
             ("grant", text(&row.grant_id)),
@@ -144,7 +144,7 @@ const PRUNED: &str = "pruned";
 #[derive(Default)]
 struct OfGrant<'a> {
     /// By slot.
-    told: HashMap<String, Vec<(&'a EventRow, Body<'a>)>>,
+    recorded: HashMap<String, Vec<(&'a EventRow, Body<'a>)>>,
     /// The instants of events that are pruned.
     pruned: Vec<i64>,
 }
@@ -156,7 +156,7 @@ impl<'a> OfGrant<'a> {
             None if &*event.kind == KIND => self.pruned.push(event.at),
             Some(Ok(body)) => {
                 if let Facts::Redeem(facts) = &body.facts {
-                    self.told.entry(facts.slot.to_string()).or_default().push((event, body));
+                    self.recorded.entry(facts.slot.to_string()).or_default().push((event, body));
                 }
             }
             _ => {}
@@ -187,7 +187,7 @@ fn name_rows(
             let (place, pruned) = (logs.place_of(&row.merchant_id), of_grant.pruned.clone());
             *counted = Counted { grant: row.grant_id.to_string(), rows: Vec::new(), pruned, place };
         }
-        let naming = of_grant.told.get(&*row.slot).map(Vec::as_slice).unwrap_or_default();
+        let naming = of_grant.recorded.get(&*row.slot).map(Vec::as_slice).unwrap_or_default();
         let (grant, slot) = (row.grant_id.to_string(), row.slot.to_string());
         match naming {
             [] if !of_grant.pruned.is_empty() => {

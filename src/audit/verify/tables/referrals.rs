@@ -24,12 +24,12 @@ pub(crate) struct Referrals {
     /// By the check that was referred: the one that a person granted in its place, and its grant.
     granted: BTreeMap<String, (String, Option<String>)>,
     /// By the check: what kinds of pruned events opened a case about it, or decided it.
-    pruned: BTreeMap<String, Gone>,
+    pruned: BTreeMap<String, PrunedCase>,
 }
 
 /// The remains of the events of one case whose bodies are pruned.
 #[derive(Default)]
-struct Gone {
+struct PrunedCase {
     is_contested: bool,
     /// Its decision. None: not by an event that is pruned.
     ruled: Option<Ruled>,
@@ -282,7 +282,7 @@ impl Referral {
     }
 
     /// Where the row is not what the events say that are here.
-    fn difference(&self, row: &ReferralRow, pruned: &Gone) -> Option<&'static str> {
+    fn difference(&self, row: &ReferralRow, pruned: &PrunedCase) -> Option<&'static str> {
         let asked = self.asked.iter().flat_map(|asked| {
             [
                 (row.perk_id == asked.perk_id && row.perk == asked.perk, "perk"),
@@ -307,7 +307,7 @@ impl Referral {
     }
 }
 
-impl Gone {
+impl PrunedCase {
     /// Tells whether what is pruned said who did something, and nothing that is here does.
     const fn leaves_unheld(&self, known: &Referral) -> bool {
         let contest = self.is_contested && known.contested.is_none();

@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::role::permit::Audit;
 use crate::audit::export::record::{Form, PeriodAsked};
 use crate::audit::export::{Export, Since, Wanted};
+use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::http::ndjson::NDJSON;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfQuery};
@@ -22,7 +23,7 @@ use crate::ledger::entry::LogOwner;
 use crate::web::auth::Authorized;
 use crate::web::deadline::{Late, within};
 use crate::web::extract::Params;
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 use crate::web::request::{RequestId, is_head};
 
 /// The format of the file.
@@ -117,7 +118,7 @@ fn read_since(text: &str) -> Result<Since, Problem> {
 
 fn unread() -> Problem {
     let detail = "give the size of a checkpoint, or a checkpoint's whole text in base64url";
-    Problem::invalid(vec![FieldError::parameter("since", "invalid_value", detail)])
+    Problem::invalid(vec![FieldError::of_parameter("since", "invalid_value", detail)])
 }
 
 /// Piece by piece as the client takes them. After a failure the connection is cut: what was sent must not

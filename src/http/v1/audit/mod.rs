@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::role::permit::Audit;
 use crate::decision::decide::Decision;
 use crate::decision::reason::ReasonCode;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -23,7 +24,7 @@ use crate::ledger::events::KINDS;
 use crate::ledger::read::browse::{EventFilter, LoggedEvent};
 use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// One record of the log. What is personal is sealed, and not in here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -147,19 +148,23 @@ pub(super) fn unknown_values(
 impl EventsQuery {
     /// Returns what is looked for, and from where.
     fn read(self) -> Result<(EventFilter, Option<String>), Problem> {
-        let mut spots = Vec::new();
+        let mut errors = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
-            spots.push(FieldError::parameter("to", "invalid_value", "`to` is not after `from`: swap them"));
+            errors.push(FieldError::of_parameter("to", "invalid_value", "`to` is not after `from`: swap them"));
         }
         let rule_version = self.rule_version.map(|text| text.parse::<i32>().ok().filter(|version| *version > 0));
         for (name, wrong) in unknown_values(self.kind.as_deref(), self.decision.as_deref(), self.reason.as_deref()) {
-            spots.push(FieldError::parameter(name, "unknown_value", wrong));
+            errors.push(FieldError::of_parameter(name, "unknown_value", wrong));
         }
         if rule_version == Some(None) {
-            spots.push(FieldError::parameter("rule_version", "invalid_value", "a rule version is a number from 1 on"));
+            errors.push(FieldError::of_parameter(
+                "rule_version",
+                "invalid_value",
+                "a rule version is a number from 1 on",
+            ));
         }
-        if !spots.is_empty() {
-            return Err(Problem::invalid(spots));
+        if !errors.is_empty() {
+            return Err(Problem::invalid(errors));
         }
         let Self { from, to, kind, about, perk, tier, decision, reason, kiosk, location, order, cursor, .. } = self;
         let (rule_version, oldest_first) = (rule_version.flatten(), order == Some(Order::Asc));

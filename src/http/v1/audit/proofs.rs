@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Audit;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::ledger::read::evidence::{ConsistencyProof, InclusionProof, ProofError, Recordable, SignedHead};
 use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// The number of events of a tree: from 1 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -190,7 +191,7 @@ fn refused(parameter: &'static str, error: ProofError) -> Problem {
         ProofError::TooLarge { .. } | ProofError::TooSmall { .. } => parameter,
         ProofError::Reversed { .. } => "from",
     };
-    Problem::invalid(vec![FieldError::parameter(parameter, "invalid_value", detail)])
+    Problem::invalid(vec![FieldError::of_parameter(parameter, "invalid_value", detail)])
 }
 
 /// List checkpoints

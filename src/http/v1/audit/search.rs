@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{EventView, EventsView, Order, unknown_values};
 use crate::access::role::permit::Audit;
+use crate::foundation::field_error::{FieldError, FieldPath, FieldTarget};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -16,7 +17,7 @@ use crate::http::v1::checks::read_subject;
 use crate::ledger::read::browse::EventFilter;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// Whose events, and which of them: those of which everything that is given holds.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -64,8 +65,10 @@ pub(crate) fn read_limit(limit: Option<u16>) -> Result<PageLimit, Problem> {
 
 /// A cursor that doesn't fit stands in the body here.
 pub(crate) fn in_body(mut problem: Problem) -> Problem {
-    for spot in &mut problem.errors {
-        spot.pointer = spot.parameter.take().map(|name| format!("/{name}")).or(spot.pointer.take());
+    for FieldError { path, .. } in &mut problem.errors {
+        if let FieldTarget::Parameter(name) = &path.target {
+            *path = FieldPath::pointer(format!("/{name}"));
+        }
     }
     problem
 }
@@ -74,18 +77,18 @@ impl EventSearchBody {
     fn read(self) -> Result<(SubjectHandle, EventFilter, PageLimit, Option<String>), Problem> {
         let handle = read_subject(&self.subject)?;
         let limit = read_limit(self.limit)?;
-        let mut spots = Vec::new();
+        let mut errors = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
-            spots.push(FieldError::at("/to", "invalid_value", "`to` is not after `from`: swap them"));
+            errors.push(FieldError::at("/to", "invalid_value", "`to` is not after `from`: swap them"));
         }
         for (name, wrong) in unknown_values(self.kind.as_deref(), self.decision.as_deref(), self.reason.as_deref()) {
-            spots.push(FieldError::at(format!("/{name}"), "unknown_value", wrong));
+            errors.push(FieldError::at(format!("/{name}"), "unknown_value", wrong));
         }
         if self.rule_version.is_some_and(|version| version < 1) {
-            spots.push(FieldError::at("/rule_version", "invalid_value", "a rule version is a number from 1 on"));
+            errors.push(FieldError::at("/rule_version", "invalid_value", "a rule version is a number from 1 on"));
         }
-        if !spots.is_empty() {
-            return Err(Problem::invalid(spots));
+        if !errors.is_empty() {
+            return Err(Problem::invalid(errors));
         }
         let Self { from, to, kind, about, perk, tier, decision, reason, kiosk, location, rule_version, .. } = self;
         let filter = EventFilter {
@@ -111,7 +114,7 @@ impl EventSearchBody {
 /// Search the log for a person
 ///
 /// The merchant's events about one person of which everything that is given holds; the handle is in the
-/// body, so that it stands in no URL and no log. Somebody whom no event is about, and somebody who was
+/// body, so that it stands in no URL and no log. A person whom no event is about, and one who was
 /// erased, have none: nobody can tell which events were theirs. Following `next_cursor` shows each event
 /// once, whatever is recorded meanwhile; one request looks at 50,000 places at most, so a page can have
 /// few events or none and still not be the last.

@@ -10,6 +10,7 @@ use super::referrals::{AdditionView, CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referral_decision::ReferralDecision;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, EventId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
@@ -25,7 +26,7 @@ use crate::ledger::cases::model::Referral;
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// A refusal that was contested.
 #[derive(Debug, Serialize, ToSchema)]
@@ -153,7 +154,7 @@ pub struct OverturnBody {
 /// Contest a refusal
 ///
 /// Opens a case that a person decides: they uphold the refusal, or overturn it and grant. A kiosk contests the
-/// checks that its own key made, in the name of whoever was refused. Once a check. While a case about the same
+/// checks that its own key made, in the name of the person who was refused. Once a check. While a case about the same
 /// person and perk is open, the refusal is added to that one, which is the answer then; it takes 20 more.
 #[utoipa::path(
     tag = "contests",
@@ -311,7 +312,7 @@ async fn decide(
         return Err(Problem::not_found());
     }
     let operation = format!("contests/{check}/{step}");
-    let told = |answer: Answer, contest: Option<&Referral>| {
+    let answered = |answer: Answer, contest: Option<&Referral>| {
         let location = match &answer.check {
             Some(granted) if *granted != check => format!("/v1/checks/{granted}"),
             _ => format!("/v1/contests/{check}"),
@@ -323,12 +324,12 @@ async fn decide(
         let answer =
             gateway.checker.rule_on(caller, merchant, ReferralDecision { check: check.clone(), tier, note }).await?;
         meters().contests.count([step]);
-        told(answer, gateway.ledger.reader().referral_of(&merchant.id, &check).await?.as_ref())
+        answered(answer, gateway.ledger.reader().referral_of(&merchant.id, &check).await?.as_ref())
     };
     let again = async {
         let found = gateway.checker.find_ruling(caller, merchant, &check).await?;
         let (answer, contest) = found.ok_or_else(Problem::not_found)?;
-        told(answer, Some(&contest))
+        answered(answer, Some(&contest))
     };
     once_read_back(gateway, caller, operation, key, request, work, again).await
 }

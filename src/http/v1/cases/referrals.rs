@@ -10,6 +10,7 @@ use crate::access::role::permit::Decide;
 use crate::access::{Merchant, Principal};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referral_decision::ReferralDecision;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
@@ -27,7 +28,7 @@ use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::Referred;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// A check that a person is to decide, or has decided.
 #[derive(Debug, Serialize, ToSchema)]
@@ -214,20 +215,20 @@ impl From<Referral> for ReferralView {
 
 impl RulingBody {
     fn read(self, check: CheckId) -> Result<ReferralDecision, Problem> {
-        let mut spots = Vec::new();
+        let mut errors = Vec::new();
         match (self.decision, &self.tier) {
-            (Word::Granted, None) => spots.push(FieldError::at("/tier", "missing", "say which tier is granted")),
+            (Word::Granted, None) => errors.push(FieldError::at("/tier", "missing", "say which tier is granted")),
             (Word::Denied, Some(_)) => {
-                spots.push(FieldError::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
+                errors.push(FieldError::at("/tier", "unknown_field", "nothing is granted: leave the tier out"));
             }
             _ => {}
         }
         // The note is not repeated: it may name a person, and problems end up in logs.
         let note = ids::label(&self.note, MAX_NOTE)
-            .map_err(|error| spots.push(FieldError::at("/note", "invalid_value", error.to_string())));
+            .map_err(|error| errors.push(FieldError::at("/note", "invalid_value", error.to_string())));
         match note {
-            Ok(note) if spots.is_empty() => Ok(ReferralDecision { check, tier: self.tier, note }),
-            _ => Err(Problem::invalid(spots)),
+            Ok(note) if errors.is_empty() => Ok(ReferralDecision { check, tier: self.tier, note }),
+            _ => Err(Problem::invalid(errors)),
         }
     }
 }
@@ -252,7 +253,7 @@ pub(crate) async fn list_referrals(
     Ok(HttpResponse::Ok().json(ReferralsView { referrals, next_cursor }))
 }
 
-/// A page of what people were asked to decide, whether a rule or somebody who contests it asked.
+/// A page of what people were asked to decide, whether a rule asked or a refusal was contested.
 pub(crate) async fn page_of(
     caller: &Authorized<Decide>,
     gateway: &Gateway,
@@ -347,7 +348,7 @@ pub(crate) async fn decide_referral(
         return Err(Problem::not_found());
     }
     let asked = check.into_inner();
-    let told = |answer: Answer, referral: Option<&Referral>| match &answer.check {
+    let answered = |answer: Answer, referral: Option<&Referral>| match &answer.check {
         Some(granted) if *granted != asked => {
             let location = format!("/v1/checks/{granted}");
             Created::new(Some(location), &CheckView::of(answer, &caller))
@@ -360,12 +361,12 @@ pub(crate) async fn decide_referral(
     let work = async {
         let ruling = body.into_inner().read(asked.clone())?;
         let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
-        told(answer, gateway.ledger.reader().referral_of(&merchant.id, &asked).await?.as_ref())
+        answered(answer, gateway.ledger.reader().referral_of(&merchant.id, &asked).await?.as_ref())
     };
     let again = async {
         let found = gateway.checker.find_ruling(&caller, merchant, &asked).await?;
         let (answer, referral) = found.ok_or_else(Problem::not_found)?;
-        told(answer, Some(&referral))
+        answered(answer, Some(&referral))
     };
     once_read_back(&gateway, &caller, operation, key, request, work, again).await
 }

@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 
 use super::{CheckBody, CheckView, answer_check};
 use crate::access::role::permit::Check;
+use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::web::auth::Authorized;
 use crate::web::extract::{IdempotencyKey, Pieces, parse};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 use crate::web::request::{RequestId, log_failure, log_refusal};
 use crate::web::state::State;
 

@@ -10,6 +10,7 @@ use super::read_subject;
 use crate::access::role::permit::Check;
 use crate::access::{Permission, Principal};
 use crate::decision::decide::Decision;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -20,7 +21,7 @@ use crate::ledger::read::browse::EventFilter;
 use crate::ledger::read::lists::ListedCheck;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit, Params};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// One check of a list: its own address tells the rest.
 #[derive(Debug, Serialize, ToSchema)]
@@ -159,7 +160,7 @@ impl Wanted {
         let Self { perk, decision, kiosk, location, from, to, order } = self;
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             let detail = "`to` is not after `from`: swap them";
-            return Err(Problem::invalid(vec![FieldError::parameter("to", "invalid_value", detail)]));
+            return Err(Problem::invalid(vec![FieldError::of_parameter("to", "invalid_value", detail)]));
         }
         Ok(EventFilter {
             from,

@@ -20,6 +20,7 @@ use crate::access::{Permission, Principal};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::eligibility::checker::{Answer, CheckError, Question};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::json::LooseJson;
 use crate::foundation::subject::{SubjectError, SubjectHandle};
@@ -34,11 +35,11 @@ use crate::ledger::entry::{Ended, Idempotency};
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 use crate::web::state::State;
 use explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
 
-/// The longest time a caller is kept waiting for the ledger before it is told to come back.
+/// The longest time a caller is kept waiting for the ledger before the answer is to come back later.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One question.
@@ -55,7 +56,7 @@ pub struct CheckBody {
     /// looks at has three decimals at most; what it doesn't look at is of no matter.
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
-    /// Only ask: nothing is recorded and no token is made. A role that may not read scores is told no gap, and has 30
+    /// Only ask: nothing is recorded and no token is made. A role that may not read scores gets no gap, and has 30
     /// of them an hour for one person.
     #[serde(default)]
     dry_run: bool,
@@ -261,7 +262,7 @@ impl CheckBody {
 /// The context that a body brings; nothing is said by one that is left out.
 pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Problem> {
     let Some(context) = context else { return Ok(Context::default()) };
-    Context::parse_loose(&context).map_err(|issues| Problem::of_issues("/context", issues))
+    Context::parse_loose(&context).map_err(|errors| Problem::of_fields("/context", errors))
 }
 
 /// Show a check

@@ -12,6 +12,7 @@ use super::checks::read_subject;
 use crate::access::role::permit::{Check, Release, Void};
 use crate::access::{Permission, Principal, Role};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
@@ -24,7 +25,7 @@ use crate::ledger::grants::ending::{AT_ONCE, GrantRevocation, Leaving, RevokedGr
 use crate::ledger::grants::selection::Selection;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// The most grants one request takes back: the same request again goes on.
 const MOST: usize = 10_000;
@@ -214,7 +215,7 @@ pub struct GrantFilter {
 pub struct VoidedView {
     /// The number of grants that were taken back; in a dry run, that would be.
     voided: u64,
-    /// The number of those that a door had taken before: what they used stays used.
+    /// The number of those that a door had taken before: what they used remains used.
     redeemed: u64,
     /// The number of those that had been released before, so that their tokens opened no door any more; what they used
     /// of limits is given back all the same. A dry run doesn't say it.

@@ -78,8 +78,8 @@ pub(crate) async fn get_approvals(
 
 /// Require approval, or no longer
 ///
-/// `{"required": true}` holds at once: from then on a version decides only after somebody other than
-/// its author has approved it. What was scheduled before stays scheduled. `{"required": false}` takes
+/// `{"required": true}` holds at once: from then on a version decides only after someone other than
+/// its author has approved it. What was scheduled before remains scheduled. `{"required": false}` takes
 /// two people: the first asks, and it is lifted when a second, who is not the first under another key,
 /// asks the same within seven days. Keys that go back to one key are one person.
 #[utoipa::path(

@@ -42,7 +42,7 @@ pub struct BacktestBody {
 /// Replays the checks of a period, with the score and the context seen then, and says who would newly
 /// be admitted or refused. Limits are replayed in order: those that the perk had go on from what was
 /// used before the period, those that the rule adds begin at 0. Guests come and leave as they did;
-/// whoever would newly be admitted holds a place until the token lapses (`stays_not_known`). Replaying the version that ran must
+/// a person who would newly be admitted holds a place until the token lapses (`stays_not_known`). Replaying the version that ran must
 /// reproduce what it decided: `reproduction.mismatches` is 0, or it is a defect. Checks of persons who
 /// were erased, those that a person granted, and those for which the rule looks at something that was
 /// not kept, count as they were.

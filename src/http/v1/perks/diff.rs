@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::WarningView;
 use crate::access::role::permit::ManagePerks;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
@@ -18,7 +19,7 @@ use crate::rules::lint::restarts;
 use crate::rules::rule::Rule;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -105,7 +106,7 @@ pub(crate) async fn get_diff(
     let perk = gateway.catalog.find_perk(merchant, &slug).await?;
     let from = from.map(|VersionNumber(number)| number).or(perk.published_version).ok_or_else(|| {
         let detail = "Nothing of this perk is published: say which version to begin from.";
-        Problem::invalid(vec![FieldError::parameter("from", "missing", detail)])
+        Problem::invalid(vec![FieldError::of_parameter("from", "missing", detail)])
     })?;
     let to = to.map_or(perk.latest_version, |VersionNumber(number)| number);
     let before = gateway.catalog.find_version(merchant, &slug, from).await?;

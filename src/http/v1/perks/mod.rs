@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::ManagePerks;
-use crate::foundation::document::Issue;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
@@ -32,7 +32,7 @@ use crate::perks::perk::{Perk, Scheduled, VersionStatus};
 use crate::perks::purpose::Purpose;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
-use crate::web::problem::{FieldError, Problem, sentence};
+use crate::web::problem::{Problem, sentence};
 use rules::RuleView;
 
 /// A perk with its first rule.
@@ -144,14 +144,14 @@ pub struct WarningView {
 
 impl WarningView {
     /// At its place in the rule.
-    pub(super) fn of(issue: Issue) -> Self {
-        Self { pointer: issue.pointer, code: issue.code, detail: sentence(&issue.detail) }
+    pub(super) fn of(warning: FieldError) -> Self {
+        let FieldError { path, code, detail } = warning;
+        Self { pointer: path.to_string(), code, detail: sentence(&detail) }
     }
 
     /// At its place in what has the rule as a member.
-    pub(super) fn of_rule(issue: Issue) -> Self {
-        let pointer = format!("/rule{}", issue.pointer);
-        Self { pointer, ..Self::of(issue) }
+    pub(super) fn of_rule(warning: FieldError) -> Self {
+        Self::of(warning.below("/rule"))
     }
 }
 
@@ -160,7 +160,7 @@ impl From<Made> for MadeView {
         let waits = (made.version.status == VersionStatus::InReview).then(|| WarningView {
             pointer: "/publish".to_owned(),
             code: "approval_required",
-            detail: "This merchant asks for four eyes: it is in review, and decides once somebody other than its \
+            detail: "This merchant asks for four eyes: it is in review, and decides once someone other than its \
                      author has approved it and it is published."
                 .to_owned(),
         });

@@ -16,6 +16,7 @@ use crate::eligibility::rule_selection::Choice;
 use crate::eligibility::simulator::{EveryoneTrial, Simulated};
 use crate::eligibility::trial::Trial;
 use crate::foundation::decimal::Decimal;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::{Json, LooseJson};
 use crate::gateway::Gateway;
@@ -27,7 +28,7 @@ use crate::http::v1::checks::{read_context, read_subject};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 use crate::web::request::RequestId;
 
 /// One question to a rule that need not be published.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::version_steps::NoteBody;
 use super::{MadeView, PerkView, read_purpose, shown};
 use crate::access::role::permit::ManagePerks;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -19,7 +20,7 @@ use crate::perks::perk::PerkStatus;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
 use crate::web::preconditions::Optional;
-use crate::web::problem::{FieldError, Problem};
+use crate::web::problem::Problem;
 
 /// Which version to go back to.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -31,7 +32,7 @@ pub struct RollbackBody {
     change_note: Option<String>,
 }
 
-/// The changes; what is left out stays as it is.
+/// The changes; what is left out is not changed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerkChangeBody {
@@ -147,7 +148,7 @@ status_steps! {
     resume_perk, "/perks/{perk}/resume", Active, "On offer again";
     /// Retire a perk
     ///
-    /// For good: checks find no such perk, a scheduled version is unscheduled, and its short name stays
+    /// For good: checks find no such perk, a scheduled version is unscheduled, and its short name remains
     /// taken. Who repeats an earlier check with its `Idempotency-Key` still gets the first answer.
     retire_perk, "/perks/{perk}/retire", Retired, "Retired";
 }

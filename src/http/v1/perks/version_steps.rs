@@ -89,7 +89,7 @@ steps! {
     submit_version, "/perks/{perk}/versions/{version}/submit", Step::Submit, "In review";
     /// Approve a version
     ///
-    /// A version in review may be published. Where the merchant asks for four eyes, this takes somebody
+    /// A version in review may be published. Where the merchant asks for four eyes, this takes someone
     /// who did not write on it: keys that one person made count as that person. Send the `ETag` that
     /// you looked at as `If-Match`, so that you approve what you saw.
     approve_version, "/perks/{perk}/versions/{version}/approve", Step::Approve, "Approved";

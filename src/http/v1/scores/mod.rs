@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::checks::read_subject;
 use crate::access::role::permit::{ReadScores, WriteScores};
 use crate::foundation::decimal::Decimal;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::unicode::BOM;
 use crate::gateway::Gateway;
@@ -21,7 +22,7 @@ use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
 use crate::web::auth::Authorized;
 use crate::web::deadline::Deadline;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{FieldError, Kind, Problem, sentence};
+use crate::web::problem::{Kind, Problem, sentence};
 use crate::web::stream::{BoundedStream, media_type};
 
 /// A score as a source observed it.
@@ -254,7 +255,7 @@ async fn format_and_beginning(stream: &mut BoundedStream) -> Result<(Format, Opt
     let mut beginning = BytesMut::new();
     while let Some(piece) = stream.next().await? {
         beginning.extend_from_slice(&piece);
-        if is_told(&beginning) || beginning.len() > FAR_ENOUGH {
+        if is_conclusive(&beginning) || beginning.len() > FAR_ENOUGH {
             break;
         }
     }
@@ -269,7 +270,7 @@ fn text_of(beginning: &[u8]) -> &[u8] {
 }
 
 /// True if more can't change what the beginning says.
-fn is_told(beginning: &[u8]) -> bool {
+fn is_conclusive(beginning: &[u8]) -> bool {
     !BOM.starts_with(beginning) && !text_of(beginning).is_empty()
 }
 
@@ -288,12 +289,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_beginning_is_told_once_more_of_it_can_change_nothing() {
+    fn a_beginning_is_conclusive_once_more_of_it_can_change_nothing() {
         for open in [&b""[..], b"\xEF", b"\xEF\xBB", b"\xEF\xBB\xBF", b"\n", b"\xEF\xBB\xBF \r\n"] {
-            assert!(!is_told(open), "{open:?}");
+            assert!(!is_conclusive(open), "{open:?}");
         }
-        for told in [&b"s"[..], b"{", b"\n{", b"\xEF\xBB\xBFs", b"\xEF\xBB\xBF\n{", b"\xEFs"] {
-            assert!(is_told(told), "{told:?}");
+        for closed in [&b"s"[..], b"{", b"\n{", b"\xEF\xBB\xBFs", b"\xEF\xBB\xBF\n{", b"\xEFs"] {
+            assert!(is_conclusive(closed), "{closed:?}");
         }
         assert_eq!(text_of(b"\xEF\xBB\xBF\r\n {\"a\""), b"{\"a\"");
     }

@@ -32,7 +32,7 @@ impl BlockedBy {
 
     /// A description of the things that are counted.
     #[must_use]
-    pub const fn told(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Retries => "events younger than 24 hours, from which retries under an idempotency key are answered",
             Self::UnspentGrants => "grants whose tokens a door may still take",

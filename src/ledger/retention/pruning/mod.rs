@@ -1,7 +1,7 @@
 //! Retention: the bodies of old events go, their leaf hashes are retained, and the tree proves where each stood.
 //!
 //! Pruned: checks, redemptions, releases, voids and what people decided about referrals and contests. Never
-//! pruned, because `audit verify` needs its words: everything about rules, perks, keys, merchants, sources
+//! pruned, because `audit verify` needs their bodies: everything about rules, perks, keys, merchants, sources
 //! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
 //! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
 //! a grant that a rolling limit counts as younger than it is, because a replica's clock was ahead.
@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::document::{Issues, Spot};
+use crate::foundation::document::{FieldErrors, Node};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, Period};
@@ -292,7 +292,7 @@ fn longest_rolling(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Op
         let rule = Json::parse(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
         for limit in rule.member("limits").and_then(Json::as_list).unwrap_or_default() {
             let Some(length) = limit.member("window").and_then(|window| window.member(ROLLING)) else { continue };
-            let length = Period::read(&Spot::root(length), LONGEST, &mut Issues::default());
+            let length = Period::read(&Node::root(length), LONGEST, &mut FieldErrors::default());
             if longest.is_none_or(|known| length.is_some_and(|length| length.seconds() > known.seconds())) {
                 longest = length.or(longest);
             }

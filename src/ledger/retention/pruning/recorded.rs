@@ -25,10 +25,10 @@ impl Earlier {
 /// The pruning that the merchant's log records.
 pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Earlier>, DatabaseError> {
     let bodies = rows::list_bodies_about_merchant(conn, merchant, KIND)?.into_iter();
-    let told = bodies.map(|body| {
+    let earlier = bodies.map(|body| {
         let event = StoredEvent::<EventsPruned>::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
         let EventsPruned { before, from_index, to_index, .. } = event.facts;
         Ok(Earlier { before, from_index, to_index })
     });
-    told.collect()
+    earlier.collect()
 }

@@ -131,7 +131,7 @@ async fn a_referral_that_no_wait_can_grant_says_so_to_who_decides_it() {
         let path = format!("/v1/referrals/{}/decide", referred.text_of("check"));
         let refused = admin.post(&path, &json!({"decision": "grant", "tier": "standard", "note": "Known here."})).await;
         refused.problem(409, "limit_reached");
-        let detail = "The limit house admits at most 5 at once. Nothing was granted and it stays open: \
+        let detail = "The limit house admits at most 5 at once. Nothing was granted and it remains open: \
                       no wait makes room for this, deny it.";
         assert_eq!(refused.json()["detail"], detail);
         admin.post(&path, &json!({"decision": "deny", "note": "Six."})).await.is(201);

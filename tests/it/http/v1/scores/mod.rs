@@ -244,7 +244,7 @@ async fn a_feed_of_the_wrong_kind_is_refused_or_counted() {
           "unchanged":0,
           "stale":0,
           "rejected":2,
-          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."},{"line":2,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."}]
+          "errors":[{"line":1,"code":"bad_header","detail":"The header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read."}]
         }
         "#);
         assert_shape!(import(&feeder, "text/csv", "").await, @r#"
