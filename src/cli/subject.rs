@@ -86,12 +86,12 @@ fn read_line() -> Result<String, CliError> {
     }
 }
 
-/// What an erasure did, in words.
+/// The outcome of an erasure, in words.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct ErasureView(ErasureOutcome);
 
-/// What is held on a person, in words.
+/// The data held on a person, in words.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct RecordView(DisclosedRecord);

@@ -49,6 +49,12 @@ impl ReasonCode {
         Self::GrantedByPerson,
     ];
 
+    /// The reason of this code, if it is one of ours.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == code)
+    }
+
     /// The code as the API writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -3,7 +3,7 @@
 //! - `decimal`, `period`, `clock`, `entropy`: exact numbers, lengths of time, the time itself, random bytes
 //! - `ids`: the names and ids of everything, and what a label may hold
 //! - `subject`: a person as others write them, and as the gateway refers to them
-//! - `json`, `yaml`, `csv_row`, `document`: strict readers, and one that tells where something is wrong
+//! - `json`, `yaml`, `csv_row`, `document`: strict readers; `field_error`: what is wrong with which field, and where
 //! - `unicode`, `escape`: what text may hold, and how it is shown
 //! - `web_origin`: where a page comes from, as browsers write it
 

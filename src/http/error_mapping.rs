@@ -345,8 +345,8 @@ impl From<RedeemError> for Problem {
                 "This token was spent at another door, with another key, or in another attempt.",
             ),
             RedeemError::Token(error) => {
-                let spot = FieldError::at("/token", error.slug(), error.to_string());
-                Self { errors: vec![spot], ..Self::new(Kind::InvalidToken, error.to_string()) }
+                let error = FieldError::at("/token", error.slug(), error.to_string());
+                Self { kind: Kind::InvalidToken, ..Self::invalid(vec![error]) }
             }
             RedeemError::Check(error) => error.into(),
         }

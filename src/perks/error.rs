@@ -21,7 +21,7 @@ pub enum PerkError {
     WrongStatus(VersionStatus),
     #[error("this version decides within a moment, and a replica might not hear in time: roll back once it does")]
     TooLate,
-    #[error("somebody changed it meanwhile: look at it as it is now, then decide anew")]
+    #[error("it was changed meanwhile: look at it as it is now, then decide again")]
     Stale,
     #[error("the perk is retired, for good: make another")]
     Retired,

@@ -463,7 +463,7 @@ pub(crate) mod testing {
     }
 
     /// A port that nobody listens on, and that the system gives to nobody who asks for any (on Linux those begin at
-    /// 32768): whoever stops its server finds its port free again.
+    /// 32768): a test that stops its server finds its port free again.
     pub(crate) fn free_port() -> u16 {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let first = std::process::id().wrapping_mul(97);

@@ -1,6 +1,6 @@
 //! Scores: where they come from, which one stands, and how a check gets at it without a query.
 //!
-//! - `lookup`: the handle; `score`, `freshness`: a score, and whether it is young enough
+//! - `handle`: what everyone else uses; `score`, `freshness`: a score, and whether it is young enough
 //! - `cache`: `memory`, then `redis`, with the writes that are `pending` there; `store`: the database
 //! - `import`, `lines`, `rows`: a feed of scores; `erasing`: the scores of one person shown, and erased
 //!

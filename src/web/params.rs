@@ -44,10 +44,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
 
 fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let members = members(query)?;
-    let has_nul =
-        |(name, value): &(&String, &Value)| name.contains('\0') || value.as_str().is_some_and(|it| it.contains('\0'));
-    let errors: Vec<_> =
-        members.iter().filter(has_nul).map(|(name, _)| FieldError::of_parameter(name, "invalid_value", NUL)).collect();
+    let fault = |(name, value): (&String, &Value)| {
+        let has = |wrong| name.contains(wrong) || value.as_str().is_some_and(|it| it.contains(wrong));
+        let detail = if has('\0') { NUL } else { has(char::REPLACEMENT_CHARACTER).then_some(NOT_UTF8)? };
+        Some(FieldError::of_parameter(name, "invalid_value", detail))
+    };
+    let errors: Vec<_> = members.iter().filter_map(fault).collect();
     if !errors.is_empty() {
         return Err(Problem::invalid(errors));
     }
@@ -85,6 +87,9 @@ pub(crate) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T,
 /// Why a text with a NUL is refused: PostgreSQL's text can't hold one, SQLite's can, and one answer on every database
 /// is better than a failure on one. Not so in forms: a token that holds one is one that is not alive.
 pub(crate) const NUL: &str = "a NUL character (U+0000) can't stand in any text here: leave it out";
+
+/// Bytes that are no UTF-8 are read as this character, and would look for nothing that there is.
+const NOT_UTF8: &str = "this is not UTF-8, or has a character (U+FFFD) that stands for what was not";
 
 /// The thing that the path names, of type `T` (one value, or a tuple in order). What can't be a name of its
 /// kind names nothing: 404.
@@ -223,6 +228,7 @@ mod tests {
         assert_eq!(refused("limit=201"), (FieldPath::parameter("limit"), "invalid_value"));
         assert_eq!(refused("cursor=key_%00"), (FieldPath::parameter("cursor"), "invalid_value"));
         assert_eq!(refused("limit=1&cursor=%00"), (FieldPath::parameter("cursor"), "invalid_value"));
+        assert_eq!(refused("cursor=key_%FF"), (FieldPath::parameter("cursor"), "invalid_value"));
         assert_eq!(refused("page=2"), (FieldPath::parameter("page"), "unknown_field"));
         assert_eq!(refused("limit=1&limit=2"), (FieldPath::parameter("limit"), "duplicate_field"));
     }

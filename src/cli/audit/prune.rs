@@ -140,7 +140,7 @@ async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Resul
     let mut merchants = match merchant {
         Some(slug) => vec![once::merchant_of(gateway, slug).await?],
         None if *all => all_pages(200, page).await?,
-        None => vec![once::only_merchant(gateway).await.map_err(named_or_all)?],
+        None => vec![only_merchant(gateway).await?],
     };
     merchants.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));
     let bar = bar(invocation);
@@ -166,6 +166,15 @@ async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Resul
     }
     bar.finish_and_clear();
     Ok(Answer { before: *before, dry_run: *dry_run, refused, logs })
+}
+
+/// The only merchant there is, unless the settings mean another one.
+async fn only_merchant(gateway: &Gateway) -> Result<Merchant, CliError> {
+    let only = once::only_merchant(gateway).await.map_err(named_or_all)?;
+    match &gateway.settings.merchant {
+        Some(slug) if *slug != only.slug => Err(CliError::UnknownMerchant(slug.clone())),
+        _ => Ok(only),
+    }
 }
 
 /// Asks which of several is meant: no setting says what is taken away for good.

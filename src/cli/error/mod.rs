@@ -183,7 +183,7 @@ pub enum CliError {
     Disclosure(#[from] DisclosureError),
     #[error("--bom marks a CSV file, and none was asked for")]
     NoMark,
-    #[error("how the feed is written can't be told from its name")]
+    #[error("the feed's name doesn't say how it is written")]
     UnknownFormat,
     #[error("the import stopped, with {accepted} scores accepted before: {source}")]
     ImportStopped { accepted: u64, source: ScoreError },

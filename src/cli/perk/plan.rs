@@ -139,11 +139,11 @@ impl fmt::Display for Planned {
         match outcome {
             Outcome::New => write_part!(f, "new        {perk}: {verb} as its first version")?,
             Outcome::Changed if changes.is_empty() => {
-                write_part!(f, "changed    {perk}: version {version} {verb} anew")?;
+                write_part!(f, "changed    {perk}: version {version} {verb} again")?;
             }
             Outcome::Changed => write_part!(f, "changed    {perk}: a version after {version} {verb}")?,
             Outcome::Published => write_part!(f, "publish    {perk}: version {version}, {status}, {verb}")?,
-            Outcome::Renamed => write_part!(f, "renamed    {perk}: version {version} stays")?,
+            Outcome::Renamed => write_part!(f, "renamed    {perk}: version {version} is kept")?,
             Outcome::Unchanged => write_part!(f, "unchanged  {perk}: version {version}, {status}")?,
         }
         write_line!(f, " ({file})")?;

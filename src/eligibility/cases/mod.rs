@@ -75,7 +75,7 @@ pub enum Waiting {
 /// The rule or perk file that a case file says its cases are about, before they are read.
 ///
 /// # Errors
-/// The issues with its outermost members, and numbers that can't be taken where no context says them.
+/// The errors of its outermost members, and numbers that can't be taken where no context says them.
 pub fn tested(file: &LooseJson) -> Result<Tested, Vec<FieldError>> {
     let mut errors = FieldErrors::default();
     for (pointer, error) in file.inexact.iter().filter(|(pointer, _)| !is_of_context(pointer)) {
@@ -218,7 +218,7 @@ fn read_age(node: &Node<'_>, errors: &mut FieldErrors) -> Option<SignedDuration>
     Period::read(node, LONGEST, errors).map(|period| SignedDuration::from_secs(period.seconds()))
 }
 
-/// The context as a check takes it, with its complaints where they stand in this file.
+/// The context as a check takes it, with its errors where they stand in this file.
 fn read_context(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Context> {
     let beginning = format!("{}/", node.pointer());
     let within = inexact.range(beginning.as_str()..).map_while(|(pointer, error)| {

@@ -194,8 +194,8 @@ struct RecordPage {
 /// goes on proving every event, and nobody can tell any more whose they were: also who asks for a check
 /// again gets the same decision and token, with the codes of its reasons only. Tokens that are out go on
 /// opening doors until they expire: void their grants first if they shouldn't. It can't be undone, and is
-/// an event itself. Asked again, or about somebody unknown, `erased` is false and nothing is recorded. A
-/// feed that still has the person brings them back as somebody new, whose limits begin anew.
+/// an event itself. Asked again, or about someone unknown, `erased` is false and nothing is recorded. A
+/// feed that still has the person brings them back as someone new, whose limits begin again.
 #[utoipa::path(
     tag = "subjects",
     request_body = ErasureBody,

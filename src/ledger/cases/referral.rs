@@ -129,7 +129,7 @@ pub(crate) fn find(
         referral,
         asked: asked.get().clone(),
         subject_ref,
-        party: event.facts.party,
+        party: event.facts.party.unwrap_or(1),
         location: text(&event.facts.location),
         kiosk: text(&event.facts.kiosk),
         context: check::context(&event, &subject)?,

@@ -23,7 +23,8 @@ facts! {
         location: Nullable<Text<'a>>,
         max_wait: Option<Period>,
         next_eligible_at: Nullable<Timestamp>,
-        party: u64,
+        /// The first checks were of one person each, and did not say so.
+        party: Option<u64>,
         perk: Text<'a>,
         perk_id: Text<'a>,
         reasons: Vec<ReasonGiven<'a>>,
@@ -41,7 +42,8 @@ facts! {
     pub struct ReasonGiven<'a> {
         at_most: Option<u64>,
         attribute: Option<Text<'a>>,
-        code: ReasonCode,
+        /// A newer build may have written one that this one doesn't know.
+        code: Text<'a>,
         limit: Option<Text<'a>>,
         tier: Option<Text<'a>>,
     }
@@ -80,16 +82,15 @@ impl CheckDecided<'_> {
 
     /// The reasons with all that is left of them once the person was erased.
     pub fn bare_reasons(&self) -> Vec<Reason> {
-        self.reasons.iter().map(Reason::from).collect()
+        self.reasons.iter().filter_map(ReasonGiven::bare).collect()
     }
 
     /// The codes of the reasons, each once.
     pub fn codes(&self) -> Vec<String> {
         let mut codes: Vec<String> = Vec::new();
         for reason in &self.reasons {
-            let code = reason.code.as_str();
-            if !codes.iter().any(|known| known == code) {
-                codes.push(code.to_owned());
+            if !codes.iter().any(|known| *known == reason.code) {
+                codes.push(reason.code.clone().into_owned());
             }
         }
         codes
@@ -102,23 +103,24 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
         Self {
             at_most: reason.at_most,
             attribute: text(&reason.attribute),
-            code: reason.code,
+            code: reason.code.as_str().into(),
             limit: text(&reason.limit),
             tier: text(&reason.tier),
         }
     }
 }
 
-impl From<&ReasonGiven<'_>> for Reason {
-    fn from(given: &ReasonGiven<'_>) -> Self {
+impl ReasonGiven<'_> {
+    /// The reason; none where its code is not known here.
+    fn bare(&self) -> Option<Reason> {
         let text = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
-        Self {
-            at_most: given.at_most,
-            attribute: text(&given.attribute),
-            limit: text(&given.limit),
-            tier: text(&given.tier),
-            ..Self::new(given.code)
-        }
+        Some(Reason {
+            at_most: self.at_most,
+            attribute: text(&self.attribute),
+            limit: text(&self.limit),
+            tier: text(&self.tier),
+            ..Reason::new(ReasonCode::parse(&self.code)?)
+        })
     }
 }
 

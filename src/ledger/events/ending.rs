@@ -9,8 +9,8 @@ facts! {
     /// read. A token may state no party.
     pub struct GrantEnded<'a> {
         check: Text<'a>,
-        /// The event's own time is that of its turn, which may come a moment later.
-        ended_at: Timestamp,
+        /// The event's own time is that of its turn, which may come a moment later. The first ends had that alone.
+        ended_at: Option<Timestamp>,
         /// Voids only: what it used of limits was left used.
         keeps_uses: Option<bool>,
         /// Releases only, as the location.

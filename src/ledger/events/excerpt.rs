@@ -1,4 +1,4 @@
-//! What is looked for in events of any kind, read without the rest.
+//! The members that are looked for in events of any kind, read without the rest.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What was done with the log itself.
+//! Pruning and exports: the events about the log itself.
 
 use jiff::Timestamp;
 

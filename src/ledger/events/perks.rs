@@ -23,7 +23,7 @@ facts! {
         from: Option<Timestamp>,
         perk: Text<'a>,
         rule_hash: Text<'a>,
-        /// The version that was gone back to: `rule.rolled_back` only.
+        /// The version that was rolled back to: `rule.rolled_back` only.
         to: Option<i32>,
         version: i32,
     }

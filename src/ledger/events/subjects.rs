@@ -1,4 +1,4 @@
-//! What was done about the data that is held on a person.
+//! Erasures and disclosures: the events about the data that is held on a person.
 
 use super::canonical::{Nullable, Text, facts};
 

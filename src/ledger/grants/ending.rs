@@ -286,7 +286,7 @@ fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, now: Timestamp) -> GrantEnde
     GrantEnded {
         check: row.check_id.as_str().into(),
         // The event's own time is that of its turn, which may come a moment later.
-        ended_at: now,
+        ended_at: Some(now),
         keeps_uses: None,
         kiosk: None,
         location: None,

@@ -36,11 +36,13 @@ pub struct GrantCursor {
 }
 
 /// Some of the grants that were looked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub struct SelectedGrants {
     pub grants: Vec<GrantId>,
     /// Behind which to go on; none when that was all.
     pub next: Option<GrantCursor>,
+    /// Grants whose claims can't be read: whether they are meant can't be said, and the others are not held up.
+    pub damaged: Vec<DatabaseError>,
 }
 
 /// The merchant's grants behind `after` that `selection` means and that stand, oldest first.
@@ -55,7 +57,7 @@ pub(crate) fn select(
         None => None,
         Some(handle) => match person::find_person(conn, merchant, &keyring.subject_refs(merchant, handle))? {
             Some(person) => Some(person),
-            None => return Ok(SelectedGrants { grants: Vec::new(), next: None }),
+            None => return Ok(SelectedGrants::default()),
         },
     };
     let span = [selection.from, selection.to].map(|at| at.map(Timestamp::as_microsecond));
@@ -63,10 +65,14 @@ pub(crate) fn select(
     let rows = store::list_unvoided_grants(conn, merchant, span, after, PAGE)?;
     let last = rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE));
     let next = last.map(|row| GrantCursor { granted_at: row.granted_at, grant: row.id.clone() });
-    let mut page = SelectedGrants { grants: Vec::new(), next };
+    let mut page = SelectedGrants { next, ..SelectedGrants::default() };
     for row in rows {
-        if selection.matches(&claims::read(&row)?, subject.as_ref()) {
-            page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
+        match claims::read(&row) {
+            Ok(claims) if selection.matches(&claims, subject.as_ref()) => {
+                page.grants.push(row.id.parse().map_err(|e| DatabaseError::corrupt("grant id", e))?);
+            }
+            Ok(_) => {}
+            Err(error) => page.damaged.push(error),
         }
     }
     Ok(page)

@@ -115,7 +115,7 @@ pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>)
         rule_hash: facts.rule_hash.clone().into_owned(),
         engine: facts.engine,
         decided,
-        party: facts.party,
+        party: facts.party.unwrap_or(1),
         subject: Pseudonym::stored(&facts.subject),
         location: text(&facts.location),
         kiosk: text(&facts.kiosk),

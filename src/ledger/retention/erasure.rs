@@ -100,7 +100,7 @@ pub(crate) async fn erase(
 }
 
 /// The clearing of what deleted rows left in the database's files; cheap to clone. It holds no handle of the writer:
-/// whoever stops would wait for it.
+/// anyone who stops would wait for it.
 #[derive(Clone)]
 pub(crate) struct Purge {
     database: Database,

@@ -34,7 +34,7 @@ pub(crate) async fn sweep_keys(context: &WriterContext) {
 /// waits for the writer goes first between one piece and the next.
 ///
 /// # Errors
-/// [`LedgerError`]; what was forgotten by then stays so.
+/// [`LedgerError`]; what was forgotten by then remains forgotten.
 pub async fn sweep_uses(ledger: &Ledger) -> Result<usize, LedgerError> {
     let mut swept = 0;
     loop {

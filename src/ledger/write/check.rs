@@ -120,7 +120,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         location: Nullable::text(check.location.as_deref()),
         max_wait: decided.max_wait,
         next_eligible_at: decided.next_eligible_at.into(),
-        party: check.party,
+        party: Some(check.party),
         perk: check.perk_slug.as_str().into(),
         perk_id: check.perk.as_str().into(),
         reasons: decided.reasons.iter().map(Into::into).collect(),

@@ -147,7 +147,7 @@ async fn under_four_eyes_applying_submits_and_somebody_with_a_key_approves() {
         assert_eq!(apply(1), (2, "in_review".to_owned()), "applying again submits no other");
         let told = terminal.run("perk apply -f strict.json --merchant cathay --publish");
         let told = String::from_utf8(told.stdout).unwrap();
-        assert!(told.contains("somebody other than its author must approve"), "{told}");
+        assert!(told.contains("someone other than its author must approve"), "{told}");
         let refused = terminal.refused("perk publish sfo-lounge --merchant cathay", 1);
         assert!(refused[0].contains("four eyes") && refused[1].contains("approves it over HTTP"), "{refused:?}");
         // A draft from before is submitted, too.

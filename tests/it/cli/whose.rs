@@ -38,6 +38,10 @@ fn the_only_merchant_is_meant_where_none_is_named() {
         ] {
             terminal.ask(line);
         }
+        // A setting that means another one is no slip of the pen where bodies go for good.
+        let mut other = terminal.command("audit prune --before 2012-05-08 --dry-run");
+        let refused = complaints(&other.env("PERKGATE_MERCHANT", "nobody").output().unwrap(), 1);
+        assert_eq!(refused[0], "error: there is no merchant `nobody`");
         let listed = |line: &str| terminal.ask(line)["keys"].as_array().unwrap().clone();
         assert_eq!(listed("key list"), listed("key list --merchant cathay"));
         let (kiosk, ops) = (listed("key list").remove(0), listed("key list --operator").remove(0));

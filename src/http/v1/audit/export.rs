@@ -59,7 +59,7 @@ pub struct ExportQuery {
 /// The events of a period, or all of them, with everything to verify them offline: canonical bytes, leaf hashes,
 /// the tree before the first of them, checkpoints and the history of the log keys. `perkgate audit verify FILE`
 /// holds it to the log keys that you name. The last line is `{"record":"end",…}`: without it the export was
-/// cut off. What is personal stays sealed. Each export is itself an event of the log.
+/// cut off. What is personal remains sealed. Each export is itself an event of the log.
 #[utoipa::path(
     tag = "audit",
     params(ExportQuery),

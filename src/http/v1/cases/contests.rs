@@ -247,7 +247,7 @@ pub(crate) async fn get_contest(
 
 /// Uphold a refusal
 ///
-/// The refusal stands, and the case is closed. Where the merchant asks for four eyes, whoever opened the case can't
+/// The refusal stands, and the case is closed. Where the merchant asks for four eyes, who opened the case can't
 /// decide it. Answers with the check that was refused.
 #[utoipa::path(
     tag = "contests",
@@ -274,7 +274,7 @@ pub(crate) async fn uphold_contest(
 /// Overturn a refusal
 ///
 /// Makes a new check in the place of the one that was refused: its limits are used like any other's, and the answer
-/// has its token. Where the merchant asks for four eyes, whoever opened the case can't decide it.
+/// has its token. Where the merchant asks for four eyes, who opened the case can't decide it.
 #[utoipa::path(
     tag = "contests",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"), ("check" = String, Path, description = "The contested check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),

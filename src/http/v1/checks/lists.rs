@@ -179,7 +179,7 @@ impl Wanted {
 /// List checks
 ///
 /// The newest first, by what is asked for; a kiosk sees the checks that its own key made. Dry runs are recorded
-/// nowhere and checks whose records were pruned are gone. By person: `POST /v1/checks/search`.
+/// nowhere and checks whose records were pruned are not listed. By person: `POST /v1/checks/search`.
 #[utoipa::path(
     tag = "checks",
     params(ChecksQuery),
@@ -202,7 +202,7 @@ pub(crate) async fn list_checks(
 /// Search checks of a person
 ///
 /// The checks of one person, as the list of all has them; the handle is in the body, so that it stands in no URL and
-/// no log. Somebody who was never checked, and somebody who was erased, have none.
+/// no log. A person who was never checked, and one who was erased, have none.
 #[utoipa::path(
     tag = "checks",
     request_body = CheckSearchBody,

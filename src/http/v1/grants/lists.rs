@@ -179,7 +179,7 @@ async fn page(caller: &Principal, gateway: &Gateway, search: Search<'_>) -> Resu
 /// List grants
 ///
 /// The newest first, by what is asked for; a kiosk sees the grants of its own key's checks. Grants whose records were
-/// pruned are gone. By person: `POST /v1/grants/search`.
+/// pruned are not listed. By person: `POST /v1/grants/search`.
 #[utoipa::path(
     tag = "checks",
     params(GrantsQuery),
@@ -200,7 +200,7 @@ pub(crate) async fn list_grants(
 /// Search grants of a person
 ///
 /// The grants of one person, as the list of all has them; the handle is in the body, so that it stands in no URL and
-/// no log. Somebody who was never checked, and somebody who was erased, have none.
+/// no log. A person who was never checked, and one who was erased, have none.
 #[utoipa::path(
     tag = "checks",
     request_body = GrantSearchBody,

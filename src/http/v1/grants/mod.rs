@@ -258,7 +258,7 @@ pub(crate) async fn void_grant(
 ///
 /// Takes back every grant that the filter means, oldest first, up to `limit` a request: `more` says that
 /// others are left, and the same request again goes on with them. It is done a few at a time, so that checks
-/// go on beside it: what was taken back stays so when a request breaks off, and the same request goes on there
+/// go on beside it: what was taken back remains so when a request breaks off, and the same request goes on there
 /// too. Each is an event of its own.
 #[utoipa::path(
     tag = "checks",
@@ -280,9 +280,9 @@ pub(crate) async fn void_grants(
     let selection = filter.read()?;
     // A dry run looks at all of them: it costs nobody anything.
     let mut left = if dry_run { usize::MAX } else { read_limit(limit)? };
-    let (mut sum, mut after) = (RevokedGrants::default(), None);
+    let (mut sum, mut after, mut damaged) = (RevokedGrants::default(), None, None);
     loop {
-        let page = gateway.ledger.reader().select_grants(merchant, &selection, after.take()).await?;
+        let mut page = gateway.ledger.reader().select_grants(merchant, &selection, after.take()).await?;
         let (these, others) = page.grants.split_at(page.grants.len().min(left));
         left -= these.len();
         if dry_run {
@@ -297,9 +297,15 @@ pub(crate) async fn void_grants(
                 sum.already += taken.already;
             }
         }
+        let is_more = !others.is_empty();
+        damaged = damaged.or_else(|| page.damaged.pop());
         after = page.next;
-        if !others.is_empty() || after.is_none() {
-            return Ok(HttpResponse::Ok().json(VoidedView::of(sum, !others.is_empty())));
+        if is_more || after.is_none() {
+            return match damaged {
+                // Once all the others are taken back: it must neither hold them up nor go unsaid.
+                Some(error) if !is_more => Err(error.into()),
+                _ => Ok(HttpResponse::Ok().json(VoidedView::of(sum, is_more))),
+            };
         }
     }
 }

@@ -79,7 +79,7 @@ pub(crate) async fn update_perk(
 ///
 /// The rule of that version becomes a new version, and decides at once; a version that was scheduled is
 /// scheduled no more, as a warning says. Where the merchant asks for
-/// four eyes it is `in_review` instead, as the answer's `status` says: somebody else approves and
+/// four eyes it is `in_review` instead, as the answer's `status` says: someone else approves and
 /// publishes it. Refused when that rule can't work any more.
 #[utoipa::path(
     tag = "perks",

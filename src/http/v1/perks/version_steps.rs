@@ -104,7 +104,7 @@ steps! {
     /// Publish a version
     ///
     /// A draft, or what is approved or scheduled, decides from now on, and the version before it is
-    /// retired. Limits go on counting. Where the merchant asks for four eyes, somebody other than its
+    /// retired. Limits go on counting. Where the merchant asks for four eyes, someone other than its
     /// author must have approved it.
     publish_version, "/perks/{perk}/versions/{version}/publish", Step::Publish, "Published";
     /// Unschedule a version

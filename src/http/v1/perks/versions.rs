@@ -291,7 +291,7 @@ pub(crate) async fn get_version(
 /// Edit a draft
 ///
 /// Replaces its rule and its change note. Send the `ETag` of what you edited as `If-Match`, so that
-/// nobody's edit is lost. What has left the draft stays as it is: withdraw it, or add a version.
+/// nobody's edit is lost. What has left the draft is not changed: withdraw it, or add a version.
 #[utoipa::path(
     tag = "perks",
     params(

@@ -167,7 +167,7 @@ pub(crate) async fn get_score(
         ("source" = String, Path, description = "The score source", example = "klout"),
         ("subject" = String, Path, description = "`network:handle` or a member number", example = "twitter:ada")
     ),
-    responses((status = 204, description = "It is gone"), ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 204, description = "It is deleted"), ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/scores/{source}/{subject}")]
 pub(crate) async fn delete_score(

@@ -116,7 +116,7 @@ pub(crate) async fn plan(
         obstacles: Vec::new(),
     };
     let of = merchant.clone();
-    let ((grants, places, referrals), rolling, told, end) = context
+    let ((grants, places, referrals), rolling, earlier, end) = context
         .database
         .read(move |conn| {
             Ok::<_, DatabaseError>((
@@ -140,7 +140,7 @@ pub(crate) async fn plan(
                 plan.kept += 1;
                 continue;
             }
-            plan.again += u64::from(told.iter().any(|it| it.counted(row.log_index, since)));
+            plan.again += u64::from(earlier.iter().any(|it| it.counted(row.log_index, since)));
             if plan.count == 0 {
                 plan.from_index = row.log_index;
             }
@@ -178,7 +178,7 @@ pub(crate) async fn take(
     plan: &Plan,
     mut progress: impl FnMut(i64, i64),
 ) -> Result<u64, LedgerError> {
-    let (mut gone, mut from) = (0, plan.from_index);
+    let (mut taken, mut from) = (0, plan.from_index);
     while from < plan.to_index {
         let to = plan.to_index.min(from + CHUNK);
         let chosen = chosen(database, &plan.merchant, plan.before, (from, to)).await?;
@@ -188,11 +188,11 @@ pub(crate) async fn take(
             Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
             _ => Ok(0),
         });
-        gone += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
+        taken += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
         progress(to - plan.from_index, plan.to_index - plan.from_index);
         from = to;
     }
-    Ok(gone)
+    Ok(taken)
 }
 
 /// Before when the merchant's log was pruned; none when it never was.

@@ -1,5 +1,6 @@
 //! `POST /v1/grants/{grant}/release`, `…/void` and `/v1/grants/void`: grants that end before their time.
 
+use diesel::RunQueryDsl as _;
 use serde_json::{Value, json};
 
 use crate::http::v1::{LOUNGE, OPEN_LOUNGE};
@@ -232,6 +233,25 @@ async fn a_guest_whose_grant_was_taken_back_still_leaves() {
         kiosk.post(&format!("{path}/release"), &json!({})).await.is(200);
         assert!(is_granted(&ask(&kiosk, "twitter:bob").await));
         assert_eq!(kiosk.get(&path).await.is(200)["status"], "voided");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_whose_claims_cant_be_read_holds_up_no_other() {
+    for app in TestApp::all().await {
+        app.lounge(OPEN_LOUNGE, "50").await;
+        app.world.score(&app.cathay, "twitter:bob", "50").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let first = ask(&kiosk, "twitter:ada").await;
+        let second = ask(&kiosk, "twitter:bob").await;
+        let mut conn = app.world.database.open().dedicated().unwrap();
+        let damaged = format!("UPDATE grants SET claims = 'x' || claims WHERE id = '{}'", first.text_of("grant"));
+        assert_eq!(diesel::sql_query(damaged).execute(&mut conn).unwrap(), 1);
+        let all = json!({"filter": {"perk": "sfo-lounge"}, "note": "The rule was wrong."});
+        // It may be one of those that are meant, so nobody is made to believe that all are taken back.
+        admin.post("/v1/grants/void", &all).await.problem(500, "internal");
+        let shown = kiosk.get(&format!("/v1/grants/{}", second.text_of("grant"))).await;
+        assert_eq!(shown.is(200)["status"], "voided");
     }
 }
 
