@@ -94,7 +94,7 @@ pub(crate) fn bodies(scenario: &Scenario, people: usize) -> Vec<String> {
 /// The body that spends a token. The attempt is the end of its signature: as good as any name for it.
 pub(crate) fn redemption(token: &str) -> String {
     let attempt = &token[token.len() - 20..];
-    format!(r#"{{"token":"{token}","attempt":"{attempt}"}}"#)
+    format!(r#"{{"token":"{token}","door":"A1","attempt":"{attempt}"}}"#)
 }
 
 pub(crate) fn subject(nth: usize) -> String {
