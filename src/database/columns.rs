@@ -4,7 +4,7 @@
 //! more round trip, and the server parses and plans thousands of parameters. With `unnest` the text
 //! is always the same, and the statement is prepared once a connection.
 
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
 /// The Rust type that a column of this SQL type is made of.
 pub trait Element {
@@ -27,22 +27,34 @@ impl Element for BigInt {
     type Of<'a> = i64;
 }
 
+impl Element for Integer {
+    type Of<'a> = i32;
+}
+
 impl Element for Bool {
     type Of<'a> = bool;
 }
 
 /// Makes a struct that is a statement over rows: the text before the columns, the columns, the text
-/// after. A prepared statement is found by the struct's type, so the text must hold no value.
+/// after; and so on, where it takes rows of several kinds. A prepared statement is found by the struct's type, so the
+/// text must hold no value.
 #[macro_export]
 macro_rules! statement_of_columns {
-    ($name:ident, |$row:ident: $of:ty| $before:literal [$($column:ident: $sql:ty = $value:expr),+ $(,)?] $after:literal) => {
+    ($name:ident, |$row:ident: $of:ty| $before:literal [$($columns:tt)+] $after:literal) => {
+        $crate::statement_of_columns! { $name, |$row in rows: $of| $before [$($columns)+] $after }
+    };
+    (
+        $name:ident,
+        $(|$row:ident in $rows:ident: $of:ty| $before:literal [$($column:ident: $sql:ty = $value:expr),+ $(,)?])+
+        $after:literal
+    ) => {
         pub(crate) struct $name<'a> {
-            $($column: Vec<<$sql as $crate::database::columns::Element>::Of<'a>>,)+
+            $($($column: Vec<<$sql as $crate::database::columns::Element>::Of<'a>>,)+)+
         }
 
         impl<'a> $name<'a> {
-            pub(crate) fn of(rows: &'a [$of]) -> Self {
-                Self { $($column: rows.iter().map(|$row| $value).collect()),+ }
+            pub(crate) fn of($($rows: &'a [$of]),+) -> Self {
+                Self { $($($column: $rows.iter().map(|$row| $value).collect()),+),+ }
             }
         }
 
@@ -56,13 +68,15 @@ macro_rules! statement_of_columns {
                 &'b self,
                 mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
             ) -> diesel::QueryResult<()> {
-                let mut before = $before;
                 $(
-                    out.push_sql(before);
-                    out.push_bind_param::<diesel::sql_types::Array<$sql>, _>(&self.$column)?;
-                    before = ", ";
+                    let mut before = $before;
+                    $(
+                        out.push_sql(before);
+                        out.push_bind_param::<diesel::sql_types::Array<$sql>, _>(&self.$column)?;
+                        before = ", ";
+                    )+
+                    let _ = before;
                 )+
-                let _ = before;
                 out.push_sql($after);
                 Ok(())
             }

@@ -38,6 +38,12 @@ fn known() -> &'static BTreeSet<String> {
     })
 }
 
+/// Number of the migrations that this program brings along, and the version of the newest: where a database has as many
+/// and the same newest one, its schema is this program's.
+pub fn known_versions() -> (i64, &'static str) {
+    (i64::try_from(known().len()).unwrap_or(i64::MAX), known().last().map_or("", String::as_str))
+}
+
 /// An applied migration that this program doesn't know, on a database that has its schema: one that a newer version brought.
 ///
 /// # Errors

@@ -26,6 +26,7 @@ mod mismatch;
 mod pool;
 mod postgres;
 mod read_only;
+pub mod rows;
 pub mod schema;
 mod scrub;
 pub mod session;

@@ -1,4 +1,4 @@
-//! Transactions with a deadline of our own: one connection, used by one thread, for callers that can't wait for
+//! Transactions, and statements that are one, with a deadline of our own: one connection, used by one thread, for callers that can't wait for
 //! a server that says nothing.
 //!
 //! No setting of PostgreSQL helps against a server that hangs: it isn't there to heed it, and its kernel goes on
@@ -74,9 +74,9 @@ pub enum Unfinished<T, E> {
 }
 
 /// The progress of a transaction, reported by the thread that runs it.
-enum Step<T, E> {
+enum Step<T, R, E> {
     Worked(T),
-    Committed,
+    Committed(R),
     CommitFailed(DatabaseError),
     Aborted(Abort<E>),
 }
@@ -120,11 +120,46 @@ impl Session {
         T: Send + 'static,
         E: Send + 'static,
     {
+        let database = self.database.clone();
+        let job = |stage: Arc<AtomicU8>, steps: mpsc::Sender<Step<T, (), E>>| -> Job {
+            Box::new(move |conn| run(&database, conn, &stage, work, &steps))
+        };
+        self.perform(patience, job).map(|(value, ())| value)
+    }
+
+    /// Runs `work`, which only reads, outside any transaction; then `send`, which sends one statement: that is the
+    /// commit. Of what `work` returns the first is the value.
+    ///
+    /// # Errors
+    /// [`Unfinished`]. A statement that the server refused for its data has changed nothing.
+    pub fn at_once<T, S, R, E>(
+        &mut self,
+        patience: Duration,
+        work: impl FnOnce(&mut AnyConnection) -> Result<(T, S), Abort<E>> + Send + 'static,
+        send: impl FnOnce(&mut AnyConnection, S) -> Result<R, DatabaseError> + Send + 'static,
+    ) -> Result<(T, R), Unfinished<T, E>>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        let database = self.database.clone();
+        let job = |stage: Arc<AtomicU8>, steps: mpsc::Sender<Step<T, R, E>>| -> Job {
+            Box::new(move |conn| run_at_once(&database, conn, &stage, work, send, &steps))
+        };
+        self.perform(patience, job)
+    }
+
+    /// Hands the job to the connection and waits for what it says, within `patience`.
+    fn perform<T, R, E>(
+        &mut self,
+        patience: Duration,
+        job: impl FnOnce(Arc<AtomicU8>, mpsc::Sender<Step<T, R, E>>) -> Job,
+    ) -> Result<(T, R), Unfinished<T, E>> {
         let until = Instant::now() + patience;
         let stage = Arc::new(AtomicU8::new(WORKING));
         let (sender, steps) = mpsc::channel();
-        let (database, seen) = (self.database.clone(), stage.clone());
-        let job: Job = Box::new(move |conn| run(&database, conn, &seen, work, &sender));
+        let job = job(stage.clone(), sender);
         let is_apart = match self.place().map_err(|error| Unfinished::Aborted(Abort::Database(error)))? {
             Place::Here(conn) => {
                 job(conn);
@@ -155,7 +190,7 @@ impl Session {
             }
             let was = stage.swap(ABANDONED, Ordering::AcqRel);
             // What it said between our last look and the swap.
-            let said: Vec<Step<T, E>> = steps.try_iter().collect();
+            let said: Vec<Step<T, R, E>> = steps.try_iter().collect();
             let mut last = (was == COMMITTING).then(|| Step::CommitFailed(silent()));
             for step in said {
                 match step {
@@ -166,7 +201,7 @@ impl Session {
             last.unwrap_or_else(|| Step::Aborted(Abort::Database(silent())))
         };
         match (ended, value) {
-            (Step::Committed, Some(value)) => Ok(value),
+            (Step::Committed(answer), Some(value)) => Ok((value, answer)),
             (Step::CommitFailed(error), Some(value)) => Err(Unfinished::InDoubt(value, error)),
             (Step::Aborted(abort), _) => Err(Unfinished::Aborted(abort)),
             // Only a thread that panicked leaves a value out.
@@ -214,7 +249,7 @@ fn run<T, E>(
     kept: &mut Option<AnyConnection>,
     stage: &AtomicU8,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, Abort<E>>,
-    steps: &mpsc::Sender<Step<T, E>>,
+    steps: &mpsc::Sender<Step<T, (), E>>,
 ) {
     let mut conn = match begun(database, kept.take()) {
         Ok(conn) => conn,
@@ -229,30 +264,83 @@ fn run<T, E>(
     let ended = match work(&mut conn) {
         Ok(value) => {
             let _ = steps.send(Step::Worked(value));
-            if stage.compare_exchange(WORKING, COMMITTING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            if !may_commit(stage) {
                 // Nobody waits any more, and the caller's answer was that nothing is kept: closing rolls back.
                 return;
             }
             match connection::commit(&mut conn) {
                 Ok(()) => {
                     *kept = Some(conn);
-                    Step::Committed
+                    Step::Committed(())
                 }
                 Err(error) => Step::CommitFailed(error),
             }
         }
         Err(abort) => {
-            let is_well = match &abort {
-                Abort::Refused(_) => true,
-                Abort::Database(error) => error.is_about_the_data(),
-            };
-            if connection::rollback(&mut conn).is_ok() && is_well {
+            if connection::rollback(&mut conn).is_ok() && is_well_after(&abort) {
                 *kept = Some(conn);
             }
             Step::Aborted(abort)
         }
     };
     let _ = steps.send(ended);
+}
+
+fn run_at_once<T, S, R, E>(
+    database: &Database,
+    kept: &mut Option<AnyConnection>,
+    stage: &AtomicU8,
+    work: impl FnOnce(&mut AnyConnection) -> Result<(T, S), Abort<E>>,
+    send: impl FnOnce(&mut AnyConnection, S) -> Result<R, DatabaseError>,
+    steps: &mpsc::Sender<Step<T, R, E>>,
+) {
+    let mut conn = match kept.take().map_or_else(|| database.dedicated_writer(), Ok) {
+        Ok(conn) => conn,
+        Err(error) => {
+            let _ = steps.send(Step::Aborted(Abort::Database(error)));
+            return;
+        }
+    };
+    let ended = match work(&mut conn) {
+        Ok((value, statement)) => {
+            let _ = steps.send(Step::Worked(value));
+            if !may_commit(stage) {
+                return;
+            }
+            match send(&mut conn, statement) {
+                Ok(answer) => {
+                    *kept = Some(conn);
+                    Step::Committed(answer)
+                }
+                // The server has judged it, and taken back what it had done.
+                Err(error) if error.is_about_the_data() => {
+                    *kept = Some(conn);
+                    Step::Aborted(Abort::Database(error))
+                }
+                Err(error) => Step::CommitFailed(error),
+            }
+        }
+        Err(abort) => {
+            if is_well_after(&abort) {
+                *kept = Some(conn);
+            }
+            Step::Aborted(abort)
+        }
+    };
+    let _ = steps.send(ended);
+}
+
+/// True, once, unless nobody waits any more: from then on it is not known whether the commit took.
+fn may_commit(stage: &AtomicU8) -> bool {
+    stage.compare_exchange(WORKING, COMMITTING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
+/// True if the connection can be used after this.
+const fn is_well_after<E>(abort: &Abort<E>) -> bool {
+    match abort {
+        Abort::Refused(_) => true,
+        Abort::Database(error) => error.is_about_the_data(),
+    }
 }
 
 /// A connection inside a new transaction. One that was kept may have died since; nothing has been sent on it

@@ -148,7 +148,7 @@ impl Checker {
         if !dry_run {
             let recorded = self.ledger.check(entry).await?;
             note(recorded.get());
-            return self.answer(&recorded);
+            return self.answer(recorded);
         }
         let (at, perk, rule_version) = (entry.at, entry.perk_slug.clone(), entry.rule_version);
         Ok(Answer {
@@ -182,7 +182,7 @@ impl Checker {
             Some(idempotency) => self.ledger.reader().find_answered(&merchant.id, &principal.key, idempotency).await?,
             None => None,
         };
-        earlier.map_or(Err(error), |recorded| self.answer(&recorded))
+        earlier.map_or(Err(error), |recorded| self.answer(recorded))
     }
 
     /// A check that was made earlier, with its token signed again: the very same bytes. A token whose key
@@ -192,12 +192,12 @@ impl Checker {
     /// [`CheckError`].
     pub async fn find_check(&self, merchant: &Merchant, check: &CheckId) -> Result<Option<Answer>, CheckError> {
         match self.ledger.reader().find_check(&merchant.id, check).await? {
-            Some(record) => Ok(Some(self.answer(&record)?)),
+            Some(record) => Ok(Some(self.answer(record)?)),
             None => Ok(None),
         }
     }
 
-    pub(super) fn answer(&self, recorded: &Recorded<CheckRecord>) -> Result<Answer, CheckError> {
+    pub(super) fn answer(&self, recorded: Recorded<CheckRecord>) -> Result<Answer, CheckError> {
         // The token of a grant that has ended must never surface again, not even as the answer to a retry.
         let standing = recorded.grant().filter(|grant| grant.get().end.is_none());
         let token_key_revoked_at = standing.as_ref().and_then(|grant| self.keyring.revoked_at(&grant.get().kid));
@@ -206,7 +206,7 @@ impl Checker {
             Err(TokenError::UnknownKey) => None,
             Err(error) => return Err(error.into()),
         };
-        let record = recorded.get().clone();
+        let record = recorded.into_inner();
         Ok(Answer {
             check: Some(record.check),
             key: record.key,

@@ -149,7 +149,7 @@ impl Checker {
             Err(error) => return Err(error.into()),
         };
         match self.resolve(merchant, ruling.check, principal.actor(), ruling.note, grant).await? {
-            Resolved::Granted(recorded) => Ok(self.answer(&recorded)?),
+            Resolved::Granted(recorded) => Ok(self.answer(*recorded)?),
             Resolved::Denied => Ok(asked.unwrap_or_else(|| pruned_answer(principal, &referral))),
         }
     }

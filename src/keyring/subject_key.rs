@@ -1,6 +1,7 @@
 //! The secrets that keep people nameless: the gateway's hash key, and the one that each subject has.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::hmac;
 use secrecy::zeroize::Zeroizing;
@@ -98,11 +99,13 @@ fn subject_aad(merchant: &MerchantId, subject: &SubjectRef) -> Vec<u8> {
 pub struct SubjectSecret {
     bytes: Zeroizing<[u8; 32]>,
     handle: SubjectHandle,
+    /// Derived when it is first needed: someone who is remembered has many events.
+    event_key: OnceLock<SealKey>,
 }
 
 impl SubjectSecret {
-    fn new(bytes: Zeroizing<[u8; 32]>, handle: SubjectHandle) -> Self {
-        Self { bytes, handle }
+    const fn new(bytes: Zeroizing<[u8; 32]>, handle: SubjectHandle) -> Self {
+        Self { bytes, handle, event_key: OnceLock::new() }
     }
 
     /// The name: personal; never log it.
@@ -136,8 +139,8 @@ impl SubjectSecret {
             .map_err(|_| KeyringError::Unreadable { what: "event's personal field" })
     }
 
-    fn event_key(&self) -> SealKey {
-        SealKey::new(mac(&self.hmac_key(), &[b"perkgate event v1\0"]))
+    fn event_key(&self) -> &SealKey {
+        self.event_key.get_or_init(|| SealKey::new(mac(&self.hmac_key(), &[b"perkgate event v1\0"])))
     }
 
     fn hmac_key(&self) -> hmac::Key {

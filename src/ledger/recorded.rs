@@ -17,6 +17,11 @@ impl<T> Recorded<T> {
     pub const fn get(&self) -> &T {
         &self.0
     }
+
+    /// The value, which from then on proves nothing.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
 }
 
 impl Recorded<CheckRecord> {

@@ -100,14 +100,11 @@ impl Memory {
         let has_loaded = AtomicBool::new(false);
         for _ in 0..TRIES {
             let asked_at = self.count(key.stripe());
-            let slot = self
-                .slots
-                .try_get_with_by_ref(key, async {
-                    has_loaded.store(true, Ordering::Relaxed);
-                    let count = self.count(key.stripe());
-                    Ok(Slot { loaded: load().await?, count })
-                })
-                .await?;
+            // Most are there: joining a load, or beginning one, is the longer way.
+            let slot = match self.slots.get(key).await {
+                Some(slot) => slot,
+                None => self.load_once(key, &load, &has_loaded).await?,
+            };
             let Loaded { found, read_at } = slot.loaded;
             if slot.count >= asked_at && (read_at >= since || since.duration_since(read_at) < self.ttl) {
                 if !has_loaded.load(Ordering::Relaxed) {
@@ -118,6 +115,24 @@ impl Memory {
             self.slots.invalidate(key).await;
         }
         Ok(load().await?.found)
+    }
+
+    async fn load_once<F, R>(
+        &self,
+        key: &ScoreKey,
+        load: &F,
+        has_loaded: &AtomicBool,
+    ) -> Result<Slot, Arc<DatabaseError>>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<Loaded, DatabaseError>>,
+    {
+        let load = async {
+            has_loaded.store(true, Ordering::Relaxed);
+            let count = self.count(key.stripe());
+            Ok(Slot { loaded: load().await?, count })
+        };
+        self.slots.try_get_with_by_ref(key, load).await
     }
 
     /// Returns what `read` finds in the database, with when that was.

@@ -306,6 +306,11 @@ fn read_object<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
         serde_json::from_slice::<IgnoredAny>(raw).map_err(|error| malformed(&error))?;
         return Err(Problem::invalid(vec![FieldError::at("", "wrong_type", "The body must be an object.")]));
     }
+    // Keeping the path costs as much as reading: only a body that is refused is read again for it.
+    serde_json::from_slice(raw).or_else(|_| read_with_path(raw))
+}
+
+fn read_with_path<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(raw);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().clone();

@@ -15,8 +15,8 @@ use crate::foundation::ids::{CheckId, EventId, MerchantId};
 use crate::ledger::LedgerError;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckRecord, LogOwner};
-use crate::ledger::events::Event;
 use crate::ledger::events::cases::ContestOpened;
+use crate::ledger::events::{Event, leaf_hash};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, AdditionRow, ReferralRow, people};
 use crate::ledger::write::append::Leaf;
@@ -271,6 +271,7 @@ fn leaf(
         kind,
         about: objection.check.as_str().to_owned(),
         at: objection.at,
+        hash: leaf_hash(&body),
         body,
     })
 }

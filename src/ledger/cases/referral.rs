@@ -19,12 +19,13 @@ use crate::foundation::subject::{SubjectHandle, SubjectRef};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, LogOwner};
 use crate::ledger::events::cases::CaseDecided;
-use crate::ledger::events::{Event, Nullable, Text};
+use crate::ledger::events::{Event, Nullable, Text, leaf_hash};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, ReferralRow};
 use crate::ledger::write::append::Leaf;
 use crate::ledger::write::batch::{self, CheckOutcome};
 use crate::ledger::write::check::{self, StoredCheck};
+use crate::ledger::write::prepared::PreparedCheck;
 use crate::ledger::write::subjects::{self, Subject};
 use crate::ledger::write::transaction::Transaction;
 use crate::ledger::{LedgerError, Recorded};
@@ -166,7 +167,7 @@ pub(crate) fn decide(
     let subject = subjects::find(tx.conn, &tx.context.keyring, merchant, &row.subject)?;
     let granted = match &resolution.grant {
         None => None,
-        Some(check) => match batch::record(tx, &[check], &[])?.checks.pop() {
+        Some(check) => match batch::record(tx, &[&PreparedCheck::alone(check.as_ref().clone())], &[])?.checks.pop() {
             Some(CheckOutcome::Recorded(record)) if record.decided.is_granted() => Some(record),
             Some(CheckOutcome::Recorded(record)) => {
                 return Err(Abort::Refused(ResolveError::NoRoom(record.decided.reasons)));
@@ -228,6 +229,7 @@ pub(crate) fn leaf(
         kind: kind_of(row),
         about: row.check_id.clone(),
         at: resolution.at,
+        hash: leaf_hash(&body),
         body,
     })
 }

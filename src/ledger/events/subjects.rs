@@ -2,6 +2,9 @@
 
 use super::canonical::{Nullable, Text, facts};
 
+/// The kind of the event of an erasure.
+pub const SUBJECT_ERASED: &str = "subject.erased";
+
 facts! {
     /// The facts of `subject.erased`: how much went with the person.
     pub struct SubjectErased<'a> {

@@ -153,8 +153,10 @@ pub(crate) fn find_person(
     merchant: &MerchantId,
     subject: &SubjectRefs,
 ) -> Result<Option<Person>, DatabaseError> {
-    let references: Vec<Vec<u8>> = subject.in_order().map(|reference| reference.0.to_vec()).collect();
-    Ok(Person::of(subject, &store::list_subjects(conn, merchant, &references)?))
+    let references: Vec<SubjectRef> = subject.in_order().collect();
+    let wanted: Vec<(&str, &[u8])> =
+        references.iter().map(|reference| (merchant.as_str(), reference.0.as_slice())).collect();
+    Ok(Person::of(subject, &store::list_subjects(conn, &wanted)?))
 }
 
 pub(crate) fn limits_of(

@@ -26,8 +26,8 @@ use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::referral::{self, Resolution};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, LogOwner, NOBODY};
-use crate::ledger::events::subjects::SubjectErased;
-use crate::ledger::events::{Event, Nullable};
+use crate::ledger::events::subjects::{SUBJECT_ERASED, SubjectErased};
+use crate::ledger::events::{Event, Nullable, leaf_hash};
 use crate::ledger::read::person::{self, LimitHeld};
 use crate::ledger::store;
 use crate::ledger::store::people as rows;
@@ -38,7 +38,7 @@ use crate::ledger::write::writer::MAX_TRIES;
 use crate::telemetry::Outage;
 
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
-pub const KIND: &str = "subject.erased";
+pub const KIND: &str = SUBJECT_ERASED;
 
 /// The table that names people.
 const TABLE: &str = "subjects";
@@ -234,7 +234,7 @@ fn leaf(
         sealed: None,
     }
     .to_body();
-    Leaf { log: LogOwner::Merchant(erasure.merchant.clone()), id, kind: KIND, about, at, body }
+    Leaf { log: LogOwner::Merchant(erasure.merchant.clone()), id, kind: KIND, about, at, hash: leaf_hash(&body), body }
 }
 
 /// Closes what waits for someone's word about the person.

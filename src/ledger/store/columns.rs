@@ -1,9 +1,10 @@
 //! The writes of every batch, each as one prepared statement (PostgreSQL).
 
 use diesel::query_builder::Query;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
-use super::{CounterRow, EventRow, GrantRow, IdempotencyRow, LogRow};
+use super::batches::MovedHead;
+use super::{CounterRow, EventRow, GrantRow, IdempotencyRow, SubjectRow, SubtreeRow};
 use crate::statement_of_columns;
 
 statement_of_columns! {
@@ -77,48 +78,112 @@ statement_of_columns! {
        AND held.scope_key = new.scope_key AND held.window_key = new.window_key"
 }
 
+// All that a batch leaves behind, in the order in which everybody locks: the idempotency keys and people that it takes
+// with it, then the heads, then the rest. It holds only if every head is still the one that the events were placed
+// behind. Otherwise a note is missing, and a checkpoint without one is refused: nothing of it stands.
+//
+// `was_version` is the row's version (`xmin`), which every update of it moves on: a statement that was sent and is still
+// under way can be overtaken that way, whatever the log's size (`Writer::took`). None where the head is locked already.
 statement_of_columns! {
-    InsertGrants, |row: GrantRow|
-    "INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, granted_at, \
-     expires_at) SELECT * FROM unnest(" [
-        ids: Text = row.id.as_str(),
-        merchants: Text = row.merchant_id.as_str(),
+    RecordBatch,
+    |row in claims: IdempotencyRow|
+    "WITH claimed AS (INSERT INTO idempotency (merchant_id, key_id, operation, idempotency_key, request_hash, outcome, \
+     created_at, expires_at) SELECT * FROM unnest(" [
+        claimed_merchants: Text = row.merchant_id.as_str(),
+        claimed_by: Text = row.key_id.as_str(),
+        operations: Text = row.operation.as_str(),
+        idempotency_keys: Text = row.idempotency_key.as_str(),
+        request_hashes: Binary = row.request_hash.as_slice(),
+        outcomes: Binary = row.outcome.as_slice(),
+        claimed: BigInt = row.created_at,
+        claims_expire: BigInt = row.expires_at,
+    ]
+    |row in people: SubjectRow|
+    ") RETURNING 1), \
+     made AS (INSERT INTO subjects (merchant_id, subject_ref, pseudonym, sealed, created_at) SELECT * FROM unnest(" [
+        people_merchants: Text = row.merchant_id.as_str(),
+        subject_refs: Binary = row.subject_ref.as_slice(),
+        pseudonyms: Text = row.pseudonym.as_str(),
+        sealed: Binary = row.sealed.as_slice(),
+        made: BigInt = row.created_at,
+    ]
+    |row in heads: MovedHead|
+    ") RETURNING 1), \
+     head AS MATERIALIZED (SELECT * FROM unnest(" [
+        log_ids: Text = row.log.id.as_str(),
+        was_sizes: BigInt = row.was_size,
+        was_versions: Nullable<Text> = row.was_version.as_deref(),
+        sizes: BigInt = row.log.size,
+        frontiers: Binary = row.log.frontier.as_slice(),
+        roots: Binary = row.log.root.as_slice(),
+        notes: Text = row.log.checkpoint.as_str(),
+        signed: BigInt = row.signed_at,
+        migrations: BigInt = row.schema.0,
+        newest_migrations: Text = row.schema.1,
+    ]
+    |row in grants: GrantRow|
+    ") AS head (id, was_size, was_version, size, frontier, root, note, signed_at, migrations, newest)), \
+     held AS MATERIALIZED (SELECT logs.id FROM logs JOIN head ON logs.id = head.id \
+       WHERE (SELECT count(*) FROM claimed) + (SELECT count(*) FROM made) >= 0 AND logs.size = head.was_size \
+       AND (head.was_version IS NULL OR (logs.xmin::text = head.was_version \
+       AND (head.migrations, head.newest) = (SELECT count(*), max(version) FROM __diesel_schema_migrations))) \
+       ORDER BY logs.id FOR NO KEY UPDATE OF logs), \
+     held_all AS MATERIALIZED (SELECT (SELECT count(*) FROM held) = (SELECT count(*) FROM head) AS are_held), \
+     kept AS (INSERT INTO checkpoints (log_id, size, note, signed_at) \
+       SELECT id, size, CASE WHEN are_held THEN note END, signed_at FROM head, held_all), \
+     granted AS (INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, \
+       granted_at, expires_at) SELECT * FROM unnest(" [
+        grant_ids: Text = row.id.as_str(),
+        grant_merchants: Text = row.merchant_id.as_str(),
         perks: Text = row.perk_id.as_str(),
         checks: Text = row.check_id.as_str(),
         kids: Text = row.kid.as_str(),
-        claims: Text = row.claims.as_str(),
+        claim_texts: Text = row.claims.as_str(),
         audiences: Text = row.audience.as_str(),
         single_use: Bool = row.single_use,
         granted: BigInt = row.granted_at,
         expire: BigInt = row.expires_at,
-    ] ")"
-}
-
-statement_of_columns! {
-    InsertEvents, |row: EventRow|
-    "INSERT INTO events (log_id, log_index, id, kind, about, at, leaf_hash, body) SELECT * FROM unnest(" [
-        logs: Text = row.log_id.as_str(),
+    ]
+    |row in events: EventRow|
+    ")), \
+     recorded AS (INSERT INTO events (log_id, log_index, id, kind, about, at, leaf_hash, body) \
+       SELECT * FROM unnest(" [
+        event_logs: Text = row.log_id.as_str(),
         indexes: BigInt = row.log_index,
-        ids: Text = row.id.as_str(),
+        event_ids: Text = row.id.as_str(),
         kinds: Text = row.kind.as_str(),
         abouts: Text = row.about.as_str(),
         instants: BigInt = row.at,
         leaf_hashes: Binary = row.leaf_hash.as_slice(),
         bodies: Nullable<Text> = row.body.as_deref(),
-    ] ")"
+    ]
+    |row in subtrees: SubtreeRow|
+    ")), \
+     whole AS (INSERT INTO subtrees (log_id, level, nth, hash) SELECT * FROM unnest(" [
+        subtree_logs: Text = row.log_id.as_str(),
+        levels: Integer = row.level,
+        places: BigInt = row.nth,
+        hashes: Binary = row.hash.as_slice(),
+    ]
+    ") ON CONFLICT (log_id, level, nth) DO UPDATE SET hash = excluded.hash) \
+     UPDATE logs SET size = head.size, frontier = head.frontier, root = head.root, checkpoint = head.note \
+       FROM head, held_all WHERE logs.id = head.id AND held_all.are_held RETURNING logs.id, logs.xmin::text"
+}
+
+impl Query for RecordBatch<'_> {
+    type SqlType = (Text, Text);
 }
 
 statement_of_columns! {
-    AdvanceLogs, |head: (&'a LogRow, i64)|
-    "WITH head AS (SELECT * FROM unnest(" [
-        ids: Text = head.0.id.as_str(),
-        sizes: BigInt = head.0.size,
-        frontiers: Binary = head.0.frontier.as_slice(),
-        roots: Binary = head.0.root.as_slice(),
-        notes: Text = head.0.checkpoint.as_str(),
-        signed: BigInt = head.1,
-    ] ") AS head (id, size, frontier, root, note, signed_at)), \
-       moved AS (UPDATE logs SET size = head.size, frontier = head.frontier, root = head.root, \
-       checkpoint = head.note FROM head WHERE logs.id = head.id) \
-       INSERT INTO checkpoints (log_id, size, note, signed_at) SELECT id, size, note, signed_at FROM head"
+    FindSubjects, |row: (&'a str, &'a [u8])|
+    "SELECT found.merchant_id, found.subject_ref, found.pseudonym, found.sealed, found.created_at FROM unnest(" [
+        merchants: Text = row.0,
+        subject_refs: Binary = row.1,
+    ] ") AS wanted (merchant_id, subject_ref) CROSS JOIN LATERAL (SELECT * FROM subjects \
+       WHERE subjects.merchant_id = wanted.merchant_id AND subjects.subject_ref = wanted.subject_ref \
+       OFFSET 0) AS found"
+}
+
+impl Query for FindSubjects<'_> {
+    type SqlType = (Text, Binary, Text, Binary, BigInt);
 }

@@ -21,6 +21,13 @@ pub struct IdempotencyRow {
     pub expires_at: i64,
 }
 
+impl IdempotencyRow {
+    /// The columns that it stands under.
+    pub fn key(&self) -> [&str; 4] {
+        [&self.merchant_id, &self.key_id, &self.operation, &self.idempotency_key].map(String::as_str)
+    }
+}
+
 /// Claims the keys that nobody holds, or whose hold has expired; who holds each afterwards is to be
 /// read back. `rows` are sorted, so that two batches can't wait for each other in a circle.
 pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<()> {

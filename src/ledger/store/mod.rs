@@ -1,6 +1,7 @@
 //! The ledger's rows. A batch spans merchants, so its functions take rows that carry theirs;
 //! every look-up of one thing takes the merchant first.
 
+mod batches;
 mod cases;
 mod columns;
 mod ends;
@@ -21,11 +22,13 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
+pub use batches::{BatchRows, HeadVersion, MovedHead, record_at_once, record_batch, touch_every_log};
 pub use cases::{
     AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
 };
 pub use ends::{list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
+pub use people::{insert_subjects, list_subjects};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
 pub use subtrees::{SubtreeRow, put_subtrees};
 pub use uses::{
@@ -130,19 +133,6 @@ pub struct CheckpointRow {
     pub signed_at: i64,
 }
 
-/// The subjects that are known among these.
-pub fn list_subjects(conn: &mut AnyConnection, merchant: &MerchantId, refs: &[Vec<u8>]) -> Result<Vec<SubjectRow>> {
-    Ok(on_either!(conn, |c| subjects::table
-        .filter(subjects::merchant_id.eq(merchant.as_str()).and(subjects::subject_ref.eq_any(refs)))
-        .select(SubjectRow::as_select())
-        .load(c)?))
-}
-
-/// Adds those that are not there yet; `rows` are sorted.
-pub fn insert_subjects(conn: &mut AnyConnection, rows: &[SubjectRow]) -> Result<usize> {
-    Ok(on_either!(conn, |c| diesel::insert_into(subjects::table).values(rows).on_conflict_do_nothing().execute(c)?))
-}
-
 /// The subject that a merchant's events call by this pseudonym.
 pub fn find_subject(conn: &mut AnyConnection, merchant: &MerchantId, pseudonym: &str) -> Result<Option<SubjectRow>> {
     Ok(subjects::table
@@ -201,16 +191,6 @@ pub fn find_counter(conn: &mut AnyConnection, merchant: &MerchantId, key: [&str;
         .select(CounterRow::as_select())
         .first(conn)
         .optional()?)
-}
-
-pub fn insert_grants(conn: &mut AnyConnection, rows: &[GrantRow]) -> Result<usize> {
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    Ok(match conn {
-        AnyConnection::Postgres(c) => columns::InsertGrants::of(rows).execute(c)?,
-        AnyConnection::Sqlite(c) => diesel::insert_into(grants::table).values(rows).execute(c)?,
-    })
 }
 
 pub fn find_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str) -> Result<Option<GrantRow>> {
@@ -293,47 +273,6 @@ pub fn lock_every_log(conn: &mut AnyConnection) -> Result<usize> {
         AnyConnection::Postgres(c) => query().for_no_key_update().load::<String>(c)?.len(),
         // A writer to SQLite is alone.
         AnyConnection::Sqlite(_) => 0,
-    })
-}
-
-/// Moves heads that are locked, and keeps the checkpoint of each.
-pub fn advance_logs<'a>(
-    conn: &mut AnyConnection,
-    heads: impl Iterator<Item = &'a LogRow>,
-    signed_at: i64,
-) -> Result<()> {
-    match conn {
-        AnyConnection::Postgres(c) => {
-            columns::AdvanceLogs::of(&heads.map(|head| (head, signed_at)).collect::<Vec<_>>()).execute(c)?;
-        }
-        AnyConnection::Sqlite(c) => {
-            for head in heads {
-                diesel::update(logs::table.find(&head.id))
-                    .set((
-                        logs::size.eq(head.size),
-                        logs::frontier.eq(&head.frontier),
-                        logs::root.eq(&head.root),
-                        logs::checkpoint.eq(&head.checkpoint),
-                    ))
-                    .execute(c)?;
-                diesel::insert_into(checkpoints::table)
-                    .values((
-                        checkpoints::log_id.eq(&head.id),
-                        checkpoints::size.eq(head.size),
-                        checkpoints::note.eq(&head.checkpoint),
-                        checkpoints::signed_at.eq(signed_at),
-                    ))
-                    .execute(c)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-pub fn insert_events(conn: &mut AnyConnection, rows: &[EventRow]) -> Result<usize> {
-    Ok(match conn {
-        AnyConnection::Postgres(c) => columns::InsertEvents::of(rows).execute(c)?,
-        AnyConnection::Sqlite(c) => diesel::insert_into(events::table).values(rows).execute(c)?,
     })
 }
 

@@ -1,12 +1,47 @@
 //! The rows that hold data on one person: their own, their counters, what waits for a decision about them.
 
 use diesel::prelude::*;
+use diesel::query_builder::Query;
+use diesel::sql_types::{BigInt, Binary, Text};
 
-use super::{CounterRow, ReferralRow, Result, SubjectRow};
+use super::{CounterRow, ReferralRow, Result, SubjectRow, columns};
 use crate::database::AnyConnection;
+use crate::database::rows::in_powers_of_two;
 use crate::database::schema::{limit_counters, perks, referrals, subjects};
 use crate::foundation::ids::MerchantId;
-use crate::on_either;
+use crate::{on_either, statement_of_rows};
+
+/// Those of these people who are known, each wanted by the merchant and their reference; in no order.
+pub fn list_subjects(conn: &mut AnyConnection, wanted: &[(&str, &[u8])]) -> Result<Vec<SubjectRow>> {
+    match conn {
+        AnyConnection::Postgres(c) => Ok(columns::FindSubjects::of(wanted).load(c)?),
+        AnyConnection::Sqlite(c) => {
+            let mut found = Vec::with_capacity(wanted.len());
+            for wanted in in_powers_of_two(wanted) {
+                found.extend(FindSubjects(wanted).load::<SubjectRow>(c)?);
+            }
+            Ok(found)
+        }
+    }
+}
+
+// From the list to the rows: the other way round all of a merchant's people would be read.
+statement_of_rows! {
+    FindSubjects, (&'a str, &'a [u8]),
+    "WITH wanted (merchant_id, subject_ref) AS (VALUES " [0: Text, 1: Binary] ") \
+     SELECT found.merchant_id, found.subject_ref, found.pseudonym, found.sealed, found.created_at \
+     FROM wanted CROSS JOIN subjects AS found \
+     ON found.merchant_id = wanted.merchant_id AND found.subject_ref = wanted.subject_ref"
+}
+
+impl Query for FindSubjects<'_> {
+    type SqlType = (Text, Binary, Text, Binary, BigInt);
+}
+
+/// Adds those that are not there yet; `rows` are sorted. How many were added.
+pub fn insert_subjects(conn: &mut AnyConnection, rows: &[SubjectRow]) -> Result<usize> {
+    Ok(on_either!(conn, |c| diesel::insert_into(subjects::table).values(rows).on_conflict_do_nothing().execute(c)?))
+}
 
 /// The person of this reference, held until the transaction ends: a caller that opens something about them waits.
 pub fn lock_subject(conn: &mut AnyConnection, merchant: &MerchantId, subject_ref: &[u8]) -> Result<Option<SubjectRow>> {

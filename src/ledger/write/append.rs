@@ -1,20 +1,26 @@
 //! Appending to the logs: index, leaf hash, new root and one signed checkpoint a log.
+//!
+//! There are two ways. [`append`] locks the heads and places the events behind them. [`place_at_once`] places them behind
+//! the heads as this process left them, for a statement that writes them only if that is so (`at_once.rs`).
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 pub(crate) use super::continuity::KnownLogs;
+use super::continuity::LeftHead;
+use super::transaction::{Known, Transaction};
 use crate::database::followed::bump_epoch;
-use crate::database::{AnyConnection, DatabaseError};
+use crate::database::{AnyConnection, DatabaseError, migrate};
 use crate::foundation::ids::{EventId, LogId};
 use crate::keyring::EPOCH;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{LogOwner, Receipt};
-use crate::ledger::events::{KINDS, leaf_hash};
+use crate::ledger::events::KINDS;
+use crate::ledger::events::subjects::SUBJECT_ERASED;
 use crate::ledger::origin;
-use crate::ledger::store::{self, EventRow, LogRow, SubtreeRow, heads};
-use crate::tlog::merkle::Frontier;
+use crate::ledger::store::{self, BatchRows, EventRow, GrantRow, LogRow, MovedHead, SubtreeRow, heads};
+use crate::tlog::merkle::{Frontier, Hash};
 use crate::tlog::note::{Checkpoint, VerifierKey};
 
 /// An event whose bytes are final and whose place is not known yet.
@@ -24,55 +30,134 @@ pub(crate) struct Leaf {
     pub kind: &'static str,
     pub about: String,
     pub at: Timestamp,
+    /// Of the body.
+    pub hash: Hash,
     pub body: String,
 }
 
-/// Appends the leaves in their order and returns their receipts in the same order. It locks the
-/// heads, which every batch of a merchant needs, so it must come last in the transaction.
+/// The head of a log while events are placed behind it.
+struct Head {
+    row: LogRow,
+    frontier: Frontier,
+    was_size: i64,
+    was_version: Option<String>,
+}
+
+impl Head {
+    fn new(row: LogRow, was_version: Option<String>) -> Result<Self, DatabaseError> {
+        let frontier = Frontier::from_bytes(&row.frontier).map_err(|e| DatabaseError::corrupt("log frontier", e))?;
+        Ok(Self { was_size: row.size, row, frontier, was_version })
+    }
+
+    /// The row with the checkpoint of all that was placed.
+    fn signed(mut self, context: &WriterContext) -> Result<LogRow, DatabaseError> {
+        let key = context.keyring.log_key();
+        let (origin, frontier) = (self.row.origin.clone(), &self.frontier);
+        let checkpoint = Checkpoint { origin, size: frontier.size(), root: frontier.root() };
+        self.row.size = signed_size(frontier.size())?;
+        self.row.frontier = frontier.to_bytes();
+        self.row.root = checkpoint.root.to_vec();
+        let verifier = origin::verifier(&self.row.origin, &self.row.id, key.verifier())
+            .map_err(|e| DatabaseError::corrupt("log origin", e))?;
+        self.row.checkpoint = checkpoint.sign(&verifier, |text| key.sign(text));
+        Ok(self.row)
+    }
+}
+
+fn signed_size(size: u64) -> Result<i64, DatabaseError> {
+    i64::try_from(size).map_err(|e| DatabaseError::corrupt("log size", e))
+}
+
+/// The heads of a batch, each with its owner.
+type Heads = BTreeMap<String, (LogOwner, Head)>;
+
+/// Appends the leaves in their order, with the grants that they are about, and returns their receipts in the same order.
+/// It locks the heads, which every batch of a merchant needs, so it must come last in the transaction.
 pub(crate) fn append(
-    conn: &mut AnyConnection,
-    context: &WriterContext,
-    known: &mut KnownLogs,
+    tx: &mut Transaction<'_>,
     leaves: Vec<Leaf>,
+    grants: Vec<GrantRow>,
 ) -> Result<Vec<Receipt>, DatabaseError> {
     let Some(at) = leaves.iter().map(|leaf| leaf.at).max() else {
         return Ok(Vec::new());
     };
-    let mut ids = Vec::with_capacity(leaves.len());
+    let mut owners: BTreeMap<String, LogOwner> = BTreeMap::new();
     for leaf in &leaves {
-        ids.push(log_id(conn, context, known, &leaf.log, at)?);
+        if owners.values().all(|owner| *owner != leaf.log) {
+            let id = log_id(tx, &leaf.log, at)?;
+            owners.insert(id.as_str().to_owned(), leaf.log.clone());
+        }
     }
-    let mut unique: Vec<&str> = ids.iter().map(LogId::as_str).collect();
-    unique.sort_unstable();
-    unique.dedup();
-    let mut heads: BTreeMap<String, (LogRow, Frontier)> = BTreeMap::new();
-    for row in store::lock_logs(conn, &unique)? {
-        let frontier = Frontier::from_bytes(&row.frontier).map_err(|e| DatabaseError::corrupt("log frontier", e))?;
-        heads.insert(row.id.clone(), (row, frontier));
+    let ids: Vec<&str> = owners.keys().map(String::as_str).collect();
+    let mut locked: BTreeMap<String, LogRow> =
+        store::lock_logs(tx.conn, &ids)?.into_iter().map(|row| (row.id.clone(), row)).collect();
+    let mut heads = Heads::new();
+    for (id, owner) in owners {
+        let row = locked.remove(&id);
+        tx.known.logs.check(tx.conn, &owner, row.as_ref())?;
+        let mut row = row.ok_or(DatabaseError::NotFound)?;
+        rely_on_subjects(tx, &owner, &row)?;
+        // A replica of the build before, which still ran when the schema was brought up to date, made this log.
+        if row.origin.is_empty() {
+            row.origin = origin::legacy(&row.id);
+            heads::update_origin(tx.conn, &row.id, &row.origin)?;
+            bump_epoch(tx.conn, EPOCH)?;
+        }
+        heads.insert(id, (owner, Head::new(row, None)?));
     }
-    let owners: BTreeMap<String, LogOwner> =
-        ids.iter().zip(&leaves).map(|(id, leaf)| (id.as_str().to_owned(), leaf.log.clone())).collect();
-    for (id, owner) in &owners {
-        known.check(conn, owner, heads.get(id).map(|(row, _)| row))?;
+    let (rows, receipts) = place(tx.context, tx.known, heads, leaves, at)?;
+    let rows = BatchRows { grants, ..rows };
+    let versions = store::record_batch(tx.conn, &rows)?;
+    tx.known.logs.note_versions(&versions);
+    Ok(receipts)
+}
+
+/// Places the leaves behind the heads as this process left them, and returns what is to be written and the receipts.
+/// None where a head, or its version, is not known: [`append`] then.
+pub(crate) fn place_at_once(
+    context: &WriterContext,
+    known: &mut Known,
+    leaves: Vec<Leaf>,
+) -> Result<Option<(BatchRows, Vec<Receipt>)>, DatabaseError> {
+    let Some(at) = leaves.iter().map(|leaf| leaf.at).max() else { return Ok(None) };
+    let mut heads = Heads::new();
+    for leaf in &leaves {
+        if heads.values().any(|(owner, _)| *owner == leaf.log) {
+            continue;
+        }
+        let Some(LeftHead { row, version: Some(version) }) = known.logs.left(&leaf.log) else { return Ok(None) };
+        heads.insert(row.id.clone(), (leaf.log.clone(), Head::new(row.clone(), Some(version.clone()))?));
     }
-    let mut rows = Vec::with_capacity(leaves.len());
+    place(context, known, heads, leaves, at).map(Some)
+}
+
+fn place(
+    context: &WriterContext,
+    known: &mut Known,
+    mut heads: Heads,
+    leaves: Vec<Leaf>,
+    at: Timestamp,
+) -> Result<(BatchRows, Vec<Receipt>), DatabaseError> {
+    let mut events = Vec::with_capacity(leaves.len());
     let mut places = Vec::with_capacity(leaves.len());
     let mut subtrees = Vec::new();
-    for (leaf, log_id) in leaves.into_iter().zip(&ids) {
-        let (head, frontier) = heads.get_mut(log_id.as_str()).ok_or(DatabaseError::NotFound)?;
+    for leaf in leaves {
+        let (_, head) = heads.values_mut().find(|(owner, _)| *owner == leaf.log).ok_or(DatabaseError::NotFound)?;
         // Tests make events of their own.
         debug_assert!(
             KINDS.contains(&leaf.kind) || leaf.kind.starts_with("test."),
             "{} is missing in the list of kinds",
             leaf.kind
         );
-        let hash = leaf_hash(&leaf.body);
-        let index = frontier.size();
-        frontier.append_telling(hash, |whole| subtrees.push((log_id, whole)));
-        places.push((head.name.clone(), index, hash));
-        rows.push(EventRow {
-            log_id: head.id.clone(),
-            log_index: i64::try_from(index).map_err(|e| DatabaseError::corrupt("log size", e))?,
+        if leaf.kind == SUBJECT_ERASED {
+            known.subjects.forget();
+        }
+        let (hash, log_id, index) = (leaf.hash, head.row.id.clone(), head.frontier.size());
+        head.frontier.append_telling(hash, |whole| subtrees.push(SubtreeRow::new(&log_id, &whole)));
+        places.push((log_id.clone(), index, hash));
+        events.push(EventRow {
+            log_id,
+            log_index: signed_size(index)?,
             id: leaf.id.as_str().to_owned(),
             kind: leaf.kind.to_owned(),
             about: leaf.about,
@@ -81,54 +166,45 @@ pub(crate) fn append(
             body: Some(leaf.body),
         });
     }
-    let key = context.keyring.log_key();
-    for (row, frontier) in heads.values_mut() {
-        // A replica of the build before, which still ran when the schema was brought up to date, made this log.
-        if row.origin.is_empty() {
-            row.origin = origin::legacy(&row.id);
-            heads::update_origin(conn, &row.id, &row.origin)?;
-            bump_epoch(conn, EPOCH)?;
-        }
-        let checkpoint = Checkpoint { origin: row.origin.clone(), size: frontier.size(), root: frontier.root() };
-        row.size = i64::try_from(frontier.size()).map_err(|e| DatabaseError::corrupt("log size", e))?;
-        row.frontier = frontier.to_bytes();
-        row.root = checkpoint.root.to_vec();
-        let verifier = origin::verifier(&row.origin, &row.id, key.verifier())
-            .map_err(|e| DatabaseError::corrupt("log origin", e))?;
-        row.checkpoint = checkpoint.sign(&verifier, |text| key.sign(text));
-    }
-    for chunk in rows.chunks(1000) {
-        store::insert_events(conn, chunk)?;
-    }
-    if !subtrees.is_empty() {
-        let rows: Result<Vec<_>, _> =
-            subtrees.iter().map(|(log, whole)| SubtreeRow::new(log.as_str(), whole)).collect();
-        store::put_subtrees(conn, &rows?)?;
-    }
-    let heads: BTreeMap<String, LogRow> = heads.into_iter().map(|(id, (row, _))| (id, row)).collect();
-    store::advance_logs(conn, heads.values(), at.as_microsecond())?;
-    for (id, owner) in owners {
-        if let Some(row) = heads.get(&id) {
-            known.sign(owner, row);
-        }
+    let (signed_at, schema) = (at.as_microsecond(), migrate::known_versions());
+    let mut moved = Vec::with_capacity(heads.len());
+    for (owner, head) in heads.into_values() {
+        let (was_size, was_version) = (head.was_size, head.was_version.clone());
+        let log = head.signed(context)?;
+        known.logs.sign(owner, LeftHead { row: log.clone(), version: None });
+        moved.push(MovedHead { log, was_size, was_version, signed_at, schema });
     }
     let mut receipts = Vec::with_capacity(places.len());
-    for ((log, index, leaf_hash), log_id) in places.into_iter().zip(&ids) {
-        let checkpoint = heads.get(log_id.as_str()).map(|row| row.checkpoint.clone()).unwrap_or_default();
-        receipts.push(Receipt { log, index, leaf_hash, checkpoint });
+    for (log, index, leaf_hash) in places {
+        let head = &moved.iter().find(|head| head.log.id == log).ok_or(DatabaseError::NotFound)?.log;
+        receipts.push(Receipt { log: head.name.clone(), index, leaf_hash, checkpoint: head.checkpoint.clone() });
     }
-    Ok(receipts)
+    let subtrees = subtrees.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok((BatchRows { heads: moved, events, subtrees, ..BatchRows::default() }, receipts))
+}
+
+/// Holds the people whom the transaction took from memory to not having been erased: whoever did that has appended.
+/// The head, `row`, is locked.
+fn rely_on_subjects(tx: &mut Transaction<'_>, owner: &LogOwner, row: &LogRow) -> Result<(), DatabaseError> {
+    let Some(left) = tx.known.logs.left(owner) else {
+        tx.known.subjects.leave_out();
+        return Ok(());
+    };
+    let (left, others) = (left.row.size, row.size);
+    if left < others && heads::any_of_kind(tx.conn, &row.id, (left, others), SUBJECT_ERASED)? {
+        tx.known.subjects.forget();
+        // Of those who were read in this transaction none is remembered; they were there when it began.
+        if tx.known.subjects.is_relied_on() {
+            return Err(DatabaseError::Conflict);
+        }
+    }
+    Ok(())
 }
 
 /// The id of the owner's log; makes the log at its first event. Its origin is decided here, for good: whatever
 /// the gateway is called later, what is signed goes on being of the same log.
-fn log_id(
-    conn: &mut AnyConnection,
-    context: &WriterContext,
-    known: &mut KnownLogs,
-    owner: &LogOwner,
-    at: Timestamp,
-) -> Result<LogId, DatabaseError> {
+fn log_id(tx: &mut Transaction<'_>, owner: &LogOwner, at: Timestamp) -> Result<LogId, DatabaseError> {
+    let (conn, context, known) = (&mut *tx.conn, tx.context, &mut tx.known.logs);
     if let Some(id) = known.id(owner) {
         return Ok(id.clone());
     }
@@ -137,30 +213,40 @@ fn log_id(
         row
     } else {
         known.check_absent(owner)?;
-        let name = match merchant {
-            Some(id) => store::merchant_slug(conn, id)?,
-            None => "operator".to_owned(),
-        };
-        let empty = Frontier::default();
-        let origin = origin::new(&context.log_origin, &name);
-        // Nothing could ever be signed under a name that is none.
-        VerifierKey::new(&origin, *context.keyring.log_key().public_key())
-            .map_err(|e| DatabaseError::corrupt("log origin", e))?;
-        let row = LogRow {
-            id: LogId::new(at, &context.entropy).as_str().to_owned(),
-            merchant_id: merchant.map(|id| id.as_str().to_owned()),
-            name,
-            size: 0,
-            root: empty.root().to_vec(),
-            frontier: empty.to_bytes(),
-            checkpoint: String::new(),
-            origin,
-        };
-        store::insert_log(conn, &row)?;
-        bump_epoch(conn, EPOCH)?;
+        make_log(conn, context, owner, at)?;
         store::find_log(conn, merchant)?.ok_or(DatabaseError::NotFound)?
     };
     let id: LogId = row.id.parse().map_err(|e| DatabaseError::corrupt("log id", e))?;
     known.remember(owner.clone(), id.clone());
     Ok(id)
+}
+
+fn make_log(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    owner: &LogOwner,
+    at: Timestamp,
+) -> Result<(), DatabaseError> {
+    let merchant = owner.merchant();
+    let name = match merchant {
+        Some(id) => store::merchant_slug(conn, id)?,
+        None => "operator".to_owned(),
+    };
+    let empty = Frontier::default();
+    let origin = origin::new(&context.log_origin, &name);
+    // Nothing could ever be signed under a name that is none.
+    VerifierKey::new(&origin, *context.keyring.log_key().public_key())
+        .map_err(|e| DatabaseError::corrupt("log origin", e))?;
+    let row = LogRow {
+        id: LogId::new(at, &context.entropy).as_str().to_owned(),
+        merchant_id: merchant.map(|id| id.as_str().to_owned()),
+        name,
+        size: 0,
+        root: empty.root().to_vec(),
+        frontier: empty.to_bytes(),
+        checkpoint: String::new(),
+        origin,
+    };
+    store::insert_log(conn, &row)?;
+    bump_epoch(conn, EPOCH)
 }

@@ -2,13 +2,15 @@
 //! for each other in circles and the log heads, which everyone needs, locked for the shortest time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::admission::LimitCounters;
-use super::append::Leaf;
+use super::append::{self, Leaf};
 use super::check::{self, Settled};
+use super::prepared::{self, PreparedCheck, Written};
 use super::redemption::Tokens;
-use super::subjects::{self, Subject, Subjects};
-use super::transaction::Transaction;
+use super::subjects::{self, Subject};
+use super::transaction::{Known, Transaction};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
@@ -20,7 +22,7 @@ use crate::ledger::cases::case::OpenReferrals;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
 use crate::ledger::idempotency::replay;
-use crate::ledger::store::{self, GrantRow, IdempotencyRow, people};
+use crate::ledger::store::{self, BatchRows, GrantRow, IdempotencyRow, people};
 
 /// The outcome of a check, true once the transaction commits.
 pub(crate) enum CheckOutcome {
@@ -42,33 +44,33 @@ pub(crate) const CHECK_OPERATION: &str = "checks";
 /// none of it: the caller rolls back.
 pub(crate) fn record(
     tx: &mut Transaction<'_>,
-    asked: &[&CheckEntry],
+    asked: &[&PreparedCheck],
     doors: &[&RedeemEntry],
 ) -> Result<Outcomes, DatabaseError> {
     let replayed = claim_idempotency(tx.conn, asked)?;
     let fresh = asked.iter().enumerate().filter(|(at, _)| !replayed.contains_key(at));
-    let checks: Vec<(usize, &CheckEntry)> = fresh.map(|(at, check)| (at, *check)).collect();
+    let checks: Vec<&PreparedCheck> = fresh.map(|(_, check)| *check).collect();
 
-    let subjects = subjects::resolve(tx.conn, tx.context, &checks.iter().map(|(_, check)| *check).collect::<Vec<_>>())?;
-    let mut referrals_of = hold_referred(tx.conn, &checks, &subjects)?;
+    let people = subjects::resolve(tx, &entries(&checks))?;
+    let checks: Vec<Asked<'_>> = asked_about(&checks, people);
+    let mut referrals_of = hold_referred(tx.conn, &checks)?;
     let entering: Vec<_> = doors.iter().map(|entry| (&entry.grant, entry.at)).collect();
-    let mut counters = LimitCounters::lock(tx.conn, &granted(&checks, &subjects)?, &entering)?;
-    let mut settled = admit(&mut counters, &checks, &subjects)?;
-    for ((_, check), settled) in checks.iter().zip(&mut settled) {
-        if settled.decided.decision == Decision::Referred {
-            let subject = subject_of(&subjects, check)?;
-            settled.joins = referrals_of.join(check, &subject.pseudonym);
-        }
+    let mut counters = LimitCounters::lock(tx.conn, &granted(&checks), &entering)?;
+    let mut written = Vec::with_capacity(checks.len());
+    for asked in &checks {
+        written.push(asked.written(tx.context, |check, subject| {
+            let mut settled = admit(&mut counters, check, subject)?;
+            if settled.decided.decision == Decision::Referred {
+                settled.joins = referrals_of.join(check, &subject.pseudonym);
+            }
+            Ok(settled)
+        })?);
     }
 
-    let mut leaves: Vec<Leaf> = Vec::with_capacity(checks.len() + doors.len());
-    let mut grants = Vec::new();
-    let mut referred = Vec::new();
-    for ((_, check), settled) in checks.iter().zip(&settled) {
-        leaves.push(check::leaf(tx.context, check, subject_of(&subjects, check)?, settled)?);
-        grants.extend(grant_row(check, settled));
-        referred.extend(case::row(check, subject_of(&subjects, check)?, settled));
-    }
+    let referred = checks.iter().zip(&written);
+    let referred: Vec<_> =
+        referred.filter_map(|(it, written)| case::row(it.check, &it.subject, &written.settled)).collect();
+    let (settled, mut leaves, grants) = apart(written);
     let mut tokens = Tokens::lock(tx.conn, doors)?;
     let mut redemptions = Vec::with_capacity(doors.len());
     for entry in doors {
@@ -77,35 +79,107 @@ pub(crate) fn record(
         redemptions.push(answer);
     }
     counters.store(tx.conn)?;
-    store::insert_grants(tx.conn, &grants)?;
     store::insert_referrals(tx.conn, &referred)?;
     tokens.store(tx.conn)?;
 
-    let mut receipts = tx.append(leaves)?.into_iter();
-    let mut outcomes: BTreeMap<usize, CheckOutcome> = BTreeMap::new();
-    for ((at, check), settled) in checks.into_iter().zip(settled) {
-        let receipt: Receipt = receipts.next().ok_or(DatabaseError::NotFound)?;
-        outcomes.insert(at, CheckOutcome::Recorded(Box::new(check::record(check, settled, receipt))));
+    let receipts = append::append(tx, leaves, grants)?;
+    let mut recorded = recorded(&checks, settled, receipts)?.into_iter();
+    let mut replayed = replayed;
+    let mut outcomes = Vec::with_capacity(asked.len());
+    for (at, check) in asked.iter().enumerate() {
+        outcomes.push(match replayed.remove(&at) {
+            Some(earlier) => replay_of(tx, check, earlier)?,
+            None => recorded.next().ok_or(DatabaseError::NotFound)?,
+        });
     }
-    for (at, earlier) in replayed {
-        let check = asked.get(at).ok_or(DatabaseError::NotFound)?;
-        outcomes.insert(at, replay_of(tx, check, earlier)?);
+    Ok(Outcomes { checks: outcomes, redemptions })
+}
+
+/// The rows of checks that need no lock, and the outcomes that are theirs once [`store::record_at_once`] has written
+/// them: it does only if everything is as it is assumed here. Nobody holds an idempotency key of theirs, whom the table
+/// doesn't know is new, and the heads are as this process left them. None where those aren't known.
+pub(crate) fn record_at_once(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    known: &mut Known,
+    asked: &[&PreparedCheck],
+) -> Result<Option<(BatchRows, Outcomes)>, DatabaseError> {
+    let found = subjects::find_or_make(conn, context, known, &entries(asked))?;
+    let checks = asked_about(asked, found.subjects);
+    let mut written = Vec::with_capacity(checks.len());
+    for asked in &checks {
+        written.push(asked.written(context, |check, subject| Ok(prepared::settle_without_limits(check, subject)))?);
     }
-    Ok(Outcomes { checks: outcomes.into_values().collect(), redemptions })
+    let (settled, leaves, grants) = apart(written);
+    let Some((rows, receipts)) = append::place_at_once(context, known, leaves)? else { return Ok(None) };
+    let mut claims: Vec<IdempotencyRow> = asked.iter().filter_map(|check| idempotency_row(check)).collect();
+    claims.sort_by(|one, other| one.key().cmp(&other.key()));
+    let outcomes = Outcomes { checks: recorded(&checks, settled, receipts)?, redemptions: Vec::new() };
+    Ok(Some((BatchRows { claims, people: found.new, grants, ..rows }, outcomes)))
+}
+
+/// A check, and whom it is about.
+struct Asked<'a> {
+    check: &'a PreparedCheck,
+    subject: Arc<Subject>,
+}
+
+impl Asked<'_> {
+    /// The check as it was prepared, or as `settle` settles it.
+    fn written(
+        &self,
+        context: &WriterContext,
+        settle: impl FnOnce(&CheckEntry, &Subject) -> Result<Settled, DatabaseError>,
+    ) -> Result<Written, DatabaseError> {
+        match self.check.take(&self.subject) {
+            Some(written) => Ok(written),
+            None => Written::of(context, self.check, &self.subject, settle(self.check, &self.subject)?),
+        }
+    }
+}
+
+fn entries<'a>(checks: &[&'a PreparedCheck]) -> Vec<&'a CheckEntry> {
+    checks.iter().map(|check| &***check).collect()
+}
+
+fn asked_about<'a>(checks: &[&'a PreparedCheck], people: Vec<Arc<Subject>>) -> Vec<Asked<'a>> {
+    checks.iter().zip(people).map(|(check, subject)| Asked { check, subject }).collect()
+}
+
+fn apart(written: Vec<Written>) -> (Vec<Settled>, Vec<Leaf>, Vec<GrantRow>) {
+    let (mut settled, mut leaves, mut grants) =
+        (Vec::with_capacity(written.len()), Vec::with_capacity(written.len()), Vec::new());
+    for it in written {
+        settled.push(it.settled);
+        leaves.push(it.leaf);
+        grants.extend(it.grant);
+    }
+    (settled, leaves, grants)
+}
+
+/// The outcomes of settled checks, which have the first receipts.
+fn recorded(
+    checks: &[Asked<'_>],
+    settled: Vec<Settled>,
+    receipts: Vec<Receipt>,
+) -> Result<Vec<CheckOutcome>, DatabaseError> {
+    let mut receipts = receipts.into_iter();
+    let mut outcomes = Vec::with_capacity(checks.len());
+    for (asked, settled) in checks.iter().zip(settled) {
+        let receipt = receipts.next().ok_or(DatabaseError::NotFound)?;
+        outcomes.push(CheckOutcome::Recorded(Box::new(check::record(asked.check, settled, receipt))));
+    }
+    Ok(outcomes)
 }
 
 /// Holds the people whose checks are left to a person until the commit: an erasure closes what is open about
 /// someone, and must see it; and of two replicas that refer the same person, one sees the other's referral. Who is
 /// erased already is someone new the next time. Returns what is open about them.
-fn hold_referred(
-    conn: &mut AnyConnection,
-    checks: &[(usize, &CheckEntry)],
-    subjects: &Subjects,
-) -> Result<OpenReferrals, DatabaseError> {
+fn hold_referred(conn: &mut AnyConnection, checks: &[Asked<'_>]) -> Result<OpenReferrals, DatabaseError> {
     let mut open = OpenReferrals::default();
     let mut referred: BTreeMap<&MerchantId, BTreeSet<&str>> = BTreeMap::new();
-    for (_, check) in checks.iter().filter(|(_, check)| check.decided.decision == Decision::Referred) {
-        referred.entry(&check.merchant).or_default().insert(subject_of(subjects, check)?.pseudonym.as_str());
+    for Asked { check, subject } in checks.iter().filter(|it| it.check.decided.decision == Decision::Referred) {
+        referred.entry(&check.merchant).or_default().insert(subject.pseudonym.as_str());
     }
     for (merchant, people) in referred {
         let people: Vec<&str> = people.into_iter().collect();
@@ -118,28 +192,16 @@ fn hold_referred(
 }
 
 /// The checks that the rules grant, for which limits have the last word.
-fn granted<'a>(
-    checks: &[(usize, &'a CheckEntry)],
-    subjects: &'a Subjects,
-) -> Result<Vec<(&'a CheckEntry, &'a Pseudonym)>, DatabaseError> {
-    let granted = checks.iter().filter(|(_, check)| check.decided.is_granted());
-    granted.map(|(_, check)| Ok((*check, &subject_of(subjects, check)?.pseudonym))).collect()
+fn granted<'a>(checks: &'a [Asked<'_>]) -> Vec<(&'a CheckEntry, &'a Pseudonym)> {
+    let granted = checks.iter().filter(|it| it.check.decided.is_granted());
+    granted.map(|it| (&**it.check, &it.subject.pseudonym)).collect()
 }
 
-/// Admits one by one in the order of arrival.
-fn admit(
-    counters: &mut LimitCounters,
-    checks: &[(usize, &CheckEntry)],
-    subjects: &Subjects,
-) -> Result<Vec<Settled>, DatabaseError> {
-    let mut settled = Vec::with_capacity(checks.len());
-    for (_, check) in checks {
-        let subject = subject_of(subjects, check)?;
-        let granted = check.decided.is_granted();
-        let admission = granted.then(|| counters.admit(check, &subject.pseudonym)).transpose()?;
-        settled.push(check::settle(check, subject, admission));
-    }
-    Ok(settled)
+/// Admits the next one, in the order of arrival.
+fn admit(counters: &mut LimitCounters, check: &CheckEntry, subject: &Subject) -> Result<Settled, DatabaseError> {
+    let granted = check.decided.is_granted();
+    let admission = granted.then(|| counters.admit(check, &subject.pseudonym)).transpose()?;
+    Ok(check::settle(check, subject, admission))
 }
 
 /// The answer that the ledger would give to a check now. Nothing is recorded or locked, so another may come
@@ -154,38 +216,14 @@ pub(crate) fn preview(
     Ok(check.decided.clone().limited(admission))
 }
 
-fn subject_of<'a>(subjects: &'a Subjects, check: &CheckEntry) -> Result<&'a Subject, DatabaseError> {
-    subjects.get(&(check.merchant.clone(), check.subject)).ok_or(DatabaseError::NotFound)
-}
-
-fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRow> {
-    let grant = settled.grant.as_ref()?;
-    let terms = check.grant.as_ref()?;
-    Some(GrantRow {
-        id: grant.id.as_str().to_owned(),
-        merchant_id: check.merchant.as_str().to_owned(),
-        perk_id: check.perk.as_str().to_owned(),
-        check_id: check.check.as_str().to_owned(),
-        kid: grant.kid.clone(),
-        claims: grant.claims.clone(),
-        audience: terms.claims.aud.clone(),
-        single_use: grant.single_use,
-        granted_at: check.at.as_microsecond(),
-        expires_at: grant.expires_at.as_microsecond(),
-        released_at: None,
-        voided_at: None,
-    })
-}
-
 /// Claims the batch's idempotency keys; returns, for each entry that came second, who was first.
 fn claim_idempotency(
     conn: &mut AnyConnection,
-    checks: &[&CheckEntry],
+    checks: &[&PreparedCheck],
 ) -> Result<HashMap<usize, IdempotencyRow>, DatabaseError> {
     let mut rows: BTreeMap<(String, String, String), (usize, IdempotencyRow)> = BTreeMap::new();
     for (at, check) in checks.iter().enumerate() {
-        let Some(idempotency) = &check.idempotency else { continue };
-        let row = idempotency_row(check, &idempotency.key, &idempotency.request_hash);
+        let Some(row) = idempotency_row(check) else { continue };
         rows.insert((row.merchant_id.clone(), row.key_id.clone(), row.idempotency_key.clone()), (at, row));
     }
     if rows.is_empty() {
@@ -206,18 +244,19 @@ fn claim_idempotency(
     if rows.is_empty() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
 }
 
-fn idempotency_row(check: &CheckEntry, key: &str, request_hash: &[u8; 32]) -> IdempotencyRow {
+fn idempotency_row(check: &CheckEntry) -> Option<IdempotencyRow> {
+    let idempotency = check.idempotency.as_ref()?;
     let created_at = check.at.as_microsecond();
-    IdempotencyRow {
+    Some(IdempotencyRow {
         merchant_id: check.merchant.as_str().to_owned(),
         key_id: check.key.as_str().to_owned(),
         operation: CHECK_OPERATION.to_owned(),
-        idempotency_key: key.to_owned(),
-        request_hash: request_hash.to_vec(),
+        idempotency_key: idempotency.key.clone(),
+        request_hash: idempotency.request_hash.to_vec(),
         outcome: check.check.as_str().as_bytes().to_vec(),
         created_at,
         expires_at: created_at.saturating_add(i64::try_from(IDEMPOTENCY_WINDOW.as_micros()).unwrap_or(i64::MAX)),
-    }
+    })
 }
 
 fn replay_of(

@@ -20,7 +20,8 @@ use crate::foundation::subject::hex;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, Grant, LogOwner, Receipt};
 use crate::ledger::events::check::{CheckDecided, GrantMade};
-use crate::ledger::events::{Event, Nullable, StoredEvent, Text};
+use crate::ledger::events::{Event, Nullable, StoredEvent, Text, leaf_hash};
+use crate::ledger::store::GrantRow;
 
 /// The kind of a check's event.
 pub const KIND: &str = "check.decided";
@@ -103,7 +104,28 @@ pub(crate) fn leaf(
         kind: KIND,
         about: check.check.as_str().to_owned(),
         at: check.at,
+        hash: leaf_hash(&body),
         body,
+    })
+}
+
+/// The row of the grant that was made of a settled check, if one was.
+pub(crate) fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRow> {
+    let grant = settled.grant.as_ref()?;
+    let terms = check.grant.as_ref()?;
+    Some(GrantRow {
+        id: grant.id.as_str().to_owned(),
+        merchant_id: check.merchant.as_str().to_owned(),
+        perk_id: check.perk.as_str().to_owned(),
+        check_id: check.check.as_str().to_owned(),
+        kid: grant.kid.clone(),
+        claims: grant.claims.clone(),
+        audience: terms.claims.aud.clone(),
+        single_use: grant.single_use,
+        granted_at: check.at.as_microsecond(),
+        expires_at: grant.expires_at.as_microsecond(),
+        released_at: None,
+        voided_at: None,
     })
 }
 

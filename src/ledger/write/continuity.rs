@@ -11,10 +11,18 @@ use crate::database::guard::Depth;
 use crate::database::{AnyConnection, Database, DatabaseError, Mismatch};
 use crate::foundation::ids::LogId;
 use crate::ledger::entry::LogOwner;
-use crate::ledger::store::{LogRow, heads};
+use crate::ledger::store::{HeadVersion, LogRow, heads};
 
 /// Number of the signed heads that are looked for when the database's file was written to.
 const MARKS: usize = 64;
+
+/// A head as this process left it.
+#[derive(Debug, Clone)]
+pub(crate) struct LeftHead {
+    pub row: LogRow,
+    /// The row's version, if that is known: where it still has this one, nobody has moved the head since.
+    pub version: Option<String>,
+}
 
 /// A head as it was signed and committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +68,9 @@ type Marks = VecDeque<(u64, SignedHead)>;
 #[derive(Clone)]
 pub(crate) struct KnownLogs {
     ids: Arc<HashMap<LogOwner, LogId>>,
-    signed: Arc<HashMap<LogOwner, SignedHead>>,
+    signed: Arc<HashMap<LogOwner, LeftHead>>,
     /// Signed in the transaction that is open.
-    pending: Vec<(LogOwner, SignedHead)>,
+    pending: Vec<(LogOwner, LeftHead)>,
     marks: Arc<Mutex<Marks>>,
 }
 
@@ -102,7 +110,12 @@ impl KnownLogs {
 
     /// Checks that a log may be begun: none of this owner was signed here.
     pub(crate) fn check_absent(&self, owner: &LogOwner) -> Result<(), DatabaseError> {
-        self.signed.get(owner).map_or(Ok(()), |head| Err(head.missing()))
+        self.signed.get(owner).map_or(Ok(()), |head| Err(SignedHead::of(&head.row).missing()))
+    }
+
+    /// The owner's head as this process left it.
+    pub(crate) fn left(&self, owner: &LogOwner) -> Option<&LeftHead> {
+        self.signed.get(owner)
     }
 
     /// Checks that the owner's log as it stands, `row`, goes on from what was signed here.
@@ -112,19 +125,19 @@ impl KnownLogs {
         owner: &LogOwner,
         row: Option<&LogRow>,
     ) -> Result<(), DatabaseError> {
-        match (self.signed.get(owner), row) {
+        let Some(left) = self.signed.get(owner) else { return row.map(drop).ok_or(DatabaseError::NotFound) };
+        let head = SignedHead::of(&left.row);
+        match row {
             // Who appended meanwhile began from here: asked for the newest alone, as a database goes back as a whole.
-            (Some(head), Some(row)) if head.log == row.id && row.size > head.size && !self.is_newest(head) => Ok(()),
-            (Some(head), Some(row)) if head.log == row.id => head.is_continued_by(conn, row.size, &row.root),
-            (Some(head), _) => Err(head.missing()),
-            (None, Some(_)) => Ok(()),
-            (None, None) => Err(DatabaseError::NotFound),
+            Some(row) if head.log == row.id && row.size > head.size && !self.is_newest(&head) => Ok(()),
+            Some(row) if head.log == row.id => head.is_continued_by(conn, row.size, &row.root),
+            _ => Err(head.missing()),
         }
     }
 
     /// Checks that every log goes on from what was signed here. It asks for each: for a verdict, not for every batch.
     pub(crate) fn are_continued(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
-        for head in self.signed.values() {
+        for head in self.signed.values().map(|left| SignedHead::of(&left.row)) {
             let (size, root) = heads::find_head(conn, &head.log)?.ok_or_else(|| head.missing())?;
             head.is_continued_by(conn, size, &root)?;
         }
@@ -137,8 +150,16 @@ impl KnownLogs {
     }
 
     /// Notes what the open transaction signed.
-    pub(crate) fn sign(&mut self, owner: LogOwner, row: &LogRow) {
-        self.pending.push((owner, SignedHead::of(row)));
+    pub(crate) fn sign(&mut self, owner: LogOwner, head: LeftHead) {
+        self.pending.push((owner, head));
+    }
+
+    /// Notes the versions that the rows of signed heads came to have, by the ids of their logs.
+    pub(crate) fn note_versions(&mut self, versions: &[HeadVersion]) {
+        for (_, head) in &mut self.pending {
+            let version = versions.iter().find(|(log, _)| *log == head.row.id);
+            head.version = version.map(|(_, version)| version.clone());
+        }
     }
 
     /// Checks that the open transaction may be committed, as [`Database::about_to_commit`] has it. Where the newest
@@ -146,7 +167,7 @@ impl KnownLogs {
     pub(crate) fn about_to_commit(&self, database: &Database, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         let newest =
             self.marks.lock().unwrap_or_else(PoisonError::into_inner).back().map(|(_, newest)| newest.log.clone());
-        if newest.is_some_and(|newest| self.pending.iter().any(|(_, head)| head.log == newest)) {
+        if newest.is_some_and(|newest| self.pending.iter().any(|(_, head)| head.row.id == newest)) {
             database.has_known_schema(conn)
         } else {
             database.about_to_commit(conn)
@@ -159,7 +180,7 @@ impl KnownLogs {
         let signed = Arc::make_mut(&mut self.signed);
         for (owner, head) in self.pending.drain(..) {
             let number = marks.back().map_or(0, |(last, _)| last + 1);
-            marks.push_back((number, head.clone()));
+            marks.push_back((number, SignedHead::of(&head.row)));
             signed.insert(owner, head);
             if marks.len() > MARKS {
                 thin_out(&mut marks);

@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::CheckOutcome;
+use super::gathered::Reply;
+use super::known_subjects::KnownSubjects;
+use super::prepared::PreparedCheck;
+use super::subjects::Subject;
 use super::transaction::{Transaction, WorkStamp};
-use super::writer::{Job, Reply, Writer, WriterState};
+use super::writer::{Job, Writer, WriterState};
 use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::foundation::ids::EventId;
 use crate::ledger::LedgerError;
@@ -27,6 +31,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct WriterHandle {
     queue: mpsc::Sender<Job>,
     pub context: WriterContext,
+    subjects: KnownSubjects<Subject>,
     /// Closed when the writer's thread is over.
     running: watch::Receiver<()>,
     state: Arc<WriterState>,
@@ -48,13 +53,14 @@ impl WriterHandle {
     pub(crate) fn start(context: WriterContext, queue: usize, largest_batch: usize) -> std::io::Result<Self> {
         let (queue, receiver) = mpsc::channel(queue.max(1));
         let state = Arc::<WriterState>::default();
-        let writer = Writer::new(context.clone(), receiver, largest_batch.max(1), state.clone());
+        let subjects = KnownSubjects::new();
+        let writer = Writer::new(context.clone(), receiver, largest_batch.max(1), state.clone(), subjects.clone());
         let (ended, running) = watch::channel(());
         std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
             writer.run();
             drop(ended);
         })?;
-        Ok(Self { queue, context, running, state })
+        Ok(Self { queue, context, subjects, running, state })
     }
 
     /// Waits until the writer has emptied its queue and closed its connection. Holds no handle.
@@ -66,6 +72,7 @@ impl WriterHandle {
     /// Records a check, in a batch with whatever waits beside it.
     pub(crate) async fn check(&self, entry: CheckEntry) -> Result<CheckOutcome, LedgerError> {
         let until = entry.deadline + GRACE;
+        let entry = PreparedCheck::new(&self.context, &self.subjects, entry);
         self.submit(|reply| Job::Check(Box::new(entry), reply), until).await
     }
 

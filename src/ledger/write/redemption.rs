@@ -11,7 +11,7 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::subject::hex;
 use crate::ledger::entry::{Actor, LogOwner, RedeemEntry, Redeemed, Redemption};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
-use crate::ledger::events::{Event, Nullable};
+use crate::ledger::events::{Event, Nullable, leaf_hash};
 use crate::ledger::grants::claims;
 use crate::ledger::store::{self, GrantRow, RedemptionRow};
 use crate::tokens::TokenError;
@@ -135,6 +135,7 @@ impl Tokens {
             kind: KIND,
             about: entry.grant.as_str().to_owned(),
             at: entry.at,
+            hash: leaf_hash(&body),
             body,
         };
         spent.push(row.clone());

@@ -1,10 +1,12 @@
 //! From a keyed reference to the person's pseudonym, made at the first check.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use super::transaction::{Known, Transaction};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
-use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
+use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
 use crate::keyring::{Keyring, SubjectSecret};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::CheckEntry;
@@ -16,11 +18,12 @@ pub(crate) struct Subject {
     pub pseudonym: Pseudonym,
 }
 
-/// The subjects of a batch.
-pub(crate) type Subjects = HashMap<(MerchantId, SubjectRefs), Subject>;
-
-/// The people looked for: the handle, and when it was first asked about, in microseconds.
-type Wanted<'a> = BTreeMap<SubjectRefs, (&'a SubjectHandle, i64)>;
+/// The subjects of a batch, in the order of its checks, and the rows of those who are new.
+pub(crate) struct Found {
+    pub subjects: Vec<Arc<Subject>>,
+    /// Sorted; not in the table yet.
+    pub new: Vec<SubjectRow>,
+}
 
 /// The check's subject if it is known, or one made up for a question that records nothing.
 pub(crate) fn guess(
@@ -28,14 +31,12 @@ pub(crate) fn guess(
     context: &WriterContext,
     check: &CheckEntry,
 ) -> Result<Subject, DatabaseError> {
-    let mut wanted = BTreeMap::from([(check.subject, (&check.handle, 0))]);
-    let mut subjects = HashMap::new();
-    load(conn, context, &check.merchant, &mut wanted, &mut subjects)?;
-    Ok(subjects.into_values().next().unwrap_or_else(|| {
-        let (secret, _) = context.keyring.new_subject(&check.merchant, &check.subject.current, &check.handle);
-        let pseudonym = secret.pseudonym(&check.merchant);
-        Subject { secret, pseudonym }
-    }))
+    if let Some(known) = load(conn, context, &[check])?.remove(&check.subject) {
+        return Ok(known);
+    }
+    let (secret, _) = context.keyring.new_subject(&check.merchant, &check.subject.current, &check.handle);
+    let pseudonym = secret.pseudonym(&check.merchant);
+    Ok(Subject { secret, pseudonym })
 }
 
 /// The person that a merchant's events call by this pseudonym, unless they have been erased.
@@ -61,68 +62,90 @@ fn opened(keyring: &Keyring, merchant: &MerchantId, row: &SubjectRow) -> Result<
 }
 
 /// Finds the batch's subjects and makes those that are new.
-pub(crate) fn resolve(
-    conn: &mut AnyConnection,
-    context: &WriterContext,
-    checks: &[&CheckEntry],
-) -> Result<Subjects, DatabaseError> {
-    let mut by_merchant: BTreeMap<&MerchantId, Wanted<'_>> = BTreeMap::new();
-    for check in checks {
-        let at = check.at.as_microsecond();
-        let wanted = by_merchant.entry(&check.merchant).or_default();
-        let (_, first) = wanted.entry(check.subject).or_insert((&check.handle, at));
-        *first = at.min(*first);
+pub(crate) fn resolve(tx: &mut Transaction<'_>, checks: &[&CheckEntry]) -> Result<Vec<Arc<Subject>>, DatabaseError> {
+    let found = find_or_make(tx.conn, tx.context, tx.known, checks)?;
+    if found.new.is_empty() || store::insert_subjects(tx.conn, &found.new)? == found.new.len() {
+        return Ok(found.subjects);
     }
-    let mut subjects = HashMap::new();
-    for (merchant, mut wanted) in by_merchant {
-        load(conn, context, merchant, &mut wanted, &mut subjects)?;
-        if wanted.is_empty() {
-            continue;
-        }
-        // Of one that was written in two ways, one row.
-        let mut new: BTreeMap<SubjectRef, (&SubjectHandle, i64)> = BTreeMap::new();
-        for (subject, (handle, at)) in &wanted {
-            let (_, first) = new.entry(subject.current).or_insert((handle, *at));
-            *first = (*at).min(*first);
-        }
-        let mut rows = Vec::with_capacity(new.len());
-        for (subject_ref, (handle, at)) in &new {
-            let (secret, sealed) = context.keyring.new_subject(merchant, subject_ref, handle);
-            rows.push(SubjectRow {
-                merchant_id: merchant.as_str().to_owned(),
-                subject_ref: subject_ref.0.to_vec(),
-                pseudonym: secret.pseudonym(merchant).as_str().to_owned(),
-                sealed,
-                created_at: *at,
-            });
-        }
-        store::insert_subjects(conn, &rows)?;
-        // Another replica may have been first: what stands in the table is the truth.
-        load(conn, context, merchant, &mut wanted, &mut subjects)?;
-        if !wanted.is_empty() {
-            // Whom another replica had made is erased again already: make them again.
-            return Err(DatabaseError::Conflict);
-        }
-    }
-    Ok(subjects)
+    // Another replica was first: what stands in the table is the truth.
+    tx.known.subjects.leave_out();
+    let again = find_or_make(tx.conn, tx.context, tx.known, checks)?;
+    // Whom it had made is erased again already: make them again.
+    if again.new.is_empty() { Ok(again.subjects) } else { Err(DatabaseError::Conflict) }
 }
 
-/// Takes those that are known off `wanted`: by the form of the handle, or else by the form that an earlier
-/// build gave it, whose row goes on being the person's, with all that limits have counted.
+/// Finds the batch's subjects: those who are remembered, then those who are in the table. Makes the others, whose rows
+/// the caller writes.
+pub(crate) fn find_or_make(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    known: &mut Known,
+    checks: &[&CheckEntry],
+) -> Result<Found, DatabaseError> {
+    let remembered = known.subjects.find_all(checks.iter().map(|check| &check.subject));
+    let missing = checks.iter().zip(&remembered).filter(|(_, known)| known.is_none());
+    let missing: Vec<&CheckEntry> = missing.map(|(check, _)| *check).collect();
+    let mut met: HashMap<SubjectRefs, Arc<Subject>> = HashMap::new();
+    let mut new: BTreeMap<(&str, SubjectRef), (SubjectRow, Arc<Subject>)> = BTreeMap::new();
+    if !missing.is_empty() {
+        let loaded = load(conn, context, &missing)?;
+        met.extend(loaded.into_iter().map(|(subject, it)| (subject, Arc::new(it))));
+        for check in &missing {
+            if !met.contains_key(&check.subject) {
+                // Of one that was written in two ways, one row.
+                let place = new.entry((check.merchant.as_str(), check.subject.current));
+                let (row, subject) = place.or_insert_with(|| make(context, check));
+                row.created_at = row.created_at.min(check.at.as_microsecond());
+                met.insert(check.subject, subject.clone());
+            }
+        }
+    }
+    let mut subjects = Vec::with_capacity(checks.len());
+    for (check, remembered) in checks.iter().zip(remembered) {
+        let subject = remembered.or_else(|| met.get(&check.subject).cloned());
+        subjects.push(subject.ok_or(DatabaseError::NotFound)?);
+    }
+    for (subject, it) in met {
+        known.subjects.meet(subject, it);
+    }
+    Ok(Found { subjects, new: new.into_values().map(|(row, _)| row).collect() })
+}
+
+fn make(context: &WriterContext, check: &CheckEntry) -> (SubjectRow, Arc<Subject>) {
+    let (merchant, subject_ref) = (&check.merchant, check.subject.current);
+    let (secret, sealed) = context.keyring.new_subject(merchant, &subject_ref, &check.handle);
+    let pseudonym = secret.pseudonym(merchant);
+    let row = SubjectRow {
+        merchant_id: merchant.as_str().to_owned(),
+        subject_ref: subject_ref.0.to_vec(),
+        pseudonym: pseudonym.as_str().to_owned(),
+        sealed,
+        created_at: check.at.as_microsecond(),
+    };
+    (row, Arc::new(Subject { secret, pseudonym }))
+}
+
+/// Those of the checks' subjects who are in the table: by the form of the handle, or else by the form that an earlier
+/// build gave it, whose row goes on being the person's, with all that limits have counted. A reference is one
+/// merchant's.
 fn load(
     conn: &mut AnyConnection,
     context: &WriterContext,
-    merchant: &MerchantId,
-    wanted: &mut Wanted<'_>,
-    subjects: &mut Subjects,
-) -> Result<(), DatabaseError> {
-    let refs: Vec<Vec<u8>> = wanted.keys().flat_map(SubjectRefs::in_order).map(|r| r.0.to_vec()).collect();
-    let rows = store::list_subjects(conn, merchant, &refs)?;
+    checks: &[&CheckEntry],
+) -> Result<HashMap<SubjectRefs, Subject>, DatabaseError> {
+    let forms = checks.iter().flat_map(|check| check.subject.in_order().map(|form| (check.merchant.as_str(), form)));
+    let forms: Vec<(&str, SubjectRef)> = forms.collect();
+    let wanted: Vec<(&str, &[u8])> = forms.iter().map(|(merchant, form)| (*merchant, form.0.as_slice())).collect();
+    let rows = store::list_subjects(conn, &wanted)?;
     let rows: HashMap<&[u8], &SubjectRow> = rows.iter().map(|row| (row.subject_ref.as_slice(), row)).collect();
-    for subject in wanted.keys().copied().collect::<Vec<_>>() {
-        let Some(row) = subject.in_order().find_map(|reference| rows.get(reference.0.as_slice())) else { continue };
-        wanted.remove(&subject);
-        subjects.insert((merchant.clone(), subject), opened(&context.keyring, merchant, row)?.1);
+    let mut loaded = HashMap::new();
+    for check in checks {
+        let row = check.subject.in_order().find_map(|form| rows.get(form.0.as_slice()));
+        if let Some(row) = row
+            && !loaded.contains_key(&check.subject)
+        {
+            loaded.insert(check.subject, opened(&context.keyring, &check.merchant, row)?.1);
+        }
     }
-    Ok(())
+    Ok(loaded)
 }

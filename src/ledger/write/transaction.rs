@@ -3,18 +3,27 @@
 use jiff::Timestamp;
 
 use super::append::{self, KnownLogs, Leaf};
-use super::subjects;
+use super::known_subjects::KnownSubjects;
+use super::subjects::{self, Subject};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::EventId;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{EventDraft, LogOwner, Receipt};
-use crate::ledger::events::Event;
+use crate::ledger::events::{Event, leaf_hash};
+
+/// All that the writer remembers from one transaction to the next. A transaction works on a copy, which takes the place
+/// of the original once it is committed.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub logs: KnownLogs,
+    pub subjects: KnownSubjects<Subject>,
+}
 
 /// The handle that the work reads and writes with. All of the work is committed, or none of it.
 pub(crate) struct Transaction<'a> {
     pub conn: &'a mut AnyConnection,
     pub context: &'a WriterContext,
-    pub logs: &'a mut KnownLogs,
+    pub known: &'a mut Known,
 }
 
 /// When the writer came to a piece of work, and the event by which it is found again when the connection breaks
@@ -28,7 +37,7 @@ pub(crate) struct WorkStamp {
 impl Transaction<'_> {
     /// Appends the leaves to their logs, in this order; the last step of every transaction, as it locks the heads.
     pub(crate) fn append(&mut self, leaves: Vec<Leaf>) -> Result<Vec<Receipt>, DatabaseError> {
-        append::append(self.conn, self.context, self.logs, leaves)
+        append::append(self, leaves, Vec::new())
     }
 
     /// Appends the events of an administrative write.
@@ -73,6 +82,6 @@ impl Transaction<'_> {
             sealed: sealed.as_deref(),
         }
         .to_body();
-        Ok(Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, body })
+        Ok(Leaf { log: draft.log, id, kind: draft.kind, about: draft.about, at, hash: leaf_hash(&body), body })
     }
 }

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::append::KnownLogs;
-use super::batch::{self, CheckOutcome, Outcomes};
+use super::at_once::Detour;
+use super::batch::{self, CheckOutcome};
+use super::gathered::{Batch, Reply};
+use super::known_subjects::KnownSubjects;
 use super::near_full::NearFull;
-use super::transaction::{Transaction, WorkStamp};
+use super::prepared::PreparedCheck;
+use super::subjects::Subject;
+use super::transaction::{Known, Transaction, WorkStamp};
 use crate::database::followed::lock_epoch;
 use crate::database::session::{Session, Unfinished};
 use crate::database::{Abort, AnyConnection, DatabaseError};
@@ -19,72 +24,16 @@ use crate::foundation::ids::EventId;
 use crate::keyring::EPOCH;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, RedeemEntry, Redeemed};
-use crate::ledger::{LedgerError, store};
+use crate::ledger::store;
 use crate::telemetry::{Outage, meters};
-
-/// The channel of the answer that a caller waits for.
-pub(crate) type Reply<T, E = LedgerError> = oneshot::Sender<Result<T, E>>;
 
 /// The work that the writer is asked to do, with the caller that waits for it.
 pub(crate) enum Job {
     /// Together with whatever waits beside it.
-    Check(Box<CheckEntry>, Reply<CheckOutcome>),
+    Check(Box<PreparedCheck>, Reply<CheckOutcome>),
     Redeem(Box<RedeemEntry>, Reply<Redeemed>),
     /// In a transaction of its own.
     Alone(Box<dyn FnOnce(&mut Writer) + Send>),
-}
-
-/// The entries that one transaction records, with the caller that waits for each.
-#[derive(Default)]
-struct Batch {
-    checks: Vec<(Arc<CheckEntry>, Reply<CheckOutcome>)>,
-    redemptions: Vec<(Arc<RedeemEntry>, Reply<Redeemed>)>,
-}
-
-impl Batch {
-    fn len(&self) -> usize {
-        self.checks.len() + self.redemptions.len()
-    }
-
-    /// Those for which nobody waits any more are answered and left out.
-    fn leave_out_late(&mut self, now: Instant) {
-        for (_, reply) in self.checks.extract_if(.., |(it, reply)| it.deadline <= now || reply.is_closed()) {
-            let _ = reply.send(Err(LedgerError::Busy));
-        }
-        for (_, reply) in self.redemptions.extract_if(.., |(it, reply)| it.deadline <= now || reply.is_closed()) {
-            let _ = reply.send(Err(LedgerError::Busy));
-        }
-    }
-
-    /// The ids of the events that it may write: replays write none, so any of them tells.
-    fn event_ids(&self) -> Vec<String> {
-        let checks = self.checks.iter().map(|(it, _)| &it.event);
-        let events = checks.chain(self.redemptions.iter().map(|(it, _)| &it.event));
-        events.map(|event| event.as_str().to_owned()).collect()
-    }
-
-    fn one_by_one(self) -> impl Iterator<Item = Self> {
-        let checks = self.checks.into_iter().map(|it| Self { checks: vec![it], ..Self::default() });
-        checks.chain(self.redemptions.into_iter().map(|it| Self { redemptions: vec![it], ..Self::default() }))
-    }
-
-    fn fail(self, error: &DatabaseError) {
-        for (_, reply) in self.checks {
-            let _ = reply.send(Err(LedgerError::from(error)));
-        }
-        for (_, reply) in self.redemptions {
-            let _ = reply.send(Err(LedgerError::from(error)));
-        }
-    }
-
-    fn answer(self, recorded: Outcomes) {
-        for ((_, reply), outcome) in self.checks.into_iter().zip(recorded.checks) {
-            let _ = reply.send(Ok(outcome));
-        }
-        for ((_, reply), outcome) in self.redemptions.into_iter().zip(recorded.redemptions) {
-            let _ = reply.send(Ok(outcome));
-        }
-    }
 }
 
 /// The state of the writer, as its handles see it.
@@ -97,13 +46,15 @@ pub(crate) struct WriterState {
 
 /// The one writer of a process.
 pub(crate) struct Writer {
-    context: WriterContext,
+    pub(super) context: WriterContext,
     queue: mpsc::Receiver<Job>,
     largest_batch: usize,
     /// Taken from the queue, but not part of the batch that was gathered.
     carried: VecDeque<Job>,
-    session: Session,
-    logs: KnownLogs,
+    pub(super) session: Session,
+    pub(super) known: Known,
+    /// How many batches go the long way before one is recorded at once again.
+    pub(super) detour: Detour,
     seen: Arc<WriterState>,
     outage: Outage,
 }
@@ -117,12 +68,14 @@ impl Writer {
         queue: mpsc::Receiver<Job>,
         largest_batch: usize,
         seen: Arc<WriterState>,
+        subjects: KnownSubjects<Subject>,
     ) -> Self {
         let session = Session::new(context.database.clone());
         let outage = Outage::new("the ledger can't record", "the ledger records again");
-        let logs = KnownLogs::new();
-        context.database.find_with(logs.finder());
-        Self { context, queue, largest_batch, carried: VecDeque::new(), session, logs, seen, outage }
+        let known = Known { logs: KnownLogs::new(), subjects };
+        context.database.find_with(known.logs.finder());
+        let detour = Detour::default();
+        Self { context, queue, largest_batch, carried: VecDeque::new(), session, known, detour, seen, outage }
     }
 
     /// Works until every handle is dropped and the queue is empty.
@@ -191,16 +144,20 @@ impl Writer {
             if batch.len() == 0 {
                 return;
             }
-            let checks: Vec<Arc<CheckEntry>> = batch.checks.iter().map(|(it, _)| it.clone()).collect();
+            let checks: Vec<Arc<PreparedCheck>> = batch.checks.iter().map(|(it, _)| it.clone()).collect();
             let redemptions: Vec<Arc<RedeemEntry>> = batch.redemptions.iter().map(|(it, _)| it.clone()).collect();
             let work = move |tx: &mut Transaction<'_>| {
-                let checks: Vec<&CheckEntry> = checks.iter().map(Arc::as_ref).collect();
+                let checks: Vec<&PreparedCheck> = checks.iter().map(Arc::as_ref).collect();
                 let redemptions: Vec<&RedeemEntry> = redemptions.iter().map(Arc::as_ref).collect();
                 batch::record(tx, &checks, &redemptions).map_err(Abort::<Infallible>::Database)
             };
-            let error = match self.attempt(work, &batch.event_ids()) {
+            let recorded = match self.record_at_once(&batch) {
+                Some(recorded) => recorded,
+                None => self.attempt(work, &batch.event_ids()),
+            };
+            let error = match recorded {
                 Ok(outcomes) => {
-                    let checks = batch.checks.iter().map(|(check, _)| check.as_ref());
+                    let checks = batch.checks.iter().map(|(check, _)| &***check);
                     self.seen.near_full.note(checks.zip(&outcomes.checks));
                     return batch.answer(outcomes);
                 }
@@ -250,8 +207,14 @@ impl Writer {
     {
         let began = Instant::now();
         let result = self.transact(f, markers);
+        self.note(began, &result);
+        result
+    }
+
+    /// Notes how a transaction went that was begun at `began`.
+    pub(super) fn note<T, E>(&mut self, began: Instant, result: &Result<T, Abort<E>>) {
         meters().ledger_commit.record(began.elapsed());
-        match &result {
+        match result {
             Err(Abort::Database(error)) if !error.is_about_the_data() => {
                 self.seen.failing.store(true, Ordering::Relaxed);
                 self.outage.failed(error);
@@ -261,7 +224,6 @@ impl Writer {
                 self.outage.succeeded();
             }
         }
-        result
     }
 
     fn transact<T, E>(
@@ -276,43 +238,63 @@ impl Writer {
         let database = self.context.database.clone();
         database.inspect()?;
         let turn = database.turn(true);
-        // What the transaction learns of logs comes back only with its commit: a log made in one that fails is
-        // lost with it.
-        let (context, mut logs, guarded) = (self.context.clone(), self.logs.clone(), database.clone());
+        // What the transaction learns comes back only with its commit: a log made in one that fails is lost with it.
+        let (context, mut known, guarded) = (self.context.clone(), self.known.clone(), database.clone());
         let work = move |conn: &mut AnyConnection| {
-            let value = f(&mut Transaction { conn, context: &context, logs: &mut logs })?;
-            logs.about_to_commit(&guarded, conn)?;
-            Ok((value, logs))
+            let value = f(&mut Transaction { conn, context: &context, known: &mut known })?;
+            known.logs.about_to_commit(&guarded, conn)?;
+            Ok((value, known))
         };
-        let (value, logs) = match self.session.transaction(self.context.transaction_patience(), work) {
+        let (value, known) = match self.session.transaction(self.context.transaction_patience(), work) {
             Ok(done) => done,
-            Err(Unfinished::Aborted(Abort::Database(DatabaseError::Mismatch(mismatch)))) => {
-                return Err(Abort::Database(database.judge(mismatch, |conn| self.logs.are_continued(conn))));
-            }
-            Err(Unfinished::Aborted(abort)) => return Err(abort),
+            Err(Unfinished::Aborted(abort)) => return Err(self.judged(abort)),
             Err(Unfinished::InDoubt(done, error)) => {
                 drop(turn);
-                tracing::debug!(%error, "the connection failed during a commit: asking whether it took");
-                match self.took(markers) {
-                    Ok(true) => done,
-                    Ok(false) => return Err(Abort::Database(error)),
-                    Err(silence) => {
-                        tracing::debug!(error = %silence, "nobody can say whether the commit took");
-                        return Err(Abort::Database(DatabaseError::InDoubt));
-                    }
-                }
+                self.if_it_took(done, error, markers)?
             }
         };
-        self.logs = logs;
-        self.logs.keep();
-        database.committed()?;
+        self.committed(known)?;
         Ok(value)
+    }
+
+    /// The error of a transaction that kept nothing: a mismatch is for good only if the logs say so, too.
+    pub(super) fn judged<E>(&self, abort: Abort<E>) -> Abort<E> {
+        let Abort::Database(DatabaseError::Mismatch(mismatch)) = abort else { return abort };
+        let logs = &self.known.logs;
+        Abort::Database(self.context.database.judge(mismatch, |conn| logs.are_continued(conn)))
+    }
+
+    /// Takes over what a committed transaction has learned.
+    pub(super) fn committed(&mut self, known: Known) -> Result<(), DatabaseError> {
+        self.known = known;
+        self.known.logs.keep();
+        self.known.subjects.keep(Instant::now());
+        self.context.database.committed()
+    }
+
+    /// `done`, if the commit that was cut off by `error` took.
+    pub(super) fn if_it_took<T>(
+        &mut self,
+        done: T,
+        error: DatabaseError,
+        markers: &[String],
+    ) -> Result<T, DatabaseError> {
+        tracing::debug!(%error, "the connection failed during a commit: asking whether it took");
+        match self.took(markers) {
+            Ok(true) => Ok(done),
+            Ok(false) => Err(error),
+            Err(silence) => {
+                tracing::debug!(error = %silence, "nobody can say whether the commit took");
+                Err(DatabaseError::InDoubt)
+            }
+        }
     }
 
     /// Tells whether a transaction whose commit was cut off is in the database. The old server process
     /// may still be committing: it holds the log heads until it is done, so they are locked first;
     /// a look without the lock could say no to what appears a moment later. A head that it made itself
-    /// can't be seen to be locked, but then it holds the epoch of the keys, which new logs move on.
+    /// can't be seen to be locked, but then it holds the epoch of the keys, which new logs move on. A single statement
+    /// may not even have begun, and holds nothing: the heads' rows get new versions, which it doesn't expect.
     fn took(&mut self, markers: &[String]) -> Result<bool, DatabaseError> {
         let database = self.context.database.clone();
         let _turn = database.turn(true);
@@ -320,11 +302,16 @@ impl Writer {
         let look = move |conn: &mut AnyConnection| {
             lock_epoch(conn, EPOCH)?;
             store::lock_every_log(conn)?;
-            Ok::<_, Abort<Infallible>>(store::any_event_exists(conn, &markers)?)
+            let found = store::any_event_exists(conn, &markers)?;
+            if !found {
+                store::touch_every_log(conn)?;
+            }
+            Ok::<_, Abort<Infallible>>(found)
         };
         match self.session.transaction(self.context.transaction_patience(), look) {
-            // It only read.
-            Ok(found) | Err(Unfinished::InDoubt(found, _)) => Ok(found),
+            Ok(found) | Err(Unfinished::InDoubt(found @ true, _)) => Ok(found),
+            // What was sent may still come.
+            Err(Unfinished::InDoubt(false, error)) => Err(error),
             Err(Unfinished::Aborted(abort)) => Err(abort.into_database_error()),
         }
     }

@@ -1,5 +1,6 @@
 //! The ledger's promises, from outside.
 
+mod at_once;
 mod crash;
 pub(crate) mod degrade;
 mod erasing;

@@ -11,7 +11,7 @@ use perkgate::ledger::LedgerError;
 use perkgate::ledger::entry::{EventDraft, LogOwner};
 use perkgate::ledger::events::WrittenFacts;
 use perkgate::ledger::read::proof;
-use perkgate::ledger::store::{EventRow, LogRow, SubtreeRow, insert_events, insert_log, put_subtrees};
+use perkgate::ledger::store::{BatchRows, EventRow, LogRow, SubtreeRow, insert_log, put_subtrees, record_batch};
 use perkgate::ledger::write::subtrees::fill_missing;
 use perkgate::on_either;
 use perkgate::tlog::merkle::{Frontier, Hash, leaf_hash, verify_consistency, verify_inclusion};
@@ -133,7 +133,8 @@ async fn a_log_from_before_is_filled_in_and_its_proofs_are_right_before_that_too
                     body: None,
                 };
                 let all: Vec<EventRow> = old.iter().enumerate().map(event).collect();
-                all.chunks(1000).try_for_each(|chunk| insert_events(conn, chunk).map(drop))
+                let rows = BatchRows { events: all, ..BatchRows::default() };
+                record_batch(conn, &rows).map(drop)
             })
             .unwrap();
         let check = |sizes: &[usize]| {

@@ -68,7 +68,8 @@ impl Proxy {
         self.state.1.notify_all();
     }
 
-    /// For the next `COMMIT`, and for the connection that it is sent on.
+    /// For the next commit, and for the connection that it is sent on: a `COMMIT`, or the one statement that is a
+    /// transaction by itself.
     pub(crate) fn next_commit(&self, commit: Commit) {
         self.state.0.lock().unwrap().commit = Some(commit);
     }
@@ -87,6 +88,37 @@ impl Drop for Proxy {
     }
 }
 
+/// What a client has said of transactions so far.
+#[derive(Default)]
+struct Spoken {
+    in_transaction: bool,
+    /// The name of the prepared statement that records a batch.
+    recording: Option<Vec<u8>>,
+}
+
+impl Spoken {
+    /// Listens to the next piece, and tells whether it commits something.
+    fn commits_with(&mut self, piece: &[u8]) -> bool {
+        let find = |words: &[u8]| piece.windows(words.len()).position(|here| here == words);
+        if find(b"BEGIN ISOLATION").is_some() {
+            self.in_transaction = true;
+        }
+        if find(b"COMMIT\0").is_some() || find(b"ROLLBACK\0").is_some() {
+            self.in_transaction = false;
+            return find(b"COMMIT\0").is_some();
+        }
+        // Prepared first, by a name, and executed by that.
+        if let Some(text) = find(b"WITH claimed AS (INSERT") {
+            let before = &piece[..text - 1];
+            let name =
+                before.windows(9).rposition(|here| here == b"__diesel_").expect("a prepared statement has a name");
+            self.recording = Some([&before[name..], b"\0"].concat());
+            return false;
+        }
+        !self.in_transaction && self.recording.as_deref().is_some_and(|name| find(name).is_some())
+    }
+}
+
 fn forward(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -95,6 +127,7 @@ fn forward(
     commits: Option<&AtomicUsize>,
 ) {
     let mut bytes = vec![0; 65_536];
+    let mut spoken = Spoken::default();
     while let Ok(read) = from.read(&mut bytes) {
         if read == 0 {
             break;
@@ -105,7 +138,7 @@ fn forward(
         let mut is_cut = cut.lock().unwrap();
         if let Some(lost) = commits
             && !*is_cut
-            && piece.windows(7).any(|word| word == b"COMMIT\0")
+            && spoken.commits_with(piece)
             && let Some(commit) = held.commit.take_if(|commit| *commit != Commit::Passes)
         {
             lost.fetch_add(1, Ordering::SeqCst);

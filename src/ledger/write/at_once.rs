@@ -1,0 +1,128 @@
+//! Recording a batch in one statement, which is its own commit (PostgreSQL).
+//!
+//! A transaction is seven round trips, and the heads are locked for four of them. What needs no lock before it is decided
+//! needs one: the events are placed behind the heads as this process left them, and the statement writes them only
+//! if that is so (`store::record_at_once`). When another replica has appended meanwhile it writes nothing, and the batch is
+//! recorded in a transaction. SQLite has no round trips.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::batch::{self, Outcomes};
+use super::gathered::Batch;
+use super::prepared::{PreparedCheck, needs_no_lock};
+use super::writer::Writer;
+use crate::database::session::Unfinished;
+use crate::database::{Abort, AnyConnection, Backend, DatabaseError};
+use crate::ledger::store::{self, BatchRows};
+
+/// The way round after a batch that could not be recorded at once: twice as many batches go in transactions as the time
+/// before, so that a process that others keep overtaking begins with the transaction.
+#[derive(Default)]
+pub(super) struct Detour {
+    left: u32,
+    length: u32,
+}
+
+impl Detour {
+    const LONGEST: u32 = 64;
+
+    fn is_over(&mut self) -> bool {
+        let is_over = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        is_over
+    }
+
+    fn begin(&mut self) {
+        // The batch itself is the first.
+        self.left = self.length;
+        self.length = (self.length * 2).clamp(1, Self::LONGEST);
+    }
+
+    const fn end(&mut self) {
+        self.length = 0;
+    }
+}
+
+impl Writer {
+    /// Records the batch in one statement, where that can be: on PostgreSQL, if nothing in it needs a lock, and the heads
+    /// are as this process left them. None where it can't, or was tried in vain: in a transaction then.
+    pub(super) fn record_at_once(&mut self, batch: &Batch) -> Option<Result<Outcomes, Abort<Infallible>>> {
+        let database = self.context.database.clone();
+        let is_simple = batch.redemptions.is_empty() && batch.checks.iter().all(|(check, _)| needs_no_lock(check));
+        if database.backend() != Backend::Postgres || !is_simple || !self.detour.is_over() {
+            return None;
+        }
+        let began = Instant::now();
+        let result = self.send_at_once(batch);
+        match result {
+            Ok(None) => None,
+            // A head has moved, somebody holds a key or has made a person, or the schema has changed.
+            Err(Abort::Database(DatabaseError::Constraint(_) | DatabaseError::Duplicate(_))) => {
+                self.detour.begin();
+                None
+            }
+            Ok(Some(outcomes)) => {
+                self.detour.end();
+                let result = Ok(outcomes);
+                self.note(began, &result);
+                Some(result)
+            }
+            Err(abort) => {
+                let result = Err(abort);
+                self.note(began, &result);
+                Some(result)
+            }
+        }
+    }
+
+    fn send_at_once(&mut self, batch: &Batch) -> Result<Option<Outcomes>, Abort<Infallible>> {
+        let database = self.context.database.clone();
+        database.inspect()?;
+        let (context, mut known) = (self.context.clone(), self.known.clone());
+        let checks: Vec<Arc<PreparedCheck>> = batch.checks.iter().map(|(it, _)| it.clone()).collect();
+        let work = move |conn: &mut AnyConnection| {
+            let checks: Vec<&PreparedCheck> = checks.iter().map(Arc::as_ref).collect();
+            let placed = batch::record_at_once(conn, &context, &mut known, &checks)?;
+            let (rows, outcomes) = placed.ok_or(Abort::Refused(()))?;
+            Ok(((outcomes, known), rows))
+        };
+        let send = |conn: &mut AnyConnection, rows: BatchRows| store::record_at_once(conn, &rows);
+        let patience = self.context.transaction_patience();
+        let (outcomes, known) = match self.session.at_once(patience, work, send) {
+            Ok(((outcomes, mut known), versions)) => {
+                known.logs.note_versions(&versions);
+                (outcomes, known)
+            }
+            Err(Unfinished::Aborted(Abort::Refused(()))) => return Ok(None),
+            Err(Unfinished::Aborted(Abort::Database(error))) => return Err(self.judged(Abort::Database(error))),
+            Err(Unfinished::InDoubt(done, error)) => self.if_it_took(done, error, &batch.event_ids())?,
+        };
+        self.committed(known)?;
+        Ok(Some(outcomes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches_until_it_is_over(detour: &mut Detour) -> usize {
+        (0..).take_while(|_| !detour.is_over()).count()
+    }
+
+    #[test]
+    fn who_keeps_losing_goes_round_for_longer_each_time_and_who_wins_at_once_again() {
+        let mut detour = Detour::default();
+        let mut lengths = Vec::new();
+        for _ in 0..10 {
+            detour.begin();
+            lengths.push(batches_until_it_is_over(&mut detour));
+        }
+        assert_eq!(lengths, [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        detour.end();
+        detour.begin();
+        assert_eq!(batches_until_it_is_over(&mut detour), 0);
+    }
+}

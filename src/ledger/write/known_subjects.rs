@@ -1,0 +1,192 @@
+//! The people whom the writer has met lately: their secrets, opened, so that the next check about one of them reads
+//! nothing. Only batches use it; whatever is read back, previewed or replayed asks the database.
+//!
+//! A person who is erased must not be remembered. Every erasure appends to its merchant's log, whichever process does it,
+//! so the head says whether there was one: `append.rs` looks at what others appended since this process's last commit, in
+//! the transaction that relies on what is remembered here. So nobody is remembered before this process has signed
+//! a head of their merchant's log, and everybody is forgotten at the first erasure, this process's own too.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::foundation::subject::{SubjectRef, SubjectRefs};
+
+/// Nobody is remembered for longer than twice this.
+const GENERATION: Duration = Duration::from_secs(30);
+
+/// At most twice as many people are remembered: some 50 MB.
+const MOST: usize = 65_536;
+
+/// The people of one generation, each with the older form of the handle that they were asked for with.
+type Generation<T> = HashMap<SubjectRef, (Option<SubjectRef>, Arc<T>)>;
+
+/// Two generations: the older one is forgotten as a whole, which needs no order among the people.
+struct Remembered<T> {
+    young: Generation<T>,
+    old: Generation<T>,
+    since: Instant,
+}
+
+impl<T> Remembered<T> {
+    fn find(&self, subject: &SubjectRefs) -> Option<Arc<T>> {
+        let (former, known) = self.young.get(&subject.current).or_else(|| self.old.get(&subject.current))?;
+        (*former == subject.former).then(|| known.clone())
+    }
+
+    fn insert(&mut self, subject: SubjectRefs, known: Arc<T>) {
+        if self.young.len() >= MOST {
+            self.age();
+        }
+        // Whoever stands there by another form of the handle may be another person.
+        self.old.remove(&subject.current);
+        self.young.insert(subject.current, (subject.former, known));
+    }
+
+    fn age(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+        self.since = Instant::now();
+    }
+
+    fn age_at(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.since);
+        if age >= GENERATION {
+            if age >= GENERATION * 2 {
+                self.young.clear();
+            }
+            self.age();
+            self.since = now;
+        }
+    }
+}
+
+/// The memory of the writer, of people as `T`. A transaction works on a copy: whom it meets is remembered once it is committed.
+pub(crate) struct KnownSubjects<T> {
+    remembered: Arc<Mutex<Remembered<T>>>,
+    met: Vec<(SubjectRefs, Arc<T>)>,
+    /// True if the open transaction took someone from memory.
+    is_relied_on: bool,
+}
+
+impl<T> Clone for KnownSubjects<T> {
+    fn clone(&self) -> Self {
+        Self { remembered: self.remembered.clone(), met: self.met.clone(), is_relied_on: self.is_relied_on }
+    }
+}
+
+impl<T> KnownSubjects<T> {
+    pub(crate) fn new() -> Self {
+        let remembered = Remembered { young: HashMap::new(), old: HashMap::new(), since: Instant::now() };
+        Self { remembered: Arc::new(Mutex::new(remembered)), met: Vec::new(), is_relied_on: false }
+    }
+
+    /// The person, if they are remembered; for whoever relies on nothing that this says.
+    pub(crate) fn find(&self, wanted: &SubjectRefs) -> Option<Arc<T>> {
+        self.lock().find(wanted)
+    }
+
+    /// For each of `wanted` the person, if they are remembered.
+    pub(crate) fn find_all<'a>(&mut self, wanted: impl Iterator<Item = &'a SubjectRefs>) -> Vec<Option<Arc<T>>> {
+        let remembered = self.lock();
+        let found: Vec<_> = wanted.map(|subject| remembered.find(subject)).collect();
+        drop(remembered);
+        self.is_relied_on |= found.iter().any(Option::is_some);
+        found
+    }
+
+    /// Tells whether the open transaction took someone from memory.
+    pub(crate) const fn is_relied_on(&self) -> bool {
+        self.is_relied_on
+    }
+
+    /// Notes a person of the open transaction, who was read in it or made by it.
+    pub(crate) fn meet(&mut self, subject: SubjectRefs, known: Arc<T>) {
+        self.met.push((subject, known));
+    }
+
+    /// Leaves out whom the open transaction met: nothing proves that they were not erased since they were read.
+    pub(crate) fn leave_out(&mut self) {
+        self.met.clear();
+    }
+
+    /// Forgets everybody: someone was erased.
+    pub(crate) fn forget(&mut self) {
+        self.met.clear();
+        let mut remembered = self.lock();
+        remembered.young = HashMap::new();
+        remembered.old = HashMap::new();
+    }
+
+    /// The transaction was committed.
+    pub(crate) fn keep(&mut self, now: Instant) {
+        let met = std::mem::take(&mut self.met);
+        self.is_relied_on = false;
+        let mut remembered = self.lock();
+        remembered.age_at(now);
+        for (subject, known) in met {
+            remembered.insert(subject, known);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered<T>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refs(current: u8, former: Option<u8>) -> SubjectRefs {
+        SubjectRefs { current: SubjectRef([current; 32]), former: former.map(|it| SubjectRef([it; 32])) }
+    }
+
+    fn found(known: &mut KnownSubjects<&'static str>, subject: SubjectRefs) -> Option<&'static str> {
+        known.find_all([&subject].into_iter()).remove(0).map(|it| *it)
+    }
+
+    #[test]
+    fn people_are_remembered_after_the_commit_and_for_a_minute_at_most() {
+        let mut known = KnownSubjects::<&'static str>::new();
+        let start = Instant::now();
+        known.meet(refs(1, None), Arc::new("a"));
+        assert_eq!(found(&mut known, refs(1, None)), None, "not committed");
+        known.keep(start);
+        assert_eq!(found(&mut known, refs(1, None)), Some("a"));
+        assert_eq!(found(&mut known, refs(1, Some(2))), None, "asked by another form");
+        known.meet(refs(1, Some(2)), Arc::new("b"));
+        known.keep(start);
+        assert_eq!((found(&mut known, refs(1, None)), found(&mut known, refs(1, Some(2)))), (None, Some("b")));
+
+        known.keep(start + GENERATION + Duration::from_secs(1));
+        assert_eq!(found(&mut known, refs(1, Some(2))), Some("b"), "of the older generation");
+        known.keep(start + GENERATION * 2 + Duration::from_secs(2));
+        assert_eq!(found(&mut known, refs(1, Some(2))), None);
+
+        known.meet(refs(3, None), Arc::new("c"));
+        known.keep(start + GENERATION * 2 + Duration::from_secs(3));
+        known.keep(start + GENERATION * 5);
+        assert_eq!(found(&mut known, refs(3, None)), None, "nothing was recorded for long");
+    }
+
+    #[test]
+    fn nobody_is_remembered_after_an_erasure_and_no_more_than_there_is_room_for() {
+        let mut known = KnownSubjects::<&'static str>::new();
+        known.meet(refs(1, None), Arc::new("a"));
+        known.keep(Instant::now());
+        known.meet(refs(2, None), Arc::new("b"));
+        known.clone().forget();
+        known.leave_out();
+        known.keep(Instant::now());
+        assert_eq!((found(&mut known, refs(1, None)), found(&mut known, refs(2, None))), (None, None));
+
+        let mut remembered = known.lock();
+        let c = Arc::new("c");
+        for nth in 0..u32::try_from(MOST * 3).unwrap() {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&nth.to_be_bytes());
+            remembered.insert(SubjectRefs { current: SubjectRef(bytes), former: None }, c.clone());
+        }
+        assert!(remembered.young.len() + remembered.old.len() <= 2 * MOST);
+    }
+}

@@ -1,0 +1,220 @@
+//! Checks that no limit has a say in: people are remembered from one batch to the next, and on PostgreSQL a batch is one
+//! statement that holds only if nobody else has appended. Nobody may notice either.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use perkgate::access::{Principal, Role};
+use perkgate::audit::Request;
+use perkgate::eligibility::checker::Answer;
+use perkgate::foundation::entropy::Entropy;
+use perkgate::foundation::json::Json;
+use perkgate::gateway::Gateway;
+use perkgate::ledger::retention::erasure::Erasure;
+
+use crate::support::databases::TestDatabase;
+use crate::support::proxy::{Commit, Proxy};
+use crate::support::services::Postgres;
+use crate::support::world::{CLI, World, idempotent, question};
+
+const LOUNGE: &str = r#"{"at_least":40,"score":"klout"}"#;
+
+/// A perk without limits, and two replicas of the gateway that know the same person from an earlier check.
+struct Two {
+    world: World,
+    replica: Gateway,
+    kiosk: Principal,
+}
+
+impl Two {
+    async fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for world in World::all().await {
+            let merchant = world.merchant("cathay").await;
+            let kiosk = world.principal(&merchant, Role::Kiosk).await;
+            world.perk(&merchant, "lounge", LOUNGE).await;
+            let replica = world.replica().await;
+            let this = Self { world, replica, kiosk };
+            this.meet("twitter:ada").await;
+            all.push(this);
+        }
+        all
+    }
+
+    /// Each replica has signed a head, and then met the person.
+    async fn meet(&self, who: &str) {
+        let merchant = self.kiosk.merchant().unwrap();
+        self.world.score(merchant, who, "92").await;
+        for _ in 0..2 {
+            for gateway in [&*self.world.gateway, &self.replica] {
+                self.ask(gateway, who).await;
+            }
+        }
+    }
+
+    async fn ask(&self, gateway: &Gateway, who: &str) -> Answer {
+        gateway.checker.check(&self.kiosk, self.kiosk.merchant().unwrap(), question("lounge", who)).await.unwrap()
+    }
+
+    /// The pseudonym in the token that the person gets now.
+    async fn pseudonym(&self, gateway: &Gateway, who: &str) -> String {
+        let grant = self.ask(gateway, who).await.grant.expect("it is granted");
+        let claims = Json::parse(&grant.claims).unwrap();
+        claims.member("sub").and_then(Json::as_text).unwrap().to_owned()
+    }
+
+    async fn erase(&self, gateway: &Gateway, who: &str) {
+        let merchant = self.kiosk.merchant().unwrap();
+        let subject = gateway.keyring.subject_refs(&merchant.id, &who.parse().unwrap());
+        let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI };
+        gateway.scores.erase(&gateway.ledger, erasure).await.unwrap().unwrap();
+        self.world.score(merchant, who, "92").await;
+    }
+
+    fn verify(&self) {
+        let (database, entropy) = (self.world.database.open(), Entropy::seeded(1));
+        let report = perkgate::audit::verify(&database, &Request::default(), &entropy, &mut |_| {}).unwrap();
+        assert_eq!(report.findings.listed(), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_erased_is_somebody_new_at_the_next_check_wherever_they_were_erased() {
+    for two in Two::all().await {
+        let (here, there) = (&*two.world.gateway, &two.replica);
+        let mut names = HashSet::from([two.pseudonym(here, "twitter:ada").await]);
+        assert!(!names.insert(two.pseudonym(there, "twitter:ada").await), "one person on both");
+        for (erases, asks) in [(there, here), (here, here), (here, there), (there, there)] {
+            two.erase(erases, "twitter:ada").await;
+            assert!(names.insert(two.pseudonym(asks, "twitter:ada").await), "a name came back");
+            assert!(!names.insert(two.pseudonym(here, "twitter:ada").await));
+            assert!(!names.insert(two.pseudonym(there, "twitter:ada").await));
+        }
+        two.verify();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_appends_between_two_batches_stands_between_them() {
+    for two in Two::all().await {
+        let mut places = Vec::new();
+        for nth in 0..12 {
+            let gateway = if nth % 3 == 1 { &two.replica } else { &*two.world.gateway };
+            let answer = two.ask(gateway, "twitter:ada").await;
+            places.push(answer.receipt.unwrap().index);
+        }
+        let first = places[0];
+        assert_eq!(places, (first..first + 12).collect::<Vec<_>>());
+        two.verify();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_that_overtake_each_other_all_the_time_lose_nothing() {
+    const CHECKS: usize = 400;
+    for two in Two::all().await {
+        let merchant = two.kiosk.merchant().unwrap();
+        let before = two.world.tally(merchant).granted;
+        let people: Vec<String> = (0..CHECKS).map(|nth| format!("twitter:person{}", nth / 3)).collect();
+        two.world.import_scores(merchant, people.iter().map(|who| (who.clone(), "47.25"))).await;
+        // Each under a key, and each again on the other replica at the same time.
+        let asks = people.iter().enumerate().map(|(nth, who)| {
+            let two = &two;
+            async move {
+                let asked = || idempotent(question("lounge", who), &format!("visit {nth}"), 1);
+                let ask = |gateway: &'_ Gateway| gateway.checker.clone();
+                let (here, there) = (ask(&two.world.gateway), ask(&two.replica));
+                let (here, there) =
+                    tokio::join!(here.check(&two.kiosk, merchant, asked()), there.check(&two.kiosk, merchant, asked()));
+                (here.unwrap(), there.unwrap())
+            }
+        });
+        let answers: Vec<(Answer, Answer)> = stream::iter(asks).buffer_unordered(64).collect().await;
+        for (here, there) in &answers {
+            assert_eq!(format!("{here:?}"), format!("{there:?}"), "one key, one answer");
+        }
+        let tokens: HashSet<&String> = answers.iter().map(|(here, _)| here.token.as_ref().unwrap()).collect();
+        assert_eq!((tokens.len(), two.world.tally(merchant).granted), (CHECKS, before + CHECKS));
+        two.verify();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_answer_is_lost_is_asked_about_and_one_that_is_lost_stays_so() {
+    let Some(postgres) = Postgres::start() else { return };
+    let proxy = Proxy::to(postgres.port());
+    let direct = TestDatabase::on(&postgres);
+    let behind = direct.setting().replace(&postgres.port().to_string(), &proxy.port().to_string());
+    let world = World::on(TestDatabase::at(&behind), &[("request_timeout", "4s")]).await;
+    let merchant = world.merchant("cathay").await;
+    let kiosk = world.principal(&merchant, Role::Kiosk).await;
+    world.perk(&merchant, "lounge", LOUNGE).await;
+    world.score(&merchant, "twitter:ada", "92").await;
+    let ask = async |key: &str| {
+        let mut asked = idempotent(question("lounge", "twitter:ada"), key, 1);
+        asked.deadline = Instant::now() + Duration::from_secs(30);
+        world.check(&kiosk, asked).await
+    };
+    for key in ["first", "second"] {
+        ask(key).await.unwrap();
+    }
+    proxy.next_commit(Commit::LosesItsAnswer);
+    let took = ask("took").await.unwrap();
+    assert_eq!(proxy.commits_lost(), 1);
+    assert_eq!(format!("{:?}", ask("took").await.unwrap()), format!("{took:?}"));
+    assert_eq!(world.tally(&merchant).granted, 3);
+    ask("between").await.unwrap();
+    // It never gets there: nothing holds the heads, and the same batch is recorded on another connection.
+    proxy.next_commit(Commit::IsLost);
+    ask("again").await.unwrap();
+    assert_eq!((proxy.commits_lost(), world.tally(&merchant).granted), (2, 5));
+    let report = perkgate::audit::verify(&direct.open(), &Request::default(), &Entropy::seeded(1), &mut |_| {});
+    assert_eq!(report.unwrap().findings.listed(), []);
+}
+
+#[derive(diesel::QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_comes_through_after_its_caller_was_refused_writes_nothing() {
+    let Some(postgres) = Postgres::start() else { return };
+    let world = World::on(TestDatabase::on(&postgres), &[("request_timeout", "1s")]).await;
+    let merchant = world.merchant("cathay").await;
+    let kiosk = world.principal(&merchant, Role::Kiosk).await;
+    world.perk(&merchant, "lounge", LOUNGE).await;
+    world.score(&merchant, "twitter:ada", "92").await;
+    let ask = async |key: &str| world.check(&kiosk, idempotent(question("lounge", "twitter:ada"), key, 1)).await;
+    for key in ["first", "second"] {
+        ask(key).await.unwrap();
+    }
+    // Somebody is about to hold the same key: the statement waits for them, and has locked nothing that shows.
+    let mut somebody = PgConnection::establish(&world.database.setting()).unwrap();
+    let claim = format!(
+        "BEGIN; INSERT INTO idempotency (merchant_id, key_id, operation, idempotency_key, request_hash, outcome, \
+         created_at, expires_at) VALUES ('{}', '{}', 'checks', 'stalled', '', '', 0, 0)",
+        merchant.id.as_str(),
+        kiosk.key.as_str()
+    );
+    somebody.batch_execute(&claim).unwrap();
+    let refused = ask("stalled").await.expect_err("nobody knows of it");
+    let waiting = "SELECT count(*) AS number FROM pg_stat_activity \
+                   WHERE datname = current_database() AND state = 'active' AND query LIKE 'WITH claimed%'";
+    let count = |conn: &mut PgConnection| diesel::sql_query(waiting).get_result::<Number>(conn).unwrap().number;
+    assert!(count(&mut somebody) > 0, "it doesn't wait: {refused}");
+    somebody.batch_execute("ROLLBACK").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while count(&mut somebody) > 0 {
+        assert!(Instant::now() < deadline, "it never ended");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(world.tally(&merchant).granted, 2, "{refused}");
+    ask("stalled").await.unwrap();
+    assert_eq!(world.tally(&merchant).granted, 3);
+}
