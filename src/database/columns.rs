@@ -19,6 +19,10 @@ impl Element for Nullable<Text> {
     type Of<'a> = Option<&'a str>;
 }
 
+impl Element for Nullable<BigInt> {
+    type Of<'a> = Option<i64>;
+}
+
 impl Element for Binary {
     type Of<'a> = &'a [u8];
 }

@@ -12,7 +12,7 @@ const STOCK: usize = 512;
 const LONGEST_IDENTIFIER: usize = 16;
 
 thread_local! {
-    /// What is left of it, at the front. Bytes that were handed out are wiped from it.
+    /// The bytes that are left of it, at the front. Bytes that were handed out are wiped from it.
     static STOCKED: RefCell<(Zeroizing<[u8; STOCK]>, usize)> = RefCell::new((Zeroizing::new([0; STOCK]), 0));
 }
 

@@ -12,6 +12,8 @@
 //! (`cases/referral.rs`) is locked before all of these, and no batch locks one. Opening one locks its person's
 //! row; an erasure locks that row before the referrals.
 //!
+//! A batch that needs no lock before it is decided is one statement, which locks in the same order (`write/at_once.rs`).
+//!
 //! What it holds goes in two ways: `retention/erasure.rs` destroys what names a person, `retention/pruning/` takes the
 //! bodies of old events away. Neither touches a leaf hash, so every proof goes on holding. Facts of an event name
 //! a person by their pseudonym only, as `subject`: by that they are found for their record (`read/person.rs`),

@@ -14,13 +14,23 @@ use crate::statement_of_rows;
 pub struct MovedHead {
     /// As it becomes.
     pub log: LogRow,
-    /// Number of events that it had.
+    /// Number of events that it had, and its root.
     pub was_size: i64,
-    /// The version that its row had; none where the row is locked.
-    pub was_version: Option<String>,
+    pub was_root: Vec<u8>,
     pub signed_at: i64,
-    /// Number of the migrations that this program knows, and the newest of them. Asked for with a version only.
+    /// None where the row is locked, and the caller has looked at all this.
+    pub expected: Option<ExpectedState>,
+}
+
+/// The state in which the database must be for a head to be moved at once.
+#[derive(Debug, Clone)]
+pub struct ExpectedState {
+    /// The version of the head's row.
+    pub version: String,
+    /// Number of the migrations that this program knows, and the newest of them.
     pub schema: (i64, &'static str),
+    /// The checkpoint that this process signed last, of any log: log, size and note.
+    pub newest: (String, i64, String),
 }
 
 /// The rows of a batch.
@@ -61,10 +71,10 @@ pub fn record_batch(conn: &mut AnyConnection, rows: &BatchRows) -> Result<Vec<He
 }
 
 /// Writes the rows of a batch in one statement of its own, outside any transaction, if every head still has the version
-/// that `heads` name and the schema is known: the statement is the commit. PostgreSQL only.
+/// that `heads` expect, and all else is as they do: the statement is the commit. PostgreSQL only.
 ///
 /// # Errors
-/// [`DatabaseError::Constraint`] or [`DatabaseError::Duplicate`] when a head has moved, or somebody holds a key or has
+/// [`DatabaseError::Constraint`] or [`DatabaseError::Duplicate`] when a head has moved, or another holds a key or has
 /// made a person: nothing is written.
 pub fn record_at_once(conn: &mut AnyConnection, rows: &BatchRows) -> Result<Vec<HeadVersion>> {
     match conn {

@@ -83,7 +83,9 @@ statement_of_columns! {
 // behind. Otherwise a note is missing, and a checkpoint without one is refused: nothing of it stands.
 //
 // `was_version` is the row's version (`xmin`), which every update of it moves on: a statement that was sent and is still
-// under way can be overtaken that way, whatever the log's size (`Writer::took`). None where the head is locked already.
+// under way can be overtaken that way, whatever the log's size (`Writer::took`). It is no proof that the head is the
+// same, as a standby that took over counts on from a little earlier: that is what size, root, and the newest checkpoint
+// are for. None where the head is locked already.
 statement_of_columns! {
     RecordBatch,
     |row in claims: IdempotencyRow|
@@ -112,21 +114,28 @@ statement_of_columns! {
      head AS MATERIALIZED (SELECT * FROM unnest(" [
         log_ids: Text = row.log.id.as_str(),
         was_sizes: BigInt = row.was_size,
-        was_versions: Nullable<Text> = row.was_version.as_deref(),
+        was_roots: Binary = row.was_root.as_slice(),
         sizes: BigInt = row.log.size,
         frontiers: Binary = row.log.frontier.as_slice(),
         roots: Binary = row.log.root.as_slice(),
         notes: Text = row.log.checkpoint.as_str(),
         signed: BigInt = row.signed_at,
-        migrations: BigInt = row.schema.0,
-        newest_migrations: Text = row.schema.1,
+        was_versions: Nullable<Text> = row.expected.as_ref().map(|it| it.version.as_str()),
+        migrations: Nullable<BigInt> = row.expected.as_ref().map(|it| it.schema.0),
+        newest_migrations: Nullable<Text> = row.expected.as_ref().map(|it| it.schema.1),
+        newest_logs: Nullable<Text> = row.expected.as_ref().map(|it| it.newest.0.as_str()),
+        newest_sizes: Nullable<BigInt> = row.expected.as_ref().map(|it| it.newest.1),
+        newest_notes: Nullable<Text> = row.expected.as_ref().map(|it| it.newest.2.as_str()),
     ]
     |row in grants: GrantRow|
-    ") AS head (id, was_size, was_version, size, frontier, root, note, signed_at, migrations, newest)), \
+    ") AS head (id, was_size, was_root, size, frontier, root, note, signed_at, was_version, migrations, \
+       newest_migration, newest_log, newest_size, newest_note)), \
      held AS MATERIALIZED (SELECT logs.id FROM logs JOIN head ON logs.id = head.id \
        WHERE (SELECT count(*) FROM claimed) + (SELECT count(*) FROM made) >= 0 AND logs.size = head.was_size \
-       AND (head.was_version IS NULL OR (logs.xmin::text = head.was_version \
-       AND (head.migrations, head.newest) = (SELECT count(*), max(version) FROM __diesel_schema_migrations))) \
+       AND logs.root = head.was_root AND (head.was_version IS NULL OR (logs.xmin::text = head.was_version \
+       AND (head.migrations, head.newest_migration) = (SELECT count(*), max(version) FROM __diesel_schema_migrations) \
+       AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.log_id = head.newest_log \
+       AND checkpoints.size = head.newest_size AND checkpoints.note = head.newest_note))) \
        ORDER BY logs.id FOR NO KEY UPDATE OF logs), \
      held_all AS MATERIALIZED (SELECT (SELECT count(*) FROM held) = (SELECT count(*) FROM head) AS are_held), \
      kept AS (INSERT INTO checkpoints (log_id, size, note, signed_at) \

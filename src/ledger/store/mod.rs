@@ -4,6 +4,7 @@
 mod batches;
 mod cases;
 mod columns;
+mod counters;
 mod ends;
 pub mod heads;
 pub mod history;
@@ -15,17 +16,17 @@ pub mod subtrees;
 mod uses;
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
-use crate::database::schema::{checkpoints, events, grants, limit_counters, logs, merchants, redemptions, subjects};
+use crate::database::schema::{checkpoints, events, grants, logs, merchants, redemptions, subjects};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
 
-pub use batches::{BatchRows, HeadVersion, MovedHead, record_at_once, record_batch, touch_every_log};
+pub use batches::{BatchRows, ExpectedState, HeadVersion, MovedHead, record_at_once, record_batch, touch_every_log};
 pub use cases::{
     AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
 };
+pub use counters::{CounterRow, find_counter, lock_counters, update_counters};
 pub use ends::{list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
 pub use people::{insert_subjects, list_subjects};
@@ -46,21 +47,6 @@ pub struct SubjectRow {
     pub pseudonym: String,
     pub sealed: Vec<u8>,
     pub created_at: i64,
-}
-
-/// The used amount of one limit, for one scope value in one window.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable, QueryableByName)]
-#[diesel(table_name = limit_counters, treat_none_as_default_value = false)]
-pub struct CounterRow {
-    pub merchant_id: String,
-    pub perk_id: String,
-    pub limit_id: String,
-    pub scope_key: String,
-    pub window_key: String,
-    pub used: i64,
-    pub last_used_at: i64,
-    /// Up to which position its uses have been taken off `used`, where they lapse one by one.
-    pub horizon: i64,
 }
 
 /// A grant.
@@ -138,57 +124,6 @@ pub fn find_subject(conn: &mut AnyConnection, merchant: &MerchantId, pseudonym: 
     Ok(subjects::table
         .filter(subjects::merchant_id.eq(merchant.as_str()).and(subjects::pseudonym.eq(pseudonym)))
         .select(SubjectRow::as_select())
-        .first(conn)
-        .optional()?)
-}
-
-/// Makes the counters that are missing, locks all of them, and returns them as they stand.
-/// `rows` are sorted: everyone locks in that order. The update changes nothing; it takes the lock,
-/// which `DO NOTHING` would not, and lets one statement do all three.
-pub fn lock_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<Vec<CounterRow>> {
-    use limit_counters::dsl;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(match conn {
-        AnyConnection::Postgres(c) => columns::LockCounters::of(rows).load(c)?,
-        AnyConnection::Sqlite(c) => diesel::insert_into(limit_counters::table)
-            .values(rows)
-            .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
-            .do_update()
-            .set(dsl::last_used_at.eq(dsl::last_used_at))
-            .returning(CounterRow::as_returning())
-            .get_results(c)?,
-    })
-}
-
-/// Writes back counters that are locked.
-pub fn update_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<usize> {
-    use limit_counters::dsl;
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    Ok(match conn {
-        AnyConnection::Postgres(c) => columns::UpdateCounters::of(rows).execute(c)?,
-        AnyConnection::Sqlite(c) => diesel::insert_into(limit_counters::table)
-            .values(rows)
-            .on_conflict((dsl::merchant_id, dsl::perk_id, dsl::limit_id, dsl::scope_key, dsl::window_key))
-            .do_update()
-            .set((
-                dsl::used.eq(excluded(dsl::used)),
-                dsl::last_used_at.eq(excluded(dsl::last_used_at)),
-                dsl::horizon.eq(excluded(dsl::horizon)),
-            ))
-            .execute(c)?,
-    })
-}
-
-/// One counter as it stands, without locking it.
-pub fn find_counter(conn: &mut AnyConnection, merchant: &MerchantId, key: [&str; 4]) -> Result<Option<CounterRow>> {
-    let [perk, limit, scope, window] = key;
-    Ok(limit_counters::table
-        .find((merchant.as_str(), perk, limit, scope, window))
-        .select(CounterRow::as_select())
         .first(conn)
         .optional()?)
 }

@@ -6,8 +6,9 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::{CounterRow, Result};
 use crate::database::AnyConnection;
+use crate::database::rows::in_powers_of_two;
 use crate::database::schema::limit_uses;
-use crate::{on_either, statement_of_columns};
+use crate::{on_either, statement_of_columns, statement_of_rows};
 
 /// The most uses of a counter that one read returns.
 pub const PAGE_OF_USES: usize = 256;
@@ -126,14 +127,19 @@ pub fn list_lapsed_uses(conn: &mut AnyConnection, before: &str, lapsed: i64, lim
         .load(conn)?)
 }
 
-pub fn insert_uses(conn: &mut AnyConnection, rows: &[UseRow]) -> Result<usize> {
-    if rows.is_empty() {
-        return Ok(0);
+pub fn insert_uses(conn: &mut AnyConnection, rows: &[UseRow]) -> Result<()> {
+    match conn {
+        AnyConnection::Postgres(_) if rows.is_empty() => {}
+        AnyConnection::Postgres(c) => {
+            InsertUses::of(rows).execute(c)?;
+        }
+        AnyConnection::Sqlite(c) => {
+            for rows in in_powers_of_two(rows) {
+                InsertRows(rows).execute(c)?;
+            }
+        }
     }
-    Ok(match conn {
-        AnyConnection::Postgres(c) => InsertUses::of(rows).execute(c)?,
-        AnyConnection::Sqlite(c) => diesel::insert_into(limit_uses::table).values(rows).execute(c)?,
-    })
+    Ok(())
 }
 
 pub fn delete_uses(conn: &mut AnyConnection, rows: &[UseRow]) -> Result<()> {
@@ -237,6 +243,22 @@ statement_of_columns! {
         costs: BigInt = row.cost,
         durations: BigInt = row.stay,
     ] ")"
+}
+
+statement_of_rows! {
+    InsertRows, UseRow,
+    "INSERT INTO limit_uses (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost, stay) \
+     VALUES " [
+        merchant_id: Text,
+        perk_id: Text,
+        limit_id: Text,
+        scope_key: Text,
+        window_key: Text,
+        counts_at: BigInt,
+        grant_id: Text,
+        cost: BigInt,
+        stay: BigInt,
+    ] ""
 }
 
 statement_of_columns! {

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 pub(crate) use super::continuity::KnownLogs;
 use super::continuity::LeftHead;
-use super::transaction::{Known, Transaction};
+use super::known::Known;
+use super::transaction::Transaction;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError, migrate};
 use crate::foundation::ids::{EventId, LogId};
@@ -19,7 +20,7 @@ use crate::ledger::entry::{LogOwner, Receipt};
 use crate::ledger::events::KINDS;
 use crate::ledger::events::subjects::SUBJECT_ERASED;
 use crate::ledger::origin;
-use crate::ledger::store::{self, BatchRows, EventRow, GrantRow, LogRow, MovedHead, SubtreeRow, heads};
+use crate::ledger::store::{self, BatchRows, EventRow, ExpectedState, GrantRow, LogRow, MovedHead, SubtreeRow, heads};
 use crate::tlog::merkle::{Frontier, Hash};
 use crate::tlog::note::{Checkpoint, VerifierKey};
 
@@ -30,7 +31,7 @@ pub(crate) struct Leaf {
     pub kind: &'static str,
     pub about: String,
     pub at: Timestamp,
-    /// Of the body.
+    /// The hash of the body.
     pub hash: Hash,
     pub body: String,
 }
@@ -39,14 +40,14 @@ pub(crate) struct Leaf {
 struct Head {
     row: LogRow,
     frontier: Frontier,
-    was_size: i64,
-    was_version: Option<String>,
+    was: (i64, Vec<u8>),
+    expected: Option<ExpectedState>,
 }
 
 impl Head {
-    fn new(row: LogRow, was_version: Option<String>) -> Result<Self, DatabaseError> {
+    fn new(row: LogRow, expected: Option<ExpectedState>) -> Result<Self, DatabaseError> {
         let frontier = Frontier::from_bytes(&row.frontier).map_err(|e| DatabaseError::corrupt("log frontier", e))?;
-        Ok(Self { was_size: row.size, row, frontier, was_version })
+        Ok(Self { was: (row.size, row.root.clone()), row, frontier, expected })
     }
 
     /// The row with the checkpoint of all that was placed.
@@ -120,13 +121,16 @@ pub(crate) fn place_at_once(
     leaves: Vec<Leaf>,
 ) -> Result<Option<(BatchRows, Vec<Receipt>)>, DatabaseError> {
     let Some(at) = leaves.iter().map(|leaf| leaf.at).max() else { return Ok(None) };
+    let Some(newest) = known.logs.newest() else { return Ok(None) };
+    let schema = migrate::known_versions();
     let mut heads = Heads::new();
     for leaf in &leaves {
         if heads.values().any(|(owner, _)| *owner == leaf.log) {
             continue;
         }
         let Some(LeftHead { row, version: Some(version) }) = known.logs.left(&leaf.log) else { return Ok(None) };
-        heads.insert(row.id.clone(), (leaf.log.clone(), Head::new(row.clone(), Some(version.clone()))?));
+        let expected = ExpectedState { version: version.clone(), schema, newest: newest.clone() };
+        heads.insert(row.id.clone(), (leaf.log.clone(), Head::new(row.clone(), Some(expected))?));
     }
     place(context, known, heads, leaves, at).map(Some)
 }
@@ -166,13 +170,12 @@ fn place(
             body: Some(leaf.body),
         });
     }
-    let (signed_at, schema) = (at.as_microsecond(), migrate::known_versions());
     let mut moved = Vec::with_capacity(heads.len());
     for (owner, head) in heads.into_values() {
-        let (was_size, was_version) = (head.was_size, head.was_version.clone());
+        let ((was_size, was_root), expected) = (head.was.clone(), head.expected.clone());
         let log = head.signed(context)?;
         known.logs.sign(owner, LeftHead { row: log.clone(), version: None });
-        moved.push(MovedHead { log, was_size, was_version, signed_at, schema });
+        moved.push(MovedHead { log, was_size, was_root, signed_at: at.as_microsecond(), expected });
     }
     let mut receipts = Vec::with_capacity(places.len());
     for (log, index, leaf_hash) in places {
@@ -183,7 +186,7 @@ fn place(
     Ok((BatchRows { heads: moved, events, subtrees, ..BatchRows::default() }, receipts))
 }
 
-/// Holds the people whom the transaction took from memory to not having been erased: whoever did that has appended.
+/// Holds the people whom the transaction took from memory to not having been erased: that appends to the log.
 /// The head, `row`, is locked.
 fn rely_on_subjects(tx: &mut Transaction<'_>, owner: &LogOwner, row: &LogRow) -> Result<(), DatabaseError> {
     let Some(left) = tx.known.logs.left(owner) else {

@@ -58,11 +58,13 @@ impl Writer {
         let result = self.send_at_once(batch);
         match result {
             Ok(None) => None,
-            // A head has moved, somebody holds a key or has made a person, or the schema has changed.
-            Err(Abort::Database(DatabaseError::Constraint(_) | DatabaseError::Duplicate(_))) => {
+            // A head has moved, or the database is not as it was: the transaction finds out which.
+            Err(Abort::Database(DatabaseError::Constraint(_))) => {
                 self.detour.begin();
                 None
             }
+            // Another holds a key, or has made a person. Retries are no sign of a busy replica.
+            Err(Abort::Database(DatabaseError::Duplicate(_))) => None,
             Ok(Some(outcomes)) => {
                 self.detour.end();
                 let result = Ok(outcomes);

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::admission::LimitCounters;
 use super::append::{self, Leaf};
 use super::check::{self, Settled};
+use super::known::Known;
 use super::prepared::{self, PreparedCheck, Written};
 use super::redemption::Tokens;
 use super::subjects::{self, Subject};
-use super::transaction::{Known, Transaction};
+use super::transaction::Transaction;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
@@ -51,7 +52,7 @@ pub(crate) fn record(
     let fresh = asked.iter().enumerate().filter(|(at, _)| !replayed.contains_key(at));
     let checks: Vec<&PreparedCheck> = fresh.map(|(_, check)| *check).collect();
 
-    let people = subjects::resolve(tx, &entries(&checks))?;
+    let people = subjects::resolve(tx.conn, tx.context, tx.known, &entries(&checks))?;
     let checks: Vec<Asked<'_>> = asked_about(&checks, people);
     let mut referrals_of = hold_referred(tx.conn, &checks)?;
     let entering: Vec<_> = doors.iter().map(|entry| (&entry.grant, entry.at)).collect();

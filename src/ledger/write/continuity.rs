@@ -113,6 +113,12 @@ impl KnownLogs {
         self.signed.get(owner).map_or(Ok(()), |head| Err(SignedHead::of(&head.row).missing()))
     }
 
+    /// The checkpoint that this process signed last: the id of its log, its size and its note.
+    pub(crate) fn newest(&self) -> Option<(String, i64, String)> {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.back().map(|(_, head)| (head.log.clone(), head.size, head.checkpoint.clone()))
+    }
+
     /// The owner's head as this process left it.
     pub(crate) fn left(&self, owner: &LogOwner) -> Option<&LeftHead> {
         self.signed.get(owner)

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::CheckOutcome;
 use super::gathered::Reply;
-use super::known_subjects::KnownSubjects;
+use super::known::KnownSubjects;
 use super::prepared::PreparedCheck;
 use super::subjects::Subject;
 use super::transaction::{Transaction, WorkStamp};

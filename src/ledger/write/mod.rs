@@ -3,8 +3,8 @@
 //! - `handle`: how callers hand work in; `writer`: the thread, its queue and its transactions; `transaction`: what the
 //!   work in one sees; `gathered`: the entries of one
 //! - `prepared`: what is done before the batch; `at_once`: a batch that is one statement
-//! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`: people and limits in it; `known_subjects`:
-//!   people from one batch to the next
+//! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`: people and limits in it; `known`: what
+//!   is remembered from one batch to the next
 //! - `arithmetic`, `uses`: may this use be counted, what is left, when does it reset; pure, and shared with trials
 //! - `check`, `redemption`: the two hot records, and their events
 //! - `append`, `continuity`, `subtrees`: the logs' heads and trees
@@ -22,7 +22,7 @@ pub(crate) mod counters;
 pub mod gateway_keys;
 pub(crate) mod gathered;
 pub(crate) mod handle;
-pub(crate) mod known_subjects;
+pub(crate) mod known;
 pub(crate) mod near_full;
 pub(crate) mod prepared;
 pub mod redemption;

@@ -2,7 +2,7 @@
 //! at another batch, others can seal, write and hash.
 //!
 //! It can be done where limits have no say and the person is remembered. The batch takes what was prepared only if it finds
-//! the very same person; somebody who was erased meanwhile is another one, and all is worked out again.
+//! the very same person; one who was erased meanwhile is another one, and all is worked out again.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::append::Leaf;
 use super::arithmetic;
 use super::check::{self, Settled};
-use super::known_subjects::KnownSubjects;
+use super::known::KnownSubjects;
 use super::subjects::Subject;
 use crate::database::DatabaseError;
 use crate::decision::decide::Decision;
@@ -64,7 +64,7 @@ impl PreparedCheck {
         Self { entry, ready: Mutex::new(None) }
     }
 
-    /// What was prepared, if it was for this person; once.
+    /// Takes the prepared part, once, if it is about this person.
     pub(crate) fn take(&self, subject: &Arc<Subject>) -> Option<Written> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
         ready.filter(|(known, _)| Arc::ptr_eq(known, subject)).map(|(_, written)| written)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::transaction::{Known, Transaction};
+use super::known::Known;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
@@ -62,14 +62,19 @@ fn opened(keyring: &Keyring, merchant: &MerchantId, row: &SubjectRow) -> Result<
 }
 
 /// Finds the batch's subjects and makes those that are new.
-pub(crate) fn resolve(tx: &mut Transaction<'_>, checks: &[&CheckEntry]) -> Result<Vec<Arc<Subject>>, DatabaseError> {
-    let found = find_or_make(tx.conn, tx.context, tx.known, checks)?;
-    if found.new.is_empty() || store::insert_subjects(tx.conn, &found.new)? == found.new.len() {
+pub(crate) fn resolve(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    known: &mut Known,
+    checks: &[&CheckEntry],
+) -> Result<Vec<Arc<Subject>>, DatabaseError> {
+    let found = find_or_make(conn, context, known, checks)?;
+    if found.new.is_empty() || store::insert_subjects(conn, &found.new)? == found.new.len() {
         return Ok(found.subjects);
     }
     // Another replica was first: what stands in the table is the truth.
-    tx.known.subjects.leave_out();
-    let again = find_or_make(tx.conn, tx.context, tx.known, checks)?;
+    known.subjects.leave_out();
+    let again = find_or_make(conn, context, known, checks)?;
     // Whom it had made is erased again already: make them again.
     if again.new.is_empty() { Ok(again.subjects) } else { Err(DatabaseError::Conflict) }
 }

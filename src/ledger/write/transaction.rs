@@ -2,22 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::append::{self, KnownLogs, Leaf};
-use super::known_subjects::KnownSubjects;
-use super::subjects::{self, Subject};
+use super::append::{self, Leaf};
+use super::known::Known;
+use super::subjects;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::EventId;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{EventDraft, LogOwner, Receipt};
 use crate::ledger::events::{Event, leaf_hash};
-
-/// All that the writer remembers from one transaction to the next. A transaction works on a copy, which takes the place
-/// of the original once it is committed.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub logs: KnownLogs,
-    pub subjects: KnownSubjects<Subject>,
-}
 
 /// The handle that the work reads and writes with. All of the work is committed, or none of it.
 pub(crate) struct Transaction<'a> {

@@ -1,5 +1,6 @@
-//! The people whom the writer has met lately: their secrets, opened, so that the next check about one of them reads
-//! nothing. Only batches use it; whatever is read back, previewed or replayed asks the database.
+//! What the writer remembers from one transaction to the next: the logs' heads (`continuity.rs`), and the people whom it
+//! has met lately, with their secrets, opened, so that the next check about one of them reads nothing. Only batches use
+//! it; all that is read back, previewed or replayed asks the database.
 //!
 //! A person who is erased must not be remembered. Every erasure appends to its merchant's log, whichever process does it,
 //! so the head says whether there was one: `append.rs` looks at what others appended since this process's last commit, in
@@ -10,7 +11,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::continuity::KnownLogs;
+use super::subjects::Subject;
 use crate::foundation::subject::{SubjectRef, SubjectRefs};
+
+/// All that the writer remembers from one transaction to the next. A transaction works on a copy, which takes the place
+/// of the original once it is committed.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub logs: KnownLogs,
+    pub subjects: KnownSubjects<Subject>,
+}
 
 /// Nobody is remembered for longer than twice this.
 const GENERATION: Duration = Duration::from_secs(30);
@@ -38,7 +49,7 @@ impl<T> Remembered<T> {
         if self.young.len() >= MOST {
             self.age();
         }
-        // Whoever stands there by another form of the handle may be another person.
+        // The one who stands there by another form of the handle may be another person.
         self.old.remove(&subject.current);
         self.young.insert(subject.current, (subject.former, known));
     }
@@ -80,7 +91,7 @@ impl<T> KnownSubjects<T> {
         Self { remembered: Arc::new(Mutex::new(remembered)), met: Vec::new(), is_relied_on: false }
     }
 
-    /// The person, if they are remembered; for whoever relies on nothing that this says.
+    /// The person, if they are remembered; for a caller that relies on nothing that this says.
     pub(crate) fn find(&self, wanted: &SubjectRefs) -> Option<Arc<T>> {
         self.lock().find(wanted)
     }
