@@ -264,6 +264,11 @@ pub fn rollback(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
     Ok(crate::on_either!(conn, |c| AnsiTransactionManager::rollback_transaction(c))?)
 }
 
+/// Asks for a word, to find out whether the connection is alive.
+pub fn ping(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    Ok(crate::on_either!(conn, |c| c.batch_execute("SELECT 1"))?)
+}
+
 /// Runs `f` in one transaction.
 ///
 /// # Errors

@@ -96,13 +96,19 @@ pub struct Session {
     place: Option<Place>,
     /// The threads that were left behind: since when, and what each holds until it ends.
     abandoned: Vec<(Instant, Weak<()>)>,
+    /// When it was used last.
+    used: Option<Instant>,
 }
+
+/// A connection that was not used for so long is asked whether it is alive, before a statement that is a commit is sent on
+/// it: an answer that doesn't come would leave everybody in doubt.
+const RESTED: Duration = Duration::from_secs(1);
 
 impl Session {
     /// A session that connects when it is first used.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, place: None, abandoned: Vec::new() }
+        Self { database, place: None, abandoned: Vec::new(), used: None }
     }
 
     /// Runs `work` in one transaction and commits it, within `patience` (on PostgreSQL). The connection is kept
@@ -144,8 +150,14 @@ impl Session {
         E: Send + 'static,
     {
         let database = self.database.clone();
+        let is_rested = self.used.is_none_or(|used| used.elapsed() > RESTED);
         let job = |stage: Arc<AtomicU8>, steps: mpsc::Sender<Step<T, R, E>>| -> Job {
-            Box::new(move |conn| run_at_once(&database, conn, &stage, work, send, &steps))
+            Box::new(move |conn| {
+                if is_rested && conn.as_mut().is_some_and(|conn| connection::ping(conn).is_err()) {
+                    *conn = None;
+                }
+                run_at_once(&database, conn, &stage, work, send, &steps);
+            })
         };
         self.perform(patience, job)
     }
@@ -200,6 +212,7 @@ impl Session {
             }
             last.unwrap_or_else(|| Step::Aborted(Abort::Database(silent())))
         };
+        self.used = Some(Instant::now());
         match (ended, value) {
             (Step::Committed(answer), Some(value)) => Ok((value, answer)),
             (Step::CommitFailed(error), Some(value)) => Err(Unfinished::InDoubt(value, error)),

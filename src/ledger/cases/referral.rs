@@ -164,6 +164,7 @@ pub(crate) fn decide(
     if row.status != ReferralStatus::Open.as_str() {
         return Err(Abort::Refused(ResolveError::AlreadyDecided));
     }
+    tx.known.subjects.leave_aside();
     let subject = subjects::find(tx.conn, &tx.context.keyring, merchant, &row.subject)?;
     let granted = match &resolution.grant {
         None => None,

@@ -80,7 +80,7 @@ statement_of_columns! {
 
 // All that a batch leaves behind, in the order in which everybody locks: the idempotency keys and people that it takes
 // with it, then the heads, then the rest. It holds only if every head is still the one that the events were placed
-// behind. Otherwise a note is missing, and a checkpoint without one is refused: nothing of it stands.
+// behind. Otherwise nothing is added but a checkpoint whose note is missing, which is refused: nothing of it stands.
 //
 // `was_version` is the row's version (`xmin`), which every update of it moves on: a statement that was sent and is still
 // under way can be overtaken that way, whatever the log's size (`Writer::took`). It is no proof that the head is the
@@ -141,7 +141,7 @@ statement_of_columns! {
      kept AS (INSERT INTO checkpoints (log_id, size, note, signed_at) \
        SELECT id, size, CASE WHEN are_held THEN note END, signed_at FROM head, held_all), \
      granted AS (INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, \
-       granted_at, expires_at) SELECT * FROM unnest(" [
+       granted_at, expires_at) SELECT row.* FROM held_all, unnest(" [
         grant_ids: Text = row.id.as_str(),
         grant_merchants: Text = row.merchant_id.as_str(),
         perks: Text = row.perk_id.as_str(),
@@ -154,9 +154,9 @@ statement_of_columns! {
         expire: BigInt = row.expires_at,
     ]
     |row in events: EventRow|
-    ")), \
+    ") AS row WHERE are_held), \
      recorded AS (INSERT INTO events (log_id, log_index, id, kind, about, at, leaf_hash, body) \
-       SELECT * FROM unnest(" [
+       SELECT row.* FROM held_all, unnest(" [
         event_logs: Text = row.log_id.as_str(),
         indexes: BigInt = row.log_index,
         event_ids: Text = row.id.as_str(),
@@ -167,14 +167,14 @@ statement_of_columns! {
         bodies: Nullable<Text> = row.body.as_deref(),
     ]
     |row in subtrees: SubtreeRow|
-    ")), \
-     whole AS (INSERT INTO subtrees (log_id, level, nth, hash) SELECT * FROM unnest(" [
+    ") AS row WHERE are_held), \
+     whole AS (INSERT INTO subtrees (log_id, level, nth, hash) SELECT row.* FROM held_all, unnest(" [
         subtree_logs: Text = row.log_id.as_str(),
         levels: Integer = row.level,
         places: BigInt = row.nth,
         hashes: Binary = row.hash.as_slice(),
     ]
-    ") ON CONFLICT (log_id, level, nth) DO UPDATE SET hash = excluded.hash) \
+    ") AS row WHERE are_held ON CONFLICT (log_id, level, nth) DO UPDATE SET hash = excluded.hash) \
      UPDATE logs SET size = head.size, frontier = head.frontier, root = head.root, checkpoint = head.note \
        FROM head, held_all WHERE logs.id = head.id AND held_all.are_held RETURNING logs.id, logs.xmin::text"
 }

@@ -57,12 +57,13 @@ pub fn list_checkpoints(conn: &mut AnyConnection, log: &str, below: i64, limit: 
 
 /// Tells whether one of the log's events from index `from` on and before `before` is of this kind.
 pub fn any_of_kind(conn: &mut AnyConnection, log: &str, (from, before): (i64, i64), kind: &str) -> Result<bool> {
-    let found: i64 = events::table
+    let first: Option<i64> = events::table
         .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
         .filter(events::kind.eq(kind))
-        .count()
-        .get_result(conn)?;
-    Ok(found > 0)
+        .select(events::log_index)
+        .first(conn)
+        .optional()?;
+    Ok(first.is_some())
 }
 
 /// Index, leaf hash and body of an event.

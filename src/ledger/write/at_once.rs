@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::batch::{self, Outcomes};
 use super::gathered::Batch;
 use super::prepared::{PreparedCheck, needs_no_lock};
-use super::writer::Writer;
+use super::writer::{Sent, Writer};
 use crate::database::session::Unfinished;
 use crate::database::{Abort, AnyConnection, Backend, DatabaseError};
 use crate::ledger::store::{self, BatchRows};
@@ -99,7 +99,9 @@ impl Writer {
             }
             Err(Unfinished::Aborted(Abort::Refused(()))) => return Ok(None),
             Err(Unfinished::Aborted(Abort::Database(error))) => return Err(self.judged(Abort::Database(error))),
-            Err(Unfinished::InDoubt(done, error)) => self.if_it_took(done, error, &batch.event_ids())?,
+            Err(Unfinished::InDoubt(done, error)) => {
+                self.if_it_took(done, error, &batch.event_ids(), Sent::Statement)?
+            }
         };
         self.committed(known)?;
         Ok(Some(outcomes))

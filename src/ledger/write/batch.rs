@@ -54,7 +54,9 @@ pub(crate) fn record(
 
     let people = subjects::resolve(tx.conn, tx.context, tx.known, &entries(&checks))?;
     let checks: Vec<Asked<'_>> = asked_about(&checks, people);
-    let mut referrals_of = hold_referred(tx.conn, &checks)?;
+    // Whom an erasure took, the memory may still have: it is not asked again.
+    let held = hold_referred(tx.conn, &checks);
+    let mut referrals_of = held.inspect_err(|_| tx.known.subjects.forget())?;
     let entering: Vec<_> = doors.iter().map(|entry| (&entry.grant, entry.at)).collect();
     let mut counters = LimitCounters::lock(tx.conn, &granted(&checks), &entering)?;
     let mut written = Vec::with_capacity(checks.len());
@@ -105,6 +107,9 @@ pub(crate) fn record_at_once(
     known: &mut Known,
     asked: &[&PreparedCheck],
 ) -> Result<Option<(BatchRows, Outcomes)>, DatabaseError> {
+    if !append::knows_heads(known, asked.iter().map(|check| &check.merchant)) {
+        return Ok(None);
+    }
     let found = subjects::find_or_make(conn, context, known, &entries(asked))?;
     let checks = asked_about(asked, found.subjects);
     let mut written = Vec::with_capacity(checks.len());

@@ -6,6 +6,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::append::Leaf;
 use super::arithmetic;
@@ -49,7 +50,7 @@ pub(crate) struct PreparedCheck {
 impl PreparedCheck {
     /// Does what can be done for the entry now.
     pub(crate) fn new(context: &WriterContext, known: &KnownSubjects<Subject>, entry: CheckEntry) -> Self {
-        let subject = if needs_no_lock(&entry) { known.find(&entry.subject) } else { None };
+        let subject = if needs_no_lock(&entry) { known.find(&entry.subject, Instant::now()) } else { None };
         let ready = subject.and_then(|subject| {
             let settled = settle_without_limits(&entry, &subject);
             // What can't be written fails in the batch, which says so.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::known::Known;
 use crate::database::{AnyConnection, DatabaseError};
@@ -87,7 +88,7 @@ pub(crate) fn find_or_make(
     known: &mut Known,
     checks: &[&CheckEntry],
 ) -> Result<Found, DatabaseError> {
-    let remembered = known.subjects.find_all(checks.iter().map(|check| &check.subject));
+    let remembered = known.subjects.find_all(checks.iter().map(|check| &check.subject), Instant::now());
     let missing = checks.iter().zip(&remembered).filter(|(_, known)| known.is_none());
     let missing: Vec<&CheckEntry> = missing.map(|(check, _)| *check).collect();
     let mut met: HashMap<SubjectRefs, Arc<Subject>> = HashMap::new();

@@ -59,6 +59,15 @@ pub(crate) struct Writer {
     outage: Outage,
 }
 
+/// The message that was on its way when a connection broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The end of a transaction, which holds its heads until it is over.
+    Commit,
+    /// A statement that is a transaction by itself: it may not have begun.
+    Statement,
+}
+
 /// A deadlock's victim is run again this often before its callers get the error.
 pub(crate) const MAX_TRIES: usize = 3;
 
@@ -250,7 +259,7 @@ impl Writer {
             Err(Unfinished::Aborted(abort)) => return Err(self.judged(abort)),
             Err(Unfinished::InDoubt(done, error)) => {
                 drop(turn);
-                self.if_it_took(done, error, markers)?
+                self.if_it_took(done, error, markers, Sent::Commit)?
             }
         };
         self.committed(known)?;
@@ -278,9 +287,10 @@ impl Writer {
         done: T,
         error: DatabaseError,
         markers: &[String],
+        sent: Sent,
     ) -> Result<T, DatabaseError> {
         tracing::debug!(%error, "the connection failed during a commit: asking whether it took");
-        match self.took(markers) {
+        match self.took(markers, sent) {
             Ok(true) => Ok(done),
             Ok(false) => Err(error),
             Err(silence) => {
@@ -295,7 +305,7 @@ impl Writer {
     /// a look without the lock could say no to what appears a moment later. A head that it made itself
     /// can't be seen to be locked, but then it holds the epoch of the keys, which new logs move on. A single statement
     /// may not even have begun, and holds nothing: the heads' rows get new versions, which it doesn't expect.
-    fn took(&mut self, markers: &[String]) -> Result<bool, DatabaseError> {
+    fn took(&mut self, markers: &[String], sent: Sent) -> Result<bool, DatabaseError> {
         let database = self.context.database.clone();
         let _turn = database.turn(true);
         let markers = markers.to_vec();
@@ -303,7 +313,7 @@ impl Writer {
             lock_epoch(conn, EPOCH)?;
             store::lock_every_log(conn)?;
             let found = store::any_event_exists(conn, &markers)?;
-            if !found {
+            if !found && sent == Sent::Statement {
                 store::touch_every_log(conn)?;
             }
             Ok::<_, Abort<Infallible>>(found)
@@ -311,7 +321,8 @@ impl Writer {
         match self.session.transaction(self.context.transaction_patience(), look) {
             Ok(found) | Err(Unfinished::InDoubt(found @ true, _)) => Ok(found),
             // What was sent may still come.
-            Err(Unfinished::InDoubt(false, error)) => Err(error),
+            Err(Unfinished::InDoubt(false, error)) if sent == Sent::Statement => Err(error),
+            Err(Unfinished::InDoubt(false, _)) => Ok(false),
             Err(Unfinished::Aborted(abort)) => Err(abort.into_database_error()),
         }
     }

@@ -28,14 +28,21 @@ pub(crate) struct Proxy {
     port: u16,
     state: Arc<(Mutex<State>, Condvar)>,
     lost: Arc<AtomicUsize>,
+    /// How many of the lost ones were statements that are transactions by themselves.
+    statements: Arc<AtomicUsize>,
 }
 
 impl Proxy {
     /// To this port of this machine.
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let this = Self { port: listener.local_addr().unwrap().port(), state: Arc::default(), lost: Arc::default() };
-        let (state, lost) = (this.state.clone(), this.lost.clone());
+        let this = Self {
+            port: listener.local_addr().unwrap().port(),
+            state: Arc::default(),
+            lost: Arc::default(),
+            statements: Arc::default(),
+        };
+        let (state, lost) = (this.state.clone(), [this.lost.clone(), this.statements.clone()]);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if state.0.lock().unwrap().over {
@@ -80,6 +87,13 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// How many of them were statements, and no ends of transactions.
+    pub(crate) fn statements_lost(&self) -> usize {
+        self.statements.load(Ordering::SeqCst)
+    }
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.state.0.lock().unwrap().over = true;
@@ -97,15 +111,15 @@ struct Spoken {
 }
 
 impl Spoken {
-    /// Listens to the next piece, and tells whether it commits something.
-    fn commits_with(&mut self, piece: &[u8]) -> bool {
+    /// Listens to the next piece, and tells whether it commits something, by a statement of its own or not.
+    fn commits_with(&mut self, piece: &[u8]) -> Option<bool> {
         let find = |words: &[u8]| piece.windows(words.len()).position(|here| here == words);
         if find(b"BEGIN ISOLATION").is_some() {
             self.in_transaction = true;
         }
         if find(b"COMMIT\0").is_some() || find(b"ROLLBACK\0").is_some() {
             self.in_transaction = false;
-            return find(b"COMMIT\0").is_some();
+            return find(b"COMMIT\0").map(|_| false);
         }
         // Prepared first, by a name, and executed by that.
         if let Some(text) = find(b"WITH claimed AS (INSERT") {
@@ -113,9 +127,10 @@ impl Spoken {
             let name =
                 before.windows(9).rposition(|here| here == b"__diesel_").expect("a prepared statement has a name");
             self.recording = Some([&before[name..], b"\0"].concat());
-            return false;
+            return None;
         }
-        !self.in_transaction && self.recording.as_deref().is_some_and(|name| find(name).is_some())
+        let is_recording = self.recording.as_deref().is_some_and(|name| find(name).is_some());
+        (!self.in_transaction && is_recording).then_some(true)
     }
 }
 
@@ -124,7 +139,7 @@ fn forward(
     mut to: TcpStream,
     state: &(Mutex<State>, Condvar),
     cut: &Mutex<bool>,
-    commits: Option<&AtomicUsize>,
+    commits: Option<&[Arc<AtomicUsize>; 2]>,
 ) {
     let mut bytes = vec![0; 65_536];
     let mut spoken = Spoken::default();
@@ -136,12 +151,13 @@ fn forward(
         let held = state.1.wait_while(state.0.lock().unwrap(), |state| state.silent && !state.over);
         let mut held = held.unwrap();
         let mut is_cut = cut.lock().unwrap();
-        if let Some(lost) = commits
+        if let Some([lost, statements]) = commits
             && !*is_cut
-            && spoken.commits_with(piece)
+            && let Some(is_statement) = spoken.commits_with(piece)
             && let Some(commit) = held.commit.take_if(|commit| *commit != Commit::Passes)
         {
             lost.fetch_add(1, Ordering::SeqCst);
+            statements.fetch_add(usize::from(is_statement), Ordering::SeqCst);
             *is_cut = true;
             if commit == Commit::LosesItsAnswer {
                 let _ = to.write_all(piece);
