@@ -94,7 +94,7 @@ const fn kinds(report: Kind) -> &'static [&'static str] {
 
 fn placed(row: &PlacedRow) -> Result<Option<Placed<'_>>, DatabaseError> {
     let Some(text) = &row.body else { return Ok(None) };
-    let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", e))?;
+    let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", format!("{}: {e}", row.id)))?;
     Ok(Some(Placed { index: row.log_index, at: from_micros(row.at), kind: &row.kind, body }))
 }
 

@@ -1,6 +1,7 @@
 //! The ledger's promises, from outside.
 
 mod crash;
+mod damaged;
 pub(crate) mod degrade;
 mod erasing;
 mod event_types;
