@@ -105,7 +105,7 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
     let lowest = if made.answer.perk.as_str() == "lounge" { "main" } else { "slow" };
     let tier = (says > 1).then(|| lowest.to_owned());
     let ruling = ReferralDecision { check, tier, note: "Seen.".into() };
-    match world.gateway.checker.rule_on(admin, merchant, ruling).await {
+    match world.gateway.checker.decide_referral(admin, merchant, ruling).await {
         Ok(_) if says == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
         Ok(answer) => {
             made.contests.extend(is_contest.then_some((now, "overturned")));

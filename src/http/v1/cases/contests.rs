@@ -306,13 +306,15 @@ async fn decide(
     };
     let work = async {
         let note = read_text("/note", &note, MAX_NOTE)?;
-        let answer =
-            gateway.checker.rule_on(caller, merchant, ReferralDecision { check: check.clone(), tier, note }).await?;
+        let answer = gateway
+            .checker
+            .decide_referral(caller, merchant, ReferralDecision { check: check.clone(), tier, note })
+            .await?;
         meters().contests.count([step]);
         answered(answer, gateway.ledger.reader().referral_of(&merchant.id, &check).await?.as_ref())
     };
     let again = async {
-        let found = gateway.checker.find_ruling(caller, merchant, &check).await?;
+        let found = gateway.checker.find_referral_decision(caller, merchant, &check).await?;
         let (answer, contest) = found.ok_or_else(Problem::not_found)?;
         answered(answer, Some(&contest))
     };

@@ -318,12 +318,12 @@ pub(crate) async fn decide_referral(
         }
     };
     let work = async {
-        let ruling = body.into_inner().read(asked.clone())?;
-        let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
+        let decision = body.into_inner().read(asked.clone())?;
+        let answer = gateway.checker.decide_referral(&caller, merchant, decision).await?;
         answered(answer, gateway.ledger.reader().referral_of(&merchant.id, &asked).await?.as_ref())
     };
     let again = async {
-        let found = gateway.checker.find_ruling(&caller, merchant, &asked).await?;
+        let found = gateway.checker.find_referral_decision(&caller, merchant, &asked).await?;
         let (answer, referral) = found.ok_or_else(Problem::not_found)?;
         answered(answer, Some(&referral))
     };
