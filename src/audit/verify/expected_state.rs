@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::checked::Checked;
-use super::findings::{At, Findings, Place, Wrong};
+use super::findings::{At, FindingPlace, Findings, Wrong};
 use super::fingerprints::Fingerprints;
 use super::logs::Logs;
 use super::missing_events::Gaps;
@@ -113,18 +113,18 @@ impl ExpectedState {
         let mut known = self.merchants;
         for (id, slug) in merchants {
             if !known.remove(id) {
-                findings.add(Place::log(OPERATOR), Wrong::MerchantWithoutEvent { merchant: id.clone() });
+                findings.add(FindingPlace::log(OPERATOR), Wrong::MerchantWithoutEvent { merchant: id.clone() });
             }
             match logs.find(id) {
-                None => findings.add(Place::default(), Wrong::LogMissing { owner: format!("{slug} ({id})") }),
+                None => findings.add(FindingPlace::default(), Wrong::LogMissing { owner: format!("{slug} ({id})") }),
                 Some(log) if log.name() != slug => {
-                    findings.add(Place::log(log.name()), Wrong::LogOwner { name: slug.clone() });
+                    findings.add(FindingPlace::log(log.name()), Wrong::LogOwner { name: slug.clone() });
                 }
                 Some(_) => {}
             }
         }
         for merchant in known {
-            findings.add(Place::log(OPERATOR), Wrong::MerchantMissing { merchant });
+            findings.add(FindingPlace::log(OPERATOR), Wrong::MerchantMissing { merchant });
         }
         Ok(())
     }

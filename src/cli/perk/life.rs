@@ -21,7 +21,7 @@ use crate::perks::error::PerkError;
 use crate::perks::life::Expected;
 use crate::perks::perk::Made;
 use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
-use crate::perks::versions::{Step, Taken};
+use crate::perks::versions::{Taken, VersionStep};
 
 #[derive(clap::Args)]
 pub(crate) struct OfPerk {
@@ -185,11 +185,11 @@ impl fmt::Display for History {
 
 pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, CliError> {
     match life {
-        Life::Submit(of) => step(of, Step::Submit, invocation),
-        Life::Withdraw(of) => step(of, Step::Withdraw, invocation),
-        Life::Publish(of) => step(of, Step::Publish, invocation),
-        Life::Schedule { of, at } => step(of, Step::Schedule(at), invocation),
-        Life::Unschedule(of) => step(of, Step::Unschedule, invocation),
+        Life::Submit(of) => step(of, VersionStep::Submit, invocation),
+        Life::Withdraw(of) => step(of, VersionStep::Withdraw, invocation),
+        Life::Publish(of) => step(of, VersionStep::Publish, invocation),
+        Life::Schedule { of, at } => step(of, VersionStep::Schedule(at), invocation),
+        Life::Unschedule(of) => step(of, VersionStep::Unschedule, invocation),
         Life::Rollback { of: OfPerk { perk, merchant, note }, to } => {
             let stepped = on(&merchant, invocation, async |gateway, merchant| {
                 let made = gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await?;
@@ -233,7 +233,7 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, Cli
     }
 }
 
-fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Completion, CliError> {
+fn step(of: OfVersion, step: VersionStep, invocation: &Invocation) -> Result<Completion, CliError> {
     let OfVersion { of: OfPerk { perk, merchant, note }, version } = of;
     let done = on(&merchant, invocation, async |gateway, merchant| {
         let number = match version {

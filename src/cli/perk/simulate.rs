@@ -14,7 +14,7 @@ use crate::cli::output::progress::work_off;
 use crate::cli::output::{counted, table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::decision::facts::Context;
-use crate::decision::trace::{LeafTrace, Node, Passed, Shown, Trace};
+use crate::decision::trace::{LeafTrace, Node, Passed, ShownValue, Trace};
 use crate::eligibility::population::{Everyone, Warning};
 use crate::eligibility::rule_selection::{Choice, TrialError};
 use crate::eligibility::shown::simulation::SimulationShown;
@@ -208,12 +208,12 @@ const fn mark(passed: Passed) -> &'static str {
     }
 }
 
-fn shown(value: &Shown) -> String {
+fn shown(value: &ShownValue) -> String {
     match value {
-        Shown::Bool(value) => value.to_string(),
-        Shown::Number(number) => number.to_string(),
-        Shown::Text(text) => format!("{text:?}"),
-        Shown::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        ShownValue::Bool(value) => value.to_string(),
+        ShownValue::Number(number) => number.to_string(),
+        ShownValue::Text(text) => format!("{text:?}"),
+        ShownValue::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -89,12 +89,12 @@ impl FactsNamed<'_> {
 
 /// The parts of a body that are shown, whatever is in them.
 #[derive(Deserialize)]
-pub(crate) struct Shown {
+pub(crate) struct ActorAndFacts {
     pub actor: Json,
     pub facts: Json,
 }
 
-impl Shown {
+impl ActorAndFacts {
     /// Reads them.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::foundation::subject::hex;
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
 use crate::ledger::error::unreadable;
-use crate::ledger::events::excerpt::{Excerpt, Shown, member_of_unreadable};
+use crate::ledger::events::excerpt::{ActorAndFacts, Excerpt, member_of_unreadable};
 use crate::ledger::store::history::{self as rows, LoggedRow};
 use crate::ledger::write::check::{self, StoredCheck};
 
@@ -211,7 +211,7 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     if !filter.means(&row)? {
         return Ok(None);
     }
-    let shown = row.body.as_deref().map(Shown::of).transpose().map_err(|error| unreadable(&row.id, error))?;
+    let shown = row.body.as_deref().map(ActorAndFacts::of).transpose().map_err(|error| unreadable(&row.id, error))?;
     let (actor, facts) = shown.map(|shown| (shown.actor, shown.facts)).unzip();
     let leaf_hash = hex(&row.leaf_hash);
     let LoggedRow { log_index: index, id, kind, about, body, .. } = row;
