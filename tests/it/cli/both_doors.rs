@@ -1,6 +1,7 @@
 //! What the API and the command line both show: the same members with the same values, and the same ones left out.
 
-use serde_json::{Value, json};
+use perkgate::http::openapi;
+use serde_json::{Map, Value, json};
 
 use super::{json_of, perkgate};
 use crate::support::app::TestApp;
@@ -36,6 +37,40 @@ fn timeless(mut json: Value) -> Value {
     json
 }
 
+/// The members that the API's document describes for a schema, through references and compositions.
+fn properties(document: &Value, schema: &Value) -> Map<String, Value> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return properties(document, document.pointer(reference.trim_start_matches('#')).unwrap());
+    }
+    let parts = schema["allOf"].as_array().or(schema["oneOf"].as_array()).into_iter().flatten();
+    let own = schema["properties"].as_object().cloned().unwrap_or_default();
+    parts.flat_map(|part| properties(document, part)).chain(own).collect()
+}
+
+/// Every member of the answer is described, but those of what merchants wrote and of traces, which have their own tests.
+#[track_caller]
+fn assert_described(document: &Value, schema: &Value, answer: &Value) {
+    let members = properties(document, schema);
+    for (name, value) in answer.as_object().unwrap() {
+        let member = members.get(name).unwrap_or_else(|| panic!("{name} of {answer} is not described"));
+        match value {
+            _ if ["context", "key_labels", "rule", "trace"].contains(&name.as_str()) => {}
+            Value::Object(_) => assert_described(document, member, value),
+            Value::Array(items) => {
+                let objects = items.iter().filter(|item| item.is_object());
+                objects.for_each(|item| assert_described(document, &member["items"], item));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[track_caller]
+fn described(schema: &str, answer: &Value) {
+    let document: Value = serde_json::from_str(&openapi::json(&openapi::document())).unwrap();
+    assert_described(&document, &json!({"$ref": format!("#/components/schemas/{schema}")}), answer);
+}
+
 async fn lounge(app: &TestApp) {
     app.lounge(REFERS, "47").await;
     app.world.perk(&app.cathay, "spa", r#"{"at_least":40,"score":"klout"}"#).await;
@@ -57,11 +92,13 @@ async fn a_check_and_a_simulation_have_the_same_members_at_both_doors() {
             for (client, role) in [(&admin, "admin"), (&kiosk, "kiosk")] {
                 let answer = client.post("/v1/checks", &question).await.is(200);
                 assert_eq!(answer["decision"], decision);
+                described("CheckView", &answer);
                 let shown = ask(&app, &["check", perk, subject, "--role", role]);
                 assert_eq!(timeless(shown), timeless(answer), "{perk}, {subject} as {role} at {}", app.address);
             }
             let path = format!("/v1/perks/{perk}/simulate");
             let simulated = admin.post(&path, &json!({"subject": subject})).await.is(200);
+            described("Simulation", &simulated);
             let shown = ask(&app, &["perk", "simulate", perk, "--subject", subject]);
             assert_eq!((&shown["decision"], timeless(shown.clone())), (&json!(decision), timeless(simulated)));
         }
@@ -81,6 +118,7 @@ async fn a_case_is_the_same_at_both_doors_open_and_decided() {
             let listed = admin.get(&format!("/v1/{word}s")).await.is(200);
             assert_eq!(ask(&app, &[word, "list"])[format!("{word}s")], listed[format!("{word}s")]);
             let shown = admin.get(&format!("/v1/{word}s/{check}")).await.is(200);
+            described(if word == "referral" { "ReferredView" } else { "ContestedView" }, &shown);
             assert_eq!(ask(&app, &[word, "show", check]), shown, "at {}", app.address);
             shown
         };
@@ -112,6 +150,7 @@ async fn a_version_is_the_same_at_both_doors() {
         for (number, status) in [("1", "published"), ("2", "draft")] {
             let version = admin.get(&format!("/v1/perks/spa/versions/{number}")).await.is(200);
             assert_eq!(version["status"], status);
+            described("VersionView", &version);
             assert_eq!(ask(&app, &["perk", "show", "spa", "--version", number])["shown"], version);
         }
         let stepped = ask(&app, &["perk", "publish", "spa", "--version", "2"]);

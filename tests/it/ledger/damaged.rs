@@ -61,7 +61,7 @@ impl House {
             .select((events::id, events::log_index, events::body))
             .load::<(String, i64, Option<String>)>(c)
             .unwrap());
-        let [(id, index, body)] = found.try_into().unwrap();
+        let [(id, index, body)] = <[_; 1]>::try_from(found).unwrap();
         let damaged = damaged(&body.unwrap());
         let event = diesel::update(events::table.filter(events::id.eq(&id))).set(events::body.eq(damaged));
         assert_eq!(event.execute(&mut conn).unwrap(), 1);
