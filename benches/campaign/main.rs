@@ -43,7 +43,7 @@ use std::time::Instant;
 use diesel::connection::SimpleConnection as _;
 use perkgate::audit::export::record::Form;
 use perkgate::audit::reports::Asked;
-use perkgate::audit::reports::asked::{GroupBy, Kind};
+use perkgate::audit::reports::asked::{GroupBy, ReportKind};
 use perkgate::database::Backend;
 use support::databases::TestDatabase;
 use support::world::World;
@@ -193,7 +193,7 @@ async fn reports(wanted: &[String]) {
         world.pass(1);
         println!("{backend:?}: recorded ({} s)", began.elapsed().as_secs());
         let merchant = world.gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap();
-        for kind in [Kind::Grants, Kind::Billing, Kind::Fairness] {
+        for kind in [ReportKind::Grants, ReportKind::Billing, ReportKind::Fairness] {
             let group_by = Some(GroupBy::Day);
             let asked = Asked { kind, group_by, from: None, to: None, time_zone: None, perk: None };
             let began = Instant::now();

@@ -50,7 +50,7 @@ pub mod verify;
 
 pub use anchor::{Anchor, AnchorError};
 pub use verify::checked::Checked;
-pub use verify::findings::{Finding, Findings, Place, Wrong};
+pub use verify::findings::{Finding, FindingPlace, Findings, Wrong};
 pub use verify::offline::{ExportFile, verify_exports};
 pub use verify::{Head, Progress, Report, Request, verify, verify_at, verify_snapshot};
 

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde::Serialize;
 
-use super::decision::{AnswerView, ScoreView};
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
-
+use super::output::limits_left::LimitsLeft;
 use super::output::write_line;
 use super::perk::simulate::read_context;
 use super::{Completion, Invocation};
 use crate::access::{Permission, Principal, Role};
-use crate::eligibility::checker::{Answer, Question};
+use crate::eligibility::checker::Question;
+use crate::eligibility::shown::check::CheckShown;
+use crate::eligibility::shown::explanation::ScoreShown;
 use crate::foundation::ids::{KeyId, PerkSlug};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
@@ -46,32 +47,22 @@ pub(super) struct Args {
 
 /// The answer, as the role may see it.
 #[derive(Serialize)]
-struct Checked {
-    dry_run: bool,
-    role: Role,
-    #[serde(flatten)]
-    answer: AnswerView,
-}
+#[serde(transparent)]
+struct DryRun(CheckShown);
 
-impl Checked {
-    fn of(answer: Answer, role: Role) -> Self {
-        Self { dry_run: true, role, answer: AnswerView::of(answer, role.may(Permission::ReadScores)) }
-    }
-}
-
-impl fmt::Display for Checked {
+impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let answer = &self.answer;
+        let Self(answer) = self;
         let tier = answer.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         let (perk, version) = (&answer.perk, answer.rule_version);
         write_line!(f, "{}{tier}: {perk}, version {version}; nothing was recorded", answer.decision.as_str())?;
         answer.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
-        if let Some(ScoreView { source, value, observed_at, fresh, .. }) = &answer.score {
+        if let Some(ScoreShown { source, value, observed_at, fresh, .. }) = &answer.score {
             let value = value.map(|value| format!(" {value}")).unwrap_or_default();
             let age = if *fresh { "fresh" } else { "stale" };
             write_line!(f, "  score{value} from {source}, observed {observed_at}, {age}")?;
         }
-        answer.limits.fmt(f)
+        LimitsLeft::from(answer).fmt(f)
     }
 }
 
@@ -89,6 +80,6 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         let question = Question { perk, subject, context, dry_run: true, idempotency: None, deadline };
         Ok(gateway.checker.check(&caller, &merchant, question).await?)
     })?;
-    invocation.output.show(&Checked::of(answer, role))?;
+    invocation.output.show(&DryRun(CheckShown::of(answer, role.may(Permission::ReadScores))))?;
     Ok(Completion::Succeeded)
 }

@@ -4,17 +4,17 @@ use std::fmt;
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{counted, table, write_line, write_part};
-use super::referral::{CaseView, DecidedView, Judgement, OfCheck, deny, list};
+use super::referral::{Judgement, OfCheck, case_of, deny, list};
 use super::{Completion, Invocation};
-use crate::foundation::ids::{self, CheckId, EventId, PerkSlug};
+use crate::eligibility::shown::case::CaseShown;
+use crate::eligibility::shown::referral::{AdditionShown, ContestShown};
+use crate::foundation::ids::{self, CheckId, EventId};
 use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
-use crate::ledger::cases::model::{Added, Referral};
 use crate::ledger::cases::referral::Referred;
 
 #[derive(clap::Args)]
@@ -55,40 +55,8 @@ fn statuses() -> impl TypedValueParser<Value = ContestStatus> {
 }
 
 #[derive(Serialize)]
-struct ContestView {
-    check: CheckId,
-    perk: PerkSlug,
-    rule_version: i32,
-    status: ContestStatus,
-    opened_at: Timestamp,
-    /// The key that opened it, or `cli`.
-    opened_by: String,
-    /// The number of further refusals that are decided with it.
-    additions: usize,
-    #[serde(flatten)]
-    decided: DecidedView,
-}
-
-impl ContestView {
-    /// None for a check that its rule referred by itself.
-    fn of(referral: &Referral) -> Option<Self> {
-        let contest = referral.contest.as_ref()?;
-        Some(Self {
-            check: referral.check.clone(),
-            perk: referral.perk.clone(),
-            rule_version: referral.rule_version,
-            status: ContestStatus::of(referral.status),
-            opened_at: contest.at,
-            opened_by: contest.by.clone(),
-            additions: contest.added.len(),
-            decided: DecidedView::of(referral),
-        })
-    }
-}
-
-#[derive(Serialize)]
 struct Listed {
-    contests: Vec<ContestView>,
+    contests: Vec<ContestShown>,
 }
 
 impl fmt::Display for Listed {
@@ -97,7 +65,7 @@ impl fmt::Display for Listed {
             return f.write_str("There is no contest.");
         }
         let rows = self.contests.iter().map(|it| {
-            let decided = it.decided.decided_at.map_or_else(String::new, |at| at.to_string());
+            let decided = it.outcome.decided_at.map_or_else(String::new, |at| at.to_string());
             let (status, opened) = (it.status.as_str().to_owned(), it.opened_at.to_string());
             [it.check.to_string(), it.perk.to_string(), status, opened, decided]
         });
@@ -108,40 +76,21 @@ impl fmt::Display for Listed {
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
-    contest: ContestView,
+    contest: ContestShown,
     /// Why the refusal is said to be wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// The refusals that were added to it, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    added: Vec<AdditionView>,
+    added: Vec<AdditionShown>,
     #[serde(flatten)]
-    case: CaseView,
-}
-
-/// Another refusal of the same person and perk, contested while the case was open.
-#[derive(Serialize)]
-struct AdditionView {
-    check: CheckId,
-    added_at: Timestamp,
-    /// The key that added it, or `cli`.
-    added_by: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-impl AdditionView {
-    /// The refusals that were added to a case, each with why.
-    fn all(referred: &Referred) -> Vec<Self> {
-        let added = referred.referral.contest.iter().flat_map(|contest| contest.added.clone());
-        let reasons = referred.added_objections.iter().cloned();
-        let view = |(Added { check, at, by }, reason)| Self { check, added_at: at, added_by: by, reason };
-        added.zip(reasons).map(view).collect()
-    }
+    case: CaseShown,
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ContestView { check, perk, rule_version, status, opened_at, opened_by, additions, decided } = &self.contest;
+        let ContestShown { check, perk, rule_version, status, opened_at, opened_by, additions, outcome } =
+            &self.contest;
         write_line!(f, "{check}: {}", status.as_str())?;
         write_line!(f, "  {perk}, version {rule_version}, contested {opened_at} by {opened_by}")?;
         if let Some(reason) = &self.reason {
@@ -150,11 +99,11 @@ impl fmt::Display for Shown {
         if *additions > 0 {
             write_line!(f, "  {} more decided with it", counted(*additions, "refusal"))?;
         }
-        for AdditionView { check, added_at, reason, .. } in &self.added {
+        for AdditionShown { check, added_at, reason, .. } in &self.added {
             let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
             write_line!(f, "    {check}, {added_at}{reason}")?;
         }
-        if let Some((at, by)) = decided.decided_at.zip(decided.decided_by.as_ref()) {
+        if let Some((at, by)) = outcome.decided_at.zip(outcome.decided_by.as_ref()) {
             write_line!(f, "  decided {at} by {by}")?;
         }
         self.case.fmt(f)
@@ -166,7 +115,7 @@ struct Opened {
     /// True if it is a case of its own; else it was added to the open one about the same person and perk.
     opened: bool,
     #[serde(flatten)]
-    contest: ContestView,
+    contest: ContestShown,
 }
 
 impl fmt::Display for Opened {
@@ -199,18 +148,18 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let merchant = once::merchant(gateway, &merchant).await?;
                 list(gateway, &merchant, true, status.map(ContestStatus::stored)).await
             })?;
-            invocation.output.show(&Listed { contests: contests.iter().filter_map(ContestView::of).collect() })?;
+            invocation.output.show(&Listed { contests: contests.iter().filter_map(ContestShown::of).collect() })?;
         }
         Action::Show(OfCheck { check, merchant }) => {
             let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 let found = gateway.ledger.reader().find_referred(&merchant.id, &check).await?;
-                let seen = |referred: Referred| Some((ContestView::of(&referred.referral)?, referred));
+                let seen = |referred: Referred| Some((ContestShown::of(&referred.referral)?, referred));
                 let found = found.and_then(seen);
                 let (contest, referred) =
                     found.ok_or_else(|| CliError::absent("contest of the check", check.as_str()))?;
-                let (reason, added) = (referred.objection.clone(), AdditionView::all(&referred));
-                Ok(Shown { contest, reason, added, case: CaseView::of(gateway, &merchant, referred).await? })
+                let (reason, added) = (referred.objection.clone(), AdditionShown::all(&referred));
+                Ok(Shown { contest, reason, added, case: case_of(gateway, &merchant, referred).await? })
             })?;
             invocation.output.show(&shown)?;
         }
@@ -227,7 +176,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                     Err(ContestError::NotFound) => return Err(CliError::absent("check", check.as_str())),
                     Err(error) => return Err(error.into()),
                 };
-                let contest = ContestView::of(&case);
+                let contest = ContestShown::of(&case);
                 let contest = contest.ok_or_else(|| CliError::absent("contest of the check", check.as_str()))?;
                 Ok(Opened { opened, contest })
             })?;

@@ -12,7 +12,6 @@ mod approval;
 mod audit;
 mod check;
 mod contest;
-mod decision;
 mod demo;
 mod doctor;
 mod document;

@@ -6,19 +6,18 @@ use std::fmt;
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::decision::AnswerView;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
+use crate::eligibility::shown::case::{CaseShown, GrantableShown};
+use crate::eligibility::shown::referral::{ReferralShown, ReferralStateShown};
 use crate::foundation::ids::MAX_NOTE;
-use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
-use crate::foundation::json::Json;
+use crate::foundation::ids::{self, CheckId};
 use crate::gateway::Gateway;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
@@ -76,51 +75,8 @@ fn statuses() -> impl clap::builder::TypedValueParser<Value = ReferralStatus> {
 }
 
 #[derive(Serialize)]
-struct ReferralView {
-    check: CheckId,
-    perk: PerkSlug,
-    rule_version: i32,
-    status: ReferralStatus,
-    opened_at: Timestamp,
-    #[serde(flatten)]
-    decided: DecidedView,
-}
-
-/// The decision about it, if there is one.
-#[derive(Serialize)]
-pub(super) struct DecidedView {
-    pub decided_at: Option<Timestamp>,
-    /// The key that decided, or `cli`.
-    pub decided_by: Option<String>,
-    pub granted_check: Option<CheckId>,
-    pub grant: Option<GrantId>,
-}
-
-impl DecidedView {
-    pub(super) fn of(referral: &Referral) -> Self {
-        let decided = referral.decided.as_ref();
-        let (granted_check, grant) = decided.and_then(|it| it.granted.clone()).unzip();
-        let decided_by = referral.decided_by().map(str::to_owned);
-        Self { decided_at: decided.map(|it| it.at), decided_by, granted_check, grant }
-    }
-}
-
-impl From<&Referral> for ReferralView {
-    fn from(it: &Referral) -> Self {
-        Self {
-            check: it.check.clone(),
-            perk: it.perk.clone(),
-            rule_version: it.rule_version,
-            status: it.status,
-            opened_at: it.created_at,
-            decided: DecidedView::of(it),
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct Listed {
-    referrals: Vec<ReferralView>,
+    referrals: Vec<ReferralShown>,
 }
 
 impl fmt::Display for Listed {
@@ -129,58 +85,25 @@ impl fmt::Display for Listed {
             return f.write_str("There is no referral.");
         }
         let rows = self.referrals.iter().map(|it| {
-            let decided = it.decided.decided_at.map_or_else(String::new, |at| at.to_string());
-            let (status, opened) = (it.status.as_str().to_owned(), it.opened_at.to_string());
+            let decided = it.state.outcome.decided_at.map_or_else(String::new, |at| at.to_string());
+            let (status, opened) = (it.state.status.as_str().to_owned(), it.opened_at.to_string());
             [it.check.to_string(), it.perk.to_string(), status, opened, decided]
         });
         f.write_str(&table(["check", "perk", "status", "opened", "decided"], rows))
     }
 }
 
-/// The facts by which a person decides about someone.
-#[derive(Serialize)]
-pub(super) struct CaseView {
-    subject: String,
-    party: u64,
-    context: Json,
-    location: Option<String>,
-    kiosk: Option<String>,
-    /// The tiers that can be granted, highest rank first.
-    tiers: Vec<TierView>,
-    /// Why it was decided as it was.
-    note: Option<String>,
-    /// The answer to the kiosk, with the reasons.
-    asked: AnswerView,
+/// All there is to decide a case by.
+///
+/// # Errors
+/// The database's, and those of the rule that asked.
+pub(super) async fn case_of(gateway: &Gateway, merchant: &Merchant, referred: Referred) -> Result<CaseShown, CliError> {
+    let check = referred.referral.check.clone();
+    let case = CaseShown::of(&gateway.checker, merchant, referred, true).await?;
+    case.ok_or_else(|| CliError::absent("check", check.as_str()))
 }
 
-#[derive(Serialize)]
-struct TierView {
-    tier: String,
-    name: String,
-}
-
-impl CaseView {
-    /// # Errors
-    /// The database's, and those of the rule that asked.
-    pub(super) async fn of(gateway: &Gateway, merchant: &Merchant, referred: Referred) -> Result<Self, CliError> {
-        let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
-        let check = &referred.referral.check;
-        let asked = gateway.checker.find_check(merchant, check).await?;
-        let asked = asked.ok_or_else(|| CliError::absent("check", check.as_str()))?;
-        Ok(Self {
-            subject: referred.handle.as_str().to_owned(),
-            party: referred.party,
-            context: referred.context,
-            location: referred.location,
-            kiosk: referred.kiosk,
-            tiers: tiers.map(|tier| TierView { tier: tier.id, name: tier.name }).collect(),
-            note: referred.note,
-            asked: AnswerView::of(asked, true),
-        })
-    }
-}
-
-impl fmt::Display for CaseView {
+impl fmt::Display for CaseShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let people = if self.party == 1 { String::new() } else { format!(", a party of {}", self.party) };
         write_line!(f, "  about {}{people}", self.subject)?;
@@ -190,7 +113,7 @@ impl fmt::Display for CaseView {
         }
         write_line!(f, "  context {}", self.context.canonical())?;
         self.asked.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
-        for TierView { tier, name } in &self.tiers {
+        for GrantableShown { tier, name } in &self.tiers {
             write_line!(f, "  can be granted: {tier} ({name})")?;
         }
         match &self.note {
@@ -203,17 +126,18 @@ impl fmt::Display for CaseView {
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
-    referral: ReferralView,
+    referral: ReferralShown,
     #[serde(flatten)]
-    case: CaseView,
+    case: CaseShown,
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReferralView { check, perk, rule_version, status, opened_at, decided } = &self.referral;
+        let ReferralShown { check, perk, rule_version, opened_at, state } = &self.referral;
+        let ReferralStateShown { status, outcome, .. } = state;
         write_line!(f, "{check}: {}", status.as_str())?;
         write_line!(f, "  {perk}, version {rule_version}, referred {opened_at}")?;
-        if let Some((at, by)) = decided.decided_at.zip(decided.decided_by.as_ref()) {
+        if let Some((at, by)) = outcome.decided_at.zip(outcome.decided_by.as_ref()) {
             write_line!(f, "  decided {at} by {by}")?;
         }
         self.case.fmt(f)
@@ -239,7 +163,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let merchant = once::merchant(gateway, &merchant).await?;
                 list(gateway, &merchant, false, status).await
             })?;
-            invocation.output.show(&Listed { referrals: referrals.iter().map(ReferralView::from).collect() })?;
+            invocation.output.show(&Listed { referrals: referrals.iter().map(ReferralShown::from).collect() })?;
         }
         Action::Show(OfCheck { check, merchant }) => {
             let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -247,8 +171,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let found = gateway.ledger.reader().find_referred(&merchant.id, &check).await?;
                 let found = found.filter(|found| found.referral.contest.is_none());
                 let referred = found.ok_or_else(|| CliError::absent("referral of the check", check.as_str()))?;
-                let referral = ReferralView::from(&referred.referral);
-                Ok(Shown { referral, case: CaseView::of(gateway, &merchant, referred).await? })
+                let referral = ReferralShown::from(&referred.referral);
+                Ok(Shown { referral, case: case_of(gateway, &merchant, referred).await? })
             })?;
             invocation.output.show(&shown)?;
         }

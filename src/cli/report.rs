@@ -11,8 +11,8 @@ use super::once::{MerchantFlag, Needs, merchant};
 use super::output::{Output, table, write_block, write_line};
 use super::{Completion, Invocation};
 use crate::audit::reports::Asked;
-use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
-use crate::audit::reports::sheet::{BOM, LimitRow, Report};
+use crate::audit::reports::asked::{AskedError, Bound, GroupBy, ReportKind};
+use crate::audit::reports::sheet::{BOM, LimitRow, ReportSheet};
 use crate::foundation::ids::PerkSlug;
 
 #[derive(clap::Args)]
@@ -109,9 +109,9 @@ fn bound(text: &str) -> Result<Bound, AskedError> {
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let (kind, group_by, common) = match &args.report {
-        Which::Grants(it) => (Kind::Grants, it.group_by, &it.common),
-        Which::Billing(it) => (Kind::Billing, it.group_by, &it.common),
-        Which::Fairness(common) => (Kind::Fairness, None, common),
+        Which::Grants(it) => (ReportKind::Grants, it.group_by, &it.common),
+        Which::Billing(it) => (ReportKind::Billing, it.group_by, &it.common),
+        Which::Fairness(common) => (ReportKind::Fairness, None, common),
     };
     if common.bom && common.format != Some(Format::Csv) {
         return Err(CliError::NoMark);
@@ -150,7 +150,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
     Ok(Completion::Succeeded)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ReportSheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = self.from.map_or_else(|| "the beginning".to_owned(), |from| from.to_string());
         let of = self.perk_name.as_ref().map(|perk| format!(", {perk}")).unwrap_or_default();

@@ -122,23 +122,23 @@ pub struct LeafTrace {
     pub op: &'static str,
     /// A list for `in`, `not_in` and `between`; none for `exists`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub wanted: Option<Shown>,
+    pub wanted: Option<ShownValue>,
     /// The attribute that `wanted` is the value of, where one is compared with another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
     /// None when it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub had: Option<Shown>,
+    pub had: Option<ShownValue>,
 }
 
 /// A value as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Shown {
+pub enum ShownValue {
     Bool(bool),
     Number(Decimal),
     Text(String),
-    List(Vec<Shown>),
+    List(Vec<ShownValue>),
 }
 
 impl From<Truth> for Passed {
@@ -298,36 +298,36 @@ const fn op(test: &Test) -> &'static str {
     }
 }
 
-fn wanted(leaf: &Leaf, facts: &Facts, now: Timestamp) -> Option<Shown> {
+fn wanted(leaf: &Leaf, facts: &Facts, now: Timestamp) -> Option<ShownValue> {
     let scalar = |scalar: &Scalar| match scalar {
-        Scalar::Text(text) => Shown::Text(text.clone()),
-        Scalar::Number(number) => Shown::Number(*number),
-        Scalar::Bool(value) => Shown::Bool(*value),
+        Scalar::Text(text) => ShownValue::Text(text.clone()),
+        Scalar::Number(number) => ShownValue::Number(*number),
+        Scalar::Bool(value) => ShownValue::Bool(*value),
     };
     match &leaf.test {
         Test::Exists => None,
         Test::Equals(value) | Test::Differs(value) => Some(scalar(value)),
-        Test::OneOf(values) | Test::NoneOf(values) => Some(Shown::List(values.iter().map(scalar).collect())),
-        Test::Compares(_, bound) => Some(Shown::Number(*bound)),
-        Test::Between(low, high) => Some(Shown::List(vec![Shown::Number(*low), Shown::Number(*high)])),
-        Test::Contains(part) | Test::StartsWith(part) => Some(Shown::Text(part.clone())),
+        Test::OneOf(values) | Test::NoneOf(values) => Some(ShownValue::List(values.iter().map(scalar).collect())),
+        Test::Compares(_, bound) => Some(ShownValue::Number(*bound)),
+        Test::Between(low, high) => Some(ShownValue::List(vec![ShownValue::Number(*low), ShownValue::Number(*high)])),
+        Test::Contains(part) | Test::StartsWith(part) => Some(ShownValue::Text(part.clone())),
         Test::Against(_, other) => facts.value(other, now).map(|value| had(other, value)),
     }
 }
 
-fn had(attribute: &Attribute, value: Value<'_>) -> Shown {
+fn had(attribute: &Attribute, value: Value<'_>) -> ShownValue {
     match value {
         // What is finer than a thousandth of a second is not shown; it still counts.
-        Value::Number(millionths) => Shown::Number(match attribute {
+        Value::Number(millionths) => ShownValue::Number(match attribute {
             Attribute::ScoreAge => Decimal::from_thousandths(millionths.div_euclid(1000)),
             Attribute::Score | Attribute::Network | Attribute::Context(_) => {
                 Decimal::from_thousandths(millionths / 1000)
             }
         }),
-        Value::Text(text) => Shown::Text(text.to_owned()),
-        Value::Bool(value) => Shown::Bool(value),
-        Value::List(items) => Shown::List(
-            items.iter().filter_map(|item| item.as_text().map(|text| Shown::Text(text.to_owned()))).collect(),
+        Value::Text(text) => ShownValue::Text(text.to_owned()),
+        Value::Bool(value) => ShownValue::Bool(value),
+        Value::List(items) => ShownValue::List(
+            items.iter().filter_map(|item| item.as_text().map(|text| ShownValue::Text(text.to_owned()))).collect(),
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! The doubts that the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
+//! The caveats that the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
 
 use jiff::Timestamp;
 
@@ -37,7 +37,7 @@ impl Deciding {
         }
     }
 
-    fn doubt(self) -> Option<Warning> {
+    fn caveat(self) -> Option<Warning> {
         let tried = self.tried.filter(|_| self.is_one)?;
         match self.found {
             Some((_, found)) if found == tried => None,
@@ -56,10 +56,10 @@ impl Deciding {
     }
 }
 
-/// The doubts about one subject's trial. `known`: the subject's own score, as it is kept now.
-pub(super) fn doubts(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
+/// The caveats about one subject's trial. `known`: the subject's own score, as it is kept now.
+pub(super) fn caveats_of(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact>, deciding: Deciding) -> Vec<Warning> {
     let at = deciding.at;
-    let mut warnings: Vec<Warning> = status_of(chosen, at).into_iter().chain(deciding.doubt()).collect();
+    let mut warnings: Vec<Warning> = status_of(chosen, at).into_iter().chain(deciding.caveat()).collect();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
     if trial.score.is_some() && chosen.source.is_none() {
         let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::subject_access::{ExplainedEvent, Held, PersonalRecord};
+use super::subject_access::{ExplainedEvent, HeldOnPerson, PersonalRecord};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
@@ -95,7 +95,7 @@ impl DisclosedRecord {
     pub fn of(subject: &SubjectHandle, part: PersonalRecord) -> (Self, Option<String>) {
         let PersonalRecord { person, held, events, next } = part;
         let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
-        let (scores, limits) = held.map(|Held { scores, limits, .. }| (scores, limits)).unzip();
+        let (scores, limits) = held.map(|HeldOnPerson { scores, limits, .. }| (scores, limits)).unzip();
         let record = Self {
             subject: subject.as_str().to_owned(),
             pseudonym: person.as_ref().map(|person| name(&person.pseudonym)),

@@ -18,20 +18,20 @@ use crate::ledger::read::history::{HistoryPage, Interest};
 use crate::rules::limit::Scope;
 use crate::rules::rule::Rule;
 
-/// From so many events on a recount is a long run, of which a merchant has one at a time.
+/// From so many events on counting them is a long run, of which a merchant has one at a time.
 const LONG: i64 = 20_000;
 
 /// The decision about one check as it would have been.
-pub(super) struct Recounted {
+pub(super) struct LimitsAnswer {
     pub decided: Decided,
-    /// The limits that nobody can recount any more; they had no say.
+    /// The limits whose uses can't be counted any more; they had no say.
     pub unknown: Vec<String>,
 }
 
 impl Simulator {
     /// The answer of the limits at the entry's instant, which is past: what was used before it
     /// counts, and what was given back by then does not.
-    pub(super) async fn recount(&self, chosen: &Chosen, entry: CheckEntry) -> Result<Recounted, TrialError> {
+    pub(super) async fn limits_at(&self, chosen: &Chosen, entry: CheckEntry) -> Result<LimitsAnswer, TrialError> {
         let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
         let subject = self.ledger.reader().pseudonym_of(entry.clone()).await?;
         let max_stays = longest_max_stays(&self.catalog, merchant, perk, rule).await?;
@@ -51,34 +51,34 @@ impl Simulator {
             other_perks: counters.are_across_perks(),
             person: is_own.then(|| subject.clone()),
         };
-        let mut recount = Recount { rule: rule.clone(), perk: perk.id.clone(), at, max_stays, counters, gap: None };
+        let mut uses = UsesCounted { rule: rule.clone(), perk: perk.id.clone(), at, max_stays, counters, gap: None };
         while stretch.from < stretch.before {
             let page = self.ledger.reader().past_events(merchant, stretch, &interest).await?;
             stretch.from = page.next;
             let work = move || {
-                recount.count(&page);
-                recount
+                uses.add(&page);
+                uses
             };
-            recount = match &turn {
+            uses = match &turn {
                 Some(turn) => turn.compute(work).await?,
                 None => compute(work).await?,
             };
         }
-        let unknown = recount.unknown();
+        let unknown = uses.unknown();
         let (pruned, claims): (Vec<_>, Vec<_>) =
             entry.claims.into_iter().partition(|claim| unknown.contains(&claim.limit));
         let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &subject, at, expires };
-        let admission = recount.counters.ask(Timeline::Actual, &claims, &asking);
+        let admission = uses.counters.ask(Timeline::Actual, &claims, &asking);
         let decided = entry.decided.limited(admission);
         // What was used is not known, but what a limit never admits is.
         let decided = if decided.is_granted() { decided.within(&pruned) } else { decided };
-        Ok(Recounted { decided, unknown })
+        Ok(LimitsAnswer { decided, unknown })
     }
 }
 
-/// A recount under way. Its size depends on the uses of the counters that will be asked, not on the log's.
-struct Recount {
+/// The uses that are counted so far. Its size depends on the uses of the counters that will be asked, not on the log's.
+struct UsesCounted {
     rule: Arc<Rule>,
     perk: PerkId,
     at: Timestamp,
@@ -88,8 +88,8 @@ struct Recount {
     gap: Option<Timestamp>,
 }
 
-impl Recount {
-    fn count(&mut self, page: &HistoryPage) {
+impl UsesCounted {
+    fn add(&mut self, page: &HistoryPage) {
         let gaps = page.pruned.iter().copied().filter(|at| *at < self.at);
         self.gap = gaps.chain(self.gap).max();
         for event in &page.events {

@@ -8,7 +8,8 @@
 //!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
 //!   and `caveats` are what all of them share
 //! - `cases`: a merchant's own tests of a rule, pure
-//! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it
+//! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it; `shown`:
+//!   checks, simulations, cases and versions as both doors write them
 //! - `exporter`: a log as a file, and the event that says so
 //!
 //! When rules can look at something new, the trials have to supply it too: their matches are exhaustive, so the compiler
@@ -30,6 +31,7 @@ pub mod referral_decision;
 mod replay;
 pub mod rule_selection;
 pub mod runs;
+pub mod shown;
 mod simulated_limits;
 pub mod simulator;
 pub mod subject_access;

@@ -33,7 +33,7 @@ pub struct ReferralDecision {
     pub note: String,
 }
 
-/// Why a ruling was not recorded. The referral is as it was.
+/// Why a decision was not recorded. The referral is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ReferralDecisionError {
     #[error("there is no such referral")]
@@ -95,7 +95,7 @@ impl Checker {
     ///
     /// # Errors
     /// [`CheckError`].
-    pub async fn find_ruling(
+    pub async fn find_referral_decision(
         &self,
         principal: &Principal,
         merchant: &Merchant,
@@ -116,20 +116,21 @@ impl Checker {
     ///
     /// # Errors
     /// [`ReferralDecisionError`].
-    pub async fn rule_on(
+    pub async fn decide_referral(
         &self,
         principal: &Principal,
         merchant: &Merchant,
-        ruling: ReferralDecision,
+        decision: ReferralDecision,
     ) -> Result<Answer, ReferralDecisionError> {
-        let referral = self.ledger.reader().referral_of(&merchant.id, &ruling.check).await.map_err(CheckError::from)?;
+        let referral =
+            self.ledger.reader().referral_of(&merchant.id, &decision.check).await.map_err(CheckError::from)?;
         let referral = referral.ok_or(ReferralDecisionError::NotFound)?;
         self.require_judge(merchant, &referral, &principal.actor()).await?;
-        let grant = match &ruling.tier {
+        let grant = match &decision.tier {
             // Even when the person has been erased meanwhile: what is left of them can be closed.
             None => None,
             Some(tier) => {
-                let found = match self.ledger.reader().find_referred(&merchant.id, &ruling.check).await {
+                let found = match self.ledger.reader().find_referred(&merchant.id, &decision.check).await {
                     Err(LedgerError::Pruned) if referral.status != ReferralStatus::Open => {
                         return Err(ReferralDecisionError::AlreadyDecided);
                     }
@@ -143,12 +144,12 @@ impl Checker {
             }
         };
         // Read before it is decided: what is committed is answered, whatever can be read of it then.
-        let asked = match self.find_check(merchant, &ruling.check).await {
+        let asked = match self.find_check(merchant, &decision.check).await {
             Ok(asked) => asked,
             Err(CheckError::Ledger(LedgerError::Pruned)) => None,
             Err(error) => return Err(error.into()),
         };
-        match self.resolve(merchant, ruling.check, principal.actor(), ruling.note, grant).await? {
+        match self.resolve(merchant, decision.check, principal.actor(), decision.note, grant).await? {
             Resolved::Granted(recorded) => Ok(self.answer(*recorded)?),
             Resolved::Denied => Ok(asked.unwrap_or_else(|| pruned_answer(principal, &referral))),
         }

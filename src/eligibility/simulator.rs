@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::caveats::{Deciding, doubts, limits_not_known};
-use super::limits_at::Recounted;
+use super::caveats::{Deciding, caveats_of, limits_not_known};
+use super::limits_at::LimitsAnswer;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
 use super::runs::{Run, RunPermit, RunProgress, Runs};
@@ -97,13 +97,13 @@ impl Simulator {
         let facts = Facts { score, network, context: trial.context.clone(), rollout_bucket };
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
-        let mut warnings = doubts(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);
+        let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);
         let decided = if !decided.is_granted() || rule.limits().is_empty() {
             decided
         } else if let Some(subject) = trial.subject.clone() {
             let entry = self.entry(merchant, actor, &chosen, &trial, &facts, decided, subject, at);
             if at < now {
-                let Recounted { decided, unknown } = self.recount(&chosen, entry).await?;
+                let LimitsAnswer { decided, unknown } = self.limits_at(&chosen, entry).await?;
                 warnings.extend(limits_not_known(&unknown, at));
                 decided
             } else {

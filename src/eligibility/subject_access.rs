@@ -39,7 +39,7 @@ pub struct PersonalRecord {
     /// None when no event is about them.
     pub person: Option<Person>,
     /// With the first part only.
-    pub held: Option<Held>,
+    pub held: Option<HeldOnPerson>,
     pub events: Vec<ExplainedEvent>,
     /// Where to go on.
     pub next: Option<String>,
@@ -47,7 +47,7 @@ pub struct PersonalRecord {
 
 /// The state that is held on the person now, beside what happened.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct HeldOnPerson {
     pub scores: Vec<ScoreHeld>,
     pub limits: Vec<LimitHeld>,
     /// The instant before which events were pruned, which tell of nobody any more.
@@ -110,7 +110,7 @@ impl SubjectAccess {
                 None => Vec::new(),
             };
             let pruned_before = self.ledger.reader().pruned_before(&merchant.id).await?;
-            Some(Held { scores: self.scores.held_on(&merchant.id, references).await?, limits, pruned_before })
+            Some(HeldOnPerson { scores: self.scores.held_on(&merchant.id, references).await?, limits, pruned_before })
         };
         let Some(person) = person else {
             if cursor.is_some() {

@@ -109,7 +109,7 @@ fn enumeration(description: &str, words: Vec<String>) -> RefOr<Schema> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::reports::asked::{GroupBy, Kind};
+    use crate::audit::reports::asked::{GroupBy, ReportKind as Asked};
     use crate::decision::trace;
     use crate::rules::diff;
 
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(listed::<ContestStatus>(), written(&Case::ALL));
         assert_eq!(listed::<GrantStatus>(), written(&Granted::ALL));
         assert_eq!(listed::<KeyStatus>(), written(&Key::ALL));
-        assert_eq!(listed::<ReportKind>(), written(&[Kind::Grants, Kind::Billing, Kind::Fairness]));
+        assert_eq!(listed::<ReportKind>(), written(&[Asked::Grants, Asked::Billing, Asked::Fairness]));
         assert_eq!(listed::<Passed>(), written(&[Held::True, Held::False, Held::Unknown]));
         let kinds = [diff::ChangeKind::Added, diff::ChangeKind::Removed, diff::ChangeKind::Changed];
         assert_eq!(listed::<ChangeKind>(), written(&kinds));

@@ -1,6 +1,7 @@
 //! The entries that are handed to the ledger, and the records that come back once they are committed.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -122,72 +123,56 @@ pub struct DecidingRule<'a> {
     pub rule: &'a Rule,
 }
 
-/// One check, decided but not admitted yet: limits have the last word. [`CheckEntry::new`] makes it.
+/// One check, decided but not admitted yet: limits have the last word. [`CheckEntry::new`] makes it. It reads as the
+/// question that it answers.
 #[derive(Debug, Clone)]
 pub struct CheckEntry {
     pub check: CheckId,
     pub event: EventId,
-    pub at: Timestamp,
-    pub merchant: MerchantId,
-    pub key: KeyId,
-    pub role: &'static str,
-    pub location: Option<String>,
-    pub kiosk: Option<String>,
+    pub request: CheckRequest,
     pub perk: PerkId,
     pub perk_slug: PerkSlug,
     pub rule_version: i32,
     pub rule_hash: Arc<str>,
-    pub subject: SubjectRefs,
-    pub handle: SubjectHandle,
-    /// Number of people, the subject included.
-    pub party: u64,
     /// By the rule; the limits are still to be asked.
     pub decided: Decided,
-    /// The part of the caller's context that the rule looked at; an object.
-    pub context: Json,
     pub claims: Vec<LimitClaim>,
     /// The grant that would be made; none unless the rule grants, or where nothing is recorded.
     pub grant: Option<GrantTerms>,
     /// The check in whose place this one is granted, by a person.
     pub resolves: Option<CheckId>,
     pub idempotency: Option<Idempotency>,
-    /// After this nobody waits for the answer any more, so nothing is recorded.
-    pub deadline: Instant,
 }
 
 impl CheckEntry {
     /// The question as the rule decided it, with what a grant claims of the rule's limits. It has no grant, resolves
     /// nothing and can't be retried: the caller adds what is so.
     pub fn new(request: CheckRequest, by: DecidingRule<'_>, decided: Decided, entropy: &Entropy) -> Self {
-        let CheckRequest { at, merchant, key, role, location, kiosk, subject, handle, party, context, deadline } =
-            request;
-        let place = Place { merchant: merchant.as_str(), location: location.as_deref(), kiosk: kiosk.as_deref() };
+        let (at, location, kiosk) = (request.at, request.location.as_deref(), request.kiosk.as_deref());
+        let place = Place { merchant: request.merchant.as_str(), location, kiosk };
         let tier = decided.tier.as_deref().filter(|_| decided.is_granted());
-        let claims = tier.map(|tier| by.rule.claims(tier, party, &place, at)).unwrap_or_default();
+        let claims = tier.map(|tier| by.rule.claims(tier, request.party, &place, at)).unwrap_or_default();
         Self {
             check: CheckId::new(at, entropy),
             event: EventId::new(at, entropy),
-            at,
-            merchant,
-            key,
-            role,
-            location,
-            kiosk,
+            request,
             perk: by.perk.clone(),
             perk_slug: by.slug.clone(),
             rule_version: by.version,
             rule_hash: by.hash,
-            subject,
-            handle,
-            party,
             decided,
-            context,
             claims,
             grant: None,
             resolves: None,
             idempotency: None,
-            deadline,
         }
+    }
+}
+
+impl Deref for CheckEntry {
+    type Target = CheckRequest;
+    fn deref(&self) -> &CheckRequest {
+        &self.request
     }
 }
 

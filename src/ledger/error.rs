@@ -1,5 +1,7 @@
 //! Why the ledger did not record something, or could not tell.
 
+use std::fmt::Display;
+
 use crate::database::{Abort, DatabaseError, Mismatch};
 
 /// Why the ledger did not record something.
@@ -49,4 +51,9 @@ impl<E: From<LedgerError>> From<LedgerError> for Abort<E> {
             refused => Self::Refused(refused.into()),
         }
     }
+}
+
+/// The error of a stored event that is needed and can't be read: it names the event.
+pub(crate) fn unreadable(event: &str, why: impl Display) -> DatabaseError {
+    DatabaseError::corrupt("event", format!("{event}: {why}"))
 }

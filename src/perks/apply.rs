@@ -79,14 +79,14 @@ pub enum ApplyError {
 
 /// The step it takes for a perk to say what is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ApplyStep {
     AddVersion,
     /// The version to publish: a draft, approved or scheduled, it says the same already.
     Publish(i32),
     Nothing,
 }
 
-impl Step {
+impl ApplyStep {
     /// From the latest version, if there is one, to a rule of this hash.
     #[must_use]
     pub fn of(latest: Option<&RuleVersion>, hash: &str, publish: bool) -> Self {
@@ -106,12 +106,12 @@ impl Step {
 impl Outcome {
     /// The outcome of a step of a perk that was there before.
     #[must_use]
-    pub const fn of(step: Step, is_renamed: bool) -> Self {
+    pub const fn of(step: ApplyStep, is_renamed: bool) -> Self {
         match step {
-            Step::AddVersion => Self::Changed,
-            Step::Publish(_) => Self::Published,
-            Step::Nothing if is_renamed => Self::Renamed,
-            Step::Nothing => Self::Unchanged,
+            ApplyStep::AddVersion => Self::Changed,
+            ApplyStep::Publish(_) => Self::Published,
+            ApplyStep::Nothing if is_renamed => Self::Renamed,
+            ApplyStep::Nothing => Self::Unchanged,
         }
     }
 }
@@ -211,13 +211,13 @@ impl Change<'_> {
 
     fn apply(&mut self, perk: &mut PerkRow, latest: Option<&RuleVersion>, ready: Ready) -> Result<Applied, PerkError> {
         let Ready { name, purpose, draft, .. } = ready;
-        let step = Step::of(latest, draft.rule.hash(), draft.publish);
+        let step = ApplyStep::of(latest, draft.rule.hash(), draft.publish);
         let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose.as_str() != perk.purpose);
-        if perk.status == PerkStatus::Retired.as_str() && (step != Step::Nothing || is_renamed) {
+        if perk.status == PerkStatus::Retired.as_str() && (step != ApplyStep::Nothing || is_renamed) {
             return Err(PerkError::Retired);
         }
         let (version, warnings) = match (step, latest) {
-            (Step::Publish(version), _) => {
+            (ApplyStep::Publish(version), _) => {
                 let (mut row, status) = self.version(perk, version, &Expected::Anything)?;
                 let warnings = match self.publish_now(perk, &mut row, status, None) {
                     // As far as one person may go.
@@ -229,8 +229,8 @@ impl Change<'_> {
                 };
                 (row.try_into()?, warnings)
             }
-            (Step::Nothing, Some(latest)) => (latest.clone(), Vec::new()),
-            (Step::AddVersion | Step::Nothing, _) => {
+            (ApplyStep::Nothing, Some(latest)) => (latest.clone(), Vec::new()),
+            (ApplyStep::AddVersion | ApplyStep::Nothing, _) => {
                 let made = draft.store(self, perk)?;
                 (made.version, made.warnings)
             }

@@ -14,7 +14,7 @@ use crate::telemetry::Outage;
 
 /// A step that someone takes with a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum VersionStep {
     /// Ask for approval.
     Submit,
     Approve,
@@ -31,7 +31,7 @@ pub enum Step {
 /// A step with what was said about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    pub step: Step,
+    pub step: VersionStep,
     pub note: Option<String>,
     /// The state that the caller looked at: a version that has changed since is left alone.
     pub expected: Expected,
@@ -40,7 +40,7 @@ pub struct Taken {
 impl Taken {
     /// A step without a word.
     #[must_use]
-    pub const fn of(step: Step) -> Self {
+    pub const fn of(step: VersionStep) -> Self {
         Self { step, note: None, expected: Expected::Anything }
     }
 }
@@ -62,26 +62,26 @@ impl Catalog {
         self.change_perk(merchant, actor, slug, move |change, perk| {
             let (mut row, status) = change.version(perk, version, &taken.expected)?;
             let warnings = match &taken.step {
-                Step::Publish => change.publish_now(perk, &mut row, status, note)?,
-                Step::Schedule(at) => change.schedule(perk, &mut row, status, at, note)?,
-                Step::Submit => {
+                VersionStep::Publish => change.publish_now(perk, &mut row, status, note)?,
+                VersionStep::Schedule(at) => change.schedule(perk, &mut row, status, at, note)?,
+                VersionStep::Submit => {
                     change.submit(perk, &mut row, status, note)?;
                     change.oddities(perk, &row)?
                 }
-                Step::Approve => {
+                VersionStep::Approve => {
                     change.approve(perk, &mut row, status, note)?;
                     change.oddities(perk, &row)?
                 }
                 // Back to what decides nothing.
-                Step::Reject => {
+                VersionStep::Reject => {
                     change.send_back(perk, &mut row, status, "rule.rejected", note)?;
                     Vec::new()
                 }
-                Step::Withdraw => {
+                VersionStep::Withdraw => {
                     change.send_back(perk, &mut row, status, "rule.withdrawn", note)?;
                     Vec::new()
                 }
-                Step::Unschedule => {
+                VersionStep::Unschedule => {
                     change.unschedule(perk, &mut row, status, note)?;
                     Vec::new()
                 }
@@ -102,7 +102,7 @@ impl Catalog {
         slug: &PerkSlug,
         version: i32,
     ) -> Result<Made, PerkError> {
-        self.step(merchant, actor, slug, version, Taken::of(Step::Publish)).await
+        self.step(merchant, actor, slug, version, Taken::of(VersionStep::Publish)).await
     }
 
     /// Replaces a draft's rule and change note.

@@ -22,7 +22,7 @@ pub const PARTY: &str = "party";
 
 /// Which values an attribute can have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum AttributeKind {
     Number,
     Duration,
     Text,
@@ -73,13 +73,13 @@ impl Attribute {
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> AttributeKind {
         match self {
-            Self::Score => Kind::Number,
-            Self::ScoreAge => Kind::Duration,
-            Self::Network => Kind::Text,
-            Self::Context(name) if name == PARTY => Kind::Number,
-            Self::Context(_) => Kind::Any,
+            Self::Score => AttributeKind::Number,
+            Self::ScoreAge => AttributeKind::Duration,
+            Self::Network => AttributeKind::Text,
+            Self::Context(name) if name == PARTY => AttributeKind::Number,
+            Self::Context(_) => AttributeKind::Any,
         }
     }
 

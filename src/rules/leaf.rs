@@ -1,6 +1,6 @@
 //! Leaves of conditions: one attribute, tested with a typed operator.
 
-use super::attribute::{Attribute, Kind, ValueType};
+use super::attribute::{Attribute, AttributeKind, ValueType};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, text};
 use crate::foundation::json::Json;
@@ -151,10 +151,10 @@ fn fits(op: &str, attribute: &Attribute) -> bool {
     let kind = attribute.kind();
     match op {
         "exists" => true,
-        "gt" | "gte" | "lt" | "lte" | "between" => kind != Kind::Text,
-        "contains" | "starts_with" => matches!(kind, Kind::Text | Kind::Any),
-        "in" | "not_in" => *attribute != Attribute::Score && kind != Kind::Duration,
-        _ => kind != Kind::Duration,
+        "gt" | "gte" | "lt" | "lte" | "between" => kind != AttributeKind::Text,
+        "contains" | "starts_with" => matches!(kind, AttributeKind::Text | AttributeKind::Any),
+        "in" | "not_in" => *attribute != Attribute::Score && kind != AttributeKind::Duration,
+        _ => kind != AttributeKind::Duration,
     }
 }
 
@@ -176,14 +176,14 @@ impl Test {
             return node.refuse(errors, "same_attribute", "compare with another attribute, or with a `value`");
         }
         let (kind, others) = (attribute.kind(), other.kind());
-        if !fits(op, &other) || (kind != others && kind != Kind::Any && others != Kind::Any) {
+        if !fits(op, &other) || (kind != others && kind != AttributeKind::Any && others != AttributeKind::Any) {
             let detail = format!("`{}` can't be compared with `{}` by `{op}`", attribute.name(), other.name());
             return node.refuse(errors, "wrong_type", detail);
         }
         Some(Self::Against(relation, other))
     }
 
-    fn read(op: &str, value: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Self> {
+    fn read(op: &str, value: &Node<'_>, kind: AttributeKind, errors: &mut FieldErrors) -> Option<Self> {
         Some(match op {
             "eq" => Self::Equals(Scalar::read(value, kind, errors)?),
             "neq" => Self::Differs(Scalar::read(value, kind, errors)?),
@@ -215,8 +215,8 @@ impl Test {
 }
 
 /// A number, or for an age a duration, which is a number of seconds from here on.
-fn read_number(node: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Decimal> {
-    if kind == Kind::Duration {
+fn read_number(node: &Node<'_>, kind: AttributeKind, errors: &mut FieldErrors) -> Option<Decimal> {
+    if kind == AttributeKind::Duration {
         return Period::read(node, LONGEST, errors).map(|period| Decimal::from_whole(period.seconds()));
     }
     node.number(errors)
@@ -233,21 +233,23 @@ impl Scalar {
         }
     }
 
-    fn read(node: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Self> {
+    fn read(node: &Node<'_>, kind: AttributeKind, errors: &mut FieldErrors) -> Option<Self> {
         match (node.json(), kind) {
-            (Json::Text(_), Kind::Text | Kind::Any) | (_, Kind::Text) => {
+            (Json::Text(_), AttributeKind::Text | AttributeKind::Any) | (_, AttributeKind::Text) => {
                 node.text(errors).map(|value| Self::Text(value.to_owned()))
             }
-            (Json::Bool(value), Kind::Any) => Some(Self::Bool(*value)),
-            (Json::Number(_), _) | (_, Kind::Number | Kind::Duration) => node.number(errors).map(Self::Number),
-            (other, Kind::Any) => {
+            (Json::Bool(value), AttributeKind::Any) => Some(Self::Bool(*value)),
+            (Json::Number(_), _) | (_, AttributeKind::Number | AttributeKind::Duration) => {
+                node.number(errors).map(Self::Number)
+            }
+            (other, AttributeKind::Any) => {
                 let detail = format!("this must be text, a number, true or false, and is {}", other.kind());
                 node.refuse(errors, "wrong_type", detail)
             }
         }
     }
 
-    fn read_list(node: &Node<'_>, kind: Kind, errors: &mut FieldErrors) -> Option<Vec<Self>> {
+    fn read_list(node: &Node<'_>, kind: AttributeKind, errors: &mut FieldErrors) -> Option<Vec<Self>> {
         let items = node.list(1..=MAX_VALUES, errors)?;
         let values: Vec<_> = items.iter().map(|item| Self::read(item, kind, errors)).collect();
         let values = values.into_iter().collect::<Option<Vec<_>>>()?;

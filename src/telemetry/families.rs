@@ -3,13 +3,13 @@
 //! A name begins with `perkgate_` and ends with its unit; a counter ends with `_total`. No label may say which merchant,
 //! perk, person or key something was about: those who read metrics may not know them.
 
-use Kind::{Counter, Gauge, Histogram};
+use MetricKind::{Counter, Gauge, Histogram};
 
 /// One family of metrics.
 #[derive(Debug)]
 pub struct Family {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: MetricKind,
     pub labels: &'static [Label],
     /// True if every combination of its labels is exported from the start, at zero; others appear when first used.
     pub from_start: bool,
@@ -18,7 +18,7 @@ pub struct Family {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum MetricKind {
     Counter,
     Gauge,
     /// With the upper bounds of its buckets.
@@ -38,7 +38,7 @@ const fn label(name: &'static str, values: &'static [&'static str]) -> Label {
 }
 
 impl Family {
-    const fn new(name: &'static str, kind: Kind, labels: &'static [Label], help: &'static str) -> Self {
+    const fn new(name: &'static str, kind: MetricKind, labels: &'static [Label], help: &'static str) -> Self {
         Self { name, kind, labels, from_start: true, help }
     }
 

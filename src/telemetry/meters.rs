@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
-use super::families::{self, FAMILIES, Family, Kind};
+use super::families::{self, FAMILIES, Family, MetricKind};
 use super::metrics::Metrics;
 
 /// The handles of this process.
@@ -55,9 +55,9 @@ impl Meters {
     fn new() -> Self {
         for family in FAMILIES {
             match family.kind {
-                Kind::Counter => metrics::describe_counter!(family.name, family.help),
-                Kind::Gauge => metrics::describe_gauge!(family.name, family.help),
-                Kind::Histogram(_) => metrics::describe_histogram!(family.name, family.help),
+                MetricKind::Counter => metrics::describe_counter!(family.name, family.help),
+                MetricKind::Gauge => metrics::describe_gauge!(family.name, family.help),
+                MetricKind::Histogram(_) => metrics::describe_histogram!(family.name, family.help),
             }
         }
         metrics::gauge!(families::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);

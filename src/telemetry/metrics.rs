@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::families::{FAMILIES, Kind};
+use super::families::{FAMILIES, MetricKind};
 
 /// The interval at which what was recorded is folded into the histograms; without it they grow without bound,
 /// scraped or not.
@@ -34,7 +34,7 @@ impl Metrics {
         }
         let mut builder = PrometheusBuilder::new();
         for family in FAMILIES {
-            if let Kind::Histogram(bounds) = family.kind {
+            if let MetricKind::Histogram(bounds) = family.kind {
                 builder = builder.set_buckets_for_metric(Matcher::Full(family.name.to_owned()), bounds)?;
             }
         }

@@ -10,7 +10,7 @@ use perkgate::database::Backend;
 use perkgate::decision::reason::ReasonCode;
 use perkgate::foundation::json::Json;
 use perkgate::foundation::yaml;
-use perkgate::telemetry::families::{FAMILIES, Family, Kind, READINESS_REASONS};
+use perkgate::telemetry::families::{FAMILIES, Family, MetricKind, READINESS_REASONS};
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
@@ -203,9 +203,9 @@ fn holds_the_table(scrape: &Scrape, has_redis: bool) {
         }
         assert_eq!(scrape.help.get(*name).map(String::as_str), Some(*help), "{name}");
         let word = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram(_) => "histogram",
         };
         assert_eq!(scrape.kinds.get(*name).map(String::as_str), Some(word), "{name}");
         // Closed sets are there from the start, all of them, so that a rate begins at zero.

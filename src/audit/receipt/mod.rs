@@ -32,7 +32,7 @@ pub enum Status {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct ExaminationStep {
     /// Stable.
     pub step: &'static str,
     pub status: Status,
@@ -42,7 +42,7 @@ pub struct Step {
 /// All that was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Examined {
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExaminationStep>,
     /// Members that nothing proves, by their pointers (RFC 6901): of the receipt's file, and of each proof's.
     pub unproven: Vec<Vec<String>>,
 }
@@ -61,7 +61,7 @@ impl Examined {
     }
 
     fn add(&mut self, step: &'static str, status: Status, detail: impl Into<String>) {
-        self.steps.push(Step { step, status, detail: detail.into() });
+        self.steps.push(ExaminationStep { step, status, detail: detail.into() });
     }
 
     fn judge(&mut self, step: &'static str, verdict: Result<String, String>) -> bool {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Which report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ReportKind {
     Grants,
     Billing,
     Fairness,
@@ -83,7 +83,7 @@ impl GroupBy {
     }
 }
 
-impl Kind {
+impl ReportKind {
     /// As it is asked for.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! The columns of each report: their names, which clients rely on, and what people read.
 
-use super::asked::Kind;
+use super::asked::ReportKind;
 
 /// A column's name and its heading.
 pub type Column = (&'static str, &'static str);
@@ -62,7 +62,7 @@ pub(super) const ADMITTED: &str = "admitted_percent";
 /// Rounded down.
 pub(super) const MEAN_WAIT: &str = "mean_wait_seconds";
 
-impl Kind {
+impl ReportKind {
     /// Its columns in their order.
     #[must_use]
     pub fn columns(self) -> Vec<Column> {

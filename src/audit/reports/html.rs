@@ -6,9 +6,9 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::asked::Kind;
+use super::asked::ReportKind;
 use super::columns::ADMITTED;
-use super::sheet::{Report, Row};
+use super::sheet::{ReportSheet, Row};
 
 /// The most groups that a chart shows; a longer one can't be read.
 const MOST_BARS: usize = 60;
@@ -42,7 +42,7 @@ pub fn policy() -> String {
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
 }
 
-impl Report {
+impl ReportSheet {
     /// The page.
     #[must_use]
     pub fn to_html(&self) -> String {
@@ -143,9 +143,9 @@ impl Report {
 
     fn charts(&self, out: &mut String) {
         let parts: &[(&str, &str)] = match self.report {
-            Kind::Grants => &[("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")],
-            Kind::Billing => &[("guests", "Guests")],
-            Kind::Fairness => &[(ADMITTED, "Admitted, % of those who asked")],
+            ReportKind::Grants => &[("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")],
+            ReportKind::Billing => &[("guests", "Guests")],
+            ReportKind::Fairness => &[(ADMITTED, "Admitted, % of those who asked")],
         };
         let all = [("All".to_owned(), &self.totals)];
         let groups = self.groups.iter().map(|it| (it.label().to_owned(), &it.counts));
@@ -153,7 +153,7 @@ impl Report {
         let bars: Vec<_> = groups.iter().take(MOST_BARS).collect();
         let sum = |row: &Row| parts.iter().map(|(name, _)| row.get(name)).fold(0, u64::saturating_add);
         // Shares are drawn against the whole.
-        let whole = if self.report == Kind::Fairness { 1_000 } else { 0 };
+        let whole = if self.report == ReportKind::Fairness { 1_000 } else { 0 };
         let most = bars.iter().map(|(_, row)| sum(row)).max().unwrap_or(0).max(whole);
         if most == 0 {
             out.push_str("<p class=\"note\">There is nothing to draw.</p>\n");

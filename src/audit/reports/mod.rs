@@ -26,9 +26,9 @@ use crate::foundation::clock::Clock;
 use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::{Ledger, LedgerError};
-use asked::{AskedError, Bound, GroupBy, Kind, ReportPeriod};
+use asked::{AskedError, Bound, GroupBy, ReportKind, ReportPeriod};
 use reading::{PAGE, Wanted};
-use sheet::{Head, Report};
+use sheet::{Head, ReportSheet};
 use tally::{MOST_GROUPS, Tally, TooMany};
 
 /// The most reports that are counted at once in a process.
@@ -37,7 +37,7 @@ const AT_ONCE: usize = 4;
 /// The report that is asked for.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    pub kind: Kind,
+    pub kind: ReportKind,
     /// The fairness report has groups of its own.
     pub group_by: Option<GroupBy>,
     pub from: Option<Bound>,
@@ -84,12 +84,17 @@ impl Reporter {
     ///
     /// # Errors
     /// [`ReportError`].
-    pub async fn report(&self, merchant: &Merchant, asked: Asked, progress: impl Fn()) -> Result<Report, ReportError> {
+    pub async fn report(
+        &self,
+        merchant: &Merchant,
+        asked: Asked,
+        progress: impl Fn(),
+    ) -> Result<ReportSheet, ReportError> {
         let Asked { kind, group_by, from, to, time_zone, perk } = asked;
         let as_of = self.clock.now();
         let period =
             ReportPeriod::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
-        let group_by = if kind == Kind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
+        let group_by = if kind == ReportKind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
         let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
         let whole = self.ledger.reader().stretch(&merchant.id, None, jiff::Timestamp::MAX).await?;
         let mut stretch = self.ledger.reader().stretch(&merchant.id, period.from, period.to).await?;
@@ -128,7 +133,7 @@ impl Reporter {
             as_of,
             log_size: whole.before,
         };
-        Ok(Report::of(head, tally))
+        Ok(ReportSheet::of(head, tally))
     }
 }
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
-use super::asked::{Kind, ReportPeriod};
+use super::asked::{ReportKind, ReportPeriod};
 use super::facts::{Personal, ReportedEvent};
 use super::store::{self, OutcomeRow};
 use super::tally::{Fate, Person, Tally, TooMany};
@@ -26,7 +26,7 @@ pub(super) const PAGE: i64 = 1_000;
 /// The part of the log that is read.
 #[derive(Clone)]
 pub(super) struct Wanted {
-    pub kind: Kind,
+    pub kind: ReportKind,
     pub merchant: MerchantId,
     pub perk: Option<PerkId>,
     pub period: ReportPeriod,
@@ -84,17 +84,17 @@ pub(super) fn page(
     Ok(Ok(()))
 }
 
-const fn kinds(report: Kind) -> &'static [&'static str] {
+const fn kinds(report: ReportKind) -> &'static [&'static str] {
     match report {
-        Kind::Grants => &[check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED],
-        Kind::Billing => &[redemption::KIND, ending::VOIDED],
-        Kind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
+        ReportKind::Grants => &[check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED],
+        ReportKind::Billing => &[redemption::KIND, ending::VOIDED],
+        ReportKind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
     }
 }
 
 fn placed(row: &PlacedRow) -> Result<Option<Placed<'_>>, DatabaseError> {
     let Some(text) = &row.body else { return Ok(None) };
-    let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", e))?;
+    let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", format!("{}: {e}", row.id)))?;
     Ok(Some(Placed { index: row.log_index, at: from_micros(row.at), kind: &row.kind, body }))
 }
 
@@ -113,15 +113,15 @@ fn outcomes(
     events: &[Placed<'_>],
 ) -> Result<Outcomes, DatabaseError> {
     let (grants, kinds): (Vec<&str>, &[&str]) = match wanted.kind {
-        Kind::Grants => {
+        ReportKind::Grants => {
             let granted = events.iter().filter_map(|event| event.body.facts.grant.as_ref());
             (granted.map(|grant| &*grant.id).collect(), &[redemption::KIND, ending::RELEASED, ending::VOIDED])
         }
-        Kind::Billing => {
+        ReportKind::Billing => {
             let voided = events.iter().filter(|event| event.kind == ending::VOIDED);
             (voided.map(|event| &*event.body.about).collect(), &[redemption::KIND])
         }
-        Kind::Fairness => (Vec::new(), &[]),
+        ReportKind::Fairness => (Vec::new(), &[]),
     };
     let mut outcomes = Outcomes::new();
     for row in store::list_outcomes(conn, log, &grants, kinds, wanted.head)? {
@@ -131,12 +131,12 @@ fn outcomes(
 }
 
 /// Whose key is needed to count the event.
-fn pseudonym<'a>(event: &'a Placed<'_>, report: Kind) -> Option<&'a str> {
+fn pseudonym<'a>(event: &'a Placed<'_>, report: ReportKind) -> Option<&'a str> {
     let facts = &event.body.facts;
     let is_needed = match report {
-        Kind::Grants => event.kind == check::KIND && facts.is_below(),
-        Kind::Billing => false,
-        Kind::Fairness => true,
+        ReportKind::Grants => event.kind == check::KIND && facts.is_below(),
+        ReportKind::Billing => false,
+        ReportKind::Fairness => true,
     };
     facts.subject.as_deref().filter(|_| is_needed)
 }
@@ -167,7 +167,7 @@ fn secrets(
 
 fn count(
     event: &Placed<'_>,
-    report: Kind,
+    report: ReportKind,
     outcomes: &Outcomes,
     secrets: &Secrets,
     tally: &mut Tally,

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::ser::{Serialize, Serializer};
 
-use super::asked::{GroupBy, Kind, ReportPeriod};
+use super::asked::{GroupBy, ReportKind, ReportPeriod};
 use super::columns::{ADMITTED, Column, MEAN_WAIT};
 use super::tally::{Counts, Tally};
 use crate::audit::table::push_row;
@@ -53,8 +53,8 @@ pub struct LimitRow {
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Report {
-    pub report: Kind,
+pub struct ReportSheet {
+    pub report: ReportKind,
     pub merchant: String,
     pub merchant_name: String,
     pub perk: Option<String>,
@@ -148,7 +148,7 @@ impl Row {
 
 /// The subject of a report.
 pub(super) struct Head {
-    pub kind: Kind,
+    pub kind: ReportKind,
     pub group_by: Option<GroupBy>,
     pub merchant: String,
     pub merchant_name: String,
@@ -162,7 +162,7 @@ pub(super) struct Head {
     pub log_size: i64,
 }
 
-impl Report {
+impl ReportSheet {
     pub(super) fn of(head: Head, tally: Tally) -> Self {
         let Head { kind, group_by, merchant, merchant_name, perk, perk_names, tier_names, period, as_of, log_size } =
             head;
@@ -225,7 +225,7 @@ impl Report {
         let head = head.into_iter().chain(["merchant_name", "perk_name", "group_name"]);
         let limits = ["limit", "used", "returned", "peak", "max", "refused"];
         let names = columns.iter().map(|(name, _)| *name);
-        let is_with_limits = self.report == Kind::Grants;
+        let is_with_limits = self.report == ReportKind::Grants;
         let behind: &[&str] = if is_with_limits { &limits } else { &[] };
         push_row(&mut out, head.chain(names).chain(behind.iter().copied()));
         let from = self.from.map(|from| from.to_string()).unwrap_or_default();
@@ -271,10 +271,10 @@ pub(super) mod tests {
     use crate::audit::reports::asked::zone;
 
     /// A report with these locations, each of which has one grant.
-    pub(in crate::audit::reports) fn sample(locations: &[&str]) -> Report {
+    pub(in crate::audit::reports) fn sample(locations: &[&str]) -> ReportSheet {
         let as_of: Timestamp = "2012-06-01T00:00:00Z".parse().unwrap();
         let period = ReportPeriod { from: None, to: as_of, zone: zone("UTC").unwrap() };
-        let mut tally = Tally::new(Kind::Grants, Some(GroupBy::Location), &period, as_of);
+        let mut tally = Tally::new(ReportKind::Grants, Some(GroupBy::Location), &period, as_of);
         for location in locations {
             let facts = serde_json::json!({
                 "perk": "sfo-lounge", "decision": "granted", "location": location,
@@ -293,7 +293,7 @@ pub(super) mod tests {
                 .unwrap();
         }
         let head = Head {
-            kind: Kind::Grants,
+            kind: ReportKind::Grants,
             group_by: Some(GroupBy::Location),
             merchant: "cathay".into(),
             merchant_name: "cathay".into(),
@@ -304,7 +304,7 @@ pub(super) mod tests {
             as_of,
             log_size: 1,
         };
-        Report::of(head, tally)
+        ReportSheet::of(head, tally)
     }
 
     #[test]
@@ -315,7 +315,7 @@ pub(super) mod tests {
         assert_eq!(json["groups"][0]["group"], "HKG");
         assert_eq!(json["groups"][1]["granted"], 2);
         assert_eq!(json["limits"][0]["used"], 3);
-        for (name, _) in Kind::Grants.columns() {
+        for (name, _) in ReportKind::Grants.columns() {
             let sum: u64 = report.groups.iter().map(|group| group.counts.get(name)).sum();
             assert_eq!(json["totals"][name], sum, "{name}");
         }
@@ -332,7 +332,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_sheet_says_in_every_row_how_much_is_pruned() {
-        let csv = Report { pruned: 17, ..sample(&["SFO"]) }.to_csv();
+        let csv = ReportSheet { pruned: 17, ..sample(&["SFO"]) }.to_csv();
         let mut sheet = csv::Reader::from_reader(csv.as_bytes());
         let at = sheet.headers().unwrap().iter().position(|name| name == "pruned").unwrap();
         let cells: Vec<String> = sheet.records().map(|row| row.unwrap()[at].to_owned()).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::asked::{GroupBy, Kind, ReportPeriod};
+use super::asked::{GroupBy, ReportKind, ReportPeriod};
 use super::columns;
 use super::facts::{Facts, Personal};
 use crate::foundation::decimal::Decimal;
@@ -64,7 +64,7 @@ pub(super) enum Person {
 
 /// A report being counted.
 pub(super) struct Tally {
-    kind: Kind,
+    kind: ReportKind,
     group_by: Option<GroupBy>,
     zone: TimeZone,
     as_of: Timestamp,
@@ -77,7 +77,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(kind: Kind, group_by: Option<GroupBy>, period: &ReportPeriod, as_of: Timestamp) -> Self {
+    pub(super) fn new(kind: ReportKind, group_by: Option<GroupBy>, period: &ReportPeriod, as_of: Timestamp) -> Self {
         Self {
             kind,
             group_by,
@@ -98,11 +98,11 @@ impl Tally {
         fate: Fate,
         person: &Person,
     ) -> Result<(), TooMany> {
-        if self.kind == Kind::Billing {
+        if self.kind == ReportKind::Billing {
             return Ok(());
         }
         // What a person grants in the place of a check is no further asking: the share admitted is of askings.
-        let is_asking = facts.resolves.is_none() || self.kind == Kind::Grants;
+        let is_asking = facts.resolves.is_none() || self.kind == ReportKind::Grants;
         let mut counted = vec![("checks", 1)];
         match facts.decision.as_deref() {
             _ if !is_asking => counted.clear(),
@@ -126,7 +126,7 @@ impl Tally {
         if facts.resolves.is_some() {
             counted.push(("granted_by_person", 1));
         }
-        if self.kind == Kind::Fairness {
+        if self.kind == ReportKind::Fairness {
             if let Some(wait) = facts.max_wait.as_deref().and_then(|text| text.parse::<Span>().ok()) {
                 counted.push(("waits", 1));
                 counted.push(("wait_seconds", u64::try_from(wait.seconds()).unwrap_or(0)));
@@ -150,9 +150,11 @@ impl Tally {
     /// A door took a token.
     pub(super) fn redeemed(&mut self, at: Timestamp, facts: &Facts<'_>) -> Result<(), TooMany> {
         match self.kind {
-            Kind::Grants => self.count(self.group(at, facts), &[("redeemed", 1)]),
-            Kind::Billing => self.count(self.group(at, facts), &[("visits", 1), ("guests", facts.party.unwrap_or(1))]),
-            Kind::Fairness => Ok(()),
+            ReportKind::Grants => self.count(self.group(at, facts), &[("redeemed", 1)]),
+            ReportKind::Billing => {
+                self.count(self.group(at, facts), &[("visits", 1), ("guests", facts.party.unwrap_or(1))])
+            }
+            ReportKind::Fairness => Ok(()),
         }
     }
 
@@ -165,25 +167,25 @@ impl Tally {
         visits: u64,
     ) -> Result<(), TooMany> {
         match self.kind {
-            Kind::Grants => {
+            ReportKind::Grants => {
                 for part in &facts.returned {
                     self.limit(facts, &part.id)?.returned += part.cost;
                 }
                 self.count(self.group(at, facts), &[(if is_void { "voided" } else { "released" }, 1)])
             }
-            Kind::Billing if is_void && visits > 0 => {
+            ReportKind::Billing if is_void && visits > 0 => {
                 let guests = visits.saturating_mul(facts.party.unwrap_or(1));
                 self.count(self.group(at, facts), &[("voided_visits", visits), ("voided_guests", guests)])
             }
-            Kind::Billing | Kind::Fairness => Ok(()),
+            ReportKind::Billing | ReportKind::Fairness => Ok(()),
         }
     }
 
     /// Someone contested a refusal, or decided about that; the person is as the refusal knew them.
     pub(super) fn contested(&mut self, column: &'static str, person: &Person) -> Result<(), TooMany> {
         match self.kind {
-            Kind::Fairness => self.count(band(person), &[(column, 1)]),
-            Kind::Grants | Kind::Billing => Ok(()),
+            ReportKind::Fairness => self.count(band(person), &[(column, 1)]),
+            ReportKind::Grants | ReportKind::Billing => Ok(()),
         }
     }
 
@@ -292,7 +294,7 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    fn tally(kind: Kind, group_by: Option<GroupBy>, zone_name: &str) -> Tally {
+    fn tally(kind: ReportKind, group_by: Option<GroupBy>, zone_name: &str) -> Tally {
         let zone = zone(zone_name).unwrap();
         let as_of: Timestamp = "2012-12-01T00:00:00Z".parse().unwrap();
         Tally::new(kind, group_by, &ReportPeriod { from: None, to: as_of, zone }, as_of)
@@ -304,13 +306,13 @@ mod tests {
 
     #[test]
     fn an_hour_that_comes_twice_is_two_groups_in_order() {
-        let mut it = tally(Kind::Billing, Some(GroupBy::Hour), "America/Los_Angeles");
+        let mut it = tally(ReportKind::Billing, Some(GroupBy::Hour), "America/Los_Angeles");
         for at in ["2012-11-04T09:30:00Z", "2012-11-04T08:30:00Z", "2012-11-04T10:00:00Z"] {
             it.redeemed(at.parse().unwrap(), &facts(r#"{"party":2}"#)).unwrap();
         }
         assert_eq!(names(&it), ["2012-11-04T01:00-07:00", "2012-11-04T01:00-08:00", "2012-11-04T02:00-08:00"]);
         assert_eq!((it.totals["visits"], it.totals["guests"]), (3, 6));
-        let mut it = tally(Kind::Billing, Some(GroupBy::Hour), "Asia/Kolkata");
+        let mut it = tally(ReportKind::Billing, Some(GroupBy::Hour), "Asia/Kolkata");
         it.redeemed("2012-11-04T09:30:00Z".parse().unwrap(), &facts("{}")).unwrap();
         assert_eq!(names(&it), ["2012-11-04T15:00+05:30"]);
     }
@@ -318,7 +320,7 @@ mod tests {
     #[test]
     fn weeks_begin_on_mondays_and_months_on_their_first_day_of_the_zone() {
         let groups = |by, zone: &str| {
-            let mut it = tally(Kind::Billing, Some(by), zone);
+            let mut it = tally(ReportKind::Billing, Some(by), zone);
             // A Sunday, the Monday after it, and the last day of a year whose week is the next one's first.
             for at in ["2012-05-06T23:30:00Z", "2012-05-07T00:30:00Z", "2012-12-31T12:00:00Z", "2012-05-31T23:30:00Z"] {
                 it.redeemed(at.parse().unwrap(), &facts("{}")).unwrap();
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn near_misses_are_those_within_three_points_and_the_erased_are_unknown() {
-        let mut it = tally(Kind::Fairness, None, "UTC");
+        let mut it = tally(ReportKind::Fairness, None, "UTC");
         let denied = r#"{"decision":"denied","reasons":[{"code":"score_below_threshold"}]}"#;
         let short =
             |by: &str| Person::Known(serde_json::from_str(&format!(r#"{{"reasons":[{{"short_by":{by}}}]}}"#)).unwrap());
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_grant_has_one_fate() {
-        let mut it = tally(Kind::Grants, None, "UTC");
+        let mut it = tally(ReportKind::Grants, None, "UTC");
         let grant = |at: &str| format!(r#"{{"decision":"granted","grant":{{"id":"g","expires_at":"{at}"}}}}"#);
         let (past, future) = (grant("2012-12-01T00:00:00Z"), grant("2012-12-01T00:00:01Z"));
         let all = Fate { redeemed: true, voided: true, released: true };
@@ -379,7 +381,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut it = tally(Kind::Billing, Some(GroupBy::Kiosk), "UTC");
+        let mut it = tally(ReportKind::Billing, Some(GroupBy::Kiosk), "UTC");
         let visit = |it: &mut Tally, nth: usize| {
             it.redeemed(Timestamp::UNIX_EPOCH, &facts(&format!(r#"{{"kiosk":"k{nth}"}}"#)))
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::checked::Checked;
-use super::findings::{At, Findings, Place, Wrong};
+use super::findings::{At, FindingPlace, Findings, Wrong};
 use super::fingerprints::Fingerprints;
 use super::logs::Logs;
 use super::missing_events::Gaps;
@@ -14,7 +14,7 @@ use super::tables::additions::Additions;
 use super::tables::approvals::Approvals;
 use super::tables::counters::Counters;
 use super::tables::gateway_keys::GatewayKeys;
-use super::tables::grant_lifecycle::Spending;
+use super::tables::grant_lifecycle::GrantLifecycles;
 use super::tables::grants::Grants;
 use super::tables::keys::Keys;
 use super::tables::merchants::Owner;
@@ -45,7 +45,7 @@ enum Against {
     /// The tables of a database.
     Tables { grants: Grants, redemptions: Redemptions },
     /// Each other, there being nothing else.
-    Events(Spending),
+    Events(GrantLifecycles),
 }
 
 /// The expected state of one log.
@@ -75,7 +75,7 @@ impl ExpectedState {
 
     /// The expected state of an export.
     pub(crate) fn alone(fingerprints: Fingerprints) -> Self {
-        let against = Against::Events(Spending::new(fingerprints.clone()));
+        let against = Against::Events(GrantLifecycles::new(fingerprints.clone()));
         Self { fingerprints, against, merchants: BTreeSet::new(), newest: None }
     }
 
@@ -113,18 +113,18 @@ impl ExpectedState {
         let mut known = self.merchants;
         for (id, slug) in merchants {
             if !known.remove(id) {
-                findings.add(Place::log(OPERATOR), Wrong::MerchantWithoutEvent { merchant: id.clone() });
+                findings.add(FindingPlace::log(OPERATOR), Wrong::MerchantWithoutEvent { merchant: id.clone() });
             }
             match logs.find(id) {
-                None => findings.add(Place::default(), Wrong::LogMissing { owner: format!("{slug} ({id})") }),
+                None => findings.add(FindingPlace::default(), Wrong::LogMissing { owner: format!("{slug} ({id})") }),
                 Some(log) if log.name() != slug => {
-                    findings.add(Place::log(log.name()), Wrong::LogOwner { name: slug.clone() });
+                    findings.add(FindingPlace::log(log.name()), Wrong::LogOwner { name: slug.clone() });
                 }
                 Some(_) => {}
             }
         }
         for merchant in known {
-            findings.add(Place::log(OPERATOR), Wrong::MerchantMissing { merchant });
+            findings.add(FindingPlace::log(OPERATOR), Wrong::MerchantMissing { merchant });
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl ExpectedLog<'_> {
                 if let Some(grant) = &check.grant {
                     match &mut self.books.against {
                         Against::Tables { grants, .. } => grants.take(merchant.unwrap_or_default(), body, check, grant),
-                        Against::Events(spending) => spending.granted(at, check, findings),
+                        Against::Events(lifecycles) => lifecycles.granted(at, check, findings),
                     }
                 }
                 Ok(())
@@ -199,8 +199,8 @@ impl ExpectedLog<'_> {
                 self.counters.enter(&body.about, facts);
                 match &mut self.books.against {
                     Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
-                    Against::Events(spending) => {
-                        spending.redeemed(at, &body.about, facts, self.gaps.any(), findings);
+                    Against::Events(lifecycles) => {
+                        lifecycles.redeemed(at, &body.about, facts, self.gaps.any(), findings);
                     }
                 }
                 Ok(())

@@ -10,7 +10,7 @@ pub const MAX_LISTED: usize = 100;
 
 /// Where something is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FindingPlace {
     /// The export that it stands in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -28,7 +28,7 @@ pub struct Place {
     pub event: Option<String>,
 }
 
-impl Place {
+impl FindingPlace {
     /// A log as a whole.
     #[must_use]
     pub fn log(name: &str) -> Self {
@@ -49,7 +49,7 @@ pub(crate) struct Line<'a> {
     pub number: u64,
 }
 
-impl Place {
+impl FindingPlace {
     /// The same, at a line of an export.
     pub(crate) fn on(self, line: Option<Line<'_>>) -> Self {
         match line {
@@ -59,7 +59,7 @@ impl Place {
     }
 }
 
-/// An event that may turn out to be wrong: a [`Place`] that costs nothing until it is needed.
+/// An event that may turn out to be wrong: a [`FindingPlace`] that costs nothing until it is needed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct At<'a> {
     pub log: &'a str,
@@ -69,14 +69,14 @@ pub(crate) struct At<'a> {
     pub line: Option<Line<'a>>,
 }
 
-impl From<At<'_>> for Place {
+impl From<At<'_>> for FindingPlace {
     fn from(at: At<'_>) -> Self {
         let event = Some(at.event).filter(|id| !id.is_empty()).map(str::to_owned);
         Self { event, ..Self::index(at.log, at.index) }.on(at.line)
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FindingPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{file}, ")?;
@@ -262,7 +262,7 @@ wrongs! {
 /// Something that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub place: Place,
+    pub place: FindingPlace,
     pub wrong: Wrong,
 }
 
@@ -279,7 +279,7 @@ impl Serialize for Finding {
         struct View<'a> {
             code: &'static str,
             #[serde(flatten)]
-            place: &'a Place,
+            place: &'a FindingPlace,
             detail: String,
         }
         View { code: self.wrong.code(), place: &self.place, detail: self.wrong.to_string() }.serialize(serializer)
@@ -295,7 +295,7 @@ pub struct Findings {
 
 impl Findings {
     /// Adds one.
-    pub fn add(&mut self, place: impl Into<Place>, wrong: Wrong) {
+    pub fn add(&mut self, place: impl Into<FindingPlace>, wrong: Wrong) {
         *self.counts.entry(wrong.code()).or_default() += 1;
         if self.listed.len() < MAX_LISTED {
             self.listed.push(Finding { place: place.into(), wrong });
@@ -335,9 +335,9 @@ mod tests {
         let mut findings = Findings::default();
         assert!(findings.is_empty());
         for index in 0..250 {
-            findings.add(Place::index("cathay", index), Wrong::LeafHash);
+            findings.add(FindingPlace::index("cathay", index), Wrong::LeafHash);
         }
-        findings.add(Place::log("cathay"), Wrong::LogEmpty);
+        findings.add(FindingPlace::log("cathay"), Wrong::LogEmpty);
         assert_eq!((findings.listed().len(), findings.total()), (MAX_LISTED, 251));
         assert_eq!(findings.counts().get("leaf_hash_mismatch"), Some(&250));
         assert_eq!(findings.counts().get("log_empty"), Some(&1));
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_finding_says_where_and_what() {
-        let place = Place { event: Some("evt_1".into()), ..Place::index("cathay", 17) };
+        let place = FindingPlace { event: Some("evt_1".into()), ..FindingPlace::index("cathay", 17) };
         let finding = Finding { place, wrong: Wrong::Column { column: "kind" } };
         assert_eq!(
             finding.to_string(),

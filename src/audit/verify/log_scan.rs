@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::expected_state::ExpectedLog;
-use super::findings::{At, Findings, Place, Wrong};
+use super::findings::{At, FindingPlace, Findings, Wrong};
 use super::source::{Entry, Identity};
 use crate::audit::reader::body::{Body, Unreadable};
 use crate::ledger::events::leaf_hash;
@@ -31,13 +31,13 @@ pub(crate) struct Pinned {
 pub(crate) struct Stored {
     pub size: i64,
     pub note: String,
-    pub place: Place,
+    pub place: FindingPlace,
     /// True if its signature was looked at, or something about it was recorded.
     is_settled: bool,
 }
 
 impl Stored {
-    pub(crate) const fn new(size: i64, note: String, place: Place) -> Self {
+    pub(crate) const fn new(size: i64, note: String, place: FindingPlace) -> Self {
         Self { size, note, place, is_settled: false }
     }
 }
@@ -156,7 +156,7 @@ impl<'a> LogScanner<'a> {
         self.settle_pinned(findings);
         if entry.index > self.next {
             let count = number(entry.index.saturating_sub(self.next));
-            findings.add(Place::index(&self.log.name, self.next).on(entry.line), Wrong::EventMissing { count });
+            findings.add(FindingPlace::index(&self.log.name, self.next).on(entry.line), Wrong::EventMissing { count });
             self.frontier = None;
         }
         self.next = entry.index.saturating_add(1);
@@ -289,7 +289,7 @@ impl<'a> LogScanner<'a> {
         self.is_rewritten = true;
         let from = self.proven;
         let index = i64::try_from(from).unwrap_or(i64::MAX);
-        let place = Place { index: Some(index), ..stored.place.clone() };
+        let place = FindingPlace { index: Some(index), ..stored.place.clone() };
         findings.add(place, Wrong::Root { from, size: signed.size });
     }
 
@@ -306,7 +306,7 @@ impl<'a> LogScanner<'a> {
                 pinned.size == size && self.frontier.as_ref().is_some_and(|frontier| frontier.root() == pinned.root);
             if !is_same {
                 let wrong = Wrong::HistoryRewritten { anchor: pinned.label, size: pinned.size };
-                findings.add(Place::log(&self.log.name), wrong);
+                findings.add(FindingPlace::log(&self.log.name), wrong);
             }
         }
     }
@@ -320,21 +320,21 @@ impl<'a> LogScanner<'a> {
         let is_forged = self.last.as_ref().is_some_and(|last| self.forgery(last).is_some());
         let expected = self.signed_size.max(stated);
         if expected > size {
-            let place = Place::index(name, self.next);
+            let place = FindingPlace::index(name, self.next);
             findings.add(place, Wrong::EventMissing { count: expected - size });
         }
         if stated < size {
             let at = i64::try_from(stated).unwrap_or(i64::MAX);
-            findings.add(Place::index(name, at), Wrong::EventInserted { count: size - stated });
+            findings.add(FindingPlace::index(name, at), Wrong::EventInserted { count: size - stated });
         }
         let covered = self.last.as_ref().map_or(self.proven, |last| number(last.size));
         if covered < size && stated >= size {
-            let place = Place::index(name, i64::try_from(covered).unwrap_or(i64::MAX));
+            let place = FindingPlace::index(name, i64::try_from(covered).unwrap_or(i64::MAX));
             findings.add(place, Wrong::CheckpointMissing { from: covered, size });
         }
         for pinned in &self.pinned {
             let wrong = Wrong::HistoryCut { anchor: pinned.label.clone(), size: pinned.size, found: size };
-            findings.add(Place::index(name, self.next), wrong);
+            findings.add(FindingPlace::index(name, self.next), wrong);
         }
         is_forged || self.is_rewritten
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::findings::{At, Place};
+use super::findings::{At, FindingPlace};
 use super::source::Identity;
 use super::store::{self, EventRow};
 use crate::database::{AnyConnection, DatabaseError};
@@ -52,12 +52,12 @@ impl Logs {
     }
 
     /// The merchant's log as a whole; nothing narrower than the database when it has none.
-    pub(crate) fn place_of(&self, merchant: &str) -> Place {
-        self.find(merchant).map(|log| Place::log(log.name())).unwrap_or_default()
+    pub(crate) fn place_of(&self, merchant: &str) -> FindingPlace {
+        self.find(merchant).map(|log| FindingPlace::log(log.name())).unwrap_or_default()
     }
 
     /// An event of the merchant's log.
-    pub(crate) fn place_at(&self, merchant: &str, event: &EventRow) -> Place {
+    pub(crate) fn place_at(&self, merchant: &str, event: &EventRow) -> FindingPlace {
         self.find(merchant).map(|log| log.at(event).into()).unwrap_or_default()
     }
 

@@ -27,7 +27,7 @@ use crate::tlog::merkle::Frontier;
 use crate::tlog::note::VerifierKey;
 use checked::Checked;
 use expected_state::{ExpectedLog, ExpectedState, OPERATOR};
-use findings::{Findings, Place, Wrong};
+use findings::{FindingPlace, Findings, Wrong};
 use fingerprints::Fingerprints;
 use log_scan::{LogScanner, Pinned, Stored, Trust, number};
 use logs::{Log, Logs};
@@ -170,7 +170,7 @@ impl Verification {
                 }
             },
         };
-        self.report.findings.add(Place::default(), wrong);
+        self.report.findings.add(FindingPlace::default(), wrong);
     }
 
     fn run(mut self, conn: &mut AnyConnection, progress: &mut dyn FnMut(Progress)) -> Result<Report, AuditError> {
@@ -184,19 +184,19 @@ impl Verification {
         checked.logs = u64::try_from(logs.all.len()).unwrap_or(u64::MAX);
         books.close(conn, &logs, &merchants, checked, findings)?;
         for owner in store::list_lost_logs(conn)? {
-            findings.add(Place::default(), Wrong::LogLost { log: owner });
+            findings.add(FindingPlace::default(), Wrong::LogLost { log: owner });
         }
         let merchants: HashSet<&str> = merchants.iter().map(|(id, _)| id.as_str()).collect();
         for owner in store::list_unlogged_owners(conn)? {
             // A merchant's was reported above.
             if !merchants.contains(owner.as_str()) {
-                findings.add(Place::default(), Wrong::LogMissing { owner });
+                findings.add(FindingPlace::default(), Wrong::LogMissing { owner });
             }
         }
         // It was made with the first merchant or the first operator's key.
         let has_begun = !merchants.is_empty() || !logs.all.is_empty() || !store::list_keys(conn, None, "")?.is_empty();
         if has_begun && logs.all.iter().all(|log| log.merchant().is_some()) {
-            findings.add(Place::default(), Wrong::LogMissing { owner: "the operator".to_owned() });
+            findings.add(FindingPlace::default(), Wrong::LogMissing { owner: "the operator".to_owned() });
         }
         for log in &logs.all {
             let name = match log.merchant() {
@@ -205,7 +205,7 @@ impl Verification {
                 Some(owner) => (!merchants.contains(owner)).then(|| format!("nobody: {owner} is missing")),
             };
             if let Some(name) = name {
-                findings.add(Place::log(log.name()), Wrong::LogOwner { name });
+                findings.add(FindingPlace::log(log.name()), Wrong::LogOwner { name });
             }
             heads.push(head_of(log));
         }
@@ -236,7 +236,7 @@ impl Verification {
                 for whole in walk.whole() {
                     if subtrees.differs(conn, whole)? {
                         let wrong = Wrong::Subtree { subtree: format!("{}/{}", whole.level, whole.nth) };
-                        findings.add(Place::index(log.name(), event.log_index), wrong);
+                        findings.add(FindingPlace::index(log.name(), event.log_index), wrong);
                     }
                 }
             }
@@ -256,7 +256,7 @@ impl Verification {
             }
         }
         if let Some((level, nth)) = find_beyond(conn, &log.head.id, number(walk.next()))? {
-            findings.add(Place::log(log.name()), Wrong::Subtree { subtree: format!("{level}/{nth}") });
+            findings.add(FindingPlace::log(log.name()), Wrong::Subtree { subtree: format!("{level}/{nth}") });
         }
         close_head(&walk, log, findings);
         checked.events += walk.events;
@@ -284,7 +284,7 @@ fn close_head(walk: &LogScanner<'_>, log: &Log, findings: &mut Findings) {
     let head = &log.head;
     let mut wrong = Vec::new();
     if walk.events == 0 && head.size <= 0 {
-        findings.add(Place::log(log.name()), Wrong::LogEmpty);
+        findings.add(FindingPlace::log(log.name()), Wrong::LogEmpty);
     }
     if head.size != walk.next() {
         wrong.push("size");
@@ -301,7 +301,7 @@ fn close_head(walk: &LogScanner<'_>, log: &Log, findings: &mut Findings) {
         wrong.push("checkpoint");
     }
     for part in wrong {
-        findings.add(Place::log(log.name()), Wrong::Head { part });
+        findings.add(FindingPlace::log(log.name()), Wrong::Head { part });
     }
 }
 
@@ -323,7 +323,7 @@ impl Checkpoints {
             self.page = page.into();
         }
         let due = self.page.pop_front_if(|row| row.size <= size);
-        Ok(due.map(|row| Stored::new(row.size, row.note, Place::log(log.name()))))
+        Ok(due.map(|row| Stored::new(row.size, row.note, FindingPlace::log(log.name()))))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::audit::receipt::{self, Proof, Receipt, Status, Step};
+use crate::audit::receipt::{self, ExaminationStep, Proof, Receipt, Status};
 use crate::cli::error::CliError;
 use crate::cli::log_keys::LogKeys;
 use crate::cli::output::{counted, write_line, write_part};
@@ -38,7 +38,7 @@ struct Verdict {
     complete: bool,
     log: String,
     index: u64,
-    steps: Vec<Step>,
+    steps: Vec<ExaminationStep>,
     /// The members that were given and that nothing proves: they may say anything.
     unproven: Vec<Unproven>,
 }
@@ -52,7 +52,7 @@ struct Unproven {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Step { step, status, detail } in &self.steps {
+        for ExaminationStep { step, status, detail } in &self.steps {
             let mark = match status {
                 Status::Holds => "holds    ",
                 Status::Fails => "WRONG    ",

@@ -114,7 +114,7 @@ pub enum CliError {
     #[error(transparent)]
     Check(CheckError),
     #[error(transparent)]
-    Ruling(ReferralDecisionError),
+    ReferralDecision(ReferralDecisionError),
     #[error(transparent)]
     Contest(ContestError),
     #[error(transparent)]
@@ -374,7 +374,7 @@ impl CliError {
             | Self::Note(_)
             | Self::Reason(_)
             | Self::Check(_)
-            | Self::Ruling(_)
+            | Self::ReferralDecision(_)
             | Self::Contest(_)
             | Self::Return(_)
             | Self::Disclosure(_)

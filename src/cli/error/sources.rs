@@ -35,7 +35,7 @@ impl From<ReferralDecisionError> for CliError {
     fn from(error: ReferralDecisionError) -> Self {
         match error {
             ReferralDecisionError::Check(error) => error.into(),
-            other => Self::Ruling(other),
+            other => Self::ReferralDecision(other),
         }
     }
 }

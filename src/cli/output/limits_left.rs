@@ -1,54 +1,45 @@
-//! The part of a decision that is about limits and waiting, as every command shows it that shows a decision.
+//! The part of a decision that is about limits and waiting, in the words of every command that shows a decision.
 
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::write_line;
-use crate::decision::decided::{Decided, LimitTouched};
+use crate::eligibility::shown::check::CheckShown;
+use crate::eligibility::shown::explanation::LimitShown;
+use crate::eligibility::shown::simulation::SimulationShown;
 
-/// The rest of each limit, and the good of waiting; flattened into a command's answer.
-#[derive(Serialize)]
-pub(crate) struct LimitsLeft {
-    limits: Vec<LimitLeft>,
+/// The rest of each limit, and the good of waiting.
+pub(crate) struct LimitsLeft<'a> {
+    limits: &'a [LimitShown],
     next_eligible_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_wait: Option<String>,
+    max_wait: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct LimitLeft {
-    id: String,
-    remaining: u64,
-    resets_at: Option<Timestamp>,
-}
-
-impl From<&Decided> for LimitsLeft {
-    fn from(decided: &Decided) -> Self {
-        let left = |limit: &LimitTouched| LimitLeft {
-            id: limit.id.clone(),
-            remaining: limit.remaining(),
-            resets_at: limit.resets_at,
-        };
-        Self {
-            limits: decided.limits.iter().map(left).collect(),
-            next_eligible_at: decided.next_eligible_at,
-            max_wait: decided.max_wait.map(|wait| wait.to_string()),
-        }
+impl<'a> From<&'a CheckShown> for LimitsLeft<'a> {
+    fn from(check: &'a CheckShown) -> Self {
+        let CheckShown { limits, next_eligible_at, max_wait, .. } = check;
+        Self { limits, next_eligible_at: *next_eligible_at, max_wait: max_wait.as_deref() }
     }
 }
 
-impl fmt::Display for LimitsLeft {
+impl<'a> From<&'a SimulationShown> for LimitsLeft<'a> {
+    fn from(simulation: &'a SimulationShown) -> Self {
+        let SimulationShown { limits, next_eligible_at, max_wait, .. } = simulation;
+        Self { limits, next_eligible_at: *next_eligible_at, max_wait: max_wait.as_deref() }
+    }
+}
+
+impl fmt::Display for LimitsLeft<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for LimitLeft { id, remaining, resets_at } in &self.limits {
+        for LimitShown { id, remaining, resets_at } in self.limits {
             let resets = resets_at.map(|at| format!(", counted again from {at}")).unwrap_or_default();
             write_line!(f, "  {id}: {remaining} left{resets}")?;
         }
         if let Some(at) = self.next_eligible_at {
             write_line!(f, "  would be granted from {at} on")?;
         }
-        match &self.max_wait {
+        match self.max_wait {
             Some(wait) => write_line!(f, "  waits {wait} at the longest"),
             None => Ok(()),
         }

@@ -7,12 +7,13 @@ use std::fmt;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::version::VersionView;
+use super::version_shown;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use crate::cli::output::confirmation::Confirmation;
 use crate::cli::output::{table, write_part};
 use crate::cli::{Completion, Invocation};
+use crate::eligibility::shown::version::VersionShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
@@ -20,7 +21,7 @@ use crate::perks::error::PerkError;
 use crate::perks::life::Expected;
 use crate::perks::perk::Made;
 use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
-use crate::perks::versions::{Step, Taken};
+use crate::perks::versions::{Taken, VersionStep};
 
 #[derive(clap::Args)]
 pub(crate) struct OfPerk {
@@ -101,9 +102,8 @@ pub(crate) enum Life {
 
 #[derive(Serialize)]
 struct Stepped {
-    perk: PerkSlug,
     #[serde(flatten)]
-    version: VersionView,
+    version: VersionShown,
     /// Pointers into the perk file.
     warnings: Vec<FieldError>,
 }
@@ -114,18 +114,15 @@ impl Stepped {
         let Made { perk, version, warnings } = made;
         let of_file = |warning: FieldError| warning.below("/rule");
         let labels = gateway.directory.labels_of(merchant, version.people().map(str::to_owned).collect()).await?;
-        Ok(Self {
-            perk: perk.slug,
-            version: VersionView::of(version, &labels),
-            warnings: warnings.into_iter().map(of_file).collect(),
-        })
+        let version = version_shown(perk.slug, version, &labels)?;
+        Ok(Self { version, warnings: warnings.into_iter().map(of_file).collect() })
     }
 }
 
 impl fmt::Display for Stepped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version: shown, warnings } = self;
-        let VersionView { version, status, .. } = shown;
+        let Self { version: shown, warnings } = self;
+        let VersionShown { perk, version, status, .. } = shown;
         match (status, shown.decides_from()) {
             (VersionStatus::Draft, _) => write_part!(f, "Version {version} of `{perk}` is a draft"),
             (VersionStatus::InReview, _) => write_part!(
@@ -169,7 +166,7 @@ impl fmt::Display for StatusSet {
 #[derive(Serialize)]
 struct History {
     perk: PerkSlug,
-    versions: Vec<VersionView>,
+    versions: Vec<VersionShown>,
 }
 
 impl fmt::Display for History {
@@ -188,11 +185,11 @@ impl fmt::Display for History {
 
 pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, CliError> {
     match life {
-        Life::Submit(of) => step(of, Step::Submit, invocation),
-        Life::Withdraw(of) => step(of, Step::Withdraw, invocation),
-        Life::Publish(of) => step(of, Step::Publish, invocation),
-        Life::Schedule { of, at } => step(of, Step::Schedule(at), invocation),
-        Life::Unschedule(of) => step(of, Step::Unschedule, invocation),
+        Life::Submit(of) => step(of, VersionStep::Submit, invocation),
+        Life::Withdraw(of) => step(of, VersionStep::Withdraw, invocation),
+        Life::Publish(of) => step(of, VersionStep::Publish, invocation),
+        Life::Schedule { of, at } => step(of, VersionStep::Schedule(at), invocation),
+        Life::Unschedule(of) => step(of, VersionStep::Unschedule, invocation),
         Life::Rollback { of: OfPerk { perk, merchant, note }, to } => {
             let stepped = on(&merchant, invocation, async |gateway, merchant| {
                 let made = gateway.catalog.roll_back(merchant, ACTOR, &perk, to, note).await?;
@@ -228,14 +225,15 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, Cli
                 let people = versions.iter().flat_map(RuleVersion::people).map(str::to_owned).collect();
                 Ok((versions, gateway.directory.labels_of(merchant, people).await?))
             })?;
-            let versions = versions.into_iter().map(|version| VersionView::of(version, &labels)).collect();
+            let versions = versions.into_iter().map(|version| version_shown(perk.clone(), version, &labels));
+            let versions = versions.collect::<Result<_, _>>()?;
             invocation.output.show(&History { perk, versions })?;
             Ok(Completion::Succeeded)
         }
     }
 }
 
-fn step(of: OfVersion, step: Step, invocation: &Invocation) -> Result<Completion, CliError> {
+fn step(of: OfVersion, step: VersionStep, invocation: &Invocation) -> Result<Completion, CliError> {
     let OfVersion { of: OfPerk { perk, merchant, note }, version } = of;
     let done = on(&merchant, invocation, async |gateway, merchant| {
         let number = match version {

@@ -12,8 +12,8 @@ mod plan;
 mod pull;
 pub(crate) mod simulate;
 mod test;
-mod version;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -27,13 +27,13 @@ use super::once::{self, MerchantFlag, Needs, all_pages};
 use super::output::{table, write_block, write_line};
 use super::{Completion, Invocation};
 use crate::database::DatabaseError;
+use crate::eligibility::shown::version::VersionShown;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::perk::{Perk, PerkStatus, Scheduled};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Scheduled};
 use crate::perks::purpose::Purpose;
 use file::PerkFile;
 use life::Life;
-use version::VersionView;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -185,24 +185,20 @@ impl fmt::Display for Listed {
 struct PerkWithVersion {
     #[serde(flatten)]
     perk: PerkView,
-    shown: ShownVersion,
+    shown: VersionShown,
+    /// The version's rule, for the text.
+    #[serde(skip)]
+    rule: Value,
     /// The label of the key that paused or retired the perk.
     #[serde(skip)]
     status_by_label: Option<String>,
 }
 
-#[derive(Serialize)]
-struct ShownVersion {
-    #[serde(flatten)]
-    version: VersionView,
-    rule: Value,
-}
-
 impl fmt::Display for PerkWithVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PerkView { perk, name, latest_version, .. } = &self.perk;
-        let ShownVersion { version: shown, rule } = &self.shown;
-        let VersionView { version, status, .. } = shown;
+        let (shown, rule) = (&self.shown, &self.rule);
+        let VersionShown { version, status, .. } = shown;
         write_line!(f, "{perk}, {name}: version {version} of {latest_version}, {}", status.as_str())?;
         write_line!(f, "  {}, written by {}", shown.rule_hash, shown.person(&shown.created_by))?;
         if self.perk.is_halted() {
@@ -277,6 +273,15 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
     Ok(Completion::Succeeded)
 }
 
+/// The version as it is shown.
+fn version_shown(
+    perk: PerkSlug,
+    version: RuleVersion,
+    labels: &BTreeMap<String, String>,
+) -> Result<VersionShown, CliError> {
+    Ok(VersionShown::of(perk, version, labels).map_err(|error| DatabaseError::corrupt("rule", error))?)
+}
+
 /// All perks of the merchant, by short name.
 async fn list(gateway: &Gateway, merchant: &MerchantId) -> Result<Vec<PerkView>, CliError> {
     let page =
@@ -311,7 +316,8 @@ async fn show(
     let rule = serde_json::from_str(&found.rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
     Ok(PerkWithVersion {
         perk: PerkView::of(perk, scheduled),
-        shown: ShownVersion { version: VersionView::of(found, &labels), rule },
+        shown: version_shown(slug.clone(), found, &labels)?,
+        rule,
         status_by_label: by.and_then(|by| labels.get(&by).cloned()),
     })
 }

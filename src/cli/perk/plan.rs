@@ -12,7 +12,7 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::perks::apply::{Outcome, Step};
+use crate::perks::apply::{ApplyStep, Outcome};
 use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
 use crate::rules::diff::{Change, diff};
@@ -59,7 +59,7 @@ impl Planned {
             None => None,
         };
         let renamed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
-        let outcome = match Step::of(latest.as_ref(), rule.hash(), file.publish) {
+        let outcome = match ApplyStep::of(latest.as_ref(), rule.hash(), file.publish) {
             _ if perk.is_none() => Outcome::New,
             step => Outcome::of(step, !renamed.is_empty()),
         };

@@ -5,22 +5,20 @@ use std::path::PathBuf;
 
 use clap::ArgGroup;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::file::PerkFile;
-use crate::cli::decision::{ReasonView, ScoreView};
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
 use crate::cli::output::limits_left::LimitsLeft;
 use crate::cli::output::progress::work_off;
 use crate::cli::output::{counted, table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
-use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
-use crate::decision::trace::{LeafTrace, Node, Passed, Shown, Trace};
+use crate::decision::trace::{LeafTrace, Node, Passed, ShownValue, Trace};
 use crate::eligibility::population::{Everyone, Warning};
 use crate::eligibility::rule_selection::{Choice, TrialError};
-use crate::eligibility::simulator::{EveryoneTrial, Simulated};
+use crate::eligibility::shown::simulation::SimulationShown;
+use crate::eligibility::simulator::EveryoneTrial;
 use crate::eligibility::trial::Trial;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
@@ -124,7 +122,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         let merchant = once::merchant(gateway, &merchant).await?;
         gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(known)
     })?;
-    invocation.output.show(&SimulatedView::from(simulated))?;
+    invocation.output.show(&SimulationShown::from(simulated))?;
     Ok(Completion::Succeeded)
 }
 
@@ -148,49 +146,12 @@ pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
     Context::parse_loose(&json).map_err(CliError::Context)
 }
 
-/// The decision that would be made, as it is shown.
-#[derive(Serialize)]
-struct SimulatedView {
-    perk: PerkSlug,
-    version: Option<i32>,
-    rule_hash: String,
-    at: Timestamp,
-    decision: Decision,
-    tier: Option<String>,
-    reasons: Vec<ReasonView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    score: Option<ScoreView>,
-    #[serde(flatten)]
-    limits: LimitsLeft,
-    trace: Trace,
-    warnings: Vec<Warning>,
-}
-
-impl From<Simulated> for SimulatedView {
-    fn from(simulated: Simulated) -> Self {
-        let (at, decided) = (simulated.at, simulated.decided);
-        Self {
-            perk: simulated.perk,
-            version: simulated.version,
-            rule_hash: simulated.rule_hash,
-            at,
-            decision: decided.decision,
-            limits: (&decided).into(),
-            tier: decided.tier,
-            reasons: decided.reasons.into_iter().map(ReasonView::from).collect(),
-            score: decided.score.map(|score| ScoreView::of(score, at, true)),
-            trace: simulated.trace,
-            warnings: simulated.warnings,
-        }
-    }
-}
-
-impl fmt::Display for SimulatedView {
+impl fmt::Display for SimulationShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
         self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
-        self.limits.fmt(f)?;
+        LimitsLeft::from(self).fmt(f)?;
         write_line!(f)?;
         write_trace(f, &self.trace)?;
         warned(f, &self.warnings)
@@ -247,12 +208,12 @@ const fn mark(passed: Passed) -> &'static str {
     }
 }
 
-fn shown(value: &Shown) -> String {
+fn shown(value: &ShownValue) -> String {
     match value {
-        Shown::Bool(value) => value.to_string(),
-        Shown::Number(number) => number.to_string(),
-        Shown::Text(text) => format!("{text:?}"),
-        Shown::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        ShownValue::Bool(value) => value.to_string(),
+        ShownValue::Number(number) => number.to_string(),
+        ShownValue::Text(text) => format!("{text:?}"),
+        ShownValue::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
     }
 }
 

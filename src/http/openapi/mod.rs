@@ -14,8 +14,8 @@ use utoipa::{IntoResponses as _, Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 
 use super::routes::routes;
-use super::v1::audit::export::Format as ExportFormat;
-use super::v1::reports::{Format as ReportFormat, GroupedBy};
+use super::v1::audit::export::ExportFormat;
+use super::v1::reports::{GroupedBy, ReportFormat};
 use problems::{ProblemView, ProblemsOfAll, SpotView};
 
 #[derive(OpenApi)]

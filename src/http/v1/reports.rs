@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Audit;
-use crate::audit::reports::asked::{AskedError, Bound, GroupBy, Kind};
+use crate::audit::reports::asked::{AskedError, Bound, GroupBy, ReportKind};
 use crate::audit::reports::sheet::BOM;
 use crate::audit::reports::{Asked, ReportError, html};
 use crate::foundation::field_error::FieldError;
@@ -26,8 +26,7 @@ use crate::web::problem::Problem;
 /// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = ReportFormat)]
-pub enum Format {
+pub enum ReportFormat {
     #[default]
     Json,
     Csv,
@@ -68,7 +67,7 @@ pub struct ReportQuery {
     /// Totals only unless given.
     group_by: Option<GroupedBy>,
     /// `json` unless given.
-    format: Option<Format>,
+    format: Option<ReportFormat>,
     /// True if `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; false unless given.
     #[param(value_type = Option<bool>)]
     bom: Option<Mark>,
@@ -100,7 +99,7 @@ pub struct FairnessQuery {
     #[param(example = "sfo-lounge")]
     perk: Option<String>,
     /// `json` unless given.
-    format: Option<Format>,
+    format: Option<ReportFormat>,
     /// True if `csv` begins with a byte order mark, by which Excel knows that it is UTF-8; false unless given.
     #[param(value_type = Option<bool>)]
     bom: Option<Mark>,
@@ -213,7 +212,7 @@ macro_rules! reports {
             gateway: Data<Gateway>,
             query: Params<$query>,
         ) -> Result<HttpResponse, Problem> {
-            answer(&req, &caller, &gateway, Kind::$kind, query.into_inner().into()).await
+            answer(&req, &caller, &gateway, ReportKind::$kind, query.into_inner().into()).await
         }
     )*};
 }
@@ -247,7 +246,7 @@ async fn answer(
     req: &HttpRequest,
     caller: &Authorized<Audit>,
     gateway: &Gateway,
-    kind: Kind,
+    kind: ReportKind,
     query: ReportQuery,
 ) -> Result<HttpResponse, Problem> {
     let ReportQuery { from, to, time_zone, perk, group_by, format, bom } = query;
@@ -266,12 +265,12 @@ async fn answer(
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(match format.unwrap_or_default() {
-        Format::Json => answer.json(report),
-        Format::Csv => {
+        ReportFormat::Json => answer.json(report),
+        ReportFormat::Csv => {
             let mark = if bom == Some(Mark::True) { BOM } else { "" };
             answer.content_type("text/csv; charset=utf-8; header=present").body(format!("{mark}{}", report.to_csv()))
         }
-        Format::Html => answer
+        ReportFormat::Html => answer
             .content_type("text/html; charset=utf-8")
             .insert_header((header::CONTENT_SECURITY_POLICY, format!("{}; frame-ancestors 'none'", html::policy())))
             .body(report.to_html()),

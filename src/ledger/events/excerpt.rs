@@ -66,6 +66,15 @@ impl<'a> Excerpt<'a> {
     }
 }
 
+/// The value of a member that stands once in a body which can't be read: none where it doesn't, or has no end. Quotes
+/// inside of strings are escaped, so nothing that callers wrote looks like a member.
+pub(crate) fn member_of_unreadable<'a>(body: &'a str, name: &str) -> Option<&'a str> {
+    let opening = format!("\"{name}\":\"");
+    let (_, rest) = body.split_once(&opening)?;
+    let (value, rest) = rest.split_once('"')?;
+    (!rest.contains(&opening)).then_some(value)
+}
+
 impl FactsNamed<'_> {
     /// True for a check that was granted, and for a case that ended so.
     pub(crate) fn is_granted(&self) -> bool {
@@ -80,17 +89,33 @@ impl FactsNamed<'_> {
 
 /// The parts of a body that are shown, whatever is in them.
 #[derive(Deserialize)]
-pub(crate) struct Shown {
+pub(crate) struct ActorAndFacts {
     pub actor: Json,
     pub facts: Json,
 }
 
-impl Shown {
+impl ActorAndFacts {
     /// Reads them.
     ///
     /// # Errors
     /// The parser's.
     pub(crate) fn of(body: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::member_of_unreadable;
+
+    #[test]
+    fn a_member_of_an_unreadable_body_is_known_where_it_stands_once() {
+        let perk = |body| member_of_unreadable(body, "perk");
+        assert_eq!(perk(r#"x{"facts":{"perk":"spa","perk_id":"prk_1"}}"#), Some("spa"));
+        assert_eq!(perk(r#"{"facts":{"perk":"spa","ti"#), Some("spa"), "the end is lost");
+        assert_eq!(perk(r#"{"facts":{"perk":"sp"#), None, "its own end is lost");
+        assert_eq!(perk(r#"{"perk":"spa"}{"perk":"lounge"}"#), None, "it stands twice");
+        assert_eq!(perk(r#"{"facts":{"kiosk":"\"perk\":\"spa\"""#), None, "a caller wrote it");
+        assert_eq!(perk("?"), None);
     }
 }

@@ -11,12 +11,13 @@ use super::LedgerReader;
 use super::person::Person;
 use crate::database::DatabaseError;
 use crate::foundation::clock::from_micros;
-use crate::foundation::ids::{KeyId, MerchantId};
+use crate::foundation::ids::{KeyId, MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
-use crate::ledger::events::excerpt::{Excerpt, Shown};
+use crate::ledger::error::unreadable;
+use crate::ledger::events::excerpt::{ActorAndFacts, Excerpt, member_of_unreadable};
 use crate::ledger::store::history::{self as rows, LoggedRow};
 use crate::ledger::write::check::{self, StoredCheck};
 
@@ -79,7 +80,7 @@ impl LoggedEvent {
     /// [`LedgerError::Database`] when the body can't be read.
     pub(crate) fn rule_of_check(&self) -> Result<Option<(String, i32)>, LedgerError> {
         let check = self.body.as_deref().filter(|_| self.kind == check::KIND).map(StoredCheck::from_body).transpose();
-        let check = check.map_err(|error| DatabaseError::corrupt("event", error))?;
+        let check = check.map_err(|error| unreadable(&self.id, error))?;
         Ok(check.map(|check| (check.facts.perk.into_owned(), check.facts.rule_version)))
     }
 }
@@ -207,12 +208,10 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
     if filter.from.is_some_and(|from| at < from) || filter.to.is_some_and(|to| at >= to) {
         return Ok(None);
     }
-    let unreadable = |error: serde_json::Error| DatabaseError::corrupt("event", format!("{}: {error}", row.id));
-    let excerpt = row.body.as_deref().map(Excerpt::of).transpose().map_err(unreadable)?;
-    if !filter.matches(excerpt.as_ref()) {
+    if !filter.means(&row)? {
         return Ok(None);
     }
-    let shown = row.body.as_deref().map(Shown::of).transpose().map_err(unreadable)?;
+    let shown = row.body.as_deref().map(ActorAndFacts::of).transpose().map_err(|error| unreadable(&row.id, error))?;
     let (actor, facts) = shown.map(|shown| (shown.actor, shown.facts)).unzip();
     let leaf_hash = hex(&row.leaf_hash);
     let LoggedRow { log_index: index, id, kind, about, body, .. } = row;
@@ -223,6 +222,26 @@ impl EventFilter {
     /// The same, of those about this person.
     fn about_person(self, person: &Person) -> Self {
         Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
+    }
+
+    /// Tells whether it means this event. A body is read only for what it alone says; one that can't be read is an
+    /// error unless it is certain to be of another perk.
+    fn means(&self, row: &LoggedRow) -> Result<bool, DatabaseError> {
+        if !self.looks_inside() {
+            return Ok(true);
+        }
+        match row.body.as_deref().map(Excerpt::of).transpose() {
+            Ok(excerpt) => Ok(self.matches(excerpt.as_ref())),
+            Err(_) if self.is_of_another(row.body.as_deref()) => Ok(false),
+            Err(error) => Err(unreadable(&row.id, error)),
+        }
+    }
+
+    /// True if it asks for a perk, and a body that can't be read still says that it is of another.
+    fn is_of_another(&self, body: Option<&str>) -> bool {
+        let said = body.and_then(|body| member_of_unreadable(body, "perk"));
+        let said = said.filter(|perk| perk.parse::<PerkSlug>().is_ok());
+        said.zip(self.perk.as_deref()).is_some_and(|(said, wanted)| said != wanted)
     }
 
     /// Tells whether it means an event of which this can be read: nothing, once it was pruned.

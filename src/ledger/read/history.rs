@@ -11,12 +11,13 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{MerchantId, PerkId};
 use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::keyring::Keyring;
+use crate::ledger::error::unreadable;
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::ending::GrantEnded;
-use crate::ledger::events::excerpt::Excerpt;
+use crate::ledger::events::excerpt::{Excerpt, member_of_unreadable};
 use crate::ledger::events::redemption::TokenRedeemed;
 use crate::ledger::grants::ending;
-use crate::ledger::store::history as rows;
+use crate::ledger::store::history::{self as rows, PlacedRow};
 use crate::ledger::write::check::StoredCheck;
 use crate::ledger::write::subjects::Subject;
 use crate::ledger::write::{check, redemption};
@@ -122,11 +123,10 @@ pub(crate) fn page(
     let mut pruned = Vec::new();
     let mut events = Vec::new();
     for row in rows::list_placed(conn, &log, kinds, stretch.from, next)? {
-        let Some(body) = row.body else {
+        if row.body.is_none() {
             pruned.extend((row.kind == check::KIND).then(|| from_micros(row.at)));
-            continue;
-        };
-        events.extend(found(&body, &row.kind, from_micros(row.at), interest)?);
+        }
+        events.extend(found(&row, interest)?);
     }
     let wanted: BTreeSet<&str> = events.iter().filter_map(Found::opened).collect();
     let subjects = subjects_called(conn, keyring, merchant, &wanted)?;
@@ -157,16 +157,23 @@ impl Found {
             Self::Ended(event, is_void) => PastEvent::Ended(decisions::end(*event, is_void)),
             Self::Check(event, is_opened) => {
                 let subject = subjects.get(event.facts.subject.as_ref()).filter(|_| is_opened);
-                PastEvent::Check(Box::new(decisions::read(&event, subject)?))
+                let check = decisions::read(&event, subject).map_err(|error| unreadable(&event.id, error))?;
+                PastEvent::Check(Box::new(check))
             }
         })
     }
 }
 
-/// The event, if it matters.
-fn found(body: &str, kind: &str, at: Timestamp, interest: &Interest) -> Result<Option<Found>, DatabaseError> {
-    let unreadable = |error: &dyn std::fmt::Display| DatabaseError::corrupt("event", error);
-    let excerpt = Excerpt::of(body).map_err(|e| unreadable(&e))?.facts;
+/// The event, if it matters and is not pruned. One that can't be read is an error unless it is certain that nobody asks
+/// for it.
+fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, DatabaseError> {
+    let Some(body) = row.body.as_deref() else { return Ok(None) };
+    let (kind, at) = (row.kind.as_str(), from_micros(row.at));
+    let excerpt = match Excerpt::of(body) {
+        Ok(excerpt) => excerpt.facts,
+        Err(_) if !interest.other_perks && is_of_another(body, &interest.perk) => return Ok(None),
+        Err(error) => return Err(unreadable(&row.id, error)),
+    };
     let is_ours = excerpt.perk_id.as_deref() == Some(interest.perk.as_str());
     let is_opened = kind == check::KIND && is_ours && at >= interest.personal_from;
     // Of what nobody decides again only grants matter, and another perk's redemption only where it
@@ -181,14 +188,20 @@ fn found(body: &str, kind: &str, at: Timestamp, interest: &Interest) -> Result<O
     if !(matters && names_them && (is_ours || interest.other_perks)) {
         return Ok(None);
     }
-    Ok(Some(match kind {
-        redemption::KIND => Found::Redeemed(Box::new(StoredEvent::from_body(body).map_err(|e| unreadable(&e))?)),
+    let found = match kind {
+        redemption::KIND => StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event))),
         ending::RELEASED | ending::VOIDED => {
-            let event = StoredEvent::from_body(body).map_err(|e| unreadable(&e))?;
-            Found::Ended(Box::new(event), kind == ending::VOIDED)
+            StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind == ending::VOIDED))
         }
-        _ => Found::Check(Box::new(StoredEvent::from_body(body).map_err(|e| unreadable(&e))?), is_opened),
-    }))
+        _ => StoredEvent::from_body(body).map(|event| Found::Check(Box::new(event), is_opened)),
+    };
+    found.map(Some).map_err(|error| unreadable(&row.id, error))
+}
+
+/// True if a body that can't be read still says that it is of another perk.
+fn is_of_another(body: &str, perk: &PerkId) -> bool {
+    let said = member_of_unreadable(body, "perk_id").and_then(|id| id.parse::<PerkId>().ok());
+    said.is_some_and(|id| id != *perk)
 }
 
 fn subjects_called(

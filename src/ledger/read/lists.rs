@@ -12,6 +12,7 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{CheckId, GrantId, MerchantId, PerkSlug};
 use crate::foundation::subject::SubjectHandle;
 use crate::ledger::entry::Ended;
+use crate::ledger::error::unreadable;
 use crate::ledger::events::{Nullable, Text};
 use crate::ledger::idempotency::replay::end_of;
 use crate::ledger::write::check::{self, StoredCheck};
@@ -131,7 +132,7 @@ fn grants_of(
 /// The check that the event records; none once its body was pruned.
 fn listed(event: &LoggedEvent) -> Result<Option<ListedCheck>, DatabaseError> {
     let Some(body) = &event.body else { return Ok(None) };
-    let facts = StoredCheck::from_body(body).map_err(|e| DatabaseError::corrupt("event", e))?.facts;
+    let facts = StoredCheck::from_body(body).map_err(|error| unreadable(&event.id, error))?.facts;
     let codes = facts.codes();
     let text = |text: Nullable<Text<'static>>| text.0.map(Text::into_owned);
     let grant = facts.grant.0.map(|grant| grant.id.parse());

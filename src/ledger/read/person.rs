@@ -15,6 +15,7 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
 use crate::ledger::LedgerError;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner, NOBODY};
+use crate::ledger::error::unreadable;
 use crate::ledger::events::excerpt::Excerpt;
 use crate::ledger::events::subjects::RecordRead;
 use crate::ledger::events::{Nullable, StoredEvent, WrittenFacts};
@@ -179,7 +180,7 @@ pub(crate) fn limits_of(
 /// The pseudonym of the person whom an event names, if it names one.
 fn named(event: &LoggedEvent) -> Result<Option<String>, DatabaseError> {
     let excerpt = event.body.as_deref().map(Excerpt::of).transpose();
-    let excerpt = excerpt.map_err(|e| DatabaseError::corrupt("event", format!("{}: {e}", event.id)))?;
+    let excerpt = excerpt.map_err(|error| unreadable(&event.id, error))?;
     Ok(excerpt.and_then(|excerpt| excerpt.facts.subject).map(Cow::into_owned))
 }
 
@@ -192,7 +193,7 @@ struct SealedReasons {
 
 fn open(event: LoggedEvent, subject: &Subject) -> Result<PersonalEvent, DatabaseError> {
     let stored = event.body.as_deref().map(StoredEvent::<IgnoredAny>::from_body).transpose();
-    let sealed = stored.map_err(|e| DatabaseError::corrupt("event", e))?.and_then(|stored| stored.sealed);
+    let sealed = stored.map_err(|error| unreadable(&event.id, error))?.and_then(|stored| stored.sealed);
     let Some(sealed) = sealed else { return Ok(PersonalEvent { event, personal: None, reasons: Vec::new() }) };
     let id: EventId = event.id.parse().map_err(|e| DatabaseError::corrupt("event id", e))?;
     let plain = check::unseal(&id, &sealed, subject)?;

@@ -12,6 +12,7 @@ use crate::on_either;
 #[derive(Debug, Clone, Queryable)]
 pub struct PlacedRow {
     pub log_index: i64,
+    pub id: String,
     pub at: i64,
     pub kind: String,
     /// None once it was pruned.
@@ -72,7 +73,7 @@ pub fn list_placed(
         .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
         .filter(events::kind.eq_any(kinds))
         .order(events::log_index)
-        .select((events::log_index, events::at, events::kind, events::body))
+        .select((events::log_index, events::id, events::at, events::kind, events::body))
         .load(c)?))
 }
 

@@ -101,32 +101,42 @@ pub fn list_rules(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec
         .load(conn)?)
 }
 
-/// The events of these kinds about these things: what, when, and the body unless it is pruned.
-pub fn list_bodies_about(
-    conn: &mut AnyConnection,
-    log: &str,
-    kinds: &[&str],
-    about: &[&str],
-) -> Result<Vec<(String, i64, Option<String>)>> {
+/// An event about something, with when it was.
+#[derive(Debug, Clone, Queryable)]
+pub struct AboutRow {
+    pub id: String,
+    pub kind: String,
+    pub about: String,
+    pub at: i64,
+    /// None once it was pruned.
+    pub body: Option<String>,
+}
+
+/// The events of these kinds about these things.
+pub fn list_bodies_about(conn: &mut AnyConnection, log: &str, kinds: &[&str], about: &[&str]) -> Result<Vec<AboutRow>> {
     if about.is_empty() {
         return Ok(Vec::new());
     }
     Ok(on_either!(conn, |c| events::table
         .filter(events::log_id.eq(log).and(events::kind.eq_any(kinds)))
         .filter(events::about.eq_any(about))
-        .select((events::about, events::at, events::body))
+        .select((events::id, events::kind, events::about, events::at, events::body))
         .load(c)?))
 }
 
-/// The bodies of the merchant's events of this kind about the merchant.
-pub fn list_bodies_about_merchant(conn: &mut AnyConnection, merchant: &MerchantId, kind: &str) -> Result<Vec<String>> {
-    let found: Vec<Option<String>> = events::table
+/// The ids and the bodies of the merchant's events of this kind about the merchant.
+pub fn list_bodies_about_merchant(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    kind: &str,
+) -> Result<Vec<(String, String)>> {
+    let found: Vec<(String, Option<String>)> = events::table
         .inner_join(logs::table.on(logs::id.eq(events::log_id)))
         .filter(logs::merchant_id.eq(merchant.as_str()))
         .filter(events::about.eq(merchant.as_str()).and(events::kind.eq(kind)))
-        .select(events::body)
+        .select((events::id, events::body))
         .load(conn)?;
-    Ok(found.into_iter().flatten().collect())
+    Ok(found.into_iter().filter_map(|(id, body)| Some((id, body?))).collect())
 }
 
 /// Takes these events' bodies away; says how many there were. Their leaf hashes are retained.

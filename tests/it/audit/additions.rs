@@ -62,7 +62,7 @@ impl House {
 
     async fn deny(&self, check: CheckId) {
         let ruling = ReferralDecision { check, tier: None, note: "no".to_owned() };
-        self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
+        self.world.gateway.checker.decide_referral(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
     /// A contest with two additions that is upheld, and an open one with one; a referral that another check joined.

@@ -11,7 +11,7 @@ use perkgate::ledger::entry::Actor;
 use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
 use perkgate::perks::perk::PerkStatus;
-use perkgate::perks::versions::{Step, Taken};
+use perkgate::perks::versions::{Taken, VersionStep};
 use serde_json::{Value, json};
 
 use super::history::event_with;
@@ -55,7 +55,7 @@ async fn lived(world: &World) -> Database {
     };
     catalog.create_perk(&cathay.id, ann.actor(), slug.clone(), "A", version(40)).await.unwrap();
     catalog.set_four_eyes(&cathay.id, ann.actor(), true).await.unwrap();
-    let step = async |who: &Actor, number: i32, step: Step| {
+    let step = async |who: &Actor, number: i32, step: VersionStep| {
         world.pass(60);
         catalog.step(&cathay.id, who.clone(), &slug, number, Taken::of(step)).await.unwrap();
     };
@@ -67,14 +67,14 @@ async fn lived(world: &World) -> Database {
         catalog.edit_version(&cathay.id, who.clone(), &slug, 4, version(50), Expected::Anything).await.unwrap();
     }
     for number in 1..=3 {
-        step(&ann, number, Step::Submit).await;
-        step(&bob, number, Step::Approve).await;
+        step(&ann, number, VersionStep::Submit).await;
+        step(&bob, number, VersionStep::Approve).await;
     }
     // 1 is published at once, 2 by its schedule, 3 waits for its own, 4 is a draft.
-    step(&ann, 1, Step::Publish).await;
-    step(&bob, 2, Step::Schedule("2012-05-08T21:00:00Z".to_owned())).await;
+    step(&ann, 1, VersionStep::Publish).await;
+    step(&bob, 2, VersionStep::Schedule("2012-05-08T21:00:00Z".to_owned())).await;
     world.pass(3 * 3600);
-    step(&ann, 3, Step::Schedule("2012-06-08T20:00:00Z".to_owned())).await;
+    step(&ann, 3, VersionStep::Schedule("2012-06-08T20:00:00Z".to_owned())).await;
     catalog.set_status(&cathay.id, bob.clone(), &slug, PerkStatus::Paused, None).await.unwrap();
     catalog.set_four_eyes(&cathay.id, bob, false).await.unwrap();
     world.database.open()

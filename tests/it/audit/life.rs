@@ -10,7 +10,7 @@ use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
 use perkgate::perks::perk::PerkStatus;
 use perkgate::perks::purpose::Purpose;
-use perkgate::perks::versions::{Step, Taken};
+use perkgate::perks::versions::{Taken, VersionStep};
 
 use super::history::{events_of, rebuild};
 use crate::support::world::{CLI, World, question};
@@ -36,35 +36,35 @@ async fn live(world: &World) -> Merchant {
     for slug in [&lounge, &spa] {
         catalog.create_perk(&cathay.id, admin.clone(), Clone::clone(slug), "A", version(40, true)).await.unwrap();
     }
-    let step = async |number: i32, step: Step| {
+    let step = async |number: i32, step: VersionStep| {
         catalog.step(&cathay.id, admin.clone(), &lounge, number, Taken::of(step)).await.unwrap();
     };
     for least in 41..=46 {
         catalog.create_version(&cathay.id, admin.clone(), &lounge, version(least, false)).await.unwrap();
     }
     // 2 decides by its schedule, 3 waits for its own, 4 is in review, 5 approved, 6 a draft, 7 deleted.
-    step(2, Step::Schedule("2012-05-08T20:00:00Z".to_owned())).await;
+    step(2, VersionStep::Schedule("2012-05-08T20:00:00Z".to_owned())).await;
     for number in [4, 5] {
-        step(number, Step::Submit).await;
+        step(number, VersionStep::Submit).await;
     }
-    step(5, Step::Approve).await;
-    step(5, Step::Withdraw).await;
+    step(5, VersionStep::Approve).await;
+    step(5, VersionStep::Withdraw).await;
     let anything = Expected::Anything;
     let edited = catalog.edit_version(&cathay.id, CLI, &lounge, 5, version(50, false), anything.clone()).await.unwrap();
     assert_eq!(edited.version.editors, ["cli"]);
-    step(5, Step::Submit).await;
-    step(5, Step::Approve).await;
+    step(5, VersionStep::Submit).await;
+    step(5, VersionStep::Approve).await;
     catalog.delete_version(&cathay.id, CLI, &lounge, 7, anything).await.unwrap();
     world.score(&cathay, "twitter:ada", "92").await;
     world.pass(3600);
     let answer = world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap();
     assert_eq!(answer.rule_version, 2);
-    step(3, Step::Schedule("2012-06-08T20:00:00Z".to_owned())).await;
-    step(3, Step::Unschedule).await;
-    step(3, Step::Schedule("2012-07-08T20:00:00Z".to_owned())).await;
+    step(3, VersionStep::Schedule("2012-06-08T20:00:00Z".to_owned())).await;
+    step(3, VersionStep::Unschedule).await;
+    step(3, VersionStep::Schedule("2012-07-08T20:00:00Z".to_owned())).await;
     // Going back takes the schedule back; it is made again.
     catalog.roll_back(&cathay.id, CLI, &lounge, 1, None).await.unwrap();
-    step(3, Step::Schedule("2012-07-08T20:00:00Z".to_owned())).await;
+    step(3, VersionStep::Schedule("2012-07-08T20:00:00Z".to_owned())).await;
     catalog.set_status(&cathay.id, CLI, &lounge, PerkStatus::Paused, None).await.unwrap();
     catalog.set_status(&cathay.id, CLI, &spa, PerkStatus::Retired, None).await.unwrap();
     world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap();
@@ -73,7 +73,7 @@ async fn live(world: &World) -> Merchant {
     catalog.set_four_eyes(&cathay.id, CLI, true).await.unwrap();
     let waits = catalog.create_version(&cathay.id, CLI, &lounge, version(60, true)).await.unwrap().version;
     assert_eq!((waits.version, waits.status.as_str()), (9, "in_review"));
-    step(9, Step::Approve).await;
+    step(9, VersionStep::Approve).await;
     catalog.publish_version(&cathay.id, CLI, &lounge, 9).await.unwrap();
     cathay
 }

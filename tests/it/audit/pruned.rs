@@ -95,7 +95,7 @@ impl House {
 
     async fn decide(&self, check: CheckId, tier: Option<&str>) {
         let ruling = ReferralDecision { check, tier: tier.map(str::to_owned), note: "seen".into() };
-        self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
+        self.world.gateway.checker.decide_referral(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
     async fn contest(&self, check: &CheckId) {

@@ -83,7 +83,7 @@ impl House {
         }
         let asked = self.world.check(&self.kiosk, question("day", "twitter:zoe")).await.unwrap();
         let ruling = ReferralDecision { check: asked.check.unwrap(), tier: None, note: "seen".into() };
-        self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
+        self.world.gateway.checker.decide_referral(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 
     pub(super) async fn plan(&self, before: Timestamp) -> Plan {
@@ -186,7 +186,7 @@ async fn what_a_promise_needs_stands_in_the_way_until_it_is_over() {
         assert_eq!(House::obstacles(&plan), [("open_referrals", None), ("open_windows", text("2012-05-18T23:00:00Z"))]);
         assert_eq!(world.gateway.ledger.prune(&plan, CLI, |_, _| ()).await.unwrap(), 0, "refused");
         let ruling = ReferralDecision { check: asked.check.unwrap(), tier: None, note: "seen".into() };
-        world.gateway.checker.rule_on(&house.admin, &house.cathay, ruling).await.unwrap();
+        world.gateway.checker.decide_referral(&house.admin, &house.cathay, ruling).await.unwrap();
         world.pass(3600 * 24 * 5);
         let (_, gone) = house.prune(later).await;
         assert!(gone >= 4, "{gone}");
@@ -325,7 +325,7 @@ async fn checks_go_on_while_a_long_log_is_pruned() {
         assert_eq!(open.len(), 1500);
         for referral in open {
             let ruling = ReferralDecision { check: referral.check, tier: None, note: "no".into() };
-            world.gateway.checker.rule_on(&house.admin, &house.cathay, ruling).await.unwrap();
+            world.gateway.checker.decide_referral(&house.admin, &house.cathay, ruling).await.unwrap();
         }
         world.pass(2 * 86_400);
         let before = world.now();

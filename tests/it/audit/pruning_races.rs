@@ -48,7 +48,7 @@ impl House {
 
     async fn denies(&self, check: CheckId) {
         let ruling = ReferralDecision { check, tier: None, note: "seen".into() };
-        self.world.gateway.checker.rule_on(&self.admin, &self.cathay, ruling).await.unwrap();
+        self.world.gateway.checker.decide_referral(&self.admin, &self.cathay, ruling).await.unwrap();
     }
 }
 

@@ -59,7 +59,7 @@ async fn decided(world: &World) -> Database {
         let Some(tier) = tier else { continue };
         let ruling =
             ReferralDecision { check: asked.check.unwrap(), tier: tier.map(str::to_owned), note: "seen".to_owned() };
-        world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
+        world.gateway.checker.decide_referral(&admin, &cathay, ruling).await.unwrap();
     }
     world.score(&cathay, "twitter:dee", "12").await;
     let refused = world.check(&kiosk, question("sfo-lounge", "twitter:dee")).await.unwrap().check.unwrap();
@@ -74,7 +74,7 @@ async fn decided(world: &World) -> Database {
     };
     world.gateway.ledger.contest(objection).await.unwrap();
     let ruling = ReferralDecision { check: refused, tier: None, note: "it is not".to_owned() };
-    world.gateway.checker.rule_on(&admin, &cathay, ruling).await.unwrap();
+    world.gateway.checker.decide_referral(&admin, &cathay, ruling).await.unwrap();
     world.database.open()
 }
 

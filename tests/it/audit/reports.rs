@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use perkgate::access::{Merchant, NewKey, Principal, Role};
 use perkgate::audit::reports::Asked;
-use perkgate::audit::reports::asked::{Bound, GroupBy, Kind};
-use perkgate::audit::reports::sheet::{Report, Row};
+use perkgate::audit::reports::asked::{Bound, GroupBy, ReportKind};
+use perkgate::audit::reports::sheet::{ReportSheet, Row};
 use perkgate::database::schema::{events, subjects};
 use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
@@ -105,7 +105,7 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
     let lowest = if made.answer.perk.as_str() == "lounge" { "main" } else { "slow" };
     let tier = (says > 1).then(|| lowest.to_owned());
     let ruling = ReferralDecision { check, tier, note: "Seen.".into() };
-    match world.gateway.checker.rule_on(admin, merchant, ruling).await {
+    match world.gateway.checker.decide_referral(admin, merchant, ruling).await {
         Ok(_) if says == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
         Ok(answer) => {
             made.contests.extend(is_contest.then_some((now, "overturned")));
@@ -198,7 +198,7 @@ type Sums = BTreeMap<Option<String>, BTreeMap<String, u64>>;
 /// What is asked of both.
 #[derive(Clone)]
 struct Ask {
-    kind: Kind,
+    kind: ReportKind,
     by: Option<GroupBy>,
     period: Option<(Timestamp, Timestamp)>,
     perk: Option<&'static str>,
@@ -239,7 +239,7 @@ impl Recount<'_> {
     fn check(&mut self, made: &Made, now: Timestamp, erased: Option<usize>) {
         let (at, answer) = (made.at, &made.answer);
         // How many of those who asked were admitted: a person who overrules is not asked by anybody anew.
-        let counts = !made.by_person || self.ask.kind == Kind::Grants;
+        let counts = !made.by_person || self.ask.kind == ReportKind::Grants;
         let mut add = |column: &str, count| self.add(made, at, made.place, column, count);
         if made.by_person {
             add("granted_by_person", 1);
@@ -262,7 +262,7 @@ impl Recount<'_> {
                 }
             }
         }
-        if self.ask.kind == Kind::Fairness {
+        if self.ask.kind == ReportKind::Fairness {
             if let Some(wait) = answer.decided.max_wait {
                 self.add(made, at, made.place, "waits", 1);
                 self.add(made, at, made.place, "wait_seconds", u64::try_from(wait.seconds()).unwrap());
@@ -282,14 +282,14 @@ impl Recount<'_> {
 
     fn ends(&mut self, made: &Made) {
         for (at, place) in &made.visits {
-            if self.ask.kind == Kind::Grants {
+            if self.ask.kind == ReportKind::Grants {
                 self.add(made, *at, *place, "redeemed", 1);
             } else {
                 self.add(made, *at, *place, "visits", 1);
                 self.add(made, *at, *place, "guests", made.party);
             }
         }
-        if self.ask.kind == Kind::Grants {
+        if self.ask.kind == ReportKind::Grants {
             made.released.into_iter().for_each(|at| self.add(made, at, None, "released", 1));
             made.voided.into_iter().for_each(|at| self.add(made, at, None, "voided", 1));
         } else if let Some(at) = made.voided {
@@ -313,17 +313,17 @@ fn band(made: &Made) -> String {
 fn recount(all: &[Made], ask: &Ask, now: Timestamp, erased: Option<usize>) -> Sums {
     let mut recount = Recount { ask, sums: Sums::new() };
     for made in all {
-        if ask.kind != Kind::Billing {
+        if ask.kind != ReportKind::Billing {
             recount.check(made, now, erased);
         }
-        if ask.kind != Kind::Fairness {
+        if ask.kind != ReportKind::Fairness {
             recount.ends(made);
         }
     }
     recount.sums
 }
 
-async fn report(world: &World, merchant: &Merchant, ask: &Ask) -> Report {
+async fn report(world: &World, merchant: &Merchant, ask: &Ask) -> ReportSheet {
     let (from, to) = ask.period.unzip();
     let perk = match ask.perk {
         None => None,
@@ -349,7 +349,7 @@ fn counts(Row(row): &Row) -> BTreeMap<String, u64> {
     sums.map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-fn groups(report: &Report) -> Sums {
+fn groups(report: &ReportSheet) -> Sums {
     report.groups.iter().map(|it| (it.group.clone(), counts(&it.counts))).collect()
 }
 
@@ -392,10 +392,10 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
         ];
         for period in [None, Some((first, middle)), Some((middle, last))] {
             for perk in [None, Some("lounge"), Some("queue")] {
-                for (kind, by) in [Kind::Grants, Kind::Billing]
+                for (kind, by) in [ReportKind::Grants, ReportKind::Billing]
                     .into_iter()
                     .flat_map(|kind| everything.map(|by| (kind, by)))
-                    .chain([(Kind::Fairness, Some(GroupBy::ScoreBand))])
+                    .chain([(ReportKind::Fairness, Some(GroupBy::ScoreBand))])
                 {
                     let ask = Ask { kind, by, period, perk };
                     let found = report(&world, &merchant, &ask).await;
@@ -408,7 +408,7 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
             }
         }
         let whole = |kind| Ask { kind, by: None, period: None, perk: None };
-        let grants = report(&world, &merchant, &whole(Kind::Grants)).await;
+        let grants = report(&world, &merchant, &whole(ReportKind::Grants)).await;
         for (column, kind) in [
             ("checks", "check.decided"),
             ("redeemed", "token.redeemed"),
@@ -422,7 +422,7 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
         for seen in ["near_misses", "expired_unused", "grants_voided", "grants_released", "refused_limit_reached"] {
             assert!(grants.totals.get(seen) > 0, "no {seen}: this would show nothing");
         }
-        let fairness = report(&world, &merchant, &whole(Kind::Fairness)).await;
+        let fairness = report(&world, &merchant, &whole(ReportKind::Fairness)).await;
         for seen in ["granted_by_person", "contested", "upheld", "overturned"] {
             assert!(fairness.totals.get(seen) > 3, "no {seen}: this would show nothing");
         }
@@ -436,7 +436,7 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
         };
         assert_eq!(limit.returned, all.iter().filter(given_back).count() as u64);
         assert_eq!(limit.refused, grants.totals.get("refused_limit_reached"));
-        let theirs = report(&world, &other, &whole(Kind::Grants)).await;
+        let theirs = report(&world, &other, &whole(ReportKind::Grants)).await;
         assert_eq!(counts(&theirs.totals), BTreeMap::new(), "another merchant's log is another's");
 
         what_is_gone_is_unknown(&world, &merchant, &all).await;
@@ -452,14 +452,14 @@ async fn what_is_gone_is_unknown(world: &World, merchant: &Merchant, all: &[Made
     let mut conn = world.database.open().dedicated().unwrap();
     let gone = diesel::delete(subjects::table.filter(subjects::subject_ref.eq(&reference.0[..])));
     assert_eq!(gone.execute(&mut conn).unwrap(), 1);
-    let ask = Ask { kind: Kind::Fairness, by: Some(GroupBy::ScoreBand), period: None, perk: None };
+    let ask = Ask { kind: ReportKind::Fairness, by: Some(GroupBy::ScoreBand), period: None, perk: None };
     let found = report(world, merchant, &ask).await;
     assert_eq!(counts(&found.totals), total(&recount(all, &ask, now, Some(near))));
     let theirs = all.iter().filter(|made| made.subject == near && !made.by_person).count() as u64;
     let unknown = found.groups.iter().find(|it| it.group.as_deref() == Some("unknown")).unwrap();
     assert_eq!(unknown.counts.get("checks"), theirs);
 
-    let grants = Ask { kind: Kind::Grants, by: None, period: None, perk: None };
+    let grants = Ask { kind: ReportKind::Grants, by: None, period: None, perk: None };
     let before = report(world, merchant, &grants).await;
     let redeemed = events::table
         .filter(events::kind.eq("token.redeemed"))

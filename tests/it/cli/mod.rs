@@ -1,6 +1,7 @@
 //! The program itself, run as a process: answers, complaints and exit codes.
 
 mod audit;
+mod both_doors;
 mod byte_order_marks;
 mod demo;
 mod doctor;

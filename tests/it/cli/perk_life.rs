@@ -4,7 +4,7 @@ use perkgate::access::{NewKey, Role};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::entry::Actor;
 use perkgate::perks::perk::NewVersion;
-use perkgate::perks::versions::{Step, Taken};
+use perkgate::perks::versions::{Taken, VersionStep};
 use serde_json::{Value, json};
 
 use super::terminal::{LOUNGE, Terminal, answer};
@@ -153,7 +153,7 @@ async fn under_four_eyes_applying_submits_and_somebody_with_a_key_approves() {
         // A draft from before is submitted, too.
         terminal.ask("perk withdraw sfo-lounge --merchant cathay");
         assert_eq!(apply(1), (2, "in_review".to_owned()));
-        gateway.catalog.step(&merchant, ada.clone(), &slug, 2, Taken::of(Step::Approve)).await.unwrap();
+        gateway.catalog.step(&merchant, ada.clone(), &slug, 2, Taken::of(VersionStep::Approve)).await.unwrap();
         assert_eq!(apply(0), (2, "published".to_owned()));
         let back = answer(&terminal.run("perk rollback sfo-lounge --to 1 --merchant cathay --json"), 1);
         assert_eq!(standing(&back), (3, "in_review"));
@@ -202,7 +202,7 @@ async fn what_waits_for_approval_is_told_as_it_is() {
     let rule = Json::parse(r#"{"at_least":60,"score":"klout"}"#).unwrap();
     let new = NewVersion { rule, publish: false, change_note: None };
     gateway.catalog.create_version(&merchant, ada.clone(), &slug, new).await.unwrap();
-    for step in [Step::Submit, Step::Approve] {
+    for step in [VersionStep::Submit, VersionStep::Approve] {
         gateway.catalog.step(&merchant, ada.clone(), &slug, 3, Taken::of(step)).await.unwrap();
     }
     gateway.catalog.set_four_eyes(&merchant, ada.clone(), true).await.unwrap();

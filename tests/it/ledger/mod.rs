@@ -2,6 +2,7 @@
 
 mod at_once;
 mod crash;
+mod damaged;
 pub(crate) mod degrade;
 mod erasing;
 mod event_types;

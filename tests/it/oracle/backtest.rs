@@ -208,7 +208,7 @@ async fn check_at_once(
         let tier = rule.member("tiers").map(|tiers| tiers.as_list().unwrap()[0].member("id").unwrap());
         let tier = tier.and_then(Json::as_text).unwrap_or("standard").to_owned();
         let ruling = ReferralDecision { check, tier: Some(tier), note: "let them in".into() };
-        match world.gateway.checker.rule_on(&crowd.admin, merchant, ruling).await {
+        match world.gateway.checker.decide_referral(&crowd.admin, merchant, ruling).await {
             Err(ReferralDecisionError::NoRoom(_)) => {}
             Err(error) => panic!("{error}"),
             Ok(answer) => {

@@ -10,7 +10,7 @@ use crate::audit::anchor::root_text;
 use crate::audit::export::record::{End, Header, Record};
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::expected_state::{ExpectedLog, ExpectedState};
-use crate::audit::verify::findings::{Findings, Line, Place, Wrong};
+use crate::audit::verify::findings::{FindingPlace, Findings, Line, Wrong};
 use crate::audit::verify::log_scan::{LogScanner, Pinned, Stored, Trust, number};
 use crate::audit::verify::source::{Columns, Entry, Identity};
 use crate::audit::verify::{Head, Progress, Report};
@@ -69,7 +69,7 @@ impl<'a> Chain<'a> {
     pub(super) fn tell_uncovered(&mut self, findings: &mut Findings) {
         for Pinned { label, size, .. } in self.uncovered.drain(..) {
             let wrong = Wrong::AnchorBefore { anchor: label, size, from: number(self.from) };
-            findings.add(Place::log(&self.log.name), wrong);
+            findings.add(FindingPlace::log(&self.log.name), wrong);
         }
     }
 
@@ -88,14 +88,14 @@ impl<'a> Chain<'a> {
         self.records(&label, &mut lines, &mut held, findings, reading)?;
         let at = Some(Line { file: &label, number: lines.next_number() });
         if !held.is_ended {
-            findings.add(Place::log(&self.log.name).on(at), Wrong::ExportCut);
+            findings.add(FindingPlace::log(&self.log.name).on(at), Wrong::ExportCut);
         }
         Ok(())
     }
 
     /// Holds the header to the log and to the export before.
     fn join(&mut self, header: &Header, label: &str, findings: &mut Findings) {
-        let place = Place::log(&self.log.name).on(Some(Line { file: label, number: 1 }));
+        let place = FindingPlace::log(&self.log.name).on(Some(Line { file: label, number: 1 }));
         for (is_same, part) in [
             (header.log == self.log.name, "log"),
             (header.merchant == self.log.merchant, "merchant"),
@@ -132,7 +132,7 @@ impl<'a> Chain<'a> {
     ) -> io::Result<()> {
         while let Some(read) = lines.next()? {
             let line = Some(Line { file: label, number: read.number });
-            let place = || Place::log(&self.log.name).on(line);
+            let place = || FindingPlace::log(&self.log.name).on(line);
             if held.is_ended {
                 findings.add(place(), Wrong::ExportLonger);
                 return Ok(());
@@ -193,7 +193,7 @@ impl<'a> Chain<'a> {
         self.walk.take(&Entry { columns, ..*entry }, &mut self.books, findings);
     }
 
-    fn end(&self, end: &End, held: &Held, place: &Place, findings: &mut Findings) {
+    fn end(&self, end: &End, held: &Held, place: &FindingPlace, findings: &mut Findings) {
         let root = self.walk.frontier().map(|frontier| root_text(&frontier.root()));
         for (is_same, part) in [
             (end.events == held.events, "number of events"),

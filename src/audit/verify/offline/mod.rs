@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
 use super::expected_state::ExpectedState;
-use super::findings::{Findings, Line, Place, Wrong};
+use super::findings::{FindingPlace, Findings, Line, Wrong};
 use super::fingerprints::Fingerprints;
 use super::log_scan::{Pinned, Trust};
 use super::source::Identity;
@@ -95,7 +95,7 @@ fn open<R: BufRead>(file: ExportFile<R>, findings: &mut Findings) -> io::Result<
     let ExportFile { label, reader } = file;
     let mut lines = Lines::open(reader)?;
     let mut wrong = |number, wrong| {
-        findings.add(Place::default().on(Some(Line { file: &label, number })), wrong);
+        findings.add(FindingPlace::default().on(Some(Line { file: &label, number })), wrong);
     };
     let Some(read) = lines.next()? else {
         wrong(1, Wrong::Record { reason: "there is nothing in it".to_owned() });
@@ -144,7 +144,7 @@ fn pin<R>(
             let has_others = anchors.iter().any(|other| other.label == label && is_here(other));
             if !has_others {
                 let wrong = Wrong::AnchorLog { anchor: label, origin: origin_of(anchor) };
-                report.findings.add(Place::default(), wrong);
+                report.findings.add(FindingPlace::default(), wrong);
             }
             continue;
         }
@@ -152,7 +152,7 @@ fn pin<R>(
         match origin::open(&anchor.note, &trust.keys) {
             Err(error) => {
                 let wrong = Wrong::AnchorSignature { anchor: label, reason: error.to_string() };
-                report.findings.add(Place::default(), wrong);
+                report.findings.add(FindingPlace::default(), wrong);
             }
             Ok(signed) => {
                 let it = Pinned { label, size: signed.size, root: signed.root, leaf: anchor.leaf };

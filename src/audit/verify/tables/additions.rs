@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::referrals::Referrals;
 use crate::audit::reader::body::{Body, ContestFacts};
-use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::AdditionRow;
@@ -73,11 +73,11 @@ impl Additions {
                 match self.added.remove(&row.check_id) {
                     Some(addition) => {
                         if let Some(part) = addition.difference(row) {
-                            findings.add(Place::log(log), Wrong::Addition { check, part });
+                            findings.add(FindingPlace::log(log), Wrong::Addition { check, part });
                         }
                     }
                     None if is_pruned => {}
-                    None => findings.add(Place::log(log), Wrong::AdditionWithoutEvent { check }),
+                    None => findings.add(FindingPlace::log(log), Wrong::AdditionWithoutEvent { check }),
                 }
             }
             match page.into_iter().nth(store::PAGE - 1) {
@@ -86,7 +86,7 @@ impl Additions {
             }
         }
         for check in self.added.into_keys().chain(self.pruned) {
-            findings.add(Place::log(log), Wrong::AdditionMissing { check });
+            findings.add(FindingPlace::log(log), Wrong::AdditionMissing { check });
         }
         Ok(())
     }

@@ -7,20 +7,20 @@ use std::collections::HashMap;
 
 use crate::audit::reader::body::{ApprovalFacts, Body};
 use crate::audit::reader::instant::{EARLY_MICROS, Instant};
-use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 
 /// A step, by its event: who did something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct SignedStep {
     /// As rows keep it: the key's id, or `cli`.
     pub by: String,
     pub key: Option<String>,
     pub at: Instant,
 }
 
-impl Step {
+impl SignedStep {
     pub(crate) fn of(body: &Body<'_>) -> Self {
         let key = body.actor.key.as_deref().map(str::to_owned);
         Self { by: key.clone().unwrap_or_else(|| body.actor.role.to_string()), key, at: body.at }
@@ -46,9 +46,9 @@ impl Step {
 pub(crate) struct Approvals {
     /// None where no event says it.
     is_required: Option<bool>,
-    changed: Option<Step>,
+    changed: Option<SignedStep>,
     /// The request to lift it, while nobody has confirmed it.
-    lift: Option<Step>,
+    lift: Option<SignedStep>,
     /// An event that would say so is pruned.
     has_pruned: bool,
     keys: HashMap<String, Made>,
@@ -84,7 +84,7 @@ impl Approvals {
         findings: &mut Findings,
     ) {
         self.is_required = Some(facts.required);
-        let step = Step::of(body);
+        let step = SignedStep::of(body);
         if &*body.kind == "approvals.lift_requested" {
             self.lift = Some(step);
             return;
@@ -112,7 +112,7 @@ impl Approvals {
         &self,
         authors: impl IntoIterator<Item = &'a str>,
         since: Option<Instant>,
-        step: &Step,
+        step: &SignedStep,
     ) -> Option<&'static str> {
         if step.key.is_none() {
             return Some("it is nobody's: the command line has no key");
@@ -152,7 +152,7 @@ impl Approvals {
         let said = self.is_required.unwrap_or_default();
         let row = store::find_four_eyes(conn, merchant)?.unwrap_or_default();
         if said != row.required {
-            findings.add(Place::log(log), Wrong::FourEyes { said });
+            findings.add(FindingPlace::log(log), Wrong::FourEyes { said });
         }
         if self.has_pruned {
             return Ok(1);
@@ -160,13 +160,13 @@ impl Approvals {
         // A row that nobody changed is made to be held, and says when.
         let changed_at = row.changed_at.filter(|_| self.changed.is_some() || row.changed_by.is_some());
         for (is_same, part) in [
-            (Step::is_by(self.changed.as_ref(), row.changed_by.as_deref()), "who changed it"),
-            (Step::is_at(self.changed.as_ref(), changed_at), "instant of change"),
-            (Step::is_by(self.lift.as_ref(), row.lift_by.as_deref()), "who asks to lift it"),
-            (Step::is_at(self.lift.as_ref(), row.lift_at), "instant of asking to lift it"),
+            (SignedStep::is_by(self.changed.as_ref(), row.changed_by.as_deref()), "who changed it"),
+            (SignedStep::is_at(self.changed.as_ref(), changed_at), "instant of change"),
+            (SignedStep::is_by(self.lift.as_ref(), row.lift_by.as_deref()), "who asks to lift it"),
+            (SignedStep::is_at(self.lift.as_ref(), row.lift_at), "instant of asking to lift it"),
         ] {
             if !is_same {
-                findings.add(Place::log(log), Wrong::FourEyesStep { part });
+                findings.add(FindingPlace::log(log), Wrong::FourEyesStep { part });
             }
         }
         Ok(0)
@@ -189,8 +189,8 @@ mod tests {
         approvals
     }
 
-    fn step(by: &str) -> Step {
-        Step { by: by.to_owned(), key: (by != "cli").then(|| by.to_owned()), at: Instant(0) }
+    fn step(by: &str) -> SignedStep {
+        SignedStep { by: by.to_owned(), key: (by != "cli").then(|| by.to_owned()), at: Instant(0) }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::audit::reader::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use crate::audit::reader::instant::Instant;
-use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
 use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store::{self, CounterRow, UseRow};
@@ -201,7 +201,7 @@ impl Counters {
                     // Reported, and not again below.
                     trusted.remove(&key);
                     let wrong = Wrong::Counter { counter: name_of(row), stored: row.used, counted };
-                    findings.add(Place::log(log), wrong);
+                    findings.add(FindingPlace::log(log), wrong);
                 }
             }
             if page.len() < store::PAGE {
@@ -214,7 +214,7 @@ impl Counters {
         let mut missing: Vec<(i64, u64)> = missing.map(|it| (it.index, left(&it))).collect();
         missing.sort_unstable();
         for (index, counted) in missing {
-            findings.add(Place::index(log, index), Wrong::CounterMissing { counted });
+            findings.add(FindingPlace::index(log, index), Wrong::CounterMissing { counted });
         }
         close_uses(conn, &self.fingerprints, (self.uses, &swept), &mut trusted, (log, merchant), gaps, findings)?;
         if trusted.values().any(|it| it.left != 0) {
@@ -275,7 +275,7 @@ fn name_trusted(
             if let Some(Unproven { left, .. }) = trusted.get(&key).filter(|it| it.left != 0) {
                 let counter = name_of(row);
                 let wrong = Wrong::CounterUses { counter, stored: row.used, uses: row.used.saturating_sub(*left) };
-                findings.add(Place::log(log), wrong);
+                findings.add(FindingPlace::log(log), wrong);
             }
         }
         if page.len() < store::PAGE {
@@ -314,11 +314,11 @@ fn close_uses(
                 None if gaps.may_count(&row.window_key, row.counts_at) => {}
                 None => {
                     let (grant, limit) = named();
-                    findings.add(Place::log(log), Wrong::UseWithoutEvent { grant, limit });
+                    findings.add(FindingPlace::log(log), Wrong::UseWithoutEvent { grant, limit });
                 }
                 Some(use_) if use_.counts_at != row.counts_at || Ok(use_.cost) != u64::try_from(row.cost) => {
                     let (grant, limit) = named();
-                    findings.add(Place::index(log, use_.index), Wrong::Use { grant, limit });
+                    findings.add(FindingPlace::index(log, use_.index), Wrong::Use { grant, limit });
                 }
                 Some(_) => {}
             }
@@ -332,7 +332,7 @@ fn close_uses(
     let mut missing: Vec<i64> = missed.map(|(_, use_)| use_.index).collect();
     missing.sort_unstable();
     for index in missing {
-        findings.add(Place::index(log, index), Wrong::UseMissing);
+        findings.add(FindingPlace::index(log, index), Wrong::UseMissing);
     }
     Ok(())
 }

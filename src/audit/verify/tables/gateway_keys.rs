@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::audit::reader::instant::Instant;
 use crate::audit::reader::text::Text;
-use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 use crate::audit::verify::store::{self, GatewayKeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::subject::hex;
@@ -117,13 +117,13 @@ impl GatewayKeys {
             let known = self.known.remove(&row.kid);
             let kid = row.kid.clone();
             if let Some(part) = difference(known.as_ref(), &row) {
-                findings.add(Place::log(log), Wrong::GatewayKey { kid, part });
+                findings.add(FindingPlace::log(log), Wrong::GatewayKey { kid, part });
             } else if known.is_none() && !may_be_silent {
-                findings.add(Place::log(log), Wrong::GatewayKeyWithoutEvent { kid });
+                findings.add(FindingPlace::log(log), Wrong::GatewayKeyWithoutEvent { kid });
             }
         }
         for kid in self.known.into_keys() {
-            findings.add(Place::log(log), Wrong::GatewayKeyMissing { kid });
+            findings.add(FindingPlace::log(log), Wrong::GatewayKeyMissing { kid });
         }
         Ok(())
     }

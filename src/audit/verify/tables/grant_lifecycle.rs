@@ -6,7 +6,7 @@ use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints, MarkedOnly
 
 /// The grants of one log as its events have them: about 40 bytes for each.
 #[derive(Default)]
-pub(crate) struct Spending {
+pub(crate) struct GrantLifecycles {
     fingerprints: Fingerprints,
     granted: ByFingerprint<u128, Granted>,
     /// By grant and slot.
@@ -18,7 +18,7 @@ struct Granted {
     is_spent: bool,
 }
 
-impl Spending {
+impl GrantLifecycles {
     pub(crate) fn new(fingerprints: Fingerprints) -> Self {
         Self { fingerprints, ..Self::default() }
     }
@@ -62,35 +62,35 @@ mod tests {
 
     const AT: At<'_> = At { log: "a", index: 0, event: "", line: None };
 
-    fn grant(spending: &mut Spending, id: &str, single_use: bool, findings: &mut Findings) {
+    fn grant(lifecycles: &mut GrantLifecycles, id: &str, single_use: bool, findings: &mut Findings) {
         let text = format!(
             r#"{{"perk":"p","perk_id":"prk_1","rule_version":1,"rule_hash":"h","decision":"granted","tier":"t","subject":"s",
             "limits":[],"grant":{{"id":"{id}","kid":"k","expires_at":"2012-05-08T19:00:00Z","single_use":{single_use},"claims_sha256":"c"}}}}"#
         );
-        spending.granted(AT, &serde_json::from_str(&text).unwrap(), findings);
+        lifecycles.granted(AT, &serde_json::from_str(&text).unwrap(), findings);
     }
 
-    fn redeem(spending: &mut Spending, grant: &str, slot: &str, has_gaps: bool, findings: &mut Findings) {
+    fn redeem(lifecycles: &mut GrantLifecycles, grant: &str, slot: &str, has_gaps: bool, findings: &mut Findings) {
         let text = format!(r#"{{"slot":"{slot}","door":"d","attempt_sha256":"a","perk_id":"p"}}"#);
-        spending.redeemed(AT, grant, &serde_json::from_str(&text).unwrap(), has_gaps, findings);
+        lifecycles.redeemed(AT, grant, &serde_json::from_str(&text).unwrap(), has_gaps, findings);
     }
 
     #[test]
     fn what_was_not_granted_or_is_spent_is_reported() {
-        let (mut spending, mut findings) = (Spending::default(), Findings::default());
-        grant(&mut spending, "one", true, &mut findings);
-        grant(&mut spending, "many", false, &mut findings);
-        redeem(&mut spending, "one", "single", false, &mut findings);
-        redeem(&mut spending, "many", "a", false, &mut findings);
-        redeem(&mut spending, "many", "b", false, &mut findings);
-        redeem(&mut spending, "earlier", "single", true, &mut findings);
+        let (mut lifecycles, mut findings) = (GrantLifecycles::default(), Findings::default());
+        grant(&mut lifecycles, "one", true, &mut findings);
+        grant(&mut lifecycles, "many", false, &mut findings);
+        redeem(&mut lifecycles, "one", "single", false, &mut findings);
+        redeem(&mut lifecycles, "many", "a", false, &mut findings);
+        redeem(&mut lifecycles, "many", "b", false, &mut findings);
+        redeem(&mut lifecycles, "earlier", "single", true, &mut findings);
         assert!(findings.is_empty(), "{findings:?}");
 
-        redeem(&mut spending, "one", "double", false, &mut findings);
-        redeem(&mut spending, "many", "a", false, &mut findings);
-        redeem(&mut spending, "earlier", "single", true, &mut findings);
-        redeem(&mut spending, "unheard", "single", false, &mut findings);
-        grant(&mut spending, "many", false, &mut findings);
+        redeem(&mut lifecycles, "one", "double", false, &mut findings);
+        redeem(&mut lifecycles, "many", "a", false, &mut findings);
+        redeem(&mut lifecycles, "earlier", "single", true, &mut findings);
+        redeem(&mut lifecycles, "unheard", "single", false, &mut findings);
+        grant(&mut lifecycles, "many", false, &mut findings);
         let codes: Vec<_> = findings.listed().iter().map(|it| it.wrong.code()).collect();
         assert_eq!(
             codes,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::approvals::Step;
+use super::approvals::SignedStep;
 use super::rules::Compared;
 use crate::audit::reader::body::{Body, KeyFacts};
-use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 use crate::audit::verify::store::{self, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
@@ -19,22 +19,22 @@ pub(crate) struct Keys {
 struct Known {
     facts: KeyFacts,
     /// None where the event is not here.
-    created: Option<Step>,
-    revoked: Option<Step>,
+    created: Option<SignedStep>,
+    revoked: Option<SignedStep>,
     /// The body of an event about it is pruned.
     has_pruned: bool,
 }
 
 impl Keys {
     pub(crate) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let known = Known { facts, created: Some(Step::of(body)), revoked: None, has_pruned: false };
+        let known = Known { facts, created: Some(SignedStep::of(body)), revoked: None, has_pruned: false };
         self.known.insert(body.about.to_string(), known);
     }
 
     /// `facts` are those it was created with; its creation may lie outside of what was exported.
     pub(crate) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
         let unmade = Known { facts, created: None, revoked: None, has_pruned: false };
-        self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(Step::of(body));
+        self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(SignedStep::of(body));
     }
 
     /// The body of an event about the key is pruned.
@@ -61,10 +61,10 @@ impl Keys {
                     Some(known) => {
                         compared.unheld += u64::from(known.is_unheld());
                         for part in known.differences(row) {
-                            findings.add(Place::log(log), Wrong::Key { key: row.id.clone(), part });
+                            findings.add(FindingPlace::log(log), Wrong::Key { key: row.id.clone(), part });
                         }
                     }
-                    None => findings.add(Place::log(log), Wrong::KeyWithoutEvent { key: row.id.clone() }),
+                    None => findings.add(FindingPlace::log(log), Wrong::KeyWithoutEvent { key: row.id.clone() }),
                 }
             }
             if page.len() < store::PAGE {
@@ -73,7 +73,7 @@ impl Keys {
             last = page.into_iter().next_back().map(|row| row.id).unwrap_or_default();
         }
         for key in self.known.into_keys() {
-            findings.add(Place::log(log), Wrong::KeyMissing { key });
+            findings.add(FindingPlace::log(log), Wrong::KeyMissing { key });
         }
         Ok(compared)
     }
@@ -102,7 +102,7 @@ impl Known {
             (row.expires_at.map(from_micros) == facts.expires_at, "expiry"),
             (made_by, "maker"),
             (made_at, "instant of making"),
-            (self.has_pruned || Step::is_at(self.revoked.as_ref(), row.revoked_at), "revocation"),
+            (self.has_pruned || SignedStep::is_at(self.revoked.as_ref(), row.revoked_at), "revocation"),
         ]
         .into_iter()
         .filter_map(|(is_same, part)| (!is_same).then_some(part))

@@ -1,7 +1,7 @@
 //! A merchant's own row against the events of its log.
 
 use crate::audit::reader::body::MerchantFacts;
-use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 
@@ -41,7 +41,7 @@ impl Owner {
             (self.time_zone.as_deref().unwrap_or(ZONE) == time_zone, "time zone"),
         ];
         for (_, part) in parts.into_iter().filter(|(is_same, _)| !is_same) {
-            findings.add(Place::log(log), Wrong::Merchant { merchant: merchant.to_owned(), part });
+            findings.add(FindingPlace::log(log), Wrong::Merchant { merchant: merchant.to_owned(), part });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 
 /// The facts of `audit.pruned`.
 #[derive(Deserialize)]
@@ -49,10 +49,10 @@ impl Pruned {
     pub(crate) fn close(&self, log: &str, findings: &mut Findings) {
         let Self { missing, recorded, .. } = *self;
         if missing > recorded {
-            findings.add(Place::log(log), Wrong::BodiesMissing { missing, recorded });
+            findings.add(FindingPlace::log(log), Wrong::BodiesMissing { missing, recorded });
         }
         for index in self.beyond().into_iter().flatten().filter(|_| missing <= recorded) {
-            findings.add(Place::index(log, index), Wrong::BodyMissing);
+            findings.add(FindingPlace::index(log, index), Wrong::BodyMissing);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::audit::reader::body::{Body, Facts, RedeemFacts};
-use crate::audit::verify::findings::{Findings, Place, Wrong};
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 use crate::audit::verify::fingerprints::Fingerprints;
 use crate::audit::verify::logs::Logs;
 use crate::audit::verify::store::{self, EventRow, RedemptionRow};
@@ -108,7 +108,7 @@ struct Counted {
     rows: Vec<String>,
     /// The instants of pruned events that no row has.
     pruned: Vec<i64>,
-    place: Place,
+    place: FindingPlace,
 }
 
 impl Counted {

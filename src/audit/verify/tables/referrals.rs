@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::approvals::{Approvals, Step};
+use super::approvals::{Approvals, SignedStep};
 use super::rules::Compared;
 use crate::audit::reader::body::{Body, CheckFacts, ContestFacts, ReferralFacts};
 use crate::audit::reader::instant::Instant;
-use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
@@ -172,7 +172,7 @@ impl Referrals {
         // An erasure judges nothing.
         let is_judged = matches!(&*body.kind, contest::UPHELD | contest::OVERTURNED) && approvals.are_required();
         if let Some((since, by)) = contested.filter(|_| is_judged) {
-            let step = Step::of(body);
+            let step = SignedStep::of(body);
             if let Some(reason) = approvals.objection([by.as_str()], Some(Instant(*since)), &step) {
                 let (check, key) = (body.about.to_string(), step.by);
                 findings.add(at, Wrong::ContestJudgedAlone { check, key, reason });
@@ -242,14 +242,14 @@ impl Referrals {
                 let check = || row.check_id.clone();
                 // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
                 if pruned.is_none() && known.is_none() {
-                    findings.add(Place::log(log), Wrong::ReferralWithoutEvent { check: check() });
+                    findings.add(FindingPlace::log(log), Wrong::ReferralWithoutEvent { check: check() });
                     continue;
                 }
                 let (pruned, known) = (pruned.unwrap_or_default(), known.unwrap_or_default());
                 compared.unheld += u64::from(pruned.leaves_unheld(&known));
                 let granted = self.granted.get(&row.check_id);
                 if let Some(part) = known.difference(row, &pruned).or_else(|| pruned.difference(row, &known, granted)) {
-                    findings.add(Place::log(log), Wrong::Referral { check: check(), part });
+                    findings.add(FindingPlace::log(log), Wrong::Referral { check: check(), part });
                 }
             }
             if page.len() < store::PAGE {
@@ -258,12 +258,12 @@ impl Referrals {
             last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
         }
         for check in self.referred.into_keys().chain(self.pruned.into_keys()) {
-            findings.add(Place::log(log), Wrong::ReferralMissing { check });
+            findings.add(FindingPlace::log(log), Wrong::ReferralMissing { check });
         }
         // The decision that follows it may be pruned.
         for _ in self.granted.iter().filter(|_| !gaps.any()) {
             let reason = "a person is said to have granted a check, and no decision of theirs follows";
-            findings.add(Place::log(log), Wrong::Incoherent { reason });
+            findings.add(FindingPlace::log(log), Wrong::Incoherent { reason });
         }
         Ok(compared)
     }

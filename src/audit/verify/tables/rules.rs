@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::approvals::{Approvals, Step};
+use super::approvals::{Approvals, SignedStep};
 use super::versions::{STEPS, Version, hash_of};
 use crate::audit::reader::body::{Body, CheckFacts, PerkFacts, RuleFacts};
 use crate::audit::reader::instant::Instant;
-use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 use crate::audit::verify::store::{self, PerkRow};
 use crate::database::{AnyConnection, DatabaseError};
 
@@ -23,9 +23,9 @@ struct Perk {
     /// None where no event says it.
     name: Option<String>,
     purpose: Option<String>,
-    created: Option<Step>,
+    created: Option<SignedStep>,
     /// None before anybody paused, resumed or retired it.
-    status: Option<(&'static str, Step)>,
+    status: Option<(&'static str, SignedStep)>,
     versions: BTreeMap<i32, Version>,
     /// The highest number that was given.
     latest: i32,
@@ -49,7 +49,7 @@ impl Rules {
         known.name = facts.name.as_ref().map(|name| name.to_string()).or(known.name.take());
         known.purpose = facts.purpose.as_ref().map(|it| it.to_string()).or(known.purpose.take());
         if &*body.kind == "perk.created" {
-            known.created = Some(Step::of(body));
+            known.created = Some(SignedStep::of(body));
         }
     }
 
@@ -59,7 +59,7 @@ impl Rules {
             "perk.resumed" => "active",
             _ => "retired",
         };
-        self.perks.entry(body.about.to_string()).or_default().status = Some((status, Step::of(body)));
+        self.perks.entry(body.about.to_string()).or_default().status = Some((status, SignedStep::of(body)));
     }
 
     /// The body of an event about the perk is pruned.
@@ -79,7 +79,7 @@ impl Rules {
         has_gaps: bool,
         findings: &mut Findings,
     ) {
-        let (kind, perk, step) = (&*body.kind, &*body.about, Step::of(body));
+        let (kind, perk, step) = (&*body.kind, &*body.about, SignedStep::of(body));
         let known = self.perks.entry(perk.to_owned()).or_default();
         if kind == "rule.drafted" {
             known.latest = known.latest.max(rule.version);
@@ -167,15 +167,16 @@ impl Rules {
                 let is_known = known.as_ref().is_some_and(|perk| perk.slug.is_some());
                 let perk = known.unwrap_or_default();
                 if !is_known {
-                    findings.add(Place::log(log), Wrong::PerkWithoutEvent { perk: row.id.clone() });
+                    findings.add(FindingPlace::log(log), Wrong::PerkWithoutEvent { perk: row.id.clone() });
                 } else if perk.slug.as_ref().is_some_and(|slug| *slug != row.slug) {
-                    findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "name" });
+                    findings.add(FindingPlace::log(log), Wrong::Perk { perk: row.id.clone(), part: "name" });
                 }
                 for part in perk.differences(row) {
-                    findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part });
+                    findings.add(FindingPlace::log(log), Wrong::Perk { perk: row.id.clone(), part });
                 }
                 if perk.published != row.published_version {
-                    findings.add(Place::log(log), Wrong::Perk { perk: row.id.clone(), part: "published version" });
+                    findings
+                        .add(FindingPlace::log(log), Wrong::Perk { perk: row.id.clone(), part: "published version" });
                 }
                 compared.unheld += u64::from(perk.has_pruned);
                 perk.close(conn, (log, merchant), &row.id, &mut compared, findings)?;
@@ -186,7 +187,7 @@ impl Rules {
             last = page.into_iter().next_back().map(|row| row.id).unwrap_or_default();
         }
         for perk in self.perks.into_keys() {
-            findings.add(Place::log(log), Wrong::PerkMissing { perk });
+            findings.add(FindingPlace::log(log), Wrong::PerkMissing { perk });
         }
         Ok(compared)
     }
@@ -196,7 +197,7 @@ impl Rules {
 fn alone(
     perk: &str,
     known: &Version,
-    (kind, version, step): (&str, i32, &Step),
+    (kind, version, step): (&str, i32, &SignedStep),
     approvals: &Approvals,
     has_gaps: bool,
 ) -> Option<Wrong> {
@@ -226,10 +227,10 @@ impl Perk {
             (says(self.name.as_deref(), &row.name), "title"),
             (says(self.purpose.as_deref(), &row.purpose), "purpose"),
             (status == row.status, "status"),
-            (!is_held || Step::is_by(stood, row.status_by.as_deref()), "who set its status"),
-            (!is_held || Step::is_at(stood, row.status_at), "instant of its status"),
+            (!is_held || SignedStep::is_by(stood, row.status_by.as_deref()), "who set its status"),
+            (!is_held || SignedStep::is_at(stood, row.status_at), "instant of its status"),
             (
-                self.created.as_ref().is_none_or(|step| Step::is_at(Some(step), Some(row.created_at))),
+                self.created.as_ref().is_none_or(|step| SignedStep::is_at(Some(step), Some(row.created_at))),
                 "instant of making",
             ),
             (!is_held || self.latest == row.latest_version, "latest version"),
@@ -248,7 +249,7 @@ impl Perk {
     ) -> Result<(), DatabaseError> {
         for row in store::list_rules(conn, perk)? {
             let version = row.version;
-            let mut differs = |wrong| findings.add(Place::log(log), wrong);
+            let mut differs = |wrong| findings.add(FindingPlace::log(log), wrong);
             compared.rows += 1;
             if hash_of(&row.rule) != row.rule_hash {
                 differs(Wrong::RuleText { perk: perk.to_owned(), version });
@@ -264,7 +265,7 @@ impl Perk {
             }
         }
         for version in self.versions.into_keys() {
-            findings.add(Place::log(log), Wrong::RuleMissing { perk: perk.to_owned(), version });
+            findings.add(FindingPlace::log(log), Wrong::RuleMissing { perk: perk.to_owned(), version });
         }
         Ok(())
     }

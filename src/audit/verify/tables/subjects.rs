@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::audit::reader::instant::Instant;
 use crate::audit::reader::text::Text;
-use crate::audit::verify::findings::{At, Findings, Place, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
 use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store;
@@ -64,17 +64,17 @@ impl Subjects {
             for (_, pseudonym, created_at) in &page {
                 let (number, subject) = (self.number_of(pseudonym), pseudonym.clone());
                 if let Some(index) = self.erased.get(&number) {
-                    findings.add(Place::index(log, *index), Wrong::SubjectKept { subject });
+                    findings.add(FindingPlace::index(log, *index), Wrong::SubjectKept { subject });
                     continue;
                 }
                 match self.seen.remove(&number) {
                     // A search for what they did looks from then on. By a clock that was ahead they may have been
                     // met before, by an event that is pruned.
                     Some((index, first)) if *created_at > first.0 && !gaps.may_hold(*created_at) => {
-                        findings.add(Place::index(log, index), Wrong::SubjectSince { subject });
+                        findings.add(FindingPlace::index(log, index), Wrong::SubjectSince { subject });
                     }
                     None if !gaps.may_hold(*created_at) => {
-                        findings.add(Place::log(log), Wrong::SubjectWithoutEvent { subject });
+                        findings.add(FindingPlace::log(log), Wrong::SubjectWithoutEvent { subject });
                     }
                     _ => {}
                 }
@@ -88,7 +88,8 @@ impl Subjects {
         let mut pruned: Vec<(i64, u128)> = pruned.map(|(number, (index, _))| (index, number)).collect();
         pruned.sort_unstable();
         for (index, number) in pruned {
-            findings.add(Place::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
+            findings
+                .add(FindingPlace::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
         }
         Ok(self.erasures)
     }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 
-use super::approvals::{Approvals, Step};
+use super::approvals::{Approvals, SignedStep};
 use crate::audit::reader::body::RuleFacts;
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::store::RuleRow;
@@ -27,20 +27,20 @@ pub(crate) struct Version {
     pub hash: String,
     pub status: &'static str,
     /// None where the event is not here.
-    drafted: Option<Step>,
+    drafted: Option<SignedStep>,
     /// The others who edited it, in the order of their first edit.
     editors: Vec<String>,
-    submitted: Option<Step>,
-    approved: Option<Step>,
+    submitted: Option<SignedStep>,
+    approved: Option<SignedStep>,
     /// The step that scheduled it, and when it decides from.
-    scheduled: Option<(Step, Option<Instant>)>,
+    scheduled: Option<(SignedStep, Option<Instant>)>,
     /// The step that let it decide, and since when it does.
-    published: Option<(Step, Option<Instant>)>,
+    published: Option<(SignedStep, Option<Instant>)>,
 }
 
 impl Version {
     /// One that was just drafted.
-    pub(crate) fn drafted(rule: &RuleFacts<'_>, by: Step) -> Self {
+    pub(crate) fn drafted(rule: &RuleFacts<'_>, by: SignedStep) -> Self {
         Self { drafted: Some(by), ..Self::known_since(rule) }
     }
 
@@ -59,7 +59,7 @@ impl Version {
     }
 
     /// A step of this kind makes `after` of it.
-    pub(crate) fn take(&mut self, kind: &str, after: &'static str, rule: &RuleFacts<'_>, step: Step) {
+    pub(crate) fn take(&mut self, kind: &str, after: &'static str, rule: &RuleFacts<'_>, step: SignedStep) {
         self.status = match kind {
             "rule.rolled_back" => self.status,
             "rule.unscheduled" if self.approved.is_some() => "approved",
@@ -92,7 +92,7 @@ impl Version {
     }
 
     /// Why the approval by `step` is not a second person's.
-    pub(crate) fn objection(&self, approvals: &Approvals, step: &Step) -> Option<&'static str> {
+    pub(crate) fn objection(&self, approvals: &Approvals, step: &SignedStep) -> Option<&'static str> {
         approvals.objection(self.writers(), self.submitted.as_ref().map(|step| step.at), step)
     }
 
@@ -129,16 +129,16 @@ impl Version {
         let (scheduled, from) = self.scheduled.as_ref().map(|(step, from)| (step, *from)).unzip();
         let (published, since) = self.published.as_ref().map(|(step, from)| (step, *from)).unzip();
         let is = [
-            (Step::is_by(drafted, Some(&row.author)), "author"),
-            (Step::is_at(drafted, Some(row.created_at)), "instant of drafting"),
+            (SignedStep::is_by(drafted, Some(&row.author)), "author"),
+            (SignedStep::is_at(drafted, Some(row.created_at)), "instant of drafting"),
             (row.editors == self.editors.join(" "), "editors"),
-            (Step::is_by(submitted, row.submitted_by.as_deref()), "who submitted it"),
-            (Step::is_at(submitted, row.submitted_at), "instant of submitting"),
-            (Step::is_by(approved, row.approved_by.as_deref()), "who approved it"),
-            (Step::is_at(approved, row.approved_at), "instant of approval"),
-            (Step::is_by(scheduled, row.scheduled_by.as_deref()), "who scheduled it"),
+            (SignedStep::is_by(submitted, row.submitted_by.as_deref()), "who submitted it"),
+            (SignedStep::is_at(submitted, row.submitted_at), "instant of submitting"),
+            (SignedStep::is_by(approved, row.approved_by.as_deref()), "who approved it"),
+            (SignedStep::is_at(approved, row.approved_at), "instant of approval"),
+            (SignedStep::is_by(scheduled, row.scheduled_by.as_deref()), "who scheduled it"),
             (from.flatten().map(|from| from.0) == row.scheduled_at, "schedule"),
-            (Step::is_by(published, row.published_by.as_deref()), "who published it"),
+            (SignedStep::is_by(published, row.published_by.as_deref()), "who published it"),
             // Exactly, and for a scheduled one long before its event.
             (since.flatten().map(|since| since.0) == row.published_at, "instant of publishing"),
         ];

@@ -29,8 +29,7 @@ use crate::web::request::{RequestId, is_head};
 /// The format of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = ExportFormat)]
-pub enum Format {
+pub enum ExportFormat {
     #[default]
     Ndjson,
     Csv,
@@ -47,7 +46,7 @@ pub struct ExportQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// `ndjson` unless given.
-    format: Option<Format>,
+    format: Option<ExportFormat>,
     /// Go on where an earlier export ended: the size of its last checkpoint, or that checkpoint itself (the
     /// signed note) in base64url. A note is held against the log before anything is exported.
     #[param(example = "18")]
@@ -82,8 +81,8 @@ pub(crate) async fn get_export(
     let ExportQuery { from, to, format, since } = query.into_inner();
     let since = since.map(|text| read_since(&text)).transpose()?;
     let (form, media_type, ending) = match format.unwrap_or_default() {
-        Format::Ndjson => (Form::Ndjson, NDJSON, "ndjson"),
-        Format::Csv => (Form::Csv, "text/csv; charset=utf-8; header=present", "csv"),
+        ExportFormat::Ndjson => (Form::Ndjson, NDJSON, "ndjson"),
+        ExportFormat::Csv => (Form::Csv, "text/csv; charset=utf-8; header=present", "csv"),
     };
     let merchant = caller.merchant()?;
     if is_head(&req) {

@@ -10,6 +10,8 @@ use super::referrals::{AdditionView, CaseView, case_of, page_of};
 use crate::access::role::permit::{Check, Decide};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referral_decision::ReferralDecision;
+use crate::eligibility::shown::case::CaseShown;
+use crate::eligibility::shown::referral::{AdditionShown, ContestShown};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, EventId, GrantId, PerkSlug};
@@ -20,7 +22,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
     ProblemsOfQuery, ProblemsOfRulings,
 };
-use crate::http::v1::checks::{CheckView, sees};
+use crate::http::v1::checks::{CheckView, sees, shown_to};
 use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::Referral;
 use crate::telemetry::meters;
@@ -29,8 +31,9 @@ use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::Problem;
 
 /// A refusal that was contested.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Contest)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct ContestView {
     /// The check that was refused; the case goes by its id.
     #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
@@ -62,47 +65,29 @@ pub struct ContestView {
     grant: Option<GrantId>,
 }
 
-impl ContestView {
-    /// None for a check that its rule referred by itself.
-    pub fn of(referral: &Referral) -> Option<Self> {
-        let contest = referral.contest.as_ref()?;
-        let decided = referral.decided.as_ref();
-        let granted = decided.and_then(|decided| decided.granted.clone());
-        Some(Self {
-            check: referral.check.clone(),
-            perk: referral.perk.clone(),
-            rule_version: referral.rule_version,
-            status: ContestStatus::of(referral.status),
-            opened_at: contest.at,
-            opened_by: contest.by.clone(),
-            additions: contest.added.len(),
-            decided_at: decided.map(|decided| decided.at),
-            decided_by: referral.decided_by().map(str::to_owned),
-            granted_check: granted.as_ref().map(|(check, _)| check.clone()),
-            grant: granted.map(|(_, grant)| grant),
-        })
-    }
-}
-
 /// A case with all there is to decide it by.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContestedView {
     #[serde(flatten)]
-    contest: ContestView,
+    #[schema(value_type = ContestView)]
+    contest: ContestShown,
     /// Why the refusal is said to be wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// The refusals that were added to it, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    added: Vec<AdditionView>,
+    #[schema(value_type = Vec<AdditionView>)]
+    added: Vec<AdditionShown>,
     #[serde(flatten)]
-    case: CaseView,
+    #[schema(value_type = CaseView)]
+    case: CaseShown,
 }
 
 /// A page of cases.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContestsView {
-    contests: Vec<ContestView>,
+    #[schema(value_type = Vec<ContestView>)]
+    contests: Vec<ContestShown>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
@@ -193,7 +178,7 @@ pub(crate) async fn create_contest(
             Contest::Added(case) => (case, "added"),
         };
         meters().contests.count([step]);
-        let view = ContestView::of(&case).ok_or_else(Problem::not_found)?;
+        let view = ContestShown::of(&case).ok_or_else(Problem::not_found)?;
         let made = Created::new(Some(format!("/v1/contests/{}", case.check)), &view)?;
         Ok(if step == "added" { made.known() } else { made })
     };
@@ -217,7 +202,7 @@ pub(crate) async fn list_contests(
     let ContestsQuery { status, limit, cursor } = query.into_inner();
     let status = status.map(ContestStatus::stored);
     let (referrals, next_cursor) = page_of(&caller, &gateway, true, status, (limit, cursor)).await?;
-    let contests = referrals.iter().filter_map(ContestView::of).collect();
+    let contests = referrals.iter().filter_map(ContestShown::of).collect();
     Ok(HttpResponse::Ok().json(ContestsView { contests, next_cursor }))
 }
 
@@ -238,9 +223,9 @@ pub(crate) async fn get_contest(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
     let referred = gateway.ledger.reader().find_referred(&merchant.id, &check).await?.ok_or_else(Problem::not_found)?;
-    let contest = ContestView::of(&referred.referral).ok_or_else(Problem::not_found)?;
+    let contest = ContestShown::of(&referred.referral).ok_or_else(Problem::not_found)?;
     let reason = referred.objection.clone();
-    let added = AdditionView::all(&referred);
+    let added = AdditionShown::all(&referred);
     let case = case_of(&gateway, &caller, merchant, referred).await?;
     Ok(HttpResponse::Ok().json(ContestedView { contest, reason, added, case }))
 }
@@ -317,17 +302,19 @@ async fn decide(
             Some(granted) if *granted != check => format!("/v1/checks/{granted}"),
             _ => format!("/v1/contests/{check}"),
         };
-        Created::new(Some(location), &CheckView::of(answer, caller).with_contest(contest))
+        Created::new(Some(location), &shown_to(caller, answer).with_contest(contest))
     };
     let work = async {
         let note = read_text("/note", &note, MAX_NOTE)?;
-        let answer =
-            gateway.checker.rule_on(caller, merchant, ReferralDecision { check: check.clone(), tier, note }).await?;
+        let answer = gateway
+            .checker
+            .decide_referral(caller, merchant, ReferralDecision { check: check.clone(), tier, note })
+            .await?;
         meters().contests.count([step]);
         answered(answer, gateway.ledger.reader().referral_of(&merchant.id, &check).await?.as_ref())
     };
     let again = async {
-        let found = gateway.checker.find_ruling(caller, merchant, &check).await?;
+        let found = gateway.checker.find_referral_decision(caller, merchant, &check).await?;
         let (answer, contest) = found.ok_or_else(Problem::not_found)?;
         answered(answer, Some(&contest))
     };

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Decide;
-use crate::access::{Merchant, Principal};
+use crate::access::{Merchant, Permission, Principal};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::referral_decision::ReferralDecision;
+use crate::eligibility::shown::case::CaseShown;
+use crate::eligibility::shown::referral::ReferralShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
@@ -21,9 +23,8 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
     ProblemsOfRulings,
 };
-use crate::http::v1::checks::CheckView;
+use crate::http::v1::checks::{CheckView, shown_to};
 use crate::http::v1::perks::rules::ContextView;
-use crate::ledger::cases::model::Added;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::Referred;
 use crate::web::auth::Authorized;
@@ -31,8 +32,9 @@ use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::Problem;
 
 /// A check that a person is to decide, or has decided.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Referral)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct ReferralView {
     #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     check: CheckId,
@@ -46,7 +48,8 @@ pub struct ReferralView {
 }
 
 /// Where a referral is, and how it was decided.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct RulingView {
     #[schema(value_type = enumerations::ReferralStatus)]
     status: ReferralStatus,
@@ -72,14 +75,17 @@ pub struct RulingView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReferredView {
     #[serde(flatten)]
-    referral: ReferralView,
+    #[schema(value_type = ReferralView)]
+    referral: ReferralShown,
     #[serde(flatten)]
-    case: CaseView,
+    #[schema(value_type = CaseView)]
+    case: CaseShown,
 }
 
 /// The information by which a person decides about someone.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Case)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct CaseView {
     /// The person it is about.
     #[schema(example = "twitter:ada")]
@@ -102,8 +108,9 @@ pub struct CaseView {
 }
 
 /// Another refusal of the same person and perk, contested while the case was open.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = ContestAddition)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct AdditionView {
     #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     check: CheckId,
@@ -117,7 +124,8 @@ pub struct AdditionView {
 }
 
 /// A tier that a person can grant.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct GrantableView {
     #[schema(example = "standard")]
     tier: String,
@@ -128,7 +136,8 @@ pub struct GrantableView {
 /// A page of referrals.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReferralsView {
-    referrals: Vec<ReferralView>,
+    #[schema(value_type = Vec<ReferralView>)]
+    referrals: Vec<ReferralShown>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
@@ -174,45 +183,6 @@ pub enum Word {
     Denied,
 }
 
-impl RulingView {
-    pub fn of(referral: &Referral) -> Self {
-        let decided = referral.decided.as_ref();
-        let granted = decided.and_then(|decided| decided.granted.clone());
-        Self {
-            status: referral.status,
-            decided_at: decided.map(|decided| decided.at),
-            decided_by: decided.map(|decided| decided.by.clone()),
-            granted_check: granted.as_ref().map(|(check, _)| check.clone()),
-            grant: granted.map(|(_, grant)| grant),
-            token: None,
-        }
-    }
-
-    /// The same, with the token of what was granted.
-    #[must_use]
-    pub fn with_token(self, token: Option<String>) -> Self {
-        Self { token, ..self }
-    }
-}
-
-impl AdditionView {
-    /// The refusals that were added to a case, each with why.
-    pub fn all(referred: &Referred) -> Vec<Self> {
-        let added = referred.referral.contest.iter().flat_map(|contest| contest.added.clone());
-        let reasons = referred.added_objections.iter().cloned();
-        let view = |(Added { check, at, by }, reason)| Self { check, added_at: at, added_by: by, reason };
-        added.zip(reasons).map(view).collect()
-    }
-}
-
-impl From<Referral> for ReferralView {
-    fn from(referral: Referral) -> Self {
-        let ruling = RulingView::of(&referral);
-        let Referral { check, perk, rule_version, created_at, .. } = referral;
-        Self { check, perk, rule_version, opened_at: created_at, ruling }
-    }
-}
-
 impl RulingBody {
     fn read(self, check: CheckId) -> Result<ReferralDecision, Problem> {
         let mut errors = Vec::new();
@@ -249,7 +219,7 @@ pub(crate) async fn list_referrals(
 ) -> Result<HttpResponse, Problem> {
     let ReferralsQuery { status, limit, cursor } = query.into_inner();
     let (referrals, next_cursor) = page_of(&caller, &gateway, false, status, (limit, cursor)).await?;
-    let referrals = referrals.into_iter().map(ReferralView::from).collect();
+    let referrals = referrals.iter().map(ReferralShown::from).collect();
     Ok(HttpResponse::Ok().json(ReferralsView { referrals, next_cursor }))
 }
 
@@ -286,31 +256,20 @@ pub(crate) async fn get_referral(
     if referred.referral.contest.is_some() {
         return Err(Problem::not_found());
     }
-    let referral = referred.referral.clone().into();
+    let referral = ReferralShown::from(&referred.referral);
     let case = case_of(&gateway, &caller, merchant, referred).await?;
     Ok(HttpResponse::Ok().json(ReferredView { referral, case }))
 }
 
-/// All there is to decide it by.
+/// All there is to decide it by, as this caller may see it.
 pub(crate) async fn case_of(
     gateway: &Gateway,
     caller: &Principal,
     merchant: &Merchant,
     referred: Referred,
-) -> Result<CaseView, Problem> {
-    let check = &referred.referral.check;
-    let asked = gateway.checker.find_check(merchant, check).await?.ok_or_else(Problem::not_found)?;
-    let tiers = gateway.checker.grantable(merchant, &referred).await?.into_iter();
-    Ok(CaseView {
-        subject: referred.handle.as_str().to_owned(),
-        party: referred.party,
-        context: referred.context,
-        location: referred.location,
-        kiosk: referred.kiosk,
-        tiers: tiers.map(|tier| GrantableView { tier: tier.id, name: tier.name }).collect(),
-        note: referred.note,
-        asked: CheckView::of(asked, caller),
-    })
+) -> Result<CaseShown, Problem> {
+    let reads_scores = caller.role.may(Permission::ReadScores);
+    CaseShown::of(&gateway.checker, merchant, referred, reads_scores).await?.ok_or_else(Problem::not_found)
 }
 
 /// Decide a referral
@@ -351,20 +310,20 @@ pub(crate) async fn decide_referral(
     let answered = |answer: Answer, referral: Option<&Referral>| match &answer.check {
         Some(granted) if *granted != asked => {
             let location = format!("/v1/checks/{granted}");
-            Created::new(Some(location), &CheckView::of(answer, &caller))
+            Created::new(Some(location), &shown_to(&caller, answer))
         }
         _ => {
-            let view = CheckView::of(answer, &caller).with_referral(referral);
+            let view = shown_to(&caller, answer).with_referral(referral);
             Created::new(Some(format!("/v1/referrals/{asked}")), &view)
         }
     };
     let work = async {
-        let ruling = body.into_inner().read(asked.clone())?;
-        let answer = gateway.checker.rule_on(&caller, merchant, ruling).await?;
+        let decision = body.into_inner().read(asked.clone())?;
+        let answer = gateway.checker.decide_referral(&caller, merchant, decision).await?;
         answered(answer, gateway.ledger.reader().referral_of(&merchant.id, &asked).await?.as_ref())
     };
     let again = async {
-        let found = gateway.checker.find_ruling(&caller, merchant, &asked).await?;
+        let found = gateway.checker.find_referral_decision(&caller, merchant, &asked).await?;
         let (answer, referral) = found.ok_or_else(Problem::not_found)?;
         answered(answer, Some(&referral))
     };

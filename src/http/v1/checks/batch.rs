@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::{CheckBody, CheckView, answer_check};
 use crate::access::role::permit::Check;
+use crate::eligibility::shown::check::CheckShown;
 use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
@@ -57,7 +58,8 @@ pub struct DecidedView {
     #[schema(example = 200)]
     status: u16,
     #[serde(flatten)]
-    check: Box<CheckView>,
+    #[schema(value_type = CheckView)]
+    check: Box<CheckShown>,
 }
 
 /// A question that was refused.
@@ -117,7 +119,7 @@ pub(crate) async fn create_checks(
 }
 
 impl ResultView {
-    fn of(result: Result<CheckView, Problem>, request_id: &str) -> Self {
+    fn of(result: Result<CheckShown, Problem>, request_id: &str) -> Self {
         match result {
             Ok(check) => Self::Decided(DecidedView { status: 200, check: Box::new(check) }),
             Err(problem) => {

@@ -1,20 +1,18 @@
-//! The explanation of a decision: its reasons, the score and the limits that it looked at, and where it is recorded.
+//! The explanation of a decision, for the API's description: its reasons, the score and the limits that it looked at, and
+//! where it is recorded.
+#![expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 
 use jiff::Timestamp;
-use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::decision::decided::{LimitTouched, ScoreSeen};
-use crate::decision::reason::{Reason, ReasonCode};
+use crate::decision::reason::ReasonCode;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
-use crate::foundation::subject::hex;
 use crate::http::enumerations;
-use crate::ledger::entry::Receipt;
 use crate::rules::attribute::ValueType;
 
 /// Why.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Reason)]
 pub struct ReasonView {
     /// Stable: branch on this.
@@ -54,7 +52,7 @@ pub struct ReasonView {
 }
 
 /// The score that was looked at; its value only for roles that may read scores.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = ScoreSeen)]
 pub struct ScoreSeenView {
     #[schema(value_type = String, example = "klout")]
@@ -70,7 +68,7 @@ pub struct ScoreSeenView {
 }
 
 /// The remaining uses of a limit.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = LimitLeft)]
 pub struct LimitView {
     #[schema(example = "person-day")]
@@ -83,7 +81,7 @@ pub struct LimitView {
 
 /// Where the decision stands in the merchant's log. Keep it: with the published log key it holds
 /// the gateway to what it said.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Receipt)]
 pub struct ReceiptView {
     #[schema(example = "cathay")]
@@ -93,63 +91,4 @@ pub struct ReceiptView {
     leaf_hash: String,
     /// A signed tree head that covers it (C2SP signed note).
     checkpoint: String,
-}
-
-impl ReasonView {
-    /// The reason with all that it holds: what the caller may not see was taken out of it before.
-    pub fn of(reason: Reason) -> Self {
-        let message = reason.message();
-        let Reason {
-            code,
-            tier,
-            tier_name: _,
-            wanted,
-            short_by,
-            attribute,
-            wanted_type,
-            given_type,
-            limit,
-            at_most,
-            next_eligible_at,
-        } = reason;
-        Self {
-            code,
-            tier,
-            wanted,
-            short_by,
-            attribute,
-            wanted_type,
-            given_type,
-            limit,
-            at_most,
-            next_eligible_at,
-            message,
-        }
-    }
-}
-
-impl ScoreSeenView {
-    /// The score of a decision at `at`.
-    pub fn of(score: ScoreSeen, at: Timestamp, reads_scores: bool) -> Self {
-        Self {
-            value: reads_scores.then_some(score.value),
-            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
-            source: score.source,
-            observed_at: score.observed_at,
-            fresh: score.fresh,
-        }
-    }
-}
-
-impl From<LimitTouched> for LimitView {
-    fn from(limit: LimitTouched) -> Self {
-        Self { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at }
-    }
-}
-
-impl From<Receipt> for ReceiptView {
-    fn from(receipt: Receipt) -> Self {
-        let Receipt { log, index, leaf_hash, checkpoint } = receipt;
-        Self { log, index, leaf_hash: hex(&leaf_hash), checkpoint }
-    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::cases::contests::ContestView;
@@ -20,6 +20,7 @@ use crate::access::{Permission, Principal};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::eligibility::checker::{Answer, CheckError, Question};
+use crate::eligibility::shown::check::CheckShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::json::LooseJson;
@@ -30,8 +31,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
 };
 use crate::ledger::LedgerError;
-use crate::ledger::cases::model::Referral;
-use crate::ledger::entry::{Ended, Idempotency};
+use crate::ledger::entry::Idempotency;
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
@@ -63,7 +63,7 @@ pub struct CheckBody {
 }
 
 /// A decision and everything that explains it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(example = json!({
     "check": "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70", "decision": "denied", "perk": "sfo-lounge", "rule_version": 1,
     "reasons": [{"code": "score_below_threshold", "tier": "standard", "wanted": 40, "short_by": 3,
@@ -72,6 +72,7 @@ pub struct CheckBody {
     "limits": [], "next_eligible_at": null,
     "receipt": {"log": "cathay", "index": 17, "leaf_hash": "9f86d081…", "checkpoint": "perks.example.com/cathay\n18\n…"}
 }))]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct CheckView {
     /// Absent for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,58 +142,9 @@ pub struct CheckView {
     receipt: Option<ReceiptView>,
 }
 
-impl CheckView {
-    /// The answer as this caller may see it: a score's value is for roles that may read scores.
-    pub fn of(answer: Answer, caller: &Principal) -> Self {
-        let reads_scores = caller.role.may(Permission::ReadScores);
-        let at = answer.at;
-        let (released_at, voided_at) = match answer.grant.as_ref().and_then(|grant| grant.end) {
-            Some(Ended::Released(at)) => (Some(at), None),
-            Some(Ended::Voided(at)) => (None, Some(at)),
-            None => (None, None),
-        };
-        let reasons = answer.visible_reasons(reads_scores).into_iter().map(ReasonView::of).collect();
-        let decided = answer.decided;
-        Self {
-            check: answer.check,
-            decision: decided.decision,
-            perk: answer.perk,
-            rule_version: answer.rule_version,
-            tier: decided.tier,
-            reasons,
-            score: decided.score.map(|score| ScoreSeenView::of(score, at, reads_scores)),
-            limits: decided.limits.into_iter().map(LimitView::from).collect(),
-            next_eligible_at: decided.next_eligible_at,
-            max_wait: decided.max_wait.map(|wait| wait.to_string()),
-            location: None,
-            kiosk: None,
-            token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
-            released_at,
-            voided_at,
-            token_key_revoked_at: answer.token_key_revoked_at,
-            grant: answer.grant.map(|grant| grant.id),
-            token: answer.token,
-            referral: None,
-            contest: None,
-            resolves: answer.resolves,
-            joins: answer.joins,
-            receipt: answer.receipt.map(ReceiptView::from),
-        }
-    }
-}
-
-impl CheckView {
-    /// The same, with what a person made of it.
-    #[must_use]
-    pub fn with_referral(self, referral: Option<&Referral>) -> Self {
-        Self { referral: referral.map(RulingView::of), ..self }
-    }
-
-    /// The same, with the case that was opened about it.
-    #[must_use]
-    pub fn with_contest(self, referral: Option<&Referral>) -> Self {
-        Self { contest: referral.and_then(ContestView::of), ..self }
-    }
+/// The answer as this caller may see it: a score's value is for roles that may read scores.
+pub fn shown_to(caller: &Principal, answer: Answer) -> CheckShown {
+    CheckShown::of(answer, caller.role.may(Permission::ReadScores))
 }
 
 /// Check a person
@@ -230,7 +182,7 @@ pub(super) async fn answer_check(
     gateway: &Gateway,
     state: &State,
     question: Question,
-) -> Result<CheckView, Problem> {
+) -> Result<CheckShown, Problem> {
     let merchant = caller.merchant()?;
     let dry_run = question.dry_run;
     if dry_run && !caller.role.may(Permission::ReadScores) {
@@ -241,7 +193,7 @@ pub(super) async fn answer_check(
     if dry_run {
         count_dry_run(answer.decided.decision.as_str());
     }
-    Ok(CheckView::of(answer, caller))
+    Ok(shown_to(caller, answer))
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
@@ -298,7 +250,7 @@ pub(crate) async fn get_check(
         Decision::Denied => gateway.ledger.reader().case_of(&merchant.id, &check).await?,
         Decision::Granted => None,
     };
-    let view = CheckView { location, kiosk, ..CheckView::of(answer, &caller) };
+    let view = shown_to(&caller, answer).with_place(location, kiosk);
     let Some(referral) = referral else { return Ok(HttpResponse::Ok().json(view)) };
     if referral.contest.is_some() {
         return Ok(HttpResponse::Ok().json(view.with_contest(Some(&referral))));
@@ -313,7 +265,7 @@ pub(crate) async fn get_check(
         Err(error) => return Err(error.into()),
     };
     let referral = view.referral.map(|referral| referral.with_token(token));
-    Ok(HttpResponse::Ok().json(CheckView { referral, ..view }))
+    Ok(HttpResponse::Ok().json(CheckShown { referral, ..view }))
 }
 
 /// Admins see every check of their merchant, others those that they made.

@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, post};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::rules::{ContextView, RuleView};
@@ -11,9 +11,9 @@ use super::trace::TraceView;
 use crate::access::role::permit::ManagePerks;
 use crate::decision::decide::Decision;
 use crate::decision::trace::Trace;
-use crate::eligibility::population::Warning;
 use crate::eligibility::rule_selection::Choice;
-use crate::eligibility::simulator::{EveryoneTrial, Simulated};
+use crate::eligibility::shown::simulation::SimulationShown;
+use crate::eligibility::simulator::EveryoneTrial;
 use crate::eligibility::trial::Trial;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
@@ -88,8 +88,9 @@ pub struct EveryoneBody {
 }
 
 /// The decision that would be made, and why.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Simulation)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct SimulationView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
@@ -119,40 +120,13 @@ pub struct SimulationView {
 }
 
 /// Something to know about an answer.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = TrialWarning)]
+#[expect(dead_code, reason = "describes what eligibility's own types write")]
 pub struct TrialWarningView {
     #[schema(example = "limits_not_applied")]
     code: &'static str,
     detail: String,
-}
-
-impl From<Warning> for TrialWarningView {
-    fn from(Warning { code, detail }: Warning) -> Self {
-        Self { code, detail }
-    }
-}
-
-impl SimulationView {
-    /// Those who may manage perks may read scores.
-    fn of(simulated: Simulated) -> Self {
-        let (at, decided) = (simulated.at, simulated.decided);
-        Self {
-            perk: simulated.perk,
-            version: simulated.version,
-            rule_hash: simulated.rule_hash,
-            at,
-            decision: decided.decision,
-            tier: decided.tier,
-            reasons: decided.reasons.into_iter().map(ReasonView::of).collect(),
-            score: decided.score.map(|score| ScoreSeenView::of(score, at, true)),
-            limits: decided.limits.into_iter().map(LimitView::from).collect(),
-            next_eligible_at: decided.next_eligible_at,
-            max_wait: decided.max_wait.map(|wait| wait.to_string()),
-            trace: simulated.trace,
-            warnings: simulated.warnings.into_iter().map(TrialWarningView::from).collect(),
-        }
-    }
 }
 
 /// Simulate a check
@@ -192,7 +166,7 @@ pub(crate) async fn simulate_check(
         kiosk: body.kiosk,
     };
     let simulated = gateway.simulator.simulate(caller.merchant()?, &caller.actor(), trial).await?;
-    Ok(HttpResponse::Ok().json(SimulationView::of(simulated)))
+    Ok(HttpResponse::Ok().json(SimulationShown::from(simulated)))
 }
 
 /// Simulate a rule for everyone

@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::http::openapi::problems::{
     ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
 };
-use crate::perks::versions::{Step, Taken};
+use crate::perks::versions::{Taken, VersionStep};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::preconditions::{IfMatch, Optional};
@@ -44,7 +44,7 @@ struct Request {
 }
 
 impl Request {
-    async fn take(self, step: Step, note: Option<String>) -> Result<HttpResponse, Problem> {
+    async fn take(self, step: VersionStep, note: Option<String>) -> Result<HttpResponse, Problem> {
         let (perk, number) = self.path.into_inner();
         let taken = Taken { step, note, expected: self.expected.or_anything() };
         let merchant = &self.caller.merchant()?.id;
@@ -86,31 +86,31 @@ steps! {
     /// Submit a version
     ///
     /// The draft goes into review and can't be edited any more.
-    submit_version, "/perks/{perk}/versions/{version}/submit", Step::Submit, "In review";
+    submit_version, "/perks/{perk}/versions/{version}/submit", VersionStep::Submit, "In review";
     /// Approve a version
     ///
     /// A version in review may be published. Where the merchant asks for four eyes, this takes someone
     /// who did not write on it: keys that one person made count as that person. Send the `ETag` that
     /// you looked at as `If-Match`, so that you approve what you saw.
-    approve_version, "/perks/{perk}/versions/{version}/approve", Step::Approve, "Approved";
+    approve_version, "/perks/{perk}/versions/{version}/approve", VersionStep::Approve, "Approved";
     /// Reject a version
     ///
     /// A version in review or approved goes back to its author as a draft, with a note.
-    reject_version, "/perks/{perk}/versions/{version}/reject", Step::Reject, "A draft again";
+    reject_version, "/perks/{perk}/versions/{version}/reject", VersionStep::Reject, "A draft again";
     /// Withdraw a version
     ///
     /// A version in review or approved becomes a draft again, to be edited; an approval is lost.
-    withdraw_version, "/perks/{perk}/versions/{version}/withdraw", Step::Withdraw, "A draft again";
+    withdraw_version, "/perks/{perk}/versions/{version}/withdraw", VersionStep::Withdraw, "A draft again";
     /// Publish a version
     ///
     /// A draft, or what is approved or scheduled, decides from now on, and the version before it is
     /// retired. Limits go on counting. Where the merchant asks for four eyes, someone other than its
     /// author must have approved it.
-    publish_version, "/perks/{perk}/versions/{version}/publish", Step::Publish, "Published";
+    publish_version, "/perks/{perk}/versions/{version}/publish", VersionStep::Publish, "Published";
     /// Unschedule a version
     ///
     /// It is what it was before it was scheduled: approved, or a draft.
-    unschedule_version, "/perks/{perk}/versions/{version}/unschedule", Step::Unschedule, "Not scheduled any more";
+    unschedule_version, "/perks/{perk}/versions/{version}/unschedule", VersionStep::Unschedule, "Not scheduled any more";
 }
 
 /// Schedule a version
@@ -139,5 +139,5 @@ pub(crate) async fn schedule_version(
     body: Body<ScheduleBody>,
 ) -> Result<HttpResponse, Problem> {
     let ScheduleBody { at, change_note } = body.into_inner();
-    Request { caller, gateway, path, expected }.take(Step::Schedule(at), change_note).await
+    Request { caller, gateway, path, expected }.take(VersionStep::Schedule(at), change_note).await
 }

@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::rules::RuleView;
 use super::{MadeView, WarningView};
 use crate::access::role::permit::ManagePerks;
+use crate::eligibility::shown::version::VersionShown;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
@@ -22,8 +23,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
     ProblemsOfQuery, ProblemsOfRetired,
 };
-use crate::perks::perk::{Made, NewVersion};
-use crate::perks::perk::{RuleVersion, Signed};
+use crate::perks::perk::{Made, NewVersion, RuleVersion};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::preconditions::IfMatch;
@@ -52,7 +52,8 @@ pub struct EditBody {
 }
 
 /// One version of a rule.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct VersionView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
@@ -99,37 +100,9 @@ pub struct VersionView {
     key_labels: BTreeMap<String, String>,
 }
 
-impl VersionView {
-    /// `labels` are at least those of the keys that the version names.
-    fn of(perk: PerkSlug, version: RuleVersion, labels: &BTreeMap<String, String>) -> Result<Self, Problem> {
-        let key_labels = version.people().filter_map(|key| labels.get_key_value(key));
-        let key_labels = key_labels.map(|(key, label)| (key.clone(), label.clone())).collect();
-        let signed = |it: Option<Signed>| it.map(|it| (it.by, it.at)).unzip();
-        let (submitted_by, submitted_at) = signed(version.submitted);
-        let (approved_by, approved_at) = signed(version.approved);
-        let (scheduled_by, scheduled_at) = signed(version.scheduled);
-        Ok(Self {
-            perk,
-            version: version.version,
-            status: version.status.as_str(),
-            rule_hash: version.rule_hash,
-            rule: RawValue::from_string(version.rule).map_err(|error| Problem::internal(&error))?,
-            change_note: version.change_note,
-            created_by: version.author,
-            editors: version.editors,
-            created_at: version.created_at,
-            submitted_by,
-            submitted_at,
-            approved_by,
-            approved_at,
-            scheduled_by,
-            scheduled_at,
-            published_by: version.published_by,
-            published_at: version.published_at,
-            step_note: version.step_note,
-            key_labels,
-        })
-    }
+/// The version with what a client is shown of it.
+fn shown(perk: PerkSlug, version: RuleVersion, labels: &BTreeMap<String, String>) -> Result<VersionShown, Problem> {
+    VersionShown::of(perk, version, labels).map_err(|error| Problem::internal(&error))
 }
 
 /// The labels of the keys that these versions name.
@@ -146,7 +119,8 @@ async fn labels_of<'a>(
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SteppedView {
     #[serde(flatten)]
-    version: VersionView,
+    #[schema(value_type = VersionView)]
+    version: VersionShown,
     /// Warnings about it, while it is on its way to decide.
     warnings: Vec<WarningView>,
 }
@@ -160,14 +134,14 @@ async fn answer(
 ) -> Result<HttpResponse, Problem> {
     let tag = format!("\"{}\"", version.etag());
     let labels = labels_of(gateway, merchant, [&version]).await?;
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(VersionView::of(perk, version, &labels)?))
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(shown(perk, version, &labels)?))
 }
 
 /// The same, after a step.
 pub(crate) async fn answer_step(gateway: &Gateway, merchant: &MerchantId, made: Made) -> Result<HttpResponse, Problem> {
     let tag = format!("\"{}\"", made.version.etag());
     let labels = labels_of(gateway, merchant, [&made.version]).await?;
-    let version = VersionView::of(made.perk.slug, made.version, &labels)?;
+    let version = shown(made.perk.slug, made.version, &labels)?;
     let warnings = made.warnings.into_iter().map(WarningView::of_rule).collect();
     Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(SteppedView { version, warnings }))
 }
@@ -175,7 +149,8 @@ pub(crate) async fn answer_step(gateway: &Gateway, merchant: &MerchantId, made: 
 /// A page of versions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VersionsView {
-    versions: Vec<VersionView>,
+    #[schema(value_type = Vec<VersionView>)]
+    versions: Vec<VersionShown>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
@@ -259,8 +234,8 @@ pub(crate) async fn list_versions(
     let fetched = gateway.catalog.list_versions(merchant, &perk, before, u32::from(limit.get()) + 1).await?;
     let (versions, next_cursor) = limit.page(fetched, |version| version.version.to_string());
     let labels = labels_of(&gateway, merchant, &versions).await?;
-    let view = |version| VersionView::of(perk.clone(), version, &labels);
-    let versions = versions.into_iter().map(view).collect::<Result<_, _>>()?;
+    let versions = versions.into_iter().map(|version| shown(perk.clone(), version, &labels));
+    let versions = versions.collect::<Result<_, _>>()?;
     Ok(HttpResponse::Ok().json(VersionsView { versions, next_cursor }))
 }
 

@@ -73,7 +73,7 @@ pub struct Plan {
     pub count: u64,
     /// Number of them that the log has recorded before, by pruning that was cut off.
     pub again: u64,
-    /// Number of bodies of these kinds that are retained, because limits go on counting them.
+    /// Number of bodies of these kinds that are retained, because limits go on counting them or they can't be read.
     pub kept: u64,
     /// The first of them, and the first index behind the last: `from == to` when none go.
     pub from_index: i64,
@@ -135,7 +135,10 @@ pub(crate) async fn plan(
     let mut from = 0;
     while from < end {
         let to = end.min(from + CHUNK);
-        for Choice { row, since, goes } in chosen(&context.database, merchant, before, (from, to)).await? {
+        for Choice { row, since, goes, damage } in chosen(&context.database, merchant, before, (from, to)).await? {
+            if let Some(error) = damage {
+                tracing::warn!(%error, "a body that can't be read is retained, with all that goes by it");
+            }
             if !goes {
                 plan.kept += 1;
                 continue;
@@ -266,7 +269,7 @@ fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timest
         plan.block(BlockedBy::Retries, 1, Some(retries));
     }
     let Some(body) = row.body.as_deref().filter(|_| row.kind == check::KIND) else { return Ok(()) };
-    for limit in used_limits(body)? {
+    for limit in used_limits(&row.id, body)? {
         let until = match (limit.window.as_ref(), rolling) {
             (ROLLING, Some(length)) => {
                 let length = SignedDuration::from_secs(length.seconds());

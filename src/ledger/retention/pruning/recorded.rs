@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{KIND, rows};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
+use crate::ledger::error::unreadable;
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::logs::EventsPruned;
 
@@ -25,8 +26,8 @@ impl Earlier {
 /// The pruning that the merchant's log records.
 pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Earlier>, DatabaseError> {
     let bodies = rows::list_bodies_about_merchant(conn, merchant, KIND)?.into_iter();
-    let earlier = bodies.map(|body| {
-        let event = StoredEvent::<EventsPruned>::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    let earlier = bodies.map(|(id, body)| {
+        let event = StoredEvent::<EventsPruned>::from_body(&body).map_err(|error| unreadable(&id, error))?;
         let EventsPruned { before, from_index, to_index, .. } = event.facts;
         Ok(Earlier { before, from_index, to_index })
     });

@@ -1,4 +1,6 @@
 //! Events that are old enough to go and are retained: those that limits go on counting, and all that belongs to those.
+//! So is one whose body can't be read, as if limits counted it for ever: nobody can tell that they don't, and the
+//! damaged body is the evidence of what `audit verify` finds. It stands in nothing else's way.
 
 use std::collections::HashMap;
 
@@ -7,6 +9,7 @@ use serde::Deserialize;
 
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::cases::{contest, referral};
+use crate::ledger::error::unreadable;
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::check::LimitAsked;
 use crate::ledger::events::excerpt::Excerpt;
@@ -24,6 +27,8 @@ pub(super) struct Choice {
     /// was, in microseconds of Unix time; the end of time where limits go on counting it for ever.
     pub since: i64,
     pub goes: bool,
+    /// Why its body can't be read.
+    pub damage: Option<DatabaseError>,
 }
 
 /// Tells whether each of the rows goes. A check goes unless it is a grant that limits go on counting; what became
@@ -35,31 +40,32 @@ pub(super) fn choose(
     rows: Vec<LoggedRow>,
     before: i64,
 ) -> Result<Vec<Choice>, DatabaseError> {
-    let mut parsed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let check = check_of(&row)?;
-        parsed.push((row, check));
-    }
-    let asked: Vec<&str> = parsed.iter().filter_map(|(_, check)| check.as_deref()).collect();
+    let checks: Vec<_> = rows.iter().map(check_of).collect();
+    let asked: Vec<&str> = checks.iter().filter_map(|check| check.as_ref().ok()?.as_deref()).collect();
     // Replicas' clocks differ: a case may be younger than its decision.
     let mut ages: HashMap<String, i64> = HashMap::new();
-    for (check, at, body) in
-        rows::list_bodies_about(conn, log, &[check::KIND, contest::OPENED, contest::ADDED], &asked)?
-    {
-        let Some(body) = body else { continue };
-        let age = ages.entry(check).or_insert(at);
-        *age = at.max(counts_since(&body)?).max(*age);
+    for about in rows::list_bodies_about(conn, log, &[check::KIND, contest::OPENED, contest::ADDED], &asked)? {
+        let Some(body) = about.body else { continue };
+        // Limits count no contest.
+        let counted = about.kind == check::KIND;
+        let since = if counted { counts_since(&about.id, &body).unwrap_or(i64::MAX) } else { about.at };
+        let age = ages.entry(about.about).or_insert(about.at);
+        *age = about.at.max(since).max(*age);
     }
-    let choice = |(row, check): (LoggedRow, Option<String>)| {
-        let other = match (check, row.body.as_deref()) {
-            (Some(check), _) => ages.get(&check).copied(),
-            (None, Some(body)) if row.kind == check::KIND => Some(counts_since(body)?),
-            (None, _) => None,
+    let choice = |(row, check): (LoggedRow, Result<Option<String>, DatabaseError>)| {
+        let other = check.and_then(|check| match (check, row.body.as_deref()) {
+            (Some(check), _) => Ok(ages.get(&check).copied()),
+            (None, Some(body)) if row.kind == check::KIND => counts_since(&row.id, body).map(Some),
+            (None, _) => Ok(None),
+        });
+        let (other, damage) = match other {
+            Ok(other) => (other, None),
+            Err(damage) => (Some(i64::MAX), Some(damage)),
         };
         let since = other.map_or(row.at, |other| row.at.max(other));
-        Ok(Choice { since, goes: since < before, row })
+        Choice { since, goes: since < before, damage, row }
     };
-    parsed.into_iter().map(choice).collect()
+    Ok(rows.into_iter().zip(checks).map(choice).collect())
 }
 
 /// The check that an event goes with, unless it is a check itself.
@@ -67,7 +73,7 @@ fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
     Ok(match row.kind.as_str() {
         redemption::KIND | ending::RELEASED | ending::VOIDED => {
             let event = StoredEvent::<OfCheck>::from_body(row.body.as_deref().unwrap_or_default());
-            Some(event.map_err(|e| DatabaseError::corrupt("event", e))?.facts.check)
+            Some(event.map_err(|error| unreadable(&row.id, error))?.facts.check)
         }
         referral::KIND | contest::OPENED | contest::ADDED | contest::UPHELD | contest::OVERTURNED | contest::CLOSED => {
             Some(row.about.clone())
@@ -84,9 +90,9 @@ struct OfCheck {
 
 /// From when limits count a check at the latest: to the end of time where its window never ends; and later than the event
 /// where a counter that uses lapse from one by one has it so, since another replica's clock was ahead. Never, for a
-/// check that was not granted, and for a contest.
-fn counts_since(body: &str) -> Result<i64, DatabaseError> {
-    let limits = used_limits(body)?;
+/// check that was not granted.
+fn counts_since(event: &str, body: &str) -> Result<i64, DatabaseError> {
+    let limits = used_limits(event, body)?;
     if limits.iter().any(|limit| limit.window == LIFETIME) {
         return Ok(i64::MAX);
     }
@@ -94,12 +100,11 @@ fn counts_since(body: &str) -> Result<i64, DatabaseError> {
 }
 
 /// The limits that a check used; none where it was not granted.
-pub(super) fn used_limits(body: &str) -> Result<Vec<LimitAsked<'static>>, DatabaseError> {
-    let unreadable = |error: &dyn std::fmt::Display| DatabaseError::corrupt("event", error);
-    if !Excerpt::of(body).map_err(|e| unreadable(&e))?.facts.is_granted() {
+pub(super) fn used_limits(event: &str, body: &str) -> Result<Vec<LimitAsked<'static>>, DatabaseError> {
+    if !Excerpt::of(body).map_err(|error| unreadable(event, error))?.facts.is_granted() {
         return Ok(Vec::new());
     }
-    Ok(StoredCheck::from_body(body).map_err(|e| unreadable(&e))?.facts.limits)
+    Ok(StoredCheck::from_body(body).map_err(|error| unreadable(event, error))?.facts.limits)
 }
 
 /// From when a limit in a rolling window counts its use.

@@ -209,7 +209,7 @@ async fn of_many_who_decide_at_once_on_two_replicas_one_does() {
                 // Some grant, others deny.
                 let tier = (!nth.is_multiple_of(3)).then(|| "main".to_owned());
                 let ruling = ReferralDecision { check: check.clone(), tier, note: format!("{nth}") };
-                gateway.checker.rule_on(&admin, &cathay, ruling)
+                gateway.checker.decide_referral(&admin, &cathay, ruling)
             };
             let answers = futures_util::future::join_all((0..8).map(decide)).await;
             assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");

@@ -3,7 +3,7 @@
 use perkgate::access::{NewKey, Role};
 use perkgate::perks::error::PerkError;
 use perkgate::perks::perk::NewVersion;
-use perkgate::perks::versions::{Step, Taken};
+use perkgate::perks::versions::{Taken, VersionStep};
 use serde_json::{Value, json};
 
 use crate::http::v1::{admin_made_by, kinds, life};
@@ -265,7 +265,7 @@ async fn the_command_line_writes_and_submits_and_is_nobody_who_approves() {
         let new = NewVersion { rule, publish: true, change_note: None };
         let made = catalog.create_version(merchant, CLI, &slug, new).await.unwrap();
         assert_eq!(made.version.status.as_str(), "in_review");
-        let approve = Taken::of(Step::Approve);
+        let approve = Taken::of(VersionStep::Approve);
         let refused = catalog.step(merchant, CLI, &slug, 2, approve).await.unwrap_err();
         assert!(matches!(refused, PerkError::NoPerson), "{refused}");
         let refused = catalog.set_four_eyes(merchant, CLI, false).await.unwrap_err();

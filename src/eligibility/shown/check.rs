@@ -1,0 +1,124 @@
+//! The answer to a check: the decision and everything that explains it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::explanation::{LimitShown, ReasonShown, ReceiptShown, ScoreShown};
+use super::referral::{ContestShown, ReferralStateShown};
+use crate::decision::decide::Decision;
+use crate::eligibility::checker::Answer;
+use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
+use crate::ledger::cases::model::Referral;
+use crate::ledger::entry::Ended;
+
+/// A decision and everything that explains it.
+#[derive(Debug, Serialize)]
+pub struct CheckShown {
+    /// None for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckId>,
+    pub decision: Decision,
+    pub perk: PerkSlug,
+    pub rule_version: i32,
+    /// The tier that was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    pub reasons: Vec<ReasonShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreShown>,
+    pub limits: Vec<LimitShown>,
+    /// When waiting alone would help.
+    pub next_eligible_at: Option<Timestamp>,
+    /// The longest that the granted tier promises to let the person wait (ISO 8601).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_wait: Option<String>,
+    /// Where the key that asked is used: [`CheckShown::with_place`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kiosk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voided_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_key_revoked_at: Option<Timestamp>,
+    /// The state of its referral: [`CheckShown::with_referral`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referral: Option<ReferralStateShown>,
+    /// The case that was opened about it: [`CheckShown::with_contest`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contest: Option<ContestShown>,
+    /// The check in whose place a person granted this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolves: Option<CheckId>,
+    /// The check whose open referral this one belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joins: Option<CheckId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptShown>,
+}
+
+impl CheckShown {
+    /// The answer as those see it who may read scores, or as the others do.
+    #[must_use]
+    pub fn of(answer: Answer, reads_scores: bool) -> Self {
+        let at = answer.at;
+        let (released_at, voided_at) = match answer.grant.as_ref().and_then(|grant| grant.end) {
+            Some(Ended::Released(at)) => (Some(at), None),
+            Some(Ended::Voided(at)) => (None, Some(at)),
+            None => (None, None),
+        };
+        let reasons = answer.visible_reasons(reads_scores).into_iter().map(ReasonShown::from).collect();
+        let decided = answer.decided;
+        Self {
+            check: answer.check,
+            decision: decided.decision,
+            perk: answer.perk,
+            rule_version: answer.rule_version,
+            tier: decided.tier,
+            reasons,
+            score: decided.score.map(|score| ScoreShown::of(score, at, reads_scores)),
+            limits: decided.limits.into_iter().map(LimitShown::from).collect(),
+            next_eligible_at: decided.next_eligible_at,
+            max_wait: decided.max_wait.map(|wait| wait.to_string()),
+            location: None,
+            kiosk: None,
+            token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),
+            released_at,
+            voided_at,
+            token_key_revoked_at: answer.token_key_revoked_at,
+            grant: answer.grant.map(|grant| grant.id),
+            token: answer.token,
+            referral: None,
+            contest: None,
+            resolves: answer.resolves,
+            joins: answer.joins,
+            receipt: answer.receipt.map(ReceiptShown::from),
+        }
+    }
+
+    /// The same, with where the key that asked is used.
+    #[must_use]
+    pub fn with_place(self, location: Option<String>, kiosk: Option<String>) -> Self {
+        Self { location, kiosk, ..self }
+    }
+
+    /// The same, with what a person made of it.
+    #[must_use]
+    pub fn with_referral(self, referral: Option<&Referral>) -> Self {
+        Self { referral: referral.map(ReferralStateShown::of), ..self }
+    }
+
+    /// The same, with the case that was opened about it.
+    #[must_use]
+    pub fn with_contest(self, referral: Option<&Referral>) -> Self {
+        Self { contest: referral.and_then(ContestShown::of), ..self }
+    }
+}

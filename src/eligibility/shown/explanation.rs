@@ -1,0 +1,129 @@
+//! The explanation of a decision: its reasons, the score and the limits that it looked at, and where it is recorded.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::decision::decided::{LimitTouched, ScoreSeen};
+use crate::decision::reason::{Reason, ReasonCode};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::foundation::subject::hex;
+use crate::ledger::entry::Receipt;
+use crate::rules::attribute::ValueType;
+
+/// One reason, with its sentence.
+#[derive(Debug, Serialize)]
+pub struct ReasonShown {
+    pub code: ReasonCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_by: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_type: Option<ValueType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_type: Option<ValueType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_eligible_at: Option<Timestamp>,
+    /// A sentence to read out.
+    pub message: String,
+}
+
+/// The score that was looked at.
+#[derive(Debug, Serialize)]
+pub struct ScoreShown {
+    pub source: SourceName,
+    /// Only for those who may read scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Decimal>,
+    pub observed_at: Timestamp,
+    pub age_seconds: i64,
+    /// True if it is young enough for the rule.
+    pub fresh: bool,
+}
+
+/// The remaining uses of a limit.
+#[derive(Debug, Serialize)]
+pub struct LimitShown {
+    pub id: String,
+    pub remaining: u64,
+    /// None for a limit that never resets.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// Where the decision stands in the merchant's log.
+#[derive(Debug, Serialize)]
+pub struct ReceiptShown {
+    pub log: String,
+    pub index: u64,
+    pub leaf_hash: String,
+    pub checkpoint: String,
+}
+
+impl From<Reason> for ReasonShown {
+    /// The reason with all that it holds: what the caller may not see was taken out of it before.
+    fn from(reason: Reason) -> Self {
+        let message = reason.message();
+        let Reason {
+            code,
+            tier,
+            tier_name: _,
+            wanted,
+            short_by,
+            attribute,
+            wanted_type,
+            given_type,
+            limit,
+            at_most,
+            next_eligible_at,
+        } = reason;
+        Self {
+            code,
+            tier,
+            wanted,
+            short_by,
+            attribute,
+            wanted_type,
+            given_type,
+            limit,
+            at_most,
+            next_eligible_at,
+            message,
+        }
+    }
+}
+
+impl ScoreShown {
+    /// The score of a decision at `at`.
+    #[must_use]
+    pub fn of(score: ScoreSeen, at: Timestamp, reads_scores: bool) -> Self {
+        Self {
+            value: reads_scores.then_some(score.value),
+            age_seconds: (at.as_second() - score.observed_at.as_second()).max(0),
+            source: score.source,
+            observed_at: score.observed_at,
+            fresh: score.fresh,
+        }
+    }
+}
+
+impl From<LimitTouched> for LimitShown {
+    fn from(limit: LimitTouched) -> Self {
+        Self { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at }
+    }
+}
+
+impl From<Receipt> for ReceiptShown {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { log, index, leaf_hash, checkpoint } = receipt;
+        Self { log, index, leaf_hash: hex(&leaf_hash), checkpoint }
+    }
+}

@@ -1,0 +1,13 @@
+//! Answers as both doors write them: one set of members, with the same ones left out. The API's document describes them
+//! in `http/v1`; the command line puts them in words.
+//!
+//! - `explanation`: the parts that decisions have in common; `check` and `simulation`: a decision with all of them
+//! - `referral`: how a person decided about a check; `case`: all there is to decide it by
+//! - `version`: a version of a perk's rule
+
+pub mod case;
+pub mod check;
+pub mod explanation;
+pub mod referral;
+pub mod simulation;
+pub mod version;
