@@ -37,7 +37,7 @@
 //! | [`audit`] | what the ledger wrote, held to its signed logs, exported, reported; read-only |
 //! | [`eligibility`] | the only room that calls its siblings' handles: the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer), the [`Issuer`](eligibility::issuer::Issuer); trying rules out; what is held on one person |
 //! | [`gateway`] | the composition root: from settings to every handle |
-//! | [`web`] | what the web doors share |
+//! | [`web`] | what the web doors share, and the codes of errors that the command line names too |
 //! | [`http`], [`cli`] | the doors: the API and the command line. They never import each other |
 //! | [`server`] | the listening side of the web doors; `main.rs` hands it to the command line |
 

@@ -2,6 +2,7 @@
 
 use super::principal::Forbidden;
 use crate::database::DatabaseError;
+use crate::foundation::count::counted_as;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantSlug;
 use crate::ledger::LedgerError;
@@ -34,7 +35,7 @@ pub enum AccessError {
     #[error("no such key")]
     UnknownKey,
     /// The parts of a request don't fit together.
-    #[error("{} field(s) don't fit", .0.len())]
+    #[error("{} fit", counted_as(.0.len(), "field doesn't", "fields don't"))]
     Unfit(Vec<FieldError>),
     #[error(transparent)]
     Forbidden(#[from] Forbidden),

@@ -159,7 +159,8 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             created_at: from_micros(row.created_at),
             expires_at: row.expires_at.map(from_micros),
             revoked_at: row.revoked_at.map(from_micros),
-            last_used_at: row.last_used_at.map(from_micros),
+            // The hour of a use may have begun before the key was made.
+            last_used_at: row.last_used_at.map(|hour| from_micros(hour.max(row.created_at))),
         };
         Ok((hash, key))
     }

@@ -142,8 +142,8 @@ struct KeyView {
     audience: Option<String>,
     origins: Vec<WebOrigin>,
     status: KeyStatus,
-    /// The key that made it; null for the command line.
-    created_by: Option<KeyId>,
+    /// The key that made it, or `cli`.
+    created_by: String,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -179,7 +179,7 @@ impl KeyView {
             audience,
             origins,
             status,
-            created_by,
+            created_by: created_by.map_or_else(|| ACTOR.role.to_owned(), String::from),
             created_at,
             expires_at,
             revoked_at,

@@ -285,7 +285,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, doors: WebDoors) -> ExitCo
             };
         }
         Err(usage) => {
-            output.refuse_usage(&usage, &arguments);
+            output.refuse_usage(&usage, &arguments, &command());
             return ExitCode::from(2);
         }
     };

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::error::CliError;
 use super::once::{MerchantFlag, Needs, merchant};
-use super::output::{Output, table, write_block, write_line};
+use super::output::{Output, counted, counted_as, table, write_block, write_line};
 use super::{Completion, Invocation};
 use crate::audit::reports::Asked;
 use crate::audit::reports::asked::{AskedError, Bound, GroupBy, ReportKind};
@@ -157,9 +157,9 @@ impl fmt::Display for ReportSheet {
         write_line!(f, "{} of {}{of}, from {from} to {}", self.report.title(), self.merchant_name, self.to)?;
         write_line!(
             f,
-            "counted at {} from {} events; days are those of {}\n",
+            "counted at {} from {}; days are those of {}\n",
             self.as_of,
-            self.log_size,
+            counted(self.log_size, "event"),
             self.time_zone
         )?;
         let columns = self.report.columns();
@@ -194,7 +194,12 @@ impl fmt::Display for ReportSheet {
             write_block(f, &table(headings, self.limits.iter().map(row)))?;
         }
         if self.pruned > 0 {
-            write_line!(f, "\n{} events of the period have lost their bodies and are not counted", self.pruned)?;
+            let lost = counted_as(
+                self.pruned,
+                "event of the period has lost its body and is not counted",
+                "events of the period have lost their bodies and are not counted",
+            );
+            write_line!(f, "\n{lost}")?;
         }
         Ok(())
     }

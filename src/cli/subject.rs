@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::confirmation::Confirmation;
-use super::output::{table, write_block, write_line, write_part};
+use super::output::{counted, table, write_block, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::eligibility::disclosure::{DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome};
@@ -116,7 +116,8 @@ impl fmt::Display for ErasureView {
             (Some(pseudonym), Some(former)) => write_part!(f, "Erased: {pseudonym} and {former} are nobody now")?,
             (None, _) => f.write_str("Erased: no event was about this person")?,
         }
-        write_line!(f, "; {scores} scores deleted, {referrals_closed} open referrals closed")?;
+        let (scores, referrals) = (counted(*scores, "score"), counted(*referrals_closed, "open referral"));
+        write_line!(f, "; {scores} deleted, {referrals} closed")?;
         if !limits_restarted.is_empty() {
             write_line!(f, "For someone who comes back these limits begin again:")?;
             write_block(f, &limits(limits_restarted))?;

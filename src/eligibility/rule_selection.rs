@@ -65,6 +65,30 @@ pub enum TrialError {
     Crowded,
 }
 
+impl TrialError {
+    /// The field of a request that it is about, by its pointer, and the error's code; none where it is about no field,
+    /// or another room's error.
+    #[must_use]
+    pub const fn field(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::OffScale { .. } => ("/score/value", "off_scale"),
+            Self::Unobserved => ("/score/observed_at", "too_old"),
+            Self::SourceMissing { .. } => ("/version", "unknown_source"),
+            Self::NoScore => ("", "no_score"),
+            Self::PeriodReversed => ("/to", "period_reversed"),
+            Self::PeriodInFuture { .. } => ("/to", "period_in_future"),
+            Self::PeriodTooLong { .. } => ("/from", "period_too_long"),
+            Self::Perk(_)
+            | Self::Score(_)
+            | Self::Ledger(_)
+            | Self::Database(_)
+            | Self::Context(_)
+            | Self::Running
+            | Self::Crowded => return None,
+        })
+    }
+}
+
 /// A rule and what it belongs to.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
@@ -100,7 +124,7 @@ pub(super) async fn choose(
             (None, Some(version)) => {
                 return Err(TrialError::SourceMissing { version, source_name: policy.source.clone() });
             }
-            (None, None) => return Err(PerkError::Rule(vec![unknown_source(&policy.source)]).into()),
+            (None, None) => return Err(PerkError::Rule(vec![rule.unknown_source(policy)]).into()),
         },
     };
     Ok(Chosen { perk, version, rule: Arc::new(rule), source })
@@ -141,9 +165,4 @@ pub(super) async fn longest_max_stays(
         }
     }
     Ok(max_stays)
-}
-
-fn unknown_source(source: &SourceName) -> FieldError {
-    let detail = format!("there is no score source `{source}`: make it first, with its scale");
-    FieldError::at("/score/source", "unknown_source", detail)
 }

@@ -1,10 +1,12 @@
 //! Reads a [`Json`] document field by field and keeps every error, each with its JSON pointer.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use super::decimal::Decimal;
 use super::field_error::FieldError;
 use super::json::{Json, push_pointer};
+use super::nearest::nearest;
 use super::unicode::find_invisible;
 
 /// The longest text a rule or a context may hold, in bytes.
@@ -128,8 +130,16 @@ impl<'a> Node<'a> {
         for (name, _) in members.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             // A name that is long or not what it looks like isn't sent back.
             let shown = name.len() <= 64 && find_invisible(name).is_none();
-            let pointer = if shown { below(&self.pointer, name) } else { self.pointer.clone() };
-            errors.add(&pointer, "unknown_field", format!("there is no such field here; it has {}", known.join(", ")));
+            if shown {
+                let mut detail = format!("there is no field `{name}` here; it has {}", known.join(", "));
+                if let Some(meant) = nearest(name, known.iter().copied()) {
+                    let _ = write!(detail, ": did you mean `{meant}`?");
+                }
+                errors.add(&below(&self.pointer, name), "unknown_field", detail);
+            } else {
+                let detail = format!("there is a field here that it doesn't have; it has {}", known.join(", "));
+                errors.add(&self.pointer, "unknown_field", detail);
+            }
         }
         Some(Fields { members, pointer: self.pointer.clone(), is_stored: self.is_stored })
     }

@@ -26,6 +26,8 @@ pub enum SubjectError {
     Empty,
     #[error("a subject has at most {MAX_HANDLE_BYTES} bytes")]
     TooLong,
+    #[error("a subject has a network and a handle around its colon, `network:handle`: one of the two is missing")]
+    Half,
     #[error(
         "a subject has no white space, and no control, direction, private or unassigned characters: its character {at} \
          is U+{:04X}, so leave it out", u32::from(*.character)
@@ -89,6 +91,8 @@ impl FromStr for SubjectHandle {
             Err(SubjectError::Empty)
         } else if form.len() > MAX_HANDLE_BYTES {
             Err(SubjectError::TooLong)
+        } else if form.split_once(':').is_some_and(|(network, handle)| network.is_empty() || handle.is_empty()) {
+            Err(SubjectError::Half)
         } else {
             let former = Some(former_form(written)).filter(|former| former != form);
             Ok(Self { form: form.to_owned(), former })
@@ -245,6 +249,10 @@ mod tests {
         for (bad, why) in [
             ("", SubjectError::Empty),
             (" \t", SubjectError::Empty),
+            ("twitter:", SubjectError::Half),
+            ("Twitter: ", SubjectError::Half),
+            (":ada", SubjectError::Half),
+            ("twitter:\u{FE0F}", SubjectError::Half),
             ("\u{FE0F}", SubjectError::Empty),
             ("a\0b", at(2, '\0')),
             ("a b", at(2, ' ')),

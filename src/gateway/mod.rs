@@ -23,6 +23,7 @@ use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::eligibility::subject_access::SubjectAccess;
 use crate::foundation::clock::Clock;
+use crate::foundation::count::counted;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
@@ -76,7 +77,7 @@ pub enum GatewayError {
     MasterKeyForm(#[from] crate::keyring::MasterKeyError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error("the database lacks {} migrations, `{}` first", .0.len(), .0.first().map_or("", String::as_str))]
+    #[error("the database lacks {}, `{}` first", counted(.0.len(), "migration"), .0.first().map_or("", String::as_str))]
     NotMigrated(Vec<String>),
     #[error(transparent)]
     Keyring(#[from] KeyringError),

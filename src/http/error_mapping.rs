@@ -14,13 +14,14 @@ use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::NameError;
+use crate::http::v1::perks::version_steps::next_step;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{ContestError, MOST_ADDED};
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::read::browse::BrowseError;
-use crate::perks::error::PerkError;
+use crate::perks::error::{PerkError, WrongStatus};
 use crate::scores::ScoreError;
-use crate::scores::score::{ScoreFault, SourceFault};
+use crate::scores::score::SourceFault;
 use crate::web::problem::{Kind, Problem};
 
 impl From<Refused> for Problem {
@@ -69,8 +70,8 @@ impl From<Forbidden> for Problem {
 impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
-            AccessError::MerchantExists(slug) => {
-                Self::new(Kind::AlreadyExists, format!("There is a merchant `{slug}` already."))
+            AccessError::MerchantExists(ref slug) => {
+                Self::new(Kind::from(&error), format!("There is a merchant `{slug}` already."))
             }
             AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
             AccessError::Unfit(errors) => Self::invalid(errors),
@@ -129,46 +130,55 @@ impl From<LedgerError> for Problem {
     }
 }
 
+/// A 422 for the field, named by its pointer and with its code, that the error is about.
+fn of_field(field: Option<(&'static str, &'static str)>, error: &impl std::fmt::Display) -> Problem {
+    let (pointer, code) = field.unwrap_or(("", "invalid_value"));
+    Problem::invalid(vec![FieldError::at(pointer, code, error.to_string())])
+}
+
 impl From<PerkError> for Problem {
     fn from(error: PerkError) -> Self {
         let unfit = |pointer: &'static str, error: NameError| {
             Self::invalid(vec![FieldError::at(pointer, "invalid_value", error.to_string())])
         };
+        let kind = Kind::from(&error);
         match error {
             PerkError::NotFound(perk) => {
-                Self::new(Kind::NotFound, format!("There is no perk `{perk}`, or nothing of it is published."))
+                Self::new(kind, format!("There is no perk `{perk}`, or nothing of it is published."))
             }
             PerkError::VersionNotFound { perk, version } => {
                 let detail =
                     format!("The perk `{perk}` has no version {version}; if there was one, its draft was deleted.");
-                Self::new(Kind::NotFound, detail)
+                Self::new(kind, detail)
             }
             PerkError::Exists => {
                 let detail = "There is a perk of this name already: add a version to it instead.";
-                Self::new(Kind::AlreadyExists, detail)
+                Self::new(kind, detail)
             }
-            PerkError::NotADraft(_) => Self::new(Kind::NotADraft, error.to_string()),
-            PerkError::WrongStatus(_) | PerkError::TooLate => Self::new(Kind::WrongStatus, error.to_string()),
+            PerkError::NotADraft(WrongStatus { status, .. }) | PerkError::WrongStatus(WrongStatus { status, .. }) => {
+                Self::new(kind, format!("{error}. {}", next_step(status)))
+            }
+            PerkError::NotScheduled { .. } | PerkError::TooLate => Self::new(kind, error.to_string()),
             PerkError::Stale => {
                 let detail = "It was changed since you looked: GET it again, and decide again.";
-                Self::new(Kind::PreconditionFailed, detail)
+                Self::new(kind, detail)
             }
             PerkError::Retired => {
-                Self::new(Kind::PerkRetired, "This perk is retired, for good. Make another one under another name.")
+                Self::new(kind, "This perk is retired, for good. Make another one under another name.")
             }
-            PerkError::AlreadyScheduled(_) => Self::new(Kind::AlreadyScheduled, error.to_string()),
-            PerkError::ApprovalRequired => Self::new(Kind::ApprovalRequired, error.to_string()),
+            PerkError::AlreadyScheduled(_) | PerkError::ApprovalRequired | PerkError::NoPerson => {
+                Self::new(kind, error.to_string())
+            }
             PerkError::SelfApproval => Self::new(
-                Kind::SelfApproval,
+                kind,
                 "Who wrote or asked for this can't be the one who approves it, and all keys that go back to one \
                  key count as one person. Ask an admin whose key the operator made for them.",
             ),
             PerkError::YoungKey => Self::new(
-                Kind::SelfApproval,
+                kind,
                 "This key, or the one it goes back to, was made after what it would approve was asked for, so it can't \
                  count as a second person. Withdraw and submit it again, or ask an admin with an older key.",
             ),
-            PerkError::NoPerson => Self::new(Kind::Forbidden, error.to_string()),
             PerkError::Field(error) => Self::of_fields("", vec![*error]),
             PerkError::CantReturn(errors) => {
                 let of_version = |FieldError { path, code, detail }: FieldError| {
@@ -189,19 +199,9 @@ impl From<PerkError> for Problem {
 impl From<ScoreError> for Problem {
     fn from(error: ScoreError) -> Self {
         match &error {
-            ScoreError::Score(fault) => {
-                let (pointer, code) = match fault {
-                    ScoreFault::OffScale { .. } => ("/value", "off_scale"),
-                    ScoreFault::InFuture => ("/observed_at", "in_future"),
-                    ScoreFault::Unobserved => ("/observed_at", "too_old"),
-                };
-                Self::invalid(vec![FieldError::at(pointer, code, fault.to_string())])
-            }
+            ScoreError::Score(_) | ScoreError::Source(SourceFault::EmptyScale) => of_field(error.field(), &error),
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
-                Self::new(Kind::AlreadyExists, "There is a source of this name already.")
-            }
-            ScoreError::Source(fault @ SourceFault::EmptyScale) => {
-                Self::invalid(vec![FieldError::at("/max", "empty_scale", fault.to_string())])
+                Self::new(Kind::from(&error), "There is a source of this name already.")
             }
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
@@ -247,29 +247,30 @@ impl From<DisclosureError> for Problem {
 
 impl From<ContestError> for Problem {
     fn from(error: ContestError) -> Self {
+        let kind = Kind::from(&error);
         match error {
             ContestError::NotFound => Self::not_found(),
             ContestError::NotRefused(Decision::Referred) => {
-                Self::new(Kind::WrongStatus, "A person decides this check anyway: wait for their decision.")
+                Self::new(kind, "A person decides this check anyway: wait for their decision.")
             }
             ContestError::Decided { .. } => {
                 let detail = format!("This can't be contested: {error}, and what a person decides stands.");
-                Self::new(Kind::WrongStatus, detail)
+                Self::new(kind, detail)
             }
-            ContestError::NotRefused(_) => Self::new(Kind::WrongStatus, format!("This can't be contested: {error}.")),
+            ContestError::NotRefused(_) => Self::new(kind, format!("This can't be contested: {error}.")),
             ContestError::AlreadyContested => {
-                Self::new(Kind::AlreadyExists, "This refusal was contested before: see its case for how it stands.")
+                Self::new(kind, "This refusal was contested before: see its case for how it stands.")
             }
             ContestError::Full(case) => {
                 let detail = format!(
                     "The case about {case} is open, and {MOST_ADDED} more refusals were added to it already: wait until \
                      it is decided."
                 );
-                Self::new(Kind::CaseFull, detail)
+                Self::new(kind, detail)
             }
             ContestError::Erased => {
                 let detail = "The person that this check was about has been erased: nobody could learn the outcome.";
-                Self::new(Kind::WrongStatus, detail)
+                Self::new(kind, detail)
             }
             ContestError::Ledger(error) => error.into(),
         }
@@ -278,10 +279,11 @@ impl From<ContestError> for Problem {
 
 impl From<ReferralDecisionError> for Problem {
     fn from(error: ReferralDecisionError) -> Self {
+        let kind = Kind::from(&error);
         match error {
             ReferralDecisionError::NotFound => Self::not_found(),
             ReferralDecisionError::AlreadyDecided => {
-                Self::new(Kind::AlreadyDecided, "A person has decided this already: see how at its address.")
+                Self::new(kind, "A person has decided this already: see how at its address.")
             }
             ReferralDecisionError::UnknownTier(known) => Self::invalid(vec![FieldError::at(
                 "/tier",
@@ -299,15 +301,14 @@ impl From<ReferralDecisionError> for Problem {
                 } else {
                     "Nothing was granted and it remains open: decide again later, or deny it."
                 });
-                Self::new(Kind::LimitReached, detail)
+                Self::new(kind, detail)
             }
             ReferralDecisionError::PerkPaused => {
-                Self::new(Kind::PerkPaused, "The perk is paused: resume it and grant this then, or deny it now.")
+                Self::new(kind, "The perk is paused: resume it and grant this then, or deny it now.")
             }
-            ReferralDecisionError::PerkRetired => Self::new(
-                Kind::PerkRetired,
-                "The perk is retired and grants nothing any more: this can only be denied.",
-            ),
+            ReferralDecisionError::PerkRetired => {
+                Self::new(kind, "The perk is retired and grants nothing any more: this can only be denied.")
+            }
             ReferralDecisionError::Check(error) => error.into(),
         }
     }
@@ -315,24 +316,21 @@ impl From<ReferralDecisionError> for Problem {
 
 impl From<TrialError> for Problem {
     fn from(error: TrialError) -> Self {
-        let unfit = |pointer: &'static str, code: &'static str, error: &TrialError| {
-            Self::invalid(vec![FieldError::at(pointer, code, error.to_string())])
-        };
         match error {
             TrialError::Perk(error) => error.into(),
             TrialError::Score(error) => error.into(),
             TrialError::Ledger(error) => error.into(),
             TrialError::Database(error) => error.into(),
-            TrialError::OffScale { .. } => unfit("/score/value", "off_scale", &error),
-            TrialError::Unobserved => unfit("/score/observed_at", "too_old", &error),
             TrialError::Context(errors) => Self::of_fields("/context", errors),
-            TrialError::SourceMissing { .. } => unfit("/version", "unknown_source", &error),
-            TrialError::NoScore => unfit("", "no_score", &error),
-            TrialError::PeriodReversed => unfit("/to", "period_reversed", &error),
-            TrialError::PeriodInFuture { .. } => unfit("/to", "period_in_future", &error),
-            TrialError::PeriodTooLong { .. } => unfit("/from", "period_too_long", &error),
-            TrialError::Running => Self::new(Kind::TooManyRuns, error.to_string()).retry_after(2),
-            TrialError::Crowded => Self::new(Kind::TooManyRuns, error.to_string()).retry_after(5),
+            TrialError::OffScale { .. }
+            | TrialError::Unobserved
+            | TrialError::SourceMissing { .. }
+            | TrialError::NoScore
+            | TrialError::PeriodReversed
+            | TrialError::PeriodInFuture { .. }
+            | TrialError::PeriodTooLong { .. } => of_field(error.field(), &error),
+            TrialError::Running => Self::new(Kind::from(&error), error.to_string()).retry_after(2),
+            TrialError::Crowded => Self::new(Kind::from(&error), error.to_string()).retry_after(5),
         }
     }
 }
@@ -358,7 +356,7 @@ impl From<ReturnError> for Problem {
         match error {
             ReturnError::NotFound => Self::not_found(),
             ReturnError::Voided => {
-                Self::new(Kind::GrantVoided, "This grant was taken back: there is nothing to release.")
+                Self::new(Kind::from(&ReturnError::Voided), "This grant was taken back: there is nothing to release.")
             }
             ReturnError::Ledger(error) => error.into(),
             ReturnError::Database(error) => error.into(),

@@ -51,6 +51,23 @@ pub fn open(note: &str, trusted: &[VerifierKey]) -> Result<Checkpoint, NoteError
     Checkpoint::open(note, &keys_of(&origin, trusted))
 }
 
+/// The remedy where no trusted key is of a log: it may only be newer than the keys that someone kept.
+pub const KEYS_AGAIN: &str = "if that log was made after the file of keys was, write the file again: \
+                              `curl -s https://GATEWAY/.well-known/log-keys -o log-keys.json`; if not, this is another \
+                              log than the one you know";
+
+/// The reason for which a note proves nothing: a log that no trusted key is of, which may only be new, is distinguished
+/// from one that another key has signed.
+#[must_use]
+pub fn reason(error: NoteError, note: &str, trusted: &[VerifierKey]) -> String {
+    match Checkpoint::unverified(note) {
+        Ok(Checkpoint { origin, .. }) if error == NoteError::UnknownKey && keys_of(&origin, trusted).is_empty() => {
+            format!("no trusted key is of the log `{origin}`; {KEYS_AGAIN}")
+        }
+        _ => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -55,6 +55,8 @@ pub struct Applied {
     /// The latest version.
     pub version: RuleVersion,
     pub outcome: Outcome,
+    /// The parts that changed beside the rule, `name` and `purpose`, and hold at once.
+    pub beside: Vec<&'static str>,
     /// The warnings about a version that was made or published.
     pub warnings: Vec<FieldError>,
 }
@@ -196,6 +198,7 @@ impl Change<'_> {
             let mut done = self.apply(row, latest.as_ref(), one).map_err(at(&name, latest.clone()))?;
             if made.remove(&name) {
                 done.outcome = Outcome::New;
+                done.beside = vec!["name", "purpose"];
             }
             applied.push(done);
         }
@@ -212,7 +215,10 @@ impl Change<'_> {
     fn apply(&mut self, perk: &mut PerkRow, latest: Option<&RuleVersion>, ready: Ready) -> Result<Applied, PerkError> {
         let Ready { name, purpose, draft, .. } = ready;
         let step = ApplyStep::of(latest, draft.rule.hash(), draft.publish);
-        let is_renamed = perk.name != name || purpose.is_some_and(|purpose| purpose.as_str() != perk.purpose);
+        let is_repurposed = purpose.is_some_and(|purpose| purpose.as_str() != perk.purpose);
+        let beside = [(perk.name != name).then_some("name"), is_repurposed.then_some("purpose")];
+        let beside: Vec<&'static str> = beside.into_iter().flatten().collect();
+        let is_renamed = !beside.is_empty();
         if perk.status == PerkStatus::Retired.as_str() && (step != ApplyStep::Nothing || is_renamed) {
             return Err(PerkError::Retired);
         }
@@ -238,6 +244,7 @@ impl Change<'_> {
         if is_renamed {
             self.rename(perk, Some(name), purpose)?;
         }
-        Ok(Applied { perk: perk.clone().try_into()?, version, outcome: Outcome::of(step, is_renamed), warnings })
+        let outcome = Outcome::of(step, is_renamed);
+        Ok(Applied { perk: perk.clone().try_into()?, version, outcome, beside, warnings })
     }
 }

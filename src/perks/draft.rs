@@ -7,7 +7,7 @@ use super::four_eyes;
 use super::keys;
 use super::life::{Change, version_of};
 use super::lint_inputs::lint_context;
-use super::perk::{Made, NewVersion, VersionStatus};
+use super::perk::{Made, NewVersion, PerkStatus, VersionStatus};
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::AnyConnection;
 use crate::foundation::field_error::FieldError;
@@ -36,7 +36,7 @@ impl Draft {
     /// Lints it and writes it as the perk's next version.
     pub(super) fn store(self, change: &mut Change<'_>, perk: &mut PerkRow) -> Result<Made, PerkError> {
         let (merchant, now) = (change.merchant, change.now);
-        let warnings = check(change.conn, merchant, perk, &self.rule, now)?;
+        let mut warnings = check(change.conn, merchant, perk, &self.rule, now)?;
         perk.latest_version += 1;
         let mut row = VersionRow {
             merchant_id: merchant.as_str().to_owned(),
@@ -69,6 +69,7 @@ impl Draft {
             change.submit(perk, &mut row, VersionStatus::Draft, None)?;
         } else {
             change.publish(perk, &mut row, now)?;
+            warnings.extend(paused(perk));
         }
         Ok(Made { perk: perk.clone().try_into()?, version: row.try_into()?, warnings })
     }
@@ -84,6 +85,12 @@ pub(super) fn check(
 ) -> Result<Vec<FieldError>, PerkError> {
     let lint = lint_for(conn, merchant, Some(perk), rule, now)?;
     if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
+}
+
+/// The warning that a version is let decide while the perk grants nothing.
+pub(super) fn paused(perk: &PerkRow) -> Option<FieldError> {
+    let detail = "the perk is paused: it grants nothing until it is resumed";
+    (perk.status == PerkStatus::Paused.as_str()).then(|| FieldError::at("", "perk_paused", detail))
 }
 
 /// The errors and oddities of a rule as the next version of `perk`, or the first of a new one.

@@ -6,6 +6,25 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{NameError, PerkSlug};
 use crate::ledger::LedgerError;
 
+/// A version whose status doesn't allow a step. It says how the version is; each door adds what can be done there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("version {version} of `{perk}` can't be {step}: it is {}", .status.description())]
+pub struct WrongStatus {
+    pub perk: String,
+    pub version: i32,
+    /// The step, as it would be done: `withdrawn`.
+    pub step: &'static str,
+    pub status: VersionStatus,
+}
+
+fn unscheduled(WrongStatus { perk, version, status, .. }: &WrongStatus, other: Option<i32>) -> String {
+    let is = format!("version {version} is {}", status.description());
+    match other {
+        Some(other) => format!("{is}; the version of `{perk}` that is scheduled is {other}"),
+        None => format!("nothing is scheduled for `{perk}`: {is}"),
+    }
+}
+
 /// Why a perk or a version could not be made or found.
 #[derive(Debug, thiserror::Error)]
 pub enum PerkError {
@@ -15,10 +34,13 @@ pub enum PerkError {
     VersionNotFound { perk: PerkSlug, version: i32 },
     #[error("a perk of this name is there already: add a version to it")]
     Exists,
-    #[error("this version is {}", .0.outlook())]
-    NotADraft(VersionStatus),
-    #[error("this version is {}", .0.outlook())]
-    WrongStatus(VersionStatus),
+    #[error(transparent)]
+    NotADraft(WrongStatus),
+    #[error(transparent)]
+    WrongStatus(WrongStatus),
+    /// There is no schedule to take back; `other` is the version that one stands for, where it is another.
+    #[error("{}", unscheduled(.status, *.other))]
+    NotScheduled { status: WrongStatus, other: Option<i32> },
     #[error("this version decides within a moment, and a replica might not hear in time: roll back once it does")]
     TooLate,
     #[error("it was changed meanwhile: look at it as it is now, then decide again")]

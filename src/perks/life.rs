@@ -12,6 +12,7 @@ use super::draft::{self, Draft, name_of};
 use super::error::PerkError;
 use super::four_eyes;
 use super::perk::{PerkStatus, RuleVersion, VersionStatus};
+use super::required_status::{require, require_draft, wrong_status};
 use super::store::EPOCH;
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::followed::bump_epoch;
@@ -154,7 +155,7 @@ impl Change<'_> {
         status: VersionStatus,
         draft: Draft,
     ) -> Result<Vec<FieldError>, PerkError> {
-        require_draft(status)?;
+        require_draft(perk, row, status, "edited")?;
         let warnings = draft::check(self.conn, self.merchant, perk, &draft.rule, self.now)?;
         draft.rule.canonical().clone_into(&mut row.rule);
         draft.rule.hash().clone_into(&mut row.rule_hash);
@@ -169,7 +170,7 @@ impl Change<'_> {
 
     /// Deletes a draft. Its number is not given again.
     pub(super) fn delete(&mut self, perk: &PerkRow, row: &VersionRow, status: VersionStatus) -> Result<(), PerkError> {
-        require_draft(status)?;
+        require_draft(perk, row, status, "deleted")?;
         store::delete_version(self.conn, self.merchant, &perk.id, row.version)?;
         self.tell("rule.deleted", perk, &version_of(perk, row));
         Ok(())
@@ -183,7 +184,7 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        require_draft(status)?;
+        require_draft(perk, row, status, "submitted")?;
         row.submitted_by = Some(name_of(self.actor));
         row.submitted_at = Some(self.now.as_microsecond());
         self.step(perk, row, VersionStatus::InReview, "rule.submitted", note)
@@ -197,7 +198,7 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        require(status, &[VersionStatus::InReview])?;
+        require(&[VersionStatus::InReview], perk, row, status, "approved")?;
         if self.actor.key.is_none() {
             return Err(PerkError::NoPerson);
         }
@@ -224,7 +225,8 @@ impl Change<'_> {
         kind: &'static str,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        require(status, &[VersionStatus::InReview, VersionStatus::Approved])?;
+        let step = if kind == "rule.rejected" { "rejected" } else { "withdrawn" };
+        require(&[VersionStatus::InReview, VersionStatus::Approved], perk, row, status, step)?;
         (row.submitted_by, row.submitted_at, row.approved_by, row.approved_at) = (None, None, None, None);
         self.step(perk, row, VersionStatus::Draft, kind, note)
     }
@@ -237,7 +239,7 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<Vec<FieldError>, PerkError> {
-        let warnings = self.require_publishable(perk, row, status, self.now)?;
+        let warnings = self.require_publishable(perk, row, status, "published", self.now)?;
         (row.scheduled_by, row.scheduled_at) = (None, None);
         row.step_note = note;
         self.publish(perk, row, self.now)?;
@@ -254,7 +256,7 @@ impl Change<'_> {
         note: Option<String>,
     ) -> Result<Vec<FieldError>, PerkError> {
         if status == VersionStatus::Scheduled {
-            return Err(PerkError::WrongStatus(status));
+            return Err(PerkError::WrongStatus(wrong_status(perk, row, status, "scheduled")));
         }
         let rule = rule_of(perk, row)?;
         let at = instant::read(at, rule.time_zone(), self.now).map_err(|error| PerkError::Field(Box::new(error)))?;
@@ -262,7 +264,7 @@ impl Change<'_> {
             let detail = "this is too soon for every replica to hear of it: publish it at once, or leave two seconds";
             return Err(PerkError::Field(Box::new(FieldError::at("/at", "too_soon", detail))));
         }
-        let warnings = self.require_publishable(perk, row, status, at)?;
+        let warnings = self.require_publishable(perk, row, status, "scheduled", at)?;
         if let Some(other) = store::find_scheduled(self.conn, self.merchant, &perk.id)? {
             return Err(PerkError::AlreadyScheduled(other.version));
         }
@@ -284,7 +286,11 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<(), PerkError> {
-        require(status, &[VersionStatus::Scheduled])?;
+        if status != VersionStatus::Scheduled {
+            let other = store::find_scheduled(self.conn, self.merchant, &perk.id)?.map(|other| other.version);
+            let status = wrong_status(perk, row, status, "unscheduled");
+            return Err(PerkError::NotScheduled { status, other });
+        }
         let soonest = self.now.as_microsecond().saturating_add(TOO_LATE_MICROS);
         if row.scheduled_at.is_some_and(|at| at < soonest) {
             return Err(PerkError::TooLate);
@@ -323,19 +329,24 @@ impl Change<'_> {
         perk: &PerkRow,
         row: &VersionRow,
         status: VersionStatus,
+        step: &'static str,
         from: Timestamp,
     ) -> Result<Vec<FieldError>, PerkError> {
         match status {
-            VersionStatus::Published | VersionStatus::Retired => return Err(PerkError::NotADraft(status)),
+            VersionStatus::Published | VersionStatus::Retired => {
+                return Err(PerkError::NotADraft(wrong_status(perk, row, status, step)));
+            }
             VersionStatus::InReview => {
                 four_eyes::require_approval(self.conn, self.merchant, row)?;
-                return Err(PerkError::WrongStatus(status));
+                return Err(PerkError::WrongStatus(wrong_status(perk, row, status, step)));
             }
             VersionStatus::Draft | VersionStatus::Approved | VersionStatus::Scheduled => {}
         }
         four_eyes::require_approval(self.conn, self.merchant, row)?;
         let rule = rule_of(perk, row)?;
-        draft::check(self.conn, self.merchant, perk, &rule, from)
+        let mut warnings = draft::check(self.conn, self.merchant, perk, &rule, from)?;
+        warnings.extend(draft::paused(perk));
+        Ok(warnings)
     }
 }
 
@@ -349,14 +360,6 @@ pub(super) fn version_of<'a>(perk: &'a PerkRow, row: &'a VersionRow) -> VersionC
         to: None,
         version: row.version,
     }
-}
-
-fn require_draft(status: VersionStatus) -> Result<(), PerkError> {
-    if status == VersionStatus::Draft { Ok(()) } else { Err(PerkError::NotADraft(status)) }
-}
-
-pub(super) fn require(status: VersionStatus, wanted: &[VersionStatus]) -> Result<(), PerkError> {
-    if wanted.contains(&status) { Ok(()) } else { Err(PerkError::WrongStatus(status)) }
 }
 
 /// The rule of a stored version. What was taken once may be refused by now.

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::error::PerkError;
 use super::{observed_attributes, store};
 use crate::database::AnyConnection;
-use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantId;
 use crate::rules::lint::LintContext;
 use crate::rules::rule::Rule;
@@ -40,8 +39,5 @@ fn source_of(conn: &mut AnyConnection, merchant: &MerchantId, rule: &Rule) -> Re
         return Ok(Some(built_in));
     }
     let source = store::find_source(conn, merchant, &policy.source)?;
-    source.map(Some).ok_or_else(|| {
-        let detail = format!("there is no score source `{}`: make it first, with its scale", policy.source);
-        PerkError::Rule(vec![FieldError::at("/score/source", "unknown_source", detail)])
-    })
+    source.map(Some).ok_or_else(|| PerkError::Rule(vec![rule.unknown_source(policy)]))
 }

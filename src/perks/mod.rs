@@ -20,6 +20,7 @@ mod lint_inputs;
 pub mod observed_attributes;
 pub mod perk;
 pub mod purpose;
+mod required_status;
 mod rollback;
 pub mod schema;
 mod status;

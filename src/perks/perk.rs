@@ -56,16 +56,16 @@ impl VersionStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// A version of this status in a sentence, with what can be done with it next.
+    /// A version of this status, in a sentence.
     #[must_use]
-    pub const fn outlook(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
-            Self::Draft => "a draft: submit it, or publish it",
-            Self::InReview => "in review: approve it, or withdraw it",
-            Self::Approved => "approved: publish it, schedule it, or withdraw it",
-            Self::Scheduled => "scheduled: unschedule it, or publish it at once",
-            Self::Published => "published, and decides already: add a version to change the rule",
-            Self::Retired => "retired, as another decides by now: add a version, or roll back to this one",
+            Self::Draft => "a draft",
+            Self::InReview => "in review",
+            Self::Approved => "approved",
+            Self::Scheduled => "scheduled",
+            Self::Published => "published, and decides already",
+            Self::Retired => "retired, as another decides by now",
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::draft::Draft;
 use super::error::PerkError;
-use super::life::{Change, Expected, require, rule_of, version_of};
+use super::life::{Change, Expected, rule_of, version_of};
 use super::perk::Made;
 use super::perk::VersionStatus;
+use super::required_status::require;
 use super::store::{self, PerkRow};
 use crate::foundation::field_error::FieldError;
 use crate::ledger::events::perks::VersionChanged;
@@ -14,7 +15,7 @@ impl Change<'_> {
     /// overtakes; with four eyes, one that waits for approval.
     pub(super) fn roll_back(&mut self, perk: &mut PerkRow, to: i32, note: Option<String>) -> Result<Made, PerkError> {
         let (row, status) = self.version(perk, to, &Expected::Anything)?;
-        require(status, &[VersionStatus::Retired])?;
+        require(&[VersionStatus::Retired], perk, &row, status, "rolled back to")?;
         let of_rule = |error| match error {
             PerkError::Rule(errors) => PerkError::CantReturn(errors),
             other => other,

@@ -30,6 +30,8 @@ pub struct Rule {
     rollout: Rollout,
     otherwise: Otherwise,
     looks_at_score: bool,
+    /// The pointer to the name of the score's source in the document that was read.
+    source_pointer: &'static str,
     context: BTreeSet<String>,
     canonical: String,
     hash: String,
@@ -139,7 +141,10 @@ impl Rule {
             let detail = "a condition looks at the score: say which one, as in {\"source\":\"klout\"}";
             errors.add(&below(node.pointer(), "score"), "missing", detail);
         }
-        Some(Self::compile(Parts {
+        // The short form names the source where the whole policy would stand.
+        let is_short = at_least.is_some() && matches!(node.json().member("score"), Some(Json::Text(_)));
+        let source_pointer = if is_short { "/score" } else { "/score/source" };
+        let rule = Self::compile(Parts {
             zone: zone?,
             valid: valid?,
             score: score?,
@@ -150,7 +155,8 @@ impl Rule {
             token: token?,
             rollout: rollout?,
             otherwise: otherwise?,
-        }))
+        });
+        Some(Self { source_pointer, ..rule })
     }
 
     fn compile(mut parts: Parts) -> Self {
@@ -183,6 +189,7 @@ impl Rule {
             rollout,
             otherwise,
             looks_at_score,
+            source_pointer: "/score/source",
             context,
             canonical,
             hash,
@@ -218,6 +225,13 @@ impl Rule {
     #[must_use]
     pub fn score(&self) -> Option<&ScorePolicy> {
         self.score.as_ref()
+    }
+
+    /// The error about the score's source, at its place in the document that was read, when there is no such source.
+    #[must_use]
+    pub fn unknown_source(&self, policy: &ScorePolicy) -> FieldError {
+        let detail = format!("there is no score source `{}`: make it first, with its scale", policy.source);
+        FieldError::at(self.source_pointer, "unknown_source", detail)
     }
 
     /// When it is open.

@@ -40,6 +40,22 @@ pub enum ScoreError {
     Ledger(Arc<LedgerError>),
 }
 
+impl ScoreError {
+    /// The field of a request that it is about, by its pointer, and the error's code; none where it is about no field.
+    #[must_use]
+    pub const fn field(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Score(ScoreFault::OffScale { .. }) => ("/value", "off_scale"),
+            Self::Score(ScoreFault::InFuture) => ("/observed_at", "in_future"),
+            Self::Score(ScoreFault::Unobserved) => ("/observed_at", "too_old"),
+            Self::Source(SourceFault::EmptyScale) => ("/max", "empty_scale"),
+            Self::Source(SourceFault::Reserved) | Self::SourceExists(_) | Self::Database(_) | Self::Ledger(_) => {
+                return None;
+            }
+        })
+    }
+}
+
 impl From<DatabaseError> for ScoreError {
     fn from(error: DatabaseError) -> Self {
         Self::Database(Arc::new(error))

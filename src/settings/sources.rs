@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Origin, SettingError};
 use super::table::{self, OTHER_VARIABLES, PREFIX, Setting, TABLE};
+use crate::foundation::nearest::nearest;
 use crate::foundation::unicode::text_without_bom;
 
 /// Everything settings are read from. Tests fill it by hand; nothing else touches the process.
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
                 }),
                 (None, _) => {
                     let names = TABLE.into_iter().map(|setting| setting.name);
-                    let nearest = table::nearest(&key, names).map(str::to_owned);
+                    let nearest = nearest(&key, names).map(str::to_owned);
                     self.errors.push(SettingError::Unknown { name: key, origin, nearest });
                 }
             }
@@ -177,7 +178,7 @@ impl<'a> Reader<'a> {
             if variables.iter().any(|known| known == name || known == bare) {
                 continue;
             }
-            let nearest = table::nearest(name, variables.iter().map(String::as_str)).map(str::to_owned);
+            let nearest = nearest(name, variables.iter().map(String::as_str)).map(str::to_owned);
             let origin = Origin::Variable("the environment".to_owned());
             self.errors.push(SettingError::Unknown { name: name.clone(), origin, nearest });
         }

@@ -288,20 +288,10 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     TABLE.into_iter().find(|setting| setting.name == name)
 }
 
-/// The one of `known` that `name` was most likely meant to be: at most two letters apart, or one
-/// in four of a longer name.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.len() / 4).max(2);
-    known
-        .map(|other| (strsim::levenshtein(name, other), other))
-        .filter(|(apart, _)| *apart <= allowed)
-        .min()
-        .map(|(_, other)| other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foundation::nearest::nearest;
 
     #[test]
     fn a_misspelt_name_finds_the_one_that_was_meant() {

@@ -22,6 +22,7 @@ pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
 use super::problem::{Kind, Problem};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::push_pointer;
+use crate::foundation::nearest::nearest;
 use crate::foundation::unicode::without_bom;
 use crate::gateway::Gateway;
 
@@ -384,7 +385,14 @@ impl SerdeError {
             text if text.starts_with("invalid type") => ("wrong_type", None),
             _ => ("invalid_value", None),
         };
-        Self { code, field, detail: message.to_owned() }
+        let mut detail = message.to_owned();
+        let mut names = message.split('`').skip(1).step_by(2);
+        if code == "unknown_field"
+            && let Some(meant) = names.next().and_then(|name| nearest(name, names))
+        {
+            detail = format!("{detail}: did you mean `{meant}`?");
+        }
+        Self { code, field, detail }
     }
 }
 
@@ -451,6 +459,15 @@ mod tests {
         assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x","when":1,"a/b":2}]}"#), at("/tiers/0/a~1b", "unknown_field"));
         assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x"}]}"#), at("/tiers/0/when", "missing_field"));
         assert_eq!(spot("[]"), at("", "wrong_type"));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named_with_the_one_that_was_meant() {
+        let detail = |text: &str| parse::<Ask>(text.as_bytes()).unwrap_err().errors.remove(0).detail;
+        let misspelt = detail(r#"{"perk":"a","contxt":{}}"#);
+        assert!(misspelt.starts_with("Unknown field `contxt`, expected one of "), "{misspelt}");
+        assert!(misspelt.ends_with(": did you mean `context`?"), "{misspelt}");
+        assert!(!detail(r#"{"perk":"a","extra":1}"#).contains("did you mean"));
     }
 
     #[test]

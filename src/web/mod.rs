@@ -3,7 +3,7 @@
 //! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
 //! - `address`, `cors`, `auth`, `rate_limit`, `dry_runs`: who asks, from where, and how often
 //! - `extract`, `params`, `form`, `stream`, `preconditions`: what a request brings
-//! - `problem`: every refusal; `fixed_document`: answers that don't change
+//! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
 //! - `state`: what the workers share
 
 pub(crate) mod address;
@@ -12,6 +12,7 @@ pub(crate) mod connections;
 pub(crate) mod cors;
 pub(crate) mod deadline;
 pub(crate) mod dry_runs;
+pub mod error_kinds;
 pub mod extract;
 pub(crate) mod fixed_document;
 pub(crate) mod form;

@@ -102,8 +102,7 @@ pub(super) fn find_start(
         }
     };
     let at = i64::try_from(size).ok().filter(|size| (1..=log.size).contains(size)).ok_or_else(|| {
-        let size_now = log.size;
-        refused(format!("the log has {size_now} events: give a checkpoint of 1 to so many"))
+        refused(format!("the log has the size {}: give a checkpoint of a size from 1 up to that", log.size))
     })?;
     if let Some((root, _)) = said
         && root != proof::frontier_at(conn, &log.id, size)?.root()

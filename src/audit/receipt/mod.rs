@@ -86,7 +86,8 @@ struct Heads<'a> {
 impl Heads<'_> {
     /// Takes another one.
     fn open(&mut self, note: &str) -> Result<Checkpoint, String> {
-        let signed = origin::open(note, self.trusted).map_err(|e| format!("its checkpoint proves nothing: {e}"))?;
+        let signed = origin::open(note, self.trusted)
+            .map_err(|error| format!("its checkpoint proves nothing: {}", origin::reason(error, note, self.trusted)))?;
         if signed.origin != self.origin {
             return Err(format!("its checkpoint is of `{}`, and the receipt's of `{}`", signed.origin, self.origin));
         }
@@ -120,18 +121,19 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
     let signed = match origin::open(&fields.checkpoint, trusted) {
         Ok(signed) => signed,
         Err(error) => {
-            out.add("signature", Status::Fails, format!("the receipt's checkpoint proves nothing: {error}"));
+            let why = origin::reason(error, &fields.checkpoint, trusted);
+            out.add("signature", Status::Fails, format!("the receipt's checkpoint proves nothing: {why}"));
             return out;
         }
     };
     let own = signed.size;
     document.hold(receipt.prefix, &["checkpoint"]);
-    out.add("signature", Status::Holds, format!("a trusted key signed the first {own} events of `{}`", signed.origin));
+    out.add("signature", Status::Holds, format!("a trusted key signed `{}` up to size {own}", signed.origin));
     out.judge(
         "index",
         match fields.index {
-            index if index < own => Ok(format!("the receipt's event is one of them, at index {index}")),
-            index => Err(format!("the receipt's index {index} is not one of them")),
+            index if index < own => Ok(format!("the receipt's event is in that, at index {index}")),
+            index => Err(format!("the receipt's index {index} is not in that")),
         },
     );
     let roots = BTreeMap::from([(own, signed.root)]);
@@ -220,7 +222,7 @@ fn say_what_links(own: u64, mut reached: Vec<u64>, links: &[(u64, u64)], out: &m
         let (from, to) = (own.min(size), own.max(size));
         if !is_linked(from, to, links) {
             let detail = format!(
-                "that {to} events begin with the same {from}: give the answer of `/v1/audit/consistency?from={from}&to={to}` with --proof"
+                "that the log of size {to} continues the one of size {from}: give the answer of `/v1/audit/consistency?from={from}&to={to}` with --proof"
             );
             out.add("consistency", Status::NotShown, detail);
         }
@@ -263,7 +265,7 @@ fn included(receipt: &Fields, proof: &Inclusion, heads: &mut Heads<'_>) -> Resul
     }
     let path: Vec<Hash> = proof.path.iter().map(|hash| hash.0).collect();
     if verify_inclusion(&receipt.leaf_hash.0, receipt.index, proof.size, &path, root) {
-        Ok(format!("the event stands at index {} of {} signed events", receipt.index, proof.size))
+        Ok(format!("the event stands at index {} of the log signed at size {}", receipt.index, proof.size))
     } else {
         Err(format!("the path does not lead from the receipt's leaf to the signed root at size {}", proof.size))
     }
@@ -300,9 +302,11 @@ fn consistent(proof: &Consistency, heads: &mut Heads<'_>) -> Result<String, Stri
     let (old, new) = (heads.root(from)?, heads.root(to)?);
     let path: Vec<Hash> = proof.path.iter().map(|hash| hash.0).collect();
     if verify_consistency(from, old, to, new, &path) {
-        Ok(format!("the {to} signed events begin with the {from} signed before"))
+        Ok(format!("the log signed at size {to} continues the one signed at size {from}"))
     } else {
-        Err(format!("the {to} signed events do not begin with the {from} signed before: the history was rewritten"))
+        Err(format!(
+            "the log signed at size {to} does not continue the one signed at size {from}: the history was rewritten"
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::asked::ReportKind;
 use super::columns::ADMITTED;
 use super::sheet::{ReportSheet, Row};
+use crate::foundation::count::{counted, counted_as};
 
 /// The most groups that a chart shows; a longer one can't be read.
 const MOST_BARS: usize = 60;
@@ -68,10 +69,11 @@ impl ReportSheet {
             ("Period", format!("{from} up to {}", self.local(self.to))),
             ("Time zone", self.time_zone.clone()),
             ("Perk", self.perk_name.clone().unwrap_or_else(|| "all".to_owned())),
-            ("Counted", format!("{}, of a log of {} events", self.local(self.as_of), self.log_size)),
+            ("Counted", format!("{}, of a log of {}", self.local(self.as_of), counted(self.log_size, "event"))),
         ];
         if self.pruned > 0 {
-            facts.push(("Unknown", format!("{} events of the period have lost their bodies", self.pruned)));
+            let (one, many) = ("event of the period has lost its body", "events of the period have lost their bodies");
+            facts.push(("Unknown", counted_as(self.pruned, one, many)));
         }
         out.push_str("<dl>");
         for (name, what) in facts {

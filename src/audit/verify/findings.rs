@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::ledger::origin::KEYS_AGAIN;
+
 /// The most findings that are listed; they are all counted.
 pub const MAX_LISTED: usize = 100;
 
@@ -137,6 +139,9 @@ wrongs! {
     // Checkpoints and heads.
     CheckpointSignature { size: i64, reason: String } = "checkpoint_signature",
         "the checkpoint at size {size} proves nothing: {reason}";
+    /// Nothing of the log is held to a signature.
+    LogKeyMissing { origin: String } = "log_key_missing",
+        "no trusted key is of the log `{origin}`, so its signatures prove nothing; {KEYS_AGAIN}";
     CheckpointForeign { size: i64, origin: String } = "checkpoint_foreign",
         "the checkpoint at size {size} is one of `{origin}`";
     CheckpointSize { size: i64, signed: u64 } = "checkpoint_mismatch",
@@ -156,9 +161,9 @@ wrongs! {
     AnchorSignature { anchor: String, reason: String } = "anchor_signature", "the anchor {anchor} proves nothing: {reason}";
     AnchorLog { anchor: String, origin: String } = "anchor_log_missing", "the anchor {anchor} is of `{origin}`, which is not here";
     HistoryCut { anchor: String, size: u64, found: u64 } = "history_cut",
-        "the anchor {anchor} proves {size} events, only {found} are here: the tail was cut";
+        "the anchor {anchor} proves the log up to size {size}, and it ends at {found}: the tail was cut";
     HistoryRewritten { anchor: String, size: u64 } = "history_rewritten",
-        "the first {size} events are not those that the anchor {anchor} proves: the history was rewritten";
+        "the log up to size {size} is not the one that the anchor {anchor} proves: the history was rewritten";
     AnchorLeaf { anchor: String } = "anchor_leaf_mismatch", "the event here is not the one of the receipt {anchor}";
     AnchorBefore { anchor: String, size: u64, from: u64 } = "anchor_not_covered",
         "the anchor {anchor} is of size {size}, before the first event here at {from}: give the export that begins earlier too";
@@ -167,7 +172,7 @@ wrongs! {
     RecordOrder { expected: i64 } = "record_out_of_order",
         "index {expected} should stand here: the line was moved or doubled";
     CheckpointPlace { size: u64, leaves: u64 } = "checkpoint_misplaced",
-        "the checkpoint of size {size} stands behind {leaves} leaves";
+        "the checkpoint of size {size} stands where the log has the size {leaves}";
     CheckpointAgain { size: u64 } = "checkpoint_repeated", "the checkpoint of size {size} stood here before: it was doubled";
     ExportCut = "export_cut", "the export does not end in its `end` record: it was cut off";
     ExportLonger = "export_continues", "something follows the `end` record: it was added";
@@ -176,7 +181,7 @@ wrongs! {
     ExportGap { expected: u64, found: u64 } = "export_gap",
         "the export begins at index {found} and does not continue the one before it, which ends at {expected}";
     ExportFork { size: u64 } = "export_fork",
-        "the export does not continue the one before it: they differ in their first {size} events";
+        "the export does not continue the one before it: they differ below index {size}";
     // What the events say.
     Incoherent { reason: &'static str } = "event_incoherent", "the event contradicts itself: {reason}";
     Overrun { limit: String, used: u64, max: u64 } = "limit_overrun", "the limit {limit} admitted {used} of {max}";
@@ -212,7 +217,7 @@ wrongs! {
         "{subject} is said to be known only since after this event about them: their record would lack it";
     SubjectKept { subject: String } = "subject_kept", "{subject} was erased, and what names them is still there";
     BodiesMissing { missing: u64, recorded: u64 } = "body_missing",
-        "the bodies of {missing} events are missing, and the log tells of {recorded} that were pruned";
+        "bodies of events are missing: {missing} of them, where the log tells of {recorded} that were pruned";
     BodyKept = "body_missing", "the event's body is missing, and no pruning takes those of its kind";
     BodyMissing = "body_missing", "the event's body is missing, and the log tells of no pruning that came so far";
     Referral { check: String, part: &'static str } = "referral_mismatch",

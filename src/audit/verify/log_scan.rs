@@ -57,6 +57,8 @@ pub(crate) struct LogScanner<'a> {
     /// The largest size up to which all is as it was signed.
     proven: u64,
     is_rewritten: bool,
+    /// True once it was reported that no trusted key is of this log.
+    is_without_key: bool,
     last: Option<Stored>,
     /// The sizes of checkpoints whose signature was recorded as wrong though it could have been passed over.
     forged: BTreeSet<i64>,
@@ -93,6 +95,7 @@ impl<'a> LogScanner<'a> {
             whole: Vec::new(),
             proven: number(from),
             is_rewritten: false,
+            is_without_key: false,
             last: None,
             forged: BTreeSet::new(),
             signed_size: 0,
@@ -245,7 +248,12 @@ impl<'a> LogScanner<'a> {
             }
             Err(wrong) => {
                 stored.is_settled = true;
-                findings.add(stored.place.clone(), wrong);
+                // It is so of every checkpoint, and once is enough.
+                let is_repeated = self.is_without_key && matches!(wrong, Wrong::LogKeyMissing { .. });
+                self.is_without_key |= matches!(wrong, Wrong::LogKeyMissing { .. });
+                if !is_repeated {
+                    findings.add(stored.place.clone(), wrong);
+                }
             }
         }
         self.last = Some(stored);
@@ -260,6 +268,9 @@ impl<'a> LogScanner<'a> {
         let foreign = || origin::open(&stored.note, &self.trust.keys).map_err(|_| NoteError::UnknownKey);
         let opened = if opened == Err(NoteError::UnknownKey) { foreign() } else { opened };
         match opened {
+            Err(NoteError::UnknownKey) if keys.is_empty() => {
+                Err(Wrong::LogKeyMissing { origin: self.log.origin.clone() })
+            }
             Err(error) => Err(Wrong::CheckpointSignature { size, reason: error.to_string() }),
             Ok(signed) if signed.origin != self.log.origin => {
                 Err(Wrong::CheckpointForeign { size, origin: signed.origin })

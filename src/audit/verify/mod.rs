@@ -160,7 +160,10 @@ impl Verification {
         self.report.checked.anchors += 1;
         let label = anchor.label.clone();
         let wrong = match origin::open(&anchor.note, &self.trust.keys) {
-            Err(error) => Wrong::AnchorSignature { anchor: label, reason: error.to_string() },
+            Err(error) => {
+                let reason = origin::reason(error, &anchor.note, &self.trust.keys);
+                Wrong::AnchorSignature { anchor: label, reason }
+            }
             Ok(signed) => match self.logs.all.iter().find(|log| log.identity.origin == signed.origin) {
                 None => Wrong::AnchorLog { anchor: label, origin: signed.origin },
                 Some(log) => {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::audit::AuditError;
 use crate::audit::anchoring::{self, AnchorFile, AnchorLine};
 use crate::cli::error::CliError;
-use crate::cli::output::{write_block, write_line, write_part};
+use crate::cli::output::{counted, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::database::Database;
 use crate::foundation::ids::MerchantSlug;
@@ -56,7 +56,7 @@ struct Appended {
 impl fmt::Display for Appended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { appended, logs } = self;
-        write_part!(f, "appended {appended} of {logs} checkpoints; the others were there already")
+        write_part!(f, "appended {appended} of {}; the others were there already", counted(*logs, "checkpoint"))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::audit::export::record::{Form, PeriodAsked, Record};
 use crate::audit::export::{Export, Since, Wanted, skip_bom};
 use crate::cli::error::CliError;
 use crate::cli::once::{ACTOR, MerchantFlag, Needs, merchant};
-use crate::cli::output::{Output, write_line, write_part};
+use crate::cli::output::{Output, counted, counted_as, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::foundation::subject::hex;
 use crate::ledger::entry::LogOwner;
@@ -67,10 +67,14 @@ struct Exported {
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { log, file, events, leaves, checkpoints, size, .. } = self;
-        write_line!(f, "{events} events of the log {log}, {leaves} bare leaves and {checkpoints} checkpoints: {file}")?;
+        let events = counted(*events, "event");
+        let leaves = counted_as(*leaves, "bare leaf", "bare leaves");
+        let checkpoints = counted(*checkpoints, "checkpoint");
+        write_line!(f, "{events} of the log {log}, {leaves} and {checkpoints}: {file}")?;
         write_part!(
             f,
-            "It ends at {size} events; `--since {file}` goes on from there, `perkgate audit verify {file}` verifies it."
+            "It ends at {}; `--since {file}` goes on from there, `perkgate audit verify {file}` verifies it.",
+            counted(*size, "event")
         )
     }
 }

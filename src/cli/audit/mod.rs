@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::log_keys::LogKeys;
-use super::output::{Output, counted, write_line};
+use super::output::{Output, counted, counted_as, write_line};
 use super::{Completion, Invocation};
 use crate::audit::verify::findings::MAX_LISTED;
 use crate::audit::{self, Anchor, AuditError, Checked, ExportFile, Finding, Head, Progress, Report, Request};
@@ -156,12 +156,14 @@ impl Display for Verdict {
             )?;
         }
         if erased > 0 {
-            write_line!(f, "{erased} people were erased: their events stand, and are nobody's")?;
+            let erased = counted_as(erased, "person was", "people were");
+            write_line!(f, "{erased} erased: their events stand, and are nobody's")?;
         }
         if unheld > 0 {
             write_line!(
                 f,
-                "{unheld} rows are of events that are pruned: what they say of who did it, and when, was held to nothing"
+                "{} of events that are pruned: what they say of who did it, and when, was held to nothing",
+                counted_as(unheld, "row is", "rows are")
             )?;
         }
         if unaccounted > 0 {
@@ -176,11 +178,7 @@ impl Display for Verdict {
         } else if self.ok {
             write_line!(f, "all is well")?;
         } else {
-            write_line!(
-                f,
-                "{} wrong:",
-                if self.total == 1 { "1 thing is".to_owned() } else { format!("{} things are", self.total) }
-            )?;
+            write_line!(f, "{} wrong:", counted_as(self.total, "thing is", "things are"))?;
         }
         for finding in &self.findings {
             write_line!(f, "  {finding}")?;

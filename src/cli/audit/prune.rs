@@ -13,7 +13,7 @@ use crate::access::Merchant;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, Needs, all_pages};
 use crate::cli::output::confirmation::Confirmation;
-use crate::cli::output::{write_line, write_part};
+use crate::cli::output::{counted, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::foundation::ids::MerchantSlug;
 use crate::gateway::Gateway;
@@ -110,14 +110,16 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for PrunedView { merchant, count, kept, obstacles, .. } in &self.logs {
             let verb = if self.dry_run || self.refused { "would go" } else { "went" };
-            write_part!(f, "{merchant}: the bodies of {count} events from before {} {verb}", self.before)?;
-            match kept {
+            let events = counted(*count, "event");
+            write_part!(f, "{merchant}: the bodies of {events} from before {} {verb}", self.before)?;
+            match *kept {
                 0 => write_line!(f)?,
-                kept => write_line!(f, "; {kept} stay, because limits go on counting them")?,
+                1 => write_line!(f, "; 1 is kept, because limits go on counting it")?,
+                kept => write_line!(f, "; {kept} are kept, because limits go on counting them")?,
             }
             for ObstacleView { code, count, until, detail } in obstacles {
                 let until = until.map_or_else(String::new, |until| format!(", until {until}"));
-                write_line!(f, "  in the way: {count} {detail}{until} ({code})")?;
+                write_line!(f, "  in the way: {detail}: {count}{until} ({code})")?;
             }
         }
         if self.refused {
@@ -153,7 +155,8 @@ async fn prune(args: &Args, gateway: &Gateway, invocation: &Invocation) -> Resul
     let many: u64 = plans.iter().map(|(_, plan)| plan.count).sum();
     if !refused && !dry_run && many > 0 {
         bar.finish_and_clear();
-        confirmation.ask(&format!("take the bodies of {many} events from before {before} for good"))?;
+        let events = counted(many, "event");
+        confirmation.ask(&format!("take the bodies of {events} from before {before} for good"))?;
     }
     let mut logs = Vec::with_capacity(plans.len());
     for (merchant, plan) in plans {

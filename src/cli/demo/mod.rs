@@ -133,7 +133,8 @@ impl fmt::Display for Show {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let stage = Stage::set(args, invocation)?;
     let runtime = super::runtime()?;
-    let show = runtime.block_on(async {
+    let mut is_shown = false;
+    let played = runtime.block_on(async {
         let running = start(&stage, invocation).await?;
         let gateway = running.gateway.clone();
         let url = format!("http://{}", running.address);
@@ -145,6 +146,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         let held = match result {
             Ok(show) => {
                 invocation.output.show(&show)?;
+                is_shown = true;
                 show.held
             }
             Err(error) => {
@@ -159,12 +161,13 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         stop.cancel();
         serving.await.map_err(|error| CliError::Output(std::io::Error::other(error)))??;
         Ok::<_, CliError>(held)
-    })?;
-    if let Some(dir) = stage.dir.filter(|_| args.once && args.dir.is_none()) {
-        // Nothing of a show that is over is worth keeping, least of all its master key.
-        std::fs::remove_dir_all(dir)?;
-    }
-    Ok(if show { Completion::Succeeded } else { Completion::Failed })
+    });
+    // Nothing of a show that is over, or that never began, is worth keeping, least of all its master key.
+    let own = stage.dir.filter(|_| args.dir.is_none() && (args.once || !is_shown));
+    let removed = own.map_or(Ok(()), std::fs::remove_dir_all);
+    let held = played?;
+    removed?;
+    Ok(if held { Completion::Succeeded } else { Completion::Failed })
 }
 
 /// On the usual port, or on a free one when that is taken and nobody asked for it.

@@ -1,17 +1,18 @@
 //! The errors that can keep a command from being done, and what to try.
 
 pub(crate) mod remedy;
+mod reports;
 pub(crate) mod sources;
 
 use std::path::PathBuf;
 
-use super::output::error_report::ErrorReport;
+use super::output::{counted, counted_as};
 use crate::access::AccessError;
 use crate::audit::AuditError;
 use crate::audit::anchoring::AnchorFileError;
 use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
-use crate::database::{DatabaseError, Mismatch};
+use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
@@ -31,13 +32,13 @@ use crate::settings::SettingError;
 use crate::settings::master_key::MasterKeySourceError;
 use crate::telemetry::metrics::MetricsError;
 use crate::tokens::JwksError;
-use remedy::{of_database, of_ledger, of_score};
+use remedy::{of_database, of_ledger, of_score, of_status, of_unapproved};
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// Everything that is wrong with the settings.
-    #[error("{} wrong", if .0.len() == 1 { "a setting is".to_owned() } else { format!("{} settings are", .0.len()) })]
+    #[error("{} wrong", counted_as(.0.len(), "setting is", "settings are"))]
     Settings(Vec<SettingError>),
     #[error(transparent)]
     MasterKey(#[from] MasterKeySourceError),
@@ -127,10 +128,11 @@ pub enum CliError {
     NoVersion(PerkSlug),
     /// Any approval that it has is of no use: it was its author's own.
     #[error(
-        "this merchant asks for four eyes, and nobody but its author has approved version {version}; it is {}",
-        status.as_str()
+        "this merchant asks for four eyes, and nobody but its author has approved version {version} of `{perk}`; it is \
+         {}",
+        status.description()
     )]
-    Unapproved { version: i32, status: VersionStatus },
+    Unapproved { perk: PerkSlug, version: i32, status: VersionStatus },
     #[error("{} is where `{perk}` would go, and is about `{of}`", path.display())]
     AnothersFile { path: PathBuf, perk: PerkSlug, of: PerkSlug },
     #[error("the merchant has no source `{0}`")]
@@ -162,7 +164,7 @@ pub enum CliError {
     #[error("{} is no place for a perk file", .0.display())]
     NotYamlName(PathBuf),
     /// Several things that are wrong, each as it would be reported alone.
-    #[error("{} things are wrong", .0.len())]
+    #[error("{} wrong", counted_as(.0.len(), "thing is", "things are"))]
     Several(Vec<CliError>),
     /// Something is wrong with what this file says, which is one of several.
     #[error("{}: {source}", path.display())]
@@ -185,7 +187,7 @@ pub enum CliError {
     NoMark,
     #[error("the feed's name doesn't say how it is written")]
     UnknownFormat,
-    #[error("the import stopped, with {accepted} scores accepted before: {source}")]
+    #[error("the import stopped, with {} accepted before: {source}", counted(*.accepted, "score"))]
     ImportStopped { accepted: u64, source: ScoreError },
     #[error("no token key of this gateway goes by the name `{kid}`")]
     UnknownTokenKey { kid: String, published: Vec<String> },
@@ -199,42 +201,6 @@ impl CliError {
     /// Nothing of this kind is the merchant's.
     pub(super) fn absent(kind: &'static str, id: &str) -> Self {
         Self::Absent { kind, id: id.to_owned() }
-    }
-
-    /// The reports to write: one, or one for each thing that is wrong.
-    #[must_use]
-    pub fn reports(&self) -> Vec<ErrorReport> {
-        let below = |root: &'static str| move |error: &FieldError| ErrorReport::of_field(&error.clone().below(root));
-        match self {
-            Self::Settings(all) => all
-                .iter()
-                .map(|each| ErrorReport {
-                    detail: each.to_string(),
-                    remedy: Some(each.remedy()),
-                    ..ErrorReport::default()
-                })
-                .collect(),
-            Self::Context(errors) => errors.iter().map(|error| ErrorReport::of_json_flag("--context", error)).collect(),
-            Self::Faulty(errors) => errors.iter().map(ErrorReport::of_field).collect(),
-            Self::Several(errors) => errors.iter().flat_map(Self::reports).collect(),
-            Self::NoAnswer(error) => error.reports(),
-            Self::InFile { path, source } => source.reports().into_iter().map(|report| report.in_file(path)).collect(),
-            Self::NothingApplied { source, .. } => {
-                let mut reports = source.reports();
-                let detail = self.to_string();
-                reports.push(ErrorReport { detail, remedy: self.remedy(), ..ErrorReport::default() });
-                reports
-            }
-            // These paths begin at the rule; the person looks at the whole file.
-            Self::Perk(PerkError::Rule(errors) | PerkError::CantReturn(errors)) => {
-                errors.iter().map(below("/rule")).collect()
-            }
-            Self::Access(AccessError::Unfit(errors)) => errors.iter().map(ErrorReport::of_flag).collect(),
-            other => {
-                let code = other.database().and_then(DatabaseError::mismatch).map(Mismatch::code);
-                vec![ErrorReport { detail: other.to_string(), remedy: other.remedy(), code, ..ErrorReport::default() }]
-            }
-        }
     }
 
     /// 1 when something was refused or failed, 2 when the command line was not enough to go by.
@@ -307,17 +273,11 @@ impl CliError {
             Self::Absent { .. } => "`perkgate referral list` and `perkgate contest list` show them",
             Self::Unconfirmed(_) => "--yes, if it is meant",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
-            Self::UnknownVersion { .. } => "`perkgate perk show` without --version shows the one that decides",
+            Self::UnknownVersion { perk, .. } => {
+                return Some(format!("`perkgate perk history {perk}` lists its versions"));
+            }
             Self::NoVersion(_) => "`perkgate perk apply` with a file makes one",
-            Self::Unapproved { status: VersionStatus::Scheduled, .. } => {
-                "`perkgate perk unschedule` takes the schedule back, then submit the version for approval"
-            }
-            Self::Unapproved { status: VersionStatus::InReview, .. } => {
-                "it waits for that: an admin key of someone other than its author approves it over HTTP"
-            }
-            Self::Unapproved { .. } => {
-                "withdraw it, then submit it again: `perkgate perk withdraw`, then `perkgate perk submit`"
-            }
+            Self::Unapproved { perk, version, status } => return Some(of_unapproved(perk, *version, *status)),
             Self::AnothersFile { .. } => "give that file another name, or move it away",
             Self::UnknownSource(_) => {
                 "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
@@ -346,9 +306,8 @@ impl CliError {
             Self::NothingApplied { .. } | Self::TooManyPerks(_) => "mend it, or give fewer: all are applied, or none",
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
-            Self::Perk(PerkError::ApprovalRequired) => {
-                "`perkgate perk submit`, then an admin key of someone other than its author approves it over HTTP"
-            }
+            Self::Perk(PerkError::NotADraft(it) | PerkError::WrongStatus(it)) => return Some(of_status(it)),
+            Self::Perk(PerkError::NoPerson) => "POST /v1/contests/CHECK/uphold, with an admin key",
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
             Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {
                 return of_ledger(error);

@@ -1,9 +1,50 @@
 //! Remedies to try when a room below could not do its part.
 
 use crate::database::DatabaseError;
+use crate::foundation::ids::PerkSlug;
 use crate::ledger::LedgerError;
+use crate::perks::error::WrongStatus;
+use crate::perks::perk::VersionStatus;
 use crate::scores::score::SourceFault;
 use crate::scores::{ScoreError, Source};
+
+/// The way on with a version whose status doesn't allow what was asked.
+pub(crate) fn of_status(WrongStatus { perk, version, status, .. }: &WrongStatus) -> String {
+    match status {
+        VersionStatus::Draft => format!("`perkgate perk submit {perk}`, or `perkgate perk publish {perk}`"),
+        VersionStatus::InReview => format!(
+            "an admin key approves it, with POST /v1/perks/{perk}/versions/{version}/approve; `perkgate perk withdraw \
+             {perk}` takes it back"
+        ),
+        VersionStatus::Approved => format!(
+            "`perkgate perk publish {perk}`, `perkgate perk schedule {perk} --at TIME`, or `perkgate perk withdraw {perk}`"
+        ),
+        VersionStatus::Scheduled => {
+            format!("`perkgate perk unschedule {perk}`, or `perkgate perk publish {perk}` to let it decide at once")
+        }
+        VersionStatus::Published => "`perkgate perk apply` with another rule adds a version".to_owned(),
+        VersionStatus::Retired => {
+            format!("`perkgate perk rollback {perk} --to {version}`, or `perkgate perk apply` with another rule")
+        }
+    }
+}
+
+/// The way on with a version that someone other than its author must approve.
+pub(crate) fn of_unapproved(perk: &PerkSlug, version: i32, status: VersionStatus) -> String {
+    let approves = format!(
+        "an admin key of someone other than its author approves it, with POST /v1/perks/{perk}/versions/{version}/approve"
+    );
+    match status {
+        VersionStatus::Draft => format!("`perkgate perk submit {perk}`, then {approves}"),
+        VersionStatus::InReview => format!("it waits for that: {approves}"),
+        VersionStatus::Scheduled => {
+            format!("`perkgate perk unschedule {perk}` takes the schedule back, then submit the version for approval")
+        }
+        VersionStatus::Approved | VersionStatus::Published | VersionStatus::Retired => format!(
+            "withdraw it, then submit it again: `perkgate perk withdraw {perk}`, then `perkgate perk submit {perk}`"
+        ),
+    }
+}
 
 pub(crate) fn of_score(error: &ScoreError) -> Option<String> {
     match error {

@@ -8,6 +8,7 @@ pub(crate) mod confirmation;
 pub(crate) mod error_report;
 pub(crate) mod limits_left;
 pub(crate) mod progress;
+mod usage_error;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::error::CliError;
+pub(super) use crate::foundation::count::{counted, counted_as};
 use crate::foundation::escape;
 use crate::telemetry::logs;
 use error_report::ErrorReport;
@@ -79,14 +81,12 @@ impl Output {
     }
 
     /// A command line that can't be understood. What it says of `arguments` repeats them.
-    pub(super) fn refuse_usage(self, usage: &clap::Error, arguments: &[OsString]) {
-        let mut text = without_keys(&usage.render().to_string());
+    pub(super) fn refuse_usage(self, usage: &clap::Error, arguments: &[OsString], command: &clap::Command) {
         if self.json {
-            let detail = text.trim_start_matches("error: ").trim().to_owned();
-            let remedy = Some("perkgate --help".to_owned());
-            self.report(vec![ErrorReport { detail, remedy, ..ErrorReport::default() }]);
+            self.report(vec![usage_error::report_of(usage, arguments, command)]);
             return;
         }
+        let mut text = without_keys(&usage.render().to_string());
         // What is repeated of such an argument is no longer what it was: clap takes escape sequences out of it. So
         // the line ends of the whole are escaped with it.
         let is_hostile = |argument: &OsString| matches!(escape::line(&argument.to_string_lossy()), Cow::Owned(_));
@@ -198,14 +198,6 @@ pub(super) fn write_text(f: &mut fmt::Formatter<'_>, template: &str, text: &str)
     // Values with line ends are rare and hostile: then those of the template are escaped with them.
     let has_own_only = line_ends(text) == line_ends(template);
     f.write_str(&if has_own_only { escape::document(text) } else { escape::line(text) })
-}
-
-/// So many of something: `1 log`, `2 logs`.
-pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
-    match count.try_into().unwrap_or(u64::MAX) {
-        1 => format!("1 {thing}"),
-        many => format!("{many} {thing}s"),
-    }
 }
 
 /// Rows under headings, for a `Display`. Nothing is cut to the terminal's width: what is printed

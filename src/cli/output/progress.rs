@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Output;
+use super::{Output, counted};
 use crate::cli::error::CliError;
 use crate::database::DatabaseError;
 use crate::eligibility::runs::Run;
@@ -30,7 +30,7 @@ impl Reading {
         self.lines += bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
         self.bar.inc(bytes.len() as u64);
         if !self.bar.is_hidden() {
-            self.bar.set_message(format!("{} lines", self.lines));
+            self.bar.set_message(counted(self.lines, "line"));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::effects::Effects;
 use super::file::PerkFile;
 use super::life;
 use crate::cli::document::Document;
@@ -27,6 +28,8 @@ pub(super) struct Applied {
     status: VersionStatus,
     rule_hash: String,
     pub outcome: Outcome,
+    #[serde(flatten)]
+    effects: Effects,
     /// Pointers into the perk file.
     warnings: Vec<FieldError>,
     /// True if the merchant asks for them; only asked where the version is in review.
@@ -58,7 +61,8 @@ pub(super) async fn apply(
     let four_eyes = applied.iter().any(is_in_review) && gateway.catalog.four_eyes(merchant).await?.required;
     let each = applied.into_iter().zip(published).map(|(it, publish)| {
         let waits = publish && is_in_review(&it);
-        let apply::Applied { perk, version, outcome, warnings } = it;
+        let apply::Applied { perk, version, outcome, beside, warnings } = it;
+        let is_rule_new = matches!(outcome, Outcome::New | Outcome::Changed | Outcome::Published);
         let of_file = |warning: FieldError| warning.below("/rule");
         Applied {
             perk: perk.slug,
@@ -67,6 +71,7 @@ pub(super) async fn apply(
             status: version.status,
             rule_hash: version.rule_hash,
             outcome,
+            effects: Effects::of(&beside, version.status, is_rule_new),
             warnings: warnings.into_iter().map(of_file).collect(),
             four_eyes,
             waits,
@@ -86,7 +91,7 @@ fn refused(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
     let source = match (source, document) {
         // These paths begin at the rule; the person looks at the whole file.
         (PerkError::Rule(errors), Some(document)) => CliError::Faulty(document.located("/rule", errors)),
-        (source, _) => life::unapproved(source, latest.as_deref()),
+        (source, _) => life::unapproved(source, &perk, latest.as_deref()),
     };
     let Some(document) = document.filter(|_| documents.len() > 1) else { return source };
     let source = CliError::InFile { path: document.path.clone(), source: Box::new(source) };
@@ -95,7 +100,7 @@ fn refused(error: ApplyError, documents: &[(PerkSlug, &Document)]) -> CliError {
 
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, version, status, rule_hash, outcome, warnings, four_eyes, .. } = self;
+        let Self { perk, version, status, rule_hash, outcome, effects, warnings, four_eyes, .. } = self;
         match (outcome, status) {
             (_, VersionStatus::InReview) if *four_eyes => write_line!(
                 f,
@@ -119,11 +124,15 @@ impl fmt::Display for Applied {
             )?,
             (_, VersionStatus::Draft) => write_line!(
                 f,
-                "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish"
+                "Drafted version {version} of `{perk}`; it decides nothing until it is applied with --publish, or published \
+                 with `perkgate perk publish {perk}`"
             )?,
             _ => write_line!(f, "Published version {version} of `{perk}`")?,
         }
         write_line!(f, "  {rule_hash}")?;
+        if *outcome != Outcome::New {
+            fmt::Display::fmt(effects, f)?;
+        }
         warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.path, it.detail))
     }
 }

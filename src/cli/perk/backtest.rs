@@ -8,7 +8,7 @@ use super::simulate::{RuleArgs, instant, known, named, warned};
 use crate::cli::error::CliError;
 use crate::cli::once::{self, Needs};
 use crate::cli::output::progress::work_off;
-use crate::cli::output::{table, write_block, write_line, write_part};
+use crate::cli::output::{counted, counted_as, table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::eligibility::backtest::{Backtest, Shift};
 use crate::eligibility::backtester::PastTrial;
@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
 impl fmt::Display for Backtest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, from, to, checks, replayed, .. } = self;
-        write_line!(f, "{perk}, {} on {checks} checks from {from} to {to}, {replayed} replayed", named(self.version))?;
+        let (rule, checks) = (named(self.version), counted(*checks, "check"));
+        write_line!(f, "{perk}, {rule} on {checks} from {from} to {to}, {replayed} replayed")?;
         let samples = &self.samples;
         for (count, what, ids) in [
             (self.newly_admitted, "newly admitted", &samples.newly_admitted),
@@ -69,8 +70,9 @@ impl fmt::Display for Backtest {
         }
         let again = &self.reproduction;
         if again.checks > 0 {
-            write_part!(f, "\n{} checks were decided by this rule: ", again.checks)?;
-            write_line!(f, "{} come out otherwise{}", again.mismatches, first(&again.mismatched))?;
+            write_part!(f, "\n{} decided by this rule: ", counted_as(again.checks, "check was", "checks were"))?;
+            let otherwise = counted_as(again.mismatches, "comes out otherwise", "come out otherwise");
+            write_line!(f, "{otherwise}{}", first(&again.mismatched))?;
         }
         warned(f, &self.warnings)
     }

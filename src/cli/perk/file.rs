@@ -11,6 +11,7 @@ use crate::foundation::ids::{self, PerkSlug};
 use crate::foundation::json::Json;
 use crate::perks::catalog::MAX_NAME;
 use crate::perks::purpose::Purpose;
+use crate::rules::rule::Rule;
 
 /// The largest file that is read: far beyond any rule.
 const MAX_BYTES: u64 = 1 << 20;
@@ -36,7 +37,11 @@ impl PerkFile {
         let document = Document::open(path, MAX_BYTES)?;
         match Self::parse(document.json()) {
             Ok(file) => Ok((document, file)),
-            Err(errors) => Err(CliError::Faulty(document.located("", errors))),
+            Err(errors) => {
+                let mut errors = document.located("", errors);
+                errors.extend(document.located("/rule", rule_errors(document.json())));
+                Err(CliError::Faulty(errors))
+            }
         }
     }
 
@@ -65,10 +70,16 @@ impl PerkFile {
     }
 }
 
+/// The errors of the rule of a file that has others: all of them are reported at once.
+fn rule_errors(file: &Json) -> Vec<FieldError> {
+    // The audience is none of the file's errors.
+    file.member("rule").and_then(|rule| Rule::parse(rule, "perk").err()).unwrap_or_default()
+}
+
 fn slug(node: &Node, errors: &mut FieldErrors) -> Option<PerkSlug> {
     match node.text(errors)?.parse() {
         Ok(slug) => Some(slug),
-        Err(error) => node.refuse(errors, "bad_form", ids::NameError::to_string(&error)),
+        Err(error) => node.refuse(errors, "invalid_value", ids::NameError::to_string(&error)),
     }
 }
 
@@ -85,7 +96,7 @@ fn label(node: &Node, max: usize, errors: &mut FieldErrors) -> Option<String> {
     };
     match ids::label(text, max) {
         Ok(label) => Some(label),
-        Err(error) => node.refuse(errors, "bad_form", error.to_string()),
+        Err(error) => node.refuse(errors, "invalid_value", error.to_string()),
     }
 }
 
@@ -112,7 +123,7 @@ mod tests {
         };
         assert_eq!(
             pointers(r#"{"perk":"SFO","rule":{},"publish":"yes","limit":1}"#),
-            ["/limit unknown_field", "/perk bad_form", "/name missing", "/publish wrong_type"]
+            ["/limit unknown_field", "/perk invalid_value", "/name missing", "/publish wrong_type"]
         );
         assert_eq!(pointers(r#"{"perk":"a","name":"A","rule":{},"purpose":"housing"}"#), ["/purpose purpose_refused"]);
         assert_eq!(pointers(r#"{"perk":"a","name":"A","rule":{},"purpose":"fun"}"#), ["/purpose unknown_purpose"]);

@@ -17,7 +17,7 @@ use crate::eligibility::shown::version::VersionShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::error::PerkError;
+use crate::perks::error::{PerkError, WrongStatus};
 use crate::perks::life::Expected;
 use crate::perks::perk::Made;
 use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
@@ -37,14 +37,14 @@ pub(crate) struct OfPerk {
 pub(crate) struct OfVersion {
     #[command(flatten)]
     of: OfPerk,
-    /// Which version; the newest unless given.
+    /// Which version; unless given the newest, or to unschedule the one that is scheduled.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     version: Option<i32>,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Life {
-    /// Submit a draft for approval: an admin key approves it over HTTP.
+    /// Submit a draft for approval: an admin key approves it, with POST /v1/perks/PERK/versions/N/approve.
     Submit(OfVersion),
     /// Take a version in review or approved back: it is a draft again.
     Withdraw(OfVersion),
@@ -204,7 +204,8 @@ pub(crate) fn run(life: Life, invocation: &Invocation) -> Result<Completion, Cli
             on(&merchant, invocation, async |gateway, merchant| {
                 let found = gateway.catalog.find_version(merchant, &perk, version).await?;
                 if found.status != VersionStatus::Draft {
-                    return Err(PerkError::NotADraft(found.status).into());
+                    let (perk, status) = (perk.to_string(), found.status);
+                    return Err(PerkError::NotADraft(WrongStatus { perk, version, step: "deleted", status }).into());
                 }
                 confirmation.ask(&format!("delete the draft {version} of `{perk}` for good"))?;
                 gateway.catalog.delete_version(merchant, ACTOR, &perk, version, Expected::Anything).await?;
@@ -238,22 +239,32 @@ fn step(of: OfVersion, step: VersionStep, invocation: &Invocation) -> Result<Com
     let done = on(&merchant, invocation, async |gateway, merchant| {
         let number = match version {
             Some(number) => number,
-            None => match gateway.catalog.latest_version(merchant, &perk).await? {
-                Some(latest) => latest.version,
-                None => return Err(CliError::NoVersion(perk.clone())),
-            },
+            None => meant(gateway, merchant, &perk, &step).await?,
         };
         let taken = Taken { step, note, expected: Expected::Anything };
         match gateway.catalog.step(merchant, ACTOR, &perk, number, taken).await {
             Err(error @ PerkError::ApprovalRequired) => {
                 let version = gateway.catalog.find_version(merchant, &perk, number).await?;
-                Err(unapproved(error, Some(&version)))
+                Err(unapproved(error, &perk, Some(&version)))
             }
             done => Stepped::of(gateway, merchant, done?).await,
         }
     })?;
     invocation.output.show(&done)?;
     Ok(Completion::Succeeded)
+}
+
+/// The version that is meant where none is named: the one that is scheduled, to take its schedule back; otherwise the
+/// newest.
+async fn meant(gateway: &Gateway, merchant: &MerchantId, slug: &PerkSlug, step: &Step) -> Result<i32, CliError> {
+    if *step == Step::Unschedule {
+        let perk = gateway.catalog.find_perk(merchant, slug).await?;
+        if let Some(scheduled) = gateway.catalog.list_schedules(merchant).await?.remove(&perk.id) {
+            return Ok(scheduled.version);
+        }
+    }
+    let latest = gateway.catalog.latest_version(merchant, slug).await?;
+    Ok(latest.ok_or_else(|| CliError::NoVersion(slug.clone()))?.version)
 }
 
 fn stand(
@@ -286,10 +297,10 @@ fn on<T>(
 }
 
 /// Why `version` can't be published: what is to be done depends on how far it has come.
-pub(crate) fn unapproved(error: PerkError, version: Option<&RuleVersion>) -> CliError {
+pub(crate) fn unapproved(error: PerkError, perk: &PerkSlug, version: Option<&RuleVersion>) -> CliError {
     match (error, version) {
-        (PerkError::ApprovalRequired, Some(RuleVersion { version, status, .. })) if *status != VersionStatus::Draft => {
-            CliError::Unapproved { version: *version, status: *status }
+        (PerkError::ApprovalRequired, Some(RuleVersion { version, status, .. })) => {
+            CliError::Unapproved { perk: perk.clone(), version: *version, status: *status }
         }
         (other, _) => other.into(),
     }

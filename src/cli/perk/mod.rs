@@ -4,6 +4,7 @@ mod apply;
 pub(crate) mod backtest;
 mod diff;
 mod directory;
+mod effects;
 pub(crate) mod file;
 mod files;
 pub(crate) mod life;
@@ -176,7 +177,7 @@ impl fmt::Display for Listed {
             let why = it.status_note.clone().filter(|_| it.is_halted()).unwrap_or_default();
             [it.perk.to_string(), it.name.clone(), status, published, scheduled, latest, why]
         });
-        f.write_str(&table(["perk", "name", "status", "published", "scheduled", "latest", "why"], rows))
+        f.write_str(&table(["perk", "name", "status", "published", "scheduled", "latest", "note"], rows))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::effects::Effects;
 use super::file::PerkFile;
 use super::files::Sheet;
 use crate::cli::error::CliError;
@@ -15,6 +16,7 @@ use crate::gateway::Gateway;
 use crate::perks::apply::{ApplyStep, Outcome};
 use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, PerkStatus, VersionStatus};
+use crate::perks::purpose::Purpose;
 use crate::rules::diff::{Change, diff};
 use crate::rules::rule::Rule;
 
@@ -31,12 +33,14 @@ pub(super) struct Planned {
     pub publish: bool,
     /// True if someone must approve it first.
     pub waits: bool,
+    #[serde(flatten)]
+    effects: Effects,
     /// Nothing can be done with it any more.
     #[serde(skip)]
     is_retired: bool,
     pub changes: Vec<Change>,
     /// The changes to the name and the purpose.
-    pub renamed: Vec<String>,
+    renamed: Vec<String>,
     /// Pointers into the perk file.
     pub warnings: Vec<FieldError>,
 }
@@ -58,9 +62,13 @@ impl Planned {
             Some(perk) => gateway.catalog.latest_version(merchant, &perk.slug).await?,
             None => None,
         };
-        let renamed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
+        let changed = perk.as_ref().map(|perk| renamed(perk, file)).unwrap_or_default();
+        let (mut beside, renamed): (Vec<&'static str>, Vec<String>) = changed.into_iter().unzip();
         let outcome = match ApplyStep::of(latest.as_ref(), rule.hash(), file.publish) {
-            _ if perk.is_none() => Outcome::New,
+            _ if perk.is_none() => {
+                beside = vec!["name", "purpose"];
+                Outcome::New
+            }
             step => Outcome::of(step, !renamed.is_empty()),
         };
         let status = latest.as_ref().map(|latest| latest.status);
@@ -68,6 +76,14 @@ impl Planned {
             Outcome::New | Outcome::Changed => true,
             Outcome::Published => status == Some(VersionStatus::Draft),
             Outcome::Renamed | Outcome::Unchanged => false,
+        };
+        let waits = four_eyes && file.publish && is_unseen;
+        let is_rule_new = matches!(outcome, Outcome::New | Outcome::Changed | Outcome::Published);
+        let then = match status {
+            _ if is_rule_new && waits => VersionStatus::InReview,
+            _ if is_rule_new && file.publish => VersionStatus::Published,
+            Some(status) if !is_rule_new => status,
+            _ => VersionStatus::Draft,
         };
         let before = latest.as_ref().and_then(|latest| Json::parse(&latest.rule).ok());
         let before = before.and_then(|json| Rule::stored(&json, file.perk.as_str()).ok());
@@ -78,7 +94,8 @@ impl Planned {
             version: latest.as_ref().map(|latest| latest.version),
             status,
             publish: file.publish,
-            waits: four_eyes && file.publish && is_unseen,
+            waits,
+            effects: Effects::of(&beside, then, is_rule_new),
             is_retired: perk.is_some_and(|perk| perk.status == PerkStatus::Retired),
             changes: before.map(|before| diff(&before, rule)).unwrap_or_default(),
             renamed,
@@ -119,16 +136,18 @@ impl Planned {
     }
 }
 
-fn renamed(perk: &Perk, file: &PerkFile) -> Vec<String> {
-    let name = (perk.name != file.name).then(|| format!("Name: {} → {}", perk.name, file.name));
+/// The parts that change beside the rule, each with its sentence.
+fn renamed(perk: &Perk, file: &PerkFile) -> Vec<(&'static str, String)> {
+    let name = (perk.name != file.name).then(|| ("name", format!("Name: {} → {}", perk.name, file.name)));
     let purpose = file.purpose.filter(|purpose| *purpose != perk.purpose);
-    let purpose = purpose.map(|purpose| format!("Purpose: {} → {}", perk.purpose.as_str(), purpose.as_str()));
-    name.into_iter().chain(purpose).collect()
+    let of_purpose = |purpose: Purpose| format!("Purpose: {} → {}", perk.purpose.as_str(), purpose.as_str());
+    name.into_iter().chain(purpose.map(|purpose| ("purpose", of_purpose(purpose)))).collect()
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { perk, file, outcome, version, status, publish, waits, changes, renamed, warnings, .. } = self;
+        let (at_once, of_rule) = (self.effects.prefix(false), self.effects.prefix(true));
         let version = version.unwrap_or_default();
         let verb = match (publish, waits) {
             (_, true) => "would go into review",
@@ -147,8 +166,8 @@ impl fmt::Display for Planned {
             Outcome::Unchanged => write_part!(f, "unchanged  {perk}: version {version}, {status}")?,
         }
         write_line!(f, " ({file})")?;
-        renamed.iter().try_for_each(|sentence| write_line!(f, "  {sentence}"))?;
-        changes.iter().try_for_each(|change| write_line!(f, "  {}", change.sentence))?;
+        renamed.iter().try_for_each(|sentence| write_line!(f, "  {at_once}{sentence}"))?;
+        changes.iter().try_for_each(|change| write_line!(f, "  {of_rule}{}", change.sentence))?;
         warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.path, it.detail))
     }
 }

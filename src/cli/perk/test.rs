@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::files::{self, Kind, Sheet};
 use crate::cli::document::Document;
 use crate::cli::error::CliError;
-use crate::cli::output::{write_line, write_part};
+use crate::cli::output::{counted, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
@@ -183,10 +183,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for FileReport { file, perk_file, passed, failures } in &self.files {
             let of = perk_file.as_ref().map(|path| format!(" of {path}")).unwrap_or_default();
-            let cases = match passed + failures.len() {
-                1 => "1 case".to_owned(),
-                many => format!("{many} cases"),
-            };
+            let cases = counted(passed + failures.len(), "case");
             write_line!(f, "{file}: {cases}{of}")?;
             failures.iter().try_for_each(|failure| failure.fmt(f))?;
         }

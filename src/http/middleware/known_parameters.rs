@@ -15,6 +15,7 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 use super::allowed_methods::AllowedMethods;
 use super::path_pattern::PathPattern;
 use crate::foundation::field_error::FieldError;
+use crate::foundation::nearest::nearest;
 use crate::web::params::members;
 use crate::web::problem::Problem;
 
@@ -76,8 +77,10 @@ impl KnownOperation {
 
     fn refuse(&self, name: &str) -> FieldError {
         let known = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let meant = nearest(name, self.names.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
         let takes = match (known.is_empty(), &self.method) {
-            (false, _) => format!("it takes {known}"),
+            (false, _) => format!("it takes {known}{meant}"),
             (true, &Method::GET | &Method::DELETE) => "it takes none".to_owned(),
             (true, _) => "it takes none: what it is to do stands in the body".to_owned(),
         };

@@ -78,7 +78,7 @@ pub enum ProofError {
     #[error("there is no such event")]
     NotFound,
     /// The size of the tree that is led to is out of range.
-    #[error("the log has {size} events: ask for a size from 1 up to that, or leave it out for the newest")]
+    #[error("the log has the size {size}: ask for a size from 1 up to that, or leave it out for the newest")]
     TooLarge { size: u64 },
     #[error("the event stands at index {index}: ask for a size above that, or leave it out for the newest")]
     TooSmall { index: u64 },

@@ -42,7 +42,7 @@ impl SignedHead {
     fn missing(&self) -> DatabaseError {
         let Self { log, size, .. } = self;
         DatabaseError::Mismatch(Mismatch::RolledBack(format!(
-            "the head of {log} at {size} events, which was signed here, is not in it"
+            "the head of {log} at size {size}, which was signed here, is not in it"
         )))
     }
 

@@ -114,9 +114,9 @@ async fn a_log_is_called_after_the_gateway_and_the_merchant_for_good() {
         assert!(is_good(&new, &keys));
         assert_eq!(
             (codes(&export(&world, "cathay", cathays)), codes(&export(&world, "qantas", cathays))),
-            (vec![], vec!["checkpoint_signature"])
+            (vec![], vec!["log_key_missing"])
         );
-        assert_eq!(codes(&verify(&world, cathays, &[])), ["checkpoint_signature"]);
+        assert_eq!(codes(&verify(&world, cathays, &[])), ["log_key_missing"]);
         // Not even when it is put on the other log's note.
         let note = new.receipt.clone().unwrap().checkpoint;
         let key = world.gateway.keyring.log_key();
@@ -188,6 +188,6 @@ async fn logs_of_the_build_before_keep_their_names() {
             assert_eq!(export(&world, name, &line).findings.listed(), []);
         }
         assert!(!is_good(&answer, &[world.log_key("qantas")]));
-        assert_eq!(codes(&export(&world, "cathay", &[world.log_key("qantas")])), ["checkpoint_signature"]);
+        assert_eq!(codes(&export(&world, "cathay", &[world.log_key("qantas")])), ["log_key_missing"]);
     }
 }

@@ -110,7 +110,7 @@ async fn a_tail_cut_with_its_checkpoint_is_found_by_whoever_holds_a_receipt() {
         assert_eq!(
             found.to_string(),
             format!(
-                "log cathay, index {size}: the anchor receipt.json proves {} events, only {size} are here: the tail was cut (history_cut)",
+                "log cathay, index {size}: the anchor receipt.json proves the log up to size {}, and it ends at {size}: the tail was cut (history_cut)",
                 size + 1
             )
         );

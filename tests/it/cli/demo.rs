@@ -108,10 +108,11 @@ fn the_environment_of_a_production_leads_it_nowhere_and_its_port_counts() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut command = terminal.command("demo --once");
-    command.env("PERKGATE_LISTEN", &address);
+    command.env("PERKGATE_LISTEN", &address).env("TMPDIR", terminal.path());
     let refused = command.output().unwrap();
     assert_eq!(refused.status.code(), Some(1), "a port that was asked for is not exchanged for another");
     assert!(String::from_utf8_lossy(&refused.stderr).contains(&address));
+    assert_eq!(terminal.files(), ["perkgate.db", "perkgate.key"], "nothing is left of a show that never began");
 }
 
 #[test]

@@ -34,6 +34,14 @@ fn with_json_a_complaint_is_one_object_on_stderr() {
     let usage = perkgate(directory.path(), &["frobnicate", "--json"]);
     assert_eq!(usage.status.code(), Some(2));
     assert!(json_of(&usage.stderr)["errors"][0]["detail"].as_str().unwrap().contains("frobnicate"));
+    let usage = perkgate(directory.path(), &["perk", "history", "--json"]);
+    assert_eq!(
+        json_of(&usage.stderr),
+        json!({"errors": [{
+            "detail": "the following required arguments were not provided: <PERK>",
+            "try": "perkgate perk history --help"
+        }]})
+    );
     assert_eq!(perkgate(directory.path(), &["--help"]).status.code(), Some(0));
 }
 

@@ -29,7 +29,7 @@ async fn a_key_works_until_it_is_revoked() {
     terminal.ask("merchant create cathay --name 'Cathay Pacific'");
     let made = terminal
         .ask("key create --merchant cathay --role kiosk --label 'SFO A12' --location SFO-A --kiosk A12 --expires 90d");
-    assert_eq!(made["role"], "kiosk");
+    assert_eq!((&made["role"], &made["created_by"]), (&"kiosk".into(), &"cli".into()));
     assert_eq!((&made["location"], &made["kiosk"], &made["audience"]), (&"SFO-A".into(), &"A12".into(), &Value::Null));
     let (id, secret) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
     let day = |member: &str| made[member].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second() / 86_400;

@@ -112,7 +112,10 @@ fn one_faulty_file_keeps_all_from_being_applied() {
         assert_eq!(terminal.ask("perk list --merchant cathay")["perks"], json!([]));
     };
     terminal.write("perks/spa.yaml", "perk: spa\nname: Spa\nrule:\n  tiers:\n    - id: a\n      whem: 1\nextra: 1\n");
-    nothing(&["perks/spa.yaml:7:1: /extra: there is no such field"]);
+    nothing(&[
+        "perks/spa.yaml:7:1: /extra: there is no field `extra` here; it has perk, name,",
+        "perks/spa.yaml:6:7: /rule/tiers/0/whem: there is no",
+    ]);
     terminal.write("perks/spa.yaml", "perk: spa\nname: Spa\nrule:\n  tiers:\n    - id: a\n      whem: 1\n");
     terminal.write("perks/bar.yaml", "perk: bar\nname: &n Bar\nrule: *n\n");
     nothing(&[
@@ -125,7 +128,7 @@ fn one_faulty_file_keeps_all_from_being_applied() {
     // What only the gateway can know: the source, and what the linter finds.
     terminal.write("perks/bar.yaml", "perk: bar\nname: Bar\nrule:\n  at_least: 400\n  score: klout\n");
     terminal.write("perks/spa.yaml", "perk: spa\nname: Spa\nrule: {at_least: 40, score: kred}\n");
-    nothing(&["perks/bar.yaml:4:3: /rule/at_least: no score", "perks/spa.yaml:3:22: /rule/score/source: there is no"]);
+    nothing(&["perks/bar.yaml:4:3: /rule/at_least: no score", "perks/spa.yaml:3:22: /rule/score: there is no"]);
     terminal.write("perks/bar.yaml", &LOUNGE_YAML.replace("40", "41"));
     terminal.write("perks/spa.yaml", SPA);
     nothing(&["perks/lounge.yaml:2:1: /perk: perks/bar.yaml is about the perk `sfo-lounge` too"]);
@@ -268,6 +271,21 @@ fn another_name_or_purpose_is_a_difference_that_makes_no_version() {
         (vec![("sfo-lounge", &json!(1))], &json!("Lounge"))
     );
     assert_eq!(terminal.ask("perk diff -f perks --merchant cathay")["differs"], false);
+
+    // With another rule it holds all the same, before that rule decides.
+    terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("name: SFO lounge", "name: Salon").replace("40", "50"));
+    let told = text(&terminal.run("perk diff -f perks --merchant cathay"));
+    assert!(told.contains("\n  at once: Name: Lounge → Salon\n  once published: "), "{told}");
+    let plan = terminal.ask("perk apply -f perks --merchant cathay --dry-run");
+    let effects =
+        |answer: &Value| (answer["perks"][0]["at_once"].clone(), answer["perks"][0]["rule_waits_for"].clone());
+    assert_eq!(effects(&plan), (json!(["name"]), json!("publishing")));
+    let plan = terminal.ask("perk apply -f perks --merchant cathay --publish --dry-run");
+    assert_eq!(effects(&plan), (json!(["name", "rule"]), Value::Null));
+    let told = terminal.read("perk apply -f perks/lounge.yaml --merchant cathay");
+    assert!(told.contains("or published with `perkgate perk publish sfo-lounge`\n"), "{told}");
+    assert!(told.ends_with("\n  the new name holds at once; only the rule waits\n"), "{told}");
+    assert_eq!(terminal.ask("perk show sfo-lounge --merchant cathay")["name"], "Salon");
     terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("rule:", "purpose: housing\nrule:"));
     let told = terminal.refused("perk apply -f perks --merchant cathay", 1);
     assert!(told[0].starts_with("error: perks/lounge.yaml:4:1: /purpose: a perk can't be for `housing`"), "{told:?}");

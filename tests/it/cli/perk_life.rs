@@ -31,22 +31,43 @@ fn a_version_is_submitted_published_and_gone_back_from() {
         let perk = |line: &str| terminal.ask(&format!("perk {line} --merchant cathay"));
         terminal.ask("perk apply -f strict.json --merchant cathay");
         assert_eq!(standing(&perk("submit sfo-lounge --note Look")), (2, "in_review"));
-        for step in ["publish", "submit"] {
+        for (step, past) in [("publish", "published"), ("submit", "submitted")] {
             assert_eq!(
                 terminal.refused(&format!("perk {step} sfo-lounge --merchant cathay"), 1),
-                ["error: this version is in review: approve it, or withdraw it"]
+                [
+                    format!("error: version 2 of `sfo-lounge` can't be {past}: it is in review"),
+                    "  try: an admin key approves it, with POST /v1/perks/sfo-lounge/versions/2/approve; `perkgate perk \
+                     withdraw sfo-lounge` takes it back"
+                        .to_owned()
+                ]
             );
         }
         assert_eq!(standing(&perk("withdraw sfo-lounge --version 2")), (2, "draft"));
         let published = perk("publish sfo-lounge --note Busy");
         assert_eq!(standing(&published), (2, "published"));
         assert!(published["published_at"].is_string());
-        for step in ["publish", "submit", "withdraw"] {
+        for (step, past, code) in [
+            ("publish", "published", "not_a_draft"),
+            ("submit", "submitted", "not_a_draft"),
+            ("withdraw", "withdrawn", "wrong_status"),
+        ] {
+            let refused = terminal.run(&format!("perk {step} sfo-lounge --merchant cathay --json"));
+            let told: Value = serde_json::from_slice(&refused.stderr).unwrap();
             assert_eq!(
-                terminal.refused(&format!("perk {step} sfo-lounge --merchant cathay"), 1),
-                ["error: this version is published, and decides already: add a version to change the rule"]
+                told["errors"][0],
+                json!({
+                    "detail": format!(
+                        "version 2 of `sfo-lounge` can't be {past}: it is published, and decides already"
+                    ),
+                    "code": code,
+                    "try": "`perkgate perk apply` with another rule adds a version"
+                })
             );
         }
+        assert_eq!(
+            terminal.refused("perk unschedule sfo-lounge --merchant cathay", 1),
+            ["error: nothing is scheduled for `sfo-lounge`: version 2 is published, and decides already"]
+        );
         assert_eq!(standing(&perk("rollback sfo-lounge --to 1 --note 'Too strict'")), (3, "published"));
         let history = perk("history sfo-lounge");
         let of = |nth: usize, member: &str| history["versions"][nth][member].clone();
@@ -82,6 +103,11 @@ fn a_version_is_scheduled_and_taken_back() {
     assert_eq!(waits(&terminal.ask("perk show sfo-lounge")), waiting);
     let refused = terminal.refused("perk schedule sfo-lounge --version 1 --at 2012-05-08T09:00 --merchant cathay", 1);
     assert!(refused[0].contains("has passed"), "{refused:?}");
+    // Of several, the one that is scheduled is meant.
+    terminal.write("stricter.json", &LOUNGE.replace("40", "70"));
+    terminal.ask("perk apply -f stricter.json --merchant cathay");
+    let refused = terminal.refused("perk unschedule sfo-lounge --version 3 --merchant cathay", 1);
+    assert_eq!(refused, ["error: version 3 is a draft; the version of `sfo-lounge` that is scheduled is 2"]);
     assert_eq!(standing(&perk("unschedule sfo-lounge")), (2, "draft"));
     assert_eq!(waits(&terminal.ask("perk list")["perks"][0]), (Value::Null, Value::Null));
 }
@@ -91,6 +117,12 @@ fn a_perk_is_paused_resumed_and_retired() {
     let terminal = Terminal::new();
     cathay(&terminal);
     for (word, status) in [("pause", "paused"), ("resume", "published"), ("retire --yes", "retired")] {
+        if status == "retired" {
+            terminal.ask("perk pause sfo-lounge --merchant cathay");
+            terminal.ask("perk apply -f strict.json --merchant cathay");
+            let told = terminal.read("perk publish sfo-lounge --merchant cathay");
+            assert!(told.contains("is published") && told.contains("the perk is paused: it grants nothing"), "{told}");
+        }
         let stood = terminal.ask(&format!("perk {word} sfo-lounge --merchant cathay --note Why"));
         assert_eq!(stood, json!({"perk": "sfo-lounge", "status": status}));
         let listed = terminal.ask("perk list --merchant cathay")["perks"][0].clone();
@@ -149,7 +181,10 @@ async fn under_four_eyes_applying_submits_and_somebody_with_a_key_approves() {
         let told = String::from_utf8(told.stdout).unwrap();
         assert!(told.contains("someone other than its author must approve"), "{told}");
         let refused = terminal.refused("perk publish sfo-lounge --merchant cathay", 1);
-        assert!(refused[0].contains("four eyes") && refused[1].contains("approves it over HTTP"), "{refused:?}");
+        assert!(
+            refused[0].contains("four eyes") && refused[1].contains("POST /v1/perks/sfo-lounge/versions/2/approve"),
+            "{refused:?}"
+        );
         // A draft from before is submitted, too.
         terminal.ask("perk withdraw sfo-lounge --merchant cathay");
         assert_eq!(apply(1), (2, "in_review".to_owned()));

@@ -21,7 +21,10 @@ fn applying_makes_a_version_only_when_something_changed() {
     let terminal = cathay();
     let apply = |more: &str| terminal.ask(&format!("perk apply -f lounge.json --merchant cathay {more}"));
     let drafted = apply("");
-    assert_eq!(members(&drafted), ["name", "outcome", "perk", "rule_hash", "status", "version", "warnings"]);
+    assert_eq!(
+        members(&drafted),
+        ["at_once", "name", "outcome", "perk", "rule_hash", "rule_waits_for", "status", "version", "warnings"]
+    );
     assert_eq!(standing(&drafted), (1, "draft", true));
     assert!(drafted["rule_hash"].as_str().unwrap().starts_with("sha256:"));
     assert_eq!(standing(&apply("")), (1, "draft", false));
@@ -63,8 +66,11 @@ fn a_perk_shows_the_version_that_decides_or_the_one_asked_for() {
         terminal.read("perk show sfo-lounge --merchant cathay").starts_with("sfo-lounge, SFO lounge: version 1 of 2")
     );
     assert_eq!(
-        terminal.refused("perk show sfo-lounge --merchant cathay --version 3", 1)[0],
-        "error: the perk `sfo-lounge` has no version 3"
+        terminal.refused("perk show sfo-lounge --merchant cathay --version 3", 1),
+        [
+            "error: the perk `sfo-lounge` has no version 3",
+            "  try: `perkgate perk history sfo-lounge` lists its versions"
+        ]
     );
     assert_eq!(terminal.refused("perk show spa --merchant cathay", 1)[0], "error: the merchant has no perk `spa`");
 }
@@ -82,12 +88,21 @@ fn a_bad_rule_is_told_spot_by_spot_and_makes_nothing() {
     let refused = terminal.run_with_stdin("perk apply -f - --merchant cathay --json", &unknown);
     assert_eq!(refused.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&refused.stderr).unwrap();
-    assert_eq!(told["errors"][0]["pointer"], "/rule/score/source");
+    assert_eq!(told["errors"][0]["pointer"], "/rule/score", "where it was sent");
     assert_eq!(told["errors"][0]["code"], "unknown_source");
     assert!(told["errors"][0]["try"].as_str().unwrap().contains("perkgate source create"), "{told}");
     let misspelt = LOUNGE.replace("at_least", "atleast");
     let told = complaints(&terminal.run_with_stdin("perk apply -f - --merchant cathay", &misspelt), 1);
-    assert!(told.len() == 1 && told[0].starts_with("error: /rule/atleast: "), "{told:?}");
+    assert!(told.len() == 1 && told[0].starts_with("error: /rule/atleast: there is no field `atleast`"), "{told:?}");
+    assert!(told[0].contains(": did you mean `at_least`? (line 1, column 50)"), "{told:?}");
+
+    // What is wrong beside the rule hides nothing of what is wrong in it.
+    let both = LOUNGE.replace("40", "\"40\"").replace("SFO lounge", "");
+    let told = terminal.run_with_stdin("perk apply -f - --merchant cathay --json", &both);
+    let told: Value = serde_json::from_slice(&told.stderr).unwrap();
+    let spots = |nth: usize| (&told["errors"][nth]["pointer"], &told["errors"][nth]["code"]);
+    assert_eq!(spots(0), (&json!("/name"), &json!("invalid_value")));
+    assert_eq!(spots(1), (&json!("/rule/at_least"), &json!("wrong_type")));
 
     let told =
         complaints(&terminal.run_with_stdin("perk apply -f - --merchant cathay", r#"{"perk":"Spa","extra":1}"#), 1);

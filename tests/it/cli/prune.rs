@@ -88,7 +88,7 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
         let unasked = prune(&world, &of_cathay);
         let told = String::from_utf8(unasked.stderr).unwrap();
         assert!(
-            !unasked.status.success() && told.contains("take the bodies of 1 events") && told.contains("--yes"),
+            !unasked.status.success() && told.contains("take the bodies of 1 event from") && told.contains("--yes"),
             "{told}"
         );
         assert!(
@@ -111,7 +111,7 @@ async fn old_events_are_pruned_and_asked_for_they_say_so() {
         assert_eq!(text.status.code(), Some(1));
         let text = String::from_utf8(text.stdout).unwrap();
         assert!(
-            text.contains("in the way: 1 referrals and contests that nobody has decided (open_referrals)"),
+            text.contains("in the way: referrals and contests that nobody has decided: 1 (open_referrals)"),
             "{text}"
         );
         assert!(text.ends_with("Nothing was pruned: take an earlier date, or wait\n"), "{text}");

@@ -151,7 +151,8 @@ fn pin<R>(
         report.checked.anchors += 1;
         match origin::open(&anchor.note, &trust.keys) {
             Err(error) => {
-                let wrong = Wrong::AnchorSignature { anchor: label, reason: error.to_string() };
+                let reason = origin::reason(error, &anchor.note, &trust.keys);
+                let wrong = Wrong::AnchorSignature { anchor: label, reason };
                 report.findings.add(FindingPlace::default(), wrong);
             }
             Ok(signed) => {

@@ -44,9 +44,8 @@ pub struct KeyView {
     origins: Vec<WebOrigin>,
     #[schema(value_type = enumerations::KeyStatus)]
     status: KeyStatus,
-    /// The key that made it; null for the command line.
-    #[schema(value_type = Option<String>)]
-    created_by: Option<KeyId>,
+    /// The key that made it, or `cli` for the command line.
+    created_by: String,
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00Z")]
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -87,7 +86,7 @@ impl KeyView {
             audience,
             origins,
             status,
-            created_by,
+            created_by: created_by.map_or_else(|| "cli".to_owned(), String::from),
             created_at,
             expires_at,
             revoked_at,

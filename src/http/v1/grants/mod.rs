@@ -53,7 +53,6 @@ pub struct GrantView {
     #[schema(value_type = Vec<String>)]
     redeemed_at: Vec<Timestamp>,
     /// When it ended before its time: it was released or voided, or its token's key was withdrawn.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
     /// Where the key that asked is used.

@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::ManagePerks;
 use crate::foundation::field_error::FieldError;
-use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::ids::{self, MAX_NOTE, MerchantId, NameError, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -27,9 +27,11 @@ use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
+use crate::perks::catalog::MAX_NAME;
 use crate::perks::perk::{Made, NewVersion};
 use crate::perks::perk::{Perk, Scheduled, VersionStatus};
-use crate::perks::purpose::Purpose;
+use crate::perks::purpose::{Purpose, PurposeError};
+use crate::rules::rule::Rule;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Problem, sentence};
@@ -41,7 +43,7 @@ use rules::RuleView;
 pub struct NewPerkBody {
     /// Its short name, unique within the merchant.
     #[schema(value_type = String, example = "sfo-lounge")]
-    perk: PerkSlug,
+    perk: String,
     #[schema(example = "San Francisco lounge")]
     name: String,
     /// Its purpose; `other` unless given. Employment, credit, insurance, housing and essential services are refused.
@@ -136,7 +138,8 @@ pub struct WarningView {
     /// Where in the body (RFC 6901).
     #[schema(example = "/rule/tiers/0/when")]
     pointer: String,
-    /// `limits_restart`: once this decides, a limit begins again, and who had used it up is let in.
+    /// `limits_restart`: once this decides, a limit begins again, and who had used it up is let in. `perk_paused`: the
+    /// perk grants nothing until it is resumed, whichever version decides.
     #[schema(example = "limits_restart")]
     code: &'static str,
     detail: String,
@@ -201,6 +204,31 @@ pub fn read_purpose(text: &str) -> Result<Purpose, Problem> {
         .map_err(|error| Problem::invalid(vec![FieldError::at("/purpose", error.code(), error.to_string())]))
 }
 
+/// Reads a new perk, and refuses it with everything that is wrong with it, not only the first of it.
+fn read_new(body: NewPerkBody) -> Result<(PerkSlug, String, Purpose, NewVersion), Problem> {
+    let NewPerkBody { perk, name, purpose, rule, publish, change_note } = body;
+    let unfit =
+        |pointer: &'static str| move |error: NameError| FieldError::at(pointer, "invalid_value", error.to_string());
+    let slug = perk.parse::<PerkSlug>().map_err(unfit("/perk"));
+    let label = ids::label(&name, MAX_NAME).map_err(unfit("/name"));
+    let of_purpose = |error: PurposeError| FieldError::at("/purpose", error.code(), error.to_string());
+    let purpose = purpose.as_deref().map(Purpose::parse).transpose().map_err(of_purpose);
+    let note = change_note.as_deref().filter(|note| !note.trim().is_empty());
+    let note = note.map(|note| ids::label(note, MAX_NOTE)).transpose().map_err(unfit("/change_note"));
+    let (slug, name, purpose) = match (slug, label, purpose, note) {
+        (Ok(slug), Ok(name), Ok(purpose), Ok(_)) => (slug, name, purpose.unwrap_or_default()),
+        (slug, name, purpose, note) => {
+            let errors = [slug.err(), name.err(), purpose.err(), note.err()];
+            let mut errors: Vec<FieldError> = errors.into_iter().flatten().collect();
+            // The audience is none of the errors.
+            let of_rule = Rule::parse(&rule, "perk").err().unwrap_or_default();
+            errors.extend(of_rule.into_iter().map(|error| error.below("/rule")));
+            return Err(Problem::invalid(errors));
+        }
+    };
+    Ok((slug, name, purpose, NewVersion { rule, publish, change_note }))
+}
+
 /// Make a perk
 ///
 /// With its first rule, published or as a draft.
@@ -223,9 +251,7 @@ pub(crate) async fn create_perk(
     let request = body.hash();
     let merchant = &caller.merchant()?.id;
     let work = async {
-        let NewPerkBody { perk, name, purpose, rule, publish, change_note } = body.into_inner();
-        let purpose = purpose.as_deref().map(read_purpose).transpose()?.unwrap_or_default();
-        let version = NewVersion { rule, publish, change_note };
+        let (perk, name, purpose, version) = read_new(body.into_inner())?;
         let made = gateway.catalog.create_perk_for(merchant, caller.actor(), perk, &name, purpose, version).await?;
         Created::new(Some(format!("/v1/perks/{}", made.perk.slug)), &MadeView::from(made))
     };

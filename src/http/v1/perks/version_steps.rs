@@ -12,6 +12,7 @@ use crate::gateway::Gateway;
 use crate::http::openapi::problems::{
     ProblemsOfApproval, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
 };
+use crate::perks::perk::VersionStatus;
 use crate::perks::versions::{Taken, VersionStep};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
@@ -34,6 +35,18 @@ pub struct ScheduleBody {
     #[schema(example = "2026-12-01T09:00")]
     at: String,
     change_note: Option<String>,
+}
+
+/// The things that can be done with a version of this status.
+pub(crate) const fn next_step(status: VersionStatus) -> &'static str {
+    match status {
+        VersionStatus::Draft => "Submit it, or publish it.",
+        VersionStatus::InReview => "Approve it, or withdraw it.",
+        VersionStatus::Approved => "Publish it, schedule it, or withdraw it.",
+        VersionStatus::Scheduled => "Unschedule it, or publish it at once.",
+        VersionStatus::Published => "Add a version to change the rule.",
+        VersionStatus::Retired => "Add a version, or roll back to this one.",
+    }
 }
 
 struct Request {

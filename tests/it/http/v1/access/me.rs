@@ -48,7 +48,7 @@ async fn keys_show_the_hour_of_their_last_use_and_that_is_no_event() {
             admin.get(&path).await.is(200)["last_used_at"].clone()
         };
         assert_eq!(last_used_at().await, Value::Null);
-        let before = app.footprint().await;
+        let footprint = app.footprint().await;
         app.world.pass(17 * 60);
         kiosk.get("/v1/me").await.is(200);
         assert_eq!(last_used_at().await, "2012-05-08T19:00:00Z");
@@ -56,6 +56,14 @@ async fn keys_show_the_hour_of_their_last_use_and_that_is_no_event() {
         assert_eq!(last_used_at().await, "2012-05-08T19:00:00Z", "what doesn't ask isn't used");
         kiosk.get("/v1/me").await.is(200);
         assert_eq!(last_used_at().await, "2012-05-08T20:00:00Z");
+        assert_eq!(app.footprint().await, footprint, "nothing is recorded of it");
+        // Its hour began before the key was made: it is shown from then on.
+        let young = admin.post("/v1/keys", &json!({"role": "feeder", "label": "Feed"})).await;
+        app.bearing(Some(format!("Bearer {}", young.text_of("key")))).get("/v1/me").await.is(200);
+        app.world.gateway.directory.write_uses().await.unwrap();
+        let young = admin.get(&format!("/v1/keys/{}", young.text_of("id"))).await.is(200);
+        assert_eq!(young["last_used_at"], young["created_at"], "{young}");
+        let before = app.footprint().await;
         // A replica whose clock is behind takes nothing back, and one that starts knows.
         let replica = app.world.replica().await;
         app.world.clock.set("2012-05-08T19:30:00Z".parse().unwrap());

@@ -244,6 +244,7 @@ async fn what_can_not_be_asked_is_pointed_at() {
             (json!({"perk": "sfo\u{202E}lounge", "subject": "a"}), "/perk", "invalid_value"),
             (json!({"perk": "sfo-lounge", "subject": ""}), "/subject", "bad_subject"),
             (json!({"perk": "sfo-lounge", "subject": " \t"}), "/subject", "bad_subject"),
+            (json!({"perk": "sfo-lounge", "subject": "twitter:"}), "/subject", "bad_subject"),
             (json!({"perk": "sfo-lounge", "subject": "twitter:a\u{0}da"}), "/subject", "bad_subject"),
             (json!({"perk": "sfo-lounge", "subject": "twitter:\u{202E}ada"}), "/subject", "bad_subject"),
             (json!({"perk": "sfo-lounge", "subject": "twitter:\u{200B}ada"}), "/subject", "bad_subject"),

@@ -41,6 +41,8 @@ async fn a_seat_is_free_when_its_guest_leaves() {
         assert_eq!(full.is(200)["next_eligible_at"], Value::Null, "nobody knows when guests leave");
 
         let path = format!("/v1/grants/{}/release", ada.text_of("grant"));
+        let standing = kiosk.get(&format!("/v1/grants/{}", ada.text_of("grant"))).await.is(200);
+        assert_eq!(standing.get("ended_at"), Some(&Value::Null), "as in the list");
         let left = door.post(&path, &json!({})).await;
         assert_shape!(left, @r#"
         200

@@ -112,6 +112,16 @@ async fn the_names_around_a_rule_are_held_to_their_forms() {
             let spot = admin.post("/v1/perks", &body).await.spot(422, "invalid_request");
             assert_eq!(spot, (pointer.to_owned(), code.to_owned()), "{body}");
         }
+        // All of it at once, and a misspelt field is named.
+        let several = json!({"perk": "P", "name": "", "rule": {"at_leest": "40", "score": "klout"}});
+        let spots = admin.post("/v1/perks", &several).await.problem(422, "invalid_request");
+        let spots: Vec<&str> = spots.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(spots, ["/perk", "/name", "/rule/at_leest"]);
+        let misspelt = json!({"perk": "p", "name": "P", "rule": {"at_leest": 40, "score": "klout"}});
+        let refused = admin.post("/v1/perks", &misspelt).await.is(422);
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.starts_with("There is no field `at_leest` here; it has at_least, "), "{detail}");
+        assert!(detail.ends_with(": did you mean `at_least`?"), "{detail}");
         let exact = r#"{"perk":"p","name":"P","rule":{"at_least":40.000000000000000000000000000001,"score":"klout"}}"#;
         assert_shape!(admin.post_text("/v1/perks", exact).await, @r#"
         422

@@ -126,7 +126,7 @@ async fn what_cannot_be_simulated_is_refused_at_its_spot() {
     for (body, pointer, code) in [
         (json!({"version": 1, "rule": {"at_least": 4, "score": "klout"}}), "/rule", "not_both"),
         (json!({"rule": {"at_least": "x", "score": "klout"}}), "/rule/at_least", "wrong_type"),
-        (json!({"rule": {"at_least": 4, "score": "kred"}}), "/rule/score/source", "unknown_source"),
+        (json!({"rule": {"at_least": 4, "score": "kred"}}), "/rule/score", "unknown_source"),
         (json!({"at": "yesterday"}), "/at", "bad_time"),
         (json!({"context": {"party": 0}}), "/context/party", "out_of_range"),
         (json!({"whom": "ada"}), "/whom", "unknown_field"),

@@ -47,7 +47,8 @@ async fn a_paused_perk_denies_everybody_until_it_is_resumed() {
         assert_eq!(kiosk.post("/v1/checks", &dry).await.is(200)["reasons"][0]["code"], "perk_paused");
         // What is published meanwhile waits with it.
         let version = json!({"rule": {"at_least": 1, "score": "klout"}, "publish": true});
-        admin.post(&format!("{PERK}/versions"), &version).await.is(201);
+        let made = admin.post(&format!("{PERK}/versions"), &version).await.is(201);
+        assert_eq!(made["warnings"][0]["code"], "perk_paused", "{made}");
         assert_eq!(check(&kiosk).await.is(200)["reasons"][0]["code"], "perk_paused");
         assert_eq!(stand(&admin, "resume").await.is(200)["status"], "published");
         let granted = check(&kiosk).await.is(200);

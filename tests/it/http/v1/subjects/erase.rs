@@ -148,6 +148,7 @@ async fn erasing_twice_somebody_unknown_or_anothers_changes_nothing() {
             (json!({}), "/subject", "missing_field"),
             (json!({"subject": 7}), "/subject", "wrong_type"),
             (json!({"subject": ""}), "/subject", "bad_subject"),
+            (json!({"subject": "twitter:"}), "/subject", "bad_subject"),
             (json!({"subject": "secret name"}), "/subject", "bad_subject"),
             (json!({"subject": "a", "all": true}), "/all", "unknown_field"),
         ] {
