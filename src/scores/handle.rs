@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::decimal::Decimal;
@@ -16,7 +17,7 @@ use crate::ledger::events::perks::SourceCreated;
 use crate::ledger::{Ledger, LedgerError};
 
 use super::cache::ScoreCache;
-use super::import::{Import, ImportConfig};
+use super::import::{Import, ImportConfig, LARGE_IMPORTS};
 use super::memory::ScoreKey;
 use super::score::{PutOutcome, Score, ScoreFault, Source, SourceFault};
 use super::store;
@@ -60,12 +61,14 @@ impl From<LedgerError> for ScoreError {
 pub struct Scores {
     pub(super) database: Database,
     pub(super) cache: ScoreCache,
+    /// The imports that may yet begin to gather many rows.
+    pub(super) large_imports: Arc<Semaphore>,
 }
 
 impl Scores {
     #[must_use]
-    pub const fn new(database: Database, cache: ScoreCache) -> Self {
-        Self { database, cache }
+    pub fn new(database: Database, cache: ScoreCache) -> Self {
+        Self { database, cache, large_imports: Arc::new(Semaphore::new(LARGE_IMPORTS)) }
     }
 
     /// True if every tier works; false when Redis can't be used.

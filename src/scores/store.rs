@@ -17,9 +17,6 @@ use crate::foundation::subject::SubjectRef;
 
 use super::score::{Score, Source};
 
-/// The most rows of one transaction: few enough that on SQLite the ledger soon has its turn again.
-pub const MAX_ROWS: usize = 1_000;
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sources)]
 struct SourceRow {
@@ -61,7 +58,7 @@ pub fn find_score(
     Ok(row.map(score))
 }
 
-/// The scores that stand for any of `subjects`, at most [`MAX_ROWS`] of them.
+/// The scores that stand for any of `subjects`: some thousands of them at most, as each is a parameter on SQLite.
 pub fn list_scores(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -138,7 +135,7 @@ fn reference(bytes: Vec<u8>) -> Result<SubjectRef, DatabaseError> {
 }
 
 /// Writes those of `new` that [`Score::against`] what stands would accept, and says how many that
-/// were: at most [`MAX_ROWS`], no subject twice (a statement can't touch a row twice).
+/// were: no subject twice (a statement can't touch a row twice).
 ///
 /// The database compares, in the statement that writes: two feeds may be at it, and a feed that
 /// compared before writing would put an older observation over a newer one.
