@@ -450,7 +450,7 @@ nonsense
 
     #[tokio::test]
     async fn batches_and_chunks_do_not_show_in_the_counts() {
-        for (large, chunk) in [(1 << 18, 2_000), (700, 10), (33, 1), (5, 100)] {
+        for (large, chunk) in [(1 << 18, 2_000), (700, 50), (33, 20), (5, 100)] {
             judges_as_one_by_one(Sizes { fewest: 1, small: large.min(100), large, chunk }).await;
         }
     }
