@@ -25,6 +25,9 @@ use super::store;
 /// The most scores that a page holds.
 const PAGE: i64 = 5_000;
 
+/// The most keys of an import that are dropped from the caches at once.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+
 /// The errors of scores and sources.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScoreError {
@@ -222,7 +225,10 @@ impl Scores {
                 .collect();
             let written =
                 this.database.write(move |conn| store::upsert_scores(conn, &merchant, &source, &chunk, now)).await;
-            this.cache.forget(&keys).await;
+            // In parts: look-ups of others wait behind each on the one connection to Redis.
+            for some in keys.chunks(FORGOTTEN_AT_ONCE) {
+                this.cache.forget(some).await;
+            }
             Ok(written?)
         })
         .await
