@@ -102,6 +102,10 @@ impl FromStr for SubjectHandle {
 
 /// The first character that a handle can't have, counted in `text` from 1.
 fn unfit(text: &str, written: &str, form: &str) -> Option<SubjectError> {
+    // Nearly all handles, and no table is asked.
+    if written.bytes().all(|b| b.is_ascii_graphic()) {
+        return None;
+    }
     let left = form.chars().find(|c| is_unfit_for_handles(*c));
     if left.is_none() && !written.chars().any(is_deceptive) {
         return None;
@@ -117,6 +121,9 @@ fn unfit(text: &str, written: &str, form: &str) -> Option<SubjectError> {
 
 /// The form of handles up to the first builds: NFKC in lower case. Never changed: rows stand under it.
 fn former_form(written: &str) -> String {
+    if written.is_ascii() {
+        return written.to_ascii_lowercase();
+    }
     written.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 

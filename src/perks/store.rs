@@ -250,14 +250,56 @@ pub fn list_scheduled(conn: &mut AnyConnection) -> Result<Vec<VersionRow>> {
         .load(conn)?)
 }
 
-/// Every perk of every merchant with the version that decides: the catalog's snapshot.
-pub fn list_deciding(conn: &mut AnyConnection) -> Result<Vec<(PerkRow, Option<VersionRow>)>> {
-    Ok(perks::table
+/// A perk as the catalog's snapshot needs to know it, and which rule decides: everything but the rule.
+#[derive(Debug)]
+pub struct OpenRow {
+    pub id: String,
+    pub merchant_id: String,
+    pub slug: String,
+    pub status: String,
+    /// The published version's number and the hash of its rule.
+    pub deciding: Option<(i32, String)>,
+}
+
+/// Every perk of every merchant, for the catalog's snapshot.
+pub fn list_open(conn: &mut AnyConnection) -> Result<Vec<OpenRow>> {
+    type Columns = (String, String, String, String, Option<(i32, String)>);
+    let rows: Vec<Columns> = perks::table
         .left_join(rule_versions::table.on(
             rule_versions::perk_id.eq(perks::id).and(rule_versions::version.nullable().eq(perks::published_version)),
         ))
-        .select((PerkRow::as_select(), Option::<VersionRow>::as_select()))
-        .load(conn)?)
+        .select((
+            perks::id,
+            perks::merchant_id,
+            perks::slug,
+            perks::status,
+            (rule_versions::version, rule_versions::rule_hash).nullable(),
+        ))
+        .load(conn)?;
+    let row = |(id, merchant_id, slug, status, deciding)| OpenRow { id, merchant_id, slug, status, deciding };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// A published version's number, its rule and the hash of that.
+#[derive(Debug, Queryable)]
+pub struct RuleRow {
+    pub perk_id: String,
+    pub version: i32,
+    pub rule: String,
+    pub rule_hash: String,
+}
+
+/// The published rules of these perks, or of all.
+pub fn list_rules(conn: &mut AnyConnection, of: Option<&[&str]>) -> Result<Vec<RuleRow>> {
+    let published = rule_versions::table
+        .inner_join(perks::table.on(
+            perks::id.eq(rule_versions::perk_id).and(perks::published_version.eq(rule_versions::version.nullable())),
+        ))
+        .select((rule_versions::perk_id, rule_versions::version, rule_versions::rule, rule_versions::rule_hash));
+    Ok(match of {
+        Some(ids) => published.filter(perks::id.eq_any(ids.iter().copied())).load(conn)?,
+        None => published.load(conn)?,
+    })
 }
 
 /// A source that the merchant made, with what rules are held against.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::decimal::Decimal;
@@ -16,13 +17,16 @@ use crate::ledger::events::perks::SourceCreated;
 use crate::ledger::{Ledger, LedgerError};
 
 use super::cache::ScoreCache;
-use super::import::{Import, ImportConfig};
+use super::import::{Import, ImportConfig, LARGE_IMPORTS};
 use super::memory::ScoreKey;
 use super::score::{PutOutcome, Score, ScoreFault, Source, SourceFault};
 use super::store;
 
 /// The most scores that a page holds.
 const PAGE: i64 = 5_000;
+
+/// The most keys of an import that are dropped from the caches at once.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// The errors of scores and sources.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -76,12 +80,14 @@ impl From<LedgerError> for ScoreError {
 pub struct Scores {
     pub(super) database: Database,
     pub(super) cache: ScoreCache,
+    /// The imports that may yet begin to gather many rows.
+    pub(super) large_imports: Arc<Semaphore>,
 }
 
 impl Scores {
     #[must_use]
-    pub const fn new(database: Database, cache: ScoreCache) -> Self {
-        Self { database, cache }
+    pub fn new(database: Database, cache: ScoreCache) -> Self {
+        Self { database, cache, large_imports: Arc::new(Semaphore::new(LARGE_IMPORTS)) }
     }
 
     /// True if every tier works; false when Redis can't be used.
@@ -235,7 +241,10 @@ impl Scores {
                 .collect();
             let written =
                 this.database.write(move |conn| store::upsert_scores(conn, &merchant, &source, &chunk, now)).await;
-            this.cache.forget(&keys).await;
+            // In parts: look-ups of others wait behind each on the one connection to Redis.
+            for some in keys.chunks(FORGOTTEN_AT_ONCE) {
+                this.cache.forget(some).await;
+            }
             Ok(written?)
         })
         .await

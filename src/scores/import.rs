@@ -1,8 +1,16 @@
 //! Imports a feed of scores as its bytes arrive: good lines are kept, bad ones are reported.
+//!
+//! Rows come in whatever order the feed has, and a reference is a keyed hash: written as they come, each lands on a
+//! page of its own, and a database writes whole pages. So many rows are gathered first and put into the order of the
+//! table, where neighbours share a page; then they are written in short chunks, a chunk for each piece of the feed
+//! that comes in meanwhile.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use crate::database::DatabaseError;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::database::{Backend, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
@@ -11,7 +19,6 @@ use super::handle::{ScoreError, Scores};
 use super::lines::Lines;
 use super::rows::{Format, LineFault, RowReader};
 use super::score::{PutOutcome, Score, Source};
-use super::store::MAX_ROWS;
 
 /// The most faults that a report lists; it counts them all.
 pub const MAX_ERRORS: usize = 100;
@@ -21,6 +28,12 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// The number of times that a chunk is tried again that another writer kept out.
 const RETRIES: usize = 3;
+
+/// The time after which rows are written although more could be gathered: a feed may trickle.
+const LONGEST_GATHERING: Duration = Duration::from_secs(5);
+
+/// The number of imports that may gather many rows at once, and so take the memory for that.
+pub(super) const LARGE_IMPORTS: usize = 4;
 
 /// The configuration of an import: what, and where to.
 #[derive(Debug, Clone)]
@@ -52,12 +65,51 @@ pub struct LineError {
 }
 
 impl ImportReport {
+    /// Lists a fault in its place: rows are judged after later lines were read, and not in the feed's order.
     fn list(&mut self, line: u64, fault: LineFault) {
         // Without its header no line means anything, which is said once.
-        let is_said = fault == LineFault::Header && self.errors.iter().any(|error| error.fault == fault);
-        if !is_said && self.errors.len() < MAX_ERRORS {
-            self.errors.push(LineError { line, fault });
+        if fault == LineFault::Header && self.errors.iter().any(|error| error.fault == fault) {
+            return;
         }
+        let at = self.errors.partition_point(|error| error.line < line);
+        if at < MAX_ERRORS {
+            self.errors.truncate(MAX_ERRORS - 1);
+            self.errors.insert(at, LineError { line, fault });
+        }
+    }
+}
+
+/// One row of a feed that can be taken.
+struct FeedRow {
+    subject: SubjectRef,
+    /// Boxed because hardly any row has one.
+    former: Option<Box<SubjectRef>>,
+    line: u64,
+    score: Score,
+}
+
+/// The numbers of rows that an import works with.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// Written although more could be gathered, once they have waited for long.
+    fewest: usize,
+    /// Gathered by any import.
+    small: usize,
+    /// Gathered by one of the [`LARGE_IMPORTS`]: about 20 MB, and as much again while they are written.
+    large: usize,
+    /// Written in one transaction.
+    chunk: usize,
+}
+
+impl Sizes {
+    const fn of(backend: Backend) -> Self {
+        let chunk = match backend {
+            // Few enough that the ledger soon has its turn again.
+            Backend::Sqlite => 2_000,
+            // It locks rows only.
+            Backend::Postgres => 8_000,
+        };
+        Self { fewest: 1_000, small: 8_000, large: 1 << 18, chunk }
     }
 }
 
@@ -69,7 +121,16 @@ pub struct Import {
     refer: Box<dyn Fn(&SubjectHandle) -> SubjectRefs + Send + Sync>,
     lines: Lines,
     reader: RowReader,
-    pending: Vec<(u64, SubjectRefs, Score)>,
+    sizes: Sizes,
+    /// In the feed's order.
+    gathered: Vec<FeedRow>,
+    /// When the first of them was gathered.
+    since: Option<Instant>,
+    /// In the order of the table, those of one subject in the feed's: they are written before any that are gathered.
+    sorted: std::vec::IntoIter<FeedRow>,
+    /// Held by an import that may gather many.
+    large: Option<OwnedSemaphorePermit>,
+    has_ended: bool,
     report: ImportReport,
 }
 
@@ -80,145 +141,195 @@ impl Import {
         refer: impl Fn(&SubjectHandle) -> SubjectRefs + Send + Sync + 'static,
     ) -> Self {
         Self {
+            sizes: Sizes::of(scores.database.backend()),
             scores,
             reader: RowReader::new(config.format),
             config,
             refer: Box::new(refer),
             lines: Lines::default(),
-            pending: Vec::new(),
+            gathered: Vec::new(),
+            since: None,
+            sorted: Vec::new().into_iter(),
+            large: None,
+            has_ended: false,
             report: ImportReport::default(),
         }
     }
 
-    /// The report on the import so far.
+    /// The report on what was written so far.
     #[must_use]
     pub const fn report(&self) -> &ImportReport {
         &self.report
     }
 
-    /// Takes the next bytes, cut anywhere. Returns when all but the last few rows are written:
-    /// a caller that reads from a socket is slowed down to what the database takes.
+    /// Takes the next bytes, cut anywhere. At most two batches of rows are then not written yet: a caller that
+    /// reads from a socket is slowed down to what the database takes.
     ///
     /// # Errors
     /// [`ScoreError::Database`]: the import can't go on.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<(), ScoreError> {
         for piece in bytes.chunks(PIECE_BYTES) {
             self.read(Some(piece));
-            while self.pending.len() >= MAX_ROWS {
-                let chunk = self.pending.drain(..MAX_ROWS).collect();
-                self.write(chunk).await?;
+            if self.is_batch() {
+                while self.write_chunk().await? {}
+                self.sort().await?;
             }
+            self.write_chunk().await?;
         }
         Ok(())
     }
 
-    /// The feed is over: writes what is left.
+    /// The feed is over: writes a part of what is left, and says if there was any. Each call takes as long as one of
+    /// [`Import::push`].
+    ///
+    /// # Errors
+    /// As [`Import::push`].
+    pub async fn end(&mut self) -> Result<bool, ScoreError> {
+        if !self.has_ended {
+            self.has_ended = true;
+            self.read(None);
+        }
+        if self.sorted.as_slice().is_empty() {
+            self.sort().await?;
+        }
+        self.write_chunk().await
+    }
+
+    /// The feed is over: writes all that is left.
     ///
     /// # Errors
     /// As [`Import::push`].
     pub async fn finish(&mut self) -> Result<ImportReport, ScoreError> {
-        self.read(None);
-        let rows = std::mem::take(&mut self.pending);
-        for chunk in rows.chunks(MAX_ROWS) {
-            self.write(chunk.to_vec()).await?;
-        }
-        // Chunks are judged after later lines were read.
-        self.report.errors.sort_by_key(|error| error.line);
+        while self.end().await? {}
         Ok(self.report.clone())
     }
 
     /// Reads the lines that end in `piece`, or without one the last that has no end.
     fn read(&mut self, piece: Option<&[u8]>) {
-        let Self { lines, reader, pending, report, config, refer, .. } = self;
+        let Self { lines, reader, gathered, report, config, refer, .. } = self;
         let now = config.clock.now();
-        let each = |number, line: Result<&[u8], _>| match line
+        let each = |line, text: Result<&[u8], _>| match text
             .map_err(|_| LineFault::TooLong)
-            .and_then(|line| reader.read(line, &config.source, now))
+            .and_then(|text| reader.read(text, &config.source, now))
         {
             Ok(None) => {}
-            Ok(Some(row)) => pending.push((number, refer(&row.subject), row.score)),
+            Ok(Some(row)) => {
+                let SubjectRefs { current: subject, former } = refer(&row.subject);
+                gathered.push(FeedRow { subject, former: former.map(Box::new), line, score: row.score });
+            }
             Err(fault) => {
                 report.rejected += 1;
-                report.list(number, fault);
+                report.list(line, fault);
             }
         };
         match piece {
             Some(piece) => lines.push(piece, each),
             None => lines.finish(each),
         }
+        if !self.gathered.is_empty() {
+            self.since.get_or_insert_with(Instant::now);
+        }
     }
 
-    /// The scores that stand for the people of a chunk, by where each would be written.
-    async fn standing(&self, chunk: &[(u64, SubjectRefs, Score)]) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
+    /// True if the rows that were gathered are to be written next.
+    fn is_batch(&mut self) -> bool {
+        let rows = self.gathered.len();
+        if rows >= self.sizes.small && self.large.is_none() {
+            self.large = self.scores.large_imports.clone().try_acquire_owned().ok();
+        }
+        let most = if self.large.is_some() { self.sizes.large } else { self.sizes.small };
+        let is_late = || self.since.is_some_and(|since| since.elapsed() >= LONGEST_GATHERING);
+        rows >= most || (rows >= self.sizes.fewest && is_late())
+    }
+
+    /// Puts the rows that were gathered into the order of the table. All that were sorted before are written.
+    async fn sort(&mut self) -> Result<(), ScoreError> {
+        self.since = None;
+        let mut rows = std::mem::take(&mut self.gathered);
+        let sorting = tokio::task::spawn_blocking(move || {
+            rows.sort_unstable_by(|a, b| a.subject.cmp(&b.subject).then(a.line.cmp(&b.line)));
+            rows
+        });
+        self.sorted = sorting.await.map_err(|_| DatabaseError::Interrupted)?.into_iter();
+        Ok(())
+    }
+
+    /// The scores that stand for the people of a chunk, by where each stands.
+    async fn standing(&self, chunk: &[FeedRow]) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
         let ImportConfig { merchant, source, .. } = &self.config;
-        let mut references: Vec<_> = chunk.iter().flat_map(|(_, subject, _)| subject.in_order()).collect();
+        let former = chunk.iter().filter_map(|row| row.former.as_deref());
+        let mut references: Vec<_> = chunk.iter().map(|row| &row.subject).chain(former).copied().collect();
         references.sort_unstable();
         references.dedup();
         let mut found = HashMap::new();
-        // Few of them stand for two.
-        for some in references.chunks(MAX_ROWS) {
+        // Few of them stand under two.
+        for some in references.chunks(self.sizes.chunk) {
             found.extend(self.scores.list(merchant, &source.name, some.to_vec()).await?);
-        }
-        for (_, subject, _) in chunk {
-            let former = subject.former.and_then(|former| found.get(&former).copied());
-            if let Some(score) = former {
-                found.entry(subject.current).or_insert(score);
-            }
         }
         Ok(found)
     }
 
-    /// Writes one chunk in one transaction of its own, so that on SQLite the ledger has its turn
-    /// between two. Rows are judged one after the other, as if each had been put by itself, and
-    /// then only the last that stands of each subject is written.
-    async fn write(&mut self, chunk: Vec<(u64, SubjectRefs, Score)>) -> Result<(), ScoreError> {
-        let ImportConfig { merchant, source, clock, .. } = &self.config;
-        let before = self.standing(&chunk).await?;
-        let mut standing = before.clone();
-        let mut new: HashMap<SubjectRef, Score> = HashMap::new();
+    /// Writes the next chunk of what is sorted, in one transaction of its own, so that on SQLite the ledger has its
+    /// turn between two; false when there is none. Rows of one subject are judged one after the other, as if each
+    /// had been put by itself, and then only the last that stands is written.
+    async fn write_chunk(&mut self) -> Result<bool, ScoreError> {
+        let chunk: Vec<_> = self.sorted.by_ref().take(self.sizes.chunk).collect();
+        if chunk.is_empty() {
+            return Ok(false);
+        }
+        let found = self.standing(&chunk).await?;
+        let mut new = Vec::new();
         let (mut accepted, mut unchanged, mut stale) = (0, 0, Vec::new());
-        for (line, subject, score) in chunk.into_iter().map(|(line, subject, score)| (line, subject.current, score)) {
-            match score.against(standing.get(&subject)) {
-                PutOutcome::Accepted => {
-                    standing.insert(subject, score);
-                    new.insert(subject, score);
-                    accepted += 1;
-                }
-                PutOutcome::Unchanged => unchanged += 1,
-                PutOutcome::Stale { .. } => stale.push(line),
-            }
-        }
-        // Corrected and corrected back: accepted twice, and nothing to write.
-        let new: Vec<_> = new.into_iter().filter(|(subject, score)| before.get(subject) != Some(score)).collect();
-        let wanted = new.len();
-        if !new.is_empty() {
-            let mut tries = 0;
-            let written = loop {
-                match self.scores.put_all(merchant, &source.name, new.clone(), clock.now()).await {
-                    // These say that nothing was written; of the others one can't be sure.
-                    Err(ScoreError::Database(e))
-                        if matches!(
-                            *e,
-                            DatabaseError::Conflict | DatabaseError::Busy | DatabaseError::Unclassified(_)
-                        ) && tries < RETRIES =>
-                    {
-                        tries += 1;
+        for rows in chunk.chunk_by(|a, b| a.subject == b.subject) {
+            let Some(FeedRow { subject, .. }) = rows.first() else { continue };
+            let former = || rows.iter().find_map(|row| found.get(row.former.as_deref()?));
+            let before = found.get(subject).or_else(former).copied();
+            let mut standing = before;
+            for row in rows {
+                match row.score.against(standing.as_ref()) {
+                    PutOutcome::Accepted => {
+                        standing = Some(row.score);
+                        accepted += 1;
                     }
-                    result => break result?,
+                    PutOutcome::Unchanged => unchanged += 1,
+                    PutOutcome::Stale { .. } => stale.push(row.line),
                 }
-            };
-            // Another feed wrote a newer one since we looked. Which line it beat isn't known.
-            let beaten = u64::try_from(wanted.saturating_sub(written)).unwrap_or(0);
-            accepted -= beaten;
-            self.report.stale += beaten;
+            }
+            // Corrected and corrected back: accepted twice, and nothing to write.
+            new.extend(standing.filter(|_| standing != before).map(|score| (*subject, score)));
         }
-        self.report.accepted += accepted;
+        let beaten = self.write(new).await?;
+        self.report.accepted += accepted - beaten;
         self.report.unchanged += unchanged;
+        self.report.stale += beaten;
         for line in stale {
             self.report.stale += 1;
             self.report.list(line, LineFault::Stale);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Writes these scores, and says how many were beaten by a newer one that another feed wrote since they were
+    /// judged. Which lines those were isn't known.
+    async fn write(&self, new: Vec<(SubjectRef, Score)>) -> Result<u64, ScoreError> {
+        let ImportConfig { merchant, source, clock, .. } = &self.config;
+        if new.is_empty() {
+            return Ok(0);
+        }
+        let mut tries = 0;
+        let written = loop {
+            match self.scores.put_all(merchant, &source.name, new.clone(), clock.now()).await {
+                // These say that nothing was written; of the others one can't be sure.
+                Err(ScoreError::Database(e))
+                    if matches!(*e, DatabaseError::Conflict | DatabaseError::Busy | DatabaseError::Unclassified(_))
+                        && tries < RETRIES =>
+                {
+                    tries += 1;
+                }
+                result => break result?,
+            }
+        };
+        Ok(u64::try_from(new.len().saturating_sub(written)).unwrap_or(0))
     }
 }
 
@@ -338,7 +449,13 @@ nonsense
     }
 
     #[tokio::test]
-    async fn chunks_do_not_show_in_the_counts() {
+    async fn batches_and_chunks_do_not_show_in_the_counts() {
+        for (large, chunk) in [(1 << 18, 2_000), (700, 50), (33, 20), (5, 100)] {
+            judges_as_one_by_one(Sizes { fewest: 1, small: large.min(100), large, chunk }).await;
+        }
+    }
+
+    async fn judges_as_one_by_one(sizes: Sizes) {
         use std::fmt::Write as _;
         let (room, mut feed) = (Room::open(), String::new());
         let (mut standing, mut wanted): (HashMap<u64, Score>, _) = (HashMap::new(), ImportReport::default());
@@ -357,11 +474,75 @@ nonsense
                 PutOutcome::Stale { .. } => wanted.stale += 1,
             }
         }
-        let report = import(&room, Format::Ndjson, feed.as_bytes(), 4096).await;
-        assert_eq!(ImportReport { errors: vec![], ..report }, wanted);
+        let mut import = Import { sizes, ..room.import(Format::Ndjson) };
+        for bytes in feed.as_bytes().chunks(4096) {
+            import.push(bytes).await.unwrap();
+        }
+        let report = import.finish().await.unwrap();
+        assert_eq!(ImportReport { errors: vec![], ..report.clone() }, wanted, "{sizes:?}");
+        assert!(report.errors.is_sorted_by(|one, next| one.line < next.line), "{sizes:?}");
         assert!(wanted.unchanged > 0 && wanted.stale > 0, "{wanted:?}");
         for (subject, score) in standing {
             assert_eq!(room.find(&format!("n:{subject}")).await, Some(score));
         }
+    }
+
+    #[tokio::test]
+    async fn the_first_faults_are_listed_whatever_the_order_of_rows_in_the_table() {
+        use std::fmt::Write as _;
+        let room = Room::open();
+        let feed = |day: u32| {
+            (0..300).fold(String::from("subject,value,observed_at\n"), |mut feed, number| {
+                let _ = writeln!(feed, "n:{number},20,2026-11-{day}T09:00:00Z");
+                feed
+            })
+        };
+        import(&room, Format::Csv, feed(22).as_bytes(), 1000).await;
+        let mut older = Import { sizes: Sizes { chunk: 7, ..Sizes::of(Backend::Sqlite) }, ..room.import(Format::Csv) };
+        older.push(feed(21).as_bytes()).await.unwrap();
+        let report = older.finish().await.unwrap();
+        let lines: Vec<u64> = report.errors.iter().map(|error| error.line).collect();
+        assert_eq!((report.stale, lines), (300, (2..102).collect()));
+    }
+
+    #[tokio::test]
+    async fn a_feed_that_trickles_is_written_meanwhile() {
+        let room = Room::open();
+        let mut import =
+            Import { sizes: Sizes { fewest: 2, ..Sizes::of(Backend::Sqlite) }, ..room.import(Format::Csv) };
+        import.push(b"subject,value,observed_at\na,40,2026-11-22T09:00:00Z\n").await.unwrap();
+        import.since = import.since.and_then(|since| since.checked_sub(LONGEST_GATHERING));
+        import.push(b"\n").await.unwrap();
+        assert_eq!(import.report().accepted, 0, "one row is not worth a transaction");
+        import.push(b"b,40,2026-11-22T09:00:00Z\n").await.unwrap();
+        assert_eq!((import.report().accepted, import.since), (2, None));
+        import.push(b"c,40,2026-11-22T09:00:00Z\nd,40,2026-11-22T09:00:00Z\n").await.unwrap();
+        assert_eq!(import.report().accepted, 2, "these have not waited yet");
+        assert_eq!(import.finish().await.unwrap().accepted, 4);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_imports_gather_many_rows_at_once() {
+        use std::fmt::Write as _;
+        let room = Room::open();
+        let feed = (0..50).fold(String::from("subject,value,observed_at\n"), |mut feed, number| {
+            let _ = writeln!(feed, "n:{number},20,2026-11-22T09:00:00Z");
+            feed
+        });
+        let sizes = Sizes { small: 40, large: 60, ..Sizes::of(Backend::Sqlite) };
+        let mut imports = Vec::new();
+        for _ in 0..LARGE_IMPORTS {
+            let mut import = Import { sizes, ..room.import(Format::Csv) };
+            import.push(feed.as_bytes()).await.unwrap();
+            assert_eq!((import.gathered.len(), import.report().accepted), (50, 0));
+            imports.push(import);
+        }
+        let mut one_more = Import { sizes, ..room.import(Format::Csv) };
+        one_more.push(feed.as_bytes()).await.unwrap();
+        assert_eq!((one_more.gathered.len(), one_more.report().accepted), (0, 50));
+        drop(imports);
+        let mut another = Import { sizes, ..room.import(Format::Csv) };
+        another.push(feed.as_bytes()).await.unwrap();
+        assert_eq!(another.gathered.len(), 50, "there is room again");
     }
 }

@@ -244,8 +244,10 @@ pub(crate) async fn import_scores(
         next = stream.next().await?;
     }
     Deadline::progress(&req);
-    let report = import.finish().await?;
-    Ok(HttpResponse::Ok().json(ImportView::from(report)))
+    while import.end().await? {
+        Deadline::progress(&req);
+    }
+    Ok(HttpResponse::Ok().json(ImportView::from(import.report().clone())))
 }
 
 /// Finds the format of a file that came without a type, by its beginning, which is read until it says so.
