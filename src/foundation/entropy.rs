@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest;
-use secrecy::zeroize::{Zeroize as _, Zeroizing};
+use secrecy::zeroize::{Zeroize, Zeroizing};
 
 /// Random bytes that a thread has in stock for identifiers. A check needs four, and each would be a system call.
 const STOCK: usize = 512;
@@ -76,7 +76,7 @@ fn draw((stock, left): &mut (Zeroizing<[u8; STOCK]>, usize), out: &mut [u8]) {
     for (to, from) in out.iter_mut().zip(taken.iter()) {
         *to = *from;
     }
-    taken.iter_mut().take(out.len()).for_each(|byte| byte.zeroize());
+    taken.iter_mut().take(out.len()).for_each(Zeroize::zeroize);
     *left = rest.len();
 }
 

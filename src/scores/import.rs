@@ -350,15 +350,23 @@ mod tests {
         report.errors.iter().map(|error| (error.line, error.fault.code())).collect()
     }
 
-    const FEED: &str = r#"{"subject":"twitter:ada","value":47.25,"observed_at":"2026-11-22T09:00:00Z"}
-{"subject":"twitter:bob","value":140,"observed_at":"2026-11-22T09:00:00Z"}
-
-{"subject":"twitter:eve","value":12,"observed_at":"2026-11-22T09:00:00Z"}
-nonsense
-{"subject":"TWITTER:ADA","value":48,"observed_at":"2026-11-22T09:30:00Z"}
-{"subject":"twitter:eve","value":11,"observed_at":"2026-11-22T08:00:00Z"}
-{"subject":"twitter:eve","value":12,"observed_at":"2026-11-22T09:00:00Z"}
-"#;
+    const FEED: &str = concat!(
+        r#"{"subject":"twitter:ada","value":47.25,"observed_at":"2026-11-22T09:00:00Z"}"#,
+        "\n",
+        r#"{"subject":"twitter:bob","value":140,"observed_at":"2026-11-22T09:00:00Z"}"#,
+        "\n",
+        "\n",
+        r#"{"subject":"twitter:eve","value":12,"observed_at":"2026-11-22T09:00:00Z"}"#,
+        "\n",
+        r#"nonsense"#,
+        "\n",
+        r#"{"subject":"TWITTER:ADA","value":48,"observed_at":"2026-11-22T09:30:00Z"}"#,
+        "\n",
+        r#"{"subject":"twitter:eve","value":11,"observed_at":"2026-11-22T08:00:00Z"}"#,
+        "\n",
+        r#"{"subject":"twitter:eve","value":12,"observed_at":"2026-11-22T09:00:00Z"}"#,
+        "\n",
+    );
 
     #[tokio::test]
     async fn good_lines_are_kept_and_bad_ones_are_reported_however_the_bytes_arrive() {

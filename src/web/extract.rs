@@ -386,9 +386,10 @@ impl SerdeError {
             _ => ("invalid_value", None),
         };
         let mut detail = message.to_owned();
-        let mut names = message.split('`').skip(1).step_by(2);
+        // The name that was met, and then those that are known.
+        let mut quoted = message.split('`').skip(1).step_by(2);
         if code == "unknown_field"
-            && let Some(meant) = names.next().and_then(|name| nearest(name, names))
+            && let Some(meant) = quoted.next().and_then(|name| nearest(name, quoted))
         {
             detail = format!("{detail}: did you mean `{meant}`?");
         }

@@ -41,7 +41,7 @@ impl CliError {
             Self::Access(AccessError::Unfit(errors)) => errors.iter().map(ErrorReport::of_flag).collect(),
             other => {
                 let (detail, remedy, code) = (other.to_string(), other.remedy(), other.code());
-                vec![ErrorReport { detail, remedy, code, ..ErrorReport::default() }]
+                vec![ErrorReport { detail, code, remedy, ..ErrorReport::default() }]
             }
         }
     }
@@ -80,7 +80,7 @@ impl CliError {
             Self::Perk(error) => error.into(),
             Self::Score(error) => error.into(),
             Self::Check(error) => error.into(),
-            Self::Ruling(error) => error.into(),
+            Self::ReferralDecision(error) => error.into(),
             Self::Contest(error) => error.into(),
             Self::Return(error) => error.into(),
             Self::Trial(error) => error.into(),

@@ -256,8 +256,8 @@ fn step(of: OfVersion, step: VersionStep, invocation: &Invocation) -> Result<Com
 
 /// The version that is meant where none is named: the one that is scheduled, to take its schedule back; otherwise the
 /// newest.
-async fn meant(gateway: &Gateway, merchant: &MerchantId, slug: &PerkSlug, step: &Step) -> Result<i32, CliError> {
-    if *step == Step::Unschedule {
+async fn meant(gateway: &Gateway, merchant: &MerchantId, slug: &PerkSlug, step: &VersionStep) -> Result<i32, CliError> {
+    if *step == VersionStep::Unschedule {
         let perk = gateway.catalog.find_perk(merchant, slug).await?;
         if let Some(scheduled) = gateway.catalog.list_schedules(merchant).await?.remove(&perk.id) {
             return Ok(scheduled.version);

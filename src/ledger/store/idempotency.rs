@@ -1,11 +1,14 @@
 //! The holders of idempotency keys.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
+use diesel::query_builder::Query;
+use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::{Result, columns};
 use crate::database::AnyConnection;
+use crate::database::rows::in_powers_of_two;
 use crate::database::schema::idempotency;
+use crate::statement_of_rows;
 
 /// A request that was answered under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
@@ -31,26 +34,13 @@ impl IdempotencyRow {
 /// Claims the keys that nobody holds, or whose hold has expired; who holds each afterwards is to be
 /// read back. `rows` are sorted, so that two batches can't wait for each other in a circle.
 pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<()> {
-    use diesel::query_dsl::methods::FilterDsl as _;
-    use idempotency::dsl;
     match conn {
         AnyConnection::Postgres(c) => {
             columns::ClaimIdempotency::of(rows).execute(c)?;
         }
         AnyConnection::Sqlite(c) => {
-            for row in rows {
-                diesel::insert_into(idempotency::table)
-                    .values(row)
-                    .on_conflict((dsl::merchant_id, dsl::key_id, dsl::operation, dsl::idempotency_key))
-                    .do_update()
-                    .set((
-                        dsl::request_hash.eq(excluded(dsl::request_hash)),
-                        dsl::outcome.eq(excluded(dsl::outcome)),
-                        dsl::created_at.eq(excluded(dsl::created_at)),
-                        dsl::expires_at.eq(excluded(dsl::expires_at)),
-                    ))
-                    .filter(dsl::expires_at.le(excluded(dsl::created_at)))
-                    .execute(c)?;
+            for rows in in_powers_of_two(rows) {
+                ClaimIdempotency(rows).execute(c)?;
             }
         }
     }
@@ -63,11 +53,46 @@ pub fn list_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Re
         AnyConnection::Postgres(c) => Ok(columns::ListIdempotency::of(rows).load(c)?),
         AnyConnection::Sqlite(c) => {
             let mut holders = Vec::with_capacity(rows.len());
-            for row in rows {
-                let key = (&row.merchant_id, &row.key_id, &row.operation, &row.idempotency_key);
-                holders.extend(idempotency::table.find(key).select(IdempotencyRow::as_select()).first(c).optional()?);
+            for rows in in_powers_of_two(rows) {
+                holders.extend(ListIdempotency(rows).load::<IdempotencyRow>(c)?);
             }
             Ok(holders)
         }
     }
+}
+
+statement_of_rows! {
+    ClaimIdempotency, IdempotencyRow,
+    "INSERT INTO idempotency (merchant_id, key_id, operation, idempotency_key, request_hash, outcome, created_at, \
+     expires_at) VALUES " [
+        merchant_id: Text,
+        key_id: Text,
+        operation: Text,
+        idempotency_key: Text,
+        request_hash: Binary,
+        outcome: Binary,
+        created_at: BigInt,
+        expires_at: BigInt,
+    ] " ON CONFLICT (merchant_id, key_id, operation, idempotency_key) DO UPDATE \
+       SET request_hash = excluded.request_hash, outcome = excluded.outcome, \
+       created_at = excluded.created_at, expires_at = excluded.expires_at \
+       WHERE idempotency.expires_at <= excluded.created_at"
+}
+
+// From the list to the rows: the other way round all keys would be read.
+statement_of_rows! {
+    ListIdempotency, IdempotencyRow,
+    "WITH asked (merchant_id, key_id, operation, idempotency_key) AS (VALUES " [
+        merchant_id: Text,
+        key_id: Text,
+        operation: Text,
+        idempotency_key: Text,
+    ] ") SELECT held.merchant_id, held.key_id, held.operation, held.idempotency_key, held.request_hash, held.outcome, \
+       held.created_at, held.expires_at FROM asked CROSS JOIN idempotency AS held \
+       ON held.merchant_id = asked.merchant_id AND held.key_id = asked.key_id \
+       AND held.operation = asked.operation AND held.idempotency_key = asked.idempotency_key"
+}
+
+impl Query for ListIdempotency<'_> {
+    type SqlType = (Text, Text, Text, Text, Binary, Binary, BigInt, BigInt);
 }

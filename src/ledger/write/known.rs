@@ -1,4 +1,4 @@
-//! What the writer remembers from one transaction to the next: the logs' heads (`continuity.rs`), and the people whom it
+//! The memory of the writer from one transaction to the next: the logs' heads (`continuity.rs`), and the people whom it
 //! has met lately, with their secrets, opened, so that the next check about one of them reads nothing. Only batches use
 //! it; all that is read back, previewed or replayed asks the database.
 //!

@@ -95,16 +95,14 @@ pub(crate) fn find_or_make(
     let mut new: BTreeMap<(&str, SubjectRef), (SubjectRow, Arc<Subject>)> = BTreeMap::new();
     if !missing.is_empty() {
         let loaded = load(conn, context, &missing)?;
-        met.extend(loaded.into_iter().map(|(subject, it)| (subject, Arc::new(it))));
-        for check in &missing {
-            if !met.contains_key(&check.subject) {
-                // Of one that was written in two ways, one row.
-                let place = new.entry((check.merchant.as_str(), check.subject.current));
-                let (row, subject) = place.or_insert_with(|| make(context, check));
-                row.created_at = row.created_at.min(check.at.as_microsecond());
-                met.insert(check.subject, subject.clone());
-            }
+        for check in missing.iter().filter(|check| !loaded.contains_key(&check.subject)) {
+            // Of one that was written in two ways, one row.
+            let place = new.entry((check.merchant.as_str(), check.subject.current));
+            let (row, subject) = place.or_insert_with(|| make(context, check));
+            row.created_at = row.created_at.min(check.at.as_microsecond());
+            met.insert(check.subject, subject.clone());
         }
+        met.extend(loaded.into_iter().map(|(subject, it)| (subject, Arc::new(it))));
     }
     let mut subjects = Vec::with_capacity(checks.len());
     for (check, remembered) in checks.iter().zip(remembered) {
