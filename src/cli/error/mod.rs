@@ -307,7 +307,9 @@ impl CliError {
             Self::ImportStopped { .. } => "run it again: what was accepted is then counted as unchanged",
             Self::JwksFetch { .. } => "the URL of the gateway's /.well-known/jwks.json, or a file with a copy of it",
             Self::Perk(PerkError::NotADraft(it) | PerkError::WrongStatus(it)) => return Some(of_status(it)),
-            Self::Perk(PerkError::NoPerson) => "POST /v1/contests/CHECK/uphold, with an admin key",
+            Self::Perk(PerkError::NoPerson) => {
+                "the same over HTTP, with an admin key: /docs of the gateway lists the paths"
+            }
             Self::Perk(PerkError::AlreadyScheduled(_)) => "`perkgate perk unschedule` takes the other one back",
             Self::Ledger(error) | Self::Access(AccessError::Ledger(error)) | Self::Perk(PerkError::Ledger(error)) => {
                 return of_ledger(error);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::proof;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
+use crate::foundation::count::counted;
 use crate::foundation::ids::{CheckId, EventId, MerchantId, NameError};
 use crate::ledger::LedgerError;
 use crate::ledger::store::{self, CheckpointRow, LogRow, heads};
@@ -78,7 +79,7 @@ pub enum ProofError {
     #[error("there is no such event")]
     NotFound,
     /// The size of the tree that is led to is out of range.
-    #[error("the log has the size {size}: ask for a size from 1 up to that, or leave it out for the newest")]
+    #[error("the log has {}: ask for a size from 1 up to that, or leave it out for the newest", counted(*size, "event"))]
     TooLarge { size: u64 },
     #[error("the event stands at index {index}: ask for a size above that, or leave it out for the newest")]
     TooSmall { index: u64 },

@@ -133,7 +133,8 @@ fn a_perk_is_paused_resumed_and_retired() {
         let since = format!("the perk is {status} since {}, by cli: Why", listed["status_at"].as_str().unwrap());
         assert_eq!(shown.contains(&since), is_halted, "{shown}");
     }
-    let refused = terminal.refused("perk apply -f strict.json --merchant cathay --publish", 1);
+    terminal.write("stricter.json", &LOUNGE.replace("40", "70"));
+    let refused = terminal.refused("perk apply -f stricter.json --merchant cathay --publish", 1);
     assert!(refused[0].contains("retired"), "{refused:?}");
 }
 

@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use perkgate::access::{Principal, Role};
 use perkgate::audit::Request;
+use perkgate::decision::decide::Decision;
 use perkgate::eligibility::checker::Answer;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::json::Json;
@@ -109,11 +110,15 @@ async fn whoever_is_erased_elsewhere_is_referred_as_somebody_new() {
         let merchant = two.kiosk.merchant().unwrap();
         let here = &*two.world.gateway;
         for _ in 0..2 {
-            let subject = here.keyring.subject_refs(&merchant.id, &"twitter:ada".parse().unwrap());
+            // Nobody knows a score of theirs: refused here, and left to a person there.
+            for gateway in [here, &two.replica] {
+                two.ask(gateway, "twitter:bob").await;
+            }
+            let subject = here.keyring.subject_refs(&merchant.id, &"twitter:bob".parse().unwrap());
             let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI };
             two.replica.scores.erase(&two.replica.ledger, erasure).await.unwrap().unwrap();
-            let asked = here.checker.check(&two.kiosk, merchant, question("club", "twitter:ada")).await.unwrap();
-            assert_eq!(asked.decided.decision, perkgate::decision::decide::Decision::Referred);
+            let asked = here.checker.check(&two.kiosk, merchant, question("club", "twitter:bob")).await.unwrap();
+            assert_eq!(asked.decided.decision, Decision::Referred);
         }
         two.verify();
     }

@@ -28,6 +28,7 @@ async fn a_grant_is_active_then_redeemed() {
           "granted_at":"2012-05-08T19:00:00Z",
           "token_expires_at":"2012-05-08T19:15:00Z",
           "redeemed_at":[],
+          "ended_at":null,
           "location":null,
           "kiosk":null
         }
@@ -49,6 +50,7 @@ async fn a_grant_is_active_then_redeemed() {
           "granted_at":"2012-05-08T19:00:00Z",
           "token_expires_at":"2012-05-08T19:15:00Z",
           "redeemed_at":["2012-05-08T19:01:00Z"],
+          "ended_at":null,
           "location":null,
           "kiosk":null
         }
