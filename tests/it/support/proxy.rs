@@ -21,6 +21,16 @@ struct State {
     silent: bool,
     over: bool,
     commit: Option<Commit>,
+    /// What happens to the next commit that is a statement of its own.
+    statement: Option<Commit>,
+}
+
+impl State {
+    /// What happens to this commit, unless it passes.
+    fn take(&mut self, is_statement: bool) -> Option<Commit> {
+        let of_statements = if is_statement { self.statement.take() } else { None };
+        of_statements.or_else(|| self.commit.take_if(|commit| *commit != Commit::Passes))
+    }
 }
 
 /// Forwards connections to one place; ends with its process.
@@ -79,6 +89,11 @@ impl Proxy {
     /// transaction by itself.
     pub(crate) fn next_commit(&self, commit: Commit) {
         self.state.0.lock().unwrap().commit = Some(commit);
+    }
+
+    /// For the next statement that is a transaction by itself; what others commit meanwhile passes.
+    pub(crate) fn next_statement(&self, commit: Commit) {
+        self.state.0.lock().unwrap().statement = Some(commit);
     }
 
     /// How many commits were lost, or lost their answers.
@@ -154,7 +169,7 @@ fn forward(
         if let Some([lost, statements]) = commits
             && !*is_cut
             && let Some(is_statement) = spoken.commits_with(piece)
-            && let Some(commit) = held.commit.take_if(|commit| *commit != Commit::Passes)
+            && let Some(commit) = held.take(is_statement)
         {
             lost.fetch_add(1, Ordering::SeqCst);
             statements.fetch_add(usize::from(is_statement), Ordering::SeqCst);
