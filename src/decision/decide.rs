@@ -16,9 +16,6 @@ use crate::rules::rule::{Availability, Rule};
 use crate::rules::terms::{Fallback, Otherwise};
 use crate::rules::tier::Tier;
 
-/// Which reading of rules made a decision; audit events carry it.
-pub const ENGINE_VERSION: u32 = 2;
-
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

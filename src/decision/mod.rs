@@ -9,7 +9,7 @@
 //! `eligibility::checker`, and a person grants in `eligibility::referral_decision`.
 //!
 //! To change a decision: change `decide` (the order of refusals) or `evaluate` (the truth of a condition), raise
-//! [`decide::ENGINE_VERSION`], which every audit event carries, and write the same change into the evaluator of
+//! [`ENGINE_VERSION`](crate::rules::engine::ENGINE_VERSION) for the rules that it touches, whose audit events carry it, and write the same change into the evaluator of
 //! `tests/it/oracle`, from the rule model and not from the code here.
 //!
 //! To add a reason: a code in [`reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted it in

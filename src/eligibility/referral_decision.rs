@@ -4,19 +4,16 @@ use std::time::{Duration, Instant};
 
 use super::checker::{Answer, CheckError, Checker};
 use crate::access::{Merchant, Principal};
-use crate::database::DatabaseError;
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::ids::{CheckId, EventId};
-use crate::foundation::json::Json;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::{Referred, Resolution, ResolveError, Resolved};
 use crate::ledger::entry::{Actor, CheckEntry, CheckRequest};
 use crate::perks::error::PerkError;
 use crate::perks::perk::{Deciding, PerkStatus};
-use crate::rules::rule::Rule;
 use crate::rules::tier::Tier;
 use crate::telemetry::meters;
 
@@ -212,10 +209,7 @@ impl Checker {
     async fn version_of(&self, merchant: &Merchant, referred: &Referred) -> Result<Deciding, CheckError> {
         let (perk, version) = (&referred.referral.perk, referred.referral.rule_version);
         let version = self.catalog.find_version(&merchant.id, perk, version).await?;
-        let corrupt = |detail: String| PerkError::from(DatabaseError::Corrupt { what: "rule", detail });
-        let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
-        let rule = Rule::stored(&json, perk.as_str())
-            .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?;
+        let rule = version.read(perk)?;
         Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
     }
 

@@ -9,7 +9,7 @@ use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Sh
 use super::population::Warning;
 use super::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::database::DatabaseError;
-use crate::decision::decide::{ENGINE_VERSION, decide};
+use crate::decision::decide::decide;
 use crate::decision::decided::{Decided, LimitTouched};
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::ReasonCode;
@@ -200,7 +200,7 @@ impl Replay {
     fn reproduce(&mut self, check: &PastCheck, decided: &Decided) {
         let reproduction = &mut self.report.reproduction;
         reproduction.checks += 1;
-        if check.engine != i64::from(ENGINE_VERSION) {
+        if check.engine != i64::from(self.of.rule.engine()) {
             reproduction.other_engine += 1;
             return;
         }

@@ -13,7 +13,7 @@ use crate::foundation::json::Json;
 use crate::ledger::LedgerError;
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
-use crate::perks::perk::{Perk, RuleVersion};
+use crate::perks::perk::Perk;
 use crate::rules::limit::Window;
 use crate::rules::rule::Rule;
 use crate::scores::score::{ScoreFault, Source};
@@ -137,11 +137,7 @@ pub(super) async fn rule_of(
     perk: &Perk,
     version: i32,
 ) -> Result<Rule, TrialError> {
-    let RuleVersion { rule, .. } = catalog.find_version(merchant, &perk.slug, version).await?;
-    let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
-    let json = Json::parse(&rule).map_err(|e| corrupt(e.to_string()))?;
-    Ok(Rule::stored(&json, perk.slug.as_str())
-        .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?)
+    Ok(catalog.find_version(merchant, &perk.slug, version).await?.read(&perk.slug)?)
 }
 
 /// The longest time guests could stay, by limit, under any version of the perk: what they

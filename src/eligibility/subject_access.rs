@@ -11,7 +11,6 @@ use crate::database::DatabaseError;
 use crate::decision::reason::Reason;
 use crate::decision::remedy::remedy;
 use crate::foundation::ids::PerkSlug;
-use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::keyring::Keyring;
 use crate::ledger::entry::Actor;
@@ -20,7 +19,6 @@ use crate::ledger::read::person::{LimitHeld, Person, PersonalEvent};
 use crate::ledger::{Ledger, LedgerError};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
-use crate::rules::rule::Rule;
 use crate::scores::erasing::ScoreHeld;
 use crate::scores::{ScoreError, Scores};
 
@@ -157,9 +155,6 @@ impl SubjectAccess {
             Err(PerkError::NotFound(_) | PerkError::VersionNotFound { .. }) => return Ok(TimeZone::UTC),
             Err(error) => return Err(error.into()),
         };
-        let json = Json::parse(&version.rule).map_err(|error| corrupt(error.to_string()))?;
-        let rule = Rule::stored(&json, perk)
-            .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?;
-        Ok(rule.time_zone().clone())
+        Ok(version.read(&slug)?.time_zone().clone())
     }
 }

@@ -151,6 +151,12 @@ impl From<PerkError> for Problem {
                     format!("The perk `{perk}` has no version {version}; if there was one, its draft was deleted.");
                 Self::new(kind, detail)
             }
+            PerkError::RuleNewer { .. } => Self::new(
+                kind,
+                "a newer build of the gateway wrote this perk's rule, and the replica that answered can't read it: \
+                 try again, another replica may; and bring them all to one build",
+            )
+            .retry_after(1),
             PerkError::Exists => {
                 let detail = "There is a perk of this name already: add a version to it instead.";
                 Self::new(kind, detail)

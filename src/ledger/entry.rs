@@ -134,6 +134,8 @@ pub struct CheckEntry {
     pub perk_slug: PerkSlug,
     pub rule_version: i32,
     pub rule_hash: Arc<str>,
+    /// The reading of the rule, [`Rule::engine`].
+    pub engine: u32,
     /// By the rule; the limits are still to be asked.
     pub decided: Decided,
     pub claims: Vec<LimitClaim>,
@@ -160,6 +162,7 @@ impl CheckEntry {
             perk_slug: by.slug.clone(),
             rule_version: by.version,
             rule_hash: by.hash,
+            engine: by.rule.engine(),
             decided,
             claims,
             grant: None,

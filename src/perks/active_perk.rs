@@ -10,8 +10,7 @@ use super::store::{self, OpenRow, RuleRow, VersionRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{MerchantId, PerkSlug};
-use crate::foundation::json::Json;
-use crate::rules::rule::Rule;
+use crate::rules::rule::{Rule, UnreadableRule};
 
 /// A perk's name: its merchant and its own.
 pub(super) type Named = (MerchantId, PerkSlug);
@@ -21,6 +20,26 @@ pub(super) struct Open {
     pub perks: HashMap<Named, Arc<ActivePerk>>,
     /// Those with a scheduled version, and its instant.
     pub scheduled: Vec<(Timestamp, Named)>,
+    /// Those whose rule this build can't read, and why.
+    pub unreadable: HashMap<Named, UnreadableRule>,
+}
+
+/// Why a perk is not among those that decide.
+enum Unopened {
+    Unreadable(UnreadableRule),
+    Database(DatabaseError),
+}
+
+impl From<UnreadableRule> for Unopened {
+    fn from(error: UnreadableRule) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<DatabaseError> for Unopened {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
 }
 
 /// The most perks whose rules are asked for by name: beyond that all rules are read.
@@ -46,8 +65,12 @@ pub(super) fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open,
             }
             // One that can't be read must not keep the others from moving on. It decides nothing:
             // its old version would be a lie.
-            Err(error) => {
+            Err(Unopened::Unreadable(error)) => {
                 tracing::error!(%error, merchant = row.merchant_id, perk = row.slug, "a perk's rule can't be read");
+                open.unreadable.insert(named(&row)?, error);
+            }
+            Err(Unopened::Database(error)) => {
+                tracing::error!(%error, merchant = row.merchant_id, perk = row.slug, "a perk can't be read");
             }
         }
     }
@@ -85,7 +108,7 @@ fn open_perk_of(
     rule: Option<&RuleRow>,
     scheduled: Option<&VersionRow>,
     known: Option<&ActivePerk>,
-) -> Result<(Named, Arc<ActivePerk>), DatabaseError> {
+) -> Result<(Named, Arc<ActivePerk>), Unopened> {
     let kept = |version: i32, hash: &str| find(known?, version, hash).cloned();
     let read = |version: i32, hash: &str, rule: &str| match kept(version, hash) {
         Some(kept) => Ok(kept),
@@ -103,24 +126,25 @@ fn open_perk_of(
     let waiting = scheduled.and_then(|row| Some((row, row.scheduled_by.as_ref().and(row.scheduled_at)?)));
     let read_waiting = |(row, at): (&VersionRow, i64)| {
         let deciding = read(row.version, &row.rule_hash, &row.rule)?;
-        Ok::<_, DatabaseError>((from_micros(at), deciding))
+        Ok::<_, Unopened>((from_micros(at), deciding))
     };
     let scheduled = waiting.map(read_waiting).transpose()?;
-    let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+    let key = named(row)?;
     let perk = ActivePerk {
         id: row.id.parse().map_err(|e| DatabaseError::corrupt("perk id", e))?,
-        slug: row.slug.parse().map_err(|e| DatabaseError::corrupt("perk slug", e))?,
+        slug: key.1.clone(),
         status: PerkStatus::parse(&row.status).ok_or_else(|| DatabaseError::corrupt("perk status", &row.status))?,
         deciding,
         scheduled,
     };
-    Ok(((merchant, perk.slug.clone()), Arc::new(perk)))
+    Ok((key, Arc::new(perk)))
 }
 
-fn deciding_of(slug: &str, version: i32, hash: &str, rule: &str) -> Result<Arc<Deciding>, DatabaseError> {
-    let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
-    let json = Json::parse(rule).map_err(|e| corrupt(e.to_string()))?;
-    let rule = Rule::stored(&json, slug)
-        .map_err(|errors| corrupt(errors.first().map(|error| error.detail.clone()).unwrap_or_default()))?;
-    Ok(Arc::new(Deciding { version, rule, hash: hash.into() }))
+fn named(row: &OpenRow) -> Result<Named, DatabaseError> {
+    let merchant = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+    Ok((merchant, row.slug.parse().map_err(|e| DatabaseError::corrupt("perk slug", e))?))
+}
+
+fn deciding_of(slug: &str, version: i32, hash: &str, rule: &str) -> Result<Arc<Deciding>, UnreadableRule> {
+    Ok(Arc::new(Deciding { version, rule: Rule::of_version(rule, hash, slug)?, hash: hash.into() }))
 }

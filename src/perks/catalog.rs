@@ -106,7 +106,10 @@ impl Catalog {
             _ => {}
         }
         self.open.catch_up().await?;
-        find().filter(decides).ok_or_else(|| PerkError::NotFound(perk.clone()))
+        find().filter(decides).ok_or_else(|| match self.open.now().content.unreadable.get(&key) {
+            Some(error) => PerkError::unreadable(perk.as_str(), error.clone()),
+            None => PerkError::NotFound(perk.clone()),
+        })
     }
 
     /// Makes a perk, for no purpose that it declares, with its first version.

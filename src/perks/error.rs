@@ -5,6 +5,7 @@ use crate::database::DatabaseError;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{NameError, PerkSlug};
 use crate::ledger::LedgerError;
+use crate::rules::rule::UnreadableRule;
 
 /// A version whose status doesn't allow a step. It says how the version is; each door adds what can be done there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,16 @@ fn unscheduled(WrongStatus { perk, version, status, .. }: &WrongStatus, other: O
     }
 }
 
+impl PerkError {
+    /// The error about a rule of the perk that can't be read.
+    pub(crate) fn unreadable(perk: &str, error: UnreadableRule) -> Self {
+        match error {
+            UnreadableRule::Newer(detail) => Self::RuleNewer { perk: perk.to_owned(), detail },
+            UnreadableRule::Damaged(detail) => DatabaseError::Corrupt { what: "rule", detail }.into(),
+        }
+    }
+}
+
 /// Why a perk or a version could not be made or found.
 #[derive(Debug, thiserror::Error)]
 pub enum PerkError {
@@ -32,6 +43,9 @@ pub enum PerkError {
     NotFound(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
     VersionNotFound { perk: PerkSlug, version: i32 },
+    /// A replica of a build before the one that wrote the rule: it can't decide by it.
+    #[error("a newer build of the gateway wrote the rule of `{perk}`, and this one can't read it: {detail}")]
+    RuleNewer { perk: String, detail: String },
     #[error("a perk of this name is there already: add a version to it")]
     Exists,
     #[error(transparent)]

@@ -20,7 +20,6 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
-use crate::foundation::json::Json;
 use crate::ledger::entry::{Actor, EventDraft};
 use crate::ledger::events::Nullable;
 use crate::ledger::events::perks::VersionChanged;
@@ -364,8 +363,7 @@ pub(super) fn version_of<'a>(perk: &'a PerkRow, row: &'a VersionRow) -> VersionC
 
 /// The rule of a stored version. What was taken once may be refused by now.
 pub(super) fn rule_of(perk: &PerkRow, row: &VersionRow) -> Result<Rule, PerkError> {
-    let json = Json::parse(&row.rule).map_err(|error| DatabaseError::corrupt("rule", error))?;
-    Rule::stored(&json, &perk.slug).map_err(PerkError::Rule)
+    Rule::of_version(&row.rule, &row.rule_hash, &perk.slug).map_err(|error| PerkError::unreadable(&perk.slug, error))
 }
 
 /// Whom a stored name stands for: an admin's key, or the command line.

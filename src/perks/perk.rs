@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::error::PerkError;
 use super::purpose::Purpose;
 use crate::foundation::clock::from_micros;
 use crate::foundation::field_error::FieldError;
@@ -171,6 +172,15 @@ pub struct RuleVersion {
 }
 
 impl RuleVersion {
+    /// The rule of this version of `perk`.
+    ///
+    /// # Errors
+    /// [`PerkError::RuleNewer`] or a damaged text.
+    pub fn read(&self, perk: &PerkSlug) -> Result<Rule, PerkError> {
+        Rule::of_version(&self.rule, &self.rule_hash, perk.as_str())
+            .map_err(|error| PerkError::unreadable(perk.as_str(), error))
+    }
+
     /// Everybody who wrote it or took a step: API keys, or `cli`.
     pub fn people(&self) -> impl Iterator<Item = &str> {
         let signed = [&self.submitted, &self.approved, &self.scheduled].into_iter().flatten().map(|it| it.by.as_str());

@@ -2,6 +2,7 @@
 //!
 //! - `rule`: the whole, compiled and hashed; its parts are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
 //!   `window`, `schedule` and `instant`
+//! - `engine`: which reading of rules it needs
 //! - `lint`: what is wrong or odd about a rule that can be read
 //! - `diff`: what differs between two rules, in sentences
 //! - `describe`, `normalize`: a rule in words, and as a person would have written it
@@ -11,7 +12,8 @@
 //!
 //! To add a member: read it where its neighbours are read, through [`crate::foundation::document::Node`] (which bounds
 //! texts, refuses unknown members and knows the JSON pointer), with a default, so that rules published before it still
-//! mean the same; write it in the same file's `to_json`. It then has a place in `lint`, `diff`, `describe`, `normalize` and
+//! mean the same; write it in the same file's `to_json`, absent where it is the default, or every stored hash would change;
+//! and let `Parts::engine` in `rule.rs` name the reading that brought it. It then has a place in `lint`, `diff`, `describe`, `normalize` and
 //! `perks::schema`. The round trip of the canonical form and the evaluator in `tests/it/oracle` fail until all is done.
 //!
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its truth in
@@ -24,6 +26,7 @@ pub mod attribute;
 pub mod condition;
 pub mod describe;
 pub mod diff;
+pub mod engine;
 pub mod instant;
 pub mod leaf;
 pub mod limit;

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::attribute::{Attribute, PARTY};
 use super::condition::Condition;
+use super::engine::PLAIN;
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::schedule::Schedule;
 use super::terms::{Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
@@ -35,6 +36,17 @@ pub struct Rule {
     context: BTreeSet<String>,
     canonical: String,
     hash: String,
+    engine: u32,
+}
+
+/// A stored rule that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableRule {
+    /// It is what was stored, so a newer build has stored it.
+    #[error("a newer build wrote this rule: {0}")]
+    Newer(String),
+    #[error("its text is not the one that was stored: {0}")]
+    Damaged(String),
 }
 
 /// A rule's ability to decide at an instant.
@@ -77,6 +89,20 @@ impl Rule {
     /// As [`Rule::parse`].
     pub fn stored(json: &Json, default_audience: &str) -> Result<Self, Vec<FieldError>> {
         Self::read_whole(&Node::stored(json), default_audience)
+    }
+
+    /// Reads the text of a version that was stored with `hash`, of the perk `slug`.
+    ///
+    /// # Errors
+    /// [`UnreadableRule`]: where the text still has its hash, the build that stored it could read it.
+    pub fn of_version(stored: &str, hash: &str, slug: &str) -> Result<Self, UnreadableRule> {
+        let read = Json::parse(stored).map_err(|error| error.to_string()).and_then(|json| {
+            Self::stored(&json, slug)
+                .map_err(|errors| errors.into_iter().next().map(|error| error.detail).unwrap_or_default())
+        });
+        read.map_err(|detail| {
+            if hash_of(stored) == hash { UnreadableRule::Newer(detail) } else { UnreadableRule::Damaged(detail) }
+        })
     }
 
     fn read_whole(node: &Node<'_>, default_audience: &str) -> Result<Self, Vec<FieldError>> {
@@ -174,8 +200,7 @@ impl Rule {
             context.insert(PARTY.into());
         }
         let canonical = parts.to_json().canonical();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
-        let hash = format!("sha256:{}", hex(digest.as_ref()));
+        let (hash, engine) = (hash_of(&canonical), parts.engine());
         let Parts { zone, valid, score, schedule, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
@@ -193,6 +218,7 @@ impl Rule {
             context,
             canonical,
             hash,
+            engine,
         }
     }
 
@@ -207,6 +233,12 @@ impl Rule {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The reading that it needs: its checks say so, and are replayed by it.
+    #[must_use]
+    pub fn engine(&self) -> u32 {
+        self.engine
     }
 
     /// The zone that all of its wall times are in.
@@ -318,6 +350,11 @@ impl Rule {
     }
 }
 
+fn hash_of(canonical: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
+    format!("sha256:{}", hex(digest.as_ref()))
+}
+
 fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Attribute> {
     let mut attributes = BTreeSet::new();
     for condition in when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref())) {
@@ -341,6 +378,11 @@ struct Parts {
 }
 
 impl Parts {
+    /// The least reading that knows all of its parts.
+    fn engine(&self) -> u32 {
+        PLAIN
+    }
+
     fn to_json(&self) -> Json {
         let mut members = vec![
             ("time_zone", text(self.zone.iana_name().unwrap_or("UTC"))),

@@ -21,6 +21,7 @@ impl From<&PerkError> for Kind {
     fn from(error: &PerkError) -> Self {
         match error {
             PerkError::NotFound(_) | PerkError::VersionNotFound { .. } => Self::NotFound,
+            PerkError::RuleNewer { .. } => Self::RuleNewer,
             PerkError::Exists => Self::AlreadyExists,
             PerkError::NotADraft(_) => Self::NotADraft,
             PerkError::WrongStatus(_) | PerkError::NotScheduled { .. } | PerkError::TooLate => Self::WrongStatus,

@@ -78,6 +78,7 @@ kinds! {
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
     InDoubt = 503 "in_doubt" "It is not known whether this was done";
+    RuleNewer = 503 "rule_newer" "This replica is too old for the rule";
     Unavailable = 503 "unavailable" "Not now: please try again";
 }
 

@@ -13,7 +13,6 @@ use crate::cli::error::CliError;
 use crate::cli::once::{self, MerchantFlag, Needs, all_pages};
 use crate::cli::output::write_line;
 use crate::cli::{Completion, Invocation};
-use crate::database::DatabaseError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::yaml::write::write;
@@ -174,11 +173,7 @@ fn says(sheet: &Sheet, perk: &Perk, rule: &Rule) -> bool {
 }
 
 fn rule_of(perk: &Perk, version: &RuleVersion) -> Result<Rule, CliError> {
-    let corrupt = |detail: String| DatabaseError::Corrupt { what: "rule", detail };
-    let json = Json::parse(&version.rule).map_err(|e| corrupt(e.to_string()))?;
-    let first = |errors: Vec<crate::foundation::field_error::FieldError>| errors.into_iter().next().map(|it| it.detail);
-    let rule = Rule::stored(&json, perk.slug.as_str()).map_err(|errors| corrupt(first(errors).unwrap_or_default()))?;
-    Ok(rule)
+    Ok(version.read(&perk.slug)?)
 }
 
 fn content(target: &Target) -> String {

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::append::Leaf;
 use super::subjects::Subject;
 use crate::database::DatabaseError;
-use crate::decision::decide::ENGINE_VERSION;
 use crate::decision::decided::{Admission, Decided, ScoreSeen};
 use crate::decision::reason::Reason;
 use crate::foundation::clock::from_seconds;
@@ -134,7 +133,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
     let decided = &settled.decided;
     CheckDecided {
         decision: decided.decision,
-        engine: i64::from(ENGINE_VERSION),
+        engine: i64::from(check.engine),
         grant: settled.grant.as_ref().map(grant_made).into(),
         joins: settled.joins.clone(),
         kiosk: Nullable::text(check.kiosk.as_deref()),
