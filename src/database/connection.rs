@@ -137,6 +137,8 @@ pub enum ConnectionUse {
     Reading,
     /// It holds locks that others wait for, so it may not dwell between two statements.
     Writing,
+    /// The same, and it runs the same few statements all the time: the ledger's.
+    Recording,
 }
 
 /// Opens one connection and sets it up.

@@ -6,7 +6,7 @@ use super::file::FileFault;
 use super::mismatch::Mismatch;
 
 /// A failure of the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DatabaseError {
     /// Nothing answers, or the connection died.
     #[error("the database can't be reached: {0}")]

@@ -225,7 +225,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when nothing answers.
     pub fn dedicated_writer(&self) -> Result<AnyConnection, DatabaseError> {
-        self.open_guarded(ConnectionUse::Writing)
+        self.open_guarded(ConnectionUse::Recording)
     }
 
     fn open_guarded(&self, purpose: ConnectionUse) -> Result<AnyConnection, DatabaseError> {

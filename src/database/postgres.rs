@@ -26,13 +26,16 @@ const HOLDERS: usize = 3;
 /// - `idle_in_transaction_session_timeout`: a process that was frozen (`SIGSTOP`, a paused machine, a cut network)
 ///   in the middle of a transaction holds the log heads, and all other replicas wait for them. The server ends
 ///   its session then. A session that only reads holds nothing that others wait for.
+/// - `plan_cache_mode`: the statements of a batch are long, and take arrays of whatever length; each has one good plan,
+///   which to look for again costs as much as to run it.
 /// - `tcp_…`: the same for a server that sends to a peer that is not there any more.
 ///
 /// Those that not every version has are set where they are.
 pub(super) fn set_up(conn: &mut PgConnection, purpose: ConnectionUse) -> Result<(), DatabaseError> {
-    let idle = match purpose {
-        ConnectionUse::Reading => "60s",
-        ConnectionUse::Writing => "5s",
+    let (idle, plans) = match purpose {
+        ConnectionUse::Reading => ("60s", "auto"),
+        ConnectionUse::Writing => ("5s", "auto"),
+        ConnectionUse::Recording => ("5s", "force_generic_plan"),
     };
     Ok(conn.batch_execute(&format!(
         "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; \
@@ -41,6 +44,7 @@ pub(super) fn set_up(conn: &mut PgConnection, purpose: ConnectionUse) -> Result<
          SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \
          SET client_min_messages = warning; \
          SELECT set_config(name, wanted, false) FROM (VALUES ('tcp_user_timeout', '10s'), \
+         ('plan_cache_mode', '{plans}'), \
          ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS optional (name, wanted) \
          WHERE current_setting(name, true) IS NOT NULL"
     ))?)

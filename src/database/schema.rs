@@ -121,6 +121,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    score_epochs (stripe) {
+        stripe -> Integer,
+        epoch -> BigInt,
+    }
+}
+
+diesel::table! {
     scores (merchant_id, source, subject_ref) {
         merchant_id -> Text,
         source -> Text,

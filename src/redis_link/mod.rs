@@ -1,5 +1,6 @@
 //! The one managed connection to Redis: a key prefix, short time-outs, a breaker, and messages.
 //!
+//! - `gathered`: commands of the same moment, sent together
 //! - `health`, `fault`: whether Redis can be used, and why not; `probe`: the commands that the gateway needs, tried
 //! - `subscription`: the connection that receives messages
 //!
@@ -9,9 +10,10 @@
 //!
 //! actix workers have a runtime each, and what is spawned there dies with the worker. The `redis`
 //! crate spawns its driver on whichever runtime happens to poll it while it (re)connects, so every
-//! command runs as a task of the main runtime, and callers of any runtime wait for that.
+//! command is sent by a task of the main runtime, and callers of any runtime wait for that.
 
 mod fault;
+mod gathered;
 mod health;
 mod probe;
 mod subscription;
@@ -25,11 +27,13 @@ use arc_swap::ArcSwap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 pub use fault::RedisFault;
 use fault::Step;
+use gathered::{Gathered, send_lots};
 use health::Health;
 pub use probe::diagnose;
 use subscription::listen;
@@ -106,6 +110,7 @@ struct Inner {
     config: RedisConfig,
     handle: Handle,
     health: Arc<Health>,
+    commands: mpsc::UnboundedSender<Gathered>,
 }
 
 impl fmt::Debug for RedisLink {
@@ -138,7 +143,9 @@ impl RedisLink {
             ArcSwap::from_pointee(manage(&client, &config).map_err(|e| RedisFault::of(e, &[]))?)
         };
         let health = Arc::new(Health::new());
-        let inner = Arc::new(Inner { client, manager, config, handle, health });
+        let (commands, gathering) = mpsc::unbounded_channel();
+        let inner = Arc::new(Inner { client, manager, config, handle, health, commands });
+        inner.handle.spawn(send_lots(Arc::downgrade(&inner), gathering));
         let weak = Arc::downgrade(&inner);
         inner.handle.spawn(async move {
             while let Some(inner) = weak.upgrade() {
@@ -290,9 +297,20 @@ impl RedisLink {
         step: Step,
         command: &redis::Cmd,
     ) -> Result<T, RedisLinkError> {
-        let (mut manager, command) = (self.inner.manager(), command.clone());
-        let at_most = self.inner.config.response_timeout;
-        self.guarded(step, at_most, async move { command.query_async(&mut manager).await }).await
+        self.may_work(step)?;
+        let (answer, answered) = oneshot::channel();
+        let gathered = Gathered { step, command: command.clone(), answer };
+        self.inner.commands.send(gathered).map_err(|_| RedisLinkError::Closed)?;
+        let value = answered.await.map_err(|_| RedisLinkError::Closed)??;
+        Ok(T::from_redis_value(value).map_err(|error| RedisFault::of(error.into(), &[step]))?)
+    }
+
+    /// Refuses a step that would not work.
+    fn may_work(&self, step: Step) -> Result<(), RedisLinkError> {
+        let Err(fault) = self.inner.health.found() else { return Ok(()) };
+        // What is taken back, and what is said about it, may get through where nothing else does.
+        let may_work = fault.is_refusal() && matches!(step, Step::Delete | Step::Publish);
+        if may_work { Ok(()) } else { Err(RedisLinkError::Down) }
     }
 
     async fn run_all(&self, step: Step, commands: redis::Pipeline) -> Result<(), RedisLinkError> {
@@ -308,13 +326,7 @@ impl RedisLink {
         at_most: Duration,
         command: impl Future<Output = redis::RedisResult<T>> + Send + 'static,
     ) -> Result<T, RedisLinkError> {
-        if let Err(fault) = self.inner.health.found() {
-            // What is taken back, and what is said about it, may get through where nothing else does.
-            let may_work = fault.is_refusal() && matches!(step, Step::Delete | Step::Publish);
-            if !may_work {
-                return Err(RedisLinkError::Down);
-            }
-        }
+        self.may_work(step)?;
         let health = self.inner.health.clone();
         let task = self.inner.handle.spawn(async move {
             let found = timed(step, at_most, command).await;

@@ -120,6 +120,13 @@ impl ScoreCache {
         }
     }
 
+    /// The tier in this process.
+    pub(super) fn in_memory(&self) -> Memory {
+        match self {
+            Self::Memory(memory) | Self::Tiered { memory, .. } => memory.clone(),
+        }
+    }
+
     /// True if the cache is whole: false when there is a Redis and it can't be used.
     #[must_use]
     pub fn is_whole(&self) -> bool {

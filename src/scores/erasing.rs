@@ -6,6 +6,7 @@ use super::handle::{ScoreError, Scores, to_the_end};
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;
+use super::store::epochs::bump_epochs;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRefs;
@@ -68,6 +69,7 @@ impl Scores {
                 for ScoreKey { merchant, source, subject } in &rows {
                     deleted += u64::from(store::delete_score(conn, merchant, source, subject)?);
                 }
+                bump_epochs(conn, rows.iter().map(|row| &row.subject))?;
                 Ok(deleted)
             };
             let erased = ledger.erase(erasure, forget).await;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::foundation::clock::Clock;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
@@ -17,10 +18,13 @@ use crate::ledger::events::perks::SourceCreated;
 use crate::ledger::{Ledger, LedgerError};
 
 use super::cache::ScoreCache;
+use super::following::Follower;
 use super::import::{Import, ImportConfig, LARGE_IMPORTS};
+use super::lookups::Lookups;
 use super::memory::ScoreKey;
 use super::score::{PutOutcome, Score, ScoreFault, Source, SourceFault};
 use super::store;
+use super::store::epochs::bump_epochs;
 
 /// The most scores that a page holds.
 const PAGE: i64 = 5_000;
@@ -80,6 +84,7 @@ impl From<LedgerError> for ScoreError {
 pub struct Scores {
     pub(super) database: Database,
     pub(super) cache: ScoreCache,
+    lookups: Lookups,
     /// The imports that may yet begin to gather many rows.
     pub(super) large_imports: Arc<Semaphore>,
 }
@@ -87,7 +92,14 @@ pub struct Scores {
 impl Scores {
     #[must_use]
     pub fn new(database: Database, cache: ScoreCache) -> Self {
-        Self { database, cache, large_imports: Arc::new(Semaphore::new(LARGE_IMPORTS)) }
+        let lookups = Lookups::new(database.clone());
+        Self { database, cache, lookups, large_imports: Arc::new(Semaphore::new(LARGE_IMPORTS)) }
+    }
+
+    /// The follower by which what stands stays in memory for longer than its time to live.
+    #[must_use]
+    pub fn follower(&self, clock: Clock) -> Follower {
+        Follower::new(self.database.clone(), self.cache.in_memory(), clock)
     }
 
     /// True if every tier works; false when Redis can't be used.
@@ -112,7 +124,7 @@ impl Scores {
     ) -> Result<Option<Score>, ScoreError> {
         for subject in subject.into().in_order() {
             let key = ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
-            let found = self.cache.find(&key, || self.load(&key)).await.map_err(ScoreError::Database)?;
+            let found = self.cache.find(&key, || self.lookups.find(&key)).await.map_err(ScoreError::Database)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -132,11 +144,6 @@ impl Scores {
     ) -> Result<Option<Score>, ScoreError> {
         let (merchant, source, subject) = (merchant.clone(), source.clone(), subject.into());
         Ok(self.database.read(move |conn| find_current(conn, &merchant, &source, &subject)).await?)
-    }
-
-    async fn load(&self, key: &ScoreKey) -> Result<Option<Score>, DatabaseError> {
-        let key = key.clone();
-        self.database.read(move |conn| store::find_score(conn, &key.merchant, &key.source, &key.subject)).await
     }
 
     /// Writes one score unless a newer one stands. When this returns, no look-up of this process
@@ -171,6 +178,7 @@ impl Scores {
                     }
                     let new = [(row.subject, score)];
                     if store::upsert_scores(conn, &row.merchant, &row.source, &new, now)? == 1 {
+                        bump_epochs(conn, [&row.subject])?;
                         return Ok(PutOutcome::Accepted);
                     }
                     // The refused upsert has locked the row, so this is what it was refused for.
@@ -202,9 +210,10 @@ impl Scores {
             let rows = keys.clone();
             let delete = move |conn: &mut AnyConnection| {
                 let mut was_there = false;
-                for row in rows {
+                for row in &rows {
                     was_there |= store::delete_score(conn, &row.merchant, &row.source, &row.subject)?;
                 }
+                bump_epochs(conn, rows.iter().map(|row| &row.subject))?;
                 Ok::<_, DatabaseError>(was_there)
             };
             let deleted = this.database.write(delete).await;
@@ -239,8 +248,12 @@ impl Scores {
                 .iter()
                 .map(|(subject, _)| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject })
                 .collect();
-            let written =
-                this.database.write(move |conn| store::upsert_scores(conn, &merchant, &source, &chunk, now)).await;
+            let write = move |conn: &mut AnyConnection| {
+                let written = store::upsert_scores(conn, &merchant, &source, &chunk, now)?;
+                bump_epochs(conn, chunk.iter().filter(|_| written > 0).map(|(subject, _)| subject))?;
+                Ok::<_, DatabaseError>(written)
+            };
+            let written = this.database.write(write).await;
             // In parts: look-ups of others wait behind each on the one connection to Redis.
             for some in keys.chunks(FORGOTTEN_AT_ONCE) {
                 this.cache.forget(some).await;

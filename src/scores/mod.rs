@@ -2,10 +2,11 @@
 //!
 //! - `handle`: what everyone else uses; `score`, `freshness`: a score, and whether it is young enough
 //! - `cache`: `memory`, then `redis`, with the writes that are `pending` there; `store`: the database
+//! - `lookups`: what the caches lack, asked of the database together; `gathering`: how questions come together
 //! - `import`, `lines`, `rows`: a feed of scores; `erasing`: the scores of one person shown, and erased
 //!
 //! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and
-//! concurrent look-ups of one score share one query. Everything that writes goes through the
+//! concurrent look-ups share one query. Everything that writes goes through the
 //! handle too, because after its commit it invalidates the caches ([`cache::ScoreCache::forget`]); a
 //! write that bypasses it is not seen until the cached value expires.
 //!
@@ -20,10 +21,13 @@ pub mod cache;
 #[cfg(test)]
 mod cache_suite;
 pub mod erasing;
+pub mod following;
 pub mod freshness;
+mod gathering;
 mod handle;
 pub mod import;
 pub mod lines;
+mod lookups;
 pub mod memory;
 mod pending;
 pub mod redis;

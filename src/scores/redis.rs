@@ -250,7 +250,7 @@ impl RedisScores {
             }),
             _ => return None,
         };
-        Some(Loaded { found, read_at: instant(*read_at)? })
+        Some(Loaded { found, read_at: instant(*read_at)?, is_own: false })
     }
 }
 
@@ -294,7 +294,11 @@ mod tests {
 
     fn loaded(value: Option<&str>) -> Loaded {
         let observed_at = "2026-11-22T09:00:00.000001Z".parse().unwrap();
-        Loaded { found: value.map(|value| Score::new(value.parse().unwrap(), observed_at)), read_at: NOW }
+        Loaded {
+            found: value.map(|value| Score::new(value.parse().unwrap(), observed_at)),
+            read_at: NOW,
+            is_own: false,
+        }
     }
 
     #[tokio::test]

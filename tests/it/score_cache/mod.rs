@@ -1,5 +1,6 @@
 //! Redis is a cache that others can write to: whatever it holds, refuses or loses, nobody is granted by it.
 
+mod epochs;
 mod forged;
 pub(crate) mod states;
 mod trouble;

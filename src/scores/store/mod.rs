@@ -1,10 +1,13 @@
 //! Scores and sources in the database.
 
+pub mod epochs;
+
 use std::collections::HashMap;
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use jiff::Timestamp;
 
@@ -15,7 +18,9 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
 use crate::foundation::subject::SubjectRef;
+use crate::statement_of_columns;
 
+use super::memory::ScoreKey;
 use super::score::{Score, Source};
 
 #[derive(Queryable, Selectable)]
@@ -59,6 +64,36 @@ pub fn find_score(
     Ok(row.map(score))
 }
 
+/// For each of `keys` the score that stands, if one does.
+pub fn find_scores(conn: &mut AnyConnection, keys: &[&ScoreKey]) -> Result<Vec<Option<Score>>, DatabaseError> {
+    let AnyConnection::Postgres(conn) = conn else {
+        // No round trips, and each is prepared already.
+        return keys.iter().map(|key| find_score(conn, &key.merchant, &key.source, &key.subject)).collect();
+    };
+    let rows: Vec<(i64, i64, i64)> = FindScores::of(keys).load(conn)?;
+    let mut found = vec![None; keys.len()];
+    for (nth, value, observed_at) in rows {
+        let at = usize::try_from(nth).ok().and_then(|nth| found.get_mut(nth.checked_sub(1)?));
+        *at.ok_or_else(|| DatabaseError::corrupt("row of a score", nth))? = Some(score((value, observed_at)));
+    }
+    Ok(found)
+}
+
+statement_of_columns! {
+    FindScores, |key: &'a ScoreKey|
+    "SELECT wanted.nth, found.value, found.observed_at FROM unnest(" [
+        merchants: Text = key.merchant.as_str(),
+        sources: Text = key.source.as_str(),
+        subjects: Binary = key.subject.0.as_slice(),
+    ] ") WITH ORDINALITY AS wanted (merchant_id, source, subject_ref, nth) CROSS JOIN LATERAL (SELECT * FROM scores \
+       WHERE scores.merchant_id = wanted.merchant_id AND scores.source = wanted.source \
+       AND scores.subject_ref = wanted.subject_ref OFFSET 0) AS found"
+}
+
+impl Query for FindScores<'_> {
+    type SqlType = (BigInt, BigInt, BigInt);
+}
+
 /// The scores that stand for any of `subjects`: some thousands of them at most, as each is a parameter on SQLite.
 pub fn list_scores(
     conn: &mut AnyConnection,
@@ -95,7 +130,7 @@ fn list_postgres(
     source: &SourceName,
     subjects: Vec<&[u8]>,
 ) -> QueryResult<Vec<ScoreRow>> {
-    use diesel::sql_types::{Array, Binary, Text};
+    use diesel::sql_types::Array;
 
     diesel::sql_query(
         "SELECT found.subject_ref, found.value, found.observed_at FROM unnest($3) AS wanted (subject_ref) \
