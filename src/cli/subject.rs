@@ -14,6 +14,7 @@ use super::output::confirmation::Confirmation;
 use super::output::{counted, table, write_block, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
+use crate::database::followed::POLL_EVERY;
 use crate::eligibility::disclosure::{DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome};
 use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
@@ -211,8 +212,7 @@ async fn erase(
     let subject = gateway.keyring.subject_refs(&merchant, handle);
     let erased = gateway.scores.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
     if !servers_hear && erased.as_ref().is_some_and(|erased| erased.scores > 0) {
-        let ttl = gateway.settings.bounds.score_cache_ttl;
-        let note = format!("A server that runs may go by the score in its memory for up to {ttl:?} more.");
+        let note = format!("A server that runs may go by the score in its memory for up to {POLL_EVERY:?} more.");
         invocation.output.note(&note);
     }
     Ok(erased)

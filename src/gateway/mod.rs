@@ -202,7 +202,7 @@ impl Gateway {
     /// Starts what runs beside the requests; call it on the main runtime.
     pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
         tasks.spawn(self.directory.clone().follow(cancel.clone()));
-        tasks.spawn(self.scores.follower(self.clock.clone()).follow(cancel.clone()));
+        tasks.spawn(self.scores.follower().follow(cancel.clone()));
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));

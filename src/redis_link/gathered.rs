@@ -19,7 +19,7 @@ pub(super) struct Gathered {
     pub answer: oneshot::Sender<Result<Value, RedisFault>>,
 }
 
-/// Sends what comes, lot by lot, until the link is gone.
+/// Sends what comes, lot by lot, until the link is dropped.
 pub(super) async fn send_lots(inner: Weak<Inner>, mut commands: mpsc::UnboundedReceiver<Gathered>) {
     let mut lot = Vec::new();
     while commands.recv_many(&mut lot, MOST).await > 0 {

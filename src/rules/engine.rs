@@ -5,7 +5,7 @@
 
 /// Scores, conditions, schedules, tiers and limits.
 pub const PLAIN: u32 = 2;
-/// What a lounge's floor asks for: flight windows, boarding passes, guests, members, blackouts, quarters and years, places
+/// The wants of a lounge's floor: flight windows, boarding passes, guests, members, blackouts, quarters and years, places
 /// of different size, offers, and words for guests.
 pub const FLOOR: u32 = 3;
 

@@ -64,7 +64,8 @@ impl ScoreCache {
 
     /// Returns what is kept under `key`, or what `load` finds in the database. Those who ask for one key at
     /// one time share one load; its error goes to all of them and is not kept. No I/O when the
-    /// answer is in memory. Redis being down costs at most one response time, and no wrong answer.
+    /// answer is in memory. Redis being down costs at most two response times, its own and that of
+    /// the commands before, and no wrong answer.
     ///
     /// # Errors
     /// The errors of `load`.
@@ -81,6 +82,11 @@ impl ScoreCache {
                     .find(key, || async move {
                         match redis.find(key).await {
                             Known::Found(loaded) => {
+                                let Some(loaded) = memory.believed(key, loaded) else {
+                                    // A write that Redis has not heard of.
+                                    redis.mark(std::slice::from_ref(key)).await;
+                                    return memory.read(load()).await;
+                                };
                                 meters().score_lookups.count(["redis"]);
                                 Ok(loaded)
                             }

@@ -43,7 +43,7 @@ fn in_redis(link: RedisLink) -> RedisScores {
 }
 
 fn loaded(value: Option<i64>) -> Loaded {
-    Loaded { found: value.map(score), read_at: clock().now(), is_own: false }
+    Loaded { found: value.map(score), read_at: clock().now(), is_followed: false }
 }
 
 fn key(number: u8) -> ScoreKey {

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::memory::Memory;
+use super::memory::{Memory, Moment};
 use super::store::epochs::{self, Moved};
 use crate::database::Database;
 use crate::database::followed::POLL_EVERY;
-use crate::foundation::clock::Clock;
 
 /// The longest that a poll may take; after a longer one nothing is known.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,14 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Follower {
     database: Database,
     memory: Memory,
-    clock: Clock,
     /// None before the first poll and after one that failed: what was written meanwhile is not known.
     known: Option<HashMap<Moved, i64>>,
 }
 
 impl Follower {
-    pub(super) fn new(database: Database, memory: Memory, clock: Clock) -> Self {
-        Self { database, memory, clock, known: None }
+    pub(super) fn new(database: Database, memory: Memory) -> Self {
+        Self { database, memory, known: None }
     }
 
     /// Reads them until cancelled.
@@ -44,21 +42,29 @@ impl Follower {
 
     /// Reads the epochs, and unseats what was written since they were read before.
     pub async fn poll(&mut self) {
-        let as_of = self.clock.now();
+        let as_of = self.memory.moment();
         let before = self.known.take();
         let Ok(Ok(epochs)) = timeout(PATIENCE, self.database.read(epochs::list_epochs)).await else { return };
         let moved = |known: &HashMap<Moved, i64>| {
             let moved = epochs.iter().filter(|(row, epoch)| known.get(row) != Some(epoch));
             moved.map(|(row, _)| *row).collect::<Vec<_>>()
         };
-        for row in before.as_ref().map_or_else(|| vec![Moved::All], moved) {
-            match row {
-                Moved::Stripe(stripe) => self.memory.forget_epoch(stripe),
-                Moved::All => self.memory.forget_all(),
-            }
+        let now = self.memory.moment();
+        match &before {
+            None => self.memory.follow_since(now),
+            Some(known) => moved(known).into_iter().for_each(|row| self.forget(row, now)),
         }
         self.known = Some(epochs.into_iter().collect());
-        // After the rest: who reads this finds the counters moved on.
+        // After the rest: who reads this finds all of it.
         self.memory.stood_at(as_of);
+    }
+
+    fn forget(&self, row: Moved, now: Moment) {
+        match row {
+            Moved::Stripe(stripe) => self.memory.forget_epoch(stripe, now),
+            // Not unseated: a long import would leave nothing in memory for longer than until the next poll. Of what it
+            // writes, the keys are announced where they can be.
+            Moved::Many => self.memory.follow_since(now),
+        }
     }
 }

@@ -86,13 +86,17 @@ impl<Q, A> Drop for Duty<Q, A> {
             let mut waiting = self.gathering.lock();
             waiting.asking -= 1;
             // Nobody else may come who would ask them.
-            waiting.questions.clear();
+            if waiting.asking == 0 {
+                waiting.questions.clear();
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
 
     fn asked(lot: &[Question<u32, u32>]) -> Vec<u32> {
@@ -128,8 +132,9 @@ mod tests {
         let (mut second, other) = gathering.add(2);
         assert!(other.is_some() && gathering.add(3).1.is_none(), "two lots at a time");
         drop(duty);
-        assert!(first.try_recv().is_err() && second.try_recv().is_err());
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty), "the other one asks them");
         drop(other);
+        assert_eq!((first.try_recv(), second.try_recv()), (Err(TryRecvError::Closed), Err(TryRecvError::Closed)));
         assert!(gathering.add(4).1.is_some());
     }
 

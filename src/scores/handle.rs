@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
-use crate::foundation::clock::Clock;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
@@ -96,10 +95,10 @@ impl Scores {
         Self { database, cache, lookups, large_imports: Arc::new(Semaphore::new(LARGE_IMPORTS)) }
     }
 
-    /// The follower by which what stands stays in memory for longer than its time to live.
+    /// The follower by which memory retains what stands for longer than its time to live.
     #[must_use]
-    pub fn follower(&self, clock: Clock) -> Follower {
-        Follower::new(self.database.clone(), self.cache.in_memory(), clock)
+    pub fn follower(&self) -> Follower {
+        Follower::new(self.database.clone(), self.cache.in_memory())
     }
 
     /// True if every tier works; false when Redis can't be used.
@@ -143,7 +142,7 @@ impl Scores {
         subject: impl Into<SubjectRefs> + Send,
     ) -> Result<Option<Score>, ScoreError> {
         let (merchant, source, subject) = (merchant.clone(), source.clone(), subject.into());
-        Ok(self.database.read(move |conn| find_current(conn, &merchant, &source, &subject)).await?)
+        Ok(self.database.read(move |conn| store::find_current(conn, &merchant, &source, &subject)).await?)
     }
 
     /// Writes one score unless a newer one stands. When this returns, no look-up of this process
@@ -170,7 +169,7 @@ impl Scores {
                 .write(move |conn| {
                     // Nobody writes under the former reference any more, so this is no race.
                     if subject.former.is_some() {
-                        let known = find_current(conn, &row.merchant, &row.source, &subject)?;
+                        let known = store::find_current(conn, &row.merchant, &row.source, &subject)?;
                         let outcome = score.against(known.as_ref());
                         if outcome != PutOutcome::Accepted {
                             return Ok(outcome);
@@ -357,22 +356,6 @@ impl Scores {
             })
             .await
     }
-}
-
-/// The score that stands for a person, past every cache.
-fn find_current(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    source: &SourceName,
-    subject: &SubjectRefs,
-) -> Result<Option<Score>, DatabaseError> {
-    for reference in subject.in_order() {
-        let found = store::find_score(conn, merchant, source, &reference)?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
 }
 
 fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventDraft {

@@ -7,12 +7,12 @@
 //! from before it was loaded, and a slot behind its stripe is not served. That holds for loads
 //! that are still under way too. What writes elsewhere don't tell us of lives for one `ttl`, counted
 //! from when the database was asked: another replica may have asked it, and left the answer in Redis.
-//! What this process read itself lives for as long as the epochs of scores (`following.rs`) say that it stands.
+//! It lives for longer where the epochs of scores (`following.rs`) say that it stands.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
@@ -30,8 +30,11 @@ use super::store::epochs;
 /// an import of a thousand scores costs about one slot in 65 its place.
 const STRIPES: usize = 1 << 16;
 
-/// The longest that a score stays, however long it stands: nobody may have asked for it again.
+/// The longest that a score is retained, however long it stands: nobody may have asked for it again.
 const LONGEST: Duration = Duration::from_mins(10);
+
+/// The most that another replica's clock may be ahead of ours.
+pub(super) const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(1);
 
 /// A write may overtake a load; after so many the load's own answer is given and not kept.
 const TRIES: usize = 3;
@@ -58,9 +61,43 @@ pub struct Memory {
     slots: Cache<ScoreKey, Slot>,
     stripes: Arc<[AtomicU64]>,
     ttl: SignedDuration,
-    /// In microseconds: all that was written before is known to the counters.
-    stood_at: Arc<AtomicI64>,
+    epochs: Arc<FollowedEpochs>,
     clock: Clock,
+    began: Instant,
+}
+
+/// An instant by both clocks: the wall's, which others share and somebody may set back, and this process's own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    at: Timestamp,
+    /// Microseconds since the memory was made.
+    ran_for: i64,
+}
+
+/// The findings of who follows the epochs; instants are in microseconds.
+struct FollowedEpochs {
+    /// All that was written before is known to the counters: the instant by the wall's clock, and by ours.
+    stood_at: AtomicI64,
+    stood_for: AtomicI64,
+    /// No write since then went unnoticed, likewise.
+    since: AtomicI64,
+    since_ran_for: AtomicI64,
+    /// When the last write to each was noticed.
+    changed_at: Box<[AtomicI64]>,
+}
+
+impl FollowedEpochs {
+    fn new() -> Self {
+        let never = || AtomicI64::new(i64::MIN);
+        let changed_at = (0..epochs::STRIPES).map(|_| never()).collect();
+        let not_yet = || AtomicI64::new(i64::MAX);
+        Self { stood_at: never(), stood_for: never(), since: not_yet(), since_ran_for: not_yet(), changed_at }
+    }
+
+    fn changed_at(&self, key: &ScoreKey) -> i64 {
+        let stripe = usize::from(epochs::stripe_of(&key.subject));
+        self.changed_at.get(stripe).map_or(i64::MIN, |at| at.load(Ordering::Acquire))
+    }
 }
 
 /// The score that stood in the database for a key, if one did, and no earlier than when.
@@ -69,8 +106,8 @@ pub struct Loaded {
     pub found: Option<Score>,
     /// Before the database was asked.
     pub read_at: Timestamp,
-    /// False where another process asked it.
-    pub is_own: bool,
+    /// True if a write since then would have been noticed.
+    pub is_followed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -78,6 +115,8 @@ struct Slot {
     loaded: Loaded,
     /// The count that the stripe's counter showed before the load began.
     count: u64,
+    /// [`Moment::ran_for`] before the load began.
+    ran_for: i64,
 }
 
 impl Memory {
@@ -85,12 +124,12 @@ impl Memory {
     #[must_use]
     pub fn new(entries: u64, ttl: Duration, clock: Clock) -> Self {
         Self {
-            // By a clock that nobody sets back, too.
             slots: Cache::builder().max_capacity(entries).time_to_live(ttl.max(LONGEST)).build(),
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             ttl: SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX),
-            stood_at: Arc::new(AtomicI64::new(i64::MIN)),
+            epochs: Arc::new(FollowedEpochs::new()),
             clock,
+            began: Instant::now(),
         }
     }
 
@@ -105,29 +144,42 @@ impl Memory {
         F: Fn() -> R,
         R: Future<Output = Result<Loaded, DatabaseError>>,
     {
-        let since = self.clock.now();
+        let since = self.moment();
         // Who loads counts where the answer comes from.
         let has_loaded = AtomicBool::new(false);
         for _ in 0..TRIES {
             // Before the counter, which is moved on before this is.
-            let stood_at = self.stood_at.load(Ordering::Acquire);
+            let stood = (self.epochs.stood_at.load(Ordering::Acquire), self.epochs.stood_for.load(Ordering::Acquire));
             let asked_at = self.count(key.stripe());
             // Most are there: joining a load, or beginning one, is the longer way.
             let slot = match self.slots.get(key).await {
                 Some(slot) => slot,
                 None => self.load_once(key, &load, &has_loaded).await?,
             };
-            let Loaded { found, read_at, is_own } = slot.loaded;
-            let stood_at = if is_own { read_at.max(from_micros(stood_at)) } else { read_at };
-            if slot.count >= asked_at && (stood_at >= since || since.duration_since(stood_at) < self.ttl) {
+            if slot.count >= asked_at && self.is_young(&slot, stood, since) {
                 if !has_loaded.load(Ordering::Relaxed) {
                     meters().score_lookups.count(["memory"]);
                 }
-                return Ok(found);
+                return Ok(slot.loaded.found);
             }
             self.slots.invalidate(key).await;
         }
         Ok(load().await?.found)
+    }
+
+    /// True if it stood in the database less than the time to live before `since`, by either clock.
+    fn is_young(&self, slot: &Slot, (stood_at, stood_for): (i64, i64), since: Moment) -> bool {
+        let Loaded { read_at, is_followed, .. } = slot.loaded;
+        // After what was found to stand, which is set after it.
+        let is_followed = is_followed && slot.ran_for >= self.epochs.since_ran_for.load(Ordering::Acquire);
+        let (stood_at, stood_for) = if is_followed {
+            (read_at.max(from_micros(stood_at)), slot.ran_for.max(stood_for))
+        } else {
+            (read_at, slot.ran_for)
+        };
+        let age = SignedDuration::from_micros(since.ran_for.saturating_sub(stood_for));
+        (stood_at >= since.at || since.at.duration_since(stood_at) < self.ttl)
+            && (stood_for >= since.ran_for || age < self.ttl)
     }
 
     async fn load_once<F, R>(
@@ -142,8 +194,8 @@ impl Memory {
     {
         let load = async {
             has_loaded.store(true, Ordering::Relaxed);
-            let count = self.count(key.stripe());
-            Ok(Slot { loaded: load().await?, count })
+            let (count, ran_for) = (self.count(key.stripe()), self.moment().ran_for);
+            Ok(Slot { loaded: load().await?, count, ran_for })
         };
         self.slots.try_get_with_by_ref(key, load).await
     }
@@ -156,7 +208,7 @@ impl Memory {
         let read_at = self.clock.now();
         let found = read.await?;
         meters().score_lookups.count(["database"]);
-        Ok(Loaded { found, read_at, is_own: true })
+        Ok(Loaded { found, read_at, is_followed: true })
     }
 
     /// A write to this stripe is committed: what was loaded before is served no more.
@@ -166,18 +218,41 @@ impl Memory {
         }
     }
 
-    /// The epoch of these stripes has moved on.
-    pub(super) fn forget_epoch(&self, epoch: u16) {
+    /// A write to this epoch's stripes was noticed at `now`.
+    pub(super) fn forget_epoch(&self, epoch: u16, now: Moment) {
+        let epoch = usize::from(epoch);
+        if let Some(changed_at) = self.epochs.changed_at.get(epoch) {
+            changed_at.store(now.at.as_microsecond(), Ordering::Release);
+        }
         let stripes = STRIPES / usize::from(epochs::STRIPES);
-        let first = usize::from(epoch) * stripes;
-        for counter in self.stripes.iter().skip(first).take(stripes) {
+        for counter in self.stripes.iter().skip(epoch * stripes).take(stripes) {
             counter.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// All that was written before `as_of` has been forgotten.
-    pub(super) fn stood_at(&self, as_of: Timestamp) {
-        self.stood_at.store(as_of.as_microsecond(), Ordering::Release);
+    /// Writes before `now` may have gone unnoticed: what was read before is good for the time to live, and no longer.
+    pub(super) fn follow_since(&self, now: Moment) {
+        self.epochs.since.store(now.at.as_microsecond(), Ordering::Release);
+        self.epochs.since_ran_for.store(now.ran_for, Ordering::Release);
+    }
+
+    /// All that was written between the instant since which it is followed and `as_of` was noticed.
+    pub(super) fn stood_at(&self, as_of: Moment) {
+        self.epochs.stood_at.store(as_of.at.as_microsecond(), Ordering::Release);
+        self.epochs.stood_for.store(as_of.ran_for, Ordering::Release);
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        let ran_for = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+        Moment { at: self.clock.now(), ran_for }
+    }
+
+    /// The score that another process read from the database, unless a write is known that may be newer.
+    pub(super) fn believed(&self, key: &ScoreKey, loaded: Loaded) -> Option<Loaded> {
+        // By its clock, which may be ahead of ours.
+        let read_at = loaded.read_at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN).as_microsecond();
+        let is_followed = read_at > self.epochs.since.load(Ordering::Acquire);
+        (read_at > self.epochs.changed_at(key)).then_some(Loaded { is_followed, ..loaded })
     }
 
     /// Writes may have been missed: nothing that was loaded before is served any more.

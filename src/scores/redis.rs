@@ -25,7 +25,7 @@ use crate::keyring::cache_key::TAG_BYTES;
 use crate::redis_link::{RedisLink, RedisLinkError};
 use crate::telemetry::meters;
 
-use super::memory::{Loaded, ScoreKey};
+use super::memory::{CLOCK_SKEW, Loaded, ScoreKey};
 use super::pending::Pending;
 use super::score::Score;
 
@@ -33,8 +33,6 @@ use super::score::Score;
 const MARK_TTL: Duration = Duration::from_secs(5);
 /// The longest that Redis keeps a score, however long memory may.
 const LONGEST_TTL: Duration = Duration::from_mins(1);
-/// The most that another replica's clock may be ahead of ours.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(1);
 /// The most keys that are remembered when they could not be marked.
 const PENDING: usize = 100_000;
 /// The most of them that are marked in one go.
@@ -250,7 +248,7 @@ impl RedisScores {
             }),
             _ => return None,
         };
-        Some(Loaded { found, read_at: instant(*read_at)?, is_own: false })
+        Some(Loaded { found, read_at: instant(*read_at)?, is_followed: false })
     }
 }
 
@@ -297,7 +295,7 @@ mod tests {
         Loaded {
             found: value.map(|value| Score::new(value.parse().unwrap(), observed_at)),
             read_at: NOW,
-            is_own: false,
+            is_followed: false,
         }
     }
 

@@ -182,7 +182,7 @@ pub const SCORE_CACHE_ENTRIES: Setting =
 pub const SCORE_CACHE_TTL: Setting = Setting::with_default(
     "score_cache_ttl",
     "5s",
-    "How long ago a score may have been read from the database that a check goes by, wherever it was kept since.",
+    "How long ago a score must have stood in the database for a check to go by it, wherever it was kept since.",
 );
 
 pub const REQUEST_TIMEOUT: Setting = Setting::with_default(

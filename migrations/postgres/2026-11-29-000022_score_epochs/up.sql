@@ -6,3 +6,6 @@ CREATE TABLE score_epochs (
 ) WITH (fillfactor = 50);
 
 INSERT INTO score_epochs SELECT stripe, 0 FROM generate_series(-1, 1023) AS stripes (stripe);
+
+-- Whoever writes a score by an earlier build has committed it by now, or finds this schema before it does.
+LOCK TABLE scores IN SHARE ROW EXCLUSIVE MODE;

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use crate::database::schema::score_epochs;
 use crate::database::{AnyConnection, DatabaseError};
@@ -13,7 +15,7 @@ use crate::foundation::subject::SubjectRef;
 pub const STRIPES: u16 = 1024;
 
 /// The row for writes to many stripes at once: to move them all on is more work than the write.
-const ALL: i32 = -1;
+const MANY: i32 = -1;
 
 /// The most stripes that are moved on one by one.
 const FEW: usize = 32;
@@ -29,7 +31,8 @@ pub fn stripe_of(subject: &SubjectRef) -> u16 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Moved {
     Stripe(u16),
-    All,
+    /// Many stripes at once, which ones it doesn't say.
+    Many,
 }
 
 /// Moves on the epochs of those whose scores were written in this transaction, which it must end: until the commit all
@@ -42,11 +45,21 @@ pub fn bump_epochs<'a>(
     written: impl IntoIterator<Item = &'a SubjectRef>,
 ) -> Result<(), DatabaseError> {
     let stripes: BTreeSet<i32> = written.into_iter().map(|subject| i32::from(stripe_of(subject))).collect();
-    let rows = if stripes.len() > FEW { BTreeSet::from([ALL]) } else { stripes };
+    let rows = if stripes.len() > FEW { BTreeSet::from([MANY]) } else { stripes };
     // One after the other and in order: nobody waits for each other in a circle.
     for row in rows {
-        let next = score_epochs::epoch.eq(score_epochs::epoch + 1);
-        diesel::update(score_epochs::table.find(row)).set(next).execute(conn)?;
+        let row = score_epochs::table.find(row);
+        // By some random step: a standby that took over without the last one moves on to another number.
+        match conn {
+            AnyConnection::Postgres(conn) => {
+                let next = sql::<BigInt>("epoch + 1 + floor(random() * 1000000000)::bigint");
+                diesel::update(row).set(score_epochs::epoch.eq(next)).execute(conn)?;
+            }
+            AnyConnection::Sqlite(conn) => {
+                let next = sql::<BigInt>("epoch + 1 + abs(random() % 1000000000)");
+                diesel::update(row).set(score_epochs::epoch.eq(next)).execute(conn)?;
+            }
+        }
     }
     Ok(())
 }
@@ -62,7 +75,7 @@ pub fn list_epochs(conn: &mut AnyConnection) -> Result<Vec<(Moved, i64)>, Databa
         .load(conn)?;
     let moved = |row: i32| match u16::try_from(row) {
         Ok(stripe) if stripe < STRIPES => Ok(Moved::Stripe(stripe)),
-        _ if row == ALL => Ok(Moved::All),
+        _ if row == MANY => Ok(Moved::Many),
         _ => Err(DatabaseError::corrupt("stripe of scores", row)),
     };
     rows.into_iter().map(|(row, epoch)| Ok((moved(row)?, epoch))).collect()

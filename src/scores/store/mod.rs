@@ -1,12 +1,15 @@
 //! Scores and sources in the database.
 
 pub mod epochs;
+mod lookups;
+
+pub use lookups::{find_current, find_score, find_scores};
 
 use std::collections::HashMap;
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use jiff::Timestamp;
@@ -18,9 +21,7 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
 use crate::foundation::subject::SubjectRef;
-use crate::statement_of_columns;
 
-use super::memory::ScoreKey;
 use super::score::{Score, Source};
 
 #[derive(Queryable, Selectable)]
@@ -47,51 +48,6 @@ impl TryFrom<SourceRow> for Source {
 
 fn score((value, observed_at): (i64, i64)) -> Score {
     Score { value: Decimal::from_thousandths(value), observed_at: from_micros(observed_at) }
-}
-
-/// The score that stands, if one does.
-pub fn find_score(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    source: &SourceName,
-    subject: &SubjectRef,
-) -> Result<Option<Score>, DatabaseError> {
-    let row = scores::table
-        .find((merchant.as_str(), source.as_str(), &subject.0[..]))
-        .select((scores::value, scores::observed_at))
-        .first::<(i64, i64)>(conn)
-        .optional()?;
-    Ok(row.map(score))
-}
-
-/// For each of `keys` the score that stands, if one does.
-pub fn find_scores(conn: &mut AnyConnection, keys: &[&ScoreKey]) -> Result<Vec<Option<Score>>, DatabaseError> {
-    let AnyConnection::Postgres(conn) = conn else {
-        // No round trips, and each is prepared already.
-        return keys.iter().map(|key| find_score(conn, &key.merchant, &key.source, &key.subject)).collect();
-    };
-    let rows: Vec<(i64, i64, i64)> = FindScores::of(keys).load(conn)?;
-    let mut found = vec![None; keys.len()];
-    for (nth, value, observed_at) in rows {
-        let at = usize::try_from(nth).ok().and_then(|nth| found.get_mut(nth.checked_sub(1)?));
-        *at.ok_or_else(|| DatabaseError::corrupt("row of a score", nth))? = Some(score((value, observed_at)));
-    }
-    Ok(found)
-}
-
-statement_of_columns! {
-    FindScores, |key: &'a ScoreKey|
-    "SELECT wanted.nth, found.value, found.observed_at FROM unnest(" [
-        merchants: Text = key.merchant.as_str(),
-        sources: Text = key.source.as_str(),
-        subjects: Binary = key.subject.0.as_slice(),
-    ] ") WITH ORDINALITY AS wanted (merchant_id, source, subject_ref, nth) CROSS JOIN LATERAL (SELECT * FROM scores \
-       WHERE scores.merchant_id = wanted.merchant_id AND scores.source = wanted.source \
-       AND scores.subject_ref = wanted.subject_ref OFFSET 0) AS found"
-}
-
-impl Query for FindScores<'_> {
-    type SqlType = (BigInt, BigInt, BigInt);
 }
 
 /// The scores that stand for any of `subjects`: some thousands of them at most, as each is a parameter on SQLite.
@@ -234,7 +190,7 @@ fn upsert_postgres(
     new: &[&(SubjectRef, Score)],
     now: Timestamp,
 ) -> QueryResult<usize> {
-    use diesel::sql_types::{Array, BigInt, Binary, Text};
+    use diesel::sql_types::Array;
 
     let subjects: Vec<_> = new.iter().map(|(subject, _)| &subject.0[..]).collect();
     let values: Vec<_> = new.iter().map(|(_, score)| score.value.thousandths()).collect();
@@ -299,8 +255,6 @@ impl QueryId for SqliteUpsert<'_> {
 
 impl QueryFragment<Sqlite> for SqliteUpsert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        use diesel::sql_types::{BigInt, Binary, Text};
-
         out.push_sql("INSERT INTO scores (merchant_id, source, subject_ref, value, observed_at, recorded_at) VALUES (");
         out.push_bind_param::<Text, _>(&self.merchant)?;
         out.push_sql(", ");

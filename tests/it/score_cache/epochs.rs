@@ -60,7 +60,7 @@ async fn what_stands_stays_in_memory_until_anybody_writes_it() {
     for door in Door::all().await {
         let world = &door.world;
         let replica = world.replica().await;
-        let mut follower = world.gateway.scores.follower(world.clock.clone());
+        let mut follower = world.gateway.scores.follower();
         for who in ["twitter:ada", "twitter:bob", "twitter:eve"] {
             world.score(&door.merchant, who, "92").await;
         }
@@ -88,13 +88,16 @@ async fn what_stands_stays_in_memory_until_anybody_writes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_by_another_is_seen_and_what_was_not_followed_is_not_believed() {
+async fn what_was_read_before_an_import_or_before_anybody_followed_is_not_followed() {
     for door in Door::all().await {
         let world = &door.world;
         world.score(&door.merchant, "twitter:ada", "92").await;
         assert!(door.is_granted("twitter:ada").await, "before anybody follows");
         door.write_behind_their_backs(5_000);
-        let mut follower = world.gateway.scores.follower(world.clock.clone());
+        let mut follower = world.gateway.scores.follower();
+        follower.poll().await;
+        assert!(door.is_granted("twitter:ada").await, "it is not older than a score may be");
+        world.pass(5);
         follower.poll().await;
         assert!(!door.is_granted("twitter:ada").await, "nobody saw the epochs when this was read");
 
@@ -104,9 +107,15 @@ async fn an_import_by_another_is_seen_and_what_was_not_followed_is_not_believed(
             database: TestDatabase::at(&world.database.setting()),
         };
         let many = (0..500).map(|nth| (format!("twitter:user{nth}"), "92")).chain([("twitter:ada".to_owned(), "93")]);
+        follower.poll().await;
+        assert!(!door.is_granted("twitter:ada").await);
         world.pass(1);
         replica.import_scores(&door.merchant, many).await;
+        world.pass(3);
         follower.poll().await;
-        assert!(door.is_granted("twitter:ada").await);
+        assert!(!door.is_granted("twitter:ada").await, "an import unseats nothing");
+        world.pass(2);
+        follower.poll().await;
+        assert!(door.is_granted("twitter:ada").await, "and nothing is followed that was read before it");
     }
 }
