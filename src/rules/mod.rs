@@ -1,7 +1,7 @@
 //! The language of rules, pure: what a merchant writes is read, checked, compared and put into words here.
 //!
 //! - `rule`: the whole, compiled and hashed; its parts are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
-//!   `window`, `schedule` and `instant`
+//!   `window`, `schedule` and `instant`; `stored`: one that was taken before, read back
 //! - `engine`: which reading of rules it needs
 //! - `lint`: what is wrong or odd about a rule that can be read
 //! - `diff`: what differs between two rules, in sentences
@@ -34,6 +34,7 @@ pub mod lint;
 pub mod normalize;
 pub mod rule;
 pub mod schedule;
+mod stored;
 pub mod template;
 pub mod terms;
 pub mod tier;

@@ -10,6 +10,7 @@ use super::condition::Condition;
 use super::engine::PLAIN;
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::schedule::Schedule;
+pub use super::stored::UnreadableRule;
 use super::terms::{Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
 use super::tier::Tier;
 use crate::foundation::document::{FieldErrors, Node, below, text};
@@ -37,16 +38,6 @@ pub struct Rule {
     canonical: String,
     hash: String,
     engine: u32,
-}
-
-/// A stored rule that can't be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnreadableRule {
-    /// It is what was stored, so a newer build has stored it.
-    #[error("a newer build wrote this rule: {0}")]
-    Newer(String),
-    #[error("its text is not the one that was stored: {0}")]
-    Damaged(String),
 }
 
 /// A rule's ability to decide at an instant.
@@ -89,20 +80,6 @@ impl Rule {
     /// As [`Rule::parse`].
     pub fn stored(json: &Json, default_audience: &str) -> Result<Self, Vec<FieldError>> {
         Self::read_whole(&Node::stored(json), default_audience)
-    }
-
-    /// Reads the text of a version that was stored with `hash`, of the perk `slug`.
-    ///
-    /// # Errors
-    /// [`UnreadableRule`]: where the text still has its hash, the build that stored it could read it.
-    pub fn of_version(stored: &str, hash: &str, slug: &str) -> Result<Self, UnreadableRule> {
-        let read = Json::parse(stored).map_err(|error| error.to_string()).and_then(|json| {
-            Self::stored(&json, slug)
-                .map_err(|errors| errors.into_iter().next().map(|error| error.detail).unwrap_or_default())
-        });
-        read.map_err(|detail| {
-            if hash_of(stored) == hash { UnreadableRule::Newer(detail) } else { UnreadableRule::Damaged(detail) }
-        })
     }
 
     fn read_whole(node: &Node<'_>, default_audience: &str) -> Result<Self, Vec<FieldError>> {
@@ -350,7 +327,7 @@ impl Rule {
     }
 }
 
-fn hash_of(canonical: &str) -> String {
+pub(super) fn hash_of(canonical: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
     format!("sha256:{}", hex(digest.as_ref()))
 }

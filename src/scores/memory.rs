@@ -66,7 +66,7 @@ pub struct Memory {
     began: Instant,
 }
 
-/// An instant by both clocks: the wall's, which others share and somebody may set back, and this process's own.
+/// An instant by both clocks: the wall's, which others share and which may be set back, and this process's own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     at: Timestamp,
@@ -230,7 +230,7 @@ impl Memory {
         }
     }
 
-    /// Writes before `now` may have gone unnoticed: what was read before is good for the time to live, and no longer.
+    /// Writes before `now` may be unnoticed: what was read before is good for the time to live, and no longer.
     pub(super) fn follow_since(&self, now: Moment) {
         self.epochs.since.store(now.at.as_microsecond(), Ordering::Release);
         self.epochs.since_ran_for.store(now.ran_for, Ordering::Release);
