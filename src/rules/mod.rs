@@ -13,7 +13,7 @@
 //! To add a member: read it where its neighbours are read, through [`crate::foundation::document::Node`] (which bounds
 //! texts, refuses unknown members and knows the JSON pointer), with a default, so that rules published before it still
 //! mean the same; write it in the same file's `to_json`, absent where it is the default, or every stored hash would change;
-//! and let `Parts::engine` in `rule.rs` name the reading that brought it. It then has a place in `lint`, `diff`, `describe`, `normalize` and
+//! and let a rule that has it name the reading that brought it, as its `engine`. It then has a place in `lint`, `diff`, `describe`, `normalize` and
 //! `perks::schema`. The round trip of the canonical form and the evaluator in `tests/it/oracle` fail until all is done.
 //!
 //! To add an operator: a variant of [`leaf::Test`], its name and types in `Leaf::read`, its truth in

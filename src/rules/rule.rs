@@ -177,7 +177,7 @@ impl Rule {
             context.insert(PARTY.into());
         }
         let canonical = parts.to_json().canonical();
-        let (hash, engine) = (hash_of(&canonical), parts.engine());
+        let hash = hash_of(&canonical);
         let Parts { zone, valid, score, schedule, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
@@ -195,7 +195,7 @@ impl Rule {
             context,
             canonical,
             hash,
-            engine,
+            engine: PLAIN,
         }
     }
 
@@ -355,11 +355,6 @@ struct Parts {
 }
 
 impl Parts {
-    /// The least reading that knows all of its parts.
-    fn engine(&self) -> u32 {
-        PLAIN
-    }
-
     fn to_json(&self) -> Json {
         let mut members = vec![
             ("time_zone", text(self.zone.iana_name().unwrap_or("UTC"))),

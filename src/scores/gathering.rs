@@ -115,11 +115,15 @@ mod tests {
         let (third, none) = gathering.add(3);
         assert!(none.is_none());
         drop(third);
-        lot.into_iter().for_each(|question| question.answer(10));
+        for question in lot {
+            question.answer(10);
+        }
         assert_eq!(first.try_recv(), Ok(10));
         let lot = duty.next_lot().unwrap();
         assert_eq!(asked(&lot), [2], "nobody waits for the third");
-        lot.into_iter().for_each(|question| question.answer(20));
+        for question in lot {
+            question.answer(20);
+        }
         assert_eq!(second.try_recv(), Ok(20));
         assert!(duty.next_lot().is_none());
         assert!(gathering.add(4).1.is_some(), "the next one begins again");
@@ -143,7 +147,7 @@ mod tests {
         let gathering = Gathering::<u32, u32>::new(1);
         let mut duty = None;
         let mut answers = Vec::new();
-        for number in 0..u32::try_from(MOST).unwrap() + 1 {
+        for number in 0..=u32::try_from(MOST).unwrap() {
             let (answer, due) = gathering.add(number);
             answers.push(answer);
             duty = duty.or(due);

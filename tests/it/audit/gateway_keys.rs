@@ -169,7 +169,10 @@ async fn the_log_tells_of_a_key_that_is_withdrawn_and_of_what_that_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_rotate_at_once_each_tell_of_their_own_key_and_of_the_first_ones_once() {
     for world in World::all().await {
-        let replicas = [world.replica().await, world.replica().await, world.replica().await];
+        let mut replicas = Vec::new();
+        for _ in 0..3 {
+            replicas.push(world.replica().await);
+        }
         let rotations = replicas.iter().map(|it| it.ledger.rotate_token_key(SignedDuration::from_mins(10), CLI));
         for rotation in futures_util::future::join_all(rotations).await {
             rotation.unwrap();
