@@ -12,7 +12,8 @@ use super::reason::{Reason, ReasonCode};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
 use crate::rules::attribute::Attribute;
-use crate::rules::rule::{Availability, Rule};
+use crate::rules::availability::Availability;
+use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise};
 use crate::rules::tier::Tier;
 
@@ -52,12 +53,11 @@ pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
     facts.context.only(rule.attributes())
 }
 
-/// Decides at `now`, but for the limits. The first of these that applies is the answer: not valid, not open, not in the
-/// rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
+/// Decides at `now`, but for the limits. The first of these that applies is the answer: not valid, blacked out, not open, not
+/// in the rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
 #[must_use]
 pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
-    let closed = |code, lifted: Option<Timestamp>, opens: Option<Timestamp>| {
-        let reason = Reason { next_eligible_at: lifted, ..Reason::new(code) };
+    let closed = |reason: Reason, opens: Option<Timestamp>| {
         // Waiting is enough only if the facts would be granted then: a score may be stale by that time, and a party that
         // is larger than a limit ever admits remains so.
         let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
@@ -65,12 +65,20 @@ pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
         Decided { next_eligible_at, ..Decided::because(Decision::Denied, vec![reason]) }
     };
     let decided = match rule.availability(now) {
-        Availability::NotYetValid { from, opens } => closed(ReasonCode::NotYetValid, Some(from), opens),
-        Availability::NoLongerValid => closed(ReasonCode::NoLongerValid, None, None),
-        Availability::Closed { opens } => closed(ReasonCode::OutsideSchedule, opens, opens),
+        Availability::NotYetValid { from, opens } => closed(lifted(ReasonCode::NotYetValid, Some(from)), opens),
+        Availability::NoLongerValid => closed(Reason::new(ReasonCode::NoLongerValid), None),
+        Availability::Blackout { id, until, opens } => {
+            closed(Reason { blackout: Some(id.to_owned()), ..lifted(ReasonCode::Blackout, Some(until)) }, opens)
+        }
+        Availability::Closed { hours, opens } => closed(lifted(ReasonCode::OutsideSchedule, hours), opens),
         Availability::Open => while_open(rule, facts, now),
     };
     Decided { score: seen(rule, facts, now), ..decided }
+}
+
+/// A reason that time lifts.
+fn lifted(code: ReasonCode, at: Option<Timestamp>) -> Reason {
+    Reason { next_eligible_at: at, ..Reason::new(code) }
 }
 
 /// The score of the source that the rule asks, if there is one.
@@ -403,6 +411,39 @@ mod tests {
         let next = |party: &str| decide(&small, &facts(None, party), at("2026-05-01T00:00:00Z")).next_eligible_at;
         assert_eq!(next(r#"{"party":5}"#), Some(at("2026-05-01T06:00:00Z")));
         assert_eq!(next(r#"{"party":6}"#), None, "it never fits");
+    }
+
+    #[test]
+    fn a_blackout_refuses_until_it_is_over() {
+        let rule = self::rule(
+            r#"{"time_zone":"Asia/Shanghai","tiers":[{"id":"t"}],
+                "schedule":{"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"06:00","to":"23:00"}]},
+                "blackouts":[{"id":"golden-week","from":"2026-10-01T00:00","until":"2026-10-08T00:00"},
+                    {"id":"new-year","yearly":{"from":"12-31","to":"01-01"}}]}"#,
+        );
+        let none = facts(None, "{}");
+        for (now, wanted) in [
+            ("2026-09-30T14:59:59Z", "Granted t ".to_owned()),
+            // Closed for the night, and no opening before the blackout.
+            (
+                "2026-09-30T15:00:00Z",
+                r#"Denied  {"code":"outside_schedule","next_eligible_at":"2026-09-30T22:00:00Z"} next 2026-10-07T22:00:00Z"#
+                    .to_owned(),
+            ),
+            (
+                "2026-10-03T04:00:00Z",
+                r#"Denied  {"code":"blackout","blackout":"golden-week","next_eligible_at":"2026-10-07T16:00:00Z"} next 2026-10-07T22:00:00Z"#
+                    .to_owned(),
+            ),
+            ("2026-10-07T22:00:00Z", "Granted t ".to_owned()),
+            (
+                "2026-12-31T10:00:00Z",
+                r#"Denied  {"code":"blackout","blackout":"new-year","next_eligible_at":"2027-01-01T16:00:00Z"} next 2027-01-01T22:00:00Z"#
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(said(&rule, &none, now), wanted, "{now}");
+        }
     }
 
     #[test]

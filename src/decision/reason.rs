@@ -28,11 +28,12 @@ pub enum ReasonCode {
     LimitReached,
     NotInRollout,
     GrantedByPerson,
+    Blackout,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were made.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -47,6 +48,7 @@ impl ReasonCode {
         Self::LimitReached,
         Self::NotInRollout,
         Self::GrantedByPerson,
+        Self::Blackout,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -73,6 +75,7 @@ impl ReasonCode {
             Self::LimitReached => "limit_reached",
             Self::NotInRollout => "not_in_rollout",
             Self::GrantedByPerson => "granted_by_person",
+            Self::Blackout => "blackout",
         }
     }
 }
@@ -109,6 +112,9 @@ pub struct Reason {
     /// The most that the limit admits at once, where more was asked for: no wait helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
+    /// The id of the blackout that is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blackout: Option<String>,
     /// When time lifts this reason. Others may then stand: the decision's own `next_eligible_at` says
     /// whether waiting is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +136,7 @@ impl Reason {
             given_type: None,
             limit: None,
             at_most: None,
+            blackout: None,
             next_eligible_at: None,
         }
     }
@@ -220,6 +227,7 @@ impl Reason {
                 Some(tier) => format!("A person decided to grant {tier}."),
                 None => "A person decided to grant this.".into(),
             },
+            ReasonCode::Blackout => "This perk is not offered on these dates.".into(),
         }
     }
 }

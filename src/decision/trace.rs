@@ -10,9 +10,11 @@ use super::reason::ReasonCode;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::rules::attribute::Attribute;
+use crate::rules::availability::Availability;
+use crate::rules::blackout;
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
-use crate::rules::rule::{Availability, Rule};
+use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
 
 /// A decision taken apart. Every part is looked at, also those that the decision never got to:
@@ -20,6 +22,9 @@ use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     pub valid: Validity,
+    /// None where the rule has no blackouts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blackouts: Option<Blackouts>,
     pub schedule: Hours,
     /// None where everybody is in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +48,17 @@ pub struct Trace {
 pub struct Validity {
     pub passed: bool,
     pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+/// The blackouts: is none in force at the instant?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blackouts {
+    pub passed: bool,
+    /// The one that is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
@@ -168,6 +184,7 @@ impl Node {
 #[must_use]
 pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
     let (valid, schedule) = times(rule, now);
+    let blackouts = (!rule.blackouts().is_empty()).then(|| blackouts(rule, now));
     let policy = rule.score().filter(|_| rule.looks_at_score());
     let score = policy.map(|policy| score_trace(policy, facts, now));
     let rollout = (rule.rollout() != Rollout::EVERYONE).then(|| Share {
@@ -191,7 +208,8 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         })
         .collect();
     let gate = when.as_ref().map_or(Passed::True, Node::passed);
-    let is_open = valid.passed && schedule.passed && rollout.as_ref().is_none_or(|share| share.passed);
+    let is_offered = blackouts.as_ref().is_none_or(|blackouts| blackouts.passed);
+    let is_open = valid.passed && is_offered && schedule.passed && rollout.as_ref().is_none_or(|share| share.passed);
     let instead = lacking.and_then(|fallback| match fallback {
         Fallback::Deny => Some(Decision::Denied),
         Fallback::Refer => Some(Decision::Referred),
@@ -208,18 +226,25 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         (true, None, None) => (otherwise, None),
         (false, _, _) => (Decision::Denied, None),
     };
-    Trace { valid, schedule, rollout, score, when, tiers, decision, tier }
+    Trace { valid, blackouts, schedule, rollout, score, when, tiers, decision, tier }
 }
 
 fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {
     let valid = match rule.availability(now) {
         Availability::NotYetValid { .. } | Availability::NoLongerValid => false,
-        Availability::Closed { .. } | Availability::Open => true,
+        Availability::Blackout { .. } | Availability::Closed { .. } | Availability::Open => true,
     };
     let (from, until) = (rule.valid().from.map(|(_, at)| at), rule.valid().until.map(|(_, at)| at));
     let open = rule.schedule().is_open(rule.time_zone(), now);
     let opens = if open { None } else { rule.schedule().first_open(rule.time_zone(), now) };
     (Validity { passed: valid, from, until }, Hours { passed: open, opens })
+}
+
+fn blackouts(rule: &Rule, now: Timestamp) -> Blackouts {
+    match blackout::in_force(rule.blackouts(), rule.time_zone(), now) {
+        Some((blackout, until)) => Blackouts { passed: false, id: Some(blackout.id.clone()), until: Some(until) },
+        None => Blackouts { passed: true, id: None, until: None },
+    }
 }
 
 fn score_trace(policy: &ScorePolicy, facts: &Facts, now: Timestamp) -> ScoreTrace {

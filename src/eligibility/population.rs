@@ -14,9 +14,10 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{PerkId, PerkSlug, SourceName};
 use crate::foundation::subject::SubjectRef;
 use crate::rules::attribute::Attribute;
+use crate::rules::availability::Availability;
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Leaf, Scalar, Test};
-use crate::rules::rule::{Availability, Rule};
+use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
 use crate::scores::score::{Score, Source};
 
@@ -364,6 +365,10 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         Availability::Open => {}
         Availability::NotYetValid { .. } => warn("not_yet_valid", format!("The rule does not hold yet at {at}.")),
         Availability::NoLongerValid => warn("no_longer_valid", format!("The rule does not hold any more at {at}.")),
+        Availability::Blackout { id, until, .. } => {
+            let detail = format!("The blackout `{id}` is in force at {at}, until {until}: take an instant outside of it.");
+            warn("blackout", detail);
+        }
         Availability::Closed { .. } => {
             warn("outside_schedule", format!("The perk is closed at {at}: take an instant when it is open."));
         }

@@ -11,6 +11,7 @@ use crate::foundation::document::MAX_TEXT_BYTES;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::period::{LONGEST, ONE_DAY};
 use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
+use crate::rules::blackout::MAX_BLACKOUTS;
 use crate::rules::condition::{MAX_DEPTH, MAX_LEAVES};
 use crate::rules::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
 use crate::rules::limit::{MAX_LIMITS, MAX_MAX, MAX_PARTY, Scope, Unit};
@@ -131,6 +132,10 @@ fn long_rule() -> Value {
             "valid": of(object(&[], json!({"from": wall_time(), "until": wall_time()})), "When it holds; `until` is exclusive."),
             "score": of(score, "Which score is asked for."),
             "schedule": of(schedule(), "When it is open; always unless given."),
+            "blackouts": of(
+                json!({"type": "array", "maxItems": MAX_BLACKOUTS, "items": blackout()}),
+                "Times at which it admits nobody, whatever its hours.",
+            ),
             "when": of(json!({"$ref": "#/$defs/condition"}), "What must hold for every tier."),
             "tiers": {
                 "type": "array", "minItems": 1, "maxItems": MAX_TIERS, "items": {"$ref": "#/$defs/tier"},
@@ -173,6 +178,30 @@ fn schedule() -> Value {
             )
         }),
     )
+}
+
+/// Once, or on the same dates of every year.
+fn blackout() -> Value {
+    let wall_time = || optional(json!({"$ref": "#/$defs/wall_time"}));
+    let day = || json!({"type": "string", "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", "examples": ["12-31"]});
+    let yearly = object(&["from", "to"], json!({"from": day(), "to": day()}));
+    let mut schema = object(
+        &["id"],
+        json!({
+            "id": described(slug(), "Its short name, which refusals carry."),
+            "from": wall_time(),
+            "until": described(wall_time(), "Exclusive."),
+            "yearly": described(optional(yearly), "Both dates included; across New Year where `to` comes before `from`.")
+        }),
+    );
+    if let Some(members) = schema.as_object_mut() {
+        let none = || json!({"type": "null"});
+        let is_yearly = json!({"required": ["yearly"], "properties": {"yearly": {"type": "object"}}});
+        members.insert("if".to_owned(), is_yearly);
+        members.insert("then".to_owned(), json!({"properties": {"from": none(), "until": none()}}));
+        members.insert("else".to_owned(), json!({"required": ["from", "until"]}));
+    }
+    schema
 }
 
 fn tier_schema() -> Value {

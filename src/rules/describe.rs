@@ -249,6 +249,21 @@ pub fn hours(opening: &Json) -> String {
     format!("{}–{}", time("from"), time("to"))
 }
 
+/// The times of a blackout: `from 2026-10-01 00:00 until 2026-10-08 00:00`, `every year from 12-31 to 01-01`.
+#[must_use]
+pub fn blackout(json: &Json) -> String {
+    let side = |json: &Json, name: &str| json.member(name).map(shown).unwrap_or_default();
+    let wall = |name: &str| {
+        let written = side(json, name).replace('T', " ");
+        written.strip_suffix(":00").map_or_else(|| written.clone(), str::to_owned)
+    };
+    match json.member("yearly") {
+        Some(yearly) if yearly.member("from") == yearly.member("to") => format!("every year on {}", side(yearly, "to")),
+        Some(yearly) => format!("every year from {} to {}", side(yearly, "from"), side(yearly, "to")),
+        None => format!("from {} until {}", wall("from"), wall("until")),
+    }
+}
+
 /// The treatment of people whom a rule doesn't admit by itself: `refused`, `referred to a person`.
 #[must_use]
 pub fn fallback(json: &Json) -> String {

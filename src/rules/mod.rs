@@ -1,7 +1,8 @@
 //! The language of rules, pure: what a merchant writes is read, checked, compared and put into words here.
 //!
 //! - `rule`: the whole, compiled and hashed; its parts are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
-//!   `window`, `schedule` and `instant`; `stored`: one that was taken before, read back
+//!   `window`, `schedule`, `blackout` and `instant`; `stored`: one that was taken before, read back
+//! - `availability`: whether it can decide at an instant, and when it next can
 //! - `engine`: which reading of rules it needs
 //! - `lint`: what is wrong or odd about a rule that can be read
 //! - `diff`: what differs between two rules, in sentences
@@ -23,6 +24,8 @@
 //! that are in use: a changed key is a fresh counter, and a fresh counter is an over-grant.
 
 pub mod attribute;
+pub mod availability;
+pub mod blackout;
 pub mod condition;
 pub mod describe;
 pub mod diff;

@@ -4,7 +4,7 @@ use super::rule::Rule;
 use crate::foundation::json::Json;
 
 /// The order in which members are written; others follow by name.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 40] = [
     "perk",
     "id",
     "rank",
@@ -18,10 +18,12 @@ const ORDER: [&str; 38] = [
     "schedule",
     "open",
     "closed_dates",
+    "blackouts",
     "days",
     "from",
     "until",
     "to",
+    "yearly",
     "max_age",
     "on_missing",
     "on_stale",

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::attribute::{Attribute, PARTY};
+use super::blackout::Blackout;
 use super::condition::Condition;
-use super::engine::PLAIN;
+use super::engine::{FLOOR, PLAIN};
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
@@ -25,6 +26,7 @@ pub struct Rule {
     valid: Valid,
     score: Option<ScorePolicy>,
     schedule: Schedule,
+    blackouts: Vec<Blackout>,
     when: Option<Condition>,
     tiers: Vec<Tier>,
     limits: Vec<Limit>,
@@ -38,21 +40,6 @@ pub struct Rule {
     canonical: String,
     hash: String,
     engine: u32,
-}
-
-/// A rule's ability to decide at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Availability {
-    Open,
-    /// Begins at `from`; `opens` is when it can first decide, if it ever can.
-    NotYetValid {
-        from: Timestamp,
-        opens: Option<Timestamp>,
-    },
-    NoLongerValid,
-    Closed {
-        opens: Option<Timestamp>,
-    },
 }
 
 impl PartialEq for Rule {
@@ -95,6 +82,7 @@ impl Rule {
             "valid",
             "score",
             "schedule",
+            "blackouts",
             "when",
             "tiers",
             "limits",
@@ -118,6 +106,8 @@ impl Rule {
             None => fields.or("score", None, |score| ScorePolicy::read(&score, errors).map(Some)),
         };
         let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, errors));
+        let blackouts =
+            fields.or("blackouts", Vec::new(), |list| Blackout::read_all(&list, zone.as_ref(), errors));
         let mut leaves = 0;
         let when = fields.or("when", None, |when| Condition::read(&when, &mut leaves, errors).map(Some));
         let tiers = match (&at_least, fields.optional("tiers")) {
@@ -152,6 +142,7 @@ impl Rule {
             valid: valid?,
             score: score?,
             schedule: schedule?,
+            blackouts: blackouts?,
             when: when?,
             tiers: tiers?,
             limits: limits?,
@@ -177,13 +168,14 @@ impl Rule {
             context.insert(PARTY.into());
         }
         let canonical = parts.to_json().canonical();
-        let hash = hash_of(&canonical);
-        let Parts { zone, valid, score, schedule, when, tiers, limits, token, rollout, otherwise } = parts;
+        let (hash, engine) = (hash_of(&canonical), parts.engine());
+        let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
             valid,
             score,
             schedule,
+            blackouts,
             when,
             tiers,
             limits,
@@ -195,7 +187,7 @@ impl Rule {
             context,
             canonical,
             hash,
-            engine: PLAIN,
+            engine,
         }
     }
 
@@ -247,6 +239,12 @@ impl Rule {
     #[must_use]
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
+    }
+
+    /// The times at which it admits nobody, in the order they were written.
+    #[must_use]
+    pub fn blackouts(&self) -> &[Blackout] {
+        &self.blackouts
     }
 
     /// The condition that must hold for every tier.
@@ -304,22 +302,6 @@ impl Rule {
         &self.context
     }
 
-    /// Tells whether it can decide at `now`.
-    #[must_use]
-    pub fn availability(&self, now: Timestamp) -> Availability {
-        let until = self.valid.until.map(|(_, until)| until);
-        let open_from =
-            |at| self.schedule.first_open(&self.zone, at).filter(|at| until.is_none_or(|until| *at < until));
-        if until.is_some_and(|until| now >= until) {
-            return Availability::NoLongerValid;
-        }
-        match self.valid.from {
-            Some((_, from)) if now < from => Availability::NotYetValid { from, opens: open_from(from) },
-            _ if self.schedule.is_open(&self.zone, now) => Availability::Open,
-            _ => Availability::Closed { opens: open_from(now) },
-        }
-    }
-
     /// The use that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
     #[must_use]
     pub fn claims(&self, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
@@ -346,6 +328,7 @@ struct Parts {
     valid: Valid,
     score: Option<ScorePolicy>,
     schedule: Schedule,
+    blackouts: Vec<Blackout>,
     when: Option<Condition>,
     tiers: Vec<Tier>,
     limits: Vec<Limit>,
@@ -355,6 +338,11 @@ struct Parts {
 }
 
 impl Parts {
+    /// The reading that they need together: the newest that any of them needs.
+    fn engine(&self) -> u32 {
+        if self.blackouts.is_empty() { PLAIN } else { FLOOR }
+    }
+
     fn to_json(&self) -> Json {
         let mut members = vec![
             ("time_zone", text(self.zone.iana_name().unwrap_or("UTC"))),
@@ -370,6 +358,9 @@ impl Parts {
         // Only where it differs: a rule that was hashed before there was a choice keeps its hash.
         if self.otherwise == Otherwise::Refer {
             members.push(("otherwise", text("refer")));
+        }
+        if !self.blackouts.is_empty() {
+            members.push(("blackouts", Json::List(self.blackouts.iter().map(Blackout::to_json).collect())));
         }
         Json::object(members)
     }
@@ -500,6 +491,24 @@ mod tests {
         assert!(
             bands.canonical().contains(r#""max_wait":"PT10M""#) && bands.canonical().contains(r#""otherwise":"refer""#)
         );
+    }
+
+    #[test]
+    fn a_rule_with_a_piece_of_the_floor_needs_its_reading_and_no_other_does() {
+        let plain = parse(LOUNGE).unwrap();
+        let without = parse(r#"{"tiers":[{"id":"t"}],"blackouts":[]}"#).unwrap();
+        assert_eq!((plain.engine(), without.engine()), (PLAIN, PLAIN));
+        assert_eq!(without.hash(), parse(r#"{"tiers":[{"id":"t"}]}"#).unwrap().hash());
+        let floor = parse(
+            r#"{"tiers":[{"id":"t"}],"time_zone":"Asia/Shanghai","blackouts":[
+                {"id":"golden-week","from":"2026-10-01T00:00","until":"2026-10-08T00:00:00"},
+                {"id":"new-year","yearly":{"from":"12-31","to":"01-01"}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(floor.engine(), FLOOR);
+        let written = r#""blackouts":[{"from":"2026-10-01T00:00:00","id":"golden-week","until":"2026-10-08T00:00:00"},{"id":"new-year","yearly":{"from":"12-31","to":"01-01"}}]"#;
+        assert!(floor.canonical().contains(written), "{}", floor.canonical());
+        assert_eq!(parse(floor.canonical()).unwrap().blackouts(), floor.blackouts());
     }
 
     #[test]

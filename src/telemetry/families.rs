@@ -73,6 +73,7 @@ const REASONS: &[&str] = &[
     "limit_reached",
     "not_in_rollout",
     "granted_by_person",
+    "blackout",
 ];
 
 /// Why `/readyz` may say that not all is well.

@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 13] = [
+const REFUSED: [Column; 14] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -21,6 +21,7 @@ const REFUSED: [Column; 13] = [
     ("refused_perk_paused", "Perk paused"),
     ("refused_limit_reached", "Limit reached"),
     ("refused_not_in_rollout", "Not in rollout"),
+    ("refused_blackout", "Blackout"),
     ("refused_other", "Other"),
 ];
 

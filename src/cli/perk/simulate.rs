@@ -161,6 +161,10 @@ impl fmt::Display for SimulationShown {
 fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
     let of = |passed| if passed { Passed::True } else { Passed::False };
     write_line!(f, "{} valid", mark(of(trace.valid.passed)))?;
+    if let Some(blackouts) = &trace.blackouts {
+        let named = blackouts.id.as_ref().map(|id| format!(" (`{id}` is in force)")).unwrap_or_default();
+        write_line!(f, "{} no blackout{named}", mark(of(blackouts.passed)))?;
+    }
     write_line!(f, "{} open", mark(of(trace.schedule.passed)))?;
     if let Some(score) = &trace.score {
         let had = score.had.map_or_else(|| "none".to_owned(), |had| had.to_string());

@@ -32,6 +32,8 @@ pub struct ReasonShown {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub blackout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_eligible_at: Option<Timestamp>,
     /// A sentence to read out.
     pub message: String,
@@ -83,6 +85,7 @@ impl From<Reason> for ReasonShown {
             given_type,
             limit,
             at_most,
+            blackout,
             next_eligible_at,
         } = reason;
         Self {
@@ -95,6 +98,7 @@ impl From<Reason> for ReasonShown {
             given_type,
             limit,
             at_most,
+            blackout,
             next_eligible_at,
             message,
         }

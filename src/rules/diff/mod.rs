@@ -40,8 +40,8 @@ pub enum ChangeKind {
 }
 
 /// The members of a rule in the order in which a reader wants to hear of them; others follow.
-const ORDER: [&str; 10] =
-    ["tiers", "when", "otherwise", "score", "limits", "schedule", "valid", "time_zone", "token", "rollout"];
+const ORDER: [&str; 11] =
+    ["tiers", "when", "otherwise", "score", "limits", "schedule", "blackouts", "valid", "time_zone", "token", "rollout"];
 
 /// Everything that makes `after` another rule than `before`; empty exactly when they are the same.
 #[must_use]
@@ -67,6 +67,7 @@ pub fn diff_documents(before: &Json, after: &Json) -> Vec<Change> {
             "when" => found.condition(&pointer, "For every tier", old, new),
             "limits" => found.limits(&pointer, old, new),
             "schedule" => schedule::compare(&mut found, &pointer, old, new),
+            "blackouts" => schedule::blackouts(&mut found, &pointer, old, new),
             "score" if old.is_some() && new.is_some() => found.members([&pointer; 2], old, new, score_sentence),
             "valid" => found.members([&pointer; 2], old, new, valid_sentence),
             "token" => found.members([&pointer; 2], old, new, token_sentence),
@@ -346,6 +347,34 @@ mod tests {
         expect(
             &[(r#"["A","G"]"#, many)],
             &[("/when/all/0", Changed, "For every tier: terminal is one of: now also B, C, D, E, F, H, I")],
+        );
+    }
+
+    #[test]
+    fn blackouts_are_matched_by_id() {
+        let golden = r#"{"id":"golden","from":"2026-10-01T00:00","until":"2026-10-08T00:00"}"#;
+        let new_year = r#"{"id":"new-year","yearly":{"from":"12-31","to":"01-01"}}"#;
+        let rule = |blackouts: &str| {
+            let text = format!(r#"{{"tiers":[{{"id":"t"}}],"blackouts":[{blackouts}]}}"#);
+            Rule::parse(&Json::parse(&text).unwrap(), "sfo-lounge").unwrap()
+        };
+        let said = |before: &str, after: &str| {
+            let changes = diff(&rule(before), &rule(after));
+            changes.into_iter().map(|it| (it.pointer, it.kind, it.sentence)).collect::<Vec<_>>()
+        };
+        let one = |pointer: &str, kind, sentence: &str| vec![(pointer.to_owned(), kind, sentence.to_owned())];
+        let added = "Blackout golden: new, from 2026-10-01 00:00 until 2026-10-08 00:00";
+        // A member that was not there before: the whole list is not an addition of its own.
+        assert_eq!(said("", golden), one("/blackouts/0", Added, added));
+        let removed = "Blackout new-year: removed (it was every year from 12-31 to 01-01)";
+        assert_eq!(said(&format!("{golden},{new_year}"), golden), one("/blackouts/1", Removed, removed));
+        assert_eq!(
+            said(new_year, &new_year.replace("12-31", "01-01")),
+            one("/blackouts/0", Changed, "Blackout new-year: every year from 12-31 to 01-01 → every year on 01-01")
+        );
+        assert_eq!(
+            said(&format!("{golden},{new_year}"), &format!("{new_year},{golden}")),
+            one("/blackouts", Changed, "The same blackouts in another order")
         );
     }
 

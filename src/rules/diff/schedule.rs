@@ -1,7 +1,7 @@
-//! The differences between the opening hours of two rules.
+//! The differences between the opening hours and the blackouts of two rules.
 
 use super::sentences::plain;
-use super::{Changes, below, differing, is_reordered, items, member};
+use super::{Changes, below, differing, id_of, is_reordered, items, matched, member};
 use crate::foundation::json::Json;
 use crate::rules::describe;
 use crate::rules::schedule::week::Week;
@@ -96,6 +96,29 @@ fn closed_dates(found: &mut Changes, pointer: &str, before: Option<&Json>, after
     for (at, date) in removed {
         let sentence = format!("No longer closed on {}", describe::shown(date));
         found.note(below(pointer, &at.to_string()), Some(date), None, sentence);
+    }
+}
+
+/// By id, as tiers and limits.
+pub(super) fn blackouts(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
+    if is_reordered(items(before), items(after)) {
+        let sentence = "The same blackouts in another order".to_owned();
+        return found.note(pointer.to_owned(), before, after, sentence);
+    }
+    for ((old, new), [was_at, is_at]) in matched(pointer, before, after) {
+        let id = new.or(old).and_then(id_of).unwrap_or_default();
+        match (old, new) {
+            (Some(was), Some(is)) if was != is => {
+                let (was, is) = (describe::blackout(was), describe::blackout(is));
+                found.note(is_at, old, new, format!("Blackout {id}: {was} → {is}"));
+            }
+            (None, Some(is)) => found.note(is_at, old, new, format!("Blackout {id}: new, {}", describe::blackout(is))),
+            (Some(was), None) => {
+                let sentence = format!("Blackout {id}: removed (it was {})", describe::blackout(was));
+                found.note(was_at, old, new, sentence);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! To add a finding: a function beside its neighbours in `lint/`, an error only where the rule can't do
 //! what it says, and a test of both a rule that has it and one that only looks as if.
 
+mod blackouts;
 mod limits;
 mod reach;
 mod restarts;
@@ -60,6 +61,7 @@ impl Lint {
 pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     let mut found = Lint::default();
     times::lint(rule, context.now, &mut found);
+    blackouts::lint(rule, context.now, &mut found);
     tiers::lint(rule, context.scale, &mut found);
     limits::lint(rule, &mut found);
     lint_score(rule, context.refresh, &mut found);
@@ -328,6 +330,47 @@ mod tests {
             &[("/schedule", "never_open", true)],
         );
         expect(&with(&format!(r#""valid":{{"from":"2026-05-01T00:00","until":"2026-05-05T00:00"}},{monday}"#)), &[]);
+    }
+
+    #[test]
+    fn blackouts_that_make_no_difference_are_odd_and_those_that_leave_nothing_are_errors() {
+        // It is Friday, 1 May 2026.
+        let rule = |members: &str| format!(r#"{{"tiers":[{{"id":"t","max_wait":"PT1M"}}],{members}}}"#);
+        let once = |id: &str, from: &str, until: &str| {
+            format!(r#"{{"id":"{id}","from":"{from}T00:00","until":"{until}T00:00"}}"#)
+        };
+        let yearly = |id: &str, from: &str, to: &str| {
+            format!(r#"{{"id":"{id}","yearly":{{"from":"{from}","to":"{to}"}}}}"#)
+        };
+        let with = |blackouts: &[String], more: &str| rule(&format!(r#""blackouts":[{}]{more}"#, blackouts.join(",")));
+        expect(&with(&[once("a", "2026-10-01", "2026-10-08"), yearly("b", "12-31", "01-01")], ""), &[]);
+        let past = [once("a", "2025-10-01", "2026-05-01")];
+        expect(&with(&past, ""), &[("/blackouts/0", "blackout_past", false)]);
+        let never = |at: usize| (format!("/blackouts/{at}"), "blackout_never_bites", false);
+        for (blackout, more) in [
+            // A Saturday and a Sunday; before it begins; after it ends.
+            (once("a", "2026-10-03", "2026-10-05"), r#","schedule":{"open":[{"days":["mon"],"from":"08:00","to":"09:00"}]}"#),
+            (once("a", "2026-10-03", "2026-10-05"), r#","valid":{"from":"2026-10-05T00:00"}"#),
+            (once("a", "2026-10-03", "2026-10-05"), r#","valid":{"until":"2026-10-03T00:00"}"#),
+            (yearly("a", "12-24", "12-24"), r#","valid":{"until":"2026-10-03T00:00"}"#),
+        ] {
+            assert_eq!(found(&with(&[blackout.clone()], more)), [never(0)], "{blackout} {more}");
+        }
+        // A date of each year falls on a Monday sooner or later.
+        let mondays = r#","schedule":{"open":[{"days":["mon"],"from":"08:00","to":"09:00"}]}"#;
+        expect(&with(&[yearly("a", "12-24", "12-24")], mondays), &[]);
+        let within = |at: usize| (format!("/blackouts/{at}"), "blackout_within_another", false);
+        let (week, day) = (once("a", "2026-10-01", "2026-10-08"), once("b", "2026-10-02", "2026-10-03"));
+        assert_eq!(found(&with(&[day.clone(), week.clone()], "")), [within(0)]);
+        assert_eq!(found(&with(&[week.clone(), week.replace('a', "c")], "")), [within(1)]);
+        let (winter, christmas) = (yearly("a", "12-01", "02-29"), yearly("b", "12-24", "12-26"));
+        assert_eq!(found(&with(&[winter, christmas.clone()], "")), [within(1)]);
+        assert_eq!(found(&with(&[christmas, once("a", "2026-12-20", "2027-01-02")], "")), []);
+        let all = ("/blackouts".to_owned(), "never_open", true);
+        let valid = r#","valid":{"from":"2026-10-01T00:00","until":"2026-10-05T00:00"}"#;
+        assert!(found(&with(&[week], valid)).contains(&all));
+        assert!(found(&with(&[yearly("a", "03-01", "02-29")], "")).contains(&all));
+        expect(&with(&[yearly("a", "03-01", "02-28")], ""), &[]);
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {
     if opens.is_none_or(|opens| until.is_some_and(|until| opens >= until)) {
         return found.error("/schedule", "never_open", "it isn't open at any time at which the rule is valid");
     }
+    if !rule.blackouts().is_empty() && opens.is_some_and(|opens| rule.first_available(opens).is_none()) {
+        let detail = "they cover every time at which the rule is valid and open";
+        return found.error("/blackouts", "never_open", detail);
+    }
     let end = now.checked_add(HORIZON).unwrap_or(Timestamp::MAX);
     lint_clock_changes(rule, begins, until.map_or(end, |until| until.min(end)), found);
 }

@@ -247,7 +247,7 @@ pub fn read_wall_time(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors
 }
 
 /// Tells whether `text` has digits where `form` has `0`, and `form`'s own characters elsewhere.
-fn has_form(text: &str, form: &str) -> bool {
+pub(super) fn has_form(text: &str, form: &str) -> bool {
     text.len() == form.len()
         && text.bytes().zip(form.bytes()).all(|(b, f)| if f == b'0' { b.is_ascii_digit() } else { b == f })
 }

@@ -130,6 +130,36 @@ fn schedule() -> impl Strategy<Value = String> {
         .prop_map(|(open, closed)| format!(r#"{{"open":[{}],"closed_dates":{closed:?}}}"#, open.join(",")))
 }
 
+/// Once around the days on which clocks change, or on dates of every year.
+fn blackouts() -> impl Strategy<Value = String> {
+    let day = || select(vec!["2026-03-07", "2026-03-08", "2026-04-05", "2026-10-04", "2026-11-01", "2026-06-10"]);
+    let once = (day(), clock(), 0..3_i64, clock())
+        .prop_map(|(date, from, days, to)| {
+            let date: jiff::civil::Date = date.parse().unwrap();
+            let last = date.checked_add(jiff::Span::new().days(days)).unwrap();
+            (format!("{date}T{from}"), format!("{last}T{to}"))
+        })
+        // Where clocks are put back, an hour that is shown twice may end as soon as it begins.
+        .prop_filter("it ends after it begins", |(from, until)| from[..13] < until[..13])
+        .prop_map(|(from, until)| format!(r#""from":"{from}","until":"{until}""#));
+    let dates = [
+        ("12-31", "01-01"),
+        ("02-28", "02-29"),
+        ("03-08", "03-08"),
+        ("03-07", "03-09"),
+        ("04-05", "04-05"),
+        ("06-10", "06-11"),
+        ("10-04", "10-04"),
+        ("10-31", "11-02"),
+    ];
+    let yearly =
+        select(dates.to_vec()).prop_map(|(from, to)| format!(r#""yearly":{{"from":"{from}","to":"{to}"}}"#));
+    prop::collection::vec(prop_oneof![2 => once, 1 => yearly], 1..3).prop_map(|blackouts| {
+        let blackouts = blackouts.iter().enumerate().map(|(at, times)| format!(r#"{{"id":"b{at}",{times}}}"#));
+        format!(r#","blackouts":[{}]"#, blackouts.collect::<Vec<_>>().join(","))
+    })
+}
+
 const ZONES: [&str; 5] = ["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"];
 
 /// The parts that say when: zone, validity and schedule, each with a comma before it.
@@ -145,11 +175,13 @@ fn times(scheduled: f64) -> impl Strategy<Value = String> {
         select(ZONES.to_vec()),
         prop::option::weighted(0.3, (edge(), edge())),
         prop::option::weighted(scheduled, schedule()),
+        prop::option::weighted(0.25 * scheduled, blackouts()),
     )
-        .prop_map(|(zone, valid, schedule)| {
+        .prop_map(|(zone, valid, schedule, blackouts)| {
             let valid = valid.map(|(from, until)| format!(r#","valid":{{"from":{from},"until":{until}}}"#));
             let schedule = schedule.map(|schedule| format!(r#","schedule":{schedule}"#));
-            format!(r#","time_zone":"{zone}"{}{}"#, valid.unwrap_or_default(), schedule.unwrap_or_default())
+            let (schedule, blackouts) = (schedule.unwrap_or_default(), blackouts.unwrap_or_default());
+            format!(r#","time_zone":"{zone}"{}{schedule}{blackouts}"#, valid.unwrap_or_default())
         })
 }
 

@@ -96,6 +96,8 @@ fn the_random_cases_reach_every_outcome() {
         ("denied", "condition_not_met", false),
         ("denied", "outside_schedule", false),
         ("denied", "outside_schedule", true),
+        ("denied", "blackout", false),
+        ("denied", "blackout", true),
         ("denied", "not_yet_valid", false),
         ("denied", "not_yet_valid", true),
         ("denied", "no_longer_valid", false),

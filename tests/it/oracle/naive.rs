@@ -58,21 +58,49 @@ pub(super) fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
         return denied("no_longer_valid");
     }
     let early = from.is_some_and(|from| now < from);
-    if !early && is_open(rule, &zone, now) {
+    let dark = is_blacked_out(rule, &zone, now);
+    if !early && !dark && is_open(rule, &zone, now) {
         return while_open(rule, world, now);
     }
     // Try every quarter of an hour until it is open; the tests use no finer times.
     let quarter = SignedDuration::from_mins(15);
     let mut at = if early { from.unwrap() } else { ceil_to_quarter(now) };
     let end = at + SignedDuration::from_hours(24 * 12);
-    while at < end && !is_open(rule, &zone, at) {
+    while at < end && (!is_open(rule, &zone, at) || is_blacked_out(rule, &zone, at)) {
         at += quarter;
     }
     let opens = Some(at).filter(|at| *at < end && until.is_none_or(|until| *at < until));
     Answer {
         next: opens.filter(|at| while_open(rule, world, *at).decision == "granted"),
-        ..denied(if early { "not_yet_valid" } else { "outside_schedule" })
+        ..denied(match (early, dark) {
+            (true, _) => "not_yet_valid",
+            (false, true) => "blackout",
+            (false, false) => "outside_schedule",
+        })
     }
+}
+
+/// By the local date and time, day for day.
+fn is_blacked_out(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
+    let local = zone.to_datetime(now);
+    list(get(rule, "blackouts")).iter().any(|blackout| {
+        let yearly = get(blackout, "yearly");
+        if *yearly == Json::Null {
+            let edge = |name| {
+                let local: jiff::civil::DateTime = text(get(blackout, name)).unwrap().parse().unwrap();
+                zone.to_zoned(local).unwrap().timestamp()
+            };
+            return edge("from") <= now && now < edge("until");
+        }
+        let day = |written: &str| match written {
+            "02-29" if !local.date().in_leap_year() => "02-28".to_owned(),
+            other => other.to_owned(),
+        };
+        let (from, to) = (text(get(yearly, "from")).unwrap(), text(get(yearly, "to")).unwrap());
+        let today = local.strftime("%m-%d").to_string();
+        // Across New Year: the end of one year and the beginning of another.
+        if to < from { today >= day(from) || today <= day(to) } else { day(from) <= today && today <= day(to) }
+    })
 }
 
 fn ceil_to_quarter(now: Timestamp) -> Timestamp {

@@ -55,6 +55,9 @@ proptest! {
         let code = verdict.reasons.first().map(|reason| reason.code.as_str());
         match code {
             Some("not_yet_valid" | "no_longer_valid") => prop_assert!(!traced.valid.passed),
+            Some("blackout") => {
+                prop_assert!(traced.valid.passed && traced.blackouts.is_some_and(|blackouts| !blackouts.passed));
+            }
             Some("outside_schedule") => prop_assert!(traced.valid.passed && !traced.schedule.passed),
             Some("not_in_rollout") => prop_assert!(traced.rollout.is_some_and(|share| !share.passed)),
             Some("score_missing" | "score_stale") => {

@@ -15,6 +15,7 @@ const FULL: &str = r#"{"time_zone":"America/Los_Angeles","valid":{"from":"2012-0
     "score":{"source":"klout","max_age":"P7D"},
     "schedule":{"open":[{"days":["mon","tue"],"from":"06:00","to":"23:00"},{"days":["sun"],"from":"08:00","to":"20:00"}],
                 "closed_dates":["2026-12-25","2026-12-26"]},
+    "blackouts":[{"id":"a","from":"2026-10-01T00:00","until":"2026-10-08T00:00"},{"id":"b","yearly":{"from":"12-31","to":"01-01"}}],
     "when":{"all":[{"attr":"context.terminal","op":"in","values":["A","G"]},
                    {"any":[{"attr":"context.party","op":"lte","value":4},{"attr":"subject.network","op":"eq","value":"cx"}]}]},
     "tiers":[{"id":"a","rank":2,"name":"First","when":{"attr":"score","op":"gte","value":60}},
@@ -103,7 +104,7 @@ fn edited(json: &Json, at: &mut usize, edit: &Edit) -> Vec<Json> {
 /// a path and a plain value; what a change at a path covers is all that begins with it.
 fn leaves(json: &Json, path: &str, into: &mut BTreeSet<(String, String)>) {
     let keyed = |name: &str, value: &Json, at: usize| match name {
-        "/tiers" | "/limits" => value.member("id").unwrap().canonical(),
+        "/tiers" | "/limits" | "/blackouts" => value.member("id").unwrap().canonical(),
         "/schedule/open" | "/schedule/closed_dates" => value.canonical(),
         _ => at.to_string(),
     };
@@ -141,7 +142,7 @@ fn path_of(json: &Json, pointer: &str) -> String {
             Json::List(items) => {
                 let item = &items[step.parse::<usize>().unwrap()];
                 let key = match path.as_str() {
-                    "/tiers" | "/limits" => item.member("id").unwrap().canonical(),
+                    "/tiers" | "/limits" | "/blackouts" => item.member("id").unwrap().canonical(),
                     "/schedule/open" | "/schedule/closed_dates" => item.canonical(),
                     _ => step.to_owned(),
                 };
@@ -244,6 +245,6 @@ fn most_members_are_reached_by_an_edit() {
             seen.insert(change.pointer.split('/').nth(1).unwrap().to_owned());
         }
     }
-    let wanted = ["limits", "schedule", "score", "tiers", "time_zone", "token", "valid", "when"];
+    let wanted = ["blackouts", "limits", "schedule", "score", "tiers", "time_zone", "token", "valid", "when"];
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
 }

@@ -44,6 +44,10 @@ pub struct ReasonView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 5)]
     at_most: Option<u64>,
+    /// The id of the blackout that is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "golden-week")]
+    blackout: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,

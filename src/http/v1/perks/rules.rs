@@ -45,6 +45,9 @@ pub struct RuleView {
     time_zone: Option<String>,
     valid: Option<RuleValidityView>,
     schedule: Option<RuleScheduleView>,
+    /// Times at which it admits nobody, whatever its hours.
+    #[schema(max_items = 50)]
+    blackouts: Option<Vec<RuleBlackoutView>>,
     /// The condition that must hold for every tier.
     when: Option<ConditionView>,
     /// The outcomes; of those that admit, the one of the highest rank is granted.
@@ -120,6 +123,35 @@ pub struct OpeningView {
     from: String,
     /// Exclusive; `24:00` is the end of the day. Before `from` it crosses midnight.
     #[schema(example = "23:00")]
+    to: String,
+}
+
+/// A time at which a perk admits nobody: once, with `from` and `until`, or `yearly`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleBlackout, example = json!({"id": "golden-week", "from": "2026-10-01T00:00", "until": "2026-10-08T00:00"}))]
+pub struct RuleBlackoutView {
+    /// Its short name, which refusals carry.
+    #[schema(example = "golden-week")]
+    id: String,
+    /// A local time in the rule's zone, without an offset.
+    #[schema(example = "2026-10-01T00:00")]
+    from: Option<String>,
+    /// Exclusive.
+    #[schema(example = "2026-10-08T00:00")]
+    until: Option<String>,
+    yearly: Option<YearlyDatesView>,
+}
+
+/// The same dates of every year, both included; across New Year where `to` comes before `from`. 29 February is the
+/// 28th where there is none.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = YearlyDates)]
+pub struct YearlyDatesView {
+    #[schema(example = "12-31")]
+    from: String,
+    #[schema(example = "01-01")]
     to: String,
 }
 

@@ -16,6 +16,8 @@ use crate::http::enumerations::{Decision, Operator, Passed, ReasonCode, TraceKin
     "decision": "granted", "tier": "standard"}))]
 pub(crate) struct TraceView {
     valid: ValidityTraceView,
+    /// Absent where the rule has none.
+    blackouts: Option<BlackoutsTraceView>,
     schedule: ScheduleTraceView,
     /// Absent where everybody is in.
     rollout: Option<RolloutTraceView>,
@@ -37,6 +39,18 @@ pub(crate) struct ValidityTraceView {
     passed: bool,
     #[schema(format = DateTime)]
     from: Option<String>,
+    #[schema(format = DateTime)]
+    until: Option<String>,
+}
+
+/// The test of whether no blackout is in force.
+#[derive(ToSchema)]
+#[schema(as = BlackoutsTrace)]
+pub(crate) struct BlackoutsTraceView {
+    passed: bool,
+    /// The one that is in force.
+    #[schema(example = "golden-week")]
+    id: Option<String>,
     #[schema(format = DateTime)]
     until: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! `/v1/checks`: the whole shape of an answer, and what is refused.
 
 mod batch;
+mod blackouts;
 mod context;
 mod dry_runs;
 mod fallbacks;
