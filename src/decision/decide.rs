@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
+use super::forecast::Forecast;
+use super::merits::{admitting_tier, is_fresh, lacking_score};
 use super::reason::{Reason, ReasonCode};
+use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
 use crate::rules::attribute::Attribute;
@@ -53,27 +56,29 @@ pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
     facts.context.only(rule.attributes())
 }
 
-/// Decides at `now`, but for the limits. The first of these that applies is the answer: not valid, blacked out, not open, not
+/// Decides at `now`, but for the limits: `next_eligible_at` is when they would have the last word. The first of these that applies is the answer: not valid, blacked out, not open, not
 /// in the rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
 #[must_use]
 pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
-    let closed = |reason: Reason, opens: Option<Timestamp>| {
-        // Waiting is enough only if the facts would be granted then: a score may be stale by that time, and a party that
-        // is larger than a limit ever admits remains so.
-        let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
-        let next_eligible_at = opens.filter(|at| fits && while_open(rule, facts, *at).is_granted());
-        Decided { next_eligible_at, ..Decided::because(Decision::Denied, vec![reason]) }
-    };
+    let closed = |reason: Reason| Decided::because(Decision::Denied, vec![reason]);
     let decided = match rule.availability(now) {
-        Availability::NotYetValid { from, opens } => closed(lifted(ReasonCode::NotYetValid, Some(from)), opens),
-        Availability::NoLongerValid => closed(Reason::new(ReasonCode::NoLongerValid), None),
-        Availability::Blackout { id, until, opens } => {
-            closed(Reason { blackout: Some(id.to_owned()), ..lifted(ReasonCode::Blackout, Some(until)) }, opens)
+        Availability::NotYetValid { from } => closed(lifted(ReasonCode::NotYetValid, Some(from))),
+        Availability::NoLongerValid => closed(Reason::new(ReasonCode::NoLongerValid)),
+        Availability::Blackout { id, until } => {
+            closed(Reason { blackout: Some(id.to_owned()), ..lifted(ReasonCode::Blackout, Some(until)) })
         }
-        Availability::Closed { hours, opens } => closed(lifted(ReasonCode::OutsideSchedule, hours), opens),
+        Availability::Closed { opens } => closed(lifted(ReasonCode::OutsideSchedule, opens)),
         Availability::Open => while_open(rule, facts, now),
     };
-    Decided { score: seen(rule, facts, now), ..decided }
+    let next_eligible_at = if decided.is_granted() { None } else { next_grant(rule, facts, now) };
+    Decided { score: seen(rule, facts, now), next_eligible_at, ..decided }
+}
+
+/// The least instant at which it would be granted if limits had room: a party that is larger than one ever admits
+/// remains so.
+fn next_grant(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<Timestamp> {
+    let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
+    if fits { Forecast::new(rule, facts, now).first(|_| Some(now)) } else { None }
 }
 
 /// A reason that time lifts.
@@ -86,11 +91,6 @@ fn seen(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<ScoreSeen> {
     let (policy, score) = rule.score().zip(facts.score)?;
     let fresh = is_fresh(rule, facts, now)?;
     Some(ScoreSeen { source: policy.source.clone(), value: score.value, observed_at: score.observed_at, fresh })
-}
-
-fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
-    let (policy, score) = rule.score().zip(facts.score)?;
-    Some(policy.max_age.is_none_or(|max_age| score.age_micros(now) <= max_age.micros()))
 }
 
 /// The decision when the rule is valid and open.
@@ -112,15 +112,6 @@ fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
             if decided.is_granted() { Decided { reasons: vec![reason], ..decided } } else { decided }
         }
     }
-}
-
-/// The fault of the score, if it has one, and what the rule wants done about it.
-fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback, ReasonCode)> {
-    let policy = rule.score().filter(|_| rule.looks_at_score())?;
-    if facts.score.is_none() {
-        return Some((policy.on_missing, ReasonCode::ScoreMissing));
-    }
-    (is_fresh(rule, facts, now) == Some(false)).then_some((policy.on_stale, ReasonCode::ScoreStale))
 }
 
 /// The decision of the rule's condition and tiers about a person.
@@ -163,7 +154,8 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
     }
 }
 
-/// One reason for each attribute, in the order of their names; those that are there, of the wrong type, come last.
+/// One reason for each attribute, in the order of their names, then one for each time window; attributes that are
+/// there, of the wrong type, come last.
 fn because(code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason> {
     let reason = |attribute: Option<&Attribute>, mistyped: Option<Mistyped>| Reason {
         tier: tier.map(|tier| tier.id.clone()),
@@ -173,15 +165,20 @@ fn because(code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason
         given_type: mistyped.map(|it| it.given),
         ..Reason::new(if mistyped.is_some() { ReasonCode::AttributeMistyped } else { code })
     };
-    if causes.is_empty() {
+    let Causes { attributes, windows } = causes;
+    if attributes.is_empty() && windows.is_empty() {
         return vec![reason(None, None)];
     }
-    let (mistyped, others): (Vec<_>, Vec<_>) = causes.iter().partition(|(_, mistyped)| mistyped.is_some());
-    others.into_iter().chain(mistyped).map(|(attribute, mistyped)| reason(Some(attribute), *mistyped)).collect()
-}
-
-fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
-    rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True)
+    let (mistyped, others): (Vec<_>, Vec<_>) = attributes.iter().partition(|(_, mistyped)| mistyped.is_some());
+    let of_attribute = |(attribute, mistyped): (&Attribute, &Option<Mistyped>)| reason(Some(attribute), *mistyped);
+    let missed = windows.iter().map(|(attribute, missed)| {
+        let (code, lifted) = match missed {
+            Missed::Early { opens } => (ReasonCode::TooEarly, Some(*opens)),
+            Missed::Late => (ReasonCode::TooLate, None),
+        };
+        Reason { code, next_eligible_at: lifted, ..reason(Some(attribute), None) }
+    });
+    others.into_iter().map(of_attribute).chain(missed).chain(mistyped.into_iter().map(of_attribute)).collect()
 }
 
 /// The tier that would be granted if the score were `score`, all else being as it is.
@@ -447,6 +444,110 @@ mod tests {
     }
 
     #[test]
+    fn a_time_window_refuses_before_it_opens_and_after_it_closes() {
+        let rule = self::rule(
+            r#"{"tiers":[{"id":"t","when":{"attr":"context.departure","op":"within","before":"PT3H","after":"PT30M",
+                "opens_by":"context.scheduled"}}]}"#,
+        );
+        let early = |opens: &str| {
+            format!(
+                r#"Denied  {{"code":"too_early","tier":"t","attribute":"context.departure","next_eligible_at":"{opens}"}} next {opens}"#
+            )
+        };
+        let late = r#"Denied  {"code":"too_late","tier":"t","attribute":"context.departure"}"#.to_owned();
+        let granted = "Granted t ".to_owned();
+        let departs = r#"{"departure":"2026-05-01T18:00:00+02:00"}"#;
+        let delayed = r#"{"departure":"2026-05-01T18:00:00Z","scheduled":"2026-05-01T16:00:00Z"}"#;
+        let moved_up = r#"{"departure":"2026-05-01T10:00:00Z","scheduled":"2026-05-01T16:00:00Z"}"#;
+        for (now, context, wanted) in [
+            ("2026-05-01T12:59:59.999999Z", departs, early("2026-05-01T13:00:00Z")),
+            ("2026-05-01T13:00:00Z", departs, granted.clone()),
+            ("2026-05-01T16:30:00Z", departs, granted.clone()),
+            ("2026-05-01T16:30:00.000001Z", departs, late.clone()),
+            ("2026-05-01T12:59:59Z", delayed, early("2026-05-01T13:00:00Z")),
+            ("2026-05-01T18:30:00Z", delayed, granted),
+            // Of a flight that leaves earlier it would open after it has closed: waiting helps nobody.
+            (
+                "2026-05-01T10:00:00Z",
+                moved_up,
+                r#"Denied  {"code":"too_early","tier":"t","attribute":"context.departure","next_eligible_at":"2026-05-01T13:00:00Z"}"#
+                    .to_owned(),
+            ),
+            ("2026-05-01T12:00:00Z", moved_up, late),
+            (
+                NOON,
+                "{}",
+                r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"context.departure"}"#.to_owned(),
+            ),
+            (
+                NOON,
+                r#"{"scheduled":"2026-05-01T16:00:00Z"}"#,
+                r#"Denied  {"code":"attribute_missing","tier":"t","attribute":"context.departure"}"#.to_owned(),
+            ),
+            (
+                NOON,
+                r#"{"departure":"tomorrow"}"#,
+                r#"Denied  {"code":"attribute_mistyped","tier":"t","attribute":"context.departure","wanted_type":"instant","given_type":"text"}"#
+                    .to_owned(),
+            ),
+            (
+                NOON,
+                r#"{"departure":"2026-05-01T16:00:00Z","scheduled":7}"#,
+                r#"Denied  {"code":"attribute_mistyped","tier":"t","attribute":"context.scheduled","wanted_type":"instant","given_type":"number"}"#
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(said(&rule, &facts(None, context), now), wanted, "{now} {context}");
+        }
+    }
+
+    #[test]
+    fn of_several_time_windows_those_are_named_that_refuse() {
+        let window =
+            |attr: &str, before: &str| format!(r#"{{"attr":"context.{attr}","op":"within","before":"{before}"}}"#);
+        let (in_time, out_of_time) = (window("arrival", "P1D"), window("departure", "PT3H"));
+        let context = r#"{"arrival":"2026-05-01T14:00:00Z","departure":"2026-05-01T18:00:00Z","gate":"B"}"#;
+        let terminal = r#"{"attr":"context.gate","op":"eq","value":"A"}"#;
+        let named = |when: &str| {
+            let rule = self::rule(&format!(r#"{{"tiers":[{{"id":"t","when":{when}}}]}}"#));
+            let decided = decide(&rule, &facts(None, context), at(NOON));
+            let reasons =
+                decided.reasons.iter().map(|it| format!("{} {}", it.code.as_str(), it.attribute.clone().unwrap()));
+            (reasons.collect::<Vec<_>>(), decided.next_eligible_at.map(|at| at.to_string()))
+        };
+        let opens = |at: &str| Some(at.to_owned());
+        let early = vec!["too_early context.departure".to_owned()];
+        assert_eq!(named(&format!(r#"{{"all":[{in_time},{out_of_time}]}}"#)), (early.clone(), None));
+        let longer = in_time.replace(r#""before""#, r#""after":"PT1H","before""#);
+        assert_eq!(
+            named(&format!(r#"{{"all":[{longer},{out_of_time}]}}"#)),
+            (early.clone(), opens("2026-05-01T15:00:00Z"))
+        );
+        // The other one has to be over first.
+        let not = format!(r#"{{"not":{in_time}}}"#);
+        assert_eq!(
+            named(&not),
+            (vec!["condition_not_met context.arrival".to_owned()], opens("2026-05-01T14:00:00.000001Z"))
+        );
+        assert_eq!(named(&format!(r#"{{"any":[{not},{out_of_time}]}}"#)).1, opens("2026-05-01T14:00:00.000001Z"));
+        assert_eq!(
+            named(&format!(r#"{{"not":{{"not":{out_of_time}}}}}"#)),
+            (early.clone(), opens("2026-05-01T15:00:00Z"))
+        );
+        assert_eq!(
+            named(&format!(r#"{{"any":[{out_of_time},{}]}}"#, window("departure", "PT5H"))),
+            (vec![early[0].clone(), early[0].clone()], opens("2026-05-01T13:00:00Z"))
+        );
+        assert_eq!(
+            named(&format!(r#"{{"all":[{out_of_time},{terminal}]}}"#)),
+            (vec!["condition_not_met context.gate".to_owned(), early[0].clone()], None)
+        );
+        let passed = window("arrival", "PT1H").replace(r#""before""#, r#""after":"PT0S","before""#);
+        let (reasons, next) = named(&format!(r#"{{"any":[{passed},{}]}}"#, terminal.replace("gate", "arrival")));
+        assert_eq!((reasons.len(), next), (2, opens("2026-05-01T13:00:00Z")));
+    }
+
+    #[test]
     fn a_threshold_may_be_another_attribute() {
         let rule = self::rule(
             r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"all":[
@@ -520,8 +621,8 @@ mod tests {
         assert_eq!(said(&of(25), &unscored, NOON), outside);
         // Waiting for the doors to open is not enough for those who stay outside.
         let later =
-            self::rule(r#"{"valid":{"from":"2027-01-01T00:00"},"rollout":{"percent":25},"tiers":[{"id":"t"}]}"#);
-        assert_eq!(decide(&later, &at_bucket(Some(2499)), at(NOON)).next_eligible_at, Some(at("2027-01-01T00:00:00Z")));
+            self::rule(r#"{"valid":{"from":"2026-05-08T00:00"},"rollout":{"percent":25},"tiers":[{"id":"t"}]}"#);
+        assert_eq!(decide(&later, &at_bucket(Some(2499)), at(NOON)).next_eligible_at, Some(at("2026-05-08T00:00:00Z")));
         assert_eq!(decide(&later, &at_bucket(Some(2500)), at(NOON)).next_eligible_at, None);
     }
 

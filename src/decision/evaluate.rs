@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::facts::{Facts, Value, millionths};
+use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
 use crate::rules::attribute::{Attribute, ValueType};
@@ -32,14 +33,20 @@ pub(crate) struct Mistyped {
     pub given: ValueType,
 }
 
-/// The attributes that a truth is due to; those whose value is of the wrong type say so.
-pub(crate) type Causes = BTreeMap<Attribute, Option<Mistyped>>;
+/// The causes that a truth is due to.
+#[derive(Debug, Default)]
+pub(crate) struct Causes {
+    /// Attributes; those whose value is of the wrong type say so.
+    pub attributes: BTreeMap<Attribute, Option<Mistyped>>,
+    /// Time windows that now is not in, each by the attribute that it lies around.
+    pub windows: BTreeSet<(Attribute, Missed)>,
+}
 
 /// Facts at an instant, possibly with another score in place of the true one, or with none.
 #[derive(Clone, Copy)]
 pub(crate) struct World<'a> {
-    facts: &'a Facts,
-    now: Timestamp,
+    pub(super) facts: &'a Facts,
+    pub(super) now: Timestamp,
     score: Option<Decimal>,
 }
 
@@ -102,7 +109,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn value(self, attribute: &Attribute) -> Option<Value<'a>> {
+    pub(super) fn value(self, attribute: &Attribute) -> Option<Value<'a>> {
         match attribute {
             Attribute::Score => self.score.map(|score| Value::Number(millionths(score))),
             Attribute::ScoreAge if self.score.is_none() => None,
@@ -115,6 +122,9 @@ impl<'a> World<'a> {
         match (&leaf.test, value) {
             (Test::Exists, value) => value.is_some().into(),
             (_, None) => Truth::Unknown,
+            (Test::Within(window), Some(_)) => self
+                .edges(&leaf.attribute, window)
+                .map_or(Truth::Unknown, |(opens, closes)| (opens <= self.now && self.now <= closes).into()),
             (Test::Against(relation, other), Some(value)) => {
                 self.value(other).map_or(Truth::Unknown, |other| relate(*relation, value, other))
             }
@@ -122,9 +132,9 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The attributes because of which `condition` is as true as it is.
+    /// The reasons why `condition` is as true as it is.
     pub(crate) fn causes(self, condition: &Condition) -> Causes {
-        let mut causes = Causes::new();
+        let mut causes = Causes::default();
         self.add_causes(condition, &mut causes);
         causes
     }
@@ -146,12 +156,18 @@ impl<'a> World<'a> {
     /// Adds the causes of one leaf. Of two that are compared, an unknown truth is due to the missing one, or,
     /// when both are there, to the one whose type the test isn't made for.
     fn add_leaf_causes(self, leaf: &Leaf, truth: Truth, causes: &mut Causes) {
+        if let Some(missed) = self.missed(leaf) {
+            causes.windows.insert((leaf.attribute.clone(), missed));
+            return;
+        }
         let compared = || std::iter::once(&leaf.attribute).chain(leaf.test.other());
-        let missing: Vec<_> = compared().filter(|attribute| self.value(attribute).is_none()).collect();
+        // A time window does without the instant that it would open by.
+        let needed = || compared().take(if matches!(leaf.test, Test::Within(_)) { 1 } else { 2 });
+        let missing: Vec<_> = needed().filter(|attribute| self.value(attribute).is_none()).collect();
         let mistyped = || compared().filter_map(|attribute| Some((attribute, self.mistyped(leaf, attribute)?)));
         // Whatever order the members of a condition stand in, of one attribute the same is reported.
         let mut add = |attribute: &Attribute, mistyped: Option<Mistyped>| {
-            let known = causes.entry(attribute.clone()).or_insert(mistyped);
+            let known = causes.attributes.entry(attribute.clone()).or_insert(mistyped);
             *known = (*known).min(mistyped);
         };
         if truth != Truth::Unknown {
@@ -177,6 +193,10 @@ impl<'a> World<'a> {
         let is_left = *attribute == leaf.attribute;
         let wanted = match &leaf.test {
             Test::Exists => return None,
+            Test::Within(_) => {
+                let is_instant = self.facts.instant(attribute).is_some();
+                return (!is_instant).then_some(Mistyped { wanted: ValueType::Instant, given });
+            }
             Test::Equals(scalar) | Test::Differs(scalar) => scalar.value_type(),
             Test::OneOf(scalars) | Test::NoneOf(scalars) => scalars.first()?.value_type(),
             Test::Compares(..) | Test::Between(..) | Test::Against(Relation::Compares(_), _) => ValueType::Number,

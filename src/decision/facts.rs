@@ -15,6 +15,7 @@ use crate::rules::attribute::{Attribute, PARTY, ValueType, is_context_name};
 use crate::rules::limit::MAX_PARTY;
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
+use crate::rules::time_window::read_instant;
 
 const MAX_MEMBERS: usize = 32;
 const MAX_LIST: usize = 20;
@@ -64,13 +65,15 @@ pub struct Context {
     members: BTreeMap<String, Json>,
     /// Numbers that can't be taken exactly: of no matter to a rule that doesn't look at them.
     inexact: BTreeMap<String, DecimalError>,
+    /// Those of the members that are instants, read once.
+    instants: BTreeMap<String, Timestamp>,
     party: u64,
 }
 
 impl Default for Context {
     /// One person, nothing said.
     fn default() -> Self {
-        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), party: 1 }
+        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), instants: BTreeMap::new(), party: 1 }
     }
 }
 
@@ -130,7 +133,7 @@ impl Context {
         errors.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
     }
 
-    /// Checks that all numbers that `rule` looks at can be taken as they are.
+    /// Checks that all numbers that `rule` looks at can be taken as they are, and that what it takes for an instant is one.
     ///
     /// # Errors
     /// Each that can't.
@@ -139,7 +142,14 @@ impl Context {
         let error = |(name, error): (&String, &DecimalError)| {
             FieldError::at(below("", name), "invalid_value", format!("the rule looks at this number, and {error}"))
         };
-        let errors: Vec<_> = looked_at.map(error).collect();
+        let given = rule.instants().iter().filter_map(|name| self.members.get(name).map(|value| (name, value)));
+        let no_instants = given.filter(|(name, _)| !self.instants.contains_key(*name)).map(|(name, value)| {
+            let code = if matches!(value, Json::Text(_)) { "bad_form" } else { "wrong_type" };
+            let detail = "the rule looks at this instant: write it with its offset, in a year from 1 to 9998, such as \
+                          2026-12-01T08:00:00Z";
+            FieldError::at(below("", name), code, detail)
+        });
+        let errors: Vec<_> = looked_at.map(error).chain(no_instants).collect();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
@@ -177,6 +187,9 @@ impl Context {
                 context.party = party.unsigned_abs();
             }
             if check_value(&value, errors).is_some() {
+                if let Some(instant) = value.json().as_text().and_then(read_instant) {
+                    context.instants.insert(name.clone(), instant);
+                }
                 context.members.insert(name.clone(), value.json().clone());
             }
         }
@@ -218,6 +231,14 @@ fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
 }
 
 impl Facts {
+    /// The value of an attribute, if it is known and an instant.
+    pub(crate) fn instant(&self, attribute: &Attribute) -> Option<Timestamp> {
+        match attribute {
+            Attribute::Context(name) => self.context.instants.get(name).copied(),
+            Attribute::Score | Attribute::ScoreAge | Attribute::Network => None,
+        }
+    }
+
     /// The value of an attribute, if it is known.
     pub(crate) fn value(&self, attribute: &Attribute, now: Timestamp) -> Option<Value<'_>> {
         match attribute {
@@ -295,6 +316,33 @@ mod tests {
             [(r#"{"party":1.00001}"#, "/party"), (r#"{"tags":["a",1.00001]}"#, "/tags/1"), ("1.00001", "")]
         {
             assert_eq!(loose(text).unwrap_err()[0].path.as_str(), pointer, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_rule_takes_for_an_instant_must_be_one() {
+        let rule = Rule::parse(
+            &Json::parse(
+                r#"{"tiers":[{"id":"t","when":{"attr":"context.departure","op":"within","before":"PT3H",
+                    "opens_by":"context.scheduled"}}]}"#,
+            )
+            .unwrap(),
+            "lounge",
+        )
+        .unwrap();
+        for (context, wanted) in [
+            (r#"{"departure":"2026-12-01T08:00:00+01:00","note":"tomorrow"}"#, vec![]),
+            ("{}", vec![]),
+            (r#"{"departure":"2026-12-01T08:00:00"}"#, vec![("/departure", "bad_form")]),
+            (
+                r#"{"departure":"0000-12-01T08:00:00Z","scheduled":7}"#,
+                vec![("/departure", "bad_form"), ("/scheduled", "wrong_type")],
+            ),
+            (r#"{"departure":["2026-12-01T08:00:00Z"]}"#, vec![("/departure", "wrong_type")]),
+        ] {
+            let errors = parse(context).unwrap().check_for(&rule).err().unwrap_or_default();
+            let found: Vec<_> = errors.iter().map(|it| (it.path.as_str(), it.code)).collect();
+            assert_eq!(found, wanted, "{context}");
         }
     }
 

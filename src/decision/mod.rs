@@ -1,7 +1,9 @@
 //! Deciding, pure and total: a rule, the facts and an instant give a decision with its reasons.
 //!
-//! - `decide`: the function; `evaluate`: the truth of a condition (Kleene's three values)
+//! - `decide`: the function; `merits`: which tier it comes to where the rule is open; `evaluate`: the truth of a condition
+//!   (Kleene's three values), and `timing`: as time goes on
 //! - `decided`: its answer, which is carried as it is from here into the log, to the caller and back
+//! - `forecast`: when waiting alone is enough
 //! - `facts`: what is known; `reason`: why it came out so; `remedy`: what would have changed it
 //! - `trace`: a decision explained step by step
 //!
@@ -20,6 +22,9 @@ pub mod decide;
 pub mod decided;
 pub(crate) mod evaluate;
 pub mod facts;
+pub mod forecast;
+pub(crate) mod merits;
 pub mod reason;
 pub mod remedy;
+pub(crate) mod timing;
 pub mod trace;

@@ -29,11 +29,13 @@ pub enum ReasonCode {
     NotInRollout,
     GrantedByPerson,
     Blackout,
+    TooEarly,
+    TooLate,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were made.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -49,6 +51,8 @@ impl ReasonCode {
         Self::NotInRollout,
         Self::GrantedByPerson,
         Self::Blackout,
+        Self::TooEarly,
+        Self::TooLate,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -76,6 +80,8 @@ impl ReasonCode {
             Self::NotInRollout => "not_in_rollout",
             Self::GrantedByPerson => "granted_by_person",
             Self::Blackout => "blackout",
+            Self::TooEarly => "too_early",
+            Self::TooLate => "too_late",
         }
     }
 }
@@ -228,6 +234,8 @@ impl Reason {
                 None => "A person decided to grant this.".into(),
             },
             ReasonCode::Blackout => "This perk is not offered on these dates.".into(),
+            ReasonCode::TooEarly => format!("It is too early for {}.", tier.unwrap_or("this perk")),
+            ReasonCode::TooLate => format!("It is too late for {}.", tier.unwrap_or("this perk")),
         }
     }
 }

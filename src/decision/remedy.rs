@@ -54,6 +54,11 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
             Some(opens) => format!("Asking after {opens}, when the perk is offered again."),
             None => "Asking on dates on which the perk is offered.".to_owned(),
         },
+        ReasonCode::TooEarly => match opens {
+            Some(opens) => format!("Asking from {opens} on{of_tier}."),
+            None => format!("Asking later{of_tier}."),
+        },
+        ReasonCode::TooLate => format!("Asking earlier{of_tier}."),
         ReasonCode::NotInRollout => "Nothing of yours: the perk was not open to everyone yet.".to_owned(),
     })
 }

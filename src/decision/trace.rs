@@ -9,6 +9,7 @@ use super::facts::{Facts, Value};
 use super::reason::ReasonCode;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
+use crate::foundation::period::written;
 use crate::rules::attribute::Attribute;
 use crate::rules::availability::Availability;
 use crate::rules::blackout;
@@ -16,6 +17,7 @@ use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
 use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
+use crate::rules::time_window::WITHIN;
 
 /// A decision taken apart. Every part is looked at, also those that the decision never got to:
 /// someone who mends one refusal wants to know of the next.
@@ -136,10 +138,10 @@ pub struct LeafTrace {
     pub passed: Passed,
     pub attr: String,
     pub op: &'static str,
-    /// A list for `in`, `not_in` and `between`; none for `exists`.
+    /// A list for `in`, `not_in`, `between` and `within`; none for `exists`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<ShownValue>,
-    /// The attribute that `wanted` is the value of, where one is compared with another.
+    /// The attribute that `wanted` is the value of, where one is compared with another, or that a time window opens by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
     /// None when it is not known.
@@ -297,7 +299,7 @@ fn node(condition: &Condition, facts: &Facts, world: World<'_>, now: Timestamp) 
             passed: world.meets(Some(condition)).into(),
             attr: leaf.attribute.name(),
             op: op(&leaf.test),
-            wanted: wanted(leaf, facts, now),
+            wanted: wanted(leaf, facts, world, now),
             against: leaf.test.other().map(Attribute::name),
             had: facts.value(&leaf.attribute, now).map(|value| had(&leaf.attribute, value)),
         }),
@@ -320,10 +322,11 @@ const fn op(test: &Test) -> &'static str {
         Test::Contains(_) => "contains",
         Test::StartsWith(_) => "starts_with",
         Test::Against(relation, _) => relation.name(),
+        Test::Within(_) => WITHIN,
     }
 }
 
-fn wanted(leaf: &Leaf, facts: &Facts, now: Timestamp) -> Option<ShownValue> {
+fn wanted(leaf: &Leaf, facts: &Facts, world: World<'_>, now: Timestamp) -> Option<ShownValue> {
     let scalar = |scalar: &Scalar| match scalar {
         Scalar::Text(text) => ShownValue::Text(text.clone()),
         Scalar::Number(number) => ShownValue::Number(*number),
@@ -336,6 +339,14 @@ fn wanted(leaf: &Leaf, facts: &Facts, now: Timestamp) -> Option<ShownValue> {
         Test::Compares(_, bound) => Some(ShownValue::Number(*bound)),
         Test::Between(low, high) => Some(ShownValue::List(vec![ShownValue::Number(*low), ShownValue::Number(*high)])),
         Test::Contains(part) | Test::StartsWith(part) => Some(ShownValue::Text(part.clone())),
+        // The first and the last instant of it; how far it reaches, where they aren't known.
+        Test::Within(window) => {
+            let ends = match world.edges(&leaf.attribute, window) {
+                Some((opens, closes)) => [opens.to_string(), closes.to_string()],
+                None => [written(window.before), written(window.after)],
+            };
+            Some(ShownValue::List(ends.map(ShownValue::Text).into()))
+        }
         Test::Against(_, other) => facts.value(other, now).map(|value| had(other, value)),
     }
 }

@@ -353,7 +353,7 @@ fn compared_with(leaf: &Leaf) -> Vec<Decimal> {
         Test::Equals(value) | Test::Differs(value) => number(value).into_iter().collect(),
         Test::OneOf(values) | Test::NoneOf(values) => values.iter().filter_map(number).collect(),
         // Against an attribute there is no one threshold: it is another for each visit.
-        Test::Exists | Test::Contains(_) | Test::StartsWith(_) | Test::Against(..) => Vec::new(),
+        Test::Exists | Test::Contains(_) | Test::StartsWith(_) | Test::Against(..) | Test::Within(_) => Vec::new(),
     }
 }
 
@@ -365,8 +365,9 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         Availability::Open => {}
         Availability::NotYetValid { .. } => warn("not_yet_valid", format!("The rule does not hold yet at {at}.")),
         Availability::NoLongerValid => warn("no_longer_valid", format!("The rule does not hold any more at {at}.")),
-        Availability::Blackout { id, until, .. } => {
-            let detail = format!("The blackout `{id}` is in force at {at}, until {until}: take an instant outside of it.");
+        Availability::Blackout { id, until } => {
+            let detail =
+                format!("The blackout `{id}` is in force at {at}, until {until}: take an instant outside of it.");
             warn("blackout", detail);
         }
         Availability::Closed { .. } => {

@@ -17,6 +17,7 @@ use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::foundation::json::Json;
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY};
+use crate::rules::engine::FLOOR;
 use crate::rules::limit::{Place, Window};
 use crate::rules::rule::Rule;
 
@@ -207,6 +208,11 @@ impl Replay {
         // The score is what it decided on: the facts of then were made of it.
         let decided = Decided { score: check.decided.score.clone(), ..decided.clone() };
         let again = self.settle(Timeline::Actual, check, decided);
+        let again = if self.is_hint_recorded(check) {
+            again
+        } else {
+            Decided { next_eligible_at: check.decided.next_eligible_at, ..again }
+        };
         if check.decided != again {
             let is_short = self.has_gaps && !self.of.rule.limits().is_empty();
             let reproduction = &mut self.report.reproduction;
@@ -218,6 +224,13 @@ impl Replay {
             reproduction.mismatches += 1;
             name(&mut reproduction.mismatched, check);
         }
+    }
+
+    /// Tells whether the log determines when waiting was enough. Earlier builds worked it out in another way, and what
+    /// refused without asking a limit read the counters beside the log.
+    fn is_hint_recorded(&self, check: &PastCheck) -> bool {
+        let asked_no_limit = check.decided.refused_tier.is_none();
+        check.engine >= i64::from(FLOOR) && !(asked_no_limit && !self.of.rule.limits().is_empty())
     }
 
     fn compare(&mut self, check: &PastCheck, would_be: &Decided) {

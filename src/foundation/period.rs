@@ -55,6 +55,21 @@ impl Period {
     }
 }
 
+/// Reads a length of time of at most `longest`, which may be none: in whole seconds.
+pub fn read_length(node: &Node<'_>, longest: Period, errors: &mut FieldErrors) -> Option<i64> {
+    match parse(node.text(errors)?) {
+        Ok(seconds) if (0..=longest.0).contains(&seconds) => Some(seconds),
+        Ok(_) => node.refuse(errors, "out_of_range", format!("use a duration from PT0S to {longest}")),
+        Err(fault) => node.refuse(errors, "bad_form", fault.to_string()),
+    }
+}
+
+/// The canonical form of a length of time that may be none.
+#[must_use]
+pub fn written(seconds: i64) -> String {
+    if seconds == 0 { "PT0S".to_owned() } else { Period::from_seconds(seconds).to_string() }
+}
+
 /// Why a text is no [`Period`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodFault {

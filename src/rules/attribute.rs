@@ -39,6 +39,8 @@ pub enum ValueType {
     List,
     /// Either of both: `contains` looks into a text and into a list.
     TextOrList,
+    /// A text that is an instant with its offset.
+    Instant,
 }
 
 impl ValueType {
@@ -57,6 +59,7 @@ impl ValueType {
             Self::Boolean => "true or false",
             Self::List => "a list",
             Self::TextOrList => "text or a list",
+            Self::Instant => "an instant with its offset",
         }
     }
 }
@@ -81,6 +84,11 @@ impl Attribute {
             Self::Context(name) if name == PARTY => AttributeKind::Number,
             Self::Context(_) => AttributeKind::Any,
         }
+    }
+
+    /// Tells whether it can name an instant at all.
+    pub(crate) fn can_be_instant(&self) -> bool {
+        matches!(self, Self::Context(name) if name != PARTY)
     }
 
     pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {

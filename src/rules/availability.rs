@@ -1,4 +1,4 @@
-//! Whether a rule can decide at an instant, and when it next can: validity, blackouts and opening hours together.
+//! The ability of a rule to decide at an instant, and when it next can: validity, blackouts and opening hours together.
 
 use jiff::Timestamp;
 
@@ -9,21 +9,17 @@ use super::rule::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability<'a> {
     Open,
-    /// Begins at `from`; `opens` is when it can first decide, if it ever can.
     NotYetValid {
         from: Timestamp,
-        opens: Option<Timestamp>,
     },
     NoLongerValid,
     /// In force until then.
     Blackout {
         id: &'a str,
         until: Timestamp,
-        opens: Option<Timestamp>,
     },
-    /// The hours begin again at `hours`, and it can decide again at `opens`.
+    /// The hours begin again at `opens`, if they do while it is valid.
     Closed {
-        hours: Option<Timestamp>,
         opens: Option<Timestamp>,
     },
 }
@@ -40,25 +36,26 @@ impl Rule {
             return Availability::NoLongerValid;
         }
         if let Some(from) = from.filter(|from| now < *from) {
-            return Availability::NotYetValid { from, opens: self.first_available(from) };
+            return Availability::NotYetValid { from };
         }
         if let Some((blackout, until)) = blackout::in_force(self.blackouts(), self.time_zone(), now) {
-            return Availability::Blackout { id: &blackout.id, until, opens: self.first_available(until) };
+            return Availability::Blackout { id: &blackout.id, until };
         }
         if self.schedule().is_open(self.time_zone(), now) {
             return Availability::Open;
         }
-        let hours = self.schedule().next_opening(self.time_zone(), now);
-        let hours = hours.filter(|at| until.is_none_or(|until| *at < until));
-        Availability::Closed { hours, opens: hours.and_then(|at| self.first_available(at)) }
+        let opens = self.schedule().next_opening(self.time_zone(), now);
+        Availability::Closed { opens: opens.filter(|at| until.is_none_or(|until| *at < until)) }
     }
 
-    /// The first instant from `at` on at which it is open and in no blackout, before its validity ends.
-    pub(crate) fn first_available(&self, at: Timestamp) -> Option<Timestamp> {
+    /// The first instant from `at` on at which it is open and in no blackout, before its validity ends. Each opening is
+    /// looked for over `days`.
+    pub(crate) fn first_available(&self, at: Timestamp, days: i64) -> Option<Timestamp> {
         let (zone, until) = (self.time_zone(), self.valid().until.map(|(_, until)| until));
         let mut at = at;
         for _ in 0..MOST_STEPS {
-            let open = self.schedule().first_open(zone, at).filter(|open| until.is_none_or(|until| *open < until))?;
+            let open = self.schedule().first_open_within(zone, at, days);
+            let open = open.filter(|open| until.is_none_or(|until| *open < until))?;
             match blackout::in_force(self.blackouts(), zone, open) {
                 Some((_, end)) => at = end,
                 None => return Some(open),
@@ -92,20 +89,20 @@ mod tests {
                 {"id":"last","from":"2026-10-18T23:00","until":"2027-01-01T00:00"}]"#,
         );
         let opens = Some(at("2026-10-04T06:00:00Z"));
-        let blackout = |id, until| Availability::Blackout { id, until: at(until), opens };
-        for (now, wanted) in [
-            ("2026-09-30T12:00:00Z", Availability::NotYetValid { from: at("2026-10-01T00:00:00Z"), opens }),
-            ("2026-10-01T00:00:00Z", blackout("one", "2026-10-03T07:00:00Z")),
-            ("2026-10-03T06:30:00Z", blackout("two", "2026-10-04T00:00:00Z")),
-            ("2026-10-04T05:00:00Z", Availability::Closed { hours: opens, opens }),
-            ("2026-10-04T06:00:00Z", Availability::Open),
-            (
-                "2026-10-18T23:00:00Z",
-                Availability::Blackout { id: "last", until: at("2027-01-01T00:00:00Z"), opens: None },
-            ),
-            ("2026-10-20T00:00:00Z", Availability::NoLongerValid),
+        let blackout = |id, until| Availability::Blackout { id, until: at(until) };
+        for (now, wanted, available) in [
+            ("2026-09-30T12:00:00Z", Availability::NotYetValid { from: at("2026-10-01T00:00:00Z") }, None),
+            ("2026-10-01T00:00:00Z", blackout("one", "2026-10-03T07:00:00Z"), opens),
+            ("2026-10-03T06:30:00Z", blackout("two", "2026-10-04T00:00:00Z"), opens),
+            ("2026-10-04T05:00:00Z", Availability::Closed { opens }, opens),
+            ("2026-10-04T06:00:00Z", Availability::Open, opens),
+            ("2026-10-18T23:00:00Z", blackout("last", "2027-01-01T00:00:00Z"), None),
+            ("2026-10-20T00:00:00Z", Availability::NoLongerValid, None),
         ] {
             assert_eq!(rule.availability(at(now)), wanted, "{now}");
+            if available.is_some() || !matches!(wanted, Availability::NotYetValid { .. }) {
+                assert_eq!(rule.first_available(at(now), 400), available, "{now}");
+            }
         }
     }
 
@@ -115,15 +112,18 @@ mod tests {
             r#""schedule":{"open":[{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"06:00","to":"23:00"}]},
             "blackouts":[{"id":"morning","from":"2026-10-02T05:00","until":"2026-10-02T09:30"}]"#,
         );
-        let (hours, opens) = (Some(at("2026-10-02T06:00:00Z")), Some(at("2026-10-02T09:30:00Z")));
-        assert_eq!(rule.availability(at("2026-10-01T23:30:00Z")), Availability::Closed { hours, opens });
+        let night = at("2026-10-01T23:30:00Z");
+        assert_eq!(rule.availability(night), Availability::Closed { opens: Some(at("2026-10-02T06:00:00Z")) });
+        assert_eq!(rule.first_available(night, 400), Some(at("2026-10-02T09:30:00Z")));
     }
 
     #[test]
     fn a_rule_that_is_never_open_says_so_in_time() {
         let never = rule(r#""blackouts":[{"id":"all","yearly":{"from":"01-01","to":"12-31"}}]"#);
-        let Availability::Blackout { opens: None, .. } = never.availability(at("2026-10-02T06:00:00Z")) else {
-            panic!("{:?}", never.availability(at("2026-10-02T06:00:00Z")));
-        };
+        assert_eq!(never.first_available(at("2026-10-02T06:00:00Z"), 400), None);
+        let seldom =
+            rule(r#""schedule":{"open":[{"days":["mon"],"from":"06:00","to":"23:00"}],"closed_dates":["2026-10-05"]}"#);
+        assert_eq!(seldom.first_available(at("2026-10-03T06:00:00Z"), 9), None);
+        assert_eq!(seldom.first_available(at("2026-10-03T06:00:00Z"), 16), Some(at("2026-10-12T06:00:00Z")));
     }
 }

@@ -293,8 +293,16 @@ mod tests {
             (r#"[{"id":"b"}]"#, "/0/from", "missing"),
             (r#"[{"id":"b","from":"2026-10-01T00:00"}]"#, "/0/until", "missing"),
             (r#"[{"id":"b","from":"2026-10-01T00:00Z","until":"2026-10-08T00:00"}]"#, "/0/from", "bad_form"),
-            (r#"[{"id":"b","from":"2026-10-01T00:00","until":"2026-10-01T00:00"}]"#, "/0/until", "until_not_after_from"),
-            (r#"[{"id":"b","from":"2026-10-01T00:00","yearly":{"from":"01-01","to":"01-01"}}]"#, "/0/from", "contradiction"),
+            (
+                r#"[{"id":"b","from":"2026-10-01T00:00","until":"2026-10-01T00:00"}]"#,
+                "/0/until",
+                "until_not_after_from",
+            ),
+            (
+                r#"[{"id":"b","from":"2026-10-01T00:00","yearly":{"from":"01-01","to":"01-01"}}]"#,
+                "/0/from",
+                "contradiction",
+            ),
             (r#"[{"id":"b","yearly":{"from":"02-30","to":"03-01"}}]"#, "/0/yearly/from", "bad_form"),
             (r#"[{"id":"b","yearly":{"from":"02-28","to":"13-01"}}]"#, "/0/yearly/to", "bad_form"),
             (r#"[{"id":"b","yearly":{"from":"2-28","to":"03-01"}}]"#, "/0/yearly/from", "bad_form"),

@@ -55,6 +55,7 @@ fn nested(json: &Json, bracket: bool) -> String {
         return format!("not ({})", nested(inner, false));
     }
     match (json.member("attr").and_then(Json::as_text), json.member("op").and_then(Json::as_text)) {
+        (Some(attribute), Some("within")) => format!("the time is {}", time_window(json, subject(attribute))),
         (Some(attribute), Some(op)) => format!("{} {}", subject(attribute), predicate(json, op)),
         _ => shown(json),
     }
@@ -98,6 +99,22 @@ fn predicate(leaf: &Json, op: &str) -> String {
         "starts_with" => format!("starts with {operand}"),
         other => format!("{other} {operand}"),
     }
+}
+
+/// A time window: `from 3 hours before the scheduled_departure (or the departure) until the departure`.
+fn time_window(leaf: &Json, attribute: &str) -> String {
+    let length = |name: &str| leaf.member(name).map(shown).filter(|length| length != "PT0S");
+    let edge = |length: Option<String>, word: &str, of: String| match length {
+        Some(length) => format!("{} {word} {of}", duration(&length).unwrap_or(length)),
+        None => of,
+    };
+    let known = leaf.member("opens_by").and_then(Json::as_text);
+    let opens_by = match known.map(subject) {
+        Some(other) => format!("the {other} (or the {attribute} where that is not known)"),
+        None => format!("the {attribute}"),
+    };
+    let opens = edge(length("before"), "before", opens_by);
+    format!("from {opens} until {}", edge(length("after"), "after", format!("the {attribute}")))
 }
 
 /// A plain value; a text that is a duration in words.
@@ -301,6 +318,14 @@ mod tests {
             (
                 format!(r#"{{"any":[{{"not":{gates}}},{{"all":[{score},{gates}]}}]}}"#),
                 "not (terminal is one of A, G) or (score at least 40 and terminal is one of A, G)",
+            ),
+            (
+                leaf("context.departure", "within", r#","before":"PT3H","after":"PT0S""#),
+                "the time is from 3 hours before the departure until the departure",
+            ),
+            (
+                leaf("context.departure", "within", r#","before":"PT0S","after":"P1D","opens_by":"context.scheduled""#),
+                "the time is from the scheduled (or the departure where that is not known) until 1 day after the departure",
             ),
             (leaf("context.x", "resembles", r#","value":1"#), "x resembles 1"),
         ] {

@@ -1,6 +1,7 @@
 //! Leaves of conditions: one attribute, tested with a typed operator.
 
 use super::attribute::{Attribute, AttributeKind, ValueType};
+use super::time_window::{self, TimeWindow, WITHIN};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, text};
 use crate::foundation::json::Json;
@@ -35,6 +36,8 @@ pub enum Test {
     StartsWith(String),
     /// Against what another attribute is.
     Against(Relation, Attribute),
+    /// Now is in the time around the instant that it is.
+    Within(TimeWindow),
 }
 
 /// The comparison of an attribute with another one.
@@ -66,7 +69,7 @@ pub enum Scalar {
 
 impl Leaf {
     pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["attr", "op", "value", "values", "ref"], errors)?;
+        let fields = node.fields(&["attr", "op", "value", "values", "ref", "before", "after", "opens_by"], errors)?;
         let attribute = fields.required("attr", errors).and_then(|attr| Attribute::read(&attr, errors));
         let op = fields.required("op", errors);
         let op_name = op.as_ref().and_then(|op| op.text(errors));
@@ -74,14 +77,14 @@ impl Leaf {
         let kind = attribute.kind();
 
         let takes = match op_name {
-            "exists" => "",
+            "exists" | WITHIN => "",
             op if OF_VALUES.contains(&op) => "values",
             op if OF_A_VALUE.contains(&op) => "value",
             _ => {
                 return op.refuse(
                     errors,
                     "unknown_operator",
-                    "use eq, neq, in, not_in, gt, gte, lt, lte, between, exists, contains or starts_with",
+                    "use eq, neq, in, not_in, gt, gte, lt, lte, between, exists, contains, starts_with or within",
                 );
             }
         };
@@ -89,6 +92,11 @@ impl Leaf {
             if let Some(extra) = fields.optional(name).filter(|_| name != takes) {
                 let needs = if takes.is_empty() { "neither `value` nor `values`".into() } else { format!("`{takes}`") };
                 return extra.refuse(errors, "unknown_field", format!("`{op_name}` takes {needs}"));
+            }
+        }
+        for name in time_window::MEMBERS {
+            if let Some(extra) = fields.optional(name).filter(|_| op_name != WITHIN) {
+                return extra.refuse(errors, "unknown_field", format!("`{name}` is for `{WITHIN}` only"));
             }
         }
         if !fits(op_name, &attribute) {
@@ -106,6 +114,10 @@ impl Leaf {
             return Some(Self { attribute, test });
         }
 
+        if op_name == WITHIN {
+            let test = TimeWindow::read(node, &fields, &attribute, errors).map(Test::Within)?;
+            return Some(Self { attribute, test });
+        }
         let value = if takes.is_empty() { None } else { Some(fields.required(takes, errors)?) };
         let test = match value {
             None => Test::Exists,
@@ -140,8 +152,14 @@ impl Leaf {
             Test::Contains(part) => ("contains", Some(("value", text(part)))),
             Test::StartsWith(part) => ("starts_with", Some(("value", text(part)))),
             Test::Against(relation, other) => (relation.name(), Some(("ref", text(other.name())))),
+            Test::Within(_) => (WITHIN, None),
         };
-        let members = [("attr", text(self.attribute.name())), ("op", text(op))].into_iter().chain(operand);
+        let window = match &self.test {
+            Test::Within(window) => window.members(),
+            _ => Vec::new(),
+        };
+        let members =
+            [("attr", text(self.attribute.name())), ("op", text(op))].into_iter().chain(operand).chain(window);
         Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
@@ -151,6 +169,7 @@ fn fits(op: &str, attribute: &Attribute) -> bool {
     let kind = attribute.kind();
     match op {
         "exists" => true,
+        WITHIN => attribute.can_be_instant(),
         "gt" | "gte" | "lt" | "lte" | "between" => kind != AttributeKind::Text,
         "contains" | "starts_with" => matches!(kind, AttributeKind::Text | AttributeKind::Any),
         "in" | "not_in" => *attribute != Attribute::Score && kind != AttributeKind::Duration,
@@ -159,11 +178,12 @@ fn fits(op: &str, attribute: &Attribute) -> bool {
 }
 
 impl Test {
-    /// The attribute in the value's place, if there is one.
+    /// The other attribute that it looks at: in the value's place, or to open by.
     #[must_use]
     pub const fn other(&self) -> Option<&Attribute> {
         match self {
             Self::Against(_, other) => Some(other),
+            Self::Within(window) => window.opens_by.as_ref(),
             _ => None,
         }
     }
@@ -311,6 +331,6 @@ impl Relation {
 
 /// The operators that are made for an attribute.
 pub(crate) fn operators_of(attribute: &Attribute) -> Vec<&'static str> {
-    let all = OF_A_VALUE.into_iter().chain(OF_VALUES).chain(["exists"]);
+    let all = OF_A_VALUE.into_iter().chain(OF_VALUES).chain(["exists", WITHIN]);
     all.filter(|op| fits(op, attribute)).collect()
 }

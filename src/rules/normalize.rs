@@ -4,7 +4,7 @@ use super::rule::Rule;
 use crate::foundation::json::Json;
 
 /// The order in which members are written; others follow by name.
-const ORDER: [&str; 40] = [
+const ORDER: [&str; 43] = [
     "perk",
     "id",
     "rank",
@@ -37,6 +37,9 @@ const ORDER: [&str; 40] = [
     "ref",
     "value",
     "values",
+    "before",
+    "after",
+    "opens_by",
     "when",
     "tiers",
     "otherwise",

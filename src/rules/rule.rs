@@ -9,6 +9,7 @@ use super::attribute::{Attribute, PARTY};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::engine::{FLOOR, PLAIN};
+use super::leaf::Test;
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
@@ -34,6 +35,8 @@ pub struct Rule {
     rollout: Rollout,
     otherwise: Otherwise,
     looks_at_score: bool,
+    /// The names of those in `context` that must be instants.
+    instants: BTreeSet<String>,
     /// The pointer to the name of the score's source in the document that was read.
     source_pointer: &'static str,
     context: BTreeSet<String>,
@@ -106,8 +109,7 @@ impl Rule {
             None => fields.or("score", None, |score| ScorePolicy::read(&score, errors).map(Some)),
         };
         let schedule = fields.or("schedule", Schedule::default(), |schedule| Schedule::read(&schedule, errors));
-        let blackouts =
-            fields.or("blackouts", Vec::new(), |list| Blackout::read_all(&list, zone.as_ref(), errors));
+        let blackouts = fields.or("blackouts", Vec::new(), |list| Blackout::read_all(&list, zone.as_ref(), errors));
         let mut leaves = 0;
         let when = fields.or("when", None, |when| Condition::read(&when, &mut leaves, errors).map(Some));
         let tiers = match (&at_least, fields.optional("tiers")) {
@@ -156,6 +158,7 @@ impl Rule {
     fn compile(mut parts: Parts) -> Self {
         parts.tiers.sort_by_key(|tier| std::cmp::Reverse(tier.rank));
         let attributes = looks_at(parts.when.as_ref(), &parts.tiers);
+        let instants = instants_of(parts.when.as_ref(), &parts.tiers);
         let looks_at_score = attributes.iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge));
         let mut context: BTreeSet<String> = attributes
             .into_iter()
@@ -168,7 +171,7 @@ impl Rule {
             context.insert(PARTY.into());
         }
         let canonical = parts.to_json().canonical();
-        let (hash, engine) = (hash_of(&canonical), parts.engine());
+        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants));
         let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
@@ -183,6 +186,7 @@ impl Rule {
             rollout,
             otherwise,
             looks_at_score,
+            instants,
             source_pointer: "/score/source",
             context,
             canonical,
@@ -302,6 +306,12 @@ impl Rule {
         &self.context
     }
 
+    /// The names of the context attributes that must be instants, where they are there.
+    #[must_use]
+    pub fn instants(&self) -> &BTreeSet<String> {
+        &self.instants
+    }
+
     /// The use that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
     #[must_use]
     pub fn claims(&self, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
@@ -322,6 +332,22 @@ fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Attribute> {
     attributes
 }
 
+/// The names of the context attributes around whose instants a time window is open.
+fn instants_of(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for condition in when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref())) {
+        condition.each_leaf(&mut |leaf| {
+            let looked_at = matches!(leaf.test, Test::Within(_)).then(|| [Some(&leaf.attribute), leaf.test.other()]);
+            for attribute in looked_at.into_iter().flatten().flatten() {
+                if let Attribute::Context(name) = attribute {
+                    names.insert(name.clone());
+                }
+            }
+        });
+    }
+    names
+}
+
 /// The parts of a rule, before it is compiled.
 struct Parts {
     zone: TimeZone,
@@ -339,8 +365,8 @@ struct Parts {
 
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
-    fn engine(&self) -> u32 {
-        if self.blackouts.is_empty() { PLAIN } else { FLOOR }
+    fn engine(&self, instants: &BTreeSet<String>) -> u32 {
+        if self.blackouts.is_empty() && instants.is_empty() { PLAIN } else { FLOOR }
     }
 
     fn to_json(&self) -> Json {
@@ -512,6 +538,26 @@ mod tests {
     }
 
     #[test]
+    fn a_time_window_is_read_with_its_defaults_and_needs_the_floor() {
+        let window =
+            |members: &str| with_condition(&format!(r#"{{"attr":"context.departure","op":"within"{members}}}"#));
+        let whole = parse(&window(r#","before":"PT180M","after":"PT0S","opens_by":"context.scheduled""#)).unwrap();
+        let written = r#"{"after":"PT0S","attr":"context.departure","before":"PT3H","op":"within","opens_by":"context.scheduled"}"#;
+        assert!(whole.canonical().contains(written), "{}", whole.canonical());
+        assert_eq!(parse(whole.canonical()).unwrap(), whole);
+        assert_eq!(whole.engine(), FLOOR);
+        assert_eq!(whole.attributes().iter().collect::<Vec<_>>(), ["departure", "scheduled"]);
+        assert_eq!(whole.instants(), whole.attributes());
+        let short = parse(&window(r#","before":"P14D""#)).unwrap();
+        assert_eq!(
+            short.hash(),
+            parse(&window(r#","before":"PT336H","after":"PT0S","opens_by":null"#)).unwrap().hash()
+        );
+        // From the one instant to the other.
+        assert!(parse(&window(r#","opens_by":"context.scheduled""#)).is_ok());
+    }
+
+    #[test]
     fn the_order_of_tiers_does_not_change_the_hash() {
         let tier = |id: &str, rank: u8| format!(r#"{{"id":"{id}","rank":{rank}}}"#);
         let (a, b) = (tier("a", 1), tier("b", 2));
@@ -657,6 +703,30 @@ mod tests {
             (r#""score""#, "", "wrong_type"),
             (r#"{"attr":"score","op":"gte","value":"40"}"#, "/value", "wrong_type"),
             (r#"{"attr":"score","op":"gte"}"#, "/value", "missing"),
+            (r#"{"attr":"score","op":"within","before":"PT1H"}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"score.age","op":"within","before":"PT1H"}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"context.party","op":"within","before":"PT1H"}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"subject.network","op":"within","before":"PT1H"}"#, "/op", "operator_not_allowed"),
+            (r#"{"attr":"context.d","op":"within"}"#, "", "empty"),
+            (r#"{"attr":"context.d","op":"within","before":"PT0S","after":"PT0S"}"#, "", "empty"),
+            (r#"{"attr":"context.d","op":"within","before":"-PT1H"}"#, "/before", "out_of_range"),
+            (r#"{"attr":"context.d","op":"within","after":"PT336H1S"}"#, "/after", "out_of_range"),
+            (r#"{"attr":"context.d","op":"within","after":"1 hour"}"#, "/after", "bad_form"),
+            (r#"{"attr":"context.d","op":"within","before":3}"#, "/before", "wrong_type"),
+            (r#"{"attr":"context.d","op":"within","before":"PT1H","value":1}"#, "/value", "unknown_field"),
+            (r#"{"attr":"context.d","op":"within","before":"PT1H","ref":"context.e"}"#, "/ref", "unknown_field"),
+            (
+                r#"{"attr":"context.d","op":"within","before":"PT1H","opens_by":"context.d"}"#,
+                "/opens_by",
+                "same_attribute",
+            ),
+            (r#"{"attr":"context.d","op":"within","before":"PT1H","opens_by":"score"}"#, "/opens_by", "wrong_type"),
+            (
+                r#"{"attr":"context.d","op":"within","before":"PT1H","opens_by":"context.party"}"#,
+                "/opens_by",
+                "wrong_type",
+            ),
+            (r#"{"attr":"context.d","op":"eq","value":"x","before":"PT1H"}"#, "/before", "unknown_field"),
             (r#"{"attr":"score","op":"gte","values":[40]}"#, "/values", "unknown_field"),
             (r#"{"attr":"score","op":"gte","value":40,"ref":"context.x"}"#, "/ref", "unknown_field"),
             (r#"{"attr":"context.x","op":"in","ref":"context.y"}"#, "/ref", "unknown_field"),

@@ -74,6 +74,8 @@ const REASONS: &[&str] = &[
     "not_in_rollout",
     "granted_by_person",
     "blackout",
+    "too_early",
+    "too_late",
 ];
 
 /// Why `/readyz` may say that not all is well.

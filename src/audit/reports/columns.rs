@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 14] = [
+const REFUSED: [Column; 16] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -22,6 +22,8 @@ const REFUSED: [Column; 14] = [
     ("refused_limit_reached", "Limit reached"),
     ("refused_not_in_rollout", "Not in rollout"),
     ("refused_blackout", "Blackout"),
+    ("refused_too_early", "Too early"),
+    ("refused_too_late", "Too late"),
     ("refused_other", "Other"),
 ];
 

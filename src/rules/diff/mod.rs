@@ -40,8 +40,19 @@ pub enum ChangeKind {
 }
 
 /// The members of a rule in the order in which a reader wants to hear of them; others follow.
-const ORDER: [&str; 11] =
-    ["tiers", "when", "otherwise", "score", "limits", "schedule", "blackouts", "valid", "time_zone", "token", "rollout"];
+const ORDER: [&str; 11] = [
+    "tiers",
+    "when",
+    "otherwise",
+    "score",
+    "limits",
+    "schedule",
+    "blackouts",
+    "valid",
+    "time_zone",
+    "token",
+    "rollout",
+];
 
 /// Everything that makes `after` another rule than `before`; empty exactly when they are the same.
 #[must_use]

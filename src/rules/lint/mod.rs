@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use super::attribute::{Attribute, PARTY};
 use super::condition::Condition;
-use super::leaf::Leaf;
+use super::leaf::{Leaf, Test};
 use super::rule::Rule;
 use super::terms::{Fallback, Otherwise, ScorePolicy};
 use crate::foundation::decimal::Decimal;
@@ -105,6 +105,7 @@ fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lin
             let is_named = |attribute: &Attribute| *attribute == Attribute::Context(name.clone());
             let member = match (is_named(&leaf.attribute), leaf.test.other().is_some_and(is_named)) {
                 (true, _) => "attr",
+                (false, true) if matches!(leaf.test, Test::Within(_)) => "opens_by",
                 (false, true) => "ref",
                 (false, false) => return,
             };
@@ -339,9 +340,8 @@ mod tests {
         let once = |id: &str, from: &str, until: &str| {
             format!(r#"{{"id":"{id}","from":"{from}T00:00","until":"{until}T00:00"}}"#)
         };
-        let yearly = |id: &str, from: &str, to: &str| {
-            format!(r#"{{"id":"{id}","yearly":{{"from":"{from}","to":"{to}"}}}}"#)
-        };
+        let yearly =
+            |id: &str, from: &str, to: &str| format!(r#"{{"id":"{id}","yearly":{{"from":"{from}","to":"{to}"}}}}"#);
         let with = |blackouts: &[String], more: &str| rule(&format!(r#""blackouts":[{}]{more}"#, blackouts.join(",")));
         expect(&with(&[once("a", "2026-10-01", "2026-10-08"), yearly("b", "12-31", "01-01")], ""), &[]);
         let past = [once("a", "2025-10-01", "2026-05-01")];
@@ -349,7 +349,10 @@ mod tests {
         let never = |at: usize| (format!("/blackouts/{at}"), "blackout_never_bites", false);
         for (blackout, more) in [
             // A Saturday and a Sunday; before it begins; after it ends.
-            (once("a", "2026-10-03", "2026-10-05"), r#","schedule":{"open":[{"days":["mon"],"from":"08:00","to":"09:00"}]}"#),
+            (
+                once("a", "2026-10-03", "2026-10-05"),
+                r#","schedule":{"open":[{"days":["mon"],"from":"08:00","to":"09:00"}]}"#,
+            ),
             (once("a", "2026-10-03", "2026-10-05"), r#","valid":{"from":"2026-10-05T00:00"}"#),
             (once("a", "2026-10-03", "2026-10-05"), r#","valid":{"until":"2026-10-03T00:00"}"#),
             (yearly("a", "12-24", "12-24"), r#","valid":{"until":"2026-10-03T00:00"}"#),

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Lint;
 use crate::rules::rule::Rule;
+use crate::rules::schedule::HORIZON_DAYS;
 use crate::rules::schedule::week::Overlap;
 
 /// The time ahead in which changes of the clocks are looked for.
@@ -32,7 +33,7 @@ pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {
     if opens.is_none_or(|opens| until.is_some_and(|until| opens >= until)) {
         return found.error("/schedule", "never_open", "it isn't open at any time at which the rule is valid");
     }
-    if !rule.blackouts().is_empty() && opens.is_some_and(|opens| rule.first_available(opens).is_none()) {
+    if !rule.blackouts().is_empty() && opens.is_some_and(|opens| rule.first_available(opens, HORIZON_DAYS).is_none()) {
         let detail = "they cover every time at which the rule is valid and open";
         return found.error("/blackouts", "never_open", detail);
     }

@@ -13,7 +13,7 @@ use crate::foundation::json::Json;
 pub(crate) const MAX_OPENINGS: usize = 50;
 pub(crate) const MAX_CLOSED_DATES: usize = 366;
 /// The number of days ahead in which the next opening is looked for.
-const HORIZON_DAYS: i64 = 400;
+pub(crate) const HORIZON_DAYS: i64 = 400;
 const DAY_MINUTES: u16 = 24 * 60;
 pub(crate) const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
@@ -104,10 +104,15 @@ impl Schedule {
     /// is meant for an `after` that is closed.
     #[must_use]
     pub fn next_opening(&self, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
+        self.next_opening_within(zone, after, HORIZON_DAYS)
+    }
+
+    /// The same, looked for over so many days.
+    fn next_opening_within(&self, zone: &TimeZone, after: Timestamp, days: i64) -> Option<Timestamp> {
         let first = zone.to_datetime(after).date();
         let mut date = first.yesterday().unwrap_or(first);
         let mut best: Option<Timestamp> = None;
-        for _ in 0..HORIZON_DAYS {
+        for _ in 0..days {
             for opening in self.open.iter().filter(|opening| self.begins(opening, date)) {
                 let soonest = instants_of(zone, date.to_datetime(time_of(opening.from)))
                     .into_iter()
@@ -124,7 +129,7 @@ impl Schedule {
         }
         // When clocks jump, wall time can land in the middle of an opening whose beginning was skipped or
         // is past.
-        let end = best.or_else(|| after.checked_add(SignedDuration::from_hours(24 * HORIZON_DAYS)).ok());
+        let end = best.or_else(|| after.checked_add(SignedDuration::from_hours(24 * days)).ok());
         let jumps = zone.following(after).map(|jump| jump.timestamp());
         let jump = jumps.take(64).take_while(|at| end.is_none_or(|end| *at < end)).find(|at| self.is_open(zone, *at));
         jump.or(best)
@@ -133,7 +138,12 @@ impl Schedule {
     /// `at` itself when it is open then, else the next opening after it.
     #[must_use]
     pub fn first_open(&self, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
-        if self.is_open(zone, at) { Some(at) } else { self.next_opening(zone, at) }
+        self.first_open_within(zone, at, HORIZON_DAYS)
+    }
+
+    /// The same, looked for over so many days.
+    pub(crate) fn first_open_within(&self, zone: &TimeZone, at: Timestamp, days: i64) -> Option<Timestamp> {
+        if self.is_open(zone, at) { Some(at) } else { self.next_opening_within(zone, at, days) }
     }
 
     /// The first instant after the last date on which none begins.

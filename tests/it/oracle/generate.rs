@@ -91,6 +91,20 @@ fn ref_leaf() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A time window around a departure, which may open by another instant.
+fn window_leaf() -> impl Strategy<Value = String> {
+    let length = || select(vec!["PT0S", "PT45M", "PT1H", "PT3H", "P1D", "P14D"]);
+    let names = select(vec![("dep", None), ("dep", Some("sched")), ("sched", Some("dep")), ("a", None)]);
+    (names, length(), length())
+        .prop_filter("an instant is no window", |(names, before, after)| {
+            names.1.is_some() || before != after || *before != "PT0S"
+        })
+        .prop_map(|((attr, other), before, after)| {
+            let other = other.map(|other| format!(r#","opens_by":"context.{other}""#)).unwrap_or_default();
+            format!(r#"{{"attr":"context.{attr}","op":"within","before":"{before}","after":"{after}"{other}}}"#)
+        })
+}
+
 fn nested(leaf: impl Strategy<Value = String> + 'static, with_not: bool) -> BoxedStrategy<String> {
     leaf.prop_recursive(3, 12, 3, move |inner| {
         let list = prop::collection::vec(inner.clone(), 1..4);
@@ -106,7 +120,7 @@ fn nested(leaf: impl Strategy<Value = String> + 'static, with_not: bool) -> Boxe
 }
 
 pub(crate) fn condition() -> BoxedStrategy<String> {
-    nested(prop_oneof![3 => score_leaf(), 3 => other_leaf(), 2 => ref_leaf()], true)
+    nested(prop_oneof![3 => score_leaf(), 3 => other_leaf(), 2 => ref_leaf(), 2 => window_leaf()], true)
 }
 
 /// A condition in which the score stands only in `gte` and `gt`, and never under a `not`.
@@ -152,8 +166,7 @@ fn blackouts() -> impl Strategy<Value = String> {
         ("10-04", "10-04"),
         ("10-31", "11-02"),
     ];
-    let yearly =
-        select(dates.to_vec()).prop_map(|(from, to)| format!(r#""yearly":{{"from":"{from}","to":"{to}"}}"#));
+    let yearly = select(dates.to_vec()).prop_map(|(from, to)| format!(r#""yearly":{{"from":"{from}","to":"{to}"}}"#));
     prop::collection::vec(prop_oneof![2 => once, 1 => yearly], 1..3).prop_map(|blackouts| {
         let blackouts = blackouts.iter().enumerate().map(|(at, times)| format!(r#"{{"id":"b{at}",{times}}}"#));
         format!(r#","blackouts":[{}]"#, blackouts.collect::<Vec<_>>().join(","))
@@ -260,6 +273,28 @@ fn fact() -> impl Strategy<Value = String> {
     prop_oneof![6 => value(), 1 => Just(r#"["A","B"]"#.to_owned()), 1 => Just("[]".to_owned())]
 }
 
+/// An instant near `now`, as a caller writes it; now and then something else.
+fn departure(now: jiff::Timestamp) -> impl Strategy<Value = String> {
+    let quarters = prop_oneof![3 => -16..=16_i64, 1 => -400..=1400_i64];
+    let micros = select(vec![0_i64, 0, 0, 1, -1, 30_000_000]);
+    let near = (quarters, micros, select(vec!["+00", "+05:45", "-07"])).prop_map(move |(quarters, micros, offset)| {
+        let at = jiff::Timestamp::from_microsecond(now.as_microsecond() + quarters * 900_000_000 + micros).unwrap();
+        let hours: jiff::SignedDuration = match offset {
+            "+05:45" => jiff::SignedDuration::from_mins(345),
+            "-07" => jiff::SignedDuration::from_hours(-7),
+            _ => jiff::SignedDuration::ZERO,
+        };
+        let local = jiff::tz::TimeZone::UTC.to_datetime(at + hours).strftime("%Y-%m-%dT%H:%M:%S%.f").to_string();
+        let offset = match offset {
+            "+00" => "Z",
+            "-07" => "-07:00",
+            offset => offset,
+        };
+        format!("\"{local}{offset}\"")
+    });
+    prop_oneof![12 => near, 1 => Just("7".to_owned()), 1 => Just("\"tomorrow\"".to_owned())]
+}
+
 /// Facts, with a score observed up to eight days before `now`, or after it.
 pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let age = prop_oneof![
@@ -274,11 +309,16 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
         prop::option::weighted(0.9, prop_oneof![0..10_000_u16, select(vec![0_u16, 99, 100, 2499, 2500, 9899, 9900])]);
     let party = prop::option::of(1..4_i64);
     let network = select(vec![None, Some("twitter"), Some("cx")]);
-    (score, context, party, network, bar, bucket).prop_map(move |(score, context, party, network, bar, bucket)| {
+    let flight = (prop::option::weighted(0.85, departure(now)), prop::option::weighted(0.5, departure(now)));
+    let all = (score, context, party, network, bar, bucket, flight);
+    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled))| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
         if let Some(party) = party {
             context.push(("party".into(), Json::parse(&party.to_string()).unwrap()));
+        }
+        for (name, instant) in [("dep", departs), ("sched", scheduled)] {
+            context.extend(instant.map(|instant| (name.to_owned(), Json::parse(&instant).unwrap())));
         }
         if let Some(bar) = bar {
             context.push(("bar".into(), Json::parse(&decimal(bar)).unwrap()));

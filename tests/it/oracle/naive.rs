@@ -1,7 +1,7 @@
 //! A second, naive reading of a rule: straight from the design's section 6, over the raw document.
 //!
 //! It shares no code with the crate but the JSON tree, is allowed to be slow, and looks for every
-//! answer the dull way: gaps by trying scores, openings by trying quarters of an hour.
+//! answer the dull way: gaps by trying scores, when to come back by trying instants.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -45,7 +45,61 @@ fn denied(code: &'static str) -> Answer {
     }
 }
 
+/// The answer, with when waiting alone is enough.
 pub(super) fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
+    let rule = &long_form(rule);
+    let answer = at_once(rule, world, now);
+    let next = if answer.decision == "granted" { None } else { next_grant(rule, world, now) };
+    Answer { next, ..answer }
+}
+
+/// Every instant of the next two weeks at which something may turn, one after the other.
+fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
+    let end = now + SignedDuration::from_hours(24 * 14);
+    // Openings, blackouts, dates, validity and clocks turn at quarters of an hour: the tests use no finer times.
+    let quarters = std::iter::successors(Some(ceil_to_quarter(now)), |at| Some(*at + SignedDuration::from_mins(15)));
+    let mut candidates: Vec<Timestamp> = quarters.take_while(|at| *at <= end).collect();
+    odd_instants(rule, rule, world, &mut candidates);
+    candidates.retain(|at| now < *at && *at <= end);
+    candidates.sort_unstable();
+    candidates.into_iter().find(|at| at_once(rule, world, *at).decision == "granted")
+}
+
+/// The instants at which time windows open and close, a score becomes stale, and its age reaches what it is compared
+/// with.
+fn odd_instants(rule: &Json, json: &Json, world: &World, into: &mut Vec<Timestamp>) {
+    let both = |at: Timestamp| [at, at + SignedDuration::from_micros(1)];
+    let aged = |micros: i64| {
+        let observed = world.score.map(|(_, observed)| observed.as_microsecond());
+        let at = observed.and_then(|observed| Timestamp::from_microsecond(observed + micros).ok());
+        at.into_iter().flat_map(both)
+    };
+    match json {
+        Json::List(items) => items.iter().for_each(|item| odd_instants(rule, item, world, into)),
+        Json::Object(members) => {
+            members.iter().for_each(|(_, member)| odd_instants(rule, member, world, into));
+            if text(get(json, "op")) == Some("within")
+                && let Some((opens, closes)) = window(json, world)
+            {
+                into.extend(both(opens).into_iter().chain(both(closes)));
+            }
+            let sides = [text(get(json, "attr")), text(get(json, "ref"))];
+            if sides.contains(&Some("score.age")) {
+                let written = std::iter::once(get(json, "value")).chain(list(get(json, "values")));
+                written.filter_map(text).for_each(|age| into.extend(aged(duration_micros(age))));
+                let others = sides.into_iter().flatten().filter_map(|side| side.strip_prefix("context."));
+                for (_, value) in others.flat_map(|name| world.context.iter().filter(move |(known, _)| known == name)) {
+                    thousandths(value).into_iter().for_each(|age| into.extend(aged(age * 1000)));
+                }
+            }
+            text(get(json, "max_age")).into_iter().for_each(|age| into.extend(aged(duration_micros(age))));
+        }
+        _ => {}
+    }
+}
+
+/// The answer but for when waiting is enough.
+pub(super) fn at_once(rule: &Json, world: &World, now: Timestamp) -> Answer {
     let rule = &long_form(rule);
     let zone = TimeZone::get(text(get(rule, "time_zone")).unwrap_or("UTC")).unwrap();
     let bound = |name| {
@@ -55,28 +109,15 @@ pub(super) fn answer(rule: &Json, world: &World, now: Timestamp) -> Answer {
     };
     let (from, until) = (bound("from"), bound("until"));
     if until.is_some_and(|until| now >= until) {
-        return denied("no_longer_valid");
-    }
-    let early = from.is_some_and(|from| now < from);
-    let dark = is_blacked_out(rule, &zone, now);
-    if !early && !dark && is_open(rule, &zone, now) {
-        return while_open(rule, world, now);
-    }
-    // Try every quarter of an hour until it is open; the tests use no finer times.
-    let quarter = SignedDuration::from_mins(15);
-    let mut at = if early { from.unwrap() } else { ceil_to_quarter(now) };
-    let end = at + SignedDuration::from_hours(24 * 12);
-    while at < end && (!is_open(rule, &zone, at) || is_blacked_out(rule, &zone, at)) {
-        at += quarter;
-    }
-    let opens = Some(at).filter(|at| *at < end && until.is_none_or(|until| *at < until));
-    Answer {
-        next: opens.filter(|at| while_open(rule, world, *at).decision == "granted"),
-        ..denied(match (early, dark) {
-            (true, _) => "not_yet_valid",
-            (false, true) => "blackout",
-            (false, false) => "outside_schedule",
-        })
+        denied("no_longer_valid")
+    } else if from.is_some_and(|from| now < from) {
+        denied("not_yet_valid")
+    } else if is_blacked_out(rule, &zone, now) {
+        denied("blackout")
+    } else if is_open(rule, &zone, now) {
+        while_open(rule, world, now)
+    } else {
+        denied("outside_schedule")
     }
 }
 
@@ -218,8 +259,60 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
         Some((wanted, short_by)) => {
             Answer { wanted: Some(wanted), short_by: Some(short_by), ..denied("score_below_threshold") }
         }
-        None => denied("condition_not_met"),
+        None if gate == Some(false) => denied(unmet_code(get(rule, "when"), world, now)),
+        None => {
+            let tiers = list(get(rule, "tiers")).iter();
+            let lowest = tiers.min_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000)).unwrap();
+            denied(unmet_code(get(lowest, "when"), world, now))
+        }
     }
+}
+
+/// What a condition that does not hold is refused for first: something else than the time, else the time windows by
+/// the names of their attributes, the earliest to open first and those that are over last.
+fn unmet_code(when: &Json, world: &World, now: Timestamp) -> &'static str {
+    let mut found = Vec::new();
+    unmet(when, world, now, &mut found);
+    found.into_iter().min().map_or("condition_not_met", |(_, _, code)| code)
+}
+
+fn unmet(when: &Json, world: &World, now: Timestamp, into: &mut Vec<(String, Timestamp, &'static str)>) {
+    if *when == Json::Null {
+        return;
+    }
+    let truth = holds(when, world, now);
+    for word in ["all", "any"] {
+        if let Json::List(members) = get(when, word) {
+            let same = members.iter().filter(|member| holds(member, world, now) == truth);
+            return same.for_each(|member| unmet(member, world, now, into));
+        }
+    }
+    if *get(when, "not") != Json::Null {
+        return unmet(get(when, "not"), world, now, into);
+    }
+    let missed = window(when, world).filter(|_| text(get(when, "op")) == Some("within") && truth == Some(false));
+    let attr = text(get(when, "attr")).unwrap().to_owned();
+    into.push(match missed {
+        None => (String::new(), Timestamp::MIN, "condition_not_met"),
+        Some((_, closes)) if closes < now => (attr, Timestamp::MAX, "too_late"),
+        Some((opens, _)) => (attr, opens, "too_early"),
+    });
+}
+
+/// The first and the last instant of a time window; none where it isn't known.
+fn window(leaf: &Json, world: &World) -> Option<(Timestamp, Timestamp)> {
+    let said = |attr: &str| {
+        let name = attr.strip_prefix("context.")?;
+        world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    };
+    let instant = |value: &Json| text(value)?.parse::<Timestamp>().ok();
+    let reach = |name| SignedDuration::from_micros(text(get(leaf, name)).map_or(0, duration_micros));
+    let at = instant(said(text(get(leaf, "attr"))?)?)?;
+    let opens_by = match text(get(leaf, "opens_by")).and_then(said) {
+        Some(other) => instant(other)?,
+        None => at,
+    };
+    Some((opens_by - reach("before"), at + reach("after")))
 }
 
 /// The tier that is granted: the one of the highest rank whose condition, and the rule's own, hold.
@@ -341,6 +434,9 @@ fn leaf(leaf: &Json, world: &World, now: Timestamp) -> Option<bool> {
     let op = text(get(leaf, "op")).unwrap();
     if let Some(other) = text(get(leaf, "ref")) {
         return compared(attr, op, other, world, now);
+    }
+    if op == "within" {
+        return window(leaf, world).map(|(opens, closes)| opens <= now && now <= closes);
     }
     if attr == "score.age" {
         let Some((_, observed)) = world.score else { return if op == "exists" { Some(false) } else { None } };

@@ -248,7 +248,7 @@ pub(super) fn expected(
                 }
             }
             Then::Checked => {
-                let answer = naive::answer(draft, &check.facts, check.at);
+                let answer = naive::at_once(draft, &check.facts, check.at);
                 let (mut decision, mut tier) = (answer.decision, answer.tier);
                 if let Some(granted) = &tier {
                     let wanted = claims(draft, &history.perk, check, granted);

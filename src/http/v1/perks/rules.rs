@@ -156,7 +156,7 @@ pub struct YearlyDatesView {
 }
 
 /// One of: `all`, `any` or `not` over other conditions, at most 8 deep and 64 in a rule; or a test of an attribute:
-/// `attr` and `op` with `value`, `values` or `ref`.
+/// `attr` and `op` with `value`, `values` or `ref`; or, for `within`, with `before`, `after` and `opens_by`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Condition, example = json!({"attr": "score", "op": "gte", "value": 40}))]
@@ -179,6 +179,16 @@ pub struct ConditionView {
     /// Another attribute to compare with, in place of a value.
     #[schema(example = "context.seats")]
     r#ref: Option<String>,
+    /// For `within`: how long before the instant that `attr` is it opens (ISO 8601), PT0S unless given; both ends belong
+    /// to it.
+    #[schema(example = "PT3H")]
+    before: Option<String>,
+    /// For `within`: how long after the instant it closes.
+    #[schema(example = "PT0S")]
+    after: Option<String>,
+    /// For `within`: another instant that it opens by, where the visit has it.
+    #[schema(example = "context.scheduled_departure")]
+    opens_by: Option<String>,
 }
 
 /// A plain value.

@@ -120,7 +120,7 @@ pub(crate) struct ConditionTraceView {
     op: Option<Operator>,
     /// A list for `in`, `not_in` and `between`; absent for `exists`. Ages are in seconds.
     wanted: Option<ShownView>,
-    /// The attribute that `wanted` is the value of, where one is compared with another.
+    /// The attribute that `wanted` is the value of, where one is compared with another, or that a time window opens by.
     against: Option<String>,
     /// Absent when it is not known.
     had: Option<ShownView>,

@@ -31,7 +31,10 @@ async fn a_blackout_is_named_with_its_end_and_counted() {
             assert_eq!((&answer["reasons"], &answer["next_eligible_at"]), (&reasons, &json!(until)));
             assert_eq!((&simulated["reasons"], &simulated["next_eligible_at"]), (&reasons, &json!(until)));
             let traced = json!({"passed": false, "id": id, "until": until});
-            assert_eq!((&simulated["trace"]["blackouts"], &simulated["trace"]["decision"]), (&traced, &json!("denied")));
+            assert_eq!(
+                (&simulated["trace"]["blackouts"], &simulated["trace"]["decision"]),
+                (&traced, &json!("denied"))
+            );
             let shown = kiosk.get(&format!("/v1/checks/{}", refused.text_of("check"))).await;
             assert_eq!(shown.text, refused.text, "it reads back as it was answered");
         }

@@ -10,6 +10,7 @@ mod limits_restart;
 mod lists;
 mod parties;
 mod promises;
+mod windows;
 
 use serde_json::{Value, json};
 

@@ -3,17 +3,15 @@
 //! Built from the reader's own names and bounds. It may take what the reader refuses, for what hangs
 //! on several members at once; it must never refuse what the reader takes.
 
+mod conditions;
+
 use serde_json::{Map, Value, json};
 
 use super::perk::MAX_NAME;
 use super::purpose::Purpose;
-use crate::foundation::document::MAX_TEXT_BYTES;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::period::{LONGEST, ONE_DAY};
-use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
 use crate::rules::blackout::MAX_BLACKOUTS;
-use crate::rules::condition::{MAX_DEPTH, MAX_LEAVES};
-use crate::rules::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
 use crate::rules::limit::{MAX_LIMITS, MAX_MAX, MAX_PARTY, Scope, Unit};
 use crate::rules::schedule::{DAYS, MAX_CLOSED_DATES, MAX_OPENINGS};
 use crate::rules::tier::{self, MAX_RANK, MAX_TIERS};
@@ -66,9 +64,9 @@ pub fn schema() -> Value {
             "long_rule": long_rule(),
             "tier": tier_schema(),
             "limit": limit(),
-            "condition": condition(),
-            "leaf": leaf(),
-            "attribute": attribute(),
+            "condition": conditions::condition(),
+            "leaf": conditions::leaf(),
+            "attribute": conditions::attribute(),
             "slug": {"type": "string", "pattern": SLUG_PATTERN},
             "period": {
                 "type": "string", "minLength": 3, "pattern": PERIOD_PATTERN, "examples": ["PT15M", "PT24H", "P7D"],
@@ -183,7 +181,8 @@ fn schedule() -> Value {
 /// Once, or on the same dates of every year.
 fn blackout() -> Value {
     let wall_time = || optional(json!({"$ref": "#/$defs/wall_time"}));
-    let day = || json!({"type": "string", "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", "examples": ["12-31"]});
+    let day =
+        || json!({"type": "string", "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", "examples": ["12-31"]});
     let yearly = object(&["from", "to"], json!({"from": day(), "to": day()}));
     let mut schema = object(
         &["id"],
@@ -252,106 +251,6 @@ fn limit() -> Value {
             "window": window
         }),
     )
-}
-
-fn condition() -> Value {
-    let members = |word: &str| {
-        let list = json!({
-            "type": "array", "minItems": 1, "maxItems": MAX_LEAVES, "items": {"$ref": "#/$defs/condition"}
-        });
-        object(&[word], json!({word: list}))
-    };
-    let not = object(&["not"], json!({"not": {"$ref": "#/$defs/condition"}}));
-    let has = |word: &str| json!({"required": [word]});
-    json!({
-        "description": format!(
-            "`all`, `any` or `not` over others, at most {MAX_DEPTH} deep and {MAX_LEAVES} in a rule; or one test of an attribute."
-        ),
-        "type": "object",
-        "if": has("all"), "then": members("all"),
-        "else": {
-            "if": has("any"), "then": members("any"),
-            "else": {"if": has("not"), "then": not, "else": {"$ref": "#/$defs/leaf"}}
-        }
-    })
-}
-
-fn attribute() -> Value {
-    let known = [Attribute::Score, Attribute::ScoreAge, Attribute::Network, Attribute::Context(PARTY.to_owned())];
-    json!({
-        "description": "What is looked at: the score, its age, the network of the handle, or what the kiosk says.",
-        "anyOf": [{"enum": known.map(|attribute| attribute.name())}, {"type": "string", "pattern": CONTEXT_PATTERN}]
-    })
-}
-
-/// One test. What an operator takes hangs on the operator, and of which type on the attribute too.
-fn leaf() -> Value {
-    let text = || json!({"type": "string", "maxLength": MAX_TEXT_BYTES});
-    let period = || json!({"$ref": "#/$defs/period"});
-    let scalars = || json!([text(), number(), {"type": "boolean"}]);
-    let is = |op: &[&str]| json!({"properties": {"op": {"enum": op}}, "required": ["op"]});
-    let none = || json!({"type": "null"});
-    let list = |item: Value| json!({"type": ["array", "null"], "items": item});
-    let lists: Vec<_> = [text(), number(), json!({"type": "boolean"})].into_iter().map(list).collect();
-    let named =
-        |attribute: &Attribute| json!({"properties": {"attr": {"const": attribute.name()}}, "required": ["attr"]});
-    let of = |attribute: Attribute, value: Value| {
-        let fits = json!({
-            "properties": {"op": {"enum": operators_of(&attribute)}, "value": optional(value.clone()), "values": list(value)}
-        });
-        json!({"if": named(&attribute), "then": fits})
-    };
-    let party = Attribute::Context(PARTY.to_owned());
-    let free = Attribute::Context("name".to_owned());
-    let is_free = json!({
-        "properties": {"attr": {"type": "string", "pattern": CONTEXT_PATTERN, "not": {"const": party.name()}}},
-        "required": ["attr"]
-    });
-    let mut leaf = object(
-        &["attr", "op"],
-        json!({
-            "attr": {"$ref": "#/$defs/attribute"},
-            "op": {"enum": operators_of(&free)},
-            "value": {"description": "What the attribute is compared with."},
-            "values": described(optional(json!({"type": "array"})), "A list to be in, or the two ends of `between`."),
-            "ref": described(optional(json!({"$ref": "#/$defs/attribute"})), "Another attribute to compare with, in place of a value.")
-        }),
-    );
-    let rules = json!([
-        {"if": is(&["exists"]), "then": {"properties": {"value": none(), "values": none(), "ref": none()}}},
-        {
-            "if": is(&OF_A_VALUE),
-            "then": {"properties": {"values": none()}, "anyOf": [{"required": ["value"]}, {"required": ["ref"]}]}
-        },
-        {
-            "if": is(&OF_VALUES),
-            "then": {
-                "required": ["values"],
-                "properties": {"value": none(), "ref": none(), "values": {"minItems": 1, "maxItems": MAX_VALUES}}
-            }
-        },
-        {"if": is(&["between"]), "then": {"properties": {"values": {"minItems": 2, "maxItems": 2}}}},
-        of(Attribute::Score, number()),
-        of(Attribute::ScoreAge, period()),
-        of(Attribute::Network, text()),
-        of(party, number()),
-        {
-            "if": is_free,
-            "then": {"allOf": [
-                {"properties": {"value": optional(json!({"anyOf": scalars()})), "values": {"anyOf": lists}}},
-                {"if": is(&["gt", "gte", "lt", "lte"]), "then": {"properties": {"value": optional(number())}}},
-                {"if": is(&["between"]), "then": {"properties": {"values": list(number())}}}
-            ]}
-        },
-        {
-            "if": is(&["contains", "starts_with"]),
-            "then": {"properties": {"value": {"type": ["string", "null"], "minLength": 1}}}
-        }
-    ]);
-    if let Value::Object(members) = &mut leaf {
-        members.insert("allOf".to_owned(), rules);
-    }
-    leaf
 }
 
 /// An object with these members and no others.

@@ -1,0 +1,230 @@
+//! When waiting alone is enough: the least instant, within two weeks, at which the same facts are granted, all else
+//! unchanged.
+//!
+//! A decision turns only at a few instants: where a time window opens or closes, where the score becomes stale or its
+//! age reaches what it is compared with, and where the rule opens. Between two turns of its conditions they grant the
+//! same tier or none, so each such stretch is decided once; within one that grants, the rule has to be open, and its
+//! limits have to have room. A limit that has room goes on having it until another check uses it, so an instant for each tier
+//! says all there is to know of them.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::evaluate::World;
+use super::facts::Facts;
+use super::merits::tier_while_open;
+use crate::rules::rule::Rule;
+
+/// How far ahead an instant is looked for; the last instant of it included.
+pub const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 14);
+
+/// The days over which an opening is looked for: those of the horizon, and those that it begins and ends in.
+const DAYS: i64 = 17;
+
+/// A stretch of time in which the conditions grant one tier, from its first instant to before its last. The rule needn't
+/// be open at all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stretch<'a> {
+    from: Timestamp,
+    until: Timestamp,
+    tier: &'a str,
+}
+
+/// The stretches behind one instant at which the conditions of a rule grant something.
+#[derive(Debug, Clone)]
+pub struct Forecast<'a> {
+    rule: &'a Rule,
+    stretches: Vec<Stretch<'a>>,
+}
+
+impl<'a> Forecast<'a> {
+    /// Looks ahead from `now`, at which these facts are refused.
+    #[must_use]
+    pub fn new(rule: &'a Rule, facts: &Facts, now: Timestamp) -> Self {
+        let mut stretches: Vec<Stretch<'a>> = Vec::new();
+        let (first, end) = (next_micro(now), next_micro(now.checked_add(HORIZON).unwrap_or(Timestamp::MAX)));
+        let is_over = rule.valid().until.is_some_and(|(_, until)| until <= first);
+        if is_over {
+            return Self { rule, stretches };
+        }
+        let mut turns = turning_instants(rule, facts, now);
+        turns.insert(first);
+        let turns: Vec<Timestamp> = turns.into_iter().filter(|at| first <= *at && *at < end).collect();
+        let ends = turns.iter().skip(1).copied().chain([end]);
+        for (from, until) in turns.iter().copied().zip(ends) {
+            let Some(tier) = tier_while_open(rule, facts, from) else { continue };
+            match stretches.last_mut() {
+                Some(last) if last.until == from && last.tier == tier.id => last.until = until,
+                _ => stretches.push(Stretch { from, until, tier: &tier.id }),
+            }
+        }
+        Self { rule, stretches }
+    }
+
+    /// The tiers that may be granted, each once, in the order in which they first are.
+    #[must_use]
+    pub fn tiers(&self) -> Vec<&'a str> {
+        let mut tiers = Vec::new();
+        for stretch in &self.stretches {
+            if !tiers.contains(&stretch.tier) {
+                tiers.push(stretch.tier);
+            }
+        }
+        tiers
+    }
+
+    /// The least instant at which a tier is granted, if its limits have room from the instant on that `room` names;
+    /// none where they never have.
+    pub fn first(&self, mut room: impl FnMut(&str) -> Option<Timestamp>) -> Option<Timestamp> {
+        let begins = self.rule.valid().from.map(|(_, from)| from);
+        // What was looked up last: from when on, and when it is open then.
+        let mut looked_up: Option<(Timestamp, Option<Timestamp>)> = None;
+        for stretch in &self.stretches {
+            let Some(room) = room(stretch.tier) else { continue };
+            let at = begins.into_iter().fold(stretch.from.max(room), Timestamp::max);
+            if at >= stretch.until {
+                continue;
+            }
+            let known = looked_up.filter(|(from, open)| *from <= at && open.is_none_or(|open| at <= open));
+            let open = known.map_or_else(|| self.rule.first_available(at, DAYS), |(_, open)| open);
+            looked_up = Some((at, open));
+            if let Some(open) = open.filter(|open| *open < stretch.until) {
+                return Some(open);
+            }
+        }
+        None
+    }
+}
+
+/// The instants behind `now` at which what the conditions grant may turn, each the first on its far side.
+fn turning_instants(rule: &Rule, facts: &Facts, now: Timestamp) -> BTreeSet<Timestamp> {
+    let world = World::new(facts, now);
+    let mut turns = BTreeSet::new();
+    world.turning_instants(rule.when(), &mut turns);
+    rule.tiers().iter().for_each(|tier| world.turning_instants(tier.when.as_ref(), &mut turns));
+    let max_age = rule.score().filter(|_| rule.looks_at_score()).and_then(|policy| policy.max_age);
+    if let Some((score, max_age)) = facts.score.zip(max_age) {
+        let last = score.observed_at.as_microsecond().saturating_add(max_age.micros());
+        turns.extend(Timestamp::from_microsecond(last.saturating_add(1)).ok());
+    }
+    turns
+}
+
+/// The microsecond after it: no instant is finer.
+fn next_micro(at: Timestamp) -> Timestamp {
+    at.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::decide::decide;
+    use crate::decision::facts::{Context, ScoreFact};
+    use crate::foundation::json::Json;
+
+    fn rule(text: &str) -> Rule {
+        Rule::parse(&Json::parse(text).unwrap(), "lounge").unwrap()
+    }
+
+    fn facts(context: &str) -> Facts {
+        let score = ScoreFact { value: "50".parse().unwrap(), observed_at: at("2026-05-01T08:00:00Z") };
+        let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
+        Facts { score: Some(score), context, ..Facts::default() }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    const NOW: &str = "2026-05-01T12:00:00Z";
+    const DAILY: &str = r#""days":["mon","tue","wed","thu","fri","sat","sun"]"#;
+
+    /// When waiting is enough, with room from `room` on; what decides is held to it.
+    fn first(text: &str, context: &str, room: Option<&str>) -> Option<String> {
+        let (rule, facts) = (rule(text), facts(context));
+        let found = Forecast::new(&rule, &facts, at(NOW)).first(|_| room.map(at));
+        if let Some(found) = found {
+            assert!(decide(&rule, &facts, found).is_granted());
+            assert!(room.is_none_or(|room| at(room) <= found));
+        }
+        found.map(|at| at.to_string())
+    }
+
+    fn hours(hours: &str, more: &str) -> String {
+        let (from, to) = hours.split_once('-').unwrap();
+        format!(r#"{{"schedule":{{"open":[{{{DAILY},"from":"{from}","to":"{to}"}}]}},"tiers":[{{"id":"t"{more}}}]}}"#)
+    }
+
+    #[test]
+    fn the_greater_of_two_instants_is_not_the_answer() {
+        let window = |before: &str| {
+            format!(r#","when":{{"attr":"context.departure","op":"within","before":"{before}","after":"PT12H"}}"#)
+        };
+        let departs = r#"{"departure":"2026-05-02T02:30:00Z"}"#;
+        // The window opens at 23:30, when the house has closed; it is open until 14:30 of the next day.
+        assert_eq!(first(&hours("06:00-23:00", &window("PT3H")), departs, Some(NOW)).unwrap(), "2026-05-02T06:00:00Z");
+        assert_eq!(first(&hours("06:00-23:00", &window("PT8H")), departs, Some(NOW)).unwrap(), "2026-05-01T18:30:00Z");
+        // A limit that has room at midnight: the house opens later. One that has room in between is waited for.
+        let midnight = Some("2026-05-02T00:00:00Z");
+        assert_eq!(first(&hours("06:00-23:00", &window("PT3H")), departs, midnight).unwrap(), "2026-05-02T06:00:00Z");
+        let noon = Some("2026-05-02T12:00:00Z");
+        assert_eq!(first(&hours("06:00-23:00", &window("PT3H")), departs, noon).unwrap(), "2026-05-02T12:00:00Z");
+        // The window is over by then, or no limit ever has room.
+        assert_eq!(first(&hours("06:00-23:00", &window("PT3H")), departs, Some("2026-05-02T14:30:00.000001Z")), None);
+        assert_eq!(first(&hours("06:00-23:00", &window("PT3H")), departs, None), None);
+        assert_eq!(first(&hours("15:00-22:00", &window("PT3H")), departs, Some(NOW)), None);
+    }
+
+    #[test]
+    fn the_horizon_is_exact_and_belongs_to_it() {
+        let from = |from: &str| format!(r#"{{"valid":{{"from":"{from}"}},"tiers":[{{"id":"t"}}]}}"#);
+        assert_eq!(first(&from("2026-05-15T12:00:00"), "{}", Some(NOW)).unwrap(), "2026-05-15T12:00:00Z");
+        assert_eq!(first(&from("2026-05-15T12:00:01"), "{}", Some(NOW)), None);
+        let always = r#"{"tiers":[{"id":"t"}]}"#;
+        assert_eq!(first(always, "{}", Some("2026-05-15T12:00:00Z")).unwrap(), "2026-05-15T12:00:00Z");
+        assert_eq!(first(always, "{}", Some("2026-05-15T12:00:00.000001Z")), None);
+        let over = r#"{"valid":{"until":"2026-05-01T12:00:00"},"tiers":[{"id":"t"}]}"#;
+        assert_eq!(first(over, "{}", Some(NOW)), None);
+    }
+
+    #[test]
+    fn a_score_ages_while_one_waits() {
+        let aged = |op: &str, age: &str| {
+            format!(
+                r#"{{"score":{{"source":"klout","max_age":"PT10H"}},"tiers":[{{"id":"t",
+                    "when":{{"attr":"score.age","op":"{op}","value":"{age}"}}}}]}}"#
+            )
+        };
+        assert_eq!(first(&aged("gte", "PT6H"), "{}", Some(NOW)).unwrap(), "2026-05-01T14:00:00Z");
+        assert_eq!(first(&aged("gt", "PT6H"), "{}", Some(NOW)).unwrap(), "2026-05-01T14:00:00.000001Z");
+        // Stale by then.
+        assert_eq!(first(&aged("gt", "PT10H"), "{}", Some(NOW)), None);
+        assert_eq!(first(&aged("gte", "PT10H"), "{}", Some(NOW)).unwrap(), "2026-05-01T18:00:00Z");
+        let beside = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score.age","op":"gte","ref":"context.age"}}]}"#;
+        assert_eq!(first(beside, r#"{"age":21600.5}"#, Some(NOW)).unwrap(), "2026-05-01T14:00:00.5Z");
+        let ignored = r#"{"score":{"source":"klout","max_age":"PT10H","on_stale":"ignore"},
+            "tiers":[{"id":"t","rank":2,"when":{"not":{"attr":"score","op":"exists"}}}]}"#;
+        assert_eq!(first(ignored, "{}", Some(NOW)).unwrap(), "2026-05-01T18:00:00.000001Z");
+    }
+
+    #[test]
+    fn each_tier_has_limits_of_its_own() {
+        let rule = rule(
+            r#"{"tiers":[{"id":"late","rank":2,"when":{"attr":"context.departure","op":"within","before":"PT1H"}},
+                {"id":"early","rank":1,"when":{"attr":"context.departure","op":"within","before":"PT3H"}}]}"#,
+        );
+        let facts = facts(r#"{"departure":"2026-05-01T18:00:00Z"}"#);
+        let forecast = Forecast::new(&rule, &facts, at(NOW));
+        assert_eq!(forecast.tiers(), ["early", "late"]);
+        let with = |early: Option<&str>, late: Option<&str>| {
+            let first = forecast.first(|tier| if tier == "early" { early.map(at) } else { late.map(at) });
+            first.map(|at| at.to_string())
+        };
+        assert_eq!(with(Some(NOW), Some(NOW)).unwrap(), "2026-05-01T15:00:00Z");
+        assert_eq!(with(None, Some(NOW)).unwrap(), "2026-05-01T17:00:00Z");
+        assert_eq!(with(Some("2026-05-01T16:00:00Z"), None).unwrap(), "2026-05-01T16:00:00Z");
+        assert_eq!(with(Some("2026-05-01T17:30:00Z"), Some("2026-05-01T18:00:00Z")).unwrap(), "2026-05-01T18:00:00Z");
+        assert_eq!(with(None, None), None);
+    }
+}

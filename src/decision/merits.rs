@@ -1,0 +1,44 @@
+//! The merits of a question to a rule that is valid and open: which tier is granted, and what a score is worth.
+
+use jiff::Timestamp;
+
+use super::evaluate::{Truth, World};
+use super::facts::Facts;
+use super::reason::ReasonCode;
+use crate::rules::rule::Rule;
+use crate::rules::terms::Fallback;
+use crate::rules::tier::Tier;
+
+/// The tier that is granted when the rule is valid and open: a decision without its reasons.
+pub(super) fn tier_while_open<'a>(rule: &'a Rule, facts: &Facts, now: Timestamp) -> Option<&'a Tier> {
+    if !rule.rollout().admits(facts.rollout_bucket) {
+        return None;
+    }
+    let world = World::new(facts, now);
+    let world = match lacking_score(rule, facts, now) {
+        None => world,
+        Some((Fallback::Ignore, _)) => world.without_score(),
+        Some((Fallback::Deny | Fallback::Refer, _)) => return None,
+    };
+    if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
+}
+
+/// The fault of the score, if it has one, and what the rule wants done about it.
+pub(super) fn lacking_score(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<(Fallback, ReasonCode)> {
+    let policy = rule.score().filter(|_| rule.looks_at_score())?;
+    if facts.score.is_none() {
+        return Some((policy.on_missing, ReasonCode::ScoreMissing));
+    }
+    (is_fresh(rule, facts, now) == Some(false)).then_some((policy.on_stale, ReasonCode::ScoreStale))
+}
+
+/// Tells whether the score is young enough for the rule; none without both.
+pub(super) fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<bool> {
+    let (policy, score) = rule.score().zip(facts.score)?;
+    Some(policy.max_age.is_none_or(|max_age| score.age_micros(now) <= max_age.micros()))
+}
+
+/// The tier of the highest rank that admits.
+pub(super) fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
+    rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True)
+}

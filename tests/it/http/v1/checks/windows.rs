@@ -1,0 +1,94 @@
+//! Time windows around a flight: too early, in time, too late; and what is no instant is refused at its spot.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::app::TestApp;
+
+const FLIGHT: &str = r#"{"tiers":[{"id":"lounge","name":"The lounge","when":
+    {"attr":"context.departure","op":"within","before":"PT3H","after":"PT0S","opens_by":"context.scheduled_departure"}}]}"#;
+
+fn ask(context: &Value) -> Value {
+    json!({"perk": "sfo-lounge", "subject": "twitter:ada", "context": context})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flight_window_opens_and_closes_with_its_reasons() {
+    for app in TestApp::all().await {
+        app.lounge(FLIGHT, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        // It was to leave at two, and leaves at four.
+        let delayed =
+            json!({"departure": "2012-05-09T16:00:00-07:00", "scheduled_departure": "2012-05-09T14:00:00-07:00"});
+        let opens = "2012-05-09T18:00:00Z";
+        let early = json!([{"code": "too_early", "tier": "lounge", "attribute": "context.departure",
+                            "next_eligible_at": opens, "message": "It is too early for The lounge."}]);
+        let late = json!([{"code": "too_late", "tier": "lounge", "attribute": "context.departure",
+                           "message": "It is too late for The lounge."}]);
+        for (now, decision, reasons, next) in [
+            ("2012-05-09T17:59:59Z", "denied", early, json!(opens)),
+            (opens, "granted", json!([]), Value::Null),
+            ("2012-05-09T23:00:00Z", "granted", json!([]), Value::Null),
+            ("2012-05-09T23:00:00.000001Z", "denied", late, Value::Null),
+        ] {
+            app.world.clock.set(now.parse::<Timestamp>().unwrap());
+            let answer = kiosk.post("/v1/checks", &ask(&delayed)).await;
+            let answered = answer.is(200);
+            assert_eq!((&answered["decision"], &answered["reasons"]), (&json!(decision), &reasons), "{now}");
+            assert_eq!(answered["next_eligible_at"], next, "{now}");
+            let shown = kiosk.get(&format!("/v1/checks/{}", answer.text_of("check"))).await;
+            assert_eq!((&shown.is(200)["reasons"], &shown.is(200)["next_eligible_at"]), (&reasons, &next));
+            let trial = json!({"subject": "twitter:ada", "context": delayed});
+            let simulated = admin.post("/v1/perks/sfo-lounge/simulate", &trial).await.is(200);
+            assert_eq!((&simulated["reasons"], &simulated["next_eligible_at"]), (&reasons, &next));
+            let traced = &simulated["trace"]["tiers"][0]["when"];
+            assert_eq!(traced["wanted"], json!([opens, "2012-05-09T23:00:00Z"]));
+            assert_eq!(
+                (&traced["against"], &traced["had"]),
+                (&json!("context.scheduled_departure"), &json!("2012-05-09T16:00:00-07:00"))
+            );
+        }
+        app.world.pass(1);
+        let report = app.auditor(&app.cathay).await.get("/v1/reports/grants?from=2012-05-08T00:00:00Z").await;
+        let totals = &report.is(200)["totals"];
+        assert_eq!((&totals["refused_too_early"], &totals["refused_too_late"]), (&json!(1), &json!(1)));
+        let backtest = json!({"version": 1, "from": "2012-05-08T00:00:00Z"});
+        let again = admin.post("/v1/perks/sfo-lounge/backtest", &backtest).await.is(200);
+        assert_eq!((&again["reproduction"]["checks"], &again["reproduction"]["mismatches"]), (&json!(4), &json!(0)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_instant_is_refused_where_the_rule_looks_at_it() {
+    for app in TestApp::all().await {
+        app.lounge(FLIGHT, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let before = app.footprint().await;
+        for (departure, code) in [
+            (json!("2012-05-09T16:00:00"), "bad_form"),
+            (json!("2012-05-09"), "bad_form"),
+            (json!("0000-05-09T16:00:00Z"), "bad_form"),
+            (json!("9999-05-09T16:00:00Z"), "bad_form"),
+            (json!("2012-03-11T02:30:00[America/Los_Angeles]"), "bad_form"),
+            (json!("tomorrow 🛫"), "bad_form"),
+            (json!(""), "bad_form"),
+            (json!(1_336_579_200), "wrong_type"),
+            (json!(true), "wrong_type"),
+            (json!(["2012-05-09T16:00:00Z"]), "wrong_type"),
+        ] {
+            let context = json!({"departure": departure});
+            let refused = kiosk.post("/v1/checks", &ask(&context)).await;
+            assert_eq!(refused.spot(422, "invalid_request"), ("/context/departure".into(), code.into()), "{departure}");
+            let simulated = admin.post("/v1/perks/sfo-lounge/simulate", &json!({"context": context})).await;
+            assert_eq!(simulated.spot(422, "invalid_request").0, "/context/departure");
+            let scheduled = json!({"departure": "2012-05-09T16:00:00Z", "scheduled_departure": departure});
+            let refused = kiosk.post("/v1/checks", &ask(&scheduled)).await;
+            assert_eq!(refused.spot(422, "invalid_request").0, "/context/scheduled_departure");
+        }
+        assert_eq!(app.footprint().await, before);
+        // The same stands where no rule looks at it; and a flight that has left is too late, not wrong.
+        let elsewhere = json!({"departure": "2012-05-08T18:59:59Z", "note": "2012-05-09T16:00:00"});
+        assert_eq!(kiosk.post("/v1/checks", &ask(&elsewhere)).await.is(200)["reasons"][0]["code"], "too_late");
+        assert_eq!(kiosk.post("/v1/checks", &ask(&json!({}))).await.is(200)["reasons"][0]["code"], "attribute_missing");
+    }
+}
