@@ -27,16 +27,7 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts `program` on the database and waits until it serves. `more` are settings.
     pub(crate) fn start(program: &Path, database: &TestDatabase, more: &[(&str, &str)]) -> Self {
-        let sources = test_sources(database, more);
-        let mut command = Command::new(program);
-        for setting in TABLE {
-            command.env_remove(setting.variable()).env_remove(format!("{}_FILE", setting.variable()));
-        }
-        // In this order: what a test asks for stands before what is usual.
-        command.envs(sources.environment);
-        for (name, value) in sources.flags {
-            command.env(format!("PERKGATE_{}", name.to_ascii_uppercase()), value);
-        }
+        let mut command = command(program, database, more);
         command.env("PERKGATE_LISTEN", "127.0.0.1:0");
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program is built");
@@ -123,6 +114,21 @@ impl Drop for Serve {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A command of `program` about the database, with these settings and no others.
+pub(crate) fn command(program: &Path, database: &TestDatabase, more: &[(&str, &str)]) -> Command {
+    let sources = test_sources(database, more);
+    let mut command = Command::new(program);
+    for setting in TABLE {
+        command.env_remove(setting.variable()).env_remove(format!("{}_FILE", setting.variable()));
+    }
+    // In this order: what a test asks for stands before what is usual.
+    command.envs(sources.environment);
+    for (name, value) in sources.flags {
+        command.env(format!("PERKGATE_{}", name.to_ascii_uppercase()), value);
+    }
+    command
 }
 
 /// The address in the log's line that says so.
