@@ -29,13 +29,14 @@ const NUDGED_EVERY: Duration = Duration::from_millis(50);
 /// Unknown names ask the database at most this often, however many of them come.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-/// Moves an epoch on, inside the transaction of the change: seen together or not at all.
+/// Moves an epoch on, inside the transaction of the change: seen together or not at all. Returns its new value; its row
+/// is locked until the transaction ends.
 ///
 /// # Errors
 /// [`DatabaseError`].
-pub fn bump_epoch(conn: &mut AnyConnection, name: &str) -> Result<(), DatabaseError> {
-    diesel::update(epochs::table.find(name)).set(epochs::value.eq(epochs::value + 1)).execute(conn)?;
-    Ok(())
+pub fn bump_epoch(conn: &mut AnyConnection, name: &str) -> Result<i64, DatabaseError> {
+    let epoch = diesel::update(epochs::table.find(name)).set(epochs::value.eq(epochs::value + 1));
+    Ok(epoch.returning(epochs::value).get_result(conn)?)
 }
 
 /// Waits until nobody is moving the epoch on: a writer that has done so and is still committing holds its row.

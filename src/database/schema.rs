@@ -63,6 +63,7 @@ diesel::table! {
         status_by -> Nullable<Text>,
         status_at -> Nullable<BigInt>,
         status_note -> Nullable<Text>,
+        revision -> BigInt,
     }
 }
 

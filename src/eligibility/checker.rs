@@ -19,10 +19,11 @@ use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::keyring::Keyring;
 use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, Grant, GrantTerms, Idempotency, Receipt};
 use crate::ledger::{Ledger, LedgerError, Recorded};
+use crate::perks::active_perk::{ActivePerk, Deciding};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::observed_attributes::ObservedAttributes;
-use crate::perks::perk::{ActivePerk, Deciding, PerkStatus};
+use crate::perks::perk::PerkStatus;
 use crate::scores::score::Score;
 use crate::scores::{ScoreError, Scores};
 use crate::telemetry::meters;
@@ -233,8 +234,7 @@ impl Checker {
         perk: &ActivePerk,
         subject: &SubjectRefs,
     ) -> Result<(Arc<Deciding>, Option<Score>, Timestamp), CheckError> {
-        let absent = || PerkError::NotFound(perk.slug.clone());
-        let mut deciding = perk.deciding_at(self.clock.now()).cloned().ok_or_else(absent)?;
+        let mut deciding = self.catalog.deciding(&merchant.id, perk, self.clock.now()).await?;
         loop {
             let rule = &deciding.rule;
             let score = match rule.score() {
@@ -245,7 +245,7 @@ impl Checker {
             };
             // Read after the look-up: a score can't be older than the question.
             let at = self.clock.now();
-            let decides = perk.deciding_at(at).cloned().ok_or_else(absent)?;
+            let decides = self.catalog.deciding(&merchant.id, perk, at).await?;
             if Arc::ptr_eq(&decides, &deciding) {
                 return Ok((deciding, score, at));
             }

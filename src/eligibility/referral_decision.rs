@@ -12,8 +12,9 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::{Referred, Resolution, ResolveError, Resolved};
 use crate::ledger::entry::{Actor, CheckEntry, CheckRequest};
+use crate::perks::active_perk::Deciding;
 use crate::perks::error::PerkError;
-use crate::perks::perk::{Deciding, PerkStatus};
+use crate::perks::perk::PerkStatus;
 use crate::rules::tier::Tier;
 use crate::telemetry::meters;
 

@@ -1,150 +1,147 @@
-//! The catalog's snapshot: every perk with the rules that decide about it, parsed.
+//! A perk as checks know it, from memory: which version decides, and its rule once it has been read.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
-use super::perk::{ActivePerk, Deciding, PerkStatus};
-use super::store::{self, OpenRow, RuleRow, VersionRow};
-use crate::database::{AnyConnection, DatabaseError};
-use crate::foundation::clock::from_micros;
-use crate::foundation::ids::{MerchantId, PerkSlug};
+use super::error::PerkError;
+use super::perk::PerkStatus;
+use crate::foundation::ids::{PerkId, PerkSlug};
+use crate::ledger::entry::DecidingRule;
 use crate::rules::rule::{Rule, UnreadableRule};
 
-/// A perk's name: its merchant and its own.
-pub(super) type Named = (MerchantId, PerkSlug);
-
-#[derive(Default)]
-pub(super) struct Open {
-    pub perks: HashMap<Named, Arc<ActivePerk>>,
-    /// Those with a scheduled version, and its instant.
-    pub scheduled: Vec<(Timestamp, Named)>,
-    /// Those whose rule this build can't read, and why.
-    pub unreadable: HashMap<Named, UnreadableRule>,
+/// The rule that decides about a perk, parsed and ready.
+#[derive(Debug)]
+pub struct Deciding {
+    pub version: i32,
+    pub rule: Rule,
+    pub hash: Arc<str>,
 }
 
-/// Why a perk is not among those that decide.
-enum Unopened {
-    Unreadable(UnreadableRule),
-    Database(DatabaseError),
-}
-
-impl From<UnreadableRule> for Unopened {
-    fn from(error: UnreadableRule) -> Self {
-        Self::Unreadable(error)
+impl Deciding {
+    /// The same, as a check of the perk names it.
+    #[must_use]
+    pub fn of_perk<'a>(&'a self, perk: &'a PerkId, slug: &'a PerkSlug) -> DecidingRule<'a> {
+        DecidingRule { perk, slug, version: self.version, hash: self.hash.clone(), rule: &self.rule }
     }
 }
 
-impl From<DatabaseError> for Unopened {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
+/// A version that decides or will. Its rule is read when it is first needed, and then kept: most of a hundred
+/// thousand perks are not asked about, and a parsed rule is ten times as large as this.
+#[derive(Debug)]
+pub struct ActiveVersion {
+    pub version: i32,
+    pub(super) hash: Arc<str>,
+    rule: OnceLock<Result<Arc<Deciding>, UnreadableRule>>,
+}
+
+impl ActiveVersion {
+    pub(super) fn new(version: i32, hash: Arc<str>) -> Self {
+        Self { version, hash, rule: OnceLock::new() }
+    }
+
+    /// Its rule, if it has been read: as an error where this build can't read it.
+    pub(super) fn known(&self, perk: &PerkSlug) -> Option<Result<Arc<Deciding>, PerkError>> {
+        let read = self.rule.get()?;
+        Some(read.clone().map_err(|error| PerkError::unreadable(perk.as_str(), error)))
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.rule.get().is_some()
+    }
+
+    /// Reads its rule from the stored text, whose hash it has been found to have; a second call changes nothing.
+    pub(super) fn read(&self, perk: &str, rule: &str) {
+        self.rule.get_or_init(|| match Rule::of_version(rule, &self.hash, perk) {
+            Ok(rule) => Ok(Arc::new(Deciding { version: self.version, rule, hash: self.hash.clone() })),
+            // It decides nothing: the version before it would be a lie.
+            Err(error) => {
+                tracing::error!(%error, perk, version = self.version, "a perk's rule can't be read");
+                Err(error)
+            }
+        });
     }
 }
 
-/// The most perks whose rules are asked for by name: beyond that all rules are read.
-const FEW: usize = 1_000;
+/// A perk as checks need to know it.
+#[derive(Debug, Clone)]
+pub struct ActivePerk {
+    pub id: PerkId,
+    pub slug: PerkSlug,
+    pub status: PerkStatus,
+    /// The published version; none while nothing is.
+    pub deciding: Option<Arc<ActiveVersion>>,
+    /// The version that decides from an instant on.
+    pub scheduled: Option<(Timestamp, Arc<ActiveVersion>)>,
+}
 
-/// Reads every perk with the versions that decide or will. Rules that are known from `before` are kept, and only
-/// the others are read and parsed: of a hundred thousand perks mostly one has changed.
-pub(super) fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open, DatabaseError> {
-    let mut open = Open::default();
-    let waiting = store::list_scheduled(conn)?;
-    let mut waiting: HashMap<String, VersionRow> = waiting.into_iter().map(|row| (row.perk_id.clone(), row)).collect();
-    let rows = store::list_open(conn)?;
-    let before: HashMap<&str, &ActivePerk> =
-        before.perks.values().map(|perk| (perk.id.as_str(), perk.as_ref())).collect();
-    let rules = read_rules(conn, &rows, &before)?;
-    for row in rows {
-        let scheduled = waiting.remove(&row.id);
-        let known = before.get(row.id.as_str()).copied();
-        match open_perk_of(&row, rules.get(&row.id), scheduled.as_ref(), known) {
-            Ok((key, perk)) => {
-                open.scheduled.extend(perk.scheduled.as_ref().map(|(from, _)| (*from, key.clone())));
-                open.perks.insert(key, perk);
-            }
-            // One that can't be read must not keep the others from moving on. It decides nothing:
-            // its old version would be a lie.
-            Err(Unopened::Unreadable(error)) => {
-                tracing::error!(%error, merchant = row.merchant_id, perk = row.slug, "a perk's rule can't be read");
-                open.unreadable.insert(named(&row)?, error);
-            }
-            Err(Unopened::Database(error)) => {
-                tracing::error!(%error, merchant = row.merchant_id, perk = row.slug, "a perk can't be read");
-            }
+impl ActivePerk {
+    /// The version that decides at `now`. Nothing needs to happen at the instant of a scheduled version: every
+    /// replica that knows of it changes over by itself.
+    #[must_use]
+    pub fn deciding_at(&self, now: Timestamp) -> Option<&Arc<ActiveVersion>> {
+        if self.status == PerkStatus::Retired {
+            return None;
         }
+        let scheduled = self.scheduled.as_ref().filter(|(from, _)| *from <= now).map(|(_, deciding)| deciding);
+        scheduled.or(self.deciding.as_ref())
     }
-    Ok(open)
+
+    /// The versions that decide or will.
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Arc<ActiveVersion>> {
+        self.deciding.iter().chain(self.scheduled.iter().map(|(_, version)| version))
+    }
 }
 
-/// The published rules that aren't known, by their perks.
-fn read_rules(
-    conn: &mut AnyConnection,
-    rows: &[OpenRow],
-    before: &HashMap<&str, &ActivePerk>,
-) -> Result<HashMap<String, RuleRow>, DatabaseError> {
-    let is_known = |row: &&OpenRow| {
-        let known = before.get(row.id.as_str()).copied();
-        row.deciding.as_ref().is_none_or(|it| known.is_some_and(|known| find(known, it.0, &it.1).is_some()))
-    };
-    let unknown: Vec<&str> = rows.iter().filter(|row| !is_known(row)).map(|row| row.id.as_str()).collect();
-    let found = match unknown.len() {
-        0 => Vec::new(),
-        1..=FEW => store::list_rules(conn, Some(&unknown))?,
-        _ => store::list_rules(conn, None)?,
-    };
-    Ok(found.into_iter().map(|rule| (rule.perk_id.clone(), rule)).collect())
-}
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest;
 
-/// The version as it was parsed before. By its hash, too: a version that was scheduled may go back to being a
-/// draft, and change.
-fn find<'a>(known: &'a ActivePerk, version: i32, hash: &str) -> Option<&'a Arc<Deciding>> {
-    let mut versions = known.deciding.iter().chain(known.scheduled.iter().map(|(_, it)| it));
-    versions.find(|kept| kept.version == version && *kept.hash == *hash)
-}
+    use super::*;
+    use crate::foundation::json::Json;
+    use crate::foundation::subject::hex;
 
-fn open_perk_of(
-    row: &OpenRow,
-    rule: Option<&RuleRow>,
-    scheduled: Option<&VersionRow>,
-    known: Option<&ActivePerk>,
-) -> Result<(Named, Arc<ActivePerk>), Unopened> {
-    let kept = |version: i32, hash: &str| find(known?, version, hash).cloned();
-    let read = |version: i32, hash: &str, rule: &str| match kept(version, hash) {
-        Some(kept) => Ok(kept),
-        None => deciding_of(&row.slug, version, hash, rule),
-    };
-    let deciding = match (&row.deciding, rule) {
-        (None, _) => None,
-        (Some((version, hash)), None) => {
-            let missing = || DatabaseError::corrupt("rule", "it changed while it was read");
-            Some(kept(*version, hash).ok_or_else(missing)?)
-        }
-        // All of it as it was read together: another may have been published since the perk was read.
-        (Some(_), Some(rule)) => Some(read(rule.version, &rule.rule_hash, &rule.rule)?),
-    };
-    let waiting = scheduled.and_then(|row| Some((row, row.scheduled_by.as_ref().and(row.scheduled_at)?)));
-    let read_waiting = |(row, at): (&VersionRow, i64)| {
-        let deciding = read(row.version, &row.rule_hash, &row.rule)?;
-        Ok::<_, Unopened>((from_micros(at), deciding))
-    };
-    let scheduled = waiting.map(read_waiting).transpose()?;
-    let key = named(row)?;
-    let perk = ActivePerk {
-        id: row.id.parse().map_err(|e| DatabaseError::corrupt("perk id", e))?,
-        slug: key.1.clone(),
-        status: PerkStatus::parse(&row.status).ok_or_else(|| DatabaseError::corrupt("perk status", &row.status))?,
-        deciding,
-        scheduled,
-    };
-    Ok((key, Arc::new(perk)))
-}
+    fn active(version: i32) -> Arc<ActiveVersion> {
+        Arc::new(ActiveVersion::new(version, "x".into()))
+    }
 
-fn named(row: &OpenRow) -> Result<Named, DatabaseError> {
-    let merchant = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
-    Ok((merchant, row.slug.parse().map_err(|e| DatabaseError::corrupt("perk slug", e))?))
-}
+    #[test]
+    fn a_scheduled_version_decides_from_its_instant_on() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let perk = ActivePerk {
+            id: "prk_00000000000070008000000000000001".parse().unwrap(),
+            slug: "x".parse().unwrap(),
+            status: PerkStatus::Active,
+            deciding: Some(active(1)),
+            scheduled: Some((at(100), active(2))),
+        };
+        let decides = |perk: &ActivePerk, second| perk.deciding_at(at(second)).map(|it| it.version);
+        assert_eq!([99, 100, 101].map(|second| decides(&perk, second)), [Some(1), Some(2), Some(2)]);
+        let first = ActivePerk { deciding: None, ..perk.clone() };
+        assert_eq!([99, 100].map(|second| decides(&first, second)), [None, Some(2)]);
+        let paused = ActivePerk { status: PerkStatus::Paused, ..perk.clone() };
+        assert_eq!(decides(&paused, 100), Some(2), "it is denied, and by the rule that stands");
+        let retired = ActivePerk { status: PerkStatus::Retired, ..perk };
+        assert_eq!(decides(&retired, 100), None);
+    }
 
-fn deciding_of(slug: &str, version: i32, hash: &str, rule: &str) -> Result<Arc<Deciding>, UnreadableRule> {
-    Ok(Arc::new(Deciding { version, rule: Rule::of_version(rule, hash, slug)?, hash: hash.into() }))
+    #[test]
+    fn a_rule_is_read_once_and_one_that_cannot_be_read_says_why() {
+        let slug: PerkSlug = "x".parse().unwrap();
+        let read = |hash: &str, rule: &str| {
+            let version = ActiveVersion::new(3, hash.into());
+            assert!(version.known(&slug).is_none() && !version.is_known());
+            version.read("x", rule);
+            version.read("x", "{}");
+            version.known(&slug).unwrap()
+        };
+        let json = Json::parse(r#"{"at_least":40,"score":"klout"}"#).unwrap();
+        let rule = Rule::parse(&json, "x").unwrap();
+        let deciding = read(rule.hash(), rule.canonical()).unwrap();
+        assert_eq!((deciding.version, &deciding.rule), (3, &rule));
+        assert!(matches!(read(rule.hash(), "{}"), Err(PerkError::Database(_))), "it is damaged");
+        let later = r#"{"later":true}"#;
+        let hash = format!("sha256:{}", hex(digest::digest(&digest::SHA256, later.as_bytes()).as_ref()));
+        assert!(matches!(read(&hash, later), Err(PerkError::RuleNewer { .. })));
+    }
 }

@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::active_perk::{Named, Open, load_open};
+use jiff::Timestamp;
+
+use super::active_perk::{ActivePerk, Deciding};
 use super::draft::{self, Draft};
 use super::error::PerkError;
 use super::keys::{self, OnSite};
 use super::life::Change;
-use super::perk::{ActivePerk, Perk, PerkStatus, RuleVersion, Scheduled};
 use super::perk::{Made, NewVersion};
+use super::perk::{Perk, PerkStatus, RuleVersion, Scheduled};
 use super::purpose::Purpose;
-use super::store;
-use super::store::EPOCH;
+use super::snapshot::{Named, Open, load_open};
+use super::store::{self, EPOCH, RuleRow};
 use crate::database::followed::ReplicatedSnapshot;
-use crate::database::{Database, DatabaseError};
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
@@ -93,11 +95,10 @@ impl Catalog {
         self.open.is_loaded()
     }
 
-    /// The perk and the rules that decide about it. No I/O for one that is known; an unknown one
+    /// The perk, and which of its versions decide. No I/O for one that is known; an unknown one
     /// asks the database once. One that is retired is not there any more.
     pub async fn open_perk(&self, merchant: &MerchantId, perk: &PerkSlug) -> Result<Arc<ActivePerk>, PerkError> {
-        let key = (merchant.clone(), perk.clone());
-        let find = || self.open.now().content.perks.get(&key).cloned();
+        let find = || self.open.now().content.find(merchant, perk).cloned();
         let decides = |found: &Arc<ActivePerk>| found.deciding_at(self.clock.now()).is_some();
         match find() {
             Some(found) if decides(&found) => return Ok(found),
@@ -106,10 +107,35 @@ impl Catalog {
             _ => {}
         }
         self.open.catch_up().await?;
-        find().filter(decides).ok_or_else(|| match self.open.now().content.unreadable.get(&key) {
-            Some(error) => PerkError::unreadable(perk.as_str(), error.clone()),
-            None => PerkError::NotFound(perk.clone()),
-        })
+        find().filter(decides).ok_or_else(|| PerkError::NotFound(perk.clone()))
+    }
+
+    /// The rule that decides about the perk at `now`. No I/O once it has been read; the first check of a perk that is
+    /// one of very many reads it from the database.
+    ///
+    /// # Errors
+    /// [`PerkError::NotFound`] where nothing decides, [`PerkError::RuleNewer`] for a rule that only a newer build can
+    /// read, and the database's.
+    pub async fn deciding(
+        &self,
+        merchant: &MerchantId,
+        perk: &ActivePerk,
+        now: Timestamp,
+    ) -> Result<Arc<Deciding>, PerkError> {
+        let active = perk.deciding_at(now).ok_or_else(|| PerkError::NotFound(perk.slug.clone()))?;
+        if let Some(known) = active.known(&perk.slug) {
+            return known;
+        }
+        let (merchant, id, version) = (merchant.clone(), perk.id.clone(), active.version);
+        let find = move |conn: &mut AnyConnection| store::find_rule(conn, &merchant, id.as_str(), version);
+        match self.database.read(find).await? {
+            Some(RuleRow { rule, rule_hash, .. }) if *rule_hash == *active.hash => {
+                active.read(perk.slug.as_str(), &rule);
+            }
+            // It was scheduled, taken back and changed: the snapshot is about to follow.
+            _ => self.open.request_refresh(),
+        }
+        active.known(&perk.slug).unwrap_or_else(|| Err(DatabaseError::Busy.into()))
     }
 
     /// Makes a perk, for no purpose that it declares, with its first version.
@@ -225,11 +251,8 @@ impl Catalog {
         if !key.is_on_site() {
             return Ok(Vec::new());
         }
-        self.open.catch_up().await?;
-        let open = self.open.now();
-        let of_merchant = open.content.perks.iter().filter(|((owner, _), _)| owner == merchant);
-        let perks: Vec<&ActivePerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
-        Ok(keys::warnings_of(key, &perks))
+        let (merchant, key) = (merchant.clone(), key.clone());
+        self.database.read(move |conn| Ok(keys::warnings_of(&key, &keys::list_rules(conn, &merchant)?))).await
     }
 
     /// One version of a perk's rule.

@@ -13,9 +13,7 @@ use super::error::PerkError;
 use super::four_eyes;
 use super::perk::{PerkStatus, RuleVersion, VersionStatus};
 use super::required_status::{require, require_draft, wrong_status};
-use super::store::EPOCH;
 use super::store::{self, PerkRow, VersionRow};
-use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::field_error::FieldError;
@@ -141,7 +139,7 @@ impl Change<'_> {
         store::update_version(self.conn, self.merchant, row)?;
         perk.published_version = Some(row.version);
         store::update_perk(self.conn, self.merchant, perk)?;
-        bump_epoch(self.conn, EPOCH)?;
+        store::record_change(self.conn, self.merchant, &perk.id)?;
         self.tell("rule.published", perk, &VersionChanged { from: Some(from), ..version_of(perk, row) });
         Ok(())
     }
@@ -272,7 +270,7 @@ impl Change<'_> {
         VersionStatus::Scheduled.as_str().clone_into(&mut row.status);
         row.step_note = note;
         store::update_version(self.conn, self.merchant, row)?;
-        bump_epoch(self.conn, EPOCH)?;
+        store::record_change(self.conn, self.merchant, &perk.id)?;
         self.tell("rule.scheduled", perk, &VersionChanged { from: Some(at), ..version_of(perk, row) });
         Ok(warnings)
     }
@@ -305,7 +303,7 @@ impl Change<'_> {
         note: Option<String>,
     ) -> Result<(), PerkError> {
         (row.scheduled_by, row.scheduled_at) = (None, None);
-        bump_epoch(self.conn, EPOCH)?;
+        store::record_change(self.conn, self.merchant, &perk.id)?;
         let before = if row.approved_at.is_some() { VersionStatus::Approved } else { VersionStatus::Draft };
         self.step(perk, row, before, "rule.unscheduled", note)
     }

@@ -2,13 +2,14 @@
 //!
 //! `catalog` is the handle, with `versions` (the life of a rule's versions), `status` (the perk's own), `apply` (several
 //! perks at once) and `four_eyes` (who may approve), which do their work in `life`, `rollback` and `draft`, inside one
-//! transaction with its events. `active_perk` is what checks go by, from memory; `schema` describes perk files to editors.
+//! transaction with its events. `active_perk` is what checks go by, from memory, and `snapshot` reads it; `schema`
+//! describes perk files to editors.
 //!
 //! To add a step to a version's life: a function in `life.rs` that runs inside the ledger's
 //! transaction with its event, its method in `versions.rs`, and what the event means in
 //! `audit/verify/tables/` (`rules.rs` and `versions.rs`).
 
-mod active_perk;
+pub mod active_perk;
 pub mod apply;
 pub mod catalog;
 mod draft;
@@ -23,6 +24,7 @@ pub mod purpose;
 mod required_status;
 mod rollback;
 pub mod schema;
+mod snapshot;
 mod status;
 pub mod store;
 pub mod versions;

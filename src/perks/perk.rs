@@ -1,7 +1,5 @@
 //! A perk as its merchant sees it, and the versions of its rule.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +11,6 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
-use crate::ledger::entry::DecidingRule;
 use crate::rules::rule::Rule;
 
 /// The longest name of a perk, in characters.
@@ -197,47 +194,6 @@ impl RuleVersion {
     }
 }
 
-/// The rule that decides about a perk, parsed and ready.
-#[derive(Debug)]
-pub struct Deciding {
-    pub version: i32,
-    pub rule: Rule,
-    pub hash: Arc<str>,
-}
-
-impl Deciding {
-    /// The same, as a check of the perk names it.
-    #[must_use]
-    pub fn of_perk<'a>(&'a self, perk: &'a PerkId, slug: &'a PerkSlug) -> DecidingRule<'a> {
-        DecidingRule { perk, slug, version: self.version, hash: self.hash.clone(), rule: &self.rule }
-    }
-}
-
-/// A perk as checks need to know it.
-#[derive(Debug, Clone)]
-pub struct ActivePerk {
-    pub id: PerkId,
-    pub slug: PerkSlug,
-    pub status: PerkStatus,
-    /// The published version; none while nothing is.
-    pub deciding: Option<Arc<Deciding>>,
-    /// The version that decides from an instant on.
-    pub scheduled: Option<(Timestamp, Arc<Deciding>)>,
-}
-
-impl ActivePerk {
-    /// The version that decides at `now`. Nothing needs to happen at the instant of a scheduled version: every
-    /// replica that knows of it changes over by itself.
-    #[must_use]
-    pub fn deciding_at(&self, now: Timestamp) -> Option<&Arc<Deciding>> {
-        if self.status == PerkStatus::Retired {
-            return None;
-        }
-        let scheduled = self.scheduled.as_ref().filter(|(from, _)| *from <= now).map(|(_, deciding)| deciding);
-        scheduled.or(self.deciding.as_ref())
-    }
-}
-
 /// A rule that wants to become a version.
 #[derive(Debug, Clone)]
 pub struct NewVersion {
@@ -257,32 +213,6 @@ pub struct Made {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foundation::json::Json;
-
-    fn deciding(version: i32) -> Arc<Deciding> {
-        let rule = Json::parse(r#"{"at_least":40,"score":"klout"}"#).unwrap();
-        Arc::new(Deciding { version, rule: Rule::parse(&rule, "x").unwrap(), hash: "x".into() })
-    }
-
-    #[test]
-    fn a_scheduled_version_decides_from_its_instant_on() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let perk = ActivePerk {
-            id: "prk_00000000000070008000000000000001".parse().unwrap(),
-            slug: "x".parse().unwrap(),
-            status: PerkStatus::Active,
-            deciding: Some(deciding(1)),
-            scheduled: Some((at(100), deciding(2))),
-        };
-        let decides = |perk: &ActivePerk, second| perk.deciding_at(at(second)).map(|it| it.version);
-        assert_eq!([99, 100, 101].map(|second| decides(&perk, second)), [Some(1), Some(2), Some(2)]);
-        let first = ActivePerk { deciding: None, ..perk.clone() };
-        assert_eq!([99, 100].map(|second| decides(&first, second)), [None, Some(2)]);
-        let paused = ActivePerk { status: PerkStatus::Paused, ..perk.clone() };
-        assert_eq!(decides(&paused, 100), Some(2), "it is denied, and by the rule that stands");
-        let retired = ActivePerk { status: PerkStatus::Retired, ..perk };
-        assert_eq!(decides(&retired, 100), None);
-    }
 
     #[test]
     fn a_status_reads_back_from_its_name() {

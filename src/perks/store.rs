@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
 use super::purpose::Purpose;
+use crate::database::followed::bump_epoch;
 use crate::database::schema::{perks, rule_versions, sources};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
@@ -14,6 +15,11 @@ use crate::scores::score::Source;
 
 /// The epoch that every published change moves on.
 pub(super) const EPOCH: &str = "catalog";
+
+/// Below every revision; a perk that has not changed since there were any has 0.
+const BEFORE_ALL: i64 = -1;
+
+const DECIDES_OR_WILL: [&str; 2] = [VersionStatus::Published.as_str(), VersionStatus::Scheduled.as_str()];
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
@@ -242,11 +248,46 @@ pub fn list_deciding_beside(conn: &mut AnyConnection, merchant: &MerchantId, per
         .load(conn)?)
 }
 
-/// All versions of all merchants that wait for their instant: for the catalog's snapshot.
-pub fn list_scheduled(conn: &mut AnyConnection) -> Result<Vec<VersionRow>> {
+/// Moves the catalog's epoch on and gives the perk, which is locked, the new one as its revision: in the transaction of a
+/// change that checks can see. Revisions appear in their order, because who moves the epoch on holds its row.
+pub(super) fn record_change(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str) -> Result<()> {
+    let revision = bump_epoch(conn, EPOCH)?;
+    diesel::update(perks::table.find(perk).filter(perks::merchant_id.eq(merchant.as_str())))
+        .set(perks::revision.eq(revision))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The newest revision of any perk of any merchant: for the catalog's snapshot.
+pub(super) fn newest_revision(conn: &mut AnyConnection) -> Result<i64> {
+    let newest: Option<i64> = perks::table.select(diesel::dsl::max(perks::revision)).first(conn)?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// A version that waits for its instant, but for its rule.
+#[derive(Debug, Queryable)]
+pub struct ScheduledRow {
+    pub perk_id: String,
+    pub version: i32,
+    pub rule_hash: String,
+    pub at: i64,
+}
+
+/// The versions that wait for their instant, of all perks or of those that changed after a revision: for the catalog's
+/// snapshot.
+pub(super) fn list_scheduled(conn: &mut AnyConnection, since: Option<i64>) -> Result<Vec<ScheduledRow>> {
     Ok(rule_versions::table
+        .inner_join(perks::table.on(perks::id.eq(rule_versions::perk_id)))
         .filter(rule_versions::status.eq(VersionStatus::Scheduled.as_str()))
-        .select(VersionRow::as_select())
+        .filter(rule_versions::scheduled_by.is_not_null())
+        .filter(perks::revision.gt(since.unwrap_or(BEFORE_ALL)))
+        .select((
+            rule_versions::perk_id,
+            rule_versions::version,
+            rule_versions::rule_hash,
+            rule_versions::scheduled_at.assume_not_null(),
+        ))
+        .filter(rule_versions::scheduled_at.is_not_null())
         .load(conn)?)
 }
 
@@ -257,31 +298,42 @@ pub struct OpenRow {
     pub merchant_id: String,
     pub slug: String,
     pub status: String,
+    pub revision: i64,
     /// The published version's number and the hash of its rule.
     pub deciding: Option<(i32, String)>,
 }
 
-/// Every perk of every merchant, for the catalog's snapshot.
-pub fn list_open(conn: &mut AnyConnection) -> Result<Vec<OpenRow>> {
-    type Columns = (String, String, String, String, Option<(i32, String)>);
+/// Every perk of every merchant, or those that changed after a revision: for the catalog's snapshot.
+pub(super) fn list_open(conn: &mut AnyConnection, since: Option<i64>) -> Result<Vec<OpenRow>> {
+    type Columns = (String, String, String, String, i64, Option<(i32, String)>);
     let rows: Vec<Columns> = perks::table
         .left_join(rule_versions::table.on(
             rule_versions::perk_id.eq(perks::id).and(rule_versions::version.nullable().eq(perks::published_version)),
         ))
+        .filter(perks::revision.gt(since.unwrap_or(BEFORE_ALL)))
         .select((
             perks::id,
             perks::merchant_id,
             perks::slug,
             perks::status,
+            perks::revision,
             (rule_versions::version, rule_versions::rule_hash).nullable(),
         ))
         .load(conn)?;
-    let row = |(id, merchant_id, slug, status, deciding)| OpenRow { id, merchant_id, slug, status, deciding };
+    let row = |(id, merchant_id, slug, status, revision, deciding)| OpenRow {
+        id,
+        merchant_id,
+        slug,
+        status,
+        revision,
+        deciding,
+    };
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// A published version's number, its rule and the hash of that.
-#[derive(Debug, Queryable)]
+/// A version's number, its rule and the hash of that.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = rule_versions)]
 pub struct RuleRow {
     pub perk_id: String,
     pub version: i32,
@@ -289,17 +341,40 @@ pub struct RuleRow {
     pub rule_hash: String,
 }
 
-/// The published rules of these perks, or of all.
-pub fn list_rules(conn: &mut AnyConnection, of: Option<&[&str]>) -> Result<Vec<RuleRow>> {
-    let published = rule_versions::table
-        .inner_join(perks::table.on(
-            perks::id.eq(rule_versions::perk_id).and(perks::published_version.eq(rule_versions::version.nullable())),
-        ))
-        .select((rule_versions::perk_id, rule_versions::version, rule_versions::rule, rule_versions::rule_hash));
-    Ok(match of {
-        Some(ids) => published.filter(perks::id.eq_any(ids.iter().copied())).load(conn)?,
-        None => published.load(conn)?,
-    })
+/// The rules of these perks that decide or are scheduled.
+pub(super) fn list_rules(conn: &mut AnyConnection, of: &[&str]) -> Result<Vec<RuleRow>> {
+    Ok(rule_versions::table
+        .filter(rule_versions::perk_id.eq_any(of.iter().copied()))
+        .filter(rule_versions::status.eq_any(DECIDES_OR_WILL))
+        .select(RuleRow::as_select())
+        .load(conn)?)
+}
+
+/// The rule of one version.
+pub(super) fn find_rule(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &str,
+    version: i32,
+) -> Result<Option<RuleRow>> {
+    Ok(rule_versions::table
+        .find((perk, version))
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()))
+        .select(RuleRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// The merchant's perks that are not retired, by their short names, with each rule that decides or is scheduled.
+pub(super) fn list_rules_of(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<(String, RuleRow)>> {
+    Ok(rule_versions::table
+        .inner_join(perks::table.on(perks::id.eq(rule_versions::perk_id)))
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()))
+        .filter(rule_versions::status.eq_any(DECIDES_OR_WILL))
+        .filter(perks::status.ne(PerkStatus::Retired.as_str()))
+        .order((perks::slug, rule_versions::version))
+        .select((perks::slug, RuleRow::as_select()))
+        .load(conn)?)
 }
 
 /// A source that the merchant made, with what rules are held against.

@@ -264,5 +264,6 @@ fn make_log(
         origin,
     };
     store::insert_log(conn, &row)?;
-    bump_epoch(conn, EPOCH)
+    bump_epoch(conn, EPOCH)?;
+    Ok(())
 }

@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::active_perk::load_open;
-use super::perk::{ActivePerk, PerkStatus};
-use super::store::PerkRow;
+use super::store::{PerkRow, list_rules_of};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantId;
@@ -60,14 +58,22 @@ impl OnSite {
     }
 }
 
-/// The oddities of `key`, by the rules of these perks that decide or will; pointers go into the key.
-pub(super) fn warnings_of(key: &OnSite, perks: &[&ActivePerk]) -> Vec<FieldError> {
-    let rules: Vec<(&ActivePerk, &Rule)> = perks.iter().flat_map(|perk| rules_of(perk)).collect();
+/// The rules of the merchant that decide or will, each with its perk's short name, as far as this build can read them.
+pub(super) fn list_rules(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+) -> Result<Vec<(String, Rule)>, DatabaseError> {
+    let rows = list_rules_of(conn, merchant)?.into_iter();
+    Ok(rows.filter_map(|(perk, row)| Some((perk.clone(), read(&row.rule, &perk)?))).collect())
+}
+
+/// The oddities of `key`, by these rules and the perks that they decide about; pointers go into the key.
+pub(super) fn warnings_of(key: &OnSite, rules: &[(String, Rule)]) -> Vec<FieldError> {
     let mut warnings = Vec::new();
     for (scope, member) in PLACES.into_iter().filter(|(scope, _)| key.lacks(*scope)) {
-        let counts = |(perk, rule): &(&ActivePerk, &Rule)| {
+        let counts = |(perk, rule): &(String, Rule)| {
             let limit = rule.limits().iter().find(|limit| limit.scope.contains(&scope))?;
-            Some(format!("`{}` of `{}`", limit.id, perk.slug))
+            Some(format!("`{}` of `{perk}`", limit.id))
         };
         let limits: BTreeSet<String> = rules.iter().filter_map(counts).collect();
         if !limits.is_empty() {
@@ -135,24 +141,16 @@ pub(super) fn warnings_of_rule(
 /// # Errors
 /// The database's.
 pub fn list_misfits(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Misfit>, DatabaseError> {
-    let open = load_open(conn, &super::active_perk::Open::default())?;
     let mut misfits = Vec::new();
     for (merchant, slug) in store::list_merchants(conn)? {
         let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
-        let of_merchant = open.perks.iter().filter(|((owner, _), _)| *owner == merchant);
-        let perks: Vec<&ActivePerk> = of_merchant.map(|(_, perk)| perk.as_ref()).collect();
+        let rules = list_rules(conn, &merchant)?;
         for key in store::list_on_site(conn, &merchant, now)? {
-            let of_key = warnings_of(&key, &perks).into_iter();
+            let of_key = warnings_of(&key, &rules).into_iter();
             misfits.extend(of_key.map(|error| Misfit { merchant: slug.clone(), key: key.label.clone(), error }));
         }
     }
     Ok(misfits)
-}
-
-fn rules_of(perk: &ActivePerk) -> impl Iterator<Item = (&ActivePerk, &Rule)> {
-    let is_offered = perk.status != PerkStatus::Retired;
-    let deciding = perk.deciding.iter().chain(perk.scheduled.iter().map(|(_, deciding)| deciding));
-    deciding.filter(move |_| is_offered).map(move |deciding| (perk, &deciding.rule))
 }
 
 /// The audience of the version that decides about the perk now.
@@ -179,7 +177,11 @@ fn is_named_beside(
 
 /// One that can't be read any more names none.
 fn audience_of(rule: &str, perk: &str) -> Option<String> {
-    Rule::stored(&Json::parse(rule).ok()?, perk).ok().map(|rule| rule.token().audience.clone())
+    read(rule, perk).map(|rule| rule.token().audience.clone())
+}
+
+fn read(rule: &str, perk: &str) -> Option<Rule> {
+    Rule::stored(&Json::parse(rule).ok()?, perk).ok()
 }
 
 fn counting(limits: &BTreeSet<String>) -> String {

@@ -2,4 +2,5 @@
 
 mod apply;
 mod diff;
+mod many;
 mod schema;

@@ -1,0 +1,3 @@
+DROP INDEX perks_by_revision;
+
+ALTER TABLE perks DROP COLUMN revision;
