@@ -56,10 +56,18 @@ pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
     facts.context.only(rule.attributes())
 }
 
-/// Decides at `now`, but for the limits: `next_eligible_at` is when they would have the last word. The first of these that applies is the answer: not valid, blacked out, not open, not
-/// in the rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
+/// Decides at `now`, but for the limits: `next_eligible_at` is when they would have the last word.
 #[must_use]
 pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
+    let decided = judge(rule, facts, now);
+    let next_eligible_at = if decided.is_granted() { None } else { next_grant(rule, facts, now) };
+    Decided { next_eligible_at, ..decided }
+}
+
+/// [`decide`] without looking ahead. The first of these that applies is the answer: not valid, blacked out, not open, not
+/// in the rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
+#[must_use]
+pub fn judge(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     let closed = |reason: Reason| Decided::because(Decision::Denied, vec![reason]);
     let decided = match rule.availability(now) {
         Availability::NotYetValid { from } => closed(lifted(ReasonCode::NotYetValid, Some(from))),
@@ -70,8 +78,7 @@ pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
         Availability::Closed { opens } => closed(lifted(ReasonCode::OutsideSchedule, opens)),
         Availability::Open => while_open(rule, facts, now),
     };
-    let next_eligible_at = if decided.is_granted() { None } else { next_grant(rule, facts, now) };
-    Decided { score: seen(rule, facts, now), next_eligible_at, ..decided }
+    Decided { score: seen(rule, facts, now), ..decided }
 }
 
 /// The least instant at which it would be granted if limits had room: a party that is larger than one ever admits

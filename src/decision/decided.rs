@@ -81,7 +81,8 @@ pub struct Admission {
     pub limits: Vec<LimitTouched>,
     /// Why not, one for each limit that had no room.
     pub refusals: Vec<Reason>,
-    pub next_eligible_at: Option<Timestamp>,
+    /// From when on all of them have room; none where that is never, or nobody knows.
+    pub room_at: Option<Timestamp>,
 }
 
 impl Decided {
@@ -119,10 +120,11 @@ impl Decided {
         self.decision == Decision::Granted
     }
 
-    /// The same, with what the limits say to it: they have the last word about a grant.
+    /// The same, with what the limits say to it: they have the last word about a grant. `next_eligible_at` is when they
+    /// have room and all the rest of the rule grants.
     #[must_use]
-    pub fn limited(self, admission: Admission) -> Self {
-        let Admission { admitted, limits, refusals, next_eligible_at } = admission;
+    pub fn limited(self, admission: Admission, next_eligible_at: Option<Timestamp>) -> Self {
+        let Admission { admitted, limits, refusals, room_at: _ } = admission;
         if admitted {
             return Self { limits, ..self };
         }
@@ -136,7 +138,7 @@ impl Decided {
         let too_large = claims.iter().filter(|claim| claim.never_fits());
         let refusals: Vec<_> = too_large.map(|claim| Reason::limit_reached(claim, None)).collect();
         let (admitted, limits) = (refusals.is_empty(), self.limits.clone());
-        self.limited(Admission { admitted, limits, refusals, next_eligible_at: None })
+        self.limited(Admission { admitted, limits, refusals, room_at: None }, None)
     }
 }
 
@@ -193,12 +195,12 @@ mod tests {
 
     #[test]
     fn a_limit_takes_the_tier_and_its_promise_and_leaves_what_was_seen() {
-        let admitted = Admission { admitted: true, limits: touched(), refusals: Vec::new(), next_eligible_at: None };
-        assert_eq!(granted().limited(admitted.clone()), Decided { limits: touched(), ..granted() });
+        let admitted = Admission { admitted: true, limits: touched(), refusals: Vec::new(), room_at: None };
+        assert_eq!(granted().limited(admitted.clone(), None), Decided { limits: touched(), ..granted() });
 
         let (refusals, next) = (vec![Reason::new(ReasonCode::LimitReached)], Some(Timestamp::MAX));
-        let refused = Admission { admitted: false, refusals: refusals.clone(), next_eligible_at: next, ..admitted };
-        let was = granted().limited(refused);
+        let refused = Admission { admitted: false, refusals: refusals.clone(), room_at: None, ..admitted };
+        let was = granted().limited(refused, next);
         assert_eq!((was.decision, was.tier, was.max_wait), (Decision::Denied, None, None));
         assert_eq!((was.refused_tier.as_deref(), was.score), (Some("t"), granted().score));
         assert_eq!((was.reasons, was.limits, was.next_eligible_at), (refusals, touched(), next));

@@ -4,16 +4,18 @@
 //! A decision turns only at a few instants: where a time window opens or closes, where the score becomes stale or its
 //! age reaches what it is compared with, and where the rule opens. Between two turns of its conditions they grant the
 //! same tier or none, so each such stretch is decided once; within one that grants, the rule has to be open, and its
-//! limits have to have room. A limit that has room goes on having it until another check uses it, so an instant for each tier
-//! says all there is to know of them.
+//! limits have to have room. A limit that has room goes on having it until another check uses it, so an instant for
+//! each tier says all there is to know of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::evaluate::World;
 use super::facts::Facts;
 use super::merits::tier_while_open;
+use crate::rules::limit::Scope;
 use crate::rules::rule::Rule;
 
 /// How far ahead an instant is looked for; the last instant of it included.
@@ -21,6 +23,33 @@ pub const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 14);
 
 /// The days over which an opening is looked for: those of the horizon, and those that it begins and ends in.
 const DAYS: i64 = 17;
+
+/// A question that limits may refuse, kept with what decided it: then it is asked when waiting is enough.
+#[derive(Debug, Clone)]
+pub struct Outlook {
+    pub rule: Arc<Rule>,
+    pub facts: Facts,
+}
+
+impl Outlook {
+    /// Tells whether tiers have counters of their own.
+    #[must_use]
+    pub fn counts_by_tier(&self) -> bool {
+        counts_by_tier(&self.rule)
+    }
+
+    /// The time behind `now`.
+    #[must_use]
+    pub fn forecast(&self, now: Timestamp) -> Forecast<'_> {
+        Forecast::new(&self.rule, &self.facts, now)
+    }
+}
+
+/// Tells whether the tiers of a rule have counters of their own.
+#[must_use]
+pub fn counts_by_tier(rule: &Rule) -> bool {
+    rule.tiers().len() > 1 && rule.limits().iter().any(|limit| limit.scope.contains(&Scope::Tier))
+}
 
 /// A stretch of time in which the conditions grant one tier, from its first instant to before its last. The rule needn't
 /// be open at all of it.
@@ -36,6 +65,8 @@ struct Stretch<'a> {
 pub struct Forecast<'a> {
     rule: &'a Rule,
     stretches: Vec<Stretch<'a>>,
+    /// How many instants were decided to know them: what looking ahead costs.
+    decided: usize,
 }
 
 impl<'a> Forecast<'a> {
@@ -46,7 +77,7 @@ impl<'a> Forecast<'a> {
         let (first, end) = (next_micro(now), next_micro(now.checked_add(HORIZON).unwrap_or(Timestamp::MAX)));
         let is_over = rule.valid().until.is_some_and(|(_, until)| until <= first);
         if is_over {
-            return Self { rule, stretches };
+            return Self { rule, stretches, decided: 0 };
         }
         let mut turns = turning_instants(rule, facts, now);
         turns.insert(first);
@@ -59,7 +90,13 @@ impl<'a> Forecast<'a> {
                 _ => stretches.push(Stretch { from, until, tier: &tier.id }),
             }
         }
-        Self { rule, stretches }
+        Self { rule, stretches, decided: turns.len() }
+    }
+
+    /// Number of instants that were decided: at most two for each test of a time, and two more.
+    #[must_use]
+    pub const fn decided(&self) -> usize {
+        self.decided
     }
 
     /// The tiers that may be granted, each once, in the order in which they first are.
@@ -206,6 +243,37 @@ mod tests {
         let ignored = r#"{"score":{"source":"klout","max_age":"PT10H","on_stale":"ignore"},
             "tiers":[{"id":"t","rank":2,"when":{"not":{"attr":"score","op":"exists"}}}]}"#;
         assert_eq!(first(ignored, "{}", Some(NOW)).unwrap(), "2026-05-01T18:00:00.000001Z");
+    }
+
+    #[test]
+    fn looking_ahead_decides_few_instants_however_many_hours_and_windows_there_are() {
+        let window = |nth: usize| {
+            let (before, after) = (nth * 311, nth * 97 + 1);
+            format!(r#"{{"attr":"context.departure","op":"within","before":"PT{before}M","after":"PT{after}M"}}"#)
+        };
+        let windows = |from: usize, to: usize| (from..to).map(window).collect::<Vec<_>>().join(",");
+        let never = r#"{"attr":"context.never","op":"eq","value":true}"#;
+        let openings: Vec<_> =
+            (0..50).map(|nth| format!(r#"{{{DAILY},"from":"{:02}:{:02}","to":"24:00"}}"#, nth / 3, nth % 3)).collect();
+        let dates: Vec<_> = (1..=15).map(|day| format!("\"2026-05-{day:02}\"")).collect();
+        let closed = format!(r#""open":[{}],"closed_dates":[{}]"#, openings.join(","), dates.join(","));
+        let rule = rule(&format!(
+            r#"{{"schedule":{{{closed}}},"when":{{"any":[{},{never}]}},"tiers":[{{"id":"t","when":{{"any":[{}]}}}}]}}"#,
+            windows(1, 32),
+            windows(32, 64)
+        ));
+        let facts = facts(r#"{"departure":"2026-05-08T12:00:00Z"}"#);
+        let forecast = Forecast::new(&rule, &facts, at(NOW));
+        assert!((60..=130).contains(&forecast.decided()), "{}", forecast.decided());
+        let mut asked = 0;
+        let first = forecast.first(|_| {
+            asked += 1;
+            Some(at(NOW))
+        });
+        assert_eq!((first, asked), (None, 1), "what grants without a break is one stretch");
+        // A rule that no time turns is decided once.
+        let plain = self::rule(r#"{"tiers":[{"id":"t","when":{"attr":"context.gate","op":"eq","value":"A"}}]}"#);
+        assert_eq!(Forecast::new(&plain, &facts, at(NOW)).decided(), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::access::{Merchant, Principal};
 use crate::decision::decide::{decide, looked_at};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::forecast::Outlook;
 use crate::decision::reason::Reason;
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
@@ -290,8 +291,22 @@ impl Checker {
             deadline: question.deadline,
         };
         let entry = CheckEntry::new(request, deciding.of_perk(&perk.id, &perk.slug), decided, &self.entropy);
+        let outlook = (!rule.limits().is_empty()).then(|| Box::new(Outlook { rule: rule.clone(), facts }));
         let grant = self.terms(merchant, &deciding, &entry);
-        Ok(CheckEntry { grant, idempotency: question.idempotency, ..entry })
+        let entry = CheckEntry { grant, outlook, idempotency: question.idempotency, ..entry };
+        self.with_room(entry).await
+    }
+
+    /// The same entry; where its rule refuses it until an instant at which limits would be asked, with when they have
+    /// room. Their counters are read beside the ledger's writer: what needs no limit must not wait for one there.
+    async fn with_room(&self, mut entry: CheckEntry) -> Result<CheckEntry, CheckError> {
+        if entry.decided.is_granted() {
+            return Ok(entry);
+        }
+        if entry.decided.next_eligible_at.is_some() && entry.outlook.is_some() {
+            entry.decided.next_eligible_at = self.ledger.reader().next_admitted(entry.clone()).await?;
+        }
+        Ok(CheckEntry { outlook: None, ..entry })
     }
 
     /// The grant that is made of the entry, if its rule grants.

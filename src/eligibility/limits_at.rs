@@ -15,7 +15,7 @@ use crate::foundation::ids::PerkId;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::read::decisions::PastEvent;
 use crate::ledger::read::history::{HistoryPage, Interest};
-use crate::rules::limit::Scope;
+use crate::rules::limit::{LimitClaim, Scope};
 use crate::rules::rule::Rule;
 
 /// From so many events on counting them is a long run, of which a merchant has one at a time.
@@ -35,7 +35,10 @@ impl Simulator {
         let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
         let subject = self.ledger.reader().pseudonym_of(entry.clone()).await?;
         let max_stays = longest_max_stays(&self.catalog, merchant, perk, rule).await?;
-        let counters = Counters::of_check(rule, &entry.claims, &subject);
+        let asked = asked_later(&entry);
+        let all: Vec<LimitClaim> =
+            entry.claims.iter().chain(asked.iter().flat_map(|(_, claims)| claims)).cloned().collect();
+        let counters = Counters::of_check(rule, &all, &subject);
         let since = match Counters::since(rule, at, &max_stays) {
             Since::Beginning => None,
             Since::At(since) => Some(since),
@@ -65,15 +68,47 @@ impl Simulator {
             };
         }
         let unknown = uses.unknown();
-        let (pruned, claims): (Vec<_>, Vec<_>) =
-            entry.claims.into_iter().partition(|claim| unknown.contains(&claim.limit));
+        let is_known = |claim: &LimitClaim| !unknown.contains(&claim.limit);
+        let (claims, pruned): (Vec<_>, Vec<_>) = entry.claims.iter().cloned().partition(is_known);
         let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &subject, at, expires };
-        let admission = uses.counters.ask(Timeline::Actual, &claims, &asking);
-        let decided = entry.decided.limited(admission);
+        let (tier, is_granted) = (entry.decided.tier.clone(), entry.decided.is_granted());
+        let admission = is_granted.then(|| uses.counters.ask(Timeline::Actual, &claims, &asking));
+        let mut rooms = Vec::new();
+        for (later, claims) in asked {
+            let claims: Vec<_> = claims.into_iter().filter(is_known).collect();
+            let refused = admission.as_ref().filter(|_| later.is_none() || later == tier);
+            let room = match refused {
+                Some(refused) => refused.room_at,
+                None => uses.counters.room_at(Timeline::Actual, &claims, &asking),
+            };
+            rooms.push((later, room));
+        }
+        let room = |tier: &str| {
+            let of_tier = rooms.iter().find(|(known, _)| known.as_deref().is_none_or(|known| known == tier));
+            of_tier.and_then(|(_, room)| *room)
+        };
+        let next = entry.outlook.as_ref().and_then(|outlook| outlook.forecast(at).first(room));
+        let decided = match admission {
+            None => Decided { next_eligible_at: next, ..entry.decided },
+            Some(admission) if admission.admitted => entry.decided.limited(admission, None),
+            Some(admission) => entry.decided.limited(admission, next),
+        };
         // What was used is not known, but what a limit never admits is.
         let decided = if decided.is_granted() { decided.within(&pruned) } else { decided };
         Ok(LimitsAnswer { decided, unknown })
+    }
+}
+
+/// The claims that would be made later, by each tier that has counters of its own, or by whichever is granted.
+fn asked_later(entry: &CheckEntry) -> Vec<(Option<String>, Vec<LimitClaim>)> {
+    let Some(outlook) = &entry.outlook else { return Vec::new() };
+    let claims = |tier: &str| entry.request.claims(&outlook.rule, tier);
+    let tiers = outlook.forecast(entry.at).tiers().into_iter();
+    if outlook.counts_by_tier() {
+        tiers.map(|tier| (Some(tier.to_owned()), claims(tier))).collect()
+    } else {
+        tiers.take(1).map(|tier| (None, claims(tier))).collect()
     }
 }
 

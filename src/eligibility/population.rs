@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::decision::decide::{Decision, decide};
+use crate::decision::decide::{Decision, judge};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::reason::ReasonCode;
@@ -190,10 +190,10 @@ impl Tally {
             // A digest for each subject: only where something depends on it.
             self.facts.rollout_bucket = is_partial.then(|| rollout_bucket(&self.question.id, &subject));
             self.facts.score = Some(ScoreFact { value: score.value, observed_at: score.observed_at });
-            let decided = decide(&self.question.rule, &self.facts, self.question.at);
+            let decided = judge(&self.question.rule, &self.facts, self.question.at);
             self.place(score.value);
             if let Some((_, published)) = &self.question.published {
-                let before = decide(published, &self.facts, self.question.at);
+                let before = judge(published, &self.facts, self.question.at);
                 match (before.is_granted(), decided.is_granted()) {
                     (false, true) => self.against.0 += 1,
                     (true, false) => self.against.1 += 1,

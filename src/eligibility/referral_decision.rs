@@ -1,5 +1,6 @@
 //! A person decides what a rule has referred: the grant goes the way of every grant.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checker::{Answer, CheckError, Checker};
@@ -210,7 +211,7 @@ impl Checker {
     async fn version_of(&self, merchant: &Merchant, referred: &Referred) -> Result<Deciding, CheckError> {
         let (perk, version) = (&referred.referral.perk, referred.referral.rule_version);
         let version = self.catalog.find_version(&merchant.id, perk, version).await?;
-        let rule = version.read(perk)?;
+        let rule = Arc::new(version.read(perk)?);
         Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
     }
 

@@ -9,9 +9,10 @@ use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Sh
 use super::population::Warning;
 use super::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::database::DatabaseError;
-use crate::decision::decide::decide;
+use crate::decision::decide::{decide, judge};
 use crate::decision::decided::{Decided, LimitTouched};
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::forecast::{Forecast, counts_by_tier};
 use crate::decision::reason::ReasonCode;
 use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::foundation::json::Json;
@@ -128,11 +129,11 @@ impl Replay {
             return Ok(());
         };
         let facts = facts_of(&self.of, check, personal)?;
-        let decided = decide(&self.of.rule, &facts, check.at);
+        let decided = judge(&self.of.rule, &facts, check.at);
         if check.rule_hash == self.of.rule.hash() {
-            self.reproduce(check, &decided);
+            self.reproduce(check, &facts);
         }
-        let would_be = self.settle(Timeline::Hypothetical, check, decided);
+        let would_be = self.settle(Timeline::Hypothetical, check, decided, None);
         self.compare(check, &would_be);
         let was_granted = check.decided.is_granted();
         if was_granted {
@@ -181,7 +182,8 @@ impl Replay {
         }
     }
 
-    fn settle(&mut self, course: Timeline, check: &PastCheck, decided: Decided) -> Decided {
+    /// The decision once the limits have spoken; when waiting is enough is worked out from the facts, if they are given.
+    fn settle(&mut self, course: Timeline, check: &PastCheck, decided: Decided, facts: Option<&Facts>) -> Decided {
         if !decided.is_granted() {
             return decided;
         }
@@ -194,11 +196,15 @@ impl Replay {
         let claims = rule.claims(decided.tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
         let expires = check.at.as_second().saturating_add(rule.token().ttl.seconds());
         let asking = Asking { subject: &check.subject, at: check.at, expires };
-        decided.limited(self.counters.ask(course, &claims, &asking))
+        let admission = self.counters.ask(course, &claims, &asking);
+        let next = facts
+            .zip(admission.room_at)
+            .and_then(|(facts, room)| Forecast::new(rule, facts, check.at).first(|_| Some(room)));
+        decided.limited(admission, next)
     }
 
     /// The same rule on the same facts and the same counters must come to the same decision.
-    fn reproduce(&mut self, check: &PastCheck, decided: &Decided) {
+    fn reproduce(&mut self, check: &PastCheck, facts: &Facts) {
         let reproduction = &mut self.report.reproduction;
         reproduction.checks += 1;
         if check.engine != i64::from(self.of.rule.engine()) {
@@ -206,8 +212,9 @@ impl Replay {
             return;
         }
         // The score is what it decided on: the facts of then were made of it.
-        let decided = Decided { score: check.decided.score.clone(), ..decided.clone() };
-        let again = self.settle(Timeline::Actual, check, decided);
+        let decided = decide(&self.of.rule, facts, check.at);
+        let decided = Decided { score: check.decided.score.clone(), ..decided };
+        let again = self.settle(Timeline::Actual, check, decided, Some(facts));
         let again = if self.is_hint_recorded(check) {
             again
         } else {
@@ -227,10 +234,11 @@ impl Replay {
     }
 
     /// Tells whether the log determines when waiting was enough. Earlier builds worked it out in another way, and what
-    /// refused without asking a limit read the counters beside the log.
+    /// refused without asking a limit, or asked those of another tier, read counters beside the log.
     fn is_hint_recorded(&self, check: &PastCheck) -> bool {
-        let asked_no_limit = check.decided.refused_tier.is_none();
-        check.engine >= i64::from(FLOOR) && !(asked_no_limit && !self.of.rule.limits().is_empty())
+        let rule = &self.of.rule;
+        let is_locked = check.decided.refused_tier.is_some() && !counts_by_tier(rule);
+        check.engine >= i64::from(FLOOR) && (rule.limits().is_empty() || is_locked)
     }
 
     fn compare(&mut self, check: &PastCheck, would_be: &Decided) {

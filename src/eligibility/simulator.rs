@@ -16,6 +16,7 @@ use crate::database::DatabaseError;
 use crate::decision::decide::{decide, looked_at};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::forecast::Outlook;
 use crate::decision::trace::{Trace, trace};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
@@ -98,7 +99,9 @@ impl Simulator {
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);
-        let decided = if !decided.is_granted() || rule.limits().is_empty() {
+        // Limits are asked about a grant, now or once waiting is enough for the rest of the rule.
+        let asks_limits = decided.is_granted() || decided.next_eligible_at.is_some();
+        let decided = if !asks_limits || rule.limits().is_empty() {
             decided
         } else if let Some(subject) = trial.subject.clone() {
             let entry = self.entry(merchant, actor, &chosen, &trial, &facts, decided, subject, at);
@@ -106,9 +109,14 @@ impl Simulator {
                 let LimitsAnswer { decided, unknown } = self.limits_at(&chosen, entry).await?;
                 warnings.extend(limits_not_known(&unknown, at));
                 decided
-            } else {
+            } else if entry.decided.is_granted() {
                 self.ledger.reader().preview(entry).await?
+            } else {
+                let next_eligible_at = self.ledger.reader().next_admitted(entry.clone()).await?;
+                Decided { next_eligible_at, ..entry.decided }
             }
+        } else if !decided.is_granted() {
+            decided
         } else {
             let place = place(merchant, &trial);
             let claims = rule.claims(decided.tier.as_deref().unwrap_or_default(), trial.context.party(), &place, at);
@@ -194,7 +202,8 @@ impl Simulator {
         };
         let (version, hash) = (version.unwrap_or_default(), rule.hash().into());
         let by = DecidingRule { perk: &perk.id, slug: &perk.slug, version, hash, rule };
-        CheckEntry::new(request, by, decided, &self.entropy)
+        let outlook = Some(Box::new(Outlook { rule: rule.clone(), facts: facts.clone() }));
+        CheckEntry { outlook, ..CheckEntry::new(request, by, decided, &self.entropy) }
     }
 
     /// Begins to count what the rule would mean for everyone who has a score from its source.

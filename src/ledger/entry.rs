@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::decision::decided::Decided;
+use crate::decision::forecast::Outlook;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkId, PerkSlug};
 use crate::foundation::json::Json;
@@ -112,6 +113,14 @@ pub struct CheckRequest {
     pub deadline: Instant,
 }
 
+impl CheckRequest {
+    /// The use that a grant of `tier` would make of the rule's limits.
+    pub(crate) fn claims(&self, rule: &Rule, tier: &str) -> Vec<LimitClaim> {
+        let (location, kiosk) = (self.location.as_deref(), self.kiosk.as_deref());
+        rule.claims(tier, self.party, &Place { merchant: self.merchant.as_str(), location, kiosk }, self.at)
+    }
+}
+
 /// The rule that decides a check, and the version of a perk that it is.
 #[derive(Debug, Clone)]
 pub struct DecidingRule<'a> {
@@ -120,7 +129,7 @@ pub struct DecidingRule<'a> {
     /// 0 for a rule that is no version; its checks are previewed and never recorded.
     pub version: i32,
     pub hash: Arc<str>,
-    pub rule: &'a Rule,
+    pub rule: &'a Arc<Rule>,
 }
 
 /// One check, decided but not admitted yet: limits have the last word. [`CheckEntry::new`] makes it. It reads as the
@@ -139,6 +148,8 @@ pub struct CheckEntry {
     /// By the rule; the limits are still to be asked.
     pub decided: Decided,
     pub claims: Vec<LimitClaim>,
+    /// The question as it was decided, where the rule has limits: none where nobody asks when waiting is enough.
+    pub outlook: Option<Box<Outlook>>,
     /// The grant that would be made; none unless the rule grants, or where nothing is recorded.
     pub grant: Option<GrantTerms>,
     /// The check in whose place this one is granted, by a person.
@@ -148,12 +159,11 @@ pub struct CheckEntry {
 
 impl CheckEntry {
     /// The question as the rule decided it, with what a grant claims of the rule's limits. It has no grant, resolves
-    /// nothing and can't be retried: the caller adds what is so.
+    /// nothing, can't be retried and has no outlook: the caller adds what is so.
     pub fn new(request: CheckRequest, by: DecidingRule<'_>, decided: Decided, entropy: &Entropy) -> Self {
-        let (at, location, kiosk) = (request.at, request.location.as_deref(), request.kiosk.as_deref());
-        let place = Place { merchant: request.merchant.as_str(), location, kiosk };
+        let at = request.at;
         let tier = decided.tier.as_deref().filter(|_| decided.is_granted());
-        let claims = tier.map(|tier| by.rule.claims(tier, request.party, &place, at)).unwrap_or_default();
+        let claims = tier.map(|tier| request.claims(by.rule, tier)).unwrap_or_default();
         Self {
             check: CheckId::new(at, entropy),
             event: EventId::new(at, entropy),
@@ -165,6 +175,7 @@ impl CheckEntry {
             engine: by.rule.engine(),
             decided,
             claims,
+            outlook: None,
             grant: None,
             resolves: None,
             idempotency: None,

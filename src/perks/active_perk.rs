@@ -14,7 +14,7 @@ use crate::rules::rule::{Rule, UnreadableRule};
 #[derive(Debug)]
 pub struct Deciding {
     pub version: i32,
-    pub rule: Rule,
+    pub rule: Arc<Rule>,
     pub hash: Arc<str>,
 }
 
@@ -53,7 +53,7 @@ impl ActiveVersion {
     /// Reads its rule from the stored text, whose hash it has been found to have; a second call changes nothing.
     pub(super) fn read(&self, perk: &str, rule: &str) {
         self.rule.get_or_init(|| match Rule::of_version(rule, &self.hash, perk) {
-            Ok(rule) => Ok(Arc::new(Deciding { version: self.version, rule, hash: self.hash.clone() })),
+            Ok(rule) => Ok(Arc::new(Deciding { version: self.version, rule: Arc::new(rule), hash: self.hash.clone() })),
             // It decides nothing: the version before it would be a lie.
             Err(error) => {
                 tracing::error!(%error, perk, version = self.version, "a perk's rule can't be read");
@@ -138,7 +138,7 @@ mod tests {
         let json = Json::parse(r#"{"at_least":40,"score":"klout"}"#).unwrap();
         let rule = Rule::parse(&json, "x").unwrap();
         let deciding = read(rule.hash(), rule.canonical()).unwrap();
-        assert_eq!((deciding.version, &deciding.rule), (3, &rule));
+        assert_eq!((deciding.version, &*deciding.rule), (3, &rule));
         assert!(matches!(read(rule.hash(), "{}"), Err(PerkError::Database(_))), "it is damaged");
         let later = r#"{"later":true}"#;
         let hash = format!("sha256:{}", hex(digest::digest(&digest::SHA256, later.as_bytes()).as_ref()));

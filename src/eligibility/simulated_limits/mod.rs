@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::decision::decided::{Admission, LimitTouched};
 use crate::foundation::period::Period;
 use crate::foundation::subject::Pseudonym;
-use crate::ledger::write::arithmetic::{ClaimTime, Met, admit, behind};
+use crate::ledger::write::arithmetic::{ClaimTime, Met, admit, behind, room_at};
 use crate::ledger::write::uses::Uses;
 use crate::rules::limit::{CONCURRENT, Counting, Limit, LimitClaim, ROLLING, Unit, Window, is_across_perks};
 use crate::rules::rule::Rule;
@@ -222,6 +222,20 @@ impl Counters {
     /// The answer of the limits to a grant in `course`, as the ledger asks them: one that any limit refuses
     /// uses nothing, and neither does asking.
     pub(super) fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
+        admit(self.met(course, claims, asking))
+    }
+
+    /// From when on all of the claims have room, if nobody else asks.
+    pub(super) fn room_at(
+        &mut self,
+        course: Timeline,
+        claims: &[LimitClaim],
+        asking: &Asking<'_>,
+    ) -> Option<Timestamp> {
+        room_at(&self.met(course, claims, asking))
+    }
+
+    fn met<'a>(&mut self, course: Timeline, claims: &'a [LimitClaim], asking: &Asking<'_>) -> Vec<Met<'a>> {
         let at = asking.at.as_microsecond();
         self.latest = self.latest.max(at);
         let asked = ClaimTime { at, expires: Some(asking.expires) };
@@ -237,7 +251,7 @@ impl Counters {
                 Met::new(claim, scope, &mut Uses::<Key>::new(used, 0), 0, asked)
             });
         }
-        admit(met)
+        met
     }
 
     /// Between two events: forgets what is over, so that a long period takes no more memory than its longest window.
@@ -360,7 +374,7 @@ mod tests {
         let refused = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON));
         assert!(!refused.admitted);
         assert_eq!(refused.limits[0].used, 2);
-        assert_eq!(refused.next_eligible_at, Some("2012-05-09T00:00:00Z".parse().unwrap()));
+        assert_eq!(refused.room_at, Some("2012-05-09T00:00:00Z".parse().unwrap()));
         // The other history has not moved, and neither have another person and another day.
         assert!(counters.ask(Timeline::Actual, &today, &asking(&ada, NOON)).admitted);
         assert!(counters.ask(Timeline::Hypothetical, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).admitted);
@@ -381,7 +395,7 @@ mod tests {
         let admission = counters.ask(Timeline::Hypothetical, &claims, &asking(&ada, NOON));
         assert_eq!(admission.limits.iter().map(|limit| limit.used).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(admission.refusals.len(), 1);
-        assert_eq!(admission.next_eligible_at, None, "a lifetime never resets");
+        assert_eq!(admission.room_at, None, "a lifetime never resets");
     }
 
     #[test]
@@ -406,7 +420,7 @@ mod tests {
         if admission.admitted {
             counters.decided(&granting(grant, at, &admission));
         }
-        (admission.admitted, admission.next_eligible_at.map(|at| at.to_string()))
+        (admission.admitted, admission.room_at.map(|at| at.to_string()))
     }
 
     fn redeemed(grant: &str, at: &str) -> PastRedemption {

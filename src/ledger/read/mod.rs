@@ -72,6 +72,13 @@ impl LedgerReader {
         Ok(self.read(move |conn| batch::preview(conn, &context, &entry)).await?)
     }
 
+    /// When waiting is enough for a check that its rule refuses, by the limits as they stand: they would be asked then.
+    /// None where it isn't, or the entry has no outlook.
+    pub async fn next_admitted(&self, entry: CheckEntry) -> Result<Option<Timestamp>, LedgerError> {
+        let context = self.context.clone();
+        Ok(self.read(move |conn| batch::next_admitted(conn, &context, &entry)).await?)
+    }
+
     /// The pseudonym that the check's subject goes by; one that is not kept for someone whom nobody knows.
     pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
         let context = self.context.clone();

@@ -61,14 +61,32 @@ pub fn update_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<
     Ok(())
 }
 
-/// One counter as it stands, without locking it.
-pub fn find_counter(conn: &mut AnyConnection, merchant: &MerchantId, key: [&str; 4]) -> Result<Option<CounterRow>> {
-    let [perk, limit, scope, window] = key;
-    Ok(limit_counters::table
-        .find((merchant.as_str(), perk, limit, scope, window))
-        .select(CounterRow::as_select())
-        .first(conn)
-        .optional()?)
+/// Those of the merchant's counters that there are, each by its perk, limit, scope and window; as they stand, without
+/// locking them.
+pub fn list_counters(conn: &mut AnyConnection, merchant: &MerchantId, keys: &[[&str; 4]]) -> Result<Vec<CounterRow>> {
+    macro_rules! query {
+        ($conn:expr) => {{
+            let mut query = limit_counters::table.select(CounterRow::as_select()).into_boxed();
+            for [perk, limit, scope, window] in keys {
+                query = query.or_filter(
+                    limit_counters::merchant_id
+                        .eq(merchant.as_str())
+                        .and(limit_counters::perk_id.eq(*perk))
+                        .and(limit_counters::limit_id.eq(*limit))
+                        .and(limit_counters::scope_key.eq(*scope))
+                        .and(limit_counters::window_key.eq(*window)),
+                );
+            }
+            query.load($conn)?
+        }};
+    }
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(match conn {
+        AnyConnection::Postgres(c) => query!(c),
+        AnyConnection::Sqlite(c) => query!(c),
+    })
 }
 
 statement_of_rows! {

@@ -41,7 +41,7 @@ impl LimitCounters {
     ) -> Result<Self, DatabaseError> {
         let mut wanted = BTreeMap::new();
         for (check, subject) in checks {
-            want(&mut wanted, check, subject);
+            want(&mut wanted, check, subject, check.claims.iter());
         }
         let held = counters::list_holds(conn, doors.iter().map(|(grant, _)| grant.as_str()))?;
         for (grant, at) in doors {
@@ -63,7 +63,7 @@ impl LimitCounters {
         subject: &Pseudonym,
     ) -> Result<Self, DatabaseError> {
         let mut wanted = BTreeMap::new();
-        want(&mut wanted, check, subject);
+        want(&mut wanted, check, subject, check.claims.iter());
         Ok(Self { rows: counters::peek(conn, &check.merchant, &wanted)?, holds: HashMap::new() })
     }
 
@@ -91,6 +91,86 @@ impl LimitCounters {
             }
         }
         Ok(arithmetic::admit(met))
+    }
+
+    /// When waiting is enough for a check that its limits refuse, by the counters as they are held. Those of other tiers,
+    /// which the rule may grant later, are read.
+    pub(crate) fn next_grant(
+        &mut self,
+        conn: &mut AnyConnection,
+        check: &CheckEntry,
+        subject: &Pseudonym,
+        refused: &Admission,
+    ) -> Result<Option<Timestamp>, DatabaseError> {
+        let Some(outlook) = check.outlook.as_ref().filter(|_| !refused.admitted) else { return Ok(None) };
+        let by_tier = outlook.counts_by_tier();
+        if refused.room_at.is_none() && !by_tier {
+            return Ok(None);
+        }
+        let forecast = outlook.forecast(check.at);
+        let mut rooms = Vec::new();
+        for tier in forecast.tiers() {
+            let is_refused = !by_tier || check.decided.tier.as_deref() == Some(tier);
+            let claims = if is_refused { Vec::new() } else { check.request.claims(&outlook.rule, tier) };
+            rooms.push((tier, if is_refused { refused.room_at } else { self.room_at(conn, check, subject, &claims)? }));
+        }
+        Ok(forecast.first(|tier| rooms.iter().find(|(known, _)| *known == tier).and_then(|(_, room)| *room)))
+    }
+
+    /// When waiting is enough for a check that is refused before its limits are asked, by the counters as they stand.
+    pub(crate) fn next_admitted(
+        conn: &mut AnyConnection,
+        check: &CheckEntry,
+        subject: &Pseudonym,
+    ) -> Result<Option<Timestamp>, DatabaseError> {
+        let Some(outlook) = &check.outlook else { return Ok(None) };
+        let forecast = outlook.forecast(check.at);
+        let (tiers, by_tier) = (forecast.tiers(), outlook.counts_by_tier());
+        let asked = if by_tier { tiers.len() } else { 1 };
+        let claims: Vec<_> = tiers.iter().take(asked).map(|tier| check.request.claims(&outlook.rule, tier)).collect();
+        let mut counters = Self { rows: BTreeMap::new(), holds: HashMap::new() };
+        counters.read(conn, check, subject, claims.iter().flatten())?;
+        let mut rooms = Vec::with_capacity(claims.len());
+        for claims in &claims {
+            rooms.push(counters.room_at(conn, check, subject, claims)?);
+        }
+        let nth = |tier: &str| if by_tier { tiers.iter().position(|known| *known == tier) } else { Some(0) };
+        Ok(forecast.first(|tier| rooms.get(nth(tier)?).copied().flatten()))
+    }
+
+    /// From when on these claims have room.
+    fn room_at(
+        &mut self,
+        conn: &mut AnyConnection,
+        check: &CheckEntry,
+        subject: &Pseudonym,
+        claims: &[LimitClaim],
+    ) -> Result<Option<Timestamp>, DatabaseError> {
+        self.read(conn, check, subject, claims.iter())?;
+        let asked = ClaimTime { at: check.at.as_microsecond(), expires: None };
+        let mut met = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let scope = claim.scope.resolve(subject);
+            let counter = self.rows.get(&key(check, claim, scope.clone())).ok_or(DatabaseError::NotFound)?;
+            // Asking moves the horizon, which is the batch's own; of its copy nothing is kept.
+            met.push(Met::new(claim, scope, &mut counter.uses.clone(), counter.last_used_at, asked));
+        }
+        Ok(arithmetic::room_at(&met))
+    }
+
+    /// Reads the counters of these claims that aren't at hand, without locking or making any.
+    fn read<'a>(
+        &mut self,
+        conn: &mut AnyConnection,
+        check: &CheckEntry,
+        subject: &Pseudonym,
+        claims: impl Iterator<Item = &'a LimitClaim>,
+    ) -> Result<(), DatabaseError> {
+        let mut wanted = BTreeMap::new();
+        want(&mut wanted, check, subject, claims);
+        wanted.retain(|key, _| !self.rows.contains_key(key));
+        self.rows.extend(counters::peek(conn, &check.merchant, &wanted)?);
+        Ok(())
     }
 
     /// A guest comes in: what the grant holds, it holds for as long as guests may stay. None when it
@@ -148,8 +228,13 @@ fn use_of(key: CounterKey, claim: &LimitClaim, check: &CheckEntry, counts_at: i6
     UseRow { merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, grant_id, cost, stay }
 }
 
-fn want(wanted: &mut BTreeMap<CounterKey, Wanted>, check: &CheckEntry, subject: &Pseudonym) {
-    for claim in &check.claims {
+fn want<'a>(
+    wanted: &mut BTreeMap<CounterKey, Wanted>,
+    check: &CheckEntry,
+    subject: &Pseudonym,
+    claims: impl Iterator<Item = &'a LimitClaim>,
+) {
+    for claim in claims {
         let key = key(check, claim, claim.scope.resolve(subject));
         wanted.entry(key).or_default().horizons.push((check.at.as_microsecond(), arithmetic::behind(claim.counting)));
     }

@@ -1,6 +1,8 @@
 //! Admission arithmetic: may this use be counted, what is left, and when does it reset. Pure, and the same for the
 //! ledger, whose counters are rows, and for trials, which count in memory. The auditor has its own.
 
+use jiff::Timestamp;
+
 use super::uses::Uses;
 use crate::decision::decided::{Admission, LimitTouched, UseTouched};
 use crate::decision::reason::Reason;
@@ -30,6 +32,8 @@ pub struct Met<'a> {
     /// Where uses are counted one by one.
     line: Option<Line>,
     refusal: Option<Reason>,
+    /// From when on it has room, if nobody else asks and no guest leaves before their time; none for never.
+    room_at: Option<Timestamp>,
 }
 
 /// Positions on the time of a counter whose uses lapse one by one, in microseconds.
@@ -61,19 +65,21 @@ impl<'a> Met<'a> {
             }
         });
         let used = counter.sum();
-        let refusal = (used.saturating_add(claim.cost) > claim.max).then(|| {
-            let room = match claim.counting {
-                Counting::Sum => claim.resets_at,
-                Counting::Rolling(length) => {
-                    let lapses = counter.room_at(claim.cost, claim.max);
-                    lapses.map(|at| from_micros(at.saturating_add(length.micros())))
-                }
-                // Nobody knows when guests leave.
-                Counting::Held { .. } => None,
-            };
+        let has_room = used.saturating_add(claim.cost) <= claim.max;
+        let lapses = || counter.room_at(claim.cost, claim.max);
+        let room_at = match claim.counting {
+            _ if has_room => Some(from_micros(asked.at)),
+            _ if claim.never_fits() => None,
+            Counting::Sum => claim.resets_at,
+            Counting::Rolling(length) => lapses().map(|at| from_micros(at.saturating_add(length.micros()))),
+            Counting::Held { .. } => lapses().map(from_micros),
+        };
+        let refusal = (!has_room).then(|| {
+            // Nobody knows when guests leave.
+            let room = room_at.filter(|_| !matches!(claim.counting, Counting::Held { .. }));
             Reason::limit_reached(claim, room)
         });
-        Self { claim, scope, used, now, line, refusal }
+        Self { claim, scope, used, now, line, refusal, room_at }
     }
 
     /// The counter's time once the claim is used.
@@ -120,14 +126,19 @@ pub(crate) fn have_room(met: &[Met<'_>]) -> bool {
     met.iter().all(|met| met.refusal.is_none())
 }
 
+/// From when on every one of the claims has room, if nobody else asks and no guest leaves before their time.
+pub fn room_at(met: &[Met<'_>]) -> Option<Timestamp> {
+    met.iter().map(|met| met.room_at).reduce(|one, other| Some(one?.max(other?))).unwrap_or(Some(Timestamp::MIN))
+}
+
 /// Admits a check if every one of its claims has room; one that any limit refuses uses nothing.
 pub fn admit(mut met: Vec<Met<'_>>) -> Admission {
     let admitted = have_room(&met);
     let refusals: Vec<Reason> = met.iter_mut().filter_map(|met| met.refusal.take()).collect();
     // All limits that refused must have reset; one that never does means never.
-    let next_eligible_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
+    let room_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
     let limits = met.into_iter().map(|met| met.touched(admitted)).collect();
-    Admission { admitted, limits, refusals, next_eligible_at }
+    Admission { admitted, limits, refusals, room_at }
 }
 
 /// How far the horizon of a counter lies behind its time, in microseconds, where uses are counted one by one.
@@ -197,7 +208,7 @@ mod tests {
         let refused = ask(&claim, &[50, 70], 100, None);
         let touched = &refused.limits[0];
         assert_eq!((refused.admitted, touched.used, touched.counted.unwrap().counts_at), (false, 2, None));
-        assert_eq!(refused.next_eligible_at, Some(from_micros(110 * SECOND)));
+        assert_eq!(refused.room_at, Some(from_micros(110 * SECOND)));
     }
 
     #[test]
@@ -212,7 +223,7 @@ mod tests {
         assert_eq!(behind.counts_at, Some(from_micros((90 + lives) * SECOND)));
         assert_eq!(counted(100, None).counts_at, Some(from_micros(i64::MAX)));
         let full = ask(&claim, &[200, 300], 100, Some(130));
-        assert_eq!((full.admitted, full.next_eligible_at), (false, None));
+        assert_eq!((full.admitted, full.room_at), (false, None));
     }
 
     #[test]
@@ -223,9 +234,9 @@ mod tests {
         };
         let admission = admit(vec![met(&day, 2), met(&ever, 1)]);
         assert_eq!(admission.limits.iter().map(|limit| limit.used).collect::<Vec<_>>(), [2, 1]);
-        assert_eq!((admission.refusals.len(), admission.next_eligible_at), (1, day.resets_at));
+        assert_eq!((admission.refusals.len(), admission.room_at), (1, day.resets_at));
         // Waiting is not enough where a limit never resets.
-        assert_eq!(admit(vec![met(&day, 2), met(&ever, 2)]).next_eligible_at, None);
+        assert_eq!(admit(vec![met(&day, 2), met(&ever, 2)]).room_at, None);
         assert_eq!(admit(vec![met(&day, 1), met(&ever, 0)]).limits[1].used, 1);
     }
 }

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::admission::LimitCounters;
 use super::append::{self, Leaf};
 use super::check::{self, Settled};
@@ -62,7 +64,7 @@ pub(crate) fn record(
     let mut written = Vec::with_capacity(checks.len());
     for asked in &checks {
         written.push(asked.written(tx.context, |check, subject| {
-            let mut settled = admit(&mut counters, check, subject)?;
+            let mut settled = admit(tx.conn, &mut counters, check, subject)?;
             if settled.decided.decision == Decision::Referred {
                 settled.joins = referrals_of.join(check, &subject.pseudonym);
             }
@@ -204,10 +206,18 @@ fn granted<'a>(checks: &'a [Asked<'_>]) -> Vec<(&'a CheckEntry, &'a Pseudonym)> 
 }
 
 /// Admits the next one, in the order of arrival.
-fn admit(counters: &mut LimitCounters, check: &CheckEntry, subject: &Subject) -> Result<Settled, DatabaseError> {
-    let granted = check.decided.is_granted();
-    let admission = granted.then(|| counters.admit(check, &subject.pseudonym)).transpose()?;
-    Ok(check::settle(check, subject, admission))
+fn admit(
+    conn: &mut AnyConnection,
+    counters: &mut LimitCounters,
+    check: &CheckEntry,
+    subject: &Subject,
+) -> Result<Settled, DatabaseError> {
+    if !check.decided.is_granted() {
+        return Ok(check::settle(check, subject, None, None));
+    }
+    let admission = counters.admit(check, &subject.pseudonym)?;
+    let next = counters.next_grant(conn, check, &subject.pseudonym, &admission)?;
+    Ok(check::settle(check, subject, Some(admission), next))
 }
 
 /// The answer that the ledger would give to a check now. Nothing is recorded or locked, so another may come
@@ -218,8 +228,25 @@ pub(crate) fn preview(
     check: &CheckEntry,
 ) -> Result<Decided, DatabaseError> {
     let subject = subjects::guess(conn, context, check)?;
-    let admission = LimitCounters::peek(conn, check, &subject.pseudonym)?.admit(check, &subject.pseudonym)?;
-    Ok(check.decided.clone().limited(admission))
+    let mut counters = LimitCounters::peek(conn, check, &subject.pseudonym)?;
+    let admission = counters.admit(check, &subject.pseudonym)?;
+    let next = if admission.admitted {
+        // Nobody waits for what is granted; what no limit was asked about keeps what is known of it.
+        check.decided.next_eligible_at
+    } else {
+        counters.next_grant(conn, check, &subject.pseudonym, &admission)?
+    };
+    Ok(check.decided.clone().limited(admission, next))
+}
+
+/// When waiting is enough for a check that its rule refuses, and whose limits would then be asked. Nothing is locked.
+pub(crate) fn next_admitted(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    check: &CheckEntry,
+) -> Result<Option<Timestamp>, DatabaseError> {
+    let subject = subjects::guess(conn, context, check)?;
+    LimitCounters::next_admitted(conn, check, &subject.pseudonym)
 }
 
 /// Claims the batch's idempotency keys; returns, for each entry that came second, who was first.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,11 +50,17 @@ pub(crate) struct Personal {
     pub context: Json,
 }
 
-/// Joins what the rule decided with what the limits said, if they were asked.
-pub(crate) fn settle(check: &CheckEntry, subject: &Subject, admission: Option<Admission>) -> Settled {
+/// Joins what the rule decided with what the limits said, if they were asked, and when waiting is enough for one that
+/// they refuse.
+pub(crate) fn settle(
+    check: &CheckEntry,
+    subject: &Subject,
+    admission: Option<Admission>,
+    next: Option<Timestamp>,
+) -> Settled {
     let decided = check.decided.clone();
     let decided = match admission {
-        Some(admission) => decided.limited(admission),
+        Some(admission) => decided.limited(admission, next),
         None => decided,
     };
     let grant = check.grant.as_ref().filter(|_| decided.is_granted()).map(|terms| {

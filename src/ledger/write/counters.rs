@@ -95,12 +95,11 @@ pub(crate) fn peek(
     merchant: &MerchantId,
     wanted: &BTreeMap<CounterKey, Wanted>,
 ) -> Result<BTreeMap<CounterKey, Counter>, DatabaseError> {
-    let mut rows = Vec::with_capacity(wanted.len());
-    for key in wanted.keys() {
-        let [_, perk, limit, scope, window] = key;
-        let found = store::find_counter(conn, merchant, [perk, limit, scope, window])?;
-        rows.push(found.unwrap_or_else(|| row_of(key)));
-    }
+    let keys: Vec<[&str; 4]> =
+        wanted.keys().map(|[_, perk, limit, scope, window]| [perk, limit, scope, window].map(String::as_str)).collect();
+    let found = store::list_counters(conn, merchant, &keys)?;
+    let mut found: BTreeMap<_, _> = found.into_iter().map(|row| (key_of_row(&row), row)).collect();
+    let rows: Vec<CounterRow> = wanted.keys().map(|key| found.remove(key).unwrap_or_else(|| row_of(key))).collect();
     read_uses(conn, wanted, &rows)
 }
 

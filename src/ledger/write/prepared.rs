@@ -88,5 +88,5 @@ pub(crate) fn needs_no_lock(check: &CheckEntry) -> bool {
 /// Settles a check that needs no lock.
 pub(crate) fn settle_without_limits(check: &CheckEntry, subject: &Subject) -> Settled {
     let admission = check.decided.is_granted().then(|| arithmetic::admit(Vec::new()));
-    check::settle(check, subject, admission)
+    check::settle(check, subject, admission, None)
 }

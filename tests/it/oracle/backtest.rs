@@ -162,12 +162,18 @@ async fn check_at_once(
         }
     }
     let at = world.now();
+    let rule = parse(&history.rules[history.rules.len() - 1].canonical()).1;
+    // What a rule takes for an instant has to be one, or nothing is decided.
+    let is_taken = |name: &String, value: &Json| {
+        !rule.instants().contains(name) || value.as_text().is_some_and(|text| text.parse::<Timestamp>().is_ok())
+    };
     let id = world.gateway.catalog.find_perk(&merchant.id, &history.perk.parse().unwrap()).await.unwrap().id;
     let mut asked = Vec::new();
     for _ in 0..AT_ONCE {
         let subject = handle(draw(runner, 0..SUBJECTS));
         let kiosk = draw(runner, 0..crowd.kiosks.len());
-        let drawn = draw(runner, generate::world(at));
+        let mut drawn = draw(runner, generate::world(at));
+        drawn.context.retain(|(name, value)| is_taken(name, value));
         let score = crowd.scores.get(&subject).map(|score| (score.value.thousandths(), score.observed_at));
         let network = subject.split_once(':').map(|(network, _)| network.to_owned());
         let reference = world.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());

@@ -1,6 +1,7 @@
 //! `decide` held against a second evaluator that was written from the design, on random rules and facts.
 
 pub(crate) mod backtest;
+mod forecast;
 pub(crate) mod generate;
 mod naive;
 mod recount;

@@ -90,7 +90,8 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<ScoreSeenView>,
     limits: Vec<LimitView>,
-    /// When waiting alone would help; null when it would not.
+    /// The least instant, within 14 days, at which the same question would be granted, all else unchanged; null where
+    /// waiting alone does not help, or a house is full until its guests leave.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait (ISO 8601).
