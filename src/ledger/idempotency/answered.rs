@@ -32,10 +32,19 @@ pub(crate) fn find(
     let Some(held) = held.into_iter().next().filter(|held| held.expires_at > now) else {
         return Ok(None);
     };
+    let check = check_of(&held)?;
+    // As the ledger has it: to whoever asks, nobody has asked under this key.
+    if replay::is_of_erased(conn, merchant, &check)? {
+        return Ok(None);
+    }
     if held.request_hash != asked.request_hash {
         return Err(LedgerError::KeyReused);
     }
-    let text = String::from_utf8(held.outcome).map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
-    let check: CheckId = text.parse().map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
     Ok(replay::find_check(conn, &context.keyring, merchant, &check)?)
+}
+
+/// The check that was made under the key of `held`.
+pub(crate) fn check_of(held: &IdempotencyRow) -> Result<CheckId, DatabaseError> {
+    let text = std::str::from_utf8(&held.outcome).map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
+    text.parse().map_err(|e| DatabaseError::corrupt("idempotent outcome", e))
 }

@@ -50,6 +50,22 @@ pub fn find_check(
     Ok(Some(Recorded::new(check::read(&event, subject.as_ref(), grant, receipt)?)))
 }
 
+/// Tells whether the check `asked` was about someone who has been erased since. One that can't be read was about anybody.
+pub(crate) fn is_of_erased(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    asked: &CheckId,
+) -> Result<bool, DatabaseError> {
+    let event = match find_event::<CheckDecided<'static>>(conn, merchant, asked, check::KIND) {
+        Err(DatabaseError::Corrupt { .. }) => None,
+        found => found?,
+    };
+    Ok(match event {
+        Some(event) => store::find_subject(conn, merchant, &event.facts.subject)?.is_none(),
+        None => false,
+    })
+}
+
 /// As [`find_check`], for a check whose event is pruned.
 pub fn recorded_check(
     conn: &mut AnyConnection,

@@ -47,6 +47,25 @@ pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> 
     Ok(())
 }
 
+/// Gives the key of `holder`, which the transaction has locked, to `row`.
+pub fn update_idempotency(conn: &mut AnyConnection, holder: &IdempotencyRow, row: &IdempotencyRow) -> Result<usize> {
+    use idempotency::dsl;
+    let held = idempotency::table.find((
+        holder.merchant_id.as_str(),
+        holder.key_id.as_str(),
+        holder.operation.as_str(),
+        holder.idempotency_key.as_str(),
+    ));
+    Ok(diesel::update(held.filter(dsl::outcome.eq(&holder.outcome)))
+        .set((
+            dsl::request_hash.eq(&row.request_hash),
+            dsl::outcome.eq(&row.outcome),
+            dsl::created_at.eq(row.created_at),
+            dsl::expires_at.eq(row.expires_at),
+        ))
+        .execute(conn)?)
+}
+
 /// The holders of the keys of `rows`, in no order.
 pub fn list_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<Vec<IdempotencyRow>> {
     match conn {

@@ -28,7 +28,7 @@ pub use cases::{
 };
 pub use counters::{CounterRow, list_counters, lock_counters, update_counters};
 pub use ends::{list_events_about, list_unvoided_grants, release_grant, void_grants};
-pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency};
+pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency, update_idempotency};
 pub use people::{insert_subjects, list_subjects};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
 pub use subtrees::{SubtreeRow, put_subtrees};

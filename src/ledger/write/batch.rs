@@ -17,14 +17,14 @@ use super::transaction::Transaction;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
-use crate::foundation::ids::{CheckId, MerchantId};
+use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::Pseudonym;
 use crate::ledger::IDEMPOTENCY_WINDOW;
 use crate::ledger::cases::case;
 use crate::ledger::cases::case::OpenReferrals;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
-use crate::ledger::idempotency::replay;
+use crate::ledger::idempotency::{answered, replay};
 use crate::ledger::store::{self, BatchRows, GrantRow, IdempotencyRow, people};
 
 /// The outcome of a check, true once the transaction commits.
@@ -249,7 +249,9 @@ pub(crate) fn next_admitted(
     LimitCounters::next_admitted(conn, check, &subject.pseudonym)
 }
 
-/// Claims the batch's idempotency keys; returns, for each entry that came second, who was first.
+/// Claims the batch's idempotency keys; returns, for each entry that came second, who was first. An answer about someone
+/// who has been erased since is nobody's: who asks again asks something new, and who asks about another under that key
+/// must not learn that it was about someone.
 fn claim_idempotency(
     conn: &mut AnyConnection,
     checks: &[&PreparedCheck],
@@ -269,8 +271,14 @@ fn claim_idempotency(
         let key = (holder.merchant_id.clone(), holder.key_id.clone(), holder.idempotency_key.clone());
         let (at, row) = rows.remove(&key).ok_or(DatabaseError::NotFound)?;
         // Ours holds our own check id, which nobody else can have.
-        if holder.outcome != row.outcome {
+        if holder.outcome == row.outcome {
+            continue;
+        }
+        let check = checks.get(at).ok_or(DatabaseError::NotFound)?;
+        if !replay::is_of_erased(conn, &check.merchant, &answered::check_of(&holder)?)? {
             replayed.insert(at, holder);
+        } else if store::update_idempotency(conn, &holder, &row)? == 0 {
+            return Err(DatabaseError::Conflict);
         }
     }
     // Each is held by someone: a holder that expired while we looked was ours to take over.
@@ -301,8 +309,7 @@ fn replay_of(
     if asked != Some(earlier.request_hash.as_slice()) {
         return Ok(CheckOutcome::KeyReused);
     }
-    let text = String::from_utf8(earlier.outcome).map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
-    let id: CheckId = text.parse().map_err(|e| DatabaseError::corrupt("idempotent outcome", e))?;
+    let id = answered::check_of(&earlier)?;
     let record =
         replay::find_check(tx.conn, &tx.context.keyring, &check.merchant, &id)?.ok_or(DatabaseError::NotFound)?;
     Ok(CheckOutcome::Recorded(Box::new(record.get().clone())))

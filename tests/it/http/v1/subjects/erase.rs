@@ -73,12 +73,11 @@ async fn the_erased_are_named_by_nothing_and_everything_still_verifies() {
         );
         assert_eq!(verified(&app.world).erased, 1);
 
-        // What was answered is answered again, with the very same token and the bare codes of its reasons.
-        let again = kiosk.post("/v1/checks", &ask()).header("idempotency-key", "k1").await.is(200);
+        // What was answered is shown again, with the very same token and the bare codes of its reasons.
+        let again = kiosk.get(&format!("/v1/checks/{check}")).await.is(200);
         assert_eq!((&again["token"], &again["check"]), (&granted["token"], &granted["check"]));
         assert_eq!(again["reasons"][0]["code"], "score_met");
         assert_eq!((&again["reasons"][0]["wanted"], &again["score"]), (&Value::Null, &Value::Null));
-        assert_eq!(kiosk.get(&format!("/v1/checks/{check}")).await.is(200)["token"], granted["token"]);
         let spent = json!({"token": granted["token"], "door": "A", "attempt": "1"});
         door.post("/v1/tokens/redeem", &spent).await.is(200);
         kiosk.get(&format!("/v1/grants/{}", granted["grant"].as_str().unwrap())).await.is(200);
@@ -114,6 +113,54 @@ async fn the_erased_are_named_by_nothing_and_everything_still_verifies() {
         let closed = kiosk.get(&format!("/v1/checks/{referred}")).await.is(200);
         assert_eq!(closed["referral"]["status"], "denied");
         assert_eq!(verified(&app.world).erased, 2);
+    }
+}
+
+/// With a limit a check is recorded in a transaction, without one in a statement of its own where that can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_an_erasure_is_a_new_question_and_tells_nobody_of_the_old_one() {
+    let limited = RULE.replace(r#""max":1,"#, r#""max":100,"#).replace(r#""max":9,"#, r#""max":900,"#);
+    let limited = limited.replace(r#""max":5,"#, r#""max":500,"#);
+    for rule in [limited.as_str(), r#"{"at_least":40,"score":"klout"}"#] {
+        for app in TestApp::all().await {
+            app.lounge(rule, "47.25").await;
+            app.world.score(&app.cathay, "twitter:bob", "80").await;
+            let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+            let about = |who: &str| json!({"perk": "sfo-lounge", "subject": who});
+            let asked = async |key: &str, who: &str| {
+                let answer = kiosk.post("/v1/checks", &about(who)).header("idempotency-key", key).await;
+                answer.is(200);
+                answer
+            };
+            let many = json!({"checks": [about("twitter:ada")]});
+            let batch = async || kiosk.post("/v1/checks/batch", &many).header("idempotency-key", "b").await.is(200);
+            let before = (asked("k1", "twitter:ada").await, asked("k2", "twitter:ada").await);
+            let (in_batch, of_bob) = (batch().await, asked("k3", "twitter:bob").await);
+            asked("k4", "twitter:ada").await;
+            let keys = app.footprint().await.idempotency_rows;
+            erase(&admin, "twitter:ada").await;
+            app.world.score(&app.cathay, "twitter:ada", "80").await;
+
+            let after = asked("k1", "twitter:ada").await;
+            assert_ne!(after.text_of("check"), before.0.text_of("check"));
+            assert_ne!(after.text_of("token"), before.0.text_of("token"));
+            assert_eq!(asked("k1", "twitter:ada").await.text, after.text, "from then on it is this one");
+            assert_ne!(batch().await["results"][0]["check"], in_batch["results"][0]["check"]);
+            // Another's question is not told that the key was someone's.
+            let others = asked("k2", "twitter:bob").await;
+            assert_ne!(others.text_of("check"), before.1.text_of("check"));
+            let taken = kiosk.post("/v1/checks", &about("twitter:ada")).header("idempotency-key", "k2").await;
+            taken.problem(422, "idempotency_key_reused");
+            assert_eq!(asked("k3", "twitter:bob").await.text, of_bob.text, "nobody erased him");
+            assert_eq!(app.footprint().await.idempotency_rows, keys, "one key, one row");
+            assert_eq!(verified(&app.world).erased, 1);
+
+            // Nor where a retry is all that is still answered.
+            admin.post("/v1/perks/sfo-lounge/retire", &json!({})).await.is(200);
+            let late = kiosk.post("/v1/checks", &about("twitter:ada")).header("idempotency-key", "k4").await;
+            late.problem(404, "not_found");
+            assert_eq!(asked("k3", "twitter:bob").await.text, of_bob.text);
+        }
     }
 }
 
