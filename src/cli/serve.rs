@@ -54,7 +54,7 @@ async fn warn_of_log_origins(gateway: Arc<Gateway>) {
 }
 
 /// The longest time the ledger may take to finish after the last answer.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+pub(super) const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A gateway whose door is bound.
 pub(super) struct Running {

@@ -13,6 +13,7 @@ use diesel::sqlite::SqliteConnection;
 use super::error::DatabaseError;
 use super::file;
 use super::postgres;
+use super::statement_time::NoteSending;
 
 /// The longest that opening a SQLite file waits for others who open it too.
 const WAL_PATIENCE: Duration = Duration::from_secs(5);
@@ -154,6 +155,7 @@ pub(super) fn open(url: &DatabaseUrl, purpose: ConnectionUse) -> Result<AnyConne
         }),
         DatabaseUrl::Postgres(url) => {
             let mut conn = PgConnection::establish(&bounded(url)).map_err(unavailable)?;
+            conn.set_instrumentation(NoteSending);
             postgres::set_up(&mut conn, purpose)?;
             Ok(AnyConnection::Postgres(conn))
         }

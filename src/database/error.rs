@@ -1,9 +1,12 @@
 //! A database's answers other than rows, distinguished by what the caller should do.
 
-use diesel::result::{DatabaseErrorKind, Error};
+use std::time::Duration;
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
 use super::file::FileFault;
 use super::mismatch::Mismatch;
+use super::statement_time;
 
 /// A failure of the database.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -127,9 +130,8 @@ impl From<Error> for DatabaseError {
                     | DatabaseErrorKind::UnableToSendCommand
                     // A standby: nothing can be written there now, wherever it came from.
                     | DatabaseErrorKind::ReadOnlyTransaction => Self::unavailable(message),
-                    // The driver keeps the other SQLSTATEs to itself. A place in the statement would be no sign of the
-                    // program's fault: the server points at the table's name, too, when a lock on it takes too long.
-                    _ => of_sqlite(message).unwrap_or_else(|| Self::Unclassified(message.to_owned())),
+                    // The driver keeps the other SQLSTATEs to itself.
+                    _ => of_sqlite(message).unwrap_or_else(|| of_postgres(&*detail)),
                 }
             }
             Error::BrokenTransactionManager => {
@@ -137,6 +139,22 @@ impl From<Error> for DatabaseError {
             }
             other => Self::Query(other.to_string()),
         }
+    }
+}
+
+/// What PostgreSQL judges sooner is the statement itself: what it waits for before (a lock, a deadlock, a time-out) it waits
+/// for longer.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// Distinguishes a wrong statement, at which the server points as soon as it has read it. It points at a table's name, too,
+/// when a lock on it takes too long, so a place alone is no sign.
+fn of_postgres(detail: &dyn DatabaseErrorInformation) -> DatabaseError {
+    let is_judged_at_once = statement_time::since_sent().is_some_and(|took| took < AT_ONCE);
+    let message = detail.message().to_owned();
+    if is_judged_at_once && detail.statement_position().is_some() {
+        DatabaseError::Query(message)
+    } else {
+        DatabaseError::Unclassified(message)
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `file`, `read_only`, `scrub`: a SQLite database's files; `postgres`: what a PostgreSQL session must offer
 //! - `schema`, `columns`, `migrate`, `blank`: the tables, statements over many rows, and the schema brought up to date
 //! - `followed`: a snapshot in memory that follows some tables by an epoch
+//! - `error`, `statement_time`: its answers other than rows, told apart by what the caller should do
 //! - `guard`, `mismatch`: the check that the database is still the one that the process began with
 //!
 //! To change the schema, add one migration under the same name to `migrations/postgres` and to
@@ -30,6 +31,7 @@ pub mod rows;
 pub mod schema;
 mod scrub;
 pub mod session;
+mod statement_time;
 mod turn;
 
 use std::path::Path;
@@ -38,14 +40,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use diesel::connection::SimpleConnection as _;
-use diesel::r2d2::{Pool, PooledConnection};
+use diesel::r2d2::Pool;
 
 use connection::ConnectionUse;
 pub use connection::{AnyConnection, Backend, DatabaseUrl};
 pub use error::DatabaseError;
 use guard::Guard;
 pub use mismatch::Mismatch;
-use pool::{LogErrors, Opener};
+use pool::{Checkout, LastingPool, LogErrors, Opener};
 pub use read_only::Reader;
 pub use session::Abort;
 pub use turn::WriteGuard;
@@ -74,8 +76,8 @@ struct Inner {
 }
 
 struct Pools {
-    readers: Pool<Opener>,
-    writers: Pool<Opener>,
+    readers: Arc<LastingPool>,
+    writers: Arc<LastingPool>,
 }
 
 /// The number of connections a pool has.
@@ -111,12 +113,15 @@ impl Database {
         let outage =
             Arc::new(Outage::new("no database connection can be opened", "database connections can be opened again"));
         let pool = |size: u32, purpose| {
-            Pool::builder()
-                .max_size(size.max(1))
-                .min_idle(Some(0))
-                .connection_timeout(CHECKOUT_TIMEOUT)
-                .error_handler(Box::new(LogErrors(outage.clone())))
-                .build_unchecked(Opener { url: url.clone(), purpose, guard: guard.clone(), outage: outage.clone() })
+            let (url, guard, outage) = (url.clone(), guard.clone(), outage.clone());
+            LastingPool::new(url.backend() == Backend::Postgres, move || {
+                Pool::builder()
+                    .max_size(size.max(1))
+                    .min_idle(Some(0))
+                    .connection_timeout(CHECKOUT_TIMEOUT)
+                    .error_handler(Box::new(LogErrors(outage.clone())))
+                    .build_unchecked(Opener { url: url.clone(), purpose, guard: guard.clone(), outage: outage.clone() })
+            })
         };
         let writers = match url.backend() {
             // SQLite has one writer at a time; a second connection could only wait for the first.
@@ -204,7 +209,7 @@ impl Database {
     /// The number of connections each pool has, busy and idle: of readers, then of writers.
     #[must_use]
     pub fn connections(&self) -> [PoolState; 2] {
-        let of = |pool: &Pool<Opener>| {
+        let of = |pool: &LastingPool| {
             let state = pool.state();
             PoolState { busy: state.connections.saturating_sub(state.idle_connections), idle: state.idle_connections }
         };
@@ -252,10 +257,9 @@ impl Database {
         self.inner.close(true);
     }
 
-    fn checkout(&self, which: fn(&Pools) -> &Pool<Opener>) -> Result<PooledConnection<Opener>, DatabaseError> {
-        let pools = self.inner.pools.load();
-        let pool = which(pools.as_ref().ok_or(DatabaseError::Interrupted)?);
-        pool.get().map_err(|_| DatabaseError::Busy)
+    fn checkout(&self, which: fn(&Pools) -> &Arc<LastingPool>) -> Result<Checkout, DatabaseError> {
+        let pools = self.inner.pools.load_full();
+        which(pools.as_ref().ok_or(DatabaseError::Interrupted)?).get()
     }
 }
 

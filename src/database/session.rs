@@ -27,8 +27,9 @@ const ABANDONED: u8 = 2;
 /// either. Later it is tried again: another server may have taken over while those still wait for the old one.
 const MOST_ABANDONED_RECENTLY: usize = 8;
 const RECENTLY: Duration = Duration::from_mins(1);
-/// So many at all: each is a thread and a socket.
-const MOST_ABANDONED: usize = 64;
+/// With so many left behind it is tried once in that time: each is a thread and a socket, and never to try again would
+/// outlive what was wrong.
+const MANY_ABANDONED: usize = 64;
 
 /// Why a transaction was rolled back.
 #[derive(Debug)]
@@ -94,8 +95,7 @@ enum Place {
 pub struct Session {
     database: Database,
     place: Option<Place>,
-    /// The threads that were left behind: since when, and what each holds until it ends.
-    abandoned: Vec<(Instant, Weak<()>)>,
+    abandoned: Abandoned,
     /// When it was used last.
     used: Option<Instant>,
 }
@@ -108,7 +108,7 @@ impl Session {
     /// A session that connects when it is first used.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, place: None, abandoned: Vec::new(), used: None }
+        Self { database, place: None, abandoned: Abandoned::default(), used: None }
     }
 
     /// Runs `work` in one transaction and commits it, within `patience` (on PostgreSQL). The connection is kept
@@ -198,7 +198,7 @@ impl Session {
             step
         } else {
             if let Some(Place::Apart(_, thread)) = self.place.take() {
-                self.abandoned.push((Instant::now(), thread));
+                self.abandoned.push(Instant::now(), thread);
             }
             let was = stage.swap(ABANDONED, Ordering::AcqRel);
             // What it said between our last look and the swap.
@@ -226,7 +226,7 @@ impl Session {
         let place = match self.place.take() {
             Some(place) => place,
             None if self.database.backend() == Backend::Sqlite => Place::Here(None),
-            None if !self.may_start() => return Err(silent()),
+            None if !self.abandoned.may_start(Instant::now()) => return Err(silent()),
             None => {
                 let (jobs, mine) = mpsc::channel::<Job>();
                 let alive = Arc::new(());
@@ -244,12 +244,22 @@ impl Session {
         };
         Ok(self.place.insert(place))
     }
+}
 
-    /// True if another thread may be started beside those that were left behind.
-    fn may_start(&mut self) -> bool {
-        self.abandoned.retain(|(_, thread)| thread.strong_count() > 0);
-        let recent = self.abandoned.iter().filter(|(since, _)| since.elapsed() < RECENTLY).count();
-        recent < MOST_ABANDONED_RECENTLY && self.abandoned.len() < MOST_ABANDONED
+/// The threads that were left behind: since when, and what each holds until it ends.
+#[derive(Default)]
+struct Abandoned(Vec<(Instant, Weak<()>)>);
+
+impl Abandoned {
+    fn push(&mut self, since: Instant, thread: Weak<()>) {
+        self.0.push((since, thread));
+    }
+
+    /// True if another thread may be started beside them.
+    fn may_start(&mut self, now: Instant) -> bool {
+        self.0.retain(|(_, thread)| thread.strong_count() > 0);
+        let recent = self.0.iter().filter(|(since, _)| now.saturating_duration_since(*since) < RECENTLY).count();
+        recent < if self.0.len() < MANY_ABANDONED { MOST_ABANDONED_RECENTLY } else { 1 }
     }
 }
 
@@ -367,4 +377,35 @@ fn begun(database: &Database, kept: Option<AnyConnection>) -> Result<AnyConnecti
     let mut conn = database.dedicated_writer()?;
     connection::begin(&mut conn)?;
     Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_threads_hang_another_is_tried_in_time_and_at_once_when_they_end() {
+        let (mut abandoned, mut threads) = (Abandoned::default(), Vec::new());
+        let mut now = Instant::now();
+        let mut begin = |abandoned: &mut Abandoned, now| {
+            let thread = Arc::new(());
+            abandoned.push(now, Arc::downgrade(&thread));
+            threads.push(thread);
+        };
+        // One server after the other hangs, minute for minute.
+        for _ in 0..20 {
+            let mut begun = 0;
+            while abandoned.may_start(now) {
+                begun += 1;
+                begin(&mut abandoned, now);
+            }
+            let many = abandoned.0.len() > MANY_ABANDONED;
+            assert_eq!(begun, if many { 1 } else { MOST_ABANDONED_RECENTLY });
+            now += RECENTLY;
+        }
+        begin(&mut abandoned, now);
+        assert!(!abandoned.may_start(now));
+        threads.clear();
+        assert!(abandoned.may_start(now));
+    }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::CliError;
 use super::flags::ServingFlags;
 use super::output::{write_block, write_line, write_part};
-use super::serve::{Running, stop_signal};
+use super::serve::{LAST_WORDS, Running, stop_signal};
 use super::{Completion, Invocation};
 use crate::access::{AccessError, Merchant, NewKey, Role};
 use crate::foundation::clock::from_seconds;
@@ -162,6 +162,8 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         serving.await.map_err(|error| CliError::Output(std::io::Error::other(error)))??;
         Ok::<_, CliError>(held)
     });
+    // As `serve` does: a thread may still read from a database that hangs.
+    runtime.shutdown_timeout(LAST_WORDS);
     // Nothing of a show that is over, or that never began, is worth keeping, least of all its master key.
     let own = stage.dir.filter(|_| args.dir.is_none() && (args.once || !is_shown));
     let removed = own.map_or(Ok(()), std::fs::remove_dir_all);

@@ -8,7 +8,10 @@ use perkgate::access::Role;
 use perkgate::database::connection::{begin, rollback};
 use perkgate::database::{AnyConnection, DatabaseError, Mismatch};
 
+use serde_json::json;
+
 use crate::cli::{json_of, perkgate};
+use crate::support::app::TestApp;
 use crate::support::databases::TestDatabase;
 use crate::support::services::{PgBouncer, Postgres};
 use crate::support::world::{World, question};
@@ -120,9 +123,9 @@ fn errors_of_the_server_are_told_apart_without_their_texts() {
     // 57014: a statement that takes too long, and one that an operator ends.
     is_passing(run(&mut one, "SET statement_timeout = '1ms'; SELECT pg_sleep(10)").unwrap_err());
     run(&mut one, "RESET statement_timeout").unwrap();
-    // 55P03: somebody else has the lock.
+    // 55P03: somebody else has the lock. A session waits 5 s for it; less than a moment would be no wait.
     run(&mut other, "BEGIN; LOCK TABLE logs").unwrap();
-    is_passing(run(&mut one, "SET lock_timeout = '1ms'; SELECT 1 FROM logs").unwrap_err());
+    is_passing(run(&mut one, "SET lock_timeout = '600ms'; SELECT 1 FROM logs").unwrap_err());
     run(&mut other, "ROLLBACK").unwrap();
     // 40P01: each waits for the other.
     run(&mut one, "SET lock_timeout = 0; SET deadlock_timeout = '1ms'; BEGIN; SELECT pg_advisory_xact_lock(1)")
@@ -226,4 +229,50 @@ fn only_what_a_new_connection_sees_loses_a_database_for_good() {
     alter(&at.setting(), &[("perkgate.is_behind", "'yes'")]);
     assert!(matches!(asked(), Err(DatabaseError::Mismatch(Mismatch::RolledBack(_)))));
     assert!(database.mismatch().is_some(), "for good");
+}
+
+/// The driver doesn't say which: a statement that can't be right is the program's fault, and no try mends it.
+#[test]
+fn a_wrong_statement_is_told_from_one_that_waited_too_long() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let at = TestDatabase::at(&postgres.migrated_database());
+    let database = at.open();
+    let run = |statement: &str| {
+        database.read_blocking(|conn| {
+            let AnyConnection::Postgres(conn) = conn else { unreachable!() };
+            conn.batch_execute(statement).map_err(DatabaseError::from)
+        })
+    };
+    for wrong in ["SELECT nonsense FROM grants", "SELECT * FROM nowhere", "SELEC 1", "SELECT 1 + 'a'::bytea"] {
+        let error = run(wrong).unwrap_err();
+        assert!(matches!(error, DatabaseError::Query(_)) && !error.is_passing(), "{wrong}: {error:?}");
+    }
+    let mut somebody = PgConnection::establish(&at.setting()).unwrap();
+    somebody.batch_execute("BEGIN; LOCK TABLE grants IN ACCESS EXCLUSIVE MODE").unwrap();
+    // It has a place in the statement as well.
+    for slow in
+        ["SET lock_timeout = '600ms'; SELECT * FROM grants", "SET statement_timeout = '600ms'; SELECT pg_sleep(9)"]
+    {
+        let error = run(slow).unwrap_err();
+        assert!(matches!(error, DatabaseError::Unclassified(_)) && error.is_passing(), "{slow}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_wrong_statement_fails_is_not_asked_again() {
+    for app in TestApp::all().await {
+        app.lounge(r#"{"at_least":40,"score":"klout"}"#, "47").await;
+        let kiosk = app.kiosk().await;
+        let ask = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        kiosk.post("/v1/checks", &ask).await.is(200);
+        let database = app.world.database.open();
+        let mut conn = database.dedicated().unwrap();
+        conn.batch_execute("ALTER TABLE subjects RENAME COLUMN sealed TO unsealed").unwrap();
+        let new = json!({"perk": "sfo-lounge", "subject": "twitter:bob"});
+        let refused = kiosk.post("/v1/checks", &new).await;
+        refused.problem(500, "internal");
+        assert_eq!(refused.header("retry-after"), "");
+        conn.batch_execute("ALTER TABLE subjects RENAME COLUMN unsealed TO sealed").unwrap();
+        kiosk.post("/v1/checks", &new).await.is(200);
+    }
 }

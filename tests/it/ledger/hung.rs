@@ -1,13 +1,20 @@
 //! Replicas that are frozen and databases that say nothing: everybody else goes on, requests end, and nothing
 //! is lost or done twice.
 
+use std::convert::Infallible;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use futures_util::future::join_all;
 use perkgate::access::{Merchant, NewKey, Role};
+use perkgate::database::session::{Abort, Session, Unfinished};
+use perkgate::database::{AnyConnection, DatabaseError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -15,7 +22,7 @@ use crate::support::databases::TestDatabase;
 use crate::support::proxy::{Commit, Proxy};
 use crate::support::serve::Serve;
 use crate::support::services::Postgres;
-use crate::support::world::{CLI, World};
+use crate::support::world::{CLI, MASTER_KEY, World};
 
 /// For what is waited for by looking; a run that takes so long has failed. Shorter than the minute for which
 /// a server used to keep a frozen client's transaction.
@@ -254,4 +261,140 @@ async fn a_process_ends_while_the_database_says_nothing() {
     std::thread::spawn(move || ended.send(serve.stop("TERM")));
     let status = end.recv_timeout(PATIENCE).expect("it ends");
     assert!(status.success(), "{status}");
+}
+
+/// A log that is made in the transaction itself can't be seen to be locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_makes_a_log_is_waited_for_before_it_is_said_not_to_have_taken() {
+    let Some(postgres) = Postgres::start() else { return };
+    let proxy = Proxy::to(postgres.port());
+    let direct = TestDatabase::on(&postgres);
+    let behind = direct.setting().replace(&postgres.port().to_string(), &proxy.port().to_string());
+    let world = World::on(TestDatabase::at(&behind), &[("request_timeout", "4s")]).await;
+    world.merchant("first").await;
+    // The server takes its time over the commit: as long as somebody holds this lock.
+    let mut somebody = PgConnection::establish(&direct.setting()).unwrap();
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+                'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END'; \
+                CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON logs DEFERRABLE INITIALLY DEFERRED \
+                FOR EACH ROW EXECUTE FUNCTION slow(); SELECT pg_advisory_lock(42)";
+    somebody.batch_execute(slow).unwrap();
+    proxy.next_commit(Commit::LosesItsAnswer);
+    let making = world.gateway.directory.create_merchant("second".parse().unwrap(), "second", None, CLI);
+    let release = async {
+        let waiting = "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event_type = 'Lock' AND query LIKE '%epochs%FOR NO KEY UPDATE%'";
+        let deadline = Instant::now() + PATIENCE;
+        while diesel::sql_query(waiting).get_result::<Number>(&mut somebody).unwrap().number == 0 {
+            assert!(Instant::now() < deadline, "nobody waits for the commit");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        somebody.batch_execute("SELECT pg_advisory_unlock(42)").unwrap();
+    };
+    let (made, ()) = tokio::join!(making, release);
+    assert_eq!((made.unwrap().slug.as_str(), proxy.commits_lost()), ("second", 1));
+    world.gateway.directory.find_merchant("second".parse().unwrap()).await.unwrap();
+}
+
+/// What hangs is left behind, up to a number; it is used again when it has an end.
+#[test]
+fn a_session_is_there_again_when_the_database_is() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let mut session = Session::new(TestDatabase::at(&postgres.migrated_database()).open());
+    let (hung, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new((Mutex::new(false), Condvar::new())));
+    let deadline = Instant::now() + PATIENCE;
+    let refused = loop {
+        assert!(Instant::now() < deadline, "one more is always begun");
+        let before = hung.load(Ordering::SeqCst);
+        let (began, waits) = (hung.clone(), gate.clone());
+        let hang = move |_: &mut AnyConnection| {
+            began.fetch_add(1, Ordering::SeqCst);
+            let (open, changed) = &*waits;
+            drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+            Ok::<_, Abort<Infallible>>(())
+        };
+        let begun = Instant::now();
+        let Err(Unfinished::Aborted(Abort::Database(DatabaseError::Unavailable(_)))) =
+            session.transaction(Duration::from_millis(500), hang)
+        else {
+            panic!("it doesn't hang");
+        };
+        if hung.load(Ordering::SeqCst) == before && before >= 8 {
+            break begun.elapsed();
+        }
+    };
+    assert_eq!(hung.load(Ordering::SeqCst), 8);
+    assert!(refused < Duration::from_millis(500), "it is refused without a try");
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    loop {
+        match session.transaction(PATIENCE, |_| Ok::<_, Abort<Infallible>>("it works")) {
+            Ok(works) => break assert_eq!(works, "it works"),
+            Err(_) => assert!(Instant::now() < deadline, "it remains shut"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// The connections that hung are left to themselves: the gateway is there again with the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_that_takes_over_is_used_though_the_old_one_goes_on_acknowledging() {
+    let Some(postgres) = Postgres::start() else { return };
+    let house = House::open(&postgres).await;
+    let proxy = Proxy::to(postgres.port());
+    let behind = house.world.database.setting().replace(&postgres.port().to_string(), &proxy.port().to_string());
+    let serve = House::serve(&TestDatabase::at(&behind), &[("request_timeout", "2s"), ("database_connections", "2")]);
+    let (first, _) = house.until_granted(&serve, "first").await;
+    let look = async || {
+        let path = format!("/v1/checks/{}", first["check"].as_str().unwrap());
+        house.http.get(serve.url(&path)).bearer_auth(&house.kiosk).send().await.unwrap().status()
+    };
+    assert_eq!(look().await, 200);
+    proxy.fall_silent();
+    // Each connection that there is hangs with someone who asks.
+    let hung = join_all((0..8).map(|_| look())).await;
+    assert!(hung.iter().all(|status| *status == 503), "{hung:?}");
+    proxy.take_over();
+    let begun = Instant::now();
+    while look().await != 200 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it is never used");
+    }
+    house.until_granted(&serve, "second").await;
+    assert_eq!(house.world.tally(&house.merchant).granted, 2);
+}
+
+#[test]
+fn a_demo_ends_while_the_database_says_nothing() {
+    let Some(postgres) = Postgres::start() else { return };
+    let proxy = Proxy::to(postgres.port());
+    let behind = postgres.empty_database().replace(&postgres.port().to_string(), &proxy.port().to_string());
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("key"), MASTER_KEY).unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_perkgate"));
+    demo.args(["demo", "--into", "--database-url", &behind, "--master-key-file", "key", "--listen", "127.0.0.1:0"]);
+    demo.args(["--json"]).current_dir(directory.path()).stdout(Stdio::piped());
+    let mut demo = demo.spawn().unwrap();
+    let mut shown = String::new();
+    BufReader::new(demo.stdout.take().unwrap()).read_line(&mut shown).unwrap();
+    let url = serde_json::from_str::<Value>(&shown).unwrap()["url"].as_str().unwrap().to_owned();
+    proxy.fall_silent();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let begun = Instant::now();
+    // By then whatever looks at the database by itself is waiting for it.
+    loop {
+        let ready = async { reqwest::get(format!("{url}/readyz")).await.unwrap().text().await.unwrap() };
+        if runtime.block_on(ready).contains("database_unreachable") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    assert!(Command::new("kill").args(["-s", "TERM", &demo.id().to_string()]).status().unwrap().success());
+    let (ended, end) = std::sync::mpsc::channel();
+    let process = demo.id();
+    std::thread::spawn(move || ended.send(demo.wait()));
+    let status = end.recv_timeout(PATIENCE);
+    if status.is_err() {
+        Command::new("kill").args(["-9", &process.to_string()]).status().unwrap();
+    }
+    assert!(status.expect("it ends").is_ok());
 }

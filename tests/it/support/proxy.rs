@@ -19,6 +19,8 @@ pub(crate) enum Commit {
 #[derive(Default)]
 struct State {
     silent: bool,
+    /// How often another server has taken over.
+    generation: u64,
     over: bool,
     commit: Option<Commit>,
     /// What happens to the next commit that is a statement of its own.
@@ -55,16 +57,20 @@ impl Proxy {
         let (state, lost) = (this.state.clone(), [this.lost.clone(), this.statements.clone()]);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                if state.0.lock().unwrap().over {
-                    return;
-                }
+                let generation = {
+                    let state = state.0.lock().unwrap();
+                    if state.over {
+                        return;
+                    }
+                    state.generation
+                };
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 // Whether this connection has gone silent for good.
                 let cut = Arc::new(Mutex::new(false));
                 let (there, back) = ((state.clone(), cut.clone(), lost.clone()), (state.clone(), cut));
-                std::thread::spawn(move || forward(from, to, &there.0, &there.1, Some(&there.2)));
-                std::thread::spawn(move || forward(server, client, &back.0, &back.1, None));
+                std::thread::spawn(move || forward(from, to, generation, &there.0, &there.1, Some(&there.2)));
+                std::thread::spawn(move || forward(server, client, generation, &back.0, &back.1, None));
             }
         });
         this
@@ -77,6 +83,16 @@ impl Proxy {
     /// Nothing comes through from now on.
     pub(crate) fn fall_silent(&self) {
         self.state.0.lock().unwrap().silent = true;
+    }
+
+    /// As when another server has taken over, and the peers of those who are connected go on acknowledging: nothing comes
+    /// through to or from them any more, and who connects from now on is served.
+    pub(crate) fn take_over(&self) {
+        let mut state = self.state.0.lock().unwrap();
+        state.generation += 1;
+        state.silent = false;
+        drop(state);
+        self.state.1.notify_all();
     }
 
     /// All that was held back comes through.
@@ -152,6 +168,7 @@ impl Spoken {
 fn forward(
     mut from: TcpStream,
     mut to: TcpStream,
+    generation: u64,
     state: &(Mutex<State>, Condvar),
     cut: &Mutex<bool>,
     commits: Option<&[Arc<AtomicUsize>; 2]>,
@@ -166,6 +183,7 @@ fn forward(
         let held = state.1.wait_while(state.0.lock().unwrap(), |state| state.silent && !state.over);
         let mut held = held.unwrap();
         let mut is_cut = cut.lock().unwrap();
+        *is_cut |= generation < held.generation;
         if let Some([lost, statements]) = commits
             && !*is_cut
             && let Some(is_statement) = spoken.commits_with(piece)
