@@ -11,8 +11,10 @@ use crate::tlog::note::{Checkpoint, NoteError};
 /// A signed head that the history must still lead to, and perhaps a leaf that must stand in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
-    /// Where it came from, for people: a file's name.
+    /// Where it came from, for people: a file's name, with the line where there are several.
     pub label: String,
+    /// Where it came from, without the line.
+    pub file: String,
     /// The signed note. Its signature is checked when it is held against a history.
     pub note: String,
     /// Index and leaf hash of a receipt.
@@ -110,7 +112,7 @@ impl Anchor {
     }
 
     fn of_note(label: &str, note: &str) -> Self {
-        Self { label: label.to_owned(), note: note.to_owned(), leaf: None }
+        Self { label: label.to_owned(), file: label.to_owned(), note: note.to_owned(), leaf: None }
     }
 
     fn of_json(label: &str, text: &str) -> Result<Vec<Self>, AnchorError> {
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_note_a_receipt_an_answer_and_a_report_are_anchors() {
-        let note = Anchor { label: "kept".into(), note: NOTE.into(), leaf: None };
+        let note = Anchor { label: "kept".into(), file: "kept".into(), note: NOTE.into(), leaf: None };
         assert_eq!(Anchor::parse("kept", NOTE), Ok(vec![note.clone()]));
         let receipt =
             serde_json::json!({"log": "cathay", "index": 2, "leaf_hash": "0a".repeat(32), "checkpoint": NOTE});

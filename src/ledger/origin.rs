@@ -14,6 +14,13 @@ pub fn legacy(log_id: &str) -> String {
     format!("perkgate/{log_id}")
 }
 
+/// The name of the log of this origin, unless an earlier build made it: those are named after nobody.
+#[must_use]
+pub fn name_in(origin: &str) -> Option<&str> {
+    const LEGACY: &str = "perkgate/log_";
+    origin.rsplit('/').next().filter(|_| !origin.starts_with(LEGACY))
+}
+
 /// The origin of a new log. A plus sign would end the name in a verifier key line.
 #[must_use]
 pub fn new(gateway: &str, log: &str) -> String {

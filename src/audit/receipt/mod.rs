@@ -206,12 +206,8 @@ pub fn examine(receipt: &Receipt, proofs: &[Proof], trusted: &[VerifierKey]) -> 
 /// The log's name, if anything that is signed says it: an origin ends in it, unless an earlier build made the
 /// log, and the claims of a token name its merchant.
 fn name_of<'a>(origin: &'a str, merchant: Option<&'a str>) -> Option<&'a str> {
-    let name = origin.rsplit('/').next().filter(|_| !origin.starts_with(LEGACY));
-    name.or(merchant)
+    origin::name_in(origin).or(merchant)
 }
-
-/// The prefix of the origins of logs that are named after nobody.
-const LEGACY: &str = "perkgate/log_";
 
 /// Sizes that proofs lead to, and that are not linked to the receipt's own.
 fn say_what_links(own: u64, mut reached: Vec<u64>, links: &[(u64, u64)], out: &mut Examined) {

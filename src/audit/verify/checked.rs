@@ -17,6 +17,9 @@ pub struct Checked {
     pub unheld: u64,
     pub checkpoints: u64,
     pub anchors: u64,
+    /// Anchors of logs that are not here, which were kept in one file with anchors of logs that are: held to nothing.
+    #[serde(skip_serializing_if = "is_none")]
+    pub anchors_elsewhere: u64,
     pub grants: u64,
     pub redemptions: u64,
     pub counters: u64,

@@ -56,7 +56,13 @@ struct Appended {
 impl fmt::Display for Appended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { appended, logs } = self;
-        write_part!(f, "appended {appended} of {}; the others were there already", counted(*logs, "checkpoint"))
+        let of = counted(*logs, "checkpoint");
+        match logs.saturating_sub(*appended) {
+            0 => write_part!(f, "appended {of}"),
+            _ if *appended == 0 => write_part!(f, "nothing to append: {of} stood there already"),
+            1 => write_part!(f, "appended {appended} of {of}; the other one stood there already"),
+            _ => write_part!(f, "appended {appended} of {of}; the others stood there already"),
+        }
     }
 }
 

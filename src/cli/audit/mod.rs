@@ -120,6 +120,7 @@ impl Display for Verdict {
             unheld,
             checkpoints,
             anchors,
+            anchors_elsewhere,
             grants,
             redemptions,
             counters,
@@ -153,6 +154,13 @@ impl Display for Verdict {
                 counted(referrals, "referral"),
                 counted(rules, "rule"),
                 counted(keys, "key")
+            )?;
+        }
+        if anchors_elsewhere > 0 {
+            let elsewhere = counted_as(anchors_elsewhere, "anchor is", "anchors are");
+            write_line!(
+                f,
+                "{elsewhere} of logs that aren't here, and proved nothing: give the exports of those logs too"
             )?;
         }
         if erased > 0 {

@@ -272,8 +272,11 @@ async fn checkpoints_are_printed_and_appended_by_hand() {
         assert_eq!(names(&lines(&kept())), ["american", "operator"]);
         let (_, told, _) = run(&["checkpoint", "--append", "kept", "--json"]);
         assert_eq!(told.trim(), r#"{"appended":0,"logs":2}"#);
+        let (_, told, _) = run(&["checkpoint", "--append", "kept"]);
+        assert_eq!(told.trim(), "nothing to append: 2 checkpoints stood there already");
         world.merchant("qantas").await;
-        run(&["checkpoint", "--append", "kept"]);
+        let (_, told, _) = run(&["checkpoint", "--append", "kept"]);
+        assert_eq!(told.trim(), "appended 2 of 3 checkpoints; the other one stood there already");
         assert_eq!(names(&lines(&kept())), ["american", "operator", "operator", "qantas"]);
         let (code, told, _) = run(&["verify", "--anchor", "kept"]);
         assert_eq!(code, 0, "{told}");

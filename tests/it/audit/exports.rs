@@ -123,6 +123,18 @@ async fn parts_that_do_not_join_up_are_told() {
     }
 }
 
+/// What is signed is the origin, which ends in the log's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_calls_the_log_otherwise_than_its_origin_is_told() {
+    for history in History::all().await {
+        let whole = written(&history, "cathay", Form::Ndjson, &Part::default());
+        let bent = whole.replacen(r#""log":"cathay""#, r#""log":"all is well""#, 1);
+        assert_ne!(bent, whole);
+        assert_eq!(codes(&verify(&[&bent], &request(&history))), ["export_header_mismatch"]);
+        assert_eq!(codes(&verify(&[&whole], &request(&history))), [""; 0]);
+    }
+}
+
 /// The text with another line in the place of one, or without it.
 fn with_line(text: &str, at: usize, line: Option<&str>) -> String {
     let mut lines: Vec<&str> = text.lines().collect();

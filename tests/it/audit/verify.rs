@@ -30,6 +30,7 @@ async fn a_history_of_everything_is_well() {
             unheld: 0,
             checkpoints,
             anchors: 0,
+            anchors_elsewhere: 0,
             grants: 6,
             redemptions: 4,
             // Each merchant's: a person and a day, a perk and a day, and one for all perks for ever.

@@ -143,6 +143,37 @@ async fn an_export_is_verified_without_database_or_settings() {
     }
 }
 
+/// One file of anchors is kept for all logs: the export of one is held to its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn anchors_of_other_logs_in_the_same_file_are_no_finding() {
+    for world in visited().await {
+        let directory = tempfile::tempdir().unwrap();
+        let url = world.database.setting();
+        let append = ["audit", "checkpoint", "--append", "anchors.ndjson", "--database-url", &url];
+        let done = perkgate(directory.path(), &append);
+        assert_eq!(String::from_utf8(done.stdout).unwrap(), "appended 2 checkpoints\n");
+        let [file, _] = exported(directory.path(), &world);
+        let verify = |anchors: &str, more: &[&str]| {
+            perkgate(directory.path(), &[&["audit", "verify", &*file, "--anchor", anchors], more].concat())
+        };
+        let done = verify("anchors.ndjson", &[]);
+        let told = String::from_utf8(done.stdout).unwrap();
+        assert_eq!(done.status.code(), Some(0), "{told}");
+        assert!(told.contains(" 1 anchor\n") && told.contains("1 anchor is of logs that aren't here"), "{told}");
+        let answer = json_of(&verify("anchors.ndjson", &["--json"]).stdout);
+        let checked = &answer["checked"];
+        assert_eq!((&checked["anchors"], &checked["anchors_elsewhere"]), (&json!(1), &json!(1)));
+
+        // A file that holds this log to nothing was meant to.
+        let kept = std::fs::read_to_string(directory.path().join("anchors.ndjson")).unwrap();
+        let others: Vec<&str> = kept.lines().filter(|line| !line.contains(r#""log":"cathay""#)).collect();
+        std::fs::write(directory.path().join("others.ndjson"), others.join("\n")).unwrap();
+        let done = verify("others.ndjson", &["--json"]);
+        assert_eq!(done.status.code(), Some(1));
+        assert_eq!(json_of(&done.stdout)["counts"], json!({"anchor_log_missing": 1}));
+    }
+}
+
 #[test]
 fn a_database_that_is_not_there_is_not_made() {
     let directory = tempfile::tempdir().unwrap();

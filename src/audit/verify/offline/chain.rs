@@ -15,6 +15,7 @@ use crate::audit::verify::log_scan::{LogScanner, Pinned, Stored, Trust, number};
 use crate::audit::verify::source::{Columns, Entry, Identity};
 use crate::audit::verify::{Head, Progress, Report};
 use crate::foundation::clock::from_micros;
+use crate::ledger::origin;
 use crate::tlog::merkle::Frontier;
 
 /// Number of records that are read from one look at the progress to the next.
@@ -96,8 +97,10 @@ impl<'a> Chain<'a> {
     /// Holds the header to the log and to the export before.
     fn join(&mut self, header: &Header, label: &str, findings: &mut Findings) {
         let place = FindingPlace::log(&self.log.name).on(Some(Line { file: label, number: 1 }));
+        // Every checkpoint is signed under the origin.
+        let is_named_so = origin::name_in(&self.log.origin).is_none_or(|name| name == header.log);
         for (is_same, part) in [
-            (header.log == self.log.name, "log"),
+            (header.log == self.log.name && is_named_so, "log"),
             (header.merchant == self.log.merchant, "merchant"),
             (frontier(header).is_some(), "frontier"),
             (header.from_index <= header.to_index, "range"),

@@ -127,8 +127,8 @@ fn open<R: BufRead>(file: ExportFile<R>, findings: &mut Findings) -> io::Result<
     Ok(Some(Opened { label, lines, header, keys }))
 }
 
-/// The anchors of each log. An earlier report may name more logs than are exported here, but an anchor
-/// that is of none of them is reported: it was meant to be held to something.
+/// The anchors of each log. A file of anchors, or an earlier report, may name more logs than are exported here; but one
+/// that names none of them is reported: it was meant to be held to something.
 fn pin<R>(
     anchors: &[Anchor],
     trust: &Trust,
@@ -141,8 +141,10 @@ fn pin<R>(
     for anchor in anchors {
         let label = anchor.label.clone();
         if !is_here(anchor) {
-            let has_others = anchors.iter().any(|other| other.label == label && is_here(other));
-            if !has_others {
+            let has_others = anchors.iter().any(|other| other.file == anchor.file && is_here(other));
+            if has_others {
+                report.checked.anchors_elsewhere += 1;
+            } else {
                 let wrong = Wrong::AnchorLog { anchor: label, origin: origin_of(anchor) };
                 report.findings.add(FindingPlace::default(), wrong);
             }
