@@ -33,6 +33,9 @@ pub enum TokenError {
     WrongType,
     #[error("the token names a key that is not published")]
     UnknownKey,
+    /// Known to the gateway alone: a door's copy no longer has the key.
+    #[error("the key that the token names was withdrawn: ask for another token")]
+    KeyRevoked,
     #[error("the token's signature does not fit")]
     BadSignature,
     #[error("the token is of another issuer")]
@@ -62,6 +65,7 @@ impl TokenError {
             Self::UnsupportedHeader(_) => "unsupported_header",
             Self::WrongType => "wrong_type",
             Self::UnknownKey => "unknown_key",
+            Self::KeyRevoked => "key_revoked",
             Self::BadSignature => "bad_signature",
             Self::WrongIssuer => "wrong_issuer",
             Self::WrongAudience => "wrong_audience",

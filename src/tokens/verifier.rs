@@ -83,7 +83,7 @@ impl Verifier {
         let kid = checked_header(&decoded(header)?)?;
         let claims = decoded(payload)?;
         decoded(signature)?;
-        let public_key = self.find_key(&kid).ok_or(TokenError::UnknownKey)?;
+        let public_key = self.find_key(&kid)?;
         let key = DecodingKey::from_ed_components(&BASE64URL.encode(public_key)).map_err(|error| refusal(&error))?;
         let checked = decode::<IgnoredAny>(token, &key, validation).map_err(|error| refusal(&error));
         if let Err(error) = &checked
@@ -103,10 +103,15 @@ impl Verifier {
         Ok(claims)
     }
 
-    fn find_key(&self, kid: &str) -> Option<[u8; 32]> {
+    /// The key of this name that is believed.
+    fn find_key(&self, kid: &str) -> Result<[u8; 32], TokenError> {
         match &self.keys {
-            Keys::Keyring(keyring) => keyring.find_token_key(kid).map(|key| *key.public_key()),
-            Keys::Copy(jwks) => jwks.find(kid).copied(),
+            Keys::Keyring(keyring) => match keyring.find_token_key(kid) {
+                Some(key) => Ok(*key.public_key()),
+                None if keyring.revoked_at(kid).is_some() => Err(TokenError::KeyRevoked),
+                None => Err(TokenError::UnknownKey),
+            },
+            Keys::Copy(jwks) => jwks.find(kid).copied().ok_or(TokenError::UnknownKey),
         }
     }
 }

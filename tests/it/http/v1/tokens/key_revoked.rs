@@ -67,13 +67,13 @@ async fn a_withdrawn_key_opens_no_door_and_its_grants_tell_so() {
         app.world.gateway.keys.catch_up().await.unwrap();
 
         assert_eq!(published(&app).await, [next.kid.as_str()]);
-        assert_eq!(why(&redeem(&door, &granted.text_of("token"), "2").await), "unknown_key");
-        assert_eq!(why(&redeem(&door, &spent_token, "1").await), "unknown_key", "not even again");
+        assert_eq!(why(&redeem(&door, &granted.text_of("token"), "2").await), "key_revoked");
+        assert_eq!(why(&redeem(&door, &spent_token, "1").await), "key_revoked", "not even again");
         let form = format!("token={}", granted.text_of("token"));
         let introspected = door.ask(reqwest::Method::POST, "/v1/tokens/introspect").form(&form).await;
         assert_eq!(introspected.is(200), json!({"active": false}));
         // Whatever else the thief signs.
-        assert_eq!(why(&redeem(&door, &forged(&stolen, &claims(&spent_token)), "3").await), "unknown_key");
+        assert_eq!(why(&redeem(&door, &forged(&stolen, &claims(&spent_token)), "3").await), "key_revoked");
         let jwks = app.anonymous().get("/.well-known/jwks.json").await.text;
         let offline = Verifier::offline(Jwks::parse(&jwks).unwrap(), ISSUER);
         let verified = offline.verify(&granted.text_of("token"), "cathay/sfo-lounge", app.world.now());
