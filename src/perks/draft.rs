@@ -10,6 +10,7 @@ use super::lint_inputs::lint_context;
 use super::perk::{Made, NewVersion, PerkStatus, VersionStatus};
 use super::store::{self, PerkRow, VersionRow};
 use crate::database::AnyConnection;
+use crate::foundation::clock::from_micros;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, MerchantId, PerkSlug};
@@ -69,6 +70,7 @@ impl Draft {
             change.submit(perk, &mut row, VersionStatus::Draft, None)?;
         } else {
             change.publish(perk, &mut row, now)?;
+            warnings.extend(still_scheduled(change.conn, merchant, perk)?);
             warnings.extend(paused(perk));
         }
         Ok(Made { perk: perk.clone().try_into()?, version: row.try_into()?, warnings })
@@ -85,6 +87,22 @@ pub(super) fn check(
 ) -> Result<Vec<FieldError>, PerkError> {
     let lint = lint_for(conn, merchant, Some(perk), rule, now)?;
     if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
+}
+
+/// The warning that what decides now won't for long: another version takes over at its instant.
+pub(super) fn still_scheduled(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkRow,
+) -> Result<Option<FieldError>, PerkError> {
+    let Some(VersionRow { version, scheduled_at: Some(at), .. }) = store::find_scheduled(conn, merchant, &perk.id)?
+    else {
+        return Ok(None);
+    };
+    let at = from_micros(at);
+    let detail =
+        format!("version {version} is scheduled, and decides from {at} on: unschedule it if this one is to last");
+    Ok(Some(FieldError::at("", "still_scheduled", detail)))
 }
 
 /// The warning that a version is let decide while the perk grants nothing.

@@ -236,10 +236,11 @@ impl Change<'_> {
         status: VersionStatus,
         note: Option<String>,
     ) -> Result<Vec<FieldError>, PerkError> {
-        let warnings = self.require_publishable(perk, row, status, "published", self.now)?;
+        let mut warnings = self.require_publishable(perk, row, status, "published", self.now)?;
         (row.scheduled_by, row.scheduled_at) = (None, None);
         row.step_note = note;
         self.publish(perk, row, self.now)?;
+        warnings.extend(draft::still_scheduled(self.conn, self.merchant, perk)?);
         Ok(warnings)
     }
 

@@ -44,6 +44,8 @@ impl Change<'_> {
                     ),
                 )
             };
+            // In the place of what is said where something else is published.
+            made.warnings.retain(|it| it.code != "still_scheduled");
             made.warnings.push(FieldError::at("", code, detail));
         }
         Ok(made)

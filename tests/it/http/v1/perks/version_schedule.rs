@@ -121,8 +121,18 @@ async fn the_past_is_refused_one_at_a_time_is_scheduled_and_it_can_be_taken_back
         admin.post(&format!("{third}/schedule"), &body).await.problem(409, "already_scheduled");
         assert_eq!(admin.post(&format!("{SECOND}/unschedule"), &json!({})).await.is(200)["status"], "draft");
         admin.post(&format!("{third}/schedule"), &body).await.is(200);
-        // It takes over whatever decides by then.
-        admin.post(&format!("{SECOND}/publish"), &json!({})).await.is(200);
+        // It takes over whatever decides by then, and whoever publishes something else meanwhile is warned.
+        let codes = |answer: Value| -> Vec<Value> {
+            answer["warnings"].as_array().unwrap().iter().map(|it| it["code"].clone()).collect()
+        };
+        let published = admin.post(&format!("{SECOND}/publish"), &json!({})).await.is(200);
+        let warning = published["warnings"][0].clone();
+        assert_eq!(codes(published), ["still_scheduled"]);
+        let detail = warning["detail"].as_str().unwrap();
+        assert!(detail.contains("ersion 3 is scheduled") && detail.contains("2012-06-09T"), "{detail}");
+        let fourth = json!({"rule": {"at_least": 45, "score": "klout"}, "publish": true});
+        let made = admin.post("/v1/perks/sfo-lounge/versions", &fourth).await.is(201);
+        assert_eq!(codes(made), ["still_scheduled"]);
         app.world.pass(60 * 86_400);
         assert_eq!(admin.get("/v1/perks/sfo-lounge").await.is(200)["published_version"], 3);
         // Once it decides there is nothing to take back.
