@@ -40,7 +40,7 @@ enum Action {
     /// The feed is CSV with the header `subject,value,observed_at` (columns in any order), or one
     /// JSON object with these fields a line. Importing it again is safe: the newest observation of
     /// a subject stands. Exits with 1 when the import could not go on, or when every line of it was
-    /// rejected; with 0 when only some were.
+    /// rejected; with 0 when only some were, or when there was no score in it: a feed may have nothing new.
     Import {
         /// The feed; `-` is standard input.
         #[arg(value_name = "FILE")]
@@ -120,13 +120,20 @@ impl From<ImportReport> for Imported {
 impl Imported {
     /// Tells whether there were lines, and none of them was good.
     const fn is_all_rejected(&self) -> bool {
-        self.rejected > 0 && self.accepted + self.unchanged + self.stale == 0
+        self.rejected > 0 && !self.has_good_lines()
+    }
+
+    const fn has_good_lines(&self) -> bool {
+        self.accepted + self.unchanged + self.stale > 0
     }
 }
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, unchanged, stale, rejected, errors } = self;
+        if *rejected == 0 && !self.has_good_lines() {
+            return write_line!(f, "there was no score in it: nothing was imported");
+        }
         write_line!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
         for RejectedLine { line, code, detail } in errors {
             write_line!(f, "  line {line}: {detail} ({code})")?;

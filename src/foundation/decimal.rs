@@ -122,8 +122,13 @@ impl Serialize for Decimal {
 impl<'de> Deserialize<'de> for Decimal {
     /// From the number's own text, so that no digit is lost on the way (JSON only).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::{Error as _, Unexpected};
         let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
-        raw.get().parse().map_err(serde::de::Error::custom)
+        // The text is not repeated: whatever stands there may be about someone.
+        if raw.get().starts_with('"') {
+            return Err(D::Error::invalid_type(Unexpected::Other("text"), &"a number without quotes"));
+        }
+        raw.get().parse().map_err(D::Error::custom)
     }
 }
 
@@ -147,6 +152,12 @@ mod tests {
             assert_eq!(serde_json::to_string(&value).unwrap(), shown);
             assert_eq!(serde_json::from_str::<Decimal>(text).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn a_number_in_quotes_is_said_to_be_text() {
+        let error = serde_json::from_str::<Decimal>(r#""47.25""#).unwrap_err().to_string();
+        assert!(error.starts_with("invalid type: text, expected a number without quotes"), "{error}");
     }
 
     #[test]

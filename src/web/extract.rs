@@ -385,7 +385,7 @@ impl SerdeError {
             text if text.starts_with("invalid type") => ("wrong_type", None),
             _ => ("invalid_value", None),
         };
-        let mut detail = message.to_owned();
+        let mut detail = of_clients(message);
         // The name that was met, and then those that are known.
         let mut quoted = message.split('`').skip(1).step_by(2);
         if code == "unknown_field"
@@ -395,6 +395,13 @@ impl SerdeError {
         }
         Self { code, field, detail }
     }
+}
+
+/// The message without the names of this program's own types.
+fn of_clients(message: &str) -> String {
+    const INTEGERS: [&str; 8] = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"];
+    let Some((before, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    if INTEGERS.contains(&expected) { format!("{before}expected a whole number") } else { message.to_owned() }
 }
 
 #[cfg(test)]
@@ -454,7 +461,7 @@ mod tests {
         assert_eq!(spot(r#"{"perk":"A B"}"#), at("/perk", "invalid_value"));
         assert_eq!(spot(r#"{"perk":"a\u0000"}"#), at("/perk", "invalid_value"));
         assert_eq!(spot("{\"perk\":\"a\u{202E}b\"}"), at("/perk", "invalid_value"));
-        assert_eq!(spot(r#"{"perk":"a","value":"40"}"#), at("/value", "invalid_value"));
+        assert_eq!(spot(r#"{"perk":"a","value":"40"}"#), at("/value", "wrong_type"));
         assert_eq!(spot(r#"{"perk":"a","value":40.000000000000000000000000000001}"#), at("/value", "invalid_value"));
         assert_eq!(spot(r#"{"perk":"a","context":{"x":{"y":1,"y":2}}}"#), at("/context", "invalid_value"));
         assert_eq!(spot(r#"{"perk":"a","tiers":[{"id":"x","when":1,"a/b":2}]}"#), at("/tiers/0/a~1b", "unknown_field"));
@@ -469,6 +476,27 @@ mod tests {
         assert!(misspelt.starts_with("Unknown field `contxt`, expected one of "), "{misspelt}");
         assert!(misspelt.ends_with(": did you mean `context`?"), "{misspelt}");
         assert!(!detail(r#"{"perk":"a","extra":1}"#).contains("did you mean"));
+    }
+
+    #[test]
+    fn no_type_of_this_program_is_named_to_a_client() {
+        #[derive(Debug, Deserialize)]
+        struct Numbers {
+            #[expect(dead_code, reason = "only read from JSON")]
+            version: Option<i32>,
+            #[expect(dead_code, reason = "only read from JSON")]
+            #[serde(default)]
+            limit: u16,
+        }
+        for (text, wrong) in [
+            (r#"{"version":"2"}"#, "Invalid type: string \"2\", expected a whole number"),
+            (r#"{"version":2.5}"#, "Invalid type: floating point `2.5`, expected a whole number"),
+            (r#"{"version":99999999999}"#, "Invalid value: integer `99999999999`, expected a whole number"),
+            (r#"{"limit":-1}"#, "Invalid value: integer `-1`, expected a whole number"),
+        ] {
+            let detail = parse::<Numbers>(text.as_bytes()).unwrap_err().errors.remove(0).detail;
+            assert!(detail.starts_with(wrong), "{detail}");
+        }
     }
 
     #[test]

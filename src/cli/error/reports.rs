@@ -1,5 +1,7 @@
 //! The reports of a command's error, each with the code that the API answers the same with.
 
+use std::io::ErrorKind;
+
 use super::CliError;
 use crate::access::AccessError;
 use crate::cli::output::error_report::ErrorReport;
@@ -18,6 +20,7 @@ impl CliError {
                 .iter()
                 .map(|each| ErrorReport {
                     detail: each.to_string(),
+                    code: Some("bad_setting"),
                     remedy: Some(each.remedy()),
                     ..ErrorReport::default()
                 })
@@ -46,10 +49,17 @@ impl CliError {
         }
     }
 
-    /// The stable code: the API's for the same error, where it has one, or the way in which the database was lost.
+    /// The stable code: the API's for the same error, where it has one, or the way in which the database was lost; `usage`
+    /// where the command line is not enough to go by.
     fn code(&self) -> Option<&'static str> {
         if let Some(mismatch) = self.database().and_then(DatabaseError::mismatch) {
             return Some(Mismatch::code(mismatch));
+        }
+        match self {
+            Self::Listen { error, .. } if error.kind() == ErrorKind::AddrInUse => return Some("address_in_use"),
+            Self::Listen { .. } => return Some("cant_listen"),
+            _ if self.exit_code() == 2 && !matches!(self, Self::NoAnswer(_)) => return Some("usage"),
+            _ => {}
         }
         let field = match self {
             Self::Trial(error) => error.field(),

@@ -17,7 +17,7 @@ pub(super) fn report_of(usage: &clap::Error, arguments: &[OsString], command: &c
         }
         _ => sentence(&usage.render().to_string()),
     };
-    ErrorReport { detail, remedy: Some(format!("{path} --help")), ..ErrorReport::default() }
+    ErrorReport { detail, code: Some("usage"), remedy: Some(format!("{path} --help")), ..ErrorReport::default() }
 }
 
 /// The part before the usage of what clap writes, on one line: what is missing behind its colon, and each tip behind a

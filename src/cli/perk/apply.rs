@@ -40,6 +40,34 @@ pub(super) struct Applied {
     pub waits: bool,
 }
 
+/// The outcome of applying one file: as it is in the list that several files have, and beside it, as scripts read it.
+#[derive(Serialize)]
+pub(super) struct AppliedAlone<'a> {
+    #[serde(flatten)]
+    applied: &'a Applied,
+    perks: [AppliedFile<&'a Applied>; 1],
+}
+
+/// The outcome of applying one file, `A`, in a list of several.
+#[derive(Serialize)]
+pub(super) struct AppliedFile<A> {
+    pub file: String,
+    #[serde(flatten)]
+    pub applied: A,
+}
+
+impl<'a> AppliedAlone<'a> {
+    pub(super) fn of(document: &Document, applied: &'a Applied) -> Self {
+        Self { applied, perks: [AppliedFile { file: document.path.display().to_string(), applied }] }
+    }
+}
+
+impl fmt::Display for AppliedAlone<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.applied.fmt(f)
+    }
+}
+
 /// Applies the files in one transaction, each with what was said of it; tells of each in their order.
 ///
 /// # Errors

@@ -19,8 +19,8 @@ use crate::perks::apply::Outcome;
 use crate::perks::perk::PerkStatus;
 
 const EXAMPLES: &str = "\
-Each file is compared with the latest version of its perk. With a directory, the perks on the gateway
-that have no file are listed too.
+Each file is compared with the latest version of its perk, and `refused` says why `apply` would not take
+it. With a directory, the perks on the gateway that have no file are listed too.
 
 Exit codes: 0 no difference, 1 differences, 2 the question can't be answered.
 
@@ -78,8 +78,8 @@ fn compare(args: Args, invocation: &Invocation) -> Result<Differences, CliError>
         let mut perks = Vec::new();
         for sheet in &sheets {
             let mut planned = Planned::of(gateway, &merchant, four_eyes, sheet).await?;
-            // What can't work is for `apply` to refuse; what would come of the rest is listed here too.
-            planned.lint(gateway, &merchant, sheet).await?;
+            // It differs all the same, and so do the others: `apply` would take none of them.
+            planned.refused = planned.lint(gateway, &merchant, sheet).await?;
             perks.push(planned);
         }
         let without_file = if are_all { without_file(gateway, &merchant, &sheets).await? } else { Vec::new() };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::apply::{Applied, apply};
+use super::apply::{Applied, AppliedFile, apply};
 use super::file::PerkFile;
 use super::files::{Sheet, open_all};
 use super::plan::Planned;
@@ -43,14 +43,7 @@ struct Plan {
 
 #[derive(Serialize)]
 struct AllApplied {
-    perks: Vec<AppliedFile>,
-}
-
-#[derive(Serialize)]
-struct AppliedFile {
-    file: String,
-    #[serde(flatten)]
-    applied: Applied,
+    perks: Vec<AppliedFile<Applied>>,
 }
 
 impl fmt::Display for Plan {

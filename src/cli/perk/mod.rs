@@ -33,6 +33,7 @@ use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Scheduled};
 use crate::perks::purpose::Purpose;
+use apply::AppliedAlone;
 use file::PerkFile;
 use life::Life;
 
@@ -245,7 +246,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 apply::apply(gateway, &merchant.id, vec![(&document, file)]).await
             })?;
             for applied in applied {
-                invocation.output.show(&applied)?;
+                invocation.output.show(&AppliedAlone::of(&document, &applied))?;
                 if applied.waits {
                     return Ok(Completion::Failed);
                 }

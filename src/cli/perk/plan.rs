@@ -43,6 +43,9 @@ pub(super) struct Planned {
     renamed: Vec<String>,
     /// Pointers into the perk file.
     pub warnings: Vec<FieldError>,
+    /// The reasons for which `apply` would refuse the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<FieldError>,
 }
 
 impl Planned {
@@ -100,6 +103,7 @@ impl Planned {
             changes: before.map(|before| diff(&before, rule)).unwrap_or_default(),
             renamed,
             warnings: Vec::new(),
+            refused: Vec::new(),
         })
     }
 
@@ -146,7 +150,8 @@ fn renamed(perk: &Perk, file: &PerkFile) -> Vec<(&'static str, String)> {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { perk, file, outcome, version, status, publish, waits, changes, renamed, warnings, .. } = self;
+        let Self { perk, file, outcome, version, status, publish, waits, changes, renamed, warnings, refused, .. } =
+            self;
         let (at_once, of_rule) = (self.effects.prefix(false), self.effects.prefix(true));
         let version = version.unwrap_or_default();
         let verb = match (publish, waits) {
@@ -168,6 +173,7 @@ impl fmt::Display for Planned {
         write_line!(f, " ({file})")?;
         renamed.iter().try_for_each(|sentence| write_line!(f, "  {at_once}{sentence}"))?;
         changes.iter().try_for_each(|change| write_line!(f, "  {of_rule}{}", change.sentence))?;
-        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.path, it.detail))
+        warnings.iter().try_for_each(|it| write_line!(f, "  warning: {}: {}", it.path, it.detail))?;
+        refused.iter().try_for_each(|it| write_line!(f, "  refused: {}: {}", it.path, it.detail))
     }
 }

@@ -28,21 +28,34 @@ fn with_json_a_complaint_is_one_object_on_stderr() {
         json_of(&wrong.stderr),
         json!({"errors": [{
             "detail": "the setting `log_format` from --log-format is wrong: it must be `text` or `json`, not `xml`",
+            "code": "bad_setting",
             "try": "--log-format 'text'"
         }]})
     );
     let usage = perkgate(directory.path(), &["frobnicate", "--json"]);
     assert_eq!(usage.status.code(), Some(2));
-    assert!(json_of(&usage.stderr)["errors"][0]["detail"].as_str().unwrap().contains("frobnicate"));
+    let told = json_of(&usage.stderr);
+    assert!(told["errors"][0]["detail"].as_str().unwrap().contains("frobnicate"));
+    assert_eq!(told["errors"][0]["code"], "usage");
     let usage = perkgate(directory.path(), &["perk", "history", "--json"]);
     assert_eq!(
         json_of(&usage.stderr),
         json!({"errors": [{
             "detail": "the following required arguments were not provided: <PERK>",
+            "code": "usage",
             "try": "perkgate perk history --help"
         }]})
     );
     assert_eq!(perkgate(directory.path(), &["--help"]).status.code(), Some(0));
+    // What only looking at the answer shows is the same kind of fault.
+    let unsaid = perkgate(directory.path(), &["score", "import", "-", "--source", "klout", "--json"]);
+    assert_eq!((unsaid.status.code(), &json_of(&unsaid.stderr)["errors"][0]["code"]), (Some(2), &json!("usage")));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = perkgate(directory.path(), &["serve", "--listen", &address, "--json"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let told = json_of(said.lines().last().unwrap().as_bytes());
+    assert_eq!((refused.status.code(), &told["errors"][0]["code"]), (Some(1), &json!("address_in_use")), "{said}");
 }
 
 #[test]

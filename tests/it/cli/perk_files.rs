@@ -254,6 +254,39 @@ fn a_diff_knows_perks_without_a_file_and_has_the_exit_codes_of_diff() {
 }
 
 #[test]
+fn a_diff_says_what_apply_would_refuse() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.write("perks/lounge.yaml", LOUNGE_YAML);
+    terminal.ask("perk apply -f perks --merchant cathay --publish");
+    terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("source: klout", "source: kred"));
+    let diff = || answer(&terminal.run("perk diff -f perks --merchant cathay --json"), 1)["perks"][0].clone();
+    let of_source = diff();
+    assert_eq!(of_source["refused"][0]["code"], "unknown_source", "{of_source}");
+    let told = text(&terminal.run("perk diff -f perks --merchant cathay"));
+    assert!(told.contains("  refused: ") && told.contains("kred"), "{told}");
+    terminal.refused("perk apply -f perks --merchant cathay", 1);
+
+    terminal.write("perks/lounge.yaml", &LOUNGE_YAML.replace("value: 40", "value: 50"));
+    assert_eq!(diff().get("refused"), None);
+    terminal.ask("perk retire sfo-lounge --merchant cathay --yes");
+    assert_eq!(diff()["refused"][0]["code"], "perk_retired");
+    terminal.refused("perk apply -f perks --merchant cathay", 1);
+}
+
+/// A script that reads `perks` of several files finds it for one, too.
+#[test]
+fn one_file_is_answered_as_a_list_of_one_as_well() {
+    let terminal = Terminal::new();
+    cathay(&terminal);
+    terminal.write("lounge.json", LOUNGE);
+    let applied = terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
+    assert_eq!((&applied["perk"], &applied["outcome"]), (&json!("sfo-lounge"), &json!("new")));
+    assert_eq!(each(&applied, "outcome"), [("sfo-lounge", &json!("new"))]);
+    assert_eq!(applied["perks"][0]["file"], "lounge.json");
+}
+
+#[test]
 fn another_name_or_purpose_is_a_difference_that_makes_no_version() {
     let terminal = Terminal::new();
     cathay(&terminal);

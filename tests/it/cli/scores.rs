@@ -78,7 +78,13 @@ fn an_import_of_which_nothing_is_good_fails() {
     assert_eq!((odd.status.code(), told.matches("the header must name").count()), (Some(1), 1), "{told}");
     assert!(told.starts_with("0 accepted, 0 unchanged, 0 stale, 3 rejected\n") && told.lines().count() == 2, "{told}");
     terminal.write("empty.csv", "");
-    assert_eq!(terminal.ask("score import empty.csv --source klout --merchant cathay")["rejected"], 0);
+    terminal.write("headed.csv", "subject,value,observed_at\n");
+    terminal.write("empty.ndjson", "");
+    for empty in ["empty.csv", "headed.csv", "empty.ndjson"] {
+        let import = format!("score import {empty} --source klout --merchant cathay");
+        assert_eq!(terminal.ask(&import)["rejected"], 0);
+        assert_eq!(terminal.read(&import), "there was no score in it: nothing was imported\n");
+    }
     let absent = terminal.refused("score import absent.csv --source klout --merchant cathay", 1);
     assert!(absent[0].starts_with("error: absent.csv can't be read"), "{absent:?}");
     let unknown = terminal.refused("score import empty.csv --source kred --merchant cathay", 1);

@@ -90,7 +90,7 @@ async fn a_score_that_does_not_fit_is_pointed_at() {
             (format!(r#"{{"value":{},{then}}}"#, "9".repeat(30)), "/value", "invalid_value"),
             (format!(r#"{{"value":1e1,{then}}}"#), "/value", "invalid_value"),
             (format!(r#"{{"value":1e999,{then}}}"#), "/value", "invalid_value"),
-            (format!(r#"{{"value":"47",{then}}}"#), "/value", "invalid_value"),
+            (format!(r#"{{"value":"47",{then}}}"#), "/value", "wrong_type"),
             (format!(r#"{{"value":null,{then}}}"#), "/value", "invalid_value"),
             (format!(r#"{{"value":47,"value":48,{then}}}"#), "/value", "duplicate_field"),
             (format!(r#"{{"value":47,{then},"subject":"x"}}"#), "/subject", "unknown_field"),
