@@ -65,3 +65,35 @@ impl Inner {
         let _ = gathered.answer.send(answer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+
+    use crate::redis_link::testing::RedisServer;
+    use crate::redis_link::{RedisFault, RedisLinkError};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_key_of_another_type_is_no_answer_to_those_beside_it() {
+        let Some(server) = RedisServer::start(None) else { return };
+        let link = server.link().await;
+        let names: Vec<String> = (0..60).map(|nth| format!("k{nth}")).collect();
+        for name in &names {
+            link.set(name, name.as_bytes(), Duration::from_mins(1)).await.unwrap();
+        }
+        server.command(&["DEL", "perkgate:k30"]).await;
+        server.command(&["RPUSH", "perkgate:k30", "not a string"]).await;
+        // The first goes alone, and the others together behind it.
+        let answers = join_all(names.iter().map(|name| link.get(name))).await;
+        for (name, answer) in names.iter().zip(answers) {
+            match answer {
+                Ok(value) => assert_eq!((value.as_deref(), name == "k30"), (Some(name.as_bytes()), false)),
+                Err(RedisLinkError::Fault(RedisFault::Refused { .. })) => assert_eq!(name, "k30"),
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+        assert_eq!(link.get("k31").await, Ok(Some(b"k31".to_vec())), "nor for long");
+    }
+}

@@ -51,3 +51,30 @@ fn ask_all(database: &Database, mut duty: Duty<ScoreKey, Answer>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::foundation::subject::SubjectRef;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_error_of_a_query_reaches_all_whom_it_asked_about() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("perkgate.db").display()).parse().unwrap();
+        // There are no tables in it.
+        let lookups = Lookups::new(Database::connect(&url, 1).unwrap());
+        let key = |number| ScoreKey {
+            merchant: "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap(),
+            source: "klout".parse().unwrap(),
+            subject: SubjectRef([number; 32]),
+        };
+        let keys: Vec<ScoreKey> = (0..40).map(key).collect();
+        // More than there are queries at one time: they share some.
+        for answer in join_all(keys.iter().map(|key| lookups.find(key))).await {
+            let Err(DatabaseError::Query(why)) = answer else { panic!("{answer:?}") };
+            assert!(why.contains("scores"), "{why}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use perkgate::access::{Principal, Role};
 use perkgate::audit::Request;
+use perkgate::database::Mismatch;
 use perkgate::decision::decide::Decision;
 use perkgate::eligibility::checker::Answer;
 use perkgate::foundation::entropy::Entropy;
@@ -17,9 +18,11 @@ use perkgate::foundation::json::Json;
 use perkgate::gateway::Gateway;
 use perkgate::ledger::retention::erasure::Erasure;
 
+use super::replaced::Before;
 use crate::support::databases::TestDatabase;
 use crate::support::proxy::{Commit, Proxy};
 use crate::support::services::Postgres;
+use crate::support::tally::Tally;
 use crate::support::world::{CLI, World, idempotent, question};
 
 const LOUNGE: &str = r#"{"at_least":40,"score":"klout"}"#;
@@ -206,6 +209,92 @@ async fn a_statement_whose_answer_is_lost_is_asked_about_and_one_that_is_lost_st
     assert_eq!(world.tally(&merchant).granted, asked);
     let report = perkgate::audit::verify(&direct.open(), &Request::default(), &Entropy::seeded(1), &mut |_| {});
     assert_eq!(report.unwrap().findings.listed(), []);
+}
+
+/// On PostgreSQL a statement can't take a key over; nobody may notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_has_expired_is_anybodys_again() {
+    for two in Two::all().await {
+        let merchant = two.kiosk.merchant().unwrap();
+        let ask = async |gateway: &Gateway, body: u8| {
+            let asked = idempotent(question("lounge", "twitter:ada"), "visit", body);
+            gateway.checker.check(&two.kiosk, merchant, asked).await
+        };
+        let first = ask(&two.world.gateway, 1).await.unwrap();
+        assert!(ask(&two.world.gateway, 2).await.is_err(), "it stands for another question");
+        two.world.pass(24 * 3600);
+        let before = two.world.tally(merchant).granted;
+        let second = ask(&two.world.gateway, 2).await.unwrap();
+        assert_ne!(second.check, first.check);
+        for gateway in [&*two.world.gateway, &two.replica] {
+            assert_eq!(format!("{:?}", ask(gateway, 2).await.unwrap()), format!("{second:?}"));
+        }
+        assert!(ask(&two.world.gateway, 1).await.is_err());
+        assert_eq!(two.world.tally(merchant).granted, before + 1);
+        two.verify();
+    }
+}
+
+/// Another merchant, with a key, whose log this gateway has signed, and who knows the same person.
+async fn neighbour(two: &Two) -> Principal {
+    let merchant = two.world.merchant("qantas").await;
+    let kiosk = two.world.principal(&merchant, Role::Kiosk).await;
+    two.world.perk(&merchant, "lounge", LOUNGE).await;
+    two.world.score(&merchant, "twitter:ada", "92").await;
+    for _ in 0..2 {
+        two.world.check(&kiosk, question("lounge", "twitter:ada")).await.unwrap();
+    }
+    kiosk
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_of_several_merchants_are_recorded_together_each_in_its_own_log() {
+    const CHECKS: usize = 120;
+    for two in Two::all().await {
+        let other = neighbour(&two).await;
+        let kiosks = [&two.kiosk, &other];
+        let granted = || kiosks.map(|kiosk| two.world.tally(kiosk.merchant().unwrap()).granted);
+        let before = granted();
+        let asks = (0..CHECKS).map(|nth| {
+            let (world, kiosk) = (&two.world, kiosks[nth % 2]);
+            async move {
+                let asked = idempotent(question("lounge", "twitter:ada"), &format!("visit {nth}"), 1);
+                (nth % 2, world.check(kiosk, asked).await.unwrap())
+            }
+        });
+        // All wait at once, so that they share batches.
+        let answers = futures_util::future::join_all(asks).await;
+        for which in 0..2 {
+            let receipts =
+                answers.iter().filter(|(it, _)| *it == which).map(|(_, answer)| answer.receipt.clone().unwrap());
+            let mut places: Vec<(String, u64)> = receipts.map(|receipt| (receipt.log, receipt.index)).collect();
+            places.sort();
+            let (log, first) = places[0].clone();
+            assert_eq!(log, kiosks[which].merchant().unwrap().slug.as_str());
+            let expected: Vec<_> =
+                (0..u64::try_from(CHECKS / 2).unwrap()).map(|nth| (log.clone(), first + nth)).collect();
+            assert_eq!(places, expected, "one behind the other");
+        }
+        assert_eq!(granted(), before.map(|before| before + CHECKS / 2));
+        two.verify();
+    }
+}
+
+/// The head of the check's own log is as it was left; what was signed last, in another's, is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_recorded_where_what_was_signed_last_is_missing() {
+    for two in Two::all().await {
+        let other = neighbour(&two).await;
+        let (merchant, database) = (two.kiosk.merchant().unwrap(), two.world.database.open());
+        let before = Before::look(&database, merchant.id.as_str());
+        two.ask(&two.world.gateway, "twitter:ada").await;
+        let granted = two.world.tally(other.merchant().unwrap()).granted;
+        before.bring_back(&database);
+        let refused = two.world.check(&other, question("lounge", "twitter:ada")).await.unwrap_err();
+        assert_eq!(two.world.gateway.database.mismatch().map(Mismatch::code), Some("database_replaced"), "{refused}");
+        let recorded = Tally::take(&database, other.merchant().unwrap()).granted;
+        assert_eq!(recorded, granted);
+    }
 }
 
 #[derive(diesel::QueryableByName)]

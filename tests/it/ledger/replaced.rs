@@ -170,7 +170,7 @@ async fn a_link_that_leads_elsewhere_ends_granting() {
 }
 
 /// All rows of the log as they stood, in the words that bring them back.
-struct Before {
+pub(super) struct Before {
     log: String,
     merchant: String,
     size: i64,
@@ -180,7 +180,7 @@ struct Before {
 }
 
 impl Before {
-    fn look(database: &Database, merchant: &str) -> Self {
+    pub(super) fn look(database: &Database, merchant: &str) -> Self {
         use schema::logs::dsl;
         let look = |conn: &mut AnyConnection| {
             let row = dsl::logs.filter(dsl::merchant_id.eq(merchant));
@@ -192,7 +192,7 @@ impl Before {
     }
 
     /// As a restored backup, or a standby that had not heard of the end, would have it.
-    fn bring_back(&self, database: &Database) {
+    pub(super) fn bring_back(&self, database: &Database) {
         let back = |conn: &mut AnyConnection| {
             use schema::{checkpoints, events, grants, limit_counters, logs};
             let (log, merchant) = (&self.log, &self.merchant);

@@ -89,6 +89,24 @@ async fn a_genuine_value_that_is_put_back_later_is_too_old() {
     }
 }
 
+/// It is not deleted by its name: a write that came in between has left its mark there, which must stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_place_of_a_value_that_is_not_believed_stands_the_mark_of_a_write() {
+    for lounge in Lounge::all().await {
+        lounge.world.score(&lounge.merchant, "twitter:ada", "92").await;
+        assert!(lounge.is_granted(&lounge.world.gateway, "twitter:ada").await);
+        let forged = [&[2, 1][..], &[0; 24], &[7; 32]].concat();
+        // The mark itself stands for a few seconds only.
+        super::until(async || {
+            lounge.set("twitter:ada", &forged);
+            let replica = lounge.replica().await;
+            assert!(lounge.is_granted(&replica, "twitter:ada").await);
+            lounge.get("twitter:ada").as_deref() == Some(&[2, 2])
+        })
+        .await;
+    }
+}
+
 /// What a gateway fills Redis with about the person.
 async fn read_back(lounge: &Lounge, who: &str) -> Vec<u8> {
     super::until(async || {

@@ -4,6 +4,7 @@ mod backtest;
 mod diff;
 mod four_eyes;
 mod lint;
+mod newer_rules;
 mod rules;
 mod simulate;
 mod steps;
