@@ -72,6 +72,8 @@ problem_sets! {
     ProblemsOfNames = [NotFound];
     /// A record that was made too long ago.
     ProblemsOfPruning = [Pruned];
+    /// A rule that a newer build wrote.
+    ProblemsOfRules = [RuleNewer];
     /// Problems of asking without being recorded.
     ProblemsOfDryRuns = [TooManyDryRuns];
     /// Problems with an idempotency key.
@@ -85,7 +87,7 @@ problem_sets! {
     /// An edit that doesn't say of what.
     ProblemsOfEdits = [PreconditionRequired];
     /// Obstacles to a step in a version's or a perk's life.
-    ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed, WeakTag];
+    ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed, WeakTag, RuleNewer];
     /// An action that one person can't take alone.
     ProblemsOfApproval = [SelfApproval];
     /// A score that is older than the one that stands.
@@ -95,7 +97,7 @@ problem_sets! {
     /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
     /// Problems of a person's decision.
-    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired];
+    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired, RuleNewer];
     /// Problems of a long run.
     ProblemsOfRuns = [TooManyRuns];
     /// Problems with a token.

@@ -19,7 +19,7 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfRules};
 use crate::ledger::retention::erasure::Erasure;
 use crate::web::auth::Authorized;
 use crate::web::extract::Body;
@@ -225,7 +225,7 @@ pub(crate) async fn erase_subject(
 #[utoipa::path(
     tag = "subjects",
     request_body = RecordBody,
-    responses((status = 200, description = "One page", body = RecordView), ProblemsOfBody, ProblemsOfKeys)
+    responses((status = 200, description = "One page", body = RecordView), ProblemsOfRules, ProblemsOfBody, ProblemsOfKeys)
 )]
 #[post("/subjects/record")]
 pub(crate) async fn get_record(

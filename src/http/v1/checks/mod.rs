@@ -29,6 +29,7 @@ use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
+    ProblemsOfRules,
 };
 use crate::ledger::LedgerError;
 use crate::ledger::entry::Idempotency;
@@ -161,7 +162,7 @@ pub fn shown_to(caller: &Principal, answer: Answer) -> CheckShown {
     request_body = CheckBody,
     responses(
         (status = 200, description = "The decision", body = CheckView),
-        ProblemsOfNames, ProblemsOfDryRuns, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfRules, ProblemsOfDryRuns, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/checks")]

@@ -13,7 +13,9 @@ use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::ndjson;
-use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
+use crate::http::openapi::problems::{
+    ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRules, ProblemsOfRuns,
+};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::Problem;
@@ -57,7 +59,7 @@ pub struct BacktestBody {
             (super::trials::BacktestView = "application/json"),
             (String = "application/x-ndjson")
         )),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfRules, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/backtest")]

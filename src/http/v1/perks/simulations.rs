@@ -22,7 +22,9 @@ use crate::foundation::json::{Json, LooseJson};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::ndjson;
-use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRuns};
+use crate::http::openapi::problems::{
+    ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRules, ProblemsOfRuns,
+};
 use crate::http::v1::checks::explanation::{LimitView, ReasonView, ScoreSeenView};
 use crate::http::v1::checks::{read_context, read_subject};
 use crate::scores::score::parse_instant;
@@ -141,7 +143,7 @@ pub struct TrialWarningView {
     request_body = SimulationBody,
     responses(
         (status = 200, description = "What would be decided", body = SimulationView),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfRules, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/simulate")]
@@ -185,7 +187,7 @@ pub(crate) async fn simulate_check(
             (super::trials::EveryoneView = "application/json"),
             (String = "application/x-ndjson")
         )),
-        ProblemsOfNames, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
+        ProblemsOfNames, ProblemsOfRules, ProblemsOfBody, ProblemsOfRuns, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/simulate/everyone")]

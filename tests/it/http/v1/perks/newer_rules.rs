@@ -57,6 +57,11 @@ async fn a_rule_of_a_newer_build_sends_its_own_checks_back_and_no_others() {
         assert_eq!(results[1]["problem"]["code"], "rule_newer");
         assert_eq!(kiosk.post("/v1/checks", &ask("sfo-lounge")).await.is(200)["decision"], "granted");
 
+        let admin = app.admin(&app.cathay).await;
+        let trial = json!({"subject": "twitter:ada"});
+        admin.post("/v1/perks/spa/simulate", &trial).await.problem(503, "rule_newer");
+        admin.post("/v1/perks/sfo-lounge/simulate", &trial).await.is(200);
+
         // A text that isn't the one that was stored is no build's rule.
         store(&app, NEWER, hash_of("another")).await;
         kiosk.post("/v1/checks", &ask("spa")).await.problem(500, "internal");
