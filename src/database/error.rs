@@ -142,8 +142,7 @@ impl From<Error> for DatabaseError {
     }
 }
 
-/// What PostgreSQL judges sooner is the statement itself: what it waits for before (a lock, a deadlock, a time-out) it waits
-/// for longer.
+/// The time within which PostgreSQL judges a statement itself: for a lock, a deadlock or a time-out it waits longer.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Distinguishes a wrong statement, at which the server points as soon as it has read it. It points at a table's name, too,

@@ -7,7 +7,7 @@
 //! - `file`, `read_only`, `scrub`: a SQLite database's files; `postgres`: what a PostgreSQL session must offer
 //! - `schema`, `columns`, `migrate`, `blank`: the tables, statements over many rows, and the schema brought up to date
 //! - `followed`: a snapshot in memory that follows some tables by an epoch
-//! - `error`, `statement_time`: its answers other than rows, told apart by what the caller should do
+//! - `error`, `statement_time`: its answers other than rows, by what the caller should do
 //! - `guard`, `mismatch`: the check that the database is still the one that the process began with
 //!
 //! To change the schema, add one migration under the same name to `migrations/postgres` and to

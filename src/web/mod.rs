@@ -2,7 +2,7 @@
 //!
 //! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
 //! - `address`, `cors`, `auth`, `rate_limit`, `dry_runs`: who asks, from where, and how often
-//! - `extract`, `params`, `form`, `stream`, `preconditions`: what a request brings
+//! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
 //! - `state`: what the workers share
 
@@ -21,6 +21,7 @@ pub(crate) mod preconditions;
 pub mod problem;
 pub mod rate_limit;
 pub mod request;
+mod serde_error;
 pub(crate) mod sockets;
 pub mod state;
 pub mod stream;

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::extract::SerdeError;
 use super::problem::{Kind, Problem};
+use super::serde_error::SerdeError;
 use crate::foundation::field_error::FieldError;
 
 /// A query string of type `T`, whose fields read from text. Unknown and doubled parameters are refused.

@@ -33,7 +33,7 @@ pub(crate) fn find(
         return Ok(None);
     };
     let check = check_of(&held)?;
-    // As the ledger has it: to whoever asks, nobody has asked under this key.
+    // As the ledger has it: nobody has asked under this key.
     if replay::is_of_erased(conn, merchant, &check)? {
         return Ok(None);
     }

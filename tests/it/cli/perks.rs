@@ -23,7 +23,7 @@ fn applying_makes_a_version_only_when_something_changed() {
     let drafted = apply("");
     assert_eq!(
         members(&drafted),
-        ["at_once", "name", "outcome", "perk", "rule_hash", "rule_waits_for", "status", "version", "warnings"]
+        ["at_once", "name", "outcome", "perk", "perks", "rule_hash", "rule_waits_for", "status", "version", "warnings"]
     );
     assert_eq!(standing(&drafted), (1, "draft", true));
     assert!(drafted["rule_hash"].as_str().unwrap().starts_with("sha256:"));
