@@ -394,13 +394,13 @@ mod tests {
         };
         // One server after the other hangs, minute for minute.
         for _ in 0..20 {
-            let mut begun = 0;
+            let mut tried = 0;
             while abandoned.may_start(now) {
-                begun += 1;
+                tried += 1;
                 begin(&mut abandoned, now);
             }
             let many = abandoned.0.len() > MANY_ABANDONED;
-            assert_eq!(begun, if many { 1 } else { MOST_ABANDONED_RECENTLY });
+            assert_eq!(tried, if many { 1 } else { MOST_ABANDONED_RECENTLY });
             now += RECENTLY;
         }
         begin(&mut abandoned, now);

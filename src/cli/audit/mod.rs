@@ -117,18 +117,16 @@ impl Display for Verdict {
             events,
             pruned,
             unaccounted,
-            unheld,
             checkpoints,
             anchors,
-            anchors_elsewhere,
             grants,
             redemptions,
             counters,
             rules,
             keys,
             referrals,
-            erased,
             exports,
+            ..
         } = self.checked;
         write_line!(
             f,
@@ -156,31 +154,7 @@ impl Display for Verdict {
                 counted(keys, "key")
             )?;
         }
-        if anchors_elsewhere > 0 {
-            let elsewhere = counted_as(anchors_elsewhere, "anchor is", "anchors are");
-            write_line!(
-                f,
-                "{elsewhere} of logs that aren't here, and proved nothing: give the exports of those logs too"
-            )?;
-        }
-        if erased > 0 {
-            let erased = counted_as(erased, "person was", "people were");
-            write_line!(f, "{erased} erased: their events stand, and are nobody's")?;
-        }
-        if unheld > 0 {
-            write_line!(
-                f,
-                "{} of events that are pruned: what they say of who did it, and when, was held to nothing",
-                counted_as(unheld, "row is", "rows are")
-            )?;
-        }
-        if unaccounted > 0 {
-            write_line!(
-                f,
-                "{unaccounted} or more of the bodies that are missing were pruned later than what is here, or taken out: \
-                 only the log to its end tells which"
-            )?;
-        }
+        write_notes(f, &self.checked)?;
         if self.ok && unaccounted > 0 {
             write_line!(f, "what is here is well")?;
         } else if self.ok {
@@ -217,6 +191,34 @@ impl Display for Verdict {
         }
         Ok(())
     }
+}
+
+/// Notes on what was left out of the comparison, and why.
+fn write_notes(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
+    let Checked { anchors_elsewhere, erased, unheld, unaccounted, .. } = *checked;
+    if anchors_elsewhere > 0 {
+        let elsewhere = counted_as(anchors_elsewhere, "anchor is", "anchors are");
+        write_line!(f, "{elsewhere} of logs that aren't here, and proved nothing: give the exports of those logs too")?;
+    }
+    if erased > 0 {
+        let erased = counted_as(erased, "person was", "people were");
+        write_line!(f, "{erased} erased: their events stand, and are nobody's")?;
+    }
+    if unheld > 0 {
+        write_line!(
+            f,
+            "{} of events that are pruned: what they say of who did it, and when, was held to nothing",
+            counted_as(unheld, "row is", "rows are")
+        )?;
+    }
+    if unaccounted > 0 {
+        write_line!(
+            f,
+            "{unaccounted} or more of the bodies that are missing were pruned later than what is here, or taken out: \
+             only the log to its end tells which"
+        )?;
+    }
+    Ok(())
 }
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {

@@ -93,7 +93,7 @@ pub(crate) fn record(
     let mut outcomes = Vec::with_capacity(asked.len());
     for (at, check) in asked.iter().enumerate() {
         outcomes.push(match replayed.remove(&at) {
-            Some(earlier) => replay_of(tx, check, earlier)?,
+            Some(earlier) => replay_of(tx, check, &earlier)?,
             None => recorded.next().ok_or(DatabaseError::NotFound)?,
         });
     }
@@ -303,13 +303,13 @@ fn idempotency_row(check: &CheckEntry) -> Option<IdempotencyRow> {
 fn replay_of(
     tx: &mut Transaction<'_>,
     check: &CheckEntry,
-    earlier: IdempotencyRow,
+    earlier: &IdempotencyRow,
 ) -> Result<CheckOutcome, DatabaseError> {
     let asked = check.idempotency.as_ref().map(|i| i.request_hash.as_slice());
     if asked != Some(earlier.request_hash.as_slice()) {
         return Ok(CheckOutcome::KeyReused);
     }
-    let id = answered::check_of(&earlier)?;
+    let id = answered::check_of(earlier)?;
     let record =
         replay::find_check(tx.conn, &tx.context.keyring, &check.merchant, &id)?.ok_or(DatabaseError::NotFound)?;
     Ok(CheckOutcome::Recorded(Box::new(record.get().clone())))

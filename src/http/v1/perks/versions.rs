@@ -209,7 +209,7 @@ pub(crate) async fn create_version(
         let location = format!("/v1/perks/{}/versions/{}", made.perk.slug, made.version.version);
         Created::new(Some(location), &MadeView::from(made))
     };
-    once(&gateway, &caller, format!("perks/{}/versions", *perk), key, request, work).await
+    Box::pin(once(&gateway, &caller, format!("perks/{}/versions", *perk), key, request, work)).await
 }
 
 /// List versions
