@@ -18,13 +18,17 @@ fn hash_of(text: &str) -> String {
     format!("sha256:{}", hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()))
 }
 
-/// Puts a rule in the place of the spa's, as another build would; the catalog follows.
+/// Makes a rule the spa's next version, as another build would; the catalog follows.
 async fn store(app: &TestApp, rule: &'static str, hash: String) {
     let put = move |conn: &mut AnyConnection| {
-        let spa: String = perks::table.filter(perks::slug.eq("spa")).select(perks::id).first(conn)?;
-        let versions = rule_versions::table.filter(rule_versions::perk_id.eq(spa));
-        let set = (rule_versions::rule.eq(rule), rule_versions::rule_hash.eq(hash));
+        let found = perks::table.filter(perks::slug.eq("spa")).select((perks::id, perks::published_version));
+        let (spa, before): (String, Option<i32>) = found.first(conn)?;
+        let next = before.unwrap() + 1;
+        let versions = rule_versions::table.filter(rule_versions::perk_id.eq(&spa));
+        let set = (rule_versions::rule.eq(rule), rule_versions::rule_hash.eq(hash), rule_versions::version.eq(next));
         assert_eq!(diesel::update(versions).set(set).execute(conn)?, 1);
+        let published = (perks::published_version.eq(next), perks::latest_version.eq(next));
+        diesel::update(perks::table.find(&spa)).set(published).execute(conn)?;
         bump_epoch(conn, "catalog")
     };
     app.world.gateway.database.write(put).await.map_err(|error: DatabaseError| error).unwrap();
