@@ -32,7 +32,8 @@ pub struct Decided {
     pub limits: Vec<LimitTouched>,
     /// The score that was known; none without a rule about one, or once the person has been erased.
     pub score: Option<ScoreSeen>,
-    /// The instant from which the same facts are granted, if waiting is all it takes.
+    /// The least instant within [`HORIZON`](super::forecast::HORIZON) at which the same facts are granted, if waiting is
+    /// all it takes.
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
     pub max_wait: Option<Period>,

@@ -38,8 +38,8 @@ pub(crate) struct Mistyped {
 pub(crate) struct Causes {
     /// Attributes; those whose value is of the wrong type say so.
     pub attributes: BTreeMap<Attribute, Option<Mistyped>>,
-    /// Time windows that now is not in, each by the attribute that it lies around.
-    pub windows: BTreeSet<(Attribute, Missed)>,
+    /// Time windows that now is not in, with the attributes that they lie around.
+    pub windows: BTreeSet<(Missed, Attribute)>,
 }
 
 /// Facts at an instant, possibly with another score in place of the true one, or with none.
@@ -157,7 +157,7 @@ impl<'a> World<'a> {
     /// when both are there, to the one whose type the test isn't made for.
     fn add_leaf_causes(self, leaf: &Leaf, truth: Truth, causes: &mut Causes) {
         if let Some(missed) = self.missed(leaf) {
-            causes.windows.insert((leaf.attribute.clone(), missed));
+            causes.windows.insert((missed, leaf.attribute.clone()));
             return;
         }
         let compared = || std::iter::once(&leaf.attribute).chain(leaf.test.other());

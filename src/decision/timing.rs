@@ -11,7 +11,7 @@ use crate::rules::condition::Condition;
 use crate::rules::leaf::{Leaf, Test};
 use crate::rules::time_window::TimeWindow;
 
-/// Why now is not in a time window: before it or after it, in this order.
+/// Why now is not in a time window: before it, or after it and for good. The earliest to open comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Missed {
     Early { opens: Timestamp },
@@ -34,7 +34,8 @@ impl World<'_> {
     pub(super) fn missed(self, leaf: &Leaf) -> Option<Missed> {
         let Test::Within(window) = &leaf.test else { return None };
         match self.edges(&leaf.attribute, window)? {
-            (_, closes) if closes < self.now => Some(Missed::Late),
+            // One that would close before it opens never does.
+            (opens, closes) if closes < self.now || closes < opens => Some(Missed::Late),
             (opens, _) if self.now < opens => Some(Missed::Early { opens }),
             _ => None,
         }

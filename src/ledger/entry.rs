@@ -148,6 +148,8 @@ pub struct CheckEntry {
     /// By the rule; the limits are still to be asked.
     pub decided: Decided,
     pub claims: Vec<LimitClaim>,
+    /// True if when waiting is enough depends on the facts, and is personal as they are.
+    pub seals_hint: bool,
     /// The question as it was decided, where the rule has limits: none where nobody asks when waiting is enough.
     pub outlook: Option<Box<Outlook>>,
     /// The grant that would be made; none unless the rule grants, or where nothing is recorded.
@@ -175,6 +177,7 @@ impl CheckEntry {
             engine: by.rule.engine(),
             decided,
             claims,
+            seals_hint: by.rule.turns_by_facts(),
             outlook: None,
             grant: None,
             resolves: None,

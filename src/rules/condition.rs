@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::attribute::Attribute;
-use super::leaf::Leaf;
+use super::leaf::{Leaf, Test};
 use crate::foundation::document::{FieldErrors, Node, object};
 use crate::foundation::json::Json;
 
@@ -36,6 +36,18 @@ impl Condition {
         self.each_leaf(&mut |leaf| {
             into.insert(leaf.attribute.clone());
             into.extend(leaf.test.other().cloned());
+        });
+    }
+
+    /// Adds the names of the context attributes around whose instants time windows are open.
+    pub(super) fn instants(&self, into: &mut BTreeSet<String>) {
+        self.each_leaf(&mut |leaf| {
+            let looked_at = matches!(leaf.test, Test::Within(_)).then(|| [Some(&leaf.attribute), leaf.test.other()]);
+            for attribute in looked_at.into_iter().flatten().flatten() {
+                if let Attribute::Context(name) = attribute {
+                    into.insert(name.clone());
+                }
+            }
         });
     }
 

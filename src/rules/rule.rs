@@ -9,11 +9,10 @@ use super::attribute::{Attribute, PARTY};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::engine::{FLOOR, PLAIN};
-use super::leaf::Test;
 use super::limit::{Cost, Limit, LimitClaim, Place};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
-use super::terms::{Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
+use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
 use super::tier::Tier;
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::field_error::FieldError;
@@ -35,6 +34,8 @@ pub struct Rule {
     rollout: Rollout,
     otherwise: Otherwise,
     looks_at_score: bool,
+    /// A condition looks at the age of the score, or does without a score that is too old.
+    turns_by_age: bool,
     /// The names of those in `context` that must be instants.
     instants: BTreeSet<String>,
     /// The pointer to the name of the score's source in the document that was read.
@@ -158,7 +159,10 @@ impl Rule {
     fn compile(mut parts: Parts) -> Self {
         parts.tiers.sort_by_key(|tier| std::cmp::Reverse(tier.rank));
         let attributes = looks_at(parts.when.as_ref(), &parts.tiers);
-        let instants = instants_of(parts.when.as_ref(), &parts.tiers);
+        let mut instants = BTreeSet::new();
+        conditions(parts.when.as_ref(), &parts.tiers).for_each(|condition| condition.instants(&mut instants));
+        let turns_by_age = attributes.contains(&Attribute::ScoreAge)
+            || parts.score.as_ref().is_some_and(|policy| policy.on_stale == Fallback::Ignore);
         let looks_at_score = attributes.iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge));
         let mut context: BTreeSet<String> = attributes
             .into_iter()
@@ -186,6 +190,7 @@ impl Rule {
             rollout,
             otherwise,
             looks_at_score,
+            turns_by_age,
             instants,
             source_pointer: "/score/source",
             context,
@@ -306,6 +311,12 @@ impl Rule {
         &self.context
     }
 
+    /// Tells whether facts say when its conditions turn: an instant of the visit, or the age of the score.
+    #[must_use]
+    pub fn turns_by_facts(&self) -> bool {
+        !self.instants.is_empty() || self.turns_by_age
+    }
+
     /// The names of the context attributes that must be instants, where they are there.
     #[must_use]
     pub fn instants(&self) -> &BTreeSet<String> {
@@ -326,26 +337,12 @@ pub(super) fn hash_of(canonical: &str) -> String {
 
 fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Attribute> {
     let mut attributes = BTreeSet::new();
-    for condition in when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref())) {
-        condition.attributes(&mut attributes);
-    }
+    conditions(when, tiers).for_each(|condition| condition.attributes(&mut attributes));
     attributes
 }
 
-/// The names of the context attributes around whose instants a time window is open.
-fn instants_of(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for condition in when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref())) {
-        condition.each_leaf(&mut |leaf| {
-            let looked_at = matches!(leaf.test, Test::Within(_)).then(|| [Some(&leaf.attribute), leaf.test.other()]);
-            for attribute in looked_at.into_iter().flatten().flatten() {
-                if let Attribute::Context(name) = attribute {
-                    names.insert(name.clone());
-                }
-            }
-        });
-    }
-    names
+fn conditions<'a>(when: Option<&'a Condition>, tiers: &'a [Tier]) -> impl Iterator<Item = &'a Condition> {
+    when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref()))
 }
 
 /// The parts of a rule, before it is compiled.

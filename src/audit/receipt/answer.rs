@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::foundation::subject::hex;
 use crate::keyring::protected_header;
 use crate::ledger::write::check::KIND;
+use crate::rules::engine::FLOOR;
 
 /// The result of the comparison.
 #[derive(Debug, Default)]
@@ -44,8 +45,14 @@ pub(super) fn compare(answer: &Map<String, Value>, body: &Value) -> Compared {
     }
     let own = |name: &str| answer.get(name).unwrap_or(&Value::Null);
     out.judge("/check", own("check"), at(body, "about"));
-    for name in ["decision", "perk", "rule_version", "tier", "max_wait", "resolves", "next_eligible_at"] {
+    for name in ["decision", "perk", "rule_version", "tier", "max_wait", "resolves"] {
         out.judge(&format!("/{name}"), own(name), at(facts, name));
+    }
+    // Where it says something of the person it is sealed: then nothing in the clear proves it.
+    let (hint, said) = (own("next_eligible_at"), at(facts, "next_eligible_at"));
+    let may_be_sealed = at(facts, "engine").as_u64() >= Some(u64::from(FLOOR)) || !hint.is_null();
+    if !(said.is_null() && may_be_sealed) {
+        out.judge("/next_eligible_at", hint, said);
     }
     // Those of a check that was looked at again.
     for name in ["location", "kiosk"].into_iter().filter(|name| answer.contains_key(*name)) {

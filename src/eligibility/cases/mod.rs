@@ -67,7 +67,7 @@ pub struct Expected {
 pub enum Waiting {
     /// Nothing is expected of it.
     Anything,
-    /// Waiting must not be enough.
+    /// Waiting must not be enough, within two weeks.
     InVain,
     Until(Timestamp),
 }

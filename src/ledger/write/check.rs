@@ -48,6 +48,9 @@ pub(crate) struct Personal {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     pub context: Json,
+    /// When waiting is enough, where the facts say so: a departure or an observation could be read from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_eligible_at: Option<Timestamp>,
 }
 
 /// Joins what the rule decided with what the limits said, if they were asked, and when waiting is enough for one that
@@ -90,6 +93,7 @@ pub(crate) fn leaf(
         score: settled.decided.score.clone(),
         network: check.handle.network().map(str::to_owned),
         context: check.context.clone(),
+        next_eligible_at: settled.decided.next_eligible_at.filter(|_| check.seals_hint),
     };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("check", e))?;
     let sealed = subject.secret.seal(&check.event, &plain, &context.entropy);
@@ -147,7 +151,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         limits: decided.limits.iter().map(Into::into).collect(),
         location: Nullable::text(check.location.as_deref()),
         max_wait: decided.max_wait,
-        next_eligible_at: decided.next_eligible_at.into(),
+        next_eligible_at: decided.next_eligible_at.filter(|_| !check.seals_hint).into(),
         party: Some(check.party),
         perk: check.perk_slug.as_str().into(),
         perk_id: check.perk.as_str().into(),
@@ -233,7 +237,7 @@ pub(crate) fn decided_of(facts: &CheckDecided<'_>, personal: Option<&Personal>) 
         reasons: personal.map_or_else(|| facts.bare_reasons(), |personal| personal.reasons.clone()),
         limits: facts.limits_touched(),
         score: personal.and_then(|personal| personal.score.clone()),
-        next_eligible_at: facts.next_eligible_at.0,
+        next_eligible_at: facts.next_eligible_at.0.or_else(|| personal?.next_eligible_at),
         max_wait: facts.max_wait,
     }
 }

@@ -268,15 +268,15 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
     }
 }
 
-/// What a condition that does not hold is refused for first: something else than the time, else the time windows by
-/// the names of their attributes, the earliest to open first and those that are over last.
+/// What a condition that does not hold is refused for first: something else than the time, else the time window that
+/// opens first, and what is over or never opens last.
 fn unmet_code(when: &Json, world: &World, now: Timestamp) -> &'static str {
     let mut found = Vec::new();
     unmet(when, world, now, &mut found);
     found.into_iter().min().map_or("condition_not_met", |(_, _, code)| code)
 }
 
-fn unmet(when: &Json, world: &World, now: Timestamp, into: &mut Vec<(String, Timestamp, &'static str)>) {
+fn unmet(when: &Json, world: &World, now: Timestamp, into: &mut Vec<(Timestamp, String, &'static str)>) {
     if *when == Json::Null {
         return;
     }
@@ -293,9 +293,9 @@ fn unmet(when: &Json, world: &World, now: Timestamp, into: &mut Vec<(String, Tim
     let missed = window(when, world).filter(|_| text(get(when, "op")) == Some("within") && truth == Some(false));
     let attr = text(get(when, "attr")).unwrap().to_owned();
     into.push(match missed {
-        None => (String::new(), Timestamp::MIN, "condition_not_met"),
-        Some((_, closes)) if closes < now => (attr, Timestamp::MAX, "too_late"),
-        Some((opens, _)) => (attr, opens, "too_early"),
+        None => (Timestamp::MIN, String::new(), "condition_not_met"),
+        Some((opens, closes)) if closes < now || closes < opens => (Timestamp::MAX, attr, "too_late"),
+        Some((opens, _)) => (opens, attr, "too_early"),
     });
 }
 

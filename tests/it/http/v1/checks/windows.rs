@@ -1,6 +1,8 @@
 //! Time windows around a flight: too early, in time, too late; and what is no instant is refused at its spot.
 
+use diesel::{QueryDsl as _, RunQueryDsl as _};
 use jiff::Timestamp;
+use perkgate::database::{DatabaseError, schema};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -20,7 +22,7 @@ async fn a_flight_window_opens_and_closes_with_its_reasons() {
         // It was to leave at two, and leaves at four.
         let delayed =
             json!({"departure": "2012-05-09T16:00:00-07:00", "scheduled_departure": "2012-05-09T14:00:00-07:00"});
-        let opens = "2012-05-09T18:00:00Z";
+        let (opens, mut checks) = ("2012-05-09T18:00:00Z", Vec::new());
         let early = json!([{"code": "too_early", "tier": "lounge", "attribute": "context.departure",
                             "next_eligible_at": opens, "message": "It is too early for The lounge."}]);
         let late = json!([{"code": "too_late", "tier": "lounge", "attribute": "context.departure",
@@ -36,6 +38,7 @@ async fn a_flight_window_opens_and_closes_with_its_reasons() {
             let answered = answer.is(200);
             assert_eq!((&answered["decision"], &answered["reasons"]), (&json!(decision), &reasons), "{now}");
             assert_eq!(answered["next_eligible_at"], next, "{now}");
+            checks.push(answer.text_of("check"));
             let shown = kiosk.get(&format!("/v1/checks/{}", answer.text_of("check"))).await;
             assert_eq!((&shown.is(200)["reasons"], &shown.is(200)["next_eligible_at"]), (&reasons, &next));
             let trial = json!({"subject": "twitter:ada", "context": delayed});
@@ -48,6 +51,14 @@ async fn a_flight_window_opens_and_closes_with_its_reasons() {
                 (&json!("context.scheduled_departure"), &json!("2012-05-09T16:00:00-07:00"))
             );
         }
+        // When it opens says when the person flies: it is sealed, and lost with them.
+        let read = app.world.gateway.database.read(|conn| {
+            let bodies: Vec<Option<String>> = schema::events::table.select(schema::events::body).load(conn)?;
+            Ok::<_, DatabaseError>(bodies.into_iter().flatten().collect::<Vec<_>>())
+        });
+        let bodies = read.await.unwrap();
+        let early: Vec<_> = bodies.iter().filter(|body| body.contains("too_early")).collect();
+        assert!(early.len() == 1 && !early[0].contains(opens), "{early:?}");
         app.world.pass(1);
         let report = app.auditor(&app.cathay).await.get("/v1/reports/grants?from=2012-05-08T00:00:00Z").await;
         let totals = &report.is(200)["totals"];
@@ -55,6 +66,9 @@ async fn a_flight_window_opens_and_closes_with_its_reasons() {
         let backtest = json!({"version": 1, "from": "2012-05-08T00:00:00Z"});
         let again = admin.post("/v1/perks/sfo-lounge/backtest", &backtest).await.is(200);
         assert_eq!((&again["reproduction"]["checks"], &again["reproduction"]["mismatches"]), (&json!(4), &json!(0)));
+        admin.post("/v1/subjects/erase", &json!({"subject": "twitter:ada"})).await.is(200);
+        let left = kiosk.get(&format!("/v1/checks/{}", checks[0])).await.is(200);
+        assert_eq!((&left["reasons"][0]["code"], &left["next_eligible_at"]), (&json!("too_early"), &Value::Null));
     }
 }
 
