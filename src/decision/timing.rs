@@ -46,7 +46,7 @@ impl World<'_> {
         let Some(condition) = condition else { return };
         let observed = self.score().and(self.facts.score).map(|score| score.observed_at.as_microsecond());
         let mut turns = |micros: i64| into.extend(Timestamp::from_microsecond(micros).ok());
-        let aged = |age: i64| observed.map(|observed| observed.saturating_add(age));
+        let at_age = |age: i64| observed.map(|observed| observed.saturating_add(age));
         condition.each_leaf(&mut |leaf| {
             let ages = match (&leaf.attribute, &leaf.test) {
                 (attribute, Test::Within(window)) => {
@@ -66,7 +66,7 @@ impl World<'_> {
                 }
                 _ => return,
             };
-            for at in ages.into_iter().flatten().filter_map(aged) {
+            for at in ages.into_iter().flatten().filter_map(at_age) {
                 turns(at);
                 turns(at.saturating_add(1));
             }

@@ -60,6 +60,6 @@ fn is_open_within(rule: &Rule, (from, until): Stretch) -> bool {
     from < until && rule.schedule().first_open(rule.time_zone(), from).is_some_and(|open| open < until)
 }
 
-fn are_within(these: &[Stretch], those: &[Stretch]) -> bool {
-    these.iter().all(|this| those.iter().any(|that| that.0 <= this.0 && this.1 <= that.1))
+fn are_within(these: &[Stretch], others: &[Stretch]) -> bool {
+    these.iter().all(|this| others.iter().any(|that| that.0 <= this.0 && this.1 <= that.1))
 }

@@ -357,7 +357,7 @@ mod tests {
             (once("a", "2026-10-03", "2026-10-05"), r#","valid":{"until":"2026-10-03T00:00"}"#),
             (yearly("a", "12-24", "12-24"), r#","valid":{"until":"2026-10-03T00:00"}"#),
         ] {
-            assert_eq!(found(&with(&[blackout.clone()], more)), [never(0)], "{blackout} {more}");
+            assert_eq!(found(&with(std::slice::from_ref(&blackout), more)), [never(0)], "{blackout} {more}");
         }
         // A date of each year falls on a Monday sooner or later.
         let mondays = r#","schedule":{"open":[{"days":["mon"],"from":"08:00","to":"09:00"}]}"#;
