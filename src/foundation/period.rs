@@ -57,7 +57,11 @@ impl Period {
 
 /// Reads a length of time of at most `longest`, which may be none: in whole seconds.
 pub fn read_length(node: &Node<'_>, longest: Period, errors: &mut FieldErrors) -> Option<i64> {
-    match parse(node.text(errors)?) {
+    let written = node.text(errors)?;
+    if written.starts_with(['-', '+']) {
+        return node.refuse(errors, "bad_form", "write the length without a sign, such as PT3H");
+    }
+    match parse(written) {
         Ok(seconds) if (0..=longest.0).contains(&seconds) => Some(seconds),
         Ok(_) => node.refuse(errors, "out_of_range", format!("use a duration from PT0S to {longest}")),
         Err(fault) => node.refuse(errors, "bad_form", fault.to_string()),

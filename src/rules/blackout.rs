@@ -1,5 +1,7 @@
 //! Blackouts: times at which a rule admits nobody, whatever its hours: once, or on the same dates of every year.
 
+use std::cell::LazyCell;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -36,12 +38,26 @@ pub struct DayOfYear {
 
 /// A leap year, in which every day of a year occurs.
 const LEAP_YEAR: i16 = 2000;
+const DAYS_OF_LEAP_YEAR: i16 = 366;
+/// Days around yearly dates on which they are looked at closely: a date may begin or end with a change of the clocks,
+/// and 29 February may be the day before.
+const MARGIN_DAYS: i16 = 2;
 
 impl Blackout {
     /// The stretch of it that `at` lies in, up to and without its end.
     #[must_use]
     pub fn around(&self, zone: &TimeZone, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        self.next(zone, at).filter(|(from, _)| *from <= at)
+        self.around_on(zone, at, || zone.to_datetime(at).date())
+    }
+
+    /// [`Blackout::around`], with the date that `at` is on.
+    fn around_on(&self, zone: &TimeZone, at: Timestamp, date: impl FnOnce() -> Date) -> Option<(Timestamp, Timestamp)> {
+        match self.times {
+            BlackoutTimes::Yearly { from, to } if !is_near(from, to, date()) => None,
+            BlackoutTimes::Yearly { .. } | BlackoutTimes::Once { .. } => {
+                self.next(zone, at).filter(|(from, _)| *from <= at)
+            }
+        }
     }
 
     /// The first stretch of it that ends after `at`.
@@ -125,7 +141,8 @@ fn read_once(fields: &Fields<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> 
     let until = fields.required("until", errors);
     let read = until.as_ref().and_then(|until| read_wall_time(until, zone, errors));
     let (from, written, until) = (from?, until?, read?);
-    if until.1 <= from.1 {
+    // By what is written: zones change their clocks, and a stored rule must remain readable when one does.
+    if until.0 <= from.0 {
         return written.refuse(errors, "until_not_after_from", "`until` must be later than `from`");
     }
     Some(BlackoutTimes::Once { from, until })
@@ -138,7 +155,20 @@ fn read_yearly(node: &Node<'_>, errors: &mut FieldErrors) -> Option<BlackoutTime
     Some(BlackoutTimes::Yearly { from: from?, to: to? })
 }
 
+/// Tells whether a date may be one of the yearly dates from `from` to `to`: none that is, is left out. Most dates are
+/// far from most blackouts, and to know that takes no look at the zone's clocks.
+fn is_near(from: DayOfYear, to: DayOfYear, date: Date) -> bool {
+    let since = |day: i16| (day - from.of_leap_year() + MARGIN_DAYS).rem_euclid(DAYS_OF_LEAP_YEAR);
+    let length = (to.of_leap_year() - from.of_leap_year()).rem_euclid(DAYS_OF_LEAP_YEAR);
+    since(DayOfYear { month: date.month(), day: date.day() }.of_leap_year()) <= length + 2 * MARGIN_DAYS
+}
+
 impl DayOfYear {
+    /// Its number among the days of a leap year, from 1.
+    fn of_leap_year(self) -> i16 {
+        Date::new(LEAP_YEAR, self.month, self.day).map_or(1, Date::day_of_year)
+    }
+
     /// The date in a year.
     fn of(self, year: i16) -> Option<Date> {
         let date = Date::new(year, self.month, self.day);
@@ -171,7 +201,8 @@ pub(crate) fn in_force<'a>(
     zone: &TimeZone,
     at: Timestamp,
 ) -> Option<(&'a Blackout, Timestamp)> {
-    let held = blackouts.iter().filter_map(|blackout| Some((blackout, blackout.around(zone, at)?.1)));
+    let date = LazyCell::new(|| zone.to_datetime(at).date());
+    let held = blackouts.iter().filter_map(|blackout| Some((blackout, blackout.around_on(zone, at, || *date)?.1)));
     held.reduce(|one, other| if other.1 > one.1 { other } else { one })
 }
 
@@ -255,6 +286,32 @@ mod tests {
         // The whole year round, but for the one day that is there in leap years only.
         let most = one(r#""yearly":{"from":"03-01","to":"02-28"}"#, &utc);
         expect(&most, &utc, &[("2028-02-29T12:00:00Z", None), ("2027-02-28T12:00:00Z", Some("2027-03-01T00:00:00Z"))]);
+    }
+
+    #[test]
+    fn a_date_is_passed_over_only_where_the_blackout_does_not_hold() {
+        let days = ["01-01", "02-28", "02-29", "03-01", "03-02", "06-30", "12-30", "12-31"];
+        for zone in ["UTC", "America/Havana", "Asia/Beirut", "Pacific/Apia"] {
+            let zone = TimeZone::get(zone).unwrap();
+            for (from, to) in days.into_iter().flat_map(|from| days.map(|to| (from, to))) {
+                let blackout = one(&format!(r#""yearly":{{"from":"{from}","to":"{to}"}}"#), &zone);
+                // Every seven hours of a leap year and of the year before and after it.
+                let mut instant = at("2027-01-01T00:30:00Z");
+                while instant < at("2030-01-02T00:00:00Z") {
+                    let whole = blackout.next(&zone, instant).filter(|(from, _)| *from <= instant);
+                    assert_eq!(blackout.around(&zone, instant), whole, "{from} to {to} at {instant}");
+                    instant += jiff::SignedDuration::from_hours(7);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_night_without_its_wall_time_leaves_a_stored_blackout_readable() {
+        // The clocks of New York go from two to three on this night.
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let skipped = one(r#""from":"2026-03-08T02:30","until":"2026-03-08T03:15""#, &zone);
+        expect(&skipped, &zone, &[("2026-03-08T07:10:00Z", None), ("2026-03-08T07:20:00Z", None)]);
     }
 
     #[test]

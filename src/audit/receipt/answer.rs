@@ -25,7 +25,7 @@ pub(super) struct Compared {
 /// Members that every answer has: without one it is no longer what was answered.
 const ALWAYS: [&str; 7] = ["check", "decision", "perk", "rule_version", "reasons", "limits", "next_eligible_at"];
 /// Those of a reason that the event says in the clear.
-const OF_REASONS: [&str; 5] = ["code", "tier", "limit", "at_most", "attribute"];
+const OF_REASONS: [&str; 6] = ["code", "tier", "limit", "at_most", "attribute", "blackout"];
 
 /// A member; null where there is none.
 pub(super) fn at<'a>(value: &'a Value, name: &str) -> &'a Value {

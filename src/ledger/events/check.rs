@@ -42,6 +42,7 @@ facts! {
     pub struct ReasonGiven<'a> {
         at_most: Option<u64>,
         attribute: Option<Text<'a>>,
+        blackout: Option<Text<'a>>,
         /// A newer build may have written one that this one doesn't know.
         code: Text<'a>,
         limit: Option<Text<'a>>,
@@ -103,6 +104,7 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
         Self {
             at_most: reason.at_most,
             attribute: text(&reason.attribute),
+            blackout: text(&reason.blackout),
             code: reason.code.as_str().into(),
             limit: text(&reason.limit),
             tier: text(&reason.tier),
@@ -117,6 +119,7 @@ impl ReasonGiven<'_> {
         Some(Reason {
             at_most: self.at_most,
             attribute: text(&self.attribute),
+            blackout: text(&self.blackout),
             limit: text(&self.limit),
             tier: text(&self.tier),
             ..Reason::new(ReasonCode::parse(&self.code)?)
