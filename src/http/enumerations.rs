@@ -151,6 +151,6 @@ mod tests {
         assert_eq!(listed::<Otherwise>(), ["deny", "refer"]);
         assert_eq!(listed::<Weekday>().len(), 7);
         assert_eq!(listed::<LimitScope>().len(), 6);
-        assert_eq!(listed::<CalendarUnit>(), ["hour", "day", "week", "month"]);
+        assert_eq!(listed::<CalendarUnit>(), ["hour", "day", "week", "month", "quarter", "year"]);
     }
 }

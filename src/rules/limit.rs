@@ -157,6 +157,11 @@ impl Limit {
         }
     }
 
+    /// The reading that it needs.
+    pub(crate) fn engine(&self) -> u32 {
+        self.window.engine()
+    }
+
     /// Tells whether all perks of the merchant that have a limit of this id share its counters.
     #[must_use]
     pub fn is_across_perks(&self) -> bool {

@@ -363,7 +363,9 @@ struct Parts {
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
     fn engine(&self, instants: &BTreeSet<String>) -> u32 {
-        if self.blackouts.is_empty() && instants.is_empty() { PLAIN } else { FLOOR }
+        let own = if self.blackouts.is_empty() && instants.is_empty() { PLAIN } else { FLOOR };
+        let limits = self.limits.iter().map(Limit::engine);
+        limits.chain([own]).max().unwrap_or(PLAIN)
     }
 
     fn to_json(&self) -> Json {
@@ -674,7 +676,7 @@ mod tests {
                 "out_of_range",
             ),
             (
-                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""calendar":"year""#),
+                limit(r#""cost":1"#).replace(r#""calendar":"day""#, r#""calendar":"decade""#),
                 "/limits/0/window/calendar",
                 "bad_form",
             ),

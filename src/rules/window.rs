@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+use super::engine::{FLOOR, PLAIN};
 use crate::foundation::document::{FieldErrors, Node, object, text};
 use crate::foundation::json::Json;
 use crate::foundation::period::Period;
@@ -56,6 +57,8 @@ pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
         "day" => 26,
         "week" => 8 * 24,
         "month" => 32 * 24,
+        "quarter" => 93 * 24,
+        "year" => 367 * 24,
         ROLLING | CONCURRENT => LONGEST_WINDOW.seconds() / 3600,
         _ => return true,
     };
@@ -73,14 +76,22 @@ pub fn ends_after(key: &str, at: Timestamp) -> bool {
     let begun = || {
         let (unit, rest) = key.split_once(':')?;
         let (label, offset) = rest.split_once('@')?;
-        let (start, hours) = match (Unit::ALL.into_iter().find(|it| it.name() == unit)?, label.split_once('-')?) {
-            (Unit::Hour, _) => (format!("{label}:00").parse::<DateTime>().ok()?, 1),
-            (Unit::Day, _) => (label.parse::<Date>().ok()?.into(), 24),
-            (Unit::Week, (year, week)) => {
-                let week = week.strip_prefix('W')?.parse().ok()?;
-                (ISOWeekDate::new(year.parse().ok()?, week, Weekday::Monday).ok()?.date().into(), 7 * 24)
+        let (start, hours) = match Unit::ALL.into_iter().find(|it| it.name() == unit)? {
+            Unit::Hour => (format!("{label}:00").parse::<DateTime>().ok()?, 1),
+            Unit::Day => (label.parse::<Date>().ok()?.into(), 24),
+            Unit::Week => {
+                let (year, week) = label.split_once("-W")?;
+                let week = ISOWeekDate::new(year.parse().ok()?, week.parse().ok()?, Weekday::Monday);
+                (week.ok()?.date().into(), 7 * 24)
             }
-            (Unit::Month, _) => (format!("{label}-01").parse::<Date>().ok()?.into(), 28 * 24),
+            Unit::Month => (format!("{label}-01").parse::<Date>().ok()?.into(), 28 * 24),
+            Unit::Quarter => {
+                let (year, quarter) = label.split_once("-Q")?;
+                let quarter = quarter.parse::<i8>().ok().filter(|quarter| (1..=4).contains(quarter))?;
+                // The first one has 90 days, unless it is of a leap year.
+                (Date::new(year.parse().ok()?, quarter * 3 - 2, 1).ok()?.into(), 90 * 24)
+            }
+            Unit::Year => (format!("{label}-01-01").parse::<Date>().ok()?.into(), 365 * 24),
         };
         let (sign, hours_ahead) = (offset.get(..1)?, offset.get(1..3)?.parse::<i64>().ok()?);
         let ahead = if sign == "-" { -hours_ahead } else { hours_ahead };
@@ -97,6 +108,9 @@ pub enum Unit {
     Day,
     Week,
     Month,
+    /// Three months; the first begins with the year.
+    Quarter,
+    Year,
 }
 
 impl Window {
@@ -140,6 +154,14 @@ impl Window {
         }
     }
 
+    /// The reading that it needs.
+    pub(crate) const fn engine(self) -> u32 {
+        match self {
+            Self::Calendar(Unit::Quarter | Unit::Year) => FLOOR,
+            Self::Calendar(_) | Self::Rolling(_) | Self::Lifetime | Self::Concurrent { .. } => PLAIN,
+        }
+    }
+
     /// The name of the window that `now` is in, and when the next one starts.
     pub(crate) fn key(self, zone: &TimeZone, now: Timestamp) -> (String, Option<Timestamp>) {
         match self {
@@ -160,7 +182,7 @@ fn read_length(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Period> {
 }
 
 impl Unit {
-    pub(crate) const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub(crate) const ALL: [Self; 6] = [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -168,6 +190,8 @@ impl Unit {
             Self::Day => "day",
             Self::Week => "week",
             Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
         }
     }
 
@@ -175,7 +199,7 @@ impl Unit {
         let name = node.text(errors)?;
         match Self::ALL.into_iter().find(|unit| unit.name() == name) {
             Some(unit) => Some(unit),
-            None => node.refuse(errors, "bad_form", "use hour, day, week or month"),
+            None => node.refuse(errors, "bad_form", "use hour, day, week, month, quarter or year"),
         }
     }
 
@@ -206,6 +230,17 @@ impl Unit {
                 let _ = write!(key, "{:04}-{:02}", today.year(), today.month());
                 let first = today.first_of_month();
                 (first, first.checked_add(1.month()).ok())
+            }
+            Self::Quarter => {
+                let quarter = (today.month() - 1) / 3;
+                let _ = write!(key, "{:04}-Q{}", today.year(), quarter + 1);
+                let first = Date::new(today.year(), quarter * 3 + 1, 1).unwrap_or(today);
+                (first, first.checked_add(3.months()).ok())
+            }
+            Self::Year => {
+                let _ = write!(key, "{:04}", today.year());
+                let first = today.first_of_year();
+                (first, first.checked_add(1.year()).ok())
             }
         };
         let offset = start_of(zone, start).map_or_else(|| zone.to_offset(now), |start| zone.to_offset(start));
@@ -258,10 +293,30 @@ mod tests {
                 }
             }
         }
-        assert!(ends_after("month:2026-02@+00", "2026-02-28T20:00:00Z".parse().unwrap()));
-        for odd in
-            [ROLLING, LIFETIME, "day:", "day:2026-13-01@+00", "week:2026-W99@+00", "day:2026-03-07", ":@", "é:é@é"]
-        {
+        for (key, before) in [
+            ("month:2026-02@+00", "2026-02-28T20:00:00Z"),
+            ("quarter:2026-Q1@-08", "2026-04-01T04:00:00Z"),
+            ("year:2026@+08", "2026-12-31T12:00:00Z"),
+        ] {
+            assert!(ends_after(key, before.parse().unwrap()), "{key}");
+        }
+        for odd in [
+            ROLLING,
+            LIFETIME,
+            "day:",
+            "day:2026-13-01@+00",
+            "week:2026-W99@+00",
+            "week:2026-10@+00",
+            "day:2026-03-07",
+            "quarter:2026-Q0@+00",
+            "quarter:2026-Q5@+00",
+            "quarter:2026-Q127@+00",
+            "quarter:2026@+00",
+            "year:2026",
+            "year:26@+00",
+            ":@",
+            "é:é@é",
+        ] {
             assert!(!ends_after(odd, "1970-01-01T00:00:00Z".parse().unwrap()), "{odd}");
         }
     }
@@ -279,6 +334,8 @@ mod tests {
             ("day:2026-03-07@-05", "2026-03-08T05:00:00Z", "2026-03-08T07:00:00Z"),
             ("week:2026-W10@-05", "2026-03-14T05:00:00Z", "2026-03-15T05:00:00Z"),
             ("month:2026-03@-05", "2026-04-07T05:00:00Z", "2026-04-08T05:00:00Z"),
+            ("quarter:2026-Q1@-05", "2026-06-07T05:00:00Z", "2026-06-08T05:00:00Z"),
+            ("year:2026@-05", "2027-03-08T05:00:00Z", "2027-03-09T05:00:00Z"),
             (ROLLING, "2027-03-07T05:00:00Z", "2027-03-08T05:00:00Z"),
             (CONCURRENT, "2027-03-07T05:00:00Z", "2027-03-08T05:00:00Z"),
         ] {
@@ -316,6 +373,35 @@ mod tests {
         expect(Unit::Month, "UTC", "2024-02-29T12:00:00Z", "month:2024-02@+00", "2024-03-01T00:00:00Z");
         expect(Unit::Month, "America/New_York", "2026-03-20T00:00:00Z", "month:2026-03@-05", "2026-04-01T04:00:00Z");
         expect(Unit::Month, "Asia/Tokyo", "2026-12-31T15:00:00Z", "month:2027-01@+09", "2027-01-31T15:00:00Z");
+    }
+
+    #[test]
+    fn quarters_begin_in_january_april_july_and_october_of_the_zone() {
+        let zone = "America/New_York";
+        expect(Unit::Quarter, zone, "2026-04-01T03:59:59.999999Z", "quarter:2026-Q1@-05", "2026-04-01T04:00:00Z");
+        // The clocks change within the first and the last one: the key is that of its first day all along.
+        for now in ["2026-01-01T05:00:00Z", "2026-03-08T12:00:00Z"] {
+            expect(Unit::Quarter, zone, now, "quarter:2026-Q1@-05", "2026-04-01T04:00:00Z");
+        }
+        expect(Unit::Quarter, zone, "2026-04-01T04:00:00Z", "quarter:2026-Q2@-04", "2026-07-01T04:00:00Z");
+        expect(Unit::Quarter, zone, "2026-09-30T23:00:00-04:00", "quarter:2026-Q3@-04", "2026-10-01T04:00:00Z");
+        expect(Unit::Quarter, zone, "2026-12-31T23:59:59-05:00", "quarter:2026-Q4@-04", "2027-01-01T05:00:00Z");
+        expect(Unit::Quarter, "Asia/Tokyo", "2026-12-31T15:00:00Z", "quarter:2027-Q1@+09", "2027-03-31T15:00:00Z");
+        expect(Unit::Quarter, "UTC", "2024-02-29T12:00:00Z", "quarter:2024-Q1@+00", "2024-04-01T00:00:00Z");
+    }
+
+    #[test]
+    fn years_are_as_long_as_they_are_and_end_at_the_zones_midnight() {
+        expect(Unit::Year, "UTC", "2024-12-31T23:59:59Z", "year:2024@+00", "2025-01-01T00:00:00Z");
+        expect(Unit::Year, "UTC", "2025-01-01T00:00:00Z", "year:2025@+00", "2026-01-01T00:00:00Z");
+        // Summer time is in its midst, at either end of the world.
+        for now in ["2026-01-01T08:00:00Z", "2026-07-01T12:00:00Z", "2027-01-01T07:59:59Z"] {
+            expect(Unit::Year, "America/Los_Angeles", now, "year:2026@-08", "2027-01-01T08:00:00Z");
+        }
+        expect(Unit::Year, "Australia/Sydney", "2026-06-10T00:00:00Z", "year:2026@+11", "2026-12-31T13:00:00Z");
+        expect(Unit::Year, "Asia/Hong_Kong", "2026-12-31T16:00:00Z", "year:2027@+08", "2027-12-31T16:00:00Z");
+        // The 30th of December 2011 was skipped on Samoa, which crossed the date line.
+        expect(Unit::Year, "Pacific/Apia", "2011-12-31T09:59:59Z", "year:2011@-10", "2011-12-31T10:00:00Z");
     }
 
     #[test]

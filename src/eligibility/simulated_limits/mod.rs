@@ -45,6 +45,8 @@ impl Since {
             Window::Calendar(Unit::Day) => 2 * 24,
             Window::Calendar(Unit::Week) => 8 * 24,
             Window::Calendar(Unit::Month) => 32 * 24,
+            Window::Calendar(Unit::Quarter) => 93 * 24,
+            Window::Calendar(Unit::Year) => 367 * 24,
             Window::Rolling(length) => length.seconds() / 3600 + 1,
             Window::Concurrent { max_stay } => {
                 let before = max_stays.get(&limit.id).map_or(0, |stay| stay.seconds());

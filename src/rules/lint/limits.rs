@@ -23,7 +23,7 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
         let hours = match unit {
             Unit::Hour => 1,
             Unit::Day => 24,
-            Unit::Week | Unit::Month => continue,
+            Unit::Week | Unit::Month | Unit::Quarter | Unit::Year => continue,
         };
         if rule.token().ttl.seconds() > hours * 3600 {
             let detail = format!("tokens outlive the window of `{}`: a held one adds to the next window", limit.id);

@@ -1,6 +1,7 @@
 //! The ledger's promises, from outside.
 
 mod at_once;
+mod calendar;
 mod crash;
 mod damaged;
 pub(crate) mod degrade;

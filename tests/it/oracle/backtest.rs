@@ -36,11 +36,13 @@ const AT_ONCE: usize = 40;
 const SUBJECTS: usize = 30;
 
 /// Windows in which uses add up, and those in which each lapses by itself.
-pub(super) const SUMS: [&str; 5] = [
+pub(super) const SUMS: [&str; 7] = [
     r#"{"calendar":"hour"}"#,
     r#"{"calendar":"day"}"#,
     r#"{"calendar":"week"}"#,
     r#"{"calendar":"month"}"#,
+    r#"{"calendar":"quarter"}"#,
+    r#"{"calendar":"year"}"#,
     r#"{"lifetime":true}"#,
 ];
 pub(super) const SINGLES: [&str; 5] = [

@@ -111,9 +111,16 @@ fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
                 let start = monday.to_zoned(local.time_zone().clone()).unwrap();
                 format!("week {monday} {}", start.offset())
             }
-            Some(_) => {
-                let start = local.first_of_month().unwrap().start_of_day().unwrap();
-                format!("month {} {}", start.date(), start.offset())
+            Some(unit) => {
+                let months = match unit {
+                    "month" => 1,
+                    "quarter" => 3,
+                    _ => 12,
+                };
+                let back = i64::from((local.month() - 1) % months);
+                let first = local.date().first_of_month().checked_sub(jiff::Span::new().months(back)).unwrap();
+                let start = first.to_zoned(local.time_zone().clone()).unwrap();
+                format!("{unit} {} {}", start.date(), start.offset())
             }
         };
         let mut scope: Vec<&str> =

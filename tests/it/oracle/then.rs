@@ -91,7 +91,7 @@ impl House {
     /// Limits of any kind, as tight as their windows are short; the first is of the same kind in both perks,
     /// and each has its own counters for it.
     fn rule(&self) -> String {
-        let windows: Vec<(&str, u64)> = SUMS.into_iter().zip([2, 4, 8, 12, 20]).collect();
+        let windows: Vec<(&str, u64)> = SUMS.into_iter().zip([2, 4, 8, 12, 14, 16, 20]).collect();
         let windows = [windows, SINGLES.into_iter().zip([2, 4, 6, 2, 3]).collect()].concat();
         let limits = (0..3).map(|nth| {
             let any = (SCOPES[self.roll(SCOPES.len())], windows[self.roll(windows.len())]);

@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use crate::http::v1::OPEN_LOUNGE;
 use crate::support::app::TestApp;
 
-const WINDOWS: [&str; 7] = [
+const WINDOWS: [&str; 9] = [
     r#"{"calendar":"hour"}"#,
     r#"{"calendar":"day"}"#,
     r#"{"calendar":"week"}"#,
     r#"{"calendar":"month"}"#,
+    r#"{"calendar":"quarter"}"#,
+    r#"{"calendar":"year"}"#,
     r#"{"rolling":"PT24H"}"#,
     r#"{"lifetime":true}"#,
     r#"{"concurrent":{"max_stay":"PT4H"}}"#,
