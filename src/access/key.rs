@@ -171,7 +171,7 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    pub const LABEL_MAX: usize = 80;
+    pub const LABEL_MAX: usize = ids::MAX_LABEL;
     pub const MOST_ORIGINS: usize = 20;
 
     /// A key of `role` with a label and nothing else.

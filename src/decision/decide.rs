@@ -84,7 +84,8 @@ pub fn judge(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
 /// The least instant at which it would be granted if limits had room: a party that is larger than one ever admits
 /// remains so.
 fn next_grant(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<Timestamp> {
-    let fits = !rule.limits().iter().any(|limit| limit.never_fits(facts.context.party()));
+    let (party, location) = (facts.context.party(), facts.location.as_deref());
+    let fits = !rule.limits().iter().any(|limit| limit.never_fits(party, location));
     if fits { Forecast::new(rule, facts, now).first(|_| Some(now)) } else { None }
 }
 
@@ -256,7 +257,7 @@ mod tests {
         let score =
             score.map(|value| ScoreFact { value: value.parse().unwrap(), observed_at: OBSERVED.parse().unwrap() });
         let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
-        Facts { score, network: Some("twitter".into()), context, rollout_bucket: None }
+        Facts { score, network: Some("twitter".into()), context, rollout_bucket: None, location: None }
     }
 
     fn at(text: &str) -> Timestamp {

@@ -29,6 +29,8 @@ pub struct Facts {
     pub context: Context,
     /// Where the person stands in the perk's rollout, as [`rollout_bucket`] says.
     pub rollout_bucket: Option<u16>,
+    /// The location of the API key that asks: the caller never says it.
+    pub location: Option<String>,
 }
 
 /// Where a person stands in a perk's rollout: the same for good, spread evenly, and for each perk

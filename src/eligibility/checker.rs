@@ -269,6 +269,7 @@ impl Checker {
             network: question.subject.network().map(str::to_owned),
             context: question.context,
             rollout_bucket: Some(rollout_bucket(&perk.id, &subject.current)),
+            location: principal.location.clone(),
         };
         let decided = match perk.status {
             PerkStatus::Paused => Decided::paused(),

@@ -161,7 +161,7 @@ impl Tally {
     pub(super) fn new(mut question: Question) -> Self {
         // Every member is named: what facts learn later has to be thought of here.
         let context = std::mem::take(&mut question.context);
-        let facts = Facts { score: None, network: None, context, rollout_bucket: None };
+        let facts = Facts { score: None, network: None, context, rollout_bucket: None, location: None };
         let span = question.source.maximum.minus(question.source.minimum).thousandths();
         let thresholds = thresholds(&question.rule);
         question.warnings.extend(warnings(&question.rule, &facts.context, question.at));
@@ -385,8 +385,8 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }
     let party = context.party();
-    for limit in rule.limits().iter().filter(|limit| limit.never_fits(party)) {
-        let (id, most) = (&limit.id, limit.max);
+    for limit in rule.limits().iter().filter(|limit| limit.never_fits(party, None)) {
+        let (id, most) = (&limit.id, limit.max.at(None));
         let detail =
             format!("A check for a party of {party} is denied: the limit `{id}` admits at most {most} at once.");
         warn("party_never_fits", detail);

@@ -351,6 +351,7 @@ fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<
         network: personal.network.clone(),
         context,
         rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
+        location: check.location.clone(),
     })
 }
 

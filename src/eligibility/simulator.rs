@@ -95,7 +95,8 @@ impl Simulator {
             .subject
             .as_ref()
             .map(|subject| rollout_bucket(&chosen.perk.id, &self.keyring.subject_ref(&merchant.id, subject)));
-        let facts = Facts { score, network, context: trial.context.clone(), rollout_bucket };
+        let (context, location) = (trial.context.clone(), trial.location.clone());
+        let facts = Facts { score, network, context, rollout_bucket, location };
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);

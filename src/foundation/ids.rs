@@ -165,6 +165,9 @@ pub fn is_slug(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
+/// The longest label of a key, a location or a kiosk, in characters.
+pub const MAX_LABEL: usize = 80;
+
 /// The longest note on why something was done, in characters.
 pub const MAX_NOTE: usize = 500;
 

@@ -175,12 +175,25 @@ pub fn duration(text: &str) -> Option<String> {
 /// A limit: `1 a day for each person`, `200 guests a day for the whole perk`.
 #[must_use]
 pub fn limit(json: &Json) -> String {
-    let max = json.member("max").map(shown).unwrap_or_default();
+    let (max, elsewhere) = json.member("max").map(maximum).unwrap_or_default();
     let guests = match json.member("cost") {
         Some(Json::Text(word)) if word == "party" => " guests",
         _ => "",
     };
-    format!("{max}{guests} {}", limit_terms(json))
+    format!("{max}{guests}{elsewhere} {}", limit_terms(json))
+}
+
+/// A maximum, and those of locations behind it: `200` and ` (120 at SFO-A)`.
+#[must_use]
+pub fn maximum(json: &Json) -> (String, String) {
+    let (Some(default), Some(Json::Object(members))) = (json.member("default"), json.member("by_location")) else {
+        return (shown(json), String::new());
+    };
+    let named = members.iter().take(SHOWN).map(|(location, max)| format!("{} at {location}", shown(max)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = members.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (shown(default), format!(" ({named}{more})"))
 }
 
 /// A limit without its number: `a day for each person`.
@@ -357,6 +370,20 @@ mod tests {
             "3 at a time (stays of at most 4 hours) across all perks"
         );
         assert_eq!(of(r#"["subject"]"#, r#"{"lifetime":true}"#, "1"), "3 ever for each person");
+        assert_eq!(of(r#"["subject"]"#, r#"{"calendar":"quarter"}"#, "1"), "3 a quarter for each person");
+        let places: Vec<_> = (0..10).map(|n| format!(r#""L{n}":{n}"#)).collect();
+        for (places, words) in [
+            (r#""SFO-A":120,"SFO-B":80"#.to_owned(), "200 guests (120 at SFO-A, 80 at SFO-B) a year for each location"),
+            (
+                places.join(","),
+                "200 guests (0 at L0, 1 at L1, 2 at L2, 3 at L3, 4 at L4, 5 at L5, 6 at L6, 7 at L7 and 2 more) a year \
+                 for each location",
+            ),
+        ] {
+            let max = format!(r#"{{"default":200,"by_location":{{{places}}}}}"#);
+            let text = format!(r#"{{"max":{max},"scope":["location"],"window":{{"calendar":"year"}},"cost":"party"}}"#);
+            assert_eq!(limit(&json(&text)), words);
+        }
         for (on, words) in [
             (r#"["mon"]"#, "on Mondays"),
             (r#"["mon","tue","wed","thu","fri"]"#, "on Mondays to Fridays"),

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use super::maximum::Maximum;
+pub(crate) use super::maximum::{MAX_LOCATIONS, MAX_MAX};
 pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, below, object, text};
@@ -10,7 +12,6 @@ use crate::foundation::json::{Json, push_pointer};
 use crate::foundation::subject::Pseudonym;
 
 pub(crate) const MAX_LIMITS: usize = 16;
-pub(crate) const MAX_MAX: i64 = 1_000_000_000;
 /// The most people one check may be for.
 pub const MAX_PARTY: i64 = 100;
 
@@ -20,7 +21,7 @@ pub struct Limit {
     pub id: String,
     /// Whose uses are counted together: one counter for each combination. Sorted, no repeats.
     pub scope: Vec<Scope>,
-    pub max: u64,
+    pub max: Maximum,
     pub cost: Cost,
     pub window: Window,
 }
@@ -129,10 +130,10 @@ pub fn is_across_perks(scope: &str) -> bool {
 }
 
 impl Limit {
-    /// Tells whether a check for so many is for more than it ever admits, however little of it is used.
+    /// Tells whether a check for so many is for more than it ever admits at the location, however little of it is used.
     #[must_use]
-    pub const fn never_fits(&self, party: u64) -> bool {
-        self.cost.of(party) > self.max
+    pub fn never_fits(&self, party: u64, location: Option<&str>) -> bool {
+        self.cost.of(party) > self.max.at(location)
     }
 
     /// The use that a grant of `tier` to `party` people at `place` would make of it at `now`.
@@ -151,7 +152,7 @@ impl Limit {
             window_key,
             counting: self.window.counting(),
             cost: self.cost.of(party),
-            max: self.max,
+            max: self.max.at(place.location),
             resets_at,
             across_perks: self.is_across_perks(),
         }
@@ -159,7 +160,7 @@ impl Limit {
 
     /// The reading that it needs.
     pub(crate) fn engine(&self) -> u32 {
-        self.window.engine()
+        self.window.engine().max(self.max.engine())
     }
 
     /// Tells whether all perks of the merchant that have a limit of this id share its counters.
@@ -190,23 +191,22 @@ impl Limit {
         let fields = node.fields(&["id", "scope", "max", "cost", "window"], errors)?;
         let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let scope = fields.required("scope", errors).and_then(|scope| Scope::read(&scope, errors));
-        let max = fields.required("max", errors).and_then(|max| max.whole(1..=MAX_MAX, errors));
+        let max = fields.required("max", errors).and_then(|max| Maximum::read(&max, errors));
         let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, errors));
         let window = fields.required("window", errors).and_then(|window| Window::read(&window, errors));
-        Some(Self { id: id?.to_owned(), scope: scope?, max: max?.unsigned_abs(), cost: cost?, window: window? })
+        Some(Self { id: id?.to_owned(), scope: scope?, max: max?, cost: cost?, window: window? })
     }
 
     /// The canonical form.
     pub fn to_json(&self) -> Json {
-        let whole = |value: u64| Json::Number(Decimal::from_whole(i64::try_from(value).unwrap_or(MAX_MAX)));
         let cost = match self.cost {
             Cost::Party => text("party"),
-            Cost::Fixed(cost) => whole(cost),
+            Cost::Fixed(cost) => Json::Number(Decimal::from_whole(i64::try_from(cost).unwrap_or(MAX_MAX))),
         };
         object([
             ("id", text(&self.id)),
             ("scope", Json::List(self.scope.iter().map(|scope| text(scope.name())).collect())),
-            ("max", whole(self.max)),
+            ("max", self.max.to_json()),
             ("cost", cost),
             ("window", self.window.to_json()),
         ])
@@ -295,6 +295,16 @@ mod tests {
             assert_eq!((claim.scope.resolve(&ada).as_str(), claim.across_perks), (key, across));
             assert_eq!((claim.cost, claim.max, claim.window_key.as_str(), claim.resets_at), (1, 3, "lifetime", None));
         }
+    }
+
+    #[test]
+    fn the_most_that_fit_are_those_of_the_keys_location_in_the_same_counter() {
+        let limit =
+            r#"{"id":"l","scope":["perk"],"max":{"default":9,"by_location":{"SFO":3}},"window":{"lifetime":true}}"#;
+        let at = |location| claim(limit, 1, &Place { merchant: "mer_1", location, kiosk: None });
+        let (sfo, lax, nowhere) = (at(Some("SFO")), at(Some("LAX")), at(None));
+        assert_eq!([sfo.max, lax.max, nowhere.max], [3, 9, 9]);
+        assert_eq!((&sfo.scope, &sfo.window_key), (&lax.scope, &nowhere.window_key));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::rule::Rule;
 use crate::foundation::json::Json;
 
 /// The order in which members are written; others follow by name.
-const ORDER: [&str; 43] = [
+const ORDER: &[&str] = &[
     "perk",
     "id",
     "rank",
@@ -29,6 +29,8 @@ const ORDER: [&str; 43] = [
     "on_stale",
     "scope",
     "max",
+    "default",
+    "by_location",
     "cost",
     "window",
     "max_wait",

@@ -143,7 +143,7 @@ impl Case {
         let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, errors));
         let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));
         let Subject { score, network, rollout_bucket } = subject?;
-        let facts = Facts { score, network, context: context?, rollout_bucket: Some(rollout_bucket) };
+        let facts = Facts { score, network, context: context?, rollout_bucket: Some(rollout_bucket), location: None };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 

@@ -164,7 +164,7 @@ pub struct LimitUseView {
     returned: u64,
     /// The most that stood against it at once, in any one window.
     peak: u64,
-    /// The maximum that the last check was held to.
+    /// The maximum that the last check was held to, at its location.
     max: u64,
     refused: u64,
 }

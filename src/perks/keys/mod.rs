@@ -4,6 +4,7 @@
 mod store;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -12,7 +13,8 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
-use crate::rules::limit::Scope;
+use crate::foundation::nearest::nearest;
+use crate::rules::limit::{Limit, Scope};
 use crate::rules::rule::Rule;
 
 /// A key with the things it is bound to, as far as rules look at them.
@@ -104,7 +106,8 @@ pub(super) fn warnings_of_rule(
     let counts_by_place = |scope| rule.limits().iter().any(|limit| limit.scope.contains(&scope));
     let audience = perk.map(|perk| audience_before(conn, merchant, perk)).transpose()?.flatten();
     let left = audience.filter(|audience| *audience != rule.token().audience);
-    if left.is_none() && !PLACES.iter().any(|(scope, _)| counts_by_place(*scope)) {
+    let differs = rule.limits().iter().any(|limit| limit.max.is_by_location());
+    if left.is_none() && !differs && !PLACES.iter().any(|(scope, _)| counts_by_place(*scope)) {
         return Ok(Vec::new());
     }
     let keys = store::list_on_site(conn, merchant, now)?;
@@ -120,6 +123,7 @@ pub(super) fn warnings_of_rule(
                 warnings.push(FieldError::at(format!("/limits/{nth}/scope"), code, detail));
             }
         }
+        warnings.extend(unused_locations(nth, limit, &keys));
     }
     if let Some((left, perk)) = left.zip(perk) {
         let is_of = |key: &&OnSite| key.audience.as_ref() == Some(&left);
@@ -134,6 +138,23 @@ pub(super) fn warnings_of_rule(
         }
     }
     Ok(warnings)
+}
+
+/// The locations that a limit has a maximum for and no key stands at: likely misspelt.
+fn unused_locations(nth: usize, limit: &Limit, keys: &[OnSite]) -> Option<FieldError> {
+    let known: BTreeSet<&str> = keys.iter().filter_map(|key| key.location.as_deref()).collect();
+    let named = limit.max.by_location.keys().filter(|location| !known.contains(location.as_str()));
+    let unused: BTreeSet<String> = named.map(|location| format!("`{location}`")).collect();
+    let mut detail = match unused.len() {
+        0 => return None,
+        1 => format!("no key of yours has the location {}, so its maximum is never met", listed(&unused)),
+        _ => format!("no key of yours has these locations, so their maxima are never met: {}", listed(&unused)),
+    };
+    let first = unused.first().map(|name| name.trim_matches('`'));
+    if let Some(meant) = first.and_then(|name| nearest(name, known.iter().copied())) {
+        let _ = write!(detail, ": did you mean `{meant}`?");
+    }
+    Some(FieldError::at(format!("/limits/{nth}/max/by_location"), "location_without_key", detail))
 }
 
 /// Every key of every merchant that does not fit its merchant's rules.

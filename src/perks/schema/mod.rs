@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::perk::MAX_NAME;
 use super::purpose::Purpose;
-use crate::foundation::ids::MAX_NOTE;
+use crate::foundation::ids::{MAX_LABEL, MAX_NOTE};
 use crate::foundation::period::{LONGEST, ONE_DAY};
 use crate::rules::blackout::MAX_BLACKOUTS;
-use crate::rules::limit::{MAX_LIMITS, MAX_MAX, MAX_PARTY, Scope, Unit};
+use crate::rules::limit::{MAX_LIMITS, MAX_LOCATIONS, MAX_MAX, MAX_PARTY, Scope, Unit};
 use crate::rules::schedule::{DAYS, MAX_CLOSED_DATES, MAX_OPENINGS};
 use crate::rules::tier::{self, MAX_RANK, MAX_TIERS};
 
@@ -224,6 +224,16 @@ fn tier_schema() -> Value {
 
 fn limit() -> Value {
     let scopes = Scope::ALL.map(Scope::name);
+    let number = || json!({"type": "integer", "minimum": 1, "maximum": MAX_MAX});
+    let named = json!({
+        "type": ["object", "null"], "maxProperties": MAX_LOCATIONS, "additionalProperties": number(),
+        "propertyNames": {"minLength": 1, "maxLength": MAX_LABEL}, "examples": [{"SFO-A": 120}],
+        "description": "How many fit at a location, which is the API key's."
+    });
+    let by_location = object(
+        &["default"],
+        json!({"default": described(number(), "How many fit everywhere else."), "by_location": named}),
+    );
     let period = || json!({"$ref": "#/$defs/period"});
     let window = json!({
         "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
@@ -243,7 +253,7 @@ fn limit() -> Value {
                 "type": "array", "minItems": 1, "maxItems": scopes.len(), "uniqueItems": true, "items": {"enum": scopes},
                 "description": "Whose uses are counted together."
             },
-            "max": {"type": "integer", "minimum": 1, "maximum": MAX_MAX, "description": "How many fit."},
+            "max": described(json!({"anyOf": [number(), by_location]}), "How many fit; at some locations others."),
             "cost": {
                 "anyOf": [{"const": "party"}, {"type": "integer", "minimum": 1, "maximum": 100}, {"type": "null"}],
                 "description": format!("What a grant uses: a number, or `party` for each of its people (1–{MAX_PARTY}).")

@@ -11,6 +11,7 @@ use super::rule::Rule;
 use crate::foundation::document::below;
 use crate::foundation::json::Json;
 
+mod maxima;
 mod schedule;
 mod sentences;
 
@@ -119,11 +120,22 @@ impl Changes {
         say: impl Fn(&str, Option<&Json>, Option<&Json>) -> Option<String>,
     ) {
         for (name, old, new) in differing(before, after) {
-            let pointer = pointer_of(pointers, name, new);
-            let label = pointer.trim_start_matches('/').replace('/', ".");
-            let sentence = say(name, old, new).unwrap_or_else(|| plain(&label, old, new));
-            self.note(pointer, old, new, sentence);
+            self.member(pointers, name, (old, new), &say);
         }
+    }
+
+    /// One differing member of an object, in the words of `say` or as it stands.
+    fn member(
+        &mut self,
+        pointers: [&str; 2],
+        name: &str,
+        (old, new): Sides<'_>,
+        say: impl Fn(&str, Option<&Json>, Option<&Json>) -> Option<String>,
+    ) {
+        let pointer = pointer_of(pointers, name, new);
+        let label = pointer.trim_start_matches('/').replace('/', ".");
+        let sentence = say(name, old, new).unwrap_or_else(|| plain(&label, old, new));
+        self.note(pointer, old, new, sentence);
     }
 
     fn tiers(&mut self, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
@@ -186,7 +198,15 @@ impl Changes {
                     let say = |name: &str, old: Option<&Json>, new: Option<&Json>| {
                         limit_sentence(id, is, was, name, old, new)
                     };
-                    self.members([&was_at, &is_at], old, new, say);
+                    for (name, old, new) in differing(Some(was), Some(is)) {
+                        if name == "max" && maxima::are_by_location((old, new)) {
+                            let at = [below(&was_at, name), below(&is_at, name)];
+                            let terms = describe::limit_terms(is);
+                            maxima::compare(self, [&at[0], &at[1]], (id, &terms), (old, new));
+                        } else {
+                            self.member([&was_at, &is_at], name, (old, new), say);
+                        }
+                    }
                 }
                 (_, Some(new)) => {
                     self.note(is_at, None, Some(new), format!("Limit {id}: new, {}", describe::limit(new)));
@@ -419,6 +439,58 @@ mod tests {
             &[("/score/max_age", Removed, "Scores count however old they are (until now for 7 days)")],
         );
         expect(&[("PT30M", "PT15M")], &[("/token/ttl", Changed, "Tokens are good for 30 minutes → 15 minutes")]);
+    }
+
+    #[test]
+    fn maxima_differ_location_by_location() {
+        let (plain, terms) = (r#""max":200"#, "a day for the whole perk");
+        let max = |default: u32, places: &str| format!(r#""max":{{"default":{default},"by_location":{{{places}}}}}"#);
+        expect(
+            &[(plain, &max(200, r#""SFO-A":120,"SFO-B":200"#))],
+            &[
+                ("/limits/1/max/by_location/SFO-A", Added, &format!("Limit house-day: 200 → 120 at SFO-A {terms}")),
+                (
+                    "/limits/1/max/by_location/SFO-B",
+                    Added,
+                    "Limit house-day: 200 at SFO-B, as it was: it has its own now",
+                ),
+            ],
+        );
+        expect(
+            &[(plain, &max(250, r#""a/b":120"#))],
+            &[
+                (
+                    "/limits/1/max/default",
+                    Changed,
+                    &format!("Limit house-day: 200 → 250 {terms}, where no location has its own"),
+                ),
+                ("/limits/1/max/by_location/a~1b", Added, &format!("Limit house-day: 200 → 120 at a/b {terms}")),
+            ],
+        );
+        let rule = |max: &str| {
+            let text = LOUNGE.replacen(plain, max, 1);
+            Rule::parse(&Json::parse(&text).unwrap(), "sfo-lounge").unwrap()
+        };
+        let found = diff(&rule(&max(200, r#""SFO-A":120,"SFO-B":80"#)), &rule(&max(200, r#""SFO-A":130"#)));
+        let found: Vec<_> = found.into_iter().map(|it| (it.pointer, it.kind, it.sentence)).collect();
+        assert_eq!(
+            found,
+            [
+                (
+                    "/limits/1/max/by_location/SFO-A".to_owned(),
+                    Changed,
+                    format!("Limit house-day: 120 → 130 at SFO-A {terms}")
+                ),
+                (
+                    "/limits/1/max/by_location/SFO-B".to_owned(),
+                    Removed,
+                    format!("Limit house-day: 80 → 200 at SFO-B {terms}")
+                ),
+            ]
+        );
+        let found = diff(&rule(&max(200, r#""SFO-A":120"#)), &rule(r#""max":300"#));
+        let pointers: Vec<_> = found.iter().map(|it| it.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/limits/1/max", "/limits/1/max/by_location/SFO-A"]);
     }
 
     #[test]

@@ -3,22 +3,29 @@
 use super::Lint;
 use super::reach::Reach;
 use crate::foundation::decimal::Decimal;
+use crate::foundation::document::below;
 use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::condition::Condition;
-use crate::rules::limit::{Cost, Limit, MAX_PARTY, Unit, Window};
+use crate::rules::limit::{Cost, Limit, MAX_PARTY, Scope, Unit, Window};
 use crate::rules::rule::Rule;
 
 pub(super) fn lint(rule: &Rule, found: &mut Lint) {
     let parties = parties(rule);
     for (at, limit) in rule.limits().iter().enumerate() {
-        match limit.cost {
-            Cost::Fixed(cost) if cost > limit.max => {
-                let detail = format!("one grant costs {cost}, which is more than the limit of {}", limit.max);
-                found.error(format!("/limits/{at}/cost"), "cost_above_max", detail);
+        let pointer = format!("/limits/{at}");
+        for (location, max) in limit.max.each() {
+            match limit.cost {
+                Cost::Fixed(cost) if cost > max => {
+                    let place = here(location);
+                    let detail = format!("one grant costs {cost}, which is more than the limit of {max}{place}");
+                    let at = location.map(|location| limit.max.pointer_at(&pointer, Some(location)));
+                    found.error(at.unwrap_or_else(|| below(&pointer, "cost")), "cost_above_max", detail);
+                }
+                Cost::Fixed(_) => {}
+                Cost::Party => lint_party(&pointer, limit, (location, max), parties, found),
             }
-            Cost::Fixed(_) => {}
-            Cost::Party => lint_party(at, limit, parties, found),
         }
+        lint_shared_counter(&pointer, limit, found);
         let Window::Calendar(unit) = limit.window else { continue };
         let hours = match unit {
             Unit::Hour => 1,
@@ -32,13 +39,32 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
     }
 }
 
+/// A counter that several locations share has one sum, and each location holds it to a maximum of its own.
+fn lint_shared_counter(pointer: &str, limit: &Limit, found: &mut Lint) {
+    if !limit.max.is_by_location() || limit.scope.contains(&Scope::Location) {
+        return;
+    }
+    let detail = format!(
+        "`{}` isn't counted by location: one count of all of them is held to another maximum at each. Add `location` to \
+         its scope, unless that is meant",
+        limit.id
+    );
+    found.warn(below(pointer, "scope"), "maxima_share_a_count", detail);
+}
+
+/// A location as a detail ends with it.
+fn here(location: Option<&str>) -> String {
+    location.map(|location| format!(" at {location}")).unwrap_or_default()
+}
+
 /// A limit that counts people must hold a party: one that is smaller refuses every larger party, at any
 /// time, and says that the limit was reached.
-fn lint_party(at: usize, limit: &Limit, parties: Reach, found: &mut Lint) {
-    let pointer = format!("/limits/{at}/max");
-    let (max, Reach { low, high }) = (Decimal::from_whole(i64::try_from(limit.max).unwrap_or(i64::MAX)), parties);
+fn lint_party(pointer: &str, limit: &Limit, (location, max): (Option<&str>, u64), parties: Reach, found: &mut Lint) {
+    let (pointer, here) = (limit.max.pointer_at(pointer, location), here(location));
+    let (max, Reach { low, high }) = (Decimal::from_whole(i64::try_from(max).unwrap_or(i64::MAX)), parties);
     if low > max && !parties.is_empty() {
-        let detail = format!("the smallest party that is admitted is {low}, which is more than the limit of {max}");
+        let detail =
+            format!("the smallest party that is admitted is {low}, which is more than the limit of {max}{here}");
         return found.error(pointer, "limit_below_party", detail);
     }
     // Where the rule itself bounds no party, a limit is a way to; but not one of a single person.
@@ -46,9 +72,9 @@ fn lint_party(at: usize, limit: &Limit, parties: Reach, found: &mut Lint) {
     let least = if is_bounded { high } else { Decimal::from_whole(2) };
     if max < least {
         let detail = if is_bounded {
-            format!("parties of up to {high} are admitted, and those above {max} never fit this limit")
+            format!("parties of up to {high} are admitted, and those above {max} never fit this limit{here}")
         } else {
-            "no party of two ever fits this limit: count grants with \"cost\":1, or bound context.party".to_owned()
+            format!("no party of two ever fits this limit{here}: count grants with \"cost\":1, or bound context.party")
         };
         found.warn(pointer, "limit_below_party", detail);
     }

@@ -516,6 +516,33 @@ mod tests {
     }
 
     #[test]
+    fn each_location_must_hold_what_is_admitted() {
+        let rule = |scope: &str, max: &str, cost: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.party","op":"between","values":[2,4]}}}}],
+                    "limits":[{{"id":"l","scope":[{scope}],"max":{max},"cost":{cost},"window":{{"calendar":"day"}}}}]}}"#
+            )
+        };
+        let own = r#""location""#;
+        let max = |default: u8, sfo: u8| format!(r#"{{"default":{default},"by_location":{{"LAX":9,"S/FO":{sfo}}}}}"#);
+        let sfo = "/limits/0/max/by_location/S~1FO";
+        expect(&rule(own, &max(4, 4), "\"party\""), &[]);
+        expect(&rule(own, &max(4, 3), "\"party\""), &[(sfo, "limit_below_party", false)]);
+        expect(&rule(own, &max(4, 1), "\"party\""), &[(sfo, "limit_below_party", true)]);
+        expect(&rule(own, &max(1, 4), "\"party\""), &[("/limits/0/max/default", "limit_below_party", true)]);
+        expect(&rule(own, &max(5, 3), "4"), &[(sfo, "cost_above_max", true)]);
+        expect(&rule(own, &max(3, 4), "4"), &[("/limits/0/cost", "cost_above_max", true)]);
+        // One count of all locations, held to another maximum at each.
+        let shared = [("/limits/0/scope", "maxima_share_a_count", false)];
+        expect(&rule(r#""perk""#, &max(4, 4), "\"party\""), &shared);
+        expect(&rule(r#""perk","location""#, &max(4, 4), "\"party\""), &[]);
+        expect(&rule(r#""kiosk""#, &max(4, 4), "1"), &shared);
+        expect(&rule(r#""perk""#, r#"{"default":4}"#, "1"), &[]);
+        let detail = &warned(&rule(own, &max(4, 3), "\"party\""))[0].2;
+        assert_eq!(detail, "parties of up to 4 are admitted, and those above 3 never fit this limit at S/FO");
+    }
+
+    #[test]
     fn openings_that_clock_changes_disturb_name_the_day() {
         let rule = |zone: &str, valid: &str, from: &str| {
             format!(

@@ -88,8 +88,10 @@ fn outcome(old: &Limit, new: &Limit) -> String {
     let whom = scope.member("scope").and_then(Json::as_list).map(describe::scope).unwrap_or_default();
     let free = if old.scope.contains(&Scope::Subject) {
         "anyone who has used it up can be granted again at once".to_owned()
+    } else if new.max.is_by_location() {
+        "all are free again at once".to_owned()
     } else {
-        format!("all {} are free again at once", new.max)
+        format!("all {} are free again at once", new.max.default)
     };
     let inside = match old.window {
         Window::Concurrent { .. } => "; guests who are still inside are not counted, and others come in beside them",

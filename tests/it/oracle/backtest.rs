@@ -57,10 +57,10 @@ pub(super) const SINGLES: [&str; 5] = [
 fn limits(windows: Vec<&'static str>, most: usize) -> impl Strategy<Value = String> {
     let scope = proptest::sample::subsequence(vec!["subject", "perk", "tier", "location", "kiosk", "merchant"], 1..=3);
     let window = proptest::sample::select(windows);
-    let limit = (scope, window, 1..60_u32, proptest::sample::select(vec!["1", "2", "\"party\""]));
+    let limit = (scope, window, generate::maximum(4..63), proptest::sample::select(vec!["1", "2", "\"party\""]));
     prop::collection::vec(limit, 0..=most).prop_map(|limits| {
         let limits = limits.iter().enumerate().map(|(at, (scope, window, max, cost))| {
-            format!(r#"{{"id":"l{at}","scope":{scope:?},"max":{},"cost":{cost},"window":{window}}}"#, max + 3)
+            format!(r#"{{"id":"l{at}","scope":{scope:?},"max":{max},"cost":{cost},"window":{window}}}"#)
         });
         limits.collect::<Vec<_>>().join(",")
     })
@@ -180,7 +180,8 @@ async fn check_at_once(
         let network = subject.split_once(':').map(|(network, _)| network.to_owned());
         let reference = world.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());
         let bucket = Some(rollout_bucket(&id, &reference));
-        let facts = Facts { score, network, context: drawn.context, bucket };
+        let location = crowd.kiosks[kiosk].1.map(|place| place.0);
+        let facts = Facts { score, network, context: drawn.context, bucket, location };
         let context = Context::parse(&Json::Object(facts.context.clone())).unwrap();
         let question = Question { context, ..question(&history.perk, &subject) };
         asked.push((subject, kiosk, facts, question));

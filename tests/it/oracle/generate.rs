@@ -249,9 +249,24 @@ pub(crate) fn rule() -> impl Strategy<Value = String> {
     assemble(condition, times(0.5))
 }
 
-/// A rule that admits everyone, when it is open.
+/// A rule that admits everyone, when it is open; some hold no large party, here or there.
 pub(crate) fn timed_rule() -> impl Strategy<Value = String> {
-    times(0.95).prop_map(|times| format!(r#"{{"tiers":[{{"id":"t"}}]{times}}}"#))
+    let limit = (maximum(1..5), select(vec!["1", "\"party\""])).prop_map(|(max, cost)| {
+        format!(
+            r#","limits":[{{"id":"l","scope":["location"],"max":{max},"cost":{cost},"window":{{"calendar":"year"}}}}]"#
+        )
+    });
+    (times(0.95), prop::option::weighted(0.3, limit))
+        .prop_map(|(times, limit)| format!(r#"{{"tiers":[{{"id":"t"}}]{times}{}}}"#, limit.unwrap_or_default()))
+}
+
+/// The most uses of a limit, everywhere or with others at some locations.
+pub(crate) fn maximum(most: std::ops::Range<u32>) -> impl Strategy<Value = String> {
+    let plain = most.clone().prop_map(|max| max.to_string());
+    let by_location = (most.clone(), most.clone(), most).prop_map(|(default, sfo, lax)| {
+        format!(r#"{{"default":{default},"by_location":{{"SFO":{sfo},"LAX":{lax}}}}}"#)
+    });
+    prop_oneof![2 => plain, 1 => by_location]
 }
 
 /// A rule that is always open, and in which a higher score can do no harm.
@@ -310,8 +325,9 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let party = prop::option::of(1..4_i64);
     let network = select(vec![None, Some("twitter"), Some("cx")]);
     let flight = (prop::option::weighted(0.85, departure(now)), prop::option::weighted(0.5, departure(now)));
-    let all = (score, context, party, network, bar, bucket, flight);
-    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled))| {
+    let location = select(vec![None, Some("SFO"), Some("LAX"), Some("HKG")]);
+    let all = (score, context, party, network, bar, bucket, flight, location);
+    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), location)| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
         if let Some(party) = party {
@@ -325,6 +341,7 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
         }
         World {
             bucket,
+            location,
             score: score
                 .map(|(value, age)| (value, jiff::Timestamp::from_microsecond(now.as_microsecond() - age).unwrap())),
             network: network.map(str::to_owned),

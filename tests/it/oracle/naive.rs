@@ -15,6 +15,8 @@ pub(crate) struct World {
     pub context: Vec<(String, Json)>,
     /// Where the person stands in the rollout, of ten thousand.
     pub bucket: Option<u16>,
+    /// Of the key that asks.
+    pub location: Option<&'static str>,
 }
 
 /// What the oracle says.
@@ -62,7 +64,7 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     odd_instants(rule, rule, world, &mut candidates);
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();
-    candidates.into_iter().find(|at| at_once(rule, world, *at).decision == "granted")
+    candidates.into_iter().find(|at| ever_fits(rule, world) && at_once(rule, world, *at).decision == "granted")
 }
 
 /// The instants at which time windows open and close, a score becomes stale, and its age reaches what it is compared
@@ -142,6 +144,22 @@ fn is_blacked_out(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
         // Across New Year: the end of one year and the beginning of another.
         if to < from { today >= day(from) || today <= day(to) } else { day(from) <= today && today <= day(to) }
     })
+}
+
+/// A party that is larger than what a limit holds at the location comes in at no time.
+fn ever_fits(rule: &Json, world: &World) -> bool {
+    let party =
+        world.context.iter().find(|(name, _)| name == "party").map_or(1, |(_, party)| party.as_whole().unwrap());
+    list(get(rule, "limits")).iter().all(|limit| {
+        let cost = if text(get(limit, "cost")) == Some("party") { party } else { 1 };
+        cost <= most(get(limit, "max"), world.location)
+    })
+}
+
+/// What fits at a location.
+pub(super) fn most(max: &Json, location: Option<&str>) -> i64 {
+    let own = location.map_or(&Json::Null, |location| get(get(max, "by_location"), location));
+    [own, get(max, "default"), max].into_iter().find_map(Json::as_whole).unwrap()
 }
 
 fn ceil_to_quarter(now: Timestamp) -> Timestamp {

@@ -144,7 +144,7 @@ fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
             Json::Text(_) => party.unwrap_or(1).unsigned_abs(),
             cost => cost.as_whole().unwrap().unsigned_abs(),
         };
-        let max = limit.member("max").and_then(Json::as_whole).unwrap().unsigned_abs();
+        let max = naive::most(limit.member("max").unwrap(), check.place.map(|place| place.0)).unsigned_abs();
         Claim { key: format!("{perk}|{id}|{}|{window}", values.join(",")), cost, max, lasts }
     };
     limits_of(rule).iter().map(claim).collect()

@@ -98,6 +98,10 @@ impl House {
             let ((scope, more), (window, few)) = if nth == 0 { (SCOPES[0], windows[1]) } else { any };
             let cost = ["1", "2", r#""party""#][self.roll(3)];
             let max = more * (few + self.roll(3) as u64);
+            let max = match self.roll(3) {
+                0 => format!(r#"{{"default":{max},"by_location":{{"SFO":{}}}}}"#, max.div_ceil(2).max(3)),
+                _ => max.to_string(),
+            };
             format!(r#"{{"id":"l{nth}","scope":{scope},"max":{max},"cost":{cost},"window":{window}}}"#)
         });
         let limits = limits.collect::<Vec<_>>().join(",");

@@ -232,12 +232,32 @@ pub struct RuleLimitView {
     id: String,
     #[schema(min_items = 1, max_items = 6)]
     scope: Vec<LimitScope>,
-    /// The most uses that fit.
-    #[schema(minimum = 1, maximum = 1_000_000_000)]
-    max: u64,
+    /// The most uses that fit: a number, or others at some locations.
+    max: LimitMaxView,
     /// 1 unless given.
     cost: Option<LimitCostView>,
     window: LimitWindowView,
+}
+
+/// The most uses that fit: a number, or one for each location.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = LimitMax)]
+pub(crate) enum LimitMaxView {
+    Everywhere(u64),
+    ByLocation(LocationMaximaView),
+}
+
+/// The most uses that fit, by the location of the API key that asks.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LocationMaxima, example = json!({"default": 200, "by_location": {"SFO-A": 120}}))]
+pub struct LocationMaximaView {
+    /// The most that fit where no location is named, or the key has none.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    default: u64,
+    /// At most 200 locations.
+    by_location: Option<BTreeMap<String, u64>>,
 }
 
 /// The amount that a grant uses of a limit: a number, or `party` for each of its people.

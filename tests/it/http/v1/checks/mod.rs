@@ -8,6 +8,7 @@ mod fallbacks;
 mod handles;
 mod limits_restart;
 mod lists;
+mod maxima;
 mod parties;
 mod promises;
 mod windows;

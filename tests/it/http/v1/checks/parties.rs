@@ -58,6 +58,8 @@ async fn a_party_that_never_fits_is_told_the_most_and_no_instant_whatever_the_wi
                 assert_eq!(shown.text, refused.text, "it reads back as it was answered");
                 let mut dry = ask(&perk, 6);
                 dry["dry_run"] = json!(true);
+                // A key has so many about one person.
+                dry["subject"] = json!(format!("twitter:guest{nth}"));
                 never_fits(&kiosk.post("/v1/checks", &dry).await.is(200));
                 let batch = kiosk.post("/v1/checks/batch", &json!({"checks": [ask(&perk, 6), dry]})).await.is(200);
                 never_fits(&batch["results"][0]);
