@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::once::{self, MerchantFlag, Needs};
+use super::output::guest_words::{LanguageFlag, write_reasons};
 use super::output::limits_left::LimitsLeft;
 use super::output::write_line;
 use super::perk::simulate::read_context;
@@ -40,6 +41,8 @@ pub(super) struct Args {
     location: Option<String>,
     #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
     kiosk: Option<String>,
+    #[command(flatten)]
+    language: LanguageFlag,
     /// Whose answer is shown: an admin sees scores and gaps, a kiosk sees neither.
     #[arg(long, default_value = "admin", value_parser = PossibleValuesParser::new(["admin", "kiosk"]).try_map(|text| text.parse::<Role>()))]
     role: Role,
@@ -56,7 +59,7 @@ impl fmt::Display for DryRun {
         let tier = answer.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         let (perk, version) = (&answer.perk, answer.rule_version);
         write_line!(f, "{}{tier}: {perk}, version {version}; nothing was recorded", answer.decision.as_str())?;
-        answer.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
+        write_reasons(f, &answer.reasons, &answer.offers)?;
         if let Some(ScoreShown { source, value, observed_at, fresh, .. }) = &answer.score {
             let value = value.map(|value| format!(" {value}")).unwrap_or_default();
             let age = if *fresh { "fresh" } else { "stale" };
@@ -67,7 +70,7 @@ impl fmt::Display for DryRun {
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let Args { perk, subject, merchant, context, location, kiosk, role } = args;
+    let Args { perk, subject, merchant, context, location, kiosk, language, role } = args;
     let context = read_context(context.as_deref())?;
     let answer = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;
@@ -78,8 +81,11 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             Principal { key, role, merchant: merchant_of, location, kiosk, audience: None, origins: Vec::new() };
         let deadline = Instant::now() + PATIENCE;
         let question = Question { perk, subject, context, dry_run: true, idempotency: None, deadline };
-        Ok(gateway.checker.check(&caller, &merchant, question).await?)
+        let answer = gateway.checker.check(&caller, &merchant, question).await?;
+        let deciding = gateway.checker.rule_behind(&merchant, &answer).await?;
+        let shown = CheckShown::of(answer, role.may(Permission::ReadScores));
+        Ok(shown.for_guests(deciding.as_ref().map(|it| &it.rule), &language.languages))
     })?;
-    invocation.output.show(&DryRun(CheckShown::of(answer, role.may(Permission::ReadScores))))?;
+    invocation.output.show(&DryRun(answer))?;
     Ok(Completion::Succeeded)
 }

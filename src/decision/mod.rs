@@ -5,7 +5,7 @@
 //! - `decided`: its answer, which is carried as it is from here into the log, to the caller and back
 //! - `forecast`: when waiting alone is enough
 //! - `facts`: what is known; `reason`: why it came out so; `remedy`: what would have changed it
-//! - `trace`: a decision explained step by step
+//! - `trace`: a decision explained step by step; `guest`: a refusal as a guest hears it
 //!
 //! Most reasons are decided in `decide`; a limit refuses in `ledger::write::arithmetic`, a paused perk in
 //! `eligibility::checker`, and a person grants in `eligibility::referral_decision`.
@@ -15,7 +15,7 @@
 //! `tests/it/oracle`, from the rule model and not from the code here.
 //!
 //! To add a reason: a code in [`reason::ReasonCode`], its sentence in `reason.rs` and what would have lifted it in
-//! `remedy.rs`, which `eligibility::subject_access` tells the person. Codes are never renamed, and no sentence may let a
+//! `remedy.rs`, which `eligibility::subject_access` tells the person, and the one for guests in `guest.rs`. Codes are never renamed, and no sentence may let a
 //! score be read out of it. `.github/CONTRIBUTING.md` lists the tests to extend.
 
 pub mod decide;
@@ -23,6 +23,7 @@ pub mod decided;
 pub(crate) mod evaluate;
 pub mod facts;
 pub mod forecast;
+pub mod guest;
 pub(crate) mod merits;
 pub mod reason;
 pub mod remedy;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::issuer::Issuer;
 use crate::access::{Merchant, Principal};
-use crate::decision::decide::{decide, looked_at};
+use crate::database::DatabaseError;
+use crate::decision::decide::{Decision, decide, looked_at};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::forecast::Outlook;
@@ -196,6 +197,26 @@ impl Checker {
         match self.ledger.reader().find_check(&merchant.id, check).await? {
             Some(record) => Ok(Some(self.answer(record)?)),
             None => Ok(None),
+        }
+    }
+
+    /// The rule that an answer was decided by, which has the words for its guest; none where nothing was refused, or
+    /// the rule can't be read here. No I/O where it decides still.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn rule_behind(&self, merchant: &Merchant, answer: &Answer) -> Result<Option<Arc<Deciding>>, CheckError> {
+        if answer.decided.decision != Decision::Denied {
+            return Ok(None);
+        }
+        match self.catalog.read_version(&merchant.id, &answer.perk, answer.rule_version).await {
+            Ok(deciding) => Ok(Some(deciding)),
+            // The answer stands all the same, and there are standard sentences.
+            Err(error @ (PerkError::RuleNewer { .. } | PerkError::Database(DatabaseError::Corrupt { .. }))) => {
+                tracing::warn!(%error, "standard sentences are said to guests: the rule can't be read");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

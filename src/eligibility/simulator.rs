@@ -27,6 +27,7 @@ use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRequest, DecidingRule};
 use crate::perks::catalog::Catalog;
 use crate::rules::limit::Place;
+use crate::rules::rule::Rule;
 use crate::scores::Scores;
 use crate::scores::score::EARLIEST;
 
@@ -42,7 +43,7 @@ pub struct Simulated {
     pub perk: PerkSlug,
     /// None for a rule that is no version.
     pub version: Option<i32>,
-    pub rule_hash: String,
+    pub rule: Arc<Rule>,
     pub at: Timestamp,
     /// Its limits as they would stand, were it granted: by what is used now, or had been used by an earlier instant.
     pub decided: Decided,
@@ -128,7 +129,7 @@ impl Simulator {
         Ok(Simulated {
             perk: chosen.perk.slug.clone(),
             version: chosen.version,
-            rule_hash: rule.hash().to_owned(),
+            rule: rule.clone(),
             at,
             decided,
             trace,

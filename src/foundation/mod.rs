@@ -5,7 +5,7 @@
 //! - `subject`: a person as others write them, and as the gateway refers to them
 //! - `json`, `yaml`, `csv_row`, `document`: strict readers; `field_error`: what is wrong with which field, and where
 //! - `count`: counts in sentences; `nearest`: what a misspelt name was meant to be
-//! - `unicode`, `escape`: what text may hold, and how it is shown
+//! - `unicode`, `escape`: what text may hold, and how it is shown; `language`: which of several a reader wants
 //! - `web_origin`: where a page comes from, as browsers write it
 
 pub mod clock;
@@ -18,6 +18,7 @@ pub mod escape;
 pub mod field_error;
 pub mod ids;
 pub mod json;
+pub mod language;
 pub mod nearest;
 pub mod period;
 pub mod subject;

@@ -275,6 +275,22 @@ impl Catalog {
             .await
     }
 
+    /// One version of a perk, ready to be read. No I/O for one that decides now, once it has.
+    pub async fn read_version(
+        &self,
+        merchant: &MerchantId,
+        slug: &PerkSlug,
+        version: i32,
+    ) -> Result<Arc<Deciding>, PerkError> {
+        let perk = self.open.now().content.find(merchant, slug).cloned();
+        let active = perk.as_ref().and_then(|perk| perk.versions().find(|active| active.version == version));
+        if let Some(known) = active.and_then(|active| active.known(slug)) {
+            return known;
+        }
+        let stored = self.find_version(merchant, slug, version).await?;
+        Ok(Arc::new(Deciding { version, rule: stored.read(slug)?, hash: stored.rule_hash.into() }))
+    }
+
     /// The versions of a perk below `before`, newest first.
     pub async fn list_versions(
         &self,

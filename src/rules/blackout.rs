@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
+use super::messages::Messages;
 use super::schedule::{has_form, read_wall_time};
 use crate::foundation::document::{FieldErrors, Fields, Node, below, object, text};
 use crate::foundation::json::Json;
@@ -17,6 +18,8 @@ pub(crate) const MAX_BLACKOUTS: usize = 50;
 pub struct Blackout {
     pub id: String,
     pub times: BlackoutTimes,
+    /// Said to guests meanwhile, in place of the standard sentence.
+    pub messages: Option<Messages>,
 }
 
 /// When a blackout holds.
@@ -104,7 +107,7 @@ impl Blackout {
     }
 
     fn read(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["id", "from", "until", "yearly"], errors)?;
+        let fields = node.fields(&["id", "from", "until", "yearly", "messages"], errors)?;
         let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let times = match fields.optional("yearly") {
             Some(yearly) => {
@@ -118,21 +121,24 @@ impl Blackout {
             }
             None => read_once(&fields, zone, errors),
         };
-        Some(Self { id: id?.to_owned(), times: times? })
+        let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
+        Some(Self { id: id?.to_owned(), times: times?, messages: messages? })
     }
 
     /// The canonical form.
     pub(crate) fn to_json(&self) -> Json {
-        let id = ("id", text(&self.id));
+        let mut members = vec![("id", text(&self.id))];
         match self.times {
             BlackoutTimes::Once { from, until } => {
                 let wall = |(local, _): (DateTime, Timestamp)| text(local.strftime("%Y-%m-%dT%H:%M:%S").to_string());
-                object([id, ("from", wall(from)), ("until", wall(until))])
+                members.extend([("from", wall(from)), ("until", wall(until))]);
             }
             BlackoutTimes::Yearly { from, to } => {
-                object([id, ("yearly", object([("from", text(from.to_string())), ("to", text(to.to_string()))]))])
+                members.push(("yearly", object([("from", text(from.to_string())), ("to", text(to.to_string()))])));
             }
         }
+        members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
+        Json::object(members)
     }
 }
 

@@ -240,6 +240,21 @@ pub fn scope(parts: &[Json]) -> String {
     }
 }
 
+/// An offer in the first language that it has: `“Day pass” for 45.00 USD (https://example.com)`.
+#[must_use]
+pub fn offer(json: &Json) -> String {
+    let text = json.member("text");
+    let first = text.and_then(|text| match text {
+        Json::Object(members) => members.first().map(|(_, sentence)| sentence),
+        _ => None,
+    });
+    let sentence = text.and_then(|text| text.member("en")).or(first).map(shown).unwrap_or_default();
+    let part = |price: &Json, name: &str| price.member(name).map(shown).unwrap_or_default();
+    let price = json.member("price").map(|price| format!(" for {} {}", part(price, "amount"), part(price, "currency")));
+    let url = json.member("url").map(|url| format!(" ({})", shown(url)));
+    format!("“{sentence}”{}{}", price.unwrap_or_default(), url.unwrap_or_default())
+}
+
 /// The days of an opening: `every day`, `on Mondays to Fridays`, `on Mondays and Sundays`.
 #[must_use]
 pub fn days(opening: &Json) -> String {

@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::engine::{FLOOR, PLAIN};
 pub use super::maximum::Maximum;
 pub(crate) use super::maximum::{MAX_LOCATIONS, MAX_MAX};
+use super::messages::Messages;
 pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{FieldErrors, Node, below, object, text};
+use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::json::{Json, push_pointer};
 use crate::foundation::subject::Pseudonym;
 
@@ -24,6 +26,8 @@ pub struct Limit {
     pub max: Maximum,
     pub cost: Cost,
     pub window: Window,
+    /// Said to guests when it has no room, in place of the standard sentence.
+    pub messages: Option<Messages>,
 }
 
 /// One part of what a counter is kept for.
@@ -160,7 +164,8 @@ impl Limit {
 
     /// The reading that it needs.
     pub(crate) fn engine(&self) -> u32 {
-        self.window.engine().max(self.max.engine())
+        let words = if self.messages.is_some() { FLOOR } else { PLAIN };
+        self.window.engine().max(self.max.engine()).max(words)
     }
 
     /// Tells whether all perks of the merchant that have a limit of this id share its counters.
@@ -188,13 +193,15 @@ impl Limit {
     }
 
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["id", "scope", "max", "cost", "window"], errors)?;
+        let fields = node.fields(&["id", "scope", "max", "cost", "window", "messages"], errors)?;
         let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let scope = fields.required("scope", errors).and_then(|scope| Scope::read(&scope, errors));
         let max = fields.required("max", errors).and_then(|max| Maximum::read(&max, errors));
         let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, errors));
         let window = fields.required("window", errors).and_then(|window| Window::read(&window, errors));
-        Some(Self { id: id?.to_owned(), scope: scope?, max: max?, cost: cost?, window: window? })
+        let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
+        let (id, messages) = (id?.to_owned(), messages?);
+        Some(Self { id, scope: scope?, max: max?, cost: cost?, window: window?, messages })
     }
 
     /// The canonical form.
@@ -203,13 +210,16 @@ impl Limit {
             Cost::Party => text("party"),
             Cost::Fixed(cost) => Json::Number(Decimal::from_whole(i64::try_from(cost).unwrap_or(MAX_MAX))),
         };
-        object([
+        let mut members = vec![
             ("id", text(&self.id)),
             ("scope", Json::List(self.scope.iter().map(|scope| text(scope.name())).collect())),
             ("max", self.max.to_json()),
             ("cost", cost),
             ("window", self.window.to_json()),
-        ])
+        ];
+        // Only where they are: a rule that was hashed before there were any keeps its hash.
+        members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
+        Json::object(members)
     }
 }
 

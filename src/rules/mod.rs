@@ -1,7 +1,7 @@
 //! The language of rules, pure: what a merchant writes is read, checked, compared and put into words here.
 //!
 //! - `rule`: the whole, compiled and hashed; its parts are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
-//!   `maximum`, `window`, `time_window`, `schedule`, `blackout` and `instant`; `stored`: one that was taken before, read back
+//!   `maximum`, `messages`, `offers`, `window`, `time_window`, `schedule`, `blackout` and `instant`; `stored`: one that was taken before, read back
 //! - `availability`: whether it can decide at an instant, and when it next can
 //! - `engine`: which reading of rules it needs
 //! - `lint`: what is wrong or odd about a rule that can be read
@@ -35,7 +35,9 @@ pub mod leaf;
 pub mod limit;
 pub mod lint;
 pub mod maximum;
+pub mod messages;
 pub mod normalize;
+pub mod offers;
 pub mod rule;
 pub mod schedule;
 mod stored;

@@ -10,6 +10,7 @@ use super::blackout::Blackout;
 use super::condition::Condition;
 use super::engine::{FLOOR, PLAIN};
 use super::limit::{Cost, Limit, LimitClaim, Place};
+use super::offers::{Offer, OtherwiseTerms};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
@@ -32,7 +33,7 @@ pub struct Rule {
     limits: Vec<Limit>,
     token: TokenTerms,
     rollout: Rollout,
-    otherwise: Otherwise,
+    otherwise: OtherwiseTerms,
     looks_at_score: bool,
     /// A condition looks at the age of the score, or does without a score that is too old.
     turns_by_age: bool,
@@ -129,7 +130,7 @@ impl Rule {
             TokenTerms::read(&token, default_audience, errors)
         });
         let rollout = fields.or("rollout", Rollout::EVERYONE, |rollout| Rollout::read(&rollout, errors));
-        let otherwise = fields.or("otherwise", Otherwise::Deny, |word| Otherwise::read(&word, errors));
+        let otherwise = fields.or("otherwise", OtherwiseTerms::default(), |terms| OtherwiseTerms::read(&terms, errors));
 
         if let (Some(None), Some(when), Some(tiers)) = (&score, &when, &tiers)
             && looks_at(when.as_ref(), tiers).iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge))
@@ -295,7 +296,13 @@ impl Rule {
     /// The decision about those whom none of its tiers admits.
     #[must_use]
     pub fn otherwise(&self) -> Otherwise {
-        self.otherwise
+        self.otherwise.decision
+    }
+
+    /// The offers for those whom it refuses.
+    #[must_use]
+    pub fn offers(&self) -> &[Offer] {
+        &self.otherwise.offers
     }
 
     /// True if any condition needs the score.
@@ -357,15 +364,15 @@ struct Parts {
     limits: Vec<Limit>,
     token: TokenTerms,
     rollout: Rollout,
-    otherwise: Otherwise,
+    otherwise: OtherwiseTerms,
 }
 
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
     fn engine(&self, instants: &BTreeSet<String>) -> u32 {
         let own = if self.blackouts.is_empty() && instants.is_empty() { PLAIN } else { FLOOR };
-        let limits = self.limits.iter().map(Limit::engine);
-        limits.chain([own]).max().unwrap_or(PLAIN)
+        let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
+        limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
     }
 
     fn to_json(&self) -> Json {
@@ -380,10 +387,7 @@ impl Parts {
             ("token", self.token.to_json()),
             ("rollout", self.rollout.to_json()),
         ];
-        // Only where it differs: a rule that was hashed before there was a choice keeps its hash.
-        if self.otherwise == Otherwise::Refer {
-            members.push(("otherwise", text("refer")));
-        }
+        members.extend(self.otherwise.to_json().map(|otherwise| ("otherwise", otherwise)));
         if !self.blackouts.is_empty() {
             members.push(("blackouts", Json::List(self.blackouts.iter().map(Blackout::to_json).collect())));
         }
@@ -395,6 +399,7 @@ impl Parts {
 mod tests {
     use super::*;
     use crate::foundation::period::Period;
+    use crate::rules::engine::FLOOR;
 
     const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles",
         "valid":{"from":"2012-05-08T00:00","until":null},
@@ -445,7 +450,7 @@ mod tests {
                 {"attr":"context.crew","op":"contains","ref":"subject.network"},
                 {"attr":"context.party","op":"lte","value":4}]}"#,
         );
-        for text in [LOUNGE, r#"{"at_least":40.5,"score":"klout"}"#, &everything] {
+        for text in [LOUNGE, r#"{"at_least":40.5,"score":"klout"}"#, &everything, FLOOR_RULE] {
             let rule = parse(text).unwrap();
             // Another default audience: the canonical form has its own.
             let again = Rule::parse(&Json::parse(rule.canonical()).unwrap(), "elsewhere").unwrap();
@@ -458,6 +463,42 @@ mod tests {
                 again.tiers().iter().map(|t| &t.when).collect::<Vec<_>>(),
                 rule.tiers().iter().map(|t| &t.when).collect::<Vec<_>>()
             );
+        }
+    }
+
+    /// What a lounge's floor asks of a rule.
+    const FLOOR_RULE: &str = r#"{"otherwise":{"decision":"refer","offers":[{"text":{"en":"Day pass"},
+            "price":{"amount":"45.00","currency":"USD"},"url":"https://example.com"}]},"schedule":{"closed_dates":["2026-12-25"],"messages":{"en":"Closed.","zh-hant":"休息。"}},
+        "tiers":[{"id":"main","messages":{"en":"For members."}}],
+        "limits":[{"id":"house","scope":["location"],"max":{"default":200,"by_location":{"SFO-A":120}},
+                   "window":{"calendar":"year"},"messages":{"en":"Full."}}]}"#;
+
+    #[test]
+    fn only_what_an_earlier_reading_lacks_needs_the_newer_one() {
+        for text in [LOUNGE, r#"{"at_least":40,"score":"klout"}"#, r#"{"tiers":[{"id":"main"}]}"#] {
+            assert_eq!(parse(text).unwrap().engine(), PLAIN, "{text}");
+        }
+        let limit = |member: &str, window: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"main"}}],"limits":[{{"id":"l","scope":["perk"],"window":{window},{member}}}]}}"#
+            )
+        };
+        let day = r#"{"calendar":"day"}"#;
+        assert_eq!(parse(&limit(r#""max":1"#, day)).unwrap().engine(), PLAIN);
+        for text in [
+            FLOOR_RULE.to_owned(),
+            limit(r#""max":1"#, r#"{"calendar":"quarter"}"#),
+            limit(r#""max":{"default":1,"by_location":{"SFO":2}}"#, day),
+            limit(r#""max":1,"messages":{"en":"Full."}"#, day),
+            r#"{"tiers":[{"id":"main","messages":{"en":"For members."}}]}"#.to_owned(),
+            r#"{"tiers":[{"id":"main"}],"schedule":{"messages":{"en":"Closed."}}}"#.to_owned(),
+            r#"{"tiers":[{"id":"main"}],"blackouts":[{"id":"b","yearly":{"from":"12-24","to":"12-26"},"messages":{"en":"Off."}}]}"#.to_owned(),
+            r#"{"tiers":[{"id":"main"}],"otherwise":{"offers":[{"text":{"en":"Bar"}}]}}"#.to_owned(),
+        ] {
+            let rule = parse(&text).unwrap();
+            assert_eq!(rule.engine(), FLOOR, "{text}");
+            let again = Rule::stored(&Json::parse(rule.canonical()).unwrap(), "x").unwrap();
+            assert_eq!((again.engine(), again.hash()), (FLOOR, rule.hash()));
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::attribute::Attribute;
 use super::condition::Condition;
+use super::engine::{FLOOR, PLAIN};
 use super::leaf::{Comparison, Leaf, Test};
+use super::messages::Messages;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::json::Json;
@@ -24,6 +26,8 @@ pub struct Tier {
     pub when: Option<Condition>,
     /// The longest that its people are promised to wait.
     pub max_wait: Option<Period>,
+    /// Said to guests whom it doesn't admit, in place of the standard sentence.
+    pub messages: Option<Messages>,
     /// Where its condition was written, for the linter.
     pub(crate) pointer: String,
 }
@@ -38,6 +42,7 @@ impl Tier {
             name: "Standard".into(),
             when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
             max_wait: None,
+            messages: None,
             pointer: "/at_least".into(),
         }
     }
@@ -68,7 +73,7 @@ impl Tier {
     }
 
     fn read(node: &Node<'_>, alone: bool, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["id", "rank", "name", "when", "max_wait"], errors)?;
+        let fields = node.fields(&["id", "rank", "name", "when", "max_wait", "messages"], errors)?;
         let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let rank = match fields.optional("rank") {
             None if alone => Some(1),
@@ -85,8 +90,15 @@ impl Tier {
         };
         let when = fields.or("when", None, |when| Condition::read(&when, leaves, errors).map(Some));
         let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, errors).map(Some));
+        let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
         let pointer = below(node.pointer(), "when");
-        Some(Self { id: id?.to_owned(), rank: rank?, name: name?, when: when?, max_wait: max_wait?, pointer })
+        let (id, messages) = (id?.to_owned(), messages?);
+        Some(Self { id, rank: rank?, name: name?, when: when?, max_wait: max_wait?, messages, pointer })
+    }
+
+    /// The reading that it needs.
+    pub(crate) const fn engine(&self) -> u32 {
+        if self.messages.is_some() { FLOOR } else { PLAIN }
     }
 
     /// The canonical form.
@@ -99,6 +111,7 @@ impl Tier {
         ];
         // Only where it is: a rule that was hashed before there were waits keeps its hash.
         members.extend(self.max_wait.map(|wait| ("max_wait", text(wait.to_string()))));
+        members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
         Json::object(members)
     }
 }

@@ -51,8 +51,11 @@ impl CrossOrigin {
         if !self.varies {
             return;
         }
-        if !headers.contains_key(header::VARY) {
-            headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        let names = headers.get(header::VARY).and_then(|names| names.to_str().ok()).unwrap_or_default().to_owned();
+        if !names.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin")) {
+            let more = if names.is_empty() { "Origin".to_owned() } else { format!("{names}, Origin") };
+            let both = HeaderValue::from_str(&more).unwrap_or(HeaderValue::from_static("Origin"));
+            headers.insert(header::VARY, both);
         }
         if let Some(origin) = self.allowed.as_ref().filter(|_| !is_withheld) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

@@ -18,7 +18,7 @@ use serde_path_to_error::Segment;
 
 use super::deadline::Deadline;
 use super::params::NUL;
-pub use super::params::{IdempotencyKey, PageLimit, Params, Path};
+pub use super::params::{GuestLanguages, IdempotencyKey, PageLimit, Params, Path};
 use super::problem::{Kind, Problem};
 use super::serde_error::SerdeError;
 use crate::foundation::field_error::FieldError;

@@ -1,11 +1,12 @@
-//! The parameters that a request's path and query name, read strictly.
+//! The parameters that a request's path, query and headers name, read strictly.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use super::problem::{Kind, Problem};
 use super::serde_error::SerdeError;
 use crate::foundation::field_error::FieldError;
+use crate::foundation::language::Languages;
 
 /// A query string of type `T`, whose fields read from text. Unknown and doubled parameters are refused.
 #[derive(Debug)]
@@ -147,6 +149,21 @@ impl FromRequest for IdempotencyKey {
             (Some(value), None) => fits(value).map(|text| Self(Some(text))).ok_or_else(bad_idempotency_key),
             (Some(_), Some(_)) => Err(bad_idempotency_key()),
         })
+    }
+}
+
+/// The languages that guests want to be addressed in, by the `Accept-Language` of who asks for them.
+#[derive(Debug)]
+pub struct GuestLanguages(pub Languages);
+
+impl FromRequest for GuestLanguages {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let sent: Vec<&str> =
+            req.headers().get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok()).collect();
+        ready(Ok(Self(Languages::of_header(&sent.join(",")))))
     }
 }
 

@@ -15,6 +15,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "check",
         &[
             "perkgate check sfo-lounge twitter:ada",
+            "perkgate check sfo-lounge twitter:ada --language zh-HK",
             "perkgate check sfo-lounge twitter:ada --role kiosk --location SFO-A --context '{\"terminal\":\"A\"}'",
         ],
     ),

@@ -6,6 +6,7 @@
 
 pub(crate) mod confirmation;
 pub(crate) mod error_report;
+pub(crate) mod guest_words;
 pub(crate) mod limits_left;
 pub(crate) mod progress;
 mod usage_error;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::file::PerkFile;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
+use crate::cli::output::guest_words::{LanguageFlag, write_reasons};
 use crate::cli::output::limits_left::LimitsLeft;
 use crate::cli::output::progress::work_off;
 use crate::cli::output::{counted, table, write_block, write_line, write_part};
@@ -86,6 +87,8 @@ pub(crate) struct Args {
     location: Option<String>,
     #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
     kiosk: Option<String>,
+    #[command(flatten)]
+    language: LanguageFlag,
 }
 
 /// An instant on the command line.
@@ -122,7 +125,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         let merchant = once::merchant(gateway, &merchant).await?;
         gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(known)
     })?;
-    invocation.output.show(&SimulationShown::from(simulated))?;
+    invocation.output.show(&SimulationShown::of(simulated, &args.language.languages))?;
     Ok(Completion::Succeeded)
 }
 
@@ -150,7 +153,7 @@ impl fmt::Display for SimulationShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tier = self.tier.as_ref().map(|tier| format!(" ({tier})")).unwrap_or_default();
         write_line!(f, "{}{tier}, by {} at {}", self.decision.as_str(), named(self.version), self.at)?;
-        self.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
+        write_reasons(f, &self.reasons, &self.offers)?;
         LimitsLeft::from(self).fmt(f)?;
         write_line!(f)?;
         write_trace(f, &self.trace)?;

@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::explanation::{LimitShown, ReasonShown, ReceiptShown, ScoreShown};
+use super::explanation::{LimitShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages};
 use super::referral::{ContestShown, ReferralStateShown};
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::Answer;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
+use crate::foundation::language::Languages;
 use crate::ledger::cases::model::Referral;
 use crate::ledger::entry::Ended;
+use crate::rules::rule::Rule;
 
 /// A decision and everything that explains it.
 #[derive(Debug, Serialize)]
@@ -24,6 +26,9 @@ pub struct CheckShown {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
     pub reasons: Vec<ReasonShown>,
+    /// Offers for a guest who is refused: [`CheckShown::for_guests`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreShown>,
     pub limits: Vec<LimitShown>,
@@ -84,6 +89,7 @@ impl CheckShown {
             rule_version: answer.rule_version,
             tier: decided.tier,
             reasons,
+            offers: Vec::new(),
             score: decided.score.map(|score| ScoreShown::of(score, at, reads_scores)),
             limits: decided.limits.into_iter().map(LimitShown::from).collect(),
             next_eligible_at: decided.next_eligible_at,
@@ -102,6 +108,20 @@ impl CheckShown {
             joins: answer.joins,
             receipt: answer.receipt.map(ReceiptShown::from),
         }
+    }
+
+    /// The same, with the words for its guest. `rule` is the one that decided, as far as it can be read.
+    #[must_use]
+    pub fn for_guests(self, rule: Option<&Rule>, languages: &Languages) -> Self {
+        let decision = self.decision;
+        let reasons = self.reasons.into_iter().map(|reason| reason.for_guests(decision, rule, languages)).collect();
+        Self { reasons, offers: OfferShown::all(decision, rule, languages), ..self }
+    }
+
+    /// The languages that its guest is addressed in.
+    #[must_use]
+    pub fn guest_languages(&self) -> Vec<&str> {
+        guest_languages(&self.reasons, &self.offers)
     }
 
     /// The same, with where the key that asked is used.

@@ -3,13 +3,18 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::decision::decide::Decision;
 use crate::decision::decided::{LimitTouched, ScoreSeen};
+use crate::decision::guest::{self, Refusal};
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
+use crate::foundation::language::Languages;
 use crate::foundation::subject::hex;
 use crate::ledger::entry::Receipt;
 use crate::rules::attribute::ValueType;
+use crate::rules::offers::Offer;
+use crate::rules::rule::Rule;
 
 /// One reason, with its sentence.
 #[derive(Debug, Serialize)]
@@ -37,6 +42,82 @@ pub struct ReasonShown {
     pub next_eligible_at: Option<Timestamp>,
     /// A sentence to read out.
     pub message: String,
+    /// A sentence for the guest: [`ReasonShown::for_guests`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_message: Option<String>,
+    /// The tag of its language (BCP 47).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_language: Option<String>,
+}
+
+impl ReasonShown {
+    /// The same, with the sentence for a guest, if `decision` refused them.
+    #[must_use]
+    pub fn for_guests(self, decision: Decision, rule: Option<&Rule>, languages: &Languages) -> Self {
+        let refusal = Refusal {
+            decision,
+            code: self.code,
+            tier: self.tier.as_deref(),
+            limit: self.limit.as_deref(),
+            blackout: self.blackout.as_deref(),
+            at_most: self.at_most,
+        };
+        match guest::sentence(rule, &refusal, languages) {
+            Some(said) => Self { guest_message: Some(said.text), guest_language: Some(said.language), ..self },
+            None => self,
+        }
+    }
+}
+
+/// Something else that a guest who is refused can have.
+#[derive(Debug, Serialize)]
+pub struct OfferShown {
+    pub text: String,
+    /// The tag of its language (BCP 47).
+    pub language: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A price.
+#[derive(Debug, Serialize)]
+pub struct PriceShown {
+    pub amount: String,
+    pub currency: String,
+}
+
+impl OfferShown {
+    /// The offers of the rule for those whom it refuses; none for others.
+    #[must_use]
+    pub fn all(decision: Decision, rule: Option<&Rule>, languages: &Languages) -> Vec<Self> {
+        let offers = rule.filter(|_| decision == Decision::Denied).map(Rule::offers).unwrap_or_default();
+        let shown = |offer: &Offer| {
+            let said = offer.text.choose(languages)?;
+            let price = offer.price.as_ref();
+            Some(Self {
+                text: said.text.to_owned(),
+                language: said.language.to_owned(),
+                price: price.map(|it| PriceShown { amount: it.amount.clone(), currency: it.currency.clone() }),
+                url: offer.url.clone(),
+            })
+        };
+        offers.iter().filter_map(shown).collect()
+    }
+}
+
+/// The languages that guests are addressed in, each once, in the order of the sentences: a `Content-Language`.
+#[must_use]
+pub fn guest_languages<'a>(reasons: &'a [ReasonShown], offers: &'a [OfferShown]) -> Vec<&'a str> {
+    let mut languages: Vec<&str> = Vec::new();
+    let said = reasons.iter().filter_map(|reason| reason.guest_language.as_deref());
+    for language in said.chain(offers.iter().map(|offer| offer.language.as_str())) {
+        if !languages.contains(&language) {
+            languages.push(language);
+        }
+    }
+    languages
 }
 
 /// The score that was looked at.
@@ -101,6 +182,8 @@ impl From<Reason> for ReasonShown {
             blackout,
             next_eligible_at,
             message,
+            guest_message: None,
+            guest_language: None,
         }
     }
 }

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::explanation::{LimitShown, ReasonShown, ScoreShown};
+use super::explanation::{LimitShown, OfferShown, ReasonShown, ScoreShown, guest_languages};
 use crate::decision::decide::Decision;
 use crate::decision::trace::Trace;
 use crate::eligibility::population::Warning;
 use crate::eligibility::simulator::Simulated;
 use crate::foundation::ids::PerkSlug;
+use crate::foundation::language::Languages;
 
 /// The decision that would be made, and why.
 #[derive(Debug, Serialize)]
@@ -22,6 +23,8 @@ pub struct SimulationShown {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
     pub reasons: Vec<ReasonShown>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreShown>,
     pub limits: Vec<LimitShown>,
@@ -32,18 +35,28 @@ pub struct SimulationShown {
     pub warnings: Vec<Warning>,
 }
 
-impl From<Simulated> for SimulationShown {
-    /// Those who may manage perks may read scores.
-    fn from(simulated: Simulated) -> Self {
-        let (at, decided) = (simulated.at, simulated.decided);
+impl SimulationShown {
+    /// The languages that the guest is addressed in.
+    #[must_use]
+    pub fn guest_languages(&self) -> Vec<&str> {
+        guest_languages(&self.reasons, &self.offers)
+    }
+
+    /// The answer as those see it who may manage perks, and so may read scores; the words for its guest are in one of
+    /// `languages`.
+    #[must_use]
+    pub fn of(simulated: Simulated, languages: &Languages) -> Self {
+        let (at, decided, rule) = (simulated.at, simulated.decided, simulated.rule);
+        let shown = |reason| ReasonShown::from(reason).for_guests(decided.decision, Some(&rule), languages);
         Self {
             perk: simulated.perk,
             version: simulated.version,
-            rule_hash: simulated.rule_hash,
+            rule_hash: rule.hash().to_owned(),
             at,
             decision: decided.decision,
             tier: decided.tier,
-            reasons: decided.reasons.into_iter().map(ReasonShown::from).collect(),
+            reasons: decided.reasons.into_iter().map(shown).collect(),
+            offers: OfferShown::all(decided.decision, Some(&rule), languages),
             score: decided.score.map(|score| ScoreShown::of(score, at, true)),
             limits: decided.limits.into_iter().map(LimitShown::from).collect(),
             next_eligible_at: decided.next_eligible_at,

@@ -4,6 +4,7 @@
 //! on several members at once; it must never refuse what the reader takes.
 
 mod conditions;
+mod guests;
 
 use serde_json::{Map, Value, json};
 
@@ -67,6 +68,7 @@ pub fn schema() -> Value {
             "condition": conditions::condition(),
             "leaf": conditions::leaf(),
             "attribute": conditions::attribute(),
+            "messages": guests::messages(),
             "slug": {"type": "string", "pattern": SLUG_PATTERN},
             "period": {
                 "type": "string", "minLength": 3, "pattern": PERIOD_PATTERN, "examples": ["PT15M", "PT24H", "P7D"],
@@ -146,7 +148,7 @@ fn long_rule() -> Value {
             ),
             "token": of(token, "What the token of a grant says."),
             "rollout": of(object(&["percent"], json!({"percent": percent})), "For a part of the people only."),
-            "otherwise": of(json!({"enum": ["deny", "refer"], "default": "deny"}), "What becomes of whom no tier admits.")
+            "otherwise": guests::otherwise()
         }),
     )
 }
@@ -173,7 +175,8 @@ fn schedule() -> Value {
             "closed_dates": described(
                 optional(json!({"type": "array", "maxItems": MAX_CLOSED_DATES, "items": date})),
                 "Dates on which no opening begins.",
-            )
+            ),
+            "messages": guests::messages_said("while it is closed")
         }),
     )
 }
@@ -190,7 +193,8 @@ fn blackout() -> Value {
             "id": described(slug(), "Its short name, which refusals carry."),
             "from": wall_time(),
             "until": described(wall_time(), "Exclusive."),
-            "yearly": described(optional(yearly), "Both dates included; across New Year where `to` comes before `from`.")
+            "yearly": described(optional(yearly), "Both dates included; across New Year where `to` comes before `from`."),
+            "messages": guests::messages_said("meanwhile")
         }),
     );
     if let Some(members) = schema.as_object_mut() {
@@ -217,7 +221,8 @@ fn tier_schema() -> Value {
                 "What people call it.",
             ),
             "when": described(optional(json!({"$ref": "#/$defs/condition"})), "Whom it admits; everyone unless given."),
-            "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that someone of this tier waits.")
+            "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that someone of this tier waits."),
+            "messages": guests::messages_said("whom it doesn't admit")
         }),
     )
 }
@@ -258,7 +263,8 @@ fn limit() -> Value {
                 "anyOf": [{"const": "party"}, {"type": "integer", "minimum": 1, "maximum": 100}, {"type": "null"}],
                 "description": format!("What a grant uses: a number, or `party` for each of its people (1–{MAX_PARTY}).")
             },
-            "window": window
+            "window": window,
+            "messages": guests::messages_said("when it has no room")
         }),
     )
 }

@@ -15,7 +15,7 @@ pub(super) fn are_by_location((old, new): Sides<'_>) -> bool {
 /// rule; `terms` are what the new one counts.
 pub(super) fn compare(
     found: &mut Changes,
-    [was_at, is_at]: [&str; 2],
+    [was_at, is_at]: [String; 2],
     (id, terms): (&str, &str),
     (old, new): Sides<'_>,
 ) {
@@ -25,7 +25,7 @@ pub(super) fn compare(
         let elsewhere = if named.is_empty() { "" } else { ", where no location has its own" };
         let sentence = format!("Limit {id}: {} → {} {terms}{elsewhere}", shown(was), shown(is));
         let is_object = matches!(new, Some(Json::Object(_)));
-        let pointer = if is_object { below(is_at, "default") } else { is_at.to_owned() };
+        let pointer = if is_object { below(&is_at, "default") } else { is_at.clone() };
         found.note(pointer, was, is, sentence);
     }
     let by_location = |side: Option<&'_ Json>| side.and_then(|side| side.member("by_location").cloned());
@@ -38,7 +38,7 @@ pub(super) fn compare(
         } else {
             format!("Limit {id}: {from} → {to} at {location} {terms}")
         };
-        let at = if new.is_some() { is_at } else { was_at };
+        let at = if new.is_some() { &is_at } else { &was_at };
         found.note(below(&below(at, "by_location"), location), old, new, sentence);
     }
 }

@@ -12,6 +12,8 @@ use crate::foundation::document::below;
 use crate::foundation::json::Json;
 
 mod maxima;
+mod messages;
+mod offers;
 mod schedule;
 mod sentences;
 
@@ -83,6 +85,9 @@ pub fn diff_documents(before: &Json, after: &Json) -> Vec<Change> {
             "score" if old.is_some() && new.is_some() => found.members([&pointer; 2], old, new, score_sentence),
             "valid" => found.members([&pointer; 2], old, new, valid_sentence),
             "token" => found.members([&pointer; 2], old, new, token_sentence),
+            "otherwise" if [old, new].into_iter().flatten().any(|side| matches!(side, Json::Object(_))) => {
+                offers::compare(&mut found, &pointer, (old, new));
+            }
             "rollout" => found.members([&pointer; 2], old, new, rollout_sentence),
             _ => {
                 let sentence = rule_sentence(name, old, new).unwrap_or_else(|| plain(name, old, new));
@@ -156,6 +161,10 @@ impl Changes {
                 let pointer = pointer_of([&was_at, &is_at], field, new);
                 match field {
                     "when" => self.condition(&pointer, &name, old, new),
+                    "messages" => {
+                        let at = [below(&was_at, field), below(&is_at, field)];
+                        messages::compare(self, at, &name, (old, new));
+                    }
                     _ => self.note(pointer, old, new, tier_sentence(&name, field, old, new)),
                 }
             }
@@ -202,7 +211,10 @@ impl Changes {
                         if name == "max" && maxima::are_by_location((old, new)) {
                             let at = [below(&was_at, name), below(&is_at, name)];
                             let terms = describe::limit_terms(is);
-                            maxima::compare(self, [&at[0], &at[1]], (id, &terms), (old, new));
+                            maxima::compare(self, at, (id, &terms), (old, new));
+                        } else if name == "messages" {
+                            let at = [below(&was_at, name), below(&is_at, name)];
+                            messages::compare(self, at, &format!("Limit {id}"), (old, new));
                         } else {
                             self.member([&was_at, &is_at], name, (old, new), say);
                         }
@@ -491,6 +503,80 @@ mod tests {
         let found = diff(&rule(&max(200, r#""SFO-A":120"#)), &rule(r#""max":300"#));
         let pointers: Vec<_> = found.iter().map(|it| it.pointer.as_str()).collect();
         assert_eq!(pointers, ["/limits/1/max", "/limits/1/max/by_location/SFO-A"]);
+    }
+
+    #[test]
+    fn offers_come_and_go_beside_the_decision() {
+        let pass = r#"{"text":{"de":"Tageskarte","en":"Day pass"},"price":{"amount":"45.00","currency":"USD"},"url":"https://example.com"}"#;
+        let bar = r#"{"text":{"fr":"Le bar"}}"#;
+        let with = |otherwise: &str| {
+            let text = LOUNGE.replacen(r#""token""#, &format!(r#""otherwise":{otherwise},"token""#), 1);
+            Rule::parse(&Json::parse(&text).unwrap(), "sfo-lounge").unwrap()
+        };
+        let said = |before: &str, after: &str| {
+            let found = diff(&with(before), &with(after));
+            found.into_iter().map(|it| (it.pointer, it.kind, it.sentence)).collect::<Vec<_>>()
+        };
+        let day_pass = "“Day pass” for 45.00 USD (https://example.com)";
+        assert_eq!(
+            said("\"refer\"", &format!(r#"{{"offers":[{bar},{pass}]}}"#)),
+            [
+                (
+                    "/otherwise".to_owned(),
+                    Removed,
+                    "Anyone whom no tier admits is referred to a person → refused".to_owned()
+                ),
+                ("/otherwise/offers/0".to_owned(), Added, "Who is refused is now offered “Le bar”".to_owned()),
+                ("/otherwise/offers/1".to_owned(), Added, format!("Who is refused is now offered {day_pass}")),
+            ]
+        );
+        let referred = said("\"deny\"", r#"{"decision":"refer","offers":[{"text":{"en":"Bar"}}]}"#);
+        assert_eq!((referred[0].0.as_str(), referred[0].1), ("/otherwise/decision", Added));
+        assert_eq!(
+            said(&format!(r#"{{"offers":[{bar},{pass}]}}"#), &format!(r#"{{"offers":[{pass},{bar}]}}"#)),
+            [("/otherwise/offers".to_owned(), Changed, "The same offers in another order".to_owned())]
+        );
+        assert_eq!(
+            said(&format!(r#"{{"offers":[{pass}]}}"#), "\"deny\""),
+            [("/otherwise/offers/0".to_owned(), Removed, format!("Who is refused is no longer offered {day_pass}"))]
+        );
+    }
+
+    #[test]
+    fn words_for_guests_differ_language_by_language() {
+        let limit = r#""max":1,"window":{"calendar":"day"}"#;
+        let with = |messages: &str| format!(r#"{limit},"messages":{messages}"#);
+        let tier = (r#""rank":1,"#, r#""rank":1,"messages":{"fr":"Membres."},"#);
+        let schedule =
+            (r#""closed_dates":["2026-12-25"]"#, r#""closed_dates":["2026-12-25"],"messages":{"en":"Closed."}"#);
+        expect(
+            &[(limit, &with(r#"{"en":"Once a day."}"#)), tier, schedule],
+            &[
+                ("/tiers/1/messages/fr", Added, "Main lounge: guests are now told “Membres.” in fr"),
+                ("/limits/0/messages/en", Added, "Limit person-day: guests are now told “Once a day.” in en"),
+                ("/schedule/messages/en", Added, "While it is closed: guests are now told “Closed.” in en"),
+            ],
+        );
+        let rule = |messages: &str| {
+            let text = LOUNGE.replacen(limit, &with(messages), 1);
+            Rule::parse(&Json::parse(&text).unwrap(), "sfo-lounge").unwrap()
+        };
+        let long = "x".repeat(100);
+        let found = diff(
+            &rule(&format!(r#"{{"en":"Once.","de":"Einmal.","fr":"{long}"}}"#)),
+            &rule(&format!(r#"{{"en":"Once a day.","fr":"{long}."}}"#)),
+        );
+        let found: Vec<_> = found.into_iter().map(|it| (it.pointer, it.kind, it.sentence)).collect();
+        let cut = format!("“{}…”", &long[..60]);
+        let wanted = [
+            ("de", Removed, "guests are no longer told “Einmal.” in de".to_owned()),
+            ("en", Changed, "guests are told “Once.” → “Once a day.” in en".to_owned()),
+            ("fr", Changed, format!("guests are told {cut} in fr (a part that isn't shown here changed)")),
+        ];
+        let wanted = wanted.map(|(language, kind, sentence)| {
+            (format!("/limits/0/messages/{language}"), kind, format!("Limit person-day: {sentence}"))
+        });
+        assert_eq!(found, wanted);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The differences between the opening hours and the blackouts of two rules.
 
 use super::sentences::plain;
-use super::{Changes, below, differing, id_of, is_reordered, items, matched, member};
+use super::{Changes, below, differing, id_of, is_reordered, items, matched, member, messages};
 use crate::foundation::json::Json;
 use crate::rules::describe;
 use crate::rules::schedule::week::Week;
 
 /// An opening or a date, and its place in its list.
-type Placed<'a> = (usize, &'a Json);
+pub(super) type Placed<'a> = (usize, &'a Json);
 
 pub(super) fn compare(found: &mut Changes, pointer: &str, before: Option<&Json>, after: Option<&Json>) {
     for (name, old, new) in differing(before, after) {
@@ -15,6 +15,9 @@ pub(super) fn compare(found: &mut Changes, pointer: &str, before: Option<&Json>,
         match name {
             "open" => openings(found, &pointer, old, new),
             "closed_dates" => closed_dates(found, &pointer, old, new),
+            "messages" => {
+                messages::compare(found, [pointer.clone(), pointer.clone()], "While it is closed", (old, new))
+            }
             _ => found.note(pointer, old, new, plain(&format!("schedule.{name}"), old, new)),
         }
     }
@@ -109,8 +112,13 @@ pub(super) fn blackouts(found: &mut Changes, pointer: &str, before: Option<&Json
         let id = new.or(old).and_then(id_of).unwrap_or_default();
         match (old, new) {
             (Some(was), Some(is)) if was != is => {
+                let words = (member(was, "messages"), member(is, "messages"));
+                let at = [below(&was_at, "messages"), below(&is_at, "messages")];
+                messages::compare(found, at, &format!("Blackout {id}"), words);
                 let (was, is) = (describe::blackout(was), describe::blackout(is));
-                found.note(is_at, old, new, format!("Blackout {id}: {was} → {is}"));
+                if was != is {
+                    found.note(is_at, old, new, format!("Blackout {id}: {was} → {is}"));
+                }
             }
             (None, Some(is)) => found.note(is_at, old, new, format!("Blackout {id}: new, {}", describe::blackout(is))),
             (Some(was), None) => {
@@ -123,7 +131,7 @@ pub(super) fn blackouts(found: &mut Changes, pointer: &str, before: Option<&Json
 }
 
 /// The items of each list that the other lacks, counting repeats.
-fn unmatched<'a>(old: &'a [Json], new: &'a [Json]) -> (Vec<Placed<'a>>, Vec<Placed<'a>>) {
+pub(super) fn unmatched<'a>(old: &'a [Json], new: &'a [Json]) -> (Vec<Placed<'a>>, Vec<Placed<'a>>) {
     let mut added: Vec<Placed<'a>> = new.iter().enumerate().collect();
     let mut removed = Vec::new();
     for (at, item) in old.iter().enumerate() {

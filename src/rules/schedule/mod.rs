@@ -9,6 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::foundation::document::{FieldErrors, Node, object, text};
 use crate::foundation::json::Json;
+use crate::rules::engine::{FLOOR, PLAIN};
+use crate::rules::messages::Messages;
 
 pub(crate) const MAX_OPENINGS: usize = 50;
 pub(crate) const MAX_CLOSED_DATES: usize = 366;
@@ -31,6 +33,8 @@ pub struct Schedule {
     open: Vec<Opening>,
     /// Sorted.
     closed_dates: Vec<Date>,
+    /// Said to guests while it is closed, in place of the standard sentence.
+    messages: Option<Messages>,
 }
 
 /// From and to a wall time, on some days of the week. When `to` is before `from` it crosses
@@ -62,7 +66,7 @@ fn bit(day: Weekday) -> u8 {
 impl Default for Schedule {
     /// Always open.
     fn default() -> Self {
-        Self { open: vec![Opening::always()], closed_dates: Vec::new() }
+        Self { open: vec![Opening::always()], closed_dates: Vec::new(), messages: None }
     }
 }
 
@@ -154,7 +158,7 @@ impl Schedule {
 
     /// Reads `{"open": […], "closed_dates": […]}`; without `open` every hour is open.
     pub fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["open", "closed_dates"], errors)?;
+        let fields = node.fields(&["open", "closed_dates", "messages"], errors)?;
         let open = fields.or("open", vec![Opening::always()], |list| {
             let items = list.list(0..=MAX_OPENINGS, errors)?;
             let read: Vec<_> = items.iter().map(|item| Opening::read(item, errors)).collect();
@@ -168,16 +172,31 @@ impl Schedule {
             dates.dedup();
             Some(dates)
         });
-        Some(Self { open: open?, closed_dates: closed_dates? })
+        let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
+        Some(Self { open: open?, closed_dates: closed_dates?, messages: messages? })
     }
 
     /// The canonical form.
     pub fn to_json(&self) -> Json {
         let dates = self.closed_dates.iter().map(|date| text(date.to_string())).collect();
-        object([
+        let mut members = vec![
             ("open", Json::List(self.open.iter().map(Opening::to_json).collect())),
             ("closed_dates", Json::List(dates)),
-        ])
+        ];
+        // Only where they are: a rule that was hashed before there were any keeps its hash.
+        members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
+        Json::object(members)
+    }
+
+    /// The words for guests while it is closed.
+    #[must_use]
+    pub const fn messages(&self) -> Option<&Messages> {
+        self.messages.as_ref()
+    }
+
+    /// The reading that it needs.
+    pub(crate) const fn engine(&self) -> u32 {
+        if self.messages.is_some() { FLOOR } else { PLAIN }
     }
 }
 

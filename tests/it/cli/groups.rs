@@ -54,6 +54,33 @@ impl Desk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_is_told_of_a_refusal_in_the_language_that_is_named() {
+    for desk in Desk::all().await {
+        let cathay = desk.world.merchant("cathay").await;
+        let rule = r#"{"tiers":[{"id":"in","when":{"attr":"context.member","op":"eq","value":true},
+              "messages":{"en":"For members only.","zh-Hant":"僅限會員。"}}],
+            "otherwise":{"offers":[{"text":{"en":"A day pass"},"price":{"amount":"45.00","currency":"USD"}}]}}"#;
+        desk.world.perk(&cathay, "sfo-lounge", rule).await;
+        let context = r#"{"member":false}"#;
+        for line in [
+            ["check", "sfo-lounge", "twitter:ada", "--context", context].as_slice(),
+            &["perk", "simulate", "sfo-lounge", "--subject", "twitter:ada", "--context", context],
+        ] {
+            let told = |more: &[&str]| desk.ask(&[line, more].concat());
+            let (english, chinese) = (told(&[]), told(&["--language", "fr;q=0.1, zh-HK"]));
+            assert_eq!(english["reasons"][0]["guest_message"], "For members only.");
+            assert_eq!(chinese["reasons"][0]["guest_message"], "僅限會員。");
+            assert_eq!(chinese["reasons"][0]["guest_language"], "zh-Hant");
+            let offers =
+                json!([{"text": "A day pass", "language": "en", "price": {"amount": "45.00", "currency": "USD"}}]);
+            assert_eq!(chinese["offers"], offers);
+            let (code, _, told) = desk.run(&[line, &["--language", "z_h"]].concat());
+            assert!(code == 2 && told.contains("name languages as `Accept-Language` does"), "{told}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_is_shown_as_an_admin_and_as_a_kiosk_sees_it() {
     for desk in Desk::all().await {
         let cathay = desk.world.merchant("cathay").await;

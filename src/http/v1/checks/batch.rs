@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{CheckBody, CheckView, answer_check};
+use super::{CheckBody, CheckView, answer_check, in_languages};
 use crate::access::role::permit::Check;
 use crate::eligibility::shown::check::CheckShown;
 use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemView, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys};
 use crate::web::auth::Authorized;
-use crate::web::extract::{IdempotencyKey, Pieces, parse};
+use crate::web::extract::{GuestLanguages, IdempotencyKey, Pieces, parse};
 use crate::web::problem::Problem;
 use crate::web::request::{RequestId, log_failure, log_refusal};
 use crate::web::state::State;
@@ -79,7 +79,10 @@ pub struct RefusedView {
 /// same tokens. Each question counts against the key's rate.
 #[utoipa::path(
     tag = "checks",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters"),
+        ("Accept-Language" = Option<String>, Header, description = "The guests' languages, as when one person is checked")
+    ),
     request_body = BatchBody,
     responses(
         (status = 200, description = "An outcome for each, in their order", body = BatchView),
@@ -93,6 +96,7 @@ pub(crate) async fn create_checks(
     gateway: Data<Gateway>,
     state: Data<State>,
     key: IdempotencyKey,
+    languages: GuestLanguages,
     Pieces(body): Pieces<BatchBody>,
 ) -> Result<HttpResponse, Problem> {
     let (key, hash) = (key.into_inner(), body.hash());
@@ -105,17 +109,34 @@ pub(crate) async fn create_checks(
     if let Some(more) = u32::try_from(checks.len() - 1).ok().and_then(NonZeroU32::new) {
         state.limits.take_more(&caller.key, more)?;
     }
-    let (caller, gateway, state) = (&caller, &gateway, &state);
+    let (caller, gateway, state, languages) = (&caller, &gateway, &state, &languages.0);
     let asked = checks.into_iter().enumerate().map(|(nth, check)| {
         // No client can send such a key: it holds a character that isn't printable.
         let idempotency = key.as_ref().map(|key| gateway.ledger.idempotency(&format!("{key}\0{nth}"), hash));
         async move {
             let question = parse::<CheckBody>(check.get().as_bytes())?.read(idempotency)?;
-            answer_check(caller, gateway, state, question).await
+            answer_check(caller, gateway, state, question, languages).await
         }
     });
     let results = join_all(asked).await.into_iter().map(|result| ResultView::of(result, id.as_str()));
-    Ok(HttpResponse::Ok().json(BatchView { results: results.collect() }))
+    let view = BatchView { results: results.collect() };
+    Ok(in_languages(view.guest_languages()).json(view))
+}
+
+impl BatchView {
+    /// Each language that a guest is addressed in, once.
+    fn guest_languages(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for result in &self.results {
+            let ResultView::Decided(DecidedView { check, .. }) = result else { continue };
+            for language in check.guest_languages() {
+                if !all.contains(&language) {
+                    all.push(language);
+                }
+            }
+        }
+        all
+    }
 }
 
 impl ResultView {

@@ -9,6 +9,7 @@ use crate::decision::reason::ReasonCode;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::http::enumerations;
+use crate::http::v1::perks::rules::PriceView;
 use crate::rules::attribute::ValueType;
 
 /// Why.
@@ -53,6 +54,30 @@ pub struct ReasonView {
     next_eligible_at: Option<Timestamp>,
     /// A sentence to read out.
     message: String,
+    /// A sentence for the guest who isn't let in: the rule's own words, or a standard one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "The lounge is full at the moment.")]
+    guest_message: Option<String>,
+    /// The language of `guest_message` (BCP 47).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "en")]
+    guest_language: Option<String>,
+}
+
+/// Something else that a guest who is refused can have.
+#[derive(ToSchema)]
+#[schema(as = Offer)]
+pub struct OfferView {
+    #[schema(example = "A day pass for Lounge B")]
+    text: String,
+    /// The language of `text` (BCP 47).
+    #[schema(example = "en")]
+    language: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<PriceView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://example.com/day-pass")]
+    url: Option<String>,
 }
 
 /// The score that was looked at; its value only for roles that may read scores.

@@ -6,8 +6,9 @@ pub mod lists;
 
 use std::time::{Duration, Instant};
 
+use actix_web::http::header;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpResponse, HttpResponseBuilder, get, post};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -24,6 +25,7 @@ use crate::eligibility::shown::check::CheckShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::json::LooseJson;
+use crate::foundation::language::Languages;
 use crate::foundation::subject::{SubjectError, SubjectHandle};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
@@ -35,10 +37,10 @@ use crate::ledger::LedgerError;
 use crate::ledger::entry::Idempotency;
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
-use crate::web::extract::{Body, IdempotencyKey, Path};
+use crate::web::extract::{Body, GuestLanguages, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
-use explanation::{LimitView, ReasonView, ReceiptView, ScoreSeenView};
+use explanation::{LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
 
 /// The longest time a caller is kept waiting for the ledger before the answer is to come back later.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -88,6 +90,9 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
     reasons: Vec<ReasonView>,
+    /// Offers for a guest who is refused; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    offers: Vec<OfferView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<ScoreSeenView>,
     limits: Vec<LimitView>,
@@ -155,10 +160,14 @@ pub fn shown_to(caller: &Principal, answer: Answer) -> CheckShown {
 /// grant carries its token. `denied` is a 200: it is an answer. `referred` leaves it to a person: ask
 /// for the check again until its `referral` isn't `open`. While a referral of the person and perk is open, another
 /// check that is referred joins it. Send an `Idempotency-Key` to make a retry safe: it gets the same decision and
-/// the very same token for 24 hours, or, once the grant has ended, how it ended and no token.
+/// the very same token for 24 hours, or, once the grant has ended, how it ended and no token. The words for
+/// guests are no part of the answer that is kept: a retry has them in the languages that it asks for.
 #[utoipa::path(
     tag = "checks",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters"),
+        ("Accept-Language" = Option<String>, Header, description = "The guest's languages: each refusal brings a `guest_message` in the one that fits best (RFC 4647 look-up)")
+    ),
     request_body = CheckBody,
     responses(
         (status = 200, description = "The decision", body = CheckView),
@@ -171,11 +180,23 @@ pub(crate) async fn create_check(
     gateway: Data<Gateway>,
     state: Data<State>,
     key: IdempotencyKey,
+    languages: GuestLanguages,
     body: Body<CheckBody>,
 ) -> Result<HttpResponse, Problem> {
     let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
     let question = body.into_inner().read(idempotency)?;
-    Ok(HttpResponse::Ok().json(answer_check(&caller, &gateway, &state, question).await?))
+    let view = answer_check(&caller, &gateway, &state, question, &languages.0).await?;
+    Ok(in_languages(view.guest_languages()).json(view))
+}
+
+/// A 200 that addresses guests in these languages, which were chosen by the request's `Accept-Language`.
+pub(crate) fn in_languages(languages: Vec<&str>) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::VARY, "Accept-Language"));
+    if !languages.is_empty() {
+        response.insert_header((header::CONTENT_LANGUAGE, languages.join(", ")));
+    }
+    response
 }
 
 /// Answers one question, alone or of a batch.
@@ -184,6 +205,7 @@ pub(super) async fn answer_check(
     gateway: &Gateway,
     state: &State,
     question: Question,
+    languages: &Languages,
 ) -> Result<CheckShown, Problem> {
     let merchant = caller.merchant()?;
     let dry_run = question.dry_run;
@@ -195,7 +217,8 @@ pub(super) async fn answer_check(
     if dry_run {
         count_dry_run(answer.decided.decision.as_str());
     }
-    Ok(shown_to(caller, answer))
+    let deciding = gateway.checker.rule_behind(merchant, &answer).await?;
+    Ok(shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &it.rule), languages))
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
@@ -224,7 +247,10 @@ pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Proble
 /// A kiosk sees the checks that its own key made, and what a person granted in their place.
 #[utoipa::path(
     tag = "checks",
-    params(("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    params(
+        ("check" = String, Path, description = "The check's id", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
+        ("Accept-Language" = Option<String>, Header, description = "The guest's languages, as when a person is checked")
+    ),
     responses((status = 200, description = "What was decided", body = CheckView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
 )]
 #[get("/checks/{check}")]
@@ -232,6 +258,7 @@ pub(crate) async fn get_check(
     caller: Authorized<Check>,
     gateway: Data<Gateway>,
     check: Path<CheckId>,
+    languages: GuestLanguages,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
     let answer = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
@@ -252,22 +279,26 @@ pub(crate) async fn get_check(
         Decision::Denied => gateway.ledger.reader().case_of(&merchant.id, &check).await?,
         Decision::Granted => None,
     };
-    let view = shown_to(&caller, answer).with_place(location, kiosk);
-    let Some(referral) = referral else { return Ok(HttpResponse::Ok().json(view)) };
+    let deciding = gateway.checker.rule_behind(merchant, &answer).await?;
+    let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &it.rule), &languages.0);
+    let view = view.with_place(location, kiosk);
+    let Some(referral) = referral else { return Ok(in_languages(view.guest_languages()).json(view)) };
     if referral.contest.is_some() {
-        return Ok(HttpResponse::Ok().json(view.with_contest(Some(&referral))));
+        let view = view.with_contest(Some(&referral));
+        return Ok(in_languages(view.guest_languages()).json(view));
     }
     let view = view.with_referral(Some(&referral));
     // The check that was granted is another kiosk's, perhaps: the caller who asked this one hands it over all the same.
     let granted = joins.and(referral.decided).and_then(|decided| decided.granted);
-    let Some((granted, _)) = granted else { return Ok(HttpResponse::Ok().json(view)) };
+    let Some((granted, _)) = granted else { return Ok(in_languages(view.guest_languages()).json(view)) };
     let token = match gateway.checker.find_check(merchant, &granted).await {
         Ok(granted) => granted.and_then(|granted| granted.token),
         Err(CheckError::Ledger(LedgerError::Pruned)) => None,
         Err(error) => return Err(error.into()),
     };
     let referral = view.referral.map(|referral| referral.with_token(token));
-    Ok(HttpResponse::Ok().json(CheckShown { referral, ..view }))
+    let view = CheckShown { referral, ..view };
+    Ok(in_languages(view.guest_languages()).json(view))
 }
 
 /// Admins see every check of their merchant, others those that they made.

@@ -59,7 +59,7 @@ pub struct RuleView {
     token: Option<RuleTokenView>,
     rollout: Option<RuleRolloutView>,
     /// `deny` unless given.
-    otherwise: Option<Otherwise>,
+    otherwise: Option<OtherwiseView>,
 }
 
 /// Which score is asked for: its source's name, or the terms that it is taken under.
@@ -110,7 +110,15 @@ pub struct RuleScheduleView {
     /// Dates on which no opening begins.
     #[schema(max_items = 366, example = json!(["2012-12-25"]))]
     closed_dates: Option<Vec<String>>,
+    /// Said to guests while it is closed, in place of the standard sentence.
+    messages: Option<MessagesView>,
 }
+
+/// One thing as it is said to guests: 1 to 12 sentences of at most 280 characters, by language (BCP 47, as far as
+/// language, script and region).
+#[derive(ToSchema)]
+#[schema(as = Messages, example = json!({"en": "The lounge is full at the moment.", "zh-Hant": "貴賓室目前已滿。"}))]
+pub struct MessagesView(BTreeMap<String, String>);
 
 /// Hours of some days.
 #[derive(ToSchema)]
@@ -141,6 +149,8 @@ pub struct RuleBlackoutView {
     #[schema(example = "2026-10-08T00:00")]
     until: Option<String>,
     yearly: Option<YearlyDatesView>,
+    /// Said to guests meanwhile, in place of the standard sentence.
+    messages: Option<MessagesView>,
 }
 
 /// The same dates of every year, both included; across New Year where `to` comes before `from`. 29 February is the
@@ -220,6 +230,54 @@ pub struct RuleTierView {
     /// The longest that it promises to let the person wait (ISO 8601).
     #[schema(example = "PT10M")]
     max_wait: Option<String>,
+    /// Said to guests whom it doesn't admit, in place of the standard sentence.
+    messages: Option<MessagesView>,
+}
+
+/// The outcome for a person whom no tier admits: a word, or with offers for those who are refused.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = RuleOtherwise)]
+pub(crate) enum OtherwiseView {
+    Word(Otherwise),
+    Terms(OtherwiseTermsView),
+}
+
+/// The outcome for a person whom no tier admits, and what else there is.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OtherwiseTerms)]
+pub struct OtherwiseTermsView {
+    /// `deny` unless given.
+    decision: Option<Otherwise>,
+    /// Shown with a refusal, never with a grant.
+    #[schema(max_items = 5)]
+    offers: Option<Vec<RuleOfferView>>,
+}
+
+/// Something else that a guest who is refused can have.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RuleOffer)]
+pub struct RuleOfferView {
+    text: MessagesView,
+    price: Option<PriceView>,
+    /// `https` only.
+    #[schema(max_length = 500, example = "https://example.com/day-pass")]
+    url: Option<String>,
+}
+
+/// A price, as it is shown.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Price)]
+pub struct PriceView {
+    /// A decimal number with at most the digits of its currency.
+    #[schema(example = "45.00")]
+    amount: String,
+    /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    currency: String,
 }
 
 /// A limit on how often a perk is granted, and to whom that applies.
@@ -237,6 +295,8 @@ pub struct RuleLimitView {
     /// 1 unless given.
     cost: Option<LimitCostView>,
     window: LimitWindowView,
+    /// Said to guests when it has no room, in place of the standard sentence.
+    messages: Option<MessagesView>,
 }
 
 /// The most uses that fit: a number, or one for each location.

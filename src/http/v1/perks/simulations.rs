@@ -25,11 +25,11 @@ use crate::http::ndjson;
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRules, ProblemsOfRuns,
 };
-use crate::http::v1::checks::explanation::{LimitView, ReasonView, ScoreSeenView};
-use crate::http::v1::checks::{read_context, read_subject};
+use crate::http::v1::checks::explanation::{LimitView, OfferView, ReasonView, ScoreSeenView};
+use crate::http::v1::checks::{in_languages, read_context, read_subject};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
-use crate::web::extract::{Body, Path};
+use crate::web::extract::{Body, GuestLanguages, Path};
 use crate::web::problem::Problem;
 use crate::web::request::RequestId;
 
@@ -106,6 +106,9 @@ pub struct SimulationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
     reasons: Vec<ReasonView>,
+    /// Offers for a guest who is refused; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    offers: Vec<OfferView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<ScoreSeenView>,
     /// Limits, with what would be left: as they stand now, or as they stood just before an instant that is past.
@@ -139,7 +142,10 @@ pub struct TrialWarningView {
 /// consumed.
 #[utoipa::path(
     tag = "perks",
-    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    params(
+        ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
+        ("Accept-Language" = Option<String>, Header, description = "The guest's languages, as when a person is checked")
+    ),
     request_body = SimulationBody,
     responses(
         (status = 200, description = "What would be decided", body = SimulationView),
@@ -151,6 +157,7 @@ pub(crate) async fn simulate_check(
     caller: Authorized<ManagePerks>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
+    languages: GuestLanguages,
     body: Body<SimulationBody>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();
@@ -168,7 +175,8 @@ pub(crate) async fn simulate_check(
         kiosk: body.kiosk,
     };
     let simulated = gateway.simulator.simulate(caller.merchant()?, &caller.actor(), trial).await?;
-    Ok(HttpResponse::Ok().json(SimulationShown::from(simulated)))
+    let view = SimulationShown::of(simulated, &languages.0);
+    Ok(in_languages(view.guest_languages()).json(view))
 }
 
 /// Simulate a rule for everyone

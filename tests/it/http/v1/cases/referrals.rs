@@ -48,7 +48,7 @@ async fn a_person_grants_what_a_rule_referred() {
           "decision":"referred",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"score_below_threshold","tier":"main","wanted":40,"short_by":3,"message":"The score is 3 points short of the 40 that Main lounge asks for."}],
+          "reasons":[{"code":"score_below_threshold","tier":"main","wanted":40,"short_by":3,"message":"The score is 3 points short of the 40 that Main lounge asks for.","guest_message":"Our staff will decide about this. Please wait a moment.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[],
           "next_eligible_at":null,

@@ -25,7 +25,8 @@ async fn a_blackout_is_named_with_its_end_and_counted() {
             let refused = kiosk.post("/v1/checks", &ask).await;
             assert_eq!(refused.is(200)["decision"], "denied");
             let reasons = json!([{"code": "blackout", "blackout": id, "next_eligible_at": until,
-                                  "message": "This perk is not offered on these dates."}]);
+                                  "message": "This perk is not offered on these dates.",
+                                  "guest_message": "We are closed at the moment.", "guest_language": "en"}]);
             let (answer, simulated) =
                 (refused.json(), admin.post("/v1/perks/sfo-lounge/simulate", &json!({})).await.is(200));
             assert_eq!((&answer["reasons"], &answer["next_eligible_at"]), (&reasons, &json!(until)));

@@ -80,14 +80,18 @@ async fn a_value_of_the_wrong_type_is_named_with_both_types() {
             reasons(json!({"terminal": 7, "seats": 2})).await,
             json!([{"code": "attribute_mistyped", "attribute": "context.terminal", "wanted_type": "text",
                     "given_type": "number",
-                    "message": "This can't be decided: context.terminal must be text, and is a number."}])
+                    "message": "This can't be decided: context.terminal must be text, and is a number.",
+                    "guest_message": "We can't tell whether this is open to you. Please ask our staff.",
+                    "guest_language": "en"}])
         );
         assert_eq!(
             reasons(json!({"terminal": "A", "seats": "2"})).await,
             json!([{"code": "attribute_mistyped", "tier": "table", "attribute": "context.seats",
                     "wanted_type": "number", "given_type": "text",
                     "message": "Whether Our table is open to this person can't be told: \
-                                context.seats must be a number, and is text."}])
+                                context.seats must be a number, and is text.",
+                    "guest_message": "We can't tell whether this is open to you. Please ask our staff.",
+                    "guest_language": "en"}])
         );
         assert_eq!(reasons(json!({"terminal": "A"})).await[0]["code"], "attribute_missing");
         assert_eq!(reasons(json!({"seats": true})).await[0]["attribute"], "context.terminal");

@@ -5,6 +5,7 @@ mod blackouts;
 mod context;
 mod dry_runs;
 mod fallbacks;
+mod guests;
 mod handles;
 mod limits_restart;
 mod lists;
@@ -59,7 +60,7 @@ async fn a_grant_says_why_what_is_left_and_where_it_is_recorded() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"limit_reached","limit":"person-day","next_eligible_at":"2012-05-09T00:00:00Z","message":"The limit person-day has no room left for this."}],
+          "reasons":[{"code":"limit_reached","limit":"person-day","next_eligible_at":"2012-05-09T00:00:00Z","message":"The limit person-day has no room left for this.","guest_message":"You have already used this today.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[{"id":"person-day","remaining":0,"resets_at":"2012-05-09T00:00:00Z"}],
           "next_eligible_at":"2012-05-09T00:00:00Z",
@@ -82,7 +83,7 @@ async fn a_refusal_tells_a_kiosk_whole_points_and_an_admin_the_score() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":4,"message":"The score is 4 points short of the 40 that Main lounge asks for."}],
+          "reasons":[{"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":4,"message":"The score is 4 points short of the 40 that Main lounge asks for.","guest_message":"This is not open to you at the moment.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[],
           "next_eligible_at":null,
@@ -96,7 +97,7 @@ async fn a_refusal_tells_a_kiosk_whole_points_and_an_admin_the_score() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":3.25,"message":"The score is 3.25 points short of the 40 that Main lounge asks for."}],
+          "reasons":[{"code":"score_below_threshold","tier":"standard","wanted":40,"short_by":3.25,"message":"The score is 3.25 points short of the 40 that Main lounge asks for.","guest_message":"This is not open to you at the moment.","guest_language":"en"}],
           "score":{"source":"klout","value":36.75,"observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[],
           "next_eligible_at":null,
@@ -119,7 +120,7 @@ async fn a_missing_and_a_stale_score_are_told_apart() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"score_missing","message":"There is no score for this person."}],
+          "reasons":[{"code":"score_missing","message":"There is no score for this person.","guest_message":"We can't tell whether this is open to you. Please ask our staff.","guest_language":"en"}],
           "limits":[],
           "next_eligible_at":null,
           "receipt":{"log":"cathay","index":5,"leaf_hash":"…","checkpoint":"…"}
@@ -133,7 +134,7 @@ async fn a_missing_and_a_stale_score_are_told_apart() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"score_stale","message":"The score is too old to rely on."}],
+          "reasons":[{"code":"score_stale","message":"The score is too old to rely on.","guest_message":"We can't tell whether this is open to you. Please ask our staff.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":608400,"fresh":false},
           "limits":[],
           "next_eligible_at":null,
@@ -179,7 +180,7 @@ async fn a_tier_a_context_and_a_party_show_in_the_answer() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"limit_reached","limit":"house","message":"The limit house has no room left for this."}],
+          "reasons":[{"code":"limit_reached","limit":"house","message":"The limit house has no room left for this.","guest_message":"There is not enough left of this.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[{"id":"house","remaining":2,"resets_at":null}],
           "next_eligible_at":null,
@@ -193,7 +194,7 @@ async fn a_tier_a_context_and_a_party_show_in_the_answer() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"condition_not_met","attribute":"context.terminal","message":"What is asked of context.terminal is not met."}],
+          "reasons":[{"code":"condition_not_met","attribute":"context.terminal","message":"What is asked of context.terminal is not met.","guest_message":"This is not open to you at the moment.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[],
           "next_eligible_at":null,
@@ -207,7 +208,7 @@ async fn a_tier_a_context_and_a_party_show_in_the_answer() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"attribute_missing","attribute":"context.terminal","message":"This can't be decided without context.terminal."}],
+          "reasons":[{"code":"attribute_missing","attribute":"context.terminal","message":"This can't be decided without context.terminal.","guest_message":"We can't tell whether this is open to you. Please ask our staff.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[],
           "next_eligible_at":null,

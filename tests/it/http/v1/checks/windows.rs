@@ -24,9 +24,11 @@ async fn a_flight_window_opens_and_closes_with_its_reasons() {
             json!({"departure": "2012-05-09T16:00:00-07:00", "scheduled_departure": "2012-05-09T14:00:00-07:00"});
         let (opens, mut checks) = ("2012-05-09T18:00:00Z", Vec::new());
         let early = json!([{"code": "too_early", "tier": "lounge", "attribute": "context.departure",
-                            "next_eligible_at": opens, "message": "It is too early for The lounge."}]);
+                            "next_eligible_at": opens, "message": "It is too early for The lounge.", "guest_language": "en",
+                            "guest_message": "It is too early for this. Please come back later."}]);
         let late = json!([{"code": "too_late", "tier": "lounge", "attribute": "context.departure",
-                           "message": "It is too late for The lounge."}]);
+                           "message": "It is too late for The lounge.", "guest_language": "en",
+                           "guest_message": "It is too late for this."}]);
         for (now, decision, reasons, next) in [
             ("2012-05-09T17:59:59Z", "denied", early, json!(opens)),
             (opens, "granted", json!([]), Value::Null),

@@ -38,7 +38,13 @@ async fn a_paused_perk_denies_everybody_until_it_is_resumed() {
         let before = app.footprint().await;
         let denied = check(&kiosk).await.is(200);
         assert_eq!((&denied["decision"], &denied["rule_version"]), (&json!("denied"), &json!(1)));
-        assert_eq!(denied["reasons"], json!([{"code": "perk_paused", "message": denied["reasons"][0]["message"]}]));
+        assert_eq!(
+            denied["reasons"],
+            json!([{
+                "code": "perk_paused", "message": denied["reasons"][0]["message"],
+                "guest_message": "This is not available at the moment.", "guest_language": "en",
+            }])
+        );
         assert_eq!((&denied["score"], &denied["limits"]), (&Value::Null, &json!([])));
         let after = app.footprint().await;
         assert_eq!((after.events, after.grants, after.limits_used), (before.events + 1, before.grants, 0));
