@@ -116,6 +116,7 @@ pub(super) fn create_key(
         location: new.location,
         kiosk: new.kiosk,
         audience: new.audience,
+        airports: new.airports,
         origins: new.origins,
         created_by: actor.key.clone(),
         created_at: now,
@@ -153,6 +154,7 @@ fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {
     let log = key.merchant.clone().map_or(LogOwner::Operator, LogOwner::Merchant);
     let text = |text: &'_ Option<String>| text.clone().map(Text::from);
     let facts = WrittenFacts::of(&KeyChanged {
+        airports: text(&key.airports_text()),
         audience: text(&key.audience),
         expires_at: key.expires_at,
         kiosk: text(&key.kiosk),

@@ -6,7 +6,8 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::role::Role;
+use super::role::{Permission, Role};
+use crate::foundation::boarding_pass::{self, AIRPORT_FORM, MOST_AIRPORTS};
 use crate::foundation::clock::from_micros;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
@@ -103,6 +104,8 @@ pub struct ApiKey {
     pub location: Option<String>,
     pub kiosk: Option<String>,
     pub audience: Option<String>,
+    /// The airports at which it is used, by IATA code: which leg of a boarding pass counts.
+    pub airports: Vec<String>,
     /// The only web origins whose pages may use it; none where the settings' count.
     pub origins: Vec<WebOrigin>,
     /// The key that made it; none for the command line.
@@ -149,6 +152,11 @@ impl ApiKey {
         }
     }
 
+    /// Its airports as its row and its event have them: with spaces between; none when it has none.
+    pub(super) fn airports_text(&self) -> Option<String> {
+        (!self.airports.is_empty()).then(|| self.airports.join(" "))
+    }
+
     /// Its origins as its row and its event have them: with spaces between; none when it has none.
     pub(super) fn origins_text(&self) -> Option<String> {
         let origins: Vec<_> = self.origins.iter().map(WebOrigin::as_str).collect();
@@ -166,6 +174,8 @@ pub struct NewKey {
     pub location: Option<String>,
     pub kiosk: Option<String>,
     pub audience: Option<String>,
+    /// IATA codes, in any case.
+    pub airports: Vec<String>,
     pub origins: Vec<WebOrigin>,
     pub expires_at: Option<Timestamp>,
 }
@@ -185,6 +195,7 @@ impl NewKey {
             location: None,
             kiosk: None,
             audience: None,
+            airports: Vec::new(),
             origins: Vec::new(),
             expires_at: None,
         }
@@ -231,6 +242,21 @@ impl NewKey {
         }
         if self.audience.as_deref().is_some_and(|audience| !ids::is_slug(audience)) {
             errors.push(FieldError::at("/audience", "invalid_value", ids::NameError::Slug.to_string()));
+        }
+        if !self.airports.is_empty() && !self.role.may(Permission::Check) {
+            errors.push(FieldError::at("/airports", "not_allowed", "only keys that check have airports"));
+        }
+        for (nth, airport) in self.airports.iter_mut().enumerate() {
+            match boarding_pass::airport(airport) {
+                Some(code) => *airport = code,
+                None => errors.push(FieldError::at(format!("/airports/{nth}"), "invalid_value", AIRPORT_FORM)),
+            }
+        }
+        self.airports.sort();
+        self.airports.dedup();
+        if self.airports.len() > MOST_AIRPORTS {
+            let detail = format!("a key has at most {} airports", MOST_AIRPORTS);
+            errors.push(FieldError::at("/airports", "too_many", detail));
         }
         self.origins.sort();
         self.origins.dedup();
@@ -320,6 +346,21 @@ mod tests {
             errors(NewKey::of(Role::Operator, Some(merchant()), "x")),
             [("/merchant".to_owned(), "not_allowed")]
         );
+        let airports = |role, codes: &[&str]| NewKey {
+            airports: codes.iter().map(|code| (*code).to_owned()).collect(),
+            ..NewKey::of(role, Some(merchant()), "x")
+        };
+        let kiosk = airports(Role::Kiosk, &["hkg", "SFO", "HKG"]).check(now).unwrap();
+        assert_eq!(kiosk.airports, ["HKG", "SFO"]);
+        assert_eq!(
+            errors(airports(Role::Kiosk, &["SFO", "S1O", "", "KSFO"])),
+            [1, 2, 3].map(|nth| (format!("/airports/{nth}"), "invalid_value"))
+        );
+        let codes: Vec<String> = (b'A'..=b'U').map(|letter| format!("AA{}", char::from(letter))).collect();
+        let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
+        assert_eq!(errors(airports(Role::Kiosk, &codes)), [("/airports".to_owned(), "too_many")]);
+        assert!(airports(Role::Kiosk, &codes[..20]).check(now).is_ok());
+        assert_eq!(errors(airports(Role::Feeder, &["SFO"])), [("/airports".to_owned(), "not_allowed")]);
         let feeder = NewKey { location: Some("SFO".into()), ..NewKey::of(Role::Feeder, Some(merchant()), "x") };
         assert_eq!(errors(feeder), [("/location".to_owned(), "not_allowed")]);
         let door = NewKey { audience: Some("SFO Lounge".into()), ..NewKey::of(Role::Door, Some(merchant()), "x") };

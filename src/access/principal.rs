@@ -18,6 +18,8 @@ pub struct Principal {
     pub kiosk: Option<String>,
     /// The one audience that a door redeems.
     pub audience: Option<String>,
+    /// The airports at which the key is used.
+    pub airports: Vec<String>,
     /// The only web origins whose pages may use the key; none where the settings' count.
     pub origins: Vec<WebOrigin>,
 }

@@ -110,6 +110,7 @@ impl Entry {
                 location: key.location,
                 kiosk: key.kiosk,
                 audience: key.audience,
+                airports: key.airports,
                 origins: key.origins,
             }),
             expires_at: key.expires_at,

@@ -110,6 +110,7 @@ struct KeyRow {
     revoked_at: Option<i64>,
     last_used_at: Option<i64>,
     origins: Option<String>,
+    airports: Option<String>,
 }
 
 impl KeyRow {
@@ -129,6 +130,7 @@ impl KeyRow {
             revoked_at: key.revoked_at.map(Timestamp::as_microsecond),
             last_used_at: key.last_used_at.map(Timestamp::as_microsecond),
             origins: key.origins_text(),
+            airports: key.airports_text(),
         }
     }
 }
@@ -145,6 +147,7 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             .map_err(|e| DatabaseError::corrupt("merchant id of a key", e))?;
         let created_by =
             row.created_by.map(|id| id.parse()).transpose().map_err(|e| DatabaseError::corrupt("maker of a key", e))?;
+        let airports = row.airports.as_deref().unwrap_or_default().split_ascii_whitespace().map(str::to_owned);
         let origins = row.origins.as_deref().unwrap_or_default().split_ascii_whitespace().map(str::parse);
         let key = ApiKey {
             id: row.id.parse().map_err(|e| DatabaseError::corrupt("key id", e))?,
@@ -154,6 +157,7 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             location: row.location,
             kiosk: row.kiosk,
             audience: row.audience,
+            airports: airports.collect(),
             origins: origins.collect::<Result<_, _>>().map_err(|e| DatabaseError::corrupt("origins of a key", e))?,
             created_by,
             created_at: from_micros(row.created_at),

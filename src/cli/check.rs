@@ -12,14 +12,14 @@ use super::once::{self, MerchantFlag, Needs};
 use super::output::guest_words::{LanguageFlag, write_reasons};
 use super::output::limits_left::LimitsLeft;
 use super::output::write_line;
-use super::perk::simulate::read_context;
+use super::perk::simulate::{PassArgs, read_context};
 use super::{Completion, Invocation};
 use crate::access::{Permission, Principal, Role};
 use crate::eligibility::checker::Question;
 use crate::eligibility::shown::check::CheckShown;
 use crate::eligibility::shown::explanation::ScoreShown;
 use crate::foundation::ids::{KeyId, PerkSlug};
-use crate::foundation::subject::SubjectHandle;
+use crate::foundation::subject::{SubjectError, SubjectHandle};
 use crate::gateway::Gateway;
 
 /// The longest time the answer may take.
@@ -29,14 +29,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Args {
     #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
     perk: PerkSlug,
-    /// The person: `network:handle` or a member number.
-    #[arg(value_name = "SUBJECT")]
-    subject: SubjectHandle,
+    /// The person: `network:handle` or a member number. Without it, the boarding pass names them.
+    #[arg(value_name = "SUBJECT", required_unless_present = "boarding_pass")]
+    subject: Option<SubjectHandle>,
     #[command(flatten)]
     merchant: MerchantFlag,
     /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
+    #[command(flatten)]
+    pass: PassArgs,
     #[arg(long, value_name = "NAME", help = "Where the check would be made")]
     location: Option<String>,
     #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
@@ -70,21 +72,31 @@ impl fmt::Display for DryRun {
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let Args { perk, subject, merchant, context, location, kiosk, language, role } = args;
+    let Args { perk, subject, merchant, context, pass, location, kiosk, language, role } = args;
+    let (boarding_pass, airports) = pass.read()?;
     let context = read_context(context.as_deref())?;
     let answer = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;
         // A dry run records nothing, so no key is ever named.
         let key = KeyId::new(gateway.clock.now(), &gateway.entropy);
-        let merchant_of = Some(merchant.clone());
-        let caller =
-            Principal { key, role, merchant: merchant_of, location, kiosk, audience: None, origins: Vec::new() };
+        let visitor = || boarding_pass.as_ref().map(|pass| gateway.keyring.visitor(&merchant.id, pass));
+        let Some(subject) = subject.or_else(visitor) else { return Err(CliError::Handle(SubjectError::Empty)) };
+        let caller = Principal {
+            key,
+            role,
+            merchant: Some(merchant.clone()),
+            location,
+            kiosk,
+            audience: None,
+            airports,
+            origins: Vec::new(),
+        };
         let deadline = Instant::now() + PATIENCE;
-        let question = Question { perk, subject, context, dry_run: true, idempotency: None, deadline };
+        let question = Question { perk, subject, context, boarding_pass, dry_run: true, idempotency: None, deadline };
         let answer = gateway.checker.check(&caller, &merchant, question).await?;
-        let deciding = gateway.checker.rule_behind(&merchant, &answer).await?;
+        let deciding = gateway.checker.rule_behind(&merchant, &answer).await;
         let shown = CheckShown::of(answer, role.may(Permission::ReadScores));
-        Ok(shown.for_guests(deciding.as_ref().map(|it| &it.rule), &language.languages))
+        Ok(shown.for_guests(deciding.as_ref().map(|it| &*it.rule), &language.languages))
     })?;
     invocation.output.show(&DryRun(answer))?;
     Ok(Completion::Succeeded)

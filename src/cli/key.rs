@@ -70,6 +70,10 @@ struct New {
     /// The only audience whose tokens it may redeem (door keys).
     #[arg(long, value_name = "NAME")]
     audience: Option<String>,
+    /// The airports at which it is used, by IATA code: `SFO,OAK` (keys that check). A boarding pass counts by the leg
+    /// that departs from one of them.
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    airports: Vec<String>,
     /// A web origin whose pages may use it from a browser, as in `https://kiosk.example.com`; may be given more than
     /// once. Without it, those of `allowed_origins` may.
     #[arg(long = "origin", value_name = "ORIGIN")]
@@ -140,6 +144,7 @@ struct KeyView {
     location: Option<String>,
     kiosk: Option<String>,
     audience: Option<String>,
+    airports: Vec<String>,
     origins: Vec<WebOrigin>,
     status: KeyStatus,
     /// The key that made it, or `cli`.
@@ -161,6 +166,7 @@ impl KeyView {
             location,
             kiosk,
             audience,
+            airports,
             origins,
             created_by,
             created_at,
@@ -177,6 +183,7 @@ impl KeyView {
             location,
             kiosk,
             audience,
+            airports,
             origins,
             status,
             created_by: created_by.map_or_else(|| ACTOR.role.to_owned(), String::from),
@@ -200,8 +207,10 @@ struct Created {
 
 impl fmt::Display for Created {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KeyView { id, role, label, merchant, location, kiosk, audience, origins, expires_at, .. } = &self.rest;
+        let KeyView { id, role, label, merchant, location, kiosk, audience, airports, origins, expires_at, .. } =
+            &self.rest;
         let expires_at = expires_at.map(|at| at.to_string());
+        let airports = (!airports.is_empty()).then(|| airports.join(", "));
         let origins = (!origins.is_empty()).then(|| joined(origins));
         let merchant = merchant.as_ref().map(MerchantSlug::to_string);
         for (name, value) in [
@@ -212,6 +221,7 @@ impl fmt::Display for Created {
             ("location", location.as_deref()),
             ("kiosk", kiosk.as_deref()),
             ("audience", audience.as_deref()),
+            ("airports", airports.as_deref()),
             ("origins", origins.as_deref()),
             ("expires", expires_at.as_deref()),
         ] {
@@ -242,7 +252,12 @@ impl fmt::Display for Listed {
         }
         let rows = self.keys.iter().map(|it| {
             let origins = it.origins.iter().map(WebOrigin::to_string);
-            let bound = [&it.location, &it.kiosk, &it.audience].into_iter().flatten().cloned().chain(origins);
+            let bound = [&it.location, &it.kiosk, &it.audience]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .chain(it.airports.clone())
+                .chain(origins);
             [
                 it.id.to_string(),
                 it.role.to_string(),
@@ -310,7 +325,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
 }
 
 fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, CliError> {
-    let New { merchant: flag, role, label, location, kiosk, audience, origins, expires } = new;
+    let New { merchant: flag, role, label, location, kiosk, audience, airports, origins, expires } = new;
     // The operator's belongs to no merchant, whichever the settings name; naming one is refused below.
     let is_operators = !role.has_merchant() && flag.merchant.is_none();
     let (key, secret, merchant, warnings) = invocation.with_gateway(Needs::Existing, async |gateway| {
@@ -322,6 +337,7 @@ fn create(new: New, invocation: &Invocation, now: Timestamp) -> Result<Created, 
             location,
             kiosk,
             audience,
+            airports,
             origins,
             expires_at: expires.map(|expiry| expiry.from(now)),
         };

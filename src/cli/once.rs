@@ -3,6 +3,8 @@
 //! A `perkgate serve` may run on the same database meanwhile: every write is a transaction that
 //! waits for its turn, and the server sees the change within its polling time.
 
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Invocation;
@@ -167,5 +169,24 @@ pub(super) async fn all_pages<T, E>(
         if is_last {
             return Ok(all);
         }
+    }
+}
+
+/// One line of standard input, for what must not show in process lists; `what` is asked for at a terminal.
+///
+/// # Errors
+/// [`CliError::Unreadable`].
+pub(super) fn read_line(what: &str) -> Result<String, CliError> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{what}: ").and_then(|()| stderr.flush());
+    }
+    let mut line = String::new();
+    // It is short; a file that was piped in by mistake need not be read whole.
+    let mut bounded = std::io::Read::take(stdin.lock(), 4096);
+    match bounded.read_line(&mut line) {
+        Ok(_) => Ok(line.strip_prefix('\u{feff}').unwrap_or(&line).to_owned()),
+        Err(error) => Err(CliError::Unreadable { path: PathBuf::from("-"), why: error.to_string() }),
     }
 }

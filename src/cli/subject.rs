@@ -1,8 +1,6 @@
 //! `perkgate subject`: erases a person, and tells a person what is held on them.
 
 use std::fmt;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -16,6 +14,8 @@ use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::database::followed::POLL_EVERY;
 use crate::eligibility::disclosure::{DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome};
+use crate::foundation::boarding_pass::BoardingPass;
+use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
@@ -60,30 +60,37 @@ struct Whose {
     /// shell histories: `-` reads it from standard input, or asks for it at the terminal.
     #[arg(value_name = "SUBJECT")]
     handle: String,
+    /// SUBJECT is the text of a boarding pass: the person whom it names.
+    #[arg(long)]
+    from_boarding_pass: bool,
     #[command(flatten)]
     merchant: MerchantFlag,
 }
 
-impl Whose {
-    fn handle(&self) -> Result<SubjectHandle, CliError> {
-        let text = if self.handle == "-" { read_line()? } else { self.handle.clone() };
-        text.parse().map_err(CliError::Handle)
+/// The person, before it is known which merchant's.
+enum Person {
+    Handle(SubjectHandle),
+    OfPass(BoardingPass),
+}
+
+impl Person {
+    fn handle(&self, gateway: &Gateway, merchant: &MerchantId) -> SubjectHandle {
+        match self {
+            Self::Handle(handle) => handle.clone(),
+            Self::OfPass(pass) => gateway.keyring.visitor(merchant, pass),
+        }
     }
 }
 
-/// One line of standard input.
-fn read_line() -> Result<String, CliError> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        let mut stderr = std::io::stderr().lock();
-        let _ = write!(stderr, "handle: ").and_then(|()| stderr.flush());
-    }
-    let mut line = String::new();
-    // A handle is short; a file that was piped in by mistake need not be read whole.
-    let mut bounded = std::io::Read::take(stdin.lock(), 4096);
-    match bounded.read_line(&mut line) {
-        Ok(_) => Ok(line.strip_prefix('\u{feff}').unwrap_or(&line).to_owned()),
-        Err(error) => Err(CliError::Unreadable { path: PathBuf::from("-"), why: error.to_string() }),
+impl Whose {
+    fn person(&self) -> Result<Person, CliError> {
+        let what = if self.from_boarding_pass { "boarding pass" } else { "handle" };
+        let text = if self.handle == "-" { once::read_line(what)? } else { self.handle.clone() };
+        if self.from_boarding_pass {
+            text.parse().map(Person::OfPass).map_err(CliError::BoardingPass)
+        } else {
+            text.parse().map(Person::Handle).map_err(CliError::Handle)
+        }
     }
 }
 
@@ -180,16 +187,16 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &DisclosedEvent) -> fmt::Resul
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
         Action::Erase { whose, confirmation } => {
-            let handle = whose.handle()?;
+            let person = whose.person()?;
             let erased = invocation.with_gateway(Needs::Existing, async |gateway| {
-                erase(gateway, &whose.merchant, &handle, *confirmation, invocation).await
+                erase(gateway, &whose.merchant, &person, *confirmation, invocation).await
             })?;
             invocation.output.show(&ErasureView(erased.into()))?;
         }
         Action::Record(whose) => {
-            let handle = whose.handle()?;
+            let person = whose.person()?;
             let record = invocation
-                .with_gateway(Needs::Existing, async |gateway| record(gateway, &whose.merchant, &handle).await)?;
+                .with_gateway(Needs::Existing, async |gateway| record(gateway, &whose.merchant, &person).await)?;
             invocation.output.show(&RecordView(record))?;
         }
     }
@@ -199,7 +206,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
 async fn erase(
     gateway: &Gateway,
     merchant: &MerchantFlag,
-    handle: &SubjectHandle,
+    person: &Person,
     confirmation: Confirmation,
     invocation: &Invocation,
 ) -> Result<Option<Erased>, CliError> {
@@ -209,7 +216,7 @@ async fn erase(
         Some(redis) => redis.wait_until_up(REDIS_PATIENCE).await,
         None => false,
     };
-    let subject = gateway.keyring.subject_refs(&merchant, handle);
+    let subject = gateway.keyring.subject_refs(&merchant, &person.handle(gateway, &merchant));
     let erased = gateway.scores.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
     if !servers_hear && erased.as_ref().is_some_and(|erased| erased.scores > 0) {
         let note = format!("A server that runs may go by the score in its memory for up to {POLL_EVERY:?} more.");
@@ -218,15 +225,12 @@ async fn erase(
     Ok(erased)
 }
 
-async fn record(
-    gateway: &Gateway,
-    merchant: &MerchantFlag,
-    handle: &SubjectHandle,
-) -> Result<DisclosedRecord, CliError> {
+async fn record(gateway: &Gateway, merchant: &MerchantFlag, person: &Person) -> Result<DisclosedRecord, CliError> {
     let merchant = once::merchant(gateway, merchant).await?;
+    let handle = person.handle(gateway, &merchant.id);
     let part = async |cursor: Option<&str>| {
-        let part = gateway.subject_access.record(&merchant, ACTOR, handle, cursor, PAGE).await?;
-        Ok::<_, CliError>(DisclosedRecord::of(handle, part))
+        let part = gateway.subject_access.record(&merchant, ACTOR, &handle, cursor, PAGE).await?;
+        Ok::<_, CliError>(DisclosedRecord::of(&handle, part))
     };
     let (mut record, mut next) = part(None).await?;
     while let Some(cursor) = next {

@@ -33,6 +33,7 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         origins -> Nullable<Text>,
+        airports -> Nullable<Text>,
     }
 }
 

@@ -140,12 +140,12 @@ fn on_its_merits(rule: &Rule, world: World<'_>) -> Decided {
 /// Why no tier admits, `gate` being the truth of the rule's own condition.
 fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
     if let (Truth::Unknown, Some(when)) = (gate, rule.when()) {
-        return because(ReasonCode::AttributeMissing, None, &world.causes(when));
+        return because(world, ReasonCode::AttributeMissing, None, &world.causes(when));
     }
     if gate == Truth::True {
         let unknown = rule.tiers().iter().rev().find(|tier| world.meets(tier.when.as_ref()) == Truth::Unknown);
         if let Some((tier, when)) = unknown.and_then(|tier| tier.when.as_ref().map(|when| (tier, when))) {
-            return because(ReasonCode::AttributeMissing, Some(tier), &world.causes(when));
+            return because(world, ReasonCode::AttributeMissing, Some(tier), &world.causes(when));
         }
     }
     if let Some(reason) = gap(rule, world) {
@@ -153,10 +153,10 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
     }
     // The lowest rank is meant to be the easiest to reach: say what it lacks.
     match (gate, rule.when(), rule.tiers().last()) {
-        (Truth::False, Some(when), _) => because(ReasonCode::ConditionNotMet, None, &world.causes(when)),
+        (Truth::False, Some(when), _) => because(world, ReasonCode::ConditionNotMet, None, &world.causes(when)),
         (_, _, Some(tier)) => {
             let causes = tier.when.as_ref().map(|when| world.causes(when)).unwrap_or_default();
-            because(ReasonCode::ConditionNotMet, Some(tier), &causes)
+            because(world, ReasonCode::ConditionNotMet, Some(tier), &causes)
         }
         _ => Vec::new(),
     }
@@ -164,14 +164,18 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
 
 /// One reason for each attribute, in the order of their names, then one for each that a time window lies around, the
 /// earliest to open first; attributes that are there, of the wrong type, come last.
-fn because(code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason> {
+fn because(world: World<'_>, code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason> {
     let reason = |attribute: Option<&Attribute>, mistyped: Option<Mistyped>| Reason {
         tier: tier.map(|tier| tier.id.clone()),
         tier_name: tier.map(|tier| tier.name.clone()),
         attribute: attribute.map(Attribute::name),
         wanted_type: mistyped.map(|it| it.wanted),
         given_type: mistyped.map(|it| it.given),
-        ..Reason::new(if mistyped.is_some() { ReasonCode::AttributeMistyped } else { code })
+        ..Reason::new(match attribute {
+            _ if mistyped.is_some() => ReasonCode::AttributeMistyped,
+            Some(attribute) if is_for_pass_date(world, code, attribute) => ReasonCode::PassDate,
+            _ => code,
+        })
     };
     let Causes { attributes, windows } = causes;
     if attributes.is_empty() && windows.is_empty() {
@@ -190,6 +194,13 @@ fn because(code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason
         Reason { code, next_eligible_at: lifted, ..reason(Some(attribute), None) }
     });
     others.into_iter().map(of_attribute).chain(missed).chain(mistyped.into_iter().map(of_attribute)).collect()
+}
+
+/// Tells whether it is the day of the flight that speaks against the person: none counts, so that nothing of the pass is
+/// known, or not this one. Without a pass it is the pass that is missing.
+fn is_for_pass_date(world: World<'_>, code: ReasonCode, attribute: &Attribute) -> bool {
+    let Attribute::BoardingPass(field) = attribute else { return false };
+    world.has_undated_pass() || (code == ReasonCode::ConditionNotMet && field.is_dated() && world.knows(attribute))
 }
 
 /// The tier that would be granted if the score were `score`, all else being as it is.

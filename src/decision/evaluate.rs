@@ -65,6 +65,16 @@ impl<'a> World<'a> {
         self.score
     }
 
+    /// Tells whether the value of an attribute is known.
+    pub(crate) fn knows(self, attribute: &Attribute) -> bool {
+        self.value(attribute).is_some()
+    }
+
+    /// True if a boarding pass was shown and no leg of it counts.
+    pub(crate) fn has_undated_pass(self) -> bool {
+        self.facts.context.is_undated()
+    }
+
     /// The same, if the score were another one.
     pub(crate) fn if_score_were(self, score: Decimal) -> Self {
         Self { score: Some(score), ..self }

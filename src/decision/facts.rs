@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest;
-use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit};
 
+use crate::foundation::boarding_pass::{BoardingPass, CountingLeg};
 use crate::foundation::decimal::{Decimal, DecimalError};
 use crate::foundation::document::{FieldErrors, Node, below};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkId;
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::subject::SubjectRef;
-use crate::rules::attribute::{Attribute, PARTY, ValueType, is_context_name};
+use crate::rules::attribute::{Attribute, PARTY, PassField, ValueType, is_context_name};
 use crate::rules::limit::MAX_PARTY;
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
@@ -19,6 +22,9 @@ use crate::rules::time_window::read_instant;
 
 const MAX_MEMBERS: usize = 32;
 const MAX_LIST: usize = 20;
+
+/// The member that says that a boarding pass was shown and no leg of it counts: then nothing of it is known.
+const UNDATED: &str = "boarding_pass.undated";
 
 /// Everything that is known at the moment of a check.
 #[derive(Debug, Clone, Default)]
@@ -69,13 +75,15 @@ pub struct Context {
     inexact: BTreeMap<String, DecimalError>,
     /// Those of the members that are instants, read once.
     instants: BTreeMap<String, Timestamp>,
+    /// The zone in which the days to a flight are counted, as time goes on.
+    zone: Option<TimeZone>,
     party: u64,
 }
 
 impl Default for Context {
     /// One person, nothing said.
     fn default() -> Self {
-        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), instants: BTreeMap::new(), party: 1 }
+        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), instants: BTreeMap::new(), zone: None, party: 1 }
     }
 }
 
@@ -135,6 +143,69 @@ impl Context {
         errors.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
     }
 
+    /// The same, where days are those of `zone`.
+    #[must_use]
+    pub fn in_zone(self, zone: &TimeZone) -> Self {
+        Self { zone: Some(zone.clone()), ..self }
+    }
+
+    /// The same with what the boarding pass says of the leg that counts at `now` in `zone`, for a key of these
+    /// `airports`.
+    #[must_use]
+    pub fn with_pass(self, pass: &BoardingPass, zone: &TimeZone, now: Timestamp, airports: &[String]) -> Self {
+        let today = zone.to_datetime(now).date();
+        self.in_zone(zone).with_leg(pass, today, airports)
+    }
+
+    fn with_leg(mut self, pass: &BoardingPass, today: Date, airports: &[String]) -> Self {
+        let Some(CountingLeg { leg, date, days_from_today }) = pass.counting_leg(today, airports) else {
+            self.members.insert(UNDATED.to_owned(), Json::Bool(true));
+            return self;
+        };
+        for field in PassField::ALL {
+            let text = |text: &str| Some(Json::text(text));
+            let value = match field {
+                PassField::Carrier => text(&leg.carrier),
+                PassField::Flight => text(&leg.flight),
+                PassField::Date => text(&date.to_string()),
+                PassField::DaysFromToday => Some(Json::whole(i64::from(days_from_today))),
+                PassField::From => text(&leg.from),
+                PassField::To => text(&leg.to),
+                PassField::Compartment => leg.compartment.as_deref().and_then(text),
+                PassField::Seat => leg.seat.as_deref().and_then(text),
+                PassField::Sequence => leg.sequence.as_deref().and_then(text),
+                PassField::Status => leg.status.as_deref().and_then(text),
+                PassField::FrequentFlyerAirline => leg.frequent_flyer_airline.as_deref().and_then(text),
+                PassField::FrequentFlyer => leg.frequent_flyer.as_deref().and_then(text),
+            };
+            if let Some(value) = value {
+                self.members.insert(field.attribute().to_owned(), value);
+            }
+        }
+        self
+    }
+
+    /// The days from `now` to the flight, in the zone of its days.
+    fn days_to_flight(&self, now: Timestamp) -> Option<i32> {
+        let date: Date = self.members.get(PassField::Date.attribute())?.as_text()?.parse().ok()?;
+        let today = self.zone.as_ref()?.to_datetime(now).date();
+        today.until((Unit::Day, date)).ok().map(|span| span.get_days())
+    }
+
+    /// The beginnings of the days that follow `now`: where the days to the flight turn.
+    pub(crate) fn midnights(&self, now: Timestamp, days: usize) -> Vec<Timestamp> {
+        let Some(zone) = &self.zone else { return Vec::new() };
+        let dates = std::iter::successors(zone.to_datetime(now).date().tomorrow().ok(), |date| date.tomorrow().ok());
+        let begin = |date: Date| zone.to_ambiguous_timestamp(DateTime::from_parts(date, Time::MIN)).compatible().ok();
+        dates.take(days).filter_map(begin).collect()
+    }
+
+    /// True if a boarding pass was shown and no leg of it counts.
+    #[must_use]
+    pub fn is_undated(&self) -> bool {
+        self.members.contains_key(UNDATED)
+    }
+
     /// Checks that all numbers that `rule` looks at can be taken as they are, and that what it takes for an instant is one.
     ///
     /// # Errors
@@ -171,12 +242,14 @@ impl Context {
 
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let given = node.members(errors)?;
-        if given.len() > MAX_MEMBERS {
+        let most = if node.is_stored() { MAX_MEMBERS + PassField::ALL.len() } else { MAX_MEMBERS };
+        if given.len() > most {
             return node.refuse(errors, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
         }
         let mut context = Self::default();
         for (name, _) in given {
-            if !is_context_name(name) {
+            let is_of_pass = || name == UNDATED || PassField::named(name).is_some();
+            if !is_context_name(name) && !(node.is_stored() && is_of_pass()) {
                 // The name itself isn't sent back: it can be long, or look like another.
                 errors.add(node.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
                 continue;
@@ -212,7 +285,8 @@ impl Context {
     /// The members of those names, as an object; what an event keeps.
     #[must_use]
     pub fn only(&self, names: &BTreeSet<String>) -> Json {
-        let kept = self.members.iter().filter(|(name, _)| names.contains(*name));
+        let of_pass = names.iter().any(|name| PassField::named(name).is_some());
+        let kept = self.members.iter().filter(|(name, _)| names.contains(*name) || (of_pass && *name == UNDATED));
         Json::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
@@ -237,7 +311,7 @@ impl Facts {
     pub(crate) fn instant(&self, attribute: &Attribute) -> Option<Timestamp> {
         match attribute {
             Attribute::Context(name) => self.context.instants.get(name).copied(),
-            Attribute::Score | Attribute::ScoreAge | Attribute::Network => None,
+            Attribute::Score | Attribute::ScoreAge | Attribute::Network | Attribute::BoardingPass(_) => None,
         }
     }
 
@@ -250,13 +324,19 @@ impl Facts {
             Attribute::Context(name) if name == PARTY => {
                 i64::try_from(self.context.party).ok().map(|party| Value::Number(party.saturating_mul(1_000_000)))
             }
-            Attribute::Context(name) => match self.context.members.get(name)? {
-                Json::Number(number) => Some(Value::Number(millionths(*number))),
-                Json::Text(text) => Some(Value::Text(text)),
-                Json::Bool(value) => Some(Value::Bool(*value)),
-                Json::List(items) => Some(Value::List(items)),
-                Json::Null | Json::Object(_) => None,
-            },
+            Attribute::BoardingPass(PassField::DaysFromToday) if self.context.zone.is_some() => {
+                let days = self.context.days_to_flight(now)?;
+                Some(Value::Number(i64::from(days).saturating_mul(1_000_000)))
+            }
+            Attribute::Context(_) | Attribute::BoardingPass(_) => {
+                match self.context.members.get(attribute.member()?)? {
+                    Json::Number(number) => Some(Value::Number(millionths(*number))),
+                    Json::Text(text) => Some(Value::Text(text)),
+                    Json::Bool(value) => Some(Value::Bool(*value)),
+                    Json::List(items) => Some(Value::List(items)),
+                    Json::Null | Json::Object(_) => None,
+                }
+            }
         }
     }
 }

@@ -214,6 +214,38 @@ mod tests {
     }
 
     #[test]
+    fn days_pass_while_one_waits() {
+        let pass =
+            |day: &str| format!("M1DESMARAIS/LUC       EABC123 SFOHKGCX 0873 {day}J001A0025 100").parse().unwrap();
+        let next = |rule: &Rule, day: &str| {
+            let context = Context::default().with_pass(&pass(day), rule.time_zone(), at(NOW), &["SFO".to_owned()]);
+            let facts = Facts { context, ..Facts::default() };
+            let found = decide(rule, &facts, at(NOW)).next_eligible_at;
+            assert!(found.is_none_or(|found| decide(rule, &facts, found).is_granted()));
+            found.map(|at| at.to_string())
+        };
+        let days =
+            |days: i64| format!(r#","when":{{"attr":"boarding_pass.days_from_today","op":"lte","value":{days}}}"#);
+        let zoned = |days: i64| {
+            let rule = format!(
+                r#"{{"time_zone":"America/Los_Angeles","tiers":[{{"id":"t","when":{{"attr":"boarding_pass.days_from_today",
+                    "op":"eq","value":{days}}}}}]}}"#
+            );
+            self::rule(&rule)
+        };
+        // It is day 121, early in the morning in Los Angeles.
+        assert_eq!(next(&zoned(0), "122").unwrap(), "2026-05-02T07:00:00Z");
+        assert_eq!(next(&zoned(0), "135").unwrap(), "2026-05-15T07:00:00Z");
+        assert_eq!(next(&zoned(0), "136"), None, "beyond the horizon");
+        assert_eq!(next(&zoned(0), "120"), None);
+        // Today's flight is yesterday's when the house opens again.
+        assert_eq!(next(&rule(&hours("13:00-14:00", &days(0))), "121").unwrap(), "2026-05-01T13:00:00Z");
+        let only_today = hours("08:00-09:00", &days(0).replace("lte", "eq"));
+        assert_eq!(next(&rule(&only_today), "121"), None);
+        assert_eq!(next(&rule(&only_today), "122").unwrap(), "2026-05-02T08:00:00Z");
+    }
+
+    #[test]
     fn the_horizon_is_exact_and_belongs_to_it() {
         let from = |from: &str| format!(r#"{{"valid":{{"from":"{from}"}},"tiers":[{{"id":"t"}}]}}"#);
         assert_eq!(first(&from("2026-05-15T12:00:00"), "{}", Some(NOW)).unwrap(), "2026-05-15T12:00:00Z");

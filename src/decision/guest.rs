@@ -74,6 +74,7 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::AttributeMissing
         | ReasonCode::AttributeMistyped
         | ReasonCode::ConditionNotMet
+        | ReasonCode::PassDate
         | ReasonCode::TooEarly
         | ReasonCode::TooLate => rule.tier(refusal.tier?)?.messages.as_ref(),
         ReasonCode::ScoreMet
@@ -99,6 +100,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
             no_room(rule.and_then(|rule| limit_of(rule, refusal)))
         }
         ReasonCode::OutsideSchedule | ReasonCode::Blackout => "We are closed at the moment.",
+        ReasonCode::PassDate => "This boarding pass is for another day.",
         ReasonCode::TooEarly => "It is too early for this. Please come back later.",
         ReasonCode::TooLate => "It is too late for this.",
         ReasonCode::NotYetValid => "This has not begun yet.",

@@ -31,11 +31,12 @@ pub enum ReasonCode {
     Blackout,
     TooEarly,
     TooLate,
+    PassDate,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were made.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -53,6 +54,7 @@ impl ReasonCode {
         Self::Blackout,
         Self::TooEarly,
         Self::TooLate,
+        Self::PassDate,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -82,6 +84,7 @@ impl ReasonCode {
             Self::Blackout => "blackout",
             Self::TooEarly => "too_early",
             Self::TooLate => "too_late",
+            Self::PassDate => "pass_date",
         }
     }
 }
@@ -236,6 +239,10 @@ impl Reason {
             ReasonCode::Blackout => "This perk is not offered on these dates.".into(),
             ReasonCode::TooEarly => format!("It is too early for {}.", tier.unwrap_or("this perk")),
             ReasonCode::TooLate => format!("It is too late for {}.", tier.unwrap_or("this perk")),
+            ReasonCode::PassDate => match tier {
+                Some(tier) => format!("The boarding pass is for no flight on a day that {tier} is for."),
+                None => "The boarding pass is for no flight on a day that counts.".into(),
+            },
         }
     }
 }

@@ -59,6 +59,7 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
             None => format!("Asking later{of_tier}."),
         },
         ReasonCode::TooLate => format!("Asking earlier{of_tier}."),
+        ReasonCode::PassDate => format!("A boarding pass for a flight on a day that counts{of_tier}."),
         ReasonCode::NotInRollout => "Nothing of yours: the perk was not open to everyone yet.".to_owned(),
     })
 }

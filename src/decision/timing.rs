@@ -6,10 +6,13 @@ use jiff::Timestamp;
 
 use super::evaluate::World;
 use super::facts::{Value, millionths};
-use crate::rules::attribute::Attribute;
+use crate::rules::attribute::{Attribute, PassField};
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Leaf, Test};
 use crate::rules::time_window::TimeWindow;
+
+/// Number of midnights that are looked at: those of two weeks.
+const DAYS_AHEAD: usize = 15;
 
 /// Why now is not in a time window: before it, or after it and for good. The earliest to open comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +51,11 @@ impl World<'_> {
         let mut turns = |micros: i64| into.extend(Timestamp::from_microsecond(micros).ok());
         let at_age = |age: i64| observed.map(|observed| observed.saturating_add(age));
         condition.each_leaf(&mut |leaf| {
+            let days = Attribute::BoardingPass(PassField::DaysFromToday);
+            if leaf.attribute == days || leaf.test.other() == Some(&days) {
+                let midnights = self.facts.context.midnights(self.now, DAYS_AHEAD);
+                midnights.into_iter().for_each(|at| turns(at.as_microsecond()));
+            }
             let ages = match (&leaf.attribute, &leaf.test) {
                 (attribute, Test::Within(window)) => {
                     if let Some((opens, closes)) = self.edges(attribute, window) {

@@ -356,7 +356,7 @@ fn had(attribute: &Attribute, value: Value<'_>) -> ShownValue {
         // What is finer than a thousandth of a second is not shown; it still counts.
         Value::Number(millionths) => ShownValue::Number(match attribute {
             Attribute::ScoreAge => Decimal::from_thousandths(millionths.div_euclid(1000)),
-            Attribute::Score | Attribute::Network | Attribute::Context(_) => {
+            Attribute::Score | Attribute::Network | Attribute::Context(_) | Attribute::BoardingPass(_) => {
                 Decimal::from_thousandths(millionths / 1000)
             }
         }),

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::issuer::Issuer;
 use crate::access::{Merchant, Principal};
-use crate::database::DatabaseError;
 use crate::decision::decide::{Decision, decide, looked_at};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::forecast::Outlook;
 use crate::decision::reason::Reason;
+use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
@@ -38,6 +38,8 @@ pub struct Question {
     pub perk: PerkSlug,
     pub subject: SubjectHandle,
     pub context: Context,
+    /// The boarding pass that the visitor showed.
+    pub boarding_pass: Option<BoardingPass>,
     /// Ask without recording anything; no token.
     pub dry_run: bool,
     pub idempotency: Option<Idempotency>,
@@ -201,23 +203,17 @@ impl Checker {
     }
 
     /// The rule that an answer was decided by, which has the words for its guest; none where nothing was refused, or
-    /// the rule can't be read here. No I/O where it decides still.
-    ///
-    /// # Errors
-    /// [`CheckError`].
-    pub async fn rule_behind(&self, merchant: &Merchant, answer: &Answer) -> Result<Option<Arc<Deciding>>, CheckError> {
+    /// it can't be read now: the answer stands all the same, and there are standard sentences. No I/O where it decides
+    /// still.
+    pub async fn rule_behind(&self, merchant: &Merchant, answer: &Answer) -> Option<Arc<Deciding>> {
         if answer.decided.decision != Decision::Denied {
-            return Ok(None);
+            return None;
         }
-        match self.catalog.read_version(&merchant.id, &answer.perk, answer.rule_version).await {
-            Ok(deciding) => Ok(Some(deciding)),
-            // The answer stands all the same, and there are standard sentences.
-            Err(error @ (PerkError::RuleNewer { .. } | PerkError::Database(DatabaseError::Corrupt { .. }))) => {
-                tracing::warn!(%error, "standard sentences are said to guests: the rule can't be read");
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let read = self.catalog.read_version(&merchant.id, &answer.perk, answer.rule_version).await;
+        let said = |error: &PerkError| {
+            tracing::debug!(%error, "standard sentences are said to guests: the rule can't be read");
+        };
+        read.inspect_err(said).ok()
     }
 
     pub(super) fn answer(&self, recorded: Recorded<CheckRecord>) -> Result<Answer, CheckError> {
@@ -285,10 +281,14 @@ impl Checker {
         let subject = self.keyring.subject_refs(&merchant.id, &question.subject);
         let (deciding, score, at) = self.look_up(merchant, perk, &subject).await?;
         let rule = &deciding.rule;
+        let context = match &question.boarding_pass {
+            Some(pass) => question.context.with_pass(pass, rule.time_zone(), at, &principal.airports),
+            None => question.context,
+        };
         let facts = Facts {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
-            context: question.context,
+            context,
             rollout_bucket: Some(rollout_bucket(&perk.id, &subject.current)),
             location: principal.location.clone(),
         };

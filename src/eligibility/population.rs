@@ -381,6 +381,10 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         let detail = "Scores are kept without names, so `subject.network` is missing for everyone here.";
         warn("network_unknown", detail.to_owned());
     }
+    if looked_at.iter().any(|attribute| matches!(attribute, Attribute::BoardingPass(_))) {
+        let detail = "Nobody shows a boarding pass here, so what the rule asks of one is missing for everyone.";
+        warn("boarding_pass_unknown", detail.to_owned());
+    }
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }

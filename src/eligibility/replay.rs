@@ -17,7 +17,7 @@ use crate::decision::reason::ReasonCode;
 use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
 use crate::foundation::json::Json;
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
-use crate::rules::attribute::{Attribute, PARTY};
+use crate::rules::attribute::{Attribute, PARTY, PassField};
 use crate::rules::engine::FLOOR;
 use crate::rules::limit::{Place, Window};
 use crate::rules::rule::Rule;
@@ -88,8 +88,13 @@ impl Replay {
             .iter()
             // How many come is in every event.
             .filter(|name| name.as_str() != PARTY && !ran.attributes().contains(*name))
-            .map(|name| Attribute::Context(name.clone()).name())
+            .map(|name| Attribute::of_member(name).name())
             .collect();
+        if wanted.time_zone() != ran.time_zone() {
+            // Which leg counted, and whether any did, hung on the days of another zone.
+            let of_pass = wanted.attributes().iter().filter(|name| PassField::named(name).is_some());
+            unkept.extend(of_pass.cloned());
+        }
         if let Some(source) = source_of(wanted).filter(|source| source_of(ran) != Some(source)) {
             unkept.insert(format!("score from {source}"));
         }
@@ -349,7 +354,7 @@ fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<
     Ok(Facts {
         score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
         network: personal.network.clone(),
-        context,
+        context: context.in_zone(of.rule.time_zone()),
         rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
         location: check.location.clone(),
     })

@@ -96,8 +96,11 @@ impl Simulator {
             .subject
             .as_ref()
             .map(|subject| rollout_bucket(&chosen.perk.id, &self.keyring.subject_ref(&merchant.id, subject)));
-        let (context, location) = (trial.context.clone(), trial.location.clone());
-        let facts = Facts { score, network, context, rollout_bucket, location };
+        let context = match &trial.boarding_pass {
+            Some(pass) => trial.context.clone().with_pass(pass, rule.time_zone(), at, &trial.airports),
+            None => trial.context.clone(),
+        };
+        let facts = Facts { score, network, context, rollout_bucket, location: trial.location.clone() };
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::rule_selection::Choice;
 use crate::decision::facts::Context;
+use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::subject::SubjectHandle;
@@ -24,4 +25,8 @@ pub struct Trial {
     pub at: Option<Timestamp>,
     pub location: Option<String>,
     pub kiosk: Option<String>,
+    /// The boarding pass that the visitor would show.
+    pub boarding_pass: Option<BoardingPass>,
+    /// The airports of the key that would ask.
+    pub airports: Vec<String>,
 }

@@ -129,7 +129,7 @@ impl<'a> Node<'a> {
         let members = self.members(errors)?;
         for (name, _) in members.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             // A name that is long or not what it looks like isn't sent back.
-            let shown = name.len() <= 64 && find_invisible(name).is_none();
+            let shown = name.len() <= 64 && find_invisible(name).is_none() && !name.contains(char::is_whitespace);
             if shown {
                 let mut detail = format!("there is no field `{name}` here; it has {}", known.join(", "));
                 if let Some(meant) = nearest(name, known.iter().copied()) {

@@ -35,10 +35,11 @@ pub use token_key::TokenKey;
 pub use token_names::{ALGORITHM, TYPE, protected_header, thumbprint};
 
 use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::MerchantId;
-use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
+use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs, hex};
 use snapshot::Snapshot;
 use store::KeyRow;
 
@@ -208,6 +209,18 @@ impl Keyring {
     #[must_use]
     pub fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.inner.snapshot.load().hash.blind(parts)
+    }
+
+    /// The person whom a boarding pass names, as this merchant knows them: by their frequent flyer number, `ff:cx-1234567`;
+    /// without one the pass itself stands for them, by a keyed hash.
+    #[must_use]
+    pub fn visitor(&self, merchant: &MerchantId, pass: &BoardingPass) -> SubjectHandle {
+        let member = pass.frequent_flyer().and_then(|(airline, number)| format!("ff:{airline}-{number}").parse().ok());
+        member.unwrap_or_else(|| {
+            let hash = self.blind(&[b"boarding pass\0", merchant.as_str().as_bytes(), b"\0", &pass.identity()]);
+            let (half, _) = hash.split_at(hash.len() / 2);
+            SubjectHandle::stored(format!("pass:{}", hex(half)))
+        })
     }
 
     /// The key that authenticates scores in a cache which others can write to.

@@ -288,7 +288,7 @@ impl Catalog {
             return known;
         }
         let stored = self.find_version(merchant, slug, version).await?;
-        Ok(Arc::new(Deciding { version, rule: stored.read(slug)?, hash: stored.rule_hash.into() }))
+        Ok(Arc::new(Deciding { version, rule: Arc::new(stored.read(slug)?), hash: stored.rule_hash.into() }))
     }
 
     /// The versions of a perk below `before`, newest first.

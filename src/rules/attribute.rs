@@ -15,6 +15,74 @@ pub enum Attribute {
     Network,
     /// A statement of the caller about the visit, by its name.
     Context(String),
+    /// A field of the boarding pass that the visitor showed, of the leg that counts.
+    BoardingPass(PassField),
+}
+
+/// A field of a boarding pass that conditions can look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PassField {
+    Carrier,
+    Flight,
+    Date,
+    DaysFromToday,
+    From,
+    To,
+    Compartment,
+    Seat,
+    Sequence,
+    Status,
+    FrequentFlyerAirline,
+    FrequentFlyer,
+}
+
+impl PassField {
+    /// Every field.
+    pub const ALL: [Self; 12] = [
+        Self::Carrier,
+        Self::Flight,
+        Self::Date,
+        Self::DaysFromToday,
+        Self::From,
+        Self::To,
+        Self::Compartment,
+        Self::Seat,
+        Self::Sequence,
+        Self::Status,
+        Self::FrequentFlyerAirline,
+        Self::FrequentFlyer,
+    ];
+
+    /// As rules write it; what a rule looked at is recorded under this name beside the context.
+    #[must_use]
+    pub const fn attribute(self) -> &'static str {
+        match self {
+            Self::Carrier => "boarding_pass.carrier",
+            Self::Flight => "boarding_pass.flight",
+            Self::Date => "boarding_pass.date",
+            Self::DaysFromToday => "boarding_pass.days_from_today",
+            Self::From => "boarding_pass.from",
+            Self::To => "boarding_pass.to",
+            Self::Compartment => "boarding_pass.compartment",
+            Self::Seat => "boarding_pass.seat",
+            Self::Sequence => "boarding_pass.sequence",
+            Self::Status => "boarding_pass.status",
+            Self::FrequentFlyerAirline => "boarding_pass.frequent_flyer_airline",
+            Self::FrequentFlyer => "boarding_pass.frequent_flyer",
+        }
+    }
+
+    /// The field whose attribute this is.
+    #[must_use]
+    pub fn named(attribute: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.attribute() == attribute)
+    }
+
+    /// True for the fields that hang on the day of the flight.
+    #[must_use]
+    pub const fn is_dated(self) -> bool {
+        matches!(self, Self::Date | Self::DaysFromToday)
+    }
 }
 
 /// The context attribute that is always there: how many people the check is for.
@@ -73,6 +141,7 @@ impl Attribute {
             Self::ScoreAge => "score.age".into(),
             Self::Network => "subject.network".into(),
             Self::Context(name) => format!("context.{name}"),
+            Self::BoardingPass(field) => field.attribute().into(),
         }
     }
 
@@ -83,6 +152,24 @@ impl Attribute {
             Self::Network => AttributeKind::Text,
             Self::Context(name) if name == PARTY => AttributeKind::Number,
             Self::Context(_) => AttributeKind::Any,
+            Self::BoardingPass(PassField::DaysFromToday) => AttributeKind::Number,
+            Self::BoardingPass(_) => AttributeKind::Text,
+        }
+    }
+
+    /// The attribute of a member that is recorded of a check: its context, and what its boarding pass said.
+    #[must_use]
+    pub fn of_member(name: &str) -> Self {
+        PassField::named(name).map_or_else(|| Self::Context(name.to_owned()), Self::BoardingPass)
+    }
+
+    /// The member that is recorded of a check when a rule looks at this; none for what stands elsewhere.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        match self {
+            Self::Score | Self::ScoreAge | Self::Network => None,
+            Self::Context(name) => Some(name),
+            Self::BoardingPass(field) => Some(field.attribute()),
         }
     }
 
@@ -98,10 +185,18 @@ impl Attribute {
             "subject.network" => Some(Self::Network),
             other => match other.strip_prefix("context.").filter(|name| is_context_name(name)) {
                 Some(name) => Some(Self::Context(name.to_owned())),
+                None if other.starts_with("boarding_pass.") => match PassField::named(other) {
+                    Some(field) => Some(Self::BoardingPass(field)),
+                    None => {
+                        let known = PassField::ALL.map(PassField::attribute).join(", ");
+                        node.refuse(errors, "unknown_attribute", format!("of a boarding pass, use one of {known}"))
+                    }
+                },
                 None => node.refuse(
                     errors,
                     "unknown_attribute",
-                    "use score, score.age, subject.network, or context. and a name of up to 32 of a-z, 0-9 and _",
+                    "use score, score.age, subject.network, boarding_pass. and a field of it, or context. and a name of \
+                     up to 32 of a-z, 0-9 and _",
                 ),
             },
         }

@@ -67,6 +67,18 @@ pub fn subject(attribute: &str) -> &str {
     match attribute {
         "score.age" => "age of the score",
         "subject.network" => "network",
+        "boarding_pass.carrier" => "carrier on the boarding pass",
+        "boarding_pass.flight" => "flight number on the boarding pass",
+        "boarding_pass.date" => "date of the flight",
+        "boarding_pass.days_from_today" => "days from today to the flight",
+        "boarding_pass.from" => "airport of departure",
+        "boarding_pass.to" => "airport of arrival",
+        "boarding_pass.compartment" => "compartment on the boarding pass",
+        "boarding_pass.seat" => "seat on the boarding pass",
+        "boarding_pass.sequence" => "sequence number on the boarding pass",
+        "boarding_pass.status" => "passenger status on the boarding pass",
+        "boarding_pass.frequent_flyer_airline" => "frequent flyer programme on the boarding pass",
+        "boarding_pass.frequent_flyer" => "frequent flyer number on the boarding pass",
         other => other.strip_prefix("context.").unwrap_or(other),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::attribute::{Attribute, PARTY};
+use super::attribute::{Attribute, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::engine::{FLOOR, PLAIN};
@@ -165,18 +165,18 @@ impl Rule {
         let turns_by_age = attributes.contains(&Attribute::ScoreAge)
             || parts.score.as_ref().is_some_and(|policy| policy.on_stale == Fallback::Ignore);
         let looks_at_score = attributes.iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge));
-        let mut context: BTreeSet<String> = attributes
-            .into_iter()
-            .filter_map(|attribute| match attribute {
-                Attribute::Context(name) => Some(name),
-                _ => None,
-            })
-            .collect();
+        let looks_at_pass = attributes.iter().any(|attribute| matches!(attribute, Attribute::BoardingPass(_)));
+        let mut context: BTreeSet<String> =
+            attributes.iter().filter_map(Attribute::member).map(str::to_owned).collect();
+        if looks_at_pass {
+            // Of every pass that a rule looks at is recorded which day its flight was taken to be on.
+            context.insert(PassField::Date.attribute().into());
+        }
         if parts.limits.iter().any(|limit| limit.cost == Cost::Party) {
             context.insert(PARTY.into());
         }
         let canonical = parts.to_json().canonical();
-        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants));
+        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, looks_at_pass));
         let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
@@ -311,8 +311,8 @@ impl Rule {
         self.looks_at_score
     }
 
-    /// The names of the context attributes that a decision or a limit can depend on: only these
-    /// are worth recording.
+    /// The names of the context attributes, and of what a boarding pass says, that a decision or a limit can depend
+    /// on: only these are worth recording.
     #[must_use]
     pub fn attributes(&self) -> &BTreeSet<String> {
         &self.context
@@ -369,8 +369,9 @@ struct Parts {
 
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
-    fn engine(&self, instants: &BTreeSet<String>) -> u32 {
-        let own = if self.blackouts.is_empty() && instants.is_empty() { PLAIN } else { FLOOR };
+    fn engine(&self, instants: &BTreeSet<String>, looks_at_pass: bool) -> u32 {
+        let is_plain = self.blackouts.is_empty() && instants.is_empty() && !looks_at_pass;
+        let own = if is_plain { PLAIN } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
         limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
     }
@@ -884,6 +885,22 @@ mod tests {
         let rule =
             parse(r#"{"tiers":[{"id":"t","when":{"attr":"context.member","op":"eq","value":"gold"}}]}"#).unwrap();
         assert!(rule.score().is_none() && !rule.looks_at_score());
+    }
+
+    #[test]
+    fn only_a_rule_that_looks_at_a_boarding_pass_needs_the_newer_reading() {
+        let engine = |attr: &str| {
+            parse(&with_condition(&format!(r#"{{"attr":"{attr}","op":"eq","value":1}}"#))).map(|rule| rule.engine())
+        };
+        assert_eq!(engine("context.days_from_today"), Ok(PLAIN));
+        assert_eq!(engine("boarding_pass.days_from_today"), Ok(FLOOR));
+        let rule = parse(&with_condition(r#"{"attr":"boarding_pass.from","op":"in","values":["SFO","OAK"]}"#)).unwrap();
+        let names: Vec<_> = rule.attributes().iter().map(String::as_str).collect();
+        assert_eq!((rule.engine(), names), (FLOOR, vec!["boarding_pass.date", "boarding_pass.from"]));
+        for (attr, code) in [("boarding_pass.name", "unknown_attribute"), ("boarding_pass.pnr", "unknown_attribute")] {
+            let errors = parse(&with_condition(&format!(r#"{{"attr":"{attr}","op":"exists"}}"#))).unwrap_err();
+            assert_eq!((errors[0].path.as_str(), errors[0].code), ("/tiers/0/when/attr", code));
+        }
     }
 
     #[test]

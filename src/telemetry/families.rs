@@ -76,6 +76,7 @@ const REASONS: &[&str] = &[
     "blackout",
     "too_early",
     "too_late",
+    "pass_date",
 ];
 
 /// Why `/readyz` may say that not all is well.

@@ -20,7 +20,8 @@ use super::deadline::Deadline;
 use super::params::NUL;
 pub use super::params::{GuestLanguages, IdempotencyKey, PageLimit, Params, Path};
 use super::problem::{Kind, Problem};
-use super::serde_error::SerdeError;
+pub(crate) use super::serde_error::SerdeError;
+use super::serde_error::is_text;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::push_pointer;
 use crate::foundation::unicode::without_bom;
@@ -236,7 +237,7 @@ fn find_nul(raw: &[u8]) -> Option<String> {
     if !error.inner().is_data() {
         return None;
     }
-    let mut pointer = pointer_of(error.path());
+    let mut pointer = around_texts(pointer_of(error.path()));
     // Of a name with a NUL in it the object around is named: a pointer is to be read, too.
     if let Some(nul) = pointer.find('\0') {
         let around = pointer.get(..nul).and_then(|before| before.rfind('/')).unwrap_or_default();
@@ -340,12 +341,20 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
+/// The pointer up to the first name that is rather a text: it may name a person.
+fn around_texts(mut pointer: String) -> String {
+    let names = pointer.split('/').skip(1).take_while(|step| !is_text(step));
+    let end = names.map(|step| 1 + step.len()).sum();
+    pointer.truncate(end);
+    pointer
+}
+
 fn refuse(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
         return malformed(error);
     }
     let found = SerdeError::of(&bare(error));
-    let mut pointer = pointer_of(path);
+    let mut pointer = around_texts(pointer_of(path));
     // serde finds out about these in the object around them.
     if let Some(field) = &found.field {
         let mut step = String::new();

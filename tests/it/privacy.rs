@@ -119,7 +119,10 @@ impl Aviary {
         self.admin.get(&format!("/v1/scores/klout/{}", handle(1))).await.is(200);
         for nth in 0..people {
             let seat = format!("{MARK}-seat-{nth}");
-            let ask = json!({"perk": "sfo-lounge", "subject": handle(nth), "context": {"seat": seat, "party": 1}});
+            let pass = format!("M1{MARK}/{nth:<10}EABC123 SFOHKGCX 0873 129J001A0025 100");
+            let ask = json!({
+                "perk": "sfo-lounge", "subject": handle(nth), "context": {"seat": seat, "party": 1}, "boarding_pass": pass
+            });
             let retry = format!("{MARK}-retry-{nth}");
             let told = self.kiosk.post("/v1/checks", &ask).header("idempotency-key", &retry).await.is(200);
             self.kiosk.post("/v1/checks", &ask).header("idempotency-key", &retry).await.is(200);
@@ -146,6 +149,8 @@ impl Aviary {
             json!({"perk": "sfo-lounge", "subject": format!("{MARK} two words")}),
             json!({"perk": MARK, "subject": MARK}),
             json!({"perk": "sfo-lounge", "subject": MARK, MARK: MARK}),
+            json!({"perk": "sfo-lounge", "subject": "a", "boarding_pass": MARK}),
+            json!({"perk": "sfo-lounge", "subject": "a", "boarding_pass": {MARK: MARK}}),
         ] {
             assert!(self.kiosk.post("/v1/checks", &body).await.status >= 400);
         }

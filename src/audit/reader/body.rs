@@ -335,6 +335,8 @@ pub(crate) struct KeyFacts {
     pub kiosk: Option<String>,
     pub audience: Option<String>,
     /// With spaces between.
+    pub airports: Option<String>,
+    /// With spaces between.
     pub origins: Option<String>,
     pub expires_at: Option<Timestamp>,
 }

@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 16] = [
+const REFUSED: [Column; 17] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -24,6 +24,7 @@ const REFUSED: [Column; 16] = [
     ("refused_blackout", "Blackout"),
     ("refused_too_early", "Too early"),
     ("refused_too_late", "Too late"),
+    ("refused_pass_date", "Pass of another day"),
     ("refused_other", "Other"),
 ];
 

@@ -17,6 +17,7 @@ use crate::eligibility::checker::CheckError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
+use crate::foundation::boarding_pass::PassError;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{KeyId, MerchantSlug, NameError, PerkSlug, SourceName};
 use crate::foundation::subject::SubjectError;
@@ -146,6 +147,9 @@ pub enum CliError {
     Perk(PerkError),
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// Nothing of the pass is repeated.
+    #[error("{0}")]
+    BoardingPass(PassError),
     #[error("--context can't be taken")]
     Context(Vec<FieldError>),
     #[error(transparent)]
@@ -339,6 +343,7 @@ impl CliError {
             | Self::Contest(_)
             | Self::Return(_)
             | Self::Disclosure(_)
+            | Self::BoardingPass(_)
             | Self::Context(_)
             | Self::Trial(_)
             | Self::Faulty(_)

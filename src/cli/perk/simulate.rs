@@ -21,6 +21,7 @@ use crate::eligibility::rule_selection::{Choice, TrialError};
 use crate::eligibility::shown::simulation::SimulationShown;
 use crate::eligibility::simulator::EveryoneTrial;
 use crate::eligibility::trial::Trial;
+use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, airport};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
@@ -63,8 +64,35 @@ impl RuleArgs {
     }
 }
 
+/// The boarding pass that the visitor would show, and where.
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "everyone"]))]
+pub(crate) struct PassArgs {
+    /// The text of the boarding pass that the visitor shows. What stands here shows in process lists and shell
+    /// histories: `-` reads it from standard input.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    boarding_pass: Option<String>,
+    /// The airports at which the key that asks is used, by IATA code: `SFO,OAK`.
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = airport_code, requires = "boarding_pass")]
+    airports: Vec<String>,
+}
+
+impl PassArgs {
+    /// The pass, and the airports.
+    ///
+    /// # Errors
+    /// [`CliError::BoardingPass`]; nothing of the text is repeated.
+    pub(crate) fn read(self) -> Result<(Option<BoardingPass>, Vec<String>), CliError> {
+        let text = match self.boarding_pass.as_deref() {
+            Some("-") => Some(once::read_line("boarding pass")?),
+            _ => self.boarding_pass,
+        };
+        let pass = text.map(|text| text.parse().map_err(CliError::BoardingPass)).transpose()?;
+        Ok((pass, self.airports))
+    }
+}
+
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "boarding_pass", "everyone"]))]
 pub(crate) struct Args {
     #[command(flatten)]
     rule: RuleArgs,
@@ -75,7 +103,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     score: Option<Decimal>,
     /// Everyone whose score is known.
-    #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk"])]
+    #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk", "boarding_pass"])]
     everyone: bool,
     /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
@@ -88,7 +116,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
     kiosk: Option<String>,
     #[command(flatten)]
+    pass: PassArgs,
+    #[command(flatten)]
     language: LanguageFlag,
+}
+
+/// An airport on the command line.
+fn airport_code(text: &str) -> Result<String, &'static str> {
+    airport(text).ok_or(AIRPORT_FORM)
 }
 
 /// An instant on the command line.
@@ -110,6 +145,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         invocation.output.show(&found)?;
         return Ok(Completion::Succeeded);
     }
+    let (boarding_pass, airports) = args.pass.read()?;
     let trial = Trial {
         perk,
         choice,
@@ -120,6 +156,8 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         at: args.at,
         location: args.location,
         kiosk: args.kiosk,
+        boarding_pass,
+        airports,
     };
     let simulated = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;

@@ -13,6 +13,7 @@ use crate::decision::decide::{Decision, decide};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::reason::ReasonCode;
+use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
 use crate::foundation::decimal::DecimalError;
 use crate::foundation::document::{FieldErrors, Fields, Node};
 use crate::foundation::field_error::FieldError;
@@ -128,7 +129,8 @@ fn is_of_context(pointer: &str) -> bool {
 
 impl Case {
     fn read(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["name", "at", "subject", "context", "expect"], errors)?;
+        let fields =
+            node.fields(&["name", "at", "subject", "context", "boarding_pass", "airports", "expect"], errors)?;
         let name = fields.required("name", errors).and_then(|name| {
             match name.text(errors).map(|text| crate::foundation::ids::label(text, MAX_NAME))? {
                 Ok(label) => Some(label),
@@ -141,9 +143,15 @@ impl Case {
             Some(subject) => Subject::read(&subject, at, rule.time_zone(), errors),
         };
         let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, errors));
+        let pass = fields.or("boarding_pass", None, |pass| read_pass(&pass, errors).map(Some));
+        let airports = fields.or("airports", Vec::new(), |airports| read_airports(&airports, errors));
         let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));
         let Subject { score, network, rollout_bucket } = subject?;
-        let facts = Facts { score, network, context: context?, rollout_bucket: Some(rollout_bucket), location: None };
+        let context = match (context?, pass?, airports?) {
+            (context, Some(pass), airports) => context.with_pass(&pass, rule.time_zone(), at?, &airports),
+            (context, None, _) => context,
+        };
+        let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), location: None };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 
@@ -216,6 +224,26 @@ fn read_age(node: &Node<'_>, errors: &mut FieldErrors) -> Option<SignedDuration>
         return Some(SignedDuration::ZERO);
     }
     Period::read(node, LONGEST, errors).map(|period| SignedDuration::from_secs(period.seconds()))
+}
+
+/// A boarding pass, of which nothing is repeated; longer than other texts may be.
+fn read_pass(node: &Node<'_>, errors: &mut FieldErrors) -> Option<BoardingPass> {
+    let Some(text) = node.json().as_text() else { return node.refuse(errors, "wrong_type", "this must be text") };
+    match text.parse::<BoardingPass>() {
+        Ok(pass) => Some(pass),
+        Err(error) => node.refuse(errors, "bad_boarding_pass", error.to_string()),
+    }
+}
+
+/// The airports of the key that asks.
+fn read_airports(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<String>> {
+    let airports = node.list(0..=MOST_AIRPORTS, errors)?;
+    let read = |node: &Node<'_>| match airport(node.text(errors)?) {
+        Some(airport) => Some(airport),
+        None => node.refuse(errors, "bad_form", AIRPORT_FORM),
+    };
+    let read: Vec<_> = airports.iter().map(read).collect();
+    read.into_iter().collect()
 }
 
 /// The context as a check takes it, with its errors where they stand in this file.

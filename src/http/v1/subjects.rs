@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::audit::FactsView;
 use super::audit::search::{in_body, read_limit};
-use super::checks::read_subject;
+use super::checks::visitor::{PassBody, VisitorBody, VisitorView, read_pass};
 use crate::access::role::permit::AnswerSubjects;
 use crate::eligibility::disclosure::{DisclosedRecord, ErasureOutcome};
 use crate::foundation::decimal::Decimal;
@@ -29,9 +29,11 @@ use crate::web::problem::Problem;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErasureBody {
-    /// `network:handle`, or a member number.
-    #[schema(example = "twitter:ada")]
-    subject: String,
+    #[schema(value_type = VisitorView, example = "twitter:ada")]
+    subject: VisitorBody,
+    /// The pass that names them, where `subject` says so.
+    #[schema(value_type = Option<String>)]
+    boarding_pass: Option<PassBody>,
 }
 
 /// The result of an erasure. It doesn't repeat who it was.
@@ -85,9 +87,11 @@ pub struct LimitHeldView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecordBody {
-    /// `network:handle`, or a member number.
-    #[schema(example = "twitter:ada")]
-    subject: String,
+    #[schema(value_type = VisitorView, example = "twitter:ada")]
+    subject: VisitorBody,
+    /// The pass that names them, where `subject` says so.
+    #[schema(value_type = Option<String>)]
+    boarding_pass: Option<PassBody>,
     /// Events a page, 1–200; 50 unless given.
     limit: Option<u16>,
     /// `next_cursor` of the page before.
@@ -208,8 +212,10 @@ pub(crate) async fn erase_subject(
     gateway: Data<Gateway>,
     body: Body<ErasureBody>,
 ) -> Result<HttpResponse, Problem> {
-    let merchant = caller.merchant()?.id.clone();
-    let handle = read_subject(&body.subject)?;
+    let ErasureBody { subject, boarding_pass } = body.into_inner();
+    let (merchant, pass) = (caller.merchant()?, read_pass(boarding_pass)?);
+    let handle = subject.read(&gateway.keyring, merchant, pass.as_ref())?;
+    let merchant = merchant.id.clone();
     let subject = gateway.keyring.subject_refs(&merchant, &handle);
     let erasure = Erasure { merchant, subject, by: caller.actor() };
     let erased = gateway.scores.erase(&gateway.ledger, erasure).await?;
@@ -234,8 +240,9 @@ pub(crate) async fn get_record(
     body: Body<RecordBody>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let RecordBody { subject, limit, cursor } = body.into_inner();
-    let handle = read_subject(&subject)?;
+    let RecordBody { subject, boarding_pass, limit, cursor } = body.into_inner();
+    let pass = read_pass(boarding_pass)?;
+    let handle = subject.read(&gateway.keyring, merchant, pass.as_ref())?;
     let most = usize::from(read_limit(limit)?.get());
     let record = gateway.subject_access.record(merchant, caller.actor(), &handle, cursor.as_deref(), most).await;
     let record = record.map_err(|error| in_body(error.into()))?;

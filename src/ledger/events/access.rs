@@ -20,6 +20,7 @@ facts! {
 
     /// The facts of `key.created` and `key.revoked`: all that the key is bound to.
     pub struct KeyChanged<'a> {
+        airports: Option<Text<'a>>,
         audience: Option<Text<'a>>,
         expires_at: Option<Timestamp>,
         kiosk: Option<Text<'a>>,

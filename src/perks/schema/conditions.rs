@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{described, number, object, optional};
 use crate::foundation::document::MAX_TEXT_BYTES;
-use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY};
+use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY, PassField};
 use crate::rules::condition::{MAX_DEPTH, MAX_LEAVES};
 use crate::rules::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
 use crate::rules::time_window::{LONGEST_REACH, WITHIN};
@@ -33,9 +33,11 @@ pub(super) fn condition() -> Value {
 
 pub(super) fn attribute() -> Value {
     let known = [Attribute::Score, Attribute::ScoreAge, Attribute::Network, Attribute::Context(PARTY.to_owned())];
+    let of_pass = PassField::ALL.map(Attribute::BoardingPass);
+    let known: Vec<_> = known.iter().chain(&of_pass).map(Attribute::name).collect();
     json!({
-        "description": "What is looked at: the score, its age, the network of the handle, or what the kiosk says.",
-        "anyOf": [{"enum": known.map(|attribute| attribute.name())}, {"type": "string", "pattern": CONTEXT_PATTERN}]
+        "description": "What is looked at: the score, its age, the network of the handle, what the boarding pass says, or what the kiosk says.",
+        "anyOf": [{"enum": known}, {"type": "string", "pattern": CONTEXT_PATTERN}]
     })
 }
 
@@ -76,6 +78,15 @@ pub(super) fn leaf() -> Value {
             "opens_by": described(optional(instant()), "Another instant that it opens by, where that is known.")
         }),
     );
+    let texts = PassField::ALL.into_iter().filter(|field| *field != PassField::DaysFromToday);
+    let texts: Vec<_> = texts.map(PassField::attribute).collect();
+    let of_pass = json!({
+        "if": {"properties": {"attr": {"enum": texts}}, "required": ["attr"]},
+        "then": {"properties": {
+            "op": {"enum": operators_of(&Attribute::BoardingPass(PassField::Carrier))},
+            "value": optional(text()), "values": list(text())
+        }}
+    });
     let rules = json!([
         {
             "if": is(&[WITHIN]),
@@ -102,6 +113,8 @@ pub(super) fn leaf() -> Value {
         of(Attribute::ScoreAge, period()),
         of(Attribute::Network, text()),
         of(party.clone(), number()),
+        of(Attribute::BoardingPass(PassField::DaysFromToday), number()),
+        of_pass,
         {
             "if": is_free,
             "then": {"allOf": [

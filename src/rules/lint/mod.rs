@@ -99,7 +99,9 @@ fn lint_score(rule: &Rule, refresh: Option<Period>, found: &mut Lint) {
 /// A condition on an attribute that no check brings is never met, and a misspelt name looks just so.
 fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lint) {
     let Some(sent) = sent else { return };
-    for name in rule.attributes().iter().filter(|name| *name != PARTY && !sent.contains(*name)) {
+    let of_context = |name: &&String| matches!(Attribute::of_member(name), Attribute::Context(_));
+    let unsent = rule.attributes().iter().filter(of_context).filter(|name| *name != PARTY && !sent.contains(*name));
+    for name in unsent {
         let mut first = None;
         each_leaf(rule, &mut |leaf, pointer| {
             let is_named = |attribute: &Attribute| *attribute == Attribute::Context(name.clone());

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::terminal::{Terminal, members};
 
-const VIEW: [&str; 14] = [
+const VIEW: [&str; 15] = [
+    "airports",
     "audience",
     "created_at",
     "created_by",

@@ -111,6 +111,8 @@ async fn first_granted(world: &World, merchant: &Merchant, who: &str, context: &
             at: Some(at),
             location: None,
             kiosk: None,
+            boarding_pass: None,
+            airports: Vec::new(),
         };
         let simulated = world.gateway.simulator.simulate(merchant, &CLI, trial).await.unwrap();
         if simulated.decided.decision == Decision::Granted {

@@ -68,8 +68,27 @@ fn other_leaf() -> impl Strategy<Value = String> {
         (1..4_i64).prop_map(|n| format!(r#"{{"attr":"context.party","op":"lte","value":{n}}}"#)),
         select(vec!["eq", "neq"])
             .prop_map(|op| format!(r#"{{"attr":"subject.network","op":"{op}","value":"twitter"}}"#)),
+        pass_leaf(),
         (select(vec!["gt", "gte", "lt", "lte"]), duration())
             .prop_map(|(op, value)| format!(r#"{{"attr":"score.age","op":"{op}","value":"{value}"}}"#)),
+    ]
+}
+
+/// A test of what a boarding pass says.
+fn pass_leaf() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (select(vec!["eq", "neq", "gte", "lte"]), -1..=1_i64).prop_map(|(op, days)| {
+            format!(r#"{{"attr":"boarding_pass.days_from_today","op":"{op}","value":{days}}}"#)
+        }),
+        (
+            select(vec!["from", "to", "date"]),
+            select(vec!["eq", "neq", "contains"]),
+            select(vec!["SFO", "HKG", "2026-03-08"])
+        )
+            .prop_map(|(field, op, value)| {
+                format!(r#"{{"attr":"boarding_pass.{field}","op":"{op}","value":"{value}"}}"#)
+            }),
+        select(vec!["date", "seat"]).prop_map(|field| format!(r#"{{"attr":"boarding_pass.{field}","op":"exists"}}"#)),
     ]
 }
 
@@ -326,8 +345,10 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let network = select(vec![None, Some("twitter"), Some("cx")]);
     let flight = (prop::option::weighted(0.85, departure(now)), prop::option::weighted(0.5, departure(now)));
     let location = select(vec![None, Some("SFO"), Some("LAX"), Some("HKG")]);
-    let all = (score, context, party, network, bar, bucket, flight, location);
-    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), location)| {
+    let pass = (-2..=2_i64, select(vec!["SFO", "HKG"]), any::<bool>());
+    let pass = prop::option::weighted(0.7, prop::option::weighted(0.8, pass));
+    let all = (score, context, party, network, bar, bucket, flight, (location, pass));
+    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), (location, pass))| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
         if let Some(party) = party {
@@ -338,6 +359,19 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
         }
         if let Some(bar) = bar {
             context.push(("bar".into(), Json::parse(&decimal(bar)).unwrap()));
+        }
+        match pass {
+            None => {}
+            Some(None) => context.push(("boarding_pass.undated".into(), Json::Bool(true))),
+            Some(Some((days, from, has_seat))) => {
+                context.push(("boarding_pass.days_from_today".into(), Json::whole(days)));
+                context.push(("boarding_pass.date".into(), Json::text("2026-03-08")));
+                context.push(("boarding_pass.from".into(), Json::text(from)));
+                context.push(("boarding_pass.to".into(), Json::text("SFO")));
+                if has_seat {
+                    context.push(("boarding_pass.seat".into(), Json::text("12A")));
+                }
+            }
         }
         World {
             bucket,

@@ -238,7 +238,7 @@ fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
 fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
     let gate = holds(get(rule, "when"), world, now);
     if gate.is_none() {
-        return denied(unknown_code(get(rule, "when"), world, now));
+        return denied(first_code("attribute_missing", get(rule, "when"), world, now));
     }
     if let Some(tier) = granted(rule, world, now) {
         let wanted = world.score.and_then(|(score, _)| {
@@ -264,7 +264,7 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
         .filter(|tier| holds(get(tier, "when"), world, now).is_none())
         .min_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000));
     if let (Some(true), Some(tier)) = (gate, unknown) {
-        return denied(unknown_code(get(tier, "when"), world, now));
+        return denied(first_code("attribute_missing", get(tier, "when"), world, now));
     }
     let gap = world.score.and_then(|(score, _)| {
         candidates(rule, world)
@@ -291,7 +291,10 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
 fn unmet_code(when: &Json, world: &World, now: Timestamp) -> &'static str {
     let mut found = Vec::new();
     unmet(when, world, now, &mut found);
-    found.into_iter().min().map_or("condition_not_met", |(_, _, code)| code)
+    match found.into_iter().min() {
+        Some((_, _, code)) if code != "condition_not_met" => code,
+        _ => first_code("condition_not_met", when, world, now),
+    }
 }
 
 fn unmet(when: &Json, world: &World, now: Timestamp, into: &mut Vec<(Timestamp, String, &'static str)>) {
@@ -398,9 +401,55 @@ fn holds(when: &Json, world: &World, now: Timestamp) -> Option<bool> {
     leaf(when, world, now)
 }
 
-/// What a condition of unknown truth is refused for: what isn't there comes before what is of the wrong type.
-fn unknown_code(when: &Json, world: &World, now: Timestamp) -> &'static str {
-    if lacks(when, world, now) { "attribute_missing" } else { "attribute_mistyped" }
+/// What a condition is refused for, of the attributes that it hangs on: the one that comes first. A flight of another
+/// day, or of no day that counts, is said to be one.
+fn first_code(code: &'static str, when: &Json, world: &World, now: Timestamp) -> &'static str {
+    if code == "attribute_missing" && !lacks(when, world, now) {
+        return "attribute_mistyped";
+    }
+    let mut blamed = Vec::new();
+    blame(when, world, now, &mut blamed);
+    let place = |attr: &str| {
+        PLACES.iter().position(|known| *known == attr).unwrap_or(if attr.starts_with('c') { 3 } else { 4 })
+    };
+    let first = blamed.into_iter().min_by_key(|attr| (place(attr), attr.clone())).unwrap_or_default();
+    let is_of_day = matches!(first.as_str(), "boarding_pass.date" | "boarding_pass.days_from_today");
+    let is_of_pass = first.starts_with("boarding_pass.");
+    let is_undated = world.context.iter().any(|(name, _)| name == "boarding_pass.undated");
+    let is_known = is_of_day && known(&first, world, now).is_some();
+    if (is_of_pass && is_undated) || (code == "condition_not_met" && is_known) { "pass_date" } else { code }
+}
+
+/// Attributes before those of the context, in the order in which refusals name them; the pass's come last.
+const PLACES: [&str; 3] = ["score", "score.age", "subject.network"];
+
+/// The attributes because of which a condition is as true as it is; of those that are of the wrong type, none.
+fn blame(when: &Json, world: &World, now: Timestamp, into: &mut Vec<String>) {
+    let whole = holds(when, world, now);
+    for word in ["all", "any"] {
+        if let Json::List(members) = get(when, word) {
+            members.iter().filter(|it| holds(it, world, now) == whole).for_each(|it| blame(it, world, now, into));
+            return;
+        }
+    }
+    if *get(when, "not") != Json::Null {
+        return blame(get(when, "not"), world, now, into);
+    }
+    let compared = ["attr", "ref"].into_iter().filter_map(|name| text(get(when, name)));
+    let is_there =
+        |attr: &str| if attr == "score.age" { world.score.is_some() } else { known(attr, world, now).is_some() };
+    match whole {
+        // Time windows are spoken of by themselves.
+        Some(false) if text(get(when, "op")) == Some("within") => {}
+        Some(_) => into.extend(text(get(when, "attr")).map(str::to_owned)),
+        None if lacks(when, world, now) => {
+            let missing: Vec<&str> = compared.clone().filter(|attr| !is_there(attr)).collect();
+            // Both are there where the empty text is looked for.
+            let blamed = if missing.is_empty() { compared.collect() } else { missing };
+            into.extend(blamed.into_iter().map(str::to_owned));
+        }
+        None => {}
+    }
 }
 
 fn lacks(when: &Json, world: &World, now: Timestamp) -> bool {
@@ -441,7 +490,7 @@ fn known(attr: &str, world: &World, now: Timestamp) -> Option<Json> {
         ),
         "score.age" => unreachable!("compared to the microsecond, below {now}"),
         other => {
-            let name = other.strip_prefix("context.").unwrap();
+            let name = other.strip_prefix("context.").unwrap_or(other);
             world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
         }
     }

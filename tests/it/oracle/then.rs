@@ -191,6 +191,8 @@ impl House {
             at: Some(self.world.now()),
             location,
             kiosk: None,
+            boarding_pass: None,
+            airports: Vec::new(),
         };
         let said = ask(&self.world, &self.merchant, &trial).await.into();
         self.remembered.push(Remembered { trial, said });
@@ -262,6 +264,8 @@ async fn a_limit_whose_uses_are_pruned_is_left_out_and_named() {
                 at: Some(at),
                 location: None,
                 kiosk: None,
+                boarding_pass: None,
+                airports: Vec::new(),
             };
             let told = ask(&world, &merchant, &trial).await;
             let limits: Vec<_> = told.decided.limits.iter().map(|it| (it.id.clone(), it.used)).collect();

@@ -182,6 +182,7 @@ pub(crate) fn question(perk: &str, subject: &str) -> Question {
         perk: perk.parse().unwrap(),
         subject: subject.parse().unwrap(),
         context: Context::default(),
+        boarding_pass: None,
         dry_run: false,
         idempotency: None,
         deadline: Instant::now() + Duration::from_mins(1),

@@ -136,6 +136,7 @@ pub(crate) struct KeyRow {
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
     pub origins: Option<String>,
+    pub airports: Option<String>,
 }
 
 /// A key of the gateway; nothing is unwrapped.

@@ -98,6 +98,7 @@ impl Known {
             (row.location == facts.location, "location"),
             (row.kiosk == facts.kiosk, "kiosk"),
             (row.audience == facts.audience, "audience"),
+            (row.airports == facts.airports, "airports"),
             (row.origins == facts.origins, "origins"),
             (row.expires_at.map(from_micros) == facts.expires_at, "expiry"),
             (made_by, "maker"),

@@ -39,6 +39,9 @@ pub struct KeyView {
     kiosk: Option<String>,
     /// The one audience that a door redeems.
     audience: Option<String>,
+    /// The airports at which it is used (IATA codes): a boarding pass counts by the leg that departs from one of them.
+    #[schema(example = json!(["SFO"]))]
+    airports: Vec<String>,
     /// The only web origins whose pages may use it; where there are none, the settings' `allowed_origins` count.
     #[schema(value_type = Vec<String>, example = json!(["https://kiosk.example.com"]))]
     origins: Vec<WebOrigin>,
@@ -69,6 +72,7 @@ impl KeyView {
             location,
             kiosk,
             audience,
+            airports,
             origins,
             created_by,
             created_at,
@@ -84,6 +88,7 @@ impl KeyView {
             location,
             kiosk,
             audience,
+            airports,
             origins,
             status,
             created_by: created_by.map_or_else(|| "cli".to_owned(), String::from),
@@ -130,6 +135,11 @@ pub struct NewKeyBody {
     /// Door keys: the only audience that it may redeem.
     #[schema(example = "sfo-lounge")]
     audience: Option<String>,
+    /// Keys that check: the airports at which it is used, 20 at most, by IATA code. A boarding pass counts by the leg
+    /// that departs from one of them.
+    #[serde(default)]
+    #[schema(example = json!(["SFO"]))]
+    airports: Vec<String>,
     /// The only web origins (`scheme://host[:port]`) whose pages may use it from a browser, 20 at most; without any,
     /// the settings' `allowed_origins` count.
     #[serde(default)]
@@ -159,10 +169,11 @@ pub(crate) async fn create_key(
     body: Body<NewKeyBody>,
 ) -> Result<HttpResponse, Problem> {
     let request = body.hash();
-    let NewKeyBody { role, label, merchant, location, kiosk, audience, origins, expires_at } = body.into_inner();
+    let NewKeyBody { role, label, merchant, location, kiosk, audience, airports, origins, expires_at } =
+        body.into_inner();
     caller.may_manage(role)?;
     let (merchant, slug) = whose(&caller, &gateway, merchant).await?.map(|it| (it.id, it.slug)).unzip();
-    let new = NewKey { role, merchant, label, location, kiosk, audience, origins, expires_at };
+    let new = NewKey { role, merchant, label, location, kiosk, audience, airports, origins, expires_at };
     let work = async {
         let (made, secret) = gateway.directory.create_key(new, caller.actor()).await?;
         let location = format!("/v1/keys/{}", made.id);

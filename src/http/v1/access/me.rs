@@ -37,6 +37,9 @@ pub struct MeView {
     kiosk: Option<String>,
     /// The one audience that a door redeems.
     audience: Option<String>,
+    /// The airports at which it is used (IATA codes).
+    #[schema(example = json!(["SFO"]))]
+    airports: Vec<String>,
     /// The only web origins whose pages may use it; where there are none, the settings' `allowed_origins` count.
     #[schema(value_type = Vec<String>, example = json!(["https://kiosk.example.com"]))]
     origins: Vec<WebOrigin>,
@@ -86,7 +89,7 @@ pub(crate) async fn get_me(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant.as_ref();
     let found = gateway.directory.find_key(merchant.map(|merchant| merchant.id.clone()), caller.key.clone()).await?;
-    let ApiKey { id, role, label, location, kiosk, audience, origins, created_at, expires_at, .. } = found;
+    let ApiKey { id, role, label, location, kiosk, audience, airports, origins, created_at, expires_at, .. } = found;
     let merchant = merchant.map(|Merchant { id, slug, name, .. }| OwnMerchantView {
         id: id.clone(),
         slug: slug.clone(),
@@ -102,6 +105,7 @@ pub(crate) async fn get_me(
         location,
         kiosk,
         audience,
+        airports,
         origins,
         created_at,
         expires_at,

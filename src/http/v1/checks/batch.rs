@@ -114,7 +114,8 @@ pub(crate) async fn create_checks(
         // No client can send such a key: it holds a character that isn't printable.
         let idempotency = key.as_ref().map(|key| gateway.ledger.idempotency(&format!("{key}\0{nth}"), hash));
         async move {
-            let question = parse::<CheckBody>(check.get().as_bytes())?.read(idempotency)?;
+            let question =
+                parse::<CheckBody>(check.get().as_bytes())?.read(&gateway.keyring, caller.merchant()?, idempotency)?;
             answer_check(caller, gateway, state, question, languages).await
         }
     });

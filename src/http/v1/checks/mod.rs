@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod explanation;
 pub mod lists;
+pub mod visitor;
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::cases::contests::ContestView;
 use super::cases::referrals::RulingView;
 use super::perks::rules::ContextView;
 use crate::access::role::permit::Check;
-use crate::access::{Permission, Principal};
+use crate::access::{Merchant, Permission, Principal};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::eligibility::checker::{Answer, CheckError, Question};
@@ -33,6 +34,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDryRuns, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
     ProblemsOfRules,
 };
+use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
 use crate::ledger::entry::Idempotency;
 use crate::telemetry::meters;
@@ -41,6 +43,7 @@ use crate::web::extract::{Body, GuestLanguages, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
 use explanation::{LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
+use visitor::{PassBody, VisitorBody, VisitorView, read_pass};
 
 /// The longest time a caller is kept waiting for the ledger before the answer is to come back later.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,10 +54,12 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct CheckBody {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
-    /// The person: `network:handle`, or a member number. Case, width, surrounding white space and what shows nothing
-    /// don't matter; white space inside, and what nobody can read off a screen, is refused.
-    #[schema(example = "twitter:ada")]
-    subject: String,
+    #[schema(value_type = VisitorView, example = "twitter:ada")]
+    subject: VisitorBody,
+    /// The text of the boarding pass that the visitor shows (IATA Resolution 792, versions 1 to 8, one to four legs):
+    /// rules can look at it. A claim, not a proof: anybody can print one. Neither the text nor the name in it is kept.
+    #[schema(value_type = Option<String>, example = "M1DESMARAIS/LUC       EABC123 YULFRAAC 0834 326J001A0025 100")]
+    boarding_pass: Option<PassBody>,
     /// The visit's attributes; the rule says which members it looks at. `party` counts people. A number that the rule
     /// looks at has three decimals at most; what it doesn't look at is of no matter.
     #[schema(value_type = Option<ContextView>)]
@@ -184,7 +189,7 @@ pub(crate) async fn create_check(
     body: Body<CheckBody>,
 ) -> Result<HttpResponse, Problem> {
     let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
-    let question = body.into_inner().read(idempotency)?;
+    let question = body.into_inner().read(&gateway.keyring, caller.merchant()?, idempotency)?;
     let view = answer_check(&caller, &gateway, &state, question, &languages.0).await?;
     Ok(in_languages(view.guest_languages()).json(view))
 }
@@ -217,8 +222,8 @@ pub(super) async fn answer_check(
     if dry_run {
         count_dry_run(answer.decided.decision.as_str());
     }
-    let deciding = gateway.checker.rule_behind(merchant, &answer).await?;
-    Ok(shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &it.rule), languages))
+    let deciding = gateway.checker.rule_behind(merchant, &answer).await;
+    Ok(shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), languages))
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
@@ -228,11 +233,18 @@ fn count_dry_run(outcome: &'static str) {
 
 impl CheckBody {
     /// The question, which the caller waits for from now on.
-    pub(super) fn read(self, idempotency: Option<Idempotency>) -> Result<Question, Problem> {
-        let Self { perk, subject, context, dry_run } = self;
-        let subject = read_subject(&subject)?;
+    pub(super) fn read(
+        self,
+        keyring: &Keyring,
+        merchant: &Merchant,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Question, Problem> {
+        let Self { perk, subject, boarding_pass, context, dry_run } = self;
+        let boarding_pass = read_pass(boarding_pass)?;
+        let subject = subject.read(keyring, merchant, boarding_pass.as_ref())?;
         let context = read_context(context)?;
-        Ok(Question { perk, subject, context, dry_run, idempotency, deadline: Instant::now() + PATIENCE })
+        let deadline = Instant::now() + PATIENCE;
+        Ok(Question { perk, subject, context, boarding_pass, dry_run, idempotency, deadline })
     }
 }
 
@@ -279,8 +291,8 @@ pub(crate) async fn get_check(
         Decision::Denied => gateway.ledger.reader().case_of(&merchant.id, &check).await?,
         Decision::Granted => None,
     };
-    let deciding = gateway.checker.rule_behind(merchant, &answer).await?;
-    let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &it.rule), &languages.0);
+    let deciding = gateway.checker.rule_behind(merchant, &answer).await;
+    let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), &languages.0);
     let view = view.with_place(location, kiosk);
     let Some(referral) = referral else { return Ok(in_languages(view.guest_languages()).json(view)) };
     if referral.contest.is_some() {

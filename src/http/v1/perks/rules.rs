@@ -177,7 +177,8 @@ pub struct ConditionView {
     any: Option<Vec<ConditionView>>,
     #[schema(no_recursion)]
     not: Option<Box<ConditionView>>,
-    /// `score`, `score.age`, `subject.network`, `context.party`, or another name of the context.
+    /// `score`, `score.age`, `subject.network`, a field of the boarding pass such as `boarding_pass.days_from_today`,
+    /// `context.party`, or another name of the context.
     #[schema(example = "score")]
     attr: Option<String>,
     op: Option<Operator>,

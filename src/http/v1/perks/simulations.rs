@@ -26,7 +26,8 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRules, ProblemsOfRuns,
 };
 use crate::http::v1::checks::explanation::{LimitView, OfferView, ReasonView, ScoreSeenView};
-use crate::http::v1::checks::{in_languages, read_context, read_subject};
+use crate::http::v1::checks::visitor::{PassBody, VisitorBody, VisitorView, read_airports, read_pass};
+use crate::http::v1::checks::{in_languages, read_context};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, GuestLanguages, Path};
@@ -45,7 +46,8 @@ pub struct SimulationBody {
     #[schema(value_type = Option<RuleView>)]
     rule: Option<Json>,
     /// Whose cached score and limits are looked at.
-    subject: Option<String>,
+    #[schema(value_type = Option<VisitorView>)]
+    subject: Option<VisitorBody>,
     /// In the place of the subject's own.
     score: Option<AssumedScore>,
     /// In the place of the handle's.
@@ -58,6 +60,12 @@ pub struct SimulationBody {
     /// Where the check would be made, as the API key would say it.
     location: Option<String>,
     kiosk: Option<String>,
+    /// The text of the boarding pass that the visitor would show.
+    #[schema(value_type = Option<String>)]
+    boarding_pass: Option<PassBody>,
+    /// The airports of the API key (IATA codes): which leg of the pass counts.
+    #[serde(default)]
+    airports: Vec<String>,
 }
 
 /// A score to assume.
@@ -163,18 +171,23 @@ pub(crate) async fn simulate_check(
     let body = body.into_inner();
     let observed_at = body.score.as_ref().and_then(|score| score.observed_at.as_deref());
     let observed_at = read_instant("/score/observed_at", observed_at)?;
+    let pass = read_pass(body.boarding_pass)?;
+    let merchant = caller.merchant()?;
+    let subject = body.subject.map(|subject| subject.read(&gateway.keyring, merchant, pass.as_ref())).transpose()?;
     let trial = Trial {
         perk: perk.into_inner(),
         choice: read_choice(body.version, body.rule)?,
-        subject: body.subject.as_deref().map(read_subject).transpose()?,
+        subject,
         score: body.score.map(|score| (score.value, observed_at)),
         network: body.network,
         context: read_context(body.context)?,
         at: read_instant("/at", body.at.as_deref())?,
         location: body.location,
         kiosk: body.kiosk,
+        boarding_pass: pass,
+        airports: read_airports(&body.airports)?,
     };
-    let simulated = gateway.simulator.simulate(caller.merchant()?, &caller.actor(), trial).await?;
+    let simulated = gateway.simulator.simulate(merchant, &caller.actor(), trial).await?;
     let view = SimulationShown::of(simulated, &languages.0);
     Ok(in_languages(view.guest_languages()).json(view))
 }

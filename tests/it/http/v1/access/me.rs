@@ -21,7 +21,7 @@ async fn a_key_is_told_what_it_is() {
         let expected = json!({
             "id": me["id"], "label": "SFO A12", "role": "kiosk",
             "merchant": {"id": app.cathay.id.as_str(), "slug": "cathay", "name": "cathay"},
-            "location": "SFO-A", "kiosk": "A12", "audience": null, "origins": [],
+            "location": "SFO-A", "kiosk": "A12", "audience": null, "airports": [], "origins": [],
             "created_at": "2012-05-08T19:00:00Z", "expires_at": "2012-06-01T00:00:00Z",
             "rate": {"requests_per_second": 500, "burst": 1000}
         });

@@ -2,6 +2,7 @@
 
 mod batch;
 mod blackouts;
+mod boarding_passes;
 mod context;
 mod dry_runs;
 mod fallbacks;

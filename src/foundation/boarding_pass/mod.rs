@@ -1,0 +1,113 @@
+//! IATA boarding passes (Resolution 792, bar coded boarding pass): what one says, and which of its legs counts.
+//!
+//! - `read`: the strict, bounded reader of the printed text
+//! - `leg`: one flight, its date and which leg counts at a place and on a day
+//!
+//! A pass is a claim, not a proof: anybody can print one.
+
+mod leg;
+mod read;
+
+use std::fmt;
+
+pub use leg::{CountingLeg, Leg};
+pub use read::{MAX_PASS_BYTES, PassError};
+
+/// A boarding pass that was read. It names a person, so its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BoardingPass {
+    name: String,
+    legs: Vec<Leg>,
+}
+
+impl BoardingPass {
+    /// Its flights, one to four, in the order of the journey.
+    #[must_use]
+    pub fn legs(&self) -> &[Leg] {
+        &self.legs
+    }
+
+    /// The passenger as it is printed. Personal: only for what is hashed.
+    #[must_use]
+    pub fn passenger(&self) -> &str {
+        &self.name
+    }
+
+    /// Airline and number of the first frequent flyer that it names; none where they are masked or made up.
+    #[must_use]
+    pub fn frequent_flyer(&self) -> Option<(&str, &str)> {
+        self.legs.iter().filter_map(Leg::programme).find(|(airline, number)| names_a_member(airline, number))
+    }
+
+    /// The bytes that tell this pass from others, to be hashed: the same for a reprint with another seat. Personal.
+    #[must_use]
+    pub fn identity(&self) -> Vec<u8> {
+        let mut bytes = self.name.clone().into_bytes();
+        let mut add = |part: &str| {
+            bytes.push(0);
+            bytes.extend_from_slice(part.as_bytes());
+        };
+        for leg in &self.legs {
+            let (pnr, sequence) = (leg.pnr.as_deref(), leg.sequence.as_deref());
+            add(pnr.unwrap_or_default());
+            [&leg.from, &leg.to, &leg.carrier, &leg.flight].into_iter().for_each(|part| add(part));
+            add(&leg.day.to_string());
+            add(sequence.unwrap_or_default());
+        }
+        bytes
+    }
+}
+
+impl fmt::Debug for BoardingPass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoardingPass(…)")
+    }
+}
+
+/// Tells whether airline and number name one member: what is masked, blanked out or made up for everybody names nobody.
+fn names_a_member(airline: &str, number: &str) -> bool {
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let masked = number.bytes().filter(|b| *b == b'X').count();
+    (2..=3).contains(&airline.len())
+        && is_plain(airline)
+        && is_plain(number)
+        && number.bytes().any(|b| b.is_ascii_digit() && b != b'0')
+        && masked * 2 <= number.len()
+}
+
+/// The airport of this IATA code, in capitals; none when it is no such code.
+#[must_use]
+pub fn airport(code: &str) -> Option<String> {
+    let code = code.trim().to_ascii_uppercase();
+    is_airport(&code).then_some(code)
+}
+
+/// The way to write an airport.
+pub const AIRPORT_FORM: &str = "write an airport by the three letters of its IATA code: SFO";
+
+/// The most airports that one place is at.
+pub const MOST_AIRPORTS: usize = 20;
+
+/// Tells whether a text is an airport's IATA code: three capital letters.
+#[must_use]
+pub fn is_airport(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_number_that_can_be_one_members_names_a_member() {
+        for (airline, number) in [("CX", "1234567"), ("AC", "X1234567"), ("BA", "00012"), ("LH1", "A1")] {
+            assert!(names_a_member(airline, number), "{airline} {number}");
+        }
+        for (airline, number) in
+            [("C", "1234567"), ("CX", "0000000"), ("CX", "XXXXX67"), ("CX", "*****67"), ("CX", "MEMBER"), ("C/", "12")]
+        {
+            assert!(!names_a_member(airline, number), "{airline} {number}");
+        }
+        assert_eq!((airport(" sfo").as_deref(), airport("S1O"), airport("")), (Some("SFO"), None, None));
+    }
+}

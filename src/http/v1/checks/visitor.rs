@@ -1,0 +1,131 @@
+//! The person that a body is about: a handle, or whom a boarding pass names; and the pass itself.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use super::read_subject;
+use crate::access::Merchant;
+use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
+use crate::foundation::field_error::FieldError;
+use crate::foundation::subject::SubjectHandle;
+use crate::keyring::Keyring;
+use crate::web::problem::Problem;
+
+/// The person, as a body names them. It hides what it holds.
+pub enum VisitorBody {
+    Handle(String),
+    /// By the boarding pass that is sent with it.
+    BoardingPass,
+}
+
+/// The text of a boarding pass. It names a person, so its `Debug` hides it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct PassBody(String);
+
+/// The person that a body is about.
+#[derive(ToSchema)]
+#[schema(as = Visitor)]
+#[serde(untagged)]
+pub enum VisitorView {
+    /// `network:handle`, or a member number. Case, width, surrounding white space and what shows nothing don't matter;
+    /// white space inside, and what nobody can read off a screen, is refused.
+    #[schema(example = "twitter:ada")]
+    Handle(String),
+    Named(VisitorSource),
+}
+
+/// Where the person is named.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = VisitorSource)]
+pub struct VisitorSource {
+    #[expect(dead_code, reason = "there is one value")]
+    from: VisitorSourceKind,
+}
+
+/// `boarding_pass`: by airline and frequent flyer number (`ff:cx-1234567`), or, on a pass without one, by the pass itself.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = VisitorSourceKind)]
+pub enum VisitorSourceKind {
+    BoardingPass,
+}
+
+impl<'de> Deserialize<'de> for VisitorBody {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = VisitorBody;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or {\"from\":\"boarding_pass\"}")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<VisitorBody, E> {
+                Ok(VisitorBody::Handle(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<VisitorBody, A::Error> {
+                VisitorSource::deserialize(MapAccessDeserializer::new(members)).map(|_| VisitorBody::BoardingPass)
+            }
+        }
+        from.deserialize_any(Read)
+    }
+}
+
+impl fmt::Debug for VisitorBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VisitorBody(…)")
+    }
+}
+
+impl fmt::Debug for PassBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PassBody(…)")
+    }
+}
+
+impl VisitorBody {
+    /// The person, as the merchant knows them.
+    pub fn read(
+        &self,
+        keyring: &Keyring,
+        merchant: &Merchant,
+        pass: Option<&BoardingPass>,
+    ) -> Result<SubjectHandle, Problem> {
+        match (self, pass) {
+            (Self::Handle(text), _) => read_subject(text),
+            (Self::BoardingPass, Some(pass)) => Ok(keyring.visitor(&merchant.id, pass)),
+            (Self::BoardingPass, None) => {
+                let detail = "the person is to be named by the boarding pass, and there is none: send it";
+                Err(Problem::invalid(vec![FieldError::at("/boarding_pass", "missing_field", detail)]))
+            }
+        }
+    }
+}
+
+/// The boarding pass of a body. What is wrong with it is said by position and field; nothing of it is repeated.
+pub fn read_pass(pass: Option<PassBody>) -> Result<Option<BoardingPass>, Problem> {
+    let Some(PassBody(text)) = pass else { return Ok(None) };
+    let read = text.parse::<BoardingPass>().map_err(|error| {
+        Problem::invalid(vec![FieldError::at("/boarding_pass", "bad_boarding_pass", error.to_string())])
+    });
+    read.map(Some)
+}
+
+/// The airports of the key that would ask.
+pub fn read_airports(codes: &[String]) -> Result<Vec<String>, Problem> {
+    let refused = |pointer: String, code, detail: String| Problem::invalid(vec![FieldError::at(pointer, code, detail)]);
+    if codes.len() > MOST_AIRPORTS {
+        return Err(refused("/airports".into(), "too_many", format!("a key has at most {MOST_AIRPORTS} airports")));
+    }
+    let read = |(nth, code): (usize, &String)| {
+        airport(code).ok_or_else(|| refused(format!("/airports/{nth}"), "invalid_value", AIRPORT_FORM.into()))
+    };
+    codes.iter().enumerate().map(read).collect()
+}
