@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use perkgate::database::Backend;
+use perkgate::foundation::clock::Clock;
 use serde_json::{Value, json};
 
 use super::Options;
@@ -44,7 +45,7 @@ impl Stand {
                 |nth: &usize| (format!("other-{nth}"), rule(&format!("{}.{:03}", 10 + nth % 80, nth % 1000), ""));
             stand.apply(&files.path().join(format!("others-{}", some[0])), some.iter().map(other));
         }
-        let observed_at = jiff::Timestamp::now();
+        let observed_at = Clock::System.now();
         let scores = (0..options.people).map(|nth| format!("{},47.25,{observed_at}\n", subject(nth)));
         let feed = files.path().join("scores.csv");
         fs::write(&feed, "subject,value,observed_at\n".to_owned() + &scores.collect::<String>()).unwrap();

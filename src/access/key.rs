@@ -255,7 +255,7 @@ impl NewKey {
         self.airports.sort();
         self.airports.dedup();
         if self.airports.len() > MOST_AIRPORTS {
-            let detail = format!("a key has at most {} airports", MOST_AIRPORTS);
+            let detail = format!("a key has at most {MOST_AIRPORTS} airports");
             errors.push(FieldError::at("/airports", "too_many", detail));
         }
         self.origins.sort();

@@ -249,7 +249,8 @@ impl Context {
         let mut context = Self::default();
         for (name, _) in given {
             let is_of_pass = || name == UNDATED || PassField::named(name).is_some();
-            if !is_context_name(name) && !(node.is_stored() && is_of_pass()) {
+            let is_taken = is_context_name(name) || (node.is_stored() && is_of_pass());
+            if !is_taken {
                 // The name itself isn't sent back: it can be long, or look like another.
                 errors.add(node.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
                 continue;

@@ -53,8 +53,9 @@ impl World<'_> {
         condition.each_leaf(&mut |leaf| {
             let days = Attribute::BoardingPass(PassField::DaysFromToday);
             if leaf.attribute == days || leaf.test.other() == Some(&days) {
-                let midnights = self.facts.context.midnights(self.now, DAYS_AHEAD);
-                midnights.into_iter().for_each(|at| turns(at.as_microsecond()));
+                for at in self.facts.context.midnights(self.now, DAYS_AHEAD) {
+                    turns(at.as_microsecond());
+                }
             }
             let ages = match (&leaf.attribute, &leaf.test) {
                 (attribute, Test::Within(window)) => {

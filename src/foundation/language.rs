@@ -59,7 +59,7 @@ impl Languages {
 
     /// The tag that fits best, by the look-up of RFC 4647, 3.4; where none fits `en`, or the first one.
     #[must_use]
-    pub fn choose<'a>(&self, tags: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    pub fn choose<'a>(&self, tags: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
         let fits = |wanted: &str| tags.clone().find(|tag| with_script(&tag.to_ascii_lowercase()) == wanted);
         let found = self.0.iter().find_map(|range| {
             let mut wanted = range.as_str();
@@ -190,7 +190,7 @@ mod tests {
 
     #[track_caller]
     fn expect(header: &str, tags: &[&str], wanted: &str) {
-        assert_eq!(Languages::of_header(header).choose(tags.iter().copied()), Some(wanted), "{header} of {tags:?}");
+        assert_eq!(Languages::of_header(header).choose(&tags.iter().copied()), Some(wanted), "{header} of {tags:?}");
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         expect("es", &["de", "en", "fr"], "en");
         expect("es", &["de", "fr"], "de");
         expect("en-GB", &["de", "en-US"], "de");
-        assert_eq!(Languages::default().choose(std::iter::empty()), None);
+        assert_eq!(Languages::default().choose(&std::iter::empty()), None);
     }
 
     #[test]

@@ -147,13 +147,11 @@ impl Attribute {
 
     pub(crate) fn kind(&self) -> AttributeKind {
         match self {
-            Self::Score => AttributeKind::Number,
+            Self::Score | Self::BoardingPass(PassField::DaysFromToday) => AttributeKind::Number,
             Self::ScoreAge => AttributeKind::Duration,
-            Self::Network => AttributeKind::Text,
+            Self::Network | Self::BoardingPass(_) => AttributeKind::Text,
             Self::Context(name) if name == PARTY => AttributeKind::Number,
             Self::Context(_) => AttributeKind::Any,
-            Self::BoardingPass(PassField::DaysFromToday) => AttributeKind::Number,
-            Self::BoardingPass(_) => AttributeKind::Text,
         }
     }
 
@@ -185,13 +183,10 @@ impl Attribute {
             "subject.network" => Some(Self::Network),
             other => match other.strip_prefix("context.").filter(|name| is_context_name(name)) {
                 Some(name) => Some(Self::Context(name.to_owned())),
-                None if other.starts_with("boarding_pass.") => match PassField::named(other) {
-                    Some(field) => Some(Self::BoardingPass(field)),
-                    None => {
-                        let known = PassField::ALL.map(PassField::attribute).join(", ");
-                        node.refuse(errors, "unknown_attribute", format!("of a boarding pass, use one of {known}"))
-                    }
-                },
+                None if other.starts_with("boarding_pass.") => PassField::named(other).map(Self::BoardingPass).or_else(|| {
+                    let known = PassField::ALL.map(PassField::attribute).join(", ");
+                    node.refuse(errors, "unknown_attribute", format!("of a boarding pass, use one of {known}"))
+                }),
                 None => node.refuse(
                     errors,
                     "unknown_attribute",

@@ -27,7 +27,7 @@ impl Messages {
     /// The sentence in the language that fits best; in English, or the first by tag, where none does.
     #[must_use]
     pub fn choose(&self, languages: &Languages) -> Option<Sentence<'_>> {
-        let language = languages.choose(self.0.keys().map(String::as_str))?;
+        let language = languages.choose(&self.0.keys().map(String::as_str))?;
         Some(Sentence { language, text: self.0.get(language)? })
     }
 

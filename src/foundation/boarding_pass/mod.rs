@@ -50,7 +50,9 @@ impl BoardingPass {
         for leg in &self.legs {
             let (pnr, sequence) = (leg.pnr.as_deref(), leg.sequence.as_deref());
             add(pnr.unwrap_or_default());
-            [&leg.from, &leg.to, &leg.carrier, &leg.flight].into_iter().for_each(|part| add(part));
+            for part in [&leg.from, &leg.to, &leg.carrier, &leg.flight] {
+                add(part);
+            }
             add(&leg.day.to_string());
             add(sequence.unwrap_or_default());
         }

@@ -99,7 +99,7 @@ impl FromStr for BoardingPass {
         if text.len() > MAX_PASS_BYTES {
             return Err(whole(MAX_PASS_BYTES + 1, "goes on beyond what four legs can fill"));
         }
-        let leading = text.chars().take_while(|c| c.is_ascii_whitespace()).count();
+        let leading = text.chars().take_while(char::is_ascii_whitespace).count();
         // Blanks at the end can belong to the last field; what a scanner adds doesn't.
         let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace()).trim_end_matches(['\r', '\n', '\t']);
         if let Some(at) = text.chars().position(|c| !matches!(c, ' '..='~')) {
@@ -196,11 +196,7 @@ fn day_of_year(part: Part<'_>) -> Result<u16, PassError> {
 }
 
 /// Airline and number of the frequent flyer, 3 and 16 characters, of a leg's conditional items.
-fn frequent_flyer<'a>(
-    mut items: Part<'a>,
-    is_first: bool,
-    has_items: bool,
-) -> Result<(Option<Part<'a>>, bool), PassError> {
+fn frequent_flyer(mut items: Part<'_>, is_first: bool, has_items: bool) -> Result<(Option<Part<'_>>, bool), PassError> {
     if is_first {
         // Without a version there is nothing but what the airline keeps for itself.
         if !items.text.starts_with('>') {

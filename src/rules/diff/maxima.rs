@@ -20,7 +20,7 @@ pub(super) fn compare(
     (old, new): Sides<'_>,
 ) {
     let (was, is) = (default_of(old), default_of(new));
-    let named = BTreeSet::from_iter(locations_of(old).chain(locations_of(new)).map(|(location, _)| location));
+    let named: BTreeSet<_> = locations_of(old).chain(locations_of(new)).map(|(location, _)| location).collect();
     if was != is {
         let elsewhere = if named.is_empty() { "" } else { ", where no location has its own" };
         let sentence = format!("Limit {id}: {} → {} {terms}{elsewhere}", shown(was), shown(is));

@@ -16,7 +16,7 @@ pub(super) fn compare(found: &mut Changes, pointer: &str, before: Option<&Json>,
             "open" => openings(found, &pointer, old, new),
             "closed_dates" => closed_dates(found, &pointer, old, new),
             "messages" => {
-                messages::compare(found, [pointer.clone(), pointer.clone()], "While it is closed", (old, new))
+                messages::compare(found, [pointer.clone(), pointer.clone()], "While it is closed", (old, new));
             }
             _ => found.note(pointer, old, new, plain(&format!("schedule.{name}"), old, new)),
         }

@@ -264,13 +264,13 @@ async fn checks_of_several_merchants_are_recorded_together_each_in_its_own_log()
         });
         // All wait at once, so that they share batches.
         let answers = futures_util::future::join_all(asks).await;
-        for which in 0..2 {
+        for (which, kiosk) in kiosks.into_iter().enumerate() {
             let receipts =
                 answers.iter().filter(|(it, _)| *it == which).map(|(_, answer)| answer.receipt.clone().unwrap());
             let mut places: Vec<(String, u64)> = receipts.map(|receipt| (receipt.log, receipt.index)).collect();
             places.sort();
             let (log, first) = places[0].clone();
-            assert_eq!(log, kiosks[which].merchant().unwrap().slug.as_str());
+            assert_eq!(log, kiosk.merchant().unwrap().slug.as_str());
             let expected: Vec<_> =
                 (0..u64::try_from(CHECKS / 2).unwrap()).map(|nth| (log.clone(), first + nth)).collect();
             assert_eq!(places, expected, "one behind the other");

@@ -307,20 +307,20 @@ fn a_session_is_there_again_when_the_database_is() {
         assert!(Instant::now() < deadline, "one more is always begun");
         let before = hung.load(Ordering::SeqCst);
         let (began, waits) = (hung.clone(), gate.clone());
-        let hang = move |_: &mut AnyConnection| {
+        let wait = move |_: &mut AnyConnection| {
             began.fetch_add(1, Ordering::SeqCst);
             let (open, changed) = &*waits;
             drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
             Ok::<_, Abort<Infallible>>(())
         };
-        let begun = Instant::now();
+        let asked = Instant::now();
         let Err(Unfinished::Aborted(Abort::Database(DatabaseError::Unavailable(_)))) =
-            session.transaction(Duration::from_millis(500), hang)
+            session.transaction(Duration::from_millis(500), wait)
         else {
             panic!("it doesn't hang");
         };
         if hung.load(Ordering::SeqCst) == before && before >= 8 {
-            break begun.elapsed();
+            break asked.elapsed();
         }
     };
     assert_eq!(hung.load(Ordering::SeqCst), 8);

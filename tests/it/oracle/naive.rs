@@ -61,7 +61,7 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     // Openings, blackouts, dates, validity and clocks turn at quarters of an hour: the tests use no finer times.
     let quarters = std::iter::successors(Some(ceil_to_quarter(now)), |at| Some(*at + SignedDuration::from_mins(15)));
     let mut candidates: Vec<Timestamp> = quarters.take_while(|at| *at <= end).collect();
-    odd_instants(rule, rule, world, &mut candidates);
+    odd_instants(rule, world, &mut candidates);
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();
     candidates.into_iter().find(|at| ever_fits(rule, world) && at_once(rule, world, *at).decision == "granted")
@@ -69,7 +69,7 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
 
 /// The instants at which time windows open and close, a score becomes stale, and its age reaches what it is compared
 /// with.
-fn odd_instants(rule: &Json, json: &Json, world: &World, into: &mut Vec<Timestamp>) {
+fn odd_instants(json: &Json, world: &World, into: &mut Vec<Timestamp>) {
     let both = |at: Timestamp| [at, at + SignedDuration::from_micros(1)];
     let aged = |micros: i64| {
         let observed = world.score.map(|(_, observed)| observed.as_microsecond());
@@ -77,9 +77,11 @@ fn odd_instants(rule: &Json, json: &Json, world: &World, into: &mut Vec<Timestam
         at.into_iter().flat_map(both)
     };
     match json {
-        Json::List(items) => items.iter().for_each(|item| odd_instants(rule, item, world, into)),
+        Json::List(items) => items.iter().for_each(|item| odd_instants(item, world, into)),
         Json::Object(members) => {
-            members.iter().for_each(|(_, member)| odd_instants(rule, member, world, into));
+            for (_, member) in members {
+                odd_instants(member, world, into);
+            }
             if text(get(json, "op")) == Some("within")
                 && let Some((opens, closes)) = window(json, world)
             {
@@ -91,10 +93,14 @@ fn odd_instants(rule: &Json, json: &Json, world: &World, into: &mut Vec<Timestam
                 written.filter_map(text).for_each(|age| into.extend(aged(duration_micros(age))));
                 let others = sides.into_iter().flatten().filter_map(|side| side.strip_prefix("context."));
                 for (_, value) in others.flat_map(|name| world.context.iter().filter(move |(known, _)| known == name)) {
-                    thousandths(value).into_iter().for_each(|age| into.extend(aged(age * 1000)));
+                    if let Some(age) = thousandths(value) {
+                        into.extend(aged(age * 1000));
+                    }
                 }
             }
-            text(get(json, "max_age")).into_iter().for_each(|age| into.extend(aged(duration_micros(age))));
+            if let Some(age) = text(get(json, "max_age")) {
+                into.extend(aged(duration_micros(age)));
+            }
         }
         _ => {}
     }

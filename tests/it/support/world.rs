@@ -172,7 +172,7 @@ impl World {
     }
 
     pub(crate) async fn check(&self, kiosk: &Principal, question: Question) -> Result<Answer, CheckError> {
-        self.gateway.checker.check(kiosk, kiosk.merchant().unwrap(), question).await
+        Box::pin(self.gateway.checker.check(kiosk, kiosk.merchant().unwrap(), question)).await
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) async fn create_checks(
     });
     let results = join_all(asked).await.into_iter().map(|result| ResultView::of(result, id.as_str()));
     let view = BatchView { results: results.collect() };
-    Ok(in_languages(view.guest_languages()).json(view))
+    Ok(in_languages(&view.guest_languages()).json(view))
 }
 
 impl BatchView {

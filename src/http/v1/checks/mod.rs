@@ -191,11 +191,11 @@ pub(crate) async fn create_check(
     let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
     let question = body.into_inner().read(&gateway.keyring, caller.merchant()?, idempotency)?;
     let view = answer_check(&caller, &gateway, &state, question, &languages.0).await?;
-    Ok(in_languages(view.guest_languages()).json(view))
+    Ok(in_languages(&view.guest_languages()).json(view))
 }
 
 /// A 200 that addresses guests in these languages, which were chosen by the request's `Accept-Language`.
-pub(crate) fn in_languages(languages: Vec<&str>) -> HttpResponseBuilder {
+pub(crate) fn in_languages(languages: &[&str]) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::VARY, "Accept-Language"));
     if !languages.is_empty() {
@@ -294,15 +294,15 @@ pub(crate) async fn get_check(
     let deciding = gateway.checker.rule_behind(merchant, &answer).await;
     let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), &languages.0);
     let view = view.with_place(location, kiosk);
-    let Some(referral) = referral else { return Ok(in_languages(view.guest_languages()).json(view)) };
+    let Some(referral) = referral else { return Ok(in_languages(&view.guest_languages()).json(view)) };
     if referral.contest.is_some() {
         let view = view.with_contest(Some(&referral));
-        return Ok(in_languages(view.guest_languages()).json(view));
+        return Ok(in_languages(&view.guest_languages()).json(view));
     }
     let view = view.with_referral(Some(&referral));
     // The check that was granted is another kiosk's, perhaps: the caller who asked this one hands it over all the same.
     let granted = joins.and(referral.decided).and_then(|decided| decided.granted);
-    let Some((granted, _)) = granted else { return Ok(in_languages(view.guest_languages()).json(view)) };
+    let Some((granted, _)) = granted else { return Ok(in_languages(&view.guest_languages()).json(view)) };
     let token = match gateway.checker.find_check(merchant, &granted).await {
         Ok(granted) => granted.and_then(|granted| granted.token),
         Err(CheckError::Ledger(LedgerError::Pruned)) => None,
@@ -310,7 +310,7 @@ pub(crate) async fn get_check(
     };
     let referral = view.referral.map(|referral| referral.with_token(token));
     let view = CheckShown { referral, ..view };
-    Ok(in_languages(view.guest_languages()).json(view))
+    Ok(in_languages(&view.guest_languages()).json(view))
 }
 
 /// Admins see every check of their merchant, others those that they made.

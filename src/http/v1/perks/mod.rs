@@ -255,7 +255,7 @@ pub(crate) async fn create_perk(
         let made = gateway.catalog.create_perk_for(merchant, caller.actor(), perk, &name, purpose, version).await?;
         Created::new(Some(format!("/v1/perks/{}", made.perk.slug)), &MadeView::from(made))
     };
-    once(&gateway, &caller, "perks", key, request, work).await
+    Box::pin(once(&gateway, &caller, "perks", key, request, work)).await
 }
 
 /// List perks

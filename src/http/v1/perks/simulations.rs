@@ -189,7 +189,7 @@ pub(crate) async fn simulate_check(
     };
     let simulated = gateway.simulator.simulate(merchant, &caller.actor(), trial).await?;
     let view = SimulationShown::of(simulated, &languages.0);
-    Ok(in_languages(view.guest_languages()).json(view))
+    Ok(in_languages(&view.guest_languages()).json(view))
 }
 
 /// Simulate a rule for everyone
