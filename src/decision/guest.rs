@@ -2,7 +2,7 @@
 //! host could say. It names no limit, no attribute and no score.
 //!
 //! To let another part of a rule have words of its own: read them there as [`Messages`], and name the part in
-//! [`own_words`].
+//! `own_words`.
 
 use super::decide::Decision;
 use super::reason::ReasonCode;

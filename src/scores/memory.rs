@@ -120,7 +120,7 @@ struct Slot {
 }
 
 impl Memory {
-    /// Keeps up to `entries` of them, each for `ttl`, or as long as the epochs say that it stands, [`LONGEST`] at most.
+    /// Keeps up to `entries` of them, each for `ttl`, or as long as the epochs say that it stands, ten minutes at most.
     #[must_use]
     pub fn new(entries: u64, ttl: Duration, clock: Clock) -> Self {
         Self {
