@@ -59,7 +59,7 @@ impl Period {
 pub fn read_length(node: &Node<'_>, longest: Period, errors: &mut FieldErrors) -> Option<i64> {
     let written = node.text(errors)?;
     if written.starts_with(['-', '+']) {
-        return node.refuse(errors, "bad_form", "write the length without a sign, such as PT3H");
+        return node.refuse(errors, "out_of_range", format!("use a duration from PT0S to {longest}, without a sign"));
     }
     match parse(written) {
         Ok(seconds) if (0..=longest.0).contains(&seconds) => Some(seconds),
