@@ -71,7 +71,7 @@ struct New {
     #[arg(long, value_name = "NAME")]
     audience: Option<String>,
     /// The airports at which it is used, by IATA code: `SFO,OAK` (keys that check). A boarding pass counts by the leg
-    /// that departs from one of them.
+    /// that departs from one of them, nearest today.
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     airports: Vec<String>,
     /// A web origin whose pages may use it from a browser, as in `https://kiosk.example.com`; may be given more than

@@ -101,7 +101,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
         }
         ReasonCode::OutsideSchedule | ReasonCode::Blackout => "We are closed at the moment.",
         ReasonCode::PassDate => "This boarding pass is for another day.",
-        ReasonCode::TooEarly => "It is too early for this. Please come back later.",
+        ReasonCode::TooEarly => "It is too early for this.",
         ReasonCode::TooLate => "It is too late for this.",
         ReasonCode::NotYetValid => "This has not begun yet.",
         ReasonCode::NoLongerValid => "This has ended.",
@@ -134,7 +134,13 @@ fn no_room(limit: Option<&Limit>) -> &'static str {
         Window::Lifetime if is_own => "You have already used this.",
         Window::Concurrent { .. } if is_own => "You are inside already.",
         Window::Lifetime => "There is not enough left of this.",
-        Window::Calendar(_) | Window::Rolling(_) | Window::Concurrent { .. } => "The lounge is full at the moment.",
+        Window::Calendar(Unit::Week) => "There is not enough left of this for this week.",
+        Window::Calendar(Unit::Month) => "There is not enough left of this for this month.",
+        Window::Calendar(Unit::Quarter) => "There is not enough left of this for this quarter.",
+        Window::Calendar(Unit::Year) => "There is not enough left of this for this year.",
+        Window::Calendar(Unit::Hour | Unit::Day) | Window::Rolling(_) | Window::Concurrent { .. } => {
+            "The lounge is full at the moment."
+        }
     }
 }
 
@@ -188,8 +194,8 @@ mod tests {
         expect(&DENIED, "zh-TW", "zh-Hant", "早上六時開放。");
         expect(&DENIED, "fr", "en", "We open at six.");
         expect(&limit("house-now"), "zh-HK, en;q=0.5", "zh-Hant", "貴賓室已滿。");
-        // Without English it is the first.
-        expect(&limit("house-now"), "en", "de", "Voll.");
+        // Words that the guest doesn't read are no help.
+        expect(&limit("house-now"), "en", "en", "The lounge is full at the moment.");
         expect(&tier("gold"), "en", "en", "This room is for gold members.");
         let blackout = |id| Refusal { code: ReasonCode::Blackout, blackout: Some(id), ..DENIED };
         expect(&blackout("fair"), "en", "en", "The fair has all our rooms.");

@@ -57,7 +57,8 @@ impl Languages {
         Self(ranges.into_iter().map(|(range, _)| range).collect())
     }
 
-    /// The tag that fits best, by the look-up of RFC 4647, 3.4; where none fits `en`, or the first one.
+    /// The tag that fits best, by the look-up of RFC 4647, 3.4, or else one of the same language, whatever its script and
+    /// region; where none is, `en`.
     #[must_use]
     pub fn choose<'a>(&self, tags: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
         let fits = |wanted: &str| tags.clone().find(|tag| with_script(&tag.to_ascii_lowercase()) == wanted);
@@ -76,7 +77,9 @@ impl Languages {
                 }
             }
         });
-        found.or_else(|| fits(COMMON)).or_else(|| tags.clone().next())
+        let language = |text: &str| text.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let alike = || self.0.iter().find_map(|range| tags.clone().find(|tag| language(tag) == language(range)));
+        found.or_else(alike).or_else(|| fits(COMMON))
     }
 }
 
@@ -221,16 +224,20 @@ mod tests {
         }
         // A plain `zh` is in simplified characters, and a region says which.
         expect("zh-CN", &["en", "zh"], "zh");
-        expect("zh-TW", &["en", "zh"], "en");
+        expect("zh-TW", &["en", "zh"], "zh");
+        expect("zh-TW", &["en", "zh-Hans"], "zh-Hans");
         expect("zh-Hant-TW", &["en", "zh-TW"], "zh-TW");
         expect("zh-HK", &["en", "zh-TW", "zh-Hant-HK"], "zh-Hant-HK");
     }
 
     #[test]
-    fn where_none_fits_it_is_english_or_the_first() {
+    fn where_none_fits_it_is_one_of_the_same_language_or_english() {
         expect("es", &["de", "en", "fr"], "en");
-        expect("es", &["de", "fr"], "de");
-        expect("en-GB", &["de", "en-US"], "de");
+        expect("en-GB", &["de", "en-US"], "en-US");
+        expect("pt, fr", &["en", "fr-CA", "pt-BR"], "pt-BR");
+        // What is wanted less and fits stands before what is wanted more and is only alike.
+        expect("pt, fr;q=0.1", &["en", "fr", "pt-BR"], "fr");
+        assert_eq!(Languages::of_header("es").choose(&["de", "fr"].into_iter()), None);
         assert_eq!(Languages::default().choose(&std::iter::empty()), None);
     }
 

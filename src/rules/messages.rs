@@ -24,11 +24,18 @@ pub struct Sentence<'a> {
 }
 
 impl Messages {
-    /// The sentence in the language that fits best; in English, or the first by tag, where none does.
+    /// The sentence in the language that fits best, or in English; none where there is neither.
     #[must_use]
     pub fn choose(&self, languages: &Languages) -> Option<Sentence<'_>> {
         let language = languages.choose(&self.0.keys().map(String::as_str))?;
         Some(Sentence { language, text: self.0.get(language)? })
+    }
+
+    /// [`Messages::choose`], or the first by tag: for what has no standard words.
+    #[must_use]
+    pub fn choose_any(&self, languages: &Languages) -> Option<Sentence<'_>> {
+        let first = || self.0.iter().next().map(|(language, text)| Sentence { language, text });
+        self.choose(languages).or_else(first)
     }
 
     pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {

@@ -94,7 +94,7 @@ impl OfferShown {
     pub fn all(decision: Decision, rule: Option<&Rule>, languages: &Languages) -> Vec<Self> {
         let offers = rule.filter(|_| decision == Decision::Denied).map(Rule::offers).unwrap_or_default();
         let shown = |offer: &Offer| {
-            let said = offer.text.choose(languages)?;
+            let said = offer.text.choose_any(languages)?;
             let price = offer.price.as_ref();
             Some(Self {
                 text: said.text.to_owned(),

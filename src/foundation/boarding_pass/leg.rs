@@ -66,18 +66,17 @@ impl Leg {
 }
 
 impl BoardingPass {
-    /// The leg that counts: the first that departs from one of `airports`, else the first that is dated within a day
-    /// of `today`.
+    /// The leg that counts: of those that depart from one of `airports` the one nearest `today`, else of those within a
+    /// day of it; the first of equals. A journey there and back departs from home on its first day, and from here today.
     #[must_use]
     pub fn counting_leg(&self, today: Date, airports: &[String]) -> Option<CountingLeg<'_>> {
         let dated = self.legs.iter().filter_map(|leg| {
             let date = leg.date(today)?;
             Some(CountingLeg { leg, date, days_from_today: days_between(today, date)? })
         });
-        dated
-            .clone()
-            .find(|it| airports.contains(&it.leg.from))
-            .or_else(|| dated.clone().find(|it| it.days_from_today.abs() <= 1))
+        let days = |it: &CountingLeg<'_>| it.days_from_today.abs();
+        let here = dated.clone().filter(|it| airports.contains(&it.leg.from)).min_by_key(days);
+        here.or_else(|| dated.filter(|it| days(it) <= 1).min_by_key(days))
     }
 }
 
@@ -130,18 +129,22 @@ mod tests {
         let pass: BoardingPass = CX.parse().unwrap();
         let first = pass.legs()[0].clone();
         let leg = |from: &str, day: u16| Leg { from: from.into(), day, ..first.clone() };
-        let pass = BoardingPass { name: String::new(), legs: vec![leg("YUL", 1), leg("FRA", 326), leg("HKG", 327)] };
+        let legs = vec![leg("YUL", 1), leg("FRA", 326), leg("HKG", 327), leg("YUL", 330)];
+        let pass = BoardingPass { name: String::new(), legs };
         let counts = |today: &str, airports: &[&str]| {
             let airports: Vec<_> = airports.iter().map(|it| (*it).to_owned()).collect();
             pass.counting_leg(date(today), &airports).map(|it| (it.leg.from.clone(), it.days_from_today))
         };
         assert_eq!(counts("2026-11-22", &[]), Some(("FRA".into(), 0)));
         assert_eq!(counts("2026-11-21", &[]), Some(("FRA".into(), 1)));
-        assert_eq!(counts("2026-11-23", &[]), Some(("FRA".into(), -1)));
+        assert_eq!(counts("2026-11-23", &[]), Some(("HKG".into(), 0)));
         assert_eq!(counts("2026-11-24", &[]), Some(("HKG".into(), -1)));
-        assert_eq!(counts("2026-11-25", &[]), None);
+        assert_eq!(counts("2026-11-25", &[]), Some(("YUL".into(), 1)));
+        assert_eq!(counts("2026-11-28", &[]), None);
         assert_eq!(counts("2026-11-22", &["HKG", "SFO"]), Some(("HKG".into(), 1)));
-        assert_eq!(counts("2026-11-22", &["YUL"]), Some(("YUL".into(), 40)));
+        assert_eq!(counts("2026-11-22", &["YUL"]), Some(("YUL".into(), 4)), "on the way back");
+        assert_eq!(counts("2026-12-30", &["YUL"]), Some(("YUL".into(), 2)));
+        assert_eq!(counts("2026-12-30", &["HKG", "FRA"]), Some(("HKG".into(), -37)));
         assert_eq!(counts("2026-11-22", &["SFO"]), Some(("FRA".into(), 0)));
     }
 }

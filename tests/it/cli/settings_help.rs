@@ -51,6 +51,9 @@ fn shortest(path: &str, help: &str) -> String {
             word.strip_prefix('<').map_or(word, |name| placeholder(name.trim_end_matches("...").trim_end_matches('>'))),
         );
     }
+    if path == "check" {
+        line.push_str(" twitter:ada");
+    }
     // What it writes isn't there yet.
     line.replace("--out scores.csv", "--out written.ndjson")
 }

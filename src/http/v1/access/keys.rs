@@ -39,7 +39,8 @@ pub struct KeyView {
     kiosk: Option<String>,
     /// The one audience that a door redeems.
     audience: Option<String>,
-    /// The airports at which it is used (IATA codes): a boarding pass counts by the leg that departs from one of them.
+    /// The airports at which it is used (IATA codes): a boarding pass counts by the leg that departs from one of them,
+    /// nearest today.
     #[schema(example = json!(["SFO"]))]
     airports: Vec<String>,
     /// The only web origins whose pages may use it; where there are none, the settings' `allowed_origins` count.
@@ -136,7 +137,7 @@ pub struct NewKeyBody {
     #[schema(example = "sfo-lounge")]
     audience: Option<String>,
     /// Keys that check: the airports at which it is used, 20 at most, by IATA code. A boarding pass counts by the leg
-    /// that departs from one of them.
+    /// that departs from one of them, nearest today.
     #[serde(default)]
     #[schema(example = json!(["SFO"]))]
     airports: Vec<String>,

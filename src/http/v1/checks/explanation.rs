@@ -49,10 +49,11 @@ pub struct ReasonView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "golden-week")]
     blackout: Option<String>,
+    /// When this reason ends, others aside: the answer's own `next_eligible_at` is when the person would be granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
-    /// A sentence to read out.
+    /// The exact reason, in a sentence for those who work with rules; `guest_message` is the one to read out.
     message: String,
     /// A sentence for the guest who isn't let in: the rule's own words, or a standard one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ async fn a_flight_window_opens_and_closes_with_its_reasons() {
         let (opens, mut checks) = ("2012-05-09T18:00:00Z", Vec::new());
         let early = json!([{"code": "too_early", "tier": "lounge", "attribute": "context.departure",
                             "next_eligible_at": opens, "message": "It is too early for The lounge.", "guest_language": "en",
-                            "guest_message": "It is too early for this. Please come back later."}]);
+                            "guest_message": "It is too early for this."}]);
         let late = json!([{"code": "too_late", "tier": "lounge", "attribute": "context.departure",
                            "message": "It is too late for The lounge.", "guest_language": "en",
                            "guest_message": "It is too late for this."}]);
