@@ -35,8 +35,8 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`DatabaseError`].
 pub fn bump_epoch(conn: &mut AnyConnection, name: &str) -> Result<i64, DatabaseError> {
-    let epoch = diesel::update(epochs::table.find(name)).set(epochs::value.eq(epochs::value + 1));
-    Ok(epoch.returning(epochs::value).get_result(conn)?)
+    diesel::update(epochs::table.find(name)).set(epochs::value.eq(epochs::value + 1)).execute(conn)?;
+    get_epoch(conn, name)
 }
 
 /// Waits until nobody is moving the epoch on: a writer that has done so and is still committing holds its row.

@@ -372,6 +372,19 @@ async fn restored() -> Vec<(TestApp, Answers)> {
     all
 }
 
+/// Leaves out the words for guests: they are no part of what is kept, and each who asks has them in their language.
+fn leave_out_words(answer: &mut Value) {
+    match answer {
+        Value::Array(items) => items.iter_mut().for_each(leave_out_words),
+        Value::Object(members) => {
+            let words = ["guest_message", "guest_language"].map(|name| members.remove(name));
+            assert_eq!(words[0].is_some(), words[1].is_some(), "{members:?}");
+            members.values_mut().for_each(leave_out_words);
+        }
+        _ => {}
+    }
+}
+
 async fn retries_get_what_they_got(restored: Vec<(TestApp, Answers)>) {
     for (app, answers) in restored {
         let client = |secret: &str| app.bearing(Some(format!("Bearer {secret}")));
@@ -379,7 +392,15 @@ async fn retries_get_what_they_got(restored: Vec<(TestApp, Answers)>) {
         assert!(!answers.exchanges.is_empty());
         for exchange in &answers.exchanges {
             let again = exchange.ask([&kiosk, &door, &admin]).await;
-            assert_eq!((again.status, again.json()), (exchange.status, exchange.answer.clone()), "{}", exchange.path);
+            if exchange.body["subject"] == "twitter:cy" {
+                // They have been erased since, so it is a new question, unless it has been asked again after that.
+                assert_eq!((again.status, again.json().get("token")), (200, None), "{}", exchange.path);
+                continue;
+            }
+            let (mut answer, mut given) = (again.json(), exchange.answer.clone());
+            leave_out_words(&mut answer);
+            leave_out_words(&mut given);
+            assert_eq!((again.status, answer), (exchange.status, given), "{}", exchange.path);
         }
     }
 }

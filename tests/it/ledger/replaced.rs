@@ -305,9 +305,11 @@ async fn what_is_committed_into_a_file_that_goes_meanwhile_does_not_count() {
         } else {
             let remove = move |conn: &mut AnyConnection| {
                 std::fs::remove_file(path).unwrap();
-                bump_epoch(conn, "access")
+                bump_epoch(conn, "directory")
             };
-            matches!(gateway.database.write(remove).await, Err(DatabaseError::InDoubt))
+            let written = gateway.database.write(remove).await;
+            assert!(matches!(written, Err(DatabaseError::InDoubt)), "{written:?}");
+            true
         };
         assert!(told, "by the ledger: {by_ledger}");
         let read = gateway.database.read(|_| Ok::<_, DatabaseError>(())).await;

@@ -70,12 +70,14 @@ fn limits(windows: Vec<&'static str>, most: usize) -> impl Strategy<Value = Stri
 fn limited_rule() -> impl Strategy<Value = String> {
     let ttl = proptest::sample::select(vec!["PT5M", "PT15M", "PT3H"]);
     let token = (ttl, any::<bool>()).prop_map(|(ttl, single)| format!(r#"{{"ttl":"{ttl}","single_use":{single}}}"#));
-    let refer = proptest::sample::select(vec!["", r#","otherwise":"refer""#]);
+    // Mostly a person decides in the end, or there would be little of that to replay.
+    let refer = proptest::sample::select(vec!["", r#","otherwise":"refer""#, r#","otherwise":"refer""#]);
     let limits = limits([&SUMS[..], &SINGLES[..]].concat(), 3);
     (generate::rule(), limits, token, refer).prop_map(|(rule, limits, token, refer)| match rule.strip_suffix('}') {
         Some(open) if rule.contains("\"tiers\"") => {
             // Mostly everyone, or there would be little to count.
             let open = open.replace(r#"{"percent":0}"#, r#"{"percent":75}"#);
+            let open = open.replace(r#""otherwise":"deny""#, r#""otherwise":"refer""#);
             let refer = if open.contains("\"otherwise\"") { "" } else { refer };
             format!("{open}{refer},\"token\":{token},\"limits\":[{limits}]}}")
         }

@@ -195,7 +195,7 @@ fn what_the_schema_refuses_the_reader_refuses() {
         r#""limits":[{"id":"l","scope":[],"max":1,"window":{"calendar":"day"}}]"#,
         r#""limits":[{"id":"l","scope":["house"],"max":1,"window":{"calendar":"day"}}]"#,
         r#""limits":[{"id":"l","scope":["perk","perk"],"max":1,"window":{"calendar":"day"}}]"#,
-        r#""limits":[{"id":"l","scope":["perk"],"max":1,"window":{"calendar":"year"}}]"#,
+        r#""limits":[{"id":"l","scope":["perk"],"max":1,"window":{"calendar":"decade"}}]"#,
         r#""limits":[{"id":"l","scope":["perk"],"max":1,"window":{}}]"#,
         r#""limits":[{"id":"l","scope":["perk"],"max":1,"window":{"lifetime":false}}]"#,
         r#""limits":[{"id":"l","scope":["perk"],"max":1,"window":{"lifetime":true,"calendar":"day"}}]"#,

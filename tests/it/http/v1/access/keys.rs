@@ -24,6 +24,7 @@ async fn a_key_is_made_shown_listed_and_revoked() {
           "location":"SFO-A",
           "kiosk":"A12",
           "audience":null,
+          "airports":[],
           "origins":[],
           "status":"active",
           "created_by":"key_…",
@@ -45,6 +46,7 @@ async fn a_key_is_made_shown_listed_and_revoked() {
           "location":"SFO-A",
           "kiosk":"A12",
           "audience":null,
+          "airports":[],
           "origins":[],
           "status":"active",
           "created_by":"key_…",
@@ -61,7 +63,7 @@ async fn a_key_is_made_shown_listed_and_revoked() {
         assert_shape!(admin.get("/v1/keys?role=kiosk").await, @r#"
         200
         {
-          "keys":[{"id":"key_…","role":"kiosk","label":"SFO A12","merchant":"cathay","location":"SFO-A","kiosk":"A12","audience":null,"origins":[],"status":"revoked","created_by":"key_…","created_at":"2012-05-08T19:00:00Z","expires_at":null,"revoked_at":"2012-05-08T19:00:00Z","last_used_at":null}],
+          "keys":[{"id":"key_…","role":"kiosk","label":"SFO A12","merchant":"cathay","location":"SFO-A","kiosk":"A12","audience":null,"airports":[],"origins":[],"status":"revoked","created_by":"key_…","created_at":"2012-05-08T19:00:00Z","expires_at":null,"revoked_at":"2012-05-08T19:00:00Z","last_used_at":null}],
           "next_cursor":null
         }
         "#);

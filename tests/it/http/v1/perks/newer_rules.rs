@@ -27,11 +27,11 @@ async fn store(app: &TestApp, rule: &'static str, hash: String) {
         let versions = rule_versions::table.filter(rule_versions::perk_id.eq(&spa));
         let set = (rule_versions::rule.eq(rule), rule_versions::rule_hash.eq(hash), rule_versions::version.eq(next));
         assert_eq!(diesel::update(versions).set(set).execute(conn)?, 1);
-        let published = (perks::published_version.eq(next), perks::latest_version.eq(next));
-        diesel::update(perks::table.find(&spa)).set(published).execute(conn)?;
-        bump_epoch(conn, "catalog")
+        let revision = perks::revision.eq(bump_epoch(conn, "catalog")?);
+        let published = (perks::published_version.eq(next), perks::latest_version.eq(next), revision);
+        Ok::<_, DatabaseError>(diesel::update(perks::table.find(&spa)).set(published).execute(conn)?)
     };
-    app.world.gateway.database.write(put).await.map_err(|error: DatabaseError| error).unwrap();
+    app.world.gateway.database.write(put).await.unwrap();
     app.world.gateway.catalog.reload().await.unwrap();
 }
 
